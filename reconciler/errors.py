@@ -1,0 +1,73 @@
+"""Every error the program raises on purpose, and the exit code each stands for (CONTRACT §4).
+
+    ReconcilerError
+    ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written
+    ├── Declined              1  the answer to the question was no
+    ├── Interrupted         130
+    └── StateError            4
+        ├── Locked               another run's live intent
+        ├── Conflict             a compare-and-swap that lost
+        ├── Corrupt              a document that can't be read as one
+        ├── NewerFormat          a document of a later version of this program
+        ├── Unreachable          the store didn't answer, or refused
+        └── StalePlan            a saved or expected plan that the world has moved on from
+
+What happens to one environment in a run is data (an `Outcome`); what makes the run senseless is an
+exception. A library's error is translated once, at its adapter's edge, with `raise … from`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.model import Problem
+
+
+class ReconcilerError(Exception):
+    """What happened, where, and what to do next, in words for the person on call."""
+
+
+class InputError(ReconcilerError):
+    """Invalid input. `problems` holds all of them, sorted; a plain text makes a single one."""
+
+    def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        super().__init__(message or "\n".join(str(problem) for problem in self.problems))
+
+
+class Declined(ReconcilerError):
+    """A person was asked and said no."""
+
+
+class Interrupted(ReconcilerError):
+    """A signal arrived before anything was under way."""
+
+
+class StateError(ReconcilerError):
+    """The state can't be trusted or reached: nothing further is sent."""
+
+
+class Locked(StateError):
+    pass
+
+
+class Conflict(StateError):
+    pass
+
+
+class Corrupt(StateError):
+    pass
+
+
+class NewerFormat(StateError):
+    pass
+
+
+class Unreachable(StateError):
+    pass
+
+
+class StalePlan(StateError):
+    pass

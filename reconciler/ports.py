@@ -1,0 +1,92 @@
+"""What `run/` needs of the world. Each docstring is the specification of its implementers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.core.attempts import Attempt
+from reconciler.errors import StateError
+from reconciler.model import Desired, Document, Fingerprint, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Put `document` (None: delete) where the stored version is `expected` (None: nothing is stored)."""
+
+    environment: str
+    document: Document | None
+    expected: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one `Write`: durable under `version`, or not done because of `error`.
+
+    `error` is a `Conflict` when another version stood there. With any other error the write may or may
+    not have landed; the caller must not act as if it had.
+    """
+
+    environment: str
+    version: str | None
+    error: StateError | None = None
+
+
+class StateStore(Protocol):
+    """The memory of what was applied (CONTRACT §7). Blocking: callers run it off the event loop.
+
+    Must: never show half a document; never overwrite a version other than the expected; return from
+    `write` only once what it calls written survives a power cut. Reading must write nothing, and a store
+    that doesn't exist yet is an empty state. Need not: keep an order between the writes of one batch.
+    """
+
+    @property
+    def location(self) -> str:
+        """As the `state` setting writes it, for messages."""
+        ...
+
+    def names(self) -> frozenset[str]:
+        """The environments that have a document. Raises Unreachable, Corrupt (a foreign document's name)."""
+        ...
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        """The documents of those environments that have one.
+
+        Raises Corrupt or NewerFormat naming each bad document among those asked for (and no other),
+        Unreachable. A document that can't be read is never taken for a missing one.
+        """
+        ...
+
+    def write(self, writes: Sequence[Write]) -> list[Written]:
+        """Each write on its own a compare-and-swap, all results in the order given. Never raises StateError."""
+        ...
+
+
+class Plug(Protocol):
+    """The update call. `put` sends one attempt and never raises for what the network or server did."""
+
+    async def put(self, desired: Desired) -> Attempt: ...
+
+
+class Credentials(Protocol):
+    """The tokens and secrets at hand, seen only as fingerprints."""
+
+    def fingerprint(self, desired: Desired) -> Fingerprint: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds, never backwards."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def jitter(self) -> float:
+        """A random number in [0, 1)."""
+        ...

@@ -1,0 +1,1 @@
+"""What a command does, with the world behind ports: plan, apply, drift."""

@@ -1,0 +1,1 @@
+"""The stores of the applied state (CONTRACT §7)."""

@@ -1,0 +1,1 @@
+"""Results as text: `render_…` returns a string and writes nothing."""
