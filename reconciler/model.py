@@ -162,6 +162,11 @@ class Action(StrEnum):
     NOOP = "noop"
     ORPHAN = "orphan"
 
+    @property
+    def puts(self) -> bool:
+        """Whether `apply` PUTs an environment planned so."""
+        return self in (Action.CREATE, Action.UPDATE, Action.REASSERT)
+
 
 class Reason(StrEnum):
     """In the order in which they are listed."""

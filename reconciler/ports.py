@@ -48,7 +48,7 @@ class StateStore(Protocol):
         ...
 
     def names(self) -> frozenset[str]:
-        """The environments that have a document. Raises Unreachable, Corrupt (a foreign document's name)."""
+        """What has a document, also under a name that fits no environment. Raises Unreachable."""
         ...
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:

@@ -1,0 +1,68 @@
+"""Whatever differs between manifests and state, as findings (CONTRACT §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.model import (
+    Action,
+    Desired,
+    Document,
+    EnvironmentPlan,
+    Finding,
+    FindingKind,
+    Reason,
+)
+
+ORDER = {kind: place for place, kind in enumerate(FindingKind)}
+
+
+def find_drift(
+    planned: Iterable[EnvironmentPlan], desired: Mapping[str, Desired], documents: Mapping[str, Document]
+) -> list[Finding]:
+    """The findings of a plan that was not asked to reassert, ordered by what matters, then by name."""
+    findings = [
+        finding
+        for one in planned
+        for finding in _findings_of(one, desired.get(one.environment), documents.get(one.environment))
+    ]
+    return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
+
+
+def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: Document | None) -> Iterable[Finding]:
+    name = planned.environment
+    if planned.action is Action.ORPHAN:
+        yield Finding(name, FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest")
+        return
+    never = Reason.NEVER_APPLIED in planned.reasons
+    for change in planned.changes:
+        message = "never applied" if never else "the manifest differs from what was last applied"
+        yield Finding(name, FindingKind.UNAPPLIED, change.event, change.after, change.before, message)
+    for reason in planned.reasons:
+        finding = _finding_of_reason(reason, name, desired, document)
+        if finding is not None:
+            yield finding
+
+
+def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, document: Document | None) -> Finding | None:
+    applied = document.applied if document else None
+    if reason is Reason.UNCERTAIN:
+        since = document.intent.at.isoformat().replace("+00:00", "Z") if document and document.intent else "?"
+        message = f"nobody knows whether the PUT begun at {since} changed Plug"
+        return Finding(name, FindingKind.UNCERTAIN, None, None, None, message)
+    if applied is None:
+        return None
+    if reason is Reason.ENDPOINT_CHANGED:
+        expected = desired.endpoint if desired else None
+        message = "applied through another endpoint than the one configured"
+        return Finding(name, FindingKind.ENDPOINT, None, expected, applied.endpoint, message)
+    if reason is Reason.ACCOUNT_CHANGED:
+        message = "the token at hand belongs to another account, or was replaced"
+        return Finding(name, FindingKind.ACCOUNT, None, None, applied.account, message)
+    if reason is Reason.SECRET_CHANGED:
+        message = "a secret of a webhook URL, or the token it is recorded under, was replaced"
+        return Finding(name, FindingKind.SECRET, None, None, None, message)
+    if reason is Reason.EXPIRED:
+        at = applied.at.isoformat().replace("+00:00", "Z")
+        return Finding(name, FindingKind.EXPIRED, None, None, None, f"last applied at {at}, longer ago than max_age")
+    return None

@@ -1,0 +1,44 @@
+"""Exit codes (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from reconciler.model import Finding, FindingKind, Outcome, Plan, RunResult
+
+DONE_OUTCOMES = frozenset({Outcome.APPLIED, Outcome.UNCHANGED})
+
+
+class ExitCode(IntEnum):
+    DONE = 0
+    NOT_APPLIED = 1
+    CHANGES = 2
+    INVALID_INPUT = 3
+    STATE_TROUBLE = 4
+    INTERRUPTED = 130
+
+
+def of_result(result: RunResult) -> ExitCode:
+    """Interrupted whatever else holds; else state trouble before an environment that was not applied."""
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    outcomes = {environment.outcome for environment in result.environments}
+    if result.state_trouble or Outcome.LOCKED in outcomes:
+        return ExitCode.STATE_TROUBLE
+    return ExitCode.NOT_APPLIED if outcomes - DONE_OUTCOMES else ExitCode.DONE
+
+
+def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
+    """With `--detailed-exitcode`, 2 when there are changes; an orphan is none."""
+    return ExitCode.CHANGES if detailed and has_work(plan) else ExitCode.DONE
+
+
+def of_drift(findings: list[Finding]) -> ExitCode:
+    """2 for every kind but `unobservable`, which is information."""
+    drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)
+    return ExitCode.CHANGES if drifted else ExitCode.DONE
+
+
+def has_work(plan: Plan) -> bool:
+    """Whether `apply` would PUT anything."""
+    return any(planned.action.puts for planned in plan.environments)

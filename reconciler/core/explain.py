@@ -1,0 +1,53 @@
+"""What an answer of Plug means and what to do about it, in the program's own words (CONTRACT §6.10).
+
+Nothing of the answer's body is ever repeated: it may echo the token or a secret.
+"""
+
+from __future__ import annotations
+
+from reconciler.model import AuthScheme
+
+
+def explain_status(status: int, *, token_env: str, auth_scheme: AuthScheme, denied: bool = False) -> str:
+    """A sentence or two for the person on call; names the variable of the token, never the token."""
+    if 200 <= status < 300:
+        return 'Plug answered 2xx but said "value": false: it did not take the webhooks' if denied else "applied"
+    if status == 401:
+        other = AuthScheme.BEARER if auth_scheme is AuthScheme.RAW else AuthScheme.RAW
+        return (
+            f"401: Plug did not accept the token of {token_env}. Check that it is this company's current token "
+            f'and whole; if it is, try api.auth_scheme "{other}" (now "{auth_scheme}"). Plug also answers 401 '
+            "to webhooks it can't read"
+        )
+    if status == 405:
+        return "405: this address does not take a PUT. Check api.base_url: is it Plug's, with the right path prefix?"
+    if status == 415:
+        return (
+            "415: the Content-Type did not arrive. We always send it: look for a proxy between here and Plug "
+            "that strips headers"
+        )
+    if 300 <= status < 400:
+        return f"{status}: Plug redirected, and a token never follows a redirect. Set api.base_url to the final address"
+    return f"{status}: {_REASONS.get(status, _reason_of_class(status))}"
+
+
+_REASONS = {
+    400: "Plug refused the webhooks. Check that every URL is https and complete",
+    403: "the token is valid but may not change webhooks",
+    404: "there is no update call at this address. Check api.base_url",
+    408: "Plug gave up waiting for the request",
+    413: "Plug says that the request is too large",
+    422: "Plug refused the webhooks. Check that every URL is https and complete",
+    425: "Plug asked to come again later",
+    429: "Plug asks for fewer requests. Set rate_limit, or try again later",
+    500: "Plug failed while it handled the request",
+    502: "a gateway before Plug got no good answer",
+    503: "Plug is not available",
+    504: "a gateway before Plug got no answer in time",
+}
+
+
+def _reason_of_class(status: int) -> str:
+    if 400 <= status < 500:
+        return "Plug refused the request"
+    return "Plug failed while it handled the request" if status >= 500 else "an answer that means nothing here"

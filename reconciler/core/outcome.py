@@ -1,0 +1,25 @@
+"""What became of an environment: the table of CONTRACT §6.7, nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.core.attempts import Attempt, Fate
+from reconciler.model import Outcome
+
+
+def classify(attempts: Sequence[Attempt], *, doubt: bool) -> Outcome:
+    """The outcome of the attempts made under one intent, oldest first.
+
+    `doubt` is the intent's: an unfinished intent stood there before, so only a 2xx may end it. No attempt
+    at all counts as unsent.
+    """
+    if attempts and attempts[-1].confirmed:
+        return Outcome.APPLIED
+    if doubt or any(attempt.fate is Fate.AMBIGUOUS for attempt in attempts):
+        return Outcome.UNCERTAIN
+    if all(attempt.fate is Fate.UNSENT for attempt in attempts):
+        return Outcome.FAILED
+    if attempts[-1].fate is Fate.DEFINITE:
+        return Outcome.REJECTED
+    return Outcome.UNCERTAIN

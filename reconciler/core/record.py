@@ -1,0 +1,116 @@
+"""The life of one environment's state: document -> document (CONTRACT §6.4, §6.7, §6.8, §7).
+
+    nothing or settled ── begin_intent ──> intent live ── confirm ──> settled, applied anew
+                                                │  └───── clear ────> settled, applied as before
+                                                └──────── doubt ────> in doubt (lease released)
+    in doubt or dead   ── begin_intent ──> intent live, doubt inherited: only confirm or adopt ends it
+
+Every function here makes the document of one compare-and-swap; `serial` grows by one with each, so that no
+two versions of a document are ever alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from reconciler.model import Applied, By, Desired, Document, Event, Fingerprint, HistoryEntry, Intent
+
+HISTORY_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a run signs an intent with. `lineage` is used where there is no document yet."""
+
+    intent_id: str
+    lineage: str
+    now: datetime
+    lease_s: float
+    by: By
+
+
+def begin_intent(document: Document | None, desired: Desired, claim: Claim) -> Document:
+    """The document that announces a PUT. The caller has made sure that no live intent of another stands there.
+
+    An intent that replaces an unfinished one inherits its doubt, whatever that one knew of itself: its run
+    died somewhere between the first byte and the record.
+    """
+    intent = Intent(
+        id=claim.intent_id,
+        webhooks=dict(desired.webhooks),
+        doubt=document is not None and document.intent is not None,
+        at=claim.now,
+        lease_until=claim.now + timedelta(seconds=claim.lease_s),
+        by=claim.by,
+    )
+    if document is None:
+        return Document(environment=desired.environment, lineage=claim.lineage, serial=1, intent=intent)
+    return replace(document, serial=document.serial + 1, intent=intent)
+
+
+def confirm(document: Document, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:
+    """After a 2xx: what was sent is the applied record, and there is no intent."""
+    return _record(document, desired, fingerprint, now, by, adopted=False)
+
+
+def adopt(
+    document: Document | None, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By, *, lineage: str
+) -> Document:
+    """A person vouches that Plug holds the desired: recorded as applied without a PUT; ends doubt."""
+    before = document or Document(environment=desired.environment, lineage=lineage, serial=0)
+    return _record(before, desired, fingerprint, now, by, adopted=True)
+
+
+def _record(
+    document: Document, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By, *, adopted: bool
+) -> Document:
+    applied = Applied(
+        endpoint=desired.endpoint,
+        account=fingerprint.account,
+        webhooks=dict(desired.webhooks),
+        secrets=dict(fingerprint.secrets),
+        at=now,
+        by=by,
+        adopted=adopted,
+    )
+    before: Mapping[Event, str] = document.applied.webhooks if document.applied else {}
+    changed = {event: url for event, url in applied.webhooks.items() if before.get(event) != url}
+    entry = HistoryEntry(at=now, by=by, webhooks=changed, adopted=adopted)
+    return replace(
+        document,
+        serial=document.serial + 1,
+        applied=applied,
+        intent=None,
+        history=(entry, *document.history)[:HISTORY_LENGTH],
+    )
+
+
+def clear(document: Document) -> Document:
+    """After a rejection or a failure without doubt: Plug holds what it held, so the intent is taken back."""
+    return replace(document, serial=document.serial + 1, intent=None)
+
+
+def doubt(document: Document) -> Document:
+    """Nobody knows what the PUT did: the intent stays, in doubt, and its lease is released."""
+    if document.intent is None:
+        raise ValueError("there is no intent to doubt")
+    intent = replace(document.intent, doubt=True, lease_until=None)
+    return replace(document, serial=document.serial + 1, intent=intent)
+
+
+def impose_doubt(document: Document | None, ours: Document, now: datetime) -> Document:
+    """Our intent is gone, and our PUT may have landed last: make sure that the next apply reasserts.
+
+    `document` is what stands there now, `ours` what we wrote. Another run's live intent keeps its id and
+    lease, so that its PUT stays alone, and is put in doubt: it will find that and not call itself certain.
+    """
+    if ours.intent is None:
+        raise ValueError("there was no intent of ours")
+    orphaned = replace(ours.intent, doubt=True, lease_until=None)
+    if document is None:
+        return Document(environment=ours.environment, lineage=ours.lineage, serial=ours.serial + 1, intent=orphaned)
+    standing = document.intent
+    intent = replace(standing, doubt=True) if standing is not None and standing.is_live(now) else orphaned
+    return replace(document, serial=document.serial + 1, intent=intent)

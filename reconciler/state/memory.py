@@ -1,0 +1,48 @@
+"""State in memory: what the tests and properties run on, held to the same suite as every other store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+
+from reconciler.errors import Conflict
+from reconciler.model import Stored
+from reconciler.ports import Write, Written
+from reconciler.state.document import decode_document, encode_document, version_of
+
+
+class MemoryStore:
+    """Documents as bytes in a dict, so that each read is a copy and each write goes through the codec."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        return "memory"
+
+    def names(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self.documents)
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        with self._lock:
+            found = {name: self.documents[name] for name in environments if name in self.documents}
+        return {name: decode_document(data, environment=name, where="memory") for name, data in found.items()}
+
+    def write(self, writes: Sequence[Write]) -> list[Written]:
+        with self._lock:
+            return [self._write_one(write) for write in writes]
+
+    def _write_one(self, write: Write) -> Written:
+        standing = self.documents.get(write.environment)
+        if (None if standing is None else version_of(standing)) != write.expected:
+            conflict = Conflict(f"state of {write.environment}: another run wrote it in between")
+            return Written(write.environment, None, conflict)
+        if write.document is None:
+            self.documents.pop(write.environment, None)
+            return Written(write.environment, None)
+        data = encode_document(write.document)
+        self.documents[write.environment] = data
+        return Written(write.environment, version_of(data))

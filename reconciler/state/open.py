@@ -1,0 +1,36 @@
+"""The `state` setting -> a store."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from reconciler.errors import InputError
+from reconciler.model import Problem
+from reconciler.ports import StateStore
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
+
+
+def open_store(setting: str, folder: Path) -> StateStore:
+    """The store that `setting` names, relative paths taken from `folder`. Opens nothing yet.
+
+    Raises InputError for a setting that names none.
+    """
+    from reconciler.state.folder import FolderStore
+
+    match = _SCHEME.match(setting)
+    if match is None or match[1] == "file":
+        path = setting.removeprefix("file:")
+        if path.startswith("//"):
+            path = "/" + path.lstrip("/")
+        if not path or "\0" in path:
+            raise _wrong("names no folder", "write a path such as .reconciler/state")
+        return FolderStore(folder / path)
+    if match[1] in {"git", "s3", "gs", "az"}:
+        raise _wrong(f"{match[1]}: is no store of this version", "write the path of a folder, or file:PATH")
+    raise _wrong(f"{match[1]}: is no store", "write the path of a folder, or file:PATH")
+
+
+def _wrong(message: str, hint: str) -> InputError:
+    return InputError(problems=[Problem("", 0, 0, "state", message, hint)])
