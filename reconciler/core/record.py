@@ -112,5 +112,7 @@ def impose_doubt(document: Document | None, ours: Document, now: datetime) -> Do
     if document is None:
         return Document(environment=ours.environment, lineage=ours.lineage, serial=ours.serial + 1, intent=orphaned)
     standing = document.intent
-    intent = replace(standing, doubt=True) if standing is not None and standing.is_live(now) else orphaned
+    intent = orphaned
+    if standing is not None and standing.is_live(now) and standing.id != orphaned.id:
+        intent = replace(standing, doubt=True)
     return replace(document, serial=document.serial + 1, intent=intent)

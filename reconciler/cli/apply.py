@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.by import find_by
+from reconciler.cli.confirm import confirm
+from reconciler.cli.options import environments_option, format_option, settings_options, yes_option
+from reconciler.cli.output import say
+from reconciler.cli.planning import guards_of, with_guard_warnings
+from reconciler.cli.progress import Progress
+from reconciler.cli.render import plan_text, show_plan, show_result
+from reconciler.cli.session import Session, session_of
+from reconciler.core.escape import for_terminal
+from reconciler.core.exitcode import ExitCode, has_work, of_result
+from reconciler.errors import InputError, StalePlan
+from reconciler.model import Problem, RunResult
+from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
+from reconciler.run.plan import Planned
+from reconciler.run.saved import check_expected, check_saved_plan
+
+
+@click.command()
+@click.argument("planfile", required=False)
+@click.option("--dry-run", is_flag=True, help="Exactly `plan`: no token needed, nothing sent or written.")
+@yes_option
+@click.option("--reassert", is_flag=True, help="PUT everything again, changed or not.")
+@click.option("--expect", metavar="DIGEST", help="Refuse unless the plan's digest is this one: what was reviewed.")
+@click.option(
+    "--accept-account-change",
+    "accepted",
+    multiple=True,
+    metavar="ENV",
+    help="This environment's token may belong to another organization than last time; repeatable.",
+)
+@format_option
+@environments_option
+@settings_options
+@click.pass_context
+def apply(
+    context: click.Context,
+    planfile: str | None,
+    dry_run: bool,
+    yes: bool,
+    reassert: bool,
+    expect: str | None,
+    accepted: tuple[str, ...],
+    form: str,
+    globs: tuple[str, ...],
+    **parameters: Any,
+) -> int:
+    """Put the desired webhooks, or do exactly a saved plan.
+
+    Asks first, unless --yes. Everything is checked before anything is sent; per environment the intent is
+    written, then the PUT sent, then the outcome written. Run it again after any failure: it converges.
+
+    \b
+    Example:
+      reconciler apply
+      reconciler apply --yes -e 'staging*'
+      reconciler plan --out plan.json && reconciler apply --yes plan.json
+    """
+    if planfile is not None and (globs or reassert or expect is not None):
+        raise click.UsageError(
+            "a plan file knows its own selection: -e, --reassert and --expect don't go with it", context
+        )
+    session = session_of(context, parameters)
+    planned = _planned(session, planfile, globs, reassert=reassert)
+    if expect is not None:
+        _check_expected(session, expect, planned, form)
+    if dry_run:
+        show_plan(with_guard_warnings(session, planned).plan, form)
+        return ExitCode.DONE
+    _check(session, planned, accepted)
+    if has_work(planned.plan):
+        if not yes:
+            say(plan_text(planned.plan, colour=False))
+        putting = sum(1 for one in planned.plan.environments if one.action.puts)
+        confirm(f"Put the webhooks of {putting} environment{'s' if putting != 1 else ''}?", yes=yes)
+        result = asyncio.run(_run(session, planned, putting, exact=planfile is not None or expect is not None))
+    else:
+        result = make_idle_result(planned.plan)
+    show_result(result, form)
+    return of_result(result)
+
+
+def _planned(session: Session, planfile: str | None, globs: Sequence[str], *, reassert: bool) -> Planned:
+    if planfile is None:
+        return session.plan(globs, requested=reassert)
+    from reconciler.cli.plan_file import read_plan_file
+
+    saved = read_plan_file(session.folder / Path(planfile), planfile)
+    fresh = session.plan(saved.plan.selection, requested=saved.plan.requested, now=saved.plan.created_at)
+    return Planned(check_saved_plan(saved, fresh.plan), fresh.desired, fresh.stored)
+
+
+def _check_expected(session: Session, expect: str, planned: Planned, form: str) -> None:
+    try:
+        check_expected(expect, planned.plan)
+    except StalePlan:
+        show_plan(with_guard_warnings(session, planned).plan, form)
+        raise
+
+
+def _check(session: Session, planned: Planned, accepted: Sequence[str]) -> None:
+    """Everything that can be known before the first byte is sent; all of it in one InputError (CONTRACT §6.1)."""
+    known = {one.environment for one in session.desired}
+    problems = [
+        Problem("", 0, 0, "--accept-account-change", f"{name!r} is no environment of the manifests")
+        for name in accepted
+        if name not in known
+    ]
+    problems.extend(session.tokens_file_problems)
+    putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
+    problems.extend(session.credentials.find_missing(putting))
+    problems.extend(session.credentials.find_shared_accounts(session.desired))
+    problems.extend(guards_of(session, planned, accepted))
+    for warning in (*planned.plan.warnings, *session.credentials.find_expired(putting, session.clock.now())):
+        say(for_terminal(warning), label="warning")
+    if problems:
+        raise InputError(problems=problems)
+
+
+def _options(session: Session, *, exact: bool) -> ApplyOptions:
+    settings = session.settings
+    return ApplyOptions(
+        concurrency=settings.concurrency,
+        rate_limit=settings.rate_limit,
+        timeout_s=settings.timeout,
+        attempts=settings.attempts,
+        deadline_s=settings.deadline,
+        lease_s=settings.lease,
+        max_age_s=settings.max_age,
+        max_failures=settings.max_failures,
+        exact=exact,
+    )
+
+
+async def _run(session: Session, planned: Planned, putting: int, *, exact: bool) -> RunResult:
+    from reconciler.plug.client import HttpPlug
+
+    stop = Stop()
+    _take_signals(stop)
+    with Progress(putting) as progress:
+        async with HttpPlug(session.credentials, timeout_s=session.settings.timeout, environ=session.environ) as plug:
+            world = World(
+                store=session.store,
+                plug=plug,
+                credentials=session.credentials,
+                clock=session.clock,
+                by=find_by(session.environ, session.folder),
+                offload=asyncio.to_thread,
+                report=progress.report,
+            )
+            return await apply_plan(
+                planned.plan, planned.desired, planned.stored, world, _options(session, exact=exact), stop
+            )
+
+
+def _take_signals(stop: Stop) -> None:
+    """The first signal lets what is under way finish; a second ends at once, and the intents remain (§6.11)."""
+
+    def on_signal() -> None:
+        if stop:
+            os._exit(ExitCode.INTERRUPTED)
+        stop.asked.set()
+        say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)

@@ -1,0 +1,24 @@
+"""Asking before something is written (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from reconciler.errors import Declined, InputError
+from reconciler.model import Problem
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Returns when the answer is yes. Raises Declined, or InputError where there is no terminal to ask on."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(
+            problems=[
+                Problem("", 0, 0, "--yes", "there is no terminal to ask on", "add --yes to go ahead without a question")
+            ]
+        )
+    if not click.confirm(question, err=True):
+        raise Declined("nothing was done")

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.options import environments_option, format_option, settings_options
+from reconciler.cli.output import say
+from reconciler.cli.planning import plan_with_warnings
+from reconciler.cli.render import show_plan
+from reconciler.cli.session import session_of
+from reconciler.core.escape import for_terminal
+from reconciler.core.exitcode import of_plan
+
+
+@click.command()
+@click.option("--out", metavar="FILE", help="Save the plan, for `reconciler apply FILE`.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to apply.")
+@click.option("--reassert", is_flag=True, help="Plan to PUT everything again, changed or not.")
+@format_option
+@environments_option
+@settings_options
+@click.pass_context
+def plan(
+    context: click.Context,
+    out: str | None,
+    detailed_exitcode: bool,
+    reassert: bool,
+    form: str,
+    globs: tuple[str, ...],
+    **parameters: Any,
+) -> int:
+    """Show what `apply` would do, and why.
+
+    Reads the manifests and the state, never Plug; needs no token. With the tokens and secrets at hand it also
+    notices a changed account or a rotated secret.
+
+    \b
+    Example:
+      reconciler plan
+      reconciler plan -e 'staging*' --out staging.plan.json
+    """
+    session = session_of(context, parameters)
+    planned = plan_with_warnings(session, globs, requested=reassert)
+    if out is not None:
+        from reconciler.cli.plan_file import write_plan_file
+
+        write_plan_file(session.folder / Path(out), planned.plan)
+    show_plan(planned.plan, form)
+    if out is not None:
+        say(f"saved: run `reconciler apply {for_terminal(out)}` to do exactly this")
+    return of_plan(planned.plan, detailed=detailed_exitcode)

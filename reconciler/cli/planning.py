@@ -1,0 +1,55 @@
+"""What plan, apply and drift do before their own work: plan, and name the guards that would stop an apply."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from reconciler.cli.session import Session
+from reconciler.model import Problem
+from reconciler.run.guards import find_guards
+from reconciler.run.plan import Planned
+
+
+def guards_of(session: Session, planned: Planned, accepted: Collection[str] = ()) -> list[Problem]:
+    accounts = [
+        (one, session.credentials.organization(planned.desired[one.environment]))
+        for one in planned.plan.environments
+        if one.action.puts
+    ]
+    return find_guards(planned, accounts, max_changed=session.settings.max_changed, accepted=accepted)
+
+
+def plan_with_warnings(session: Session, globs: Sequence[str], *, requested: bool) -> Planned:
+    """A plan to be shown: with the warnings of the input, and the guards that `apply` would trip."""
+    planned = session.plan(globs, requested=requested)
+    return with_guard_warnings(session, planned)
+
+
+def with_guard_warnings(session: Session, planned: Planned) -> Planned:
+    now = planned.plan.created_at
+    putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
+    known = set(planned.plan.warnings)
+    warnings = list(planned.plan.warnings)
+    problems = [
+        *guards_of(session, planned),
+        *session.credentials.find_shared_accounts(session.desired),
+    ]
+    for warning in (
+        *(f"apply would refuse: {problem}" for problem in problems),
+        *session.credentials.find_expired(putting, now),
+        *_find_locks(planned),
+    ):
+        if warning not in known:
+            warnings.append(warning)
+    return Planned(replace(planned.plan, warnings=tuple(warnings)), planned.desired, planned.stored)
+
+
+def _find_locks(planned: Planned) -> list[str]:
+    from reconciler.run.apply import describe_lock
+
+    return [
+        f"{name}: {describe_lock(stored.document.intent)}"
+        for name, stored in planned.stored.items()
+        if stored.document.intent is not None and stored.document.intent.is_live(planned.plan.created_at)
+    ]

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from reconciler.cli.by import find_by
+from reconciler.cli.confirm import confirm
+from reconciler.cli.options import environments_option, format_option, settings_options, yes_option
+from reconciler.cli.output import say, wants_colour, write
+from reconciler.cli.session import session_of
+from reconciler.core.escape import for_terminal
+from reconciler.core.exitcode import ExitCode
+from reconciler.errors import InputError
+from reconciler.model import Problem
+from reconciler.run.plan import select
+from reconciler.run.state import adopt as adopt_environment
+from reconciler.run.state import find_stored, refuse_live
+from reconciler.run.state import forget as forget_environment
+from reconciler.run.state import unlock as unlock_environment
+
+
+@click.group()
+def state() -> None:
+    """Read the applied state, and mend it by hand.
+
+    \b
+    Example:
+      reconciler state list
+      reconciler state show production
+    """
+
+
+def _colour() -> bool:
+    return wants_colour(sys.stdout, os.environ)
+
+
+@state.command("list")
+@format_option
+@environments_option
+@settings_options
+@click.pass_context
+def list_(context: click.Context, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+    """Every environment in the state: when it was applied, by whom, what is in doubt.
+
+    \b
+    Example:
+      reconciler state list -e 'cliente-*'
+    """
+    session = session_of(context, parameters)
+    names = session.store.names()
+    stored = session.store.read(sorted(select(globs, names)))
+    documents = [one.document for _, one in sorted(stored.items())]
+    now = session.clock.now()
+    if form == "json":
+        from reconciler.views import json
+
+        write(json.render_state_list(documents, now))
+    elif form == "markdown":
+        from reconciler.views import markdown
+
+        write(markdown.render_state_list(documents, now))
+    else:
+        from reconciler.views import text
+
+        write(text.render_state_list(documents, now, colour=_colour()))
+    return ExitCode.DONE
+
+
+@state.command()
+@click.argument("environment", metavar="ENV")
+@format_option
+@settings_options
+@click.pass_context
+def show(context: click.Context, environment: str, form: str, **parameters: Any) -> int:
+    """One environment's state, whole. With --format json: the document as it is stored.
+
+    \b
+    Example:
+      reconciler state show production
+    """
+    session = session_of(context, parameters)
+    document = find_stored(session.store, environment).document
+    if form == "json":
+        from reconciler.core.escape import for_json
+        from reconciler.state.document import encode_document
+
+        write(for_json(encode_document(document).decode()))
+    elif form == "markdown":
+        from reconciler.views import markdown
+
+        write(markdown.render_state_show(document, session.clock.now()))
+    else:
+        from reconciler.views import text
+
+        write(text.render_state_show(document, session.clock.now(), colour=_colour()))
+    return ExitCode.DONE
+
+
+@state.command()
+@click.argument("environment", metavar="ENV")
+@format_option
+@settings_options
+@click.pass_context
+def history(context: click.Context, environment: str, form: str, **parameters: Any) -> int:
+    """The last ten applied records of an environment, newest first, with what each changed.
+
+    \b
+    Example:
+      reconciler state history production
+    """
+    session = session_of(context, parameters)
+    document = find_stored(session.store, environment).document
+    if form == "json":
+        from reconciler.views import json
+
+        write(json.render_state_history(document))
+    elif form == "markdown":
+        from reconciler.views import markdown
+
+        write(markdown.render_state_history(document))
+    else:
+        from reconciler.views import text
+
+        write(text.render_state_history(document, colour=_colour()))
+    return ExitCode.DONE
+
+
+@state.command()
+@click.argument("environment", metavar="ENV")
+@yes_option
+@settings_options
+@click.pass_context
+def adopt(context: click.Context, environment: str, yes: bool, **parameters: Any) -> int:
+    """Record the desired webhooks as applied, without a PUT.
+
+    You vouch that Plug holds exactly what the manifest says. Ends doubt.
+
+    \b
+    Example:
+      reconciler state adopt production
+    """
+    session = session_of(context, parameters)
+    desired = {one.environment: one for one in session.desired}.get(environment)
+    if desired is None:
+        problem = Problem("", 0, 0, "ENV", f"{environment!r} is in no manifest", "adopt records what a manifest wants")
+        raise InputError(problems=[problem])
+    malformed = session.credentials.find_malformed_tokens([desired])
+    if malformed:
+        raise InputError(problems=malformed)
+    now = session.clock.now().replace(microsecond=0)
+    stored = session.store.read([environment]).get(environment)
+    refuse_live(stored, now, doing="adopt")
+    confirm(f"Record the manifest of {environment} as applied, without a PUT?", yes=yes)
+    fingerprint = session.credentials.fingerprint(desired)
+    by = find_by(session.environ, session.folder)
+    adopt_environment(session.store, desired, fingerprint, now, by)
+    say(f"adopted: the state of {for_terminal(environment)} is what the manifest says")
+    if fingerprint.account is None:
+        say(
+            f"its account is not recorded, as no token was at hand in {for_terminal(desired.token_env)}",
+            label="warning",
+        )
+    return ExitCode.DONE
+
+
+@state.command()
+@click.argument("environment", metavar="ENV")
+@yes_option
+@settings_options
+@click.pass_context
+def forget(context: click.Context, environment: str, yes: bool, **parameters: Any) -> int:
+    """Drop an environment from the state. Plug keeps what it holds.
+
+    \b
+    Example:
+      reconciler state forget cliente-antigo
+    """
+    session = session_of(context, parameters)
+    stored = find_stored(session.store, environment)
+    refuse_live(stored, session.clock.now(), doing="forget")
+    confirm(f"Drop {environment} from the state? Plug keeps what it holds", yes=yes)
+    forget_environment(session.store, stored, session.clock.now())
+    say(f"forgotten: {for_terminal(environment)} is no longer in the state")
+    return ExitCode.DONE
+
+
+@state.command()
+@click.argument("environment", metavar="ENV")
+@yes_option
+@settings_options
+@click.pass_context
+def unlock(context: click.Context, environment: str, yes: bool, **parameters: Any) -> int:
+    """Release a dead run's lease. The intent stays, in doubt: the next apply puts again.
+
+    \b
+    Example:
+      reconciler state unlock production
+    """
+    session = session_of(context, parameters)
+    stored = find_stored(session.store, environment)
+    intent = stored.document.intent
+    if intent is None or intent.lease_until is None:
+        say(f"{for_terminal(environment)}: no run holds a lease")
+        return ExitCode.DONE
+    confirm(f"Release the lease of {intent.by.actor or 'the run'} on {environment}? Only if that run is dead", yes=yes)
+    unlock_environment(session.store, stored)
+    say(f"unlocked: {for_terminal(environment)} is in doubt; the next apply puts its webhooks again")
+    return ExitCode.DONE

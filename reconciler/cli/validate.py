@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from reconciler.cli.options import environments_option, format_option, settings_options
+from reconciler.cli.output import wants_colour, write
+from reconciler.cli.session import session_of
+from reconciler.core.exitcode import ExitCode
+from reconciler.errors import InputError
+from reconciler.model import Problem
+from reconciler.run.plan import select
+
+
+@click.command()
+@format_option
+@environments_option
+@settings_options
+@click.pass_context
+def validate(context: click.Context, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+    """Check manifests, settings and policy.
+
+    Offline; needs no token and no state. All faults of all files are reported in one run, whatever -e selects.
+
+    \b
+    Example:
+      reconciler validate
+      reconciler validate --format json | jq '.errors[].message'
+    """
+    session = session_of(context, parameters)
+    warnings: tuple[Problem, ...] = ()
+    try:
+        tree = session.tree
+        warnings = (*session.tokens_file_problems, *tree.warnings)
+        errors = tree.errors
+        if globs and not errors:
+            select(globs, tree.names)
+    except InputError as error:
+        errors = error.problems or (Problem("", 0, 0, "", str(error)),)
+    write(_render(form, errors, warnings))
+    return ExitCode.INVALID_INPUT if errors else ExitCode.DONE
+
+
+def _render(form: str, errors: tuple[Problem, ...], warnings: tuple[Problem, ...]) -> str:
+    import os
+    import sys
+
+    if form == "json":
+        from reconciler.views import json
+
+        return json.render_validation(errors, warnings)
+    if form == "markdown":
+        from reconciler.views import markdown
+
+        return markdown.render_validation(errors, warnings)
+    from reconciler.views import text
+
+    return text.render_validation(errors, warnings, colour=wants_colour(sys.stdout, os.environ))

@@ -1,0 +1,239 @@
+"""The PUT over HTTP: one call of `put` is one attempt (CONTRACT §6.5 to §6.7)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from reconciler import __version__
+from reconciler.core.attempts import Attempt, Fate, classify_answer
+from reconciler.core.explain import explain_status
+from reconciler.core.urls import is_loopback_url
+from reconciler.model import AuthScheme, Desired
+from reconciler.plug.credentials import Credentials
+
+USER_AGENT = f"reconciler/{__version__}"
+MAX_ANSWER_BYTES = 64 * 1024
+
+
+class HttpPlug:
+    """Sends PUTs, at most as many at a time as the caller runs, each worker over a connection of its own.
+
+    A shared pool of connections slows down with concurrency, so there is a client per worker; they share
+    one TLS context, whose making costs more than ten requests.
+    """
+
+    def __init__(self, credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
+        self._credentials = credentials
+        self._timeout_s = timeout_s
+        self._environ = environ
+        self._tls: ssl.SSLContext | None = None
+        self._idle: dict[str, list[httpx.AsyncClient]] = {}
+        self._clients: list[httpx.AsyncClient] = []
+
+    async def __aenter__(self) -> HttpPlug:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+    async def put(self, desired: Desired) -> Attempt:
+        """One attempt. Raises nothing that the network or the server did: that is what the attempt says."""
+        token = self._credentials.token(desired)
+        if token is None:
+            return Attempt(Fate.UNSENT, message=f"no token in {desired.token_env}")
+        value = token.reveal() if desired.auth_scheme is AuthScheme.RAW else f"Bearer {token.reveal()}"
+        body = json.dumps(self._credentials.fill(desired), ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {
+            "Authorization": value,
+            "Content-Type": "application/json",
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            # a compressed answer would have to be unpacked before its length is known
+            "Accept-Encoding": "identity",
+        }
+        idle = self._idle.setdefault(self._origin(desired.endpoint), [])
+        try:
+            client = idle.pop() if idle else self._make_client(desired.endpoint)
+        except (ValueError, ImportError, httpx.InvalidURL):
+            # the address may hold the proxy's password, so it is not repeated
+            return Attempt(Fate.UNSENT, message="not sent: HTTPS_PROXY or ALL_PROXY holds no usable address")
+        try:
+            return await self._attempt(client, desired, headers, body)
+        finally:
+            idle.append(client)
+
+    async def _attempt(
+        self, client: httpx.AsyncClient, desired: Desired, headers: Mapping[str, str], body: bytes
+    ) -> Attempt:
+        watch = _Watch()
+        request = client.build_request(
+            "PUT", desired.endpoint, headers=headers, content=body, extensions={"trace": watch.trace}
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await client.send(request, stream=True)
+                watch.status = response.status_code
+                try:
+                    answer = await _read_limited(response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            return watch.broken_off(f"no complete answer within {self._timeout_s:g} s")
+        except httpx.HTTPError as error:
+            return watch.broken_off(describe_transport_error(error))
+        except (OSError, ssl.SSLError) as error:
+            return watch.broken_off(type(error).__name__)
+        return self._conclude(response, answer, desired)
+
+    def _conclude(self, response: httpx.Response, answer: bytes | None, desired: Desired) -> Attempt:
+        status = response.status_code
+        denied = answer is not None and says_denied(answer)
+        origin = self._credentials.token_origin(desired)
+        return Attempt(
+            fate=classify_answer(status, complete=True),
+            status=status,
+            complete=True,
+            denied=denied,
+            retry_after_s=parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC)),
+            message=explain_status(status, token_env=origin, auth_scheme=desired.auth_scheme, denied=denied),
+        )
+
+    # --- clients -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _origin(url: str) -> str:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def _make_client(self, url: str) -> httpx.AsyncClient:
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE
+        client = httpx.AsyncClient(
+            verify=self._tls,
+            proxy=find_proxy(url, self._environ),
+            trust_env=False,  # .netrc is never read; proxies are chosen above
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - one limit for the whole attempt, see `_attempt`
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
+        )
+        self._clients.append(client)
+        return client
+
+
+class _Watch:
+    """Knows whether a byte of the PUT was written: that is what tells unsent from ambiguous."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.status: int | None = None
+
+    async def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        if name.endswith(".send_request_headers.started"):
+            request = info.get("request")
+            # a proxy's CONNECT is no part of the request
+            if getattr(request, "method", b"PUT") != b"CONNECT":
+                self.begun = True
+
+    def broken_off(self, reason: str) -> Attempt:
+        fate = Fate.AMBIGUOUS if self.begun else Fate.UNSENT
+        what = "the answer was cut short" if self.status is not None else "no answer"
+        message = f"{what}: {reason}" if self.begun else f"not sent: {reason}"
+        return Attempt(fate, status=self.status, complete=False, message=message)
+
+
+async def _read_limited(response: httpx.Response) -> bytes | None:
+    """The whole body; None when it is longer than is read, which counts as complete and as not JSON."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def says_denied(answer: bytes) -> bool:
+    """Whether a body is JSON with `"value": false`: then even a 200 is no success (FACTS D)."""
+    try:
+        value = json.loads(answer)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("value") is False
+
+
+def parse_retry_after(header: str | None, now: datetime) -> float | None:
+    """Seconds to wait, of the header's two forms; None where it says nothing usable."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
+    """The proxy of the environment's variables for an https URL; never one for loopback (CONTRACT §3)."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or is_loopback_url(url):
+        return None
+    lowered = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy") and value}
+    proxies = {name.removesuffix("_proxy"): value for name, value in lowered.items()}
+    if urllib.request.proxy_bypass_environment(parts.netloc, proxies):  # type: ignore[attr-defined]
+        return None
+    proxy = proxies.get("https") or proxies.get("all")
+    if proxy is not None and "://" not in proxy:
+        return f"http://{proxy}"
+    return proxy
+
+
+# most telling first; a library's error is judged by what caused it
+_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (ssl.SSLCertVerificationError, "the server's certificate is not accepted"),
+    (ssl.SSLError, "the TLS handshake failed"),
+    (socket.gaierror, "the host's name was not found"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ConnectionResetError, "the connection was reset"),
+    (BrokenPipeError, "the connection was reset"),
+    (httpx.ProxyError, "the proxy refused the connection"),
+    (httpx.RemoteProtocolError, "the server closed the connection, or broke the protocol"),
+    (httpx.DecodingError, "the answer can't be decoded"),
+    (httpx.ConnectError, "no connection"),
+)
+
+
+def describe_transport_error(error: BaseException) -> str:
+    """A transport error in our words. The library's own text is left out: it may quote what was sent."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 10:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for kind, text in _CAUSES:
+        for found in chain:
+            if isinstance(found, ssl.SSLCertVerificationError) and kind is ssl.SSLCertVerificationError:
+                return f"{text} ({found.verify_message})"
+            if isinstance(found, kind):
+                return text
+    return "the connection broke"

@@ -1,0 +1,65 @@
+"""What a token tells of itself. A JWT's payload is a hint, never proof: its signature can't be checked (FACTS U)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.plug.secret import Secret
+
+ACCOUNT_MESSAGE = b"reconciler-account"
+ACCOUNT_DIGITS = 16
+
+
+def find_token_fault(token: Secret) -> str | None:
+    """Why a token can't be one, without repeating any of it."""
+    value = token.reveal()
+    if any(char.isspace() for char in value):
+        return "holds white space (often a line end from copying)"
+    if not value.isascii():
+        return "holds a character outside ASCII"
+    if any(not char.isprintable() for char in value):
+        return "holds a control character"
+    return None
+
+
+def organization_of(token: Secret) -> str | None:
+    """The `organizationId` of a JWT's payload; None for an opaque token."""
+    found = _payload(token).get("organizationId")
+    if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
+        return None
+    return str(found)
+
+
+def expires_at(token: Secret) -> datetime | None:
+    """The `exp` of a JWT's payload."""
+    found = _payload(token).get("exp")
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(found, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def account_of(token: Secret) -> str:
+    """`org:<organizationId>`, else `token:` and 16 hex digits that only the token's holder can make (CONTRACT §7)."""
+    organization = organization_of(token)
+    if organization is not None:
+        return f"org:{organization}"
+    return f"token:{token.sign(ACCOUNT_MESSAGE)[:ACCOUNT_DIGITS]}"
+
+
+def _payload(token: Secret) -> dict[str, Any]:
+    parts = token.reveal().split(".")
+    if len(parts) != 3:
+        return {}
+    padded = parts[1] + "=" * (-len(parts[1]) % 4)
+    try:
+        value = json.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,66 @@
+"""The `tokens_file`: YAML or JSON, environment to token (CONTRACT §3)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.errors import InputError
+from reconciler.model import Problem
+from reconciler.plug.secret import Secret
+
+MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten
+
+
+def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
+    """The tokens by environment. `shown` is the path as the setting writes it.
+
+    Raises InputError, which repeats nothing of the content: unreadable, open to group or others, not a
+    mapping of texts, a key twice.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _fault(shown, f"can't be read: {error.strerror or type(error).__name__}") from error
+    if not stat.S_ISREG(mode):
+        raise _fault(shown, "is no regular file")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _fault(shown, "group or others may use it", f"chmod 600 {shown}")
+    if len(data) > MAX_BYTES:
+        raise _fault(shown, "is larger than 16 MiB")
+    return _parse(data, shown)
+
+
+def _parse(data: bytes, shown: str) -> Mapping[str, Secret]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        root = yaml.compose(data.decode("utf-8-sig"), Loader=loader)
+    # the library's own text may quote the line, so only the place is told
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise _fault(shown, "is neither YAML nor JSON", line=line) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        raise _fault(shown, "is neither YAML nor JSON") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise _fault(shown, "holds no mapping", "write lines such as production: <token>")
+    tokens: dict[str, Secret] = {}
+    for key, value in root.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise _fault(shown, "a key is no environment's name", line=line)
+        if key.value in tokens:
+            raise _fault(shown, "an environment stands twice", line=line)
+        if not isinstance(value, yaml.ScalarNode) or value.tag != "tag:yaml.org,2002:str" or not value.value:
+            raise _fault(shown, "a token is no text", "put it in quotes", line=line)
+        tokens[key.value] = Secret(value.value)
+    return tokens
+
+
+def _fault(shown: str, message: str, hint: str = "", line: int = 1) -> InputError:
+    return InputError(problems=[Problem(shown, line, 1, "tokens_file", message, hint)])

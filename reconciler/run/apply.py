@@ -1,0 +1,438 @@
+"""The apply protocol: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`; here they are done.
+
+apply_plan          waves in order, a wave's environments by workers
+  └ _Worker.apply   one environment: claim ── put ── settle
+      claim         the intent, durable before anything is sent; conflicts planned anew
+      put           attempts, one after another, as core.attempts says
+      settle        the outcome's document, or doubt where our intent is gone
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from reconciler.core import record
+from reconciler.core.attempts import Attempt, Done, Fate, Send, Wait, next_step
+from reconciler.core.exitcode import DONE_OUTCOMES
+from reconciler.core.outcome import classify
+from reconciler.core.plan import PlanInput, plan_environment
+from reconciler.errors import Conflict, StateError
+from reconciler.model import (
+    Action,
+    By,
+    Desired,
+    Document,
+    EnvironmentPlan,
+    EnvironmentResult,
+    Intent,
+    Outcome,
+    Plan,
+    Reason,
+    RunResult,
+    Stored,
+)
+from reconciler.ports import Clock, Credentials, Plug, StateStore, Write, Written
+from reconciler.run.pace import Pace
+from reconciler.run.writer import Offload, StateWriter
+
+CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
+SETTLE_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """The settings of a run; times in seconds."""
+
+    concurrency: int
+    rate_limit: float | None
+    timeout_s: float
+    attempts: int
+    deadline_s: float
+    lease_s: float
+    max_age_s: float | None
+    max_failures: int
+    exact: bool = False  # a plan file or --expect: what has moved on is not planned anew
+
+
+@dataclass(slots=True)
+class Stop:
+    """Asked to end: nothing new is begun, what is under way is finished (CONTRACT §6.11)."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __bool__(self) -> bool:
+        return self.asked.is_set()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports of a run."""
+
+    store: StateStore
+    plug: Plug
+    credentials: Credentials
+    clock: Clock
+    by: By
+    offload: Offload
+    new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
+    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)
+
+
+async def apply_plan(
+    plan: Plan,
+    desired: Mapping[str, Desired],
+    stored: Mapping[str, Stored],
+    world: World,
+    options: ApplyOptions,
+    stop: Stop,
+) -> RunResult:
+    """Does what `plan` says, wave by wave. Everything that must be checked first has been checked.
+
+    `stored` are the documents that the plan was made from. Returns a result for every environment of the plan
+    but the orphans; raises only what is a fault of this program.
+    """
+    run = _Run(world, options, stop, desired, stored)
+    todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
+    failed_wave: int | None = None
+    for wave, members in groupby(todo, key=lambda planned: planned.wave):
+        environments = list(members)
+        if failed_wave is not None:
+            run.skip(environments, f"wave {failed_wave} did not succeed")
+        elif not await run.apply_wave(environments):
+            failed_wave = wave
+    return RunResult(
+        environments=tuple(run.results[planned.environment] for planned in todo),
+        state_trouble=run.state_trouble,
+        interrupted=bool(stop),
+    )
+
+
+def make_idle_result(plan: Plan) -> RunResult:
+    """The result of a plan with nothing to do: no token, no lease and no loop is needed for it."""
+    todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
+    return RunResult(tuple(_result(planned, Outcome.UNCHANGED) for planned in todo))
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the workers of one run share."""
+
+    world: World
+    options: ApplyOptions
+    stop: Stop
+    desired: Mapping[str, Desired]
+    stored: Mapping[str, Stored]
+    results: dict[str, EnvironmentResult] = field(default_factory=dict)
+    state_trouble: bool = False
+    halted: str = ""  # why no further environment is begun
+    writer: StateWriter = field(init=False)
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = StateWriter(self.world.store, self.world.offload)
+        self.pace = Pace(self.world.clock, self.options.rate_limit)
+
+    async def apply_wave(self, environments: Sequence[EnvironmentPlan]) -> bool:
+        """Whether every outcome is `applied` or `unchanged`."""
+        queue = deque(environments)
+        failures = 0
+
+        async def work() -> None:
+            nonlocal failures
+            while queue and not self.stop and not self.halted and failures < self.options.max_failures:
+                planned = queue.popleft()
+                result = await self.apply_environment(planned)
+                failures += result.outcome not in DONE_OUTCOMES
+                self.finish(result)
+
+        # a handful of workers, not a task an environment: memory is bounded by what is under way
+        workers = min(self.options.concurrency, len(environments))
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(workers):
+                tasks.create_task(work())
+        self.skip(queue, self._why_skipped(failures))
+        return all(self.results[one.environment].outcome in DONE_OUTCOMES for one in environments)
+
+    def _why_skipped(self, failures: int) -> str:
+        if self.stop:
+            return "the run was interrupted"
+        return self.halted or f"{failures} environments of this wave were not applied (max_failures)"
+
+    def skip(self, environments: Iterable[EnvironmentPlan], why: str) -> None:
+        for planned in environments:
+            if planned.action is Action.NOOP:
+                self.finish(_result(planned, Outcome.UNCHANGED))
+            else:
+                self.finish(_result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
+
+    def finish(self, result: EnvironmentResult) -> None:
+        self.results[result.environment] = result
+        if result.outcome is not Outcome.UNCHANGED or result.attempts:
+            self.world.report(result)
+
+    async def apply_environment(self, planned: EnvironmentPlan) -> EnvironmentResult:
+        if planned.action is Action.NOOP:
+            return _result(planned, Outcome.UNCHANGED)
+        begun = self.world.clock.monotonic()
+        worker = _Worker(self, planned, self.desired[planned.environment], self.stored.get(planned.environment))
+        result = await worker.apply()
+        seconds = round(self.world.clock.monotonic() - begun, 3)
+        return EnvironmentResult(
+            result.environment,
+            result.outcome,
+            result.reasons,
+            result.attempts,
+            result.status,
+            result.message,
+            seconds,
+        )
+
+
+def _result(
+    planned: EnvironmentPlan, outcome: Outcome, *, attempts: Sequence[Attempt] = (), message: str = ""
+) -> EnvironmentResult:
+    answers = [attempt.status for attempt in attempts if attempt.status is not None]
+    return EnvironmentResult(
+        environment=planned.environment,
+        outcome=outcome,
+        reasons=planned.reasons,
+        attempts=sum(attempt.fate is not Fate.UNSENT for attempt in attempts),
+        status=answers[-1] if answers else None,
+        message=message,
+        seconds=0.0,
+    )
+
+
+class _Worker:
+    """One environment's way through the protocol."""
+
+    def __init__(self, run: _Run, planned: EnvironmentPlan, desired: Desired, stored: Stored | None) -> None:
+        self._run = run
+        self._planned = planned
+        self._desired = desired
+        self._stored = stored
+        self._attempts: list[Attempt] = []
+
+    async def apply(self) -> EnvironmentResult:
+        # the first slot is waited for before the lease begins to run
+        await self._run.pace.wait(self._sleep)
+        if self._run.stop:
+            return self._result(Outcome.SKIPPED, "not begun: the run was interrupted")
+        ours = await self._claim()
+        if isinstance(ours, EnvironmentResult):
+            return ours
+        await self._put(ours)
+        return await self._settle(ours)
+
+    def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
+        return _result(self._planned, outcome, attempts=self._attempts, message=message)
+
+    def _trouble(self, error: StateError, *, halt: bool) -> None:
+        self._run.state_trouble = True
+        if halt:
+            self._run.halted = f"the state of {self._planned.environment} could not be written"
+
+    def _now(self) -> datetime:
+        # whole seconds: what a person reads in the document is what the program compares
+        return self._run.world.clock.now().replace(microsecond=0)
+
+    async def _sleep(self, seconds: float) -> None:
+        """As long as that, or until the run is asked to end."""
+        sleeping = asyncio.ensure_future(self._run.world.clock.sleep(seconds))
+        asked = asyncio.ensure_future(self._run.stop.asked.wait())
+        try:
+            await asyncio.wait({sleeping, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            asked.cancel()
+
+    # --- the intent --------------------------------------------------------------------------------
+
+    async def _claim(self) -> Stored | EnvironmentResult:
+        """Our intent, durable; or the result where there is nothing to claim, or no way to."""
+        world = self._run.world
+        for _ in range(CLAIM_TRIES):
+            standing = self._stored.document if self._stored else None
+            if standing is not None and standing.intent is not None and standing.intent.is_live(world.clock.now()):
+                return self._result(Outcome.LOCKED, describe_lock(standing.intent))
+            claim = record.Claim(
+                intent_id=world.new_id(),
+                lineage=world.new_id(),
+                now=self._now(),
+                lease_s=self._run.options.lease_s,
+                by=world.by,
+            )
+            document = record.begin_intent(standing, self._desired, claim)
+            written = await self._write(document, self._stored)
+            if written.version is not None:
+                return Stored(document, written.version)
+            if not isinstance(written.error, Conflict):
+                return self._unclaimed(written.error)
+            over = await self._plan_anew()
+            if over is not None:
+                return over
+        return self._unclaimed(Conflict(f"lost {CLAIM_TRIES} races for it in a row"))
+
+    def _unclaimed(self, error: StateError | None) -> EnvironmentResult:
+        """No intent, so no PUT. Without doubt nothing was changed; an older doubt stays one."""
+        fault = error or StateError("the store gave no reason")
+        self._trouble(fault, halt=not isinstance(fault, Conflict))
+        in_doubt = self._stored is not None and self._stored.document.intent is not None
+        return self._result(classify((), doubt=in_doubt), f"not sent: the intent could not be written: {fault}")
+
+    async def _plan_anew(self) -> EnvironmentResult | None:
+        """After a lost race with no live intent: read again; None where there is still something to do (§6.9)."""
+        try:
+            self._stored = await self._read()
+        except StateError as error:
+            return self._unclaimed(error)
+        document = self._stored.document if self._stored else None
+        if (
+            document is not None
+            and document.intent is not None
+            and document.intent.is_live(self._run.world.clock.now())
+        ):
+            return self._result(Outcome.LOCKED, describe_lock(document.intent))
+        # what was asked for by hand is done once another run has put the desired
+        given = PlanInput(now=self._run.world.clock.now(), max_age_s=self._run.options.max_age_s)
+        fingerprint = self._run.world.credentials.fingerprint(self._desired)
+        planned = plan_environment(self._desired, document, fingerprint, given)
+        if planned.action is Action.NOOP:
+            return self._result(Outcome.UNCHANGED, "another run applied it in between")
+        other_account = (
+            Reason.ACCOUNT_CHANGED in planned.reasons and Reason.ACCOUNT_CHANGED not in self._planned.reasons
+        )
+        if self._run.options.exact or other_account:
+            self._trouble(Conflict("moved on"), halt=False)
+            return self._result(
+                Outcome.FAILED, "not sent: another run wrote its state after the plan was made. Plan again"
+            )
+        self._planned = planned
+        return None
+
+    # --- the PUT -----------------------------------------------------------------------------------
+
+    async def _put(self, ours: Stored) -> None:
+        """Attempts until `next_step` says that there is no more to do, the lease runs out, or we are asked to end."""
+        world, options = self._run.world, self._run.options
+        begun = world.clock.monotonic()
+        while True:
+            step = next_step(
+                self._attempts,
+                limit=options.attempts,
+                deadline_s=options.deadline_s,
+                elapsed_s=world.clock.monotonic() - begun,
+                jitter=world.clock.jitter(),
+            )
+            match step:
+                case Done():
+                    return
+                case Wait(seconds):
+                    await self._sleep(seconds)
+                    if self._run.stop:
+                        return
+                    await self._run.pace.wait(self._sleep)
+                    if world.clock.monotonic() - begun >= options.deadline_s:
+                        return
+                case Send():
+                    pass
+            if self._run.stop or not self._lease_lasts(ours):
+                return
+            self._attempts.append(await world.plug.put(self._desired))
+
+    def _lease_lasts(self, ours: Stored) -> bool:
+        """Checked directly before each send: a PUT must be over before another run may take the intent over (§6.8)."""
+        intent = ours.document.intent
+        if intent is None or intent.lease_until is None:
+            return False
+        now = self._run.world.clock.now()
+        # a clock that was set back would make the lease look longer than it is
+        return now >= intent.at and now + timedelta(seconds=self._run.options.timeout_s) < intent.lease_until
+
+    # --- the outcome -------------------------------------------------------------------------------
+
+    async def _settle(self, ours: Stored) -> EnvironmentResult:
+        intent = ours.document.intent
+        outcome = classify(self._attempts, doubt=intent is not None and intent.doubt)
+        written = await self._write(self._settled(ours, outcome), ours)
+        if written.version is not None:
+            return self._result(outcome, self._message(outcome))
+        if isinstance(written.error, Conflict):
+            return await self._resettle(ours)
+        self._trouble(written.error or StateError(), halt=True)
+        return self._unrecorded(outcome, written.error)
+
+    def _settled(self, ours: Stored, outcome: Outcome) -> Document:
+        if outcome is Outcome.APPLIED:
+            fingerprint = self._run.world.credentials.fingerprint(self._desired)
+            return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
+        if outcome is Outcome.UNCERTAIN:
+            return record.doubt(ours.document)
+        return record.clear(ours.document)
+
+    def _message(self, outcome: Outcome) -> str:
+        if outcome is Outcome.APPLIED:
+            return ""
+        if not self._attempts:
+            return "not sent: " + ("the run was interrupted" if self._run.stop else "the lease was too short")
+        tries = len(self._attempts)
+        return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
+
+    def _unrecorded(self, outcome: Outcome, error: StateError | None) -> EnvironmentResult:
+        """The intent stands as it was written, so another run finds it, in doubt once its lease is over."""
+        if not self._attempts:
+            return self._result(outcome, f"not sent, and the intent could not be taken back: {error}")
+        done = "Plug took it, but" if outcome is Outcome.APPLIED else f"{self._attempts[-1].message};"
+        return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}")
+
+    async def _resettle(self, ours: Stored) -> EnvironmentResult:
+        """The document is not the one we wrote. Ours gone: whoever wrote it didn't know of our PUT (§6.8)."""
+        self._trouble(Conflict("gone"), halt=False)
+        error: StateError | None = None
+        for _ in range(SETTLE_TRIES):
+            try:
+                standing = await self._read()
+            except StateError as fault:
+                error = fault
+                break
+            document = standing.document if standing else None
+            doubted = record.impose_doubt(document, ours.document, self._run.world.clock.now())
+            written = await self._write(doubted, standing)
+            if written.version is not None:
+                return self._result(
+                    Outcome.UNCERTAIN,
+                    "while the PUT was under way another run, unlock or forget took the intent away: in doubt",
+                )
+            error = written.error
+            if not isinstance(error, Conflict):
+                break
+        return self._unrecorded(Outcome.UNCERTAIN, error)
+
+    # --- the store ---------------------------------------------------------------------------------
+
+    async def _write(self, document: Document, over: Stored | None) -> Written:
+        expected = over.version if over else None
+        return await self._run.writer.write(Write(self._planned.environment, document, expected))
+
+    async def _read(self) -> Stored | None:
+        name = self._planned.environment
+        return (await self._run.world.offload(lambda: self._run.world.store.read([name]))).get(name)
+
+
+def describe_lock(intent: Intent) -> str:
+    """Who holds it, since when, until when."""
+    who = intent.by.actor or "someone"
+    run = f" (run {intent.by.run})" if intent.by.run else ""
+    until = intent.lease_until
+    return (
+        f"another run is at work: {who}{run}, since {intent.at:%Y-%m-%dT%H:%M:%SZ}, "
+        f"until {until:%Y-%m-%dT%H:%M:%SZ} at the latest"
+        if until
+        else f"another run is at work: {who}{run}"
+    )

@@ -1,0 +1,68 @@
+"""What a person does to the state by hand: adopt, forget, unlock. Each one compare-and-swap (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from reconciler.core import record
+from reconciler.errors import InputError, Locked
+from reconciler.model import By, Desired, Document, Fingerprint, Problem, Stored
+from reconciler.ports import StateStore, Write
+from reconciler.run.apply import describe_lock
+
+
+def find_stored(store: StateStore, environment: str) -> Stored:
+    """Raises InputError where the state has no such environment, StateError where it can't be read."""
+    stored = store.read([environment]).get(environment)
+    if stored is None:
+        raise InputError(
+            problems=[
+                Problem(
+                    "", 0, 0, "ENV", f"{environment!r} is not in the state", "`reconciler state list` shows what is"
+                )
+            ]
+        )
+    return stored
+
+
+def refuse_live(stored: Stored | None, now: datetime, *, doing: str) -> None:
+    """Raises Locked where another run's live intent stands: its PUT may be under way."""
+    intent = stored.document.intent if stored else None
+    if stored is not None and intent is not None and intent.is_live(now):
+        raise Locked(
+            f"{stored.document.environment}: {describe_lock(intent)}. Wait for it before you {doing}; "
+            f"if that run is dead: `reconciler state unlock {stored.document.environment}`"
+        )
+
+
+def adopt(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:
+    """Records the desired as applied without a PUT: a person vouches for it. Ends doubt."""
+    stored = store.read([desired.environment]).get(desired.environment)
+    refuse_live(stored, now, doing="adopt")
+    document = record.adopt(
+        stored.document if stored else None, desired, fingerprint, now, by, lineage=uuid.uuid4().hex
+    )
+    _write(store, Write(desired.environment, document, stored.version if stored else None))
+    return document
+
+
+def forget(store: StateStore, stored: Stored, now: datetime) -> None:
+    """Drops the environment's document. Plug keeps what it holds."""
+    refuse_live(stored, now, doing="forget")
+    _write(store, Write(stored.document.environment, None, stored.version))
+
+
+def unlock(store: StateStore, stored: Stored) -> bool:
+    """Releases a lease; the intent stays, in doubt. False where there was none to release."""
+    intent = stored.document.intent
+    if intent is None or intent.lease_until is None:
+        return False
+    _write(store, Write(stored.document.environment, record.doubt(stored.document), stored.version))
+    return True
+
+
+def _write(store: StateStore, write: Write) -> None:
+    result = store.write([write])[0]
+    if result.error is not None:
+        raise result.error
