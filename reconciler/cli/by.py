@@ -37,7 +37,7 @@ def _login_name() -> str | None:
 
 def _head(environ: Mapping[str, str], folder: Path) -> str | None:
     try:
-        found = subprocess.run(  # noqa: S603 - fixed words
+        found = subprocess.run(
             ["git", "rev-parse", "--verify", "--quiet", "HEAD"],  # noqa: S607 - the user's git
             cwd=folder,
             env=dict(environ),

@@ -1,0 +1,142 @@
+"""Data made harmless for the place it is shown in: the only module that knows those places (CONTRACT §11).
+
+URLs, descriptions, file names, answers and actor names are data. Wherever they are shown, control characters
+are visible, markup is text, nobody is mentioned, and no line can pass for a command to GitHub's runner: it
+trims a line and looks for `::` at its start, and for `##[` anywhere.
+
+Every function takes any text at all, lone surrogates included, and returns one line.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+# Cc, Cf, Cs, Zl and Zp of Unicode, and what else is invisible: fillers, the grapheme joiner, hidden tags.
+# Written out, as asking unicodedata for each of 1.1 million characters would cost every start 0.2 s.
+_HIDDEN = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "]"
+)
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LEADING_COLON = re.compile(r"(\s*):")
+
+
+def _show(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in _SHORT:
+        return _SHORT[character]
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _visible(value: str) -> str:
+    return _HIDDEN.sub(_show, value)
+
+
+# --- terminal, log, workflow command, JSON ---------------------------------------------------------
+
+
+def for_terminal(value: str) -> str:
+    """For a line of a terminal or a log, wherever in the line the value stands.
+
+    A colon at the start is shown escaped even when it is alone: the text around the value may bring another.
+    """
+    shown = _visible(value).replace("##[", "#\\x23[")
+    return _LEADING_COLON.sub(r"\1\\x3a", shown, count=1) if _LEADING_COLON.match(shown) else shown
+
+
+def for_workflow_data(value: str) -> str:
+    """For what follows the second `::` of a workflow command; its lines stay lines."""
+    lines = re.split(r"(\r|\n)", value)
+    shown = "".join(line if line in ("\r", "\n") else _visible(line) for line in lines)
+    shown = shown.replace("##[", "#\\x23[")
+    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def for_workflow_property(value: str) -> str:
+    """For the value of a property (`file=`, `title=`) of a workflow command."""
+    return for_workflow_data(value).replace(":", "%3A").replace(",", "%2C")
+
+
+def for_json(text: str) -> str:
+    """For a text that `json.dumps` made: it says the same, and no log line can hold `##[` or a DEL.
+
+    A `#` or DEL of a JSON text stands inside a string, where the escape means the same character.
+    """
+    return text.replace("##[", "#\\u0023[").replace("\x7f", "\\u007f")
+
+
+# --- HTML and Markdown -----------------------------------------------------------------------------
+
+# Entities are never markup, neither in Markdown nor in a table nor in HTML, so all three are served by them.
+# Named ones, as `&#64;` reads like a mention of issue 64; `~` and `-` have no name of their own.
+_ENTITIES = {
+    "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "|": "&vert;", "`": "&grave;",
+    "\\": "&bsol;", "*": "&ast;", "_": "&lowbar;", "[": "&lbrack;", "]": "&rbrack;", "(": "&lpar;", ")": "&rpar;",
+    "{": "&lbrace;", "}": "&rbrace;", "!": "&excl;", "$": "&dollar;", "#": "&num;", "@": "&commat;",
+    ":": "&colon;", ".": "&period;", "+": "&plus;", "=": "&equals;", "~": "&#126;", "-": "&#45;",
+}  # fmt: skip
+# What GitHub looks for in the rendered text, where an entity is a character again: a gap breaks it up.
+_GAP = "&ZeroWidthSpace;"
+
+_IN_TEXT = re.compile(
+    r"(?P<start>\A(?:[-+=:]|\#(?![0-9])))"
+    r"|(?P<number>\A[0-9]+)(?P<delimiter>[.)])"  # "1." at a start is a list
+    r"|(?P<markup>[&<>|`*\[\]~$]|\\(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//))"
+    r"|(?P<www>(?i:www))\."
+    r"|(?P<mention>@|\#(?=[0-9])|(?i:GH-)(?=[0-9]))"
+)
+_IN_CODE = re.compile(r"[^A-Za-z0-9\s/%,;?\-.^\u0080-\U0010ffff]|(?<=www)\.", re.IGNORECASE)
+_NOT_IN_A_SPAN = re.compile(r"[`|<>@]|##\[")
+
+
+def _escape_in_text(match: re.Match[str]) -> str:
+    if match["number"] is not None:
+        return match["number"] + _ENTITIES[match["delimiter"]]
+    if match["www"] is not None:
+        return match["www"] + _ENTITIES["."]
+    if match["mention"] is not None:
+        return match["mention"] + _GAP
+    return _ENTITIES[match["start"] or match["markup"]]
+
+
+def for_markdown(value: str) -> str:
+    """For running text or a table cell in Markdown: nothing in it is markup, a link or a mention."""
+    return _IN_TEXT.sub(_escape_in_text, _visible(value).strip())
+
+
+def for_markdown_code(value: str, *, in_html: bool = False) -> str:
+    """As inline code, in running text, a table cell or (`in_html`) an HTML element within Markdown.
+
+    Plain backticks wherever they hold the value, so that the Markdown stays legible as it is; `<code>` with
+    entities for a value that could close a span, cut a cell or, in the raw text, look like a mention.
+    """
+    shown = _visible(value)
+    if not in_html and shown and shown == shown.strip() and not _NOT_IN_A_SPAN.search(shown):
+        return f"`{shown}`"
+    return f"<code>{_entities(shown)}</code>"
+
+
+def for_markdown_block(lines: Iterable[str], *, language: str) -> str:
+    """Lines as a code block that none of them can close; `language` is ours, never data."""
+    shown = [_visible(line) for line in lines]
+    if not any(re.search(r"[`<>@]|##\[|\A\s*:", line) for line in shown):
+        return "\n".join([f"```{language}", *shown, "```"])
+    return "\n".join([f'<pre lang="{language}">', *(_entities(line) or " " for line in shown), "</pre>"])
+
+
+def _entities(shown: str) -> str:
+    return _IN_CODE.sub(lambda match: _ENTITIES[match[0]], shown)
+
+
+def for_html(value: str) -> str:
+    """For the text of an HTML element or a quoted attribute."""
+    shown = html.escape(_visible(value), quote=True).replace("##[", "#&num;[")
+    return _LEADING_COLON.sub(r"\1&colon;", shown, count=1) if _LEADING_COLON.match(shown) else shown

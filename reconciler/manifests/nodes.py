@@ -1,0 +1,222 @@
+"""A YAML file as plain values with positions, and nothing that YAML does behind one's back (CONTRACT §2).
+
+PyYAML keeps the last of duplicate keys silently, turns `on` into true and `010` into 8. So only its composer
+is used (libyaml's, in C), and the nodes are walked here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import yaml
+
+from reconciler.model import Problem
+
+MAX_BYTES = 1024 * 1024
+MAX_ALIASES = 100
+MAX_DEPTH = 32  # a manifest has three levels; libyaml's composer recurses in C and must not be led deep
+
+Path: TypeAlias = tuple[str | int, ...]
+Position: TypeAlias = tuple[int, int]  # line and column, from 1
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_TAG = "tag:yaml.org,2002:"
+_DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A scalar that YAML 1.1 reads as something else than a person would: never coerced, always an error."""
+
+    what: str
+
+
+@dataclass(slots=True)
+class File:
+    """A parsed file: the values of its root mapping, and where each stands."""
+
+    name: str
+    values: dict[str, Any] = field(default_factory=dict)
+    positions: dict[Path, Position] = field(default_factory=dict)  # of values
+    key_positions: dict[Path, Position] = field(default_factory=dict)
+    start: Position = (1, 1)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, position: Position, key: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(self.name, *position, key, message, hint))
+
+    def position(self, path: Path) -> Position:
+        return self.positions.get(path) or self.start
+
+
+def parse_file(name: str, data: bytes) -> File | list[Problem]:
+    """The file, with the faults that leave the rest readable; or the problems that don't."""
+    text = _decode(name, data)
+    if isinstance(text, Problem):
+        return [text]
+    fault = _find_event_fault(name, text)
+    if fault is not None:
+        return [fault]
+    try:
+        root = yaml.compose(text, Loader=LOADER)
+    except yaml.YAMLError as error:
+        return [_translate(name, error)]
+    file = File(name)
+    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _TAG + "null"):
+        return [Problem(name, 1, 1, "", "the file is empty", "write {} to take everything from _defaults.yaml")]
+    file.start = _position(root)
+    if not isinstance(root, yaml.MappingNode):
+        return [Problem(name, *file.start, "", "is no mapping", "write lines such as `environment: production`")]
+    _Walk(file).mapping(root, ())
+    return file
+
+
+def _decode(name: str, data: bytes) -> str | Problem:
+    if len(data) > MAX_BYTES:
+        return Problem(name, 1, 1, "", "is larger than 1 MiB", "a manifest holds one environment")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        return Problem(name, before.count(b"\n") + 1, column, "", "is not UTF-8", "save the file as UTF-8")
+    found = _FORBIDDEN.search(text)
+    if found is not None:
+        line, column = locate(text, found.start())
+        return Problem(name, line, column, "", "holds a character that YAML forbids", "remove it")
+    return text
+
+
+def locate(text: str, offset: int) -> Position:
+    """Line and column of an offset."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def _find_event_fault(name: str, text: str) -> Problem | None:
+    """Tags, too many aliases, too deep nesting: seen in the stream of events, which never recurses.
+
+    Most files can hold none of these, and are not read twice.
+    """
+    deep = text.count("[") + text.count("- ") + text.count("? ") > MAX_DEPTH or text.count("{") > 10 * MAX_DEPTH
+    if not deep and not any(char in text for char in "!&*"):
+        return None
+    depth = aliases = 0
+    try:
+        for event in yaml.parse(text, Loader=LOADER):
+            if isinstance(event, yaml.AliasEvent):
+                aliases += 1
+            elif isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            mark = event.start_mark
+            if depth > MAX_DEPTH:
+                return Problem(name, mark.line + 1, mark.column + 1, "", "is nested too deeply", "a manifest has three levels")
+            if aliases > MAX_ALIASES:
+                return Problem(
+                    name, mark.line + 1, mark.column + 1, "", f"has more than {MAX_ALIASES} aliases", "use _defaults.yaml"
+                )
+            if getattr(event, "tag", None) is not None:
+                return Problem(
+                    name, mark.line + 1, mark.column + 1, "", "has a tag (!…)", "write plain data; put text with ! in quotes"
+                )
+    except yaml.YAMLError as error:
+        return _translate(name, error)
+    return None
+
+
+def _translate(name: str, error: yaml.YAMLError) -> Problem:
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        if error.problem == "but found another document":
+            return Problem(name, line, column, "", "holds more than one document", "one file, one environment")
+        return Problem(name, line, column, "", f"is no YAML: {error.problem}", "look at this line and the one before")
+    return Problem(name, 1, 1, "", "is no YAML")
+
+
+def _position(node: yaml.Node) -> Position:
+    mark = node.start_mark
+    return mark.line + 1, mark.column + 1
+
+
+class _Walk:
+    """Nodes to values. A node that an alias repeats is walked once; one that holds itself is refused."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._done: dict[int, Any] = {}
+        self._open: set[int] = set()
+
+    def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {} if path else self._file.values
+        for key_node, value_node in node.value:
+            key = self._key(key_node, path)
+            if key is None:
+                continue
+            here = (*path, key)
+            position = _position(key_node)
+            if key in values:
+                first = self._file.key_positions[here]
+                message = f"stands twice: also in line {first[0]}"
+                self._file.problem(position, _dotted(here), message, "YAML would keep the last one silently")
+                continue
+            self._file.key_positions[here] = position
+            self._file.positions[here] = _position(value_node)
+            values[key] = self._value(value_node, here)
+        return values
+
+    def _key(self, node: yaml.Node, path: Path) -> str | None:
+        position = _position(node)
+        if not isinstance(node, yaml.ScalarNode):
+            self._file.problem(position, _dotted(path), "a key is no text", "write name: value")
+        elif node.tag == _TAG + "merge":
+            self._file.problem(position, "<<", "merge keys are not read", "put what is shared into _defaults.yaml")
+        elif node.tag != _TAG + "str":
+            what = _WORDS.get(node.tag.removeprefix(_TAG), "something else")
+            self._file.problem(position, _dotted(path), f"YAML reads a key as {what}", "put it in quotes")
+        else:
+            return str(node.value)
+        return None
+
+    def _value(self, node: yaml.Node, path: Path) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return scalar_of(node)
+        if id(node) in self._open:
+            self._file.problem(_position(node), _dotted(path), "an alias stands inside its own anchor", "write it out")
+            return Odd("itself")
+        if id(node) in self._done:
+            return self._done[id(node)]
+        self._open.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            value: Any = self.mapping(node, path)
+        else:
+            value = []
+            for place, item in enumerate(node.value):
+                self._file.positions[(*path, place)] = _position(item)
+                value.append(self._value(item, (*path, place)))
+        self._open.discard(id(node))
+        self._done[id(node)] = value
+        return value
+
+
+def scalar_of(node: yaml.ScalarNode) -> Any:
+    """Text, a plain decimal, true or false, or `Odd`: what a YAML 1.1 reader makes of the rest is never used."""
+    tag = node.tag.removeprefix(_TAG)
+    if tag == "str":
+        return node.value
+    if tag == "int" and _DECIMAL.fullmatch(node.value) and len(node.value) < 19:
+        return int(node.value)
+    if tag == "bool":
+        return node.value.lower() in ("true", "yes", "on")
+    return Odd(_WORDS.get(tag, "something else"))
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(str(part) for part in path)

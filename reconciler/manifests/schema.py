@@ -1,0 +1,236 @@
+"""What a manifest and a `_defaults.yaml` may hold (CONTRACT §2, §9): the one source of keys, types and the schema."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.manifests.nodes import File, Odd, Path
+from reconciler.model import EVENTS
+
+ENVIRONMENT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+ACCOUNT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+# a default of None is never validated and only means "not given": an explicit null is an error
+_NOT_GIVEN: Any = None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+def _url(what: str) -> Any:
+    return Field(default=_NOT_GIVEN, description=f"Called when {what}. An https URL; {{NAME}} and {{secret:NAME}} are filled in.")
+
+
+class WebhooksPart(_Part):
+    """The seven events; all are required once defaults are merged."""
+
+    finishAttendance: str = _url("an attendance ends")
+    startAttendance: str = _url("an attendance starts")
+    receiveMessage: str = _url("a message is received")
+    sendingMessage: str = _url("a message is sent")
+    messageDeliveryError: str = _url("a message could not be delivered")
+    messageStatus: str = _url("the status of a message changes")
+    whenDisconnecting: str = _url("the WhatsApp connection drops")
+
+
+class ApiPart(_Part):
+    """Overrides the settings for this environment."""
+
+    base_url: str = Field(default=_NOT_GIVEN, description="Where this company's API is; a host of api.allowed_hosts.")
+    auth_scheme: Literal["raw", "bearer"] = Field(default=_NOT_GIVEN, description="How the token is sent.")
+
+
+class PolicyPart(_Part):
+    """Which hosts the webhooks below this folder may have. A nearer file can only narrow."""
+
+    allowed_hosts: list[str] = Field(default=_NOT_GIVEN, description="Hosts, or *.x for every name below x.")
+    denied_hosts: list[str] = Field(default=_NOT_GIVEN, description="Denied wins over allowed.")
+
+
+class CommonPart(_Part):
+    description: str = Field(default=_NOT_GIVEN, description="For people.")
+    wave: Annotated[int, Field(ge=0, le=9999)] = Field(default=_NOT_GIVEN, description="Lower waves are applied first; 0.")
+    token_env: Annotated[str, Field(pattern=VARIABLE_PATTERN)] = Field(
+        default=_NOT_GIVEN, description="Variable that holds the token; PLUG_TOKEN_<ENVIRONMENT>."
+    )
+    account_id: Annotated[str, Field(pattern=ACCOUNT_PATTERN)] = Field(
+        default=_NOT_GIVEN, description="The partner API's id; makes the environment observable."
+    )
+    api: ApiPart = Field(default=_NOT_GIVEN)
+    vars: dict[str, str] = Field(default=_NOT_GIVEN, description="Texts that fill in {NAME} in the webhooks.")
+    webhooks: WebhooksPart = Field(default=_NOT_GIVEN)
+
+
+class Manifest(CommonPart):
+    """One Plug Chat company's webhooks."""
+
+    environment: Annotated[str, Field(pattern=ENVIRONMENT_PATTERN)] = Field(
+        default=_NOT_GIVEN, description="The environment's name; the file's stem when left out."
+    )
+
+
+class Defaults(CommonPart):
+    """Merged beneath every manifest of its folder and below."""
+
+    policy: PolicyPart = Field(default=_NOT_GIVEN)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a manifest, for editors."""
+    schema = Manifest.model_json_schema()
+    _tidy(schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Reconciler manifest",
+        "description": "The desired webhook URLs of one Plug Chat company.",
+    }
+
+
+def _tidy(schema: Any) -> None:
+    """Takes out what only pydantic means: titles made of names, defaults that stand for "not given"."""
+    if isinstance(schema, list):
+        for item in schema:
+            _tidy(item)
+    if not isinstance(schema, dict):
+        return
+    if schema.get("default", 0) is None:
+        del schema["default"]
+    if isinstance(schema.get("title"), str):
+        del schema["title"]
+    for item in schema.values():
+        _tidy(item)
+
+
+# --- faults ----------------------------------------------------------------------------------------
+
+_EXPECTED = {
+    "wave": "a whole number from 0 to 9999, without quotes",
+    "api": "a mapping such as {base_url: …, auth_scheme: raw}",
+    "vars": "a mapping of names to texts",
+    "webhooks": "a mapping of events to URLs",
+    "policy": "a mapping of allowed_hosts and denied_hosts to lists",
+    "policy.allowed_hosts": 'a list such as ["*.example.com.br"]',
+    "policy.denied_hosts": 'a list such as ["*.ngrok-free.app"]',
+}
+
+
+def check_file(file: File, model: type[BaseModel]) -> set[Path]:
+    """Adds the file's problems of keys and types; the paths that can't be used."""
+    try:
+        model.model_validate(file.values)
+    except ValidationError as error:
+        bad: set[Path] = set()
+        for one in error.errors(include_url=False):
+            path: Path = tuple(one["loc"])
+            if one["type"] == "extra_forbidden":
+                _report_unknown(file, path, model)
+            else:
+                _report_value(file, path, one)
+            bad.add(path)
+        return bad
+    return set()
+
+
+def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
+    """The keys that the mapping at `path` may have."""
+    if not path:
+        return tuple(model.model_fields)
+    parts: dict[str, type[BaseModel]] = {"api": ApiPart, "webhooks": WebhooksPart, "policy": PolicyPart}
+    return tuple(parts[str(path[0])].model_fields) if path[0] in parts else ()
+
+
+def _report_unknown(file: File, path: Path, model: type[BaseModel]) -> None:
+    key = str(path[-1])
+    known = known_keys(model, path[:-1])
+    near = near_miss(key, known)
+    if path == ("environment",):
+        hint = "a _defaults.yaml belongs to many environments; write it into the manifest"
+    elif path == ("policy",):
+        hint = "a policy stands in _defaults.yaml or the settings, never in a manifest"
+    elif near is not None:
+        hint = f"did you mean {near}?"
+    else:
+        hint = "known here: " + ", ".join(known)
+    position = file.key_positions.get(path, file.start)
+    file.problem(position, dotted(path), "is no event" if path[0] == "webhooks" else "is no key of a manifest", hint)
+
+
+def near_miss(word: str, known: tuple[str, ...]) -> str | None:
+    lowered = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
+
+
+def dotted(path: Path) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def _report_value(file: File, path: Path, error: ErrorDetails) -> None:
+    key = dotted(path)
+    kind = error["type"]
+    value = error["input"]
+    position = file.position(path)
+    if kind in ("greater_than_equal", "less_than_equal"):
+        file.problem(position, key, "is out of range", f"write {_EXPECTED['wave']}")
+    elif kind == "string_pattern_mismatch":
+        file.problem(position, key, *_PATTERN_WORDS[str(path[0])])
+    elif kind == "literal_error" and isinstance(value, str):
+        near = near_miss(value, ("raw", "bearer"))
+        file.problem(position, key, "is no scheme", f"did you mean {near}?" if near else "write raw or bearer")
+    else:
+        expected = _EXPECTED.get(key, _EXPECTED.get(str(path[0]), "") if len(path) == 1 else "")
+        file.problem(position, key, f"is {describe(value)}", f"write {expected or _text_hint(value)}")
+
+
+_PATTERN_WORDS = {
+    "environment": (
+        "is no name of an environment",
+        "lower-case letters, digits, dot, underscore and hyphen, at most 63, a letter or digit first",
+    ),
+    "account_id": ("is no id of an account", "letters, digits, dot, underscore and hyphen, as in 32133-31232-312321"),
+    "token_env": ("is no name of a variable", "the variable's name, never the token itself"),
+}
+
+
+def _text_hint(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "a text"
+    if isinstance(value, Odd) and value.what == "nothing":
+        return "a text, or leave the key out"
+    return "a text: put it in quotes"
+
+
+def describe(value: object) -> str:
+    """What YAML made of a value, in words."""
+    if isinstance(value, Odd):
+        return value.what
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+_TOKEN_KEYS = re.compile(
+    r"(plug|access|api|auth|bearer|integrator|partner)?"
+    r"(tokens?|authori[sz]ation|apikeys?|key|passwords?|passwd|secrets?|credentials?|bearer|jwt)",
+)
+
+
+def is_token_key(key: str) -> bool:
+    """Whether a key asks for a token. `key` alone does not: it is too common a name for a var."""
+    plain = re.sub(r"[^a-z]", "", key.lower())
+    return plain != "key" and _TOKEN_KEYS.fullmatch(plain) is not None
+
+
+assert set(WebhooksPart.model_fields) == {str(event) for event in EVENTS}

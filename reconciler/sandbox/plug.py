@@ -1,0 +1,267 @@
+"""Plug as its page describes it, free of HTTP: companies by token, and the ways in which it misbehaves.
+
+What happens to a PUT is decided per company and per PUT from the seed alone, so a run gives the same
+faults again however the requests of different companies interleave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import math
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from reconciler.model import EVENTS, Event
+
+MAX_BODY_BYTES = 1024 * 1024  # seven URLs of 2,048 bytes take 15 KiB; anything near this is a mistake
+
+# no white space, and no half of a surrogate pair, which JSON can spell and UTF-8 can't
+_URL = re.compile(r"(?P<scheme>https?)://[^\s\ud800-\udfff/?#]+(?:[/?#][^\s\ud800-\udfff]*)?", re.IGNORECASE)
+_NAMES = frozenset(event.value for event in EVENTS)
+
+# the names of the partner API (FACTS P); whenDisconnecting can't be seen there
+_ACCOUNT_FIELDS: Mapping[str, Event] = {
+    "onStartAttendance": Event.START_ATTENDANCE,
+    "onFinishAttendance": Event.FINISH_ATTENDANCE,
+    "onReceiveMessage": Event.RECEIVE_MESSAGE,
+    "onSendingMessage": Event.SENDING_MESSAGE,
+    "onMessageStatus": Event.MESSAGE_STATUS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The switches of `reconciler sandbox`. Rates run from 0 to 1; `port` 0 takes any free one.
+
+    Without `tokens` any non-empty token is valid. `accounts` maps a partner account's id to its token.
+    `rate_limit` is PUTs a second over all companies.
+    """
+
+    port: int = 0
+    tokens: frozenset[str] = field(default=frozenset(), repr=False)
+    accounts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    latency_s: float = 0.0
+    failure_rate: float = 0.0
+    rate_limit: float | None = None
+    lost_answers: float = 0.0
+    seed: int = 0
+
+
+class Fate(StrEnum):
+    """What becomes of a well-formed PUT."""
+
+    DONE = "done"
+    LOST = "lost"  # done, and the answer never arrives
+    UNAVAILABLE = "unavailable"  # 503, not done
+    BROKEN = "broken"  # 500, not done
+    LIMITED = "limited"  # 429, not done
+
+    @property
+    def acts(self) -> bool:
+        return self in (Fate.DONE, Fate.LOST)
+
+
+class Malformed(ValueError):
+    """What is wrong with a body, in words that repeat nothing of it but the API's own names."""
+
+
+@dataclass(slots=True)
+class Company:
+    """What one token configures. `puts` counts those that were done, `received` all well-formed ones."""
+
+    webhooks: dict[Event, str | None] = field(default_factory=lambda: dict.fromkeys(EVENTS))
+    puts: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPut:
+    token: str = field(repr=False)
+    webhooks: Mapping[Event, str]
+    fate: Fate
+
+
+class Plug:
+    """The stand-in's memory. Driven by one thread; others may look at it.
+
+    `options` may be replaced while it runs; `forced` holds the fates of the next PUTs, whoever sends
+    them, before chance has its say. `requests` counts everything sent to the PUT's address, refused
+    or not.
+    """
+
+    def __init__(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
+        self.options = options
+        self.companies: dict[str, Company] = {}
+        self.received: list[ReceivedPut] = []
+        self.forced: deque[Fate] = deque()
+        self.requests = 0
+        self._clock = clock
+        self._allowance = math.inf  # a full bucket, once the limit is known
+        self._allowance_at = clock()
+
+    def knows(self, token: str) -> bool:
+        """Whether `token` is valid."""
+        return token in self.options.tokens if self.options.tokens else bool(token)
+
+    def company(self, token: str) -> Company:
+        """The company of a valid token; one never seen before has nothing configured."""
+        return self.companies.get(token) or self.companies.setdefault(token, Company())
+
+    def put(self, token: str, webhooks: Mapping[Event, str]) -> Fate:
+        """Replace the company's configuration, or not: see the fate."""
+        company = self.company(token)
+        fate = self._find_fate(token, company)
+        company.received += 1
+        self.received.append(ReceivedPut(token, webhooks, fate))
+        if fate.acts:
+            company.webhooks = {event: webhooks[event] for event in EVENTS}
+            company.puts += 1
+        return fate
+
+    def edit(self, token: str, changes: Mapping[Event, str | None]) -> dict[Event, str | None]:
+        """Somebody in the dashboard: change some webhooks behind the API's back, and show them all."""
+        company = self.company(token)
+        company.webhooks = {**company.webhooks, **changes}
+        return company.webhooks
+
+    def account(self, account_id: str) -> dict[str, Any] | None:
+        """The partner API's view of an account, or None for an unknown id (FACTS P).
+
+        `onMessageDeliveryError` is documented on creation only, so it is shown where it is set alone.
+        """
+        token = self.options.accounts.get(account_id)
+        if token is None:
+            return None
+        webhooks = self.company(token).webhooks
+        shown: dict[str, Any] = {"name": f"sandbox {account_id}", "externalId": account_id, "active": True}
+        shown |= {name: webhooks[event] for name, event in _ACCOUNT_FIELDS.items()}
+        if webhooks[Event.MESSAGE_DELIVERY_ERROR] is not None:
+            shown["onMessageDeliveryError"] = webhooks[Event.MESSAGE_DELIVERY_ERROR]
+        return shown
+
+    def retry_after_s(self) -> int:
+        """Whole seconds until the rate limit lets another PUT through, at least one."""
+        limit = self.options.rate_limit
+        return max(1, math.ceil((1 - min(1.0, self._allowance)) / limit)) if limit else 1
+
+    def _find_fate(self, token: str, company: Company) -> Fate:
+        if self.forced:
+            return self.forced.popleft()
+        if not self._within_limit():
+            return Fate.LIMITED
+        options = self.options
+        if not options.failure_rate and not options.lost_answers:
+            return Fate.DONE
+        failure, lost, kind = _draw(options.seed, token, company.received)
+        if failure < options.failure_rate:
+            return Fate.UNAVAILABLE if kind < 0.5 else Fate.BROKEN
+        return Fate.LOST if lost < options.lost_answers else Fate.DONE
+
+    def _within_limit(self) -> bool:
+        """A bucket that holds a second's worth: a burst of N passes, then N a second."""
+        limit = self.options.rate_limit
+        if limit is None:
+            return True
+        now = self._clock()
+        filled = self._allowance + (now - self._allowance_at) * limit
+        self._allowance_at = now
+        self._allowance = min(max(1.0, limit), filled)
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
+
+
+def _draw(seed: int, token: str, number: int) -> tuple[float, float, float]:
+    """Three numbers of [0, 1) that depend on nothing but the arguments."""
+    digest = hashlib.blake2b(f"{seed}\0{number}\0{token}".encode(), digest_size=24).digest()
+    first, second, third = (int.from_bytes(digest[at : at + 6], "big") / 2**48 for at in (0, 8, 16))
+    return first, second, third
+
+
+# --- what is sent ----------------------------------------------------------------------------------
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`. Raises Malformed."""
+    if len(body) > MAX_BODY_BYTES:
+        raise Malformed(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_without_duplicates)
+    except Malformed:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Malformed("the body is not JSON in UTF-8") from error
+    if not isinstance(value, dict):
+        raise Malformed("the body is not a JSON object")
+    return value
+
+
+def parse_webhooks(body: bytes) -> dict[Event, str]:
+    """The seven webhooks of a PUT. Raises Malformed."""
+    value = parse_object(body)
+    if value.keys() != _NAMES:
+        raise Malformed(_describe_names(value))
+    return {event: _check_url(event, value[event]) for event in EVENTS}
+
+
+def parse_edit(value: object) -> dict[Event, str | None]:
+    """Some of the seven, each a URL or null. Raises Malformed."""
+    if not isinstance(value, dict):
+        raise Malformed("webhooks is not an object")
+    if not value.keys() <= _NAMES:
+        raise Malformed("webhooks holds a name that is none of " + ", ".join(EVENTS))
+    return {Event(name): None if url is None else _check_url(name, url) for name, url in value.items()}
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a URL's host is this machine, by its spelling alone: nothing is resolved."""
+    if not host:
+        return False
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise Malformed("an attribute is given twice")
+    return value
+
+
+def _describe_names(value: Mapping[str, object]) -> str:
+    missing = [event for event in EVENTS if event not in value]
+    unknown = len(value.keys() - _NAMES)
+    parts = [f"missing: {', '.join(missing)}"] if missing else []
+    parts += [f"not among the seven: {unknown}"] if unknown else []  # counted, never repeated
+    return "the object must hold exactly the seven webhooks; " + "; ".join(parts)
+
+
+def _check_url(name: str, url: object) -> str:
+    if not isinstance(url, str):
+        raise Malformed(f"{name} is not a string")
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise Malformed(f"{name} is not an https URL")
+    if match["scheme"].lower() != "https" and not is_loopback(_find_host(url)):
+        raise Malformed(f"{name} is not https")
+    return url
+
+
+def _find_host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,180 @@
+"""The Markdown forms, for a pull request or a job's summary: whatever the fleet, GitHub takes them (CONTRACT §5).
+
+A page is at most `MAX_CHARS` long. It is never cut: a block or row that doesn't fit is left out whole, and
+what was left out is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from reconciler.core.escape import for_markdown, for_markdown_code
+from reconciler.core.groups import group_failures, like_message
+from reconciler.model import By, Document, EnvironmentResult, Finding, HistoryEntry, Outcome, Problem, RunResult
+from reconciler.views import words
+from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
+from reconciler.views.markdown_plan import render_plan
+from reconciler.views.text_drift import in_order
+
+__all__ = [
+    "MAX_CHARS",
+    "render_drift",
+    "render_plan",
+    "render_result",
+    "render_state_history",
+    "render_state_list",
+    "render_state_show",
+    "render_validation",
+]
+
+
+def render_result(result: RunResult) -> str:
+    """What was not applied as a table, the rest counted, what to do next."""
+    count = Counter(one.outcome for one in result.environments)
+    occurring = [outcome for outcome in Outcome if count[outcome]]
+    head = [f"## {words.result_summary(result)}"]
+    applied = [one.environment for one in result.environments if one.outcome is Outcome.APPLIED]
+    tail = [f"Applied: {words.environments(len(applied))}: {names(applied)}."] if applied else []
+    if count[Outcome.UNCHANGED]:
+        tail.append(f"Unchanged: {words.environments(count[Outcome.UNCHANGED])}.")
+    advice = [words.NEXT_FOR_OUTCOME[outcome] for outcome in words.NOT_APPLIED if outcome in occurring]
+    if result.state_trouble:
+        advice.insert(0, words.STATE_TROUBLE)
+    tail += _advice(advice)
+    groups = [
+        group
+        for outcome in words.NOT_APPLIED
+        for group in group_failures([one for one in result.environments if one.outcome is outcome])
+    ]
+    rows = [(_result_row(group), len(group)) for group in groups]
+    header = ("environment", "outcome", "status", "attempts", "message")
+    return page(head, table(header, rows, "more not applied: see the log", room=_room(head, tail)), tail)
+
+
+def _result_row(group: Sequence[EnvironmentResult]) -> str:
+    first = group[0]
+    several = len(group) > 1
+    who = names([one.environment for one in group])
+    return row(
+        f"{words.environments(len(group))}: {who}" if several else who,
+        first.outcome.value,
+        "" if first.status is None else str(first.status),
+        str(max(one.attempts for one in group)),
+        for_markdown(like_message(first) if several else first.message),
+    )
+
+
+def render_drift(findings: Iterable[Finding]) -> str:
+    """The findings as a table, by what matters, and what to do next."""
+    ordered = in_order(findings)
+    head = [f"## {words.drift_summary(ordered)}"]
+    occurring = {finding.kind for finding in ordered}
+    tail = _advice([text for kind, text in words.NEXT_FOR_KIND.items() if kind in occurring])
+    rows = [
+        (
+            row(
+                finding.kind.value,
+                for_markdown_code(finding.environment),
+                for_markdown_code(finding.event.value) if finding.event else "",
+                for_markdown_code(finding.expected) if finding.expected is not None else "",
+                for_markdown_code(finding.actual) if finding.actual is not None else "",
+                for_markdown(finding.message),
+            ),
+            1,
+        )
+        for finding in ordered
+    ]
+    header = ("kind", "environment", "event", "expected", "actual", "message")
+    return page(head, table(header, rows, "more findings: run `reconciler drift`", room=_room(head, tail)), tail)
+
+
+def render_validation(
+    errors: Sequence[Problem], warnings: Sequence[Problem], *, environments: int | None = None
+) -> str:
+    """Errors, then warnings, each with its place."""
+    head = [f"## {words.validation_summary(errors, warnings, count=environments)}"]
+    rows = [(_problem_row("error", problem), 1) for problem in errors]
+    rows += [(_problem_row("warning", problem), 1) for problem in warnings]
+    header = ("", "place", "key", "what is wrong", "what would be right")
+    return page(head, table(header, rows, "more: run `reconciler validate`", room=_room(head, [])), [])
+
+
+def _problem_row(label: str, problem: Problem) -> str:
+    place = f"{problem.file}:{problem.line}:{problem.column}"
+    return row(
+        label,
+        for_markdown_code(place) if problem.file else "",
+        for_markdown_code(problem.key) if problem.key else "",
+        for_markdown(problem.message),
+        for_markdown(problem.hint),
+    )
+
+
+def render_state_list(documents: Iterable[Document], now: datetime) -> str:
+    """The fleet as a table; `now` tells a lease that lasts from one that ran out."""
+    ordered = sorted(documents, key=lambda document: document.environment)
+    head = [f"## State: {words.environments(len(ordered))}"]
+    rows = [(_document_row(document, now), 1) for document in ordered]
+    header = ("environment", "serial", "applied", "by", "commit", "standing")
+    return page(head, table(header, rows, "more: run `reconciler state list`", room=_room(head, [])), [])
+
+
+def _document_row(document: Document, now: datetime) -> str:
+    applied = document.applied
+    return row(
+        for_markdown_code(document.environment),
+        str(document.serial),
+        (words.instant(applied.at) if applied else None) or "never",
+        *_by_cells(applied.by if applied else By()),
+        words.standing(document, now),
+    )
+
+
+def _by_cells(by: By) -> tuple[str, str]:
+    actor = for_markdown_code(by.actor) if by.actor else ""
+    return actor, for_markdown_code(by.commit[: words.COMMIT_LENGTH]) if by.commit else ""
+
+
+def render_state_show(document: Document, now: datetime) -> str:
+    """What is known of one environment."""
+    applied, intent = document.applied, document.intent
+    facts = [
+        ("standing", words.standing(document, now)),
+        ("serial", str(document.serial)),
+        ("lineage", for_markdown_code(document.lineage)),
+        ("applied", (words.instant(applied.at) if applied else None) or "never"),
+    ]
+    if applied:
+        facts.append(("by", ", ".join(cell for cell in _by_cells(applied.by) if cell)))
+        facts.append(("endpoint", for_markdown_code(applied.endpoint)))
+        facts += [(event.value, for_markdown_code(url)) for event, url in applied.webhooks.items()]
+    if intent:
+        facts.append(("intent of", words.instant(intent.at) or ""))
+        facts += [(f"{event.value} (intent)", for_markdown_code(url)) for event, url in intent.webhooks.items()]
+    head = [f"## State of {for_markdown_code(document.environment)}"]
+    rows = [(row(*fact), 1) for fact in facts]
+    return page(head, table(("", ""), rows, "more", room=_room(head, [])), [])
+
+
+def render_state_history(document: Document) -> str:
+    """A timeline, newest first."""
+    head = [f"## History of {for_markdown_code(document.environment)}"]
+    rows = [(_entry_row(entry), 1) for entry in document.history]
+    header = ("at", "", "by", "commit", "changed")
+    return page(head, table(header, rows, "more: run `reconciler state history`", room=_room(head, [])), [])
+
+
+def _entry_row(entry: HistoryEntry) -> str:
+    changed = "<br>".join(f"{event.value} {for_markdown_code(url)}" for event, url in entry.webhooks.items())
+    how = "adopted" if entry.adopted else "applied"
+    return row(words.instant(entry.at) or "", how, *_by_cells(entry.by), changed or "nothing changed")
+
+
+def _advice(texts: Sequence[str]) -> list[str]:
+    return ["What to do next:\n\n" + "\n".join(f"- {for_markdown(text)}" for text in texts)] if texts else []
+
+
+def _room(head: Iterable[str], tail: Iterable[str]) -> int:
+    return MAX_CHARS - len(page(list(head), [], list(tail)))

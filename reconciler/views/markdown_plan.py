@@ -1,0 +1,119 @@
+"""A plan for the comment on a pull request: changes first, at most 65,000 characters (CONTRACT §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.core.escape import for_markdown, for_markdown_block, for_markdown_code
+from reconciler.core.groups import Group, group_alike
+from reconciler.model import Action, Plan
+from reconciler.views import words
+from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row
+
+OPEN_BLOCKS = 10  # of so many changes the details stand open; a longer page is skimmed first
+LEAST_CHARS = 20  # no block is shorter
+LIST_CHARS = 6_000  # for the warnings, for the orphans, and at least for the reasserts
+
+
+def render_plan(plan: Plan) -> str:
+    """Summary, digest, warnings, changes, reasserts, orphans, unchanged."""
+    groups = group_alike(plan)
+    changed = [group for group in groups if group.representative.action is not Action.REASSERT]
+    reasserted = [group for group in groups if group.representative.action is Action.REASSERT]
+    head = [f"## {words.plan_summary(plan)}", _summary_table(plan)]
+    if changed:
+        head.append(f"Digest: {for_markdown_code(plan.digest)}")
+    head += _warnings(plan)
+    tail = [*_orphans(plan), words.unchanged_line(plan) or ""]
+    room = MAX_CHARS - len(page(head, [], tail)) - 2 * NOTE_CHARS
+    body = _blocks(changed, room - (LIST_CHARS if reasserted else 0), more="with changes")
+    room -= sum(len(part) + 2 for part in body)
+    body += _blocks(reasserted, room, more="to reassert")
+    return page(head, body, tail)
+
+
+def _summary_table(plan: Plan) -> str:
+    count = words.action_counts(plan)
+    header = ["unchanged" if action is Action.NOOP else action.value for action in Action]
+    figures = row(*(words.number(count[action]) for action in Action))
+    return "\n".join([row(*header), row(*("---:" for _ in header)), figures])
+
+
+def _warnings(plan: Plan) -> list[str]:
+    lines = [(f"- {for_markdown(warning)}", 1) for warning in plan.warnings]
+    taken, left_out = fit(lines, LIST_CHARS, between=1)
+    if left_out:
+        taken.append(f"- … and {words.counted(left_out, 'more warning')}: run `reconciler plan` to see all")
+    return ["**Warnings**\n\n" + "\n".join(taken)] if taken else []
+
+
+def _orphans(plan: Plan) -> list[str]:
+    orphans = [one.environment for one in plan.environments if one.action is Action.ORPHAN]
+    if not orphans:
+        return []
+    listed = f": {names(orphans)}"
+    if len(listed) > LIST_CHARS:
+        listed = ""
+    return [
+        f"**{words.counted(len(orphans), 'orphan')}**, in the state, in no manifest{listed}. Plug keeps their "
+        "webhooks; bring the manifest back, or drop the environment from the state: "
+        "`reconciler state forget ENVIRONMENT`."
+    ]
+
+
+def _blocks(groups: Sequence[Group], room: int, *, more: str) -> list[str]:
+    """The blocks that fit, whole; one that can't is not even made."""
+    is_open = len(groups) <= OPEN_BLOCKS
+    taken: list[str] = []
+    left_out = 0
+    for group in groups:
+        block = _block(group, is_open=is_open) if room > _least_size(group) else None
+        if block is not None and len(block) + 2 <= room:
+            taken.append(block)
+            room -= len(block) + 2
+        else:
+            left_out += len(group.members)
+    if left_out:
+        further = words.counted(left_out, "more environment")
+        taken.append(f"… and {further} {more}: run `reconciler plan` to see all")
+    return taken
+
+
+def _least_size(group: Group) -> int:
+    """No block of the group is shorter: escaping only ever adds characters."""
+    return LEAST_CHARS + sum(len(change.before or "") + len(change.after) for change in group.representative.changes)
+
+
+def _block(group: Group, *, is_open: bool) -> str:
+    """One environment, or one group: what happens and why, and the changes as a diff."""
+    planned = group.representative
+    several = len(group.members) > 1
+    alike = f"{words.environments(len(group.members))} alike"
+    wave = words.waves(group.members)
+    what = f"{planned.action.value}{f', {wave}' if wave else ''}: {words.reasons(planned)}"
+    notes = [names(group.environments)] if several else []
+    unchecked = words.unchecked_line(group)
+    if unchecked:
+        notes.append(for_markdown(unchecked))
+    lines = _diff_lines(group)
+    if not lines:  # a reassert: the texts stay
+        name = f"**{alike}**" if several else for_markdown_code(planned.environment)
+        return f"- {' — '.join([f'{name} {what}', *notes])}"
+    title = f"<b>{alike if several else for_markdown_code(planned.environment, in_html=True)}</b> {what}"
+    opening = f"<details{' open' if is_open else ''}>\n<summary>{title}</summary>"
+    return "\n\n".join([opening, *notes, for_markdown_block(lines, language="diff"), "</details>"])
+
+
+def _diff_lines(group: Group) -> list[str]:
+    planned = group.representative
+    lines: list[str] = []
+    for at, change in enumerate(planned.changes):
+        shared = all(member.changes[at].source == change.source for member in group.members)
+        lines.append(f"# {change.event.value}" + (f" ({change.source.file}:{change.source.line})" if shared else ""))
+        if change.before is not None:
+            lines.append(f"- {change.before}")
+        lines.append(f"+ {change.after}")
+    for difference in planned.live:
+        lines.append(f"# {difference.event.value}: live drift, observed")
+        lines.append(f"! {'nothing' if difference.actual is None else difference.actual}")
+    return lines

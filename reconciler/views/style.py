@@ -1,0 +1,100 @@
+"""Colour for a terminal, and how the differing part of two texts is found and marked."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.escape import for_terminal
+from reconciler.views import words
+
+RESET = "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Wraps text in colour, or leaves it as it is. Whether to colour is the caller's decision."""
+
+    colour: bool
+
+    def _wrap(self, codes: str, text: str) -> str:
+        return f"\x1b[{codes}m{text}{RESET}" if self.colour and text else text
+
+    def bold(self, text: str) -> str:
+        return self._wrap("1", text)
+
+    def dim(self, text: str) -> str:
+        return self._wrap("2", text)
+
+    def red(self, text: str) -> str:
+        return self._wrap("31", text)
+
+    def green(self, text: str) -> str:
+        return self._wrap("32", text)
+
+    def yellow(self, text: str) -> str:
+        return self._wrap("33", text)
+
+    def cyan(self, text: str) -> str:
+        return self._wrap("36", text)
+
+    def removed(self, text: str) -> str:
+        return self._wrap("1;4;31", text)
+
+    def added(self, text: str) -> str:
+        return self._wrap("1;4;32", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`before` and `after` share what lies outside these spans (start, end)."""
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+
+def find_difference(before: str, after: str) -> Difference:
+    """The one part in which two texts differ, widened to whole words: `hooks` and `hooks2`, not a lone `2`."""
+    if before == after:
+        return Difference((len(before), len(before)), (len(after), len(after)))
+    shorter = min(len(before), len(after))
+    start = 0
+    while start < shorter and before[start] == after[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and before[-1 - end] == after[-1 - end]:
+        end += 1
+    while start > 0 and before[start - 1].isalnum():
+        start -= 1
+    while end > 0 and before[len(before) - end].isalnum():
+        end -= 1
+    return Difference((start, len(before) - end), (start, len(after) - end))
+
+
+def carets(span: tuple[int, int], indent: int) -> str:
+    """A line of `^` beneath a span of the text that starts `indent` columns in; empty for an empty span."""
+    start, end = span
+    return " " * (indent + start) + "^" * (end - start) if end > start else ""
+
+
+def wrap(text: str, *, indent: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, save for a word that is longer; the text is escaped already."""
+    room = max(width - len(indent), 20)
+    lines = textwrap.wrap(text, width=room, break_long_words=False, break_on_hyphens=False)
+    return [indent + for_terminal(line) for line in lines]  # again: a line may break before a "::"
+
+
+def name_lines(names: Sequence[str], *, indent: str, width: int) -> list[str]:
+    """The names, wrapped; those beyond the fiftieth are counted."""
+    text = ", ".join(for_terminal(name) for name in names[: words.NAMES_SHOWN])
+    if len(names) > words.NAMES_SHOWN:
+        text += f" and {words.number(len(names) - words.NAMES_SHOWN)} more"
+    return wrap(text, indent=indent, width=width)
+
+
+def columns(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Rows with aligned columns, two spaces apart; the last column is as long as it likes."""
+    table = [tuple(row) for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    return ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in table]

@@ -1,0 +1,20 @@
+"""The text views, one module each; every value in them goes through `escape.for_terminal`."""
+
+from __future__ import annotations
+
+from reconciler.views.text_drift import render_drift
+from reconciler.views.text_plan import render_plan
+from reconciler.views.text_result import render_result
+from reconciler.views.text_state import render_state_history, render_state_list, render_state_show
+from reconciler.views.text_validation import problem_line, render_validation
+
+__all__ = [
+    "problem_line",
+    "render_drift",
+    "render_plan",
+    "render_result",
+    "render_state_history",
+    "render_state_list",
+    "render_state_show",
+    "render_validation",
+]

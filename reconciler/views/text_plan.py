@@ -1,0 +1,116 @@
+"""A plan for a terminal: what would change first, then the rest in as few lines as it deserves (CONTRACT §5)."""
+
+from __future__ import annotations
+
+from reconciler.core.escape import for_terminal
+from reconciler.core.groups import Group, group_alike
+from reconciler.model import Action, Change, EnvironmentPlan, LiveDifference, Plan
+from reconciler.views import words
+from reconciler.views.style import Style, carets, columns, find_difference, name_lines, wrap
+
+SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REASSERT: "="}
+BEFORE, AFTER = "        before  ", "        after   "
+EVENT_INDENT = "      "
+
+
+def render_plan(plan: Plan, *, colour: bool, width: int = 100) -> str:
+    """The plan as text; the last line is its summary."""
+    style = Style(colour)
+    sections = [_group_lines(group, style, width) for group in words.in_order_of_matter(group_alike(plan))]
+    sections.append(_orphan_lines(plan, style))
+    unchanged = words.unchanged_line(plan)
+    sections.append([style.dim(unchanged)] if unchanged else [])
+    sections.append([style.yellow("warning: ") + for_terminal(warning) for warning in plan.warnings])
+    sections.append(_closing_lines(plan, style))
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _closing_lines(plan: Plan, style: Style) -> list[str]:
+    summary = style.bold(words.plan_summary(plan))
+    changed = any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
+    return [style.dim(f"Digest: {for_terminal(plan.digest)}"), summary] if changed else [summary]
+
+
+def _group_lines(group: Group, style: Style, width: int) -> list[str]:
+    planned = group.representative
+    lines = [_header(group, style)]
+    if len(group.members) > 1:
+        lines += name_lines(group.environments, indent="    ", width=width)
+    if planned.action is Action.CREATE:
+        lines += _create_lines(planned, style)
+    else:
+        for at, change in enumerate(planned.changes):
+            lines += _change_lines(change, _common_source(group, at), style)
+    lines += _live_lines(planned.live, style)
+    unchecked = words.unchecked_line(group)
+    if unchecked:
+        lines += [style.dim(line) for line in wrap(for_terminal(unchecked), indent="    ", width=width)]
+    return lines
+
+
+def _header(group: Group, style: Style) -> str:
+    planned = group.representative
+    several = len(group.members) > 1
+    name = f"{words.environments(len(group.members))} alike" if several else for_terminal(planned.environment)
+    symbol = SYMBOLS[planned.action]
+    paint = {Action.CREATE: style.green, Action.UPDATE: style.yellow}.get(planned.action, style.cyan)
+    wave = words.waves(group.members)
+    where = f", {wave}" if wave else ""
+    return f"{paint(symbol)} {style.bold(name)}  {paint(planned.action.value)}{where}: {words.reasons(planned)}"
+
+
+def _create_lines(planned: EnvironmentPlan, style: Style) -> list[str]:
+    events = columns((change.event.value, "") for change in planned.changes)
+    longest = max((len(event) for event in events), default=0)
+    return [
+        f"{EVENT_INDENT}{event.ljust(longest)}  {style.green(for_terminal(change.after))}"
+        for event, change in zip(events, planned.changes, strict=True)
+    ]
+
+
+def _common_source(group: Group, at: int) -> str:
+    """`file:line` of the change, where all members have it from the same place."""
+    source = group.representative.changes[at].source
+    if any(member.changes[at].source != source for member in group.members):
+        return ""
+    return f"{for_terminal(source.file)}:{source.line}"
+
+
+def _change_lines(change: Change, source: str, style: Style) -> list[str]:
+    lines = [f"{EVENT_INDENT}{change.event.value}" + (f"  {style.dim(source)}" if source else "")]
+    after = for_terminal(change.after)
+    if change.before is None:
+        return [*lines, AFTER + style.green(after)]
+    before = for_terminal(change.before)
+    difference = find_difference(before, after)
+    if style.colour:
+        start, end = difference.before
+        lines.append(BEFORE + style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:]))
+        start, end = difference.after
+        lines.append(AFTER + style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:]))
+        return lines
+    lines += [BEFORE + before, carets(difference.before, len(BEFORE))]
+    lines += [AFTER + after, carets(difference.after, len(AFTER))]
+    return [line for line in lines if line]
+
+
+def _live_lines(live: tuple[LiveDifference, ...], style: Style) -> list[str]:
+    lines = []
+    for difference in live:
+        actual = "nothing" if difference.actual is None else for_terminal(difference.actual)
+        lines.append(f"{EVENT_INDENT}{difference.event.value}  {style.dim('live drift')}")
+        lines.append(f"        observed  {style.red(actual)}")
+    return lines
+
+
+def _orphan_lines(plan: Plan, style: Style) -> list[str]:
+    orphans = [for_terminal(one.environment) for one in plan.environments if one.action is Action.ORPHAN]
+    if not orphans:
+        return []
+    shown = orphans[: words.NAMES_SHOWN]
+    heading = f"{words.counted(len(orphans), 'orphan')}: in the state, in no manifest. Plug keeps their webhooks;"
+    lines = [style.bold(heading), style.bold("bring the manifest back, or drop the environment from the state:")]
+    lines += [f"  {row}" for row in columns((name, f"reconciler state forget {name}") for name in shown)]
+    if len(orphans) > len(shown):
+        lines.append(f"  and {words.number(len(orphans) - len(shown))} more")
+    return lines

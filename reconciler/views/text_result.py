@@ -1,0 +1,76 @@
+"""A run's outcome for a terminal: what was not applied first, and what to do about it (CONTRACT §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.core.escape import for_terminal
+from reconciler.core.groups import group_failures, like_message
+from reconciler.model import EnvironmentResult, Outcome, RunResult
+from reconciler.views import words
+from reconciler.views.style import Style, columns, name_lines, wrap
+
+APPLIED_SHOWN = 20  # one line each; the others are counted
+
+
+def render_result(result: RunResult, *, colour: bool, width: int = 100) -> str:
+    """The result as text; the last line is its summary."""
+    style = Style(colour)
+    sections = [
+        _group_lines(group, style, width)
+        for outcome in words.NOT_APPLIED
+        for group in group_failures([one for one in result.environments if one.outcome is outcome])
+    ]
+    sections.append(_applied_lines(result, style))
+    unchanged = sum(1 for one in result.environments if one.outcome is Outcome.UNCHANGED)
+    sections.append([style.dim(f"Unchanged: {words.environments(unchanged)}.")] if unchanged else [])
+    sections.append(_next_lines(result, style, width))
+    sections.append([style.bold(words.result_summary(result))])
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _group_lines(group: Sequence[EnvironmentResult], style: Style, width: int) -> list[str]:
+    first = group[0]
+    paint = style.yellow if first.outcome in (Outcome.SKIPPED, Outcome.LOCKED) else style.red
+    several = len(group) > 1
+    name = f"{words.environments(len(group))} alike" if several else for_terminal(first.environment)
+    lines = [f"{paint('!')} {style.bold(name)}  {paint(first.outcome.value)}{_figures(group)}"]
+    if several:
+        lines += name_lines([one.environment for one in group], indent="    ", width=width)
+    message = like_message(first) if several else first.message
+    return lines + wrap(for_terminal(message), indent="      ", width=width)
+
+
+def _figures(group: Sequence[EnvironmentResult]) -> str:
+    """`, status 503, 4 attempts, 12.1 s`; of several the most."""
+    attempts = max(one.attempts for one in group)
+    if not attempts:
+        return ""
+    status = "" if group[0].status is None else f", status {group[0].status}"
+    most = "up to " if len({one.attempts for one in group}) > 1 else ""
+    seconds = max(one.seconds for one in group)
+    return f"{status}, {most}{words.counted(attempts, 'attempt')}, {'up to ' if len(group) > 1 else ''}{seconds:.1f} s"
+
+
+def _applied_lines(result: RunResult, style: Style) -> list[str]:
+    applied = [one for one in result.environments if one.outcome is Outcome.APPLIED]
+    if not applied:
+        return []
+    rows = [
+        (for_terminal(one.environment), words.counted(one.attempts, "attempt"), f"{one.seconds:.1f} s")
+        for one in applied[:APPLIED_SHOWN]
+    ]
+    lines = [style.bold("Applied:"), *(f"  {style.green(row)}" for row in columns(rows))]
+    if len(applied) > APPLIED_SHOWN:
+        lines.append(f"  and {words.number(len(applied) - APPLIED_SHOWN)} more")
+    return lines
+
+
+def _next_lines(result: RunResult, style: Style, width: int) -> list[str]:
+    occurring = {one.outcome for one in result.environments}
+    texts = [words.NEXT_FOR_OUTCOME[outcome] for outcome in words.NOT_APPLIED if outcome in occurring]
+    if result.state_trouble:
+        texts.insert(0, words.STATE_TROUBLE)
+    if not texts:
+        return []
+    return [style.bold("What to do next:"), *(line for text in texts for line in wrap(text, indent="  ", width=width))]

@@ -1,0 +1,114 @@
+"""The state for a terminal: a table of the fleet, one environment, its history (CONTRACT §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from reconciler.core.escape import for_terminal
+from reconciler.model import Applied, By, Document, HistoryEntry, Intent
+from reconciler.views import words
+from reconciler.views.style import Style, columns
+
+LIST_HEADER = ("ENVIRONMENT", "SERIAL", "APPLIED", "BY", "COMMIT", "STANDING")
+
+
+def render_state_list(documents: Iterable[Document], now: datetime, *, colour: bool, width: int = 100) -> str:
+    """An aligned table sorted by name; `now` tells a lease that lasts from one that ran out."""
+    style = Style(colour)
+    ordered = sorted(documents, key=lambda document: document.environment)
+    if not ordered:
+        return "The state is empty: nothing was ever applied.\n"
+    rows = columns([LIST_HEADER, *(_listed(document, now) for document in ordered)])
+    lines = [style.bold(rows[0])]
+    for row, document in zip(rows[1:], ordered, strict=True):
+        lines.append(style.yellow(row) if document.intent is not None else row)
+    lines += ["", style.bold(f"{words.environments(len(ordered))}.")]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(document: Document, now: datetime) -> tuple[str, ...]:
+    applied = document.applied
+    return (
+        for_terminal(document.environment),
+        str(document.serial),
+        (words.instant(applied.at) if applied else None) or "never",
+        _actor(applied.by if applied else By()),
+        _commit(applied.by if applied else By()),
+        words.standing(document, now),
+    )
+
+
+def _actor(by: By) -> str:
+    return for_terminal(by.actor) if by.actor else "-"
+
+
+def _commit(by: By) -> str:
+    return for_terminal(by.commit[: words.COMMIT_LENGTH]) if by.commit else "-"
+
+
+def _by_line(by: By) -> str:
+    """`octocat, commit 0123456789ab, run 17-1`."""
+    parts = [for_terminal(by.actor) if by.actor else "nobody named"]
+    if by.commit:
+        parts.append(f"commit {_commit(by)}")
+    if by.run:
+        parts.append(f"run {for_terminal(by.run)}")
+    return ", ".join(parts)
+
+
+def render_state_show(document: Document, now: datetime, *, colour: bool, width: int = 100) -> str:
+    """What is known of one environment."""
+    style = Style(colour)
+    facts = [
+        ("standing", words.standing(document, now)),
+        ("serial", str(document.serial)),
+        ("lineage", for_terminal(document.lineage)),
+    ]
+    sections = [[style.bold(for_terminal(document.environment)), *(f"  {row}" for row in columns(facts))]]
+    sections.append(_applied_lines(document.applied, style))
+    if document.intent is not None:
+        sections.append(_intent_lines(document.intent, now, style))
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def _applied_lines(applied: Applied | None, style: Style) -> list[str]:
+    if applied is None:
+        return [style.bold("Applied: ") + "never"]
+    facts = [
+        ("by", _by_line(applied.by)),
+        ("endpoint", for_terminal(applied.endpoint)),
+        ("account", for_terminal(applied.account) if applied.account else "not known"),
+    ]
+    facts += [("secret", for_terminal(name)) for name in sorted(applied.secrets)]
+    facts += [(event.value, for_terminal(url)) for event, url in applied.webhooks.items()]
+    how = "Adopted" if applied.adopted else "Applied"
+    return [style.bold(f"{how} at {words.instant(applied.at)}:"), *(f"  {row}" for row in columns(facts))]
+
+
+def _intent_lines(intent: Intent, now: datetime, style: Style) -> list[str]:
+    if intent.is_live(now):
+        what = f"live until {words.instant(intent.lease_until)}" + (", in doubt" if intent.doubt else "")
+    else:
+        what = "in doubt: nobody knows what its PUT did. Run reconciler apply: it puts the desired once more"
+    facts = [("by", _by_line(intent.by)), ("id", for_terminal(intent.id))]
+    facts += [(event.value, for_terminal(url)) for event, url in intent.webhooks.items()]
+    heading = style.bold(f"Intent of {words.instant(intent.at)}: ") + style.yellow(what)
+    return [heading, *(f"  {row}" for row in columns(facts))]
+
+
+def render_state_history(document: Document, *, colour: bool, width: int = 100) -> str:
+    """A timeline, newest first: when, who, from what, and the events each record changed."""
+    style = Style(colour)
+    if not document.history:
+        return f"{for_terminal(document.environment)}: nothing was ever applied.\n"
+    sections = [[style.bold(for_terminal(document.environment))]]
+    sections += [_entry_lines(entry, style) for entry in document.history]
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def _entry_lines(entry: HistoryEntry, style: Style) -> list[str]:
+    how = style.yellow("adopted") if entry.adopted else style.green("applied")
+    heading = f"{style.bold(words.instant(entry.at) or '')}  {how} by {_by_line(entry.by)}"
+    changed = columns((event.value, for_terminal(url)) for event, url in entry.webhooks.items())
+    return [heading, *(f"  {row}" for row in changed or ["nothing changed: the same webhooks were put again"])]

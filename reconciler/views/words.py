@@ -1,0 +1,192 @@
+"""The words that every view says alike: reasons, counts, instants, what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from reconciler.core.groups import Group
+from reconciler.model import (
+    Action,
+    Document,
+    EnvironmentPlan,
+    Finding,
+    FindingKind,
+    Intent,
+    Outcome,
+    Plan,
+    Problem,
+    Reason,
+    RunResult,
+)
+
+NAMES_SHOWN = 50  # of a group or list; the others are counted
+COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
+
+STATE_TROUBLE = "State trouble: not everything could be recorded or begun. What the messages name comes first."
+
+REASONS = {
+    Reason.NEVER_APPLIED: "never applied",
+    Reason.WEBHOOKS_CHANGED: "webhooks changed",
+    Reason.UNCERTAIN: "an earlier PUT is in doubt",
+    Reason.ENDPOINT_CHANGED: "the endpoint changed",
+    Reason.ACCOUNT_CHANGED: "the token's account changed",
+    Reason.SECRET_CHANGED: "a secret changed",
+    Reason.EXPIRED: "applied longer ago than max_age",
+    Reason.LIVE_DRIFT: "live drift",
+    Reason.REQUESTED: "requested with --reassert",
+}
+
+# gravest first: what nobody knows, then what Plug or the way to it refused, then what was not tried
+NOT_APPLIED = (Outcome.UNCERTAIN, Outcome.REJECTED, Outcome.FAILED, Outcome.LOCKED, Outcome.SKIPPED)
+
+NEXT_FOR_OUTCOME = {
+    Outcome.UNCERTAIN: "uncertain: run apply again: it puts the desired once more.",
+    Outcome.REJECTED: "rejected: Plug holds what it held. Mend what the message names, then run apply again.",
+    Outcome.FAILED: "failed: nothing reached Plug. Mend what the message names, then run apply again.",
+    Outcome.LOCKED: (
+        "locked: wait for the other run. Only if it is dead: reconciler state unlock ENVIRONMENT, then apply again."
+    ),
+    Outcome.SKIPPED: "skipped: not begun, nothing was sent. The next apply takes them up.",
+}
+
+NEXT_FOR_KIND = {
+    FindingKind.LIVE: "live: somebody changed Plug itself. reconciler apply --observe puts the desired again.",
+    FindingKind.UNCERTAIN: "uncertain: run reconciler apply: it puts the desired once more.",
+    FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",
+    FindingKind.ACCOUNT: (
+        "account: is it the right company's token? If so: reconciler apply --accept-account-change ENVIRONMENT."
+    ),
+    FindingKind.ENDPOINT: "endpoint: check api.base_url, then run reconciler apply.",
+    FindingKind.SECRET: "secret: run reconciler apply, so that Plug sends the new value.",
+    FindingKind.EXPIRED: "expired: run reconciler apply: it puts the desired once more.",
+    FindingKind.ORPHAN: (
+        "orphan: Plug still holds its webhooks. Bring its manifest back, or drop it: reconciler state forget "
+        "ENVIRONMENT."
+    ),
+    FindingKind.UNOBSERVABLE: "unobservable: no drift in itself, and nobody knows what Plug holds there.",
+}
+
+
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 environment`, `2,412 environments`."""
+    return f"{number(count)} {one if count == 1 else several or one + 's'}"
+
+
+def environments(count: int) -> str:
+    return counted(count, "environment")
+
+
+def instant(at: datetime | None) -> str | None:
+    """`2026-11-23T12:00:00Z`."""
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def reasons(planned: EnvironmentPlan) -> str:
+    return ", ".join(REASONS[reason] for reason in planned.reasons)
+
+
+def waves(members: Sequence[EnvironmentPlan]) -> str:
+    """`wave 1`, `waves 0 to 3`, or nothing where all are in wave 0."""
+    first, last = min(member.wave for member in members), max(member.wave for member in members)
+    if first != last:
+        return f"waves {first} to {last}"
+    return f"wave {first}" if first else ""
+
+
+def action_counts(plan: Plan) -> Counter[Action]:
+    return Counter(planned.action for planned in plan.environments)
+
+
+def plan_summary(plan: Plan) -> str:
+    """`Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 1 orphan.`"""
+    count = action_counts(plan)
+    text = (
+        f"Plan: {number(count[Action.CREATE])} to create, {number(count[Action.UPDATE])} to update, "
+        f"{number(count[Action.REASSERT])} to reassert, {number(count[Action.NOOP])} unchanged, "
+        f"{counted(count[Action.ORPHAN], 'orphan')}."
+    )
+    return text if any(action.puts for action in count) else f"{text} Nothing to do."
+
+
+def in_order_of_matter(groups: Iterable[Group]) -> list[Group]:
+    """Creates and updates, then reasserts, each in the plan's order."""
+    return sorted(groups, key=lambda group: group.representative.action is Action.REASSERT)
+
+
+def unchanged_line(plan: Plan) -> str | None:
+    """One line for all that stays as it is; it says where only the text could be compared."""
+    unchanged = [planned for planned in plan.environments if planned.action is Action.NOOP]
+    if not unchanged:
+        return None
+    by_text = sum(1 for planned in unchanged if planned.unchecked)
+    text = f"Unchanged: {environments(len(unchanged))}"
+    if by_text:
+        text += f", {number(by_text)} compared by text alone (no token or secret at hand)"
+    return text + "."
+
+
+def unchecked_line(group: Group) -> str | None:
+    """`not compared, as not at hand: account`; of a group, in how many."""
+    lacking = [member for member in group.members if member.unchecked]
+    if not lacking:
+        return None
+    what = ", ".join(dict.fromkeys(item for member in lacking for item in member.unchecked))
+    where = "" if len(group.members) == 1 else f" (in {number(len(lacking))} of them)"
+    return f"not compared, as not at hand: {what}{where}"
+
+
+def result_summary(result: RunResult) -> str:
+    """`Result: 3 applied, 1 uncertain.`: the outcomes that occur."""
+    count = Counter(one.outcome for one in result.environments)
+    parts = ", ".join(f"{number(count[outcome])} {outcome}" for outcome in Outcome if count[outcome])
+    return f"{'Interrupted' if result.interrupted else 'Result'}: {parts or 'nothing to do'}."
+
+
+def drift_summary(findings: Sequence[Finding]) -> str:
+    """`Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift.`"""
+    drift = [finding for finding in findings if finding.kind is not FindingKind.UNOBSERVABLE]
+    unobservable = len({finding.environment for finding in findings if finding.kind is FindingKind.UNOBSERVABLE})
+    if not drift:
+        return f"No drift, but {environments(unobservable)} unobservable." if unobservable else "No drift."
+    count = Counter(finding.kind for finding in drift)
+    parts = [f"{number(count[kind])} {kind}" for kind in FindingKind if count[kind]]
+    where = environments(len({finding.environment for finding in drift}))
+    beside = f" {environments(unobservable)} unobservable." if unobservable else ""
+    return f"Drift: {counted(len(drift), 'finding')} in {where} ({', '.join(parts)}).{beside}"
+
+
+def validation_summary(errors: Sequence[Problem], warnings: Sequence[Problem], *, count: int | None) -> str:
+    """`Valid: 12 environments, no warnings.` or `Invalid: 2 errors, 1 warning.`"""
+    warned = counted(len(warnings), "warning") if warnings else "no warnings"
+    if errors:
+        return f"Invalid: {counted(len(errors), 'error')}, {warned}."
+    fleet = f"{environments(count)}, " if count is not None else ""
+    return f"Valid: {fleet}{warned}."
+
+
+def is_in_doubt(intent: Intent | None, now: datetime) -> bool:
+    """An intent whose lease has run out is in doubt too: its run died somewhere around the PUT."""
+    return intent is not None and (intent.doubt or not intent.is_live(now))
+
+
+def is_locked(document: Document, now: datetime) -> bool:
+    return document.intent is not None and document.intent.is_live(now)
+
+
+def standing(document: Document, now: datetime) -> str:
+    """`settled`, `locked until …`, `in doubt`, in the order in which they matter."""
+    parts = []
+    intent = document.intent
+    if intent is not None and intent.is_live(now):
+        parts.append(f"locked until {instant(intent.lease_until)}")
+    if is_in_doubt(intent, now):
+        parts.append("in doubt")
+    if document.applied is not None and document.applied.adopted:
+        parts.append("adopted")
+    return ", ".join(parts) or "settled"

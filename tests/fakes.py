@@ -1,0 +1,216 @@
+"""Fakes that work and fakes that fail. No mocks: each behaves like the thing it stands for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from reconciler.core.attempts import Attempt, Fate, classify_answer
+from reconciler.errors import Unreachable
+from reconciler.model import EVENTS, AuthScheme, By, Desired, Event, Fingerprint, SourceRef, Stored
+from reconciler.ports import Write, Written
+from reconciler.run.apply import ApplyOptions, World
+from reconciler.state.memory import MemoryStore
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ENDPOINT = "https://plug.example.com/api/integrations/update-webhooks"
+
+
+class Killed(BaseException):
+    """The process is gone at this very moment: nothing after it happens."""
+
+
+class FakeClock:
+    """Time passes when somebody sleeps, or when a test says so."""
+
+    def __init__(self) -> None:
+        self.at = START
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return (self.at - START).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+    def jitter(self) -> float:
+        return 0.5
+
+
+def make_desired(environment: str = "production", version: str = "1", **values: object) -> Desired:
+    webhooks = {event: f"https://hooks.example.com/{environment}/{event}/{version}" for event in EVENTS}
+    source = SourceRef(f"manifests/{environment}.yaml", 1, 1)
+    desired = Desired(
+        environment=environment,
+        wave=0,
+        webhooks=webhooks,
+        endpoint=ENDPOINT,
+        auth_scheme=AuthScheme.RAW,
+        token_env=f"PLUG_TOKEN_{environment.upper()}",
+        account_id=None,
+        description=None,
+        secrets=(),
+        vars={},
+        source=source,
+        sources={event: SourceRef(source.file, 3 + place, 3) for place, event in enumerate(EVENTS)},
+    )
+    return replace(desired, **values)  # type: ignore[arg-type]
+
+
+class FakeCredentials:
+    """Every environment has a token; `accounts` and `secrets` can be changed to play a rotation."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
+
+    def fingerprint(self, desired: Desired) -> Fingerprint:
+        signed = {
+            name: "hmac-sha256:" + hashlib.sha256(self.secrets.get(name, name).encode()).hexdigest()
+            for name in desired.secrets
+        }
+        return Fingerprint(account=self.accounts.get(desired.environment, f"org:{desired.environment}"), secrets=signed)
+
+
+Behaviour = Callable[["FakePlug", Desired], Awaitable[Attempt]]
+
+
+def answer(status: int, *, acts: bool = False, complete: bool = True, denied: bool = False) -> Behaviour:
+    """Plug answers `status`, having acted on the request or not."""
+
+    async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+        if acts:
+            plug.hold(desired)
+        return Attempt(
+            classify_answer(status, complete=complete), status, complete=complete, denied=denied, message=str(status)
+        )
+
+    return behave
+
+
+def no_answer(*, acts: bool) -> Behaviour:
+    async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+        if acts:
+            plug.hold(desired)
+        return Attempt(Fate.AMBIGUOUS, message="no answer")
+
+    return behave
+
+
+async def unsent(plug: FakePlug, desired: Desired) -> Attempt:
+    return Attempt(Fate.UNSENT, message="not sent")
+
+
+def killed(*, acts: bool) -> Behaviour:
+    async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+        if acts:
+            plug.hold(desired)
+        raise Killed
+
+    return behave
+
+
+HEALTHY = answer(200, acts=True)
+
+
+@dataclass
+class FakePlug:
+    """A model of Plug. `script` says how the next attempts go; after that it is healthy."""
+
+    holds: dict[str, dict[Event, str]] = field(default_factory=dict)
+    script: deque[Behaviour] = field(default_factory=deque)
+    received: list[str] = field(default_factory=list)  # environments, in the order of the attempts
+    confirmed: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+    before: Callable[[Desired], None] = field(default=lambda desired: None)
+
+    def hold(self, desired: Desired) -> None:
+        self.holds[desired.environment] = dict(desired.webhooks)
+
+    async def put(self, desired: Desired) -> Attempt:
+        self.before(desired)
+        self.received.append(desired.environment)
+        behave = self.script.popleft() if self.script else HEALTHY
+        attempt = await behave(self, desired)
+        if attempt.confirmed:
+            self.confirmed.add((desired.environment, tuple(desired.webhooks[event] for event in EVENTS)))
+        return attempt
+
+
+class StoreFault:
+    """How one write to a `FaultyStore` goes wrong."""
+
+    FAILS = "fails"  # not landed, and said so
+    LANDS = "lands"  # landed, though an error is reported
+    KILLED_BEFORE = "killed-before"
+    KILLED_AFTER = "killed-after"
+
+
+class FaultyStore:
+    """A memory store whose next writes go as `faults` says; None goes well."""
+
+    def __init__(self) -> None:
+        self.inner = MemoryStore()
+        self.faults: deque[str | None] = deque()
+        self.before_write: Callable[[Sequence[Write]], None] = lambda writes: None
+
+    @property
+    def location(self) -> str:
+        return "memory"
+
+    def names(self) -> frozenset[str]:
+        return self.inner.names()
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        return self.inner.read(environments)
+
+    def write(self, writes: Sequence[Write]) -> list[Written]:
+        self.before_write(writes)
+        fault = self.faults.popleft() if self.faults else None
+        if fault == StoreFault.KILLED_BEFORE:
+            raise Killed
+        if fault == StoreFault.FAILS:
+            return [Written(write.environment, None, Unreachable("no space left on device")) for write in writes]
+        written = self.inner.write(writes)
+        if fault == StoreFault.KILLED_AFTER:
+            raise Killed
+        if fault == StoreFault.LANDS:
+            return [Written(write.environment, None, Unreachable("input/output error")) for write in writes]
+        return written
+
+
+async def run_here(call: Callable[[], object]) -> object:
+    """Offloads to nowhere: one thread, so that a test decides the order of everything."""
+    return call()
+
+
+OPTIONS = ApplyOptions(
+    concurrency=2,
+    rate_limit=None,
+    timeout_s=30,
+    attempts=3,
+    deadline_s=120,
+    lease_s=900,
+    max_age_s=None,
+    max_failures=10,
+)
+
+
+def make_world(store: object, plug: FakePlug, clock: FakeClock, credentials: FakeCredentials | None = None) -> World:
+    return World(
+        store=store,  # type: ignore[arg-type]
+        plug=plug,
+        credentials=credentials or FakeCredentials(),
+        clock=clock,
+        by=By("ana", "c0ffee", "1/1"),
+        offload=run_here,  # type: ignore[arg-type]
+    )

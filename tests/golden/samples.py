@@ -1,0 +1,247 @@
+"""Plans, results, findings and documents as the views meet them, the hostile ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from reconciler.model import (
+    EVENTS,
+    Action,
+    Applied,
+    By,
+    Change,
+    Document,
+    EnvironmentPlan,
+    EnvironmentResult,
+    Event,
+    Finding,
+    FindingKind,
+    HistoryEntry,
+    Intent,
+    LiveDifference,
+    Outcome,
+    Plan,
+    Problem,
+    Reason,
+    RunResult,
+    SourceRef,
+)
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DIGEST = "sha256:" + "ab" * 32
+HOSTILE = (
+    "\x1b]0;owned\x07 | `a` ``b`` @everyone #12 GH-3 ##[error]x ::error::y </details></pre></code><img src=x> "
+    "[x](https://evil.test) www.evil.test *b* _i_ \u202e\u200b\n::error::z\r\n##[endgroup] &amp; \\| $x$ ~~s~~"
+)
+
+
+def webhooks(host: str, environment: str) -> dict[Event, str]:
+    return {event: f"https://{host}/plug/{environment}/{event}" for event in EVENTS}
+
+
+def changes(environment: str, before: Mapping[Event, str] | None, after: Mapping[Event, str]) -> tuple[Change, ...]:
+    file = f"manifests/{environment}.yaml"
+    return tuple(
+        Change(event, before[event] if before else None, after[event], SourceRef(file, line, 3))
+        for line, event in enumerate(EVENTS, start=8)
+        if before is None or before[event] != after[event]
+    )
+
+
+def planned(
+    environment: str,
+    action: Action,
+    *reasons: Reason,
+    wave: int = 0,
+    unchecked: tuple[str, ...] = (),
+    changed: tuple[Change, ...] = (),
+    live: tuple[LiveDifference, ...] = (),
+) -> EnvironmentPlan:
+    stored = action is not Action.CREATE
+    return EnvironmentPlan(
+        environment=environment,
+        action=action,
+        wave=wave,
+        reasons=reasons,
+        unchecked=unchecked,
+        source=None if action is Action.ORPHAN else SourceRef(f"manifests/{environment}.yaml", 1, 1),
+        changes=changed,
+        serial=3 if stored else 0,
+        lineage="7d0c" if stored else None,
+        live=live,
+    )
+
+
+def create(environment: str, wave: int = 0) -> EnvironmentPlan:
+    after = webhooks("hooks.acme.com.br", environment)
+    changed = changes(environment, None, after)
+    return planned(environment, Action.CREATE, Reason.NEVER_APPLIED, wave=wave, changed=changed)
+
+
+def update(environment: str, before: str, after: str, wave: int = 0) -> EnvironmentPlan:
+    changed = changes(environment, webhooks(before, environment), webhooks(after, environment))
+    return planned(environment, Action.UPDATE, Reason.WEBHOOKS_CHANGED, wave=wave, changed=changed)
+
+
+def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = (), **variables: dict[str, str]) -> Plan:
+    ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
+    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings, vars=variables)
+
+
+def _receive(before: str, after: str, environment: str) -> tuple[Change, ...]:
+    return (Change(Event.RECEIVE_MESSAGE, before, after, SourceRef(f"manifests/{environment}.yaml", 12, 3)),)
+
+
+def plans() -> dict[str, Plan]:
+    secret = "?key={secret:PLUG_SECRET_RECEIVE}"
+    mixed = plan_of(
+        create("novo"),
+        planned(
+            "production",
+            Action.UPDATE,
+            Reason.WEBHOOKS_CHANGED,
+            Reason.SECRET_CHANGED,
+            wave=1,
+            unchecked=("account",),
+            changed=_receive(
+                f"https://hooks.acme.com.br/plug/receive{secret}",
+                f"https://hooks2.acme.com.br/plug/receive{secret}",
+                "production",
+            ),
+        ),
+        planned("staging", Action.REASSERT, Reason.UNCERTAIN, Reason.EXPIRED),
+        planned(
+            "live",
+            Action.REASSERT,
+            Reason.LIVE_DRIFT,
+            live=(
+                LiveDifference(Event.MESSAGE_STATUS, "https://somewhere.else.com.br/status"),
+                LiveDifference(Event.SENDING_MESSAGE, None),
+            ),
+        ),
+        planned("same", Action.NOOP),
+        planned("same-by-text", Action.NOOP, unchecked=("account", "secret:PLUG_SECRET_RECEIVE")),
+        planned("gone", Action.ORPHAN),
+        warnings=("max_changed: 6 of 11 applied environments would be updated, at most 5 are allowed (50%)",),
+    )
+    names = [f"cliente-{number:03}" for number in range(60)]
+    grouped = plan_of(
+        *(update(name, "v1.acme.com.br", "v2.acme.com.br", wave=at % 3) for at, name in enumerate(names)),
+        *(planned(f"r{number}", Action.REASSERT, Reason.REQUESTED) for number in range(6)),
+        create("alone"),
+    )
+    hostile = plan_of(
+        planned(
+            "hostile",
+            Action.UPDATE,
+            Reason.WEBHOOKS_CHANGED,
+            unchecked=(f"secret:{HOSTILE}",),
+            changed=_receive(f"https://a.b/{HOSTILE}", HOSTILE, HOSTILE),
+            live=(LiveDifference(Event.MESSAGE_STATUS, HOSTILE),),
+        ),
+        planned(HOSTILE, Action.CREATE, Reason.NEVER_APPLIED, changed=_receive("", HOSTILE, HOSTILE)),
+        planned(f"orphan {HOSTILE}", Action.ORPHAN),
+        warnings=(HOSTILE,),
+    )
+    return {
+        "mixed": mixed,
+        "grouped": grouped,
+        "hostile": hostile,
+        "nothing-to-do": plan_of(planned("a", Action.NOOP), planned("b", Action.NOOP)),
+        "empty": plan_of(),
+    }
+
+
+def _result(
+    environment: str, outcome: Outcome, status: int | None, message: str, attempts: int = 1
+) -> EnvironmentResult:
+    return EnvironmentResult(environment, outcome, (Reason.WEBHOOKS_CHANGED,), attempts, status, message, 0.4321)
+
+
+def results() -> dict[str, RunResult]:
+    refused = "401: Plug did not accept the token of PLUG_TOKEN_{}. Check that it is this company's current token"
+    mixed = (
+        *(_result(f"good-{number:02}", Outcome.APPLIED, 200, "applied") for number in range(23)),
+        _result("doubtful", Outcome.UNCERTAIN, 503, "503: Plug is not available", 4),
+        *(_result(f"bad-{number}", Outcome.REJECTED, 401, refused.format(f"BAD_{number}")) for number in range(7)),
+        _result("bad-one", Outcome.REJECTED, 405, "405: this address does not take a PUT"),
+        _result("unreached", Outcome.FAILED, None, "the name www.plugchat.com.br can't be resolved", 4),
+        _result("busy", Outcome.LOCKED, None, "octocat holds it since 12:00:00 until 12:15:00", 0),
+        _result("later", Outcome.SKIPPED, None, "wave 0 failed", 0),
+        _result("same", Outcome.UNCHANGED, None, "", 0),
+    )
+    return {
+        "mixed": RunResult(mixed, state_trouble=True),
+        "done": RunResult((_result("production", Outcome.APPLIED, 200, "applied"),)),
+        "interrupted": RunResult((_result("a", Outcome.SKIPPED, None, "interrupted", 0),), interrupted=True),
+        "hostile": RunResult(
+            (_result(HOSTILE, Outcome.REJECTED, 400, HOSTILE), _result(HOSTILE, Outcome.APPLIED, 200, ""))
+        ),
+        "empty": RunResult(()),
+    }
+
+
+def drifts() -> dict[str, list[Finding]]:
+    event, url = Event.RECEIVE_MESSAGE, "https://hooks.acme.com.br/plug/receive"
+    every = [
+        Finding("gone", FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest"),
+        Finding("production", FindingKind.UNAPPLIED, event, url, f"{url}-1", "the manifest differs"),
+        Finding("novo", FindingKind.UNAPPLIED, event, url, None, "never applied"),
+        Finding("staging", FindingKind.UNCERTAIN, None, None, None, "nobody knows whether the PUT changed Plug"),
+        Finding("production", FindingKind.LIVE, event, url, "https://evil.com/…", "Plug holds something else"),
+        Finding("a", FindingKind.ENDPOINT, None, "https://x.com/u", "https://y.com/u", "another endpoint"),
+        Finding("a", FindingKind.ACCOUNT, None, None, "org:1", "another account"),
+        Finding("a", FindingKind.SECRET, None, None, None, "a secret was replaced"),
+        Finding("a", FindingKind.EXPIRED, None, None, None, "applied longer ago than max_age"),
+        Finding("b", FindingKind.UNOBSERVABLE, None, None, None, "no account_id"),
+    ]
+    return {
+        "every-kind": every,
+        "unobservable": every[-1:],
+        "none": [],
+        "hostile": [Finding(HOSTILE, FindingKind.LIVE, event, HOSTILE, HOSTILE, HOSTILE)],
+    }
+
+
+def validations() -> dict[str, tuple[list[Problem], list[Problem]]]:
+    error = Problem("manifests/a.yaml", 3, 7, "wave", "a whole number is expected, not '1'", "write 1")
+    warning = Problem("manifests/a.yaml", 9, 3, "webhooks.receiveMessage", "example.com is reserved")
+    return {
+        "errors": (
+            [error, Problem("", 0, 0, "RECONCILER_STAET", "unknown", "did you mean RECONCILER_STATE?")],
+            [warning],
+        ),
+        "warnings": ([], [warning]),
+        "clean": ([], []),
+        "hostile": ([Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE)], [Problem("", 0, 0, "", HOSTILE)]),
+    }
+
+
+def documents() -> dict[str, Document]:
+    by = By("octocat", "0123456789abcdef0123456789abcdef01234567", "17-1")
+    urls = webhooks("hooks.acme.com.br", "production")
+    applied = Applied(
+        "https://www.plugchat.com.br/u", "org:42", urls, {"PLUG_SECRET_RECEIVE": "hmac-sha256:00"}, NOW, by
+    )
+    history = (
+        HistoryEntry(NOW, By("maria"), {}, adopted=True),
+        HistoryEntry(NOW, by, {Event.RECEIVE_MESSAGE: urls[Event.RECEIVE_MESSAGE]}),
+    )
+    live = Intent("i1", urls, False, NOW, NOW.replace(minute=15), by)
+    dead = Intent("i2", urls, True, NOW, None, By())
+    foul = By(HOSTILE, HOSTILE, HOSTILE)
+    bad = dict.fromkeys(EVENTS, HOSTILE)
+    return {
+        "settled": Document("production", "l1", 4, applied, None, history),
+        "locked": Document("staging", "l2", 5, applied, live, history),
+        "in-doubt": Document("novo", "l3", 1, None, dead, ()),
+        "hostile": Document(
+            HOSTILE,
+            HOSTILE,
+            2,
+            Applied(HOSTILE, HOSTILE, bad, {HOSTILE: HOSTILE}, NOW, foul, adopted=True),
+            Intent(HOSTILE, bad, True, NOW, None, foul),
+            (HistoryEntry(NOW, foul, bad),),
+        ),
+    }

@@ -1,0 +1,96 @@
+"""Every view, as a whole document, against the file stored beside this one.
+
+After a change that is meant: `pytest tests/golden --update-golden`, then read the diff.
+"""
+
+from __future__ import annotations
+
+import json as stdlib_json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.views import json, markdown, text
+from tests.golden import samples
+
+STORED = Path(__file__).parent / "stored"
+
+
+def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
+    for name, plan in samples.plans().items():
+        yield f"plan-{name}.json", lambda plan=plan: json.render_plan(plan)
+        yield f"plan-{name}.txt", lambda plan=plan: text.render_plan(plan, colour=False)
+        yield f"plan-{name}.colour.txt", lambda plan=plan: text.render_plan(plan, colour=True)
+        yield f"plan-{name}.md", lambda plan=plan: markdown.render_plan(plan)
+    for name, result in samples.results().items():
+        yield f"result-{name}.json", lambda result=result: json.render_result(result)
+        yield f"result-{name}.txt", lambda result=result: text.render_result(result, colour=False)
+        yield f"result-{name}.colour.txt", lambda result=result: text.render_result(result, colour=True)
+        yield f"result-{name}.md", lambda result=result: markdown.render_result(result)
+    for name, findings in samples.drifts().items():
+        yield f"drift-{name}.json", lambda findings=findings: json.render_drift(findings)
+        yield f"drift-{name}.txt", lambda findings=findings: text.render_drift(findings, colour=False)
+        yield f"drift-{name}.colour.txt", lambda findings=findings: text.render_drift(findings, colour=True)
+        yield f"drift-{name}.md", lambda findings=findings: markdown.render_drift(findings)
+    for name, problems in samples.validations().items():
+        yield f"validation-{name}.json", lambda problems=problems: json.render_validation(*problems)
+        yield f"validation-{name}.txt", lambda problems=problems: text.render_validation(*problems, colour=False)
+        yield f"validation-{name}.colour.txt", lambda problems=problems: text.render_validation(*problems, colour=True)
+        yield f"validation-{name}.md", lambda problems=problems: markdown.render_validation(*problems)
+    now = samples.NOW
+    for name, document in samples.documents().items():
+        yield f"state-history-{name}.json", lambda document=document: json.render_state_history(document)
+        yield f"state-history-{name}.txt", lambda document=document: text.render_state_history(document, colour=False)
+        yield f"state-history-{name}.md", lambda document=document: markdown.render_state_history(document)
+        yield f"state-show-{name}.txt", lambda document=document: text.render_state_show(document, now, colour=False)
+        yield f"state-show-{name}.md", lambda document=document: markdown.render_state_show(document, now)
+    fleet = list(samples.documents().values())
+    for name, documents in {"fleet": fleet, "empty": []}.items():
+        yield f"state-list-{name}.json", lambda documents=documents: json.render_state_list(documents, now)
+        yield f"state-list-{name}.txt", lambda documents=documents: text.render_state_list(documents, now, colour=False)
+        yield f"state-list-{name}.md", lambda documents=documents: markdown.render_state_list(documents, now)
+
+
+CASES = dict(_cases())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_view_renders_what_is_stored(name: str, request: pytest.FixtureRequest) -> None:
+    """The whole document is as it was when somebody last read it."""
+    rendered = CASES[name]()
+    path = STORED / name
+    if request.config.getoption("--update-golden"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(rendered, encoding="utf-8", newline="")
+    assert rendered == path.read_text(encoding="utf-8")
+
+
+def test_every_stored_file_has_a_view() -> None:
+    """A case that is gone leaves no file behind."""
+    assert {path.name for path in STORED.iterdir()} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_view_lets_data_act(name: str) -> None:
+    """No control character, workflow command, live markup or mention comes out of any view."""
+    rendered = CASES[name]()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", rendered) if ".colour." in name else rendered
+    assert rendered.endswith("\n")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e]", plain)
+    assert "##[" not in plain
+    assert not any(line.strip().startswith("::") for line in plain.splitlines())
+    if name.endswith(".md"):
+        assert "@everyone" not in rendered
+        assert "<img" not in rendered
+        assert rendered.count("<details") == rendered.count("</details>")
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.endswith(".json")])
+def test_a_json_view_is_ascii_with_the_format_first(name: str) -> None:
+    """A reader can tell the format before it reads on."""
+    rendered = CASES[name]()
+    assert rendered.isascii()
+    assert next(iter(stdlib_json.loads(rendered))) == "format"
+    assert rendered.startswith('{\n  "format": "reconciler.')

@@ -1,0 +1,195 @@
+"""Whatever the text: shown, it is data (CONTRACT §11)."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from reconciler.core import escape
+
+PIECES = [
+    "::", ":", "##[", "#", "[", "error", "\x1b[31m", "\x1b]0;t\x07", "\n", "\r", "\t", " ", "|", "`", "``", "\\",
+    "@everyone", "#12", "GH-1", "www.evil.test", "https://evil.test", "</details>", "<img src=x>", "</code>", "</pre>",
+    "&amp;", "*b*", "_i_", "~~", "~~~", "- ", "1. ", "1) ", "> ", "# ", "===", "[x](y)", "![x](y)", "$", "%", ",",
+    "\u202e", "\u200b", "\u2028", "\x7f", "\x85", "\xa0", "\ud800", "<!--", "a", "é", "]]>", "{secret:PLUG_SECRET_X}",
+]  # fmt: skip
+texts = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
+    st.text(st.characters(codec=None), max_size=40),
+)
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+VISIBLE: list[Callable[[str], str]] = [
+    escape.for_terminal,
+    escape.for_markdown,
+    escape.for_markdown_code,
+    escape.for_html,
+    escape.for_workflow_data,
+    escape.for_workflow_property,
+]
+
+
+def hidden(text: str) -> list[str]:
+    """The characters that can't be seen or that steer a terminal."""
+    return [character for character in text if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+
+
+def rendered(markdown: str) -> str:
+    return MARKDOWN.render(markdown)
+
+
+def words_of(page: str) -> str:
+    """The text of an HTML page: no tags, entities as characters, our gaps gone, white space even."""
+    text = html.unescape(re.sub(r"<[^>]*>", "", page)).replace("\u200b", "")
+    return " ".join(text.split())
+
+
+def tags_of(page: str) -> list[str]:
+    return re.findall(r"</?([a-z0-9]+)", page)
+
+
+def shown(value: str) -> str:
+    """The value with its hidden characters visible, as every view shows it."""
+    return " ".join(escape._visible(value).split())
+
+
+@pytest.mark.parametrize("escaped", VISIBLE)
+@given(value=texts)
+def test_nothing_hidden_survives(escaped: Callable[[str], str], value: str) -> None:
+    """No control character, escape, separator or direction mark is left, nor a second line."""
+    assert hidden(escaped(value)) == []
+
+
+@pytest.mark.parametrize(
+    "escaped", [escape.for_terminal, escape.for_markdown, escape.for_markdown_code, escape.for_html]
+)
+@given(value=texts)
+@example(value=":")
+@example(value=" \xa0::error::x")
+def test_no_line_starts_a_workflow_command(escaped: Callable[[str], str], value: str) -> None:
+    """Neither the value alone nor our own colon after it makes a line that starts with two colons."""
+    for line in (escaped(value), f"  {escaped(value)}: message"):
+        assert not line.strip().startswith("::")
+
+
+@pytest.mark.parametrize("escaped", VISIBLE)
+@given(value=texts)
+@example(value="###[##[")
+def test_the_older_workflow_command_is_broken_up(escaped: Callable[[str], str], value: str) -> None:
+    """`##[` is found anywhere in a line by the runner, so it is nowhere."""
+    assert "##[" not in escaped(value)
+
+
+@given(value=texts)
+def test_escaping_for_a_terminal_twice_changes_nothing(value: str) -> None:
+    """What is harmless stays as it is."""
+    assert escape.for_terminal(escape.for_terminal(value)) == escape.for_terminal(value)
+
+
+@given(value=texts)
+def test_workflow_data_comes_back_as_put_in(value: str) -> None:
+    """The runner undoes the percent escapes and finds the lines again."""
+    data = escape.for_workflow_data(value)
+    back = data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+    assert back.count("\n") == value.count("\n")
+    assert escape.for_workflow_property(value).count(":") == escape.for_workflow_property(value).count(",") == 0
+
+
+@given(value=texts)
+def test_json_says_the_same(value: str) -> None:
+    """The escapes of a JSON text are read back as the very characters."""
+    text = escape.for_json(json.dumps({value: [value, 1]}))
+    assert json.loads(text) == {value: [value, 1]}
+    assert "##[" not in text
+    assert hidden(text) == []
+    assert text.isascii()
+
+
+@given(value=texts)
+def test_html_comes_out_as_put_in(value: str) -> None:
+    """In an element or an attribute the text is text."""
+    escaped = escape.for_html(value)
+    assert html.unescape(escaped) == escape._visible(value)
+    assert not re.search(r"[<>\"']", escaped)
+
+
+@pytest.mark.parametrize(("escaped", "tags"), [(escape.for_markdown, []), (escape.for_markdown_code, ["code"] * 2)])
+@given(value=texts)
+@example(value="\\")
+@example(value="a\\|b")
+@example(value="1) x")
+def test_a_table_keeps_its_cells(escaped: Callable[[str], str], tags: list[str], value: str) -> None:
+    """Rendered, a cell holds the text and nothing else, and its neighbours stay where they are."""
+    page = rendered(f"| a | b | c |\n| --- | --- | --- |\n| left | {escaped(value)} | right |\n\nafter\n")
+    body = page[page.index("<tbody>") :]
+    cells = re.findall(r"<td>(.*?)</td>", body, re.DOTALL)
+    assert [cells[0], cells[2], len(cells)] == ["left", "right", 3]
+    assert tags_of(cells[1]) == tags
+    assert words_of(cells[1]) == shown(value)
+    assert body.endswith("<p>after</p>\n")
+
+
+@pytest.mark.parametrize(("escaped", "tags"), [(escape.for_markdown, []), (escape.for_markdown_code, ["code"] * 2)])
+@pytest.mark.parametrize(("before", "around"), [("", ["p", "p"]), ("- ", ["ul", "li", "li", "ul"]), ("x ", ["p", "p"])])
+@given(value=texts)
+def test_running_text_is_no_markup(
+    escaped: Callable[[str], str], tags: list[str], before: str, around: list[str], value: str
+) -> None:
+    """At the start of a paragraph, in a list and within a line the text is text."""
+    if not shown(value):
+        return
+    page = rendered(before + escaped(value))
+    half = len(around) // 2
+    assert tags_of(page) == [*around[:half], *tags, *around[half:]]
+    assert words_of(page) == " ".join((before.strip("- ") + " " + shown(value)).split())
+
+
+@given(value=texts)
+def test_plain_markdown_mentions_and_links_nothing(value: str) -> None:
+    """In the text that GitHub searches after rendering there is no person, issue or address to link."""
+    text = html.unescape(re.sub(r"<[^>]*>", "", rendered(f"x {escape.for_markdown(value)}")))
+    assert not re.search(r"@[A-Za-z0-9]|#[0-9]|GH-[0-9]", text, re.IGNORECASE)
+    assert not re.search(r"://|www\.", escape.for_markdown(value), re.IGNORECASE)
+
+
+@given(value=texts)
+def test_raw_code_names_nobody(value: str) -> None:
+    """No mention can be read even in the raw text of inline code."""
+    assert "@" not in escape.for_markdown_code(value)
+
+
+@given(values=st.lists(texts, max_size=5))
+def test_nothing_closes_a_code_block(values: list[str]) -> None:
+    """Every line of a block is in the block, and what follows is not."""
+    lines = [f"- {value}" for value in values]
+    page = rendered(escape.for_markdown_block(lines, language="diff") + "\n\nafter\n")
+    assert page.endswith("<p>after</p>\n")
+    assert [tag for tag in tags_of(page) if tag != "code"] == ["pre", "pre", "p", "p"]
+    inside = html.unescape(re.sub(r"<[^>]*>", "", page.removesuffix("<p>after</p>\n"))).strip("\n")
+    assert inside.split("\n") == ([escape._visible(line) for line in lines] or [""])
+
+
+@given(values=st.lists(texts, max_size=5))
+def test_a_code_block_holds_no_workflow_command(values: list[str]) -> None:
+    """Also as raw text in a log."""
+    block = escape.for_markdown_block(values, language="diff")
+    assert "##[" not in block
+    assert not any(line.strip().startswith("::") for line in block.splitlines())
+
+
+def test_an_ordinary_url_stays_legible() -> None:
+    """What needs no escape gets none."""
+    url = "https://hooks.acme.com.br/plug/receive?key={secret:PLUG_SECRET_RECEIVE}&a=1"
+    assert escape.for_terminal(url) == url
+    assert escape.for_markdown_code(url) == f"`{url}`"
+    assert escape.for_markdown_block([f"- {url}"], language="diff") == f"```diff\n- {url}\n```"
+    assert escape.for_markdown("max_changed: 6 of 11 (50%), see api.base_url") == (
+        "max_changed: 6 of 11 (50%), see api.base_url"
+    )

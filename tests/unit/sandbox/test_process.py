@@ -1,0 +1,144 @@
+"""The sandbox as a process: `run` and the command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import reconciler.sandbox.server
+from reconciler.cli.sandbox import sandbox
+from reconciler.errors import InputError
+from reconciler.sandbox.plug import Options
+from reconciler.sandbox.server import serve_in_thread
+
+COMMAND = "from reconciler.cli.sandbox import sandbox; sandbox(prog_name='sandbox')"
+
+
+@contextmanager
+def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_line_is_the_base_url_and_a_signal_ends_it(number: signal.Signals) -> None:
+    """Connections are accepted once the line is there; nothing else is printed; 130 at the end."""
+    with _process("--port", "0", "--account", "7=canary-token") as process:
+        assert process.stdout is not None
+        base_url = process.stdout.readline().removesuffix("\n")
+        assert base_url.startswith("http://127.0.0.1:")
+        request = urllib.request.Request(
+            base_url + "/integrator/account/7/", headers={"Authorization": "Bearer partner"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.status == 200
+        process.send_signal(number)
+        assert process.communicate(timeout=30) == ("", "")
+        assert process.returncode == 130
+
+
+def test_a_port_in_use_leaves_stdout_empty() -> None:
+    """No URL is announced that isn't served."""
+    with serve_in_thread() as running:
+        port = running.base_url.rpartition(":")[2]
+        result = CliRunner().invoke(sandbox, ["--port", port])
+    assert isinstance(result.exception, InputError)
+    assert result.stdout == ""
+
+
+def _options(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Options:
+    seen: list[Options] = []
+    monkeypatch.setattr(reconciler.sandbox.server, "run", lambda options, announce: seen.append(options) or 0)
+    result = CliRunner().invoke(sandbox, arguments)
+    assert (result.exit_code, result.output) == (0, "")
+    return seen[0]
+
+
+def test_every_switch_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flags are the contract's."""
+    given = (
+        "--port 0 --token a --token b --account 7=a --account 8=x=y --latency 0.5 --failure-rate 0.25"
+        " --rate-limit 10 --lost-answers 1 --seed 42"
+    )
+    assert _options(monkeypatch, *given.split()) == Options(
+        port=0,
+        tokens=frozenset({"a", "b"}),
+        accounts={"7": "a", "8": "x=y"},
+        latency_s=0.5,
+        failure_rate=0.25,
+        rate_limit=10.0,
+        lost_answers=1.0,
+        seed=42,
+    )
+
+
+def test_without_switches_nothing_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newcomer gets a Plug that works, on a port to remember."""
+    assert _options(monkeypatch) == Options(port=8787)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--failure-rate 1.1",
+        "--failure-rate -0.1",
+        "--failure-rate nan",
+        "--lost-answers 2",
+        "--lost-answers nan",
+        "--latency -1",
+        "--latency inf",
+        "--latency nan",
+        "--rate-limit 0",
+        "--rate-limit inf",
+        "--port 65536",
+        "--account canary",
+        "--account =canary",
+        "--account canary=",
+        "--account 7=canary --account 7=canary",
+        "--token canary\tx",
+        "--token canáry",
+        "--token=",
+        "--host 0.0.0.0",
+    ],
+)
+def test_wrong_usage_is_refused_without_repeating_a_token(arguments: str) -> None:
+    """click's own usage error, which the program maps to 3."""
+    result = CliRunner().invoke(sandbox, arguments.split(" "))
+    assert result.exit_code == click.UsageError.exit_code
+    assert "can" not in result.stderr.replace("can't", "")
+    assert result.stdout == ""
+
+
+def test_the_help_shows_an_example() -> None:
+    """As every command's."""
+    result = CliRunner().invoke(sandbox, ["--help"])
+    assert result.exit_code == 0
+    assert "reconciler sandbox --port 8787 --account" in result.output
+
+
+def test_the_package_alone_loads_no_server() -> None:
+    """Neither the package nor the command's module brings in uvicorn, starlette or httpx."""
+    code = (
+        "import sys, reconciler, reconciler.cli.sandbox;"
+        "sys.exit(bool({'uvicorn', 'starlette', 'httpx'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,133 @@
+"""The bound on the length, whatever the fleet, and what is counted where it bites (CONTRACT §5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from markdown_it import MarkdownIt
+
+from reconciler.model import (
+    EVENTS,
+    Action,
+    EnvironmentPlan,
+    EnvironmentResult,
+    Finding,
+    FindingKind,
+    Outcome,
+    Plan,
+    Problem,
+    Reason,
+    RunResult,
+)
+from reconciler.views import markdown
+from tests.golden.samples import HOSTILE, NOW, changes, create, documents, plan_of, planned, plans, update
+
+
+def _long(name: str, number: int) -> EnvironmentPlan:
+    """An update of seven long URLs, alike to no other."""
+    return update(name, f"v1-{number}.com.br", f"v{number}.com.br/" + "x" * (1_000 + number % 900))
+
+
+def _foul(name: str, number: int) -> EnvironmentPlan:
+    return update(name, "v1.com.br", f"v{number}.com.br/<`|@{'<' * (number % 1_000)}{HOSTILE}")
+
+
+def _short(name: str, number: int) -> EnvironmentPlan:
+    return update(name, f"v1-{number}.com.br", f"v2-{number * 7}.com.br")
+
+
+def _fleet(count: int, make: Callable[[str, int], EnvironmentPlan], warnings: int = 0) -> Plan:
+    return plan_of(
+        *(make(f"c{number:05}", number) for number in range(count)),
+        *(planned(f"r{number:05}{'x' * 50}", Action.REASSERT, Reason.REQUESTED) for number in range(count)),
+        *(planned(f"o{number:05}{'x' * 50}", Action.ORPHAN) for number in range(count)),
+        *(planned(f"n{number:05}", Action.NOOP) for number in range(count)),
+        warnings=tuple(f"warning {number} {HOSTILE}" for number in range(warnings)),
+    )
+
+
+def _shown(page: str) -> int:
+    return page.count("<details")
+
+
+@pytest.mark.parametrize("make", [_short, _long, _foul])
+@pytest.mark.parametrize("count", [3_000, 10_000])
+def test_a_plan_of_any_size_fits_a_comment(count: int, make: Callable[[str, int], EnvironmentPlan]) -> None:
+    """What was left out is counted exactly, and nothing is cut in the middle."""
+    page = markdown.render_plan(_fleet(count, make, warnings=count))
+    assert len(page) <= 65_000
+    left_out = re.search(r"… and ([0-9,]+) more environments with changes: run `reconciler plan` to see all", page)
+    assert left_out is not None
+    assert _shown(page) + int(left_out[1].replace(",", "")) == count
+    assert page.count("<details") == page.count("</details>")
+    assert f"**{count:,} environments alike** reassert" in page
+    assert f"**{count:,} orphans**" in page
+    assert f"Unchanged: {count:,} environments." in page
+    assert page.count("```") % 2 == 0
+
+
+def test_a_block_that_is_too_long_leaves_the_next_one_room() -> None:
+    """One environment of hostile length is counted; the others are shown."""
+    huge = update("a", "v1.com.br", "v2.com.br/" + "<" * 40_000)
+    page = markdown.render_plan(plan_of(huge, create("b")))
+    assert "<code>b</code>" in page
+    assert "… and 1 more environment with changes" in page
+
+
+def test_a_small_plan_leaves_nothing_out() -> None:
+    """No note where nothing is missing."""
+    assert "… and" not in markdown.render_plan(plans()["mixed"])
+
+
+def test_the_digest_stands_whole_as_code() -> None:
+    """It is what `apply --expect` is given."""
+    plan = plans()["mixed"]
+    assert f"\nDigest: `{plan.digest}`\n" in markdown.render_plan(plan)
+
+
+def test_every_other_page_keeps_the_bound_too() -> None:
+    """Results, findings, problems and the state of ten thousand."""
+    outcomes = [
+        EnvironmentResult(f"c{number}", Outcome.FAILED, (), 1, None, f"{number % 977} {'x' * (number % 1_000)}", 1.0)
+        for number in range(10_000)
+    ]
+    findings = [
+        Finding(f"c{number}", FindingKind.LIVE, None, HOSTILE, HOSTILE, HOSTILE * (number % 9))
+        for number in range(10_000)
+    ]
+    problems = [Problem(f"m/{number}.yaml", 1, 1, "wave", HOSTILE) for number in range(10_000)]
+    fleet = [documents()["settled"], documents()["hostile"]] * 5_000
+    pages = [
+        markdown.render_result(RunResult(tuple(outcomes))),
+        markdown.render_drift(findings),
+        markdown.render_validation(problems, problems),
+        markdown.render_state_list(fleet, NOW),
+    ]
+    for page, total in zip(pages, (10_000, 10_000, 20_000, 10_000), strict=True):
+        assert len(page) <= 65_000
+        left_out = re.search(r"… and ([0-9,]+) more", page.splitlines()[-1]) or re.search(
+            r"\n… and ([0-9,]+) more", page
+        )
+        assert left_out is not None
+        rows = sum(1 for line in page.splitlines() if line.startswith("| ")) - 2
+        assert rows + int(left_out[1].replace(",", "")) == total
+
+
+def test_the_tables_of_every_page_render_whole() -> None:
+    """Through a real renderer every row has as many cells as its header."""
+    findings = [Finding(HOSTILE, FindingKind.LIVE, None, HOSTILE, HOSTILE, HOSTILE)]
+    renderer = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    page = renderer.render(markdown.render_drift(findings))
+    assert page.count("<th>") == page.count("<td>") == 6
+    allowed = {"h2", "table", "thead", "tbody", "tr", "th", "td", "code", "p", "ul", "li"}
+    assert set(re.findall(r"</?([a-z0-9]+)", page)) <= allowed
+
+
+def test_changes_of_one_environment_come_from_their_own_lines() -> None:
+    """A reviewer can go to the line that would change."""
+    before, after = dict.fromkeys(EVENTS, "https://x.com"), dict.fromkeys(EVENTS, "https://y.com")
+    changed = changes("a", before, after)
+    page = markdown.render_plan(plan_of(planned("a", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=changed)))
+    assert "# receiveMessage (manifests/a.yaml:10)\n- https://x.com\n+ https://y.com\n" in page

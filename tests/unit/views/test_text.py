@@ -1,0 +1,95 @@
+"""What the text views promise beyond their stored documents."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model import Action, Reason
+from reconciler.views import style, text
+from tests.golden.samples import HOSTILE, create, drifts, plan_of, planned, plans, results, update
+
+
+def _without_colour(rendered: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", rendered)
+
+
+def test_the_last_line_of_a_plan_is_its_summary() -> None:
+    """Who reads only the end knows what would happen."""
+    plan = plan_of(create("a"), update("b", "x.com", "y.com"), *(planned(n, Action.NOOP) for n in "cde"))
+    last = text.render_plan(plan, colour=False).splitlines()[-1]
+    assert last == "Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 0 orphans."
+
+
+def test_a_plan_without_work_says_so() -> None:
+    """Zeros are easily misread at night."""
+    plan = plan_of(planned("a", Action.NOOP), planned("gone", Action.ORPHAN))
+    assert text.render_plan(plan, colour=False).endswith("1 unchanged, 1 orphan. Nothing to do.\n")
+
+
+def test_the_carets_stand_beneath_the_differing_word() -> None:
+    """Without colour the difference is marked by position, before and after beneath each other."""
+    rendered = text.render_plan(plan_of(update("e", "hooks.a.com", "hooks2.a.com")), colour=False)
+    start = rendered.index("        before")
+    assert rendered[start:].splitlines()[:4] == [
+        "        before  https://hooks.a.com/plug/e/finishAttendance",
+        "                        ^^^^^",
+        "        after   https://hooks2.a.com/plug/e/finishAttendance",
+        "                        ^^^^^^",
+    ]
+
+
+@pytest.mark.parametrize("name", plans())
+def test_colour_changes_no_word_of_a_plan(name: str) -> None:
+    """Apart from the carets, which colour stands for."""
+    plain = text.render_plan(plans()[name], colour=False).splitlines()
+    coloured = _without_colour(text.render_plan(plans()[name], colour=True)).splitlines()
+    assert [line for line in plain if set(line.strip()) != {"^"}] == coloured
+
+
+@pytest.mark.parametrize("name", results())
+def test_colour_changes_no_word_of_a_result(name: str) -> None:
+    """Colour is an addition."""
+    result = results()[name]
+    assert _without_colour(text.render_result(result, colour=True)) == text.render_result(result, colour=False)
+
+
+@pytest.mark.parametrize("name", drifts())
+def test_colour_changes_no_word_of_drift(name: str) -> None:
+    """Colour is an addition."""
+    findings = drifts()[name]
+    assert _without_colour(text.render_drift(findings, colour=True)) == text.render_drift(findings, colour=False)
+
+
+def test_a_group_of_thousands_names_fifty() -> None:
+    """The others are counted."""
+    plan = plan_of(*(planned(f"c{number:05}", Action.REASSERT, Reason.REQUESTED) for number in range(10_000)))
+    rendered = text.render_plan(plan, colour=False)
+    assert "= 10,000 environments alike  reassert: requested with --reassert" in rendered
+    assert rendered.count(" c0") + rendered.count("\nc0") == 50
+    assert "and 9,950 more" in rendered
+
+
+@given(before=st.text(max_size=30), after=st.text(max_size=30))
+def test_the_marked_parts_are_all_that_differs(before: str, after: str) -> None:
+    """Outside the spans both texts are the same."""
+    found = style.find_difference(before, after)
+    (start, end), (start_after, end_after) = found.before, found.after
+    assert start == start_after
+    assert before[:start] == after[:start]
+    assert before[end:] == after[end_after:]
+    assert start <= end <= len(before)
+    assert start <= end_after <= len(after)
+    assert (before == after) == (start == end and start == end_after)
+
+
+@given(
+    words=st.lists(st.sampled_from(["::error::x", "a", ":", HOSTILE, "x" * 30]), max_size=20), width=st.integers(1, 90)
+)
+def test_no_wrapped_line_starts_a_workflow_command(words: list[str], width: int) -> None:
+    """A break before `::` is no way around the escape."""
+    for line in style.wrap(" ".join(words), indent="  ", width=width):
+        assert not line.strip().startswith("::")
