@@ -20,7 +20,7 @@ from reconciler.ports import StateStore
 from reconciler.run.plan import Planned, plan_environments
 
 if TYPE_CHECKING:
-    from reconciler.manifests.load import Tree
+    from reconciler.manifests.merged import Tree
     from reconciler.plug.credentials import Credentials
     from reconciler.plug.secret import Secret
     from reconciler.settings import Settings
@@ -89,7 +89,8 @@ class Session:
     def tree(self) -> Tree:
         """The manifests, whole, with their errors and warnings as data."""
         from reconciler.core.policy import Policy
-        from reconciler.manifests.load import TreeOptions, load_tree
+        from reconciler.manifests.load import load_tree
+        from reconciler.manifests.merged import TreeOptions
 
         settings = self.settings
         tokens_file = {} if self.tokens_file_problems else self.tokens_file

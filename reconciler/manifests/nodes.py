@@ -117,14 +117,26 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
                 depth -= 1
             mark = event.start_mark
             if depth > MAX_DEPTH:
-                return Problem(name, mark.line + 1, mark.column + 1, "", "is nested too deeply", "a manifest has three levels")
+                return Problem(
+                    name, mark.line + 1, mark.column + 1, "", "is nested too deeply", "a manifest has three levels"
+                )
             if aliases > MAX_ALIASES:
                 return Problem(
-                    name, mark.line + 1, mark.column + 1, "", f"has more than {MAX_ALIASES} aliases", "use _defaults.yaml"
+                    name,
+                    mark.line + 1,
+                    mark.column + 1,
+                    "",
+                    f"has more than {MAX_ALIASES} aliases",
+                    "use _defaults.yaml",
                 )
             if getattr(event, "tag", None) is not None:
                 return Problem(
-                    name, mark.line + 1, mark.column + 1, "", "has a tag (!…)", "write plain data; put text with ! in quotes"
+                    name,
+                    mark.line + 1,
+                    mark.column + 1,
+                    "",
+                    "has a tag (!…)",
+                    "write plain data; put text with ! in quotes",
                 )
     except yaml.YAMLError as error:
         return _translate(name, error)

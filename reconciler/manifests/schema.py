@@ -25,7 +25,9 @@ class _Part(BaseModel):
 
 
 def _url(what: str) -> Any:
-    return Field(default=_NOT_GIVEN, description=f"Called when {what}. An https URL; {{NAME}} and {{secret:NAME}} are filled in.")
+    return Field(
+        default=_NOT_GIVEN, description=f"Called when {what}. An https URL; {{NAME}} and {{secret:NAME}} are filled in."
+    )
 
 
 class WebhooksPart(_Part):
@@ -56,7 +58,9 @@ class PolicyPart(_Part):
 
 class CommonPart(_Part):
     description: str = Field(default=_NOT_GIVEN, description="For people.")
-    wave: Annotated[int, Field(ge=0, le=9999)] = Field(default=_NOT_GIVEN, description="Lower waves are applied first; 0.")
+    wave: Annotated[int, Field(ge=0, le=9999)] = Field(
+        default=_NOT_GIVEN, description="Lower waves are applied first; 0."
+    )
     token_env: Annotated[str, Field(pattern=VARIABLE_PATTERN)] = Field(
         default=_NOT_GIVEN, description="Variable that holds the token; PLUG_TOKEN_<ENVIRONMENT>."
     )

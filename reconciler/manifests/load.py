@@ -1,0 +1,163 @@
+"""The whole tree -> desired environments, or every fault of every file (CONTRACT §2).
+
+    walk ── parse each file, check keys and types ── merge defaults beneath ── resolve each environment ── compare all
+
+A file becomes a flat mapping of dotted paths to values with their places, so that merging is a dict union and
+every later fault still knows where its value stands.
+"""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.core.policy import Policy, find_pattern_fault
+from reconciler.manifests.merged import Beneath, Entry, Tree, TreeOptions, Value
+from reconciler.manifests.nodes import File, Path, parse_file
+from reconciler.manifests.resolve import Resolver
+from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, near_miss
+from reconciler.manifests.shared import find_shared, find_shared_urls
+from reconciler.manifests.tokens import TokenSearch, find_token_keys
+from reconciler.manifests.tree import Folder, read_bytes, walk
+from reconciler.model import EVENTS, Problem, SourceRef
+
+_EVENT_NAMES = tuple(str(event) for event in EVENTS)
+
+
+def load_tree(root: str, options: TreeOptions) -> Tree:
+    """Reads and checks everything below `root`, whatever will be selected of it."""
+    loader = _Loader(options)
+    folder = walk(root, loader.problems)
+    if folder is not None:
+        loader.load_folder(folder, Beneath({}, options.policy))
+    resolver = Resolver(options)
+    desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
+    errors = {*loader.problems, *resolver.problems(), *find_shared(loader.entries, options)}
+    shown = loader.without_tokens(errors)
+    return Tree(
+        desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
+        errors=tuple(sorted(shown)),
+        warnings=tuple(sorted({*resolver.warnings(), *find_shared_urls(desired)})),
+        names=frozenset(entry.name for entry in loader.entries),
+    )
+
+
+class _Loader:
+    def __init__(self, options: TreeOptions) -> None:
+        self._search = TokenSearch(options.known_tokens)
+        self._found_tokens: list[str] = []
+        self.problems: list[Problem] = []
+        self.entries: list[Entry] = []
+
+    def load_folder(self, folder: Folder, beneath: Beneath) -> None:
+        if folder.defaults is not None:
+            beneath = self._load_defaults(folder.defaults, beneath)
+        for manifest in folder.manifests:
+            self._load_manifest(manifest, beneath)
+        for inner in folder.folders:
+            self.load_folder(inner, beneath)
+
+    def without_tokens(self, problems: set[Problem]) -> set[Problem]:
+        """Whatever repeats a token that was found is left out: the token's own problem stands for it."""
+        if not self._found_tokens:
+            return problems
+        return {one for one in problems if not any(token in str(one) for token in self._found_tokens)}
+
+    def _parse(self, name: str, model: type[Manifest] | type[Defaults]) -> tuple[File, set[Path]] | None:
+        data = read_bytes(name, self.problems)
+        if data is None:
+            return None
+        problems, found = self._search.scan(name, data.decode("utf-8-sig", errors="replace"))
+        self.problems.extend(problems)
+        self._found_tokens.extend(found)
+        file = parse_file(name, data)
+        if isinstance(file, list):
+            self.problems.extend(file)
+            return None
+        token_keys = find_token_keys(file)
+        bad = check_file(file, model)
+        told = {path for path, _ in token_keys}
+        places = {file.key_positions[path] for path in told} | {file.position(path) for path in told}
+        self.problems.extend(problem for _, problem in token_keys)
+        self.problems.extend(one for one in file.problems if (one.line, one.column) not in places)
+        return file, bad | told
+
+    def _load_defaults(self, name: str, beneath: Beneath) -> Beneath:
+        parsed = self._parse(name, Defaults)
+        if parsed is None:
+            return Beneath(beneath.values, beneath.policy, broken=True)
+        file, bad = parsed
+        policy = self._load_policy(file, bad, beneath.policy)
+        return Beneath({**beneath.values, **flatten(file, bad)}, policy, beneath.broken)
+
+    def _load_policy(self, file: File, bad: set[Path], policy: Policy) -> Policy:
+        part = file.values.get("policy")
+        if not isinstance(part, dict) or any(path[0] == "policy" for path in bad):
+            return policy
+        for key in ("allowed_hosts", "denied_hosts"):
+            for place, pattern in enumerate(part.get(key, ())):
+                fault = find_pattern_fault(pattern)
+                if fault is not None:
+                    position = file.position(("policy", key, place))
+                    self.problems.append(Problem(file.name, *position, f"policy.{key}", *fault))
+        allowed = part.get("allowed_hosts")
+        return policy.narrowed(None if allowed is None else tuple(allowed), tuple(part.get("denied_hosts", ())))
+
+    def _load_manifest(self, name: str, beneath: Beneath) -> None:
+        parsed = self._parse(name, Manifest)
+        if parsed is None:
+            return
+        file, bad = parsed
+        values = flatten(file, bad)
+        start = SourceRef(name, *file.start)
+        given = values.get("environment")
+        stem = name.rpartition("/")[2].rpartition(".")[0]
+        if given is not None and given.value is not None:
+            start = SourceRef(name, *file.key_positions[("environment",)])
+        elif given is None and not is_name(stem):
+            message = "the file's name is no name of an environment"
+            hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
+            self.problems.append(Problem(name, 1, 1, "environment", message, hint))
+            return
+        elif given is not None:
+            return  # its fault is told; without a name nothing more can be said
+        webhooks = file.key_positions.get(("webhooks",), file.start)
+        self.entries.append(
+            Entry(
+                name=given.value if given is not None else stem,
+                named=given is not None,
+                values={**beneath.values, **values},
+                policy=beneath.policy,
+                broken=beneath.broken,
+                start=start,
+                webhooks_at=SourceRef(name, *webhooks),
+                unknown_events=frozenset(_meant(path) for path in bad if path[0] == "webhooks" and len(path) == 2),
+            )
+        )
+
+
+def _meant(path: Path) -> str:
+    """The event that an unknown key was probably meant to be: it isn't missed a second time."""
+    return near_miss(str(path[1]), _EVENT_NAMES) or ""
+
+
+def is_name(text: str) -> bool:
+    return re.match(ENVIRONMENT_PATTERN, text) is not None and not text.endswith("\n")
+
+
+def flatten(file: File, bad: set[Path]) -> dict[str, Value]:
+    """`webhooks.receiveMessage` and the like, with None for what can't be used."""
+    flat: dict[str, Value] = {}
+    for key, value in file.values.items():
+        if key == "policy":
+            continue
+        if isinstance(value, dict):
+            for inner, leaf in value.items():
+                path: Path = (key, inner)
+                usable = None if path in bad else leaf
+                flat[f"{key}.{inner}"] = Value(usable, file.name, *file.position(path))
+            if (key,) in bad:
+                flat[key] = Value(None, file.name, *file.position((key,)))
+        else:
+            usable = None if (key,) in bad else value
+            flat[key] = Value(usable, file.name, *file.position((key,)))
+    return flat

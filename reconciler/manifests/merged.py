@@ -1,0 +1,73 @@
+"""The loader's own types: values that know their place, and what a manifest is merged into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from reconciler.core.policy import Policy
+from reconciler.model import AuthScheme, Desired, Problem, SourceRef
+
+
+class Value(NamedTuple):
+    """A value and where it stands. `value` is None where it can't be used: its fault is already told."""
+
+    value: Any
+    file: str
+    line: int
+    column: int
+
+    @property
+    def source(self) -> SourceRef:
+        return SourceRef(self.file, self.line, self.column)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeOptions:
+    """What the settings say of manifests. `policy` is the settings' own."""
+
+    base_url: str
+    auth_scheme: AuthScheme
+    allowed_hosts: tuple[str, ...]
+    allow_local_receivers: bool = False
+    secret_prefix: str = "PLUG_SECRET_"  # noqa: S105 - names' beginnings
+    token_prefix: str = "PLUG_TOKEN"  # noqa: S105
+    policy: Policy = field(default_factory=Policy)
+    partner_base_url: str | None = None
+    known_tokens: tuple[str, ...] = ()
+    tokens_file_environments: frozenset[str] = frozenset()
+    base_url_override: str | None = None  # the demo's sandbox replaces every base URL
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """`desired` is sorted by wave and name and lacks environments with faults; `names` holds those too."""
+
+    desired: tuple[Desired, ...]
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Beneath:
+    """What a folder's manifests are merged over."""
+
+    values: Mapping[str, Value]
+    policy: Policy
+    broken: bool = False  # a defaults file can't be used: what it would give is unknown, so nothing is missed
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One manifest, merged."""
+
+    name: str
+    named: bool  # by `environment:`, else by the file's stem
+    values: Mapping[str, Value]
+    policy: Policy
+    broken: bool
+    start: SourceRef
+    webhooks_at: SourceRef
+    unknown_events: frozenset[str]

@@ -1,0 +1,102 @@
+"""What two environments must not share: they would overwrite each other (CONTRACT §6.1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from reconciler.manifests.merged import Entry, TreeOptions
+from reconciler.manifests.resolve import default_token_env, name_some
+from reconciler.model import EVENTS, Desired, Event, Problem, SourceRef
+
+
+def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Problem]:
+    """Environments of the same name, `token_env` or `account_id`."""
+    unique = list(_unique(entries))
+    yield from _find_same_names(entries)
+    from_file = options.tokens_file_environments
+
+    def token_env(entry: Entry) -> str | None:
+        value = entry.values.get("token_env")
+        return default_token_env(entry.name, options.token_prefix) if value is None else value.value
+
+    def account_id(entry: Entry) -> str | None:
+        value = entry.values.get("account_id")
+        return None if value is None else value.value
+
+    for name, hint, value_of in (
+        ("token_env", "each company has its own token", token_env),
+        ("account_id", "each environment is one account", account_id),
+    ):
+        for sharing in _group(unique, value_of):
+            # a tokens file tells tokens apart by environment
+            if name == "token_env" and all(entry.name in from_file for entry in sharing):
+                continue
+            yield from _tell(name, hint, sharing)
+
+
+def _unique(entries: Sequence[Entry]) -> Iterator[Entry]:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name not in seen:
+            seen.add(entry.name)
+            yield entry
+
+
+def _group(entries: Iterable[Entry], value_of: Callable[[Entry], str | None]) -> Iterator[list[Entry]]:
+    groups: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        value = value_of(entry)
+        if value is not None:
+            groups[value].append(entry)
+    return (sharing for sharing in groups.values() if len(sharing) > 1)
+
+
+def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        other = first.setdefault(entry.name, entry)
+        if other is not entry:
+            place = f"{other.start.file}:{other.start.line}"
+            message = f"{entry.name} stands in {place} too"
+            yield Problem(*_place(entry.start), "environment", message, "names are unique over the tree")
+
+
+def _tell(key: str, hint: str, sharing: Sequence[Entry]) -> Iterator[Problem]:
+    """At the place of each value but the first; a value in the defaults is one place, told once."""
+    first = sharing[0]
+    places: dict[SourceRef, list[str]] = defaultdict(list)
+    for entry in sharing[1:]:
+        value = entry.values.get(key)
+        places[entry.start if value is None else value.source].append(entry.name)
+    for source, names in places.items():
+        verb = "has" if len(names) == 1 else "have"
+        where = f"{first.name} ({first.start.file}:{first.start.line})"
+        message = (
+            f"{name_some(names)} {verb} the same {key} as {where}: each apply would overwrite the other's webhooks"
+        )
+        yield Problem(*_place(source), key, message, hint)
+
+
+def find_shared_urls(desired: Sequence[Desired]) -> Iterator[Problem]:
+    """Warnings: the same filled-in URL in two environments, as when a staging receiver stands in production."""
+    users: dict[str, list[tuple[Desired, Event]]] = defaultdict(list)
+    for one in desired:
+        for event in EVENTS:
+            users[one.webhooks[event]].append((one, event))
+    for using in users.values():
+        if len(using) < 2:
+            continue
+        first = using[0][0].environment
+        others = [(one, event) for one, event in using if one.environment != first]
+        if others:
+            one, event = others[0]
+            names = sorted({other.environment for other, _ in others})
+            message = f"{name_some(names)} and {first} have the same URL"
+            yield Problem(
+                *_place(one.sources[event]), f"webhooks.{event}", message, "a staging receiver in production?"
+            )
+
+
+def _place(source: SourceRef) -> tuple[str, int, int]:
+    return source.file, source.line, source.column

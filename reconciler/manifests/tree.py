@@ -1,0 +1,121 @@
+"""Which files of the tree are manifests and which defaults (CONTRACT §2)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.manifests.nodes import MAX_BYTES
+from reconciler.model import Problem
+
+DEFAULTS = "_defaults.yaml"
+WRONG_DEFAULTS = "_defaults.yml"
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(slots=True)
+class Folder:
+    """One folder: its defaults' file, its manifests and the folders in it, names as they are shown."""
+
+    name: str
+    defaults: str | None = None
+    manifests: list[str] = field(default_factory=list)
+    folders: list[Folder] = field(default_factory=list)
+
+
+def walk(root: str, problems: list[Problem]) -> Folder | None:
+    """The tree below `root` in the order of names; None, with a problem, where there is none to walk."""
+    shown = root.rstrip("/") or root
+    hint = "create it, or set `manifests` to where the manifests are"
+    try:
+        if not stat.S_ISDIR(Path(root).stat().st_mode):
+            problems.append(Problem(shown, 1, 1, "manifests", "is no folder", hint))
+            return None
+    except OSError as error:
+        problems.append(Problem(shown, 1, 1, "manifests", f"can't be read: {error.strerror}", hint))
+        return None
+    real = Path(os.path.realpath(root))
+    folder = _walk_folder(shown, real, (real,), problems)
+    if not any(True for _ in all_manifests(folder)) and not problems:
+        problems.append(Problem(shown, 1, 1, "manifests", "holds no manifest", "add one such as production.yaml"))
+    return folder
+
+
+def all_manifests(folder: Folder) -> Iterator[str]:
+    yield from folder.manifests
+    for inner in folder.folders:
+        yield from all_manifests(inner)
+
+
+def _walk_folder(shown: str, root: Path, parents: tuple[Path, ...], problems: list[Problem]) -> Folder:
+    folder = Folder(shown)
+    try:
+        with os.scandir(shown) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
+        return folder
+    for entry in entries:
+        _sort_in(folder, entry, f"{shown}/{entry.name}", root, parents, problems)
+    return folder
+
+
+def _sort_in(
+    folder: Folder, entry: os.DirEntry[str], shown: str, root: Path, parents: tuple[Path, ...], problems: list[Problem]
+) -> None:
+    if entry.name == WRONG_DEFAULTS:
+        problems.append(
+            Problem(shown, 1, 1, "", f"defaults are read from {DEFAULTS} alone", f"rename it to {DEFAULTS}")
+        )
+        return
+    is_defaults = entry.name == DEFAULTS
+    if entry.name[0] in "._" and not is_defaults:
+        return
+    named_as_manifest = entry.name.endswith(SUFFIXES)
+    if entry.is_symlink():
+        target = Path(os.path.realpath(shown))
+        if not target.exists():
+            if named_as_manifest:
+                problems.append(
+                    Problem(shown, 1, 1, "", "is a symbolic link to nothing", "remove it, or mend its target")
+                )
+            return
+        if not target.is_relative_to(root):
+            if named_as_manifest or target.is_dir():
+                problems.append(
+                    Problem(shown, 1, 1, "", "is a symbolic link that leaves the tree", "copy the file into it")
+                )
+            return
+        if target in parents:
+            problems.append(Problem(shown, 1, 1, "", "is a symbolic link to a folder around it", "remove it"))
+            return
+    if entry.is_dir():
+        here = Path(os.path.realpath(shown))
+        folder.folders.append(_walk_folder(shown, root, (*parents, here), problems))
+    elif is_defaults:
+        folder.defaults = shown
+    elif named_as_manifest:
+        folder.manifests.append(shown)
+
+
+def read_bytes(shown: str, problems: list[Problem]) -> bytes | None:
+    """At most one byte more than a manifest may have; None, with a problem, where it can't be read."""
+    try:
+        # without O_NONBLOCK a pipe named like a manifest would make the run hang
+        descriptor = os.open(shown, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            problems.append(Problem(shown, 1, 1, "", "is no regular file"))
+            return None
+        return os.read(descriptor, MAX_BYTES + 1)
+    except OSError as error:
+        problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
+        return None
+    finally:
+        os.close(descriptor)
