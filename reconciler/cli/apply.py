@@ -22,6 +22,7 @@ from reconciler.core.exitcode import ExitCode, has_work, of_result
 from reconciler.errors import InputError, StalePlan
 from reconciler.model import Problem, RunResult
 from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
+from reconciler.run.guards import find_reserved_receivers
 from reconciler.run.plan import Planned
 from reconciler.run.saved import check_expected, check_saved_plan
 
@@ -45,6 +46,7 @@ from reconciler.run.saved import check_expected, check_saved_plan
 @click.pass_context
 def apply(
     context: click.Context,
+    /,
     planfile: str | None,
     dry_run: bool,
     yes: bool,
@@ -121,7 +123,8 @@ def _check(session: Session, planned: Planned, accepted: Sequence[str]) -> None:
     problems.extend(session.credentials.find_missing(putting))
     problems.extend(session.credentials.find_shared_accounts(session.desired))
     problems.extend(guards_of(session, planned, accepted))
-    for warning in (*planned.plan.warnings, *session.credentials.find_expired(putting, session.clock.now())):
+    problems.extend(find_reserved_receivers(planned))
+    for warning in session.credentials.find_expired(putting, session.clock.now()):
         say(for_terminal(warning), label="warning")
     if problems:
         raise InputError(problems=problems)

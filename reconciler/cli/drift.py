@@ -17,7 +17,7 @@ from reconciler.core.exitcode import of_drift
 @environments_option
 @settings_options
 @click.pass_context
-def drift(context: click.Context, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def drift(context: click.Context, /, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
     """Report whatever differs between manifests and state.
 
     Exits 2 when there is drift. What needs a token or a secret is compared where they are at hand.

@@ -24,6 +24,7 @@ from reconciler.core.exitcode import of_plan
 @click.pass_context
 def plan(
     context: click.Context,
+    /,
     out: str | None,
     detailed_exitcode: bool,
     reassert: bool,

@@ -9,19 +9,19 @@ import click
 DEFAULT_PORT = 8787
 
 
-def _check_finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+def _check_finite(_context: click.Context, /, _parameter: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise click.BadParameter("write a finite number")
     return value
 
 
-def _check_tokens(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> frozenset[str]:
+def _check_tokens(_context: click.Context, /, _parameter: click.Parameter, value: tuple[str, ...]) -> frozenset[str]:
     if not all(_is_token(token) for token in value):
         raise click.BadParameter("a token is one or more visible ASCII characters, without white space")
     return frozenset(value)
 
 
-def _check_accounts(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+def _check_accounts(_context: click.Context, /, _parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
     accounts: dict[str, str] = {}
     for item in value:
         account_id, _, token = item.partition("=")

@@ -42,7 +42,7 @@ def _colour() -> bool:
 @environments_option
 @settings_options
 @click.pass_context
-def list_(context: click.Context, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def list_(context: click.Context, /, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
     """Every environment in the state: when it was applied, by whom, what is in doubt.
 
     \b
@@ -74,7 +74,7 @@ def list_(context: click.Context, form: str, globs: tuple[str, ...], **parameter
 @format_option
 @settings_options
 @click.pass_context
-def show(context: click.Context, environment: str, form: str, **parameters: Any) -> int:
+def show(context: click.Context, /, environment: str, form: str, **parameters: Any) -> int:
     """One environment's state, whole. With --format json: the document as it is stored.
 
     \b
@@ -104,7 +104,7 @@ def show(context: click.Context, environment: str, form: str, **parameters: Any)
 @format_option
 @settings_options
 @click.pass_context
-def history(context: click.Context, environment: str, form: str, **parameters: Any) -> int:
+def history(context: click.Context, /, environment: str, form: str, **parameters: Any) -> int:
     """The last ten applied records of an environment, newest first, with what each changed.
 
     \b
@@ -133,7 +133,7 @@ def history(context: click.Context, environment: str, form: str, **parameters: A
 @yes_option
 @settings_options
 @click.pass_context
-def adopt(context: click.Context, environment: str, yes: bool, **parameters: Any) -> int:
+def adopt(context: click.Context, /, environment: str, yes: bool, **parameters: Any) -> int:
     """Record the desired webhooks as applied, without a PUT.
 
     You vouch that Plug holds exactly what the manifest says. Ends doubt.
@@ -171,7 +171,7 @@ def adopt(context: click.Context, environment: str, yes: bool, **parameters: Any
 @yes_option
 @settings_options
 @click.pass_context
-def forget(context: click.Context, environment: str, yes: bool, **parameters: Any) -> int:
+def forget(context: click.Context, /, environment: str, yes: bool, **parameters: Any) -> int:
     """Drop an environment from the state. Plug keeps what it holds.
 
     \b
@@ -192,7 +192,7 @@ def forget(context: click.Context, environment: str, yes: bool, **parameters: An
 @yes_option
 @settings_options
 @click.pass_context
-def unlock(context: click.Context, environment: str, yes: bool, **parameters: Any) -> int:
+def unlock(context: click.Context, /, environment: str, yes: bool, **parameters: Any) -> int:
     """Release a dead run's lease. The intent stays, in doubt: the next apply puts again.
 
     \b

@@ -18,7 +18,7 @@ from reconciler.run.plan import select
 @environments_option
 @settings_options
 @click.pass_context
-def validate(context: click.Context, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def validate(context: click.Context, /, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
     """Check manifests, settings and policy.
 
     Offline; needs no token and no state. All faults of all files are reported in one run, whatever -e selects.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from reconciler.core.policy import Policy, find_pattern_fault
+from reconciler.core.reserved import find_reserved_hosts
 from reconciler.manifests.merged import Beneath, Entry, Tree, TreeOptions, Value
 from reconciler.manifests.nodes import File, Path, parse_file
 from reconciler.manifests.resolve import Resolver
@@ -20,6 +21,7 @@ from reconciler.manifests.tokens import TokenSearch, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
 from reconciler.model import EVENTS, Problem, SourceRef
 
+RESERVED_HINT = "apply refuses to send it, except to a sandbox"
 _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 
@@ -36,7 +38,7 @@ def load_tree(root: str, options: TreeOptions) -> Tree:
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
         errors=tuple(sorted(shown)),
-        warnings=tuple(sorted({*resolver.warnings(), *find_shared_urls(desired)})),
+        warnings=tuple(sorted({*find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)})),
         names=frozenset(entry.name for entry in loader.entries),
     )
 

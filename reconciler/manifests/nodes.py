@@ -115,38 +115,33 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
                 depth += 1
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
-            mark = event.start_mark
-            if depth > MAX_DEPTH:
-                return Problem(
-                    name, mark.line + 1, mark.column + 1, "", "is nested too deeply", "a manifest has three levels"
-                )
-            if aliases > MAX_ALIASES:
-                return Problem(
-                    name,
-                    mark.line + 1,
-                    mark.column + 1,
-                    "",
-                    f"has more than {MAX_ALIASES} aliases",
-                    "use _defaults.yaml",
-                )
-            if getattr(event, "tag", None) is not None:
-                return Problem(
-                    name,
-                    mark.line + 1,
-                    mark.column + 1,
-                    "",
-                    "has a tag (!…)",
-                    "write plain data; put text with ! in quotes",
-                )
+            fault = _judge_event(event, depth, aliases)
+            if fault is not None:
+                return Problem(name, *_mark(event.start_mark), "", *fault)
     except yaml.YAMLError as error:
         return _translate(name, error)
     return None
 
 
+def _judge_event(event: yaml.Event, depth: int, aliases: int) -> tuple[str, str] | None:
+    if depth > MAX_DEPTH:
+        return "is nested too deeply", "a manifest has three levels"
+    if aliases > MAX_ALIASES:
+        return f"has more than {MAX_ALIASES} aliases", "put what is shared into _defaults.yaml"
+    if getattr(event, "tag", None) is not None:
+        return "has a tag (!…)", "write plain data; put a text with ! in quotes"
+    return None
+
+
+def _mark(mark: Any) -> Position:
+    """PyYAML counts from 0."""
+    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+
+
 def _translate(name: str, error: yaml.YAMLError) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        line, column = _mark(mark)
         if error.problem == "but found another document":
             return Problem(name, line, column, "", "holds more than one document", "one file, one environment")
         return Problem(name, line, column, "", f"is no YAML: {error.problem}", "look at this line and the one before")
@@ -154,8 +149,7 @@ def _translate(name: str, error: yaml.YAMLError) -> Problem:
 
 
 def _position(node: yaml.Node) -> Position:
-    mark = node.start_mark
-    return mark.line + 1, mark.column + 1
+    return _mark(node.start_mark)
 
 
 class _Walk:

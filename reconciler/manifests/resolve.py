@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from reconciler.core.fill import ENVIRONMENT, Template, TemplateFault, fill_vars, parse_template, secret_names
-from reconciler.core.policy import Policy, find_violation, is_reserved_host
+from reconciler.core.names import name_some
+from reconciler.core.policy import Policy, find_violation
 from reconciler.core.urls import find_base_url_fault, find_url_fault, host_of, is_loopback_url
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
@@ -15,7 +16,6 @@ from reconciler.manifests.tree import DEFAULTS
 from reconciler.model import EVENTS, AuthScheme, Desired, Event, Problem, SourceRef
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
-MAX_NAMED = 5  # environments that a message names before it counts
 
 _VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
@@ -37,7 +37,6 @@ class Resolver:
     def __init__(self, options: TreeOptions) -> None:
         self._options = options
         self._faults: dict[tuple[SourceRef, str], _Fault] = {}
-        self._reserved: dict[tuple[SourceRef, str], _Fault] = {}
         self._faulty = False
 
     def resolve(self, entry: Entry) -> Desired | None:
@@ -72,9 +71,6 @@ class Resolver:
 
     def problems(self) -> Iterator[Problem]:
         return _told(self._faults)
-
-    def warnings(self) -> Iterator[Problem]:
-        return _told(self._reserved)
 
     # --- parts -------------------------------------------------------------------------------------
 
@@ -191,15 +187,10 @@ class Resolver:
         if fault is not None:
             self._fault(value, key, *fault, entry, own=own)
             return
-        host = host_of(text)
         if entry.policy != _NO_POLICY:
-            violation = find_violation(entry.policy, host)
+            violation = find_violation(entry.policy, host_of(text))
             if violation is not None:
                 self._fault(value, key, *violation, entry, own=own)
-        if is_reserved_host(host):
-            message = f"the host {host} is reserved for documentation or local use"
-            hint = "apply refuses to send it, except to a sandbox"
-            _note(self._reserved, value.source, key, message, hint, entry.name if own and _is_shared(value) else None)
 
 
 def default_token_env(environment: str, prefix: str) -> str:
@@ -230,10 +221,3 @@ def _told(faults: dict[tuple[SourceRef, str], _Fault]) -> Iterator[Problem]:
         if fault.environments:
             message += f" (in {name_some(sorted(fault.environments))})"
         yield Problem(source.file, source.line, source.column, key, message, fault.hint)
-
-
-def name_some(names: list[str]) -> str:
-    """The first few names, the rest counted."""
-    named = ", ".join(names[:MAX_NAMED])
-    more = len(names) - MAX_NAMED
-    return f"{named} and {more} more" if more > 0 else named

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from reconciler.core.names import name_some
 from reconciler.manifests.merged import Entry, TreeOptions
-from reconciler.manifests.resolve import default_token_env, name_some
+from reconciler.manifests.resolve import default_token_env
 from reconciler.model import EVENTS, Desired, Event, Problem, SourceRef
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from reconciler.core.guards import MaxChanged, find_too_many_updates
-from reconciler.core.policy import is_reserved_host
-from reconciler.core.urls import host_of, is_loopback_url
-from reconciler.model import EVENTS, Desired, EnvironmentPlan, Problem, Reason
+from reconciler.core.reserved import find_reserved_hosts
+from reconciler.core.urls import is_loopback_url
+from reconciler.model import EnvironmentPlan, Problem
 from reconciler.run.plan import Planned
 
 ORGANIZATION = "org:"
@@ -20,7 +20,7 @@ def find_guards(
     max_changed: MaxChanged | None,
     accepted: Collection[str],
 ) -> list[Problem]:
-    """Every guard that applying this plan would trip.
+    """Every guard that applying this plan would trip, but for reserved hosts, of which the tree warns already.
 
     `accounts`: each environment that would be PUT, with the organization of its token at hand (None: none).
     `accepted`: the environments of --accept-account-change.
@@ -33,12 +33,7 @@ def find_guards(
         change = find_account_change(planned, one, organization)
         if change is not None and one.environment not in accepted:
             problems.append(change)
-    problems.extend(find_reserved_receivers(desired for desired in _put(planned)))
     return problems
-
-
-def _put(planned: Planned) -> Iterable[Desired]:
-    return (planned.desired[one.environment] for one in planned.plan.environments if one.action.puts)
 
 
 def find_account_change(planned: Planned, one: EnvironmentPlan, organization: str | None) -> Problem | None:
@@ -59,20 +54,11 @@ def find_account_change(planned: Planned, one: EnvironmentPlan, organization: st
     return Problem(source.file, source.line, source.column, "token_env", message, hint)
 
 
-def find_reserved_receivers(desired: Iterable[Desired]) -> Iterable[Problem]:
+def find_reserved_receivers(planned: Planned) -> list[Problem]:
     """Hosts for documentation or local use never get a company's customers' messages, save in a sandbox (§9)."""
-    for one in desired:
-        if is_loopback_url(one.endpoint):
-            continue
-        for event in EVENTS:
-            host = host_of(one.webhooks[event])
-            if is_reserved_host(host):
-                source = one.sources[event]
-                message = f"{one.environment}: {host} is reserved for documentation or local use"
-                yield Problem(
-                    source.file, source.line, source.column, f"webhooks.{event}", message, "write your receiver's host"
-                )
-
-
-def has_account_change(one: EnvironmentPlan) -> bool:
-    return Reason.ACCOUNT_CHANGED in one.reasons
+    sent = (
+        planned.desired[one.environment]
+        for one in planned.plan.environments
+        if one.action.puts and not is_loopback_url(planned.desired[one.environment].endpoint)
+    )
+    return list(find_reserved_hosts(sent, hint="write your receiver's host"))

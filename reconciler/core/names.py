@@ -1,0 +1,14 @@
+"""Many names in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MAX_NAMED = 5
+
+
+def name_some(names: Sequence[str]) -> str:
+    """The first few names, the rest counted."""
+    named = ", ".join(names[:MAX_NAMED])
+    more = len(names) - MAX_NAMED
+    return f"{named} and {more} more" if more > 0 else named
