@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +52,7 @@ class Session:
     folder: Path = field(default_factory=Path.cwd)
     flags: Mapping[str, Any] = field(default_factory=dict)
     base_url: str | None = None
+    quiet: bool = False  # without the tree's warnings: the demo's commands would repeat them eight times
     clock: SystemClock = field(default_factory=SystemClock)
 
     @cached_property
@@ -149,7 +150,8 @@ class Session:
             max_age_s=self.settings.max_age,
             requested=requested,
         )
-        warnings = tuple(str(problem) for problem in (*self.tree.warnings, *self.tokens_file_problems))
+        told = () if self.quiet else (*self.tree.warnings, *self.tokens_file_problems)
+        warnings = tuple(str(problem) for problem in told)
         return plan_environments(desired, self.store, self.credentials, given, globs=globs, warnings=warnings)
 
 
@@ -158,7 +160,7 @@ def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:
     from reconciler.cli.options import take_settings_flags
 
     flags = take_settings_flags(parameters)
-    given = context.find_object(Session)
+    given: Session | None = context.find_object(Session)
     if given is None:
         return Session(flags=flags)
-    return Session(given.environ, given.folder, {**given.flags, **flags}, given.base_url, given.clock)
+    return replace(given, flags={**given.flags, **flags})

@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.core import escape
+from reconciler.core.digest import digest_of
 from reconciler.model import (
     Action,
     By,
@@ -36,22 +37,24 @@ STATE_HISTORY_FORMAT = "reconciler.state-history/1"
 
 
 def render_plan(plan: Plan) -> str:
-    """`plan --format json`, and what `--out` saves (CONTRACT §5)."""
+    """`plan --format json`, and what `--out` saves (CONTRACT §5).
+
+    `checksum` is over all the rest: a plan file that was edited says so.
+    """
     count = words.action_counts(plan)
-    return _dump(
-        {
-            "format": PLAN_FORMAT,
-            "tool": f"reconciler {__version__}",
-            "created_at": words.instant(plan.created_at),
-            "manifests_digest": plan.manifests_digest,
-            "digest": plan.digest,
-            "selection": list(plan.selection),
-            "requested": plan.requested,
-            "warnings": list(plan.warnings),
-            "summary": {action.value: count[action] for action in Action},
-            "environments": [_planned_out(planned) for planned in plan.environments],
-        }
-    )
+    value = {
+        "format": PLAN_FORMAT,
+        "tool": f"reconciler {__version__}",
+        "created_at": words.instant(plan.created_at),
+        "manifests_digest": plan.manifests_digest,
+        "digest": plan.digest,
+        "selection": list(plan.selection),
+        "requested": plan.requested,
+        "warnings": list(plan.warnings),
+        "summary": {action.value: count[action] for action in Action},
+        "environments": [_planned_out(planned) for planned in plan.environments],
+    }
+    return _dump({**value, "checksum": digest_of(value)})
 
 
 def _planned_out(planned: EnvironmentPlan) -> dict[str, Any]:
