@@ -195,8 +195,7 @@ class _Walk:
         if isinstance(node, yaml.ScalarNode):
             return scalar_of(node)
         if id(node) in self._open:
-            self._file.problem(_position(node), _dotted(path), "an alias stands inside its own anchor", "write it out")
-            return Odd("itself")
+            return Odd("an alias inside its own anchor")
         if id(node) in self._done:
             return self._done[id(node)]
         self._open.add(id(node))

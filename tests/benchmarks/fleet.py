@@ -1,0 +1,125 @@
+"""Made-up companies: manifests, tokens, and a state in which all of them are applied without a single PUT."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.cli.session import Session
+from reconciler.core.record import adopt
+from reconciler.model import By
+from reconciler.ports import Write
+from reconciler.state.folder import FolderStore
+
+LOOPBACK = "http://127.0.0.1:9"  # nothing listens there: a plan sends nothing
+PER_FOLDER = 100
+SECRETS = {"PLUG_SECRET_RECEIVE": "made-up-for-the-benchmarks"}
+TOKENS_FILE = "tokens.yaml"
+APPLIED_AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+DEFAULTS = """\
+# Merged beneath every manifest of this folder and below; the nearer value wins.
+vars:
+  base: plug
+
+webhooks:
+  finishAttendance: https://{host}/{base}/{environment}/finish-attendance
+  startAttendance: https://{host}/{base}/{environment}/start-attendance
+  receiveMessage: https://{host}/{base}/{environment}/receive?key={secret:PLUG_SECRET_RECEIVE}
+  sendingMessage: https://{host}/{base}/{environment}/sending?company={company}
+  messageDeliveryError: https://{host}/{base}/{environment}/delivery-error
+  messageStatus: https://{host}/{base}/{environment}/status
+  whenDisconnecting: https://{host}/{base}/{environment}/disconnected
+"""
+
+MANIFEST = """\
+# The token comes from the tokens file.
+environment: {name}
+description: Atendimento, empresa {number}
+wave: 0
+vars:
+  host: hooks-{shard}.example.com.br
+  company: "{number}"
+"""
+
+CHANGED = """\
+webhooks:
+  messageStatus: https://{{host}}/{{base}}/v2/{{environment}}/status
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A folder with `count` manifests, a tokens file, and room for a state."""
+
+    folder: Path
+    count: int
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def manifests(self) -> list[Path]:
+        """All manifest files, `_defaults.yaml` included, in order."""
+        return sorted((self.folder / "manifests").rglob("*.yaml"))
+
+    def flags(self, base_url: str = LOOPBACK, *, tokens: bool = False) -> list[str]:
+        """The flags that every command on this fleet takes."""
+        flags = ["--state", str(self.state), "--api-base-url", base_url]
+        return [*flags, "--tokens-file", TOKENS_FILE] if tokens else flags
+
+    def forget(self) -> None:
+        """Nothing was ever applied."""
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def record_applied(self) -> None:
+        """Write the state that an apply of all of it would leave."""
+        self.forget()
+        settings = {"api.base_url": LOOPBACK, "tokens_file": TOKENS_FILE}
+        session = Session(environ=SECRETS, folder=self.folder, flags=settings)
+        by = By(actor="benchmarks")
+        writes = []
+        for number, one in enumerate(session.desired):
+            fingerprint = session.credentials.fingerprint(one)
+            document = adopt(None, one, fingerprint, APPLIED_AT, by, lineage=f"{number:032x}")
+            writes.append(Write(one.environment, document, None))
+        for written in FolderStore(self.state).write(writes):
+            if written.error is not None:
+                raise written.error
+
+    def change_every(self, nth: int) -> None:
+        """Give every nth manifest another `messageStatus` than the state has."""
+        manifests = [path for path in self.manifests if not path.name.startswith("_")]
+        for path in manifests[::nth]:
+            path.write_text(path.read_text(encoding="utf-8") + CHANGED.format(), encoding="utf-8")
+
+
+def make_fleet(folder: Path, count: int) -> Fleet:
+    """Write the manifests and the tokens; nothing is applied yet."""
+    manifests = folder / "manifests"
+    manifests.mkdir(parents=True)
+    (manifests / "_defaults.yaml").write_text(DEFAULTS, encoding="utf-8")
+    tokens = {}
+    for number in range(count):
+        name = f"company-{number:05d}"
+        below = manifests / f"region-{number // PER_FOLDER:03d}"
+        below.mkdir(exist_ok=True)
+        text = MANIFEST.format(name=name, number=f"{number:05d}", shard=number % 7)
+        (below / f"{name}.yaml").write_text(text, encoding="utf-8")
+        tokens[name] = make_token(number)
+    file = folder / TOKENS_FILE
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}: {token}\n" for name, token in tokens.items()), encoding="utf-8")
+    return Fleet(folder, count)
+
+
+def make_token(number: int) -> str:
+    """A JWT by its looks, of an organization of its own; signed by nobody."""
+    parts = ({"alg": "HS256", "typ": "JWT"}, {"organizationId": f"org-{number:05d}", "sub": f"user-{number}"})
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join((*encoded, f"made-up-signature-{number:05d}-{'x' * 20}"))

@@ -1,0 +1,139 @@
+"""Whole processes, measured from outside: wall, CPU and peak memory, interleaved so that noise hits all alike."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parents[2]
+SPAWN = Path(__file__).with_name("spawn.py")
+FOREIGN = ("PYTHON", "RECONCILER_", "PLUG_", "GITHUB_", "COVERAGE_")  # what would change what is measured
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one process cost."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A command, and what is done before each of its runs, unmeasured."""
+
+    name: str
+    argv: Sequence[str]
+    folder: Path
+    prepare: Callable[[], None] | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median, least and most of several runs."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of the values."""
+        return cls(median(values), min(values), max(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The samples of one case, in the order of the rounds."""
+
+    name: str
+    samples: tuple[Sample, ...]
+
+    @property
+    def wall_s(self) -> Spread:
+        return Spread.of([one.wall_s for one in self.samples])
+
+    @property
+    def cpu_s(self) -> Spread:
+        return Spread.of([one.cpu_s for one in self.samples])
+
+    @property
+    def peak_mib(self) -> float:
+        return median(one.peak_mib for one in self.samples)
+
+    def wall_ratio(self, other: Measured) -> float:
+        """The median over the rounds: both ran in each, next to each other."""
+        pairs = zip(self.samples, other.samples, strict=True)
+        return median(ours.wall_s / theirs.wall_s for ours, theirs in pairs)
+
+    def cpu_ratio(self, other: Measured) -> float:
+        """The median over the rounds, as `wall_ratio`."""
+        pairs = zip(self.samples, other.samples, strict=True)
+        return median(ours.cpu_s / theirs.cpu_s for ours, theirs in pairs)
+
+
+def clean_environ() -> dict[str, str]:
+    """The environment of every measured process: bytecode is read and written, and nothing of ours is set."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return {**kept, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+
+
+def reconciler(*arguments: str) -> list[str]:
+    """The command line of the program under the Python that runs the benchmarks."""
+    script = Path(sys.executable).with_name("reconciler")
+    program = [str(script)] if script.exists() else ["-m", "reconciler"]
+    return [sys.executable, *program, *arguments]
+
+
+def compile_bytecode() -> None:
+    """As an installation does, so that no run pays for it."""
+    command = [sys.executable, "-m", "compileall", "-q", "reconciler"]
+    subprocess.run(command, cwd=ROOT, env=clean_environ(), check=True)
+
+
+def measure(cases: Sequence[Case], runs: int) -> list[Measured]:
+    """One unmeasured round, then `runs` rounds of every case, each round in another order."""
+    samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
+    for number in range(runs + 1):
+        first = number % len(cases)
+        for case in (*cases[first:], *cases[:first]):
+            sample = run_once(case)
+            if number:
+                samples[case.name].append(sample)
+    return [Measured(case.name, tuple(samples[case.name])) for case in cases]
+
+
+def run_once(case: Case) -> Sample:
+    """Raises RuntimeError where the command fails: a figure of a failure says nothing."""
+    if case.prepare is not None:
+        case.prepare()
+    errors = case.folder / ".errors"
+    command = [sys.executable, "-I", "-S", str(SPAWN), str(errors), *case.argv]
+    environ = {**clean_environ(), **case.environ}
+    done = subprocess.run(command, cwd=case.folder, env=environ, check=True, capture_output=True, text=True)
+    code, wall_s, cpu_s, peak_kib = done.stdout.split()
+    if code != "0":
+        raise RuntimeError(f"{case.name} ended with {code}: {errors.read_text(encoding='utf-8')}")
+    return Sample(float(wall_s), float(cpu_s), int(peak_kib) / 1024)
+
+
+def measure_sync_s(folder: Path) -> float:
+    """What it takes to make 2 kB durable in the folder: on a busy disk this is what an apply waits for."""
+    times = []
+    for number in range(50):
+        begun = time.perf_counter()
+        with (folder / f".probe-{number}").open("wb") as file:
+            file.write(b"x" * 2000)
+            file.flush()
+            os.fsync(file.fileno())
+        times.append(time.perf_counter() - begun)
+        (folder / f".probe-{number}").unlink()
+    return median(times)

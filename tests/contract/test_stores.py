@@ -1,0 +1,233 @@
+"""One suite that every store passes (CONTRACT §7, ports.StateStore)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.record import adopt
+from reconciler.errors import Conflict, Corrupt, NewerFormat, Unreachable
+from reconciler.model import By, Document, Fingerprint
+from reconciler.ports import StateStore, Write
+from reconciler.state.document import encode_document
+from reconciler.state.folder import FolderStore
+from reconciler.state.memory import MemoryStore
+from tests.fakes import START, make_desired
+
+
+def document(environment: str = "production", version: str = "1") -> Document:
+    desired = make_desired(environment, version)
+    return adopt(None, desired, Fingerprint("org:1"), START, By("ana", "c0ffee", "1/1"), lineage="lineage")
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
+    yield FolderStore(tmp_path / "state") if request.param == "folder" else MemoryStore()
+
+
+def put(store: StateStore, written: Document, expected: str | None = None) -> str:
+    result = store.write([Write(written.environment, written, expected)])[0]
+    assert result.error is None
+    assert result.version is not None
+    return result.version
+
+
+def test_a_store_that_is_not_there_yet_is_an_empty_state(store: StateStore) -> None:
+    """Also one of whose environments are asked for."""
+    assert store.names() == frozenset()
+    assert store.read(["production"]) == {}
+
+
+def test_what_is_written_is_read(store: StateStore) -> None:
+    """Whole, with the version that was told."""
+    version = put(store, document())
+    stored = store.read(["production"])["production"]
+    assert (stored.document, stored.version) == (document(), version)
+    assert store.names() == {"production"}
+
+
+def test_a_version_is_overwritten_only_by_who_read_it(store: StateStore) -> None:
+    """Rule 5."""
+    version = put(store, document())
+    second = replace(document(version="2"), serial=2)
+    assert isinstance(store.write([Write("production", second, None)])[0].error, Conflict)
+    assert isinstance(store.write([Write("production", second, "0" * 64)])[0].error, Conflict)
+    assert store.read(["production"])["production"].document == document()
+    put(store, second, version)
+    assert isinstance(store.write([Write("production", second, version)])[0].error, Conflict)
+
+
+def test_an_old_text_that_comes_back_is_another_version(store: StateStore) -> None:
+    """A→B→A must not pass for A: the serial is in the bytes."""
+    first = put(store, document())
+    second = put(store, replace(document(version="2"), serial=2), first)
+    put(store, replace(document(), serial=3), second)
+    assert isinstance(store.write([Write("production", document(version="9"), first)])[0].error, Conflict)
+
+
+def test_what_is_forgotten_is_gone(store: StateStore) -> None:
+    """And only for who read the last version."""
+    version = put(store, document())
+    assert isinstance(store.write([Write("production", None, "0" * 64)])[0].error, Conflict)
+    assert store.write([Write("production", None, version)])[0].error is None
+    assert store.names() == frozenset()
+
+
+def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
+    """A conflict of one keeps none of the others back."""
+    put(store, document("b"))
+    results = store.write([Write(name, document(name), None) for name in "abc"])
+    assert [type(result.error) for result in results] == [type(None), Conflict, type(None)]
+    assert [result.environment for result in results] == ["a", "b", "c"]
+    assert store.names() == {"a", "b", "c"}
+
+
+def test_of_twenty_writers_exactly_one_wins(store: StateStore) -> None:
+    """Each over the same version, all at once."""
+    version = put(store, document())
+    gate = threading.Barrier(20)
+    won: list[int] = []
+
+    def race(number: int) -> None:
+        gate.wait()
+        written = replace(document(version=str(number)), serial=2)
+        if store.write([Write("production", written, version)])[0].error is None:
+            won.append(number)
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert store.read(["production"])["production"].document == replace(document(version=str(won[0])), serial=2)
+
+
+# --- the folder ------------------------------------------------------------------------------------
+
+
+def _count_up(path: str, times: int) -> None:
+    store = FolderStore(Path(path))
+    done = 0
+    while done < times:
+        stored = store.read(["production"])["production"]
+        following = replace(stored.document, serial=stored.document.serial + 1)
+        done += store.write([Write("production", following, stored.version)])[0].error is None
+
+
+def test_processes_that_count_lose_no_increment(tmp_path: Path) -> None:
+    """Compare-and-swap between processes, not only threads."""
+    put(FolderStore(tmp_path), document())
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_count_up, args=(str(tmp_path), 20)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert FolderStore(tmp_path).read(["production"])["production"].document.serial == 81
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_document(tmp_path: Path) -> None:
+    """`kill -9` at any moment: the old or the new, never half of one, and no lock that stays."""
+    put(FolderStore(tmp_path), document())
+    context = multiprocessing.get_context("spawn")
+    for _ in range(3):
+        before = FolderStore(tmp_path).read(["production"])["production"].document.serial
+        worker = context.Process(target=_count_up, args=(str(tmp_path), 1_000_000))
+        worker.start()
+        limit = time.monotonic() + 30
+        while FolderStore(tmp_path).read(["production"])["production"].document.serial < before + 3:
+            assert time.monotonic() < limit
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        worker.join()
+        stored = FolderStore(tmp_path).read(["production"])["production"]
+        put(FolderStore(tmp_path), replace(stored.document, serial=stored.document.serial + 1), stored.version)
+    assert sorted(os.listdir(tmp_path)) == [".lock", "production.json"]
+
+
+def test_reading_writes_nothing(tmp_path: Path) -> None:
+    """Not even the folder."""
+    store = FolderStore(tmp_path / "state")
+    store.names()
+    store.read(["production"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", Corrupt),
+        (b"{", Corrupt),
+        (b"[]", Corrupt),
+        (b"\xff", Corrupt),
+        (encode_document(document("staging")), Corrupt),
+        (encode_document(document()).replace(b'"serial": 1', b'"serial": "1"'), Corrupt),
+        (encode_document(document()).replace(b'"serial": 1', b'"serial": 0'), Corrupt),
+        (encode_document(document()).replace(b'"whenDisconnecting"', b'"whenConnecting"'), Corrupt),
+        (encode_document(document()).replace(b'"intent": null', b'"intent": null, "more": 1'), Corrupt),
+        (encode_document(document()).replace(b"state/1", b"state/2"), NewerFormat),
+        (b'{"format": "reconciler.state/3", "anything": []}', NewerFormat),
+    ],
+)
+def test_a_document_that_can_not_be_trusted_is_named_and_left_alone(
+    tmp_path: Path, data: bytes, error: type[Exception]
+) -> None:
+    """It is never taken for empty, and beside it the others can be read."""
+    store = FolderStore(tmp_path)
+    put(store, document("staging"))
+    path = tmp_path / "production.json"
+    path.write_bytes(data)
+    with pytest.raises(error, match=r"production\.json"):
+        store.read(["production", "staging"])
+    assert store.read(["staging"])["staging"].document == document("staging")
+    assert path.read_bytes() == data
+
+
+def test_a_foreign_file_is_no_environment(tmp_path: Path) -> None:
+    """Its name fits none, so it is refused where it is asked for, and ignored beside."""
+    put(FolderStore(tmp_path), document())
+    (tmp_path / "Notes.json").write_text("{}")
+    (tmp_path / "README.md").write_text("notes")
+    assert FolderStore(tmp_path).names() == {"production", "Notes"}
+    with pytest.raises(Corrupt, match="Notes"):
+        FolderStore(tmp_path).read(["Notes"])
+
+
+def test_a_folder_that_is_a_file_is_unreachable(tmp_path: Path) -> None:
+    """Said at the read and at the write; nothing is overwritten."""
+    (tmp_path / "state").write_text("not a folder")
+    store = FolderStore(tmp_path / "state")
+    with pytest.raises(Unreachable, match="can't be read"):
+        store.names()
+    assert isinstance(store.write([Write("production", document(), None)])[0].error, Unreachable)
+
+
+def test_a_full_disk_leaves_the_old_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no temporary file, and says what is wrong."""
+    store = FolderStore(tmp_path)
+    version = put(store, document())
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = store.write([Write("production", replace(document(version="2"), serial=2), version)])[0]
+    assert "No space left on device" in str(result.error)
+    assert store.read(["production"])["production"].document == document()
+    assert sorted(os.listdir(tmp_path)) == [".lock", "production.json"]
+
+
+def test_documents_are_canonical(tmp_path: Path) -> None:
+    """Sorted keys, two spaces, a final newline: a person can review the diff."""
+    put(FolderStore(tmp_path), document())
+    text = (tmp_path / "production.json").read_text()
+    assert text.startswith('{\n  "applied": {\n    "account": "org:1",\n')
+    assert text.endswith('  "serial": 1\n}\n')

@@ -1,0 +1,85 @@
+"""What an attempt is known to have done, and when another one is made (CONTRACT §6.6, §6.7)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.attempts import Attempt, Done, Fate, Send, Wait, classify_answer, next_step
+
+
+def step(made: list[Attempt], *, elapsed_s: float = 0, limit: int = 4, jitter: float = 0.5) -> Send | Wait | Done:
+    return next_step(made, limit=limit, deadline_s=120, elapsed_s=elapsed_s, jitter=jitter)
+
+
+def answered(status: int, **values: object) -> Attempt:
+    return Attempt(classify_answer(status, complete=True), status, complete=True, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 404, 425, 429, 499])
+def test_a_complete_answer_below_500_is_definite(status: int) -> None:
+    """But for 408, which says that the server waited in vain."""
+    assert classify_answer(status, complete=True) is Fate.DEFINITE
+
+
+@pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504, 599, 100])
+def test_a_server_error_is_ambiguous(status: int) -> None:
+    """It may have acted before it failed."""
+    assert classify_answer(status, complete=True) is Fate.AMBIGUOUS
+
+
+def test_a_cut_answer_is_ambiguous_whatever_its_status() -> None:
+    """The rest of it may have said "value": false."""
+    assert classify_answer(200, complete=False) is Fate.AMBIGUOUS
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_these_answers_are_retried(status: int) -> None:
+    """CONTRACT §6.6 lists them."""
+    assert isinstance(step([answered(status)]), Wait)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 405, 415, 422, 501, 505])
+def test_other_answers_end_the_attempts(status: int) -> None:
+    """What they say won't change by asking again."""
+    assert isinstance(step([answered(status)]), Done)
+
+
+@pytest.mark.parametrize("fate", [Fate.UNSENT, Fate.AMBIGUOUS])
+def test_an_attempt_without_a_complete_answer_is_retried(fate: Fate) -> None:
+    """Unsent, reset, timed out or cut short."""
+    assert isinstance(step([Attempt(fate)]), Wait)
+
+
+def test_a_200_that_denies_is_not_retried() -> None:
+    """It is a definite answer."""
+    assert isinstance(step([answered(200, denied=True)]), Done)
+
+
+def test_the_limit_of_attempts_ends_them() -> None:
+    """`attempts` counts the first one too."""
+    assert isinstance(step([Attempt(Fate.UNSENT)] * 4, limit=4), Done)
+
+
+def test_a_retry_after_that_outlasts_the_deadline_ends_them_at_once() -> None:
+    """CONTRACT §6.6."""
+    assert isinstance(step([answered(503, retry_after_s=121.0)]), Done)
+
+
+def test_a_retry_after_is_waited_for() -> None:
+    """At least as long as the server asked."""
+    wait = step([answered(429, retry_after_s=7.0)])
+    assert isinstance(wait, Wait)
+    assert wait.seconds >= 7.0
+
+
+@given(st.integers(1, 30), st.floats(0, 0.999), st.floats(0, 200))
+def test_the_backoff_stays_within_bounds(made: int, jitter: float, elapsed_s: float) -> None:
+    """Full jitter: between nothing and the cap, and never past the deadline."""
+    result = step([Attempt(Fate.AMBIGUOUS)] * made, limit=100, jitter=jitter, elapsed_s=elapsed_s)
+    if isinstance(result, Wait):
+        assert 0 <= result.seconds <= 20
+        assert elapsed_s + result.seconds < 120
+    else:
+        assert isinstance(result, Done)
