@@ -14,7 +14,7 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "digest", "selection", "requested", "warnings", "summary",
-        "environments",
+        "environments", "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"

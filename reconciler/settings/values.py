@@ -1,0 +1,131 @@
+"""What people write for a setting -> its value. Each raises ValueError(what is wrong, what would be right).
+
+No fault repeats a value: somebody's token may stand in the wrong place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from reconciler.core.duration import HOW, parse_duration
+from reconciler.core.guards import MaxChanged, parse_max_changed
+
+LONGEST_S = 36_500 * 86_400.0  # a hundred years: beyond, dates overflow
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+def parse_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("is no text", "write it in quotes")
+    if not value.strip():
+        raise ValueError("is empty", "give it a value, or leave it out")
+    if _CONTROL.search(value):
+        raise ValueError("holds a control character", "remove it (often a line end from copying)")
+    return value
+
+
+def check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("is no name of an environment variable", "write letters, digits and _, as in PLUG_TOKEN")
+    return value
+
+
+def parse_whole(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip(), re.ASCII):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError("is out of range or no whole number", f"write a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def parse_rate(value: object) -> float:
+    wrong = ValueError("is no rate", "write requests a second, more than 0, as in 5 or 0.5")
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value.strip(), re.ASCII):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1_000_000:
+        raise wrong
+    return float(value)
+
+
+def parse_seconds(value: object) -> float:
+    """From nothing to a hundred years."""
+    wrong = ValueError("is no duration", HOW)
+    # TOML's whole numbers have no end, and may be too large to become a float
+    if isinstance(value, int | float) and not 0 <= value <= LONGEST_S:
+        raise wrong
+    try:
+        seconds = parse_duration(value)
+    except ValueError:
+        raise wrong from None
+    if not math.isfinite(seconds) or seconds > LONGEST_S:
+        raise wrong
+    return seconds
+
+
+def check_positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("is no time at all", HOW)
+    return value
+
+
+def parse_boolean(value: object) -> bool:
+    if isinstance(value, str):
+        value = _BOOLEANS.get(value.strip().lower())
+    if not isinstance(value, bool):
+        raise ValueError("is neither true nor false", "write true or false")
+    return value
+
+
+def parse_limit(value: object) -> MaxChanged:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("is no limit", "write a whole number of environments such as 20, or a percentage such as 50%")
+    try:
+        return parse_max_changed(str(value))
+    except ValueError as error:
+        raise ValueError("is no limit", str(error)) from None
+
+
+def parse_hosts(value: object) -> tuple[str, ...]:
+    """A list, or its text in a variable or a flag: comma separated, or JSON. An empty text is an empty list."""
+    if isinstance(value, str):
+        value = parse_json(value) if value.lstrip().startswith("[") else value.split(",") if value.strip() else []
+    if not isinstance(value, list | tuple):
+        raise ValueError("is no list of hosts", "write hosts separated by commas, or a list of texts")
+    return tuple(parse_text(host).strip() for host in value)
+
+
+def none_or(parse: Callable[[Any], Any]) -> Callable[[object], Any]:
+    """`none` takes back what a source of lower precedence has set: TOML and variables have no null."""
+    return lambda value: None if value is None or value == "none" else parse(value)
+
+
+def parse_json(text: str) -> object:
+    """None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_group(text: str) -> object:
+    """A JSON object; else the text as it is, which the model refuses: None would count as not given."""
+    value = parse_json(text)
+    return value if isinstance(value, dict) else text
+
+
+Text = Annotated[str, BeforeValidator(parse_text)]
+VariableName = Annotated[Text, AfterValidator(check_name)]
+Seconds = Annotated[float, AfterValidator(check_positive), BeforeValidator(parse_seconds)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]

@@ -1,0 +1,256 @@
+"""What is refused, where the fault is said to be, and what would be right (CONTRACT §3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.errors import InputError
+from reconciler.model import Problem
+from reconciler.settings import load_settings
+
+CANARY = "eyJhbGciOi-canary"
+
+
+def faults(folder: Path | str = "/nonexistent", environ: dict[str, str] | None = None, **flags: Any) -> list[Problem]:
+    given = {name.replace("__", "."): value for name, value in flags.items()}
+    with pytest.raises(InputError) as caught:
+        load_settings(environ or {}, str(folder), given)
+    return list(caught.value.problems)
+
+
+def fault(*arguments: Any, **flags: Any) -> Problem:
+    (found,) = faults(*arguments, **flags)
+    return found
+
+
+def each(path: str, *values: Any) -> list[tuple[str, Any]]:
+    return [(path, value) for value in values]
+
+
+WRONG: list[tuple[str, Any]] = [
+    *[(path, value) for path in ("concurrency", "attempts", "max_failures") for value in ("0", "-1", "x", "", "1.5")],
+    *[(path, True) for path in ("concurrency", "timeout", "rate_limit", "max_changed", "manifests")],
+    ("concurrency", "1025"),
+    ("concurrency", 8.0),
+    ("concurrency", "1_0"),
+    ("concurrency", "9" * 5000),
+    ("attempts", "101"),
+    *[(path, value) for path in ("timeout", "deadline", "lease", "max_age") for value in ("", "-1", "5 min", "1h30m")],
+    *[(path, value) for path in ("timeout", "deadline", "max_age") for value in ("inf", "nan", "90S", "10w")],
+    *each("timeout", "0", 0, float("inf"), float("nan"), 10**400, "999999999d", [1], {}),
+    *each("rate_limit", "0", "-1", "nan", "x", "", 0, float("inf"), float("nan"), 10**400),
+    *each("max_changed", "-1", "101%", "half", "", 2.5, -3),
+    *each("manifests", "", " ", "a\nb", "a\0b", 3, []),
+    *each("state", "", 3),
+    ("tokens_file", ""),
+    ("allow_local_receivers", "maybe"),
+    ("allow_local_receivers", ""),
+    ("allow_local_receivers", 1),
+    ("api.auth_scheme", "basic"),
+    ("api.auth_scheme", ""),
+    *each("api.base_url", "", "plug", "http://www.plugchat.com.br", "https://evil.test", 3),
+    *[("api.base_url", f"https://www.plugchat.com.br{rest}") for rest in ("?x", "#x", ":0", "@x.test")],
+    *each("partner.base_url", "", "https://evil.test", "ftp://api.plugchat.com.br"),
+    *each("partner.token_env", "", "1X", "A-B", CANARY),
+    *[(path, "") for path in ("secret_prefix", "token_prefix")],
+    *each("policy.allowed_hosts", "https://a.test", "*", "a.*.test", "[1", '[""]', 3, [3]),
+    *each("policy.denied_hosts", "a,,b", "a.test/x", "a.test:443", {}),
+    *each("policy", "a.test", "[]", "null", "{", ""),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG)
+def test_a_wrong_value_is_refused_at_its_flag(path: str, value: object) -> None:
+    """One fault, at the flag, with words of what would be right."""
+    found = fault(**{path.replace(".", "__"): value})
+    assert (found.file, found.key) == ("", "--" + path.replace(".", "-").replace("_", "-"))
+    assert found.message
+    assert found.hint
+
+
+def test_a_fault_names_the_variable() -> None:
+    """The whole name, as it would have to be changed."""
+    found = fault(environ={"RECONCILER_API__AUTH_SCHEME": "basic"})
+    assert found == Problem("", 0, 0, "RECONCILER_API__AUTH_SCHEME", "is no known way", "write raw or bearer")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "key"),
+    [
+        ("# x\n\nattempts = 0\n", 3, 1, "attempts"),
+        ("api.base_url = 3\n", 1, 1, "api.base_url"),
+        ("x_attempts = 1\n", 1, 1, "x_attempts"),
+        ("[api]\nauth_scheme = 'raw'\n  base_url = 3\n", 3, 3, "api.base_url"),
+        ("attempts = 1\npolicy = {allowed_hosts = [], denied_hosts = 3}\n", 2, 31, "policy.denied_hosts"),
+        ("[policy]\ndenied_hosts = [\n 'a.test',\n 3\n]\n", 2, 1, "policy.denied_hosts"),
+        ("[api.x]\ny = 1\n", 1, 2, "api.x"),
+        ("api = 3\n", 1, 1, "api"),
+        ("timeout = 1979-05-27\n", 1, 1, "timeout"),
+        ("TIMEOUT = 3\n", 1, 1, "TIMEOUT"),
+    ],
+)
+def test_a_fault_names_file_line_and_column(tmp_path: Path, text: str, line: int, column: int, key: str) -> None:
+    """Where the key stands, in either file."""
+    (tmp_path / "reconciler.toml").write_text(text)
+    found = fault(tmp_path)
+    assert (found.file, found.line, found.column, found.key) == ("reconciler.toml", line, column, key)
+
+
+def test_a_key_with_a_dot_in_its_name_is_no_setting(tmp_path: Path) -> None:
+    """In quotes the dot is part of the name; a fault beside it is still told."""
+    (tmp_path / "reconciler.toml").write_text("'api.base_url' = 'x'\nattempts = 0\n")
+    assert [problem.key for problem in faults(tmp_path)] == ["api.base_url", "attempts"]
+
+
+def test_a_fault_in_pyproject_names_the_whole_key(tmp_path: Path) -> None:
+    """The table's name is part of it."""
+    (tmp_path / "pyproject.toml").write_text("[tool.reconciler]\nattempts = 1\n[tool.reconciler.api]\nbase_url = 3\n")
+    found = fault(tmp_path)
+    assert (found.file, found.line, found.column, found.key) == ("pyproject.toml", 4, 1, "tool.reconciler.api.base_url")
+
+
+@pytest.mark.parametrize("name", ["reconciler.toml", "pyproject.toml"])
+def test_broken_toml_names_line_and_column(tmp_path: Path, name: str) -> None:
+    """A broken file is never taken for one without settings."""
+    (tmp_path / name).write_text(f"attempts = 1\nlease = {CANARY}\n")
+    found = fault(tmp_path)
+    assert (found.file, found.line) == (name, 2)
+    assert found.column > 1
+    assert found.message.startswith("is no TOML")
+
+
+@pytest.mark.parametrize("name", ["reconciler.toml", "pyproject.toml"])
+def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path, name: str) -> None:
+    """A folder, a link to nowhere, another encoding."""
+    (tmp_path / name).mkdir()
+    assert fault(tmp_path).message == "can't be read: Is a directory"
+    (tmp_path / name).rmdir()
+    (tmp_path / name).symlink_to("nowhere")
+    assert "link to nowhere" in fault(tmp_path).message
+    (tmp_path / name).unlink()
+    (tmp_path / name).write_bytes(b"manifests = '\xff'\n")
+    assert "UTF-8" in fault(tmp_path).message
+
+
+def test_settings_in_both_files_are_an_error(tmp_path: Path) -> None:
+    """Even an empty table: nobody can know which one is meant."""
+    (tmp_path / "reconciler.toml").write_text("")
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n[tool.reconciler]\n")
+    found = fault(tmp_path)
+    assert (found.file, found.line) == ("pyproject.toml", 3)
+    assert found.hint == "keep one of them"
+
+
+def test_the_table_in_pyproject_must_be_a_table(tmp_path: Path) -> None:
+    """A value in its place is said to be wrong."""
+    (tmp_path / "pyproject.toml").write_text("[tool]\nreconciler = 3\n")
+    found = fault(tmp_path)
+    assert (found.file, found.line, found.message) == ("pyproject.toml", 2, "is no table")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("RECONCILER_API_BASE_URL", "RECONCILER_API__BASE_URL"),
+        ("RECONCILER_CONCURENCY", "RECONCILER_CONCURRENCY"),
+        ("RECONCILER_State", "RECONCILER_STATE"),
+        ("RECONCILER_API__BASEURL", "RECONCILER_API__BASE_URL"),
+    ],
+)
+def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
+    """A typing error must not leave a default in place silently."""
+    assert fault(environ={name: CANARY}) == Problem("", 0, 0, name, "is no setting", f"did you mean {near}?")
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("rate-limit = 1\n", "rate_limit"),
+        ("base_url = 'x'\n", "api.base_url"),
+        ("[api]\nallowed_host = []\n", "api.allowed_hosts"),
+        ("[polcy]\n", "policy"),
+    ],
+)
+def test_an_unknown_key_gets_a_near_miss(tmp_path: Path, text: str, near: str) -> None:
+    """Of all settings, whatever table it stands in."""
+    (tmp_path / "reconciler.toml").write_text(text)
+    assert fault(tmp_path).hint == f"did you mean {near}?"
+
+
+def test_a_token_is_told_where_it_belongs(tmp_path: Path) -> None:
+    """Neither a variable of ours nor the file takes one, and none is repeated."""
+    (tmp_path / "reconciler.toml").write_text(f"[api]\ntoken = '{CANARY}'\n")
+    found = faults(tmp_path, {"RECONCILER_TOKEN": CANARY, "RECONCILER_PARTNER__TOKEN": CANARY})
+    assert len(found) == 3
+    assert {problem.hint for problem in found} == {
+        "a token comes from the variable that token_env names, or from tokens_file"
+    }
+
+
+def test_a_lease_must_outlast_deadline_and_timeout() -> None:
+    """At least deadline + timeout + 60 s, said at whichever of the three was given."""
+    assert fault(lease="209").key == "--lease"
+    assert fault(deadline="15m").key == "--deadline"
+    assert fault(timeout="15m", environ={"RECONCILER_DEADLINE": "2m"}).key == "RECONCILER_DEADLINE"
+    assert fault(timeout="15m").hint == "write a lease of 1080 or more"
+    load_settings({}, "/nonexistent", {"lease": "210"})
+
+
+def test_a_base_url_must_be_on_an_allowed_host() -> None:
+    """The default too; loopback always is allowed, plain http as well."""
+    assert fault(api__allowed_hosts="other.test").key == "api.base_url"
+    assert fault(api__allowed_hosts="").key == "api.base_url"
+    load_settings({}, "/nonexistent", {"api.allowed_hosts": "", "api.base_url": "http://127.0.0.1:8080/x"})
+
+
+def test_the_partner_url_obeys_the_list_where_it_is_set() -> None:
+    """Its default is left in peace: most never use it."""
+    hosts = {"api.allowed_hosts": "a.test", "api.base_url": "https://a.test"}
+    load_settings({}, "/nonexistent", hosts)
+    with pytest.raises(InputError) as caught:
+        load_settings({}, "/nonexistent", {**hosts, "partner.base_url": "https://api.plugchat.com.br"})
+    assert [problem.key for problem in caught.value.problems] == ["--partner-base-url"]
+
+
+def test_an_allowed_host_is_a_whole_host() -> None:
+    """Tokens go to named hosts; a pattern would never match here and mislead."""
+    for written in ("*.plugchat.com.br", "https://www.plugchat.com.br", "www.plugchat.com.br:443"):
+        found = faults(api__allowed_hosts=f"www.plugchat.com.br,{written}")
+        assert [problem.key for problem in found] == ["--api-allowed-hosts"]
+
+
+def test_all_faults_of_all_sources_come_in_one_run(tmp_path: Path) -> None:
+    """Wrong values, unknown names, what doesn't fit together: each once, at its own place."""
+    (tmp_path / "reconciler.toml").write_text(
+        "atempts = 3\n[policy]\ndenied_hosts = ['*']\n[partner]\ntoken_env = ''\n"
+    )
+    environ = {"RECONCILER_TIMEOUT": "soon", "RECONCILER_STAET": "x", "RECONCILER_PARTNER__BASE_URL": "https://x.test"}
+    found = faults(tmp_path, environ, concurrency="0", api__base_url="ftp://x.test")
+    assert [(problem.file, problem.line, problem.key) for problem in found] == [
+        ("", 0, "--api-base-url"),
+        ("", 0, "--concurrency"),
+        ("", 0, "RECONCILER_PARTNER__BASE_URL"),
+        ("", 0, "RECONCILER_STAET"),
+        ("", 0, "RECONCILER_TIMEOUT"),
+        ("reconciler.toml", 1, "atempts"),
+        ("reconciler.toml", 3, "policy.denied_hosts"),
+        ("reconciler.toml", 5, "partner.token_env"),
+    ]
+
+
+def test_no_fault_repeats_a_value(tmp_path: Path) -> None:
+    """A token in the wrong place must not reach a log."""
+    (tmp_path / "reconciler.toml").write_text(f"token = '{CANARY}'\nlease = '{CANARY}'\napi = '{CANARY}'\n")
+    environ = {
+        f"RECONCILER_{name}": CANARY for name in ("ATTEMPTS", "POLICY", "PARTNER__TOKEN_ENV", "PARTNER", "TOKEN")
+    }
+    environ["RECONCILER_MAX_AGE"] = environ["RECONCILER_RATE_LIMIT"] = CANARY
+    with pytest.raises(InputError) as caught:
+        flags = {"max_changed": CANARY, "allow_local_receivers": CANARY, "concurrency": CANARY}
+        load_settings(environ, str(tmp_path), flags)
+    assert len(caught.value.problems) >= 10
+    assert CANARY not in str(caught.value) + repr(caught.value.problems)
+    assert caught.value.__context__ is None
