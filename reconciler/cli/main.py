@@ -68,6 +68,9 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
     except (click.Abort, KeyboardInterrupt, Interrupted):
         say("interrupted: nothing further was done")
         return ExitCode.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message())
+        return ExitCode.INVALID_INPUT
     except click.ClickException as error:
         # click exits with 2 here; in this program 2 means changes or drift
         _say_usage(error)

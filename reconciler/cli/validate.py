@@ -32,6 +32,7 @@ def validate(context: click.Context, /, form: str, globs: tuple[str, ...], **par
     warnings: tuple[Problem, ...] = ()
     try:
         tree = session.tree
+        _ = session.store  # opens nothing, but knows a setting that names no store
         warnings = (*session.tokens_file_problems, *tree.warnings)
         errors = tree.errors
         if globs and not errors:

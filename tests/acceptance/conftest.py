@@ -1,0 +1,413 @@
+"""The program as a process: run from outside, in a folder of its own, searched for secrets after every run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model import EVENTS
+from reconciler.sandbox.plug import Options
+from reconciler.sandbox.server import Sandbox, serve_in_thread
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 60
+HOST = "hooks.acme.com.br"
+SECRET = "PLUG_SECRET_RECEIVE"
+# C0 but the line end, DEL, C1, and what turns a line around or ends it unseen
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {one["environment"]: one["outcome"] for one in self.json["environments"]}
+
+    @property
+    def actions(self) -> dict[str, str]:
+        return {one["environment"]: one["action"] for one in self.json["environments"]}
+
+
+def canary(kind: str = "token") -> str:
+    return f"canary-{kind}-{uuid.uuid4().hex}"
+
+
+def make_jwt(organization: object, **claims: object) -> str:
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    signature = base64.urlsafe_b64encode(canary("signature").encode()).decode().rstrip("=")
+    return f"{part({'alg': 'HS256'})}.{part({'organizationId': organization, **claims})}.{signature}"
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for: {what}"
+        time.sleep(0.005)
+
+
+def assert_harmless(text: str) -> None:
+    """What CONTRACT §11 asks of all output, whatever was fed in."""
+    found = CONTROL.search(text)
+    assert found is None, f"control character {found[0]!r} in {text[max(0, found.start() - 60) : found.end() + 60]!r}"
+    assert "##[" not in text
+    for line in text.splitlines():
+        assert not line.lstrip().startswith("::"), f"a workflow command: {line!r}"
+
+
+class Cli:
+    """`python -m reconciler` in a folder with manifests of its own, and its tokens and secrets."""
+
+    def __init__(self, root: Path, sandbox: Sandbox) -> None:
+        self.root = root
+        self.folder = root / "work"
+        self.home = root / "home"
+        self.sandbox = sandbox
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "LANG": "C.UTF-8",
+            "RECONCILER_API__BASE_URL": sandbox.base_url,
+            SECRET: canary("secret"),
+        }
+        self.canaries: set[str] = set()
+        self.planted: set[Path] = set()  # files that hold a secret on purpose
+        self.folder.mkdir(exist_ok=True)
+        self.home.mkdir(exist_ok=True)
+
+    def beside(self, name: str) -> Cli:
+        """Another checkout on the same machine: other manifests, the same tokens, secrets and state."""
+        other = Cli(self.root, self.sandbox)
+        other.folder = self.root / name
+        other.folder.mkdir()
+        other.environ = {**self.environ, "RECONCILER_STATE": str(self.state_folder)}
+        return other
+
+    # --- the folder --------------------------------------------------------------------------------
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def fleet(self, *names: str, host: str = HOST) -> None:
+        """Environments with a token each, one secret in a URL, and a version in all seven URLs."""
+        lines = ["vars:", f"  host: {host}", '  version: "1"', "webhooks:"]
+        for event in EVENTS:
+            query = f"?key={{secret:{SECRET}}}" if event == "receiveMessage" else ""
+            lines.append(f"  {event}: https://{{host}}/{{environment}}/{{version}}/{event}{query}")
+        self.write("manifests/_defaults.yaml", "\n".join(lines) + "\n")
+        for name in names:
+            self.environ[self.token_env(name)] = canary()
+            self.manifest(name)
+
+    def manifest(self, name: str, version: str = "1", wave: int = 0, more: str = "") -> Path:
+        text = f'environment: {name}\nwave: {wave}\nvars: {{version: "{version}"}}\n{more}'
+        return self.write(f"manifests/{name}.yaml", text)
+
+    @staticmethod
+    def token_env(name: str) -> str:
+        return "PLUG_TOKEN_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+    def token(self, name: str) -> str:
+        return self.environ[self.token_env(name)]
+
+    def desired(self, name: str, version: str = "1", host: str = HOST) -> dict[str, str]:
+        """What Plug is to hold: with the secret filled in."""
+        urls = {event.value: f"https://{host}/{name}/{version}/{event}" for event in EVENTS}
+        urls["receiveMessage"] += f"?key={self.environ[SECRET]}"
+        return urls
+
+    def held(self, name: str) -> dict[str, str | None]:
+        webhooks = self.sandbox.plug.company(self.token(name)).webhooks
+        return {event.value: url for event, url in webhooks.items()}
+
+    def puts(self, name: str) -> int:
+        return sum(1 for put in self.sandbox.plug.received if put.token == self.token(name))
+
+    @property
+    def state_folder(self) -> Path:
+        return self.folder / ".reconciler" / "state"
+
+    def document(self, name: str) -> Any:
+        return json.loads((self.state_folder / f"{name}.json").read_text())
+
+    def put_document(self, name: str, document: Mapping[str, Any]) -> None:
+        text = json.dumps(document, sort_keys=True, indent=2) + "\n"
+        (self.state_folder / f"{name}.json").write_text(text)
+
+    def state_bytes(self) -> dict[str, bytes]:
+        if not self.state_folder.is_dir():
+            return {}
+        return {path.name: path.read_bytes() for path in sorted(self.state_folder.glob("*.json"))}
+
+    # --- running -----------------------------------------------------------------------------------
+
+    def start(self, *arguments: str, env: Mapping[str, str | None] | None = None, stdin: int | None = None) -> Running:
+        environ: dict[str, str] = dict(self.environ)
+        for name, value in (env or {}).items():
+            if value is None:
+                environ.pop(name, None)
+            else:
+                environ[name] = value
+        self.canaries |= {value for name, value in environ.items() if name.startswith(("PLUG_TOKEN", "PLUG_SECRET"))}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", *arguments],
+            cwd=self.folder,
+            env=environ,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        return Running(self, process)
+
+    def run(
+        self,
+        *arguments: str,
+        code: int | None = None,
+        env: Mapping[str, str | None] | None = None,
+        answer: str | None = None,
+    ) -> Ran:
+        """Runs to the end. `answer` is typed on a terminal; without it there is none."""
+        if answer is None:
+            ran = self.start(*arguments, env=env).finish()
+        else:
+            master, slave = pty.openpty()
+            try:
+                running = self.start(*arguments, env=env, stdin=slave)
+                os.write(master, answer.encode())
+                ran = running.finish()
+            finally:
+                os.close(master)
+                os.close(slave)
+        if code is not None:
+            assert ran.code == code, f"exit {ran.code}, not {code}\n--- out\n{ran.out}\n--- err\n{ran.err}"
+        return ran
+
+    def check(self, ran: Ran) -> None:
+        """No token, no secret: in no output and in no file; and no output does anything but be read."""
+        canaries = {value for value in self.canaries if len(value) >= 8}
+        for value in canaries:
+            for part in {value, *value.split(".")[1:]}:
+                assert part not in ran.out, "a secret in stdout"
+                assert part not in ran.err, "a secret in stderr"
+        for path in self.root.rglob("*"):
+            if path in self.planted or not path.is_file():
+                continue
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:  # another run's temporary file
+                continue
+            for value in canaries:
+                assert value.encode() not in data, f"a secret in {path}"
+        assert_harmless(ran.out)
+        assert_harmless(ran.err)
+        if ran.code in (3, 4):
+            assert ran.out == "" or ran.out.lstrip().startswith("{") or "Plan:" in ran.out or "Result:" in ran.out, (
+                ran.out
+            )
+
+
+@dataclass
+class Running:
+    cli: Cli
+    process: subprocess.Popen[bytes]
+
+    def finish(self, timeout_s: float = TIMEOUT_S) -> Ran:
+        try:
+            out, err = self.process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        ran = Ran(self.process.returncode, out.decode(), err.decode())
+        self.cli.check(ran)
+        return ran
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Sandbox]:
+    with serve_in_thread(Options()) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(_server: Sandbox) -> Iterator[Sandbox]:
+    """A healthy Plug. `sandbox.plug.options` may be replaced; the next test finds it healthy again."""
+    _server.plug.options = Options()
+    _server.plug.forced.clear()
+    yield _server
+    _server.plug.options = Options()
+    _server.plug.forced.clear()
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sandbox: Sandbox) -> Cli:
+    return Cli(tmp_path, sandbox)
+
+
+# --- a server that answers as told, byte by byte -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    at: float
+
+    def header(self, name: str) -> str:
+        found = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(found) == 1, f"{name}: {found}"
+        return found[0]
+
+
+class Hang:
+    """Takes the request and never answers."""
+
+
+class Reset:
+    """Takes the request and resets the connection."""
+
+
+Answer = bytes | Hang | Reset | Callable[[Request], bytes]
+
+
+def reply(
+    status: int = 200,
+    body: bytes = b'{"value": true}',
+    headers: Iterable[str] = (),
+    *,
+    length: int | None = None,
+    reason: str = "Said",
+) -> bytes:
+    lines = [f"HTTP/1.1 {status} {reason}", f"Content-Length: {len(body) if length is None else length}"]
+    return "\r\n".join([*lines, "Connection: close", *headers, "", ""]).encode("latin-1") + body
+
+
+@dataclass
+class Wire:
+    """Records what arrives and answers from `answers`, the last one again and again."""
+
+    answers: list[Answer] = field(default_factory=lambda: [reply()])
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.settimeout(TIMEOUT_S)
+                request = self._read(connection)
+                if request is not None:
+                    self.requests.append(request)
+                    self._answer(connection, request)
+            except OSError:
+                return  # the client has gone, as some tests mean it to
+
+    def _read(self, connection: socket.socket) -> Request | None:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            chunk = connection.recv(65536)
+            if not chunk:
+                return None
+            data += chunk
+        head, _, body = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = tuple((key, value.strip()) for key, _, value in (line.partition(":") for line in lines))
+        length = next((int(value) for key, value in headers if key.lower() == "content-length"), 0)
+        while len(body) < length:
+            body += connection.recv(65536)
+        method, target, _ = first.split(" ")
+        return Request(method, target, headers, body, time.monotonic())
+
+    def _answer(self, connection: socket.socket, request: Request) -> None:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Hang):
+            self._stop.wait(TIMEOUT_S)
+        elif isinstance(answer, Reset):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        else:
+            connection.sendall(answer if isinstance(answer, bytes) else answer(request))
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+@pytest.fixture
+def wires() -> Iterator[Callable[[], Wire]]:
+    """Makes servers, each on a port of its own."""
+    running: list[tuple[Wire, socket.socket, threading.Thread]] = []
+
+    def make() -> Wire:
+        listener = socket.create_server(("127.0.0.1", 0))
+        wire = Wire(port=listener.getsockname()[1])
+        thread = threading.Thread(target=wire.serve, args=(listener,), daemon=True)
+        thread.start()
+        running.append((wire, listener, thread))
+        return wire
+
+    yield make
+    for wire, listener, thread in running:
+        wire.stop()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+@pytest.fixture
+def wire(wires: Callable[[], Wire], cli: Cli) -> Wire:
+    """A server that `cli` takes for Plug, with one environment, `loja`."""
+    made = wires()
+    cli.environ["RECONCILER_API__BASE_URL"] = made.base_url
+    cli.fleet("loja")
+    return made
+
+
+def only(items: Sequence[Any]) -> Any:
+    assert len(items) == 1, items
+    return items[0]

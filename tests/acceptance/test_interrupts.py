@@ -1,0 +1,140 @@
+"""Signals, and a death at any moment: nothing is lost, nothing is believed that isn't so."""
+
+from __future__ import annotations
+
+import os
+import pty
+import random
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from reconciler.sandbox.server import Sandbox
+from tests.acceptance.conftest import Cli, wait_until
+
+FLEET = tuple("abcdef")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
+    """Exit 130 with a summary: the PUTs under way are recorded, the rest is skipped without an intent."""
+    cli.fleet(*FLEET)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
+    before = sandbox.plug.requests
+    running = cli.start("apply", "--yes", "--concurrency", "2", "--format", "json")
+    wait_until(lambda: sandbox.plug.requests >= before + 2, "two PUTs under way")
+    running.process.send_signal(number)
+    ran = running.finish()
+    assert ran.code == 130
+    assert ran.json["summary"] == {
+        "applied": 2,
+        "rejected": 0,
+        "failed": 0,
+        "uncertain": 0,
+        "unchanged": 0,
+        "skipped": 4,
+        "locked": 0,
+    }
+    assert sandbox.plug.requests == before + 2
+    applied = [name for name, outcome in ran.outcomes.items() if outcome == "applied"]
+    assert cli.state_bytes().keys() == {f"{name}.json" for name in applied}
+    for name in applied:
+        assert cli.document(name)["intent"] is None
+        assert cli.held(name) == cli.desired(name)
+
+
+def test_an_environment_in_a_backoff_ends_by_its_attempts_so_far(cli: Cli, sandbox: Sandbox) -> None:
+    """A signal ends the wait for a retry at once; the attempt made is what counts."""
+    cli.fleet("loja")
+    sandbox.plug.options = replace(sandbox.plug.options, rate_limit=0.05)  # Retry-After: 20
+    cli.run("apply", "--yes", code=0)
+    cli.manifest("loja", version="2")
+    before = sandbox.plug.requests
+    running = cli.start("apply", "--yes", "--format", "json")
+    wait_until(lambda: sandbox.plug.requests > before, "the PUT")
+    time.sleep(0.3)
+    running.process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    ran = running.finish()
+    assert time.monotonic() - begun < 5
+    assert (ran.code, ran.outcomes) == (130, {"loja": "rejected"})
+
+
+def test_a_second_signal_ends_at_once_and_loses_nothing(cli: Cli, sandbox: Sandbox) -> None:
+    """The intents remain: another run finds them locked, and after unlock in doubt."""
+    cli.fleet("loja")
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
+    before = sandbox.plug.requests
+    running = cli.start("apply", "--yes", "--format", "json")
+    wait_until(lambda: sandbox.plug.requests > before, "the PUT")
+    begun = time.monotonic()
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    running.process.send_signal(signal.SIGINT)
+    ran = running.finish()
+    assert (ran.code, ran.out) == (130, "")
+    assert time.monotonic() - begun < 5
+    assert cli.document("loja")["intent"]["lease_until"] is not None
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.0)
+    assert cli.run("apply", "--yes", "--format", "json", code=4).outcomes == {"loja": "locked"}
+    cli.run("state", "unlock", "loja", "--yes", code=0)
+    ran = cli.run("plan", "--format", "json", code=0)
+    assert ran.json["environments"][0]["reasons"] == ["never-applied", "uncertain"]
+
+
+def test_a_signal_at_the_question_is_130_and_does_nothing(cli: Cli, sandbox: Sandbox) -> None:
+    """Ctrl-C instead of an answer sends and writes nothing."""
+    cli.fleet("loja")
+    before = sandbox.plug.requests
+    master, slave = pty.openpty()
+    try:
+        running = cli.start("apply", stdin=slave)
+        assert running.process.stderr is not None
+        seen = b""
+        while b"[y/N]" not in seen:
+            chunk = os.read(running.process.stderr.fileno(), 65536)
+            assert chunk, seen
+            seen += chunk
+        running.process.send_signal(signal.SIGINT)
+        ran = running.finish()
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert (ran.code, ran.out) == (130, "")
+    assert sandbox.plug.requests == before
+    assert cli.state_bytes() == {}
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_kill_at_any_moment_is_repaired_by_one_apply(cli: Cli, sandbox: Sandbox, half: int) -> None:
+    """Whatever a dead run left, no noop is a lie, and one apply converges after its leases are released."""
+    cli.fleet(*FLEET)
+    cli.run("apply", "--yes", code=0)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.05)
+    for number in range(5):
+        version = str(number + 2)
+        for name in FLEET:
+            cli.manifest(name, version=version)
+        running = cli.start("apply", "--yes", "--concurrency", "2")
+        time.sleep(random.uniform(0.25, 0.75) + half * 0.1)
+        running.process.kill()
+        running.finish()
+        time.sleep(0.1)  # what Plug has taken it acts on
+
+        plan = cli.run("plan", "--format", "json", code=0)
+        for name, action in plan.actions.items():
+            if action == "noop":
+                assert cli.held(name) == cli.desired(name, version)
+        for name in FLEET:
+            intent = cli.document(name)["intent"]
+            if intent is not None and intent["lease_until"] is not None:
+                assert plan.actions[name] != "noop"
+                cli.run("state", "unlock", name, "--yes", code=0)
+        puts = {name: cli.puts(name) for name in FLEET}
+        cli.run("apply", "--yes", code=0)
+        assert all(cli.puts(name) <= puts[name] + 1 for name in FLEET)
+        for name in FLEET:
+            assert cli.held(name) == cli.desired(name, version)
+    assert set(cli.run("plan", "--format", "json", code=0).actions.values()) == {"noop"}
