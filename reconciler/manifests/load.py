@@ -8,7 +8,10 @@ every later fault still knows where its value stands.
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.reserved import find_reserved_hosts
@@ -27,19 +30,37 @@ _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 def load_tree(root: str, options: TreeOptions) -> Tree:
     """Reads and checks everything below `root`, whatever will be selected of it."""
+    with _without_collector():
+        return _load(root, options)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """All that is made here is kept or freed by counting; looking for cycles in it takes a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _load(root: str, options: TreeOptions) -> Tree:
     loader = _Loader(options)
     folder = walk(root, loader.problems)
     if folder is not None:
         loader.load_folder(folder, Beneath({}, options.policy))
     resolver = Resolver(options)
+    named = [entry for entry in loader.entries if not entry.nameless]
     desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
-    errors = {*loader.problems, *resolver.problems(), *find_shared(loader.entries, options)}
+    errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
     shown = loader.without_tokens(errors)
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
         errors=tuple(sorted(shown)),
         warnings=tuple(sorted({*find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)})),
-        names=frozenset(entry.name for entry in loader.entries),
+        names=frozenset(entry.name for entry in named),
     )
 
 
@@ -110,40 +131,38 @@ class _Loader:
             return
         file, bad = parsed
         values = flatten(file, bad)
-        start = SourceRef(name, *file.start)
-        given = values.get("environment")
-        stem = name.rpartition("/")[2].rpartition(".")[0]
-        if given is not None and given.value is not None:
-            start = SourceRef(name, *file.key_positions[("environment",)])
-        elif given is None and not is_name(stem):
-            message = "the file's name is no name of an environment"
-            hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
-            self.problems.append(Problem(name, 1, 1, "environment", message, hint))
-            return
-        elif given is not None:
-            return  # its fault is told; without a name nothing more can be said
-        webhooks = file.key_positions.get(("webhooks",), file.start)
+        environment = self._name_of(file, values)
+        start = file.key_positions.get(("environment",), file.start)
         self.entries.append(
             Entry(
-                name=given.value if given is not None else stem,
-                named=given is not None,
+                name=environment or "nameless",
+                nameless=environment is None,
                 values={**beneath.values, **values},
                 policy=beneath.policy,
                 broken=beneath.broken,
-                start=start,
-                webhooks_at=SourceRef(name, *webhooks),
+                start=SourceRef(name, *start),
+                webhooks_at=SourceRef(name, *file.key_positions.get(("webhooks",), file.start)),
                 unknown_events=frozenset(_meant(path) for path in bad if path[0] == "webhooks" and len(path) == 2),
             )
         )
+
+    def _name_of(self, file: File, values: dict[str, Value]) -> str | None:
+        """`environment:`, else the file's stem; None where that is no name."""
+        given = values.get("environment")
+        if given is not None:
+            return None if given.value is None else str(given.value)
+        stem = file.name.rpartition("/")[2].rpartition(".")[0]
+        if re.fullmatch(ENVIRONMENT_PATTERN, stem):
+            return stem
+        message = "the file's name is no name of an environment"
+        hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
+        self.problems.append(Problem(file.name, 1, 1, "environment", message, hint))
+        return None
 
 
 def _meant(path: Path) -> str:
     """The event that an unknown key was probably meant to be: it isn't missed a second time."""
     return near_miss(str(path[1]), _EVENT_NAMES) or ""
-
-
-def is_name(text: str) -> bool:
-    return re.match(ENVIRONMENT_PATTERN, text) is not None and not text.endswith("\n")
 
 
 def flatten(file: File, bad: set[Path]) -> dict[str, Value]:

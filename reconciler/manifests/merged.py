@@ -64,7 +64,7 @@ class Entry:
     """One manifest, merged."""
 
     name: str
-    named: bool  # by `environment:`, else by the file's stem
+    nameless: bool  # its name is no name, which is told; the rest is checked all the same
     values: Mapping[str, Value]
     policy: Policy
     broken: bool

@@ -36,12 +36,12 @@ class Resolver:
 
     def __init__(self, options: TreeOptions) -> None:
         self._options = options
-        self._faults: dict[tuple[SourceRef, str], _Fault] = {}
+        self._faults: dict[tuple[SourceRef, str, str], _Fault] = {}
         self._faulty = False
 
     def resolve(self, entry: Entry) -> Desired | None:
         """The environment; None where anything of it is wrong (or can't be known)."""
-        self._faulty = entry.broken
+        self._faulty = entry.broken or entry.nameless
         values = entry.values
         base_url = self._base_url(entry)
         allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
@@ -203,20 +203,20 @@ def _is_shared(value: Value) -> bool:
 
 
 def _note(
-    faults: dict[tuple[SourceRef, str], _Fault],
+    faults: dict[tuple[SourceRef, str, str], _Fault],
     source: SourceRef,
     key: str,
     message: str,
     hint: str,
     environment: str | None,
 ) -> None:
-    fault = faults.setdefault((source, key), _Fault(message, hint))
+    fault = faults.setdefault((source, key, message), _Fault(message, hint))
     if environment is not None:
         fault.environments.append(environment)
 
 
-def _told(faults: dict[tuple[SourceRef, str], _Fault]) -> Iterator[Problem]:
-    for (source, key), fault in faults.items():
+def _told(faults: dict[tuple[SourceRef, str, str], _Fault]) -> Iterator[Problem]:
+    for (source, key, _), fault in faults.items():
         message = fault.message
         if fault.environments:
             message += f" (in {name_some(sorted(fault.environments))})"

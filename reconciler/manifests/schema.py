@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -116,7 +117,7 @@ def _tidy(schema: Any) -> None:
 # --- faults ----------------------------------------------------------------------------------------
 
 _EXPECTED = {
-    "wave": "a whole number from 0 to 9999, without quotes",
+    "wave": "a whole number from 0 to 9999, in plain decimals without quotes",
     "api": "a mapping such as {base_url: …, auth_scheme: raw}",
     "vars": "a mapping of names to texts",
     "webhooks": "a mapping of events to URLs",
@@ -231,6 +232,7 @@ _TOKEN_KEYS = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def is_token_key(key: str) -> bool:
     """Whether a key asks for a token. `key` alone does not: it is too common a name for a var."""
     plain = re.sub(r"[^a-z]", "", key.lower())

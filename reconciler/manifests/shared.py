@@ -81,13 +81,17 @@ def _tell(key: str, hint: str, sharing: Sequence[Entry]) -> Iterator[Problem]:
 
 def find_shared_urls(desired: Sequence[Desired]) -> Iterator[Problem]:
     """Warnings: the same filled-in URL in two environments, as when a staging receiver stands in production."""
-    users: dict[str, list[tuple[Desired, Event]]] = defaultdict(list)
+    first_of: dict[str, Desired] = {}
+    shared: dict[str, list[tuple[Desired, Event]]] = {}
     for one in desired:
+        for url in one.webhooks.values():
+            if first_of.setdefault(url, one) is not one:
+                shared[url] = []
+    for one in desired if shared else ():
         for event in EVENTS:
-            users[one.webhooks[event]].append((one, event))
-    for using in users.values():
-        if len(using) < 2:
-            continue
+            if one.webhooks[event] in shared:
+                shared[one.webhooks[event]].append((one, event))
+    for using in shared.values():
         first = using[0][0].environment
         others = [(one, event) for one, event in using if one.environment != first]
         if others:

@@ -10,9 +10,11 @@ from reconciler.manifests.nodes import File, Path, locate
 from reconciler.manifests.schema import dotted, is_token_key
 from reconciler.model import Problem
 
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?", re.ASCII)
-_WORD = re.compile(r"[A-Za-z0-9_.~+/-]+", re.ASCII)
-MANY = 200  # beyond so many tokens each word is looked up, instead of each token searched for
+# header and payload are JSON in base64url; a host such as heyJude1.example.com is none
+_JWT = re.compile(
+    r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.(?:eyJ[A-Za-z0-9_-]+|[A-Za-z0-9_-]{16,})(?:\.[A-Za-z0-9_-]*)?", re.ASCII
+)
+MANY = 20  # beyond so many tokens a file is first asked whether it can hold any
 HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"
 
 
@@ -21,10 +23,20 @@ class TokenSearch:
     """Knows the values of the tokens at hand."""
 
     tokens: tuple[str, ...]
-    _words: frozenset[str] = field(init=False)
+    _pieces: frozenset[str] = field(init=False)
+    _piece_length: int = field(init=False)
+    _stride: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._words = frozenset(self.tokens)
+        """Of each token the pieces at every offset of its beginning: wherever it stands in a text, one of them
+        lies at a multiple of the stride."""
+        shortest = min(map(len, self.tokens), default=1)
+        self._piece_length = max(1, min(8, shortest - 3))
+        self._stride = shortest - self._piece_length + 1
+        length = self._piece_length
+        self._pieces = frozenset(
+            token[start : start + length] for token in self.tokens for start in range(self._stride)
+        )
 
     def scan(self, name: str, text: str) -> tuple[list[Problem], list[str]]:
         """The problems of one file's text, and the texts that no other problem may repeat."""
@@ -41,15 +53,14 @@ class TokenSearch:
         if "eyJ" in text:
             for match in _JWT.finditer(text):
                 yield match.start(), match.group(), "holds a token (a JWT)"
-        if len(self.tokens) <= MANY:
-            for token in self.tokens:
-                offset = text.find(token)
-                if offset >= 0:
-                    yield offset, token, "holds the value of a token variable"
-            return
-        for match in _WORD.finditer(text):
-            if match.group() in self._words:
-                yield match.start(), match.group(), "holds the value of a token variable"
+        if len(self.tokens) > MANY:
+            length = self._piece_length
+            if self._pieces.isdisjoint([text[at : at + length] for at in range(0, len(text), self._stride)]):
+                return
+        for token in self.tokens:
+            offset = text.find(token)
+            if offset >= 0:
+                yield offset, token, "holds the value of a token variable"
 
 
 def find_token_keys(file: File) -> list[tuple[Path, Problem]]:

@@ -76,21 +76,10 @@ def _sort_in(
         return
     named_as_manifest = entry.name.endswith(SUFFIXES)
     if entry.is_symlink():
-        target = Path(os.path.realpath(shown))
-        if not target.exists():
-            if named_as_manifest:
-                problems.append(
-                    Problem(shown, 1, 1, "", "is a symbolic link to nothing", "remove it, or mend its target")
-                )
-            return
-        if not target.is_relative_to(root):
-            if named_as_manifest or target.is_dir():
-                problems.append(
-                    Problem(shown, 1, 1, "", "is a symbolic link that leaves the tree", "copy the file into it")
-                )
-            return
-        if target in parents:
-            problems.append(Problem(shown, 1, 1, "", "is a symbolic link to a folder around it", "remove it"))
+        fault = _find_link_fault(Path(os.path.realpath(shown)), root, parents)
+        if fault is not None:
+            if named_as_manifest or entry.is_dir():
+                problems.append(Problem(shown, 1, 1, "", *fault))
             return
     if entry.is_dir():
         here = Path(os.path.realpath(shown))
@@ -99,6 +88,25 @@ def _sort_in(
         folder.defaults = shown
     elif named_as_manifest:
         folder.manifests.append(shown)
+
+
+def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> tuple[str, str] | None:
+    """What is wrong with a symbolic link to `target`, and what would be right."""
+    if not target.exists():
+        return "is a symbolic link to nothing", "remove it, or mend its target"
+    if not target.is_relative_to(root):
+        return "is a symbolic link that leaves the tree", "copy into the tree what it points at"
+    if target in parents:
+        return "is a symbolic link to a folder around it", "remove it"
+    if target.is_dir() and not _is_skipped(target, root):
+        # links to folders of links would be read exponentially often
+        return "is a symbolic link to a folder that is read already", "remove it"
+    return None
+
+
+def _is_skipped(target: Path, root: Path) -> bool:
+    """Whether a folder is not read for its own name's sake, so that a link is what makes it count."""
+    return any(part[0] in "._" for part in target.relative_to(root).parts)
 
 
 def read_bytes(shown: str, problems: list[Problem]) -> bytes | None:
@@ -110,10 +118,12 @@ def read_bytes(shown: str, problems: list[Problem]) -> bytes | None:
         problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
         return None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             problems.append(Problem(shown, 1, 1, "", "is no regular file"))
             return None
-        return os.read(descriptor, MAX_BYTES + 1)
+        # a buffer of 1 MiB for each of ten thousand small files costs more than reading them
+        return os.read(descriptor, min(found.st_size, MAX_BYTES) + 1)
     except OSError as error:
         problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
         return None

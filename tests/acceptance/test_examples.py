@@ -1,4 +1,8 @@
-"""Every refusal of CONTRACT §2 and §9 as a folder, through `validate`: the whole set of problems, each at its place."""
+"""Every kind of manifest tree that is refused or accepted, a folder each: `examples/{refused,accepted}/<case>/`.
+
+A case holds `manifests/`, maybe `options.yaml` (what the settings would say), and, where it is refused,
+`expected.yaml`: every problem, in order, with its place and a part of its text.
+"""
 
 from __future__ import annotations
 
@@ -11,48 +15,68 @@ import yaml
 
 from reconciler.cli.main import run
 from reconciler.cli.session import Session
+from reconciler.core.policy import Policy
+from reconciler.manifests.load import load_tree
+from reconciler.manifests.merged import Tree, TreeOptions
+from reconciler.model import EVENTS, AuthScheme
 
 EXAMPLES = Path(__file__).parent / "examples"
 
 
 def cases(kind: str) -> list[Any]:
-    return [pytest.param(path, id=path.name) for path in sorted((EXAMPLES / kind).iterdir())]
+    return [pytest.param(folder, id=folder.name) for folder in sorted((EXAMPLES / kind).iterdir())]
 
 
-def validate(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
+def load_case(folder: Path) -> Tree:
+    written = folder / "options.yaml"
+    options = yaml.safe_load(written.read_text()) if written.exists() else {}
+    return load_tree(
+        "manifests",
+        TreeOptions(
+            base_url="https://www.plugchat.com.br",
+            auth_scheme=AuthScheme.RAW,
+            allowed_hosts=("www.plugchat.com.br", "app.plugchat.com.br", "api.plugchat.com.br"),
+            policy=Policy(denied=tuple(options.get("denied", ()))),
+            allow_local_receivers=options.get("allow_local_receivers", False),
+            known_tokens=tuple(options.get("known_tokens", ())),
+            tokens_file_environments=frozenset(options.get("tokens_file_environments", ())),
+        ),
+    )
+
+
+@pytest.mark.parametrize("folder", cases("refused"))
+def test_a_refused_tree_has_exactly_these_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No problem more and none fewer, each at its own place."""
+    monkeypatch.chdir(folder)
+    errors = load_case(folder).errors
+    expected = yaml.safe_load((folder / "expected.yaml").read_text())
+    places = [(one["file"], one["line"], one["column"], one["key"]) for one in expected]
+    assert [(one.file, one.line, one.column, one.key) for one in errors] == places
+    for problem, one in zip(errors, expected, strict=True):
+        assert one["contains"] in f"{problem.message} ({problem.hint})"
+
+
+@pytest.mark.parametrize(
+    "folder", [case for case in cases("refused") if not (case.values[0] / "options.yaml").exists()]
+)
+def test_validate_tells_a_refused_trees_problems_as_json(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 3, `ok` false, each with its place and what would be right."""
     monkeypatch.chdir(folder)
     code = run(["validate", "--format", "json"], obj=Session(environ={}, folder=folder))
-    return code, json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
+    expected = yaml.safe_load((folder / "expected.yaml").read_text())
+    places = [(one["file"], one["line"], one["column"], one["key"]) for one in expected]
+    assert (code, result["format"], result["ok"]) == (3, "reconciler.validation/1", False)
+    assert [(one["file"], one["line"], one["column"], one["key"]) for one in result["errors"]] == places
 
 
-@pytest.mark.parametrize("case", cases("refused"))
-def test_each_refused_tree_is_refused_with_all_its_problems(
-    case: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exit 3; file, line, column, key and message of each; no more, no fewer."""
-    code, result = validate(case, capsys, monkeypatch)
-    found = [
-        {key: problem[key] for key in ("file", "line", "column", "key", "message")} for problem in result["errors"]
-    ]
-    assert found == yaml.safe_load((case / "expected.yaml").read_text())
-    assert (code, result["ok"]) == (3, False)
-    assert all(problem["hint"] for problem in result["errors"])
-
-
-@pytest.mark.parametrize("case", cases("accepted"))
-def test_each_accepted_tree_is_what_it_says(
-    case: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exit 0, and the URL byte for byte the one written, after filling in."""
-    code, result = validate(case, capsys, monkeypatch)
-    assert (code, result["ok"], result["errors"]) == (0, True, [])
-    desired = {
-        one.environment: {
-            "wave": one.wave,
-            "receiveMessage": one.webhooks["receiveMessage"],  # type: ignore[index]
-            "endpoint": one.endpoint,
-            "token_env": one.token_env,
-        }
-        for one in Session(environ={}, folder=case).desired
-    }
-    assert desired == yaml.safe_load((case / "expected.yaml").read_text())
+@pytest.mark.parametrize("folder", cases("accepted"))
+def test_an_accepted_tree_gives_every_environment_all_seven(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong with it, and each environment has every event."""
+    monkeypatch.chdir(folder)
+    tree = load_case(folder)
+    assert tree.errors == ()
+    assert {one.environment for one in tree.desired} == tree.names != frozenset()
+    assert all(set(one.webhooks) == set(EVENTS) for one in tree.desired)

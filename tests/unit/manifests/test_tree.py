@@ -1,143 +1,172 @@
-"""What no folder in git can hold: links, pipes, large files, tokens at hand (CONTRACT §2)."""
+"""What git can't hold portably: links, pipes, unreadable files; and files made to hurt."""
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
-from reconciler.model import EVENTS, AuthScheme
+from reconciler.manifests.schema import json_schema
+from reconciler.model import EVENTS, AuthScheme, SourceRef
 
-OPTIONS = TreeOptions(
-    base_url="https://www.plugchat.com.br", auth_scheme=AuthScheme.RAW, allowed_hosts=("www.plugchat.com.br",)
-)
 WEBHOOKS = "webhooks:\n" + "".join(
     f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS
 )
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "manifests"
     folder.mkdir()
-    (folder / "a.yaml").write_text(WEBHOOKS)
+    (folder / "production.yaml").write_text(WEBHOOKS)
     return folder
 
 
-def load(**values: object) -> Tree:
-    return load_tree("manifests", replace(OPTIONS, **values))  # type: ignore[arg-type]
+def load(base_url: str = "https://www.plugchat.com.br/prefix/") -> Tree:
+    return load_tree(
+        "manifests",
+        TreeOptions(base_url=base_url, auth_scheme=AuthScheme.RAW, allowed_hosts=("www.plugchat.com.br",)),
+    )
 
 
-def errors(**values: object) -> list[tuple[str, str]]:
-    return [(problem.file, problem.message) for problem in load(**values).errors]
+def test_a_desired_says_where_each_value_stands(manifests: Path) -> None:
+    """The place is that of the value that won the merge."""
+    (manifests / "_defaults.yaml").write_text(WEBHOOKS)
+    (manifests / "production.yaml").write_text("wave: 3\nenvironment: main\nwebhooks:\n  messageStatus: https://a.b/\n")
+    (desired,) = load().desired
+    assert desired.environment == "main"
+    assert desired.wave == 3
+    assert desired.token_env == "PLUG_TOKEN_MAIN"
+    assert desired.endpoint == "https://www.plugchat.com.br/prefix/api/integrations/update-webhooks"
+    assert desired.source == SourceRef("manifests/production.yaml", 2, 1)
+    for event in EVENTS:
+        expected = "manifests/production.yaml" if event == "messageStatus" else "manifests/_defaults.yaml"
+        assert desired.sources[event].file == expected
+    assert desired.sources[EVENTS[5]] == SourceRef("manifests/production.yaml", 4, 18)
 
 
-def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> None:
-    """A file or a folder: what it points at was reviewed by nobody."""
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "c.yaml").write_text(WEBHOOKS)
-    (root / "b.yaml").symlink_to(tmp_path / "outside" / "c.yaml")
-    (root / "folder").symlink_to(tmp_path / "outside")
-    message = "is a symbolic link that leaves the tree"
-    assert errors() == [("manifests/b.yaml", message), ("manifests/folder", message)]
+def test_desired_are_sorted_by_wave_and_name(manifests: Path) -> None:
+    """Whatever order the folder is read in."""
+    for name, wave in (("b", 1), ("a", 1), ("z", 0)):
+        (manifests / f"{name}.yaml").write_text(f"wave: {wave}\n{WEBHOOKS}")
+    assert [one.environment for one in load().desired] == ["production", "z", "a", "b"]
 
 
-def test_a_link_within_the_tree_is_read(root: Path) -> None:
-    """Under its own name."""
-    (root / "b.yaml").symlink_to("a.yaml")
-    assert [one.environment for one in load().desired] == ["a", "b"]
+def test_a_missing_folder_and_a_file_in_its_place_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is an empty tree."""
+    monkeypatch.chdir(tmp_path)
+    assert [one.file for one in load().errors] == ["manifests"]
+    (tmp_path / "manifests").write_text("{}")
+    assert [one.file for one in load().errors] == ["manifests"]
 
 
-def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
-    """And never hang."""
-    (root / "b.yaml").symlink_to("nothing.yaml")
-    (root / "loop").symlink_to(".")
-    assert errors() == [
-        ("manifests/b.yaml", "is a symbolic link to nothing"),
-        ("manifests/loop", "is a symbolic link to a folder around it"),
-    ]
+@pytest.mark.parametrize("name", ["linked.yaml", "folder", "_defaults.yaml"])
+def test_a_link_that_leaves_the_tree_is_refused(manifests: Path, tmp_path: Path, name: str) -> None:
+    """Files, folders and defaults alike."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file.yaml").write_text(WEBHOOKS)
+    (manifests / name).symlink_to(outside if name == "folder" else outside / "file.yaml")
+    (error,) = load().errors
+    assert error.file == f"manifests/{name}"
+    assert "leaves the tree" in error.message
 
 
-def test_a_pipe_named_like_a_manifest_does_not_hang(root: Path) -> None:
-    """It is no regular file."""
-    os.mkfifo(root / "b.yaml")
-    assert errors() == [("manifests/b.yaml", "is no regular file")]
+def test_a_link_within_the_tree_is_followed(manifests: Path) -> None:
+    """A file by another name is another environment."""
+    (manifests / "staging.yaml").symlink_to("production.yaml")
+    tree = load()
+    assert tree.errors == ()
+    assert tree.names == {"production", "staging"}
 
 
-def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:
-    """One byte less is read."""
-    (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
-    assert errors() == []
-    (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS)) + "\n" + WEBHOOKS)
-    assert errors() == [("manifests/a.yaml", "is larger than 1 MiB")]
+@pytest.mark.parametrize("target", [".", "../manifests", "loop"])
+def test_a_link_around_in_circles_ends(manifests: Path, target: str) -> None:
+    """It is an error at most, never a hang."""
+    (manifests / "loop").symlink_to(target)
+    assert load().names == {"production"}
 
 
-@pytest.mark.parametrize("text", ["[" * 1_000_000, "- " * 500_000, "? " * 500_000, "{a: " * 200_000, "a: &a [*a]\n"])
-def test_a_file_made_to_exhaust_the_parser_is_refused(root: Path, text: str) -> None:
-    """libyaml's composer recurses in C: such a file must be seen before it."""
-    (root / "b.yaml").write_text(text)
-    assert {file for file, _ in errors()} == {"manifests/b.yaml"}
+def test_a_dangling_link_is_an_error(manifests: Path) -> None:
+    """An environment would silently be missing."""
+    (manifests / "gone.yaml").symlink_to("nowhere.yaml")
+    assert [one.file for one in load().errors] == ["manifests/gone.yaml"]
 
 
-def test_an_alias_bomb_is_read_in_no_time(root: Path) -> None:
-    """Ninety-nine aliases in nine levels would unfold to 11^9 nodes."""
-    lines = ["v0: &v0 [x, x]\n"]
-    lines += [f"v{level}: &v{level} [{', '.join([f'*v{level - 1}'] * 11)}]\n" for level in range(1, 10)]
-    (root / "b.yaml").write_text("vars:\n" + "".join("  " + line for line in lines) + WEBHOOKS)
-    found = errors()
-    assert len(found) == 10
-    assert {message for _, message in found} == {"is a list"}
+def test_a_pipe_named_like_a_manifest_never_hangs(manifests: Path) -> None:
+    """Only regular files are read."""
+    os.mkfifo(manifests / "pipe.yaml")
+    assert [one.file for one in load().errors] == ["manifests/pipe.yaml"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "# {token}\n" + WEBHOOKS,
-        WEBHOOKS + "  {token}: x\n",
-        "environment: {token}\n" + WEBHOOKS,
-        "api: {{auth_scheme: {token}}}\n",
-    ],
-)
-def test_a_token_at_hand_in_a_file_is_an_error_that_never_repeats_it(root: Path, text: str) -> None:
-    """In a comment, a key, a value: and no other message repeats it either."""
-    token = "Canary0Token1Value"
-    (root / "b.yaml").write_text(text.replace("{{", "{").replace("}}", "}").replace("{token}", token))
-    tree = load(known_tokens=(token,))
-    assert "holds the value of a token variable" in [problem.message for problem in tree.errors]
-    assert not any(token in str(problem) for problem in (*tree.errors, *tree.warnings))
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_is_an_error(manifests: Path) -> None:
+    """Never taken for a missing one."""
+    (manifests / "secret.yaml").touch(mode=0)
+    assert [one.file for one in load().errors] == ["manifests/secret.yaml"]
 
 
-def test_many_tokens_at_hand_are_found_too(root: Path) -> None:
-    """Beyond a few hundred each word is looked up instead of each token searched for."""
-    tokens = tuple(f"token-of-{number:05}" for number in range(1000))
-    (root / "b.yaml").write_text("# was: token-of-00999\n" + WEBHOOKS)
-    assert errors(known_tokens=tokens) == [("manifests/b.yaml", "holds the value of a token variable")]
+@pytest.mark.parametrize("piece", ["[", "{", "- ", "? ", "[{a: "])
+def test_a_mebibyte_of_nesting_is_an_error(manifests: Path, piece: str) -> None:
+    """libyaml composes recursively in C: it is never led that deep."""
+    (manifests / "bomb.yaml").write_text(piece * (2**20 // len(piece)))
+    assert [one.file for one in load().errors] == ["manifests/bomb.yaml"]
 
 
-def test_loopback_receivers_are_accepted_only_with_a_loopback_base_url(root: Path) -> None:
-    """And only where the setting says so."""
-    (root / "a.yaml").write_text(WEBHOOKS.replace("https://hooks.acme.com.br", "http://127.0.0.1:8080"))
-    assert errors(allow_local_receivers=True, base_url="http://127.0.0.1:1") == []
-    assert len(errors(allow_local_receivers=False, base_url="http://127.0.0.1:1")) == 7
-    assert len(errors(allow_local_receivers=True)) == 7
+def test_more_than_a_mebibyte_is_refused(manifests: Path) -> None:
+    """Just one MiB is read."""
+    (manifests / "large.yaml").write_text("#" * (2**20 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
+    assert load().errors == ()
+    (manifests / "large.yaml").write_text("#" * (2**20 - len(WEBHOOKS)) + "\n" + WEBHOOKS)
+    assert [one.file for one in load().errors] == ["manifests/large.yaml"]
 
 
-def test_environments_of_a_tokens_file_may_share_a_variable(root: Path) -> None:
-    """The file tells their tokens apart; one of them alone is not enough."""
-    for name in "ab":
-        (root / f"{name}.yaml").write_text("token_env: PLUG_TOKEN_X\n" + WEBHOOKS)
-    assert errors(tokens_file_environments=frozenset("ab")) == []
-    assert len(errors(tokens_file_environments=frozenset("a"))) == 1
+def test_an_alias_bomb_and_a_cycle_end(manifests: Path) -> None:
+    """A node is walked once however often it is named."""
+    lines = ["a: &a [x, x]"]
+    lines += [f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 8)}]" for n in range(12)]
+    (manifests / "bomb.yaml").write_text("\n".join([*lines, "z: &z [*z]"]))
+    assert {one.file for one in load().errors} == {"manifests/bomb.yaml"}
 
 
-def test_the_same_url_in_two_environments_is_a_warning(root: Path) -> None:
-    """A staging receiver in production."""
-    (root / "b.yaml").write_text(WEBHOOKS.replace("{environment}/messageStatus", "a/messageStatus"))
-    warnings = load().warnings
-    assert [(one.file, one.line, one.key) for one in warnings] == [("manifests/b.yaml", 7, "webhooks.messageStatus")]
-    assert warnings[0].message == "b and a have the same URL"
+def test_the_same_url_in_two_environments_is_a_warning(manifests: Path) -> None:
+    """A staging receiver may stand in production."""
+    same = WEBHOOKS.replace("{environment}/receiveMessage", "production/receiveMessage")
+    (manifests / "staging.yaml").write_text(same)
+    tree = load()
+    assert tree.errors == ()
+    assert [(one.file, one.key) for one in tree.warnings] == [("manifests/staging.yaml", "webhooks.receiveMessage")]
+
+
+def test_no_problem_repeats_a_token(manifests: Path) -> None:
+    """Not as a value, a key, an event or a name in braces."""
+    token = "made-up-opaque-value-1"
+    (manifests / "bad.yaml").write_text(
+        f"{token}: 1\ntoken: {token}\nenvironment: {token}\nwave: {token}\nwebhooks:\n  {token}: 1\n"
+        f"  receiveMessage: https://{token}/{{{token}}}\n  messageStatus: http://{token}\n# {token}\n"
+    )
+    options = TreeOptions(
+        base_url="https://www.plugchat.com.br",
+        auth_scheme=AuthScheme.RAW,
+        allowed_hosts=("www.plugchat.com.br",),
+        known_tokens=(token,),
+    )
+    tree = load_tree("manifests", options)
+    assert tree.errors
+    assert token not in "\n".join(str(one) for one in (*tree.errors, *tree.warnings))
+
+
+def test_the_json_schema_describes_every_key(manifests: Path) -> None:
+    """For editors: 2020-12, closed, with a description of each key; no event is required, defaults may hold it."""
+    schema = json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["additionalProperties"] is False
+    assert "required" not in schema
+    known = {"environment", "description", "wave", "token_env", "account_id", "api", "vars", "webhooks"}
+    assert set(schema["properties"]) == known
+    assert all(str(event) in json.dumps(schema) for event in EVENTS)

@@ -1,0 +1,41 @@
+"""Whatever is filled in, literal text is never touched, and nothing is filled in twice."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.fill import fill_secrets, fill_vars, parse_template, secret_names
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+LITERALS = st.text(max_size=12)
+VALUES = st.text(st.characters(exclude_characters="{}"), max_size=12)
+
+
+def doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+@given(LITERALS)
+def test_a_literal_comes_out_as_it_was_written(literal: str) -> None:
+    """Doubling braces is all that a literal text needs, and is undone when it is sent."""
+    text = fill_vars(parse_template(doubled(literal)), "e", {})
+    assert text == doubled(literal)
+    assert fill_secrets(text, lambda name: "never") == literal
+
+
+@given(st.lists(st.tuples(LITERALS, NAMES.filter(lambda name: name != "environment"), VALUES), max_size=5), LITERALS)
+def test_a_var_is_replaced_by_its_value_and_nothing_else_changes(parts: list[tuple[str, str, str]], tail: str) -> None:
+    """The text form is the template with the values in the places of the names."""
+    values = {name: value for _, name, value in parts}
+    template = "".join(f"{doubled(literal)}{{{name}}}" for literal, name, _ in parts) + doubled(tail)
+    expected = "".join(doubled(literal) + values[name] for literal, name, _ in parts) + doubled(tail)
+    assert fill_vars(parse_template(template), "e", values) == expected
+
+
+@given(LITERALS, NAMES, st.text(max_size=20), LITERALS)
+def test_a_secret_is_filled_in_as_it_is(before: str, name: str, value: str, after: str) -> None:
+    """One pass: a value that holds braces or a place-holder is never looked at again."""
+    text = f"{doubled(before)}{{secret:{name}}}{doubled(after)}"
+    assert secret_names(text) == (name,)
+    assert fill_secrets(text, lambda asked: value) == before + value + after

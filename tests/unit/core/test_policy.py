@@ -1,0 +1,77 @@
+"""Policies and reserved hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.core.policy import Policy, find_pattern_fault, find_violation, is_reserved_host
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [("a.acme.com.br", True), ("A.B.ACME.com.br", True), ("acme.com.br", False), ("xacme.com.br", False)],
+)
+def test_a_star_matches_every_name_below_and_not_the_name_itself(host: str, *, allowed: bool) -> None:
+    """At any depth, whatever the case."""
+    assert (find_violation(Policy(allowed=(("*.acme.com.br",),)), host) is None) is allowed
+
+
+def test_denied_wins_over_allowed() -> None:
+    """A host in both lists is refused."""
+    assert find_violation(Policy(allowed=(("a.b",),), denied=("a.b",)), "a.b") is not None
+
+
+def test_a_host_must_be_in_each_allowed_list() -> None:
+    """A nearer list can only narrow."""
+    policy = Policy(allowed=(("*.com",),)).narrowed(("*.acme.com", "x.org"), ())
+    assert find_violation(policy, "a.acme.com") is None
+    assert find_violation(policy, "x.com") is not None
+    assert find_violation(policy, "x.org") is not None
+
+
+def test_an_empty_allowed_list_allows_nothing_and_none_allows_all() -> None:
+    """An absent list is no list."""
+    assert find_violation(Policy(), "a.b") is None
+    assert find_violation(Policy().narrowed(None, ()), "a.b") is None
+    assert find_violation(Policy().narrowed((), ()), "a.b") is not None
+
+
+@pytest.mark.parametrize(
+    "pattern", ["", "*", "*.", "a.*.b", "**.b", "https://a.b", "a.b/", "a b", "a.b:443", ".a", "a."]
+)
+def test_what_is_no_host_is_no_pattern(pattern: str) -> None:
+    """A pattern that can match nothing would pass for a guard."""
+    assert find_pattern_fault(pattern) is not None
+
+
+@pytest.mark.parametrize("pattern", ["a.b", "*.a.b", "*.br", "my_host.a", "8.8.8.8"])
+def test_a_host_with_a_star_in_front_at_most_is_a_pattern(pattern: str) -> None:
+    """Names and addresses."""
+    assert find_pattern_fault(pattern) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com",
+        "a.EXAMPLE.net",
+        "example.org",
+        "a.example",
+        "x.invalid",
+        "x.test",
+        "x.local",
+        "x.internal",
+        "x.onion",
+        "home.arpa",
+        "a.home.arpa",
+    ],
+)
+def test_names_for_documentation_and_local_use_are_reserved(host: str) -> None:
+    """The names of CONTRACT §9, and all below them."""
+    assert is_reserved_host(host)
+
+
+@pytest.mark.parametrize("host", ["example.com.br", "myexample.com", "test.com", "local.acme.com", "arpa"])
+def test_names_that_only_look_alike_are_not_reserved(host: str) -> None:
+    """A suffix counts by whole labels."""
+    assert not is_reserved_host(host)

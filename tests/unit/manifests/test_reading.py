@@ -1,0 +1,143 @@
+"""What no folder in git can hold: links, pipes, large files, tokens at hand (CONTRACT §2)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.manifests.load import load_tree
+from reconciler.manifests.merged import Tree, TreeOptions
+from reconciler.model import EVENTS, AuthScheme
+
+OPTIONS = TreeOptions(
+    base_url="https://www.plugchat.com.br", auth_scheme=AuthScheme.RAW, allowed_hosts=("www.plugchat.com.br",)
+)
+WEBHOOKS = "webhooks:\n" + "".join(
+    f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(WEBHOOKS)
+    return folder
+
+
+def load(**values: object) -> Tree:
+    return load_tree("manifests", replace(OPTIONS, **values))  # type: ignore[arg-type]
+
+
+def errors(**values: object) -> list[tuple[str, str]]:
+    return [(problem.file, problem.message) for problem in load(**values).errors]
+
+
+def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> None:
+    """A file or a folder: what it points at was reviewed by nobody."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "c.yaml").write_text(WEBHOOKS)
+    (root / "b.yaml").symlink_to(tmp_path / "outside" / "c.yaml")
+    (root / "folder").symlink_to(tmp_path / "outside")
+    message = "is a symbolic link that leaves the tree"
+    assert errors() == [("manifests/b.yaml", message), ("manifests/folder", message)]
+
+
+def test_a_link_within_the_tree_is_read(root: Path) -> None:
+    """Under its own name."""
+    (root / "b.yaml").symlink_to("a.yaml")
+    assert [one.environment for one in load().desired] == ["a", "b"]
+
+
+def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
+    """And never hang."""
+    (root / "b.yaml").symlink_to("nothing.yaml")
+    (root / "loop").symlink_to(".")
+    assert errors() == [
+        ("manifests/b.yaml", "is a symbolic link to nothing"),
+        ("manifests/loop", "is a symbolic link to a folder around it"),
+    ]
+
+
+def test_a_pipe_named_like_a_manifest_does_not_hang(root: Path) -> None:
+    """It is no regular file."""
+    os.mkfifo(root / "b.yaml")
+    assert errors() == [("manifests/b.yaml", "is no regular file")]
+
+
+def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:
+    """One byte less is read."""
+    (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
+    assert errors() == []
+    (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS)) + "\n" + WEBHOOKS)
+    assert errors() == [("manifests/a.yaml", "is larger than 1 MiB")]
+
+
+@pytest.mark.parametrize("text", ["[" * 1_000_000, "- " * 500_000, "? " * 500_000, "{a: " * 200_000, "a: &a [*a]\n"])
+def test_a_file_made_to_exhaust_the_parser_is_refused(root: Path, text: str) -> None:
+    """libyaml's composer recurses in C: such a file must be seen before it."""
+    (root / "b.yaml").write_text(text)
+    assert {file for file, _ in errors()} == {"manifests/b.yaml"}
+
+
+def test_an_alias_bomb_is_read_in_no_time(root: Path) -> None:
+    """Ninety-nine aliases in nine levels would unfold to 11^9 nodes."""
+    lines = ["v0: &v0 [x, x]\n"]
+    lines += [f"v{level}: &v{level} [{', '.join([f'*v{level - 1}'] * 11)}]\n" for level in range(1, 10)]
+    (root / "b.yaml").write_text("vars:\n" + "".join("  " + line for line in lines) + WEBHOOKS)
+    found = errors()
+    assert len(found) == 10
+    assert {message for _, message in found} == {"is a list"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# {token}\n" + WEBHOOKS,
+        WEBHOOKS + "  {token}: x\n",
+        "environment: {token}\n" + WEBHOOKS,
+        "api: {{auth_scheme: {token}}}\n",
+    ],
+)
+def test_a_token_at_hand_in_a_file_is_an_error_that_never_repeats_it(root: Path, text: str) -> None:
+    """In a comment, a key, a value: and no other message repeats it either."""
+    token = "Canary0Token1Value"
+    (root / "b.yaml").write_text(text.replace("{{", "{").replace("}}", "}").replace("{token}", token))
+    tree = load(known_tokens=(token,))
+    assert "holds the value of a token variable" in [problem.message for problem in tree.errors]
+    assert not any(token in str(problem) for problem in (*tree.errors, *tree.warnings))
+
+
+def test_many_tokens_at_hand_are_found_too(root: Path) -> None:
+    """Beyond a few hundred each word is looked up instead of each token searched for."""
+    tokens = tuple(f"token-of-{number:05}" for number in range(1000))
+    (root / "b.yaml").write_text("# was: token-of-00999\n" + WEBHOOKS)
+    assert errors(known_tokens=tokens) == [("manifests/b.yaml", "holds the value of a token variable")]
+
+
+def test_loopback_receivers_are_accepted_only_with_a_loopback_base_url(root: Path) -> None:
+    """And only where the setting says so."""
+    (root / "a.yaml").write_text(WEBHOOKS.replace("https://hooks.acme.com.br", "http://127.0.0.1:8080"))
+    assert errors(allow_local_receivers=True, base_url="http://127.0.0.1:1") == []
+    assert len(errors(allow_local_receivers=False, base_url="http://127.0.0.1:1")) == 7
+    assert len(errors(allow_local_receivers=True)) == 7
+
+
+def test_environments_of_a_tokens_file_may_share_a_variable(root: Path) -> None:
+    """The file tells their tokens apart; one of them alone is not enough."""
+    for name in "ab":
+        (root / f"{name}.yaml").write_text("token_env: PLUG_TOKEN_X\n" + WEBHOOKS)
+    assert errors(tokens_file_environments=frozenset("ab")) == []
+    assert len(errors(tokens_file_environments=frozenset("a"))) == 1
+
+
+def test_the_same_url_in_two_environments_is_a_warning(root: Path) -> None:
+    """A staging receiver in production."""
+    (root / "b.yaml").write_text(WEBHOOKS.replace("{environment}/messageStatus", "a/messageStatus"))
+    warnings = load().warnings
+    assert [(one.file, one.line, one.key) for one in warnings] == [("manifests/b.yaml", 7, "webhooks.messageStatus")]
+    assert warnings[0].message == "b and a have the same URL"
