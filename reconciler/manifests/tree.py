@@ -78,7 +78,7 @@ def _sort_in(
     if entry.is_symlink():
         fault = _find_link_fault(Path(os.path.realpath(shown)), root, parents)
         if fault is not None:
-            if named_as_manifest or entry.is_dir():
+            if named_as_manifest or os.path.isdir(shown):  # noqa: PTH112 - entry.is_dir() fails on a loop
                 problems.append(Problem(shown, 1, 1, "", *fault))
             return
     if entry.is_dir():

@@ -1,0 +1,175 @@
+"""Tokens and secrets: looked up, checked, and never shown (CONTRACT §3, §6.1, §7, §11)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.errors import InputError
+from reconciler.plug.credentials import Credentials
+from reconciler.plug.secret import Secret
+from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
+from reconciler.plug.tokens_file import load_tokens_file
+from tests.fakes import START, make_desired
+
+CANARY = "canary-token-0123456789"
+
+
+def jwt(**payload: object) -> str:
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'HS256'})}.{part(payload)}.c2lnbmF0dXJl"
+
+
+def test_a_secret_shows_itself_nowhere() -> None:
+    """Not as text, repr, format, nor in a pickle or a container."""
+    secret = Secret(CANARY)
+    shown = f"{secret} {secret!r} {secret!s:>30} {[secret]} { ({'a': secret}) }"
+    assert CANARY not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+def test_the_account_is_the_contracts_formula() -> None:
+    """`org:` of a JWT, else 16 hex digits of HMAC-SHA-256(token, "reconciler-account")."""
+    assert account_of(Secret(jwt(organizationId="42"))) == "org:42"
+    assert account_of(Secret(jwt(organizationId=42))) == "org:42"
+    digest = hmac.new(CANARY.encode(), b"reconciler-account", hashlib.sha256).hexdigest()
+    assert account_of(Secret(CANARY)) == f"token:{digest[:16]}"
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {"organizationId": ""}, {"organizationId": True}, {"organizationId": None}, {"organizationId": [1]}]
+)
+def test_a_jwt_without_an_organization_is_opaque(payload: dict[str, object]) -> None:
+    """A hint that isn't one."""
+    assert account_of(Secret(jwt(**payload))).startswith("token:")
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_token_with_an_account(text: str) -> None:
+    """Whatever stands between its dots."""
+    for token in (
+        text,
+        f"{text}.{text}.{text}",
+        f"a.{base64.urlsafe_b64encode(text.encode(errors='replace')).decode()}.b",
+    ):
+        assert account_of(Secret(token.encode(errors="replace").decode()))
+        expires_at(Secret(token))
+        organization_of(Secret(token))
+
+
+@pytest.mark.parametrize("token", ["a b", "a\n", "\ta", "ação", "a\x00", "a\x7f"])
+def test_a_token_that_can_not_be_one_is_told_without_repeating_it(token: str) -> None:
+    """White space, control and non-ASCII characters."""
+    fault = find_token_fault(Secret(token))
+    assert fault is not None
+    assert token not in fault
+
+
+def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_none() -> None:
+    """GitHub Actions passes a secret that isn't set as an empty text."""
+    one = make_desired()
+    file = {"production": Secret("from-file")}
+    assert Credentials({one.token_env: "from-variable"}, file).token(one) == Secret("from-variable")
+    assert Credentials({one.token_env: ""}, file).token(one) == Secret("from-file")
+    assert Credentials({}, {}).token(one) is None
+
+
+def test_the_fingerprint_signs_each_secret_with_the_token() -> None:
+    """So that nothing can be guessed from the state; without a token nothing is signed."""
+    one = make_desired(secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))
+    found = Credentials({one.token_env: CANARY, "PLUG_SECRET_A": "x"}).fingerprint(one)
+    assert found.secrets == {
+        "PLUG_SECRET_A": "hmac-sha256:" + hmac.new(CANARY.encode(), b"x", hashlib.sha256).hexdigest()
+    }
+    assert Credentials({"PLUG_SECRET_A": "x"}).fingerprint(one).secrets == {}
+
+
+@pytest.mark.parametrize("value", ["", " ", "a b", "a#b", "a\n", "a\x00b", "ç", "a\\b", "x" * 3000])
+def test_a_secret_that_breaks_its_url_is_refused_by_its_name(value: str) -> None:
+    """The variable is named, the value never."""
+    webhooks = dict.fromkeys(make_desired().webhooks, "https://a.example.com/?k={secret:PLUG_SECRET_A}")
+    one = make_desired(secrets=("PLUG_SECRET_A",), webhooks=webhooks)
+    problems = Credentials({one.token_env: CANARY, "PLUG_SECRET_A": value}).find_missing([one])
+    assert problems
+    for problem in problems:
+        assert "PLUG_SECRET_A" in str(problem)
+        assert not value.strip() or value not in str(problem)
+
+
+def test_all_that_is_missing_is_told_at_once() -> None:
+    """Tokens and secrets of every environment that will be PUT."""
+    wanted = [make_desired("a"), replace(make_desired("b"), secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))]
+    keys = [problem.key for problem in Credentials({}).find_missing(wanted)]
+    assert keys == ["token_env", "token_env", "PLUG_SECRET_A", "PLUG_SECRET_B"]
+
+
+def test_two_tokens_of_one_company_are_refused() -> None:
+    """Equal values, or two JWTs of one organization."""
+    a, b = make_desired("a"), make_desired("b")
+    for one, other in [(CANARY, CANARY), (jwt(organizationId="1", iat=1), jwt(organizationId="1", iat=2))]:
+        [problem] = Credentials({a.token_env: one, b.token_env: other}).find_shared_accounts([a, b])
+        assert "same Plug company" in problem.message
+        assert one not in str(problem)
+    assert not Credentials({a.token_env: "x1", b.token_env: "x2"}).find_shared_accounts([a, b])
+
+
+def test_an_expired_jwt_is_a_warning() -> None:
+    """A hint: Plug has the last word."""
+    one = make_desired()
+    for exp, told in [(START.timestamp() - 1, 1), (START.timestamp() + 1, 0), (1e300, 0), ("x", 0)]:
+        assert len(Credentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == told
+
+
+def tokens_file(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "tokens.yaml"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text", [f"production: {CANARY}\n", f'{{"production": "{CANARY}"}}', f"\ufeffproduction: '{CANARY}'\r\n"]
+)
+def test_a_tokens_file_is_yaml_or_json(tmp_path: Path, text: str) -> None:
+    """Environment to token."""
+    assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(CANARY)}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666, 0o610])
+def test_a_tokens_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
+    """Group or others, in any way."""
+    with pytest.raises(InputError, match="chmod 600"):
+        load_tokens_file(tokens_file(tmp_path, f"a: {CANARY}", mode), "tokens.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        CANARY,
+        f"[{CANARY}]",
+        f"a: [{CANARY}]",
+        "a: 123456",
+        "a: null",
+        f"a: {CANARY}\na: {CANARY}",
+        f"{{a: {CANARY}",
+        f"? [{CANARY}]\n: b",
+    ],
+)
+def test_a_tokens_file_of_another_form_is_refused_without_repeating_it(tmp_path: Path, text: str) -> None:
+    """A number would have been read as something else."""
+    with pytest.raises(InputError) as caught:
+        load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml")
+    assert CANARY not in str(caught.value)
