@@ -181,7 +181,7 @@ def forget(context: click.Context, /, environment: str, yes: bool, **parameters:
     session = session_of(context, parameters)
     stored = find_stored(session.store, environment)
     refuse_live(stored, session.clock.now(), doing="forget")
-    confirm(f"Drop {environment} from the state? Plug keeps what it holds", yes=yes)
+    confirm(f"Drop {for_terminal(environment)} from the state? Plug keeps what it holds", yes=yes)
     forget_environment(session.store, stored, session.clock.now())
     say(f"forgotten: {for_terminal(environment)} is no longer in the state")
     return ExitCode.DONE
@@ -205,7 +205,8 @@ def unlock(context: click.Context, /, environment: str, yes: bool, **parameters:
     if intent is None or intent.lease_until is None:
         say(f"{for_terminal(environment)}: no run holds a lease")
         return ExitCode.DONE
-    confirm(f"Release the lease of {intent.by.actor or 'the run'} on {environment}? Only if that run is dead", yes=yes)
+    holder = for_terminal(intent.by.actor or "the run")
+    confirm(f"Release the lease of {holder} on {for_terminal(environment)}? Only if that run is dead", yes=yes)
     unlock_environment(session.store, stored)
     say(f"unlocked: {for_terminal(environment)} is in doubt; the next apply puts its webhooks again")
     return ExitCode.DONE

@@ -20,11 +20,14 @@ def explain_status(status: int, *, token_env: str, auth_scheme: AuthScheme, deni
             "to webhooks it can't read"
         )
     if status == 405:
-        return "405: this address does not take a PUT. Check api.base_url: is it Plug's, with the right path prefix?"
+        return (
+            "405: this address does not take a PUT. Check api.base_url: is it Plug's, with the right path prefix? "
+            f"(The token of {token_env} was not judged)"
+        )
     if status == 415:
         return (
             "415: the Content-Type did not arrive. We always send it: look for a proxy between here and Plug "
-            "that strips headers"
+            f"that strips headers. (The token of {token_env} was not judged)"
         )
     if 300 <= status < 400:
         return f"{status}: Plug redirected, and a token never follows a redirect. Set api.base_url to the final address"

@@ -13,7 +13,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -131,6 +131,7 @@ class _Run:
     results: dict[str, EnvironmentResult] = field(default_factory=dict)
     state_trouble: bool = False
     halted: str = ""  # why no further environment is begun
+    failures: int = 0  # in this wave
     writer: StateWriter = field(init=False)
     pace: Pace = field(init=False)
 
@@ -141,28 +142,42 @@ class _Run:
     async def apply_wave(self, environments: Sequence[EnvironmentPlan]) -> bool:
         """Whether every outcome is `applied` or `unchanged`."""
         queue = deque(environments)
-        failures = 0
+        self.failures = 0
+        width = self._width()
+        # Up to `concurrency` PUTs at a time; as many environments again get their intents meanwhile, and the
+        # outcomes of those that are through are written beside both: the state's disk is never waited for twice.
+        begun, sending = asyncio.Semaphore(2 * width), asyncio.Semaphore(width)
 
         async def work() -> None:
-            nonlocal failures
-            while queue and not self.stop and not self.halted and failures < self.options.max_failures:
-                planned = queue.popleft()
-                result = await self.apply_environment(planned)
-                failures += result.outcome not in DONE_OUTCOMES
-                self.finish(result)
+            while True:
+                await begun.acquire()
+                if not queue or self.why_not:
+                    begun.release()
+                    return
+                self.finish(await self.apply_environment(queue.popleft(), begun, sending))
 
         # a handful of workers, not a task an environment: memory is bounded by what is under way
-        workers = min(self.options.concurrency, len(environments))
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(workers):
+            for _ in range(min(3 * width, len(environments))):
                 tasks.create_task(work())
-        self.skip(queue, self._why_skipped(failures))
+        self.skip(queue, self.why_not)
         return all(self.results[one.environment].outcome in DONE_OUTCOMES for one in environments)
 
-    def _why_skipped(self, failures: int) -> str:
+    def _width(self) -> int:
+        """PUTs at a time: no more than the rate limit feeds, or leases would be spent on waiting for a slot."""
+        limit = self.options.rate_limit
+        if limit is None:
+            return self.options.concurrency
+        return max(1, min(self.options.concurrency, int(limit * self.options.timeout_s)))
+
+    @property
+    def why_not(self) -> str:
+        """Why no further PUT may be begun; empty while one may."""
         if self.stop:
             return "the run was interrupted"
-        return self.halted or f"{failures} environments of this wave were not applied (max_failures)"
+        if not self.halted and self.failures >= self.options.max_failures:
+            return f"{self.failures} environments of this wave were not applied (max_failures)"
+        return self.halted
 
     def skip(self, environments: Iterable[EnvironmentPlan], why: str) -> None:
         for planned in environments:
@@ -176,22 +191,23 @@ class _Run:
         if result.outcome is not Outcome.UNCHANGED or result.attempts:
             self.world.report(result)
 
-    async def apply_environment(self, planned: EnvironmentPlan) -> EnvironmentResult:
-        if planned.action is Action.NOOP:
-            return _result(planned, Outcome.UNCHANGED)
-        begun = self.world.clock.monotonic()
+    async def apply_environment(
+        self, planned: EnvironmentPlan, begun: asyncio.Semaphore, sending: asyncio.Semaphore
+    ) -> EnvironmentResult:
+        """Releases `begun` once the last answer is there; what is left then is to write it down."""
+        since = self.world.clock.monotonic()
         worker = _Worker(self, planned, self.desired[planned.environment], self.stored.get(planned.environment))
-        result = await worker.apply()
-        seconds = round(self.world.clock.monotonic() - begun, 3)
-        return EnvironmentResult(
-            result.environment,
-            result.outcome,
-            result.reasons,
-            result.attempts,
-            result.status,
-            result.message,
-            seconds,
-        )
+        try:
+            if planned.action is Action.NOOP:
+                return _result(planned, Outcome.UNCHANGED)
+            ours = await worker.claim()
+            if isinstance(ours, Stored):
+                async with sending:
+                    await worker.put(ours)
+        finally:
+            begun.release()
+        result = ours if isinstance(ours, EnvironmentResult) else await worker.settle(ours)
+        return replace(result, seconds=round(self.world.clock.monotonic() - since, 3))
 
 
 def _result(
@@ -219,16 +235,15 @@ class _Worker:
         self._stored = stored
         self._attempts: list[Attempt] = []
 
-    async def apply(self) -> EnvironmentResult:
-        # the first slot is waited for before the lease begins to run
-        await self._run.pace.wait(self._sleep)
-        if self._run.stop:
-            return self._result(Outcome.SKIPPED, "not begun: the run was interrupted")
-        ours = await self._claim()
-        if isinstance(ours, EnvironmentResult):
-            return ours
-        await self._put(ours)
-        return await self._settle(ours)
+    def _classify(self, ours: Stored) -> Outcome:
+        intent = ours.document.intent
+        if not self._attempts and self._run.why_not:
+            return Outcome.SKIPPED  # the intent is taken back; a doubt that it inherited stays
+        return classify(self._attempts, doubt=intent is not None and intent.doubt)
+
+    def _count(self, outcome: Outcome) -> None:
+        """At once, before the outcome is written: `max_failures` must not be outrun by a slow state."""
+        self._run.failures += outcome not in DONE_OUTCOMES
 
     def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
         return _result(self._planned, outcome, attempts=self._attempts, message=message)
@@ -254,8 +269,17 @@ class _Worker:
 
     # --- the intent --------------------------------------------------------------------------------
 
-    async def _claim(self) -> Stored | EnvironmentResult:
+    async def claim(self) -> Stored | EnvironmentResult:
         """Our intent, durable; or the result where there is nothing to claim, or no way to."""
+        await self._run.pace.near(self._sleep)
+        if self._run.why_not:
+            return self._result(Outcome.SKIPPED, f"not begun: {self._run.why_not}")
+        claimed = await self._claim()
+        if isinstance(claimed, EnvironmentResult):
+            self._count(claimed.outcome)
+        return claimed
+
+    async def _claim(self) -> Stored | EnvironmentResult:
         world = self._run.world
         for _ in range(CLAIM_TRIES):
             standing = self._stored.document if self._stored else None
@@ -318,7 +342,13 @@ class _Worker:
 
     # --- the PUT -----------------------------------------------------------------------------------
 
-    async def _put(self, ours: Stored) -> None:
+    async def put(self, ours: Stored) -> None:
+        """The attempts; none where the run may begin no PUT any more."""
+        if not self._run.why_not:
+            await self._attempt(ours)
+        self._count(self._classify(ours))
+
+    async def _attempt(self, ours: Stored) -> None:
         """Attempts until `next_step` says that there is no more to do, the lease runs out, or we are asked to end."""
         world, options = self._run.world, self._run.options
         begun = world.clock.monotonic()
@@ -337,11 +367,14 @@ class _Worker:
                     await self._sleep(seconds)
                     if self._run.stop:
                         return
-                    await self._run.pace.wait(self._sleep)
-                    if world.clock.monotonic() - begun >= options.deadline_s:
-                        return
                 case Send():
                     pass
+            # directly before the send: however long a state write takes, the sends stay evenly spaced
+            await self._run.pace.wait(self._sleep)
+            if not self._attempts:
+                begun = world.clock.monotonic()
+            elif world.clock.monotonic() - begun >= options.deadline_s:
+                return
             if self._run.stop or not self._lease_lasts(ours):
                 return
             self._attempts.append(await world.plug.put(self._desired))
@@ -357,9 +390,9 @@ class _Worker:
 
     # --- the outcome -------------------------------------------------------------------------------
 
-    async def _settle(self, ours: Stored) -> EnvironmentResult:
-        intent = ours.document.intent
-        outcome = classify(self._attempts, doubt=intent is not None and intent.doubt)
+    async def settle(self, ours: Stored) -> EnvironmentResult:
+        """The outcome's document, and the result."""
+        outcome = self._classify(ours)
         written = await self._write(self._settled(ours, outcome), ours)
         if written.version is not None:
             return self._result(outcome, self._message(outcome))
@@ -372,7 +405,8 @@ class _Worker:
         if outcome is Outcome.APPLIED:
             fingerprint = self._run.world.credentials.fingerprint(self._desired)
             return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
-        if outcome is Outcome.UNCERTAIN:
+        intent = ours.document.intent
+        if outcome is Outcome.UNCERTAIN or (intent is not None and intent.doubt):
             return record.doubt(ours.document)
         return record.clear(ours.document)
 
@@ -380,7 +414,7 @@ class _Worker:
         if outcome is Outcome.APPLIED:
             return ""
         if not self._attempts:
-            return "not sent: " + ("the run was interrupted" if self._run.stop else "the lease was too short")
+            return f"not sent: {self._run.why_not or 'the lease was too short'}"
         tries = len(self._attempts)
         return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
 

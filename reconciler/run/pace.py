@@ -15,6 +15,12 @@ class Pace:
         self._interval_s = 0.0 if rate_limit is None else 1.0 / rate_limit
         self._next = float("-inf")
 
+    async def near(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Returns when a slot is free, without taking it: a lease that begins now is not spent on waiting."""
+        ahead = self._next - self._clock.monotonic()
+        if ahead > 0:
+            await sleep(ahead)
+
     async def wait(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Returns when the caller may send. `sleep` may end early (an interrupt); the slot is then spent."""
         if not self._interval_s:
