@@ -43,6 +43,7 @@ from reconciler.run.writer import Offload, StateWriter
 
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
 SETTLE_TRIES = 5
+CLAIM_AHEAD_FROM = 10  # times the concurrency
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,10 @@ class _Run:
         queue = deque(environments)
         self.failures = 0
         width = self._width()
-        # Up to `concurrency` PUTs at a time; as many environments again get their intents meanwhile, and the
-        # outcomes of those that are through are written beside both: the state's disk is never waited for twice.
-        begun, sending = asyncio.Semaphore(2 * width), asyncio.Semaphore(width)
+        # Up to `concurrency` PUTs at a time, while the outcomes of those before are written. In a large wave as many
+        # environments again get their intents meanwhile; in a small one a signal should find none that only has that.
+        ahead = 2 if len(environments) > CLAIM_AHEAD_FROM * width else 1
+        begun, sending = asyncio.Semaphore(ahead * width), asyncio.Semaphore(width)
 
         async def work() -> None:
             while True:
@@ -158,7 +160,7 @@ class _Run:
 
         # a handful of workers, not a task an environment: memory is bounded by what is under way
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(3 * width, len(environments))):
+            for _ in range(min((ahead + 1) * width, len(environments))):
                 tasks.create_task(work())
         self.skip(queue, self.why_not)
         return all(self.results[one.environment].outcome in DONE_OUTCOMES for one in environments)
@@ -237,8 +239,6 @@ class _Worker:
 
     def _classify(self, ours: Stored) -> Outcome:
         intent = ours.document.intent
-        if not self._attempts and self._run.why_not:
-            return Outcome.SKIPPED  # the intent is taken back; a doubt that it inherited stays
         return classify(self._attempts, doubt=intent is not None and intent.doubt)
 
     def _count(self, outcome: Outcome) -> None:
@@ -343,8 +343,8 @@ class _Worker:
     # --- the PUT -----------------------------------------------------------------------------------
 
     async def put(self, ours: Stored) -> None:
-        """The attempts; none where the run may begin no PUT any more."""
-        if not self._run.why_not:
+        """The attempts; none where the run was asked to end while the intent was written."""
+        if not (self._run.stop or self._run.halted):
             await self._attempt(ours)
         self._count(self._classify(ours))
 
@@ -405,8 +405,7 @@ class _Worker:
         if outcome is Outcome.APPLIED:
             fingerprint = self._run.world.credentials.fingerprint(self._desired)
             return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
-        intent = ours.document.intent
-        if outcome is Outcome.UNCERTAIN or (intent is not None and intent.doubt):
+        if outcome is Outcome.UNCERTAIN:
             return record.doubt(ours.document)
         return record.clear(ours.document)
 
