@@ -120,8 +120,8 @@ def test_a_base_url_that_is_not_allowed_gets_no_token(cli: Cli, wires: Callable[
     cli.fleet("loja")
     proxy = wires()
     cli.environ |= {"HTTPS_PROXY": proxy.base_url, "HTTP_PROXY": proxy.base_url}
-    assert "plug.acme.com.br" in refused(cli, "--api-base-url", "https://plug.acme.com.br")
-    assert "http" in refused(cli, "--api-base-url", "http://www.plugchat.com.br")
+    for url in ("https://plug.acme.com.br", "http://www.plugchat.com.br"):
+        assert "--api-base-url" in refused(cli, "--api-base-url", url)
     assert proxy.connections == 0
 
 
@@ -148,7 +148,9 @@ def test_unusable_secrets_are_all_named_and_never_shown(cli: Cli) -> None:
     }
     cli.fleet("loja")
     events = ("finishAttendance", "startAttendance", "sendingMessage", "messageStatus", "whenDisconnecting")
-    lines = [f"  {event}: https://hooks.acme.com.br/{{secret:{name}}}" for event, name in zip(events, values)]
+    lines = [
+        f"  {event}: https://hooks.acme.com.br/{{secret:{name}}}" for event, name in zip(events, values, strict=False)
+    ]
     lines.append("  messageDeliveryError: https://hooks.acme.com.br/x?y={secret:PLUG_SECRET_WIDE}")
     cli.manifest("loja", more="webhooks:\n" + "\n".join(lines) + "\n")
     cli.environ |= values

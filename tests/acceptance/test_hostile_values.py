@@ -59,7 +59,6 @@ def test_a_hostile_lock_is_data(locked: Cli) -> None:
     locked.run("state", "forget", "loja", "--yes", code=4)
 
 
-@pytest.mark.xfail(strict=True, reason="§11: the question of `state unlock` shows the other run's actor unescaped")
 def test_the_question_of_unlock_shows_a_hostile_actor_escaped(locked: Cli) -> None:
     """A question is output too."""
     locked.run("state", "unlock", "loja", code=1, answer="n\n")
@@ -82,8 +81,8 @@ def test_hostile_texts_in_manifests_are_data(cli: Cli, form: str) -> None:
 def test_hostile_file_and_folder_names_are_data(cli: Cli) -> None:
     """A path with escapes or a workflow command in it does no harm in plans or errors."""
     cli.fleet("loja")
-    (cli.folder / "manifests").rename(cli.folder / "::error::\x1b[31m")
-    folder = "::error::\x1b[31m"
+    folder = "::error::##[group]x"
+    (cli.folder / "manifests").rename(cli.folder / folder)
     path = cli.folder / folder / "loja.yaml"
     path.rename(path.with_name("\x1b]0;x\x07\n::warning::y ##[error].yaml"))
     for form in FORMATS:
@@ -110,13 +109,13 @@ def test_hostile_arguments_are_data(cli: Cli) -> None:
     ):
         cli.run(*arguments, code=3)
     cli.run("plan", code=3, env={f"RECONCILER_{EVIL}": "x"})
-    cli.run("plan", "--out", EVIL, code=0)
+    cli.run("plan", "--out", EVIL.replace("/", ""), code=0)
 
 
 def test_a_hostile_state_folder_is_data(cli: Cli) -> None:
     """A corrupt document in a folder with a hostile name is named escaped."""
     cli.fleet("loja")
-    folder = "::error::\x1b[31m"
+    folder = "::error::##[group]x"
     cli.write(f"{folder}/loja.json", json.dumps({"format": EVIL, "environment": EVIL}))
     cli.write(f"{folder}/bad\n::error::\x1b[31m.json", "{}")
     for form in FORMATS:

@@ -19,7 +19,7 @@ FLEET = tuple("abcdef")
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
-    """Exit 130 with a summary: the PUTs under way are recorded, the rest is skipped without an intent."""
+    """Exit 130 with a summary: the PUTs under way are recorded, the rest is skipped, none in doubt."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
     before = sandbox.plug.requests
@@ -39,10 +39,23 @@ def test_a_signal_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox, numb
     }
     assert sandbox.plug.requests == before + 2
     applied = [name for name, outcome in ran.outcomes.items() if outcome == "applied"]
-    assert cli.state_bytes().keys() == {f"{name}.json" for name in applied}
     for name in applied:
         assert cli.document(name)["intent"] is None
         assert cli.held(name) == cli.desired(name)
+
+
+def test_what_a_signal_skips_has_no_intent_written(cli: Cli, sandbox: Sandbox) -> None:
+    """`skipped` writes no intent: the state knows only what was put."""
+    cli.fleet(*FLEET)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
+    before = sandbox.plug.requests
+    running = cli.start("apply", "--yes", "--concurrency", "2", "--format", "json")
+    wait_until(lambda: sandbox.plug.requests >= before + 2, "two PUTs under way")
+    running.process.send_signal(signal.SIGINT)
+    outcomes = running.finish().outcomes
+    skipped = {f"{name}.json" for name, outcome in outcomes.items() if outcome == "skipped"}
+    assert len(skipped) == 4
+    assert cli.state_bytes().keys().isdisjoint(skipped)
 
 
 def test_an_environment_in_a_backoff_ends_by_its_attempts_so_far(cli: Cli, sandbox: Sandbox) -> None:
@@ -97,6 +110,7 @@ def test_a_signal_at_the_question_is_130_and_does_nothing(cli: Cli, sandbox: San
             chunk = os.read(running.process.stderr.fileno(), 65536)
             assert chunk, seen
             seen += chunk
+        time.sleep(0.5)  # a signal between the prompt and the read would wait for the next key
         running.process.send_signal(signal.SIGINT)
         ran = running.finish()
     finally:
@@ -123,14 +137,14 @@ def test_a_kill_at_any_moment_is_repaired_by_one_apply(cli: Cli, sandbox: Sandbo
         running.finish()
         time.sleep(0.1)  # what Plug has taken it acts on
 
-        plan = cli.run("plan", "--format", "json", code=0)
-        for name, action in plan.actions.items():
-            if action == "noop":
-                assert cli.held(name) == cli.desired(name, version)
+        if number % 2 == half:
+            for name, action in cli.run("plan", "--format", "json", code=0).actions.items():
+                if action == "noop":
+                    assert cli.document(name)["intent"] is None
+                    assert cli.held(name) == cli.desired(name, version)
         for name in FLEET:
             intent = cli.document(name)["intent"]
             if intent is not None and intent["lease_until"] is not None:
-                assert plan.actions[name] != "noop"
                 cli.run("state", "unlock", name, "--yes", code=0)
         puts = {name: cli.puts(name) for name in FLEET}
         cli.run("apply", "--yes", code=0)
