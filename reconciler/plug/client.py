@@ -43,6 +43,8 @@ class HttpPlug:
         self._clients: list[httpx.AsyncClient] = []
 
     async def __aenter__(self) -> HttpPlug:
+        # made before the first send takes its slot of the rate limit
+        self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE
         return self
 
     async def __aexit__(
@@ -121,10 +123,8 @@ class HttpPlug:
         return f"{parts.scheme}://{parts.netloc}"
 
     def _make_client(self, url: str) -> httpx.AsyncClient:
-        if self._tls is None:
-            self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE
         client = httpx.AsyncClient(
-            verify=self._tls,
+            verify=self._tls or True,
             proxy=find_proxy(url, self._environ),
             trust_env=False,  # .netrc is never read; proxies are chosen above
             follow_redirects=False,
