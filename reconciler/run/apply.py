@@ -104,7 +104,7 @@ async def apply_plan(
     for wave, members in groupby(todo, key=lambda planned: planned.wave):
         environments = list(members)
         if failed_wave is not None:
-            run.skip(environments, f"wave {failed_wave} did not succeed")
+            run.skip(environments, "the run was interrupted" if stop else f"wave {failed_wave} did not succeed")
         elif not await run.apply_wave(environments):
             failed_wave = wave
     return RunResult(
@@ -344,7 +344,7 @@ class _Worker:
 
     async def put(self, ours: Stored) -> None:
         """The attempts; none where the run was asked to end while the intent was written."""
-        if not (self._run.stop or self._run.halted):
+        if not self._run.why_not:
             await self._attempt(ours)
         self._count(self._classify(ours))
 
