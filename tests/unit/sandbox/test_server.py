@@ -364,6 +364,7 @@ def test_a_delivery_needs_an_event_and_a_url(serve: Any) -> None:
 
 def test_it_serves_on_loopback_while_the_block_lasts() -> None:
     """Connections are accepted at the first line and refused after the last; the thread is gone."""
+    before = set(threading.enumerate())  # another test's sandbox may be running beside this one
     with serve_in_thread() as sandbox:
         assert sandbox.base_url.startswith("http://127.0.0.1:")
         port = int(sandbox.base_url.rpartition(":")[2])
@@ -371,7 +372,7 @@ def test_it_serves_on_loopback_while_the_block_lasts() -> None:
             pass
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
-    assert "sandbox" not in {thread.name for thread in threading.enumerate()}
+    assert not [thread for thread in threading.enumerate() if thread not in before and thread.name == "sandbox"]
 
 
 def test_it_can_be_stopped_early_and_twice() -> None:
@@ -406,9 +407,10 @@ def test_a_port_in_use_is_an_error_of_the_input(serve: Any) -> None:
 
 def test_a_failing_block_stops_it_too() -> None:
     """The block's own error comes out."""
+    before = set(threading.enumerate())
     with pytest.raises(ZeroDivisionError), serve_in_thread():
         raise ZeroDivisionError
-    assert "sandbox" not in {thread.name for thread in threading.enumerate()}
+    assert not [thread for thread in threading.enumerate() if thread not in before and thread.name == "sandbox"]
 
 
 def test_stopping_waits_for_no_slow_or_silent_client(serve: Any, webhooks: dict[str, str]) -> None:
