@@ -47,6 +47,11 @@ class StateStore(Protocol):
         """As the `state` setting writes it, for messages."""
         ...
 
+    @property
+    def gather_s(self) -> float:
+        """How long a write may wait for others to join it, where each costs a journey; 0: not at all."""
+        ...
+
     def names(self) -> frozenset[str]:
         """What has a document, also under a name that fits no environment. Raises Unreachable."""
         ...
@@ -61,6 +66,10 @@ class StateStore(Protocol):
 
     def write(self, writes: Sequence[Write]) -> list[Written]:
         """Each write on its own a compare-and-swap, all results in the order given. Never raises StateError."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what the store holds: a folder, a connection."""
         ...
 
 

@@ -167,6 +167,13 @@ class FaultyStore:
     def location(self) -> str:
         return "memory"
 
+    @property
+    def gather_s(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        pass
+
     def names(self) -> frozenset[str]:
         return self.inner.names()
 

@@ -67,6 +67,11 @@ class Session:
 
         return open_store(self.settings.state, self.folder)
 
+    def close(self) -> None:
+        """Gives back what the store holds, where one was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
     @cached_property
     def tokens_file(self) -> Mapping[str, Secret]:
         """The tokens of `tokens_file`. Raises InputError where it can't be read."""
@@ -161,6 +166,6 @@ def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:
 
     flags = take_settings_flags(parameters)
     given: Session | None = context.find_object(Session)
-    if given is None:
-        return Session(flags=flags)
-    return replace(given, flags={**given.flags, **flags})
+    session = Session(flags=flags) if given is None else replace(given, flags={**given.flags, **flags})
+    context.call_on_close(session.close)
+    return session

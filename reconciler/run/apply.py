@@ -44,6 +44,7 @@ from reconciler.run.writer import Offload, StateWriter
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
 SETTLE_TRIES = 5
 CLAIM_AHEAD_FROM = 10  # times the concurrency
+BATCH = 25  # times the concurrency: what is put in a minute or two, well within a lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,8 @@ class _Run:
         width = self._width()
         # Up to `concurrency` PUTs at a time, while the outcomes of those before are written. In a large wave as many
         # environments again get their intents meanwhile; in a small one a signal should find none that only has that.
-        ahead = 2 if len(environments) > CLAIM_AHEAD_FROM * width else 1
+        # Where a write costs a journey, one of them carries the intents of all that fit into a lease.
+        ahead = BATCH if self.writer.gathers else 2 if len(environments) > CLAIM_AHEAD_FROM * width else 1
         begun, sending = asyncio.Semaphore(ahead * width), asyncio.Semaphore(width)
 
         async def work() -> None:
@@ -197,18 +199,20 @@ class _Run:
         self, planned: EnvironmentPlan, begun: asyncio.Semaphore, sending: asyncio.Semaphore
     ) -> EnvironmentResult:
         """Releases `begun` once the last answer is there; what is left then is to write it down."""
+        if planned.action is Action.NOOP:
+            begun.release()
+            return _result(planned, Outcome.UNCHANGED)
         since = self.world.clock.monotonic()
         worker = _Worker(self, planned, self.desired[planned.environment], self.stored.get(planned.environment))
-        try:
-            if planned.action is Action.NOOP:
-                return _result(planned, Outcome.UNCHANGED)
-            ours = await worker.claim()
-            if isinstance(ours, Stored):
-                async with sending:
-                    await worker.put(ours)
-        finally:
-            begun.release()
-        result = ours if isinstance(ours, EnvironmentResult) else await worker.settle(ours)
+        with self.writer.inside():
+            try:
+                ours = await worker.claim()
+                if isinstance(ours, Stored):
+                    async with sending:
+                        await worker.put(ours)
+            finally:
+                begun.release()
+            result = ours if isinstance(ours, EnvironmentResult) else await worker.settle(ours)
         return replace(result, seconds=round(self.world.clock.monotonic() - since, 3))
 
 

@@ -7,7 +7,8 @@ push of the branch), so the workers share them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -26,16 +27,37 @@ class Offload(Protocol):
 class _Batch:
     writes: list[Write] = field(default_factory=list)
     done: asyncio.Task[list[Written]] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StateWriter:
-    """`write` returns once its own write is durable, or has failed."""
+    """`write` returns once its own write is durable, or has failed.
+
+    Where a write costs a journey (a push), it waits for others to join it: until everybody who is `inside` waits
+    for it, at most the store's `gather_s`.
+    """
 
     def __init__(self, store: StateStore, offload: Offload) -> None:
         self._store = store
         self._offload = offload
         self._gathering: _Batch | None = None
         self._latest: asyncio.Task[list[Written]] | None = None
+        self._inside = 0
+
+    @property
+    def gathers(self) -> bool:
+        return self._store.gather_s > 0
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """While this lasts, the caller may come with another write."""
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if self._gathering is not None:
+                self._gathering.changed.set()
 
     async def write(self, write: Write) -> Written:
         batch = self._gathering
@@ -44,6 +66,7 @@ class StateWriter:
             batch.done = self._latest = asyncio.create_task(self._write_batch(batch, self._latest))
         place = len(batch.writes)
         batch.writes.append(write)
+        batch.changed.set()
         # shielded: one worker that is cancelled must not take back the writes of the others
         results = await asyncio.shield(batch.done)
         return results[place]
@@ -51,5 +74,14 @@ class StateWriter:
     async def _write_batch(self, batch: _Batch, before: asyncio.Task[list[Written]] | None) -> list[Written]:
         if before is not None:
             await asyncio.wait({before})
+        if self.gathers:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._store.gather_s):
+                    await self._wait_for_all(batch)
         self._gathering = None
         return await self._offload(lambda: self._store.write(batch.writes))
+
+    async def _wait_for_all(self, batch: _Batch) -> None:
+        while len(batch.writes) < self._inside:
+            batch.changed.clear()
+            await batch.changed.wait()

@@ -32,6 +32,13 @@ class FolderStore:
     def location(self) -> str:
         return str(self._path)
 
+    @property
+    def gather_s(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     def names(self) -> frozenset[str]:
         try:
             found = [name for name in os.listdir(self._path) if name.endswith(SUFFIX) and name[0] != "."]

@@ -22,6 +22,13 @@ class MemoryStore:
     def location(self) -> str:
         return "memory"
 
+    @property
+    def gather_s(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     def names(self) -> frozenset[str]:
         with self._lock:
             return frozenset(self.documents)

@@ -9,6 +9,8 @@ from reconciler.errors import InputError
 from reconciler.model import Problem
 from reconciler.ports import StateStore
 
+_REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
+_BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?(?<!\.lock)", re.ASCII)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 
 
@@ -27,9 +29,20 @@ def open_store(setting: str, folder: Path) -> StateStore:
         if not path or "\0" in path:
             raise _wrong("names no folder", "write a path such as .reconciler/state")
         return FolderStore(folder / path)
-    if match[1] in {"git", "s3", "gs", "az"}:
+    if match[1] == "git":
+        return _open_git(setting.removeprefix("git:"), folder)
+    if match[1] in {"s3", "gs", "az"}:
         raise _wrong(f"{match[1]}: is no store of this version", "write the path of a folder, or file:PATH")
     raise _wrong(f"{match[1]}: is no store", "write the path of a folder, or file:PATH")
+
+
+def _open_git(place: str, folder: Path) -> StateStore:
+    from reconciler.state.git import GitStore
+
+    remote, slash, branch = place.partition("/")
+    if not slash or not _REMOTE.fullmatch(remote) or not _BRANCH.fullmatch(branch) or ".." in branch or "//" in branch:
+        raise _wrong("names no remote and branch", "write git:REMOTE/BRANCH, as in git:origin/reconciler-state")
+    return GitStore(folder, remote, branch)
 
 
 def _wrong(message: str, hint: str) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,9 @@ from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import StateStore, Write
 from reconciler.state.document import encode_document
 from reconciler.state.folder import FolderStore
+from reconciler.state.git import GitStore
 from reconciler.state.memory import MemoryStore
+from tests.contract.remotes import make_clone, make_remote
 from tests.fakes import START, make_desired
 
 
@@ -28,9 +31,17 @@ def document(environment: str = "production", version: str = "1") -> Document:
     return adopt(None, desired, Fingerprint("org:1"), START, By("ana", "c0ffee", "1/1"), lineage="lineage")
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "git"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
-    yield FolderStore(tmp_path / "state") if request.param == "folder" else MemoryStore()
+    made: StateStore
+    if request.param == "folder":
+        made = FolderStore(tmp_path / "state")
+    elif request.param == "memory":
+        made = MemoryStore()
+    else:
+        made = GitStore(make_clone(make_remote(tmp_path), tmp_path / "clone"), "origin", "reconciler-state")
+    yield made
+    made.close()
 
 
 def put(store: StateStore, written: Document, expected: str | None = None) -> str:
@@ -95,12 +106,14 @@ def test_of_twenty_writers_exactly_one_wins(store: StateStore) -> None:
     version = put(store, document())
     gate = threading.Barrier(20)
     won: list[int] = []
+    lock = threading.Lock() if isinstance(store, GitStore) else contextlib.nullcontext()  # one clone, one run
 
     def race(number: int) -> None:
         gate.wait()
         written = replace(document(version=str(number)), serial=2)
-        if store.write([Write("production", written, version)])[0].error is None:
-            won.append(number)
+        with lock:
+            if store.write([Write("production", written, version)])[0].error is None:
+                won.append(number)
 
     threads = [threading.Thread(target=race, args=(number,)) for number in range(20)]
     for thread in threads:

@@ -1,0 +1,315 @@
+"""State on a branch of its own, in the repository that everybody has already (CONTRACT §7).
+
+The compare-and-swap is git's own: a push that names the commit which it replaces. One commit and one push carry a
+whole batch; their messages say who, which run, and which environments with which outcome, so that
+`git log -p BRANCH` is the audit trail.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.core.audit import describe_commit
+from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
+from reconciler.model import Document, Stored
+from reconciler.ports import Write, Written
+from reconciler.state.document import SUFFIX, decode_document, encode_document, version_of
+from reconciler.state.git_command import Git, GitFailed
+
+TRIES = 12  # pushes that lose to others in a row; each waits a little longer, at random
+BACKOFF_S = 0.2
+BACKOFF_CAP_S = 5.0
+LOCAL_REF = "refs/heads/state"
+NO_COMMIT = "0" * 40
+GATHER_S = 4.0  # an outcome is durable within 5 s (CONTRACT §6.4)
+
+# git's own words for a push that lost the race, or that the server could not order against another one
+_LOST = re.compile(
+    r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to (update|lock)|incorrect old value|"
+    r"reference already exists|remote ref updated since checkout|is at [0-9a-f]+ but expected"
+)
+_OWN_FILE = re.compile(r"(README|LICENSE|\.)[^/]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The branch as last seen. `commit` is None where there is no branch; `blobs` by the environment's name."""
+
+    commit: str | None = None
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class GitStore:
+    """Documents on `branch` of the remote named `remote`. A missing branch is an empty state."""
+
+    def __init__(
+        self,
+        folder: Path,
+        remote: str,
+        branch: str,
+        *,
+        environ: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._git = Git(folder, os.environ if environ is None else environ)
+        self._remote = remote
+        self._branch = branch
+        self._sleep = sleep
+        self._tip: Tip | None = None
+        self._unread = False  # names() has looked, and what it saw is still to be read
+
+    @property
+    def location(self) -> str:
+        return f"git:{self._remote}/{self._branch}"
+
+    @property
+    def gather_s(self) -> float:
+        return GATHER_S
+
+    @property
+    def _ref(self) -> str:
+        return f"refs/heads/{self._branch}"
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def names(self) -> frozenset[str]:
+        tip = self._refresh()
+        self._unread = True
+        return frozenset(tip.blobs)
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        tip = self._tip if self._unread and self._tip is not None else self._refresh()
+        self._unread = False
+        stored: dict[str, Stored] = {}
+        faults: list[StateError] = []
+        for environment in environments:
+            if environment in tip.blobs:
+                where = f"{self.location}:{environment}{SUFFIX}"
+                try:
+                    stored[environment] = decode_document(tip.blobs[environment], environment=environment, where=where)
+                except StateError as fault:
+                    faults.append(fault)
+        if faults:
+            raise type(faults[0])("\n".join(str(fault) for fault in faults)) from faults[0]
+        return stored
+
+    def _refresh(self) -> Tip:
+        """The branch as it is now. Raises Unreachable; a fetch that fails is never an empty state."""
+        error: GitFailed | None = None
+        for _ in range(TRIES):
+            try:
+                return self._look()
+            except GitFailed as failed:
+                error = failed
+                if "couldn't find remote ref" not in failed.reason:
+                    break
+                # deleted between the look and the fetch: look again
+        assert error is not None
+        raise self._unreachable(error) from error
+
+    def _look(self) -> Tip:
+        commit = self._find_commit()
+        if self._tip is not None and self._tip.commit == commit:
+            return self._tip
+        if commit is None:
+            self._tip = Tip()
+            return self._tip
+        self._git.run(
+            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1", "--force"),
+            *(self._remote, f"{self._ref}:{LOCAL_REF}"),
+        )
+        fetched = self._git.run("rev-parse", LOCAL_REF).decode().strip()
+        self._tip = Tip(fetched, self._read_tree(fetched))
+        return self._tip
+
+    def _find_commit(self) -> str | None:
+        if not self._git.has_remote(self._remote):
+            raise Unreachable(
+                f"state: there is no remote named {self._remote!r} here. `git remote -v` lists them; "
+                "set `state` to git:REMOTE/BRANCH with one of these"
+            )
+        listed = self._git.run("ls-remote", "--refs", self._remote, self._ref).decode()
+        for line in listed.splitlines():
+            commit, _, ref = line.partition("\t")
+            if ref == self._ref:
+                return commit
+        return None
+
+    def _read_tree(self, commit: str) -> dict[str, bytes]:
+        entries: list[tuple[str, str]] = []
+        for entry in self._git.run("ls-tree", "-z", commit).decode(errors="surrogateescape").split("\0"):
+            if not entry:
+                continue
+            head, _, name = entry.partition("\t")
+            _, kind, blob = head.split(" ")
+            if kind == "blob" and name.endswith(SUFFIX) and not name.startswith("."):
+                entries.append((name.removesuffix(SUFFIX), blob))
+            elif not _OWN_FILE.fullmatch(name):
+                raise Corrupt(
+                    f"state: {self.location} holds {name!r}, which is no state: a branch of its own is needed. "
+                    "Set `state` to another branch, say git:origin/reconciler-state"
+                )
+        contents = self._read_blobs([blob for _, blob in entries])
+        return {name: content for (name, _), content in zip(entries, contents, strict=True)}
+
+    def _read_blobs(self, blobs: Sequence[str]) -> list[bytes]:
+        """All contents through one process."""
+        answer = self._git.run("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+        contents: list[bytes] = []
+        position = 0
+        for _ in blobs:
+            end = answer.index(b"\n", position)
+            size = int(answer[position:end].split(b" ")[2])
+            contents.append(answer[end + 1 : end + 1 + size])
+            position = end + 1 + size + 1
+        return contents
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    def write(self, writes: Sequence[Write]) -> list[Written]:
+        try:
+            return self._write(writes)
+        except StateError as fault:
+            return [Written(write.environment, None, fault) for write in writes]
+        except GitFailed as error:
+            unreachable = self._unreachable(error)
+            return [Written(write.environment, None, unreachable) for write in writes]
+
+    def _write(self, writes: Sequence[Write]) -> list[Written]:
+        tip = self._tip if self._tip is not None else self._refresh()
+        for attempt in range(TRIES):
+            # a push without an answer may have landed all the same: then what stands there is ours
+            landed = [attempt > 0 and _has_landed(tip, write) for write in writes]
+            results = [
+                _written(write) if is_ours else _compare(tip, write)
+                for write, is_ours in zip(writes, landed, strict=True)
+            ]
+            kept = [
+                write
+                for write, result, is_ours in zip(writes, results, landed, strict=True)
+                if result.error is None and not is_ours
+            ]
+            if not kept:
+                return results
+            commit = self._commit(tip, kept)
+            if self._push(tip, commit):
+                self._tip = _applied(tip, kept, commit)
+                return results
+            # somebody was faster: look whether the documents that were read have moved
+            self._sleep(random.random() * min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))  # noqa: S311 - spreads retries
+            tip = self._refresh()
+        fault = Unreachable(f"state: {self.location}: {TRIES} pushes lost to others in a row. Run again")
+        return [Written(write.environment, None, fault) for write in writes]
+
+    def _commit(self, tip: Tip, writes: Sequence[Write]) -> str:
+        """A commit on top of what was read, made by one process whatever the number of documents."""
+        before = {name: self._decode_or_none(tip, name) for name in (write.environment for write in writes)}
+        message = describe_commit([(write.environment, before[write.environment], write.document) for write in writes])
+        stream = [b"feature done\n"]
+        identity = f"reconciler <reconciler@localhost> {int(time.time())} +0000\n".encode()
+        stream.append(b"commit refs/heads/next\nauthor " + identity + b"committer " + identity)
+        stream.append(_data(message.encode()))
+        stream.append(b"from " + tip.commit.encode() + b"\n" if tip.commit else b"")
+        for write in writes:
+            name = f"{write.environment}{SUFFIX}".encode()
+            if write.document is None:
+                stream.append(b"D " + name + b"\n")
+            else:
+                stream.append(b"M 100644 inline " + name + b"\n" + _data(encode_document(write.document)))
+        stream.append(b"done\n")
+        self._git.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream))
+        return self._git.run("rev-parse", "refs/heads/next").decode().strip()
+
+    @staticmethod
+    def _decode_or_none(tip: Tip, name: str) -> Document | None:
+        data = tip.blobs.get(name)
+        return None if data is None else decode_document(data, environment=name, where=name).document
+
+    def _push(self, tip: Tip, commit: str) -> bool:
+        """Whether the branch is now `commit`. False: the race was lost, or nobody knows.
+
+        The lease names the commit that was read (none: the branch must not exist). Never forced: the commit is a
+        child of that one, so a push that would drop anything can't be made.
+        """
+        lease = f"--force-with-lease={self._ref}:{tip.commit or ''}"
+        try:
+            self._git.run(
+                "push", "--porcelain", "--no-verify", "--no-follow-tags", lease, self._remote, f"{commit}:{self._ref}"
+            )
+        except GitFailed as error:
+            told = error.output + error.reason
+            if "[remote rejected]" in told and not _LOST.search(told):
+                raise self._rejected(error) from error
+            if not _LOST.search(told):
+                # no answer, or none that says what became of it: look at the branch
+                self._look_again(error)
+            return False
+        return True
+
+    def _look_again(self, error: GitFailed) -> None:
+        """Raises Unreachable where the remote can't be asked what became of the push."""
+        try:
+            self._find_commit()
+        except GitFailed as failed:
+            raise self._unreachable(error) from failed
+
+    # --- words -------------------------------------------------------------------------------------
+
+    def _unreachable(self, error: GitFailed) -> Unreachable:
+        return Unreachable(
+            f"state: {self.location} can't be reached: {error.reason}. Check the remote's address, the network and "
+            "the credentials (in GitHub Actions: actions/checkout keeps them, and `permissions: contents: write`)"
+        )
+
+    def _rejected(self, error: GitFailed) -> Unreachable:
+        found = re.search(r"\[remote rejected\] \((.*)\)", error.output)
+        reason = found[1] if found else error.reason
+        return Unreachable(
+            f"state: {self.location}: the remote rejected the push: {reason[:200]}. Is the branch protected, or may "
+            "this token not write? Allow pushes to it, or choose another branch"
+        )
+
+    def close(self) -> None:
+        """Removes the temporary repository."""
+        self._git.close()
+
+
+def _data(content: bytes) -> bytes:
+    return b"data " + str(len(content)).encode() + b"\n" + content + b"\n"
+
+
+def _compare(tip: Tip, write: Write) -> Written:
+    standing = tip.blobs.get(write.environment)
+    if (None if standing is None else version_of(standing)) != write.expected:
+        return Written(
+            write.environment, None, Conflict(f"state of {write.environment}: another run wrote it in between")
+        )
+    return _written(write)
+
+
+def _has_landed(tip: Tip, write: Write) -> bool:
+    """Whether the document stands there as we would have written it: a serial makes every version its own."""
+    standing = tip.blobs.get(write.environment)
+    if write.document is None:
+        return standing is None
+    return standing == encode_document(write.document)
+
+
+def _written(write: Write) -> Written:
+    return Written(write.environment, None if write.document is None else version_of(encode_document(write.document)))
+
+
+def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
+    blobs = dict(tip.blobs)
+    for write in writes:
+        if write.document is None:
+            blobs.pop(write.environment, None)
+        else:
+            blobs[write.environment] = encode_document(write.document)
+    return Tip(commit, blobs)

@@ -1,0 +1,110 @@
+"""Two clones of one remote, applying at the same time, as two runs of a CI do (CONTRACT §7)."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from reconciler.sandbox.plug import Options
+from reconciler.sandbox.server import Sandbox, serve_in_thread
+from tests.contract.remotes import git, make_clone, make_remote
+
+REPOSITORY = Path(__file__).parents[2]
+NAMES = ("a", "b", "c")
+ROUNDS = 6
+
+
+def environ_of(sandbox: Sandbox) -> dict[str, str]:
+    tokens = {f"PLUG_TOKEN_{name.upper()}": f"canary-token-of-{name}" for name in NAMES}
+    return tokens | {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "PYTHONPATH": str(REPOSITORY),
+        "RECONCILER_STATE": "git:origin/reconciler-state",
+        "RECONCILER_API__BASE_URL": sandbox.base_url,
+    }
+
+
+def start(clone: Path, sandbox: Sandbox, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "reconciler", *arguments]
+    return subprocess.Popen(
+        command, cwd=clone, env=environ_of(sandbox), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def write_manifests(seed: Path, version: str) -> None:
+    (seed / "manifests").mkdir(exist_ok=True)
+    (seed / "manifests" / "_defaults.yaml").write_text(
+        "webhooks:\n"
+        + "".join(
+            f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}/{version}\n"
+            for event in (
+                *("finishAttendance", "startAttendance", "receiveMessage", "sendingMessage"),
+                *("messageDeliveryError", "messageStatus", "whenDisconnecting"),
+            )
+        )
+    )
+    for name in NAMES:
+        (seed / "manifests" / f"{name}.yaml").write_text("{}\n")
+
+
+def test_two_clones_that_apply_at_once_converge(tmp_path: Path) -> None:
+    """No environment is PUT by both at once, both exit as the contract says, the last plan is a true noop."""
+    remote = make_remote(tmp_path)
+    clones = [make_clone(remote, tmp_path / name) for name in ("one", "two")]
+    before = [(git(clone, "rev-parse", "HEAD"), git(clone, "for-each-ref")) for clone in clones]
+    with serve_in_thread(Options(latency_s=0.05)) as sandbox:
+        for version in range(ROUNDS):
+            for clone in clones:
+                write_manifests(clone, str(version))
+            running = [start(clone, sandbox, "apply", "--yes") for clone in clones]
+            ended = [(run.communicate(timeout=60), run.returncode) for run in running]
+            assert {code for _, code in ended} <= {0, 1, 4}, ended
+            assert all("canary" not in out + err for (out, err), _ in ended)
+        last = start(clones[0], sandbox, "apply", "--yes")
+        assert last.communicate(timeout=60)[1] == ""
+        assert last.returncode == 0
+        plan = start(clones[1], sandbox, "plan", "--detailed-exitcode")
+        assert "3 unchanged" in plan.communicate(timeout=60)[0]
+        assert plan.returncode == 0
+        for name in NAMES:
+            held = sandbox.plug.companies[f"canary-token-of-{name}"].webhooks
+            assert {url.rsplit("/", 1)[1] for url in held.values()} == {str(ROUNDS - 1)}
+    for clone, (head, refs) in zip(clones, before, strict=True):
+        (clone / "manifests" / "_defaults.yaml").unlink()
+        assert (git(clone, "rev-parse", "HEAD"), git(clone, "for-each-ref")) == (head, refs)
+        assert git(clone, "diff", "--cached", "--stat") == ""
+    assert_straight(remote)
+    assert_alone(remote)
+
+
+def assert_straight(remote: Path) -> None:
+    """No merge, and every commit but the first has one parent."""
+    parents = git(remote, "log", "--format=%P", "reconciler-state")[:-1].split("\n")
+    assert [len(line.split()) for line in parents] == [1] * (len(parents) - 1) + [0]
+
+
+def assert_alone(remote: Path) -> None:
+    """An intent is only ever written where none was live: for each environment, intents and ends take turns."""
+    log = git(remote, "log", "--reverse", "--format=%B", "reconciler-state")
+    told = re.findall(r"^([abc]): (intent|applied|uncertain|not applied)$", log, re.MULTILINE)
+    for name in NAMES:
+        words = [word for environment, word in told if environment == name]
+        assert words[::2] == ["intent"] * len(words[::2])
+        assert "intent" not in words[1::2]
+
+
+def test_a_run_of_one_wave_pushes_twice(tmp_path: Path) -> None:
+    """One commit carries all intents, one all outcomes."""
+    remote = make_remote(tmp_path)
+    clone = make_clone(remote, tmp_path / "one")
+    write_manifests(clone, "1")
+    with serve_in_thread() as sandbox:
+        run = start(clone, sandbox, "apply", "--yes")
+        run.communicate(timeout=60)
+    assert run.returncode == 0
+    subjects = git(remote, "log", "--reverse", "--format=%s", "reconciler-state").split("\n")
+    assert subjects == ["intent: a, b, c", "applied: a, b, c", ""]

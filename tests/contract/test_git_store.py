@@ -1,0 +1,249 @@
+"""What only the git store promises (CONTRACT §7): a repository left as it was, races lost in peace, an audit trail."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.record import Claim, begin_intent, clear, confirm, doubt
+from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
+from reconciler.model import By, Document, Fingerprint
+from reconciler.ports import Write
+from reconciler.state.git import GitStore
+from reconciler.state.git_command import GitFailed
+from reconciler.state.open import open_store
+from tests.contract.remotes import git, make_clone, make_remote, serve_over_http
+from tests.contract.test_stores import document, put
+from tests.fakes import START, make_desired
+
+BRANCH = "reconciler-state"
+BY = By("ana\n::error::", "c0ffee", "7/1")
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    return make_remote(tmp_path)
+
+
+@pytest.fixture
+def stores(remote: Path, tmp_path: Path) -> Iterator[list[GitStore]]:
+    """Two runs, each in its own shallow clone."""
+    made = [GitStore(make_clone(remote, tmp_path / name), "origin", BRANCH) for name in ("one", "two")]
+    yield made
+    for store in made:
+        store.close()
+
+
+def snapshot(clone: Path) -> tuple[str, ...]:
+    """Everything of a clone that must not change."""
+    return (
+        git(clone, "status", "--porcelain", "--ignored"),
+        git(clone, "rev-parse", "HEAD"),
+        git(clone, "for-each-ref"),
+        git(clone, "count-objects", "-v"),
+        (clone / ".git" / "shallow").read_text(),
+        (clone / ".git" / "config").read_text(),
+        "\n".join(sorted(str(path) for path in (clone / ".git").rglob("*") if path.is_file())),
+    )
+
+
+def intent(environment: str) -> Document:
+    return begin_intent(None, make_desired(environment), Claim("i", "l", START, 900, BY))
+
+
+def test_the_clone_is_left_as_it_was(stores: list[GitStore], tmp_path: Path) -> None:
+    """HEAD, index, work tree, refs, objects, configuration: reading and writing touch none of it."""
+    clone = tmp_path / "one"
+    hook = clone / ".git" / "hooks" / "pre-push"
+    hook.write_text("#!/bin/sh\ntouch hooked\nexit 1\n")
+    hook.chmod(0o755)
+    git(clone, "checkout", "-q", "--detach")
+    before = snapshot(clone)
+    put(stores[0], document())
+    stores[0].names()
+    stores[0].read(["production"])
+    assert snapshot(clone) == before
+
+
+def test_the_branch_has_no_history_in_common_with_the_code(stores: list[GitStore], remote: Path) -> None:
+    """It begins with its first commit, and holds documents alone."""
+    put(stores[0], document())
+    assert git(remote, "rev-list", "--count", BRANCH) == "1\n"
+    assert git(remote, "ls-tree", "--name-only", BRANCH) == "production.json\n"
+
+
+def test_a_batch_is_one_commit_that_tells_who_and_what(stores: list[GitStore], remote: Path) -> None:
+    """`git log` is the audit trail; a hostile actor's name stays on its line, escaped."""
+    a, b = intent("a"), intent("b")
+    versions = [result.version for result in stores[0].write([Write("a", a, None), Write("b", b, None)])]
+    confirmed = confirm(a, make_desired("a"), Fingerprint(), START, BY)
+    stores[0].write([Write("a", confirmed, versions[0]), Write("b", doubt(b), versions[1])])
+    assert git(remote, "log", "--format=%an%n%B", BRANCH).strip().split("\n") == [
+        *("reconciler", "1 applied, 1 uncertain", "", "a: applied", "b: uncertain", ""),
+        *(r"actor: ana\n::error::", "commit: c0ffee", "run: 7/1", ""),
+        *("reconciler", "intent: a, b", "", "a: intent", "b: intent", ""),
+        *(r"actor: ana\n::error::", "commit: c0ffee", "run: 7/1"),
+    ]
+
+
+def test_what_became_of_an_intent_is_told_in_one_word(stores: list[GitStore], remote: Path) -> None:
+    """Taken back, and forgotten."""
+    version = put(stores[0], intent("a"))
+    version = put(stores[0], clear(intent("a")), version)
+    assert stores[0].write([Write("a", None, version)])[0].error is None
+    subjects = git(remote, "log", "--format=%s", BRANCH).split("\n")
+    assert subjects == ["forgotten: a", "not applied: a", "intent: a", ""]
+
+
+def test_another_environments_write_in_between_is_no_conflict(stores: list[GitStore], remote: Path) -> None:
+    """The push is lost; what was read has not moved, so the commit is made anew on the new tip."""
+    one, two = stores
+    one.names()
+    two.names()
+    put(two, document("b"))
+    put(one, document("a"))
+    assert one.names() == {"a", "b"}
+    assert git(remote, "rev-list", "--count", "--no-merges", BRANCH) == "2\n"
+
+
+def test_the_same_environments_write_in_between_is_a_conflict(stores: list[GitStore]) -> None:
+    """And the others of the batch are written all the same."""
+    one, two = stores
+    one.names()
+    put(two, document("b", version="2"))
+    results = one.write([Write("a", document("a"), None), Write("b", document("b"), None)])
+    assert [type(result.error) for result in results] == [type(None), Conflict]
+    assert one.read(["b"])["b"].document == document("b", version="2")
+
+
+def test_writers_in_many_clones_lose_no_write(remote: Path, tmp_path: Path) -> None:
+    """Four runs count one document up at the same time; the history is a straight line."""
+    made = [GitStore(make_clone(remote, tmp_path / f"clone{number}"), "origin", BRANCH) for number in range(4)]
+    put(made[0], document())
+
+    def count(store: GitStore) -> None:
+        done = 0
+        while done < 5:
+            stored = store.read(["production"])["production"]
+            following = replace(stored.document, serial=stored.document.serial + 1, lineage=str(made.index(store)))
+            done += store.write([Write("production", following, stored.version)])[0].error is None
+
+    threads = [threading.Thread(target=count, args=(store,)) for store in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made[0].read(["production"])["production"].document.serial == 21
+    assert git(remote, "rev-list", "--count", "--no-merges", BRANCH) == "21\n"
+    for store in made:
+        store.close()
+
+
+def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It landed: the write is done, not a conflict with itself, also beside a write that conflicts."""
+    one, two = stores
+    one.names()
+    put(two, document("b", version="2"))
+    push = one._git.run
+    lost: list[bool] = []
+
+    def run(*arguments: str, stdin: bytes = b"") -> bytes:
+        done = push(*arguments, stdin=stdin)
+        if arguments[0] == "push" and not lost:
+            lost.append(True)
+            raise GitFailed(128, "", "fatal: the remote end hung up unexpectedly")
+        return done
+
+    monkeypatch.setattr(one._git, "run", run)
+    one.names()
+    results = one.write([Write("a", document("a"), None), Write("b", document("b"), None)])
+    assert lost == [True]
+    assert [type(result.error) for result in results] == [type(None), Conflict]
+
+
+def test_a_missing_branch_is_empty_but_a_failing_fetch_never_is(stores: list[GitStore], remote: Path) -> None:
+    """A remote that is gone is exit 4, not a fleet of creates."""
+    put(stores[0], document())
+    remote.rename(remote.with_name("moved.git"))
+    with pytest.raises(Unreachable, match="can't be reached"):
+        stores[0].names()
+    [result] = stores[1].write([Write("production", document(), None)])
+    assert isinstance(result.error, Unreachable)
+
+
+def test_a_missing_remote_and_a_folder_without_git_say_what_to_do(remote: Path, tmp_path: Path) -> None:
+    """The names of remotes come from `git remote -v`."""
+    store = GitStore(make_clone(remote, tmp_path / "clone"), "upstream", BRANCH)
+    with pytest.raises(Unreachable, match="git remote -v"):
+        store.names()
+    store.close()
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(Unreachable, match="needs a git repository"):
+        GitStore(
+            tmp_path / "plain", "origin", BRANCH, environ={"PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": "/"}
+        ).names()
+
+
+def test_a_protected_branch_is_told_and_nothing_is_forced(stores: list[GitStore], remote: Path) -> None:
+    """The remote's own reason is shown."""
+    hook = remote / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'protected branch' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    [result] = stores[0].write([Write("production", document(), None)])
+    assert isinstance(result.error, Unreachable)
+    assert "rejected the push" in str(result.error)
+    assert BRANCH not in git(remote, "for-each-ref")
+
+
+def test_the_codes_own_branch_is_no_state(remote: Path, tmp_path: Path) -> None:
+    """It holds other files; a state is never written beside them."""
+    store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", "main")
+    (tmp_path / "seed" / "code.py").write_text("")
+    git(tmp_path / "seed", "add", "-A")
+    git(tmp_path / "seed", "commit", "-q", "-m", "Code")
+    git(tmp_path / "seed", "push", "-q", "origin", "HEAD:main")
+    with pytest.raises(Corrupt, match="branch of its own"):
+        store.names()
+    store.close()
+
+
+def test_a_branch_that_was_deleted_is_an_empty_state_again(stores: list[GitStore], remote: Path) -> None:
+    """And what was read before it conflicts: nothing of it is written back."""
+    version = put(stores[0], document())
+    git(remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
+    [result] = stores[0].write([Write("production", replace(document(), serial=2), version)])
+    assert isinstance(result.error, Conflict)
+    assert stores[0].names() == frozenset()
+
+
+def test_the_credentials_of_the_checkout_are_enough(remote: Path, tmp_path: Path) -> None:
+    """Over smart HTTP with a password that actions/checkout left as an extra header; without it, a clear error."""
+    git(remote, "config", "http.receivepack", "true")
+    header = "Authorization: Basic " + base64.b64encode(b"x-access-token:canary-password").decode()
+    with serve_over_http(remote, "x-access-token", "canary-password") as url:
+        clone = make_clone(url, tmp_path / "clone", "-c", f"http.{url}.extraheader={header}")
+        refused = GitStore(clone, "origin", BRANCH)
+        with pytest.raises(Unreachable) as caught:
+            refused.names()
+        assert "canary" not in str(caught.value)
+        refused.close()
+        git(clone, "config", f"http.{url}.extraheader", header)
+        store = GitStore(clone, "origin", BRANCH)
+        put(store, document())
+        assert store.read(["production"])["production"].document == document()
+        store.close()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["git:", "git:origin", "git:origin/", "git:/x", "git:-o/x", "git:o/-x", "git:o/a..b", "git:o/a.lock", "git:o/a b"],
+)
+def test_a_setting_that_names_no_branch_is_refused(setting: str, tmp_path: Path) -> None:
+    """Nothing that git could take for an option gets through."""
+    with pytest.raises(InputError, match="git:REMOTE/BRANCH"):
+        open_store(setting, tmp_path)
