@@ -32,7 +32,9 @@ class SettingFlag:
 
 SETTING_FLAGS: tuple[SettingFlag, ...] = (
     SettingFlag("manifests", "Folder of the manifests.", "DIR"),
-    SettingFlag("state", "Where the applied state is kept: a folder, or file:PATH.", "STORE"),
+    SettingFlag(
+        "state", "Where the applied state is kept: a folder, git:REMOTE/BRANCH, or s3://, gs://, az://.", "STORE"
+    ),
     SettingFlag("api.base_url", "Where Plug's API is.", "URL"),
     SettingFlag("api.auth_scheme", "How the token is sent: raw or bearer.", "SCHEME"),
     SettingFlag("api.allowed_hosts", "Hosts a token may be sent to, comma separated.", "HOSTS", is_list=True),

@@ -17,6 +17,7 @@ from reconciler.errors import InputError
 from reconciler.model import Problem
 from reconciler.run.plan import select
 from reconciler.run.state import adopt as adopt_environment
+from reconciler.run.state import copy as copy_state
 from reconciler.run.state import find_stored, refuse_live
 from reconciler.run.state import forget as forget_environment
 from reconciler.run.state import unlock as unlock_environment
@@ -209,4 +210,36 @@ def unlock(context: click.Context, /, environment: str, yes: bool, **parameters:
     confirm(f"Release the lease of {holder} on {for_terminal(environment)}? Only if that run is dead", yes=yes)
     unlock_environment(session.store, stored)
     say(f"unlocked: {for_terminal(environment)} is in doubt; the next apply puts its webhooks again")
+    return ExitCode.DONE
+
+
+@state.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@yes_option
+@settings_options
+@click.pass_context
+def copy(context: click.Context, /, source: str, target: str, yes: bool, **parameters: Any) -> int:
+    """Copy the whole state from one store to another, say from a folder to a branch.
+
+    TO must be empty, and no run may be at work on FROM. FROM is left as it is: change the `state` setting
+    afterwards, and let nobody apply with the old one.
+
+    \b
+    Example:
+      reconciler state copy .reconciler/state git:origin/reconciler-state
+    """
+    from reconciler.state.open import open_store
+
+    session = session_of(context, parameters)
+    stores = [open_store(setting, session.folder) for setting in (source, target)]
+    for store in stores:
+        context.call_on_close(store.close)
+    names = stores[0].names()
+    if not names:
+        problem = Problem("", 0, 0, "FROM", f"{source} holds no state", "name the store that is in use now")
+        raise InputError(problems=[problem])
+    confirm(f"Copy the state of {len(names)} environments to {for_terminal(target)}?", yes=yes)
+    count = copy_state(stores[0], stores[1], session.clock.now())
+    say(f"copied: {count} environments. Now set `state` to {for_terminal(target)}, for everybody who applies")
     return ExitCode.DONE

@@ -6,7 +6,8 @@ import uuid
 from datetime import datetime
 
 from reconciler.core import record
-from reconciler.errors import InputError, Locked
+from reconciler.core.names import name_some
+from reconciler.errors import Conflict, InputError, Locked
 from reconciler.model import By, Desired, Document, Fingerprint, Problem, Stored
 from reconciler.ports import StateStore, Write
 from reconciler.run.apply import describe_lock
@@ -60,6 +61,28 @@ def unlock(store: StateStore, stored: Stored) -> bool:
         return False
     _write(store, Write(stored.document.environment, record.doubt(stored.document), stored.version))
     return True
+
+
+def copy(source: StateStore, target: StateStore, now: datetime) -> int:
+    """Copies every document to an empty store, as it is; the number of them.
+
+    Raises Locked where a run holds a live intent (its outcome would go to the old store), Conflict where the target
+    is not empty, and whatever the stores raise. What was copied when a write fails stays: copy to another place then.
+    """
+    stored = source.read(sorted(source.names()))
+    for one in stored.values():
+        refuse_live(one, now, doing="copy")
+    standing = sorted(target.names())
+    if standing:
+        raise Conflict(
+            f"{target.location} is not empty: it holds {name_some(standing)}. Copy to a place without a state, "
+            "or forget these first"
+        )
+    results = target.write([Write(name, one.document, None) for name, one in stored.items()])
+    for result in results:
+        if result.error is not None:
+            raise result.error
+    return len(results)
 
 
 def _write(store: StateStore, write: Write) -> None:

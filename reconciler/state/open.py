@@ -32,8 +32,12 @@ def open_store(setting: str, folder: Path) -> StateStore:
     if match[1] == "git":
         return _open_git(setting.removeprefix("git:"), folder)
     if match[1] in {"s3", "gs", "az"}:
-        raise _wrong(f"{match[1]}: is no store of this version", "write the path of a folder, or file:PATH")
-    raise _wrong(f"{match[1]}: is no store", "write the path of a folder, or file:PATH")
+        from reconciler.state.objects import ObjectStore
+
+        if not re.fullmatch(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=/-]*)?", setting, re.ASCII):
+            raise _wrong("names no bucket", "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
+        return ObjectStore(setting)
+    raise _wrong(f"{match[1]}: is no store", "write a folder's path, git:REMOTE/BRANCH, or s3://, gs:// or az://")
 
 
 def _open_git(place: str, folder: Path) -> StateStore:

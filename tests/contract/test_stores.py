@@ -31,13 +31,15 @@ def document(environment: str = "production", version: str = "1") -> Document:
     return adopt(None, desired, Fingerprint("org:1"), START, By("ana", "c0ffee", "1/1"), lineage="lineage")
 
 
-@pytest.fixture(params=["folder", "memory", "git"])
+@pytest.fixture(params=["folder", "memory", "git", "objects"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
     made: StateStore
     if request.param == "folder":
         made = FolderStore(tmp_path / "state")
     elif request.param == "memory":
         made = MemoryStore()
+    elif request.param == "objects":
+        made = request.getfixturevalue("bucket")()
     else:
         made = GitStore(make_clone(make_remote(tmp_path), tmp_path / "clone"), "origin", "reconciler-state")
     yield made
@@ -73,7 +75,8 @@ def test_a_version_is_overwritten_only_by_who_read_it(store: StateStore) -> None
     assert isinstance(store.write([Write("production", second, "0" * 64)])[0].error, Conflict)
     assert store.read(["production"])["production"].document == document()
     put(store, second, version)
-    assert isinstance(store.write([Write("production", second, version)])[0].error, Conflict)
+    third = replace(document(version="3"), serial=2)
+    assert isinstance(store.write([Write("production", third, version)])[0].error, Conflict)
 
 
 def test_an_old_text_that_comes_back_is_another_version(store: StateStore) -> None:
@@ -95,7 +98,7 @@ def test_what_is_forgotten_is_gone(store: StateStore) -> None:
 def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
     """A conflict of one keeps none of the others back."""
     put(store, document("b"))
-    results = store.write([Write(name, document(name), None) for name in "abc"])
+    results = store.write([Write(name, document(name, version="2"), None) for name in "abc"])
     assert [type(result.error) for result in results] == [type(None), Conflict, type(None)]
     assert [result.environment for result in results] == ["a", "b", "c"]
     assert store.names() == {"a", "b", "c"}

@@ -1,0 +1,219 @@
+"""State in an object store: S3, Google Cloud Storage, Azure (CONTRACT §7).
+
+The compare-and-swap is the store's own: If-None-Match for a first document, If-Match with the ETag that was read
+for every other. An ETag may be no more than a hash of the content; the serial in every document makes each content
+its own, so a text that comes back is no version that comes back.
+
+There is no conditional delete, so a forgotten document is overwritten, conditionally, with a tombstone, which stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from reconciler.core.urls import is_loopback_url
+from reconciler.errors import Conflict, InputError, StateError, Unreachable
+from reconciler.model import Problem, Stored
+from reconciler.ports import Write, Written
+from reconciler.state.document import SUFFIX, decode_document, encode_document
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Client
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PARALLEL = 32  # requests at a time: each is a journey of tens of milliseconds
+TOMBSTONE = "reconciler.state/1 forgotten"
+MAX_TOMBSTONE_BYTES = 127  # smaller than any document, so that a list tells which objects may be one
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+INSTALL = "pip install 'reconciler[objects]'"
+
+
+class ObjectStore:
+    """`<environment>.json` below `url`, as in s3://bucket/prefix. All requests concurrent, all writes conditional."""
+
+    def __init__(self, url: str, *, environ: Mapping[str, str] | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._environ = os.environ if environ is None else environ
+        self._client = self._open()
+        self._tombstones: dict[str, str] = {}  # name -> ETag, as last seen
+
+    def _open(self) -> Client:
+        try:
+            from obstore.exceptions import BaseError
+            from obstore.store import from_url
+        except ImportError as error:
+            scheme = urlsplit(self._url).scheme
+            problem = Problem("", 0, 0, "state", f"{scheme}:// needs an extra of the package", f"install it: {INSTALL}")
+            raise InputError(problems=[problem]) from error
+        options: Any = {"timeout": "30s"}
+        endpoint = next((self._environ[name] for name in _ENDPOINTS if self._environ.get(name)), "")
+        if is_loopback_url(endpoint):
+            options["allow_http"] = True
+        try:
+            # a conditional write that is tried again may meet its own first try: see `_put`
+            retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
+            return from_url(self._url, client_options=options, retry_config=retries)
+        except (BaseError, ValueError) as error:
+            problem = Problem("", 0, 0, "state", "names no bucket", "write s3://BUCKET/PREFIX, gs://… or az://…")
+            raise InputError(problems=[problem]) from error
+
+    @property
+    def location(self) -> str:
+        return self._url
+
+    @property
+    def gather_s(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        """Connections end with the process."""
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def names(self) -> frozenset[str]:
+        import obstore
+
+        found: set[str] = set()
+        small: list[str] = []
+        for page in self._translated(lambda: list(obstore.list(self._client))):
+            for entry in page:
+                path = entry["path"]
+                if "/" in path or not path.endswith(SUFFIX) or path.startswith("."):
+                    continue
+                name = path.removesuffix(SUFFIX)
+                found.add(name)
+                if entry["size"] <= MAX_TOMBSTONE_BYTES:
+                    small.append(name)
+        contents = self._map(self._get, small)
+        return frozenset(found) - {
+            name for name, content in zip(small, contents, strict=True) if content is None or _is_tombstone(content[0])
+        }
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        wanted = list(environments)
+        stored: dict[str, Stored] = {}
+        faults: list[StateError] = []
+        for name, found in zip(wanted, self._map(self._get, wanted), strict=True):
+            if found is None:
+                continue
+            data, etag = found
+            if _is_tombstone(data):
+                self._tombstones[name] = etag
+                continue
+            try:
+                document = decode_document(data, environment=name, where=f"{self._url}/{name}{SUFFIX}").document
+                stored[name] = Stored(document, etag)
+            except StateError as fault:
+                faults.append(fault)
+        if faults:
+            raise type(faults[0])("\n".join(str(fault) for fault in faults)) from faults[0]
+        return stored
+
+    def _get(self, name: str) -> tuple[bytes, str] | None:
+        """Content and ETag; None where there is no such object."""
+        import obstore
+
+        try:
+            result = self._translated(lambda: obstore.get(self._client, f"{name}{SUFFIX}"), missing=True)
+        except FileNotFoundError:
+            return None
+        etag = result.meta["e_tag"]
+        if etag is None:
+            raise Unreachable(f"state: {self._url}: the store gives no ETag, so no write could be made safe")
+        return self._translated(lambda: bytes(result.bytes())), etag
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    def write(self, writes: Sequence[Write]) -> list[Written]:
+        return self._map(self._write_one, list(writes))
+
+    def _write_one(self, write: Write) -> Written:
+        try:
+            return self._put(write)
+        except StateError as fault:
+            return Written(write.environment, None, fault)
+
+    def _put(self, write: Write) -> Written:
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+
+        name = write.environment
+        data = _tombstone() if write.document is None else encode_document(write.document)
+        expected = write.expected or self._tombstones.get(name)
+        mode: Any = "create" if expected is None else {"e_tag": expected}
+        try:
+            result = obstore.put(self._client, f"{name}{SUFFIX}", data, mode=mode, use_multipart=False)
+        except BaseError as error:
+            # a lost answer, or a retry that met its own first try: look whether what stands there is ours
+            found = self._get(name)
+            if found is not None and found[0] == data:
+                return self._done(write, found[1])
+            if isinstance(error, AlreadyExistsError | PreconditionError):
+                if found is not None and _is_tombstone(found[0]):
+                    self._tombstones[name] = found[1]
+                raise Conflict(f"state of {name}: another run wrote it in between") from error
+            raise self._unreachable(error) from error
+        etag = result["e_tag"]
+        if etag is None:
+            raise Unreachable(f"state: {self._url}: the store gives no ETag, so no write could be made safe")
+        return self._done(write, etag)
+
+    def _done(self, write: Write, etag: str) -> Written:
+        if write.document is None:
+            self._tombstones[write.environment] = etag
+            return Written(write.environment, None)
+        self._tombstones.pop(write.environment, None)
+        return Written(write.environment, etag)
+
+    # --- requests ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _map(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        if len(items) < 2:
+            return [call(item) for item in items]
+        with ThreadPoolExecutor(min(PARALLEL, len(items))) as pool:
+            return list(pool.map(call, items))
+
+    def _translated(self, call: Callable[[], R], *, missing: bool = False) -> R:
+        """Raises Unreachable for the library's errors, FileNotFoundError where `missing` is expected."""
+        from obstore.exceptions import BaseError
+
+        try:
+            return call()
+        except FileNotFoundError:
+            if missing:
+                raise
+            raise self._gone() from None
+        except BaseError as error:
+            raise self._unreachable(error) from error
+
+    def _gone(self) -> Unreachable:
+        return Unreachable(f"state: {self._url}: there is no such bucket. Create it, or mend the `state` setting")
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        kind = type(error).__name__
+        if kind in ("PermissionDeniedError", "UnauthenticatedError"):
+            what = "the store refuses our credentials. It needs to list, read and write objects there"
+        elif kind == "NotFoundError":
+            return self._gone()
+        else:
+            what = f"the store did not answer as it should ({kind}). Check bucket, endpoint, region and network"
+        return Unreachable(f"state: {self._url}: {what}")
+
+
+def _tombstone() -> bytes:
+    """Each its own, so that none is taken for another one."""
+    return json.dumps({"format": TOMBSTONE, "id": uuid.uuid4().hex}).encode()
+
+
+def _is_tombstone(data: bytes) -> bool:
+    return len(data) <= MAX_TOMBSTONE_BYTES and TOMBSTONE.encode() in data

@@ -1,0 +1,67 @@
+"""A real object store over HTTP, started once for all tests of a worker."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.state.objects import ObjectStore
+
+BUCKETS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its address. It keeps everything in memory, and is proved to honour conditions by test_object_store.py."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+    }
+    program = Path(sys.executable).with_name("ministack")
+    process = subprocess.Popen([program], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+            except urllib.error.HTTPError as error:
+                error.close()
+                break
+            except OSError:
+                assert process.poll() is None
+                time.sleep(0.1)
+            else:
+                break
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def bucket(object_server: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], ObjectStore]:
+    """Opens stores on a bucket of this test's own."""
+    name = f"bucket-{next(BUCKETS)}"
+    urllib.request.urlopen(urllib.request.Request(f"{object_server}/{name}", method="PUT"), timeout=10).close()
+    for key, value in {
+        "AWS_ENDPOINT_URL": object_server,
+        "AWS_ACCESS_KEY_ID": "canary-key",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(key, value)
+    return lambda: ObjectStore(f"s3://{name}/state")
