@@ -22,6 +22,7 @@ from tests.benchmarks.measure import (
     reconciler,
 )
 from tests.benchmarks.report import Line, Section, describe_machine, render
+from tests.benchmarks.stores import measure_stores
 
 CONCURRENCY = 16
 LATENCY_S = 0.05
@@ -196,6 +197,7 @@ FIGURES: dict[str, Callable[[Bench], Section]] = {
     "validate": validate,
     "changed": plan_changed,
     "apply": apply,
+    "stores": lambda bench: measure_stores(bench.folder / "stores", bench.size, bench.runs(5)),
 }
 
 
