@@ -117,7 +117,7 @@ def render_state_list(documents: Iterable[Document], now: datetime) -> str:
     ordered = sorted(documents, key=lambda document: document.environment)
     head = [f"## State: {words.environments(len(ordered))}"]
     rows = [(_document_row(document, now), 1) for document in ordered]
-    header = ("environment", "serial", "applied", "by", "commit", "standing")
+    header = ("environment", "serial", "applied", "age", "by", "commit", "standing")
     return page(head, table(header, rows, "more: run `reconciler state list`", room=_room(head, [])), [])
 
 
@@ -127,6 +127,7 @@ def _document_row(document: Document, now: datetime) -> str:
         for_markdown_code(document.environment),
         str(document.serial),
         (words.instant(applied.at) if applied else None) or "never",
+        words.age(applied.at if applied else None, now),
         *_by_cells(applied.by if applied else By()),
         words.standing(document, now),
     )

@@ -10,7 +10,7 @@ from reconciler.model import Applied, By, Document, HistoryEntry, Intent
 from reconciler.views import words
 from reconciler.views.style import Style, columns
 
-LIST_HEADER = ("ENVIRONMENT", "SERIAL", "APPLIED", "BY", "COMMIT", "STANDING")
+LIST_HEADER = ("ENVIRONMENT", "SERIAL", "APPLIED", "AGE", "BY", "COMMIT", "STANDING")
 
 
 def render_state_list(documents: Iterable[Document], now: datetime, *, colour: bool, width: int = 100) -> str:
@@ -33,6 +33,7 @@ def _listed(document: Document, now: datetime) -> tuple[str, ...]:
         for_terminal(document.environment),
         str(document.serial),
         (words.instant(applied.at) if applied else None) or "never",
+        words.age(applied.at if applied else None, now),
         _actor(applied.by if applied else By()),
         _commit(applied.by if applied else By()),
         words.standing(document, now),

@@ -94,6 +94,26 @@ def test_a_write_whose_answer_is_lost_is_recognised(bucket: Open, monkeypatch: p
     assert result.version is not None
 
 
+def test_a_store_that_fails_in_the_middle_of_a_batch_tells_which(bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are written."""
+    import obstore
+    from obstore.exceptions import GenericError
+
+    store = bucket()
+    real = obstore.put
+
+    def fails_for_b(client: object, path: str, *arguments: object, **named: object) -> object:
+        if path == "b.json":
+            raise GenericError("503 Slow Down, canary-secret")
+        return real(client, path, *arguments, **named)
+
+    monkeypatch.setattr(obstore, "put", fails_for_b)
+    results = store.write([Write(name, document(name), None) for name in "abc"])
+    assert [type(result.error) for result in results] == [type(None), Unreachable, type(None)]
+    assert "canary" not in str(results[1].error)
+    assert store.names() == {"a", "c"}
+
+
 def test_a_thousand_documents_are_written_and_read(bucket: Open) -> None:
     """Concurrently, more than one page of a list."""
     store = bucket()

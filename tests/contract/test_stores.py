@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -105,29 +104,6 @@ def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
     assert store.names() == {"a", "b", "c"}
 
 
-def test_of_twenty_writers_exactly_one_wins(store: StateStore) -> None:
-    """Each over the same version, all at once."""
-    version = put(store, document())
-    gate = threading.Barrier(20)
-    won: list[int] = []
-    lock = threading.Lock() if isinstance(store, GitStore) else contextlib.nullcontext()  # one clone, one run
-
-    def race(number: int) -> None:
-        gate.wait()
-        written = replace(document(version=str(number)), serial=2)
-        with lock:
-            if store.write([Write("production", written, version)])[0].error is None:
-                won.append(number)
-
-    threads = [threading.Thread(target=race, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert store.read(["production"])["production"].document == replace(document(version=str(won[0])), serial=2)
-
-
 # --- between processes -----------------------------------------------------------------------------
 
 
@@ -139,6 +115,36 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     if request.param == "objects":
         return request.getfixturevalue("bucket")().location, tmp_path
     return "state", tmp_path
+
+
+def test_of_twenty_writers_exactly_one_wins(place: tuple[str, Path]) -> None:
+    """Each over the same version, all at once, each as a run of its own."""
+    setting, folder = place
+    stores = [open_store(setting, folder) for _ in range(20)]
+    version = put(stores[0], document())
+    for store in stores:
+        store.read(["production"])
+    gate = threading.Barrier(20)
+    won: list[int] = []
+
+    def race(number: int) -> None:
+        gate.wait()
+        written = replace(document(version=str(number)), serial=2)
+        result = stores[number].write([Write("production", written, version)])[0]
+        if result.error is None:
+            won.append(number)
+        else:
+            assert isinstance(result.error, Conflict)
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert stores[0].read(["production"])["production"].document == replace(document(version=str(won[0])), serial=2)
+    for store in stores:
+        store.close()
 
 
 def _count_up(setting: str, folder: str, times: int) -> None:
@@ -269,6 +275,27 @@ def test_a_full_disk_leaves_the_old_document(tmp_path: Path, monkeypatch: pytest
     assert "No space left on device" in str(result.error)
     assert store.read(["production"])["production"].document == document()
     assert sorted(os.listdir(tmp_path)) == [".lock", "production.json"]
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_batch_leaves_the_rest_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each document is the old or the new one; what is told as written is."""
+    store = FolderStore(tmp_path)
+    versions = {name: put(store, document(name)) for name in "abc"}
+    sync, calls = os.fsync, iter(range(100))
+
+    def full_once(descriptor: int) -> None:
+        if next(calls) == 1:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_once)
+    changed = {name: replace(document(name, version="2"), serial=2) for name in "abc"}
+    results = store.write([Write(name, changed[name], versions[name]) for name in "abc"])
+    assert [type(result.error) for result in results] == [type(None), Unreachable, type(None)]
+    stored = {name: one.document for name, one in store.read("abc").items()}
+    assert stored == {"a": changed["a"], "b": document("b"), "c": changed["c"]}
 
 
 def test_documents_are_canonical(tmp_path: Path) -> None:
