@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
+from reconciler.interrupts import end_on_signals
 
-def main() -> int:
+
+def main() -> None:
+    end_on_signals()
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal or log that knows no UTF-8 gets escapes, not a crash
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     if sys.argv[1:] == ["--version"]:
-        from reconciler import __version__
+        code = _show_version()
+    else:
+        from reconciler.cli.main import run
 
-        print(f"reconciler {__version__}")  # noqa: T201
-        return 0
-    from reconciler.cli.main import run
+        code = run(sys.argv[1:])
+    _leave(code)
 
-    return run(sys.argv[1:])
+
+def _show_version() -> int:
+    from reconciler import __version__
+
+    try:
+        print(f"reconciler {__version__}", flush=True)  # noqa: T201
+    except OSError as error:
+        os.write(2, f"error: the result can't be written to stdout: {error.strerror}\n".encode())
+        return 1
+    return 0
+
+
+def _leave(code: int) -> None:
+    """Without the interpreter's own end: there a signal would find its default, and the code would be another."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,6 +3,7 @@
     ReconcilerError
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written
     ├── Declined              1  the answer to the question was no
+    ├── OutputFailed          1  a result that stdout doesn't take
     ├── Interrupted         130
     └── StateError            4
         ├── Locked               another run's live intent
@@ -39,6 +40,10 @@ class InputError(ReconcilerError):
 
 class Declined(ReconcilerError):
     """A person was asked and said no."""
+
+
+class OutputFailed(ReconcilerError):
+    """The result was made, but can't be shown."""
 
 
 class Interrupted(ReconcilerError):

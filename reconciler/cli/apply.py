@@ -20,6 +20,7 @@ from reconciler.cli.session import Session, session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode, has_work, of_result
 from reconciler.errors import InputError, StalePlan
+from reconciler.interrupts import end_on_signals
 from reconciler.model import Problem, RunResult
 from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
 from reconciler.run.guards import find_reserved_receivers
@@ -73,11 +74,13 @@ def apply(
             "a plan file knows its own selection: -e, --reassert and --expect don't go with it", context
         )
     session = session_of(context, parameters)
+    if session.tokens_file_problems and not dry_run:
+        raise InputError(problems=(*session.tokens_file_problems, *session.tree.errors))
     planned = _planned(session, planfile, globs, reassert=reassert)
     if expect is not None:
         _check_expected(session, expect, planned, form)
     if dry_run:
-        show_plan(with_guard_warnings(session, planned).plan, form)
+        show_plan(with_guard_warnings(session, planned, accepted).plan, form)
         return ExitCode.DONE
     _check(session, planned, accepted)
     if has_work(planned.plan):
@@ -86,6 +89,7 @@ def apply(
         putting = sum(1 for one in planned.plan.environments if one.action.puts)
         confirm(f"Put the webhooks of {putting} environment{'s' if putting != 1 else ''}?", yes=yes)
         result = asyncio.run(_run(session, planned, putting, exact=planfile is not None or expect is not None))
+        end_on_signals()  # the loop gave the signals back to the interpreter
     else:
         result = make_idle_result(planned.plan)
     show_result(result, form)
@@ -118,7 +122,6 @@ def _check(session: Session, planned: Planned, accepted: Sequence[str]) -> None:
         for name in accepted
         if name not in known
     ]
-    problems.extend(session.tokens_file_problems)
     putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
     problems.extend(session.credentials.find_missing(putting))
     problems.extend(session.credentials.find_shared_accounts(session.desired))

@@ -25,7 +25,8 @@ def find_by(environ: Mapping[str, str], folder: Path) -> By:
 
 
 def _limit(text: str | None) -> str | None:
-    return text[:MAX_LENGTH] if text else None
+    # bytes that are no UTF-8 reach a variable as lone surrogates, which no reader of JSON takes
+    return text[:MAX_LENGTH].encode("utf-8", "replace").decode() if text else None
 
 
 def _login_name() -> str | None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 
 import click
 
@@ -17,7 +15,7 @@ from reconciler import __version__
 from reconciler.cli.output import say, say_problems
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
-from reconciler.errors import Declined, InputError, Interrupted, StateError
+from reconciler.errors import Declined, InputError, Interrupted, OutputFailed, StateError
 
 # command -> the module in this folder that holds it; loaded when asked for, as each pulls its own weight in
 COMMANDS = {
@@ -57,13 +55,14 @@ def cli() -> None:
 
 def run(arguments: Sequence[str], *, obj: object = None) -> int:
     """Runs one command and returns its exit code. `obj` is the Session of a caller in this process (the demo)."""
-    _end_on_signals()
     try:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=obj)
         return int(code) if isinstance(code, int) else ExitCode.DONE
-    except BrokenPipeError:
-        # whoever read our output has gone (a pager, `head`): not an error, but nobody is left to write to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, OutputFailed) as error:
+        # of a reader that has gone (a pager, `head`) nothing is said; a full disk is told
+        if isinstance(error, OutputFailed):
+            say(for_terminal(str(error)), label="error")
+        _silence_stdout()
         return ExitCode.NOT_APPLIED
     except (click.Abort, KeyboardInterrupt, Interrupted):
         say("interrupted: nothing further was done")
@@ -89,14 +88,10 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
         return ExitCode.NOT_APPLIED
 
 
-def _end_on_signals() -> None:
-    """SIGTERM ends like Ctrl-C, with 130, until `apply` takes both over."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with contextlib.suppress(ValueError):  # not the main thread: a caller in this process has its own signals
-        signal.signal(signal.SIGTERM, interrupt)
+def _silence_stdout() -> None:
+    """What is left in its buffer must not fail a second time at the interpreter's end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say_usage(error: click.ClickException) -> None:

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from reconciler.core.escape import for_terminal
-from reconciler.errors import InputError
+from reconciler.errors import InputError, OutputFailed
 from reconciler.model import Problem
 
 MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scroll the cause away
@@ -24,9 +24,15 @@ def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def write(text: str) -> None:
-    """A result, whole, to stdout."""
-    sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
-    sys.stdout.flush()
+    """A result, whole, to stdout. Raises OutputFailed where it can't be written; BrokenPipeError passes."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, AttributeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is closed"
+        raise OutputFailed(f"the result can't be written to stdout: {reason}. What was done is done") from error
 
 
 def say(text: str, *, label: str = "") -> None:

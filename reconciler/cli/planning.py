@@ -26,13 +26,13 @@ def plan_with_warnings(session: Session, globs: Sequence[str], *, requested: boo
     return with_guard_warnings(session, planned)
 
 
-def with_guard_warnings(session: Session, planned: Planned) -> Planned:
+def with_guard_warnings(session: Session, planned: Planned, accepted: Collection[str] = ()) -> Planned:
     now = planned.plan.created_at
     putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
     known = set(planned.plan.warnings)
     warnings = list(planned.plan.warnings)
     problems = [
-        *guards_of(session, planned),
+        *guards_of(session, planned, accepted),
         *session.credentials.find_shared_accounts(session.desired),
     ]
     for warning in (

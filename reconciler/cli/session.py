@@ -114,6 +114,7 @@ class Session:
             partner_base_url=settings.partner.base_url,
             known_tokens=self._known_tokens(tokens_file),
             tokens_file_environments=frozenset(tokens_file),
+            tokens_file_unread=bool(self.tokens_file_problems),
             base_url_override=self.base_url,
         )
         if self.folder == Path.cwd():
@@ -147,9 +148,6 @@ class Session:
         Raises InputError (manifests, settings, a malformed token), StateError.
         """
         desired = self.desired
-        malformed = self.credentials.find_malformed_tokens(desired)
-        if malformed:
-            raise InputError(problems=malformed)
         given = PlanInput(
             now=now or self.clock.now().replace(microsecond=0),
             max_age_s=self.settings.max_age,
@@ -157,7 +155,11 @@ class Session:
         )
         told = () if self.quiet else (*self.tree.warnings, *self.tokens_file_problems)
         warnings = tuple(str(problem) for problem in told)
-        return plan_environments(desired, self.store, self.credentials, given, globs=globs, warnings=warnings)
+        planned = plan_environments(desired, self.store, self.credentials, given, globs=globs, warnings=warnings)
+        malformed = self.credentials.find_malformed_tokens(planned.desired.values())
+        if malformed:
+            raise InputError(problems=malformed)
+        return planned
 
 
 def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:

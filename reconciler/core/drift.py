@@ -14,6 +14,7 @@ from reconciler.model import (
     Reason,
 )
 
+SECRET = "{secret:"  # noqa: S105 - the place-holder
 ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 
 
@@ -37,11 +38,21 @@ def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: Do
     never = Reason.NEVER_APPLIED in planned.reasons
     for change in planned.changes:
         message = "never applied" if never else "the manifest differs from what was last applied"
-        yield Finding(name, FindingKind.UNAPPLIED, change.event, change.after, change.before, message)
+        actual = change.before
+        if actual is not None and SECRET in actual + change.after:
+            actual = mask_url(actual)
+        yield Finding(name, FindingKind.UNAPPLIED, change.event, change.after, actual, message)
     for reason in planned.reasons:
         finding = _finding_of_reason(reason, name, desired, document)
         if finding is not None:
             yield finding
+
+
+def mask_url(url: str) -> str:
+    """Scheme and host alone: what may be shown of a URL that held, or holds, a secret."""
+    scheme, separator, rest = url.partition("://")
+    host = rest.replace("?", "/").partition("/")[0]
+    return f"{scheme}{separator}{host}/…"
 
 
 def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, document: Document | None) -> Finding | None:

@@ -44,7 +44,7 @@ class _Composer(LOADER):  # type: ignore[misc]
 
 
 _TAG = "tag:yaml.org,2002:"
-_DEEP_INDENT = re.compile(r"^ {32}", re.MULTILINE)  # MAX_DEPTH
+_DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")  # MAX_DEPTH, after any line end of YAML
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
@@ -92,6 +92,8 @@ def parse_file(name: str, data: bytes) -> File | list[Problem]:
         root = yaml.compose(text, Loader=_Composer)
     except yaml.YAMLError as error:
         return [_translate(name, error)]
+    except RecursionError:
+        return [Problem(name, 1, 1, "", "is nested too deeply", "a manifest has three levels")]
     file = File(name)
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _TAG + "null"):
         return [Problem(name, 1, 1, "", "the file is empty", "write {} to take everything from _defaults.yaml")]
@@ -130,7 +132,7 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
     Most files can hold none of these, and are not read twice.
     """
     # an indented level takes a line of its own, and is at least one character deeper than the one around it
-    if text.count("\n") > MAX_DEPTH and _DEEP_INDENT.search(text):
+    if _DEEP_INDENT.search(text):
         return _find_in_events(name, text)
     deep = text.count("[") + text.count("- ") + text.count("? ") > MAX_DEPTH or text.count("{") > 10 * MAX_DEPTH
     if not deep and not any(char in text for char in "!&*"):

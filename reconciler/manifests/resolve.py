@@ -38,10 +38,12 @@ class Resolver:
         self._options = options
         self._faults: dict[tuple[SourceRef, str, str], _Fault] = {}
         self._faulty = False
+        self._named: set[str] = set()  # the vars that the environment's URLs name: what alike ones are folded by
 
     def resolve(self, entry: Entry) -> Desired | None:
         """The environment; None where anything of it is wrong (or can't be known)."""
         self._faulty = entry.broken or entry.nameless
+        self._named = set()
         values = entry.values
         base_url = self._base_url(entry)
         allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
@@ -63,7 +65,7 @@ class Resolver:
             account_id=None if account_id is None else account_id.value,
             description=None if description is None else description.value,
             secrets=secret_names("".join(webhooks.values())),
-            vars=variables,
+            vars={name: variables[name] for name in variables if name in self._named},
             source=entry.start,
             sources={event: values[_WEBHOOK_KEYS[event]].source for event in EVENTS},
             partner_base_url=self._options.partner_base_url,
@@ -161,6 +163,7 @@ class Resolver:
             return None
         if template.secrets and not self._check_secrets(entry, key, value, template):
             return None
+        self._named.update(template.names)
         try:
             return fill_vars(template, entry.name, variables)
         except KeyError as error:

@@ -31,7 +31,7 @@ def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Prob
     ):
         for sharing in _group(unique, value_of):
             # a tokens file tells tokens apart by environment
-            if name == "token_env" and all(entry.name in from_file for entry in sharing):
+            if name == "token_env" and (options.tokens_file_unread or all(one.name in from_file for one in sharing)):
                 continue
             yield from _tell(name, hint, sharing)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.core.escape import for_terminal
 from reconciler.manifests.nodes import MAX_BYTES
 from reconciler.model import Problem
 
@@ -66,6 +67,9 @@ def _walk_folder(shown: str, root: Path, parents: tuple[Path, ...], problems: li
 def _sort_in(
     folder: Folder, entry: os.DirEntry[str], shown: str, root: Path, parents: tuple[Path, ...], problems: list[Problem]
 ) -> None:
+    if any("\ud800" <= char <= "\udfff" for char in shown):  # bytes that are no UTF-8: no JSON could hold the name
+        problems.append(Problem(for_terminal(shown), 1, 1, "", "has a name that is not UTF-8", "rename it"))
+        return
     if entry.name == WRONG_DEFAULTS:
         problems.append(
             Problem(shown, 1, 1, "", f"defaults are read from {DEFAULTS} alone", f"rename it to {DEFAULTS}")

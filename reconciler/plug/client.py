@@ -25,6 +25,7 @@ from reconciler.plug.credentials import Credentials
 
 USER_AGENT = f"reconciler/{__version__}"
 MAX_ANSWER_BYTES = 64 * 1024
+UNDONE_CODINGS = frozenset({"identity", "gzip", "deflate", ""})  # what httpx undoes without more libraries
 
 
 class HttpPlug:
@@ -100,11 +101,16 @@ class HttpPlug:
             return watch.broken_off(describe_transport_error(error))
         except (OSError, ssl.SSLError) as error:
             return watch.broken_off(type(error).__name__)
-        return self._conclude(response, answer, desired)
+        try:
+            denied = answer is not None and says_denied(answer)
+        except RecursionError:
+            return watch.broken_off("the answer is nested too deeply to be read")
+        if response.headers.get("content-encoding", "identity").strip().lower() not in UNDONE_CODINGS:
+            return watch.broken_off("the answer is in a coding that was not asked for")
+        return self._conclude(response, denied, desired)
 
-    def _conclude(self, response: httpx.Response, answer: bytes | None, desired: Desired) -> Attempt:
+    def _conclude(self, response: httpx.Response, denied: bool, desired: Desired) -> Attempt:
         status = response.status_code
-        denied = answer is not None and says_denied(answer)
         origin = self._credentials.token_origin(desired)
         return Attempt(
             fate=classify_answer(status, complete=True),
@@ -169,10 +175,14 @@ async def _read_limited(response: httpx.Response) -> bytes | None:
 
 
 def says_denied(answer: bytes) -> bool:
-    """Whether a body is JSON with `"value": false`: then even a 200 is no success (FACTS D)."""
+    """Whether a body is JSON with `"value": false`: then even a 200 is no success (FACTS D).
+
+    Raises RecursionError where it is nested too deeply to tell.
+    """
     try:
-        value = json.loads(answer)
-    except (ValueError, RecursionError):
+        # Python refuses numbers of many digits, which are JSON all the same
+        value = json.loads(answer, parse_int=str)
+    except ValueError:
         return False
     return isinstance(value, dict) and value.get("value") is False
 

@@ -52,7 +52,7 @@ class Credentials:
         for name in desired.secrets:
             secret = self.secret(name)
             if secret is not None:
-                secrets[name] = f"hmac-sha256:{token.sign(secret.reveal().encode())}"
+                secrets[name] = f"hmac-sha256:{token.sign(secret.reveal().encode(errors='surrogateescape'))}"
         return Fingerprint(account=account_of(token), secrets=secrets)
 
     def fill(self, desired: Desired) -> dict[Event, str]:

@@ -19,10 +19,10 @@ class Secret:
 
     def sign(self, message: bytes) -> str:
         """HMAC-SHA-256 of `message` with this value as the key, in hex."""
-        return hmac.new(self.__value.encode(), message, hashlib.sha256).hexdigest()
+        return hmac.new(self.__value.encode(errors="surrogateescape"), message, hashlib.sha256).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+        return isinstance(other, Secret) and self.reveal() == other.reveal()
 
     def __hash__(self) -> int:
         return hash(self.__value)

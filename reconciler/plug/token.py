@@ -31,7 +31,8 @@ def organization_of(token: Secret) -> str | None:
     found = _payload(token).get("organizationId")
     if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
         return None
-    return str(found)
+    text = str(found)
+    return text if text.encode("utf-8", "replace").decode() == text else None
 
 
 def expires_at(token: Secret) -> datetime | None:

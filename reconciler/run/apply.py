@@ -43,7 +43,6 @@ from reconciler.run.writer import Offload, StateWriter
 
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
 SETTLE_TRIES = 5
-CLAIM_AHEAD_FROM = 10  # times the concurrency
 BATCH = 25  # times the concurrency: what is put in a minute or two, well within a lease
 
 
@@ -146,10 +145,10 @@ class _Run:
         queue = deque(environments)
         self.failures = 0
         width = self._width()
-        # Up to `concurrency` PUTs at a time, while the outcomes of those before are written. In a large wave as many
-        # environments again get their intents meanwhile; in a small one a signal should find none that only has that.
-        # Where a write costs a journey, one of them carries the intents of all that fit into a lease.
-        ahead = BATCH if self.writer.gathers else 2 if len(environments) > CLAIM_AHEAD_FROM * width else 1
+        # Up to `concurrency` PUTs at a time, while the outcomes of those before are written. No intent is written
+        # ahead of its PUT, so that a signal or `max_failures` finds none that was begun for nothing; only where a
+        # write costs a journey, one of them carries the intents of all that fit into a lease.
+        ahead = BATCH if self.writer.gathers else 1
         begun, sending = asyncio.Semaphore(ahead * width), asyncio.Semaphore(width)
 
         async def work() -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from reconciler.core.escape import for_terminal
 from reconciler.errors import Corrupt, NewerFormat
 from reconciler.model import EVENTS, Applied, By, Document, Event, HistoryEntry, Intent, Stored
 
@@ -190,7 +191,7 @@ def decode_document(data: bytes, *, environment: str, where: str) -> Stored:
     later version. It is never taken for empty: that would create what was already applied, or worse.
     """
     if not is_environment_name(environment):
-        raise Corrupt(f"state: {where}: the name fits no environment. Move it out of the state")
+        raise Corrupt(f"state: {for_terminal(where)}: the name fits no environment. Move it out of the state")
     try:
         parsed = _Document.model_validate_json(data)
     except ValidationError as error:

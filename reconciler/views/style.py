@@ -85,11 +85,12 @@ def wrap(text: str, *, indent: str, width: int) -> list[str]:
     return [indent + for_terminal(line) for line in lines]  # again: a line may break before a "::"
 
 
-def name_lines(names: Sequence[str], *, indent: str, width: int) -> list[str]:
-    """The names, wrapped; those beyond the fiftieth are counted."""
-    text = ", ".join(for_terminal(name) for name in names[: words.NAMES_SHOWN])
-    if len(names) > words.NAMES_SHOWN:
-        text += f" and {words.number(len(names) - words.NAMES_SHOWN)} more"
+def name_lines(names: Sequence[str], *, indent: str, width: int, whole: bool = False) -> list[str]:
+    """The names, wrapped; those beyond the fiftieth are counted, unless the `whole` list is asked for."""
+    shown = len(names) if whole else words.NAMES_SHOWN
+    text = ", ".join(for_terminal(name) for name in names[:shown])
+    if len(names) > shown:
+        text += f" and {words.number(len(names) - shown)} more"
     return wrap(text, indent=indent, width=width)
 
 

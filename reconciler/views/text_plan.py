@@ -35,7 +35,7 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     planned = group.representative
     lines = [_header(group, style)]
     if len(group.members) > 1:
-        lines += name_lines(group.environments, indent="    ", width=width)
+        lines += name_lines(group.environments, indent="    ", width=width, whole=True)
     if planned.action is Action.CREATE:
         lines += _create_lines(planned, style)
     else:

@@ -64,13 +64,12 @@ def test_colour_changes_no_word_of_drift(name: str) -> None:
     assert _without_colour(text.render_drift(findings, colour=True)) == text.render_drift(findings, colour=False)
 
 
-def test_a_group_of_thousands_names_fifty() -> None:
-    """The others are counted."""
+def test_a_group_of_thousands_names_them_all() -> None:
+    """Text has no limit, as a comment has: who asks for a plan can search it."""
     plan = plan_of(*(planned(f"c{number:05}", Action.REASSERT, Reason.REQUESTED) for number in range(10_000)))
     rendered = text.render_plan(plan, colour=False)
     assert "= 10,000 environments alike  reassert: requested with --reassert" in rendered
-    assert rendered.count(" c0") + rendered.count("\nc0") == 50
-    assert "and 9,950 more" in rendered
+    assert rendered.count(" c0") == 10_000
 
 
 @given(before=st.text(max_size=30), after=st.text(max_size=30))
