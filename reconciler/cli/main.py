@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Start with `reconciler validate`, then `reconciler plan`. `reconciler demo` shows the whole story.",
+    epilog="\b\nExample:\n  reconciler demo\n  reconciler validate && reconciler plan\n  reconciler apply",
 )
 @click.version_option(__version__, message="reconciler %(version)s")
 def cli() -> None:

@@ -18,9 +18,9 @@ from reconciler.core.reserved import find_reserved_hosts
 from reconciler.manifests.merged import Beneath, Entry, Tree, TreeOptions, Value
 from reconciler.manifests.nodes import File, Path, parse_file
 from reconciler.manifests.resolve import Resolver
-from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, near_miss
+from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, dotted, near_miss
 from reconciler.manifests.shared import find_shared, find_shared_urls
-from reconciler.manifests.tokens import TokenSearch, find_token_keys
+from reconciler.manifests.tokens import TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
 from reconciler.model import EVENTS, Problem, SourceRef
 
@@ -96,6 +96,8 @@ class _Loader:
         if isinstance(file, list):
             self.problems.extend(file)
             return None
+        if b"\\" in data:
+            self._scan_values(file, found)
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
         told = {path for path, _ in token_keys}
@@ -103,6 +105,14 @@ class _Loader:
         self.problems.extend(problem for _, problem in token_keys)
         self.problems.extend(one for one in file.problems if (one.line, one.column) not in places)
         return file, bad | told
+
+    def _scan_values(self, file: File, found: list[str]) -> None:
+        """A token that is written with YAML's escapes stands in no line of the text, but in a value."""
+        for path, value in find_texts(file.values):
+            for problem in self._search.scan(file.name, value)[0]:
+                if not any(token in value for token in found):
+                    self._found_tokens.append(value)
+                    file.problem(file.position(path), dotted(path), problem.message, problem.hint)
 
     def _load_defaults(self, name: str, beneath: Beneath) -> Beneath:
         parsed = self._parse(name, Defaults)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler.manifests.nodes import File, Path, locate
 from reconciler.manifests.schema import dotted, is_token_key
@@ -72,3 +73,15 @@ def find_token_keys(file: File) -> list[tuple[Path, Problem]]:
             hint = "token_env names the variable that holds the token; {secret:NAME} fills a secret into a URL"
             found.append((path, Problem(file.name, *position, dotted(path), message, hint)))
     return found
+
+
+def find_texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text in a file's values, with its path; no further down than a manifest goes."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict) and len(path) < 3:
+        for key, inner in value.items():
+            yield from find_texts(inner, (*path, key))
+    elif isinstance(value, list) and len(path) < 3:
+        for place, inner in enumerate(value):
+            yield from find_texts(inner, (*path, place))

@@ -58,7 +58,7 @@ def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | 
     if _urls(then) != _urls(now) or (then.action is Action.ORPHAN) != (now.action is Action.ORPHAN):
         return [f"{name}: its changes are others"]
     if set(then.reasons) - AT_HAND != set(now.reasons) - AT_HAND or not _is_sound(then):
-        return [f"{name}: its reasons are others, or the plan file was edited"]
+        return [f"{name}: its reasons are others: was it planned with another max_age, or the plan file edited?"]
     return []
 
 

@@ -141,3 +141,15 @@ def test_the_same_url_in_two_environments_is_a_warning(root: Path) -> None:
     warnings = load().warnings
     assert [(one.file, one.line, one.key) for one in warnings] == [("manifests/b.yaml", 7, "webhooks.messageStatus")]
     assert warnings[0].message == "b and a have the same URL"
+
+
+def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:
+    """It stands in no line of the text."""
+    text = WEBHOOKS.replace(
+        "https://hooks.acme.com.br/{environment}/messageStatus",
+        '"https://hooks.acme.com.br/\\u0065yJhbGciOiJub25lIn0.eyJvIjoxfQ.c2ln"',
+    )
+    (root / "b.yaml").write_text(text)
+    [problem] = load().errors
+    assert (problem.file, problem.line, problem.key) == ("manifests/b.yaml", 7, "webhooks.messageStatus")
+    assert problem.message == "holds a token (a JWT)"
