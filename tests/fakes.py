@@ -158,8 +158,9 @@ class StoreFault:
 class FaultyStore:
     """A memory store whose next writes go as `faults` says; None goes well."""
 
-    def __init__(self) -> None:
+    def __init__(self, gather_s: float = 0.0) -> None:
         self.inner = MemoryStore()
+        self._gather_s = gather_s
         self.faults: deque[str | None] = deque()
         self.before_write: Callable[[Sequence[Write]], None] = lambda writes: None
 
@@ -169,7 +170,7 @@ class FaultyStore:
 
     @property
     def gather_s(self) -> float:
-        return 0.0
+        return self._gather_s
 
     def close(self) -> None:
         pass

@@ -73,9 +73,10 @@ def list_(context: click.Context, /, form: str, globs: tuple[str, ...], **parame
 @state.command()
 @click.argument("environment", metavar="ENV")
 @format_option
+@environments_option
 @settings_options
 @click.pass_context
-def show(context: click.Context, /, environment: str, form: str, **parameters: Any) -> int:
+def show(context: click.Context, /, environment: str, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
     """One environment's state, whole. With --format json: the document as it is stored.
 
     \b
@@ -83,6 +84,7 @@ def show(context: click.Context, /, environment: str, form: str, **parameters: A
       reconciler state show production
     """
     session = session_of(context, parameters)
+    select(globs, [environment])
     document = find_stored(session.store, environment).document
     if form == "json":
         from reconciler.core.escape import for_json
@@ -103,9 +105,10 @@ def show(context: click.Context, /, environment: str, form: str, **parameters: A
 @state.command()
 @click.argument("environment", metavar="ENV")
 @format_option
+@environments_option
 @settings_options
 @click.pass_context
-def history(context: click.Context, /, environment: str, form: str, **parameters: Any) -> int:
+def history(context: click.Context, /, environment: str, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
     """The last ten applied records of an environment, newest first, with what each changed.
 
     \b
@@ -113,6 +116,7 @@ def history(context: click.Context, /, environment: str, form: str, **parameters
       reconciler state history production
     """
     session = session_of(context, parameters)
+    select(globs, [environment])
     document = find_stored(session.store, environment).document
     if form == "json":
         from reconciler.views import json
@@ -132,9 +136,10 @@ def history(context: click.Context, /, environment: str, form: str, **parameters
 @state.command()
 @click.argument("environment", metavar="ENV")
 @yes_option
+@environments_option
 @settings_options
 @click.pass_context
-def adopt(context: click.Context, /, environment: str, yes: bool, **parameters: Any) -> int:
+def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
     """Record the desired webhooks as applied, without a PUT.
 
     You vouch that Plug holds exactly what the manifest says. Ends doubt.
@@ -144,6 +149,7 @@ def adopt(context: click.Context, /, environment: str, yes: bool, **parameters: 
       reconciler state adopt production
     """
     session = session_of(context, parameters)
+    select(globs, [environment])
     desired = {one.environment: one for one in session.desired}.get(environment)
     if desired is None:
         problem = Problem("", 0, 0, "ENV", f"{environment!r} is in no manifest", "adopt records what a manifest wants")
@@ -170,9 +176,10 @@ def adopt(context: click.Context, /, environment: str, yes: bool, **parameters: 
 @state.command()
 @click.argument("environment", metavar="ENV")
 @yes_option
+@environments_option
 @settings_options
 @click.pass_context
-def forget(context: click.Context, /, environment: str, yes: bool, **parameters: Any) -> int:
+def forget(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
     """Drop an environment from the state. Plug keeps what it holds.
 
     \b
@@ -180,6 +187,7 @@ def forget(context: click.Context, /, environment: str, yes: bool, **parameters:
       reconciler state forget cliente-antigo
     """
     session = session_of(context, parameters)
+    select(globs, [environment])
     stored = find_stored(session.store, environment)
     refuse_live(stored, session.clock.now(), doing="forget")
     confirm(f"Drop {for_terminal(environment)} from the state? Plug keeps what it holds", yes=yes)
@@ -191,9 +199,10 @@ def forget(context: click.Context, /, environment: str, yes: bool, **parameters:
 @state.command()
 @click.argument("environment", metavar="ENV")
 @yes_option
+@environments_option
 @settings_options
 @click.pass_context
-def unlock(context: click.Context, /, environment: str, yes: bool, **parameters: Any) -> int:
+def unlock(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
     """Release a dead run's lease. The intent stays, in doubt: the next apply puts again.
 
     \b
@@ -201,6 +210,7 @@ def unlock(context: click.Context, /, environment: str, yes: bool, **parameters:
       reconciler state unlock production
     """
     session = session_of(context, parameters)
+    select(globs, [environment])
     stored = find_stored(session.store, environment)
     intent = stored.document.intent
     if intent is None or intent.lease_until is None:

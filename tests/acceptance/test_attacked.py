@@ -195,3 +195,15 @@ def test_a_full_stdout_is_told(root: Path, command: list[str]) -> None:
     assert done.returncode == 1
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_selection_narrows_the_commands_of_one_environment_too(root: Path, sandbox: Sandbox) -> None:
+    """A glob that leaves it out matches nothing."""
+    fleet(root, ["a"])
+    given = session(root, sandbox, **tokens(root, ["a"]))
+    assert run(["apply", "--yes"], obj=given) == 0
+    assert run(["state", "show", "a", "-e", "a*"], obj=given) == 0
+    for command in ("show", "history"):
+        assert run(["state", command, "a", "-e", "b*"], obj=given) == 3
+    for command in ("adopt", "forget", "unlock"):
+        assert run(["state", command, "a", "-e", "b*", "--yes"], obj=given) == 3

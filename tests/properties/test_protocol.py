@@ -65,10 +65,12 @@ STORE_FAULTS = [
 
 
 class Protocol(RuleBasedStateMachine):
+    gather_s = 0.0
+
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock()
-        self.store = FaultyStore()
+        self.store = FaultyStore(self.gather_s)
         self.plug = FakePlug(before=self._check_intent)
         self.credentials = FakeCredentials()
         self.desired = {name: make_desired(name) for name in NAMES}
@@ -344,6 +346,16 @@ class Protocol(RuleBasedStateMachine):
 
 TestProtocol = Protocol.TestCase
 TestProtocol.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+
+class GatheredProtocol(Protocol):
+    """The same with a store whose writes wait for each other, as a git push does."""
+
+    gather_s = 0.002
+
+
+TestGatheredProtocol = GatheredProtocol.TestCase
+TestGatheredProtocol.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
 def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch) -> None:
