@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.state.objects import ObjectStore
+from tests.contract.remotes import git, make_clone, make_remote, serve_over_http
 
 BUCKETS = itertools.count()
 
@@ -50,6 +52,18 @@ def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture
+def http_clone(tmp_path: Path) -> Iterator[Path]:
+    """A clone of a remote that asks for a password over HTTP; the checkout left it as an extra header."""
+    remote = make_remote(tmp_path)
+    git(remote, "config", "http.receivepack", "true")
+    header = "Authorization: Basic " + base64.b64encode(b"x-access-token:canary-password").decode()
+    with serve_over_http(remote, "x-access-token", "canary-password") as url:
+        clone = make_clone(url, tmp_path / "clone", "-c", f"http.{url}.extraheader={header}")
+        git(clone, "config", f"http.{url}.extraheader", header)
+        yield clone
 
 
 @pytest.fixture

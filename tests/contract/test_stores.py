@@ -31,7 +31,7 @@ def document(environment: str = "production", version: str = "1") -> Document:
     return adopt(None, desired, Fingerprint("org:1"), START, By("ana", "c0ffee", "1/1"), lineage="lineage")
 
 
-@pytest.fixture(params=["folder", "memory", "git", "objects"])
+@pytest.fixture(params=["folder", "memory", "git", "git over http", "objects"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
     made: StateStore
     if request.param == "folder":
@@ -40,8 +40,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore
         made = MemoryStore()
     elif request.param == "objects":
         made = request.getfixturevalue("bucket")()
-    else:
+    elif request.param == "git":
         made = GitStore(make_clone(make_remote(tmp_path), tmp_path / "clone"), "origin", "reconciler-state")
+    else:
+        made = GitStore(request.getfixturevalue("http_clone"), "origin", "reconciler-state")
     yield made
     made.close()
 
@@ -107,11 +109,13 @@ def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
 # --- between processes -----------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["folder", "git", "objects"])
+@pytest.fixture(params=["folder", "git", "git over http", "objects"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     """A `state` setting and the folder it is opened from: what another process needs to open the same store."""
     if request.param == "git":
         return "git:origin/reconciler-state", make_clone(make_remote(tmp_path), tmp_path / "clone")
+    if request.param == "git over http":
+        return "git:origin/reconciler-state", request.getfixturevalue("http_clone")
     if request.param == "objects":
         return request.getfixturevalue("bucket")().location, tmp_path
     return "state", tmp_path
