@@ -52,7 +52,7 @@ def test_two_runs_that_want_different_things_leave_no_lie(cli: Cli, sandbox: San
 def test_locked_says_who_since_when_and_until_when(cli: Cli, sandbox: Sandbox) -> None:
     """A run that meets another's live intent leaves it alone, exits 4 and names the other; adopt and forget too."""
     cli.fleet("loja")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=3.0)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
     before = sandbox.plug.requests
     ana = {"GITHUB_ACTOR": "ana-silva", "GITHUB_RUN_ID": "7788", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_SHA": "c0ffee"}
     first = cli.start("apply", "--yes", "--format", "json", env=ana)
@@ -78,7 +78,7 @@ def test_locked_says_who_since_when_and_until_when(cli: Cli, sandbox: Sandbox) -
 def test_a_run_whose_intent_was_taken_away_ends_in_doubt(cli: Cli, sandbox: Sandbox) -> None:
     """unlock and forget during a PUT make it uncertain with exit 4, and the next apply puts again."""
     cli.fleet("loja", "matriz")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=2.0)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
     before = sandbox.plug.requests
     running = cli.start("apply", "--yes", "--format", "json")
     wait_until(lambda: sandbox.plug.requests >= before + 2, "both PUTs")
@@ -98,7 +98,7 @@ def test_a_run_whose_intent_was_taken_away_ends_in_doubt(cli: Cli, sandbox: Sand
 def test_state_trouble_counts_more_than_a_rejection(cli: Cli, sandbox: Sandbox) -> None:
     """One locked and one rejected: exit 4."""
     cli.fleet("loja", "matriz")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=2.0)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=5.0)
     before = sandbox.plug.requests
     first = cli.start("apply", "--yes", "-e", "loja")
     wait_until(lambda: sandbox.plug.requests > before, "the first run's PUT")
