@@ -11,11 +11,11 @@ import click
 
 from reconciler.cli.by import find_by
 from reconciler.cli.confirm import confirm
-from reconciler.cli.options import environments_option, format_option, settings_options, yes_option
+from reconciler.cli.options import Form, environments_option, format_option, settings_options, yes_option
 from reconciler.cli.output import say
 from reconciler.cli.planning import guards_of, with_guard_warnings
 from reconciler.cli.progress import Progress
-from reconciler.cli.render import plan_text, show_plan, show_result
+from reconciler.cli.render import check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Session, session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode, has_work, of_result
@@ -54,7 +54,7 @@ def apply(
     reassert: bool,
     expect: str | None,
     accepted: tuple[str, ...],
-    form: str,
+    form: Form,
     globs: tuple[str, ...],
     **parameters: Any,
 ) -> int:
@@ -74,13 +74,14 @@ def apply(
             "a plan file knows its own selection: -e, --reassert and --expect don't go with it", context
         )
     session = session_of(context, parameters)
+    check_files(form, session)
     if session.tokens_file_problems and not dry_run:
         raise InputError(problems=(*session.tokens_file_problems, *session.tree.errors))
     planned = _planned(session, planfile, globs, reassert=reassert)
     if expect is not None:
         _check_expected(session, expect, planned, form)
     if dry_run:
-        show_plan(with_guard_warnings(session, planned, accepted).plan, form)
+        show_plan(with_guard_warnings(session, planned, accepted).plan, form, session)
         return ExitCode.DONE
     _check(session, planned, accepted)
     if has_work(planned.plan):
@@ -92,7 +93,7 @@ def apply(
         end_on_signals()  # the loop gave the signals back to the interpreter
     else:
         result = make_idle_result(planned.plan)
-    show_result(result, form)
+    show_result(result, form, session)
     return of_result(result)
 
 
@@ -106,11 +107,11 @@ def _planned(session: Session, planfile: str | None, globs: Sequence[str], *, re
     return Planned(check_saved_plan(saved, fresh.plan), fresh.desired, fresh.stored)
 
 
-def _check_expected(session: Session, expect: str, planned: Planned, form: str) -> None:
+def _check_expected(session: Session, expect: str, planned: Planned, form: Form) -> None:
     try:
         check_expected(expect, planned.plan)
     except StalePlan:
-        show_plan(with_guard_warnings(session, planned).plan, form)
+        show_plan(with_guard_warnings(session, planned).plan, form, session)
         raise
 
 

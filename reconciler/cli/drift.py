@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import environments_option, format_option, settings_options
+from reconciler.cli.options import Form, environments_option, format_option, settings_options
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import session_of
@@ -17,7 +17,7 @@ from reconciler.core.exitcode import of_drift
 @environments_option
 @settings_options
 @click.pass_context
-def drift(context: click.Context, /, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def drift(context: click.Context, /, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
     """Report whatever differs between manifests and state.
 
     Exits 2 when there is drift. What needs a token or a secret is compared where they are at hand.
@@ -31,7 +31,7 @@ def drift(context: click.Context, /, form: str, globs: tuple[str, ...], **parame
     planned = session.plan(globs, requested=False)
     documents = {name: stored.document for name, stored in planned.stored.items()}
     findings = find_drift(planned.plan.environments, planned.desired, documents)
-    show_drift(findings, form)
+    show_drift(findings, form, session)
     unchecked = sum(1 for one in planned.plan.environments if one.unchecked)
     if unchecked:
         say(f"{unchecked} environments: account or secrets not compared, as their token or secret is not at hand")

@@ -13,6 +13,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.output import say, say_problems
+from reconciler.cli.session import Session
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
 from reconciler.errors import Declined, InputError, Interrupted, OutputFailed, StateError
@@ -55,6 +56,7 @@ def cli() -> None:
 
 def run(arguments: Sequence[str], *, obj: object = None) -> int:
     """Runs one command and returns its exit code. `obj` is the Session of a caller in this process (the demo)."""
+    session = obj if isinstance(obj, Session) else Session()
     try:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=obj)
         return int(code) if isinstance(code, int) else ExitCode.DONE
@@ -76,9 +78,11 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
         return ExitCode.INVALID_INPUT
     except InputError as error:
         say_problems(error)
+        _annotate(error, session)
         return ExitCode.INVALID_INPUT
     except StateError as error:
         say("\n".join(for_terminal(line) for line in str(error).split("\n")), label="error")
+        _annotate(error, session)
         return ExitCode.STATE_TROUBLE
     except Declined as error:
         say(for_terminal(str(error)))
@@ -86,6 +90,13 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
     except Exception as error:  # noqa: BLE001 - the only one: a fault of ours must not end as a dump of values
         _say_internal(error)
         return ExitCode.NOT_APPLIED
+
+
+def _annotate(error: Exception, session: Session) -> None:
+    from reconciler.cli.annotations import annotate_error, wants_annotations
+
+    if wants_annotations(session.environ):
+        annotate_error(error, session)
 
 
 def _silence_stdout() -> None:

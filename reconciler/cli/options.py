@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -11,7 +12,16 @@ from reconciler.setting_flags import SETTING_FLAGS, SettingFlag
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
+RESULT_FORMATS = (*FORMATS, "github")  # of what has something to annotate
 _PREFIX = "setting_"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a result is shown on stdout, and in which files it stands in which other formats (`--also`)."""
+
+    name: str = "text"
+    also: tuple[tuple[str, str], ...] = ()  # format, file
 
 
 def environments_option(command: Command) -> Command:
@@ -26,14 +36,49 @@ def environments_option(command: Command) -> Command:
 
 
 def format_option(command: Command) -> Command:
+    """`--format` of a result that annotations can be made of, as a `Form` named `form`."""
+    return _format_option(command, RESULT_FORMATS)
+
+
+def state_format_option(command: Command) -> Command:
+    """`--format` of what is only read."""
+    return _format_option(command, FORMATS)
+
+
+def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
+    """Both options make one value: `--also` is read first and left for `--format` to take."""
+
+    def take_also(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
+        context.meta[__name__] = tuple(_parse_also(value, formats) for value in values)
+
+    def take_format(context: click.Context, _: click.Parameter, name: str) -> Form:
+        return Form(name, context.meta[__name__])
+
+    command = click.option(
+        "--also",
+        multiple=True,
+        metavar="FORMAT=FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=take_also,
+        help="Write the result to a file too, in this format; repeatable.",
+    )(command)
     return click.option(
         "--format",
         "form",
-        type=click.Choice(FORMATS),
+        type=click.Choice(formats),
         default="text",
         show_default=True,
+        callback=take_format,
         help="How the result is shown.",
     )(command)
+
+
+def _parse_also(value: str, formats: tuple[str, ...]) -> tuple[str, str]:
+    form, separator, file = value.partition("=")
+    if form not in formats or not separator or not file:
+        raise click.BadParameter(f"{value!r}: write FORMAT=FILE, where FORMAT is {', '.join(formats)}")
+    return form, file
 
 
 def yes_option(command: Command) -> Command:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import environments_option, format_option, settings_options
+from reconciler.cli.options import Form, environments_option, format_option, settings_options
 from reconciler.cli.output import say
 from reconciler.cli.planning import plan_with_warnings
 from reconciler.cli.render import show_plan
@@ -28,7 +28,7 @@ def plan(
     out: str | None,
     detailed_exitcode: bool,
     reassert: bool,
-    form: str,
+    form: Form,
     globs: tuple[str, ...],
     **parameters: Any,
 ) -> int:
@@ -48,7 +48,7 @@ def plan(
         from reconciler.cli.plan_file import write_plan_file
 
         write_plan_file(session.folder / Path(out), planned.plan)
-    show_plan(planned.plan, form)
+    show_plan(planned.plan, form, session)
     if out is not None:
         say(f"saved: run `reconciler apply {for_terminal(out)}` to do exactly this")
     return of_plan(planned.plan, detailed=detailed_exitcode)

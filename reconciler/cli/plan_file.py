@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import uuid
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from reconciler.cli.files import write_whole
 from reconciler.core.digest import digest_of
 from reconciler.errors import InputError
 from reconciler.model import (
@@ -30,13 +30,8 @@ MAX_BYTES = 256 * 1024 * 1024
 
 def write_plan_file(path: Path, plan: Plan) -> None:
     """Atomically, so that a full disk leaves no half a plan. Raises InputError where it can't be written."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        try:
-            temporary.write_text(render_plan(plan), encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, render_plan(plan))
     except OSError as error:
         raise _wrong(path, f"can't be written: {error.strerror}", key="--out") from error
 

@@ -1,65 +1,150 @@
-"""A result in the asked format, to stdout."""
+"""A result in the asked formats: to stdout, to the files of `--also`, and as annotations to GitHub's runner."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
 
+from reconciler.cli.annotations import annotate, find_path, wants_annotations
+from reconciler.cli.files import write_whole
+from reconciler.cli.options import Form
 from reconciler.cli.output import wants_colour, write
-from reconciler.model import Finding, Plan, RunResult
+from reconciler.cli.session import Session
+from reconciler.errors import InputError, OutputFailed
+from reconciler.model import Document, Finding, Plan, Problem, RunResult
+
+FILE_WIDTH = 100  # columns of a text in a file
 
 
-def _colour() -> bool:
-    return wants_colour(sys.stdout, os.environ)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a text is made for."""
+
+    colour: bool
+    width: int
+
+
+Views: TypeAlias = Mapping[str, Callable[[Look], str]]
+"""One result, by format."""
+
+
+def check_files(form: Form, session: Session) -> None:
+    """Before anything is sent: can the files of `--also` be written? Raises InputError."""
+    problems = [
+        Problem("", 0, 0, "--also", f"{file} can't be written", "name a file in a folder that exists")
+        for _, file in form.also
+        if not (session.folder / file).parent.is_dir() or (session.folder / file).is_dir()
+    ]
+    if problems:
+        raise InputError(problems=problems)
+
+
+def plan_text(plan: Plan, *, colour: bool) -> str:
+    return str(_load("text").render_plan(plan, colour=colour, width=_width()))
+
+
+def show_plan(plan: Plan, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda look: _load("text").render_plan(plan, colour=look.colour, width=look.width),
+        "json": lambda _: _load("json").render_plan(plan),
+        "markdown": lambda _: _load("markdown").render_plan(plan),
+        "github": lambda _: _load("github").render_plan(plan, path_of=find_path(session)),
+    }
+    _show(views, form, session)
+
+
+def show_result(result: RunResult, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda look: _load("text").render_result(result, colour=look.colour, width=look.width),
+        "json": lambda _: _load("json").render_result(result),
+        "markdown": lambda _: _load("markdown").render_result(result),
+        "github": lambda _: _load("github").render_result(result, path_of=find_path(session)),
+    }
+    _show(views, form, session)
+
+
+def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda look: _load("text").render_drift(findings, colour=look.colour, width=look.width),
+        "json": lambda _: _load("json").render_drift(findings),
+        "markdown": lambda _: _load("markdown").render_drift(findings),
+        "github": lambda _: _load("github").render_drift(findings, path_of=find_path(session)),
+    }
+    _show(views, form, session)
+
+
+def show_validation(errors: Sequence[Problem], warnings: Sequence[Problem], form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda look: _load("text").render_validation(errors, warnings, colour=look.colour),
+        "json": lambda _: _load("json").render_validation(errors, warnings),
+        "markdown": lambda _: _load("markdown").render_validation(errors, warnings),
+        "github": lambda _: _load("github").render_validation(errors, warnings, path_of=find_path(session)),
+    }
+    _show(views, form, session)
+
+
+def show_state_list(documents: Sequence[Document], now: datetime, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda look: _load("text").render_state_list(documents, now, colour=look.colour),
+        "json": lambda _: _load("json").render_state_list(documents, now),
+        "markdown": lambda _: _load("markdown").render_state_list(documents, now),
+    }
+    _show(views, form, session)
+
+
+def show_document(document: Document, now: datetime, form: Form, session: Session) -> None:
+    """As JSON it is the stored document itself."""
+
+    def stored(_: Look) -> str:
+        from reconciler.core.escape import for_json
+        from reconciler.state.document import encode_document
+
+        return for_json(encode_document(document).decode())
+
+    views: Views = {
+        "text": lambda look: _load("text").render_state_show(document, now, colour=look.colour),
+        "json": stored,
+        "markdown": lambda _: _load("markdown").render_state_show(document, now),
+    }
+    _show(views, form, session)
+
+
+def show_history(document: Document, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda look: _load("text").render_state_history(document, colour=look.colour),
+        "json": lambda _: _load("json").render_state_history(document),
+        "markdown": lambda _: _load("markdown").render_state_history(document),
+    }
+    _show(views, form, session)
+
+
+# --- how ---------------------------------------------------------------------------------------------
+
+
+def _load(form: str) -> Any:
+    """The module of a format; loaded when asked for, as each pulls its own weight in."""
+    return importlib.import_module(f"reconciler.views.{form}")
+
+
+def _show(views: Views, form: Form, session: Session) -> None:
+    """Files first: a reader of stdout that goes away takes nothing from them."""
+    check_files(form, session)
+    plain = Look(colour=False, width=FILE_WIDTH)
+    for other, file in form.also:
+        try:
+            write_whole(session.folder / file, views[other](plain))
+        except OSError as error:
+            raise OutputFailed(f"{file} can't be written: {error.strerror}. What was done is done") from error
+    if form.name != "github" and "github" in views and wants_annotations(session.environ):
+        annotate(views["github"](plain))
+    write(views[form.name](Look(colour=wants_colour(sys.stdout, os.environ), width=_width())))
 
 
 def _width() -> int:
     return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))
-
-
-def plan_text(plan: Plan, *, colour: bool) -> str:
-    from reconciler.views import text
-
-    return text.render_plan(plan, colour=colour, width=_width())
-
-
-def show_plan(plan: Plan, form: str) -> None:
-    if form == "json":
-        from reconciler.views import json
-
-        return write(json.render_plan(plan))
-    if form == "markdown":
-        from reconciler.views import markdown
-
-        return write(markdown.render_plan(plan))
-    return write(plan_text(plan, colour=_colour()))
-
-
-def show_result(result: RunResult, form: str) -> None:
-    if form == "json":
-        from reconciler.views import json
-
-        return write(json.render_result(result))
-    if form == "markdown":
-        from reconciler.views import markdown
-
-        return write(markdown.render_result(result))
-    from reconciler.views import text
-
-    return write(text.render_result(result, colour=_colour(), width=_width()))
-
-
-def show_drift(findings: Sequence[Finding], form: str) -> None:
-    if form == "json":
-        from reconciler.views import json
-
-        return write(json.render_drift(findings))
-    if form == "markdown":
-        from reconciler.views import markdown
-
-        return write(markdown.render_drift(findings))
-    from reconciler.views import text
-
-    return write(text.render_drift(findings, colour=_colour(), width=_width()))

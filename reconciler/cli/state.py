@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
 
 from reconciler.cli.by import find_by
 from reconciler.cli.confirm import confirm
-from reconciler.cli.options import environments_option, format_option, settings_options, yes_option
-from reconciler.cli.output import say, wants_colour, write
+from reconciler.cli.options import Form, environments_option, settings_options, state_format_option, yes_option
+from reconciler.cli.output import say
+from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
@@ -34,16 +33,12 @@ def state() -> None:
     """
 
 
-def _colour() -> bool:
-    return wants_colour(sys.stdout, os.environ)
-
-
 @state.command("list")
-@format_option
+@state_format_option
 @environments_option
 @settings_options
 @click.pass_context
-def list_(context: click.Context, /, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
     """Every environment in the state: when it was applied, by whom, what is in doubt.
 
     \b
@@ -54,29 +49,17 @@ def list_(context: click.Context, /, form: str, globs: tuple[str, ...], **parame
     names = session.store.names()
     stored = session.store.read(sorted(select(globs, names)))
     documents = [one.document for _, one in sorted(stored.items())]
-    now = session.clock.now()
-    if form == "json":
-        from reconciler.views import json
-
-        write(json.render_state_list(documents, now))
-    elif form == "markdown":
-        from reconciler.views import markdown
-
-        write(markdown.render_state_list(documents, now))
-    else:
-        from reconciler.views import text
-
-        write(text.render_state_list(documents, now, colour=_colour()))
+    show_state_list(documents, session.clock.now(), form, session)
     return ExitCode.DONE
 
 
 @state.command()
 @click.argument("environment", metavar="ENV")
-@format_option
+@state_format_option
 @environments_option
 @settings_options
 @click.pass_context
-def show(context: click.Context, /, environment: str, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def show(context: click.Context, /, environment: str, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
     """One environment's state, whole. With --format json: the document as it is stored.
 
     \b
@@ -86,29 +69,17 @@ def show(context: click.Context, /, environment: str, form: str, globs: tuple[st
     session = session_of(context, parameters)
     select(globs, [environment])
     document = find_stored(session.store, environment).document
-    if form == "json":
-        from reconciler.core.escape import for_json
-        from reconciler.state.document import encode_document
-
-        write(for_json(encode_document(document).decode()))
-    elif form == "markdown":
-        from reconciler.views import markdown
-
-        write(markdown.render_state_show(document, session.clock.now()))
-    else:
-        from reconciler.views import text
-
-        write(text.render_state_show(document, session.clock.now(), colour=_colour()))
+    show_document(document, session.clock.now(), form, session)
     return ExitCode.DONE
 
 
 @state.command()
 @click.argument("environment", metavar="ENV")
-@format_option
+@state_format_option
 @environments_option
 @settings_options
 @click.pass_context
-def history(context: click.Context, /, environment: str, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def history(context: click.Context, /, environment: str, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
     """The last ten applied records of an environment, newest first, with what each changed.
 
     \b
@@ -118,18 +89,7 @@ def history(context: click.Context, /, environment: str, form: str, globs: tuple
     session = session_of(context, parameters)
     select(globs, [environment])
     document = find_stored(session.store, environment).document
-    if form == "json":
-        from reconciler.views import json
-
-        write(json.render_state_history(document))
-    elif form == "markdown":
-        from reconciler.views import markdown
-
-        write(markdown.render_state_history(document))
-    else:
-        from reconciler.views import text
-
-        write(text.render_state_history(document, colour=_colour()))
+    show_history(document, form, session)
     return ExitCode.DONE
 
 

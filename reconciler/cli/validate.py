@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import environments_option, format_option, settings_options
-from reconciler.cli.output import wants_colour, write
+from reconciler.cli.options import Form, environments_option, format_option, settings_options
+from reconciler.cli.render import show_validation
 from reconciler.cli.session import session_of
 from reconciler.core.exitcode import ExitCode
 from reconciler.errors import InputError
@@ -18,7 +18,7 @@ from reconciler.run.plan import select
 @environments_option
 @settings_options
 @click.pass_context
-def validate(context: click.Context, /, form: str, globs: tuple[str, ...], **parameters: Any) -> int:
+def validate(context: click.Context, /, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
     """Check manifests, settings and policy.
 
     Offline; needs no token and no state. All faults of all files are reported in one run, whatever -e selects.
@@ -39,22 +39,5 @@ def validate(context: click.Context, /, form: str, globs: tuple[str, ...], **par
             select(globs, tree.names)
     except InputError as error:
         errors = error.problems or (Problem("", 0, 0, "", str(error)),)
-    write(_render(form, errors, warnings))
+    show_validation(errors, warnings, form, session)
     return ExitCode.INVALID_INPUT if errors else ExitCode.DONE
-
-
-def _render(form: str, errors: tuple[Problem, ...], warnings: tuple[Problem, ...]) -> str:
-    import os
-    import sys
-
-    if form == "json":
-        from reconciler.views import json
-
-        return json.render_validation(errors, warnings)
-    if form == "markdown":
-        from reconciler.views import markdown
-
-        return markdown.render_validation(errors, warnings)
-    from reconciler.views import text
-
-    return text.render_validation(errors, warnings, colour=wants_colour(sys.stdout, os.environ))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.views import json, markdown, text
+from reconciler.views import github, json, markdown, text
 from tests.golden import samples
 
 STORED = Path(__file__).parent / "stored"
@@ -24,21 +24,25 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"plan-{name}.txt", lambda plan=plan: text.render_plan(plan, colour=False)
         yield f"plan-{name}.colour.txt", lambda plan=plan: text.render_plan(plan, colour=True)
         yield f"plan-{name}.md", lambda plan=plan: markdown.render_plan(plan)
+        yield f"plan-{name}.github", lambda plan=plan: github.render_plan(plan, path_of=str)
     for name, result in samples.results().items():
         yield f"result-{name}.json", lambda result=result: json.render_result(result)
         yield f"result-{name}.txt", lambda result=result: text.render_result(result, colour=False)
         yield f"result-{name}.colour.txt", lambda result=result: text.render_result(result, colour=True)
         yield f"result-{name}.md", lambda result=result: markdown.render_result(result)
+        yield f"result-{name}.github", lambda result=result: github.render_result(result, path_of=str)
     for name, findings in samples.drifts().items():
         yield f"drift-{name}.json", lambda findings=findings: json.render_drift(findings)
         yield f"drift-{name}.txt", lambda findings=findings: text.render_drift(findings, colour=False)
         yield f"drift-{name}.colour.txt", lambda findings=findings: text.render_drift(findings, colour=True)
         yield f"drift-{name}.md", lambda findings=findings: markdown.render_drift(findings)
+        yield f"drift-{name}.github", lambda findings=findings: github.render_drift(findings, path_of=str)
     for name, problems in samples.validations().items():
         yield f"validation-{name}.json", lambda problems=problems: json.render_validation(*problems)
         yield f"validation-{name}.txt", lambda problems=problems: text.render_validation(*problems, colour=False)
         yield f"validation-{name}.colour.txt", lambda problems=problems: text.render_validation(*problems, colour=True)
         yield f"validation-{name}.md", lambda problems=problems: markdown.render_validation(*problems)
+        yield f"validation-{name}.github", lambda problems=problems: github.render_validation(*problems, path_of=str)
     now = samples.NOW
     for name, document in samples.documents().items():
         yield f"state-history-{name}.json", lambda document=document: json.render_state_history(document)
@@ -77,7 +81,10 @@ def test_no_view_lets_data_act(name: str) -> None:
     """No control character, workflow command, live markup or mention comes out of any view."""
     rendered = CASES[name]()
     plain = re.sub(r"\x1b\[[0-9;]*m", "", rendered) if ".colour." in name else rendered
-    assert rendered.endswith("\n")
+    assert rendered.endswith("\n") or rendered == ""  # no fault, no annotation
+    if name.endswith(".github"):  # nothing but our own commands, one a line
+        assert all(re.fullmatch(r"::(error|warning|notice) [a-z]+=[^:]*::[^\r]*", line) for line in plain.splitlines())
+        plain = re.sub("^::", "", plain, flags=re.MULTILINE)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e]", plain)
     assert "##[" not in plain
     assert not any(line.strip().startswith("::") for line in plain.splitlines())

@@ -1,0 +1,50 @@
+"""Annotations for GitHub's runner, which takes them from either stream: ours go to stderr (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from reconciler.errors import InputError
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.views.github import PathOf
+
+
+def wants_annotations(environ: Mapping[str, str]) -> bool:
+    """Within GitHub's runner, which alone reads them."""
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def annotate(commands: str) -> None:
+    sys.stderr.write(commands)
+    sys.stderr.flush()
+
+
+def annotate_error(error: Exception, session: Session) -> None:
+    """What ended a command, at its places where it has some."""
+    from reconciler.views import github
+
+    if isinstance(error, InputError) and error.problems:
+        annotate(github.render_validation(error.problems, (), path_of=find_path(session)))
+    else:
+        annotate(github.render_error(str(error)))
+
+
+def find_path(session: Session) -> PathOf:
+    """From a file as messages show it, below the working directory, to the one below the workspace."""
+    workspace = Path(os.path.realpath(session.environ.get("GITHUB_WORKSPACE") or session.folder))
+    folder = Path(os.path.realpath(session.folder))
+
+    def path_of(file: str) -> str | None:
+        try:
+            relative = Path(os.path.normpath(folder / file)).relative_to(workspace)
+        except ValueError:
+            return None
+        return str(PurePosixPath(*relative.parts))
+
+    return path_of
