@@ -4,6 +4,7 @@
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written
     ├── Declined              1  the answer to the question was no
     ├── OutputFailed          1  a result that stdout doesn't take
+    ├── PostFailed            1  a comment, a status or an issue that GitHub didn't take
     ├── Interrupted         130
     └── StateError            4
         ├── Locked               another run's live intent
@@ -44,6 +45,14 @@ class Declined(ReconcilerError):
 
 class OutputFailed(ReconcilerError):
     """The result was made, but can't be shown."""
+
+
+class PostFailed(ReconcilerError):
+    """GitHub didn't take it, or didn't answer. `status` is its answer's, None without any."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class Interrupted(ReconcilerError):

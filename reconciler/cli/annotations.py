@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import InputError
@@ -41,10 +41,9 @@ def find_path(session: Session) -> PathOf:
     folder = Path(os.path.realpath(session.folder))
 
     def path_of(file: str) -> str | None:
-        try:
-            relative = Path(os.path.normpath(folder / file)).relative_to(workspace)
-        except ValueError:
+        path = Path(os.path.normpath(folder / file))
+        if not path.is_relative_to(workspace) or not path.is_file():
             return None
-        return str(PurePosixPath(*relative.parts))
+        return path.relative_to(workspace).as_posix()
 
     return path_of

@@ -16,7 +16,7 @@ from reconciler.cli.output import say, say_problems
 from reconciler.cli.session import Session
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
-from reconciler.errors import Declined, InputError, Interrupted, OutputFailed, StateError
+from reconciler.errors import Declined, InputError, Interrupted, OutputFailed, PostFailed, StateError
 
 # command -> the module in this folder that holds it; loaded when asked for, as each pulls its own weight in
 COMMANDS = {
@@ -26,8 +26,10 @@ COMMANDS = {
     "drift": "drift",
     "state": "state",
     "schema": "schema",
+    "init": "init",
     "sandbox": "sandbox",
     "demo": "demo",
+    "github": "github",
 }
 
 
@@ -86,6 +88,10 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
         return ExitCode.STATE_TROUBLE
     except Declined as error:
         say(for_terminal(str(error)))
+        return ExitCode.NOT_APPLIED
+    except PostFailed as error:
+        say(for_terminal(str(error)), label="error")
+        _annotate(error, session)
         return ExitCode.NOT_APPLIED
     except Exception as error:  # noqa: BLE001 - the only one: a fault of ours must not end as a dump of values
         _say_internal(error)

@@ -1,0 +1,233 @@
+"""What the workflows call: outputs, tokens, and what is posted to GitHub. For people it is of no use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.github_job import check_waves, failure, outputs, tokens
+from reconciler.cli.output import say, write
+from reconciler.cli.result_files import ResultFile, affected, join_results, plan_of, read_result_file, read_text
+from reconciler.core.escape import for_markdown_code, for_terminal
+from reconciler.core.exitcode import ExitCode
+from reconciler.core.names import name_some
+from reconciler.errors import InputError, PostFailed
+from reconciler.model import Problem
+
+if TYPE_CHECKING:
+    from reconciler.github.api import GitHub
+    from reconciler.github.run import WorkflowRun
+
+CONTEXT = "reconciler/plan"  # of the commit status that tells the digest of what was reviewed
+DRIFT_LABEL = "reconciler-drift"
+
+
+@click.group()
+def github() -> None:
+    """Steps of the GitHub workflows: outputs, tokens, a comment, a status, an issue.
+
+    Needs the runner's variables, and GITHUB_TOKEN where something is posted.
+
+    \b
+    Example:
+      reconciler github comment plan --file plan.md
+    """
+
+
+for _step in (outputs, check_waves, tokens, failure):
+    github.add_command(_step)
+
+
+@contextmanager
+def _posting(environ: Mapping[str, str]) -> Iterator[tuple[WorkflowRun, GitHub]]:
+    from reconciler.github.api import GitHub
+    from reconciler.github.run import find_run
+    from reconciler.plug.client import find_proxy
+
+    run = find_run(environ)
+    token = environ.get("GITHUB_TOKEN", "")
+    if not token:
+        hint = "env: {GITHUB_TOKEN: ${{ github.token }}}"
+        raise InputError(problems=[Problem("", 0, 0, "GITHUB_TOKEN", "is not set", hint)])
+    with GitHub(run, token, proxy=find_proxy(run.api_url, environ)) as client:
+        yield run, client
+
+
+def _author_option(command: Any) -> Any:
+    from reconciler.github.posts import AUTHOR
+
+    return click.option("--author", default=AUTHOR, show_default=True, help="Who GITHUB_TOKEN writes as.")(command)
+
+
+def _footer(run: WorkflowRun, sha: str) -> str:
+    return f"\n<sub>[this run]({run.url}), commit {for_markdown_code(sha[:12], in_html=True)}</sub>\n"
+
+
+@contextmanager
+def _only_reading_allowed(run: WorkflowRun, what: str) -> Iterator[None]:
+    """GitHub lets no run of a fork or of Dependabot write: then the summary has it all. Other failures fail."""
+    try:
+        yield
+    except PostFailed as error:
+        if error.status != 403:
+            raise
+        if not run.may_only_read:
+            raise PostFailed(f"{error}. Does the job lack a permission, such as {what}?", 403) from error
+        say(
+            "this run's token may only read, as it comes from a fork or from Dependabot: "
+            f"no {what.partition(' ')[0]} was posted. The plan is in the job's summary"
+        )
+
+
+@github.command()
+@click.argument("name", metavar="NAME")
+@click.option("--file", metavar="FILE", help="The Markdown to post.")
+@click.option("--results", metavar="FOLDER", help="Post what the jobs of an apply left: one folder each.")
+@_author_option
+def comment(name: str, file: str | None, results: str | None, author: str) -> int:
+    """Write, or rewrite, the one comment of NAME on the pull request.
+
+    In a run of a pull request on that one; else on the one whose merge made the commit, and if none did, nowhere.
+
+    \b
+    Example:
+      reconciler github comment plan --file plan.md
+    """
+    from reconciler.github.posts import find_merged, put_comment
+
+    if (file is None) == (results is None):
+        raise click.UsageError("give either --file or --results")
+    text = read_text(file, "--file") if file is not None else _join_results(Path(results or ""))
+    with _posting(os.environ) as (run, client):
+        request = run.pull_request or find_merged(client, run.sha, run.default_branch)
+        if request is None:
+            say("no pull request brought this commit: there is nothing to comment on")
+            return ExitCode.DONE
+        sha = request["head"]["sha"] if run.pull_request else run.sha
+        with _only_reading_allowed(run, "comment (pull-requests: write)"):
+            posted = put_comment(client, int(request["number"]), name, text + _footer(run, sha), author=author)
+            say(f"comment {posted.done}: {for_terminal(posted.url)}")
+    return ExitCode.DONE
+
+
+def _join_results(folder: Path) -> str:
+    """One table of all results, then what the jobs without one said."""
+    from reconciler.views import markdown
+
+    files: list[ResultFile] = []
+    told: list[str] = []
+    for job in sorted(folder.iterdir()) if folder.is_dir() else []:
+        found = read_result_file(job / "result.json") if (job / "result.json").is_file() else None
+        if isinstance(found, ResultFile):
+            files.append(found)
+        elif (job / "result.md").is_file():
+            told.append((job / "result.md").read_text(encoding="utf-8"))
+    if not files and not told:
+        return "## Apply: no job left a result\n\nNothing is known to be applied. What stopped it stands in the run.\n"
+    parts = [markdown.render_result(join_results(files))] if files else []
+    for text in told:
+        if sum(map(len, parts)) + len(text) < markdown.MAX_CHARS:
+            parts.append(text)
+    left = len(told) - len(parts) + bool(files)
+    return "\n".join([*parts, f"… and {left} more jobs failed: see the run\n"] if left > 0 else parts)
+
+
+@github.command()
+@click.option("--plan", "plan_file", metavar="FILE", help="The plan as JSON. Without one the status is a failure.")
+def status(plan_file: str | None) -> int:
+    """Set the commit status reconciler/plan of a pull request: the digest of what the merge will do.
+
+    \b
+    Example:
+      reconciler github status --plan plan.json
+    """
+    from reconciler.github.posts import set_status
+
+    plan = plan_of(read_result_file(Path(plan_file))) if plan_file and Path(plan_file).is_file() else None
+    with _posting(os.environ) as (run, client):
+        if run.pull_request is None:
+            raise InputError(problems=[Problem("", 0, 0, "GITHUB_EVENT_PATH", "holds no pull request")])
+        putting = 0 if plan is None else sum(1 for one in plan.environments if one.action.puts)
+        description = "no plan: see the run" if plan is None else f"{plan.digest}, {putting} to put"
+        with _only_reading_allowed(run, "status (statuses: write)"):
+            state = "failure" if plan is None else "success"
+            set_status(client, run.pull_request["head"]["sha"], CONTEXT, state, description, run.url)
+            say(f"status {CONTEXT}: {state}, {description}")
+    return ExitCode.DONE
+
+
+@github.command()
+def reviewed() -> int:
+    """Print the digest that was reviewed: of the pull request whose merge made this commit. Else exit 1.
+
+    \b
+    Example:
+      reconciler apply --yes --expect "$(reconciler github reviewed)"
+    """
+    from reconciler.github.posts import find_merged, find_reviewed_digest
+
+    with _posting(os.environ) as (run, client):
+        request = find_merged(client, run.sha, run.default_branch)
+        if request is None:
+            raise PostFailed("no pull request brought this commit, so nothing was reviewed: merge one")
+        digest = find_reviewed_digest(client, request["head"]["sha"], CONTEXT)
+        if digest is None:
+            raise PostFailed(f"the pull request {request['number']} has no status {CONTEXT} that tells a digest")
+    write(digest)
+    return ExitCode.DONE
+
+
+@github.command()
+@click.option("--result", metavar="FILE", required=True, help="What drift found, as JSON.")
+@click.option("--file", metavar="FILE", required=True, help="The same as Markdown: the issue's text.")
+@click.option("--exit-code", type=int, required=True, help="How drift ended: only 0 means clean.")
+@_author_option
+def issue(result: str, file: str, exit_code: int, author: str) -> int:
+    """Open the one issue on drift, keep it up to date while it lasts, and close it when all is clean.
+
+    \b
+    Example:
+      reconciler github issue --result drift.json --file drift.md --exit-code 2
+    """
+    from reconciler.github.posts import keep_issue
+
+    drifted = affected(read_result_file(Path(result)))
+    if not drifted and exit_code != ExitCode.DONE:
+        say("nothing is known of drift, as drift itself failed: the issue is left as it is")
+        return ExitCode.DONE
+    with _posting(os.environ) as (run, client):
+        posted = keep_issue(
+            client,
+            "drift",
+            f"Webhook drift: {name_some(drifted)}"[:250],
+            f"{read_text(file, '--file')}\n<sub>[last looked at]({run.url})</sub>\n" if drifted else None,
+            label=DRIFT_LABEL,
+            closing=f"No drift any more: [this run]({run.url}) found none.",
+            author=author,
+        )
+    say("no drift, and no issue open" if posted is None else f"issue {posted.done}: {for_terminal(posted.url)}")
+    return ExitCode.DONE
+
+
+@github.command()
+@click.argument("workflow", metavar="WORKFLOW")
+@click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
+def dispatch(workflow: str, inputs: tuple[str, ...]) -> int:
+    """Begin a run of another workflow on the default branch.
+
+    \b
+    Example:
+      reconciler github dispatch apply.yml --input reassert=true
+    """
+    from reconciler.github.posts import dispatch as begin
+
+    with _posting(os.environ) as (_, client):
+        ref = os.environ.get("GITHUB_REF_NAME", "main")
+        begin(client, workflow, ref, dict(one.partition("=")[::2] for one in inputs))
+    say(f"{for_terminal(workflow)} begins")
+    return ExitCode.DONE

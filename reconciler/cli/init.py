@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import click
+
+from reconciler.cli.output import say, write
+from reconciler.core.escape import for_terminal
+from reconciler.core.exitcode import ExitCode
+from reconciler.errors import InputError
+from reconciler.model import Problem
+
+_GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
+_ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", default=".")
+@click.option(
+    "--action",
+    metavar="OWNER/REPO/PATH@COMMIT",
+    help="The action that the workflows use. Default: that of the repository this tool was installed from.",
+)
+def init(folder: str, action: str | None) -> int:
+    """Write a starting tree for a new repository: manifests, settings, workflows.
+
+    What exists is left as it is, and named.
+
+    \b
+    Example:
+      reconciler init plug-webhooks && cd plug-webhooks && reconciler validate
+    """
+    from reconciler.starter import UNKNOWN_ACTION, starting_files
+
+    if action is not None and not _ACTION.fullmatch(action):
+        raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
+    top = Path(folder)
+    chosen = action or find_action() or UNKNOWN_ACTION
+    has_manifests = any((top / "manifests").rglob("*.y*ml"))
+    lines = []
+    for path, text in starting_files(chosen).items():
+        reason = _reason_to_leave(top, path, has_manifests=has_manifests)
+        if reason is None and not _write_new(top, path, text):
+            reason = "it exists"
+        lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
+    write("\n".join(for_terminal(line) for line in lines))
+    say("next: write your hosts into the manifests, then `reconciler validate`; the README's section on GitHub goes on")
+    if chosen == UNKNOWN_ACTION:
+        say(
+            f"put the action into the workflows: where they say {UNKNOWN_ACTION}, name the repository that holds "
+            "this tool, and its commit (or run init with --action)",
+            label="warning",
+        )
+    return ExitCode.DONE
+
+
+def _reason_to_leave(top: Path, path: str, *, has_manifests: bool) -> str | None:
+    """A tree of one's own isn't mixed with the examples, nor are settings given twice."""
+    if path.startswith("manifests/") and has_manifests:
+        return "there are manifests already"
+    if path == "reconciler.toml" and _has_settings(top / "pyproject.toml"):
+        return 'pyproject.toml holds the settings: set state = "git:origin/reconciler-state" there'
+    return None
+
+
+def _has_settings(pyproject: Path) -> bool:
+    try:
+        return "reconciler" in tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _write_new(top: Path, path: str, text: str) -> bool:
+    """False where something stands there already. Raises InputError where it can't be written."""
+    target = top / path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        if target.parent.is_dir():
+            return False
+        raise _unwritable(target, "a file stands where a folder is needed") from None
+    except OSError as error:
+        raise _unwritable(target, error.strerror or "failed") from error
+    return True
+
+
+def _unwritable(target: Path, reason: str) -> InputError:
+    hint = "choose a folder that can be written"
+    return InputError(problems=[Problem("", 0, 0, "DIR", f"{target} can't be written: {reason}", hint)])
+
+
+def find_action() -> str | None:
+    """The action at the commit that this tool was installed from (PEP 610), where that is known and on GitHub."""
+    from reconciler.starter import ACTION_FOLDER
+
+    try:
+        origin = json.loads(metadata.distribution("reconciler").read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    url, commit = origin.get("url", ""), origin.get("vcs_info", {}).get("commit_id", "")
+    if url.startswith("file:"):
+        checkout = unquote(urlsplit(url).path)
+        url, commit = _git(checkout, "remote", "get-url", "origin"), _git(checkout, "rev-parse", "HEAD")
+    repository = _GITHUB.fullmatch(url)
+    if repository is None or not _COMMIT.fullmatch(commit):
+        return None
+    return f"{repository[1]}/{ACTION_FOLDER}@{commit}"
+
+
+def _git(folder: str, *arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words
+            ["git", "-C", folder, *arguments],  # noqa: S607 - the user's git
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

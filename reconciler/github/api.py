@@ -1,0 +1,128 @@
+"""GitHub's REST API: one request at a time, errors in our words, the token to the API's host alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reconciler.errors import PostFailed
+from reconciler.github.run import WorkflowRun
+
+if TYPE_CHECKING:
+    import httpx
+
+TIMEOUT_S = 30.0
+TRIES = 3
+LONGEST_WAIT_S = 60.0
+PAGE = 100  # the most that GitHub gives at once
+MAX_PAGES = 30  # of comments or issues: three thousand are looked through
+RETRIED = frozenset({429, 500, 502, 503, 504})
+
+Got = TypeVar("Got")
+
+
+class GitHub:
+    """A context manager. `token` is a bare one, as `GITHUB_TOKEN` holds it; `proxy` the one to use, if any."""
+
+    def __init__(
+        self,
+        run: WorkflowRun,
+        token: str,
+        *,
+        proxy: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._run = run
+        self._token = token
+        self._proxy = proxy
+        self._sleep = sleep
+        self._client: httpx.Client | None = None
+
+    def __enter__(self) -> GitHub:
+        import httpx
+
+        self._client = httpx.Client(
+            base_url=f"{self._run.api_url}/repos/{self._run.repository}/",
+            headers={
+                "Accept": "application/vnd.github+json",
+                "Authorization": f"Bearer {self._token}",
+                "User-Agent": "reconciler",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+            timeout=TIMEOUT_S,
+            proxy=self._proxy,
+            trust_env=False,  # .netrc is never read
+            follow_redirects=False,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None
+    ) -> Any:
+        """One request below the repository; its JSON. Raises PostFailed, also for an answer that was lost."""
+        import httpx
+
+        assert self._client is not None
+        try:
+            answer = self._client.request(method, path, json=body, params=params)
+        except httpx.TransportError as error:
+            raise Passing(f"GitHub didn't answer {method} {path}: {type(error).__name__}") from None
+        if not answer.is_success:
+            raise _refused(method, path, answer)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            raise PostFailed(f"GitHub's answer to {method} {path} is no JSON", answer.status_code) from None
+
+    def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
+        """The items of a list, over its pages."""
+        for page in range(1, MAX_PAGES + 1):
+            items = self.request("GET", path, params={**(params or {}), "per_page": str(PAGE), "page": str(page)})
+            if not isinstance(items, list):
+                raise PostFailed(f"GitHub's answer to GET {path} is no list")
+            yield from items
+            if len(items) < PAGE:
+                return
+
+    def persist(self, operation: Callable[[], Got]) -> Got:
+        """The operation, again after a failure that may pass. It must look first for what it may have left."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return operation()
+            except Passing as error:
+                if attempt == TRIES:
+                    raise
+                self._sleep(min(LONGEST_WAIT_S, error.wait_s or 2.0 ** (attempt - 1)))
+        raise AssertionError("the last try returns or raises")
+
+
+class Passing(PostFailed):
+    """What may be gone at the next try: no answer, a fault of GitHub's, its rate limit. `wait_s` is its wish."""
+
+    wait_s: float | None = None
+
+
+def _refused(method: str, path: str, answer: httpx.Response) -> PostFailed:
+    import httpx
+
+    try:
+        said = answer.json().get("message", "")
+    except (ValueError, AttributeError, httpx.HTTPError):
+        said = ""
+    text = f"GitHub answered {answer.status_code} to {method} {path}: {str(said)[:200] or answer.reason_phrase}"
+    wait = answer.headers.get("retry-after", "")
+    # the rate limit is told with 403 as well
+    limited = bool(wait) or answer.headers.get("x-ratelimit-remaining") == "0"
+    if not limited and answer.status_code not in RETRIED:
+        return PostFailed(text, answer.status_code)
+    error = Passing(text, answer.status_code)
+    error.wait_s = float(wait) if wait.isdigit() else None
+    return error

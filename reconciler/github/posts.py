@@ -1,0 +1,147 @@
+"""A comment that is updated, a status, an issue that is opened, kept and closed: each found again by its marker.
+
+A marker is an HTML comment at the start of the text. Anybody may write one, so only texts of the workflows' own
+author count. Every function can be repeated: it looks for what an earlier try left before it writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.errors import PostFailed
+from reconciler.github.api import GitHub
+
+MAX_CHARS = 65_536  # of a comment's or an issue's text
+MAX_DESCRIPTION_CHARS = 140  # of a status
+AUTHOR = "github-actions[bot]"  # who GITHUB_TOKEN writes as
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """`done`: created, updated, unchanged or closed; `url` is where it is looked at."""
+
+    done: str
+    url: str
+
+
+def make_marker(name: str) -> str:
+    return f"<!-- reconciler:{name} -->"
+
+
+def put_comment(github: GitHub, number: int, name: str, text: str, *, author: str = AUTHOR) -> Posted:
+    """The one comment of this name on a pull request: written, or rewritten. Raises PostFailed."""
+    body = _with_marker(name, text)
+
+    def put() -> Posted:
+        for comment in github.pages(f"issues/{number}/comments"):
+            if _is_ours(comment, name, author):
+                if comment["body"] == body:
+                    return Posted("unchanged", _url(comment))
+                return Posted(
+                    "updated", _url(github.request("PATCH", f"issues/comments/{comment['id']}", {"body": body}))
+                )
+        return Posted("created", _url(github.request("POST", f"issues/{number}/comments", {"body": body})))
+
+    return github.persist(put)
+
+
+def set_status(github: GitHub, sha: str, context: str, state: str, description: str, target_url: str) -> None:
+    """A commit's status; `state` is success, failure, error or pending. Raises PostFailed."""
+    body = {
+        "state": state,
+        "context": context,
+        "description": description[:MAX_DESCRIPTION_CHARS],
+        "target_url": target_url,
+    }
+    github.persist(lambda: github.request("POST", f"statuses/{sha}", body))
+
+
+def keep_issue(
+    github: GitHub, name: str, title: str, text: str | None, *, label: str, closing: str, author: str = AUTHOR
+) -> Posted | None:
+    """The one open issue of this name: opened or rewritten with `text`, or, without one, closed with `closing`.
+
+    Returns None where there was nothing to close. Raises PostFailed.
+    """
+
+    def keep() -> Posted | None:
+        issue = _find_issue(github, name, label, author)
+        if text is None:
+            return None if issue is None else _close(github, issue, closing)
+        body = _with_marker(name, text)
+        if issue is None:
+            return Posted(
+                "created", _url(github.request("POST", "issues", {"title": title, "body": body, "labels": [label]}))
+            )
+        if issue["body"] == body and issue.get("title") == title:
+            return Posted("unchanged", _url(issue))
+        changed = github.request("PATCH", f"issues/{issue['number']}", {"title": title, "body": body})
+        return Posted("updated", _url(changed))
+
+    return github.persist(keep)
+
+
+def _close(github: GitHub, issue: Mapping[str, Any], closing: str) -> Posted:
+    """Closed first: a second try then finds no open one, and nothing is said twice."""
+    number = issue["number"]
+    closed = github.request("PATCH", f"issues/{number}", {"state": "closed", "state_reason": "completed"})
+    github.request("POST", f"issues/{number}/comments", {"body": closing})
+    return Posted("closed", _url(closed))
+
+
+def _find_issue(github: GitHub, name: str, label: str, author: str) -> Mapping[str, Any] | None:
+    for issue in github.pages("issues", {"state": "open", "labels": label}):
+        if "pull_request" not in issue and _is_ours(issue, name, author):
+            found: Mapping[str, Any] = issue
+            return found
+    return None
+
+
+def find_merged(github: GitHub, sha: str, default_branch: str | None) -> Mapping[str, Any] | None:
+    """The pull request that brought this commit into the default branch; None for a direct push."""
+    merged = [
+        one
+        for one in github.persist(lambda: list(github.pages(f"commits/{sha}/pulls")))
+        if one.get("merged_at") and (default_branch is None or one.get("base", {}).get("ref") == default_branch)
+    ]
+    exact = [one for one in merged if one.get("merge_commit_sha") == sha]
+    found: Mapping[str, Any] | None = next(iter(exact or merged), None)
+    return found
+
+
+def find_reviewed_digest(github: GitHub, sha: str, context: str) -> str | None:
+    """The digest that the status of this context tells of this commit: what was reviewed."""
+    statuses = github.persist(lambda: github.request("GET", f"commits/{sha}/status", params={"per_page": "100"}))
+    for status in statuses.get("statuses", []):
+        if status.get("context") == context and status.get("state") == "success":
+            found = DIGEST.search(status.get("description") or "")
+            return found[0] if found else None
+    return None
+
+
+def dispatch(github: GitHub, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+    """Begins a run of another workflow, of `workflow_dispatch`. Raises PostFailed."""
+    github.persist(
+        lambda: github.request("POST", f"actions/workflows/{workflow}/dispatches", {"ref": ref, "inputs": dict(inputs)})
+    )
+
+
+def _with_marker(name: str, text: str) -> str:
+    body = f"{make_marker(name)}\n{text}"
+    if len(body) > MAX_CHARS:
+        raise PostFailed(f"the text has {len(body):,} characters, and GitHub takes {MAX_CHARS:,}")
+    return body
+
+
+def _is_ours(item: Mapping[str, Any], name: str, author: str) -> bool:
+    written_by = (item.get("user") or {}).get("login")
+    return written_by == author and (item.get("body") or "").startswith(make_marker(name))
+
+
+def _url(item: Any) -> str:
+    found = item.get("html_url") if isinstance(item, Mapping) else None
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,59 @@
+"""`init`: a starting tree that is right as it stands, and nothing of anybody's is overwritten."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from tests.acceptance.conftest import Cli, only
+from tests.workflows.conftest import ACTION
+
+
+def test_a_new_repository_passes_validate_as_it_is(cli: Cli) -> None:
+    """Its hosts are reserved ones, so a warning says that apply won't send them."""
+    made = cli.run("init", "new", "--action", ACTION, code=0)
+    assert [line.split()[0] for line in made.out.splitlines()] == ["wrote"] * 8
+    cli.folder /= "new"
+    assert cli.run("validate", "--format", "json", code=0).json["ok"]
+    assert "reserved" in cli.run("validate", code=0).out
+    text = (cli.folder / ".github/workflows/plan.yml").read_text()
+    assert f"uses: {ACTION}\n" in text and "@ACTION@" not in text and "@TOOL@" not in text
+    cli.environ |= {"PLUG_TOKEN_STAGING": "a-made-up-one", "PLUG_TOKEN_PRODUCTION": "another-made-up-one"}
+    applied = cli.run("apply", "--yes", "--state", ".reconciler/state", "--format", "json", code=0)
+    assert applied.outcomes == {"staging": "applied", "production": "applied"}
+
+
+def test_init_leaves_what_exists_and_names_it(cli: Cli) -> None:
+    """Settings in pyproject.toml count as settings: both files would be an error."""
+    cli.write("manifests/mine.yaml", "{}\n")
+    cli.write("pyproject.toml", "[tool.reconciler]\n")
+    cli.write(".github/workflows/plan.yml", "mine\n")
+    made = cli.run("init", "--action", ACTION, code=0)
+    left = [line for line in made.out.splitlines() if line.startswith("left")]
+    assert [line.split()[1] for line in left] == [
+        "manifests/_defaults.yaml:",
+        "manifests/staging.yaml:",
+        "manifests/production.yaml:",
+        "reconciler.toml:",
+        ".github/workflows/plan.yml:",
+    ]
+    assert (cli.folder / ".github/workflows/plan.yml").read_text() == "mine\n"
+    assert sorted(path.name for path in (cli.folder / "manifests").iterdir()) == ["mine.yaml"]
+    again = cli.run("init", "--action", ACTION, code=0)
+    assert {line.split()[0] for line in again.out.splitlines()} == {"left"}
+
+
+def test_init_says_what_to_fill_in_where_the_actions_place_is_unknown(cli: Cli) -> None:
+    """Installed from a wheel, nobody knows which repository holds the action."""
+    made = cli.run("init", "new", code=0)
+    if "OWNER/reconciler" in (cli.folder / "new/.github/workflows/plan.yml").read_text():
+        assert "put the action into the workflows" in made.err
+    assert cli.run("init", "new", "--action", "$(touch x)", code=3).out == ""
+
+
+def test_init_where_nothing_can_be_written_is_an_error(cli: Cli) -> None:
+    """A file in the way, told by its path."""
+    cli.write("taken", "")
+    ran = cli.run("init", "taken", code=3)
+    assert "taken" in only([line for line in ran.err.splitlines() if "can't be written" in line])
+    assert stat.S_ISREG(os.stat(cli.folder / "taken").st_mode)
