@@ -22,10 +22,10 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_CONSTRAINT PIP_R
 unexport PIP_PRE PIP_UPGRADE PIP_DRY_RUN PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION PIP_REQUIRE_HASHES
 unexport PIP_REQUIRE_VIRTUALENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check bench lock clean FORCE
+.PHONY: help demo test check test-wheel test-lowest bench lock clean FORCE
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(RUNTIME) ## the whole story, against a stand-in Plug on this machine
 	@$(BIN)/reconciler demo
@@ -33,12 +33,34 @@ demo: $(RUNTIME) ## the whole story, against a stand-in Plug on this machine
 test: check ## the checks, then all tests
 	$(BIN)/pytest -n auto
 
-check: $(DEV) ## format, lint, types, who imports whom, locks
+check: $(DEV) ## format, lint, types, who imports whom, workflows, locks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint -shellcheck=shellcheck
+	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
 	$(BIN)/python .ci/check_sources.py
+
+test-wheel: $(DEV) ## build the wheel, install it alone, and run it as a user would
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m pip --quiet wheel --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/python -m venv --clear build/wheel/venv
+	build/wheel/venv/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements.lock
+	build/wheel/venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps build/wheel/*.whl
+	$(BIN)/python .ci/try_wheel.py build/wheel/venv/bin/reconciler
+
+test-lowest: $(DEV) $(BIN)/uv ## all tests with the lowest dependency versions that pyproject.toml allows
+	rm -rf build/lowest && mkdir -p build/lowest
+	$(UV) pip compile --quiet --resolution lowest-direct --python-version 3.11 --all-extras --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --output-file build/lowest/requirements.txt pyproject.toml
+	$(BIN)/python -m venv --clear build/lowest/venv
+	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-dev.lock
+	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install -r build/lowest/requirements.txt
+	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	build/lowest/venv/bin/python -m pytest -n auto
 
 bench: $(DEV) ## figures, nothing is asserted
 	$(BIN)/python -m tests.benchmarks
@@ -49,11 +71,12 @@ LOCKED_FROM := pyproject.toml $(VENV)/build-requires.in
 COMPILE = $(UV) pip compile $(LOCKED_FROM) --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-lock: $(MADE) $(filter $(BIN)/uv,$(UV)) ## resolve the dependencies anew into the two locks
+lock: $(MADE) $(filter $(BIN)/uv,$(UV)) ## resolve the dependencies anew into the locks
 	@$(BIN)/python -c 'import tomllib; \
 	  print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
 	  > $(VENV)/build-requires.in
 	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra objects --constraint requirements.lock --output-file requirements-objects.lock
 	$(COMPILE) --group dev --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 	$(BIN)/python .ci/check_sources.py
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -42,10 +42,21 @@ def make_clone(remote: Path | str, clone: Path, *options: str) -> Path:
     return clone
 
 
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def serve_over_http(remote: Path, user: str, password: str) -> contextlib.AbstractContextManager[str]:
+    """With one password for everything."""
+    return serve_guarded(remote, lambda header, _: header == basic(user, password))
+
+
 @contextlib.contextmanager
-def serve_over_http(remote: Path, user: str, password: str) -> Iterator[str]:
-    """`git http-backend` behind a server of the standard library that asks for basic authentication."""
-    expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+def serve_guarded(remote: Path, allows: Callable[[str | None, bool], bool]) -> Iterator[str]:
+    """`git http-backend` behind a server of the standard library that asks for basic authentication.
+
+    `allows` is asked with the request's Authorization header, and whether it pushes.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -65,7 +76,7 @@ def serve_over_http(remote: Path, user: str, password: str) -> Iterator[str]:
             return self.rfile.read(int(self.headers.get("Content-Length", "0")))
 
         def _answer(self, body: bytes) -> None:
-            if self.headers.get("Authorization") != expected:
+            if not allows(self.headers.get("Authorization"), "git-receive-pack" in self.path):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
                 self.send_header("Content-Length", "0")
@@ -91,7 +102,7 @@ def serve_over_http(remote: Path, user: str, password: str) -> Iterator[str]:
                 "PATH": os.environ["PATH"],
                 "GIT_PROJECT_ROOT": str(remote.parent),
                 "GIT_HTTP_EXPORT_ALL": "1",
-                "REMOTE_USER": user,
+                "REMOTE_USER": "somebody",  # pushes are taken of a named user alone
                 "REQUEST_METHOD": self.command,
                 "PATH_INFO": path,
                 "QUERY_STRING": query,

@@ -1,0 +1,176 @@
+"""GitHub's API over HTTP on loopback: comments, statuses, issues, dispatches, and what a token may do.
+
+Strict: an unknown path, a missing permission or a wrong body is refused with a message that says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+REPOSITORY = "acme/plug-webhooks"
+BOT = "github-actions[bot]"
+DENIED = "Resource not accessible by integration"
+
+
+@dataclass
+class FakeGitHub:
+    """What GitHub holds of one repository. `tokens`: token -> permissions of the job it was made for."""
+
+    url: str = ""
+    tokens: dict[str, dict[str, str]] = field(default_factory=dict)
+    pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    issues: dict[int, dict[str, Any]] = field(default_factory=dict)
+    dispatched: list[dict[str, Any]] = field(default_factory=list)
+    failing: list[tuple[int, str]] = field(default_factory=list)  # answers to give first, to whatever is asked
+    requests: list[str] = field(default_factory=list)
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(100))
+
+    # --- what tests look at ----------------------------------------------------------------------------
+
+    def comment_texts(self, number: int) -> list[str]:
+        return [comment["body"] for comment in self.comments.get(number, [])]
+
+    def open_issues(self) -> list[dict[str, Any]]:
+        return [issue for issue in self.issues.values() if issue["state"] == "open"]
+
+    def plan_status(self, sha: str) -> dict[str, Any]:
+        return [one for one in self.statuses[sha] if one["context"] == "reconciler/plan"][-1]
+
+    def write_comment(self, number: int, login: str, body: str) -> dict[str, Any]:
+        made = {"id": next(self._ids), "user": {"login": login}, "body": body, "html_url": f"{self.url}/c"}
+        self.comments.setdefault(number, []).append(made)
+        return made
+
+    def may(self, token: str, area: str, level: str) -> bool:
+        given = self.tokens.get(token, {}).get(area, "none")
+        return given == "write" or (given == "read" and level == "read")
+
+    # --- the API ---------------------------------------------------------------------------------------
+
+    def answer(self, method: str, target: str, token: str, body: Any) -> tuple[int, Any]:
+        self.requests.append(f"{method} {target}")
+        if self.failing:
+            return self.failing.pop(0)[0], {"message": "said by the test"}
+        if token not in self.tokens:
+            return 401, {"message": "Bad credentials"}
+        path = urlsplit(target).path
+        assert path.startswith(f"/repos/{REPOSITORY}/"), path
+        rest = path.removeprefix(f"/repos/{REPOSITORY}/")
+        query = {key: values[0] for key, values in parse_qs(urlsplit(target).query).items()}
+        for pattern, wanted, area, handle in _ROUTES:
+            found = re.fullmatch(pattern, rest)
+            if found and method == wanted:
+                if "comments" in rest and found[1].isdigit() and int(found[1]) in self.issues:
+                    area = "issues"
+                if not self.may(token, area, "read" if method == "GET" else "write"):
+                    return 403, {"message": DENIED}
+                return getattr(self, handle)(*found.groups(), query if method == "GET" else body)
+        raise AssertionError(f"the fake knows no {method} {rest}")
+
+    def _paged(self, items: list[Any], query: dict[str, str]) -> tuple[int, Any]:
+        size, page = int(query["per_page"]), int(query["page"])
+        return 200, items[(page - 1) * size : page * size]
+
+    def list_comments(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        return self._paged(self.comments.get(int(number), []), query)
+
+    def add_comment(self, number: str, body: Any) -> tuple[int, Any]:
+        if len(body["body"]) > 65_536:
+            return 422, {"message": "body is too long (maximum is 65536 characters)"}
+        return 201, self.write_comment(int(number), BOT, body["body"])
+
+    def edit_comment(self, number: str, body: Any) -> tuple[int, Any]:
+        (found,) = (one for many in self.comments.values() for one in many if one["id"] == int(number))
+        found["body"] = body["body"]
+        return 200, found
+
+    def add_status(self, sha: str, body: Any) -> tuple[int, Any]:
+        if len(body["description"]) > 140 or body["state"] not in ("success", "failure", "error", "pending"):
+            return 422, {"message": "Validation Failed"}
+        self.statuses.setdefault(sha, []).append(dict(body))
+        return 201, body
+
+    def combined_status(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
+        latest = {one["context"]: one for one in self.statuses.get(sha, [])}
+        return 200, {"statuses": list(latest.values())}
+
+    def pulls_of(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
+        return self._paged([pull for pull in self.pulls.values() if pull["merge_commit_sha"] == sha], query)
+
+    def list_issues(self, query: dict[str, str]) -> tuple[int, Any]:
+        found = [one for one in self.open_issues() if query["labels"] in one["labels"]]
+        return self._paged(found, query)
+
+    def add_issue(self, body: Any) -> tuple[int, Any]:
+        number = next(self._ids)
+        made = {**body, "number": number, "state": "open", "user": {"login": BOT}, "html_url": f"{self.url}/i/{number}"}
+        self.issues[number] = made
+        return 201, made
+
+    def edit_issue(self, number: str, body: Any) -> tuple[int, Any]:
+        self.issues[int(number)].update(body)
+        return 200, self.issues[int(number)]
+
+    def dispatch(self, workflow: str, body: Any) -> tuple[int, Any]:
+        self.dispatched.append({"workflow": workflow, **body})
+        return 204, None
+
+
+_ROUTES = (
+    (r"issues/(\d+)/comments", "GET", "pull-requests", "list_comments"),
+    (r"issues/(\d+)/comments", "POST", "pull-requests", "add_comment"),
+    (r"issues/comments/(\d+)", "PATCH", "pull-requests", "edit_comment"),
+    (r"statuses/([0-9a-f]{40})", "POST", "statuses", "add_status"),
+    (r"commits/([0-9a-f]{40})/status", "GET", "statuses", "combined_status"),
+    (r"commits/([0-9a-f]{40})/pulls", "GET", "pull-requests", "pulls_of"),
+    (r"issues", "GET", "issues", "list_issues"),
+    (r"issues", "POST", "issues", "add_issue"),
+    (r"issues/(\d+)", "PATCH", "issues", "edit_issue"),
+    (r"actions/workflows/([\w.]+)/dispatches", "POST", "actions", "dispatch"),
+)
+
+
+@contextlib.contextmanager
+def serve_github() -> Iterator[FakeGitHub]:
+    held = FakeGitHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            length = int(self.headers.get("Content-Length", "0"))
+            body = json.loads(self.rfile.read(length)) if length else None
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            status, value = held.answer(self.command, self.path, token, body)
+            content = b"" if value is None else json.dumps(value).encode()
+            self.send_response(status)
+            if status == 429:
+                self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PATCH = _serve
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the library's name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    held.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield held
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

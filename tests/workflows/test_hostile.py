@@ -1,0 +1,146 @@
+"""What a pull request of somebody else could try: its files, its branch, its code, its signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cmarkgfm
+import pytest
+
+from reconciler import starter
+from reconciler.model import Event
+from reconciler.sandbox.server import serve_in_thread
+from tests.acceptance.conftest import ROOT, SECRET, assert_harmless, wait_until
+from tests.contract.remotes import git
+from tests.workflows.conftest import Team
+from tests.workflows.test_shipped import ACTION, load
+
+pytestmark = pytest.mark.slow
+EVIL_URL = "https://hooks.acme.com.br/$(touch%20pwned)/`id`?x=::error::y&@everyone#"
+
+
+def without_commands(log: str) -> str:
+    """The log without the annotations that are ours: each on a line, in one of three forms."""
+    return re.sub(r"^::(error|warning|notice) [a-z]+=[^\n]*\n", "", log, flags=re.MULTILINE)
+
+
+def test_hostile_values_do_nothing_in_log_comment_and_summary(team: Team) -> None:
+    """File names, keys, URLs and the branch are data: nothing runs, mentions, or breaks out of a table."""
+    team.write(
+        "manifests/`x` @everyone ::error::y.yaml", "environment: evil\nwebhooks: {'::error::z': \"@everyone\"}\n"
+    )
+    run = team.run("plan", team.open_pull("x-$(touch${IFS}pwned)-`id`"))
+    assert run.conclusions == {"plan": "failure"}
+    assert_harmless(without_commands(run.log))
+    (comment,) = team.github.comment_texts(1)
+    for text in (comment, run.summary):
+        assert "@everyone" not in text and "::error::" in text.replace("&colon;", ":")
+        assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+        rendered = cmarkgfm.github_flavored_markdown_to_html(text)
+        assert "<script" not in rendered and "<img" not in rendered
+    assert list(team.runner.folder.rglob("pwned")) == []
+
+
+def test_a_hostile_url_is_text_everywhere(team: Team) -> None:
+    """Even where it is valid: shell, Markdown and workflow commands stay words."""
+    url = EVIL_URL.removesuffix("#").replace("`id`", "%60id%60")
+    team.edit("manifests/staging.yaml", "wave: 0", f"wave: 0\nwebhooks:\n  messageStatus: '{url}'")
+    event = team.open_pull("evil-url")
+    run = team.run("plan", event)
+    assert run.conclusions == {"plan": "success"}, run.log
+    assert_harmless(without_commands(run.log))
+    (comment,) = team.github.comment_texts(1)
+    assert "@everyone" not in comment
+    team.run("apply", team.merge_pull(1))
+    assert team.plug_holds("staging", Event.MESSAGE_STATUS) == url
+    assert list(team.runner.folder.rglob("pwned")) == []
+
+
+def test_the_pull_requests_own_modules_are_not_imported(team: Team) -> None:
+    """A file that shadows the tool or a library of it stands beside the manifests, and is never run."""
+    for name in ("reconciler.py", "reconciler/__init__.py", "yaml.py", "sitecustomize.py", "pip.py"):
+        team.write(name, "raise SystemExit('the code of the pull request ran')\n")
+    run = team.run("plan", team.open_pull("shadow"))
+    assert run.conclusions == {"plan": "success"}
+    assert "the code of the pull request ran" not in run.log
+
+
+def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) -> None:
+    """The pull request changes the action itself: the one of the base branch is used."""
+    git(team.clone, "checkout", "-q", "main")
+    team.write(".github/actions/reconciler/action.yml", ACTION.read_text())
+    for name in starter.WORKFLOWS:
+        team.write(f".github/workflows/{name}.yml", starter.render_own_workflow(name))
+    team.push("Hold the tool")
+    team.edit(
+        ".github/actions/reconciler/action.yml", "set -euo pipefail", "echo the code of the pull request ran; exit 1"
+    )
+    team.edit("manifests/production.yaml", "wave: 1", "wave: 2")
+    run = team.run("plan", team.open_pull("own-tool"))
+    assert run.conclusions == {"plan": "success"}
+    assert "2 to create" in team.github.comment_texts(1)[0]
+    run = team.run("apply", team.by_hand())
+    assert set(run.conclusions.values()) == {"success", "skipped"}
+
+
+def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
+    """The runner signals the shell alone; passed on, the PUT is recorded and the rest skipped."""
+    (step,) = (one for one in load(ACTION)["runs"]["steps"] if one.get("id") == "run")
+    subprocess.run(
+        [sys.executable, "-P", "-m", "reconciler", "init", "work"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    for name in ("staging", "production"):
+        path = tmp_path / f"work/manifests/{name}.yaml"
+        path.write_text(re.sub(r"hooks[\w-]*\.example\.com", "hooks.acme.com.br", path.read_text()))
+    home = tmp_path / "temp/reconciler"
+    (home / "bin").mkdir(parents=True)
+    program = home / "bin/reconciler"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m reconciler "$@"\n')
+    program.chmod(0o755)
+    script = tmp_path / "script.sh"
+    script.write_text(step["run"])
+    with serve_in_thread() as plug:
+        plug.plug.options = replace(plug.plug.options, latency_s=2.5)
+        environ = {
+            "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "RUNNER_TEMP": str(tmp_path / "temp"),
+            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            "COMMAND": "apply",
+            "ARGUMENTS": "--yes",
+            "TOKENS_FILE": "",
+            "GIT_TOKEN": "",
+            "RECONCILER_STATE": ".reconciler/state",
+            "RECONCILER_API__BASE_URL": plug.base_url,
+            "PLUG_TOKEN_STAGING": "made-up-1",
+            "PLUG_TOKEN_PRODUCTION": "made-up-2",
+            SECRET: "made-up",
+        }
+        running = subprocess.Popen(
+            ["bash", "-e", str(script)],
+            cwd=tmp_path / "work",
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        wait_until((tmp_path / "work/.reconciler/state/staging.json").exists, "the intent")
+        time.sleep(0.5)  # the PUT is under way
+        os.kill(running.pid, signal.SIGINT)
+        output, _ = running.communicate(timeout=30)
+    assert running.returncode == 130, output
+    assert "exit-code=130" in (tmp_path / "output").read_text()
+    assert "Interrupted: 1 applied, 1 skipped" in (tmp_path / "summary").read_text()

@@ -1,0 +1,121 @@
+"""What is shipped in `.github`, read as text: one source, pinned actions, least permissions, clean scripts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler import starter
+from tests.acceptance.conftest import ROOT
+from tests.workflows.runner import DEFAULT_BRANCH
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+ACTION = ROOT / ".github/actions/reconciler/action.yml"
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
+    return loaded
+
+
+def jobs() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for path in WORKFLOWS:
+        workflow = load(path)
+        for name, job in workflow["jobs"].items():
+            yield f"{path.name}: {name}", workflow, job
+
+
+def steps() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, _, job in jobs():
+        yield from ((name, step) for step in job["steps"])
+    yield from (("action", step) for step in load(ACTION)["runs"]["steps"])
+
+
+@pytest.mark.parametrize("name", starter.WORKFLOWS)
+def test_our_own_workflow_is_the_one_that_init_writes(name: str, request: pytest.FixtureRequest) -> None:
+    """But for the action: after a change in reconciler/starter run `pytest tests/workflows --update-golden`."""
+    path = ROOT / f".github/workflows/{name}.yml"
+    rendered = starter.render_own_workflow(name)
+    if request.config.getoption("--update-golden"):
+        path.write_text(rendered)
+    assert path.read_text() == rendered
+
+
+def test_no_script_holds_an_expression() -> None:
+    """What an expression puts into a script is run: values come through `env:` alone."""
+    for name, step in steps():
+        assert "${{" not in step.get("run", ""), name
+
+
+def test_every_action_of_others_is_pinned_by_its_commit_with_the_version_beside() -> None:
+    """A tag can be moved."""
+    for path in [*WORKFLOWS, ACTION]:
+        for line in path.read_text().splitlines():
+            found = re.fullmatch(r"\s*(?:- )?uses: (\S+)( # v[\d.]+)?", line)
+            if found and not found[1].startswith("./"):
+                assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", found[1]) and found[2], line
+
+
+def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
+    """Least of all: what a job doesn't name it doesn't have."""
+    for name, workflow, job in jobs():
+        assert workflow["permissions"] == {}, name
+        assert job["permissions"], name
+        assert job["timeout-minutes"], name
+
+
+def test_no_checkout_keeps_its_credentials() -> None:
+    """A later step, or an uploaded folder, would carry them on."""
+    for name, step in steps():
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] == "false", name
+
+
+def test_a_pull_request_meets_no_secret_and_none_of_its_own_code() -> None:
+    """plan.yml: no secrets but the job's own token, and the tool of the base branch."""
+    text = (ROOT / ".github/workflows/plan.yml").read_text()
+    assert "secrets." not in text and "pull_request_target" not in text
+    plan = load(ROOT / ".github/workflows/plan.yml")["jobs"]["plan"]
+    used = [step["uses"] for step in plan["steps"] if "uses" in step]
+    assert all(action.startswith(("actions/checkout@", "./.tool/")) for action in used)
+    (tool,) = (step for step in plan["steps"] if step.get("with", {}).get("path") == ".tool")
+    assert tool["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+
+
+def test_a_secret_is_only_given_to_jobs_of_the_default_branch() -> None:
+    """Where its code was reviewed: apply needs the branch, a schedule has no other."""
+    for name, workflow, job in jobs():
+        if "secrets." in str(job):
+            events = workflow["on"]
+            assert "pull_request" not in events, name
+            needs = job.get("needs", [])
+            guarded = "default_branch" in workflow["jobs"].get("plan", {}).get("if", "") and "plan" in needs
+            assert guarded or set(events) == {"schedule", "workflow_dispatch"}, name
+    assert DEFAULT_BRANCH in load(ROOT / ".github/workflows/apply.yml")["on"]["push"]["branches"]
+
+
+def test_an_apply_is_never_cancelled_by_a_newer_one() -> None:
+    """One at a time for the repository."""
+    assert load(ROOT / ".github/workflows/apply.yml")["concurrency"] == {
+        "group": "reconciler-apply",
+        "cancel-in-progress": "false",
+    }
+
+
+@pytest.mark.parametrize(
+    "step", [step for step in load(ACTION)["runs"]["steps"] if "run" in step], ids=lambda s: s["name"]
+)
+def test_the_actions_scripts_pass_shellcheck(step: dict[str, Any], tmp_path: Path) -> None:
+    """The workflows' own are looked at by actionlint; it doesn't look into actions."""
+    script = tmp_path / "script.sh"
+    script.write_text("#!/usr/bin/env bash\n" + step["run"])
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([shellcheck, "--severity=style", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
