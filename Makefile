@@ -60,7 +60,7 @@ test-lowest: $(DEV) $(BIN)/uv ## all tests with the lowest dependency versions t
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-dev.lock
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install -r build/lowest/requirements.txt
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
-	build/lowest/venv/bin/python -m pytest -n auto
+	build/lowest/venv/bin/python -m pytest -n auto $(PYTEST)
 
 bench: $(DEV) ## figures, nothing is asserted
 	$(BIN)/python -m tests.benchmarks
