@@ -205,8 +205,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LiveDifference:
+    """An event of which Plug holds something else than what was applied."""
+
     event: Event
-    actual: str | None  # masked where the URL holds a secret
+    actual: str | None  # masked where the URL holds a secret; None: nothing is registered
+    expected: str | None = None  # what was applied; not part of the saved plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,7 @@ class EnvironmentPlan:
     action: Action
     wave: int  # 0 for an orphan
     reasons: tuple[Reason, ...]
-    unchecked: tuple[str, ...]  # "account", "secret:NAME"
+    unchecked: tuple[str, ...]  # "account", "secret:NAME", "live" (a read of --observe that failed)
     source: SourceRef | None  # None for an orphan
     changes: tuple[Change, ...]
     serial: int  # 0 where nothing is stored
@@ -233,6 +236,7 @@ class Plan:
     environments: tuple[EnvironmentPlan, ...]
     selection: tuple[str, ...] = ()  # the globs of -e
     requested: bool = False  # --reassert
+    observed: bool = False  # --observe
     warnings: tuple[str, ...] = ()
     # what the text view folds alike environments by; not part of the saved plan
     vars: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from reconciler.core.attempts import Attempt
+from reconciler.core.observe import Sight
 from reconciler.errors import StateError
-from reconciler.model import Desired, Document, Fingerprint, Stored
+from reconciler.model import Applied, Desired, Document, Fingerprint, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,25 @@ class Plug(Protocol):
     """The update call. `put` sends one attempt and never raises for what the network or server did."""
 
     async def put(self, desired: Desired) -> Attempt: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One attempt to read an account. `sights` is None where it showed nothing: `attempt.message` says why."""
+
+    attempt: Attempt
+    sights: tuple[Sight, ...] | None = None
+
+
+class Observer(Protocol):
+    """The partner API's read (FACTS P).
+
+    `read` makes one attempt and never raises for what the network or server did. It compares what the account
+    shows with `applied` (None: never applied) itself, as only it may see the secrets in the URLs: what it gives
+    holds none. The environment has an account_id. Must: send the partner token to the configured host alone.
+    """
+
+    async def read(self, desired: Desired, applied: Applied | None) -> Reading: ...
 
 
 class Credentials(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -9,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler.core.attempts import Attempt, Fate, classify_answer
+from reconciler.core.observe import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.errors import Unreachable
-from reconciler.model import EVENTS, AuthScheme, By, Desired, Event, Fingerprint, SourceRef, Stored
-from reconciler.ports import Write, Written
+from reconciler.model import EVENTS, Applied, AuthScheme, By, Desired, Event, Fingerprint, SourceRef, Stored
+from reconciler.ports import Reading, Write, Written
 from reconciler.run.apply import ApplyOptions, World
 from reconciler.state.memory import MemoryStore
 
@@ -144,6 +146,32 @@ class FakePlug:
         if attempt.confirmed:
             self.confirmed.add((desired.environment, tuple(desired.webhooks[event] for event in EVENTS)))
         return attempt
+
+
+@dataclass
+class FakeObserver:
+    """Shows what a FakePlug holds, as the partner API does; the next reads go as `script` says."""
+
+    plug: FakePlug
+    script: deque[Attempt] = field(default_factory=deque)
+    read_at: list[float] = field(default_factory=list)
+    clock: FakeClock | None = None
+    busy: int = 0
+    busiest: int = 0
+
+    async def read(self, desired: Desired, applied: Applied | None) -> Reading:
+        self.read_at.append(self.clock.monotonic() if self.clock else 0.0)
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        await asyncio.sleep(0)
+        self.busy -= 1
+        if self.script:
+            return Reading(self.script.popleft())
+        held = self.plug.holds.get(desired.environment, {})
+        account = parse_account({name: held.get(event) for event, name in FIELDS.items()})
+        at_hand = SecretsAtHand(value_of=lambda name: None)
+        sights = compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand)
+        return Reading(Attempt(Fate.DEFINITE, 200, complete=True), sights)
 
 
 class StoreFault:

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,14 @@ import click
 
 from reconciler.cli.by import find_by
 from reconciler.cli.confirm import confirm
-from reconciler.cli.options import Form, environments_option, format_option, settings_options, yes_option
+from reconciler.cli.options import (
+    Form,
+    environments_option,
+    format_option,
+    observe_option,
+    settings_options,
+    yes_option,
+)
 from reconciler.cli.output import say
 from reconciler.cli.planning import guards_of, with_guard_warnings
 from reconciler.cli.progress import Progress
@@ -19,13 +28,15 @@ from reconciler.cli.render import check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Session, session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode, has_work, of_result
+from reconciler.core.observe import describe_unobserved
 from reconciler.errors import InputError, StalePlan
 from reconciler.interrupts import end_on_signals
 from reconciler.model import Problem, RunResult
+from reconciler.ports import Observer
 from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
 from reconciler.run.guards import find_reserved_receivers
 from reconciler.run.plan import Planned
-from reconciler.run.saved import check_expected, check_saved_plan
+from reconciler.run.saved import check_expected, check_saved_plan, recall_observations
 
 
 @click.command()
@@ -33,6 +44,7 @@ from reconciler.run.saved import check_expected, check_saved_plan
 @click.option("--dry-run", is_flag=True, help="Exactly `plan`: no token needed, nothing sent or written.")
 @yes_option
 @click.option("--reassert", is_flag=True, help="PUT everything again, changed or not.")
+@observe_option
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan's digest is this one: what was reviewed.")
 @click.option(
     "--accept-account-change",
@@ -52,6 +64,7 @@ def apply(
     dry_run: bool,
     yes: bool,
     reassert: bool,
+    observe: bool,
     expect: str | None,
     accepted: tuple[str, ...],
     form: Form,
@@ -69,23 +82,26 @@ def apply(
       reconciler apply --yes -e 'staging*'
       reconciler plan --out plan.json && reconciler apply --yes plan.json
     """
-    if planfile is not None and (globs or reassert or expect is not None):
+    if planfile is not None and (globs or reassert or observe or expect is not None):
         raise click.UsageError(
-            "a plan file knows its own selection: -e, --reassert and --expect don't go with it", context
+            "a plan file knows how it was made: -e, --reassert, --observe and --expect don't go with it", context
         )
     session = session_of(context, parameters)
     check_files(form, session)
     if session.tokens_file_problems and not dry_run:
         raise InputError(problems=(*session.tokens_file_problems, *session.tree.errors))
-    planned = _planned(session, planfile, globs, reassert=reassert)
+    planned = _planned(session, planfile, globs, reassert=reassert, observe=observe)
     if expect is not None:
         _check_expected(session, expect, planned, form)
     if dry_run:
         show_plan(with_guard_warnings(session, planned, accepted).plan, form, session)
         return ExitCode.DONE
     _check(session, planned, accepted)
+    shown = has_work(planned.plan) and not yes
+    for warning in () if shown else describe_unobserved(planned.observations):
+        say(for_terminal(warning), label="warning")
     if has_work(planned.plan):
-        if not yes:
+        if shown:
             say(plan_text(planned.plan, colour=False))
         putting = sum(1 for one in planned.plan.environments if one.action.puts)
         confirm(f"Put the webhooks of {putting} environment{'s' if putting != 1 else ''}?", yes=yes)
@@ -97,14 +113,16 @@ def apply(
     return of_result(result)
 
 
-def _planned(session: Session, planfile: str | None, globs: Sequence[str], *, reassert: bool) -> Planned:
+def _planned(session: Session, planfile: str | None, globs: Sequence[str], *, reassert: bool, observe: bool) -> Planned:
     if planfile is None:
-        return session.plan(globs, requested=reassert)
+        return session.plan(globs, requested=reassert, observe=session.observe if observe else None)
     from reconciler.cli.plan_file import read_plan_file
 
     saved = read_plan_file(session.folder / Path(planfile), planfile)
-    fresh = session.plan(saved.plan.selection, requested=saved.plan.requested, now=saved.plan.created_at)
-    return Planned(check_saved_plan(saved, fresh.plan), fresh.desired, fresh.stored)
+    was, seen = saved.plan, recall_observations(saved.plan)
+    recall = None if seen is None else lambda desired, stored: seen
+    fresh = session.plan(was.selection, requested=was.requested, now=was.created_at, observe=recall)
+    return replace(fresh, plan=check_saved_plan(saved, fresh.plan))
 
 
 def _check_expected(session: Session, expect: str, planned: Planned, form: Form) -> None:
@@ -154,20 +172,38 @@ async def _run(session: Session, planned: Planned, putting: int, *, exact: bool)
 
     stop = Stop()
     _take_signals(stop)
-    with Progress(putting) as progress:
-        async with HttpPlug(session.credentials, timeout_s=session.settings.timeout, environ=session.environ) as plug:
-            world = World(
-                store=session.store,
-                plug=plug,
-                credentials=session.credentials,
-                clock=session.clock,
-                by=find_by(session.environ, session.folder),
-                offload=asyncio.to_thread,
-                report=progress.report,
-            )
-            return await apply_plan(
-                planned.plan, planned.desired, planned.stored, world, _options(session, exact=exact), stop
-            )
+    async with AsyncExitStack() as stack:
+        progress = stack.enter_context(Progress(putting))
+        plug = HttpPlug(session.credentials, timeout_s=session.settings.timeout, environ=session.environ)
+        world = World(
+            store=session.store,
+            plug=await stack.enter_async_context(plug),
+            credentials=session.credentials,
+            clock=session.clock,
+            by=find_by(session.environ, session.folder),
+            offload=asyncio.to_thread,
+            pace=session.pace,
+            observer=await _enter_observer(session, planned, stack, exact=exact),
+            report=progress.report,
+        )
+        return await apply_plan(
+            planned.plan,
+            planned.desired,
+            planned.stored,
+            world,
+            _options(session, exact=exact),
+            stop,
+            planned.observations,
+        )
+
+
+async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitStack, *, exact: bool) -> Observer | None:
+    """For what has to be planned anew, where the plan was made with an account read; a saved plan never is."""
+    if exact or not any(one.observable for one in planned.observations.values()):
+        return None
+    from reconciler.cli.observing import make_observer
+
+    return await stack.enter_async_context(make_observer(session))
 
 
 def _take_signals(stop: Stop) -> None:

@@ -4,35 +4,39 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import Form, environments_option, format_option, settings_options
+from reconciler.cli.options import Form, environments_option, format_option, observe_option, settings_options
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import session_of
 from reconciler.core.drift import find_drift
 from reconciler.core.exitcode import of_drift
+from reconciler.core.plan import LIVE
 
 
 @click.command()
+@observe_option
 @format_option
 @environments_option
 @settings_options
 @click.pass_context
-def drift(context: click.Context, /, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
-    """Report whatever differs between manifests and state.
+def drift(context: click.Context, /, observe: bool, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
+    """Report whatever differs between manifests and state, and with --observe what Plug holds.
 
-    Exits 2 when there is drift. What needs a token or a secret is compared where they are at hand.
+    Exits 2 when there is drift, 1 when a read of --observe failed. What needs a token or a secret is compared
+    where they are at hand.
 
     \b
     Example:
       reconciler drift
+      reconciler drift --observe
       reconciler drift --format json -e 'production*'
     """
     session = session_of(context, parameters)
-    planned = session.plan(globs, requested=False)
+    planned = session.plan(globs, requested=False, observe=session.observe if observe else None)
     documents = {name: stored.document for name, stored in planned.stored.items()}
-    findings = find_drift(planned.plan.environments, planned.desired, documents)
+    findings = find_drift(planned.plan.environments, planned.desired, documents, planned.observations)
     show_drift(findings, form, session)
-    unchecked = sum(1 for one in planned.plan.environments if one.unchecked)
+    unchecked = sum(1 for one in planned.plan.environments if set(one.unchecked) - {LIVE})
     if unchecked:
         say(f"{unchecked} environments: account or secrets not compared, as their token or secret is not at hand")
-    return of_drift(findings)
+    return of_drift(findings, failed=any(one.faults for one in planned.observations.values()))

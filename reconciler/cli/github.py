@@ -47,7 +47,7 @@ for _step in (outputs, check_waves, tokens, failure):
 def _posting(environ: Mapping[str, str]) -> Iterator[tuple[WorkflowRun, GitHub]]:
     from reconciler.github.api import GitHub
     from reconciler.github.run import find_run
-    from reconciler.plug.client import find_proxy
+    from reconciler.plug.pool import find_proxy
 
     run = find_run(environ)
     token = environ.get("GITHUB_TOKEN", "")

@@ -81,6 +81,14 @@ def _parse_also(value: str, formats: tuple[str, ...]) -> tuple[str, str]:
     return form, file
 
 
+def observe_option(command: Command) -> Command:
+    return click.option(
+        "--observe",
+        is_flag=True,
+        help="Read what Plug holds, where account_id is set; needs the partner token.",
+    )(command)
+
+
 def yes_option(command: Command) -> Command:
     return click.option("--yes", "-y", is_flag=True, help="Don't ask. Needed where there is no terminal.")(command)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import Form, environments_option, format_option, settings_options
+from reconciler.cli.options import Form, environments_option, format_option, observe_option, settings_options
 from reconciler.cli.output import say
 from reconciler.cli.planning import plan_with_warnings
 from reconciler.cli.render import show_plan
@@ -18,6 +18,7 @@ from reconciler.core.exitcode import of_plan
 @click.option("--out", metavar="FILE", help="Save the plan, for `reconciler apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to apply.")
 @click.option("--reassert", is_flag=True, help="Plan to PUT everything again, changed or not.")
+@observe_option
 @format_option
 @environments_option
 @settings_options
@@ -28,14 +29,15 @@ def plan(
     out: str | None,
     detailed_exitcode: bool,
     reassert: bool,
+    observe: bool,
     form: Form,
     globs: tuple[str, ...],
     **parameters: Any,
 ) -> int:
     """Show what `apply` would do, and why.
 
-    Reads the manifests and the state, never Plug; needs no token. With the tokens and secrets at hand it also
-    notices a changed account or a rotated secret.
+    Reads the manifests and the state; needs no token. With the tokens and secrets at hand it also notices a
+    changed account or a rotated secret, and with --observe what somebody changed in Plug itself.
 
     \b
     Example:
@@ -43,7 +45,7 @@ def plan(
       reconciler plan -e 'staging*' --out staging.plan.json
     """
     session = session_of(context, parameters)
-    planned = plan_with_warnings(session, globs, requested=reassert)
+    planned = plan_with_warnings(session, globs, requested=reassert, observed=observe)
     if out is not None:
         from reconciler.cli.plan_file import write_plan_file
 

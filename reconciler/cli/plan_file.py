@@ -100,6 +100,7 @@ class _Plan(_Part):
     checksum: str
     selection: list[str]
     requested: bool
+    observed: bool = False
     warnings: list[str]
     summary: Annotated[dict[str, int], Field()]
     environments: list[_Environment]
@@ -131,6 +132,7 @@ def read_plan_file(path: Path, shown: str) -> SavedPlan:
         environments=tuple(one.value() for one in parsed.environments),
         selection=tuple(parsed.selection),
         requested=parsed.requested,
+        observed=parsed.observed,
     )
     return SavedPlan(plan, intact=checksum == digest_of(value))
 

@@ -20,9 +20,9 @@ def guards_of(session: Session, planned: Planned, accepted: Collection[str] = ()
     return find_guards(planned, accounts, max_changed=session.settings.max_changed, accepted=accepted)
 
 
-def plan_with_warnings(session: Session, globs: Sequence[str], *, requested: bool) -> Planned:
+def plan_with_warnings(session: Session, globs: Sequence[str], *, requested: bool, observed: bool) -> Planned:
     """A plan to be shown: with the warnings of the input, and the guards that `apply` would trip."""
-    planned = session.plan(globs, requested=requested)
+    planned = session.plan(globs, requested=requested, observe=session.observe if observed else None)
     return with_guard_warnings(session, planned)
 
 
@@ -42,7 +42,7 @@ def with_guard_warnings(session: Session, planned: Planned, accepted: Collection
     ):
         if warning not in known:
             warnings.append(warning)
-    return Planned(replace(planned.plan, warnings=tuple(warnings)), planned.desired, planned.stored)
+    return replace(planned, plan=replace(planned.plan, warnings=tuple(warnings)))
 
 
 def _find_locks(planned: Planned) -> list[str]:

@@ -62,6 +62,14 @@ def _is_token(token: str) -> bool:
     help="Show the configuration of TOKEN at /integrator/account/ID/; repeatable.",
 )
 @click.option(
+    "--partner-token",
+    "partner_tokens",
+    multiple=True,
+    metavar="T",
+    callback=_check_tokens,
+    help="A valid partner token; repeatable. Without it any non-empty one is valid.",
+)
+@click.option(
     "--latency",
     type=click.FloatRange(min=0),
     default=0.0,
@@ -104,6 +112,7 @@ def sandbox(
     port: int,
     tokens: frozenset[str],
     accounts: dict[str, str],
+    partner_tokens: frozenset[str],
     latency: float,
     failure_rate: float,
     rate_limit: float | None,
@@ -135,6 +144,7 @@ def sandbox(
         port=port,
         tokens=tokens,
         accounts=accounts,
+        partner_tokens=partner_tokens,
         latency_s=latency,
         failure_rate=failure_rate,
         rate_limit=rate_limit,

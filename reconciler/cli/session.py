@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.plan import PlanInput
 from reconciler.errors import InputError
-from reconciler.model import Desired, Problem
+from reconciler.model import Desired, Problem, Stored
 from reconciler.ports import StateStore
-from reconciler.run.plan import Planned, plan_environments
+from reconciler.run.plan import Observe, Planned, plan_environments
 
 if TYPE_CHECKING:
+    from reconciler.core.observe import Observation
     from reconciler.manifests.merged import Tree
     from reconciler.plug.credentials import Credentials
     from reconciler.plug.secret import Secret
+    from reconciler.run.pace import Pace
     from reconciler.settings import Settings
 
 MIN_SEARCHED_TOKEN = 8  # shorter ones stand in any text by chance
+MIN_HIDDEN = 4  # to mask a URL too many costs little; of one character each would be
 
 
 class SystemClock:
@@ -142,10 +145,31 @@ class Session:
         tokens_file = {} if self.tokens_file_problems else self.tokens_file
         return Credentials(self.environ, tokens_file, allow_local_receivers=self.settings.allow_local_receivers)
 
-    def plan(self, globs: Sequence[str], *, requested: bool, now: datetime | None = None) -> Planned:
-        """The plan of the selected environments, at `now` or the moment.
+    @cached_property
+    def secrets_at_hand(self) -> Sequence[Secret]:
+        """Every token and secret at hand, of whatever environment: what must show in no URL that Plug holds."""
+        from reconciler.plug.secret import Secret
 
-        Raises InputError (manifests, settings, a malformed token), StateError.
+        prefixes = (self.settings.token_prefix, self.settings.secret_prefix)
+        found = {value for name, value in self.environ.items() if name.startswith(prefixes)}
+        found.add(self.environ.get(self.settings.partner.token_env, ""))
+        tokens_file = {} if self.tokens_file_problems else self.tokens_file
+        found |= {token.reveal() for token in tokens_file.values()}
+        return tuple(Secret(value) for value in sorted(found) if len(value) >= MIN_HIDDEN)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """The one rate limit of everything that this command sends to Plug."""
+        from reconciler.run.pace import Pace
+
+        return Pace(self.clock, self.settings.rate_limit)
+
+    def plan(
+        self, globs: Sequence[str], *, requested: bool, now: datetime | None = None, observe: Observe | None = None
+    ) -> Planned:
+        """The plan of the selected environments, at `now` or the moment; `observe` as `self.observe`, or not at all.
+
+        Raises InputError (manifests, settings, a malformed token, the partner's), StateError.
         """
         desired = self.desired
         given = PlanInput(
@@ -155,11 +179,25 @@ class Session:
         )
         told = () if self.quiet else (*self.tree.warnings, *self.tokens_file_problems)
         warnings = tuple(str(problem) for problem in told)
-        planned = plan_environments(desired, self.store, self.credentials, given, globs=globs, warnings=warnings)
+        planned = plan_environments(
+            desired,
+            self.store,
+            self.credentials,
+            given,
+            globs=globs,
+            warnings=warnings,
+            observe=observe,
+        )
         malformed = self.credentials.find_malformed_tokens(planned.desired.values())
         if malformed:
             raise InputError(problems=malformed)
         return planned
+
+    def observe(self, desired: Sequence[Desired], stored: Mapping[str, Stored]) -> Mapping[str, Observation]:
+        """Reads what Plug holds, for --observe. Raises InputError where the partner token can't be used."""
+        from reconciler.cli.observing import observe
+
+        return observe(self, desired, stored)
 
 
 def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:

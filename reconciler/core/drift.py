@@ -1,9 +1,11 @@
-"""Whatever differs between manifests and state, as findings (CONTRACT §8)."""
+"""Whatever differs between manifests, state and what Plug shows, as findings (CONTRACT §8)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from reconciler.core.observe import Observation, find_live_findings
+from reconciler.core.urls import mask_url
 from reconciler.model import (
     Action,
     Desired,
@@ -19,14 +21,22 @@ ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 
 
 def find_drift(
-    planned: Iterable[EnvironmentPlan], desired: Mapping[str, Desired], documents: Mapping[str, Document]
+    planned: Iterable[EnvironmentPlan],
+    desired: Mapping[str, Desired],
+    documents: Mapping[str, Document],
+    observations: Mapping[str, Observation] | None = None,
 ) -> list[Finding]:
-    """The findings of a plan that was not asked to reassert, ordered by what matters, then by name."""
+    """The findings of a plan that was not asked to reassert, ordered by what matters, then by name.
+
+    `observations` are those of --observe; without them nothing is said of what Plug holds.
+    """
     findings = [
         finding
         for one in planned
         for finding in _findings_of(one, desired.get(one.environment), documents.get(one.environment))
     ]
+    for name, observation in (observations or {}).items():
+        findings.extend(find_live_findings(name, observation, documents.get(name)))
     return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
 
 
@@ -46,13 +56,6 @@ def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: Do
         finding = _finding_of_reason(reason, name, desired, document)
         if finding is not None:
             yield finding
-
-
-def mask_url(url: str) -> str:
-    """Scheme and host alone: what may be shown of a URL that held, or holds, a secret."""
-    scheme, separator, rest = url.partition("://")
-    host = rest.replace("?", "/").partition("/")[0]
-    return f"{scheme}{separator}{host}/…"
 
 
 def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, document: Document | None) -> Finding | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from reconciler.model import Finding, FindingKind, Outcome, Plan, RunResult
@@ -33,8 +34,10 @@ def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
     return ExitCode.CHANGES if detailed and has_work(plan) else ExitCode.DONE
 
 
-def of_drift(findings: list[Finding]) -> ExitCode:
-    """2 for every kind but `unobservable`, which is information."""
+def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
+    """2 for every kind but `unobservable`, which is information; 1 before it, where a read of --observe `failed`."""
+    if failed:
+        return ExitCode.NOT_APPLIED
     drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)
     return ExitCode.CHANGES if drifted else ExitCode.DONE
 

@@ -34,6 +34,29 @@ def explain_status(status: int, *, token_env: str, auth_scheme: AuthScheme, deni
     return f"{status}: {_REASONS.get(status, _reason_of_class(status))}"
 
 
+def explain_read(status: int, *, token_env: str) -> str:
+    """What an answer of the partner API means that is no account; names the variable of the token alone."""
+    if status == 401:
+        return f"401: Plug did not accept the partner token of {token_env}. Check that it is current and whole"
+    if status == 403:
+        return f"403: the partner token of {token_env} may not read this account"
+    if status == 404:
+        return "404: there is no such account. Check account_id and partner.base_url"
+    if 300 <= status < 400:
+        return (
+            f"{status}: Plug redirected, and a token never follows a redirect. "
+            "Set partner.base_url to the final address"
+        )
+    if 200 <= status < 300:
+        return f"{status}: an answer without an account"
+    return f"{status}: {_READ_REASONS.get(status) or _REASONS.get(status) or _reason_of_class(status)}"
+
+
+_READ_REASONS = {
+    400: "Plug refused the request. Check account_id",
+    405: "this address does not take a GET. Check partner.base_url",
+    422: "Plug refused the request. Check account_id",
+}
 _REASONS = {
     400: "Plug refused the webhooks. Check that every URL is https and complete",
     403: "the token is valid but may not change webhooks",

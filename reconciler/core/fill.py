@@ -93,6 +93,21 @@ def secret_names(text: str) -> tuple[str, ...]:
     return tuple(sorted({match[1] for match in _SENT_PART.finditer(text) if match[1] is not None}))
 
 
+def split_secrets(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The literals of a text form, as they are sent, and the names of the secrets between them, one fewer."""
+    literals, names, position = [""], [], 0
+    for match in _SENT_PART.finditer(text):
+        literals[-1] += text[position : match.start()]
+        position = match.end()
+        if match[1] is None:
+            literals[-1] += match.group()[0]
+        else:
+            names.append(match[1])
+            literals.append("")
+    literals[-1] += text[position:]
+    return tuple(literals), tuple(names)
+
+
 def fill_secrets(text: str, value_of: Callable[[str], str]) -> str:
     """The URL as it is sent, from its text form. A secret is filled in as it is, whatever it looks like."""
     if "{" not in text and "}" not in text:

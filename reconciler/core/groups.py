@@ -11,7 +11,16 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from reconciler.model import Change, EnvironmentPlan, EnvironmentResult, LiveDifference, Plan
+from reconciler.model import (
+    Change,
+    EnvironmentPlan,
+    EnvironmentResult,
+    Event,
+    Finding,
+    FindingKind,
+    LiveDifference,
+    Plan,
+)
 
 SHOWN_ONE_BY_ONE = 5  # up to so many alike environments are shown each on its own
 ENVIRONMENT = "environment"
@@ -118,7 +127,7 @@ class _Values:
 
 def _likeness(planned: EnvironmentPlan, values: _Values, mark: Mark) -> Hashable:
     texts = [text or "" for change in planned.changes for text in (change.before, change.after)]
-    texts += [difference.actual or "" for difference in planned.live]
+    texts += [text or "" for difference in planned.live for text in (difference.actual, difference.expected)]
     return (
         planned.action,
         planned.reasons,
@@ -144,8 +153,28 @@ def _represent(members: list[EnvironmentPlan], values: _Values, mark: Mark) -> E
         Change(change.event, rewrite(change.before), rewrite(change.after) or "", change.source)
         for change in first.changes
     )
-    live = tuple(LiveDifference(difference.event, rewrite(difference.actual)) for difference in first.live)
+    live = tuple(LiveDifference(one.event, rewrite(one.actual), rewrite(one.expected)) for one in first.live)
     return replace(first, changes=changes, live=live)
+
+
+# --- findings --------------------------------------------------------------------------------------
+
+
+def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """What is unobservable for the same reason in more than five environments as one; every other alone.
+
+    In the order given. `whenDisconnecting` is unobservable everywhere: a fleet's drift must not drown in it.
+    """
+    alike: dict[Hashable, list[Finding]] = {}
+    for at, one in enumerate(findings):
+        likeness: tuple[Event | None, str] | int = at
+        if one.kind is FindingKind.UNOBSERVABLE:
+            likeness = (one.event, one.message)
+        alike.setdefault(likeness, []).append(one)
+    groups: list[list[Finding]] = []
+    for members in alike.values():
+        groups += [members] if len(members) > SHOWN_ONE_BY_ONE else [[member] for member in members]
+    return groups
 
 
 # --- results ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from reconciler.core.changes import make_changes
 from reconciler.core.digest import manifests_digest, plan_digest
+from reconciler.core.observe import Observation, find_live
 from reconciler.model import (
     Action,
     Applied,
@@ -15,10 +16,11 @@ from reconciler.model import (
     Document,
     EnvironmentPlan,
     Fingerprint,
-    LiveDifference,
     Plan,
     Reason,
 )
+
+LIVE = "live"  # `unchecked` of an environment whose account was to be read, and could not be
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,14 @@ def plan_environment(
     document: Document | None,
     fingerprint: Fingerprint,
     given: PlanInput,
-    live: tuple[LiveDifference, ...] = (),
+    observation: Observation | None = None,
 ) -> EnvironmentPlan:
-    """What `apply` would do with one environment and why: all reasons that hold, in the contract's order."""
+    """What `apply` would do with one environment and why: all reasons that hold, in the contract's order.
+
+    `observation` is that of --observe. It adds a reason and takes none away: not all seven can be seen.
+    """
     applied = document.applied if document else None
+    live = find_live(observation, applied.webhooks) if observation and applied else ()
     changes = make_changes(desired, applied.webhooks if applied else None)
     reasons: list[Reason] = []
     unchecked: tuple[str, ...] = ()
@@ -53,6 +59,8 @@ def plan_environment(
         reasons.extend(differing)
     if live:
         reasons.append(Reason.LIVE_DRIFT)
+    if observation is not None and observation.faults:
+        unchecked = (*unchecked, LIVE)
     if given.requested:
         reasons.append(Reason.REQUESTED)
     return EnvironmentPlan(
@@ -126,16 +134,17 @@ def make_plan(
     given: PlanInput,
     *,
     selection: tuple[str, ...] = (),
-    live: Mapping[str, tuple[LiveDifference, ...]] | None = None,
+    observations: Mapping[str, Observation] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """The plan of the selected environments; `documents` beyond `desired` are orphans."""
+    """The plan of the selected environments; `documents` beyond `desired` are orphans.
+
+    `observations` are those of --observe; None: it was not asked for.
+    """
     wanted = tuple(desired)
-    observed = live or {}
+    observed = observations or {}
     planned = [
-        plan_environment(
-            one, documents.get(one.environment), fingerprint_of(one), given, observed.get(one.environment, ())
-        )
+        plan_environment(one, documents.get(one.environment), fingerprint_of(one), given, observed.get(one.environment))
         for one in wanted
     ]
     known = {one.environment for one in wanted}
@@ -148,6 +157,7 @@ def make_plan(
         environments=tuple(planned),
         selection=selection,
         requested=given.requested,
+        observed=observations is not None,
         warnings=warnings,
         vars={one.environment: one.vars for one in wanted},
     )

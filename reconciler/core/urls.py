@@ -25,6 +25,12 @@ _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
+_SHOWN_OF_MASKED = re.compile(
+    r"(?P<scheme>https?)://(?:[^/?#\\@]*@)?"
+    r"(?P<host>(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?)(?=[/?#\\]|\Z)",
+    re.ASCII | re.IGNORECASE,
+)
+
 # ranges that embed another address, which would have to be judged in its place: none is a receiver's
 _EMBEDDING = (
     ipaddress.ip_network("64:ff9b::/96"),  # NAT64
@@ -190,6 +196,16 @@ def is_special_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return True
     return any(address in network for network in (*_EMBEDDING, *_SPECIAL) if network.version == address.version)
+
+
+def mask_url(url: str) -> str:
+    """Scheme, host and port alone: what may be shown of a URL that held, or holds, a secret.
+
+    Of any text at all, as a dashboard takes more than a manifest: user information goes, and what has no such
+    beginning shows nothing.
+    """
+    match = _SHOWN_OF_MASKED.match(url)
+    return f"{match['scheme']}://{match['host']}/…" if match else "…"
 
 
 def host_of(url: str) -> str:

@@ -68,7 +68,7 @@ class Resolver:
             vars={name: variables[name] for name in variables if name in self._named},
             source=entry.start,
             sources={event: values[_WEBHOOK_KEYS[event]].source for event in EVENTS},
-            partner_base_url=self._options.partner_base_url,
+            partner_base_url=self._options.base_url_override or self._options.partner_base_url,
         )
 
     def problems(self) -> Iterator[Problem]:

@@ -6,22 +6,20 @@ import asyncio
 import json
 import socket
 import ssl
-import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from reconciler import __version__
 from reconciler.core.attempts import Attempt, Fate, classify_answer
 from reconciler.core.explain import explain_status
-from reconciler.core.urls import is_loopback_url
 from reconciler.model import AuthScheme, Desired
 from reconciler.plug.credentials import Credentials
+from reconciler.plug.pool import Clients, UnusableProxy
 
 USER_AGENT = f"reconciler/{__version__}"
 MAX_ANSWER_BYTES = 64 * 1024
@@ -29,30 +27,21 @@ UNDONE_CODINGS = frozenset({"identity", "gzip", "deflate", ""})  # what httpx un
 
 
 class HttpPlug:
-    """Sends PUTs, at most as many at a time as the caller runs, each worker over a connection of its own.
-
-    A shared pool of connections slows down with concurrency, so there is a client per worker; they share
-    one TLS context, whose making costs more than ten requests.
-    """
+    """Sends PUTs, at most as many at a time as the caller runs, each worker over a connection of its own."""
 
     def __init__(self, credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._environ = environ
-        self._tls: ssl.SSLContext | None = None
-        self._idle: dict[str, list[httpx.AsyncClient]] = {}
-        self._clients: list[httpx.AsyncClient] = []
+        self._clients = Clients(environ)
 
     async def __aenter__(self) -> HttpPlug:
-        # made before the first send takes its slot of the rate limit
-        self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE
+        await self._clients.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients:
-            await client.aclose()
+        await self._clients.__aexit__(kind, error, trace)
 
     async def put(self, desired: Desired) -> Attempt:
         """One attempt. Raises nothing that the network or the server did: that is what the attempt says."""
@@ -69,16 +58,11 @@ class HttpPlug:
             # a compressed answer would have to be unpacked before its length is known
             "Accept-Encoding": "identity",
         }
-        idle = self._idle.setdefault(self._origin(desired.endpoint), [])
         try:
-            client = idle.pop() if idle else self._make_client(desired.endpoint)
-        except (ValueError, ImportError, httpx.InvalidURL):
-            # the address may hold the proxy's password, so it is not repeated
-            return Attempt(Fate.UNSENT, message="not sent: HTTPS_PROXY or ALL_PROXY holds no usable address")
-        try:
-            return await self._attempt(client, desired, headers, body)
-        finally:
-            idle.append(client)
+            with self._clients.borrow(desired.endpoint) as client:
+                return await self._attempt(client, desired, headers, body)
+        except UnusableProxy as error:
+            return Attempt(Fate.UNSENT, message=f"not sent: {error}")
 
     async def _attempt(
         self, client: httpx.AsyncClient, desired: Desired, headers: Mapping[str, str], body: bytes
@@ -92,7 +76,7 @@ class HttpPlug:
                 response = await client.send(request, stream=True)
                 watch.status = response.status_code
                 try:
-                    answer = await _read_limited(response)
+                    answer = await read_limited(response)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -121,25 +105,6 @@ class HttpPlug:
             message=explain_status(status, token_env=origin, auth_scheme=desired.auth_scheme, denied=denied),
         )
 
-    # --- clients -----------------------------------------------------------------------------------
-
-    @staticmethod
-    def _origin(url: str) -> str:
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc}"
-
-    def _make_client(self, url: str) -> httpx.AsyncClient:
-        client = httpx.AsyncClient(
-            verify=self._tls or True,
-            proxy=find_proxy(url, self._environ),
-            trust_env=False,  # .netrc is never read; proxies are chosen above
-            follow_redirects=False,
-            timeout=None,  # noqa: S113 - one limit for the whole attempt, see `_attempt`
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-        )
-        self._clients.append(client)
-        return client
-
 
 class _Watch:
     """Knows whether a byte of the PUT was written: that is what tells unsent from ambiguous."""
@@ -162,7 +127,7 @@ class _Watch:
         return Attempt(fate, status=self.status, complete=False, message=message)
 
 
-async def _read_limited(response: httpx.Response) -> bytes | None:
+async def read_limited(response: httpx.Response) -> bytes | None:
     """The whole body; None when it is longer than is read, which counts as complete and as not JSON."""
     chunks: list[bytes] = []
     size = 0
@@ -201,21 +166,6 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     return max(0.0, (until - now).total_seconds())
-
-
-def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy of the environment's variables for an https URL; never one for loopback (CONTRACT §3)."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or is_loopback_url(url):
-        return None
-    lowered = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy") and value}
-    proxies = {name.removesuffix("_proxy"): value for name, value in lowered.items()}
-    if urllib.request.proxy_bypass_environment(parts.netloc, proxies):  # type: ignore[attr-defined]
-        return None
-    proxy = proxies.get("https") or proxies.get("all")
-    if proxy is not None and "://" not in proxy:
-        return f"http://{proxy}"
-    return proxy
 
 
 # most telling first; a library's error is judged by what caused it

@@ -20,6 +20,7 @@ from itertools import groupby
 from reconciler.core import record
 from reconciler.core.attempts import Attempt, Done, Fate, Send, Wait, next_step
 from reconciler.core.exitcode import DONE_OUTCOMES
+from reconciler.core.observe import Observation
 from reconciler.core.outcome import classify
 from reconciler.core.plan import PlanInput, plan_environment
 from reconciler.errors import Conflict, StateError
@@ -37,7 +38,8 @@ from reconciler.model import (
     RunResult,
     Stored,
 )
-from reconciler.ports import Clock, Credentials, Plug, StateStore, Write, Written
+from reconciler.ports import Clock, Credentials, Observer, Plug, StateStore, Write, Written
+from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter
 
@@ -81,6 +83,8 @@ class World:
     clock: Clock
     by: By
     offload: Offload
+    pace: Pace | None = None  # where the run sent requests before
+    observer: Observer | None = None  # of --observe: what is planned anew is observed anew
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
     report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)
 
@@ -92,13 +96,14 @@ async def apply_plan(
     world: World,
     options: ApplyOptions,
     stop: Stop,
+    observations: Mapping[str, Observation] | None = None,
 ) -> RunResult:
     """Does what `plan` says, wave by wave. Everything that must be checked first has been checked.
 
-    `stored` are the documents that the plan was made from. Returns a result for every environment of the plan
+    `stored` and `observations` are what the plan was made from. Returns a result for every environment of the plan
     but the orphans; raises only what is a fault of this program.
     """
-    run = _Run(world, options, stop, desired, stored)
+    run = _Run(world, options, stop, desired, stored, observations or {})
     todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
     failed_wave: int | None = None
     for wave, members in groupby(todo, key=lambda planned: planned.wave):
@@ -129,6 +134,7 @@ class _Run:
     stop: Stop
     desired: Mapping[str, Desired]
     stored: Mapping[str, Stored]
+    observations: Mapping[str, Observation]
     results: dict[str, EnvironmentResult] = field(default_factory=dict)
     state_trouble: bool = False
     halted: str = ""  # why no further environment is begun
@@ -138,7 +144,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.writer = StateWriter(self.world.store, self.world.offload)
-        self.pace = Pace(self.world.clock, self.options.rate_limit)
+        self.pace = self.world.pace or Pace(self.world.clock, self.options.rate_limit)
 
     async def apply_wave(self, environments: Sequence[EnvironmentPlan]) -> bool:
         """Whether every outcome is `applied` or `unchanged`."""
@@ -329,7 +335,7 @@ class _Worker:
         # what was asked for by hand is done once another run has put the desired
         given = PlanInput(now=self._run.world.clock.now(), max_age_s=self._run.options.max_age_s)
         fingerprint = self._run.world.credentials.fingerprint(self._desired)
-        planned = plan_environment(self._desired, document, fingerprint, given)
+        planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_anew(document))
         if planned.action is Action.NOOP:
             return self._result(Outcome.UNCHANGED, "another run applied it in between")
         other_account = (
@@ -342,6 +348,33 @@ class _Worker:
             )
         self._planned = planned
         return None
+
+    async def _observe_anew(self, document: Document | None) -> Observation | None:
+        """What was seen at first may have been another run's PUT, or mended by it; so it is looked at again.
+
+        Where that fails, nobody knows: what was seen at first stands, and costs a PUT more at most.
+        """
+        run = self._run
+        if run.world.observer is None or self._desired.account_id is None:
+            return None
+        options = ObserveOptions(
+            concurrency=1,
+            attempts=run.options.attempts,
+            deadline_s=run.options.deadline_s,
+        )
+        observation = await observe_one(
+            self._desired,
+            document,
+            run.world.observer,
+            run.world.clock,
+            options,
+            run.pace,
+            sleep=self._sleep,
+            stopped=lambda: bool(run.stop),
+        )
+        if observation.failure:
+            return run.observations.get(self._planned.environment)
+        return observation
 
     # --- the PUT -----------------------------------------------------------------------------------
 

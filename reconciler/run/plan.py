@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
+from reconciler.core.observe import Observation, describe_unobserved
 from reconciler.core.plan import PlanInput, make_plan
 from reconciler.errors import InputError
 from reconciler.model import Desired, Plan, Problem, Stored
 from reconciler.ports import Credentials, StateStore
+
+# the selected environments and what is stored of them -> an observation of each
+Observe: TypeAlias = Callable[[Sequence[Desired], Mapping[str, Stored]], Mapping[str, Observation]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class Planned:
     plan: Plan
     desired: Mapping[str, Desired]
     stored: Mapping[str, Stored]
+    observations: Mapping[str, Observation] = field(default_factory=dict)  # of --observe
 
     @property
     def applied_count(self) -> int:
@@ -56,8 +62,9 @@ def plan_environments(
     *,
     globs: Sequence[str] = (),
     warnings: tuple[str, ...] = (),
+    observe: Observe | None = None,
 ) -> Planned:
-    """Reads the selected documents and plans. Talks to the store alone.
+    """Reads the selected documents and plans. Talks to the store alone, unless it is to `observe`.
 
     Raises InputError (a glob without a match), StateError (what is selected can't be read).
     """
@@ -65,12 +72,14 @@ def plan_environments(
     selected = select(globs, stored_names | {one.environment for one in desired})
     stored = store.read(sorted(selected & stored_names))
     wanted = [one for one in desired if one.environment in selected]
+    observations = None if observe is None else observe(wanted, stored)
     plan = make_plan(
         wanted,
         {name: one.document for name, one in stored.items()},
         credentials.fingerprint,
         given,
         selection=tuple(globs),
-        warnings=warnings,
+        observations=observations,
+        warnings=(*warnings, *describe_unobserved(observations or {})),
     )
-    return Planned(plan, {one.environment: one for one in wanted}, stored)
+    return Planned(plan, {one.environment: one for one in wanted}, stored, observations or {})

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.exitcode import has_work
+from reconciler.core.observe import Observation, Sight, Verdict
+from reconciler.core.plan import LIVE
 from reconciler.errors import StalePlan
 from reconciler.model import Action, EnvironmentPlan, Plan, Reason
 
@@ -21,8 +23,21 @@ class SavedPlan:
     intact: bool  # its checksum fits: nobody edited it
 
 
+def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
+    """What was seen when the plan was made: it is computed again with its own observation (CONTRACT §5)."""
+    if not plan.observed:
+        return None
+    return {
+        one.environment: Observation(
+            tuple(Sight(seen.event, Verdict.DIFFERENT, seen.actual) for seen in one.live),
+            failure="it could not be read when the plan was made" if LIVE in one.unchecked else "",
+        )
+        for one in plan.environments
+    }
+
+
 def check_saved_plan(saved: SavedPlan, fresh: Plan) -> Plan:
-    """`fresh` with the saved plan's decisions; `fresh` was made with the saved plan's clock and selection.
+    """`fresh` with the saved plan's decisions; `fresh` was made with the saved plan's clock, selection and observation.
 
     Raises StalePlan with a sentence for each thing that moved on.
     """

@@ -41,13 +41,15 @@ _ACCOUNT_FIELDS: Mapping[str, Event] = {
 class Options:
     """The switches of `reconciler sandbox`. Rates run from 0 to 1; `port` 0 takes any free one.
 
-    Without `tokens` any non-empty token is valid. `accounts` maps a partner account's id to its token.
+    Without `tokens` any non-empty token is valid, without `partner_tokens` any of a partner. `accounts` maps a
+    partner account's id to its token.
     `rate_limit` is PUTs a second over all companies.
     """
 
     port: int = 0
     tokens: frozenset[str] = field(default=frozenset(), repr=False)
     accounts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    partner_tokens: frozenset[str] = field(default=frozenset(), repr=False)
     latency_s: float = 0.0
     failure_rate: float = 0.0
     rate_limit: float | None = None
@@ -110,6 +112,10 @@ class Plug:
     def knows(self, token: str) -> bool:
         """Whether `token` is valid."""
         return token in self.options.tokens if self.options.tokens else bool(token)
+
+    def knows_partner(self, token: str) -> bool:
+        """Whether `token` is a valid partner token."""
+        return token in self.options.partner_tokens if self.options.partner_tokens else bool(token)
 
     def company(self, token: str) -> Company:
         """The company of a valid token; one never seen before has nothing configured."""

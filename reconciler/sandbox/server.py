@@ -329,6 +329,8 @@ def _make_routes(plug: Plug) -> Starlette:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return JSONResponse({"error": "Authorization: Bearer <integrator token> is missing"}, 401)
+        if not plug.knows_partner(token.strip()):
+            return JSONResponse({"error": "the partner token is not valid"}, 401)
         account = plug.account(request.path_params["account_id"])
         if account is None:
             return JSONResponse({"error": "no such account; see --account"}, 404)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from reconciler.core.escape import for_workflow_data, for_workflow_property
 from reconciler.core.exitcode import has_work
-from reconciler.core.groups import group_failures, like_message
+from reconciler.core.groups import group_failures, group_findings, like_message
 from reconciler.core.names import name_some
 from reconciler.model import EnvironmentResult, Finding, FindingKind, Plan, Problem, RunResult
 from reconciler.views import words
@@ -69,7 +69,7 @@ def render_result(result: RunResult, *, path_of: PathOf) -> str:
 def render_drift(findings: Iterable[Finding], *, path_of: PathOf) -> str:
     """Each finding as a warning, what can't be seen as a notice; else that there is none."""
     ordered = in_order(findings)
-    shown = [_of_finding(finding) for finding in ordered]
+    shown = [_of_findings(group) for group in group_findings(ordered)]
     return _render([Annotation("notice", "reconciler drift", words.drift_summary(ordered), "drift"), *shown], path_of)
 
 
@@ -91,7 +91,8 @@ def _of_failures(outcome: str, group: Sequence[EnvironmentResult]) -> Annotation
     return Annotation("error", f"{name_some(names)}: {outcome}", message or outcome, (outcome, message))
 
 
-def _of_finding(finding: Finding) -> Annotation:
+def _of_findings(group: Sequence[Finding]) -> Annotation:
+    finding = group[0]
     level = "notice" if finding.kind is FindingKind.UNOBSERVABLE else "warning"
     event = f" {finding.event}" if finding.event else ""
     lines = [finding.message]
@@ -99,7 +100,9 @@ def _of_finding(finding: Finding) -> Annotation:
         lines.append(f"expected {finding.expected}")
     if finding.actual is not None:
         lines.append(f"actual {finding.actual}")
-    return Annotation(level, f"{finding.environment}{event}: {finding.kind}", "\n".join(lines), finding.kind)
+    return Annotation(
+        level, f"{name_some([one.environment for one in group])}{event}: {finding.kind}", "\n".join(lines), finding.kind
+    )
 
 
 # --- the lines ---------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ def render_plan(plan: Plan) -> str:
         "digest": plan.digest,
         "selection": list(plan.selection),
         "requested": plan.requested,
+        "observed": plan.observed,
         "warnings": list(plan.warnings),
         "summary": {action.value: count[action] for action in Action},
         "environments": [_planned_out(planned) for planned in plan.environments],

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from reconciler.core.escape import for_markdown, for_markdown_code
-from reconciler.core.groups import group_failures, like_message
+from reconciler.core.groups import group_failures, group_findings, like_message
 from reconciler.model import By, Document, EnvironmentResult, Finding, HistoryEntry, Outcome, Problem, RunResult
 from reconciler.views import words
 from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
@@ -67,27 +67,28 @@ def _result_row(group: Sequence[EnvironmentResult]) -> str:
 
 
 def render_drift(findings: Iterable[Finding]) -> str:
-    """The findings as a table, by what matters, and what to do next."""
+    """The findings as a table, by what matters, and what to do next; alike unobservable ones are one row."""
     ordered = in_order(findings)
     head = [f"## {words.drift_summary(ordered)}"]
     occurring = {finding.kind for finding in ordered}
     tail = _advice([text for kind, text in words.NEXT_FOR_KIND.items() if kind in occurring])
-    rows = [
-        (
-            row(
-                finding.kind.value,
-                for_markdown_code(finding.environment),
-                for_markdown_code(finding.event.value) if finding.event else "",
-                for_markdown_code(finding.expected) if finding.expected is not None else "",
-                for_markdown_code(finding.actual) if finding.actual is not None else "",
-                for_markdown(finding.message),
-            ),
-            1,
-        )
-        for finding in ordered
-    ]
+    rows = [(_finding_row(group), len(group)) for group in group_findings(ordered)]
     header = ("kind", "environment", "event", "expected", "actual", "message")
     return page(head, table(header, rows, "more findings: run `reconciler drift`", room=_room(head, tail)), tail)
+
+
+def _finding_row(group: Sequence[Finding]) -> str:
+    finding = group[0]
+    who = names([one.environment for one in group])
+    nothing = finding.actual is None and words.actual_of(finding)
+    return row(
+        finding.kind.value,
+        f"{words.environments(len(group))}: {who}" if len(group) > 1 else who,
+        for_markdown_code(finding.event.value) if finding.event else "",
+        for_markdown_code(finding.expected) if finding.expected is not None else "",
+        nothing or (for_markdown_code(finding.actual) if finding.actual is not None else ""),
+        for_markdown(finding.message),
+    )
 
 
 def render_validation(

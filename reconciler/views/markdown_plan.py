@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reconciler.core.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.core.groups import Group, group_alike
-from reconciler.model import Action, Plan
+from reconciler.model import Action, LiveDifference, Plan
 from reconciler.views import words
 from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row
 
@@ -106,14 +106,23 @@ def _block(group: Group, *, is_open: bool) -> str:
 
 def _diff_lines(group: Group) -> list[str]:
     planned = group.representative
+    live = {difference.event: difference for difference in planned.live}
     lines: list[str] = []
     for at, change in enumerate(planned.changes):
         shared = all(member.changes[at].source == change.source for member in group.members)
         lines.append(f"# {change.event.value}" + (f" ({change.source.file}:{change.source.line})" if shared else ""))
         if change.before is not None:
             lines.append(f"- {change.before}")
+        if change.event in live:
+            lines.append(f"! observed: {_observed(live.pop(change.event))}")
         lines.append(f"+ {change.after}")
-    for difference in planned.live:
-        lines.append(f"# {difference.event.value}: live drift, observed")
-        lines.append(f"! {'nothing' if difference.actual is None else difference.actual}")
+    for difference in live.values():
+        lines.append(f"# {difference.event.value}: live drift")
+        lines.append(f"! observed: {_observed(difference)}")
+        if difference.expected is not None:
+            lines.append(f"+ {difference.expected}")
     return lines
+
+
+def _observed(difference: LiveDifference) -> str:
+    return words.NOTHING if difference.actual is None else difference.actual

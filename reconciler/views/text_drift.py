@@ -1,10 +1,14 @@
-"""Drift for a terminal: one line a finding, then what to do about each kind (CONTRACT §8)."""
+"""Drift for a terminal: one line a finding, then what to do about each kind (CONTRACT §8).
+
+What is unobservable for the same reason in many environments is one line.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from reconciler.core.escape import for_terminal
+from reconciler.core.groups import group_findings
 from reconciler.model import Finding, FindingKind
 from reconciler.views import words
 from reconciler.views.style import Style, columns, wrap
@@ -13,8 +17,16 @@ ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """By what matters, then by environment; the events of one stay in the order given."""
-    return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
+    """By what matters, then by environment; the events of one stay in the order given.
+
+    Of the unobservable, whole environments come before single events.
+    """
+
+    def matter(finding: Finding) -> tuple[int, bool, str]:
+        beside = finding.kind is FindingKind.UNOBSERVABLE and finding.event is not None
+        return ORDER[finding.kind], beside, finding.environment
+
+    return sorted(findings, key=matter)
 
 
 def render_drift(findings: Iterable[Finding], *, colour: bool, width: int = 100) -> str:
@@ -32,15 +44,19 @@ def render_drift(findings: Iterable[Finding], *, colour: bool, width: int = 100)
 def _finding_lines(findings: Sequence[Finding], style: Style) -> list[str]:
     if not findings:
         return []
+    groups = group_findings(findings)
     rows = columns(
-        (finding.kind.value, for_terminal(finding.environment), finding.event.value if finding.event else "-", "")
-        for finding in findings
+        (group[0].kind.value, _who(group), group[0].event.value if group[0].event else "-", "") for group in groups
     )
     longest = max(len(row) for row in rows)
     return [
-        f"{_painted(row.ljust(longest), finding, style)}  {for_terminal(_what(finding))}"
-        for row, finding in zip(rows, findings, strict=True)
+        f"{_painted(row.ljust(longest), group[0], style)}  {for_terminal(_what(group[0]))}"
+        for row, group in zip(rows, groups, strict=True)
     ]
+
+
+def _who(group: Sequence[Finding]) -> str:
+    return for_terminal(group[0].environment) if len(group) == 1 else words.environments(len(group))
 
 
 def _painted(row: str, finding: Finding, style: Style) -> str:
@@ -54,8 +70,9 @@ def _what(finding: Finding) -> str:
     parts = []
     if finding.expected is not None:
         parts.append(f"expected {finding.expected}")
-    if finding.actual is not None:
-        parts.append(f"actual {finding.actual}")
+    actual = words.actual_of(finding)
+    if actual is not None:
+        parts.append(f"actual {actual}")
     return finding.message + (f": {', '.join(parts)}" if parts else "")
 
 

@@ -10,6 +10,8 @@ from reconciler.views.style import Style, carets, columns, find_difference, name
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REASSERT: "="}
 BEFORE, AFTER = "        before  ", "        after   "
+APPLIED, OBSERVED = "        applied   ", "        observed  "
+MASKED = "…"  # ends what is shown of a URL that may hold a secret
 EVENT_INDENT = "      "
 
 
@@ -39,9 +41,10 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     if planned.action is Action.CREATE:
         lines += _create_lines(planned, style)
     else:
+        live = {difference.event: difference for difference in planned.live}
         for at, change in enumerate(planned.changes):
-            lines += _change_lines(change, _common_source(group, at), style)
-    lines += _live_lines(planned.live, style)
+            lines += _change_lines(change, _common_source(group, at), live.pop(change.event, None), style)
+        lines += [line for difference in live.values() for line in _live_lines(difference, style)]
     unchecked = words.unchecked_line(group)
     if unchecked:
         lines += [style.dim(line) for line in wrap(for_terminal(unchecked), indent="    ", width=width)]
@@ -76,31 +79,50 @@ def _common_source(group: Group, at: int) -> str:
     return f"{for_terminal(source.file)}:{source.line}"
 
 
-def _change_lines(change: Change, source: str, style: Style) -> list[str]:
+def _change_lines(change: Change, source: str, live: LiveDifference | None, style: Style) -> list[str]:
+    """`live`: what Plug holds instead of the change's before."""
     lines = [f"{EVENT_INDENT}{change.event.value}" + (f"  {style.dim(source)}" if source else "")]
-    after = for_terminal(change.after)
     if change.before is None:
-        return [*lines, AFTER + style.green(after)]
-    before = for_terminal(change.before)
+        return [*lines, AFTER + style.green(for_terminal(change.after))]
+    if live is None:
+        before, after = _compared((BEFORE, change.before), (AFTER, change.after), style)
+        return [*lines, *before, *after]
+    labels = (BEFORE.ljust(len(OBSERVED)), AFTER.ljust(len(OBSERVED)))
+    before, after = _compared((labels[0], change.before), (labels[1], change.after), style)
+    return [*lines, *before, OBSERVED + style.red(_observed(live)), *after]
+
+
+def _live_lines(live: LiveDifference, style: Style) -> list[str]:
+    """What Plug holds, and what was applied and is put again."""
+    heading = f"{EVENT_INDENT}{live.event.value}  {style.dim('live drift')}"
+    if live.expected is None:
+        return [heading, OBSERVED + style.red(_observed(live))]
+    if live.actual is None or live.actual.endswith(MASKED):
+        applied = APPLIED + style.green(for_terminal(live.expected))
+        return [heading, OBSERVED + style.red(_observed(live)), applied]
+    observed, applied_lines = _compared((OBSERVED, live.actual), (APPLIED, live.expected), style)
+    return [heading, *observed, *applied_lines]
+
+
+def _observed(live: LiveDifference) -> str:
+    return words.NOTHING if live.actual is None else for_terminal(live.actual)
+
+
+def _compared(first: tuple[str, str], second: tuple[str, str], style: Style) -> tuple[list[str], list[str]]:
+    """The lines of two texts, each with its label, that differ: what goes in red, what comes in green."""
+    (label, before), (other_label, after) = first, second
+    before, after = for_terminal(before), for_terminal(after)
     difference = find_difference(before, after)
     if style.colour:
         start, end = difference.before
-        lines.append(BEFORE + style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:]))
+        going = style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:])
         start, end = difference.after
-        lines.append(AFTER + style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:]))
-        return lines
-    lines += [BEFORE + before, carets(difference.before, len(BEFORE))]
-    lines += [AFTER + after, carets(difference.after, len(AFTER))]
-    return [line for line in lines if line]
-
-
-def _live_lines(live: tuple[LiveDifference, ...], style: Style) -> list[str]:
-    lines = []
-    for difference in live:
-        actual = "nothing" if difference.actual is None else for_terminal(difference.actual)
-        lines.append(f"{EVENT_INDENT}{difference.event.value}  {style.dim('live drift')}")
-        lines.append(f"        observed  {style.red(actual)}")
-    return lines
+        coming = style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:])
+        return [label + going], [other_label + coming]
+    marks = carets(difference.before, len(label)), carets(difference.after, len(other_label))
+    return [line for line in (label + before, marks[0]) if line], [
+        line for line in (other_label + after, marks[1]) if line
+    ]
 
 
 def _orphan_lines(plan: Plan, style: Style) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from reconciler.core.groups import Group
+from reconciler.core.plan import LIVE
 from reconciler.model import (
     Action,
     Document,
@@ -23,6 +24,8 @@ from reconciler.model import (
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
+
+NOTHING = "nothing"  # where no webhook is registered in Plug
 
 STATE_TROUBLE = "State trouble: not everything could be recorded or begun. What the messages name comes first."
 
@@ -52,7 +55,10 @@ NEXT_FOR_OUTCOME = {
 }
 
 NEXT_FOR_KIND = {
-    FindingKind.LIVE: "live: somebody changed Plug itself. reconciler apply --observe puts the desired again.",
+    FindingKind.LIVE: (
+        "live: somebody changed Plug itself. If that is to stay, write it into the manifest; if not: reconciler "
+        "apply --observe puts the desired again."
+    ),
     FindingKind.UNCERTAIN: "uncertain: run reconciler apply: it puts the desired once more.",
     FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",
     FindingKind.ACCOUNT: (
@@ -65,7 +71,10 @@ NEXT_FOR_KIND = {
         "orphan: Plug still holds its webhooks. Bring its manifest back, or drop it: reconciler state forget "
         "ENVIRONMENT."
     ),
-    FindingKind.UNOBSERVABLE: "unobservable: no drift in itself, and nobody knows what Plug holds there.",
+    FindingKind.UNOBSERVABLE: (
+        "unobservable: no drift in itself, and nobody knows what Plug holds there. After a failed read: mend what "
+        "its message names, then run reconciler drift --observe again."
+    ),
 }
 
 
@@ -135,21 +144,30 @@ def unchanged_line(plan: Plan) -> str | None:
     unchanged = [planned for planned in plan.environments if planned.action is Action.NOOP]
     if not unchanged:
         return None
-    by_text = sum(1 for planned in unchanged if planned.unchecked)
+    by_text = sum(1 for planned in unchanged if set(planned.unchecked) - {LIVE})
+    unread = sum(1 for planned in unchanged if LIVE in planned.unchecked)
     text = f"Unchanged: {environments(len(unchanged))}"
     if by_text:
         text += f", {number(by_text)} compared by text alone (no token or secret at hand)"
+    if unread:
+        text += f", {number(unread)} not observed (the read failed)"
     return text + "."
 
 
 def unchecked_line(group: Group) -> str | None:
-    """`not compared, as not at hand: account`; of a group, in how many."""
-    lacking = [member for member in group.members if member.unchecked]
-    if not lacking:
-        return None
-    what = ", ".join(dict.fromkeys(item for member in lacking for item in member.unchecked))
-    where = "" if len(group.members) == 1 else f" (in {number(len(lacking))} of them)"
-    return f"not compared, as not at hand: {what}{where}"
+    """`not compared, as not at hand: account`, `not observed: the read failed`; of a group, in how many."""
+    several = len(group.members) > 1
+    lacking = [member for member in group.members if set(member.unchecked) - {LIVE}]
+    unread = [member for member in group.members if LIVE in member.unchecked]
+    parts = []
+    if lacking:
+        what = dict.fromkeys(item for member in lacking for item in member.unchecked if item != LIVE)
+        where = f" (in {number(len(lacking))} of them)" if several else ""
+        parts.append(f"not compared, as not at hand: {', '.join(what)}{where}")
+    if unread:
+        where = f" (in {number(len(unread))} of them)" if several else ""
+        parts.append(f"not observed: the read failed{where}")
+    return "; ".join(parts) or None
 
 
 def result_summary(result: RunResult) -> str:
@@ -162,14 +180,31 @@ def result_summary(result: RunResult) -> str:
 def drift_summary(findings: Sequence[Finding]) -> str:
     """`Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift.`"""
     drift = [finding for finding in findings if finding.kind is not FindingKind.UNOBSERVABLE]
-    unobservable = len({finding.environment for finding in findings if finding.kind is FindingKind.UNOBSERVABLE})
+    unseen = _unseen(findings)
     if not drift:
-        return f"No drift, but {environments(unobservable)} unobservable." if unobservable else "No drift."
+        return f"No drift, but unobservable: {unseen}." if unseen else "No drift."
     count = Counter(finding.kind for finding in drift)
     parts = [f"{number(count[kind])} {kind}" for kind in FindingKind if count[kind]]
     where = environments(len({finding.environment for finding in drift}))
-    beside = f" {environments(unobservable)} unobservable." if unobservable else ""
+    beside = f" Unobservable: {unseen}." if unseen else ""
     return f"Drift: {counted(len(drift), 'finding')} in {where} ({', '.join(parts)}).{beside}"
+
+
+def _unseen(findings: Iterable[Finding]) -> str:
+    """`2 environments, 3 webhooks`: those of which nothing could be seen, and single webhooks of the others."""
+    unseen = [finding for finding in findings if finding.kind is FindingKind.UNOBSERVABLE]
+    whole = sum(1 for finding in unseen if finding.event is None)
+    parts = [environments(whole)] if whole else []
+    if len(unseen) > whole:
+        parts.append(counted(len(unseen) - whole, "webhook"))
+    return ", ".join(parts)
+
+
+def actual_of(finding: Finding) -> str | None:
+    """What Plug holds, or what was applied; of live drift also that nothing is registered."""
+    if finding.actual is None and finding.kind is FindingKind.LIVE:
+        return NOTHING
+    return finding.actual
 
 
 def validation_summary(errors: Sequence[Problem], warnings: Sequence[Problem], *, count: int | None) -> str:

@@ -180,7 +180,7 @@ class Cli:
                 environ.pop(name, None)
             else:
                 environ[name] = value
-        self.canaries |= {value for name, value in environ.items() if name.startswith(("PLUG_TOKEN", "PLUG_SECRET"))}
+        self.canaries |= {value for name, value in environ.items() if name.startswith("PLUG_")}
         # xdist's workers ignore SIGINT, and a child would inherit that
         ignored = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:

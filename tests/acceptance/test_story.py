@@ -67,6 +67,7 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
         "digest": "…",
         "selection": [],
         "requested": False,
+        "observed": False,
         "warnings": [],
         "summary": {"create": 0, "update": 0, "reassert": 0, "noop": 0, "orphan": 0, action: 1},
         "environments": [

@@ -116,11 +116,32 @@ def plans() -> dict[str, Plan]:
             Action.REASSERT,
             Reason.LIVE_DRIFT,
             live=(
-                LiveDifference(Event.MESSAGE_STATUS, "https://somewhere.else.com.br/status"),
-                LiveDifference(Event.SENDING_MESSAGE, None),
+                LiveDifference(
+                    Event.MESSAGE_STATUS,
+                    "https://somewhere.else.com.br/status",
+                    "https://hooks.acme.com.br/plug/live/messageStatus",
+                ),
+                LiveDifference(Event.SENDING_MESSAGE, None, "https://hooks.acme.com.br/plug/live/sendingMessage"),
+                LiveDifference(
+                    Event.RECEIVE_MESSAGE, "https://hooks.acme.com.br/…", f"https://hooks.acme.com.br/r{secret}"
+                ),
+            ),
+        ),
+        planned(
+            "live-too",
+            Action.UPDATE,
+            Reason.WEBHOOKS_CHANGED,
+            Reason.LIVE_DRIFT,
+            unchecked=("account", "live"),
+            changed=_receive("https://hooks.acme.com.br/a", "https://hooks.acme.com.br/b", "live-too"),
+            live=(
+                LiveDifference(
+                    Event.RECEIVE_MESSAGE, "https://hooks.acme.com.br/by-hand", "https://hooks.acme.com.br/a"
+                ),
             ),
         ),
         planned("same", Action.NOOP),
+        planned("same-unread", Action.NOOP, unchecked=("live",)),
         planned("same-by-text", Action.NOOP, unchecked=("account", "secret:PLUG_SECRET_RECEIVE")),
         planned("gone", Action.ORPHAN),
         warnings=("max_changed: 6 of 11 applied environments would be updated, at most 5 are allowed (50%)",),
@@ -190,15 +211,22 @@ def drifts() -> dict[str, list[Finding]]:
         Finding("novo", FindingKind.UNAPPLIED, event, url, None, "never applied"),
         Finding("staging", FindingKind.UNCERTAIN, None, None, None, "nobody knows whether the PUT changed Plug"),
         Finding("production", FindingKind.LIVE, event, url, "https://evil.com/…", "Plug holds something else"),
+        Finding("production", FindingKind.LIVE, Event.MESSAGE_STATUS, url, None, "nothing is registered in Plug"),
         Finding("a", FindingKind.ENDPOINT, None, "https://x.com/u", "https://y.com/u", "another endpoint"),
         Finding("a", FindingKind.ACCOUNT, None, None, "org:1", "another account"),
         Finding("a", FindingKind.SECRET, None, None, None, "a secret was replaced"),
         Finding("a", FindingKind.EXPIRED, None, None, None, "applied longer ago than max_age"),
+        Finding("a", FindingKind.UNOBSERVABLE, event, None, None, "the account doesn't show it"),
         Finding("b", FindingKind.UNOBSERVABLE, None, None, None, "no account_id"),
+    ]
+    fleet = [
+        Finding(f"c{at}", FindingKind.UNOBSERVABLE, Event.WHEN_DISCONNECTING, None, None, "never shown")
+        for at in range(60)
     ]
     return {
         "every-kind": every,
         "unobservable": every[-1:],
+        "fleet": [every[4], *fleet, every[-1]],
         "none": [],
         "hostile": [Finding(HOSTILE, FindingKind.LIVE, event, HOSTILE, HOSTILE, HOSTILE)],
     }

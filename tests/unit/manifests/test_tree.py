@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,11 @@ def test_the_json_schema_describes_every_key(manifests: Path) -> None:
     known = {"environment", "description", "wave", "token_env", "account_id", "api", "vars", "webhooks"}
     assert set(schema["properties"]) == known
     assert all(str(event) in json.dumps(schema) for event in EVENTS)
+
+
+def test_the_demos_sandbox_replaces_the_partner_address_too(manifests: Path) -> None:
+    """Nothing of a demo leaves this machine."""
+    options = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, (), partner_base_url="https://api.plug.com.br")
+    for override, address in ((None, "https://api.plug.com.br"), ("http://127.0.0.1:1", "http://127.0.0.1:1")):
+        tree = load_tree("manifests", replace(options, base_url_override=override))
+        assert [one.partner_base_url for one in tree.desired] == [address]

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.model import AuthScheme, Desired
-from reconciler.plug.client import HttpPlug, find_proxy, parse_retry_after, says_denied
+from reconciler.plug.client import HttpPlug, parse_retry_after, says_denied
 from reconciler.plug.credentials import Credentials
+from reconciler.plug.pool import find_proxy
 from tests.fakes import make_desired
 
 TOKEN = "canary-token-0123456789"

@@ -258,6 +258,32 @@ def test_an_account_needs_a_bearer_and_an_id(serve: Any, path: str, authorizatio
     assert client.send("GET", path, headers={"Authorization": authorization}).status == status
 
 
+def test_a_wrong_partner_token_is_refused_where_one_is_given(serve: Any) -> None:
+    """Before the id is looked at."""
+    client = serve(accounts={"7": "t"}, partner_tokens=frozenset({"canary-partner"}))
+    answers = {
+        (token, path): client.send("GET", path, headers={"Authorization": f"Bearer {token}"}).status
+        for token in ("canary-partner", "t", "other")
+        for path in ("/integrator/account/7/", "/integrator/account/8/")
+    }
+    assert [status for (token, _), status in answers.items() if token != "canary-partner"] == [401] * 4
+    assert answers["canary-partner", "/integrator/account/7/"] == 200
+    assert answers["canary-partner", "/integrator/account/8/"] == 404
+
+
+def test_an_account_has_the_documented_fields(serve: Any, webhooks: dict[str, str]) -> None:
+    """Those of the vendor's example; onMessageDeliveryError beside them where it is set (FACTS P)."""
+    documented = ["name", "externalId", "active", "onStartAttendance", "onFinishAttendance"]
+    documented += ["onReceiveMessage", "onSendingMessage", "onMessageStatus"]
+    client = serve(accounts={"7": "canary-token"})
+    bearer = {"Authorization": "Bearer partner"}
+    assert list(client.send("GET", "/integrator/account/7/", headers=bearer).body) == documented
+    client.put(webhooks)
+    shown = client.send("GET", "/integrator/account/7/", headers=bearer).body
+    assert list(shown) == [*documented, "onMessageDeliveryError"]
+    assert webhooks["whenDisconnecting"] not in shown.values()
+
+
 def test_an_account_can_only_be_read(serve: Any) -> None:
     """Partners read; nothing else is documented for us."""
     assert serve(accounts={"7": "t"}).send("PUT", "/integrator/account/7/").status == 405

@@ -1,0 +1,235 @@
+"""What Plug's partner API shows of an account, against what was applied (CONTRACT §8; FACTS P).
+
+    account (JSON) ── parse_account ──> Account ── compare_account ──> sights ──> Observation
+    Observation ── find_live ──> `live-drift` of a plan;  ── find_live_findings ──> findings of `drift --observe`
+
+Live drift means one thing everywhere: Plug holds something else than what was last *applied*. Without an applied
+record there is nothing to differ from; an unfinished intent stays in doubt whatever is seen, as not all seven
+can be. What isn't shown, or can't be compared, is never taken to be the same.
+
+An account's URLs hold secrets, so no URL leaves `compare_account` but in a form that may be shown.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.core.fill import fill_secrets, secret_names, split_secrets
+from reconciler.core.names import name_some
+from reconciler.core.urls import MAX_URL_BYTES, mask_url
+from reconciler.model import EVENTS, Document, Event, Finding, FindingKind, LiveDifference, Webhooks
+
+FIELDS: Mapping[Event, str] = {
+    Event.FINISH_ATTENDANCE: "onFinishAttendance",
+    Event.START_ATTENDANCE: "onStartAttendance",
+    Event.RECEIVE_MESSAGE: "onReceiveMessage",
+    Event.SENDING_MESSAGE: "onSendingMessage",
+    Event.MESSAGE_DELIVERY_ERROR: "onMessageDeliveryError",  # documented on creation only: it may be absent
+    Event.MESSAGE_STATUS: "onMessageStatus",
+}
+
+NO_ACCOUNT_ID = "no account_id in its manifest, so what Plug holds can't be read"
+
+
+class NotAnAccount(ValueError):
+    """Why an answer is no account, in words that repeat nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The six webhooks that an account can show. `shown`: a URL as it is, None where nothing is registered."""
+
+    shown: Mapping[Event, str | None] = field(repr=False)  # with their secrets
+    garbled: frozenset[Event]  # present, but neither a text nor null
+
+
+class Verdict(StrEnum):
+    """What one read tells of one event."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNSEEN = "unseen"  # not shown, or nothing at hand to compare it with
+    GARBLED = "garbled"  # shown in a form that is not documented: that much of the read failed
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One event. `actual` goes with DIFFERENT, in the text form or masked; None: nothing is registered."""
+
+    event: Event
+    verdict: Verdict
+    actual: str | None = None
+    wanted: bool = False  # DIFFERENT from what was applied, but already what the manifest wants
+    reason: str = ""  # of UNSEEN and GARBLED
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was learnt of one environment. A read that failed has a `failure` and no sights."""
+
+    sights: tuple[Sight, ...] = ()
+    failure: str = ""
+    observable: bool = True  # False: no account_id, nothing was read
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why the read, or a part of it, failed; empty where it didn't."""
+        garbled = (f"{sight.event}: {sight.reason}" for sight in self.sights if sight.verdict is Verdict.GARBLED)
+        return (self.failure,) if self.failure else tuple(garbled)
+
+
+UNOBSERVABLE = Observation(observable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsAtHand:
+    """How the holder of the secrets lets them be compared with. No value of one stays here."""
+
+    value_of: Callable[[str], str | None]  # None: not at hand
+    replaced: frozenset[str] = frozenset()  # known to be another than the one that was applied
+    occur_in: Callable[[str], bool] = field(default=lambda url: False)  # whether a URL holds any token or secret
+
+
+def parse_account(value: object) -> Account:
+    """The account in a decoded answer. Raises NotAnAccount: an answer without any of the fields shows nothing."""
+    if not isinstance(value, dict):
+        raise NotAnAccount("the answer is no JSON object")
+    present = {event: value[name] for event, name in FIELDS.items() if name in value}
+    if not present:
+        raise NotAnAccount("the answer shows none of the webhooks, so it is no account as documented")
+    shown = {event: url for event, url in present.items() if url is None or isinstance(url, str)}
+    return Account(shown, frozenset(present.keys() - shown.keys()))
+
+
+def compare_account(
+    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand
+) -> tuple[Sight, ...]:
+    """A sight for each of the seven; without an applied record, only for those that the account doesn't show."""
+    return tuple(_look_at_all(account, desired, applied, secrets))
+
+
+def _look_at_all(
+    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand
+) -> Iterator[Sight]:
+    for event in EVENTS:
+        if event not in FIELDS:
+            yield Sight(event, Verdict.UNSEEN, reason="the partner API never shows it")
+        elif event in account.garbled:
+            yield Sight(event, Verdict.GARBLED, reason="the account shows it as neither a text nor null")
+        elif event not in account.shown:
+            yield Sight(event, Verdict.UNSEEN, reason="the account doesn't show it")
+        elif applied is not None:
+            # an empty text registers nothing either
+            yield _look(event, account.shown[event] or None, desired[event], applied[event], secrets)
+
+
+def _look(event: Event, url: str | None, desired: str, applied: str, secrets: SecretsAtHand) -> Sight:
+    verdict, reason = _judge(applied, url, secrets)
+    if verdict is not Verdict.DIFFERENT:
+        return Sight(event, verdict, reason=reason)
+    wanted = desired != applied and _judge(desired, url, secrets)[0] is Verdict.SAME
+    return Sight(event, verdict, _show(url, (desired, applied), secrets), wanted)
+
+
+def _judge(text: str, url: str | None, secrets: SecretsAtHand) -> tuple[Verdict, str]:
+    """Whether Plug holds the URL of this text form."""
+    if url is None:
+        return Verdict.DIFFERENT, ""
+    names = secret_names(text)
+    values = {name: secrets.value_of(name) for name in names}
+    lacking = [name for name, value in values.items() if value is None]
+    if not lacking and url == fill_secrets(text, lambda name: values[name] or ""):
+        return Verdict.SAME, ""
+    known = {name: value for name, value in values.items() if value is not None and name not in secrets.replaced}
+    if not _could_be(text, url, known):
+        return Verdict.DIFFERENT, ""
+    if lacking:
+        return Verdict.UNSEEN, f"{name_some(lacking)} is not at hand to compare the URL with"
+    replaced = [name for name in names if name in secrets.replaced]
+    return Verdict.UNSEEN, f"{name_some(replaced)} was replaced since the last apply, so there is nothing to compare"
+
+
+def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:
+    """Whether `url` is `text` with the `known` secrets, and at least one character for each that isn't known."""
+    literals, names = split_secrets(text)
+    pieces = [literals[0]]
+    for name, literal in zip(names, literals[1:], strict=True):
+        if name in known:
+            pieces[-1] += known[name] + literal
+        else:
+            pieces.append(literal)
+    if len(pieces) == 1:
+        return url == pieces[0]
+    if not url.startswith(pieces[0]):
+        return False
+    # the first place for each piece leaves the most room for the rest: linear, whatever is held
+    place = len(pieces[0])
+    for piece in pieces[1:-1]:
+        found = url.find(piece, place + 1)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return url.endswith(pieces[-1]) and len(url) - len(pieces[-1]) > place
+
+
+def _show(url: str | None, texts: Iterable[str], secrets: SecretsAtHand) -> str | None:
+    """The URL in its text form; only scheme and host where it holds, or may hold, a secret."""
+    if url is None:
+        return None
+    if any(secret_names(text) for text in texts) or secrets.occur_in(url):
+        masked = mask_url(url)
+        return "…" if secrets.occur_in(masked) else masked
+    if len(url) > MAX_URL_BYTES:
+        url = url[:MAX_URL_BYTES] + "…"  # no webhook is as long: what follows tells nothing
+    return url.replace("{", "{{").replace("}", "}}")
+
+
+# --- what follows from it ----------------------------------------------------------------------------
+
+
+def find_live(observation: Observation, applied: Webhooks | None) -> tuple[LiveDifference, ...]:
+    """What a plan shows as live drift."""
+    if applied is None:
+        return ()
+    return tuple(
+        LiveDifference(sight.event, sight.actual, applied[sight.event])
+        for sight in observation.sights
+        if sight.verdict is Verdict.DIFFERENT
+    )
+
+
+def find_live_findings(environment: str, observation: Observation, document: Document | None) -> Iterator[Finding]:
+    """`live` for what differs, `unobservable` for what could not be seen and why (CONTRACT §8)."""
+    if not observation.observable:
+        yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, NO_ACCOUNT_ID)
+    if observation.failure:
+        message = f"the read failed: {observation.failure}"
+        yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, message)
+    applied = document.applied.webhooks if document is not None and document.applied is not None else {}
+    in_doubt = document is not None and document.intent is not None
+    for sight in observation.sights:
+        if sight.verdict is Verdict.DIFFERENT:
+            message = _tell(sight, in_doubt=in_doubt)
+            expected = applied.get(sight.event)
+            yield Finding(environment, FindingKind.LIVE, sight.event, expected, sight.actual, message)
+        elif sight.verdict is not Verdict.SAME:
+            yield Finding(environment, FindingKind.UNOBSERVABLE, sight.event, None, None, sight.reason)
+
+
+def _tell(sight: Sight, *, in_doubt: bool) -> str:
+    what = "nothing is registered in Plug" if sight.actual is None else "Plug holds something else than was applied"
+    if sight.wanted:
+        return f"{what}: already what the manifest wants"
+    return f"{what}, perhaps through the PUT in doubt" if in_doubt else what
+
+
+def describe_unobserved(observations: Mapping[str, Observation]) -> tuple[str, ...]:
+    """A warning for each reason for which reads failed, naming the environments: nothing is known of these."""
+    failed: dict[str, list[str]] = defaultdict(list)
+    for environment, observation in sorted(observations.items()):
+        for fault in observation.faults:
+            failed[fault].append(environment)
+    return tuple(f"not observed: {name_some(names)}: {fault}" for fault, names in failed.items())

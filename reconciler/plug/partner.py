@@ -1,0 +1,184 @@
+"""The read of an account over HTTP: one call of `read` is one attempt (CONTRACT §8; FACTS P)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote, unquote
+
+import httpx
+
+from reconciler.core.attempts import Attempt, Fate, classify_answer
+from reconciler.core.explain import explain_read
+from reconciler.core.observe import (
+    Account,
+    NotAnAccount,
+    SecretsAtHand,
+    Sight,
+    compare_account,
+    parse_account,
+)
+from reconciler.model import Applied, Desired
+from reconciler.plug.client import (
+    MAX_ANSWER_BYTES,
+    UNDONE_CODINGS,
+    USER_AGENT,
+    describe_transport_error,
+    parse_retry_after,
+    read_limited,
+)
+from reconciler.plug.credentials import Credentials
+from reconciler.plug.pool import Clients, UnusableProxy
+from reconciler.plug.secret import Secret
+from reconciler.ports import Reading
+
+ACCOUNT_PATH = "/integrator/account/"
+
+
+class HttpObserver:
+    """Reads accounts with the partner token, at most as many at a time as the caller runs.
+
+    `token_env` names the token's variable in messages. `hidden` are the tokens and secrets at hand, of whatever
+    environment: a URL that holds one is masked, wherever somebody has pasted it.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        token: Secret,
+        token_env: str,
+        *,
+        hidden: Sequence[Secret] = (),
+        timeout_s: float,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._credentials = credentials
+        self._token = token
+        self._token_env = token_env
+        self._hidden = hidden
+        self._timeout_s = timeout_s
+        self._clients = Clients(environ)
+
+    async def __aenter__(self) -> HttpObserver:
+        await self._clients.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._clients.__aexit__(kind, error, trace)
+
+    async def read(self, desired: Desired, applied: Applied | None) -> Reading:
+        """One attempt. Raises nothing that the network or the server did: that is what the attempt says."""
+        url = account_url(desired)
+        headers = {
+            "Authorization": f"Bearer {self._token.reveal()}",
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            # a compressed answer would have to be unpacked before its length is known
+            "Accept-Encoding": "identity",
+        }
+        try:
+            with self._clients.borrow(url) as client:
+                async with asyncio.timeout(self._timeout_s):
+                    request = client.build_request("GET", url, headers=headers)
+                    response = await client.send(request, stream=True)
+                    try:
+                        answer = await read_limited(response)
+                    finally:
+                        await response.aclose()
+        except UnusableProxy as error:
+            return _broken_off(f"not sent: {error}")
+        except TimeoutError:
+            return _broken_off(f"no complete answer within {self._timeout_s:g} s")
+        except httpx.HTTPError as error:
+            return _broken_off(f"no complete answer: {describe_transport_error(error)}")
+        except (OSError, ssl.SSLError) as error:
+            return _broken_off(f"no complete answer: {type(error).__name__}")
+        return self._conclude(response, answer, desired, applied)
+
+    def _conclude(
+        self, response: httpx.Response, answer: bytes | None, desired: Desired, applied: Applied | None
+    ) -> Reading:
+        status = response.status_code
+        message, sights = explain_read(status, token_env=self._token_env), None
+        if status == 200:
+            try:
+                account = decode_account(answer, response.headers.get("content-encoding", "identity"))
+                message, sights = "read", self._compare(account, desired, applied)
+            except NotAnAccount as error:
+                message = str(error)
+        attempt = Attempt(
+            fate=classify_answer(status, complete=True),
+            status=status,
+            complete=True,
+            retry_after_s=parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC)),
+            message=message,
+        )
+        return Reading(attempt, sights)
+
+    # --- secrets -----------------------------------------------------------------------------------
+
+    def _compare(self, account: Account, desired: Desired, applied: Applied | None) -> tuple[Sight, ...]:
+        at_hand = SecretsAtHand(
+            value_of=lambda name: self._reveal(desired, name),
+            replaced=self._find_replaced(desired, applied),
+            occur_in=self._holds_hidden,
+        )
+        return compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand)
+
+    def _reveal(self, desired: Desired, name: str) -> str | None:
+        """Only what the manifest names: an edited state must not have other variables compared with."""
+        secret = self._credentials.secret(name) if name in desired.secrets else None
+        return None if secret is None else secret.reveal()
+
+    def _find_replaced(self, desired: Desired, applied: Applied | None) -> frozenset[str]:
+        """Secrets at hand that are signed otherwise than the applied ones: replaced, or their token was."""
+        if applied is None:
+            return frozenset()
+        at_hand = self._credentials.fingerprint(desired).secrets
+        return frozenset(
+            name for name, signed in at_hand.items() if name in applied.secrets and applied.secrets[name] != signed
+        )
+
+    def _holds_hidden(self, url: str) -> bool:
+        plain = unquote(url)
+        return any(value.reveal() in url or value.reveal() in plain for value in self._hidden)
+
+
+def account_url(desired: Desired) -> str:
+    """The account's address: the id is one segment of it, whatever it holds."""
+    if desired.account_id is None or desired.partner_base_url is None:
+        raise ValueError("an environment without an account can't be observed")
+    return f"{desired.partner_base_url.rstrip('/')}{ACCOUNT_PATH}{quote(desired.account_id, safe='')}/"
+
+
+def decode_account(answer: bytes | None, coding: str) -> Account:
+    """The account in an answer's body; None is one longer than is read. Raises NotAnAccount."""
+    if answer is None:
+        raise NotAnAccount(f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes, so it is no account as documented")
+    if coding.strip().lower() not in UNDONE_CODINGS:
+        raise NotAnAccount("the answer is in a coding that was not asked for")
+    try:
+        value = json.loads(answer, parse_int=str, object_pairs_hook=_without_duplicates)
+    except NotAnAccount:
+        raise
+    except (ValueError, RecursionError):
+        raise NotAnAccount("the answer is not JSON") from None  # a library's error would quote it
+    return parse_account(value)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise NotAnAccount("the answer gives a field twice")
+    return value
+
+
+def _broken_off(message: str) -> Reading:
+    return Reading(Attempt(Fate.AMBIGUOUS, complete=False, message=message))

@@ -1,0 +1,99 @@
+"""Reads what Plug shows of many accounts: so many at a time, within the rate limit, retried (CONTRACT §8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.attempts import Attempt, Done, Wait, next_step
+from reconciler.core.observe import UNOBSERVABLE, Observation
+from reconciler.model import Desired, Document, Stored
+from reconciler.ports import Clock, Observer
+from reconciler.run.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveOptions:
+    """The settings of a run's reads; times in seconds."""
+
+    concurrency: int
+    attempts: int
+    deadline_s: float
+
+
+async def observe_all(
+    desired: Iterable[Desired],
+    stored: Mapping[str, Stored],
+    observer: Observer,
+    clock: Clock,
+    options: ObserveOptions,
+    pace: Pace,
+) -> dict[str, Observation]:
+    """An observation of each environment; of those without an account_id only that they have none.
+
+    `pace` is the whole run's: what is read here and what is put afterwards keep one rate limit.
+    """
+    wanted = list(desired)
+    found = {one.environment: UNOBSERVABLE for one in wanted}
+    queue = deque(one for one in wanted if one.account_id is not None)
+
+    async def work() -> None:
+        while queue:
+            one = queue.popleft()
+            standing = stored.get(one.environment)
+            document = standing.document if standing else None
+            found[one.environment] = await observe_one(one, document, observer, clock, options, pace)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(min(options.concurrency, len(queue))):
+            tasks.create_task(work())
+    return found
+
+
+async def observe_one(
+    desired: Desired,
+    document: Document | None,
+    observer: Observer,
+    clock: Clock,
+    options: ObserveOptions,
+    pace: Pace,
+    *,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Observation:
+    """One environment with an account_id, compared with `document`'s applied record; retried as a PUT is (§6.6).
+
+    `sleep` may end early; once `stopped` says so, no further attempt is made.
+    """
+    rest = sleep or clock.sleep
+    applied = document.applied if document else None
+    made: list[Attempt] = []
+    begun = clock.monotonic()
+    while True:
+        step = next_step(
+            made,
+            limit=options.attempts,
+            deadline_s=options.deadline_s,
+            elapsed_s=clock.monotonic() - begun,
+            jitter=clock.jitter(),
+        )
+        if isinstance(step, Done):
+            return _failed(made)
+        if isinstance(step, Wait):
+            await rest(step.seconds)
+        await pace.wait(rest)
+        if not made:
+            begun = clock.monotonic()  # what was spent on waiting for a slot is no part of the deadline
+        elif stopped() or clock.monotonic() - begun >= options.deadline_s:
+            return _failed(made)
+        reading = await observer.read(desired, applied)
+        if reading.sights is not None:
+            return Observation(reading.sights)
+        made.append(reading.attempt)
+
+
+def _failed(made: list[Attempt]) -> Observation:
+    tries = f" (tried {len(made)} times)" if len(made) > 1 else ""
+    return Observation(failure=(made[-1].message or "no reason was given") + tries)

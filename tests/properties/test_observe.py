@@ -1,0 +1,91 @@
+"""Whatever an account shows: every difference is told, and nothing that it doesn't show is called the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.fill import fill_secrets, secret_names
+from reconciler.core.observe import FIELDS, Observation, SecretsAtHand, Verdict, compare_account, parse_account
+from reconciler.core.plan import PlanInput, plan_environment
+from reconciler.core.record import adopt
+from reconciler.model import EVENTS, Action, By, Fingerprint, Reason
+from tests.fakes import START, make_desired
+
+SECRETS = {"PLUG_SECRET_A": "s3cret-of-a", "PLUG_SECRET_B": "s3cret-of-b"}
+
+pieces = st.sampled_from(["x", "yy", "/", "?k=", "{{", "}}", *(f"{{secret:{name}}}" for name in SECRETS)])
+texts = st.lists(pieces, max_size=6).map(lambda parts: "https://h.example.com/" + "".join(parts))
+seven = st.fixed_dictionaries(dict.fromkeys(EVENTS, texts))
+GARBAGE: list[Any] = [1, True, [], {}]
+urls = st.one_of(texts.map(lambda text: fill_secrets(text, SECRETS.__getitem__)), st.text(max_size=20), st.none())
+
+
+@st.composite
+def accounts(draw: st.DrawFn, applied: dict[Any, str]) -> dict[str, Any]:
+    """Fields that hold what was applied, something near it, anything else, or are missing."""
+    account: dict[str, Any] = {}
+    for event, name in FIELDS.items():
+        kind = draw(st.sampled_from(["applied", "applied", "emptied", "near", "url", "garbage", "absent"]))
+        sent = fill_secrets(applied[event], SECRETS.__getitem__)
+        if kind == "applied":
+            account[name] = sent
+        elif kind == "emptied":
+            account[name] = fill_secrets(applied[event], lambda secret: "")
+        elif kind == "near":
+            place = draw(st.integers(0, len(sent)))
+            account[name] = sent[:place] + draw(st.sampled_from(["", "x", "/"])) + sent[place + 1 :]
+        elif kind == "url":
+            account[name] = draw(urls)
+        elif kind == "garbage":
+            account[name] = draw(st.sampled_from(GARBAGE))
+    return account or {"onMessageStatus": None}
+
+
+@given(st.data(), seven, seven, st.sets(st.sampled_from(sorted(SECRETS))), st.sets(st.sampled_from(sorted(SECRETS))))
+def test_every_difference_is_told_and_nothing_unseen_is_the_same(
+    data: st.DataObject, applied: dict[Any, str], wanted: dict[Any, str], at_hand: set[str], replaced: set[str]
+) -> None:
+    """With all, some or none of the secrets at hand; and no secret gets out."""
+    account = data.draw(accounts(applied))
+    secrets = SecretsAtHand(
+        value_of=lambda name: SECRETS[name] if name in at_hand else None,
+        replaced=frozenset(replaced & at_hand),
+        occur_in=lambda url: any(value in url for value in SECRETS.values()),
+    )
+    seen = {one.event: one for one in compare_account(parse_account(account), wanted, applied, secrets)}
+    assert set(seen) == set(EVENTS)
+    for event in EVENTS:
+        sight = seen[event]
+        shown = account.get(FIELDS.get(event, ""), 0)
+        names = set(secret_names(applied[event]))
+        if shown is not None and not isinstance(shown, str):
+            assert sight.verdict in (Verdict.UNSEEN, Verdict.GARBLED)
+            continue
+        sent = fill_secrets(applied[event], SECRETS.__getitem__)
+        if shown == sent:
+            assert sight.verdict is not Verdict.DIFFERENT
+        if sight.verdict is Verdict.SAME:
+            assert shown == sent
+            assert names <= at_hand
+        if shown != sent and names <= at_hand - replaced:
+            assert sight.verdict is Verdict.DIFFERENT
+    assert not any(value in repr(seen) for value in SECRETS.values())
+
+
+@given(st.data(), seven)
+def test_a_plan_has_a_reason_for_every_difference(data: st.DataObject, applied: dict[Any, str]) -> None:
+    """A noop is never planned over one."""
+    desired = make_desired(webhooks=applied)
+    document = adopt(None, desired, Fingerprint("org:1"), START, By(), lineage="l")
+    secrets = SecretsAtHand(value_of=SECRETS.get)
+    account = parse_account(data.draw(accounts(applied)))
+    observation = Observation(compare_account(account, applied, applied, secrets))
+    planned = plan_environment(desired, document, Fingerprint("org:1"), PlanInput(START), observation)
+    differing = [one.event for one in observation.sights if one.verdict is Verdict.DIFFERENT]
+    assert [one.event for one in planned.live] == differing
+    assert (Reason.LIVE_DRIFT in planned.reasons) is bool(differing)
+    assert (planned.action is Action.NOOP) is not bool(differing)
+    assert ("live" in planned.unchecked) is bool(account.garbled)

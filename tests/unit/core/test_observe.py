@@ -1,0 +1,339 @@
+"""What an account shows, against what was applied (CONTRACT §8; FACTS P)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.core.drift import find_drift
+from reconciler.core.exitcode import ExitCode, of_drift
+from reconciler.core.observe import (
+    FIELDS,
+    NO_ACCOUNT_ID,
+    UNOBSERVABLE,
+    NotAnAccount,
+    Observation,
+    SecretsAtHand,
+    Sight,
+    Verdict,
+    compare_account,
+    describe_unobserved,
+    parse_account,
+)
+from reconciler.core.plan import PlanInput, make_plan, plan_environment
+from reconciler.core.record import Claim, adopt, begin_intent
+from reconciler.core.urls import mask_url
+from reconciler.model import (
+    EVENTS,
+    Action,
+    By,
+    Desired,
+    Document,
+    Event,
+    Finding,
+    FindingKind,
+    Fingerprint,
+    LiveDifference,
+    Reason,
+)
+from tests.fakes import START, make_desired
+
+VALUE = "canary-secret-value"
+TEXT = "https://hooks.example.com/in?key={secret:PLUG_SECRET_A}&v=1"
+AT_HAND = SecretsAtHand(value_of={"PLUG_SECRET_A": VALUE}.get, occur_in=lambda url: VALUE in url)
+NOT_AT_HAND = SecretsAtHand(value_of=lambda name: None)
+REPLACED = replace(AT_HAND, replaced=frozenset({"PLUG_SECRET_A"}))
+DESIRED = make_desired()
+STATUS = Event.MESSAGE_STATUS
+
+
+def account_of(webhooks: Mapping[Event, str | None], **fields: Any) -> dict[str, Any]:
+    return {"name": "x", "active": True, **{name: webhooks[event] for event, name in FIELDS.items()}, **fields}
+
+
+def sights(
+    account: Mapping[str, Any],
+    applied: Mapping[Event, str] | None = DESIRED.webhooks,
+    desired: Mapping[Event, str] = DESIRED.webhooks,
+    secrets: SecretsAtHand = AT_HAND,
+) -> dict[Event, Sight]:
+    return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets)}
+
+
+def look(text: str, url: str | None, secrets: SecretsAtHand = AT_HAND, desired: str | None = None) -> Sight:
+    """What comes of one event whose applied text is `text` and whose account shows `url`."""
+    applied = {**DESIRED.webhooks, STATUS: text}
+    wanted = {**DESIRED.webhooks, STATUS: text if desired is None else desired}
+    return sights(account_of({**DESIRED.webhooks, STATUS: url}), applied, wanted, secrets)[STATUS]
+
+
+def test_the_fields_are_those_of_the_vendors_example() -> None:
+    """And onMessageDeliveryError, which is documented elsewhere; whenDisconnecting has none."""
+    example = {"onStartAttendance", "onFinishAttendance", "onReceiveMessage", "onSendingMessage", "onMessageStatus"}
+    assert example == set(FIELDS.values()) - {"onMessageDeliveryError"}
+    assert set(EVENTS) - set(FIELDS) == {Event.WHEN_DISCONNECTING}
+
+
+def test_what_was_applied_is_the_same() -> None:
+    """Six of the seven; the last is never shown."""
+    seen = sights(account_of(DESIRED.webhooks))
+    assert {event for event, one in seen.items() if one.verdict is Verdict.SAME} == set(FIELDS)
+    assert seen[Event.WHEN_DISCONNECTING].verdict is Verdict.UNSEEN
+
+
+def test_null_and_an_empty_text_are_nothing_and_so_differ() -> None:
+    """Against a URL that is drift."""
+    for nothing in (None, ""):
+        assert look("https://a.example.com/", nothing) == Sight(STATUS, Verdict.DIFFERENT, None)
+
+
+def test_a_field_that_is_absent_is_unseen() -> None:
+    """FACTS P: onMessageDeliveryError may be."""
+    account = account_of(DESIRED.webhooks)
+    del account["onMessageDeliveryError"]
+    assert sights(account)[Event.MESSAGE_DELIVERY_ERROR].verdict is Verdict.UNSEEN
+
+
+@pytest.mark.parametrize("value", [1, True, [], {"url": "https://a.example.com/"}, ["https://a.example.com/"], 1.5])
+def test_a_field_of_another_type_is_garbled(value: object) -> None:
+    """That much of the read failed; the others are compared."""
+    seen = sights(account_of(DESIRED.webhooks, onMessageStatus=value))
+    assert seen[STATUS].verdict is Verdict.GARBLED
+    assert seen[Event.RECEIVE_MESSAGE].verdict is Verdict.SAME
+    assert Observation(tuple(seen.values())).faults == (f"messageStatus: {seen[STATUS].reason}",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        "x",
+        1,
+        {},
+        {"data": account_of(DESIRED.webhooks)},
+        {"value": False},
+        [account_of({**DESIRED.webhooks})],
+    ],
+)
+def test_what_is_no_account_shows_nothing(value: object) -> None:
+    """Wrapped, empty, or something else: never an account with nothing registered."""
+    with pytest.raises(NotAnAccount):
+        parse_account(value)
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets", "verdict"),
+    [
+        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), AT_HAND, Verdict.SAME),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", "other"), AT_HAND, Verdict.DIFFERENT),
+        (TEXT, AT_HAND, Verdict.DIFFERENT),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), NOT_AT_HAND, Verdict.UNSEEN),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", "any"), NOT_AT_HAND, Verdict.UNSEEN),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", ""), NOT_AT_HAND, Verdict.DIFFERENT),
+        ("https://hooks.example.com/in?key=any&v=2", NOT_AT_HAND, Verdict.DIFFERENT),
+        ("https://evil.example.com/in?key=any&v=1", NOT_AT_HAND, Verdict.DIFFERENT),
+        ("http://hooks.example.com/in?key=any&v=1", NOT_AT_HAND, Verdict.DIFFERENT),
+        (None, NOT_AT_HAND, Verdict.DIFFERENT),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), REPLACED, Verdict.SAME),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", "the-applied-one"), REPLACED, Verdict.UNSEEN),
+        ("https://evil.example.com/in?key=any&v=1", REPLACED, Verdict.DIFFERENT),
+    ],
+)
+def test_a_secret_is_compared_where_it_can_be(url: str | None, secrets: SecretsAtHand, verdict: Verdict) -> None:
+    """A definite difference is one without it too; else what can't be compared is unseen, never the same."""
+    seen = look(TEXT, url, secrets)
+    assert seen.verdict is verdict
+    assert (seen.reason != "") is (verdict is Verdict.UNSEEN)
+    assert VALUE not in repr(seen)
+
+
+def test_of_two_secrets_the_one_at_hand_is_compared() -> None:
+    """The other may be anything that isn't empty."""
+    text = "https://a.example.com/{secret:PLUG_SECRET_A}/{secret:PLUG_SECRET_B}{{x}}"
+    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNSEEN
+    assert look(text, f"https://a.example.com/{VALUE}/{{x}}").verdict is Verdict.DIFFERENT
+    assert look(text, "https://a.example.com/other/b{x}").verdict is Verdict.DIFFERENT
+    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}y").verdict is Verdict.DIFFERENT
+
+
+def test_literal_braces_are_compared_as_sent_and_shown_doubled() -> None:
+    """As in every other text form."""
+    text = "https://a.example.com/{{x}}"
+    assert look(text, "https://a.example.com/{x}").verdict is Verdict.SAME
+    assert look(text, text) == Sight(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "desired", "url", "actual"),
+    [
+        ("https://a.example.com/", None, "https://b.example.com/?x=1", "https://b.example.com/?x=1"),
+        (TEXT, None, "https://b.example.com:8443/?key=1", "https://b.example.com:8443/…"),
+        ("https://a.example.com/", TEXT, "https://b.example.com/?key=1", "https://b.example.com/…"),
+        ("https://a.example.com/", None, f"https://b.example.com/{VALUE}", "https://b.example.com/…"),
+        ("https://a.example.com/", None, f"https://{VALUE}.example.com/", "…"),
+        (TEXT, None, f"https://u:{VALUE}@b.example.com/", "https://b.example.com/…"),
+        (TEXT, None, f"{VALUE}", "…"),
+        (TEXT, None, f"https://b.example.com#{VALUE}", "https://b.example.com/…"),
+        (TEXT, None, f"https://b.example.com\\@{VALUE}", "https://b.example.com/…"),
+        (TEXT, None, "https://b\n.example.com/", "…"),
+    ],
+)
+def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, url: str, actual: str) -> None:
+    """By what was applied, what is desired, and what it holds."""
+    assert look(text, url, desired=desired).actual == actual
+
+
+def test_a_url_longer_than_any_webhook_is_cut() -> None:
+    """A line on a terminal is no place for 64 KiB."""
+    actual = look("https://a.example.com/", "https://b.example.com/" + "x" * 60_000).actual
+    assert actual is not None
+    assert (len(actual), actual[-1]) == (2049, "…")
+
+
+def test_masking_any_text_shows_at_most_scheme_host_and_port() -> None:
+    """Of whatever a dashboard took."""
+    assert mask_url("https://[2001:db8::1]:443/x") == "https://[2001:db8::1]:443/…"
+    assert mask_url("HTTPS://A.example.com") == "HTTPS://A.example.com/…"
+    for text in ("", "key=1", "ftp://a.example.com/", "https://", "https://a b/", "//a.example.com/"):
+        assert mask_url(text) == "…"
+
+
+# --- what follows from it ----------------------------------------------------------------------------
+
+NOW = PlanInput(now=START)
+PRINT = Fingerprint("org:1")
+EDITED = account_of({**DESIRED.webhooks, STATUS: "https://by.hand.example.com/"})
+
+
+def applied(desired: Desired = DESIRED) -> Document:
+    return adopt(None, desired, PRINT, START, By(), lineage="l")
+
+
+def observation(account: Mapping[str, Any], document: Document | None, desired: Desired = DESIRED) -> Observation:
+    record = document.applied.webhooks if document and document.applied else None
+    return Observation(compare_account(parse_account(account), desired.webhooks, record, AT_HAND))
+
+
+def test_live_drift_makes_a_reassert_that_shows_what_was_observed() -> None:
+    """With nothing else to do."""
+    document = applied()
+    planned = plan_environment(DESIRED, document, PRINT, NOW, observation(EDITED, document))
+    assert (planned.action, planned.reasons, planned.unchecked) == (Action.REASSERT, (Reason.LIVE_DRIFT,), ())
+    expected = LiveDifference(STATUS, "https://by.hand.example.com/", DESIRED.webhooks[STATUS])
+    assert planned.live == (expected,)
+
+
+def test_what_was_never_applied_has_nothing_to_drift_from() -> None:
+    """A create is one, whatever Plug holds."""
+    planned = plan_environment(DESIRED, None, PRINT, NOW, observation(EDITED, None))
+    assert (planned.action, planned.reasons, planned.live) == (Action.CREATE, (Reason.NEVER_APPLIED,), ())
+
+
+def test_an_observation_never_ends_doubt() -> None:
+    """Though all that can be seen is as desired: the seventh can't be."""
+    document = begin_intent(applied(), DESIRED, Claim("i", "l", START, 900, By()))
+    planned = plan_environment(DESIRED, document, PRINT, NOW, observation(account_of(DESIRED.webhooks), document))
+    assert (planned.action, planned.reasons) == (Action.REASSERT, (Reason.UNCERTAIN,))
+
+
+def test_in_doubt_a_difference_is_told_with_its_likely_cause() -> None:
+    """It may be our own PUT."""
+    document = begin_intent(applied(), DESIRED, Claim("i", "l", START, 900, By()))
+    seen = observation(EDITED, document)
+    planned = plan_environment(DESIRED, document, PRINT, NOW, seen)
+    assert planned.reasons == (Reason.UNCERTAIN, Reason.LIVE_DRIFT)
+    findings = find_drift([planned], {}, {"production": document}, {"production": seen})
+    assert findings[0].kind is FindingKind.LIVE
+    assert findings[0].message.endswith("perhaps through the PUT in doubt")
+
+
+def test_what_plug_holds_already_is_live_drift_until_it_is_applied() -> None:
+    """Somebody did by hand what the manifest wants: an update, told as both."""
+    document = applied()
+    desired = replace(DESIRED, webhooks={**DESIRED.webhooks, STATUS: "https://by.hand.example.com/"})
+    seen = observation(EDITED, document, desired)
+    planned = plan_environment(desired, document, PRINT, NOW, seen)
+    assert (planned.action, planned.reasons) == (Action.UPDATE, (Reason.WEBHOOKS_CHANGED, Reason.LIVE_DRIFT))
+    live = find_drift([planned], {"production": desired}, {"production": document}, {"production": seen})[0]
+    assert live.message.endswith("already what the manifest wants")
+
+
+def test_an_update_that_plug_does_not_hold_yet_is_no_live_drift() -> None:
+    """Applied against observed, not desired against observed."""
+    document = applied(make_desired(version="0"))
+    seen = observation(account_of(make_desired(version="0").webhooks), document)
+    assert plan_environment(DESIRED, document, PRINT, NOW, seen).reasons == (Reason.WEBHOOKS_CHANGED,)
+
+
+@pytest.mark.parametrize(
+    ("seen", "unchecked"),
+    [
+        (None, ()),
+        (UNOBSERVABLE, ()),
+        (Observation(failure="500"), ("live",)),
+        (Observation((Sight(STATUS, Verdict.GARBLED, reason="x"),)), ("live",)),
+        (Observation((Sight(STATUS, Verdict.UNSEEN, reason="x"),)), ()),
+    ],
+)
+def test_a_noop_says_that_it_could_not_be_observed(seen: Observation | None, unchecked: tuple[str, ...]) -> None:
+    """Only where a read was to be made, and failed."""
+    planned = plan_environment(DESIRED, applied(), PRINT, NOW, seen)
+    assert (planned.action, planned.unchecked) == (Action.NOOP, unchecked)
+
+
+def test_the_digest_knows_no_observation() -> None:
+    """A reassert changes nothing that was not approved before."""
+    document = {"production": applied()}
+    seen = {"production": observation(EDITED, document["production"])}
+    plain = make_plan([DESIRED], document, lambda one: PRINT, NOW)
+    observed = make_plan([DESIRED], document, lambda one: PRINT, NOW, observations=seen)
+    assert plain.digest == observed.digest
+    assert (plain.observed, observed.observed) == (False, True)
+
+
+def test_findings_are_as_the_contract_shows_them() -> None:
+    """Expected is what was applied; what can't be seen is information."""
+    document = applied()
+    planned = plan_environment(DESIRED, document, PRINT, NOW)
+    none = {"a": UNOBSERVABLE, "b": Observation(failure="500: broken")}
+    seen = {"production": observation(EDITED, document), **none}
+    assert find_drift([planned], {}, {"production": document}, seen) == [
+        Finding(
+            "production",
+            FindingKind.LIVE,
+            STATUS,
+            DESIRED.webhooks[STATUS],
+            "https://by.hand.example.com/",
+            "Plug holds something else than was applied",
+        ),
+        Finding("a", FindingKind.UNOBSERVABLE, None, None, None, NO_ACCOUNT_ID),
+        Finding("b", FindingKind.UNOBSERVABLE, None, None, None, "the read failed: 500: broken"),
+        Finding(
+            "production",
+            FindingKind.UNOBSERVABLE,
+            Event.WHEN_DISCONNECTING,
+            None,
+            None,
+            "the partner API never shows it",
+        ),
+    ]
+
+
+def test_a_failed_read_is_1_before_drift_is_2() -> None:
+    """What can't be seen by its nature is 0."""
+    live = Finding("a", FindingKind.LIVE, STATUS, None, None, "")
+    unseen = Finding("a", FindingKind.UNOBSERVABLE, None, None, None, "")
+    assert of_drift([unseen]) is ExitCode.DONE
+    assert of_drift([live, unseen]) is ExitCode.CHANGES
+    assert of_drift([live, unseen], failed=True) is ExitCode.NOT_APPLIED
+
+
+def test_reads_that_failed_alike_are_one_warning() -> None:
+    """With the environments' names."""
+    failed = Observation(failure="500: broken")
+    told = describe_unobserved({"b": failed, "a": failed, "c": UNOBSERVABLE, "d": Observation(failure="no")})
+    assert told == ("not observed: a, b: 500: broken", "not observed: d: no")

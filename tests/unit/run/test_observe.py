@@ -1,0 +1,204 @@
+"""Driving the reads: how many at a time, how fast, how often; and what apply does after a lost race."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+
+from reconciler.core.attempts import Attempt, Fate
+from reconciler.core.observe import UNOBSERVABLE, Observation
+from reconciler.core.plan import PlanInput
+from reconciler.core.record import adopt
+from reconciler.model import Action, By, Desired, Event, Outcome, Reason, RunResult, Stored
+from reconciler.ports import Write
+from reconciler.run.apply import Stop, apply_plan
+from reconciler.run.observe import ObserveOptions, observe_all
+from reconciler.run.pace import Pace
+from reconciler.run.plan import Planned, plan_environments
+from tests.fakes import (
+    OPTIONS,
+    START,
+    FakeClock,
+    FakeCredentials,
+    FakeObserver,
+    FakePlug,
+    FaultyStore,
+    make_desired,
+    make_world,
+    no_answer,
+)
+
+SETTINGS = ObserveOptions(concurrency=3, attempts=3, deadline_s=60)
+BROKEN = Attempt(Fate.AMBIGUOUS, 500, complete=True, message="500: broken")
+REFUSED = Attempt(Fate.DEFINITE, 401, complete=True, message="401: no")
+
+
+def fleet(count: int) -> list[Desired]:
+    return [make_desired(f"e{number}", account_id=f"id-{number}") for number in range(count)]
+
+
+def observe(
+    desired: list[Desired],
+    observer: FakeObserver,
+    options: ObserveOptions = SETTINGS,
+    clock: FakeClock | None = None,
+    rate_limit: float | None = None,
+) -> dict[str, Observation]:
+    clock = clock or FakeClock()
+    return asyncio.run(observe_all(desired, {}, observer, clock, options, Pace(clock, rate_limit)))
+
+
+def test_up_to_concurrency_accounts_are_read_at_a_time() -> None:
+    """No more, and no fewer."""
+    observer = FakeObserver(FakePlug())
+    assert len(observe(fleet(10), observer)) == 10
+    assert observer.busiest == 3
+
+
+def test_what_has_no_account_id_is_not_read() -> None:
+    """It is told as unobservable."""
+    observer = FakeObserver(FakePlug())
+    found = observe([make_desired("a"), make_desired("b", account_id="b")], observer)
+    assert (found["a"], len(observer.read_at)) == (UNOBSERVABLE, 1)
+
+
+def test_reads_keep_to_the_rate_limit_retries_included() -> None:
+    """Evenly spaced."""
+    clock = FakeClock()
+    observer = FakeObserver(FakePlug(), clock=clock, script=deque([BROKEN] * 3))
+    observe(fleet(5), observer, replace(SETTINGS, concurrency=1), clock, rate_limit=2)
+    gaps = [after - before for before, after in zip(observer.read_at, observer.read_at[1:], strict=False)]
+    assert len(observer.read_at) == 7
+    assert min(gaps) >= 0.5
+
+
+def test_a_read_is_tried_again_up_to_attempts() -> None:
+    """The last answer is told."""
+    observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 3))
+    assert observe(fleet(1), observer)["e0"] == Observation(failure="500: broken (tried 3 times)")
+
+
+def test_a_read_that_succeeds_at_last_is_one() -> None:
+    """A failed attempt leaves no trace."""
+    observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 2))
+    assert observe(fleet(1), observer)["e0"].faults == ()
+
+
+def test_a_refusal_is_not_tried_again() -> None:
+    """The token will not get better."""
+    observer = FakeObserver(FakePlug(), script=deque([REFUSED] * 2))
+    assert observe(fleet(1), observer)["e0"].failure == "401: no"
+    assert len(observer.read_at) == 1
+
+
+def test_a_retry_after_beyond_the_deadline_ends_the_attempts() -> None:
+    """At once, as for a PUT."""
+    clock = FakeClock()
+    later = replace(BROKEN, status=503, retry_after_s=61)
+    observer = FakeObserver(FakePlug(), clock=clock, script=deque([later] * 2))
+    assert observe(fleet(1), observer, clock=clock)["e0"].failure == "500: broken"
+    assert clock.slept == []
+
+
+# --- apply -------------------------------------------------------------------------------------------
+
+ONE = make_desired("production", account_id="1")
+BY_HAND = "https://by.hand.example.com/"
+
+
+class World:
+    """One environment, applied; then a dashboard edit."""
+
+    def __init__(self) -> None:
+        self.store, self.plug, self.clock = FaultyStore(), FakePlug(), FakeClock()
+        self.credentials = FakeCredentials()
+        self.observer = FakeObserver(self.plug, clock=self.clock)
+        self.pace = Pace(self.clock, 2)
+        document = adopt(None, ONE, self.credentials.fingerprint(ONE), START, By(), lineage="l")
+        self.store.inner.write([Write("production", document, None)])
+        self.plug.hold(ONE)
+        self.plug.holds["production"][Event.MESSAGE_STATUS] = BY_HAND
+
+    def plan(self, desired: Desired = ONE) -> Planned:
+        def look(wanted: object, stored: object) -> dict[str, Observation]:
+            return asyncio.run(observe_all(wanted, stored, self.observer, self.clock, SETTINGS, self.pace))  # type: ignore[arg-type]
+
+        return plan_environments([desired], self.store, self.credentials, PlanInput(START), observe=look)
+
+    def apply(self, planned: Planned) -> RunResult:
+        world = replace(
+            make_world(self.store, self.plug, self.clock, self.credentials), observer=self.observer, pace=self.pace
+        )
+        return asyncio.run(
+            apply_plan(planned.plan, planned.desired, planned.stored, world, OPTIONS, Stop(), planned.observations)
+        )
+
+    def stored(self) -> Stored:
+        return self.store.read(["production"])["production"]
+
+    def rewrite(self) -> None:
+        """Another run's write that changes no webhook: a rejection that was cleared."""
+        standing = self.stored()
+        document = replace(standing.document, serial=standing.document.serial + 1)
+        self.store.inner.write([Write("production", document, standing.version)])
+
+
+def test_live_drift_is_repaired() -> None:
+    """And is gone then."""
+    world = World()
+    planned = world.plan()
+    assert planned.plan.environments[0].action is Action.REASSERT
+    assert world.apply(planned).environments[0].outcome is Outcome.APPLIED
+    assert world.plug.holds["production"] == dict(ONE.webhooks)
+    assert world.plan().plan.environments[0].action is Action.NOOP
+
+
+def test_the_puts_that_follow_keep_to_the_same_rate_limit() -> None:
+    """The first comes no sooner after the last read than another read would."""
+    world = World()
+    put_at: list[float] = []
+    world.plug.before = lambda desired: put_at.append(world.clock.monotonic())
+    world.apply(world.plan())
+    assert put_at[0] - world.observer.read_at[-1] >= 0.5
+
+
+def test_a_lost_race_does_not_lose_the_live_reason() -> None:
+    """The other run changed nothing in Plug."""
+    world = World()
+    planned = world.plan()
+    world.rewrite()
+    result = world.apply(planned).environments[0]
+    assert (result.outcome, result.reasons) == (Outcome.APPLIED, (Reason.LIVE_DRIFT,))
+    assert world.plug.holds["production"] == dict(ONE.webhooks)
+
+
+def test_after_a_lost_race_the_account_is_read_again() -> None:
+    """The other run mended it, so there is nothing left to put."""
+    world = World()
+    planned = world.plan()
+    world.rewrite()
+    world.plug.hold(ONE)
+    result = world.apply(planned).environments[0]
+    assert (result.outcome, world.plug.received) == (Outcome.UNCHANGED, [])
+
+
+def test_a_read_that_fails_after_a_lost_race_keeps_what_was_seen() -> None:
+    """A PUT more costs less than drift that is forgotten."""
+    world = World()
+    planned = world.plan()
+    world.rewrite()
+    world.plug.hold(ONE)
+    world.observer.script.extend([REFUSED])
+    result = world.apply(planned).environments[0]
+    assert (result.outcome, result.reasons) == (Outcome.APPLIED, (Reason.LIVE_DRIFT,))
+
+
+def test_in_doubt_an_account_that_looks_right_changes_nothing() -> None:
+    """Not all seven can be seen, so it is put again."""
+    world = World()
+    world.plug.script.extend([no_answer(acts=True)] * OPTIONS.attempts)
+    assert world.apply(world.plan()).environments[0].outcome is Outcome.UNCERTAIN
+    assert world.plug.holds["production"] == dict(ONE.webhooks)
+    planned = world.plan().plan.environments[0]
+    assert (planned.action, planned.reasons, planned.live) == (Action.REASSERT, (Reason.UNCERTAIN,), ())
