@@ -9,6 +9,7 @@ from typing import Protocol
 
 from reconciler.core.attempts import Attempt
 from reconciler.core.observe import Sight
+from reconciler.core.receivers import Answer, Look, Place, Receiver
 from reconciler.errors import StateError
 from reconciler.model import Applied, Desired, Document, Fingerprint, Stored
 
@@ -103,6 +104,26 @@ class Credentials(Protocol):
     """The tokens and secrets at hand, seen only as fingerprints."""
 
     def fingerprint(self, desired: Desired) -> Fingerprint: ...
+
+
+class Receivers(Protocol):
+    """The servers behind the webhooks (CONTRACT §8). Nothing here raises for what a network or a server did.
+
+    Must: connect to no address that `choose_addresses` leaves out, and in a `post` to none but the look's; never
+    follow a redirect; end within the timeout; put nothing of an answer, and no filled-in URL, into a message.
+    """
+
+    async def look(self, place: Place) -> Look:
+        """Resolves the name, connects, and speaks TLS where the scheme asks for it; sends nothing more."""
+        ...
+
+    async def post(self, receiver: Receiver, look: Look, body: bytes) -> Answer:
+        """One POST of `body`, to the address of a look that went well. May use a connection of an earlier one."""
+        ...
+
+    async def leave(self, place: Place) -> None:
+        """No further POST goes there: gives its connections back."""
+        ...
 
 
 class Clock(Protocol):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from reconciler.cli.by import find_by
+from reconciler.cli.check import find_refused
 from reconciler.cli.confirm import confirm
 from reconciler.cli.options import (
     Form,
@@ -45,6 +46,7 @@ from reconciler.run.saved import check_expected, check_saved_plan, recall_observ
 @yes_option
 @click.option("--reassert", is_flag=True, help="PUT everything again, changed or not.")
 @observe_option
+@click.option("--check-first", is_flag=True, help="Call the receivers first; put no environment where one fails.")
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan's digest is this one: what was reviewed.")
 @click.option(
     "--accept-account-change",
@@ -65,6 +67,7 @@ def apply(
     yes: bool,
     reassert: bool,
     observe: bool,
+    check_first: bool,
     expect: str | None,
     accepted: tuple[str, ...],
     form: Form,
@@ -105,7 +108,9 @@ def apply(
             say(plan_text(planned.plan, colour=False))
         putting = sum(1 for one in planned.plan.environments if one.action.puts)
         confirm(f"Put the webhooks of {putting} environment{'s' if putting != 1 else ''}?", yes=yes)
-        result = asyncio.run(_run(session, planned, putting, exact=planfile is not None or expect is not None))
+        refused = find_refused(session, planned) if check_first else {}
+        exact = planfile is not None or expect is not None
+        result = asyncio.run(_run(session, planned, putting, refused, exact=exact))
         end_on_signals()  # the loop gave the signals back to the interpreter
     else:
         result = make_idle_result(planned.plan)
@@ -167,7 +172,9 @@ def _options(session: Session, *, exact: bool) -> ApplyOptions:
     )
 
 
-async def _run(session: Session, planned: Planned, putting: int, *, exact: bool) -> RunResult:
+async def _run(
+    session: Session, planned: Planned, putting: int, refused: Mapping[str, str], *, exact: bool
+) -> RunResult:
     from reconciler.plug.client import HttpPlug
 
     stop = Stop()
@@ -194,6 +201,7 @@ async def _run(session: Session, planned: Planned, putting: int, *, exact: bool)
             _options(session, exact=exact),
             stop,
             planned.observations,
+            refused,
         )
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "plan",
     "apply": "apply",
     "drift": "drift",
+    "check": "check",
     "state": "state",
     "schema": "schema",
     "init": "init",

@@ -17,7 +17,7 @@ from reconciler.cli.options import Form
 from reconciler.cli.output import wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.errors import InputError, OutputFailed
-from reconciler.model import Document, Finding, Plan, Problem, RunResult
+from reconciler.model import CheckResult, Document, Finding, Plan, Problem, RunResult
 
 FILE_WIDTH = 100  # columns of a text in a file
 
@@ -75,6 +75,16 @@ def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> Non
         "json": lambda _: _load("json").render_drift(findings),
         "markdown": lambda _: _load("markdown").render_drift(findings),
         "github": lambda _: _load("github").render_drift(findings, path_of=find_path(session)),
+    }
+    _show(views, form, session)
+
+
+def show_check(result: CheckResult, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda look: _load("text").render_check(result, colour=look.colour, width=look.width),
+        "json": lambda _: _load("json").render_check(result),
+        "markdown": lambda _: _load("markdown").render_check(result),
+        "github": lambda _: _load("github").render_check(result, path_of=find_path(session)),
     }
     _show(views, form, session)
 

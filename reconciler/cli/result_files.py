@@ -45,14 +45,24 @@ class DriftFile(_Part):
     findings: list[_Finding]
 
 
+class _Receiver(_Part):
+    environments: list[str]
+    ok: bool
+
+
+class CheckFile(_Part):
+    format: Literal["reconciler.check/1"]
+    receivers: list[_Receiver]
+
+
 class ValidationFile(_Part):
     format: Literal["reconciler.validation/1"]
     ok: bool
 
 
-ReadFile: TypeAlias = SavedPlan | ResultFile | DriftFile | ValidationFile
-_ANY: TypeAdapter[ResultFile | DriftFile | ValidationFile] = TypeAdapter(
-    Annotated[ResultFile | DriftFile | ValidationFile, Field(discriminator="format")]
+ReadFile: TypeAlias = SavedPlan | ResultFile | DriftFile | CheckFile | ValidationFile
+_ANY: TypeAdapter[ResultFile | DriftFile | CheckFile | ValidationFile] = TypeAdapter(
+    Annotated[ResultFile | DriftFile | CheckFile | ValidationFile, Field(discriminator="format")]
 )
 
 
@@ -76,7 +86,7 @@ def plan_of(found: ReadFile) -> Plan | None:
 
 
 def affected(found: ReadFile) -> list[str]:
-    """The environments to be put, or put, or drifted; in the file's order."""
+    """The environments to be put, or put, or drifted, or with a failing receiver; in the file's order."""
     plan = plan_of(found)
     if plan is not None:
         return [one.environment for one in plan.environments if one.action.puts]
@@ -85,6 +95,8 @@ def affected(found: ReadFile) -> list[str]:
     if isinstance(found, DriftFile):
         drifted = (one for one in found.findings if one.kind != FindingKind.UNOBSERVABLE)
         return list(dict.fromkeys(one.environment for one in drifted))
+    if isinstance(found, CheckFile):
+        return list(dict.fromkeys(name for one in found.receivers if not one.ok for name in one.environments))
     return []
 
 

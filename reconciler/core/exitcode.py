@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
-from reconciler.model import Finding, FindingKind, Outcome, Plan, RunResult
+from reconciler.model import CheckResult, Finding, FindingKind, Outcome, Plan, RunResult
 
 DONE_OUTCOMES = frozenset({Outcome.APPLIED, Outcome.UNCHANGED})
 
@@ -40,6 +40,11 @@ def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
         return ExitCode.NOT_APPLIED
     drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)
     return ExitCode.CHANGES if drifted else ExitCode.DONE
+
+
+def of_check(result: CheckResult) -> ExitCode:
+    """2 when a receiver fails."""
+    return ExitCode.DONE if all(receiver.ok for receiver in result.receivers) else ExitCode.CHANGES
 
 
 def has_work(plan: Plan) -> bool:

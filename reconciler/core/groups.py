@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from reconciler.model import (
     Change,
+    CheckStage,
     EnvironmentPlan,
     EnvironmentResult,
     Event,
@@ -20,6 +21,7 @@ from reconciler.model import (
     FindingKind,
     LiveDifference,
     Plan,
+    ReceiverCheck,
 )
 
 SHOWN_ONE_BY_ONE = 5  # up to so many alike environments are shown each on its own
@@ -196,3 +198,14 @@ def like_message(one: EnvironmentResult) -> str:
     message = re.sub(rf"(?<![A-Za-z0-9]){re.escape(one.environment)}(?![A-Za-z0-9])", "ENVIRONMENT", one.message)
     variable = re.sub(r"[^A-Z0-9]", "_", one.environment.upper())
     return re.sub(rf"(?<=_){re.escape(variable)}(?![A-Z0-9])", "ENVIRONMENT", message)
+
+
+def group_failing_receivers(receivers: Sequence[ReceiverCheck]) -> list[list[ReceiverCheck]]:
+    """Those of one host that fail alike, where they are more than five; else each alone. In the order given."""
+    alike: dict[tuple[str, CheckStage, int | None, str], list[ReceiverCheck]] = {}
+    for one in receivers:
+        alike.setdefault((one.place, one.stage, one.status, one.message), []).append(one)
+    groups: list[list[ReceiverCheck]] = []
+    for members in alike.values():
+        groups += [members] if len(members) > SHOWN_ONE_BY_ONE else [[member] for member in members]
+    return groups

@@ -214,6 +214,21 @@ def host_of(url: str) -> str:
     return _split_authority(match[2])[0].lower() if match else ""
 
 
+def split_url(url: str) -> tuple[str, str, str]:
+    """Scheme, authority and request target of a URL without a fault; the target as written, with a `/` at its start."""
+    match = _SHAPE.fullmatch(url)
+    assert match is not None
+    scheme, authority, rest = match.groups()
+    return scheme, authority, rest if rest.startswith("/") else f"/{rest}"
+
+
+def port_of(url: str) -> int:
+    """The port that a URL without a fault leads to."""
+    scheme, authority, _ = split_url(url)
+    _, port = _split_authority(authority)
+    return int(port) if port else {"http": 80, "https": 443}[scheme]
+
+
 @lru_cache(maxsize=4096)
 def is_loopback_host(host: str) -> bool:
     """`localhost`, 127.0.0.0/8 in canonical form, [::1]. A name below localhost may be looked up outside."""

@@ -57,7 +57,11 @@ class Credentials:
 
     def fill(self, desired: Desired) -> dict[Event, str]:
         """The URLs as they are sent: the only place where secrets get into them."""
-        return {event: fill_secrets(desired.webhooks[event], self._reveal) for event in EVENTS}
+        return {event: self.fill_url(desired.webhooks[event]) for event in EVENTS}
+
+    def fill_url(self, text: str) -> str:
+        """One URL as it is sent, from its text form."""
+        return fill_secrets(text, self._reveal)
 
     def _reveal(self, name: str) -> str:
         secret = self.secret(name)
@@ -89,6 +93,10 @@ class Credentials:
                 problems.append(_problem(one, "token_env", f"no token for {one.environment}", hint))
             problems.extend(self._find_secret_problems(one))
         return problems
+
+    def find_missing_secrets(self, desired: Iterable[Desired]) -> list[Problem]:
+        """The same without the tokens: what calling the receivers needs (CONTRACT §8)."""
+        return [problem for one in desired for problem in self._find_secret_problems(one)]
 
     def _find_secret_problems(self, desired: Desired) -> Iterable[Problem]:
         if not desired.secrets:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from types import MappingProxyType
 
 from reconciler.core import record
 from reconciler.core.attempts import Attempt, Done, Fate, Send, Wait, next_step
@@ -97,13 +98,15 @@ async def apply_plan(
     options: ApplyOptions,
     stop: Stop,
     observations: Mapping[str, Observation] | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> RunResult:
     """Does what `plan` says, wave by wave. Everything that must be checked first has been checked.
 
-    `stored` and `observations` are what the plan was made from. Returns a result for every environment of the plan
-    but the orphans; raises only what is a fault of this program.
+    `stored` and `observations` are what the plan was made from; `refused` are environments that end here, with the
+    reason, before any intent (`--check-first`). Returns a result for every environment of the plan but the orphans;
+    raises only what is a fault of this program.
     """
-    run = _Run(world, options, stop, desired, stored, observations or {})
+    run = _Run(world, options, stop, desired, stored, observations or {}, refused)
     todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
     failed_wave: int | None = None
     for wave, members in groupby(todo, key=lambda planned: planned.wave):
@@ -135,6 +138,7 @@ class _Run:
     desired: Mapping[str, Desired]
     stored: Mapping[str, Stored]
     observations: Mapping[str, Observation]
+    refused: Mapping[str, str]
     results: dict[str, EnvironmentResult] = field(default_factory=dict)
     state_trouble: bool = False
     halted: str = ""  # why no further environment is begun
@@ -207,6 +211,9 @@ class _Run:
         if planned.action is Action.NOOP:
             begun.release()
             return _result(planned, Outcome.UNCHANGED)
+        if planned.environment in self.refused:
+            begun.release()
+            return self._refuse(planned)
         since = self.world.clock.monotonic()
         worker = _Worker(self, planned, self.desired[planned.environment], self.stored.get(planned.environment))
         with self.writer.inside():
@@ -219,6 +226,16 @@ class _Run:
                 begun.release()
             result = ours if isinstance(ours, EnvironmentResult) else await worker.settle(ours)
         return replace(result, seconds=round(self.world.clock.monotonic() - since, 3))
+
+    def _refuse(self, planned: EnvironmentPlan) -> EnvironmentResult:
+        """Its receivers fail: no intent, no PUT. Another run's lock is one all the same, an older doubt stays one."""
+        self.failures += 1
+        stored = self.stored.get(planned.environment)
+        intent = stored.document.intent if stored else None
+        if intent is not None and intent.is_live(self.world.clock.now()):
+            return _result(planned, Outcome.LOCKED, message=describe_lock(intent))
+        outcome = classify((), doubt=intent is not None)
+        return _result(planned, outcome, message=self.refused[planned.environment])
 
 
 def _result(

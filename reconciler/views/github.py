@@ -12,9 +12,18 @@ from typing import TypeAlias
 
 from reconciler.core.escape import for_workflow_data, for_workflow_property
 from reconciler.core.exitcode import has_work
-from reconciler.core.groups import group_failures, group_findings, like_message
+from reconciler.core.groups import group_failing_receivers, group_failures, group_findings, like_message
 from reconciler.core.names import name_some
-from reconciler.model import EnvironmentResult, Finding, FindingKind, Plan, Problem, RunResult
+from reconciler.model import (
+    CheckResult,
+    EnvironmentResult,
+    Finding,
+    FindingKind,
+    Plan,
+    Problem,
+    ReceiverCheck,
+    RunResult,
+)
 from reconciler.views import words
 from reconciler.views.text_drift import in_order
 
@@ -73,6 +82,15 @@ def render_drift(findings: Iterable[Finding], *, path_of: PathOf) -> str:
     return _render([Annotation("notice", "reconciler drift", words.drift_summary(ordered), "drift"), *shown], path_of)
 
 
+def render_check(result: CheckResult, *, path_of: PathOf) -> str:
+    """Each failing receiver as an error, alike ones as one; certificates that end soon as warnings."""
+    failing = [one for one in result.receivers if not one.ok]
+    shown = [_of_receivers(group) for group in group_failing_receivers(failing)]
+    shown += [Annotation("warning", "reconciler check", warning, "warning") for warning in words.check_warnings(result)]
+    level = "error" if failing else "notice"
+    return _render([Annotation(level, "reconciler check", words.check_summary(result), "check"), *shown], path_of)
+
+
 def render_error(message: str) -> str:
     """What ended a command, where there is no place to point at."""
     return _render([Annotation("error", "reconciler", message, message)], lambda _: None)
@@ -89,6 +107,12 @@ def _of_failures(outcome: str, group: Sequence[EnvironmentResult]) -> Annotation
     names = [one.environment for one in group]
     message = like_message(first) if len(group) > 1 else first.message
     return Annotation("error", f"{name_some(names)}: {outcome}", message or outcome, (outcome, message))
+
+
+def _of_receivers(group: Sequence[ReceiverCheck]) -> Annotation:
+    first = group[0]
+    title = f"{name_some(sorted({name for one in group for name in one.environments}))} {first.event}: {first.stage}"
+    return Annotation("error", title, f"{first.url}\n{first.message}", (first.stage, first.message))
 
 
 def _of_findings(group: Sequence[Finding]) -> Annotation:

@@ -15,6 +15,7 @@ from reconciler.model import (
     Action,
     By,
     Change,
+    CheckResult,
     Document,
     EnvironmentPlan,
     EnvironmentResult,
@@ -23,6 +24,7 @@ from reconciler.model import (
     Plan,
     Problem,
     Reason,
+    ReceiverCheck,
     RunResult,
     SourceRef,
 )
@@ -31,6 +33,7 @@ from reconciler.views import words
 PLAN_FORMAT = "reconciler.plan/1"
 RESULT_FORMAT = "reconciler.result/1"
 DRIFT_FORMAT = "reconciler.drift/1"
+CHECK_FORMAT = "reconciler.check/1"
 VALIDATION_FORMAT = "reconciler.validation/1"
 STATE_LIST_FORMAT = "reconciler.state-list/1"
 STATE_HISTORY_FORMAT = "reconciler.state-history/1"
@@ -125,6 +128,35 @@ def _finding_out(finding: Finding) -> dict[str, Any]:
         "expected": finding.expected,
         "actual": finding.actual,
         "message": finding.message,
+    }
+
+
+def render_check(result: CheckResult) -> str:
+    """`check --format json` (CONTRACT §8). A receiver's `warning` is no failure."""
+    passed = sum(1 for receiver in result.receivers if receiver.ok)
+    summary = {
+        "receivers": len(result.receivers),
+        "passed": passed,
+        "failed": len(result.receivers) - passed,
+        "warnings": sum(1 for receiver in result.receivers if receiver.warning),
+    }
+    receivers = [_checked_out(receiver) for receiver in result.receivers]
+    return _dump({"format": CHECK_FORMAT, "posted": result.posted, "summary": summary, "receivers": receivers})
+
+
+def _checked_out(receiver: ReceiverCheck) -> dict[str, Any]:
+    return {
+        "url": receiver.url,
+        "event": receiver.event.value,
+        "environments": list(receiver.environments),
+        "ok": receiver.ok,
+        "stage": receiver.stage.value,
+        "status": receiver.status,
+        "latency_s": receiver.latency_s,
+        "addresses": list(receiver.addresses),
+        "certificate_days": receiver.certificate_days,
+        "message": receiver.message,
+        "warning": receiver.warning,
     }
 
 

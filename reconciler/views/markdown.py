@@ -14,12 +14,14 @@ from reconciler.core.escape import for_markdown, for_markdown_code
 from reconciler.core.groups import group_failures, group_findings, like_message
 from reconciler.model import By, Document, EnvironmentResult, Finding, HistoryEntry, Outcome, Problem, RunResult
 from reconciler.views import words
+from reconciler.views.markdown_check import render_check
 from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
 from reconciler.views.markdown_plan import render_plan
 from reconciler.views.text_drift import in_order
 
 __all__ = [
     "MAX_CHARS",
+    "render_check",
     "render_drift",
     "render_plan",
     "render_result",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.views.text_check import render_check
 from reconciler.views.text_drift import render_drift
 from reconciler.views.text_plan import render_plan
 from reconciler.views.text_result import render_result
@@ -10,6 +11,7 @@ from reconciler.views.text_validation import problem_line, render_validation
 
 __all__ = [
     "problem_line",
+    "render_check",
     "render_drift",
     "render_plan",
     "render_result",

@@ -10,6 +10,8 @@ from reconciler.core.groups import Group
 from reconciler.core.plan import LIVE
 from reconciler.model import (
     Action,
+    CheckResult,
+    CheckStage,
     Document,
     EnvironmentPlan,
     Finding,
@@ -19,6 +21,7 @@ from reconciler.model import (
     Plan,
     Problem,
     Reason,
+    ReceiverCheck,
     RunResult,
 )
 
@@ -205,6 +208,50 @@ def actual_of(finding: Finding) -> str | None:
     if finding.actual is None and finding.kind is FindingKind.LIVE:
         return NOTHING
     return finding.actual
+
+
+NEXT_FOR_STAGE = {
+    CheckStage.DNS: "dns: check the name in the URL and its records: Plug would not find the receiver either.",
+    CheckStage.CONNECT: "connect: is the receiver running, and does its firewall let the internet in?",
+    CheckStage.TLS: "tls: mend the certificate or the server's TLS: Plug calls https alone.",
+    CheckStage.POST: "post: the receiver was reached. What it does with the example bodies stands in its log.",
+}
+
+
+def check_summary(result: CheckResult) -> str:
+    """`Check: 14 receivers: 13 passed, 1 failed; 2 warnings.`; without POSTs it says so."""
+    failed = sum(1 for receiver in result.receivers if not receiver.ok)
+    warnings = len(check_warnings(result))
+    parts = [f"{number(len(result.receivers) - failed)} passed"] + ([f"{number(failed)} failed"] if failed else [])
+    text = f"Check: {counted(len(result.receivers), 'receiver')}: {', '.join(parts)}"
+    text += f"; {counted(warnings, 'warning')}" if warnings else ""
+    return text + ("." if result.posted else "; nothing was posted (--no-post).")
+
+
+def check_warnings(result: CheckResult) -> list[str]:
+    """Each once: a certificate is shared by all receivers of a host."""
+    return list(dict.fromkeys(receiver.warning for receiver in result.receivers if receiver.warning))
+
+
+def check_figures(receiver: ReceiverCheck) -> str:
+    """`200, 0.12 s`; of one that got no answer how far it came."""
+    how = str(receiver.status) if receiver.status is not None else receiver.stage.value
+    return how if receiver.latency_s is None else f"{how}, {receiver.latency_s:.2f} s"
+
+
+def check_hosts(result: CheckResult) -> list[tuple[str, str, str]]:
+    """Host and port, addresses, and days of the certificate, each place once, those that failed too."""
+    places: dict[str, ReceiverCheck] = {}
+    for receiver in result.receivers:
+        places.setdefault(receiver.place, receiver)
+    return [
+        (
+            place,
+            ", ".join(receiver.addresses) or "no address",
+            "" if receiver.certificate_days is None else counted(receiver.certificate_days, "day"),
+        )
+        for place, receiver in places.items()
+    ]
 
 
 def validation_summary(errors: Sequence[Problem], warnings: Sequence[Problem], *, count: int | None) -> str:

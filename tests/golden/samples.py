@@ -11,6 +11,8 @@ from reconciler.model import (
     Applied,
     By,
     Change,
+    CheckResult,
+    CheckStage,
     Document,
     EnvironmentPlan,
     EnvironmentResult,
@@ -24,6 +26,7 @@ from reconciler.model import (
     Plan,
     Problem,
     Reason,
+    ReceiverCheck,
     RunResult,
     SourceRef,
 )
@@ -229,6 +232,77 @@ def drifts() -> dict[str, list[Finding]]:
         "fleet": [every[4], *fleet, every[-1]],
         "none": [],
         "hostile": [Finding(HOSTILE, FindingKind.LIVE, event, HOSTILE, HOSTILE, HOSTILE)],
+    }
+
+
+def checked(
+    path: str, event: Event = Event.MESSAGE_STATUS, host: str = "hooks.acme.com.br", **how: object
+) -> ReceiverCheck:
+    values: dict[str, object] = {
+        "url": f"https://{host}/{path}",
+        "event": event,
+        "environments": ("production",),
+        "place": f"{host}:443",
+        "ok": True,
+        "stage": CheckStage.POST,
+        "status": 200,
+        "latency_s": 0.123,
+        "addresses": ("203.0.113.7", "2001:db8::7"),
+        "certificate_days": 61,
+    }
+    return ReceiverCheck(**{**values, **how})  # type: ignore[arg-type]
+
+
+def checks() -> dict[str, CheckResult]:
+    late = {"certificate_days": 12, "warning": "the certificate of late.acme.com.br expires in 12 days"}
+    failed = {"ok": False, "status": None, "latency_s": None}
+    gone = {**failed, "stage": CheckStage.DNS, "addresses": (), "certificate_days": None}
+    refused = {**failed, "stage": CheckStage.CONNECT, "certificate_days": None}
+    seven = tuple(
+        checked(f"{event}", event, "dead.acme.com.br", environments=(f"loja-{number}",), **refused, message="refused")
+        for number in range(3)
+        for event in EVENTS
+    )
+    mixed = CheckResult(
+        (
+            checked(
+                "plug/receive?key={secret:PLUG_SECRET_RECEIVE}",
+                Event.RECEIVE_MESSAGE,
+                environments=("production", "staging"),
+                ok=False,
+                status=500,
+                message="answered 500: the receiver failed while it handled the example. Its log says why",
+            ),
+            checked("a", host="gone.acme.com.br", **gone, message="the name gone.acme.com.br was not found"),
+            checked("a", host="late.acme.com.br", **late),
+            checked("b", host="late.acme.com.br", **late),
+            *seven,
+            checked(
+                "a",
+                host="old.acme.com.br",
+                **{**failed, "stage": CheckStage.TLS, "certificate_days": None},
+                message="the certificate has expired",
+            ),
+        )
+    )
+    places = {"place": HOSTILE, "addresses": (HOSTILE,), "environments": (HOSTILE,)}
+    return {
+        "mixed": mixed,
+        "passed": CheckResult(tuple(checked(f"{event}", event) for event in EVENTS)),
+        "no-post": CheckResult(
+            (
+                checked("a", stage=CheckStage.TLS, status=None, latency_s=0.05),
+                checked("b", host="b.acme.com.br", **gone, message="the name b.acme.com.br was not found"),
+            ),
+            posted=False,
+        ),
+        "hostile": CheckResult(
+            (
+                checked("", **{**places, **failed}, url=HOSTILE, message=HOSTILE, warning=HOSTILE),
+                checked("", **places, url=HOSTILE, warning=f"{HOSTILE}2"),
+            )
+        ),
+        "empty": CheckResult(()),
     }
 
 

@@ -37,6 +37,12 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"drift-{name}.colour.txt", lambda findings=findings: text.render_drift(findings, colour=True)
         yield f"drift-{name}.md", lambda findings=findings: markdown.render_drift(findings)
         yield f"drift-{name}.github", lambda findings=findings: github.render_drift(findings, path_of=str)
+    for name, check in samples.checks().items():
+        yield f"check-{name}.json", lambda check=check: json.render_check(check)
+        yield f"check-{name}.txt", lambda check=check: text.render_check(check, colour=False)
+        yield f"check-{name}.colour.txt", lambda check=check: text.render_check(check, colour=True)
+        yield f"check-{name}.md", lambda check=check: markdown.render_check(check)
+        yield f"check-{name}.github", lambda check=check: github.render_check(check, path_of=str)
     for name, problems in samples.validations().items():
         yield f"validation-{name}.json", lambda problems=problems: json.render_validation(*problems)
         yield f"validation-{name}.txt", lambda problems=problems: text.render_validation(*problems, colour=False)

@@ -1,0 +1,211 @@
+"""Receivers, and what calling one means: which there are, where they may be, what an answer says (CONTRACT §8).
+
+Nothing of an answer but its status is ever repeated: it may echo a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.urls import host_of, is_loopback_url, is_special_address, port_of, split_url
+from reconciler.model import EVENTS, CheckResult, CheckStage, Desired, Event, ReceiverCheck
+
+CERTIFICATE_WARNING_DAYS = 21  # an issuer of 90 days renews at 30: nine days late is late
+REASONS_NAMED = 2  # of one environment's failing receivers; the others are counted
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """What is connected to, and what the certificate must name. `host` is in lower case, IPv6 without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+    allow_local: bool  # loopback addresses may be connected to
+
+    def __str__(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A URL and event; the `environments` that have both, sorted."""
+
+    url: str  # text form: the secrets stand in the path or the query, so place and authority show none
+    event: Event
+    environments: tuple[str, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a name, a connection and TLS showed. `address` is the one that took the connection."""
+
+    stage: CheckStage  # where it failed, else the last
+    addresses: tuple[str, ...] = ()
+    address: str | None = None
+    certificate_until: datetime | None = None
+    seconds: float | None = None  # connecting, TLS included
+    message: str = ""  # why it failed; empty where it did not
+
+    @property
+    def ok(self) -> bool:
+        return not self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one POST. `status` is None where no whole answer arrived, and the `message` says why."""
+
+    stage: CheckStage
+    status: int | None = None
+    latency_s: float | None = None
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+# --- which, and where ------------------------------------------------------------------------------
+
+
+def find_receivers(desired: Iterable[Desired], *, allow_local_receivers: bool) -> list[Receiver]:
+    """Each distinct URL and event once, in the order of the environments and events given.
+
+    Loopback is allowed where the setting says so and every environment that uses the URL has its base URL on
+    loopback too, as in `validate` (CONTRACT §2).
+    """
+    users: dict[tuple[str, Event], list[Desired]] = {}
+    for one in desired:
+        for event in EVENTS:
+            users.setdefault((one.webhooks[event], event), []).append(one)
+    return [
+        Receiver(
+            url=url,
+            event=event,
+            environments=tuple(sorted(one.environment for one in using)),
+            place=place_of(
+                url, allow_local=allow_local_receivers and all(is_loopback_url(one.endpoint) for one in using)
+            ),
+        )
+        for (url, event), using in users.items()
+    ]
+
+
+def place_of(url: str, *, allow_local: bool) -> Place:
+    host = host_of(url)
+    host = host[1:-1] if host.startswith("[") else host
+    return Place(split_url(url)[0], host, port_of(url), allow_local)
+
+
+def choose_addresses(found: Sequence[str], *, allow_local: bool) -> tuple[str, ...]:
+    """Those that may be connected to, in the order given: public ones, and loopback where it is allowed.
+
+    Whoever answers for a name may answer with an address of our own network; nothing is sent there.
+    """
+    return tuple(address for address in found if _may_connect(address, allow_local=allow_local))
+
+
+def _may_connect(text: str, *, allow_local: bool) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not is_special_address(address) or (allow_local and address.is_loopback)
+
+
+def is_address(host: str) -> bool:
+    """Whether a place's host needs no resolving."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+# --- what it means ---------------------------------------------------------------------------------
+
+
+def conclude(receiver: Receiver, look: Look, answers: Sequence[Answer], now: datetime) -> ReceiverCheck:
+    """The result: the look's where it failed, else the first failing answer's, else the last one's."""
+    days = None if look.certificate_until is None else (look.certificate_until - now).days
+    failed = next(((number, one) for number, one in enumerate(answers, 1) if not one.ok), None)
+    decisive = failed[1] if failed else answers[-1] if answers else None
+    latencies = [one.latency_s for one in answers if one.latency_s is not None]
+    message = look.message
+    if failed is not None:
+        example = f"example {failed[0]}: " if len(answers) > 1 else ""
+        message = f"{example}{failed[1].message or explain_status(failed[1].status)}"
+    return ReceiverCheck(
+        url=receiver.url,
+        event=receiver.event,
+        environments=receiver.environments,
+        place=str(receiver.place),
+        ok=look.ok and failed is None,
+        stage=decisive.stage if decisive else look.stage,
+        status=decisive.status if decisive else None,
+        latency_s=max(latencies) if latencies else None if answers else look.seconds,
+        addresses=look.addresses,
+        certificate_days=days,
+        message=message,
+        warning="; ".join(_find_warnings(receiver.place, look, days)),
+    )
+
+
+def _find_warnings(place: Place, look: Look, days: int | None) -> Iterator[str]:
+    if days is not None and days < CERTIFICATE_WARNING_DAYS:
+        when = "in less than a day" if days < 1 else "in 1 day" if days == 1 else f"in {days} days"
+        yield f"the certificate of {place.host} expires {when}"
+    left_out = len(look.addresses) - len(choose_addresses(look.addresses, allow_local=place.allow_local))
+    if look.ok and left_out:
+        yield f"{place.host} also resolves to {left_out} private or special addresses, which Plug can't reach"
+
+
+def explain_status(status: int | None) -> str:
+    """What an answer that is no 2xx means, and what to do about it."""
+    if status is None:
+        return "no answer"
+    if 300 <= status < 400:
+        return f"answered {status}, a redirect, which is never followed: register the address that it leads to"
+    if status in _REASONS:
+        return f"answered {status}: {_REASONS[status]}"
+    if status >= 500:
+        return f"answered {status}: the receiver failed while it handled the example. Its log says why"
+    return f"answered {status}: the receiver refused the example" if status >= 400 else f"answered {status}, no 2xx"
+
+
+_REASONS = {
+    401: "the receiver did not accept the call. Is the secret in the URL the one that it expects?",
+    403: "the receiver did not accept the call. Is the secret in the URL the one that it expects?",
+    404: "there is nothing at this path",
+    405: "this address takes no POST",
+    410: "there is nothing at this path any more",
+    413: "the receiver takes no body of this size",
+    415: "the receiver doesn't take application/json",
+    429: "the receiver asks for fewer calls. Set rate_limit, or raise its limit",
+    502: "a gateway got no good answer from the receiver behind it",
+    503: "the receiver, or the gateway before it, is not available",
+    504: "a gateway got no answer in time from the receiver behind it",
+}
+
+
+def find_refusals(result: CheckResult) -> Mapping[str, str]:
+    """Environment -> why it is not to be applied, for each that has a failing receiver (`apply --check-first`)."""
+    failing: dict[str, list[ReceiverCheck]] = {}
+    for receiver in result.receivers:
+        if not receiver.ok:
+            for environment in receiver.environments:
+                failing.setdefault(environment, []).append(receiver)
+    return {environment: _refusal(receivers) for environment, receivers in failing.items()}
+
+
+def _refusal(receivers: Sequence[ReceiverCheck]) -> str:
+    ordered = sorted(receivers, key=lambda receiver: EVENTS.index(receiver.event))
+    reasons = "; ".join(f"{receiver.event}: {receiver.message}" for receiver in ordered[:REASONS_NAMED])
+    more = len(ordered) - REASONS_NAMED
+    what = "a receiver fails" if len(ordered) == 1 else f"{len(ordered)} receivers fail"
+    return f"not sent: {what} the check. {reasons}" + (f"; and {more} more (`reconciler check`)" if more > 0 else "")

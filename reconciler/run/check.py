@@ -1,0 +1,110 @@
+"""Calls the receivers: first where they are, then each with the documented bodies (CONTRACT §8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from reconciler.core.receivers import Answer, Look, Place, Receiver, conclude
+from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
+from reconciler.ports import Clock, Receivers
+from reconciler.run.pace import Pace
+
+T = TypeVar("T")
+
+# POSTs in a row that got no answer, after which a place is called no more: a dead server behind ten thousand
+# receivers would otherwise be waited for the whole timeout seventy thousand times
+SILENCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    concurrency: int
+    rate_limit: float | None  # POSTs a second
+    post: bool = True  # False: stop after TLS
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWorld:
+    """The ports of a check. `bodies` gives an event's documented examples."""
+
+    receivers: Receivers
+    clock: Clock
+    bodies: Callable[[Event], Sequence[bytes]]
+    report: Callable[[ReceiverCheck], None] = field(default=lambda result: None)
+
+
+async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions) -> CheckResult:
+    """A result for each receiver, in the order given. Raises only what is a fault of this program."""
+    run = _Check(world, options)
+    await _for_each(sorted({receiver.place for receiver in receivers}), options.concurrency, run.look)
+    # by place: a server's connections are given back once its last receiver is done, however many servers there are
+    by_place = sorted(range(len(receivers)), key=lambda number: receivers[number].place)
+    run.left = Counter(receiver.place for receiver in receivers)
+    results: dict[int, ReceiverCheck] = {}
+
+    async def check(number: int) -> None:
+        results[number] = await run.check(receivers[number])
+        world.report(results[number])
+
+    await _for_each(by_place, options.concurrency, check)
+    return CheckResult(tuple(results[number] for number in range(len(receivers))), posted=options.post)
+
+
+async def _for_each(items: Iterable[T], width: int, do: Callable[[T], Awaitable[None]]) -> None:
+    """`do` for all, at most `width` at a time."""
+    queue = deque(items)
+
+    async def work() -> None:
+        while queue:
+            await do(queue.popleft())
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(min(width, len(queue))):
+            tasks.create_task(work())
+
+
+@dataclass(slots=True)
+class _Check:
+    """What the workers of one check share."""
+
+    world: CheckWorld
+    options: CheckOptions
+    looks: dict[Place, Look] = field(default_factory=dict)
+    left: Counter[Place] = field(default_factory=Counter)  # receivers still to be checked
+    silent: Counter[Place] = field(default_factory=Counter)  # POSTs in a row without an answer
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.world.clock, self.options.rate_limit)
+
+    async def look(self, place: Place) -> None:
+        self.looks[place] = await self.world.receivers.look(place)
+
+    async def check(self, receiver: Receiver) -> ReceiverCheck:
+        place = receiver.place
+        look = self.looks[place]
+        answers = await self._call(receiver, look) if look.ok and self.options.post else []
+        self.left[place] -= 1
+        if not self.left[place]:
+            await self.world.receivers.leave(place)
+        return conclude(receiver, look, answers, self.world.clock.now())
+
+    async def _call(self, receiver: Receiver, look: Look) -> list[Answer]:
+        """The documented bodies one after another. Without an answer to one, the next would be waited for in vain."""
+        answers: list[Answer] = []
+        place = receiver.place
+        for body in self.world.bodies(receiver.event):
+            if self.silent[place] >= SILENCE:
+                message = f"not called: the last {SILENCE} calls to {place.host} got no whole answer"
+                return [*answers, Answer(CheckStage.POST, message=message)]
+            await self.pace.wait(self.world.clock.sleep)
+            answer = await self.world.receivers.post(receiver, look, body)
+            answers.append(answer)
+            self.silent[place] = self.silent[place] + 1 if answer.status is None else 0
+            if answer.status is None:
+                break
+        return answers

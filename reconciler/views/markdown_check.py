@@ -1,0 +1,56 @@
+"""Checked receivers for a job's summary: what failed as a table, warnings, hosts, advice (CONTRACT §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.core.escape import for_markdown, for_markdown_code
+from reconciler.core.groups import group_failing_receivers
+from reconciler.model import CheckResult, CheckStage, ReceiverCheck
+from reconciler.views import words
+from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row, table
+
+LIST_CHARS = 6_000  # for the warnings, and for the hosts
+
+
+def render_check(result: CheckResult) -> str:
+    """Summary, failing receivers, warnings, hosts, what to do next."""
+    failed = [receiver for receiver in result.receivers if not receiver.ok]
+    head = [f"## {words.check_summary(result)}"]
+    hosts = [(row(*map(for_markdown_code, host[:2]), for_markdown(host[2])), 1) for host in words.check_hosts(result)]
+    tail = [
+        *_warnings(result),
+        *table(("host", "addresses", "certificate"), hosts, "more hosts", room=LIST_CHARS),
+        *_advice(failed),
+    ]
+    rows = [(_failed_row(group), len(group)) for group in group_failing_receivers(failed)]
+    header = ("stage", "status", "event", "receiver", "environments", "message")
+    room = MAX_CHARS - len(page(head, [], tail)) - 2
+    return page(head, table(header, rows, "more failed: `--format json` lists all", room=room), tail)
+
+
+def _failed_row(group: Sequence[ReceiverCheck]) -> str:
+    first = group[0]
+    several = len(group) > 1
+    return row(
+        first.stage.value,
+        "" if first.status is None else str(first.status),
+        f"{words.number(len(group))} alike" if several else for_markdown_code(first.event.value),
+        for_markdown_code(first.place if several else first.url),
+        names(sorted({name for one in group for name in one.environments})),
+        for_markdown(first.message),
+    )
+
+
+def _warnings(result: CheckResult) -> list[str]:
+    lines = [(f"- {for_markdown(warning)}", 1) for warning in words.check_warnings(result)]
+    taken, left_out = fit(lines, LIST_CHARS - NOTE_CHARS, between=1)
+    if left_out:
+        taken.append(f"- … and {words.counted(left_out, 'more warning')}")
+    return ["**Warnings**\n\n" + "\n".join(taken)] if taken else []
+
+
+def _advice(failed: Sequence[ReceiverCheck]) -> list[str]:
+    occurring = {receiver.stage for receiver in failed}
+    texts = [words.NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in occurring]
+    return ["What to do next:\n\n" + "\n".join(f"- {for_markdown(text)}" for text in texts)] if texts else []

@@ -1,0 +1,270 @@
+"""`check` and `apply --check-first` from outside, against receivers over TLS on loopback (CONTRACT §8)."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model import EVENTS
+from reconciler.plug.examples import example_bodies
+from tests.acceptance.conftest import SECRET, Cli, canary, only, wait_until
+from tests.receiver import Authority, Receiver, serve_receiver
+
+FORMATS = ("text", "json", "markdown")
+BODIES = sorted(body for event in EVENTS for body in example_bodies(event))
+Serve = Callable[..., Receiver]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+def serve(authority: Authority) -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def start(*names: str, days: float = 90, tls: Any = None, **how: Any) -> Receiver:
+            return stack.enter_context(serve_receiver(tls or authority.context(*names, days=days), **how))
+
+        yield start
+
+
+@pytest.fixture
+def local(cli: Cli, authority: Authority) -> Cli:
+    """A checkout whose receivers are on loopback, and that trusts the test's authority."""
+    cli.environ |= {
+        "SSL_CERT_FILE": str(authority.file),
+        "RECONCILER_ALLOW_LOCAL_RECEIVERS": "true",
+        "RECONCILER_TIMEOUT": "2",
+    }
+    return cli
+
+
+def fleet(cli: Cli, receiver: Receiver, *names: str) -> None:
+    cli.fleet(*names, host=f"localhost:{receiver.port}")
+
+
+def manifest(cli: Cli, name: str, path: str, receiver: Receiver, wave: int = 0) -> None:
+    """An environment whose receiveMessage goes to `path`, with the secret in the query."""
+    url = f"{receiver.url(path)}?key={{secret:{SECRET}}}"
+    cli.environ.setdefault(cli.token_env(name), canary())
+    cli.manifest(name, wave=wave, more=f"webhooks: {{receiveMessage: {json.dumps(url)}}}\n")
+
+
+def test_receivers_that_take_everything_pass(local: Cli, serve: Serve) -> None:
+    """Exit 0 without a token; every documented body arrives byte for byte, with the secret filled in."""
+    receiver = serve()
+    fleet(local, receiver, "loja")
+    del local.environ[local.token_env("loja")]
+    ran = local.run("check", "--format", "json", code=0)
+    assert sorted(request.body for request in receiver.requests) == BODIES
+    targets = {request.target for request in receiver.requests}
+    assert f"/loja/1/receiveMessage?key={local.environ[SECRET]}" in targets
+    assert all(request.headers["content-type"] == "application/json" for request in receiver.requests)
+    assert ran.json["summary"] == {"receivers": 7, "passed": 7, "failed": 0, "warnings": 0}
+    one = next(one for one in ran.json["receivers"] if one["event"] == "receiveMessage")
+    assert one.pop("latency_s") < 2
+    assert "127.0.0.1" in one.pop("addresses")
+    assert one == {
+        "url": f"https://localhost:{receiver.port}/loja/1/receiveMessage?key={{secret:{SECRET}}}",
+        "event": "receiveMessage",
+        "environments": ["loja"],
+        "ok": True,
+        "stage": "post",
+        "status": 200,
+        "certificate_days": 89,
+        "message": "",
+        "warning": "",
+    }
+    assert not (local.folder / ".reconciler").exists()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("path", ["/echo", "/302", "/500", "/cut", "/junk", "/mute", "/drip"])
+def test_a_failing_receiver_is_exit_2_and_leaks_nothing(local: Cli, serve: Serve, path: str, form: str) -> None:
+    """Whatever it echoes in body, headers and status line: the helper searches all output for the secret."""
+    receiver = serve()
+    fleet(local, receiver, "loja")
+    manifest(local, "loja", path, receiver)
+    ran = local.run("check", "--timeout", "0.5", "--format", form, code=2)
+    assert f"{{secret:{SECRET}}}" in ran.out
+    if form == "json":
+        failed = only([one for one in ran.json["receivers"] if not one["ok"]])
+        assert (failed["stage"], failed["message"] != "") == ("post", True)
+    assert len(receiver.requests) == 8  # a redirect is not followed
+
+
+def test_each_stage_is_told(local: Cli, serve: Serve, tmp_path: Path) -> None:
+    """A name that doesn't exist, a port with nobody, five kinds of bad TLS, and one that is good beside them."""
+    good, expired, unknown = serve(), serve(days=-1), serve(tls=Authority(tmp_path).context("localhost"))
+    wrong, silent = serve("other.acme.com.br"), serve(speaks=False)
+    with serve_receiver(None) as gone:
+        pass
+    fleet(local, good, "loja")
+    urls = {
+        "finishAttendance": "https://nobody.invalid/x",
+        "startAttendance": f"https://localhost:{gone.port}/x",
+        "receiveMessage": expired.url(),
+        "sendingMessage": unknown.url(),
+        "messageDeliveryError": wrong.url(),
+        "messageStatus": silent.url().replace("http:", "https:"),
+    }
+    local.manifest("loja", more=f"webhooks: {json.dumps(urls)}\n")
+    ran = local.run("check", "--timeout", "1", "--format", "json", code=2)
+    stages = {one["event"]: (one["stage"], one["ok"]) for one in ran.json["receivers"]}
+    assert stages == {
+        "finishAttendance": ("dns", False),
+        "startAttendance": ("connect", False),
+        "receiveMessage": ("tls", False),
+        "sendingMessage": ("tls", False),
+        "messageDeliveryError": ("tls", False),
+        "messageStatus": ("tls", False),
+        "whenDisconnecting": ("post", True),
+    }
+    for form in ("text", "markdown"):
+        local.run("check", "--timeout", "1", "--format", form, code=2)
+
+
+def test_loopback_is_not_connected_to_without_the_setting(cli: Cli, serve: Serve) -> None:
+    """A manifest that names it is invalid; nothing is called."""
+    receiver = serve()
+    fleet(cli, receiver, "loja")
+    cli.run("check", code=3)
+    assert receiver.connections == 0
+
+
+def test_no_post_needs_no_secret_and_sends_nothing(local: Cli, serve: Serve) -> None:
+    """And warns of the certificate."""
+    receiver = serve(days=12.5)
+    fleet(local, receiver, "loja")
+    ran = local.run("check", "--no-post", env={SECRET: None}, code=0)
+    assert "the certificate of localhost expires in 12 days" in ran.out
+    assert ran.out.splitlines()[-1] == "Check: 7 receivers: 7 passed; 1 warning; nothing was posted (--no-post)."
+    assert receiver.requests == []
+    assert receiver.connections == 1
+
+
+@pytest.mark.parametrize("value", [None, "", "a b", "a#b"])
+def test_a_missing_or_impossible_secret_is_exit_3(local: Cli, serve: Serve, value: str | None) -> None:
+    """Naming the variable; nobody is called, nothing is on stdout."""
+    receiver = serve()
+    fleet(local, receiver, "loja")
+    ran = local.run("check", "--format", "json", env={SECRET: value}, code=3)
+    assert SECRET in ran.err
+    assert ran.out == ""
+    assert receiver.connections == 0
+
+
+def test_check_is_narrowed_by_environment(local: Cli, serve: Serve) -> None:
+    """Only what is selected is called; a glob without a match is an error."""
+    receiver = serve()
+    fleet(local, receiver, "loja", "matriz")
+    ran = local.run("check", "-e", "mat*", "--format", "json", code=0)
+    assert {name for one in ran.json["receivers"] for name in one["environments"]} == {"matriz"}
+    assert all(request.target.startswith("/matriz/") for request in receiver.requests)
+    assert "matches no environment" in local.run("check", "-e", "x", code=3).err
+
+
+def test_a_hundred_environments_behind_one_host(local: Cli, serve: Serve) -> None:
+    """800 POSTs over nine connections at most."""
+    receiver = serve()
+    fleet(local, receiver, *(f"loja-{number}" for number in range(100)))
+    ran = local.run("check", "--format", "json", "--timeout", "30", code=0)
+    assert ran.json["summary"]["passed"] == 700
+    assert len(receiver.requests) == 800
+    assert receiver.connections <= 1 + 8
+
+
+def test_a_shared_url_is_called_once(local: Cli, serve: Serve) -> None:
+    """With the names of all that use it."""
+    receiver = serve()
+    fleet(local, receiver, "a", "b")
+    for name in ("a", "b"):
+        manifest(local, name, "/shared", receiver)
+    ran = local.run("check", "--format", "json", code=0)
+    assert len(ran.json["receivers"]) == 13
+    assert sum(request.target.startswith("/shared") for request in receiver.requests) == 1
+    one = next(one for one in ran.json["receivers"] if one["event"] == "receiveMessage")
+    assert one["environments"] == ["a", "b"]
+
+
+# --- apply --check-first ---------------------------------------------------------------------------
+
+
+def test_check_first_fails_an_environment_before_its_intent(local: Cli, serve: Serve) -> None:
+    """No state and no PUT for it; the others are applied."""
+    receiver = serve()
+    fleet(local, receiver, "boa", "loja")
+    manifest(local, "loja", "/500", receiver)
+    ran = local.run("apply", "--yes", "--check-first", "--format", "json", code=1)
+    assert ran.outcomes == {"boa": "applied", "loja": "failed"}
+    one = next(one for one in ran.json["environments"] if one["environment"] == "loja")
+    assert (one["attempts"], one["status"]) == (0, None)
+    assert one["message"].startswith("not sent: a receiver fails the check. receiveMessage: answered 500")
+    assert set(local.state_bytes()) == {"boa.json"}
+    assert (local.puts("boa"), local.puts("loja")) == (1, 0)
+
+
+def test_check_first_calls_only_what_would_be_put(local: Cli, serve: Serve) -> None:
+    """Unchanged environments are left alone; where nothing is to do nobody is called."""
+    receiver = serve()
+    fleet(local, receiver, "a", "b")
+    local.run("apply", "--yes", code=0)
+    local.run("apply", "--yes", "--check-first", code=0)
+    assert receiver.connections == 0
+    local.manifest("b", version="2")
+    local.run("apply", "--yes", "--check-first", code=0)
+    assert {request.target.split("/")[1] for request in receiver.requests} == {"b"}
+    assert len(receiver.requests) == 8
+
+
+def test_check_first_fails_the_wave(local: Cli, serve: Serve) -> None:
+    """Later waves are skipped, as after any failure."""
+    receiver = serve()
+    fleet(local, receiver, "a", "b")
+    manifest(local, "a", "/500", receiver)
+    local.manifest("b", wave=1)
+    ran = local.run("apply", "--yes", "--check-first", "--format", "json", code=1)
+    assert ran.outcomes == {"a": "failed", "b": "skipped"}
+
+
+def test_check_first_goes_with_a_plan_file(local: Cli, serve: Serve) -> None:
+    """It changes nothing about what is planned."""
+    receiver = serve()
+    fleet(local, receiver, "a")
+    local.run("plan", "--out", "plan.json", code=0)
+    local.run("apply", "--yes", "--check-first", "plan.json", code=0)
+    assert len(receiver.requests) == 8
+
+
+def test_nobody_is_called_in_a_dry_run_or_after_a_no(local: Cli, serve: Serve) -> None:
+    """`--dry-run` is exactly `plan`; who declines, or isn't asked for want of a terminal, has sent nothing."""
+    receiver = serve()
+    fleet(local, receiver, "a")
+    local.run("apply", "--dry-run", "--check-first", code=0)
+    local.run("apply", "--check-first", code=3)
+    local.run("apply", "--check-first", code=1, answer="n\n")
+    assert receiver.connections == 0
+    assert local.state_bytes() == {}
+
+
+@pytest.mark.parametrize("command", [("check",), ("apply", "--yes", "--check-first")])
+def test_a_signal_ends_a_check_at_once(local: Cli, serve: Serve, command: tuple[str, ...]) -> None:
+    """Exit 130 and nothing on stdout; nothing was written or put."""
+    receiver = serve()
+    fleet(local, receiver, "loja")
+    manifest(local, "loja", "/hang", receiver)
+    running = local.start(*command, "--timeout", "30")
+    wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
+    running.process.send_signal(signal.SIGINT)
+    ran = running.finish(timeout_s=10)
+    assert (ran.code, ran.out) == (130, "")
+    assert local.state_bytes() == {}
+    assert local.puts("loja") == 0

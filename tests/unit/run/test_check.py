@@ -1,0 +1,171 @@
+"""Checking and `--check-first` with fake ports: pace, order, and what a refused environment does to a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from reconciler.core.plan import PlanInput
+from reconciler.core.receivers import Answer, Look, Place, Receiver, find_receivers
+from reconciler.model import EVENTS, By, CheckResult, CheckStage, Document, Event, Intent, Outcome, RunResult
+from reconciler.plug.examples import example_bodies
+from reconciler.ports import Write
+from reconciler.run.apply import ApplyOptions, Stop, apply_plan
+from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
+from reconciler.run.plan import plan_environments
+from reconciler.state.memory import MemoryStore
+from tests.fakes import OPTIONS, START, FakeClock, FakeCredentials, FakePlug, make_desired, make_world
+
+
+@dataclass
+class FakeReceivers:
+    """Answers with `status`; knows the most POSTs that were under way, and where nothing further goes."""
+
+    clock: FakeClock
+    statuses: Mapping[str, int | None] = field(default_factory=dict)
+    unreachable: frozenset[str] = frozenset()
+    posts: list[tuple[str, Event, bytes, float]] = field(default_factory=list)
+    looks: list[Place] = field(default_factory=list)
+    left: list[Place] = field(default_factory=list)
+    under_way: int = 0
+    most: int = 0
+
+    async def look(self, place: Place) -> Look:
+        self.looks.append(place)
+        if place.host in self.unreachable:
+            return Look(CheckStage.CONNECT, ("93.184.216.34",), message="refused")
+        return Look(CheckStage.TLS, ("93.184.216.34",), "93.184.216.34")
+
+    async def post(self, receiver: Receiver, look: Look, body: bytes) -> Answer:
+        assert receiver.place not in self.left
+        self.posts.append((receiver.url, receiver.event, body, self.clock.monotonic()))
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        status = self.statuses.get(receiver.url, 200)
+        return Answer(CheckStage.POST, status, 0.1, message="" if status else "no answer")
+
+    async def leave(self, place: Place) -> None:
+        self.left.append(place)
+
+
+def check(fake: FakeReceivers, *names: str, rate_limit: float | None = None, post: bool = True) -> CheckResult:
+    receivers = find_receivers(map(make_desired, names), allow_local_receivers=False)
+    world = CheckWorld(fake, fake.clock, example_bodies)
+    return asyncio.run(check_receivers(receivers, world, CheckOptions(3, rate_limit, post)))
+
+
+def test_every_event_is_called_with_its_bodies() -> None:
+    """One look and one goodbye for the host that all share; results in the order of the environments."""
+    fake = FakeReceivers(FakeClock())
+    result = check(fake, "b", "a")
+    called = {(url, event, body) for url, event, body, _ in fake.posts}
+    assert called == {
+        (make_desired(name).webhooks[event], event, body)
+        for name in "ab"
+        for event in EVENTS
+        for body in example_bodies(event)
+    }
+    assert len(fake.posts) == 16
+    assert (len(fake.looks), len(fake.left)) == (1, 1)
+    assert [(one.environments[0], one.event) for one in result.receivers] == [(n, e) for n in "ba" for e in EVENTS]
+    assert 1 < fake.most <= 3
+
+
+def test_posts_keep_to_the_rate_limit() -> None:
+    """Evenly spaced, over all receivers."""
+    fake = FakeReceivers(FakeClock())
+    check(fake, "a", rate_limit=2)
+    assert fake.clock.monotonic() >= 7 * 0.5
+
+
+def test_no_post_calls_nobody() -> None:
+    """The look alone decides."""
+    fake = FakeReceivers(FakeClock(), unreachable=frozenset({"hooks.example.com"}))
+    assert not any(one.ok for one in check(fake, "a", post=False).receivers)
+    assert fake.posts == []
+    assert all(one.ok for one in check(FakeReceivers(FakeClock()), "a", post=False).receivers)
+
+
+def test_a_body_that_got_no_answer_is_the_last_one() -> None:
+    """The second of finishAttendance would be waited for in vain; after an answer it is sent all the same."""
+    url = make_desired("a").webhooks[Event.FINISH_ATTENDANCE]
+    for status, calls in ((None, 1), (500, 2)):
+        fake = FakeReceivers(FakeClock(), {url: status})
+        check(fake, "a")
+        assert sum(1 for post in fake.posts if post[0] == url) == calls
+
+
+# --- apply --check-first ---------------------------------------------------------------------------
+
+
+def apply(
+    refused: Mapping[str, str],
+    *desired: str,
+    waves: Mapping[str, int] | None = None,
+    options: ApplyOptions = OPTIONS,
+    store: MemoryStore | None = None,
+) -> tuple[RunResult, FakePlug, MemoryStore]:
+    store, plug, clock = store or MemoryStore(), FakePlug(), FakeClock()
+    wanted = [replace(make_desired(name), wave=(waves or {}).get(name, 0)) for name in desired]
+    planned = plan_environments(wanted, store, FakeCredentials(), PlanInput(now=clock.now()))
+    world = make_world(store, plug, clock)
+    run = apply_plan(planned.plan, planned.desired, planned.stored, world, options, Stop(), refused=refused)
+    return asyncio.run(run), plug, store
+
+
+def outcomes(result: RunResult) -> dict[str, Outcome]:
+    return {one.environment: one.outcome for one in result.environments}
+
+
+def test_a_refused_environment_fails_before_any_intent() -> None:
+    """No state, no PUT, the reason as the message; the others go on."""
+    result, plug, store = apply({"b": "its receiver fails"}, "a", "b", "c")
+    assert outcomes(result) == {"a": Outcome.APPLIED, "b": Outcome.FAILED, "c": Outcome.APPLIED}
+    (one,) = [one for one in result.environments if one.environment == "b"]
+    assert (one.attempts, one.status, one.message) == (0, None, "its receiver fails")
+    assert sorted(plug.received) == ["a", "c"]
+    assert store.names() == {"a", "c"}
+
+
+def test_a_refused_environment_fails_its_wave() -> None:
+    """Later waves are skipped; its own wave is done."""
+    result, plug, _ = apply({"a": "no"}, "a", "b", "c", waves={"c": 1})
+    assert outcomes(result) == {"a": Outcome.FAILED, "b": Outcome.APPLIED, "c": Outcome.SKIPPED}
+    assert plug.received == ["b"]
+
+
+def test_refused_environments_count_as_failures() -> None:
+    """`max_failures` holds here as well."""
+    names = [f"e{number}" for number in range(6)]
+    result, plug, _ = apply(dict.fromkeys(names[:5], "no"), *names, options=replace(OPTIONS, max_failures=2))
+    assert outcomes(result)["e5"] is Outcome.SKIPPED
+    assert plug.received == []
+    assert 2 <= list(outcomes(result).values()).count(Outcome.FAILED) <= 3
+
+
+@pytest.mark.parametrize(
+    ("lease_until", "outcome"), [(None, Outcome.UNCERTAIN), (START + timedelta(minutes=5), Outcome.LOCKED)]
+)
+def test_an_older_doubt_stays_one_and_a_lock_a_lock(lease_until: datetime | None, outcome: Outcome) -> None:
+    """Nobody knows what the PUT of before did, and a check doesn't tell; the document is left alone."""
+    store, one = MemoryStore(), make_desired("a")
+    intent = Intent("i", one.webhooks, lease_until is None, START, lease_until, By("ana"))
+    store.write([Write("a", Document("a", "lineage", 1, intent=intent), None)])
+    before = store.read(["a"])
+    result, plug, _ = apply({"a": "no"}, "a", store=store)
+    assert outcomes(result) == {"a": outcome}
+    assert plug.received == []
+    assert store.read(["a"]) == before
+
+
+def test_an_unchanged_environment_is_not_refused() -> None:
+    """Only what would be PUT is checked, and a reason for another changes nothing."""
+    _, _, store = apply({}, "a")
+    result, _, _ = apply({"a": "no"}, "a", store=store)
+    assert outcomes(result) == {"a": Outcome.UNCHANGED}

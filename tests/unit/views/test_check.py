@@ -1,0 +1,53 @@
+"""Checks of a large fleet: every view stays readable."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model import EVENTS, CheckResult, CheckStage
+from reconciler.views import markdown, text
+from tests.golden.samples import HOSTILE, checked
+
+REFUSED = {"ok": False, "stage": CheckStage.CONNECT, "status": None, "latency_s": None}
+
+
+@pytest.mark.parametrize("hosts", [1, 30, 10_000])
+def test_the_markdown_of_any_fleet_fits(hosts: int) -> None:
+    """What was left out is counted."""
+    result = CheckResult(
+        tuple(
+            checked(f"{number}", event, f"h{number % hosts:05}.acme.com.br", **how, environments=(f"loja-{number}",))
+            for number in range(3_000)
+            for event in EVENTS[:2]
+            for how in ({**REFUSED, "message": f"refused {HOSTILE}"}, {"warning": f"late {number}"})
+        )
+    )
+    page = markdown.render_check(result)
+    assert len(page) <= markdown.MAX_CHARS
+    assert page.startswith("## Check: 12,000 receivers: 6,000 passed, 6,000 failed; 3,000 warnings.\n")
+    if hosts == 10_000:
+        assert "more failed: `--format json` lists all" in page
+        assert "more hosts" in page
+
+
+def test_receivers_of_one_host_that_fail_alike_are_shown_once() -> None:
+    """More than five; one that fails otherwise stands alone, above what passed."""
+    alike = [
+        checked(f"{number}", environments=(f"loja-{number}",), **REFUSED, message="refused") for number in range(6)
+    ]
+    other = checked("x", environments=("loja-9",), ok=False, status=500, message="answered 500")
+    page = text.render_check(CheckResult((checked("good"), *alike, other)), colour=False)
+    lines = page.splitlines()
+    assert lines[0].split() == ["!", "connect", "6", "receivers", "alike", "hooks.acme.com.br:443"]
+    assert lines[1:3] == ["    refused", "    loja-0, loja-1, loja-2, loja-3, loja-4, loja-5"]
+    assert lines[3].split()[:4] == ["!", "500,", "0.12", "s"]
+    assert page.index("answered 500") < page.index("Passed:")
+
+
+def test_the_text_of_a_large_fleet_is_bounded() -> None:
+    """Some of what passed, the rest counted; the summary is the last line."""
+    result = CheckResult(tuple(checked(f"{number}", host=f"h{number}.acme.com.br") for number in range(500)))
+    lines = text.render_check(result, colour=False).splitlines()
+    assert len(lines) < 60
+    assert "  … and 480 more" in lines
+    assert lines[-1] == "Check: 500 receivers: 500 passed."
