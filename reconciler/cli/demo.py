@@ -59,7 +59,15 @@ def _tell(given: Session, folder: Path) -> int:
         environ |= _make_up(desired)
         story = _Story(folder, environ, sandbox, desired[0])
         try:
-            for chapter in (story.create, story.nothing, story.edit, story.lost_answer, story.repair, story.drift):
+            for chapter in (
+                story.create,
+                story.nothing,
+                story.edit,
+                story.lost_answer,
+                story.repair,
+                story.dashboard,
+                story.drift,
+            ):
                 chapter()
         except _WentWrong as wrong:
             say(f"the demo went wrong: {wrong}", label="error")
@@ -71,6 +79,7 @@ def _tell(given: Session, folder: Path) -> int:
 def _make_up(desired: Any) -> dict[str, str]:
     """A token for each environment and a value for each secret: nothing real is read."""
     made = {one.token_env: f"made-up-token-of-{one.environment}" for one in desired}
+    made["PLUG_PARTNER_TOKEN"] = "made-up-token-of-a-partner"  # noqa: S105
     return made | {name: f"made-up-{name.lower()}" for one in desired for name in one.secrets}
 
 
@@ -161,6 +170,22 @@ class _Story:
         self._run("apply", "--yes")
         self._plug_holds(Event.MESSAGE_STATUS, "v2")
 
+    def dashboard(self) -> None:
+        self._title("Somebody edits a webhook in Plug's dashboard. Manifests and state know nothing of it")
+        self._show_account()
+        edited = {Event.MESSAGE_STATUS: "https://somewhere.else.com.br/status"}
+        self.sandbox.plug.edit(self.environ[self.edited.token_env], edited)
+        self._run("plan")
+        self._title("The partner API shows six of the seven: --observe looks there")
+        self._run("drift", "--observe", "-e", self.edited.environment, expect=2)
+        self._run("apply", "--observe", "--yes")
+        self._plug_holds(Event.MESSAGE_STATUS, "v2")
+        self._title("The history tells of it, and a page shows the whole fleet")
+        self._run("state", "history", self.edited.environment)
+        self._run("report", "--out", "fleet.html")
+        if self.edited.environment not in (self.folder / "fleet.html").read_text(encoding="utf-8"):
+            raise _WentWrong("the page doesn't show the environment")
+
     def drift(self) -> None:
         self._title("Drift: the manifest is ahead of what was applied")
         self._edit("v4")
@@ -172,22 +197,38 @@ class _Story:
         self._say("Everything happened in a temporary folder against a sandbox on this machine. Next: the README,")
         self._say("`reconciler validate`, and `reconciler plan` with your own manifests.")
 
+    def _show_account(self) -> None:
+        """Makes the environment observable: its account's id in the manifest, and the account in the sandbox."""
+        from dataclasses import replace
+
+        account = self.edited.account_id or "11111-22222-333333"
+        if self.edited.account_id is None:
+            self._write({"account_id": account})
+            self._say(f"(manifests/{self._manifest()}: account_id says which account of the partner API it is)")
+        token = self.environ[self.edited.token_env]
+        accounts = {**self.sandbox.plug.options.accounts, account: token}
+        self.sandbox.plug.options = replace(self.sandbox.plug.options, accounts=accounts)
+
     def _set_lost_answers(self, probability: float) -> None:
         from dataclasses import replace
 
         self.sandbox.plug.options = replace(self.sandbox.plug.options, lost_answers=probability)
 
     def _edit(self, version: str) -> None:
-        """Writes the seven URLs, one of them edited, into the environment's own manifest."""
+        """Writes the URL, with a version, into the environment's own manifest."""
+        text = self.edited.webhooks[Event.MESSAGE_STATUS]
+        self._write({"webhooks": {str(Event.MESSAGE_STATUS): f"{text}{'&' if '?' in text else '?'}version={version}"}})
+        self._say(f"(manifests/{self._manifest()}: messageStatus gets ?version={version})")
+
+    def _write(self, values: Mapping[str, Any]) -> None:
+        """Into the environment's own manifest; its webhooks are merged."""
         import yaml
 
         path = self.folder / "manifests" / self._manifest()
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        text = self.edited.webhooks[Event.MESSAGE_STATUS]
-        webhooks = values.setdefault("webhooks", {})
-        webhooks[str(Event.MESSAGE_STATUS)] = f"{text}{'&' if '?' in text else '?'}version={version}"
-        path.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
-        self._say(f"(manifests/{self._manifest()}: messageStatus gets ?version={version})")
+        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+        held["webhooks"] = {**held.get("webhooks", {}), **values.get("webhooks", {})}
+        held |= {key: value for key, value in values.items() if key != "webhooks"}
+        path.write_text(yaml.safe_dump(held, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
     def _manifest(self) -> str:
         """The manifest's path below the folder of manifests."""
