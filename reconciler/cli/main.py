@@ -26,6 +26,7 @@ COMMANDS = {
     "drift": "drift",
     "check": "check",
     "state": "state",
+    "report": "report",
     "schema": "schema",
     "init": "init",
     "sandbox": "sandbox",

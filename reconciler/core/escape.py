@@ -140,3 +140,19 @@ def for_html(value: str) -> str:
     """For the text of an HTML element or a quoted attribute."""
     shown = html.escape(_visible(value), quote=True).replace("##[", "#&num;[")
     return _LEADING_COLON.sub(r"\1&colon;", shown, count=1) if _LEADING_COLON.match(shown) else shown
+
+
+# --- a page that shows its data by a script ----------------------------------------------------------
+
+
+def for_page(value: str) -> str:
+    """For a text that a script puts into a page with `textContent`: markup is text there as it is."""
+    return _visible(value)
+
+
+_IN_A_SCRIPT_ELEMENT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+
+
+def for_page_data(text: str) -> str:
+    """For a text that `json.dumps` made, inside a `<script>` element: nothing in it ends that element or a line."""
+    return for_json(text).translate(_IN_A_SCRIPT_ELEMENT)

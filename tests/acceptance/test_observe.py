@@ -332,3 +332,13 @@ def test_asked_on_a_terminal_the_live_drift_is_shown_first(saved: Cli) -> None:
     ran = saved.run("apply", "--observe", code=1, answer="n\n")
     assert f"observed  {BY_HAND}" in ran.err
     assert saved.held("loja")["messageStatus"] == BY_HAND
+
+
+def test_the_report_shows_what_was_observed(live: Cli) -> None:
+    """The page holds the live drift as a finding; without --observe nobody looked, and it says nothing of Plug."""
+    edit(live, "loja", messageStatus=BY_HAND)
+    live.run("report", "--observe", "--out", "seen.html", code=0)
+    live.run("report", "--out", "unseen.html", code=0)
+    host = BY_HAND.split("/")[2]
+    assert host in (live.folder / "seen.html").read_text()
+    assert host not in (live.folder / "unseen.html").read_text()

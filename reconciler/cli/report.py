@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.options import environments_option, observe_option, settings_options
+from reconciler.cli.output import say, write
+from reconciler.cli.session import session_of
+from reconciler.core.drift import find_drift
+from reconciler.core.escape import for_terminal
+from reconciler.core.exitcode import ExitCode
+from reconciler.errors import InputError
+from reconciler.model import Problem
+
+
+@click.command()
+@click.option("--out", metavar="FILE", help="Write the page there instead of to stdout.")
+@click.option("--check", "check_file", metavar="FILE", help="Show receivers too: what `check --format json` printed.")
+@observe_option
+@environments_option
+@settings_options
+@click.pass_context
+def report(
+    context: click.Context,
+    /,
+    out: str | None,
+    check_file: str | None,
+    observe: bool,
+    globs: tuple[str, ...],
+    **parameters: Any,
+) -> int:
+    """Show the fleet on one HTML page.
+
+    Environments by event with drift, doubt and age in view; search, filters, and the history of each environment.
+    One file that fetches nothing: open it, mail it, keep it as a workflow's artifact. It shows what `plan`, `drift`
+    and `state` show, so it is for the same eyes.
+
+    \b
+    Example:
+      reconciler report --out fleet.html
+      reconciler check --format json > check.json; reconciler report --check check.json --out fleet.html
+    """
+    from reconciler.cli.repository import find_repository
+    from reconciler.views.report import Report, render_report
+
+    session = session_of(context, parameters)
+    checked = None
+    if check_file is not None:
+        from reconciler.cli.check_file import read_check_file
+
+        checked = read_check_file(session.folder / Path(check_file), check_file)
+    planned = session.plan(globs, requested=False, observe=session.observe if observe else None)
+    documents = {name: stored.document for name, stored in planned.stored.items()}
+    page = render_report(
+        Report(
+            plan=planned.plan,
+            desired=planned.desired,
+            documents=documents,
+            findings=find_drift(planned.plan.environments, planned.desired, documents, planned.observations),
+            store=session.settings.state,
+            repository=find_repository(session.environ, session.folder),
+            checked=checked,
+        )
+    )
+    if out is None:
+        write(page)
+        return ExitCode.DONE
+    _write_page(session.folder / Path(out), out, page)
+    say(f"written: open {for_terminal(out)} in a browser")
+    return ExitCode.DONE
+
+
+def _write_page(path: Path, shown: str, page: str) -> None:
+    """Atomically. Raises InputError where it can't be written."""
+    from reconciler.cli.files import write_whole
+
+    reason = "is a folder" if path.is_dir() else ""
+    if not reason:
+        try:
+            return write_whole(path, page)
+        except OSError as error:
+            reason = f"can't be written: {error.strerror}"
+        except ValueError:  # a null character
+            reason = "is no file's name"
+    hint = "name a file in a folder that can be written"
+    raise InputError(problems=[Problem("", 0, 0, "--out", f"{shown} {reason}", hint)])

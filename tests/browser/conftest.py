@@ -1,0 +1,135 @@
+"""The machine's own Chromium over a page in a file: one browser a worker, a fresh profile a visit.
+
+Where there is none these tests are skipped; with RECONCILER_TEST_BROWSER=required they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+REQUIRED = os.environ.get("RECONCILER_TEST_BROWSER") == "required"  # now: a fixture takes our variables away later
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+TIMEOUT_MS = 20_000
+WATCH = """
+globalThis.violations = [];
+document.addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
+"""
+
+
+def _absent(reason: str) -> None:
+    if REQUIRED:
+        pytest.fail(f"RECONCILER_TEST_BROWSER=required, but {reason}")
+    pytest.skip(f"{reason}: the report's page is not tried in a browser")
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what it did that it must not do."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)  # beyond the file itself
+    complaints: list[str] = field(default_factory=list)  # of the console, and what was thrown
+
+    def assert_quiet(self) -> None:
+        assert self.requests == []
+        assert self.complaints == []
+        assert self.page.evaluate("globalThis.violations") == []
+        assert self.page.evaluate("typeof globalThis.pwned") == "undefined"
+
+
+class Chromium:
+    """Playwright's own event loop would get in the way of other tests' loops, so it has a thread to itself."""
+
+    def __init__(self, thread: ThreadPoolExecutor, browser: Browser, folder: Path) -> None:
+        self._thread = thread
+        self._browser = browser
+        self._folder = folder
+        self._count = 0
+
+    def visit(
+        self,
+        html: str,
+        scenario: Callable[[Visit], object],
+        *,
+        fragment: str = "",
+        width: int = 1280,
+        scripts: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Opens the page from a file and runs `scenario` in the browser's thread; the page must have kept quiet."""
+        self._count += 1
+        path = self._folder / f"page-{self._count}.html"
+        path.write_text(html, encoding="utf-8")
+        return self._thread.submit(self._visit, path, scenario, fragment, width, scripts, options).result()
+
+    def _visit(
+        self,
+        path: Path,
+        scenario: Callable[[Visit], object],
+        fragment: str,
+        width: int,
+        scripts: bool,
+        options: dict[str, Any],
+    ) -> object:
+        context = self._browser.new_context(
+            viewport={"width": width, "height": 800}, java_script_enabled=scripts, **options
+        )
+        try:
+            context.set_default_timeout(TIMEOUT_MS)
+            context.add_init_script(WATCH)
+            page = context.new_page()
+            visit = Visit(page)
+            own = path.as_uri()
+            page.on("request", lambda sent: sent.url.split("#")[0] == own or visit.requests.append(sent.url))
+            page.on("console", lambda said: visit.complaints.append(f"{said.type}: {said.text}"))
+            page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+            page.goto(own + fragment)
+            result = scenario(visit)
+            if scripts:
+                visit.assert_quiet()
+            return result
+        finally:
+            context.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if path is None:
+        _absent("this machine has no Chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _absent("playwright is not installed")
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="chromium") as thread:
+        playwright = thread.submit(lambda: sync_playwright().start()).result()
+        try:
+            browser = thread.submit(
+                lambda: playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS), timeout=60_000)
+            ).result()
+            try:
+                yield Chromium(thread, browser, tmp_path_factory.mktemp("pages"))
+            finally:
+                thread.submit(browser.close).result()
+        finally:
+            thread.submit(playwright.stop).result()

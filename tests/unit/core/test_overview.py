@@ -1,0 +1,97 @@
+"""How an environment and its events stand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from reconciler.core.overview import Cell, Overview, Standing, overlook
+from reconciler.core.plan import PlanInput, plan_environment, plan_orphan
+from reconciler.core.record import adopt
+from reconciler.model import EVENTS, By, Document, Event, Finding, FindingKind, Fingerprint, Intent
+from tests.fakes import START, make_desired
+
+DESIRED = make_desired("loja")
+APPLIED = adopt(None, DESIRED, Fingerprint(), START, By(), lineage="l")
+DEAD = Intent("i", DESIRED.webhooks, True, START, None, By())
+LIVE = Intent("i", DESIRED.webhooks, False, START, START + timedelta(minutes=15), By())
+STATUS = EVENTS.index(Event.MESSAGE_STATUS)
+
+
+def look(document: Document | None, *findings: tuple[FindingKind, Event | None], failing: bool = False) -> Overview:
+    planned = plan_environment(DESIRED, document, Fingerprint(), PlanInput(START))
+    found = [Finding("loja", kind, event, None, None, "") for kind, event in findings]
+    return overlook(planned, DESIRED, document, found, START, failing=failing)
+
+
+def test_what_is_as_applied_is_in_sync() -> None:
+    """All seven, and nothing else is said of it."""
+    assert look(APPLIED) == Overview((Standing.SYNC,), (Cell.SYNC,) * 7)
+
+
+def test_a_failing_receiver_leaves_it_in_sync() -> None:
+    """Plug holds what it should; it is counted once, as in sync."""
+    overview = look(APPLIED, failing=True)
+    assert overview.standings == (Standing.FAILING, Standing.SYNC)
+    assert overview.main is Standing.SYNC
+
+
+def test_one_event_of_drift_marks_its_cell_alone() -> None:
+    """What Plug holds is graver than what the manifest wants."""
+    overview = look(APPLIED, (FindingKind.UNAPPLIED, Event.MESSAGE_STATUS))
+    assert overview.standings == (Standing.DRIFT,)
+    assert [cell for cell in overview.cells if cell is not Cell.SYNC] == [Cell.DRIFT]
+    both = look(APPLIED, (FindingKind.UNAPPLIED, Event.MESSAGE_STATUS), (FindingKind.LIVE, Event.MESSAGE_STATUS))
+    assert both.cells[STATUS] is Cell.LIVE
+
+
+def test_drift_beside_the_text_leaves_no_cell_in_sync() -> None:
+    """Another account, endpoint or age touches all seven; a secret only the URLs that hold one."""
+    for kind in (FindingKind.ACCOUNT, FindingKind.ENDPOINT, FindingKind.EXPIRED):
+        assert look(APPLIED, (kind, None)) == Overview((Standing.DRIFT,), (Cell.BESIDE,) * 7)
+    webhooks = {**DESIRED.webhooks, Event.MESSAGE_STATUS: "https://a.b/?k={secret:PLUG_SECRET_A}"}
+    secretive = replace(DESIRED, webhooks=webhooks)
+    planned = plan_environment(DESIRED, APPLIED, Fingerprint(), PlanInput(START))
+    finding = Finding("loja", FindingKind.SECRET, None, None, None, "")
+    overview = overlook(planned, secretive, APPLIED, [finding], START)
+    assert overview.standings == (Standing.DRIFT,)
+    assert [place for place, cell in enumerate(overview.cells) if cell is Cell.BESIDE] == [STATUS]
+
+
+def test_doubt_reaches_every_event() -> None:
+    """A PUT sends all seven; a dead lease is doubt, a live one is a run at work, perhaps both."""
+    assert look(replace(APPLIED, intent=DEAD)) == Overview((Standing.DOUBT,), (Cell.DOUBT,) * 7)
+    assert look(replace(APPLIED, intent=replace(LIVE, lease_until=START))).standings == (Standing.DOUBT,)
+    assert look(replace(APPLIED, intent=LIVE)) == Overview((Standing.LOCKED,), (Cell.LOCKED,) * 7)
+    inherited = look(replace(APPLIED, intent=replace(LIVE, doubt=True)))
+    assert inherited.standings == (Standing.DOUBT, Standing.LOCKED)
+    drifted = look(replace(APPLIED, intent=DEAD), (FindingKind.UNAPPLIED, Event.MESSAGE_STATUS))
+    assert drifted.standings == (Standing.DOUBT, Standing.DRIFT)
+    assert drifted.cells[STATUS] is Cell.DRIFT
+
+
+def test_never_applied_is_no_drift() -> None:
+    """Its seven findings say the same; a PUT in doubt comes first."""
+    unapplied = [(FindingKind.UNAPPLIED, event) for event in EVENTS]
+    assert look(None, *unapplied) == Overview((Standing.NEVER,), (Cell.NEVER,) * 7)
+    begun = Document("loja", "l", 1, intent=DEAD)
+    assert look(begun, *unapplied).standings == (Standing.DOUBT, Standing.NEVER)
+
+
+def test_an_orphan_is_an_orphan() -> None:
+    """In no manifest, so never in sync."""
+    finding = Finding("loja", FindingKind.ORPHAN, None, None, None, "")
+    overview = overlook(plan_orphan(APPLIED), None, APPLIED, [finding], START)
+    assert overview == Overview((Standing.ORPHAN,), (Cell.ORPHAN,) * 7)
+
+
+def test_what_could_not_be_seen_is_unknown() -> None:
+    """Nothing seen: unknown. One of seven not seen: that one; but what is known to differ still does."""
+    assert look(APPLIED, (FindingKind.UNOBSERVABLE, None)) == Overview((Standing.UNKNOWN,), (Cell.UNKNOWN,) * 7)
+    unseen = [(FindingKind.UNOBSERVABLE, event) for event in EVENTS]
+    assert look(APPLIED, *unseen).standings == (Standing.UNKNOWN,)
+    overview = look(APPLIED, (FindingKind.UNOBSERVABLE, Event.WHEN_DISCONNECTING))
+    assert overview.standings == (Standing.SYNC,)
+    assert overview.cells == (*[Cell.SYNC] * 6, Cell.UNKNOWN)
+    drifted = look(APPLIED, (FindingKind.UNOBSERVABLE, None), (FindingKind.UNAPPLIED, Event.MESSAGE_STATUS))
+    assert drifted.cells[STATUS] is Cell.DRIFT

@@ -1,0 +1,195 @@
+"""The report's page as a text: what may act in it, what is kept once, what is masked."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.escape import for_page
+from reconciler.model import EVENTS, By, Event, HistoryEntry
+from reconciler.views.report import render_report
+from reconciler.views.report.data import find_addresses, look_at, make_data
+from reconciler.views.report.texts import FIRST_MARK, Texts, visible
+from tests.golden import report_samples
+
+NAMES = list(report_samples.reports())
+
+
+class Elements(HTMLParser):
+    """Every start tag, and the text of scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: list[tuple[str, str | None, str]] = []  # tag, type, text
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        tag, attributes = self.tags[-1] if self.tags else ("", {})
+        if tag in ("script", "style") and data.strip():
+            self.raw.append((tag, attributes.get("type"), data))
+
+
+def data_of(page: str) -> Any:
+    return json.loads(next(text for _, kind, text in Elements(page).raw if kind == "application/json"))
+
+
+def expand(data: Any, row: Any, number: int) -> str:
+    """As the script does it."""
+    values = [row[0], *row[1]]
+    return re.sub("[\ue000-\ue01f]", lambda mark: values[ord(mark[0]) - FIRST_MARK], data["texts"][number])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_holds_nothing_that_acts_or_fetches(name: str) -> None:
+    """One style, one script, one block of data; no handler, no style attribute, nothing that loads."""
+    page = Elements(render_report(report_samples.reports()[name]))
+    assert [(tag, kind) for tag, kind, _ in page.raw] == [
+        ("style", None),
+        ("script", "application/json"),
+        ("script", None),
+    ]
+    for tag, attributes in page.tags:
+        assert tag not in ("img", "link", "iframe", "object", "embed", "base", "a", "video", "audio", "source")
+        assert not [key for key in attributes if key.startswith("on") or key in ("style", "src", "href", "action")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_policy_names_the_very_style_and_script(name: str) -> None:
+    """By their hashes, and allows nothing else."""
+    page = Elements(render_report(report_samples.reports()[name]))
+    policy = next(
+        attributes["content"]
+        for tag, attributes in page.tags
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    hashes = {
+        tag: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for tag, kind, text in page.raw
+        if not kind
+    }
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['script']}'; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_is_harmless_as_a_text_too(name: str) -> None:
+    """ASCII without control characters; no line is a workflow command, wherever stdout leads to."""
+    page = render_report(report_samples.reports()[name])
+    assert page.isascii()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", page)
+    assert "##[" not in page
+    assert not any(line.lstrip().startswith("::") for line in page.splitlines())
+    assert page.endswith("</html>\n")
+
+
+def test_hostile_values_are_whole_and_visible_in_the_data() -> None:
+    """Nothing is lost, nothing is hidden, and nothing in the data ends its element."""
+    page = render_report(report_samples.hostile())
+    assert page.count("</script>") == 2
+    assert page.count("<script") == 2
+    data = data_of(page)
+    shown = visible(report_samples.HOSTILE)
+    assert "\\u202e\\u200b\\x1b[31m\\x07\\r\\n::error::x\\n##[group]y\\u2028" in shown
+    loja = next(row for row in data["environments"] if row[0] == "loja")
+    assert expand(data, loja, loja[2]) == shown
+    assert expand(data, loja, data["sets"][loja[9]][0]) == f"https://a.b/{shown}"
+    assert data["by"][0][:3] == [shown, shown, shown]
+    assert data["by"][0][3:] == [None, None]  # neither a commit nor a run by its looks
+    assert data["checks"][0][1] == shown
+
+
+texts = st.text(st.characters(), max_size=12) | st.sampled_from(
+    ["", "a", "aa", "\ue000", "\ue001a", "\\ue000", "x\x00"]
+)
+
+
+@given(environment=texts.filter(bool), variables=st.dictionaries(texts, texts, max_size=40), parts=st.lists(texts))
+def test_a_text_comes_out_of_the_table_as_it_went_in(
+    environment: str, variables: dict[str, str], parts: list[str]
+) -> None:
+    """Whatever the values are, and however they overlap."""
+    table = Texts()
+    own = table.of(environment, variables)
+    given = ["".join(parts), *(f"https://{value}/{environment}" for value in variables.values())]
+    numbers = [own.number(text) for text in given]
+    values = [visible(environment), *own.values]
+    for text, number in zip(given, numbers, strict=True):
+        shown = re.sub("[\ue000-\ue01f]", lambda mark: values[ord(mark[0]) - FIRST_MARK], table.table[number])
+        assert shown == visible(text)
+        assert re.sub(r"\\u(e0[01][0-9a-f])", "", shown) == re.sub(r"\\u(e0[01][0-9a-f])", "", for_page(shown))
+
+
+def test_alike_environments_share_their_texts() -> None:
+    """The tables of a fleet grow with its templates, not with its size."""
+    report = report_samples.every_standing()
+    data = make_data(report, look_at(report))
+    clients = [row for row in data["environments"] if row[0].startswith("cliente-")]
+    assert len(clients) == 14
+    assert len({row[9] for row in clients}) == 1
+    assert len({json.dumps(row[12]) for row in clients}) == 1
+    assert not [text for text in data["texts"] if "cliente-0" in text]
+
+
+def test_a_url_that_may_show_a_secret_is_masked_everywhere() -> None:
+    """A key that stood in the manifest before it became a secret is in the state's past, and not on the page."""
+    report = report_samples.every_standing()
+    name = "cliente-01"
+    document = report.documents[name]
+    plain = {
+        **dict.fromkeys(EVENTS, "https://x.y/z"),
+        Event.RECEIVE_MESSAGE: "https://old.acme.com.br/r?key=canary-k3y",
+    }
+    history = (*document.history, HistoryEntry(report.made_at, By(), plain))
+    intent = report.documents["loja-duvida"].intent
+    assert document.applied is not None
+    assert intent is not None
+    applied = replace(document.applied, webhooks={**document.applied.webhooks, **plain})
+    changed = replace(document, applied=applied, intent=replace(intent, webhooks=plain), history=history)
+    page = render_report(replace(report, documents={**report.documents, name: changed}))
+    assert "canary-k3y" not in page
+    assert "https://old.acme.com.br/\\u2026" in page
+
+
+def test_only_commits_and_runs_are_linked() -> None:
+    """What doesn't look like one, or has no repository to be in, stays a text."""
+    sha, home = "0123456789abcdef0123456789abcdef01234567", "https://github.com/acme/plug"
+    assert find_addresses(home, By("a", sha, "17/2")) == (f"{home}/commit/{sha}", f"{home}/actions/runs/17/attempts/2")
+    assert find_addresses(home, By("a", sha[:7], "17")) == (f"{home}/commit/{sha[:7]}", f"{home}/actions/runs/17")
+    assert find_addresses(None, By("a", sha, "17/2")) == (None, None)
+    for text in ("", "HEAD", "../../evil", f"{sha}\n", "javascript:1", "c0ffee", None):
+        assert find_addresses(home, By("a", text, text)) == (None, None)
+
+
+def test_the_list_without_scripts_is_bounded() -> None:
+    """A large fleet lists what needs a look, at most five hundred of it, and counts the others."""
+    report = report_samples.every_standing()
+    document = report.documents["cliente-01"]
+    wanted, planned, documents = dict(report.desired), list(report.plan.environments), dict(report.documents)
+    orphan = next(one for one in planned if one.environment == "antiga")
+    for place in range(600):
+        name = f"gone-{place:03}"
+        documents[name] = replace(document, environment=name)
+        planned.append(replace(orphan, environment=name))
+    plan = replace(report.plan, environments=tuple(planned))
+    page = render_report(replace(report, plan=plan, desired=wanted, documents=documents))
+    listing = page[page.index("<noscript>") : page.index("</noscript>")]
+    assert listing.count("<tr>") == 501
+    assert "Environments that need a look" in listing
+    assert "And 113 more: <code>reconciler drift</code>" in listing
+    assert "cliente-03" not in listing
