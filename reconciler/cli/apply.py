@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -30,14 +31,16 @@ from reconciler.cli.session import Session, session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode, has_work, of_result
 from reconciler.core.observe import describe_unobserved
-from reconciler.errors import InputError, StalePlan
+from reconciler.errors import InputError, StalePlan, StateError
 from reconciler.interrupts import end_on_signals
-from reconciler.model import Problem, RunResult
+from reconciler.model import Desired, Problem, RunResult
 from reconciler.ports import Observer
 from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
-from reconciler.run.guards import find_reserved_receivers
+from reconciler.run.guards import find_reserved_receivers, find_taken_accounts
 from reconciler.run.plan import Planned
 from reconciler.run.saved import check_expected, check_saved_plan, recall_observations
+
+MAX_OTHERS = 1000  # beyond so many, reading the state of all for the sake of one costs more than it guards
 
 
 @click.command()
@@ -149,12 +152,27 @@ def _check(session: Session, planned: Planned, accepted: Sequence[str]) -> None:
     putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
     problems.extend(session.credentials.find_missing(putting))
     problems.extend(session.credentials.find_shared_accounts(session.desired))
+    problems.extend(_find_taken_accounts(session, planned, putting, accepted))
     problems.extend(guards_of(session, planned, accepted))
     problems.extend(find_reserved_receivers(planned))
     for warning in session.credentials.find_expired(putting, session.clock.now()):
         say(for_terminal(warning), label="warning")
     if problems:
         raise InputError(problems=problems)
+
+
+def _find_taken_accounts(
+    session: Session, planned: Planned, putting: Sequence[Desired], accepted: Sequence[str]
+) -> list[Problem]:
+    """Where a run holds few tokens (a job an environment), the state knows the company of the others."""
+    others = {one.environment for one in session.desired if session.credentials.account(one) is None}
+    stored = {name: one for name, one in planned.stored.items() if name in others}
+    if planned.plan.selection and 0 < len(others) <= MAX_OTHERS:
+        # what was not selected may be corrupt: then it is no hindrance (CONTRACT §7)
+        with contextlib.suppress(StateError):
+            stored |= session.store.read(sorted((others & session.store.names()) - stored.keys()))
+    accounts = [(one, session.credentials.account(one)) for one in putting if one.environment not in accepted]
+    return find_taken_accounts(accounts, stored)
 
 
 def _options(session: Session, *, exact: bool) -> ApplyOptions:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 from reconciler.cli.github_job import check_waves, failure, outputs, tokens
 from reconciler.cli.output import say, write
 from reconciler.cli.result_files import ResultFile, affected, join_results, plan_of, read_result_file, read_text
-from reconciler.core.escape import for_markdown_code, for_terminal
+from reconciler.core.escape import for_markdown, for_markdown_code, for_terminal
 from reconciler.core.exitcode import ExitCode
 from reconciler.core.names import name_some
 from reconciler.errors import InputError, PostFailed
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CONTEXT = "reconciler/plan"  # of the commit status that tells the digest of what was reviewed
 DRIFT_LABEL = "reconciler-drift"
+RESULT_PREFIX = "result-"  # of the artifacts that apply.yml uploads: then the environment
+OF_ALL = ("result-plan", "result-fleet")  # of the jobs that speak for every environment
 
 
 @click.group()
@@ -71,10 +74,13 @@ def _footer(run: WorkflowRun, sha: str) -> str:
 @contextmanager
 def _only_reading_allowed(run: WorkflowRun, what: str) -> Iterator[None]:
     """GitHub lets no run of a fork or of Dependabot write: then the summary has it all. Other failures fail."""
+    from reconciler.github.api import Passing
+
     try:
         yield
     except PostFailed as error:
-        if error.status != 403:
+        # its rate limit GitHub tells with 403 too
+        if error.status != 403 or isinstance(error, Passing):
             raise
         if not run.may_only_read:
             raise PostFailed(f"{error}. Does the job lack a permission, such as {what}?", 403) from error
@@ -88,8 +94,9 @@ def _only_reading_allowed(run: WorkflowRun, what: str) -> Iterator[None]:
 @click.argument("name", metavar="NAME")
 @click.option("--file", metavar="FILE", help="The Markdown to post.")
 @click.option("--results", metavar="FOLDER", help="Post what the jobs of an apply left: one folder each.")
+@click.option("--planned", default="", metavar="JSON", help="With --results: the matrix, to name who left no result.")
 @_author_option
-def comment(name: str, file: str | None, results: str | None, author: str) -> int:
+def comment(name: str, file: str | None, results: str | None, planned: str, author: str) -> int:
     """Write, or rewrite, the one comment of NAME on the pull request.
 
     In a run of a pull request on that one; else on the one whose merge made the commit, and if none did, nowhere.
@@ -102,7 +109,7 @@ def comment(name: str, file: str | None, results: str | None, author: str) -> in
 
     if (file is None) == (results is None):
         raise click.UsageError("give either --file or --results")
-    text = read_text(file, "--file") if file is not None else _join_results(Path(results or ""))
+    text = read_text(file, "--file") if file is not None else _join_results(Path(results or ""), _read_matrix(planned))
     with _posting(os.environ) as (run, client):
         request = run.pull_request or find_merged(client, run.sha, run.default_branch)
         if request is None:
@@ -115,26 +122,55 @@ def comment(name: str, file: str | None, results: str | None, author: str) -> in
     return ExitCode.DONE
 
 
-def _join_results(folder: Path) -> str:
-    """One table of all results, then what the jobs without one said."""
+def _read_matrix(text: str) -> list[str]:
+    """The environments that were to be put, as the plan's output `matrix` names them; empty text is none."""
+    try:
+        return [str(entry["environment"]) for entry in json.loads(text or "[]")]
+    except (ValueError, TypeError, KeyError) as error:
+        hint = "give the output `matrix` of the action"
+        raise InputError(problems=[Problem("", 0, 0, "--planned", "is no matrix", hint)]) from error
+
+
+def _join_results(folder: Path, planned: Sequence[str]) -> str:
+    """Who left no result at all, one table of all results, then what the jobs without one said.
+
+    A job that was refused by a reviewer, held back by an earlier wave, or ended before its apply leaves nothing: a
+    comment that only tells of the others would look done.
+    """
     from reconciler.views import markdown
 
     files: list[ResultFile] = []
     told: list[str] = []
+    silent = dict.fromkeys(planned)
     for job in sorted(folder.iterdir()) if folder.is_dir() else []:
         found = read_result_file(job / "result.json") if (job / "result.json").is_file() else None
+        silent.pop(job.name.removeprefix(RESULT_PREFIX), None)
         if isinstance(found, ResultFile):
             files.append(found)
+            for one in found.environments:
+                silent.pop(one.environment, None)
         elif (job / "result.md").is_file():
+            if job.name in OF_ALL:
+                silent.clear()
             told.append((job / "result.md").read_text(encoding="utf-8"))
     if not files and not told:
         return "## Apply: no job left a result\n\nNothing is known to be applied. What stopped it stands in the run.\n"
-    parts = [markdown.render_result(join_results(files))] if files else []
+    parts = [_tell_silent(list(silent))] if silent else []
+    parts += [markdown.render_result(join_results(files))] if files else []
+    begun = len(parts)
     for text in told:
         if sum(map(len, parts)) + len(text) < markdown.MAX_CHARS:
             parts.append(text)
-    left = len(told) - len(parts) + bool(files)
+    left = len(told) - (len(parts) - begun)
     return "\n".join([*parts, f"… and {left} more jobs failed: see the run\n"] if left > 0 else parts)
+
+
+def _tell_silent(names: Sequence[str]) -> str:
+    return (
+        f"## Not applied: {for_markdown(name_some(names))}\n\n"
+        "Planned, but its job ended before the apply: refused, cancelled, held back by an earlier wave, or without a "
+        "token. Its log says why; then run Apply again.\n"
+    )
 
 
 @github.command()

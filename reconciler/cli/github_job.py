@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.output import say, write
-from reconciler.cli.result_files import affected, plan_of, read_result_file, read_text
+from reconciler.cli.result_files import DriftFile, affected, is_healable, plan_of, read_result_file, read_text
 from reconciler.core.digest import plan_digest
 from reconciler.core.escape import for_markdown_block, for_markdown_code, for_terminal
 from reconciler.core.exitcode import ExitCode
@@ -27,7 +27,7 @@ def outputs(result: str) -> int:
     """Print what a later step or job needs of a result, as lines for GITHUB_OUTPUT.
 
     `changed` (true or false), `environments` (a JSON list of names), and of a plan also `digest` and `matrix`
-    (a JSON list of objects, for a job an environment).
+    (a JSON list of objects, for a job an environment); of drift `healable` (true or false).
 
     \b
     Example:
@@ -36,6 +36,8 @@ def outputs(result: str) -> int:
     found = read_result_file(Path(result))
     names = affected(found)
     lines = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
+    if isinstance(found, DriftFile):
+        lines["healable"] = json.dumps(is_healable(found))
     plan = plan_of(found)
     if plan is not None:
         lines["digest"] = plan.digest

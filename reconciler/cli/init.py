@@ -62,7 +62,9 @@ def init(folder: str, action: str | None) -> int:
 
 
 def _reason_to_leave(top: Path, path: str, *, has_manifests: bool) -> str | None:
-    """A tree of one's own isn't mixed with the examples, nor are settings given twice."""
+    """Examples aren't mixed with one's own, settings aren't given twice, no link leads out of the folder."""
+    if not (top / path).parent.resolve().is_relative_to(top.resolve()):
+        return "a link leads out of the folder"
     if path.startswith("manifests/") and has_manifests:
         return "there are manifests already"
     if path == "reconciler.toml" and _has_settings(top / "pyproject.toml"):

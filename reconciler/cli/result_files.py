@@ -100,6 +100,11 @@ def affected(found: ReadFile) -> list[str]:
     return []
 
 
+def is_healable(found: DriftFile) -> bool:
+    """Whether an apply would mend any of it: an orphan it never touches."""
+    return any(one.kind not in (FindingKind.UNOBSERVABLE, FindingKind.ORPHAN) for one in found.findings)
+
+
 def read_text(path: str, key: str) -> str:
     """A text of a step before; bytes that are no UTF-8 are shown as such. Raises InputError."""
     try:

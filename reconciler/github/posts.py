@@ -113,12 +113,16 @@ def find_merged(github: GitHub, sha: str, default_branch: str | None) -> Mapping
     return found
 
 
-def find_reviewed_digest(github: GitHub, sha: str, context: str) -> str | None:
-    """The digest that the status of this context tells of this commit: what was reviewed."""
-    statuses = github.persist(lambda: github.request("GET", f"commits/{sha}/status", params={"per_page": "100"}))
-    for status in statuses.get("statuses", []):
-        if status.get("context") == context and status.get("state") == "success":
-            found = DIGEST.search(status.get("description") or "")
+def find_reviewed_digest(github: GitHub, sha: str, context: str, *, author: str = AUTHOR) -> str | None:
+    """The digest that our last status of this context tells of this commit: what was reviewed.
+
+    Whoever may push may set a status of any name, so only the workflows' own count. (The combined status doesn't
+    tell who set one; this list does, the newest first.)
+    """
+    statuses = github.persist(lambda: list(github.pages(f"commits/{sha}/statuses")))
+    for status in statuses:
+        if status.get("context") == context and (status.get("creator") or {}).get("login") == author:
+            found = DIGEST.search(status.get("description") or "") if status.get("state") == "success" else None
             return found[0] if found else None
     return None
 

@@ -153,6 +153,11 @@ class Credentials:
                 )
         return warnings
 
+    def account(self, desired: Desired) -> str | None:
+        """As the state names it (CONTRACT §7); None without a token at hand."""
+        token = self.token(desired)
+        return None if token is None else account_of(token)
+
     def organization(self, desired: Desired) -> str | None:
         token = self.token(desired)
         return None if token is None else organization_of(token)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from reconciler.core.guards import MaxChanged, find_too_many_updates
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.urls import is_loopback_url
-from reconciler.model import EnvironmentPlan, Problem
+from reconciler.model import Desired, EnvironmentPlan, Problem, Stored
 from reconciler.run.plan import Planned
 
 ORGANIZATION = "org:"
@@ -52,6 +52,34 @@ def find_account_change(planned: Planned, one: EnvironmentPlan, organization: st
     )
     hint = f"if the company really changed: --accept-account-change {one.environment}"
     return Problem(source.file, source.line, source.column, "token_env", message, hint)
+
+
+def find_taken_accounts(accounts: Iterable[tuple[Desired, str | None]], others: Mapping[str, Stored]) -> list[Problem]:
+    """Tokens of the company that another environment was last applied to: they would overwrite each other (§6.1).
+
+    `accounts`: each environment that would be PUT, with its token's. `others`: environments of the manifests whose
+    token is not at hand. A new name for an environment is no such case: its old one is in no manifest.
+    """
+    holder = {
+        stored.document.applied.account: name
+        for name, stored in sorted(others.items(), reverse=True)
+        if stored.document.applied is not None and stored.document.applied.account is not None
+    }
+    problems = []
+    for one, account in accounts:
+        other = None if account is None else holder.get(account)
+        if other is None or other == one.environment:
+            continue
+        message = (
+            f"the token of {one.environment} belongs to the Plug company that {other} was last applied to: each apply "
+            "would overwrite the other's webhooks"
+        )
+        hint = (
+            "give each environment its own company's token (on GitHub as a secret of the environment, not of the "
+            f"repository); if the company really moved: --accept-account-change {one.environment}"
+        )
+        problems.append(Problem(one.source.file, one.source.line, one.source.column, "token_env", message, hint))
+    return problems
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:

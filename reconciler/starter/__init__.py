@@ -14,7 +14,9 @@ ACTION_FOLDER = ".github/actions/reconciler"
 UNKNOWN_ACTION = f"OWNER/reconciler/{ACTION_FOLDER}@COMMIT"
 
 _OWN_TOOL = """
-      # this repository holds the tool itself: that of the base branch runs, never the pull request's
+      # this repository holds the tool itself: that of the base branch runs, never the pull request's. A link of its
+      # name would lead the checkout into the manifests
+      - run: rm -rf .tool
       - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
         with:
           ref: ${{ github.event.pull_request.base.sha }}

@@ -86,14 +86,20 @@ class Git:
     def _working_environ(self) -> dict[str, str]:
         """With the borrowed configuration, as variables: nothing of it is written to the disk again."""
         environ = dict(self._environ)
-        count = int(environ.get("GIT_CONFIG_COUNT", "0") or 0)
         own = [("core.hooksPath", os.devnull), ("push.gpgSign", "false"), ("gc.auto", "0"), ("core.fsync", "all")]
-        for key, value in (*self._borrowed(), *own):
-            environ[f"GIT_CONFIG_KEY_{count}"] = key
-            environ[f"GIT_CONFIG_VALUE_{count}"] = value
-            count += 1
-        environ["GIT_CONFIG_COUNT"] = str(count)
+        # in git's own order: variables have the last word, so that an empty header there drops a checkout's
+        entries = [*self._borrowed(), *self._given(), *own]
+        for place, (key, value) in enumerate(entries):
+            environ[f"GIT_CONFIG_KEY_{place}"] = key
+            environ[f"GIT_CONFIG_VALUE_{place}"] = value
+        environ["GIT_CONFIG_COUNT"] = str(len(entries))
         return environ
+
+    def _given(self) -> list[tuple[str, str]]:
+        """The configuration in variables (git's GIT_CONFIG_COUNT)."""
+        count = int(self._environ.get("GIT_CONFIG_COUNT", "0") or 0)
+        pairs = ((self._environ.get(f"GIT_CONFIG_{part}_{at}", "") for part in ("KEY", "VALUE")) for at in range(count))
+        return [(key, value) for key, value in pairs]
 
     def _borrowed(self) -> Iterator[tuple[str, str]]:
         listed = self._run(["git", "config", "--list", "--show-scope", "--includes", "-z"], self.top, self._environ)

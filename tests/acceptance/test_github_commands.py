@@ -32,7 +32,9 @@ def test_outputs_of_a_drift_and_a_result_name_whom_they_are_about(cli: Cli) -> N
     """What drifted; what was applied."""
     cli.fleet("loja")
     cli.run("drift", "--also", "json=drift.json", code=2)
-    assert cli.run("github", "outputs", "drift.json", code=0).out == 'changed=true\nenvironments=["loja"]\n'
+    assert (
+        cli.run("github", "outputs", "drift.json", code=0).out == 'changed=true\nenvironments=["loja"]\nhealable=true\n'
+    )
     cli.run("apply", "--yes", "--also", "json=result.json", code=0)
     assert cli.run("github", "outputs", "result.json", code=0).out == 'changed=true\nenvironments=["loja"]\n'
 

@@ -57,3 +57,13 @@ def test_init_where_nothing_can_be_written_is_an_error(cli: Cli) -> None:
     ran = cli.run("init", "taken", code=3)
     assert "taken" in only([line for line in ran.err.splitlines() if "can't be written" in line])
     assert stat.S_ISREG(os.stat(cli.folder / "taken").st_mode)
+
+
+def test_init_writes_through_no_link_that_leads_out(cli: Cli) -> None:
+    """What stands elsewhere is not of this repository."""
+    (cli.folder / "elsewhere").mkdir()
+    (cli.folder / "here").mkdir()
+    (cli.folder / "here/.github").symlink_to("../elsewhere")
+    done = cli.run("init", "here", "--action", "acme/reconciler@main", code=0)
+    assert "left   .github/workflows/plan.yml: a link leads out of the folder" in done.out
+    assert list((cli.folder / "elsewhere").iterdir()) == []

@@ -76,7 +76,9 @@ def serve_guarded(remote: Path, allows: Callable[[str | None, bool], bool]) -> I
             return self.rfile.read(int(self.headers.get("Content-Length", "0")))
 
         def _answer(self, body: bytes) -> None:
-            if not allows(self.headers.get("Authorization"), "git-receive-pack" in self.path):
+            # of several one text that no password fits: GitHub answers 400 ('Duplicate header: "Authorization"')
+            header = ", ".join(self.headers.get_all("Authorization", [])) or None
+            if not allows(header, "git-receive-pack" in self.path):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
                 self.send_header("Content-Length", "0")

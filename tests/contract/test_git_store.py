@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from reconciler.ports import Write
 from reconciler.state.git import GitStore
 from reconciler.state.git_command import GitFailed
 from reconciler.state.open import open_store
-from tests.contract.remotes import git, make_clone, make_remote, serve_over_http
+from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
 from tests.contract.test_stores import document, put
 from tests.fakes import START, make_desired
 
@@ -247,3 +248,27 @@ def test_a_setting_that_names_no_branch_is_refused(setting: str, tmp_path: Path)
     """Nothing that git could take for an option gets through."""
     with pytest.raises(InputError, match="git:REMOTE/BRANCH"):
         open_store(setting, tmp_path)
+
+
+def test_variables_have_the_last_word_over_what_a_checkout_kept(remote: Path, tmp_path: Path) -> None:
+    """An empty header drops the checkout's, as in git itself: GitHub refuses a request with two (400)."""
+    ours = basic("x", "of the action")
+    seen: list[str | None] = []
+
+    def allows(header: str | None, _: bool) -> bool:
+        seen.append(header)
+        return header == ours
+
+    with serve_guarded(remote, allows) as url:
+        clone = make_clone(remote, tmp_path / "clone")
+        git(clone, "remote", "set-url", "origin", url)
+        git(clone, "config", f"http.{url}.extraheader", f"Authorization: {basic('x', 'of the checkout')}")
+        key = f"http.{url}.extraheader"
+        pairs = [(key, ""), (key, f"Authorization: {ours}")]
+        environ = {**os.environ, "GIT_CONFIG_COUNT": "2"}
+        for place, (name, value) in enumerate(pairs):
+            environ |= {f"GIT_CONFIG_KEY_{place}": name, f"GIT_CONFIG_VALUE_{place}": value}
+        store = GitStore(clone, "origin", "state", environ=environ)
+        assert store.names() == frozenset()
+        store.close()
+    assert seen and set(seen) == {ours}

@@ -98,12 +98,14 @@ class FakeGitHub:
     def add_status(self, sha: str, body: Any) -> tuple[int, Any]:
         if len(body["description"]) > 140 or body["state"] not in ("success", "failure", "error", "pending"):
             return 422, {"message": "Validation Failed"}
-        self.statuses.setdefault(sha, []).append(dict(body))
+        self.write_status(sha, BOT, body)
         return 201, body
 
-    def combined_status(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
-        latest = {one["context"]: one for one in self.statuses.get(sha, [])}
-        return 200, {"statuses": list(latest.values())}
+    def write_status(self, sha: str, login: str, body: Any) -> None:
+        self.statuses.setdefault(sha, []).append({**body, "creator": {"login": login}})
+
+    def list_statuses(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
+        return self._paged(self.statuses.get(sha, [])[::-1], query)
 
     def pulls_of(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
         return self._paged([pull for pull in self.pulls.values() if pull["merge_commit_sha"] == sha], query)
@@ -132,7 +134,7 @@ _ROUTES = (
     (r"issues/(\d+)/comments", "POST", "pull-requests", "add_comment"),
     (r"issues/comments/(\d+)", "PATCH", "pull-requests", "edit_comment"),
     (r"statuses/([0-9a-f]{40})", "POST", "statuses", "add_status"),
-    (r"commits/([0-9a-f]{40})/status", "GET", "statuses", "combined_status"),
+    (r"commits/([0-9a-f]{40})/statuses", "GET", "statuses", "list_statuses"),
     (r"commits/([0-9a-f]{40})/pulls", "GET", "pull-requests", "pulls_of"),
     (r"issues", "GET", "issues", "list_issues"),
     (r"issues", "POST", "issues", "add_issue"),

@@ -154,6 +154,7 @@ class _RunningWorkflow:
         return {
             "token": token,
             "event": event.payload,
+            "actor": event.actor,
             "event_name": event.name,
             "sha": event.sha,
             "ref": event.ref,
@@ -378,6 +379,8 @@ class _RunningJob:
         assert given["persist-credentials"] == "false"
         target = self.workspace / given.get("path", ".")
         target.mkdir(parents=True, exist_ok=True)
+        for left in target.iterdir():  # the action empties the folder, through a link too
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         ref = given.get("ref") or self.workflow.event.ref
         header = f"http.extraheader=Authorization: {basic('x-access-token', self.token)}"
         for command in (

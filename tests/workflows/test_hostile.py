@@ -90,6 +90,44 @@ def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) 
     assert set(run.conclusions.values()) == {"success", "skipped"}
 
 
+def test_a_link_named_like_the_tools_folder_leads_the_checkout_nowhere(team: Team) -> None:
+    """The tool would be checked out into the manifests, and the plan be that of the base branch."""
+    git(team.clone, "checkout", "-q", "main")
+    team.write(".github/actions/reconciler/action.yml", ACTION.read_text())
+    for name in starter.WORKFLOWS:
+        team.write(f".github/workflows/{name}.yml", starter.render_own_workflow(name))
+    team.push("Hold the tool")
+    (team.clone / ".tool").symlink_to("manifests")
+    team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
+    team.run("plan", team.open_pull("link"))
+    assert "/status/v2" in team.github.comment_texts(1)[0]
+
+
+@pytest.mark.parametrize("code", [1, 2, 3])
+def test_a_command_that_fails_at_once_fails_the_step(tmp_path: Path, code: int) -> None:
+    """Also where it has ended before the script comes to wait for it; and a 2 without a result is no answer."""
+    (step,) = (one for one in load(ACTION)["runs"]["steps"] if one.get("id") == "run")
+    program = tmp_path / "reconciler/bin/reconciler"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nif [ "$1" = plan ]; then exit {code}; fi\n')
+    program.chmod(0o755)
+    script = tmp_path / "script.sh"
+    script.write_text('trap() { sleep 0.3; builtin trap "$@"; }\n' + step["run"])
+    environ = {
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "COMMAND": "plan",
+        "ARGUMENTS": "",
+        "TOKENS_FILE": "",
+        "GIT_TOKEN": "",
+    }
+    done = subprocess.run(["bash", "-e", str(script)], cwd=tmp_path, env=environ, capture_output=True, check=False)
+    assert done.returncode == code
+    assert f"exit-code={code}" in (tmp_path / "output").read_text()
+
+
 def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
     """The runner signals the shell alone; passed on, the PUT is recorded and the rest skipped."""
     (step,) = (one for one in load(ACTION)["runs"]["steps"] if one.get("id") == "run")
@@ -140,6 +178,8 @@ def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
         wait_until((tmp_path / "work/.reconciler/state/staging.json").exists, "the intent")
         time.sleep(0.5)  # the PUT is under way
         os.kill(running.pid, signal.SIGINT)
+        time.sleep(0.5)
+        os.kill(running.pid, signal.SIGTERM)  # the runner's second word; the tool would take it for "at once"
         output, _ = running.communicate(timeout=30)
     assert running.returncode == 130, output
     assert "exit-code=130" in (tmp_path / "output").read_text()

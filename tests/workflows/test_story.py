@@ -85,6 +85,7 @@ def test_from_a_pull_request_to_an_applied_and_watched_webhook(team: Team) -> No
     assert "wave 1 doesn't begin" in run.jobs["environment (production)"].log
     assert "::error title=staging%3A uncertain::" in run.jobs["environment (staging)"].log
     assert "1 uncertain" in team.github.comment_texts(2)[-1]
+    assert "## Not applied: production" in team.github.comment_texts(2)[-1]
     assert team.plug_holds("production", Event.MESSAGE_STATUS) == "https://hooks.acme.com.br/plug/production/status/v2"
 
     # The schedule sees it, and opens one issue; an hour later it is the same issue.
@@ -176,6 +177,7 @@ def test_a_missing_token_is_told_by_the_name_of_its_secret(team: Team) -> None:
     assert run.conclusions["environment (staging)"] == "success"
     assert run.conclusions["environment (production)"] == "failure"
     assert "add the secret PLUG_TOKEN to the GitHub Environment production" in run.log
+    assert "## Not applied: production" in team.github.comment_texts(1)[-1]
     assert team.plug_holds("production", Event.MESSAGE_STATUS) is None
 
 
@@ -210,6 +212,87 @@ def test_drift_heals_itself_where_that_is_switched_on(team: Team) -> None:
     run = team.run("apply", team.by_hand(reassert=True))
     assert set(run.conclusions.values()) == {"success", "skipped"}
     assert team.plug_holds("staging", Event.MESSAGE_STATUS) == "https://hooks.acme.com.br/plug/staging/status/v2"
+
+
+def test_healing_brings_nothing_that_strict_refused(team: Team) -> None:
+    """What drift begins puts again what was applied before; an unreviewed change waits for a person."""
+    team.run("apply", team.pushed())
+    team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
+    team.push("Straight to main")
+    team.runner.variables |= {"PLUG_STRICT": "true", "PLUG_SELF_HEAL": "true"}
+    assert team.run("apply", team.pushed()).conclusions["plan"] == "failure"
+    assert team.run("drift", team.scheduled()).conclusions["heal"] == "success"
+    by_drift = replace(team.by_hand(reassert=True), actor="github-actions[bot]")
+    run = team.run("apply", by_drift)
+    assert run.conclusions["plan"] == "failure"
+    assert "the plan is not the one expected (nothing-new)" in run.log
+    assert team.plug_holds("staging", Event.MESSAGE_STATUS) == "https://hooks.acme.com.br/plug/staging/status"
+    team.edit("manifests/_defaults.yaml", "/status/v2", "/status")
+    team.push("Take it back")
+    run = team.run("apply", replace(team.by_hand(reassert=True), actor="github-actions[bot]"))
+    assert set(run.conclusions.values()) == {"success", "skipped"}
+
+
+def test_an_orphan_begins_no_healing(team: Team) -> None:
+    """An apply never touches it, so the fleet would be put again every hour."""
+    team.run("apply", team.pushed())
+    (team.clone / "manifests/staging.yaml").unlink()
+    team.push("Drop staging")
+    team.runner.variables["PLUG_SELF_HEAL"] = "true"
+    assert team.run("drift", team.scheduled()).conclusions == {"drift": "success", "heal": "skipped"}
+    assert len(team.github.open_issues()) == 1
+
+
+def test_a_failed_wave_holds_back_the_next_when_all_is_put_again(team: Team) -> None:
+    """A rejected reassert leaves a plan with nothing to do: it is the run's own begin that tells."""
+    team.run("apply", team.pushed())
+    only = frozenset({team.tokens["production"]})
+    team.sandbox.plug.options = replace(team.sandbox.plug.options, tokens=only)
+    run = team.run("apply", team.by_hand(reassert=True))
+    assert run.conclusions["environment (staging)"] == "failure"
+    assert run.conclusions["environment (production)"] == "failure"
+    assert "wave 1 doesn't begin" in run.jobs["environment (production)"].log
+    team.sandbox.plug.options = replace(team.sandbox.plug.options, tokens=frozenset())
+    run = team.run("apply", team.by_hand(reassert=True))
+    assert set(run.conclusions.values()) == {"success", "skipped"}
+
+
+def test_one_token_for_the_whole_repository_is_refused(team: Team) -> None:
+    """The secret was set without `--env`: the second job sees in the state whose company it is."""
+    team.runner.environments = {}
+    team.runner.secrets["PLUG_TOKEN"] = team.tokens["staging"]
+    run = team.run("apply", team.pushed())
+    assert run.conclusions["environment (staging)"] == "success"
+    assert run.conclusions["environment (production)"] == "failure"
+    assert "the token of production belongs to the Plug company that staging was last applied to" in run.log
+    assert team.plug_holds("staging", Event.MESSAGE_STATUS) == "https://hooks.acme.com.br/plug/staging/status"
+
+
+def test_drift_looks_at_the_default_branch_alone(team: Team) -> None:
+    """Begun by hand on another branch it would tell of a drift that is none."""
+    team.run("apply", team.pushed())
+    team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
+    sha = team.commit("Work on it")
+    git(team.clone, "push", "-q", "origin", "HEAD:refs/heads/work")
+    run = team.run("drift", replace(team.by_hand(), sha=sha, ref="refs/heads/work"))
+    assert run.conclusions == {"drift": "skipped", "heal": "skipped"}
+    assert team.github.open_issues() == []
+
+
+def test_a_status_of_somebody_else_is_no_review(team: Team) -> None:
+    """Whoever may push may set a status of any name: only the workflow's own tells what was reviewed."""
+    team.run("apply", team.pushed())
+    team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
+    run = team.run("plan", team.open_pull("v2"))
+    head = team.github.pulls[1]["head"]["sha"]
+    digest = team.github.plan_status(head)["description"][:71]
+    team.github.statuses[head].clear()
+    forged = {"state": "success", "context": "reconciler/plan", "description": f"{digest}, 2 to put"}
+    team.github.write_status(head, "eve", forged)
+    team.runner.variables["PLUG_STRICT"] = "true"
+    run = team.run("apply", team.merge_pull(1))
+    assert run.conclusions["plan"] == "failure"
+    assert "has no status reconciler/plan" in run.log
 
 
 def test_a_comment_of_somebody_else_is_never_taken_for_ours(team: Team) -> None:
