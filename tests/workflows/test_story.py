@@ -108,7 +108,7 @@ def test_from_a_pull_request_to_an_applied_and_watched_webhook(team: Team) -> No
 
 def test_two_merges_in_a_row_end_with_the_newest(team: Team) -> None:
     """The superseded run never ran, or runs late: both apply the branch's head."""
-    team.run("apply", team.pushed())
+    team.applied()
     team.edit("manifests/staging.yaml", "wave: 0", "wave: 0\nwebhooks:\n  messageStatus: https://a.acme.com.br/1")
     team.open_pull("one")
     first = team.merge_pull(1)
@@ -183,7 +183,7 @@ def test_a_missing_token_is_told_by_the_name_of_its_secret(team: Team) -> None:
 
 def test_a_strict_apply_stops_when_the_world_moved_on(team: Team) -> None:
     """Somebody pushed past the review: the digest is another, nothing is sent, the new plan is shown."""
-    team.run("apply", team.pushed())
+    team.applied()
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
     team.run("plan", team.open_pull("v2"))
     git(team.clone, "checkout", "-q", "main")
@@ -201,7 +201,7 @@ def test_a_strict_apply_stops_when_the_world_moved_on(team: Team) -> None:
 
 def test_drift_heals_itself_where_that_is_switched_on(team: Team) -> None:
     """It begins an apply with everything put again, in the one queue of applies."""
-    team.run("apply", team.pushed())
+    team.applied()
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
     team.push("Not applied, as the run was cancelled")
     team.runner.variables["PLUG_SELF_HEAL"] = "true"
@@ -216,7 +216,7 @@ def test_drift_heals_itself_where_that_is_switched_on(team: Team) -> None:
 
 def test_healing_brings_nothing_that_strict_refused(team: Team) -> None:
     """What drift begins puts again what was applied before; an unreviewed change waits for a person."""
-    team.run("apply", team.pushed())
+    team.applied()
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
     team.push("Straight to main")
     team.runner.variables |= {"PLUG_STRICT": "true", "PLUG_SELF_HEAL": "true"}
@@ -235,7 +235,7 @@ def test_healing_brings_nothing_that_strict_refused(team: Team) -> None:
 
 def test_an_orphan_begins_no_healing(team: Team) -> None:
     """An apply never touches it, so the fleet would be put again every hour."""
-    team.run("apply", team.pushed())
+    team.applied()
     (team.clone / "manifests/staging.yaml").unlink()
     team.push("Drop staging")
     team.runner.variables["PLUG_SELF_HEAL"] = "true"
@@ -245,7 +245,7 @@ def test_an_orphan_begins_no_healing(team: Team) -> None:
 
 def test_a_failed_wave_holds_back_the_next_when_all_is_put_again(team: Team) -> None:
     """A rejected reassert leaves a plan with nothing to do: it is the run's own begin that tells."""
-    team.run("apply", team.pushed())
+    team.applied()
     only = frozenset({team.tokens["production"]})
     team.sandbox.plug.options = replace(team.sandbox.plug.options, tokens=only)
     run = team.run("apply", team.by_hand(reassert=True))
@@ -270,7 +270,7 @@ def test_one_token_for_the_whole_repository_is_refused(team: Team) -> None:
 
 def test_drift_looks_at_the_default_branch_alone(team: Team) -> None:
     """Begun by hand on another branch it would tell of a drift that is none."""
-    team.run("apply", team.pushed())
+    team.applied()
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
     sha = team.commit("Work on it")
     git(team.clone, "push", "-q", "origin", "HEAD:refs/heads/work")
@@ -281,7 +281,7 @@ def test_drift_looks_at_the_default_branch_alone(team: Team) -> None:
 
 def test_a_status_of_somebody_else_is_no_review(team: Team) -> None:
     """Whoever may push may set a status of any name: only the workflow's own tells what was reviewed."""
-    team.run("apply", team.pushed())
+    team.applied()
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
     run = team.run("plan", team.open_pull("v2"))
     head = team.github.pulls[1]["head"]["sha"]
