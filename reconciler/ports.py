@@ -11,7 +11,7 @@ from reconciler.core.attempts import Attempt
 from reconciler.core.observe import Sight
 from reconciler.core.receivers import Answer, Look, Place, Receiver
 from reconciler.errors import StateError
-from reconciler.model import Applied, Desired, Document, Fingerprint, Stored
+from reconciler.model import Applied, Desired, Document, Fingerprint, Stored, Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,11 @@ class Observer(Protocol):
 
     `read` makes one attempt and never raises for what the network or server did. It compares what the account
     shows with `applied` (None: never applied) itself, as only it may see the secrets in the URLs: what it gives
-    holds none. The environment has an account_id. Must: send the partner token to the configured host alone.
+    holds none, nor one that only `past` (as of `find_past`) tells of. The environment has an account_id. Must:
+    send the partner token to the configured host alone.
     """
 
-    async def read(self, desired: Desired, applied: Applied | None) -> Reading: ...
+    async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
 
 
 class Credentials(Protocol):

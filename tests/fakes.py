@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from reconciler.core.attempts import Attempt, Fate, classify_answer
 from reconciler.core.observe import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.errors import Unreachable
-from reconciler.model import EVENTS, Applied, AuthScheme, By, Desired, Event, Fingerprint, SourceRef, Stored
+from reconciler.model import EVENTS, Applied, AuthScheme, By, Desired, Event, Fingerprint, SourceRef, Stored, Webhooks
 from reconciler.ports import Reading, Write, Written
 from reconciler.run.apply import ApplyOptions, World
 from reconciler.state.memory import MemoryStore
@@ -159,7 +159,7 @@ class FakeObserver:
     busy: int = 0
     busiest: int = 0
 
-    async def read(self, desired: Desired, applied: Applied | None) -> Reading:
+    async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading:
         self.read_at.append(self.clock.monotonic() if self.clock else 0.0)
         self.busy += 1
         self.busiest = max(self.busiest, self.busy)
@@ -170,7 +170,7 @@ class FakeObserver:
         held = self.plug.holds.get(desired.environment, {})
         account = parse_account({name: held.get(event) for event, name in FIELDS.items()})
         at_hand = SecretsAtHand(value_of=lambda name: None)
-        sights = compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand)
+        sights = compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand, past)
         return Reading(Attempt(Fate.DEFINITE, 200, complete=True), sights)
 
 

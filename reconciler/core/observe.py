@@ -12,8 +12,9 @@ An account's URLs hold secrets, so no URL leaves `compare_account` but in a form
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -31,6 +32,7 @@ FIELDS: Mapping[Event, str] = {
     Event.MESSAGE_STATUS: "onMessageStatus",
 }
 
+_BEYOND_HOST = re.compile(r"[a-z]+://[^/?]*[/?].", re.DOTALL)
 NO_ACCOUNT_ID = "no account_id in its manifest, so what Plug holds can't be read"
 
 
@@ -104,15 +106,55 @@ def parse_account(value: object) -> Account:
     return Account(shown, frozenset(present.keys() - shown.keys()))
 
 
+def find_past(document: Document | None) -> tuple[Webhooks, ...]:
+    """What Plug may hold besides what was applied last: what an unfinished intent put, and what went before."""
+    if document is None:
+        return ()
+    intended = () if document.intent is None else (document.intent.webhooks,)
+    return (*intended, *(entry.webhooks for entry in document.history))
+
+
 def compare_account(
-    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand
+    account: Account,
+    desired: Webhooks,
+    applied: Webhooks | None,
+    secrets: SecretsAtHand,
+    past: Sequence[Webhooks] = (),
 ) -> tuple[Sight, ...]:
-    """A sight for each of the seven; without an applied record, only for those that the account doesn't show."""
-    return tuple(_look_at_all(account, desired, applied, secrets))
+    """A sight for each of the seven; without an applied record, only for those that the account doesn't show.
+
+    `past`, as of `find_past`, is compared with nothing: it tells what of the account may hold a secret.
+    """
+    masks = _find_masks(desired, applied or {}, past, secrets)
+    return tuple(_look_at_all(account, desired, applied, secrets, masks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Masks:
+    """What a URL that holds a secret looks like, though the secret's value is not known."""
+
+    events: frozenset[Event]  # with a secret in their URL, now or once
+    texts: frozenset[str]  # text forms whose secrets can't be looked for by their value
+
+
+def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], secrets: SecretsAtHand) -> _Masks:
+    every = [(event, text) for webhooks in (desired, applied, *past) for event, text in webhooks.items()]
+    current = {*desired.values(), *applied.values()}
+    return _Masks(
+        events=frozenset(event for event, text in every if secret_names(text)),
+        texts=frozenset(
+            text for _, text in every if secret_names(text) and not (text in current and _is_known(text, secrets))
+        ),
+    )
+
+
+def _is_known(text: str, secrets: SecretsAtHand) -> bool:
+    """Whether the values at hand are those that Plug holds, as far as anybody can tell."""
+    return all(secrets.value_of(name) is not None and name not in secrets.replaced for name in secret_names(text))
 
 
 def _look_at_all(
-    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand
+    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand, masks: _Masks
 ) -> Iterator[Sight]:
     for event in EVENTS:
         if event not in FIELDS:
@@ -123,15 +165,15 @@ def _look_at_all(
             yield Sight(event, Verdict.UNSEEN, reason="the account doesn't show it")
         elif applied is not None:
             # an empty text registers nothing either
-            yield _look(event, account.shown[event] or None, desired[event], applied[event], secrets)
+            yield _look(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)
 
 
-def _look(event: Event, url: str | None, desired: str, applied: str, secrets: SecretsAtHand) -> Sight:
+def _look(event: Event, url: str | None, desired: str, applied: str, secrets: SecretsAtHand, masks: _Masks) -> Sight:
     verdict, reason = _judge(applied, url, secrets)
     if verdict is not Verdict.DIFFERENT:
         return Sight(event, verdict, reason=reason)
     wanted = desired != applied and _judge(desired, url, secrets)[0] is Verdict.SAME
-    return Sight(event, verdict, _show(url, (desired, applied), secrets), wanted)
+    return Sight(event, verdict, _show(event, url, secrets, masks), wanted)
 
 
 def _judge(text: str, url: str | None, secrets: SecretsAtHand) -> tuple[Verdict, str]:
@@ -175,11 +217,19 @@ def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:
     return url.endswith(pieces[-1]) and len(url) - len(pieces[-1]) > place
 
 
-def _show(url: str | None, texts: Iterable[str], secrets: SecretsAtHand) -> str | None:
+def _resembles(url: str, text: str) -> bool:
+    """Whether `url` may be `text` with its secret, pasted by hand perhaps: all up to the secret is the same."""
+    head = split_secrets(text)[0][0]
+    if _BEYOND_HOST.match(head):
+        return url.startswith(head)
+    return _could_be(text, url, {})
+
+
+def _show(event: Event, url: str | None, secrets: SecretsAtHand, masks: _Masks) -> str | None:
     """The URL in its text form; only scheme and host where it holds, or may hold, a secret."""
     if url is None:
         return None
-    if any(secret_names(text) for text in texts) or secrets.occur_in(url):
+    if event in masks.events or secrets.occur_in(url) or any(_resembles(url, text) for text in masks.texts):
         masked = mask_url(url)
         return "…" if secrets.occur_in(masked) else masked
     if len(url) > MAX_URL_BYTES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -23,7 +23,7 @@ from reconciler.core.observe import (
     compare_account,
     parse_account,
 )
-from reconciler.model import Applied, Desired
+from reconciler.model import Applied, Desired, Webhooks
 from reconciler.plug.client import (
     MAX_ANSWER_BYTES,
     UNDONE_CODINGS,
@@ -73,7 +73,7 @@ class HttpObserver:
     ) -> None:
         await self._clients.__aexit__(kind, error, trace)
 
-    async def read(self, desired: Desired, applied: Applied | None) -> Reading:
+    async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading:
         """One attempt. Raises nothing that the network or the server did: that is what the attempt says."""
         url = account_url(desired)
         headers = {
@@ -100,17 +100,17 @@ class HttpObserver:
             return _broken_off(f"no complete answer: {describe_transport_error(error)}")
         except (OSError, ssl.SSLError) as error:
             return _broken_off(f"no complete answer: {type(error).__name__}")
-        return self._conclude(response, answer, desired, applied)
+        return self._conclude(response, answer, lambda account: self._compare(account, desired, applied, past))
 
     def _conclude(
-        self, response: httpx.Response, answer: bytes | None, desired: Desired, applied: Applied | None
+        self, response: httpx.Response, answer: bytes | None, compare: Callable[[Account], tuple[Sight, ...]]
     ) -> Reading:
         status = response.status_code
         message, sights = explain_read(status, token_env=self._token_env), None
         if status == 200:
             try:
                 account = decode_account(answer, response.headers.get("content-encoding", "identity"))
-                message, sights = "read", self._compare(account, desired, applied)
+                message, sights = "read", compare(account)
             except NotAnAccount as error:
                 message = str(error)
         attempt = Attempt(
@@ -124,13 +124,15 @@ class HttpObserver:
 
     # --- secrets -----------------------------------------------------------------------------------
 
-    def _compare(self, account: Account, desired: Desired, applied: Applied | None) -> tuple[Sight, ...]:
+    def _compare(
+        self, account: Account, desired: Desired, applied: Applied | None, past: Sequence[Webhooks]
+    ) -> tuple[Sight, ...]:
         at_hand = SecretsAtHand(
             value_of=lambda name: self._reveal(desired, name),
             replaced=self._find_replaced(desired, applied),
             occur_in=self._holds_hidden,
         )
-        return compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand)
+        return compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand, past)
 
     def _reveal(self, desired: Desired, name: str) -> str | None:
         """Only what the manifest names: an edited state must not have other variables compared with."""
@@ -165,7 +167,8 @@ def decode_account(answer: bytes | None, coding: str) -> Account:
     if coding.strip().lower() not in UNDONE_CODINGS:
         raise NotAnAccount("the answer is in a coding that was not asked for")
     try:
-        value = json.loads(answer, parse_int=str, object_pairs_hook=_without_duplicates)
+        # no number of an account is read, and Python refuses those of many digits
+        value = json.loads(answer, parse_int=lambda digits: 0, object_pairs_hook=_without_duplicates)
     except NotAnAccount:
         raise
     except (ValueError, RecursionError):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler.core.urls import is_loopback_url
+from reconciler.errors import InputError
 
 
 class UnusableProxy(Exception):
@@ -25,7 +26,8 @@ class Clients:
     """Lends clients, each to one borrower at a time.
 
     A shared pool of connections slows down with concurrency, so there is a client per worker; they share
-    one TLS context, whose making costs more than ten requests.
+    one TLS context, whose making costs more than ten requests. Entering it raises InputError where SSL_CERT_FILE
+    or SSL_CERT_DIR name what can't be read.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -36,7 +38,11 @@ class Clients:
 
     async def __aenter__(self) -> Clients:
         # made before the first send takes its slot of the rate limit
-        self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE
+        try:
+            self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE or SSL_CERT_DIR
+        except OSError as error:  # ssl.SSLError too
+            message = "SSL_CERT_FILE or SSL_CERT_DIR: no certificates can be read there (unset it, or mend the path)"
+            raise InputError(message) from error
         return self
 
     async def __aexit__(

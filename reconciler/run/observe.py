@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.attempts import Attempt, Done, Wait, next_step
-from reconciler.core.observe import UNOBSERVABLE, Observation
+from reconciler.core.observe import UNOBSERVABLE, Observation, find_past
 from reconciler.model import Desired, Document, Stored
 from reconciler.ports import Clock, Observer
 from reconciler.run.pace import Pace
@@ -88,7 +88,7 @@ async def observe_one(
             begun = clock.monotonic()  # what was spent on waiting for a slot is no part of the deadline
         elif stopped() or clock.monotonic() - begun >= options.deadline_s:
             return _failed(made)
-        reading = await observer.read(desired, applied)
+        reading = await observer.read(desired, applied, find_past(document))
         if reading.sights is not None:
             return Observation(reading.sights)
         made.append(reading.attempt)

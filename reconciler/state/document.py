@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -99,11 +99,21 @@ def _all_seven(webhooks: dict[Event, str]) -> dict[Event, str]:
     return webhooks
 
 
+def _within_calendar(instant: datetime) -> datetime:
+    """The first and last hours of the calendar have no UTC beside every offset, and UTC is how times are shown."""
+    try:
+        instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time within the calendar is expected") from None
+    return instant
+
+
 def _in_order(webhooks: dict[Event, str]) -> dict[Event, str]:
     return {event: webhooks[event] for event in EVENTS if event in webhooks}
 
 
 Text = Annotated[str, Field(min_length=1)]
+Instant = Annotated[AwareDatetime, AfterValidator(_within_calendar)]
 Seven = Annotated[dict[Event, Text], AfterValidator(_all_seven), AfterValidator(_in_order)]
 Some = Annotated[dict[Event, Text], AfterValidator(_in_order)]
 
@@ -126,7 +136,7 @@ class _Applied(_Part):
     account: str | None
     webhooks: Seven
     secrets: dict[str, str]
-    at: AwareDatetime
+    at: Instant
     by: _By
     adopted: bool = False
 
@@ -146,8 +156,8 @@ class _Intent(_Part):
     id: Text
     webhooks: Seven
     doubt: bool
-    at: AwareDatetime
-    lease_until: AwareDatetime | None
+    at: Instant
+    lease_until: Instant | None
     by: _By
 
     def value(self) -> Intent:
@@ -155,7 +165,7 @@ class _Intent(_Part):
 
 
 class _Entry(_Part):
-    at: AwareDatetime
+    at: Instant
     by: _By
     webhooks: Some
     adopted: bool = False
@@ -227,7 +237,7 @@ def _explain(data: bytes, error: ValidationError, *, environment: str, where: st
 def _newer_format(data: bytes) -> str | None:
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     found = value.get("format") if isinstance(value, Mapping) else None
     if not isinstance(found, str):

@@ -120,6 +120,45 @@ def test_a_url_with_a_secret_is_masked_wherever_it_is_shown(live: Cli) -> None:
             assert "?key=" not in ran.out.replace("?key={secret:", "")
 
 
+def test_a_secret_pasted_elsewhere_is_masked_though_it_is_not_at_hand(live: Cli) -> None:
+    """The URL of one event registered for another, in the dashboard; every run's output is searched."""
+    edit(live, "loja", messageStatus=live.desired("loja")["receiveMessage"])
+    finding = only([one for one in drift(live, 2, "-e", "loja") if one["kind"] == "live"])
+    assert finding["actual"] == f"https://{HOST}/…"
+    without: dict[str, str | None] = {SECRET: None}
+    for command in ("drift", "plan", "report"):
+        ran = live.run(command, "--observe", env=without)
+        assert "messageStatus" in ran.out
+    edit(live, "loja", messageStatus=BY_HAND)
+    assert BY_HAND in live.run("drift", "--observe", env=without, code=2).out
+
+
+def test_a_secret_of_the_past_is_masked(live: Cli) -> None:
+    """The manifest has dropped it, and somebody registers the old URL again."""
+    edit_of = live.desired("loja")["receiveMessage"]
+    defaults = live.folder / "manifests/_defaults.yaml"
+    defaults.write_text(defaults.read_text().replace(f"?key={{secret:{SECRET}}}", ""))
+    live.run("apply", "--yes", code=0)
+    edit(live, "loja", receiveMessage=edit_of)
+    without: dict[str, str | None] = {SECRET: None}
+    plan = live.run("plan", "--observe", "--format", "json", env=without, code=0).json
+    assert environment(plan, "loja")["live"] == [{"event": "receiveMessage", "actual": f"https://{HOST}/…"}]
+
+
+def test_a_secret_of_a_put_in_doubt_is_masked(live: Cli) -> None:
+    """Plug did it, nobody knows, and the manifest was reverted since."""
+    path = live.folder / "manifests/_defaults.yaml"
+    before = path.read_text()
+    event = "messageStatus"
+    path.write_text(before.replace(f"/{event}", f"/{event}?key={{secret:{SECRET}}}"))
+    live.sandbox.plug.options = replace(live.sandbox.plug.options, lost_answers=1.0)
+    live.run("apply", "--yes", "--attempts", "1", "-e", "loja", code=1)
+    path.write_text(before)
+    finding = only([one for one in drift(live, 2, "-e", "loja") if one["kind"] == "live"])
+    assert (finding["event"], finding["actual"]) == (event, f"https://{HOST}/…")
+    live.run("drift", "--observe", "-e", "loja", env={SECRET: None}, code=2)
+
+
 def test_without_the_secret_its_event_is_unobservable(live: Cli) -> None:
     """Unless host or path already differ."""
     without: dict[str, str | None] = {SECRET: None}
@@ -231,9 +270,10 @@ def test_an_answer_that_is_no_account_is_a_failed_read(live: Cli, partner: Wire,
     assert len(partner.requests) == 1
 
 
-def test_a_field_of_another_type_is_a_failed_read_of_it(live: Cli, partner: Wire) -> None:
+@pytest.mark.parametrize("value", [{"url": "x"}, 5, 1.5, True])
+def test_a_field_of_another_type_is_a_failed_read_of_it(live: Cli, partner: Wire, value: object) -> None:
     """The others are compared all the same."""
-    partner.answers = [reply(200, shown(live, onMessageStatus={"url": "x"}, onSendingMessage=None))]
+    partner.answers = [reply(200, shown(live, onMessageStatus=value, onSendingMessage=None))]
     assert [(one["kind"], one["event"]) for one in drift(live, 1)] == [
         ("live", "sendingMessage"),
         ("unobservable", "messageStatus"),
@@ -254,6 +294,15 @@ def test_a_read_is_retried_and_a_redirect_is_not(live: Cli, partner: Wire, wires
     request = partner.requests[-1]
     assert (request.method, request.target) == ("GET", "/integrator/account/1-loja/")
     assert request.header("Authorization") == f"Bearer {live.environ[PARTNER]}"
+
+
+@pytest.mark.parametrize("command", [("drift", "--observe"), ("plan", "--observe"), ("apply", "--yes", "--reassert")])
+def test_certificates_that_cannot_be_read_are_invalid_input(live: Cli, command: tuple[str, ...]) -> None:
+    """The variable is the person's to mend: exit 3, nothing read, written or put."""
+    before, puts = live.state_bytes(), len(live.sandbox.plug.received)
+    ran = live.run(*command, env={"SSL_CERT_FILE": str(live.folder / "nothing.pem")}, code=3)
+    assert "SSL_CERT_FILE" in ran.err
+    assert (ran.out, live.state_bytes(), len(live.sandbox.plug.received)) == ("", before, puts)
 
 
 def test_a_server_that_hangs_ends_with_the_timeout(live: Cli, partner: Wire) -> None:

@@ -105,6 +105,9 @@ def test_receivers_are_shown_beside_their_events(cli: Cli) -> None:
         [5, receiver["url"], False, "post", 500, 0.05, "198.51.100.7", 80, "answered 500", ""],
         [2, "https://a.b/c", True, "", None, None, "", None, "", ""],
     ]
+    narrowed = cli.run("report", "--check", "check.json", "-e", "outra", code=0).out
+    assert "1 receiver checked, 0 failing" in narrowed
+    assert len(data_of(narrowed)["checks"]) == 1
 
 
 @pytest.mark.parametrize(

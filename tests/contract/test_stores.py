@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -222,6 +223,8 @@ def test_reading_writes_nothing(tmp_path: Path) -> None:
     [
         (b"", Corrupt),
         (b"{", Corrupt),
+        (b"[" * 100_000, Corrupt),
+        (re.sub(rb'"at": "[^"]*"', b'"at": "0001-01-01T00:00:00+14:00"', encode_document(document())), Corrupt),
         (b"[]", Corrupt),
         (b"\xff", Corrupt),
         (encode_document(document("staging")), Corrupt),

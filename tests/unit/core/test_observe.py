@@ -187,6 +187,39 @@ def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, 
     assert look(text, url, desired=desired).actual == actual
 
 
+@pytest.mark.parametrize(
+    ("secrets", "past", "url", "actual"),
+    [
+        (NOT_AT_HAND, (), f"https://hooks.example.com/in?key={VALUE}", "https://hooks.example.com/…"),
+        (REPLACED, (), "https://hooks.example.com/in?key=former&v=2", "https://hooks.example.com/…"),
+        (AT_HAND, (), "https://hooks.example.com/in?key=other", "https://hooks.example.com/in?key=other"),
+        (NOT_AT_HAND, (), "https://hooks.example.com/in", "https://hooks.example.com/in"),
+        (NOT_AT_HAND, (), "https://other.example.com/in?key=1", "https://other.example.com/in?key=1"),
+        (AT_HAND, ({STATUS: TEXT},), "https://other.example.com/in?key=1", "https://other.example.com/…"),
+        (
+            AT_HAND,
+            ({Event.SENDING_MESSAGE: "https://h.example.com/{secret:PLUG_SECRET_A}/in"},),
+            "https://h.example.com/former/in",
+            "https://h.example.com/…",
+        ),
+        (
+            AT_HAND,
+            ({Event.SENDING_MESSAGE: "https://h.example.com/{secret:PLUG_SECRET_A}/in"},),
+            "https://h.example.com/former/out",
+            "https://h.example.com/former/out",
+        ),
+    ],
+)
+def test_what_may_be_anothers_url_with_its_secret_is_masked(
+    secrets: SecretsAtHand, past: tuple[Mapping[Event, str], ...], url: str, actual: str
+) -> None:
+    """Where its value can't be looked for: up to the secret it is the same; the event's own past masks it too."""
+    webhooks = {**DESIRED.webhooks, Event.RECEIVE_MESSAGE: TEXT}
+    account = parse_account(account_of({**webhooks, STATUS: url}))
+    seen = {one.event: one for one in compare_account(account, webhooks, webhooks, secrets, past)}
+    assert (seen[STATUS].verdict, seen[STATUS].actual) == (Verdict.DIFFERENT, actual)
+
+
 def test_a_url_longer_than_any_webhook_is_cut() -> None:
     """A line on a terminal is no place for 64 KiB."""
     actual = look("https://a.example.com/", "https://b.example.com/" + "x" * 60_000).actual
