@@ -22,7 +22,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_CONSTRAINT PIP_R
 unexport PIP_PRE PIP_UPGRADE PIP_DRY_RUN PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION PIP_REQUIRE_HASHES
 unexport PIP_REQUIRE_VIRTUALENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check test-wheel test-lowest bench lock clean FORCE
+.PHONY: help demo test check test-wheel test-lowest bench soak lock clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,9 @@ test-lowest: $(DEV) $(BIN)/uv ## all tests with the lowest dependency versions t
 
 bench: $(DEV) ## figures, nothing is asserted
 	$(BIN)/python -m tests.benchmarks
+
+soak: $(DEV) ## ten minutes of edits, applies, faults and kills, then the rules of the state are checked
+	$(BIN)/python -m tests.benchmarks.soak $(SOAK)
 
 # One lock for every platform and every Python from 3.11 on, with no index, path or command line in it. hatchling asks
 # for editables at an editable build only, so pyproject.toml doesn't name it.

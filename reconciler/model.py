@@ -227,6 +227,17 @@ class EnvironmentPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """`number` (from 1) `of` so many: those of the selected environments whose name hashes to it."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """`environments` is sorted by wave and name. `warnings` are shown, never compared."""
 
@@ -237,6 +248,7 @@ class Plan:
     selection: tuple[str, ...] = ()  # the globs of -e
     requested: bool = False  # --reassert
     observed: bool = False  # --observe
+    shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
     # what the text view folds alike environments by; not part of the saved plan
     vars: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     format_option,
     observe_option,
     settings_options,
+    shard_option,
     yes_option,
 )
 from reconciler.cli.output import say
@@ -33,7 +34,7 @@ from reconciler.core.exitcode import ExitCode, has_work, of_result
 from reconciler.core.observe import describe_unobserved
 from reconciler.errors import InputError, StalePlan, StateError
 from reconciler.interrupts import end_on_signals
-from reconciler.model import Desired, Problem, RunResult
+from reconciler.model import Desired, Problem, RunResult, Shard
 from reconciler.ports import Observer
 from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
 from reconciler.run.guards import find_reserved_receivers, find_taken_accounts
@@ -60,6 +61,7 @@ MAX_OTHERS = 1000  # beyond so many, reading the state of all for the sake of on
 )
 @format_option
 @environments_option
+@shard_option
 @settings_options
 @click.pass_context
 def apply(
@@ -75,6 +77,7 @@ def apply(
     accepted: tuple[str, ...],
     form: Form,
     globs: tuple[str, ...],
+    shard: Shard | None,
     **parameters: Any,
 ) -> int:
     """Put the desired webhooks, or do exactly a saved plan.
@@ -82,21 +85,27 @@ def apply(
     Asks first, unless --yes. Everything is checked before anything is sent; per environment the intent is
     written, then the PUT sent, then the outcome written. Run it again after any failure: it converges.
 
+    With --shard, several jobs share a fleet, each with guards and waves of its own: a run waits for the lower waves
+    of its own shard, never for another job's. Where a wave has to be over everywhere before the next begins, run
+    the jobs of one wave, selected with -e, after those of the other.
+
     \b
     Example:
       reconciler apply
       reconciler apply --yes -e 'staging*'
       reconciler plan --out plan.json && reconciler apply --yes plan.json
+      reconciler apply --yes --shard 2/4
     """
-    if planfile is not None and (globs or reassert or observe or expect is not None):
+    if planfile is not None and (globs or shard or reassert or observe or expect is not None):
         raise click.UsageError(
-            "a plan file knows how it was made: -e, --reassert, --observe and --expect don't go with it", context
+            "a plan file knows how it was made: -e, --shard, --reassert, --observe and --expect don't go with it",
+            context,
         )
     session = session_of(context, parameters)
     check_files(form, session)
     if session.tokens_file_problems and not dry_run:
         raise InputError(problems=(*session.tokens_file_problems, *session.tree.errors))
-    planned = _planned(session, planfile, globs, reassert=reassert, observe=observe)
+    planned = _planned(session, planfile, globs, shard, reassert=reassert, observe=observe)
     if expect is not None:
         _check_expected(session, expect, planned, form)
     if dry_run:
@@ -121,15 +130,23 @@ def apply(
     return of_result(result)
 
 
-def _planned(session: Session, planfile: str | None, globs: Sequence[str], *, reassert: bool, observe: bool) -> Planned:
+def _planned(
+    session: Session,
+    planfile: str | None,
+    globs: Sequence[str],
+    shard: Shard | None,
+    *,
+    reassert: bool,
+    observe: bool,
+) -> Planned:
     if planfile is None:
-        return session.plan(globs, requested=reassert, observe=session.observe if observe else None)
+        return session.plan(globs, shard=shard, requested=reassert, observe=session.observe if observe else None)
     from reconciler.cli.plan_file import read_plan_file
 
     saved = read_plan_file(session.folder / Path(planfile), planfile)
     was, seen = saved.plan, recall_observations(saved.plan)
     recall = None if seen is None else lambda desired, stored: seen
-    fresh = session.plan(was.selection, requested=was.requested, now=was.created_at, observe=recall)
+    fresh = session.plan(was.selection, shard=was.shard, requested=was.requested, now=was.created_at, observe=recall)
     return replace(fresh, plan=check_saved_plan(saved, fresh.plan))
 
 
@@ -198,7 +215,8 @@ async def _run(
     stop = Stop()
     _take_signals(stop)
     async with AsyncExitStack() as stack:
-        progress = stack.enter_context(Progress(putting))
+        progress = stack.enter_context(Progress(putting, lambda: session.pace.slowdown))
+        await stack.enter_async_context(progress.ticking())
         plug = HttpPlug(session.credentials, timeout_s=session.settings.timeout, environ=session.environ)
         world = World(
             store=session.store,
@@ -210,6 +228,7 @@ async def _run(
             pace=session.pace,
             observer=await _enter_observer(session, planned, stack, exact=exact),
             report=progress.report,
+            report_wave=progress.report_wave,
         )
         return await apply_plan(
             planned.plan,

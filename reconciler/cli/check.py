@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import Form, environments_option, format_option, settings_options
+from reconciler.cli.options import Form, environments_option, format_option, settings_options, shard_option
 from reconciler.cli.output import say
 from reconciler.core.exitcode import of_check
 from reconciler.errors import InputError
-from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck
+from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck, Shard
 from reconciler.run.plan import Planned, select
 
 if TYPE_CHECKING:
@@ -24,9 +24,18 @@ LOG_INTERVAL_S = 10.0
 @click.option("--no-post", is_flag=True, help="Stop after DNS, connecting and TLS: send nothing.")
 @format_option
 @environments_option
+@shard_option
 @settings_options
 @click.pass_context
-def check(context: click.Context, /, no_post: bool, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
+def check(
+    context: click.Context,
+    /,
+    no_post: bool,
+    form: Form,
+    globs: tuple[str, ...],
+    shard: Shard | None,
+    **parameters: Any,
+) -> int:
     """Call each receiver with the documented example bodies.
 
     Looks at its name, TLS and certificate, then POSTs what Plug would: a 2xx passes. Receivers are really called,
@@ -40,7 +49,7 @@ def check(context: click.Context, /, no_post: bool, form: Form, globs: tuple[str
     from reconciler.cli.session import session_of
 
     session = session_of(context, parameters)
-    wanted = _selected(session, globs)
+    wanted = _selected(session, globs, shard)
     problems = [] if no_post else session.credentials.find_missing_secrets(wanted)
     if problems:
         raise InputError(problems=problems)
@@ -59,14 +68,14 @@ def find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
     return find_refusals(_call(session, putting, post=True))
 
 
-def _selected(session: Session, globs: Sequence[str]) -> list[Desired]:
+def _selected(session: Session, globs: Sequence[str], shard: Shard | None) -> list[Desired]:
     """An orphan has no receivers, but its name is no mistake; only for that is the state looked at."""
     desired = session.desired
     names = {one.environment for one in desired}
     try:
-        selected = select(globs, names)
+        selected = select(globs, names, shard)
     except InputError:
-        selected = select(globs, names | session.store.names())
+        selected = select(globs, names | session.store.names(), shard)
     return [one for one in desired if one.environment in selected]
 
 

@@ -4,22 +4,39 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import Form, environments_option, format_option, observe_option, settings_options
+from reconciler.cli.options import (
+    Form,
+    environments_option,
+    format_option,
+    observe_option,
+    settings_options,
+    shard_option,
+)
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import session_of
 from reconciler.core.drift import find_drift
 from reconciler.core.exitcode import of_drift
 from reconciler.core.plan import LIVE
+from reconciler.model import Shard
 
 
 @click.command()
 @observe_option
 @format_option
 @environments_option
+@shard_option
 @settings_options
 @click.pass_context
-def drift(context: click.Context, /, observe: bool, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
+def drift(
+    context: click.Context,
+    /,
+    observe: bool,
+    form: Form,
+    globs: tuple[str, ...],
+    shard: Shard | None,
+    **parameters: Any,
+) -> int:
     """Report whatever differs between manifests and state, and with --observe what Plug holds.
 
     Exits 2 when there is drift, 1 when a read of --observe failed. What needs a token or a secret is compared
@@ -32,7 +49,7 @@ def drift(context: click.Context, /, observe: bool, form: Form, globs: tuple[str
       reconciler drift --format json -e 'production*'
     """
     session = session_of(context, parameters)
-    planned = session.plan(globs, requested=False, observe=session.observe if observe else None)
+    planned = session.plan(globs, shard=shard, requested=False, observe=session.observe if observe else None)
     documents = {name: stored.document for name, stored in planned.stored.items()}
     findings = find_drift(planned.plan.environments, planned.desired, documents, planned.observations)
     show_drift(findings, form, session)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from reconciler.core.shard import parse_shard
+from reconciler.model import Shard
 from reconciler.setting_flags import SETTING_FLAGS, SettingFlag
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -32,6 +34,23 @@ def environments_option(command: Command) -> Command:
         multiple=True,
         metavar="GLOB",
         help="Only environments whose name matches; repeatable.",
+    )(command)
+
+
+def shard_option(command: Command) -> Command:
+    """`--shard` of what may be split over several jobs, as a `Shard` named `shard`, or None."""
+
+    def take(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Shard | None:
+        try:
+            return None if value is None else parse_shard(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r}: {error}") from None
+
+    return click.option(
+        "--shard",
+        metavar="I/N",
+        callback=take,
+        help="Only the I-th of N parts of the environments, split by a hash of the name: one for each of N jobs.",
     )(command)
 
 

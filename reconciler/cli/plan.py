@@ -5,13 +5,21 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import Form, environments_option, format_option, observe_option, settings_options
+from reconciler.cli.options import (
+    Form,
+    environments_option,
+    format_option,
+    observe_option,
+    settings_options,
+    shard_option,
+)
 from reconciler.cli.output import say
 from reconciler.cli.planning import plan_with_warnings
 from reconciler.cli.render import show_plan
 from reconciler.cli.session import session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import of_plan
+from reconciler.model import Shard
 
 
 @click.command()
@@ -21,6 +29,7 @@ from reconciler.core.exitcode import of_plan
 @observe_option
 @format_option
 @environments_option
+@shard_option
 @settings_options
 @click.pass_context
 def plan(
@@ -32,12 +41,14 @@ def plan(
     observe: bool,
     form: Form,
     globs: tuple[str, ...],
+    shard: Shard | None,
     **parameters: Any,
 ) -> int:
     """Show what `apply` would do, and why.
 
     Reads the manifests and the state; needs no token. With the tokens and secrets at hand it also notices a
-    changed account or a rotated secret, and with --observe what somebody changed in Plug itself.
+    changed account or a rotated secret, and with --observe what somebody changed in Plug itself. A saved plan
+    remembers its selection and shard.
 
     \b
     Example:
@@ -45,7 +56,7 @@ def plan(
       reconciler plan -e 'staging*' --out staging.plan.json
     """
     session = session_of(context, parameters)
-    planned = plan_with_warnings(session, globs, requested=reassert, observed=observe)
+    planned = plan_with_warnings(session, globs, shard, requested=reassert, observed=observe)
     if out is not None:
         from reconciler.cli.plan_file import write_plan_file
 

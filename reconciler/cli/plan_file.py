@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from reconciler.cli.files import write_whole
 from reconciler.core.digest import digest_of
+from reconciler.core.shard import parse_shard
 from reconciler.errors import InputError
 from reconciler.model import (
     Action,
@@ -101,6 +102,7 @@ class _Plan(_Part):
     selection: list[str]
     requested: bool
     observed: bool = False
+    shard: str | None = None
     warnings: list[str]
     summary: Annotated[dict[str, int], Field()]
     environments: list[_Environment]
@@ -125,6 +127,10 @@ def read_plan_file(path: Path, shown: str) -> SavedPlan:
     except (ValueError, RecursionError):
         raise _wrong(shown, "is no plan: not JSON") from None
     checksum = value.pop("checksum")
+    try:
+        shard = None if parsed.shard is None else parse_shard(parsed.shard)
+    except ValueError:
+        raise _wrong(shown, "is no plan of this version of reconciler (at shard)") from None
     plan = Plan(
         created_at=parsed.created_at,
         manifests_digest=parsed.manifests_digest,
@@ -133,6 +139,7 @@ def read_plan_file(path: Path, shown: str) -> SavedPlan:
         selection=tuple(parsed.selection),
         requested=parsed.requested,
         observed=parsed.observed,
+        shard=shard,
     )
     return SavedPlan(plan, intact=checksum == digest_of(value))
 

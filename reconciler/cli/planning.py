@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from reconciler.cli.session import Session
-from reconciler.model import Problem
+from reconciler.model import Problem, Shard
 from reconciler.run.guards import find_guards
 from reconciler.run.plan import Planned
 
@@ -20,9 +20,11 @@ def guards_of(session: Session, planned: Planned, accepted: Collection[str] = ()
     return find_guards(planned, accounts, max_changed=session.settings.max_changed, accepted=accepted)
 
 
-def plan_with_warnings(session: Session, globs: Sequence[str], *, requested: bool, observed: bool) -> Planned:
+def plan_with_warnings(
+    session: Session, globs: Sequence[str], shard: Shard | None, *, requested: bool, observed: bool
+) -> Planned:
     """A plan to be shown: with the warnings of the input, and the guards that `apply` would trip."""
-    planned = session.plan(globs, requested=requested, observe=session.observe if observed else None)
+    planned = session.plan(globs, shard=shard, requested=requested, observe=session.observe if observed else None)
     return with_guard_warnings(session, planned)
 
 

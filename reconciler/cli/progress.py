@@ -1,53 +1,75 @@
-"""How far an apply is: a live bar on a terminal, a line now and then in a log. All to stderr."""
+"""How far an apply is: a live line on a terminal, a line every ten seconds in a log. All to stderr."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import say, wants_colour
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import DONE_OUTCOMES
+from reconciler.core.groups import SHOWN_ONE_BY_ONE, like_message
+from reconciler.core.pace import Slowdown
+from reconciler.core.speed import Speed, time_left
 from reconciler.model import EnvironmentResult, Outcome
+from reconciler.run.apply import WaveBegun
+from reconciler.views.words import number
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
 LOG_INTERVAL_S = 10.0
+TICK_S = 0.5
 
 
 class Progress:
-    """`report` takes each result as it comes. What is not applied is told at once, for who watches."""
+    """`report` takes each result as it comes. What is not applied is told at once, for who watches.
 
-    def __init__(self, total: int) -> None:
+    `slowdown` is asked what slows the run. Of failures that are alike the first few are told; the summary has all.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        slowdown: Callable[[], Slowdown | None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._total = total
+        self._slowdown = slowdown
+        self._monotonic = monotonic
         self._counts: Counter[Outcome] = Counter()
+        self._told: Counter[tuple[Outcome, int | None, str]] = Counter()
+        self._speed = Speed()
+        self._wave = ""
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
-        self._said_at = time.monotonic()
+        self._said_at = monotonic()
+        self._speed.note(0, self._said_at)
 
     def __enter__(self) -> Progress:
         if self._total and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
             console = Console(stderr=True, no_color=not wants_colour(sys.stderr, os.environ))
             self._bar = Progress(
-                TextColumn("applying"),
+                TextColumn("applying{task.fields[wave]}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[speed]}"),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[pace]}"),
                 console=console,
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("apply", total=self._total, speed="")
+            self._task = self._bar.add_task("apply", total=self._total, wave="", pace="")
         return self
 
     def __exit__(
@@ -56,18 +78,71 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    @asynccontextmanager
+    async def ticking(self) -> AsyncIterator[None]:
+        """While this lasts, the time left is told also when nothing comes to an end: in a pause, or a slow answer."""
+
+        async def tick() -> None:
+            while True:
+                await asyncio.sleep(TICK_S)
+                self.refresh()
+
+        ticker = asyncio.create_task(tick())
+        try:
+            yield
+        finally:
+            ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticker
+
+    def report_wave(self, begun: WaveBegun) -> None:
+        if begun.of > 1:
+            self._wave = f" wave {begun.number} of {begun.of}"
+            self._tell(f"wave {begun.number} of {begun.of} begins (wave: {begun.wave})")
+
     def report(self, result: EnvironmentResult) -> None:
         self._counts[result.outcome] += 1
         if result.outcome not in DONE_OUTCOMES and result.outcome is not Outcome.SKIPPED:
-            self._tell(f"{for_terminal(result.environment)}: {result.outcome}: {for_terminal(result.message)}")
+            self._tell_failure(result)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """The live line, or once in ten seconds one of a log."""
+        now = self._monotonic()
+        self._speed.note(self._counts.total(), now)
         if self._bar is not None and self._task is not None:
-            task = self._bar.tasks[self._task]
-            speed = f"{task.speed:.0f}/s" if task.speed else ""
-            self._bar.update(self._task, completed=self._counts.total(), speed=speed)
-        elif time.monotonic() - self._said_at >= LOG_INTERVAL_S:
-            self._said_at = time.monotonic()
-            counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self._counts.items()))
-            say(f"{self._counts.total()} of {self._total}: {counts}")
+            pace = self._describe_pace(now)
+            self._bar.update(self._task, completed=self._counts.total(), wave=self._wave, pace=pace)
+        elif now - self._said_at >= LOG_INTERVAL_S:
+            self._said_at = now
+            counts = ", ".join(f"{number(count)} {outcome}" for outcome, count in sorted(self._counts.items()))
+            wave = f",{self._wave}" if self._wave else ""
+            told = "; ".join(part for part in (counts, self._describe_pace(now)) if part)
+            say(f"{number(self._counts.total())} of {number(self._total)}{wave}: {told or 'begun'}")
+
+    def _describe_pace(self, now: float) -> str:
+        """`12/s, about 4 min left; slowed to 12/s by 429`."""
+        parts = []
+        done = self._counts.total()
+        rate = self._speed.rate(done, now)
+        if rate:
+            left = self._total - done
+            remaining = f", about {time_left(left / rate)} left" if left > 0 else ""
+            parts.append(f"{_per_second(rate)}{remaining}")
+        slowdown = self._slowdown()
+        if slowdown is not None:
+            parts.append(f"slowed to {_per_second(slowdown.rate)} by {slowdown.status}")
+            if slowdown.pause_s >= 1:
+                parts.append(f"Plug asked to wait, {time_left(slowdown.pause_s)} more")
+        return "; ".join(parts)
+
+    def _tell_failure(self, result: EnvironmentResult) -> None:
+        kind = (result.outcome, result.status, like_message(result))
+        self._told[kind] += 1
+        if self._told[kind] <= SHOWN_ONE_BY_ONE:
+            self._tell(f"{for_terminal(result.environment)}: {result.outcome}: {for_terminal(result.message)}")
+        elif self._told[kind] == SHOWN_ONE_BY_ONE + 1:
+            self._tell(f"{for_terminal(result.environment)}: {result.outcome}, as those before; the summary has all")
 
     def _tell(self, line: str) -> None:
         if self._bar is not None:
@@ -76,3 +151,7 @@ class Progress:
             self._bar.console.print(Text(line), soft_wrap=True)
         else:
             say(line)
+
+
+def _per_second(rate: float) -> str:
+    return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

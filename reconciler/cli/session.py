@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.plan import PlanInput
 from reconciler.errors import InputError
-from reconciler.model import Desired, Problem, Stored
+from reconciler.model import Desired, Problem, Shard, Stored
 from reconciler.ports import StateStore
 from reconciler.run.plan import Observe, Planned, plan_environments
 
@@ -162,10 +162,16 @@ class Session:
         """The one rate limit of everything that this command sends to Plug."""
         from reconciler.run.pace import Pace
 
-        return Pace(self.clock, self.settings.rate_limit)
+        return Pace(self.clock, self.settings.rate_limit, longest_pause_s=self.settings.deadline)
 
     def plan(
-        self, globs: Sequence[str], *, requested: bool, now: datetime | None = None, observe: Observe | None = None
+        self,
+        globs: Sequence[str],
+        *,
+        requested: bool,
+        shard: Shard | None = None,
+        now: datetime | None = None,
+        observe: Observe | None = None,
     ) -> Planned:
         """The plan of the selected environments, at `now` or the moment; `observe` as `self.observe`, or not at all.
 
@@ -185,6 +191,7 @@ class Session:
             self.credentials,
             given,
             globs=globs,
+            shard=shard,
             warnings=warnings,
             observe=observe,
         )

@@ -6,14 +6,21 @@ import click
 
 from reconciler.cli.by import find_by
 from reconciler.cli.confirm import confirm
-from reconciler.cli.options import Form, environments_option, settings_options, state_format_option, yes_option
+from reconciler.cli.options import (
+    Form,
+    environments_option,
+    settings_options,
+    shard_option,
+    state_format_option,
+    yes_option,
+)
 from reconciler.cli.output import say
 from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
 from reconciler.errors import InputError
-from reconciler.model import Problem
+from reconciler.model import Problem, Shard
 from reconciler.run.plan import select
 from reconciler.run.state import adopt as adopt_environment
 from reconciler.run.state import copy as copy_state
@@ -36,9 +43,10 @@ def state() -> None:
 @state.command("list")
 @state_format_option
 @environments_option
+@shard_option
 @settings_options
 @click.pass_context
-def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
+def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], shard: Shard | None, **parameters: Any) -> int:
     """Every environment in the state: when it was applied, by whom, what is in doubt.
 
     \b
@@ -47,7 +55,7 @@ def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], **param
     """
     session = session_of(context, parameters)
     names = session.store.names()
-    stored = session.store.read(sorted(select(globs, names)))
+    stored = session.store.read(sorted(select(globs, names, shard)))
     documents = [one.document for _, one in sorted(stored.items())]
     show_state_list(documents, session.clock.now(), form, session)
     return ExitCode.DONE

@@ -27,6 +27,8 @@ from reconciler.model import (
 SHOWN_ONE_BY_ONE = 5  # up to so many alike environments are shown each on its own
 ENVIRONMENT = "environment"
 
+_INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_TRIED = re.compile(r" \(tried \d+ times\)$", re.ASCII)
 _FIRST_MARK = 0xF0000  # private use: a URL is ASCII, so no mark is ever taken for a part of one
 
 Mark: TypeAlias = Callable[[str, str, str], str]  # (text, value, mark) -> text
@@ -183,21 +185,40 @@ def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def group_failures(results: Sequence[EnvironmentResult]) -> list[list[EnvironmentResult]]:
-    """Those of like status and message, where they are more than five; else each alone. In the order given."""
+    """Those of like status and message, where they are more than five, largest first; then each of the others.
+
+    Otherwise in the order given.
+    """
     alike: dict[tuple[int | None, str], list[EnvironmentResult]] = {}
     for one in results:
         alike.setdefault((one.status, like_message(one)), []).append(one)
-    groups: list[list[EnvironmentResult]] = []
-    for members in alike.values():
-        groups += [members] if len(members) > SHOWN_ONE_BY_ONE else [[member] for member in members]
-    return groups
+    groups = sorted((members for members in alike.values() if len(members) > SHOWN_ONE_BY_ONE), key=len, reverse=True)
+    few = {id(one) for members in alike.values() if len(members) <= SHOWN_ONE_BY_ONE for one in members}
+    return [*groups, *([one] for one in results if id(one) in few)]
 
 
 def like_message(one: EnvironmentResult) -> str:
-    """The message without the environment's own name, as it is and as in the name of its token's variable."""
+    """The message without what is the environment's own: its name, as it is and as in the name of its token's
+    variable, instants (of a lease), and how often it was tried."""
     message = re.sub(rf"(?<![A-Za-z0-9]){re.escape(one.environment)}(?![A-Za-z0-9])", "ENVIRONMENT", one.message)
     variable = re.sub(r"[^A-Z0-9]", "_", one.environment.upper())
-    return re.sub(rf"(?<=_){re.escape(variable)}(?![A-Z0-9])", "ENVIRONMENT", message)
+    message = re.sub(rf"(?<=_){re.escape(variable)}(?![A-Z0-9])", "ENVIRONMENT", message)
+    return _INSTANT.sub("TIME", _TRIED.sub("", message))
+
+
+def message_of(group: Sequence[EnvironmentResult]) -> str:
+    """What all of a group say; instants that differ as the first and the last of them."""
+    if len(group) == 1:
+        return group[0].message
+    said = [_INSTANT.findall(one.message) for one in group]
+    ranges = []
+    for instants in zip(*said, strict=False):  # alike messages hold as many of them
+        first, last = min(instants), max(instants)
+        ranges.append(first if first == last else f"{first} to {last}")
+    parts = like_message(group[0]).split("TIME")
+    if len(parts) != len(ranges) + 1:  # somebody's message says TIME itself
+        return like_message(group[0])
+    return parts[0] + "".join(instant + part for instant, part in zip(ranges, parts[1:], strict=True))
 
 
 def group_failing_receivers(receivers: Sequence[ReceiverCheck]) -> list[list[ReceiverCheck]]:

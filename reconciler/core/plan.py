@@ -18,6 +18,7 @@ from reconciler.model import (
     Fingerprint,
     Plan,
     Reason,
+    Shard,
 )
 
 LIVE = "live"  # `unchecked` of an environment whose account was to be read, and could not be
@@ -134,6 +135,7 @@ def make_plan(
     given: PlanInput,
     *,
     selection: tuple[str, ...] = (),
+    shard: Shard | None = None,
     observations: Mapping[str, Observation] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
@@ -158,6 +160,7 @@ def make_plan(
         selection=selection,
         requested=given.requested,
         observed=observations is not None,
+        shard=shard,
         warnings=warnings,
         vars={one.environment: one.vars for one in wanted},
     )

@@ -3,6 +3,7 @@
     nothing or settled ── begin_intent ──> intent live ── confirm ──> settled, applied anew
                                                 │  └───── clear ────> settled, applied as before
                                                 └──────── doubt ────> in doubt (lease released)
+                                                └──────── renew ────> intent live, the same one, for longer
     in doubt or dead   ── begin_intent ──> intent live, doubt inherited: only confirm or adopt ends it
 
 Every function here makes the document of one compare-and-swap; `serial` grows by one with each, so that no
@@ -47,6 +48,14 @@ def begin_intent(document: Document | None, desired: Desired, claim: Claim) -> D
     )
     if document is None:
         return Document(environment=desired.environment, lineage=claim.lineage, serial=1, intent=intent)
+    return replace(document, serial=document.serial + 1, intent=intent)
+
+
+def renew(document: Document, now: datetime, lease_s: float) -> Document:
+    """Our own intent with a lease from now on: it was spent on waiting for a slot, and nothing else has changed."""
+    if document.intent is None:
+        raise ValueError("there is no intent to renew")
+    intent = replace(document.intent, lease_until=now + timedelta(seconds=lease_s))
     return replace(document, serial=document.serial + 1, intent=intent)
 
 

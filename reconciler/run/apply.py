@@ -3,7 +3,7 @@
 apply_plan          waves in order, a wave's environments by workers
   └ _Worker.apply   one environment: claim ── put ── settle
       claim         the intent, durable before anything is sent; conflicts planned anew
-      put           attempts, one after another, as core.attempts says
+      put           attempts, one after another, as core.attempts says, each in a slot of the run's pace
       settle        the outcome's document, or doubt where our intent is gone
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -46,6 +46,7 @@ from reconciler.run.writer import Offload, StateWriter
 
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
 SETTLE_TRIES = 5
+LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
 BATCH = 25  # times the concurrency: what is put in a minute or two, well within a lease
 
 
@@ -75,6 +76,15 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class WaveBegun:
+    """For who watches: `number` (from 1) `of` the waves in which anything is put."""
+
+    wave: int
+    number: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """The ports of a run."""
 
@@ -87,13 +97,14 @@ class World:
     pace: Pace | None = None  # where the run sent requests before
     observer: Observer | None = None  # of --observe: what is planned anew is observed anew
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
-    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)
+    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # of each that was to be put
+    report_wave: Callable[[WaveBegun], None] = field(default=lambda begun: None)
 
 
 async def apply_plan(
     plan: Plan,
     desired: Mapping[str, Desired],
-    stored: Mapping[str, Stored],
+    stored: MutableMapping[str, Stored],
     world: World,
     options: ApplyOptions,
     stop: Stop,
@@ -102,15 +113,22 @@ async def apply_plan(
 ) -> RunResult:
     """Does what `plan` says, wave by wave. Everything that must be checked first has been checked.
 
-    `stored` and `observations` are what the plan was made from; `refused` are environments that end here, with the
-    reason, before any intent (`--check-first`). Returns a result for every environment of the plan but the orphans;
-    raises only what is a fault of this program.
+    `stored` and `observations` are what the plan was made from; what is stored is taken out of `stored` as it is
+    needed, so that no document is held for longer. `refused` are environments that end here, with the reason, before
+    any intent (`--check-first`). Returns a result for every environment of the plan but the orphans; raises only
+    what is a fault of this program.
     """
     run = _Run(world, options, stop, desired, stored, observations or {}, refused)
     todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
+    putting = {planned.environment: planned.wave for planned in todo if planned.action.puts}
+    for name in stored.keys() - putting.keys():
+        del stored[name]
+    waves = sorted(set(putting.values()))
     failed_wave: int | None = None
     for wave, members in groupby(todo, key=lambda planned: planned.wave):
         environments = list(members)
+        if failed_wave is None and wave in waves:
+            world.report_wave(WaveBegun(wave, waves.index(wave) + 1, len(waves)))
         if failed_wave is not None:
             run.skip(environments, "the run was interrupted" if stop else f"wave {failed_wave} did not succeed")
         elif not await run.apply_wave(environments):
@@ -136,7 +154,7 @@ class _Run:
     options: ApplyOptions
     stop: Stop
     desired: Mapping[str, Desired]
-    stored: Mapping[str, Stored]
+    stored: MutableMapping[str, Stored]
     observations: Mapping[str, Observation]
     refused: Mapping[str, str]
     results: dict[str, EnvironmentResult] = field(default_factory=dict)
@@ -148,7 +166,9 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.writer = StateWriter(self.world.store, self.world.offload)
-        self.pace = self.world.pace or Pace(self.world.clock, self.options.rate_limit)
+        self.pace = self.world.pace or Pace(
+            self.world.clock, self.options.rate_limit, longest_pause_s=self.options.deadline_s
+        )
 
     async def apply_wave(self, environments: Sequence[EnvironmentPlan]) -> bool:
         """Whether every outcome is `applied` or `unchanged`."""
@@ -167,7 +187,8 @@ class _Run:
                 if not queue or self.why_not:
                     begun.release()
                     return
-                self.finish(await self.apply_environment(queue.popleft(), begun, sending))
+                planned = queue.popleft()
+                self.finish(planned, await self.apply_environment(planned, begun, sending))
 
         # a handful of workers, not a task an environment: memory is bounded by what is under way
         async with asyncio.TaskGroup() as tasks:
@@ -195,13 +216,13 @@ class _Run:
     def skip(self, environments: Iterable[EnvironmentPlan], why: str) -> None:
         for planned in environments:
             if planned.action is Action.NOOP:
-                self.finish(_result(planned, Outcome.UNCHANGED))
+                self.finish(planned, _result(planned, Outcome.UNCHANGED))
             else:
-                self.finish(_result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
+                self.finish(planned, _result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
 
-    def finish(self, result: EnvironmentResult) -> None:
+    def finish(self, planned: EnvironmentPlan, result: EnvironmentResult) -> None:
         self.results[result.environment] = result
-        if result.outcome is not Outcome.UNCHANGED or result.attempts:
+        if planned.action.puts:
             self.world.report(result)
 
     async def apply_environment(
@@ -215,13 +236,13 @@ class _Run:
             begun.release()
             return self._refuse(planned)
         since = self.world.clock.monotonic()
-        worker = _Worker(self, planned, self.desired[planned.environment], self.stored.get(planned.environment))
+        worker = _Worker(self, planned, self.desired[planned.environment], self.stored.pop(planned.environment, None))
         with self.writer.inside():
             try:
                 ours = await worker.claim()
                 if isinstance(ours, Stored):
                     async with sending:
-                        await worker.put(ours)
+                        ours = await worker.put(ours)
             finally:
                 begun.release()
             result = ours if isinstance(ours, EnvironmentResult) else await worker.settle(ours)
@@ -262,6 +283,7 @@ class _Worker:
         self._desired = desired
         self._stored = stored
         self._attempts: list[Attempt] = []
+        self._leased_at = 0.0  # of the monotonic clock
 
     def _classify(self, ours: Stored) -> Outcome:
         intent = ours.document.intent
@@ -319,6 +341,7 @@ class _Worker:
                 by=world.by,
             )
             document = record.begin_intent(standing, self._desired, claim)
+            self._leased_at = world.clock.monotonic()
             written = await self._write(document, self._stored)
             if written.version is not None:
                 return Stored(document, written.version)
@@ -395,13 +418,14 @@ class _Worker:
 
     # --- the PUT -----------------------------------------------------------------------------------
 
-    async def put(self, ours: Stored) -> None:
-        """The attempts; none where the run was asked to end while the intent was written."""
+    async def put(self, ours: Stored) -> Stored:
+        """The attempts; none where the run was asked to end while the intent was written. Our intent, as it stands."""
         if not self._run.why_not:
-            await self._attempt(ours)
+            ours = await self._attempt(ours)
         self._count(self._classify(ours))
+        return ours
 
-    async def _attempt(self, ours: Stored) -> None:
+    async def _attempt(self, ours: Stored) -> Stored:
         """Attempts until `next_step` says that there is no more to do, the lease runs out, or we are asked to end."""
         world, options = self._run.world, self._run.options
         begun = world.clock.monotonic()
@@ -415,22 +439,45 @@ class _Worker:
             )
             match step:
                 case Done():
-                    return
+                    return ours
                 case Wait(seconds):
                     await self._sleep(seconds)
                     if self._run.stop:
-                        return
+                        return ours
                 case Send():
                     pass
-            # directly before the send: however long a state write takes, the sends stay evenly spaced
+            if self._attempts and world.clock.monotonic() - begun >= options.deadline_s:
+                return ours
+            # directly before the send: however long a state write takes, the sends stay evenly spaced. What is spent
+            # on waiting for a slot is no part of the deadline: it says nothing about this environment
+            waiting_since = world.clock.monotonic()
             await self._run.pace.wait(self._sleep)
-            if not self._attempts:
-                begun = world.clock.monotonic()
-            elif world.clock.monotonic() - begun >= options.deadline_s:
-                return
-            if self._run.stop or not self._lease_lasts(ours):
-                return
-            self._attempts.append(await world.plug.put(self._desired))
+            if self._run.stop:
+                return ours
+            ours = await self._keep_lease(ours)
+            begun += world.clock.monotonic() - waiting_since
+            if not self._lease_lasts(ours):
+                return ours
+            sent_at = world.clock.monotonic()
+            attempt = await world.plug.put(self._desired)
+            self._run.pace.heed(attempt, sent_at)
+            self._attempts.append(attempt)
+
+    async def _keep_lease(self, ours: Stored) -> Stored:
+        """A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written: a
+        lease that was spent on waiting is renewed, where our intent still stands.
+
+        Not where the clock was set, or the machine slept: then the plan is older than it looks.
+        """
+        options = self._run.options
+        held_s = self._run.world.clock.monotonic() - self._leased_at
+        if self._lease_lasts(ours) or held_s < options.lease_s - options.timeout_s - LEASE_MARGIN_S:
+            return ours
+        self._leased_at = self._run.world.clock.monotonic()
+        document = record.renew(ours.document, self._now(), options.lease_s)
+        written = await self._write(document, ours)
+        # not written: the lease is over, and nothing more is sent
+        return ours if written.version is None else Stored(document, written.version)
 
     def _lease_lasts(self, ours: Stored) -> bool:
         """Checked directly before each send: a PUT must be over before another run may take the intent over (§6.8)."""

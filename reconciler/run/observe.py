@@ -83,12 +83,16 @@ async def observe_one(
             return _failed(made)
         if isinstance(step, Wait):
             await rest(step.seconds)
-        await pace.wait(rest)
-        if not made:
-            begun = clock.monotonic()  # what was spent on waiting for a slot is no part of the deadline
-        elif stopped() or clock.monotonic() - begun >= options.deadline_s:
+        if made and clock.monotonic() - begun >= options.deadline_s:
             return _failed(made)
+        waiting_since = clock.monotonic()
+        await pace.wait(rest)
+        begun += clock.monotonic() - waiting_since  # what is spent on waiting for a slot is no part of the deadline
+        if made and stopped():
+            return _failed(made)
+        sent_at = clock.monotonic()
         reading = await observer.read(desired, applied, find_past(document))
+        pace.heed(reading.attempt, sent_at)
         if reading.sights is not None:
             return Observation(reading.sights)
         made.append(reading.attempt)

@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 from reconciler.core.observe import Observation, describe_unobserved
 from reconciler.core.plan import PlanInput, make_plan
+from reconciler.core.shard import holds
 from reconciler.errors import InputError
-from reconciler.model import Desired, Plan, Problem, Stored
+from reconciler.model import Desired, Plan, Problem, Shard, Stored
 from reconciler.ports import Credentials, StateStore
 
 # the selected environments and what is stored of them -> an observation of each
@@ -19,11 +20,14 @@ Observe: TypeAlias = Callable[[Sequence[Desired], Mapping[str, Stored]], Mapping
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan beside what it was made from; `desired` and `stored` hold the selected environments."""
+    """A plan beside what it was made from; `desired` and `stored` hold the selected environments.
+
+    An apply takes out of `stored` what it is done with.
+    """
 
     plan: Plan
     desired: Mapping[str, Desired]
-    stored: Mapping[str, Stored]
+    stored: dict[str, Stored]
     observations: Mapping[str, Observation] = field(default_factory=dict)  # of --observe
 
     @property
@@ -32,12 +36,17 @@ class Planned:
         return sum(1 for stored in self.stored.values() if stored.document.applied is not None)
 
 
-def select(globs: Sequence[str], names: Iterable[str]) -> frozenset[str]:
-    """The names that any glob matches; without globs all of them.
+def select(globs: Sequence[str], names: Iterable[str], shard: Shard | None = None) -> frozenset[str]:
+    """The names that any glob matches, without globs all of them; of these, those of the shard.
 
-    Raises InputError for each glob that matches nothing: a run that silently did nothing would look done.
+    Raises InputError for each glob that matches nothing: a run that silently did nothing would look done. A shard
+    without any is none: what it had to do, others do.
     """
-    known = frozenset(names)
+    matched = _match(globs, frozenset(names))
+    return matched if shard is None else frozenset(name for name in matched if holds(shard, name))
+
+
+def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
     if not globs:
         return known
     selected: set[str] = set()
@@ -61,6 +70,7 @@ def plan_environments(
     given: PlanInput,
     *,
     globs: Sequence[str] = (),
+    shard: Shard | None = None,
     warnings: tuple[str, ...] = (),
     observe: Observe | None = None,
 ) -> Planned:
@@ -69,7 +79,7 @@ def plan_environments(
     Raises InputError (a glob without a match), StateError (what is selected can't be read).
     """
     stored_names = store.names()
-    selected = select(globs, stored_names | {one.environment for one in desired})
+    selected = select(globs, stored_names | {one.environment for one in desired}, shard)
     stored = store.read(sorted(selected & stored_names))
     wanted = [one for one in desired if one.environment in selected]
     observations = None if observe is None else observe(wanted, stored)
@@ -79,6 +89,7 @@ def plan_environments(
         credentials.fingerprint,
         given,
         selection=tuple(globs),
+        shard=shard,
         observations=observations,
         warnings=(*warnings, *describe_unobserved(observations or {})),
     )

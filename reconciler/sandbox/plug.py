@@ -13,7 +13,7 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableSequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -102,7 +102,7 @@ class Plug:
     def __init__(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
         self.options = options
         self.companies: dict[str, Company] = {}
-        self.received: list[ReceivedPut] = []
+        self.received: MutableSequence[ReceivedPut] = []
         self.forced: deque[Fate] = deque()
         self.requests = 0
         self._clock = clock

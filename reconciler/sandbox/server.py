@@ -10,6 +10,7 @@ import json
 import signal
 import socket
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,7 +99,9 @@ def run(options: Options, announce: Callable[[str], None]) -> int:
     can't be had.
     """
     listener = _listen(options.port)
-    server = _Server(Plug(options), announce)
+    plug = Plug(options)
+    plug.received = deque(maxlen=0)  # nobody looks at it: a sandbox may run for weeks
+    server = _Server(plug, announce)
     server.run([listener])
     return 130 if server.interrupted else 0
 
@@ -218,11 +221,12 @@ class _App:
         await self._routes(scope, receive, send)
 
     async def _answer_put(self, scope: Scope, receive: Receive, send: Send) -> None:
+        latency_s = self._plug.options.latency_s  # first: who saw the request may change the options at once
         self._plug.requests += 1
         body = await _read_body(receive)
         if body is None:
             return
-        if await self._stopped_within(self._plug.options.latency_s):
+        if await self._stopped_within(latency_s):
             await _drop(scope, receive)
             return
         status, content, headers = self._decide(scope, body)

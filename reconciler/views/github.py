@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from reconciler.core.escape import for_workflow_data, for_workflow_property
 from reconciler.core.exitcode import has_work
-from reconciler.core.groups import group_failing_receivers, group_failures, group_findings, like_message
+from reconciler.core.groups import group_failing_receivers, group_failures, group_findings, message_of
 from reconciler.core.names import name_some
 from reconciler.model import (
     CheckResult,
@@ -103,9 +103,8 @@ def _of_problem(level: str, problem: Problem) -> Annotation:
 
 
 def _of_failures(outcome: str, group: Sequence[EnvironmentResult]) -> Annotation:
-    first = group[0]
     names = [one.environment for one in group]
-    message = like_message(first) if len(group) > 1 else first.message
+    message = message_of(group)
     return Annotation("error", f"{name_some(names)}: {outcome}", message or outcome, (outcome, message))
 
 

@@ -54,6 +54,7 @@ def render_plan(plan: Plan) -> str:
         "selection": list(plan.selection),
         "requested": plan.requested,
         "observed": plan.observed,
+        "shard": None if plan.shard is None else str(plan.shard),
         "warnings": list(plan.warnings),
         "summary": {action.value: count[action] for action in Action},
         "environments": [_planned_out(planned) for planned in plan.environments],

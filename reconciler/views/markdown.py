@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from reconciler.core.escape import for_markdown, for_markdown_code
-from reconciler.core.groups import group_failures, group_findings, like_message
+from reconciler.core.groups import group_failures, group_findings, message_of
 from reconciler.model import By, Document, EnvironmentResult, Finding, HistoryEntry, Outcome, Problem, RunResult
 from reconciler.views import words
 from reconciler.views.markdown_check import render_check
@@ -64,7 +64,7 @@ def _result_row(group: Sequence[EnvironmentResult]) -> str:
         first.outcome.value,
         "" if first.status is None else str(first.status),
         str(max(one.attempts for one in group)),
-        for_markdown(like_message(first) if several else first.message),
+        for_markdown(message_of(group)),
     )
 
 

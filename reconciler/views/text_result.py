@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.core.escape import for_terminal
-from reconciler.core.groups import group_failures, like_message
+from reconciler.core.groups import group_failures, message_of
 from reconciler.model import EnvironmentResult, Outcome, RunResult
 from reconciler.views import words
 from reconciler.views.style import Style, columns, name_lines, wrap
@@ -35,10 +35,10 @@ def _group_lines(group: Sequence[EnvironmentResult], style: Style, width: int) -
     several = len(group) > 1
     name = f"{words.environments(len(group))} alike" if several else for_terminal(first.environment)
     lines = [f"{paint('!')} {style.bold(name)}  {paint(first.outcome.value)}{_figures(group)}"]
+    lines += wrap(for_terminal(message_of(group)), indent="      ", width=width)
     if several:
         lines += name_lines([one.environment for one in group], indent="    ", width=width)
-    message = like_message(first) if several else first.message
-    return lines + wrap(for_terminal(message), indent="      ", width=width)
+    return lines
 
 
 def _figures(group: Sequence[EnvironmentResult]) -> str:

@@ -127,10 +127,11 @@ def action_counts(plan: Plan) -> Counter[Action]:
 
 
 def plan_summary(plan: Plan) -> str:
-    """`Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 1 orphan.`"""
+    """`Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 1 orphan.`; of a shard it says which."""
     count = action_counts(plan)
+    of_shard = f" of shard {plan.shard}" if plan.shard else ""
     text = (
-        f"Plan: {number(count[Action.CREATE])} to create, {number(count[Action.UPDATE])} to update, "
+        f"Plan{of_shard}: {number(count[Action.CREATE])} to create, {number(count[Action.UPDATE])} to update, "
         f"{number(count[Action.REASSERT])} to reassert, {number(count[Action.NOOP])} unchanged, "
         f"{counted(count[Action.ORPHAN], 'orphan')}."
     )

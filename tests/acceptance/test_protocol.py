@@ -7,12 +7,15 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import Cli, Hang, Ran, Reset, Wire, canary, only, reply
 
 SEVEN = {
@@ -261,3 +264,30 @@ def test_rate_limit_holds_however_slow_the_state_is(cli: Cli, wire: Wire) -> Non
     times = sorted(request.at for request in wire.requests)
     assert len(times) == 8
     assert all(later - earlier >= 0.7 for earlier, later in zip(times, times[4:], strict=False))
+
+
+def test_a_429_slows_the_whole_run_without_any_setting(cli: Cli, wire: Wire) -> None:
+    """Retry-After of one answer keeps all others waiting, and the retries come no faster than before."""
+    names = [f"loja-{number}" for number in range(12)]
+    cli.fleet(*names)
+    (cli.folder / "manifests/loja.yaml").unlink()
+    wire.answers = [*[reply()] * 4, reply(429, b"", ["Retry-After: 2"]), reply()]
+    ran = cli.run("apply", "--yes", "--format", "json", "--concurrency", "2", code=0)
+    assert set(ran.outcomes.values()) == {"applied"}
+    assert [one["attempts"] for one in ran.json["environments"]].count(2) == 1
+    times = sorted(request.at for request in wire.requests)
+    assert len(times) == 13
+    told_at, later = times[4], times[6:]  # the sixth may have been under way
+    assert later[0] - told_at >= 1.9
+    assert all(second - first >= 0.05 for first, second in pairwise(later))
+
+
+def test_a_limit_of_plugs_own_is_found_out(cli: Cli, sandbox: Sandbox) -> None:
+    """Ten a second, and sixteen who send: everything is applied, and few are told off."""
+    names = [f"loja-{number}" for number in range(40)]
+    cli.fleet(*names)
+    sandbox.plug.options = replace(sandbox.plug.options, rate_limit=10)
+    before = sandbox.plug.requests
+    ran = cli.run("apply", "--yes", "--format", "json", "--concurrency", "16", code=0)
+    assert set(ran.outcomes.values()) == {"applied"}
+    assert sandbox.plug.requests - before <= 40 + 30

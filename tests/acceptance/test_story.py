@@ -68,6 +68,7 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
         "selection": [],
         "requested": False,
         "observed": False,
+        "shard": None,
         "warnings": [],
         "summary": {"create": 0, "update": 0, "reassert": 0, "noop": 0, "orphan": 0, action: 1},
         "environments": [

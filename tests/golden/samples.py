@@ -206,6 +206,31 @@ def results() -> dict[str, RunResult]:
     }
 
 
+def fleet_result() -> RunResult:
+    """Ten thousand environments, three thousand of them with one of three faults, and a handful of others."""
+    outcomes: list[EnvironmentResult] = []
+    for number in range(10_000):
+        name = f"cliente-{number:05}"
+        if number % 10 == 3:
+            variable = f"PLUG_TOKEN_{name.upper().replace('-', '_')}"
+            message = f"401: Plug did not accept the token of {variable}. Check that it is this company's token"
+            outcomes.append(_result(name, Outcome.REJECTED, 401, message))
+        elif number % 10 == 6:
+            tries = number % 3 + 2
+            message = f"503: Plug is not available (tried {tries} times)"
+            outcomes.append(_result(name, Outcome.UNCERTAIN, 503, message, tries))
+        elif number % 10 == 9:
+            since = f"2026-11-23T12:{number // 200:02}:{number % 60:02}Z"
+            until = f"2026-11-23T13:{number // 200:02}:{number % 60:02}Z"
+            message = f"another run is at work: octocat (run 17/1), since {since}, until {until} at the latest"
+            outcomes.append(_result(name, Outcome.LOCKED, None, message, 0))
+        elif number in (5_000, 5_001):
+            outcomes.append(_result(name, Outcome.REJECTED, 405, "405: this address does not take a PUT"))
+        else:
+            outcomes.append(_result(name, Outcome.APPLIED, 200, ""))
+    return RunResult(tuple(outcomes))
+
+
 def drifts() -> dict[str, list[Finding]]:
     event, url = Event.RECEIVE_MESSAGE, "https://hooks.acme.com.br/plug/receive"
     every = [

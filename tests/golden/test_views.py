@@ -31,6 +31,10 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"result-{name}.colour.txt", lambda result=result: text.render_result(result, colour=True)
         yield f"result-{name}.md", lambda result=result: markdown.render_result(result)
         yield f"result-{name}.github", lambda result=result: github.render_result(result, path_of=str)
+    many = samples.fleet_result()
+    yield "result-fleet.txt", lambda: text.render_result(many, colour=False)
+    yield "result-fleet.md", lambda: markdown.render_result(many)
+    yield "result-fleet.github", lambda: github.render_result(many, path_of=str)
     for name, findings in samples.drifts().items():
         yield f"drift-{name}.json", lambda findings=findings: json.render_drift(findings)
         yield f"drift-{name}.txt", lambda findings=findings: text.render_drift(findings, colour=False)

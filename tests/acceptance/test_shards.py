@@ -1,0 +1,182 @@
+"""`--shard I/N`: several jobs on one state at a time, each with its own part of the fleet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from reconciler.sandbox.server import Sandbox
+from tests.acceptance.conftest import Cli, Running, only
+from tests.contract.remotes import git, make_clone, make_remote
+
+FLEET = tuple(f"loja-{number:02}" for number in range(24))
+OF = 3
+SHARDS = tuple(f"{number}/{OF}" for number in range(1, OF + 1))
+
+
+def shard_of(name: str, of: int = OF) -> str:
+    """As the README says it."""
+    return f"{int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) % of + 1}/{of}"
+
+
+def start_all(cli: Cli, *arguments: str) -> list[Running]:
+    """One job a shard, each signing the state with its own name."""
+    return [
+        cli.start("apply", "--yes", "--format", "json", "--shard", shard, *arguments, env={"GITHUB_ACTOR": shard})
+        for shard in SHARDS
+    ]
+
+
+def check_all(cli: Cli, running: Sequence[Running], documents: dict[str, str]) -> None:
+    """Every environment was put once, by the job of its shard alone, and no job was in another's way."""
+    outcomes: dict[str, str] = {}
+    for shard, one in zip(SHARDS, running, strict=True):
+        ran = one.finish()
+        assert ran.code == 0, ran.err
+        assert set(ran.outcomes) == {name for name in FLEET if shard_of(name) == shard}
+        outcomes |= ran.outcomes
+    assert outcomes == dict.fromkeys(FLEET, "applied")
+    for name in FLEET:
+        assert cli.puts(name) == 1
+        document = json.loads(documents[name] if documents else (cli.state_folder / f"{name}.json").read_text())
+        assert (document["serial"], document["intent"]) == (2, None)
+        assert document["applied"]["by"]["actor"] == shard_of(name)
+
+
+def test_jobs_of_all_shards_share_a_folder(cli: Cli, sandbox: Sandbox) -> None:
+    """At the same time, on one state: together they apply everything, and touch nothing twice."""
+    cli.fleet(*FLEET)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.1)
+    check_all(cli, start_all(cli, "--concurrency", "2"), {})
+    assert cli.run("plan", "--detailed-exitcode", code=0)
+
+
+def test_jobs_of_all_shards_share_a_branch(cli: Cli, sandbox: Sandbox) -> None:
+    """The same with git: pushes that lose to another shard's are made again."""
+    make_clone(make_remote(cli.root), cli.root / "clone")
+    cli.folder = cli.root / "clone"
+    cli.environ["RECONCILER_STATE"] = "git:origin/reconciler-state"
+    cli.fleet(*FLEET)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.1)
+    running = start_all(cli)
+    for one in running:
+        one.process.wait(60)
+    remote = cli.root / "remote.git"
+    documents = {name: git(remote, "show", f"reconciler-state:{name}.json") for name in FLEET}
+    check_all(cli, running, documents)
+
+
+def test_all_commands_that_select_take_a_shard(cli: Cli, sandbox: Sandbox) -> None:
+    """plan, drift, apply --dry-run and state list see its environments, orphans among them, and no other."""
+    cli.fleet(*FLEET[:8])
+    cli.run("apply", "--yes", code=0)
+    gone = FLEET[7]
+    (cli.folder / f"manifests/{gone}.yaml").unlink()
+    seen: dict[str, str] = {}
+    for shard in SHARDS:
+        mine = {name for name in FLEET[:8] if shard_of(name) == shard}
+        plan = cli.run("plan", "--format", "json", "--shard", shard, code=0)
+        assert plan.json["shard"] == shard
+        assert set(plan.actions) == mine
+        assert plan.actions.get(gone, "orphan") == "orphan"
+        seen |= plan.actions
+        assert set(cli.run("apply", "--dry-run", "--format", "json", "--shard", shard, code=0).actions) == mine
+        listed = cli.run("state", "list", "--format", "json", "--shard", shard, code=0).json["environments"]
+        assert {one["environment"] for one in listed} == mine
+        drift = cli.run("drift", "--format", "json", "--shard", shard, code=2 if gone in mine else 0).json["findings"]
+        assert [one["environment"] for one in drift] == ([gone] if gone in mine else [])
+        assert f"Plan of shard {shard}:" in cli.run("plan", "--shard", shard, code=0).out
+    assert set(seen) == set(FLEET[:8])
+
+
+def test_check_calls_the_receivers_of_its_shard_alone(cli: Cli) -> None:
+    """A receiver belongs to the shard of its environment."""
+    cli.fleet(*FLEET[:6])
+    for name in FLEET[:6]:
+        cli.manifest(name, more="")
+    cli.environ |= {"RECONCILER_ALLOW_LOCAL_RECEIVERS": "true", "RECONCILER_TIMEOUT": "2"}
+    text = (cli.folder / "manifests/_defaults.yaml").read_text()
+    (cli.folder / "manifests/_defaults.yaml").write_text(text.replace("https://{host}/", "http://127.0.0.1:9/"))
+    for shard in SHARDS:
+        mine = {name for name in FLEET[:6] if shard_of(name) == shard}
+        ran = cli.run("check", "--format", "json", "--shard", shard, code=2 if mine else 0)
+        assert {name for one in ran.json["receivers"] for name in one["environments"]} == mine
+
+
+def test_a_shard_without_an_environment_is_done(cli: Cli, sandbox: Sandbox) -> None:
+    """Exit 0 of every command: what it had to do, others do; also where -e matches none of its own."""
+    cli.fleet("loja")
+    other = only([f"{number}/2" for number in (1, 2) if f"{number}/2" != shard_of("loja", 2)])
+    before = sandbox.plug.requests
+    for command in (["plan"], ["plan", "--detailed-exitcode"], ["apply", "--yes"], ["drift"], ["check"]):
+        for globs in ([], ["-e", "lo*"]):
+            cli.run(*command, *globs, "--shard", other, code=0)
+    assert sandbox.plug.requests == before
+    assert "matches no environment" in cli.run("plan", "-e", "nada*", "--shard", other, code=3).err
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0", "", "1/2/3"])
+def test_a_malformed_shard_is_a_usage_error(cli: Cli, shard: str) -> None:
+    """Exit 3, saying what to write; nothing is sent."""
+    cli.fleet("loja")
+    for command in ("plan", "apply", "drift", "check"):
+        ran = cli.run(command, "--shard", shard, code=3)
+        assert "write I/N" in ran.err
+        assert ran.out == ""
+
+
+def test_faults_of_other_shards_are_told_too(cli: Cli) -> None:
+    """All manifests are loaded and checked, whatever the shard."""
+    cli.fleet(*FLEET[:6])
+    cli.manifest(FLEET[0], more="wafe: 1\n")
+    for shard in SHARDS:
+        assert FLEET[0] in cli.run("plan", "--shard", shard, code=3).err
+
+
+def test_a_saved_plan_remembers_its_shard(cli: Cli, sandbox: Sandbox) -> None:
+    """It applies what it was made of; a shard beside it is a usage error, a plan whose shard was edited is stale."""
+    cli.fleet(*FLEET[:9])
+    mine = {name for name in FLEET[:9] if shard_of(name) == "2/3"}
+    assert mine
+    cli.run("plan", "--shard", "2/3", "--out", "p.json", code=0)
+    assert "--shard" in cli.run("apply", "--yes", "p.json", "--shard", "2/3", code=3).err
+    plan = json.loads((cli.folder / "p.json").read_text())
+    for edited, code in (("1/3", 4), ("9/3", 3), (None, 4)):
+        (cli.folder / "edited.json").write_text(json.dumps({**plan, "shard": edited}))
+        cli.run("apply", "--yes", "edited.json", code=code)
+    assert cli.state_bytes() == {}
+    ran = cli.run("apply", "--yes", "--format", "json", "p.json", code=0)
+    assert set(ran.outcomes) == mine == {name for name in FLEET[:9] if cli.puts(name)}
+
+
+def test_a_guard_is_of_the_shard_it_runs_on(cli: Cli, sandbox: Sandbox) -> None:
+    """max_changed counts what this run would change, and what it selects."""
+    cli.fleet(*FLEET)
+    cli.run("apply", "--yes", code=0)
+    changed = [name for name in FLEET if shard_of(name) == "1/3"]
+    for name in changed:
+        cli.manifest(name, version="2")
+    assert len(changed) >= 2
+    ran = cli.run("apply", "--yes", "--shard", "1/3", "--max-changed", "50%", code=3)
+    assert f"{len(changed)} of {len(changed)} applied environments" in ran.err
+    cli.run("apply", "--yes", "--shard", "2/3", "--max-changed", "50%", code=0)
+    cli.run("apply", "--yes", "--max-changed", "50%", code=0)
+
+
+def test_a_shard_waits_for_its_own_waves_alone(cli: Cli, sandbox: Sandbox) -> None:
+    """A wave that fails in one shard keeps back the later waves of that shard, not of the others."""
+    cli.fleet(*FLEET)
+    for number, name in enumerate(FLEET):
+        cli.manifest(name, wave=number % 2)
+    first = next(name for number, name in enumerate(FLEET) if number % 2 == 0)
+    valid = frozenset(cli.token(name) for name in FLEET if name != first)
+    sandbox.plug.options = replace(sandbox.plug.options, tokens=valid)
+    for shard in SHARDS:
+        mine = [name for name in FLEET if shard_of(name) == shard]
+        ran = cli.run("apply", "--yes", "--format", "json", "--shard", shard, code=1 if first in mine else 0)
+        skipped = {name for name, outcome in ran.outcomes.items() if outcome == "skipped"}
+        assert skipped == ({name for name in mine if FLEET.index(name) % 2} if first in mine else set())

@@ -1,0 +1,240 @@
+"""One pace for all workers of a run: fair, slowed by any 429, ended by a signal, and no deadline is spent on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from reconciler.core.attempts import Attempt, Fate
+from reconciler.core.plan import PlanInput
+from reconciler.model import Desired, Outcome, RunResult
+from reconciler.run.apply import ApplyOptions, Stop, WaveBegun, apply_plan
+from reconciler.run.pace import Pace
+from reconciler.run.plan import plan_environments
+from tests.fakes import (
+    OPTIONS,
+    START,
+    FakeClock,
+    FakeCredentials,
+    FakePlug,
+    FaultyStore,
+    answer,
+    make_desired,
+    make_world,
+)
+
+
+class LoopClock(FakeClock):
+    """Time that passes for all sleepers alike: the earliest wakes up first, once nobody has anything else to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._number = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self._number += 1
+        mine = (self.monotonic() + seconds, self._number, asyncio.get_running_loop().create_future())
+        self._sleepers.append(mine)
+        try:
+            while not mine[2].done():
+                for _ in range(20):  # let everybody else come to their own sleep
+                    await asyncio.sleep(0)
+                if not mine[2].done() and mine == min(self._sleepers, key=lambda one: one[:2]):
+                    self.advance(max(0.0, mine[0] - self.monotonic()))
+                    return
+        finally:
+            self._sleepers.remove(mine)
+
+
+def limited(retry_after_s: float | None = None, status: int = 429) -> object:
+    async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+        return Attempt(Fate.DEFINITE, status, complete=True, retry_after_s=retry_after_s, message=str(status))
+
+    return behave
+
+
+class Fleet:
+    """Environments to be put for the first time, and the moments of their PUTs."""
+
+    def __init__(self, count: int, **settings: object) -> None:
+        self.clock, self.plug, self.store = LoopClock(), FakePlug(), FaultyStore()
+        self.desired = [make_desired(f"e{number:03}") for number in range(count)]
+        self.options: ApplyOptions = replace(OPTIONS, **{"concurrency": 8, "max_failures": 10_000, **settings})  # type: ignore[arg-type]
+        self.sent: list[tuple[float, str]] = []
+        self.stop = Stop()
+        self.waves: list[WaveBegun] = []
+        self.plug.before = lambda desired: self.sent.append((self.clock.monotonic(), desired.environment))
+
+    def apply(self) -> RunResult:
+        planned = plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
+        world = replace(make_world(self.store, self.plug, self.clock), report_wave=self.waves.append)
+        return asyncio.run(apply_plan(planned.plan, planned.desired, planned.stored, world, self.options, self.stop))
+
+
+def outcomes(result: RunResult) -> set[Outcome]:
+    return {one.outcome for one in result.environments}
+
+
+def test_a_429_of_one_slows_all() -> None:
+    """After it nobody sends before Retry-After, and then at half the rate, with no setting at all."""
+    fleet = Fleet(60)
+    fleet.plug.script.extend([*[answer(200, acts=True)] * 20, limited(7.0)])  # type: ignore[list-item]
+    assert outcomes(fleet.apply()) == {Outcome.APPLIED}
+    told_at = fleet.sent[20][0]
+    later = [at for at, _ in fleet.sent[21:] if at > told_at]
+    assert len(later) >= 30
+    assert min(later) >= told_at + 7
+    assert all(second - first >= 0.04 for first, second in pairwise(later))
+
+
+def test_retries_wait_behind_those_who_were_there_before() -> None:
+    """First come, first served: an environment that is limited again and again keeps nobody out."""
+    fleet = Fleet(12, rate_limit=10.0, attempts=50, concurrency=4)
+    stubborn = fleet.desired[0].environment
+
+    async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+        if desired.environment == stubborn and sum(name == stubborn for _, name in fleet.sent) < 12:
+            return Attempt(Fate.DEFINITE, 425, complete=True, message="425")
+        plug.hold(desired)
+        return Attempt(Fate.DEFINITE, 200, complete=True)
+
+    fleet.plug.script.extend([behave] * 100)
+    assert outcomes(fleet.apply()) == {Outcome.APPLIED}
+    names = [name for _, name in fleet.sent]
+    for number, name in enumerate(names[:-1]):
+        assert (name, names[number + 1]) != (stubborn, stubborn) or set(names[number:]) == {stubborn}
+
+
+def test_waiting_for_a_slot_is_no_part_of_the_deadline() -> None:
+    """A pause as long as the deadline, asked for by another's answer, ends nobody's attempts."""
+    fleet = Fleet(40, deadline_s=20.0, concurrency=16)
+    fleet.plug.script.extend([*[limited(15.0)] * 12])  # type: ignore[list-item]
+    result = fleet.apply()
+    assert outcomes(result) == {Outcome.APPLIED}
+    assert fleet.sent[-1][0] > 20
+
+
+def test_a_lease_that_was_spent_on_waiting_is_renewed() -> None:
+    """A batch of intents is written, and then the server lets nobody in for longer than a lease lasts."""
+    fleet = Fleet(50, lease_s=215, deadline_s=120.0, timeout_s=30, concurrency=2, attempts=100)
+    fleet.store._gather_s = 0.001  # a batch of fifty intents
+    fleet.plug.script.extend([answer(200, acts=True), *[limited(10.0)] * 30])  # type: ignore[list-item]
+    # the two that were told so often are rejected; none of the others fails for want of a lease
+    ended = Counter(one.outcome for one in fleet.apply().environments)
+    assert ended[Outcome.APPLIED] + ended[Outcome.REJECTED] == 50
+    assert ended[Outcome.REJECTED] <= 4
+    assert fleet.sent[-1][0] > 215
+    for document in fleet.store.read([one.environment for one in fleet.desired]).values():
+        assert document.document.intent is None
+
+
+def test_a_lease_that_a_set_clock_ended_is_not_renewed() -> None:
+    """The plan is older than it looks: nothing is sent."""
+    fleet = Fleet(1)
+    clock = fleet.clock
+    before = clock.monotonic
+
+    def jump(writes: object) -> None:
+        clock.at += timedelta(hours=1)
+        gone = timedelta(hours=1).total_seconds()
+        clock.monotonic = lambda: before() - gone  # type: ignore[method-assign]
+        fleet.store.before_write = lambda writes: None
+
+    fleet.store.before_write = jump  # type: ignore[assignment]
+    result = fleet.apply().environments[0]
+    assert (result.outcome, fleet.sent) == (Outcome.FAILED, [])
+
+
+def test_a_signal_ends_all_waiting_at_once() -> None:
+    """A pause of two minutes, and many who wait for it: none of them sends, and no time passes."""
+    fleet = Fleet(30, concurrency=16)
+
+    async def limit_and_stop(plug: FakePlug, desired: Desired) -> Attempt:
+        asyncio.get_running_loop().call_later(0.05, fleet.stop.asked.set)
+        return Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=110.0, message="429")
+
+    async def never(seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    fleet.clock.sleep = never  # type: ignore[method-assign]
+    fleet.plug.script.extend([limit_and_stop] * 30)
+    result = fleet.apply()
+    assert result.interrupted
+    assert fleet.clock.monotonic() == 0
+    assert outcomes(result) <= {Outcome.REJECTED, Outcome.FAILED, Outcome.SKIPPED}
+    assert len(fleet.sent) <= 16
+
+
+def test_a_server_that_is_always_busy_ends_a_run_all_the_same() -> None:
+    """No deadlock: every environment has its attempts and is rejected."""
+    fleet = Fleet(10, attempts=2)
+    fleet.plug.script.extend([limited()] * 100)  # type: ignore[list-item]
+    assert outcomes(fleet.apply()) == {Outcome.REJECTED}
+    assert len(fleet.sent) == 20
+
+
+@pytest.mark.parametrize("limit", [None, 50.0])
+def test_a_server_with_a_limit_of_its_own_is_found_out(limit: float | None) -> None:
+    """It takes five a second; two hundred environments are applied with few 429s, at most four attempts each."""
+    fleet = Fleet(200, rate_limit=limit, attempts=4)
+    allowance = [5.0, 0.0]
+
+    async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+        now = fleet.clock.monotonic()
+        allowance[:] = [min(5.0, allowance[0] + (now - allowance[1]) * 5), now]
+        if allowance[0] < 1:
+            return Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=1.0, message="429")
+        allowance[0] -= 1
+        plug.hold(desired)
+        return Attempt(Fate.DEFINITE, 200, complete=True)
+
+    fleet.plug.script.extend([behave] * 1000)
+    assert outcomes(fleet.apply()) == {Outcome.APPLIED}
+    assert len(fleet.sent) <= 200 + 40
+    assert fleet.sent[-1][0] <= 200 / 5 * 2.5
+
+
+def test_waves_are_counted_by_what_is_put() -> None:
+    """`wave 2 of 3`: a wave in which nothing changes is none."""
+    fleet = Fleet(0)
+    fleet.desired = [make_desired(f"e{wave}", wave=wave) for wave in (0, 3, 7)]
+    fleet.apply()
+    fleet.desired[0] = make_desired("e0", "2", wave=0)
+    fleet.desired[2] = make_desired("e7", "2", wave=7)
+    fleet.apply()
+    assert fleet.waves == [
+        WaveBegun(0, 1, 3), WaveBegun(3, 2, 3), WaveBegun(7, 3, 3), WaveBegun(0, 1, 2), WaveBegun(7, 2, 2)
+    ]  # fmt: skip
+
+
+def test_a_pace_serves_more_than_one_event_loop() -> None:
+    """What is observed before an apply runs in a loop of its own, and shares the limit."""
+    clock = LoopClock()
+    pace = Pace(clock, 10)
+
+    async def three() -> None:
+        await asyncio.gather(*(pace.wait(clock.sleep) for _ in range(3)))
+
+    asyncio.run(three())
+    asyncio.run(three())
+    assert clock.monotonic() >= 5 * 0.1
+
+
+def test_documents_of_what_is_done_are_not_held() -> None:
+    """Memory is bounded by what is under way: what was read for the plan is given away as it is needed."""
+    fleet = Fleet(20)
+    fleet.apply()
+    fleet.desired = [make_desired(one.environment, "2") for one in fleet.desired[:15]] + fleet.desired[15:]
+    planned = plan_environments(fleet.desired, fleet.store, FakeCredentials(), PlanInput(START))
+    held: list[int] = []
+    fleet.plug.before = lambda desired: held.append(len(planned.stored))
+    world = make_world(fleet.store, fleet.plug, fleet.clock)
+    asyncio.run(apply_plan(planned.plan, planned.desired, planned.stored, world, fleet.options, fleet.stop))
+    assert held[0] <= 15
+    assert planned.stored == {}
