@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 class Event(StrEnum):
@@ -36,8 +36,7 @@ class AuthScheme(StrEnum):
     BEARER = "bearer"  # Authorization: Bearer <token>
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourceRef:
+class SourceRef(NamedTuple):
     """Where a value stands: `file` as shown to people, `line` and `column` from 1."""
 
     file: str

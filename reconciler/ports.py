@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from reconciler.core.attempts import Attempt
-from reconciler.core.observe import Sight
-from reconciler.core.receivers import Answer, Look, Place, Receiver
 from reconciler.errors import StateError
 from reconciler.model import Applied, Desired, Document, Fingerprint, Stored, Webhooks
+
+if TYPE_CHECKING:  # what a plan needs nothing of
+    from reconciler.core.attempts import Attempt
+    from reconciler.core.observe import Sight
+    from reconciler.core.receivers import Answer, Look, Place, Receiver
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,11 @@ def with_guard_warnings(session: Session, planned: Planned, accepted: Collection
 
 
 def _find_locks(planned: Planned) -> list[str]:
+    now = planned.plan.created_at
+    intents = ((name, stored.document.intent) for name, stored in planned.stored.items())
+    live = [(name, intent) for name, intent in intents if intent is not None and intent.is_live(now)]
+    if not live:
+        return []
     from reconciler.run.apply import describe_lock
 
-    return [
-        f"{name}: {describe_lock(stored.document.intent)}"
-        for name, stored in planned.stored.items()
-        if stored.document.intent is not None and stored.document.intent.is_live(planned.plan.created_at)
-    ]
+    return [f"{name}: {describe_lock(intent)}" for name, intent in live]

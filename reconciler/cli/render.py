@@ -46,12 +46,12 @@ def check_files(form: Form, session: Session) -> None:
 
 
 def plan_text(plan: Plan, *, colour: bool) -> str:
-    return str(_load("text").render_plan(plan, colour=colour, width=_width()))
+    return str(_load("text_plan").render_plan(plan, colour=colour, width=_width()))
 
 
 def show_plan(plan: Plan, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text").render_plan(plan, colour=look.colour, width=look.width),
+        "text": lambda look: _load("text_plan").render_plan(plan, colour=look.colour, width=look.width),
         "json": lambda _: _load("json").render_plan(plan),
         "markdown": lambda _: _load("markdown").render_plan(plan),
         "github": lambda _: _load("github").render_plan(plan, path_of=find_path(session)),

@@ -51,7 +51,7 @@ class SystemClock:
 class Session:
     """One command's world. `base_url` replaces every base URL, those of manifests too: the demo's sandbox."""
 
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # which decodes at every look
     folder: Path = field(default_factory=Path.cwd)
     flags: Mapping[str, Any] = field(default_factory=dict)
     base_url: str | None = None

@@ -9,13 +9,13 @@ Every function takes any text at all, lone surrogates included, and returns one 
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable
+from functools import cache
 
 # Cc, Cf, Cs, Zl and Zp of Unicode, and what else is invisible: fillers, the grapheme joiner, hidden tags.
 # Written out, as asking unicodedata for each of 1.1 million characters would cost every start 0.2 s.
-_HIDDEN = re.compile(
+_HIDDEN = (
     "["
     "\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
     "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb"
@@ -36,8 +36,16 @@ def _show(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+@cache
+def _hidden() -> re.Pattern[str]:
+    """Compiled where a text is not plain, which few are: it takes longer than to show a whole plan."""
+    return re.compile(_HIDDEN)
+
+
 def _visible(value: str) -> str:
-    return _HIDDEN.sub(_show, value)
+    if value.isascii() and value.isprintable():
+        return value
+    return _hidden().sub(_show, value)
 
 
 # --- terminal, log, workflow command, JSON ---------------------------------------------------------
@@ -138,6 +146,8 @@ def _entities(shown: str) -> str:
 
 def for_html(value: str) -> str:
     """For the text of an HTML element or a quoted attribute."""
+    import html  # late, as only a report shows any
+
     shown = html.escape(_visible(value), quote=True).replace("##[", "#&num;[")
     return _LEADING_COLON.sub(r"\1&colon;", shown, count=1) if _LEADING_COLON.match(shown) else shown
 

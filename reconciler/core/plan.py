@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from reconciler.core.changes import make_changes
 from reconciler.core.digest import manifests_digest, plan_digest
-from reconciler.core.observe import Observation, find_live
 from reconciler.model import (
     Action,
     Applied,
@@ -16,10 +16,14 @@ from reconciler.model import (
     Document,
     EnvironmentPlan,
     Fingerprint,
+    LiveDifference,
     Plan,
     Reason,
     Shard,
 )
+
+if TYPE_CHECKING:
+    from reconciler.core.observe import Observation
 
 LIVE = "live"  # `unchecked` of an environment whose account was to be read, and could not be
 
@@ -45,7 +49,11 @@ def plan_environment(
     `observation` is that of --observe. It adds a reason and takes none away: not all seven can be seen.
     """
     applied = document.applied if document else None
-    live = find_live(observation, applied.webhooks) if observation and applied else ()
+    live: tuple[LiveDifference, ...] = ()
+    if observation and applied:
+        from reconciler.core.observe import find_live  # late, as few plans observe
+
+        live = find_live(observation, applied.webhooks)
     changes = make_changes(desired, applied.webhooks if applied else None)
     reasons: list[Reason] = []
     unchecked: tuple[str, ...] = ()

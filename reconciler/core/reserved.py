@@ -7,17 +7,16 @@ from collections.abc import Iterable, Iterator
 from reconciler.core.names import name_some
 from reconciler.core.policy import is_reserved_host
 from reconciler.core.urls import host_of
-from reconciler.model import EVENTS, Desired, Event, Problem
+from reconciler.model import Desired, Event, Problem
 
 
 def find_reserved_hosts(desired: Iterable[Desired], *, hint: str) -> Iterator[Problem]:
     """One problem for each such host, at its first webhook: a default alone would make seven for each environment."""
     users: dict[str, list[tuple[Desired, Event]]] = {}
     for one in desired:
-        for event in EVENTS:
-            host = host_of(one.webhooks[event])
-            if is_reserved_host(host):
-                users.setdefault(host, []).append((one, event))
+        for event, url in one.webhooks.items():
+            if is_reserved_host(host_of(url)):
+                users.setdefault(host_of(url), []).append((one, event))
     for host, using in users.items():
         one, event = using[0]
         source = one.sources[event]

@@ -55,9 +55,15 @@ _SPECIAL = (
 
 
 # A URL without a fault as most are written, in its text form: what seventy thousand of a large fleet go through.
-_PLAIN = re.compile(
-    r"https://([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)(?::[1-9][0-9]{0,3})?(?:[/?][!\"$-\[\]-~]*)?", re.ASCII
-)
+_PLAIN_PATTERN = r"https://([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)(?::[1-9][0-9]{0,3})?(?:[/?][!\"$-\[\]-~]*)?"
+_PLAIN = re.compile(_PLAIN_PATTERN, re.ASCII)
+_PLAIN_LINE = re.compile(f"^{_PLAIN_PATTERN}$", re.ASCII | re.MULTILINE)
+
+
+def find_plain_hosts(lines: str) -> list[str]:
+    """The host, as it is written, of each line that is such a URL: those where it has no fault and that are not too
+    long are what `find_url_fault` finds none in. One call for many URLs."""
+    return _PLAIN_LINE.findall(lines)
 
 
 def find_url_fault(text: str, *, allow_local: bool) -> Fault | None:
@@ -210,8 +216,14 @@ def mask_url(url: str) -> str:
 
 def host_of(url: str) -> str:
     """The host of a URL (text form or as sent) in lower case, without port; "" where there is none."""
-    match = _SHAPE.match(url)
-    return _split_authority(match[2])[0].lower() if match else ""
+    scheme, _, rest = url.partition("://")
+    return _host_of_authority(rest.partition("/")[0]) if scheme in ("https", "http") else ""
+
+
+@lru_cache(maxsize=65536)
+def _host_of_authority(authority: str) -> str:
+    """`authority` may have a query after it, in a URL without a path."""
+    return _split_authority(authority.partition("?")[0])[0].lower()
 
 
 def split_url(url: str) -> tuple[str, str, str]:

@@ -8,11 +8,10 @@ every later fault still knows where its value stands.
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
+from reconciler.collector import without_collector
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.manifests.merged import Beneath, Entry, Tree, TreeOptions, Value
@@ -30,20 +29,8 @@ _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 def load_tree(root: str, options: TreeOptions) -> Tree:
     """Reads and checks everything below `root`, whatever will be selected of it."""
-    with _without_collector():
+    with without_collector():
         return _load(root, options)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """All that is made here is kept or freed by counting; looking for cycles in it takes a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _load(root: str, options: TreeOptions) -> Tree:
@@ -89,7 +76,7 @@ class _Loader:
         data = read_bytes(name, self.problems)
         if data is None:
             return None
-        problems, found = self._search.scan(name, data.decode("utf-8-sig", errors="replace"))
+        problems, found = self._search.scan(name, data.decode(errors="replace").removeprefix("\ufeff"))
         self.problems.extend(problems)
         self._found_tokens.extend(found)
         file = parse_file(name, data)
@@ -100,6 +87,8 @@ class _Loader:
             self._scan_values(file, found)
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
+        if not token_keys and not file.problems:
+            return file, bad
         told = {path for path, _ in token_keys}
         places = {file.key_positions[path] for path in told} | {file.position(path) for path in told}
         self.problems.extend(problem for _, problem in token_keys)
@@ -178,17 +167,20 @@ def _meant(path: Path) -> str:
 def flatten(file: File, bad: set[Path]) -> dict[str, Value]:
     """`webhooks.receiveMessage` and the like, with None for what can't be used."""
     flat: dict[str, Value] = {}
+
+    def add(path: Path, value: Any) -> None:
+        position = file.positions.get(path) or file.position(path)
+        usable = None if path in bad else value
+        flat[".".join(map(str, path))] = Value(usable, SourceRef(file.name, *position))
+
     for key, value in file.values.items():
         if key == "policy":
             continue
         if isinstance(value, dict):
             for inner, leaf in value.items():
-                path: Path = (key, inner)
-                usable = None if path in bad else leaf
-                flat[f"{key}.{inner}"] = Value(usable, file.name, *file.position(path))
+                add((key, inner), leaf)
             if (key,) in bad:
-                flat[key] = Value(None, file.name, *file.position((key,)))
+                add((key,), None)
         else:
-            usable = None if (key,) in bad else value
-            flat[key] = Value(usable, file.name, *file.position((key,)))
+            add((key,), value)
     return flat

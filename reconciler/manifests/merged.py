@@ -14,13 +14,7 @@ class Value(NamedTuple):
     """A value and where it stands. `value` is None where it can't be used: its fault is already told."""
 
     value: Any
-    file: str
-    line: int
-    column: int
-
-    @property
-    def source(self) -> SourceRef:
-        return SourceRef(self.file, self.line, self.column)
+    source: SourceRef
 
 
 @dataclass(frozen=True, slots=True)

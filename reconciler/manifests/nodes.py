@@ -22,6 +22,9 @@ Path: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]  # line and column, from 1
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_TEXT, _LIST, _MAPPING = _TAG + "str", _TAG + "seq", _TAG + "map"
+_IMPLICIT = {first: tuple(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
 
 class _Composer(LOADER):  # type: ignore[misc]
@@ -36,14 +39,13 @@ class _Composer(LOADER):  # type: ignore[misc]
     def resolve(self, kind: type, value: str | None, implicit: Any) -> str:
         if kind is yaml.ScalarNode:
             if implicit[0]:
-                for tag, pattern in self.yaml_implicit_resolvers.get(value[:1] if value else "", ()):
+                for tag, pattern in _IMPLICIT.get(value[:1] if value else "", ()):
                     if pattern.match(value):
                         return str(tag)
-            return _TAG + "str"
-        return _TAG + ("seq" if kind is yaml.SequenceNode else "map")
+            return _TEXT
+        return _LIST if kind is yaml.SequenceNode else _MAPPING
 
 
-_TAG = "tag:yaml.org,2002:"
 _DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")  # MAX_DEPTH, after any line end of YAML
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -108,7 +110,7 @@ def _decode(name: str, data: bytes) -> str | Problem:
     if len(data) > MAX_BYTES:
         return Problem(name, 1, 1, "", "is larger than 1 MiB", "a manifest holds one environment")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = data[: error.start]
         column = error.start - (before.rfind(b"\n") + 1) + 1
@@ -135,9 +137,9 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
     if _DEEP_INDENT.search(text):
         return _find_in_events(name, text)
     deep = text.count("[") + text.count("- ") + text.count("? ") > MAX_DEPTH or text.count("{") > 10 * MAX_DEPTH
-    if not deep and not any(char in text for char in "!&*"):
-        return None
-    return _find_in_events(name, text)
+    if deep or "!" in text or "&" in text or "*" in text:
+        return _find_in_events(name, text)
+    return None
 
 
 def _find_in_events(name: str, text: str) -> Problem | None:
@@ -196,35 +198,36 @@ class _Walk:
         self._open: set[int] = set()
 
     def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        values: dict[str, Any] = {} if path else self._file.values
+        file = self._file
+        values: dict[str, Any] = {} if path else file.values
         for key_node, value_node in node.value:
-            key = self._key(key_node, path)
-            if key is None:
+            if key_node.tag != _TEXT or not isinstance(key_node, yaml.ScalarNode):
+                self._refuse_key(key_node, path)
                 continue
+            key = key_node.value
             here = (*path, key)
-            position = _position(key_node)
             if key in values:
-                first = self._file.key_positions[here]
+                first = file.key_positions[here]
                 message = f"stands twice: also in line {first[0]}"
-                self._file.problem(position, _dotted(here), message, "YAML would keep the last one silently")
+                file.problem(_position(key_node), _dotted(here), message, "YAML would keep the last one silently")
                 continue
-            self._file.key_positions[here] = position
-            self._file.positions[here] = _position(value_node)
-            values[key] = self._value(value_node, here)
+            # PyYAML counts from 0
+            mark = key_node.start_mark
+            file.key_positions[here] = (mark.line + 1, mark.column + 1)
+            mark = value_node.start_mark
+            file.positions[here] = (mark.line + 1, mark.column + 1)
+            values[key] = value_node.value if value_node.tag == _TEXT else self._value(value_node, here)
         return values
 
-    def _key(self, node: yaml.Node, path: Path) -> str | None:
+    def _refuse_key(self, node: yaml.Node, path: Path) -> None:
         position = _position(node)
         if not isinstance(node, yaml.ScalarNode):
             self._file.problem(position, _dotted(path), "a key is no text", "write name: value")
         elif node.tag == _TAG + "merge":
             self._file.problem(position, "<<", "merge keys are not read", "put what is shared into _defaults.yaml")
-        elif node.tag != _TAG + "str":
+        else:
             what = _WORDS.get(node.tag.removeprefix(_TAG), "something else")
             self._file.problem(position, _dotted(path), f"YAML reads a key as {what}", "put it in quotes")
-        else:
-            return str(node.value)
-        return None
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
         if isinstance(node, yaml.ScalarNode):

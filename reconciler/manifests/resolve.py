@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.fill import ENVIRONMENT, Template, TemplateFault, fill_vars, parse_template, secret_names
 from reconciler.core.names import name_some
 from reconciler.core.policy import Policy, find_violation
-from reconciler.core.urls import find_base_url_fault, find_url_fault, host_of, is_loopback_url
+from reconciler.core.urls import (
+    MAX_URL_BYTES,
+    find_base_url_fault,
+    find_host_fault,
+    find_plain_hosts,
+    find_url_fault,
+    host_of,
+    is_loopback_url,
+)
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
 from reconciler.manifests.tree import DEFAULTS
@@ -17,9 +25,22 @@ from reconciler.model import EVENTS, AuthScheme, Desired, Event, Problem, Source
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
 
+MOST_WRITTEN = 1024  # sets of webhooks kept; where every manifest writes its own, they would only take memory
+
 _VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
 _NO_POLICY = Policy()
+_NO_VARIABLE = re.compile("[^A-Z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Seven webhooks as they are written, none of them wrong in itself: what thousands of environments share."""
+
+    parts: tuple[str, ...]  # of all templates, a line each: literal, name, literal, name, …, literal
+    names: frozenset[str]
+    secrets: tuple[str, ...]  # sorted
+    sources: Mapping[Event, SourceRef]
 
 
 @dataclass(slots=True)
@@ -38,22 +59,27 @@ class Resolver:
         self._options = options
         self._faults: dict[tuple[SourceRef, str, str], _Fault] = {}
         self._faulty = False
-        self._named: set[str] = set()  # the vars that the environment's URLs name: what alike ones are folded by
+        self._named: Collection[str] = ()  # the vars that the environment's URLs name: what alike ones are folded by
+        self._written: dict[tuple[Value | None, ...], _Written | None] = {}
+        self._var_names: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {}
 
     def resolve(self, entry: Entry) -> Desired | None:
         """The environment; None where anything of it is wrong (or can't be known)."""
         self._faulty = entry.broken or entry.nameless
-        self._named = set()
+        self._named = ()
         values = entry.values
         base_url = self._base_url(entry)
-        allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
         variables, bad_variables = self._variables(entry)
-        webhooks = self._webhooks(entry, variables, bad_variables, allow_local=allow_local)
+        written = self._write_down(tuple(map(values.get, _WEBHOOK_KEYS.values())))
+        webhooks = None if written is None else self._fill_plain(written, entry, variables)
+        if written is None or webhooks is None:
+            allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
+            webhooks = self._webhooks(entry, variables, bad_variables, allow_local=allow_local)
         token_env = self._token_env(entry)
         account_id = values.get("account_id")
         description = values.get("description")
         wave = values.get("wave")
-        if self._faulty or any(value.value is None for value in values.values()):
+        if self._faulty or None in [value.value for value in values.values()]:
             return None
         return Desired(
             environment=entry.name,
@@ -64,10 +90,12 @@ class Resolver:
             token_env=token_env,
             account_id=None if account_id is None else account_id.value,
             description=None if description is None else description.value,
-            secrets=secret_names("".join(webhooks.values())),
+            secrets=secret_names("".join(webhooks.values())) if written is None else written.secrets,
             vars={name: variables[name] for name in variables if name in self._named},
             source=entry.start,
-            sources={event: values[_WEBHOOK_KEYS[event]].source for event in EVENTS},
+            sources={event: values[key].source for event, key in _WEBHOOK_KEYS.items()}
+            if written is None
+            else written.sources,
             partner_base_url=self._options.base_url_override or self._options.partner_base_url,
         )
 
@@ -109,10 +137,8 @@ class Resolver:
         """The vars, and the names of those that can't be used."""
         variables: dict[str, str] = {}
         bad: set[str] = set()
-        for key, value in entry.values.items():
-            if not key.startswith("vars."):
-                continue
-            name = key[5:]
+        for key, name in self._find_vars(tuple(entry.values)):
+            value = entry.values[key]
             if value.value is None:
                 bad.add(name)
             elif name == ENVIRONMENT:
@@ -125,6 +151,61 @@ class Resolver:
             else:
                 variables[name] = value.value
         return variables, bad
+
+    def _find_vars(self, keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """The keys of vars with their names: the same in most of a fleet's manifests."""
+        found = self._var_names.get(keys)
+        if found is None:
+            found = self._var_names[keys] = tuple((key, key[5:]) for key in keys if key.startswith("vars."))
+        return found
+
+    # Most environments take all from their defaults and have nothing wrong: what depends on the text as it is
+    # written is done once for all of them, and all seven are filled in and looked at together. Wherever that finds
+    # anything in the least unusual it gives None, and `_webhooks` does it one by one, and tells what is wrong.
+
+    def _write_down(self, values: tuple[Value | None, ...]) -> _Written | None:
+        if values not in self._written:
+            if len(self._written) == MOST_WRITTEN:
+                self._written.clear()
+            self._written[values] = self._make_written(values)
+        return self._written[values]
+
+    def _make_written(self, values: tuple[Value | None, ...]) -> _Written | None:
+        parts: list[str] = [""]
+        secrets: set[str] = set()
+        for value in values:
+            if value is None or value.value is None:
+                return None
+            try:
+                template = parse_template(value.value)
+            except TemplateFault:
+                return None
+            parts[-1] += template.parts[0]
+            parts += template.parts[1:]
+            parts[-1] += "\n"
+            secrets.update(template.secrets)
+        if not all(name.startswith(self._options.secret_prefix) for name in secrets):
+            return None
+        sources = {event: value.source for event, value in zip(EVENTS, values, strict=True) if value is not None}
+        return _Written(tuple(parts), frozenset(parts[1::2]), tuple(sorted(secrets)), sources)
+
+    def _fill_plain(self, written: _Written, entry: Entry, variables: Mapping[str, str]) -> dict[Event, str] | None:
+        filled = list(written.parts)
+        known = {**variables, ENVIRONMENT: entry.name}
+        try:
+            filled[1::2] = [known[name] for name in filled[1::2]]
+        except KeyError:
+            return None
+        lines = "".join(filled)
+        texts = lines.split("\n")
+        hosts = find_plain_hosts(lines)
+        if not len(hosts) == len(EVENTS) == len(texts) - 1 or max(map(len, texts)) > MAX_URL_BYTES:
+            return None
+        for host in set(hosts):
+            if find_host_fault(host) is not None or find_violation(entry.policy, host.lower()) is not None:
+                return None
+        self._named = written.names
+        return dict(zip(EVENTS, texts, strict=False))
 
     def _webhooks(
         self, entry: Entry, variables: dict[str, str], bad: set[str], *, allow_local: bool
@@ -163,7 +244,7 @@ class Resolver:
             return None
         if template.secrets and not self._check_secrets(entry, key, value, template):
             return None
-        self._named.update(template.names)
+        self._named = {*self._named, *template.names}
         try:
             return fill_vars(template, entry.name, variables)
         except KeyError as error:
@@ -198,11 +279,11 @@ class Resolver:
 
 def default_token_env(environment: str, prefix: str) -> str:
     """`PLUG_TOKEN_<ENVIRONMENT>`, upper case, other characters as `_`."""
-    return f"{prefix}_{re.sub('[^A-Z0-9]', '_', environment.upper())}"
+    return f"{prefix}_{_NO_VARIABLE.sub('_', environment.upper())}"
 
 
 def _is_shared(value: Value) -> bool:
-    return value.file.endswith("/" + DEFAULTS)
+    return value.source.file.endswith("/" + DEFAULTS)
 
 
 def _note(

@@ -22,7 +22,8 @@ _NOT_GIVEN: Any = None
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    # built when it is first asked: a run needs the whole of a manifest and of defaults alone, not each part of them
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
 def _url(what: str) -> Any:

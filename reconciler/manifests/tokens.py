@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from reconciler.manifests.nodes import File, Path, locate
@@ -15,34 +15,55 @@ from reconciler.model import Problem
 _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.(?:eyJ[A-Za-z0-9_-]+|[A-Za-z0-9_-]{16,})(?:\.[A-Za-z0-9_-]*)?", re.ASCII
 )
+JWT_BEGINNING = "eyJ"
 MANY = 20  # beyond so many tokens a file is first asked whether it can hold any
 HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"
 
 
-@dataclass(slots=True)
+class _Sieve:
+    """Says quickly of a text that it holds none of many tokens."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        """Of each token the pieces at every offset of its beginning: wherever it stands in a text, one of them
+        lies at a multiple of the stride."""
+        self.tokens = tuple(tokens)
+        shortest = min(map(len, self.tokens), default=1)
+        self._length = length = max(1, min(8, shortest - 3))
+        self._stride = shortest - length + 1
+        self._pieces: frozenset[str] = frozenset()
+        if len(self.tokens) > MANY:
+            starts = range(self._stride)
+            self._pieces = frozenset([token[start : start + length] for token in self.tokens for start in starts])
+
+    def find_in(self, text: str) -> Sequence[str]:
+        """The tokens that may stand in the text: none, or all."""
+        length = self._length
+        if self._pieces and self._pieces.isdisjoint(
+            [text[at : at + length] for at in range(0, len(text), self._stride)]
+        ):
+            return ()
+        return self.tokens
+
+
 class TokenSearch:
     """Knows the values of the tokens at hand."""
 
-    tokens: tuple[str, ...]
-    _pieces: frozenset[str] = field(init=False)
-    _piece_length: int = field(init=False)
-    _stride: int = field(init=False)
+    def __init__(self, tokens: Iterable[str]) -> None:
+        known = tuple(tokens)
+        self._jwts = [token for token in known if JWT_BEGINNING in token]
+        self._opaque = _Sieve(token for token in known if JWT_BEGINNING not in token)
 
-    def __post_init__(self) -> None:
-        """Of each token the pieces at every offset of its beginning: wherever it stands in a text, one of them
-        lies at a multiple of the stride."""
-        shortest = min(map(len, self.tokens), default=1)
-        self._piece_length = max(1, min(8, shortest - 3))
-        self._stride = shortest - self._piece_length + 1
-        length = self._piece_length
-        self._pieces = frozenset(
-            token[start : start + length] for token in self.tokens for start in range(self._stride)
-        )
+    @cached_property
+    def _jwt_sieve(self) -> _Sieve:
+        """Made when a text has a JWT's beginning, which hardly ever happens."""
+        return _Sieve(self._jwts)
 
     def scan(self, name: str, text: str) -> tuple[list[Problem], list[str]]:
         """The problems of one file's text, and the texts that no other problem may repeat."""
         problems: list[Problem] = []
         found: list[str] = []
+        if not self._opaque.tokens and JWT_BEGINNING not in text:
+            return problems, found
         for offset, value, what in sorted(self._find(text)):
             if any(value in other for other in found):
                 continue
@@ -51,14 +72,12 @@ class TokenSearch:
         return problems, found
 
     def _find(self, text: str) -> Iterable[tuple[int, str, str]]:
-        if "eyJ" in text:
+        tokens = [*self._opaque.find_in(text)]
+        if JWT_BEGINNING in text:
             for match in _JWT.finditer(text):
                 yield match.start(), match.group(), "holds a token (a JWT)"
-        if len(self.tokens) > MANY:
-            length = self._piece_length
-            if self._pieces.isdisjoint([text[at : at + length] for at in range(0, len(text), self._stride)]):
-                return
-        for token in self.tokens:
+            tokens += self._jwt_sieve.find_in(text)
+        for token in tokens:
             offset = text.find(token)
             if offset >= 0:
                 yield offset, token, "holds the value of a token variable"

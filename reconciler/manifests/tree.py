@@ -67,7 +67,9 @@ def _walk_folder(shown: str, root: Path, parents: tuple[Path, ...], problems: li
 def _sort_in(
     folder: Folder, entry: os.DirEntry[str], shown: str, root: Path, parents: tuple[Path, ...], problems: list[Problem]
 ) -> None:
-    if any("\ud800" <= char <= "\udfff" for char in shown):  # bytes that are no UTF-8: no JSON could hold the name
+    if not shown.isascii() and any(
+        "\ud800" <= char <= "\udfff" for char in shown
+    ):  # bytes that are no UTF-8: no JSON could hold the name
         problems.append(Problem(for_terminal(shown), 1, 1, "", "has a name that is not UTF-8", "rename it"))
         return
     if entry.name == WRONG_DEFAULTS:

@@ -19,7 +19,7 @@ from reconciler.core.attempts import Attempt, Fate, classify_answer
 from reconciler.core.explain import explain_status
 from reconciler.model import AuthScheme, Desired
 from reconciler.plug.credentials import Credentials
-from reconciler.plug.pool import Clients, UnusableProxy
+from reconciler.plug.pool import Connection, Connections, UnusableProxy
 
 USER_AGENT = f"reconciler/{__version__}"
 MAX_ANSWER_BYTES = 64 * 1024
@@ -32,16 +32,16 @@ class HttpPlug:
     def __init__(self, credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._clients = Clients(environ)
+        self._connections = Connections(environ)
 
     async def __aenter__(self) -> HttpPlug:
-        await self._clients.__aenter__()
+        await self._connections.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._clients.__aexit__(kind, error, trace)
+        await self._connections.__aexit__(kind, error, trace)
 
     async def put(self, desired: Desired) -> Attempt:
         """One attempt. Raises nothing that the network or the server did: that is what the attempt says."""
@@ -59,21 +59,18 @@ class HttpPlug:
             "Accept-Encoding": "identity",
         }
         try:
-            with self._clients.borrow(desired.endpoint) as client:
-                return await self._attempt(client, desired, headers, body)
+            with self._connections.borrow(desired.endpoint) as connection:
+                return await self._attempt(connection, desired, headers, body)
         except UnusableProxy as error:
             return Attempt(Fate.UNSENT, message=f"not sent: {error}")
 
     async def _attempt(
-        self, client: httpx.AsyncClient, desired: Desired, headers: Mapping[str, str], body: bytes
+        self, connection: Connection, desired: Desired, headers: Mapping[str, str], body: bytes
     ) -> Attempt:
         watch = _Watch()
-        request = client.build_request(
-            "PUT", desired.endpoint, headers=headers, content=body, extensions={"trace": watch.trace}
-        )
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await client.send(request, stream=True)
+                response = await connection.send("PUT", desired.endpoint, headers, body, {"trace": watch.trace})
                 watch.status = response.status_code
                 try:
                     answer = await read_limited(response)

@@ -26,6 +26,7 @@ class Credentials:
         self._environ = environ
         self._tokens_file = tokens_file or {}
         self._allow_local_receivers = allow_local_receivers
+        self._accounts: dict[Secret, str] = {}
 
     def token(self, desired: Desired) -> Secret | None:
         """From the variable `token_env`, else from the tokens file. An empty variable holds none: that is how
@@ -53,7 +54,14 @@ class Credentials:
             secret = self.secret(name)
             if secret is not None:
                 secrets[name] = f"hmac-sha256:{token.sign(secret.reveal().encode(errors='surrogateescape'))}"
-        return Fingerprint(account=account_of(token), secrets=secrets)
+        return Fingerprint(account=self._account(token), secrets=secrets)
+
+    def _account(self, token: Secret) -> str:
+        """Worked out once: a plan asks for each token's twice."""
+        account = self._accounts.get(token)
+        if account is None:
+            account = self._accounts[token] = account_of(token)
+        return account
 
     def fill(self, desired: Desired) -> dict[Event, str]:
         """The URLs as they are sent: the only place where secrets get into them."""
@@ -128,7 +136,7 @@ class Credentials:
         for one in desired:
             token = self.token(one)
             if token is not None:
-                by_account[account_of(token)].append(one)
+                by_account[self._account(token)].append(one)
         problems = []
         for sharing in by_account.values():
             for one in sharing[1:]:

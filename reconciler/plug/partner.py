@@ -33,7 +33,7 @@ from reconciler.plug.client import (
     read_limited,
 )
 from reconciler.plug.credentials import Credentials
-from reconciler.plug.pool import Clients, UnusableProxy
+from reconciler.plug.pool import Connections, UnusableProxy
 from reconciler.plug.secret import Secret
 from reconciler.ports import Reading
 
@@ -62,16 +62,16 @@ class HttpObserver:
         self._token_env = token_env
         self._hidden = hidden
         self._timeout_s = timeout_s
-        self._clients = Clients(environ)
+        self._connections = Connections(environ)
 
     async def __aenter__(self) -> HttpObserver:
-        await self._clients.__aenter__()
+        await self._connections.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._clients.__aexit__(kind, error, trace)
+        await self._connections.__aexit__(kind, error, trace)
 
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading:
         """One attempt. Raises nothing that the network or the server did: that is what the attempt says."""
@@ -84,10 +84,9 @@ class HttpObserver:
             "Accept-Encoding": "identity",
         }
         try:
-            with self._clients.borrow(url) as client:
+            with self._connections.borrow(url) as connection:
                 async with asyncio.timeout(self._timeout_s):
-                    request = client.build_request("GET", url, headers=headers)
-                    response = await client.send(request, stream=True)
+                    response = await connection.send("GET", url, headers)
                     try:
                         answer = await read_limited(response)
                     finally:

@@ -1,4 +1,4 @@
-"""HTTP clients for those who send a token: one for each worker, with no setting of the machine's but its proxies."""
+"""Connections for those who send a token: one for each worker, with no setting of the machine's but its proxies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ssl
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
+from types import MappingProxyType, TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,21 +23,50 @@ class UnusableProxy(Exception):
         return "HTTPS_PROXY or ALL_PROXY holds no usable address"
 
 
-class Clients:
-    """Lends clients, each to one borrower at a time.
+class Connection:
+    """httpx's transport, without the client around it.
 
-    A shared pool of connections slows down with concurrency, so there is a client per worker; they share
-    one TLS context, whose making costs more than ten requests. Entering it raises InputError where SSL_CERT_FILE
-    or SSL_CERT_DIR name what can't be read.
+    The client would merge headers, follow redirects, ask for authentication, and keep one company's cookies for the
+    next one: nothing of it is wanted, and it costs as much as all the rest of a request's own making.
+    """
+
+    def __init__(self, transport: httpx.AsyncHTTPTransport) -> None:
+        self._transport = transport
+        self._url: tuple[str, httpx.URL] | None = None
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        extensions: Mapping[str, Any] = MappingProxyType({}),
+    ) -> httpx.Response:
+        """The answer's head; its body is still to be read, and the answer to be closed. Raises httpx.HTTPError."""
+        if self._url is None or self._url[0] != url:
+            self._url = url, httpx.URL(url)
+        request = httpx.Request(method, self._url[1], headers=headers, content=content, extensions=dict(extensions))
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class Connections:
+    """Lends connections, each to one borrower at a time.
+
+    A shared pool slows down with concurrency, so there is one per worker; they share one TLS context, whose making
+    costs more than ten requests. Entering it raises InputError where SSL_CERT_FILE or SSL_CERT_DIR name what can't be
+    read.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._tls: ssl.SSLContext | None = None
-        self._idle: dict[str, list[httpx.AsyncClient]] = {}
-        self._clients: list[httpx.AsyncClient] = []
+        self._idle: dict[str, list[Connection]] = {}
+        self._all: list[Connection] = []
 
-    async def __aenter__(self) -> Clients:
+    async def __aenter__(self) -> Connections:
         # made before the first send takes its slot of the rate limit
         try:
             self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE or SSL_CERT_DIR
@@ -48,34 +78,33 @@ class Clients:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients:
-            await client.aclose()
+        for connection in self._all:
+            await connection.aclose()
 
     @contextmanager
-    def borrow(self, url: str) -> Iterator[httpx.AsyncClient]:
-        """A client for the URL's host. Raises UnusableProxy."""
+    def borrow(self, url: str) -> Iterator[Connection]:
+        """A connection to the URL's host. Its borrower sets the limits of time. Raises UnusableProxy."""
         parts = urlsplit(url)
         idle = self._idle.setdefault(f"{parts.scheme}://{parts.netloc}", [])
-        client = idle.pop() if idle else self._make_client(url)
+        connection = idle.pop() if idle else self._connect(url)
         try:
-            yield client
+            yield connection
         finally:
-            idle.append(client)
+            idle.append(connection)
 
-    def _make_client(self, url: str) -> httpx.AsyncClient:
+    def _connect(self, url: str) -> Connection:
         try:
-            client = httpx.AsyncClient(
+            transport = httpx.AsyncHTTPTransport(
                 verify=self._tls or True,
                 proxy=find_proxy(url, self._environ),
-                trust_env=False,  # .netrc is never read; proxies are chosen above
-                follow_redirects=False,
-                timeout=None,  # noqa: S113 - one limit for the whole attempt, set by the borrower
+                trust_env=False,  # proxies are chosen above
                 limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             )
         except (ValueError, ImportError, httpx.InvalidURL):
             raise UnusableProxy from None
-        self._clients.append(client)
-        return client
+        connection = Connection(transport)
+        self._all.append(connection)
+        return connection
 
 
 def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from reconciler.core.observe import Observation, describe_unobserved
+from reconciler.collector import without_collector
 from reconciler.core.plan import PlanInput, make_plan
 from reconciler.core.shard import holds
 from reconciler.errors import InputError
 from reconciler.model import Desired, Plan, Problem, Shard, Stored
 from reconciler.ports import Credentials, StateStore
 
+if TYPE_CHECKING:
+    from reconciler.core.observe import Observation
+
 # the selected environments and what is stored of them -> an observation of each
-Observe: TypeAlias = Callable[[Sequence[Desired], Mapping[str, Stored]], Mapping[str, Observation]]
+Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Stored]], Mapping[str, Observation]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +83,24 @@ def plan_environments(
     """
     stored_names = store.names()
     selected = select(globs, stored_names | {one.environment for one in desired}, shard)
-    stored = store.read(sorted(selected & stored_names))
+    with without_collector():
+        stored = store.read(sorted(selected & stored_names))
     wanted = [one for one in desired if one.environment in selected]
-    observations = None if observe is None else observe(wanted, stored)
-    plan = make_plan(
-        wanted,
-        {name: one.document for name, one in stored.items()},
-        credentials.fingerprint,
-        given,
-        selection=tuple(globs),
-        shard=shard,
-        observations=observations,
-        warnings=(*warnings, *describe_unobserved(observations or {})),
-    )
+    observations: Mapping[str, Observation] | None = None
+    if observe is not None:
+        from reconciler.core.observe import describe_unobserved  # late, as few plans observe
+
+        observations = observe(wanted, stored)
+        warnings = (*warnings, *describe_unobserved(observations))
+    with without_collector():
+        plan = make_plan(
+            wanted,
+            {name: one.document for name, one in stored.items()},
+            credentials.fingerprint,
+            given,
+            selection=tuple(globs),
+            shard=shard,
+            observations=observations,
+            warnings=warnings,
+        )
     return Planned(plan, {one.environment: one for one in wanted}, stored, observations or {})

@@ -6,10 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from json.encoder import encode_basestring_ascii
+from operator import itemgetter
+from typing import Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from reconciler.core.escape import for_terminal
 from reconciler.errors import Corrupt, NewerFormat
@@ -18,6 +20,7 @@ from reconciler.model import EVENTS, Applied, By, Document, Event, HistoryEntry,
 FORMAT = "reconciler.state/1"
 ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 SUFFIX = ".json"
+_NAME = re.compile(ENVIRONMENT_NAME)
 
 
 def version_of(data: bytes) -> str:
@@ -26,7 +29,7 @@ def version_of(data: bytes) -> str:
 
 
 def is_environment_name(name: str) -> bool:
-    return re.fullmatch(ENVIRONMENT_NAME, name) is not None
+    return _NAME.fullmatch(name) is not None
 
 
 # --- out -------------------------------------------------------------------------------------------
@@ -87,22 +90,41 @@ def encode_document(document: Document) -> bytes:
         "intent": None if document.intent is None else _intent_out(document.intent),
         "history": [_entry_out(entry) for entry in document.history],
     }
-    return (json.dumps(value, sort_keys=True, indent=2, ensure_ascii=True) + "\n").encode()
+    return f"{_canonical(value, '')}\n".encode()
+
+
+def _canonical(value: Any, margin: str) -> str:
+    """As `json.dumps(value, sort_keys=True, indent=2)`, which with an indent makes every character in Python."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if not value or not isinstance(value, dict | list):
+        return json.dumps(value)
+    inner = margin + "  "
+    if isinstance(value, list):
+        items = [f"{inner}{_canonical(item, inner)}" for item in value]
+        return "[\n" + ",\n".join(items) + f"\n{margin}]"
+    items = [f"{inner}{encode_basestring_ascii(key)}: {_canonical(value[key], inner)}" for key in sorted(value)]
+    return "{\n" + ",\n".join(items) + f"\n{margin}}}"
 
 
 # --- in --------------------------------------------------------------------------------------------
 
 
+_SEVEN = itemgetter(*EVENTS)
+
+
 def _all_seven(webhooks: dict[Event, str]) -> dict[Event, str]:
+    """In the order of the vendor's page; no key but an event gets here."""
     if len(webhooks) != len(EVENTS):
         raise ValueError("all seven webhooks are expected")
-    return webhooks
+    return dict(zip(EVENTS, _SEVEN(webhooks), strict=True))
 
 
 def _within_calendar(instant: datetime) -> datetime:
     """The first and last hours of the calendar have no UTC beside every offset, and UTC is how times are shown."""
     try:
-        instant.astimezone(UTC)
+        if instant.year in (MINYEAR, MAXYEAR):
+            instant.astimezone(UTC)
     except OverflowError:
         raise ValueError("a time within the calendar is expected") from None
     return instant
@@ -112,86 +134,71 @@ def _in_order(webhooks: dict[Event, str]) -> dict[Event, str]:
     return {event: webhooks[event] for event in EVENTS if event in webhooks}
 
 
-Text = Annotated[str, Field(min_length=1)]
-Instant = Annotated[AwareDatetime, AfterValidator(_within_calendar)]
-Seven = Annotated[dict[Event, Text], AfterValidator(_all_seven), AfterValidator(_in_order)]
-Some = Annotated[dict[Event, Text], AfterValidator(_in_order)]
+def _record(kind: type, *hidden: core_schema.DataclassField, **fields: core_schema.CoreSchema) -> Any:
+    """The schema of one of the model's dataclasses: its fields and no others, nothing coerced.
+
+    It is written out, and not made from a pydantic model, so that ten thousand documents become what the program
+    works with at once, without objects in between. `hidden` fields are checked and then dropped.
+    """
+    arguments = [*hidden, *(core_schema.dataclass_field(name, field) for name, field in fields.items())]
+    return core_schema.dataclass_schema(
+        kind,
+        core_schema.dataclass_args_schema(kind.__name__, arguments, collect_init_only=True),
+        list(fields),
+        slots=True,
+        config={"extra_fields_behavior": "forbid", "strict": True},
+    )
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+def _optional(field: core_schema.CoreSchema, default: object = None) -> Any:
+    """May be left out."""
+    return core_schema.with_default_schema(field, default=default)
 
 
-class _By(_Part):
-    actor: str | None = None
-    commit: str | None = None
-    run: str | None = None
-
-    def value(self) -> By:
-        return By(self.actor, self.commit, self.run)
-
-
-class _Applied(_Part):
-    endpoint: Text
-    account: str | None
-    webhooks: Seven
-    secrets: dict[str, str]
-    at: Instant
-    by: _By
-    adopted: bool = False
-
-    def value(self) -> Applied:
-        return Applied(
-            endpoint=self.endpoint,
-            account=self.account,
-            webhooks=self.webhooks,
-            secrets=self.secrets,
-            at=self.at,
-            by=self.by.value(),
-            adopted=self.adopted,
-        )
-
-
-class _Intent(_Part):
-    id: Text
-    webhooks: Seven
-    doubt: bool
-    at: Instant
-    lease_until: Instant | None
-    by: _By
-
-    def value(self) -> Intent:
-        return Intent(self.id, self.webhooks, self.doubt, self.at, self.lease_until, self.by.value())
-
-
-class _Entry(_Part):
-    at: Instant
-    by: _By
-    webhooks: Some
-    adopted: bool = False
-
-    def value(self) -> HistoryEntry:
-        return HistoryEntry(self.at, self.by.value(), self.webhooks, self.adopted)
+def _make_schema() -> core_schema.CoreSchema:
+    some = core_schema.str_schema()
+    text = core_schema.str_schema(min_length=1)
+    nullable = core_schema.nullable_schema
+    webhooks = core_schema.dict_schema(core_schema.enum_schema(Event, list(Event), sub_type="str"), text)
+    seven = core_schema.no_info_after_validator_function(_all_seven, webhooks)
+    at = core_schema.no_info_after_validator_function(
+        _within_calendar, core_schema.datetime_schema(tz_constraint="aware")
+    )
+    by = _record(By, **dict.fromkeys(("actor", "commit", "run"), _optional(nullable(some))))
+    adopted = _optional(core_schema.bool_schema(), default=False)
+    applied = _record(
+        Applied,
+        endpoint=text,
+        account=nullable(some),
+        webhooks=seven,
+        secrets=core_schema.dict_schema(some, some),
+        at=at,
+        by=by,
+        adopted=adopted,
+    )
+    intent = _record(
+        Intent, id=text, webhooks=seven, doubt=core_schema.bool_schema(), at=at, lease_until=nullable(at), by=by
+    )
+    entry = _record(
+        HistoryEntry,
+        at=at,
+        by=by,
+        webhooks=core_schema.no_info_after_validator_function(_in_order, webhooks),
+        adopted=adopted,
+    )
+    return _record(  # type: ignore[no-any-return]
+        Document,
+        core_schema.dataclass_field("format", core_schema.literal_schema([FORMAT]), init_only=True),
+        environment=core_schema.str_schema(pattern=f"^{ENVIRONMENT_NAME}$"),
+        lineage=text,
+        serial=core_schema.int_schema(ge=1),
+        applied=nullable(applied),
+        intent=nullable(intent),
+        history=core_schema.tuple_schema([entry], variadic_item_index=0),
+    )
 
 
-class _Document(_Part):
-    format: Literal["reconciler.state/1"]
-    environment: Annotated[str, Field(pattern=f"^{ENVIRONMENT_NAME}$")]
-    lineage: Text
-    serial: Annotated[int, Field(ge=1)]
-    applied: _Applied | None
-    intent: _Intent | None
-    history: list[_Entry]
-
-    def value(self) -> Document:
-        return Document(
-            environment=self.environment,
-            lineage=self.lineage,
-            serial=self.serial,
-            applied=None if self.applied is None else self.applied.value(),
-            intent=None if self.intent is None else self.intent.value(),
-            history=tuple(entry.value() for entry in self.history),
-        )
+_VALIDATOR = SchemaValidator(_make_schema())
 
 
 def decode_document(data: bytes, *, environment: str, where: str) -> Stored:
@@ -203,15 +210,15 @@ def decode_document(data: bytes, *, environment: str, where: str) -> Stored:
     if not is_environment_name(environment):
         raise Corrupt(f"state: {for_terminal(where)}: the name fits no environment. Move it out of the state")
     try:
-        parsed = _Document.model_validate_json(data)
+        document: Document = _VALIDATOR.validate_json(data)
     except ValidationError as error:
         raise _explain(data, error, environment=environment, where=where) from error
-    if parsed.environment != environment:
+    if document.environment != environment:
         raise Corrupt(
-            f"state of {environment}: {where} holds another environment's document, {parsed.environment!r}. "
+            f"state of {environment}: {where} holds another environment's document, {document.environment!r}. "
             "Put the right document back from a backup or the history of the store"
         )
-    return Stored(parsed.value(), version_of(data))
+    return Stored(document, version_of(data))
 
 
 def _explain(data: bytes, error: ValidationError, *, environment: str, where: str) -> Corrupt | NewerFormat:
@@ -226,7 +233,8 @@ def _explain(data: bytes, error: ValidationError, *, environment: str, where: st
     else:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        what = f"at {place}: {first['msg']}" if place else str(first["msg"])
+        fault = "no key of a document" if first["type"] == "unexpected_keyword_argument" else str(first["msg"])
+        what = f"at {place}: {fault}" if place else fault
     return Corrupt(
         f"state of {environment}: {where} is corrupt: {what}. "
         "Put it back from a backup or the history of the store; only if there is none, and after looking at "

@@ -6,6 +6,8 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import Conflict, StateError, Unreachable
@@ -20,6 +22,8 @@ from reconciler.state.document import (
 
 LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this long is stuck
 TEMPORARY_PREFIX = ".writing-"
+CHUNK = 65536  # bytes
+SYNCS_AT_A_TIME = 4  # more of them only get in each other's way
 
 
 class FolderStore:
@@ -27,6 +31,9 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._path_text = str(path)
+        self._swept = False
+        self._pool: ThreadPoolExecutor | None = None
 
     @property
     def location(self) -> str:
@@ -37,7 +44,10 @@ class FolderStore:
         return 0.0
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Ends the threads that sync, where there were any."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
     def names(self) -> frozenset[str]:
         try:
@@ -73,18 +83,28 @@ class FolderStore:
             return [Written(write.environment, None, unreachable) for write in writes]
 
     def _decode(self, environment: str, data: bytes) -> Stored:
-        return decode_document(data, environment=environment, where=str(self._file(environment)))
+        return decode_document(data, environment=environment, where=self._file(environment))
 
-    def _file(self, environment: str) -> Path:
-        return self._path / f"{environment}{SUFFIX}"
+    def _file(self, environment: str) -> str:
+        return f"{self._path_text}/{environment}{SUFFIX}"
 
     def _read_bytes(self, environment: str) -> bytes | None:
+        # strings and the system's own calls: pathlib and a buffer take twice the time of reading a small file
         try:
-            return self._file(environment).read_bytes()
+            descriptor = os.open(self._file(environment), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
+        try:
+            data = os.read(descriptor, os.fstat(descriptor).st_size + 1)
+            while more := os.read(descriptor, CHUNK):
+                data += more
+            return data
+        except OSError as error:
+            raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
+        finally:
+            os.close(descriptor)
 
     def _unreachable(self, what: str, error: OSError) -> Unreachable:
         reason = error.strerror or type(error).__name__
@@ -108,10 +128,16 @@ class FolderStore:
             ) from error
 
     def _sweep(self) -> None:
-        """Remove what killed writers left. Only the lock's holder has temporary files, so all are dead."""
+        """Remove what killed writers left. Only the lock's holder has temporary files, so all are dead.
+
+        Once is enough: what others leave later is the next run's.
+        """
+        if self._swept:
+            return
         for name in os.listdir(self._path):
             if name.startswith(TEMPORARY_PREFIX):
                 (self._path / name).unlink(missing_ok=True)
+        self._swept = True
 
     def _write_locked(self, writes: Sequence[Write]) -> list[Written]:
         """Compare all, make all new contents durable under other names, then rename, then sync the folder.
@@ -119,52 +145,84 @@ class FolderStore:
         Renaming only once the bytes are on the disk is what keeps a power cut from leaving an empty
         document; syncing the folder is what makes the rename itself last.
         """
+        prepared = [self._prepare(write) for write in writes]
+        faults = self._write_all([one for one in prepared if isinstance(one, _Prepared) and one.data is not None])
         results: list[Written] = []
-        renames: list[tuple[Path, Path]] = []
-        removals: list[Path] = []
-        for write in writes:
-            try:
-                results.append(self._prepare(write, renames, removals))
-            except StateError as fault:
+        moved = False
+        for write, one in zip(writes, prepared, strict=True):
+            fault = one if isinstance(one, StateError) else faults.get(one.temporary)
+            if isinstance(one, StateError) or fault is not None:
                 results.append(Written(write.environment, None, fault))
-            except OSError as error:
-                unreachable = self._unreachable(f"{write.environment}{SUFFIX} can't be written", error)
-                results.append(Written(write.environment, None, unreachable))
-        for temporary, final in renames:
-            temporary.replace(final)
-        for removal in removals:
-            removal.unlink(missing_ok=True)
-        if renames or removals:
+                continue
+            moved = True
+            if one.data is None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(one.final)  # noqa: PTH108 - strings, as in reading
+                results.append(Written(write.environment, None))
+            else:
+                os.replace(one.temporary, one.final)  # noqa: PTH105
+                results.append(Written(write.environment, version_of(one.data)))
+        if moved:
             _sync_folder(self._path)
         return results
 
-    def _prepare(self, write: Write, renames: list[tuple[Path, Path]], removals: list[Path]) -> Written:
-        standing = self._read_bytes(write.environment)
+    def _prepare(self, write: Write) -> _Prepared | StateError:
+        """The file to be written, or why it may not be."""
+        try:
+            standing = self._read_bytes(write.environment)
+        except StateError as fault:
+            return fault
         version = None if standing is None else version_of(standing)
         if version != write.expected:
-            raise Conflict(f"state of {write.environment}: another run wrote it in between")
-        final = self._file(write.environment)
-        if write.document is None:
-            removals.append(final)
-            return Written(write.environment, None)
-        data = encode_document(write.document)
-        temporary = self._path / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+            return Conflict(f"state of {write.environment}: another run wrote it in between")
+        data = None if write.document is None else encode_document(write.document)
+        temporary = f"{self._path_text}/{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        return _Prepared(write.environment, temporary, self._file(write.environment), data)
+
+    def _write_all(self, files: Sequence[_Prepared]) -> dict[str, StateError]:
+        """All of them durable under their temporary names; the faults of those that aren't, by that name.
+
+        Side by side: a disk that is asked to sync many files at once does it in one go, more or less.
+        """
+        if len(files) < 2:
+            found = [self._write_one(one) for one in files]
+        else:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(SYNCS_AT_A_TIME, "sync")
+            found = list(self._pool.map(self._write_one, files))
+        return {one.temporary: fault for one, fault in zip(files, found, strict=True) if fault is not None}
+
+    def _write_one(self, file: _Prepared) -> StateError | None:
+        assert file.data is not None
         try:
-            _write_durably(temporary, data)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        renames.append((temporary, final))
-        return Written(write.environment, version_of(data))
+            _write_durably(file.temporary, file.data)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(file.temporary)  # noqa: PTH108
+            return self._unreachable(f"{file.environment}{SUFFIX} can't be written", error)
+        return None
 
 
-def _write_durably(path: Path, data: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """One write whose expected version stands there. `data` is None for a removal."""
+
+    environment: str
+    temporary: str
+    final: str
+    data: bytes | None
+
+
+def _write_durably(path: str, data: bytes) -> None:
     # others may read a state (it holds no secret), so the mode is the user's umask, as for any file
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(path: Path) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
-from tests.benchmarks.fleet import SECRETS, Fleet, make_fleet
+from reconciler.cli.main import COMMANDS
+from tests.benchmarks.fleet import SECRETS, TOKENS_FILE, Fleet, make_fleet
 from tests.benchmarks.measure import (
     Case,
     Measured,
@@ -23,14 +26,20 @@ from tests.benchmarks.measure import (
 )
 from tests.benchmarks.report import Line, Section, describe_machine, render
 from tests.benchmarks.stores import measure_stores
+from tests.contract.remotes import git, make_clone, make_remote
 
 CONCURRENCY = 16
 LATENCY_S = 0.05
-READ_ONLY = """\
-import sys, yaml
-for path in open(sys.argv[1], encoding="utf-8").read().splitlines():
-    with open(path, encoding="utf-8") as file:
-        yaml.load(file.read(), Loader=yaml.CSafeLoader)
+FLOORS = Path(__file__).with_name("floors.py")
+LARGEST_OFTEN = 1000  # fleets beyond it are measured fewer times
+# what a shell user would write: yq and jq turn every file into a line, and the lines are compared; nothing is merged,
+# filled in, checked or placed, so it finds all of them different
+SCRIPT = """\
+set -eu
+grep '[.]yaml$' files | xargs yq -c '{environment, webhooks}' > desired.lines
+grep '[.]json$' files | xargs jq -c '{environment, webhooks: .applied.webhooks}' > applied.lines
+sort -o desired.lines desired.lines; sort -o applied.lines applied.lines
+comm -13 applied.lines desired.lines | wc -l
 """
 
 
@@ -39,16 +48,17 @@ class Bench:
     """How much is measured, and where."""
 
     folder: Path
-    size: int
+    sizes: tuple[int, ...]
     quick: bool
 
-    def runs(self, usual: int) -> int:
-        """Fewer of them with --quick."""
-        return min(3, usual) if self.quick else usual
+    def runs(self, usual: int, size: int = 0) -> int:
+        """Fewer of them with --quick, and of what takes long."""
+        runs = min(3, usual) if self.quick else usual
+        return max(1, runs // 2) if size > LARGEST_OFTEN else runs
 
     def fleet(self, name: str, count: int) -> Fleet:
         """Fresh manifests in a folder of their own."""
-        return make_fleet(self.folder / name, count)
+        return make_fleet(self.folder / f"{name}-{count}", count)
 
 
 def python(name: str, code: str, folder: Path, *arguments: str) -> Case:
@@ -56,7 +66,7 @@ def python(name: str, code: str, folder: Path, *arguments: str) -> Case:
     return Case(name, [sys.executable, "-c", code, *arguments], folder)
 
 
-def start_up(bench: Bench) -> Section:
+def start_up(bench: Bench) -> Iterator[Section]:
     """What a process costs before it has anything to do."""
     fleet = bench.fleet("two", 2)
     fleet.record_applied()
@@ -64,111 +74,169 @@ def start_up(bench: Bench) -> Section:
     imports = python("import pydantic_settings, yaml", "import pydantic_settings, yaml", fleet.folder)
     version = Case("reconciler --version", reconciler("--version"), fleet.folder)
     plan = Case("plan, two environments", reconciler("plan", *fleet.flags()), fleet.folder)
-    floor, libraries, shown, planned = measure([nothing, imports, version, plan], bench.runs(31))
-    return Section(
+    empty, libraries, shown, planned = measure([nothing, imports, version, plan], bench.runs(31))
+    yield Section(
         "startup: before there is anything to do",
         [
-            Line(floor),
-            Line(libraries, floor),
-            Line(shown, floor),
+            Line(empty),
+            Line(libraries, empty),
+            Line(shown, empty),
             Line(shown, libraries),
-            Line(planned, floor),
+            Line(planned, empty),
             Line(planned, libraries),
         ],
     )
 
 
-def _reading(fleet: Fleet) -> Case:
-    """PyYAML alone, in C, on the files that a plan reads."""
-    listing = fleet.folder / "files"
-    listing.write_text("".join(f"{path}\n" for path in fleet.manifests), encoding="utf-8")
-    return python("yaml.load, CSafeLoader, same files", READ_ONLY, fleet.folder, str(listing))
+def floor(name: str, folder: Path, *arguments: str) -> Case:
+    """A process of `floors.py`."""
+    return Case(name, [sys.executable, str(FLOORS), *arguments], folder)
 
 
-def plan_unchanged(bench: Bench) -> Section:
-    """A plan of a whole fleet in which nothing has changed."""
-    fleet = bench.fleet("unchanged", bench.size)
-    fleet.record_applied()
+def reading(bench: Bench) -> Iterator[Section]:
+    """What only reads: plan, validate and drift of fleets of all sizes, in turns on the same files."""
+    each: dict[str, dict[int, float]] = {}
+    for size in bench.sizes:
+        section, cpu_s = _read_one(bench, size)
+        yield section
+        for name, seconds in cpu_s.items():
+            each.setdefault(name, {})[size] = seconds
+    yield Section("linear: CPU of one more environment", [], list(_describe_linear(each)))
+
+
+def _read_one(bench: Bench, size: int) -> tuple[Section, dict[str, float]]:
+    same, changed = bench.fleet("same", size), bench.fleet("changed", size)
+    same.record_applied()
+    changed.record_applied()
+    changed.change_every(10)
+    listing = same.folder / "files"
+    files = [*same.manifests, *sorted(same.state.glob("*.json"))]
+    listing.write_text("".join(f"{path}\n" for path in files), encoding="utf-8")
+    tokens = same.flags(tokens=True)
     cases = [
-        _reading(fleet),
-        Case("plan, no token at hand", reconciler("plan", *fleet.flags()), fleet.folder),
-        Case("plan, all tokens", reconciler("plan", *fleet.flags(tokens=True)), fleet.folder, environ=SECRETS),
+        floor("floor: bytes read and hashed", same.folder, "hash", "files"),
+        floor("floor: CSafeLoader, JSON, compare", same.folder, "compare", "files"),
+        Case("plan, none changed", reconciler("plan", *same.flags()), same.folder),
+        Case("plan, none changed, all tokens", reconciler("plan", *tokens), same.folder, environ=SECRETS),
+        Case("plan, 10 % changed", reconciler("plan", *changed.flags()), changed.folder),
+        Case("validate", reconciler("validate", *same.flags()), same.folder),
+        Case("drift", reconciler("drift", *same.flags()), same.folder),
     ]
-    read, bare, full = measure(cases, bench.runs(11))
-    notes = [_each(bare, bench.size)]
-    return Section(
-        f"plan: {bench.size:,} environments, none changed", [Line(read), Line(bare, read), Line(full, read)], notes
-    )
+    measured = measure(cases, bench.runs(11, size))
+    lines = [Line(measured[0]), *(Line(one, measured[1]) for one in measured[1:])]
+    if size >= LARGEST_OFTEN and all(shutil.which(tool) for tool in ("yq", "jq", "comm")):
+        script = Case("script: yq | jq | comm, only compares", ["/bin/sh", "-c", SCRIPT], same.folder)
+        lines += [Line(one, measured[2]) for one in measure([script], 1, warm=False)]
+    section = Section(f"read: {size:,} environments", lines, [_each(measured[2], size)])
+    return section, {one.name: one.cpu_s.median for one in measured}
 
 
-def validate(bench: Bench) -> Section:
-    """All manifests loaded and checked, no state."""
-    fleet = bench.fleet("validate", bench.size)
-    read, checked = measure(
-        [_reading(fleet), Case("validate", reconciler("validate", *fleet.flags()), fleet.folder)], bench.runs(11)
-    )
-    return Section(
-        f"validate: {bench.size:,} environments", [Line(read), Line(checked, read)], [_each(checked, bench.size)]
-    )
-
-
-def plan_changed(bench: Bench) -> Section:
-    """A plan in which every tenth environment has one webhook changed."""
-    fleet = bench.fleet("changed", bench.size)
-    fleet.record_applied()
-    fleet.change_every(10)
-    unchanged = bench.fleet("as-before", bench.size)
-    unchanged.record_applied()
-    cases = [
-        Case("plan, none changed", reconciler("plan", *unchanged.flags()), unchanged.folder),
-        Case("plan, 10 % changed", reconciler("plan", *fleet.flags()), fleet.folder),
-        Case("plan, 10 % changed, JSON", reconciler("plan", "--format", "json", *fleet.flags()), fleet.folder),
-    ]
-    before, text, json = measure(cases, bench.runs(11))
-    lines = [Line(before), Line(text, before), Line(json, before)]
-    return Section(f"changed: {bench.size:,} environments, every tenth with one webhook changed", lines)
-
-
-def apply(bench: Bench) -> Section:
-    """All environments put for the first time, each with its token, the state durable on disk."""
-    fleet = bench.fleet("apply", bench.size)
-    before_s = measure_sync_s(bench.folder)
-    with run_sandbox(LATENCY_S) as slow, run_sandbox(0) as fast:
-        flags = ["--yes", "--concurrency", str(CONCURRENCY)]
-        cases = [
-            Case(
-                f"apply, latency {latency * 1000:.0f} ms",
-                reconciler("apply", *flags, *fleet.flags(url, tokens=True)),
-                fleet.folder,
-                prepare=fleet.forget,
-                environ=SECRETS,
-            )
-            for latency, url in ((LATENCY_S, slow), (0, fast))
+def _describe_linear(each: Mapping[str, Mapping[int, float]]) -> Iterator[str]:
+    """What one more environment costs between each size and the next: from one on it is mostly the start."""
+    for name, cpu_s in each.items():
+        costs = [
+            (f"{larger:,}", (cpu_s[larger] - cpu_s[smaller]) * 1e6 / (larger - smaller))
+            for smaller, larger in pairwise(sorted(size for size in cpu_s if size >= 100))
         ]
-        cases.append(
-            Case(
-                "plan of the same (all created)",
-                reconciler("plan", *fleet.flags(tokens=True)),
-                fleet.folder,
-                prepare=fleet.forget,
-                environ=SECRETS,
-            )
-        )
-        waiting, busy, planned = measure(cases, bench.runs(5))
+        shown = ", ".join(f"{cost:.0f} us up to {size}" for size, cost in costs)
+        if len(costs) > 1 and costs[0][1] > 0:
+            yield f"{name}: {shown}; last to first {costs[-1][1] / costs[0][1]:.2f}"
+
+
+def apply(bench: Bench) -> Iterator[Section]:
+    """All environments put for the first time, each with its token, the state durable on disk."""
+    for size in bench.sizes:
+        if size >= 100:
+            yield _apply_one(bench, size)
+
+
+def _apply_one(bench: Bench, size: int) -> Section:
+    fleet = bench.fleet("apply", size)
+    before_s = measure_sync_s(bench.folder)
+    lines: list[Line] = []
+    notes: list[str] = []
+    plan = Case("plan of the same (all created)", reconciler("plan", *fleet.flags(tokens=True)), fleet.folder)
+    plan = replace(plan, prepare=fleet.forget, environ=SECRETS)
+    for latency_s in (LATENCY_S, 0.0):
+        with run_sandbox(latency_s) as url:
+            shown = f"latency {latency_s * 1000:.0f} ms"
+            sockets = floor(f"floor: sockets, {shown}", fleet.folder, "put", url, TOKENS_FILE, str(CONCURRENCY))
+            cases = [sockets, _applying(f"apply, {shown}", fleet, url), plan]
+            floor_, applied, planned = measure(cases, bench.runs(4, size), warm=size <= LARGEST_OFTEN)
+        ideal_s = size * latency_s / CONCURRENCY
+        if ideal_s:
+            ideal = f"ideal {size:,} x {latency_s:g} s / {CONCURRENCY} = {ideal_s:.3f} s"
+            lines += [Line(floor_, ideal_s=ideal_s, ideal=ideal), Line(applied, ideal_s=ideal_s, ideal=ideal)]
+            sending_s = applied.wall_s.median - planned.wall_s.median
+            notes.append(f"{shown}, beyond the plan: {sending_s:.2f} s, {sending_s / ideal_s:.3f} times the ideal")
+        else:
+            lines += [Line(floor_), Line(applied, floor_), Line(planned)]
+            beyond_ms = (applied.cpu_s.median - planned.cpu_s.median) * 1000 / size
+            notes.append(f"{shown}, beyond the plan: {beyond_ms:.3f} ms of CPU an environment")
     after_s = measure_sync_s(bench.folder)
-    ideal_s = bench.size * LATENCY_S / CONCURRENCY
-    ideal = f"ideal {bench.size:,} x {LATENCY_S:g} s / {CONCURRENCY} = {ideal_s:.3f} s"
-    lines = [Line(waiting, ideal_s=ideal_s, ideal=ideal), Line(busy), Line(planned)]
-    beyond_ms = (busy.cpu_s.median - planned.cpu_s.median) * 1000 / bench.size
-    notes = [
-        _each(waiting, bench.size),
-        _each(busy, bench.size),
-        f"beyond the plan: {beyond_ms:.3f} ms of CPU an environment at latency 0",
+    notes += [
         f"a synced write of 2 kB to a new file took {before_s * 1000:.2f} ms before, {after_s * 1000:.2f} ms after; "
         f"an environment has two",
         "the sandbox is a process of its own on the same cores; each run begins without a state",
     ]
-    return Section(f"apply: {bench.size:,} environments, concurrency {CONCURRENCY}", lines, notes)
+    return Section(f"apply: {size:,} environments, concurrency {CONCURRENCY}, folder", lines, notes)
+
+
+def _applying(name: str, fleet: Fleet, url: str) -> Case:
+    command = reconciler("apply", "--yes", "--concurrency", str(CONCURRENCY), *fleet.flags(url, tokens=True))
+    return Case(name, command, fleet.folder, prepare=fleet.forget, environ=SECRETS)
+
+
+def apply_git(bench: Bench) -> Iterator[Section]:
+    """The same with the state on a branch of a bare repository on this disk; one size, as journeys are what counts."""
+    size = min(LARGEST_OFTEN, max(bench.sizes))
+    remote = make_remote(bench.folder)
+    clone = make_clone(remote, bench.folder / "clone")
+    fleet = make_fleet(clone / "fleet", size)
+    state = ["--state", "git:origin/state"]
+
+    def forget() -> None:
+        with suppress(subprocess.CalledProcessError):
+            git(remote, "update-ref", "-d", "refs/heads/state")
+
+    lines: list[Line] = []
+    for latency_s in (LATENCY_S, 0.0):
+        with run_sandbox(latency_s) as url:
+            case = _applying(f"apply, latency {latency_s * 1000:.0f} ms", fleet, url)
+            case = replace(case, argv=[*case.argv, *state], prepare=forget)
+            [applied] = measure([case], bench.runs(3))
+        ideal_s = size * latency_s / CONCURRENCY
+        ideal = f"ideal {ideal_s:.3f} s" if ideal_s else ""
+        lines.append(Line(applied, ideal_s=ideal_s or None, ideal=ideal))
+    pushes = git(remote, "rev-list", "--count", "state").strip()
+    plan = Case("plan, none changed", reconciler("plan", *fleet.flags(url, tokens=True), *state), fleet.folder)
+    lines += [Line(one) for one in measure([replace(plan, environ=SECRETS)], bench.runs(3))]
+    yield Section(f"git: {size:,} environments, concurrency {CONCURRENCY}", lines, [f"{pushes} pushes for the apply"])
+
+
+def views(bench: Bench) -> Iterator[Section]:
+    """Large results: the Markdown of many changes, and the page of a whole fleet."""
+    fleet = bench.fleet("views", 300 if bench.quick else 3000)
+    fleet.record_applied()
+    fleet.change_every(1)
+    cases = [
+        Case("plan, text", reconciler("plan", *fleet.flags()), fleet.folder),
+        Case("plan, Markdown", reconciler("plan", "--format", "markdown", *fleet.flags()), fleet.folder),
+        Case("plan, JSON", reconciler("plan", "--format", "json", *fleet.flags()), fleet.folder),
+    ]
+    text, *others = measure(cases, bench.runs(7))
+    yield Section(f"views: {fleet.count:,} changes", [Line(text), *(Line(one, text) for one in others)])
+    if "report" not in COMMANDS:
+        return
+    whole = bench.fleet("report", max(bench.sizes))
+    whole.record_applied()
+    cases = [
+        Case("plan, text", reconciler("plan", *whole.flags()), whole.folder),
+        Case("report, HTML", reconciler("report", "--out", "report.html", *whole.flags()), whole.folder),
+    ]
+    text, page = measure(cases, bench.runs(5))
+    size_mib = (whole.folder / "report.html").stat().st_size / 2**20
+    yield Section(f"report: {whole.count:,} environments", [Line(text), Line(page, text)], [f"{size_mib:.1f} MiB"])
 
 
 def _each(measured: Measured, size: int) -> str:
@@ -191,33 +259,40 @@ def run_sandbox(latency_s: float) -> Iterator[str]:
             process.terminate()
 
 
-FIGURES: dict[str, Callable[[Bench], Section]] = {
+FIGURES: dict[str, Callable[[Bench], Iterable[Section]]] = {
     "startup": start_up,
-    "plan": plan_unchanged,
-    "validate": validate,
-    "changed": plan_changed,
+    "read": reading,
     "apply": apply,
-    "stores": lambda bench: measure_stores(bench.folder / "stores", bench.size, bench.runs(5)),
+    "git": apply_git,
+    "views": views,
+    "stores": lambda bench: [
+        measure_stores(bench.folder / "stores", min(LARGEST_OFTEN, max(bench.sizes)), bench.runs(5))
+    ],
 }
+
+
+def _parse_sizes(text: str) -> tuple[int, ...]:
+    return tuple(sorted({int(size) for size in text.split(",")}))
 
 
 def main() -> None:
     """Measure what was asked for and print it."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three runs of each")
+    parser.add_argument("--quick", action="store_true", help="three runs of each, fleets up to 1,000")
     parser.add_argument("--only", action="append", choices=FIGURES, help="one figure; repeatable")
-    parser.add_argument("--size", type=int, default=1000, help="environments of the large fleet; 1000")
+    parser.add_argument("--sizes", type=_parse_sizes, help="environments of the fleets; 1,100,1000,10000")
     parser.add_argument("--folder", type=Path, help="where the files are put: the disk that is measured")
     given = parser.parse_args()
     compile_bytecode()
+    sizes = given.sizes or ((1, 100, 1000) if given.quick else (1, 100, 1000, 10_000))
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-", dir=given.folder) as folder:
-        bench = Bench(Path(folder), given.size, given.quick)
-        machine = describe_machine(bench.folder)
-        sections = []
+        bench = Bench(Path(folder), sizes, given.quick)
+        print(describe_machine(bench.folder), flush=True)
         for name in given.only or FIGURES:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
-            sections.append(FIGURES[name](bench))
-    print(machine, render(sections), sep="\n\n", end="")
+            # each as soon as it is measured: a long run that is broken off has told what it knew
+            for section in FIGURES[name](bench):
+                print("", render([section]), sep="\n", end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -71,13 +71,17 @@ class Measured:
 
     def wall_ratio(self, other: Measured) -> float:
         """The median over the rounds: both ran in each, next to each other."""
-        pairs = zip(self.samples, other.samples, strict=True)
-        return median(ours.wall_s / theirs.wall_s for ours, theirs in pairs)
+        return self._ratio(other, lambda sample: sample.wall_s)
 
     def cpu_ratio(self, other: Measured) -> float:
         """The median over the rounds, as `wall_ratio`."""
-        pairs = zip(self.samples, other.samples, strict=True)
-        return median(ours.cpu_s / theirs.cpu_s for ours, theirs in pairs)
+        return self._ratio(other, lambda sample: sample.cpu_s)
+
+    def _ratio(self, other: Measured, cost: Callable[[Sample], float]) -> float:
+        ours, theirs = [cost(one) for one in self.samples], [cost(one) for one in other.samples]
+        if len(ours) != len(theirs):  # not of the same rounds
+            return median(ours) / median(theirs)
+        return median(one / another for one, another in zip(ours, theirs, strict=True))
 
 
 def clean_environ() -> dict[str, str]:
@@ -99,10 +103,10 @@ def compile_bytecode() -> None:
     subprocess.run(command, cwd=ROOT, env=clean_environ(), check=True)
 
 
-def measure(cases: Sequence[Case], runs: int) -> list[Measured]:
-    """One unmeasured round, then `runs` rounds of every case, each round in another order."""
+def measure(cases: Sequence[Case], runs: int, *, warm: bool = True) -> list[Measured]:
+    """One unmeasured round (unless not `warm`), then `runs` rounds of every case, each round in another order."""
     samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
-    for number in range(runs + 1):
+    for number in range(0 if warm else 1, runs + 1):
         first = number % len(cases)
         for case in (*cases[first:], *cases[:first]):
             sample = run_once(case)

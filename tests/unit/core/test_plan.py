@@ -157,7 +157,7 @@ def test_a_description_makes_no_plan_stale() -> None:
     def digest(desired: Desired) -> str:
         return make_plan([desired], {}, lambda _: PRINT, NOW).manifests_digest
 
-    assert digest(one) == digest(replace(one, description="other", source=replace(one.source, line=9)))
+    assert digest(one) == digest(replace(one, description="other", source=one.source._replace(line=9)))
     assert digest(one) != digest(replace(one, wave=1))
     assert digest(one) != digest(replace(one, endpoint="https://other/"))
 

@@ -1,0 +1,84 @@
+"""What the figures are held against: processes that do the least that any program would have to, and check nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def read_and_hash(files: list[str]) -> None:
+    """Every byte of the manifests and the state, hashed."""
+    assert len({hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}) > 0
+
+
+def parse_and_compare(files: list[str]) -> None:
+    """PyYAML in C on every manifest, JSON on every document, and a compare of dicts: no merge, no check, no place."""
+    import yaml
+
+    desired: dict[str, Any] = {}
+    applied: dict[str, Any] = {}
+    for file in files:
+        with open(file, encoding="utf-8") as opened:
+            if file.endswith(".json"):
+                applied[Path(file).stem] = json.load(opened)
+            else:
+                desired[Path(file).stem] = yaml.load(opened.read(), Loader=yaml.CSafeLoader)
+    assert sum(desired[name] == applied.get(name) for name in desired) == 0
+
+
+async def put_all(url: str, tokens: Path, concurrency: int) -> None:
+    """Keep-alive sockets that send a prebuilt PUT for each token: no state, no checks, no retry, the answer unread."""
+    import asyncio  # late, as in every floor: none pays for what another needs
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    body = json.dumps({name: f"https://hooks.example.com.br/plug/{name}" for name in EVENT_NAMES}).encode()
+    requests = [
+        b"PUT /api/integrations/update-webhooks HTTP/1.1\r\nHost: %b\r\nAuthorization: %b\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        % (parts.netloc.encode(), line.partition(": ")[2].encode(), len(body), body)
+        for line in tokens.read_text(encoding="utf-8").splitlines()
+    ]
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        while requests:
+            writer.write(requests.pop())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b" 200 " in head.partition(b"\r\n")[0], head
+            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length))
+        writer.close()
+
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+
+
+EVENT_NAMES = (
+    "finishAttendance",
+    "startAttendance",
+    "receiveMessage",
+    "sendingMessage",
+    "messageDeliveryError",
+    "messageStatus",
+    "whenDisconnecting",
+)
+
+
+def main() -> None:
+    """`hash LISTING`, `compare LISTING` (a file of file names) or `put URL TOKENS CONCURRENCY`."""
+    job, *given = sys.argv[1:]
+    if job == "put":
+        import asyncio
+
+        asyncio.run(put_all(given[0], Path(given[1]), int(given[2])))
+        return
+    files = Path(given[0]).read_text(encoding="utf-8").splitlines()
+    {"hash": read_and_hash, "compare": parse_and_compare}[job](files)
+
+
+if __name__ == "__main__":
+    main()

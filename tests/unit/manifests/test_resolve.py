@@ -1,0 +1,93 @@
+"""Seven webhooks at once, and one by one: both ways give the same, whatever is written."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.policy import Policy
+from reconciler.core.urls import host_of
+from reconciler.manifests.merged import Entry, TreeOptions, Value
+from reconciler.manifests.resolve import Resolver, _Written
+from reconciler.manifests.tokens import MANY, TokenSearch
+from reconciler.model import EVENTS, AuthScheme, Desired, Problem, SourceRef
+
+OPTIONS = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",))
+PIECES = st.sampled_from(
+    [
+        *("https://", "http://", "{host}", "{environment}", "{more}", "{secret:PLUG_SECRET_A}", "{secret:OTHER}"),
+        *("hooks.example.com.br", "localhost", "10.0.0.1", "a.b", "/", "?", "#", ":8443", ":0", "@", "{{", "}}", "{"),
+        *(" ", "\n", "\r", "\\", "é", "%20", "x" * 700, "", "path"),
+    ]
+)
+TEXTS = st.one_of(
+    st.just("https://{host}/plug/{environment}/{more}?key={secret:PLUG_SECRET_A}"),
+    st.just("https://hooks.example.com.br/{{literal}}/{environment}"),
+    st.lists(PIECES, max_size=6).map("".join),
+    st.lists(PIECES, max_size=4).map(lambda pieces: "https://hooks.example.com.br/" + "".join(pieces)),
+)
+VARS = st.sampled_from(["hooks.example.com.br", "HOOKS.Example.com", "10.0.0.1", "a\nb", "", "x/y", "é", "{", None])
+POLICIES = st.sampled_from(
+    [Policy(), Policy(denied=("*.example.com.br",)), Policy(allowed=(("hooks.example.com.br",),))]
+)
+
+
+class OneByOne(Resolver):
+    """Without the short way."""
+
+    def _write_down(self, values: tuple[Value | None, ...]) -> _Written | None:
+        return None
+
+
+def resolve(resolver: Resolver, entries: list[Entry]) -> tuple[list[Desired | None], list[Problem]]:
+    """What it makes of them, and what it finds wrong."""
+    return [resolver.resolve(entry) for entry in entries], list(resolver.problems())
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> list[Entry]:
+    """Three environments, which share webhooks or have some of their own."""
+    shared = {
+        f"webhooks.{event}": Value(draw(TEXTS), SourceRef("manifests/_defaults.yaml", at, 3))
+        for at, event in enumerate(EVENTS, 1)
+    }
+    made = []
+    for number in range(3):
+        file = f"manifests/e{number}.yaml"
+        values = {
+            f"vars.{name}": Value(draw(VARS), SourceRef(file, 1, 1))
+            for name in draw(st.sets(st.sampled_from(["host", "more"])))
+        }
+        if draw(st.booleans()):
+            values[f"webhooks.{draw(st.sampled_from(EVENTS))}"] = Value(draw(TEXTS | st.none()), SourceRef(file, 2, 2))
+        place = SourceRef(file, 1, 1)
+        merged = {**shared, **values}
+        made.append(Entry(f"e{number}", False, merged, draw(POLICIES), draw(st.booleans()), place, place, frozenset()))
+    return made
+
+
+@given(entries())
+def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
+    """The same environments, and the same problems at the same places."""
+    assert resolve(Resolver(OPTIONS), made) == resolve(OneByOne(OPTIONS), made)
+
+
+@given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))
+def test_the_host_is_what_stands_between_the_slashes(url: str) -> None:
+    """Up to a path or a query, without port, in lower case; of anything else there is none."""
+    scheme, separator, rest = url.partition("://")
+    authority = rest.split("/")[0].split("?")[0] if separator and scheme in ("https", "http") else ""
+    host = authority if authority.startswith("[") else authority.partition(":")[0]
+    assert host_of(url) == (host.partition("]")[0] + "]" if "]" in host and host[0] == "[" else host).lower()
+
+
+@given(st.integers(min_value=0, max_value=2 * MANY), st.booleans(), st.text(alphabet="abc e\n", max_size=60))
+def test_any_of_many_tokens_is_found(which: int, jwt: bool, around: str) -> None:
+    """Opaque tokens and JWTs alike, wherever in the text."""
+    beginning = "eyJhbGciOi" if jwt else "opaque-"
+    tokens = [f"{beginning}{number:04d}{'-tail' * 5}" for number in range(2 * MANY + 1)]
+    search = TokenSearch([*tokens, "another-of-the-other-kind", "eyJanother-of-the-other-kind"])
+    problems, found = search.scan("e.yaml", f"{around}{tokens[which]}{around}")
+    assert [problem.message for problem in problems] == ["holds the value of a token variable"]
+    assert found == [tokens[which]]
+    assert search.scan("e.yaml", around) == ([], [])
