@@ -100,7 +100,8 @@ class GitHub:
             except Passing as error:
                 if attempt == TRIES:
                     raise
-                self._sleep(min(LONGEST_WAIT_S, error.wait_s or 2.0 ** (attempt - 1)))
+                wait_s = 2.0 ** (attempt - 1) if error.wait_s is None else error.wait_s
+                self._sleep(min(LONGEST_WAIT_S, wait_s))
         raise AssertionError("the last try returns or raises")
 
 
