@@ -101,12 +101,12 @@ def slow(pacing: Pacing, attempt: Attempt, *, sent_at: float, now: float, longes
     """After an answer that `asks_for_less`, which came at `now`.
 
     What was sent before the rate was last lowered only tells again what is known, so it lowers nothing further; its
-    `Retry-After` counts all the same. One longer than `longest_pause_s` is cut: a single answer must not stop a run
-    for hours, and whoever comes then is told again.
+    `Retry-After` counts all the same. One longer than `longest_pause_s` closes the door for nobody: it ended its own
+    environment's attempts at once (CONTRACT §6.6), and a single answer must not stop a run for hours.
     """
     closed = pacing.closed_until
-    if attempt.retry_after_s is not None:
-        closed = max(closed, now + min(attempt.retry_after_s, longest_pause_s))
+    if attempt.retry_after_s is not None and attempt.retry_after_s <= longest_pause_s:
+        closed = max(closed, now + attempt.retry_after_s)
     if pacing.slowed is not None and sent_at <= pacing.slowed.at:
         return replace(pacing, closed_until=closed)
     least = LEAST_RATE if pacing.limit is None else min(LEAST_RATE, pacing.limit)

@@ -128,9 +128,11 @@ def test_only_a_429_and_a_503_that_says_when_slow_a_run() -> None:
     assert not asks_for_less(told_off(2.0, status=500))
 
 
-def test_a_retry_after_of_hours_is_cut() -> None:
-    """One answer does not stop a run for the night."""
+def test_a_retry_after_of_hours_slows_and_closes_no_door() -> None:
+    """One answer does not stop a run for the night; one that fits a deadline is waited out by all."""
     pacing = slow(Pacing(None), told_off(36_000.0), sent_at=0.0, now=0.0, longest_pause_s=120)
+    assert 0 < wait_at(pacing, 0.0) <= 3
+    pacing = slow(Pacing(None), told_off(120.0), sent_at=0.0, now=0.0, longest_pause_s=120)
     assert wait_at(pacing, 0.0) == 120
 
 

@@ -1,0 +1,63 @@
+"""A server that asks for less, seen from outside: when the PUTs arrive, how long a run takes, how a signal ends it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+from tests.acceptance.conftest import Cli, Request, Wire, reply, wait_until
+
+
+def _fleet(cli: Cli, wires: Callable[[], Wire], *names: str) -> Wire:
+    wire = wires()
+    cli.environ["RECONCILER_API__BASE_URL"] = wire.base_url
+    cli.fleet(*names)
+    return wire
+
+
+def limited(retry_after: str) -> bytes:
+    return reply(429, headers=[f"Retry-After: {retry_after}"])
+
+
+def test_a_retry_after_beyond_the_deadline_keeps_nobody_else_waiting(cli: Cli, wires: Callable[[], Wire]) -> None:
+    """It ends its own environment's attempts at once (CONTRACT §6.6); the others go on, only slower."""
+    wire = _fleet(cli, wires, "a", "b", "c")
+    wire.answers = [limited("3600"), reply()]
+    begun = time.monotonic()
+    ran = cli.run("apply", "--yes", "--concurrency", "1", "--format", "json", code=1)
+    assert time.monotonic() - begun < 20
+    assert ran.outcomes == {"a": "rejected", "b": "applied", "c": "applied"}
+
+
+def test_the_rate_limit_holds_for_retries_after_a_429(cli: Cli, wires: Callable[[], Wire]) -> None:
+    """No two PUTs arrive closer together than the setting allows, whoever sends them."""
+    wire = _fleet(cli, wires, *(f"loja-{number}" for number in range(6)))
+    wire.answers = [limited("0"), reply(503), *[reply()] * 9]
+    cli.run("apply", "--yes", "--rate-limit", "5", "--format", "json", code=0)
+    arrived = [request.at for request in wire.requests]
+    assert len(arrived) >= 7
+    assert min(second - first for first, second in pairwise(arrived)) > 0.15
+
+
+def test_a_signal_ends_a_pause_that_the_server_asked_for(cli: Cli, wires: Callable[[], Wire]) -> None:
+    """Nobody waits out a Retry-After after Ctrl-C: what was told ends by its attempts, the rest is skipped."""
+    wire = _fleet(cli, wires, "a", "b", "c")
+    told: list[Request] = []
+
+    def answer(request: Request) -> bytes:
+        told.append(request)
+        return limited("60")
+
+    wire.answers = [answer]
+    running = cli.start("apply", "--yes", "--concurrency", "1", "--format", "json")
+    wait_until(lambda: told, "the first PUT")
+    time.sleep(0.5)
+    begun = time.monotonic()
+    running.process.send_signal(signal.SIGTERM)
+    ran = running.finish()
+    assert time.monotonic() - begun < 10
+    assert ran.code == 130
+    assert ran.outcomes == {"a": "rejected", "b": "skipped", "c": "skipped"}
+    assert len(told) == 1
