@@ -32,7 +32,6 @@ class FolderStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._path_text = str(path)
-        self._swept = False
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -128,16 +127,10 @@ class FolderStore:
             ) from error
 
     def _sweep(self) -> None:
-        """Remove what killed writers left. Only the lock's holder has temporary files, so all are dead.
-
-        Once is enough: what others leave later is the next run's.
-        """
-        if self._swept:
-            return
+        """Remove what killed writers left. Only the lock's holder has temporary files, so all are dead."""
         for name in os.listdir(self._path):
             if name.startswith(TEMPORARY_PREFIX):
                 (self._path / name).unlink(missing_ok=True)
-        self._swept = True
 
     def _write_locked(self, writes: Sequence[Write]) -> list[Written]:
         """Compare all, make all new contents durable under other names, then rename, then sync the folder.
