@@ -48,6 +48,7 @@ CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to thos
 SETTLE_TRIES = 5
 LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
 BATCH = 25  # times the concurrency: what is put in a minute or two, well within a lease
+FLEET = 100  # environments in a wave: from here on, intents are written ahead of a free slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +176,10 @@ class _Run:
         queue = deque(environments)
         self.failures = 0
         width = self._width()
-        # Up to `concurrency` PUTs at a time, while the outcomes of those before are written. No intent is written
-        # ahead of its PUT, so that a signal or `max_failures` finds none that was begun for nothing; only where a
-        # write costs a journey, one of them carries the intents of all that fit into a lease.
-        ahead = BATCH if self.writer.gathers else 1
-        begun, sending = asyncio.Semaphore(ahead * width), asyncio.Semaphore(width)
+        # Up to `concurrency` PUTs at a time, while the intents of the next are written, and the outcomes of those
+        # before.
+        claims = self._claims(width, len(environments))
+        begun, sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
 
         async def work() -> None:
             while True:
@@ -192,10 +192,22 @@ class _Run:
 
         # a handful of workers, not a task an environment: memory is bounded by what is under way
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min((ahead + 1) * width, len(environments))):
+            for _ in range(min(claims + width, len(environments))):
                 tasks.create_task(work())
         self.skip(queue, self.why_not)
         return all(self.results[one.environment].outcome in DONE_OUTCOMES for one in environments)
+
+    def _claims(self, width: int, count: int) -> int:
+        """Environments between the first write of their intent and their last answer, at most.
+
+        In a fleet the intents of the next are written while PUTs are under way, or a PUT's slot would stand empty
+        while a disk syncs; where a write costs a journey, one of them carries the intents of all that fit into a
+        lease. What a signal or `max_failures` finds so, unsent, is taken back and `skipped`. In a small wave none is
+        written ahead: there is nothing to gain, and nothing to take back.
+        """
+        if self.writer.gathers:
+            return BATCH * width
+        return 2 * width if count >= FLEET else width
 
     def _width(self) -> int:
         """PUTs at a time: no more than the rate limit feeds, or leases would be spent on waiting for a slot."""
@@ -284,14 +296,17 @@ class _Worker:
         self._stored = stored
         self._attempts: list[Attempt] = []
         self._leased_at = 0.0  # of the monotonic clock
+        self._not_begun = ""  # why nothing was sent although the intent was written ahead
 
     def _classify(self, ours: Stored) -> Outcome:
+        if self._not_begun:
+            return Outcome.SKIPPED
         intent = ours.document.intent
         return classify(self._attempts, doubt=intent is not None and intent.doubt)
 
     def _count(self, outcome: Outcome) -> None:
         """At once, before the outcome is written: `max_failures` must not be outrun by a slow state."""
-        self._run.failures += outcome not in DONE_OUTCOMES
+        self._run.failures += outcome not in DONE_OUTCOMES and outcome is not Outcome.SKIPPED
 
     def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
         return _result(self._planned, outcome, attempts=self._attempts, message=message)
@@ -419,11 +434,18 @@ class _Worker:
     # --- the PUT -----------------------------------------------------------------------------------
 
     async def put(self, ours: Stored) -> Stored:
-        """The attempts; none where the run was asked to end while the intent was written. Our intent, as it stands."""
-        if not self._run.why_not:
+        """The attempts; none where the run came to its end since the intent was written. Our intent, as it stands."""
+        if not self._is_over():
             ours = await self._attempt(ours)
         self._count(self._classify(ours))
         return ours
+
+    def _is_over(self) -> bool:
+        """Whether nothing may be sent: no retry once the run was asked to end, no first PUT whatever ended it."""
+        if self._attempts:
+            return bool(self._run.stop)
+        self._not_begun = self._run.why_not
+        return bool(self._not_begun)
 
     async def _attempt(self, ours: Stored) -> Stored:
         """Attempts until `next_step` says that there is no more to do, the lease runs out, or we are asked to end."""
@@ -442,7 +464,7 @@ class _Worker:
                     return ours
                 case Wait(seconds):
                     await self._sleep(seconds)
-                    if self._run.stop:
+                    if self._is_over():
                         return ours
                 case Send():
                     pass
@@ -452,7 +474,7 @@ class _Worker:
             # on waiting for a slot is no part of the deadline: it says nothing about this environment
             waiting_since = world.clock.monotonic()
             await self._run.pace.wait(self._sleep)
-            if self._run.stop:
+            if self._is_over():
                 return ours
             ours = await self._keep_lease(ours)
             begun += world.clock.monotonic() - waiting_since
@@ -505,15 +527,19 @@ class _Worker:
         if outcome is Outcome.APPLIED:
             fingerprint = self._run.world.credentials.fingerprint(self._desired)
             return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
-        if outcome is Outcome.UNCERTAIN:
+        intent = ours.document.intent
+        in_doubt = intent is not None and intent.doubt
+        if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
             return record.doubt(ours.document)
         return record.clear(ours.document)
 
     def _message(self, outcome: Outcome) -> str:
         if outcome is Outcome.APPLIED:
             return ""
+        if self._not_begun:
+            return f"not begun: {self._not_begun}"
         if not self._attempts:
-            return f"not sent: {self._run.why_not or 'the lease was too short'}"
+            return "not sent: the lease was too short"
         tries = len(self._attempts)
         return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
 

@@ -21,7 +21,7 @@ from reconciler.state.document import (
 )
 
 LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this long is stuck
-TEMPORARY_PREFIX = ".writing-"
+WRITING = ".writing"  # the folder of temporary files: what a killed writer left is found without reading all names
 CHUNK = 65536  # bytes
 SYNCS_AT_A_TIME = 4  # more of them only get in each other's way
 
@@ -32,6 +32,7 @@ class FolderStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._path_text = str(path)
+        self._writing = f"{path}/{WRITING}"
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -119,7 +120,12 @@ class FolderStore:
         try:
             with FileLock(self._path / ".lock", timeout=LOCK_TIMEOUT_S):
                 self._sweep()
-                yield
+                os.mkdir(self._writing)  # noqa: PTH102 - strings, as in reading
+                try:
+                    yield
+                finally:
+                    with contextlib.suppress(OSError):
+                        os.rmdir(self._writing)  # noqa: PTH106
         except Timeout as error:
             raise Unreachable(
                 f"state: {self._path}: another process has held the folder's lock for {LOCK_TIMEOUT_S:g} s. "
@@ -127,10 +133,13 @@ class FolderStore:
             ) from error
 
     def _sweep(self) -> None:
-        """Remove what killed writers left. Only the lock's holder has temporary files, so all are dead."""
-        for name in os.listdir(self._path):
-            if name.startswith(TEMPORARY_PREFIX):
-                (self._path / name).unlink(missing_ok=True)
+        """Remove what a killed writer left. Only the lock's holder has temporary files, so all are dead."""
+        if os.path.islink(self._writing):  # noqa: PTH114
+            raise Unreachable(f"state: {self._writing} is a symbolic link, maybe to files of others. Remove it")
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._writing):
+                os.unlink(f"{self._writing}/{name}")  # noqa: PTH108
+            os.rmdir(self._writing)  # noqa: PTH106
 
     def _write_locked(self, writes: Sequence[Write]) -> list[Written]:
         """Compare all, make all new contents durable under other names, then rename, then sync the folder.
@@ -169,7 +178,7 @@ class FolderStore:
         if version != write.expected:
             return Conflict(f"state of {write.environment}: another run wrote it in between")
         data = None if write.document is None else encode_document(write.document)
-        temporary = f"{self._path_text}/{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+        temporary = f"{self._writing}/{uuid.uuid4().hex}"
         return _Prepared(write.environment, temporary, self._file(write.environment), data)
 
     def _write_all(self, files: Sequence[_Prepared]) -> dict[str, StateError]:

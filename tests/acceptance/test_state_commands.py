@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,7 +211,21 @@ def test_a_file_whose_name_fits_no_environment_is_an_error(applied: Cli) -> None
 
 def test_what_a_dead_writer_left_is_no_document(applied: Cli) -> None:
     """A half-written temporary file is not read, and the next write goes well."""
-    (applied.state_folder / ".writing-deadbeef").write_text("{")
+    left = applied.state_folder / ".writing" / "deadbeef"
+    left.parent.mkdir()
+    left.write_text("{")
     assert set(applied.run("plan", "--format", "json", code=0).actions) == {"loja", "matriz"}
     applied.manifest("loja", version="2")
     applied.run("apply", "--yes", code=0)
+    assert not left.parent.exists()
+
+
+def test_files_behind_a_link_are_not_swept(applied: Cli, tmp_path: Path) -> None:
+    """A link in the place of the temporary files may lead to files of others: nothing is removed, nothing sent."""
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "file").write_text("not ours")
+    (applied.state_folder / ".writing").symlink_to(others)
+    applied.manifest("loja", version="2")
+    assert ".writing is a symbolic link" in applied.run("apply", "--yes", code=4).err
+    assert (others / "file").read_text() == "not ours"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,7 @@ from reconciler.core.plan import PlanInput
 from reconciler.errors import Locked
 from reconciler.model import EVENTS, Action, Desired, Outcome, Plan, RunResult
 from reconciler.ports import Write
+from reconciler.run import apply
 from reconciler.run.apply import Stop, apply_plan
 from reconciler.run.plan import Planned, plan_environments
 from reconciler.run.state import adopt, find_stored, forget, unlock
@@ -66,6 +68,8 @@ STORE_FAULTS = [
 
 class Protocol(RuleBasedStateMachine):
     gather_s = 0.0
+    options = OPTIONS
+    fleet = apply.FLEET
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +93,9 @@ class Protocol(RuleBasedStateMachine):
     async def _apply(self, planned: Planned | None = None) -> RunResult:
         planned = planned or self._plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
-        return await apply_plan(planned.plan, planned.desired, planned.stored, world, OPTIONS, Stop())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(apply, "FLEET", self.fleet)
+            return await apply_plan(planned.plan, planned.desired, planned.stored, world, self.options, Stop())
 
     def _run(self, work: Coroutine[None, None, RunResult]) -> RunResult | None:
         """None: the process was killed."""
@@ -356,6 +362,17 @@ class GatheredProtocol(Protocol):
 
 TestGatheredProtocol = GatheredProtocol.TestCase
 TestGatheredProtocol.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+class FleetProtocol(Protocol):
+    """The same with intents written ahead of a free slot, and taken back after the first failure."""
+
+    options = replace(OPTIONS, concurrency=1, max_failures=1)
+    fleet = 0
+
+
+TestFleetProtocol = FleetProtocol.TestCase
+TestFleetProtocol.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
 def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,169 @@
+"""In a fleet intents are written ahead of a free slot; what is found so at the run's end is taken back, unsent."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core import record
+from reconciler.core.attempts import Attempt
+from reconciler.core.plan import PlanInput
+from reconciler.model import By, Desired, Document, Outcome, RunResult
+from reconciler.ports import Write
+from reconciler.run.apply import FLEET, ApplyOptions, Stop, apply_plan
+from reconciler.run.plan import plan_environments
+from tests.fakes import (
+    OPTIONS,
+    START,
+    Behaviour,
+    FakeClock,
+    FakeCredentials,
+    FakePlug,
+    FaultyStore,
+    answer,
+    make_desired,
+    make_world,
+)
+
+WIDTH = 4
+REFUSED = answer(400)
+
+
+class Fleet:
+    """Environments whose PUTs are held until a test lets them go on."""
+
+    def __init__(self, count: int, gather_s: float = 0.0, **settings: object) -> None:
+        self.clock, self.plug, self.store = FakeClock(), FakePlug(), FaultyStore(gather_s)
+        self.desired = [make_desired(f"e{number:03}") for number in range(count)]
+        self.options: ApplyOptions = replace(OPTIONS, **{"concurrency": WIDTH, **settings})  # type: ignore[arg-type]
+        self.stop = Stop()
+
+    def hold(self, *first: Behaviour) -> asyncio.Event:
+        """The PUTs wait for the event; then the first answers are as given, the others 200."""
+        gate = asyncio.Event()
+        answers = list(first)
+
+        async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+            await gate.wait()
+            return await (answers.pop(0) if answers else answer(200, acts=True))(plug, desired)
+
+        self.plug.script.extend([behave] * len(self.desired))
+        return gate
+
+    async def apply(self) -> RunResult:
+        planned = plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
+        world = make_world(self.store, self.plug, self.clock)
+        return await apply_plan(planned.plan, planned.desired, planned.stored, world, self.options, self.stop)
+
+    def documents(self) -> dict[str, Document]:
+        return {name: one.document for name, one in self.store.read([one.environment for one in self.desired]).items()}
+
+    def intents(self) -> set[str]:
+        return {name for name, document in self.documents().items() if document.intent is not None}
+
+
+async def settle_down() -> None:
+    """Let everybody go as far as they can."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+def of(result: RunResult, outcome: Outcome) -> set[str]:
+    return {one.environment for one in result.environments if one.outcome is outcome}
+
+
+@pytest.mark.parametrize(("count", "intents"), [(FLEET - 1, WIDTH), (FLEET, 2 * WIDTH)])
+def test_intents_are_written_ahead_in_a_fleet_only(count: int, intents: int) -> None:
+    """As many as there are slots, so that none stands empty; in a small wave none."""
+    fleet = Fleet(count)
+
+    async def run() -> RunResult:
+        gate = fleet.hold()
+        running = asyncio.create_task(fleet.apply())
+        await settle_down()
+        assert len(fleet.plug.received) == WIDTH
+        assert len(fleet.intents()) == intents
+        assert set(fleet.plug.received) <= fleet.intents()
+        gate.set()
+        return await running
+
+    assert of(asyncio.run(run()), Outcome.APPLIED) == {one.environment for one in fleet.desired}
+
+
+@pytest.mark.parametrize("gather_s", [0.0, 0.01])
+def test_what_a_signal_finds_unsent_is_taken_back_and_skipped(gather_s: float) -> None:
+    """PUTs under way are finished; the rest holds no intent, is `skipped`, and is put by the next apply."""
+    fleet = Fleet(FLEET, gather_s)
+
+    async def run() -> RunResult:
+        gate = fleet.hold()
+        running = asyncio.create_task(fleet.apply())
+        while len(fleet.plug.received) < WIDTH:
+            await asyncio.sleep(0.001)
+        await settle_down()
+        fleet.stop.asked.set()
+        gate.set()
+        return await running
+
+    result = asyncio.run(run())
+    assert of(result, Outcome.APPLIED) == set(fleet.plug.received)
+    assert len(fleet.plug.received) == WIDTH
+    assert len(of(result, Outcome.SKIPPED)) == FLEET - WIDTH
+    assert {one.message for one in result.environments if one.outcome is Outcome.SKIPPED} == {
+        "not begun: the run was interrupted"
+    }
+    assert not fleet.intents()
+    fleet.stop = Stop()
+    fleet.plug.script.clear()
+    assert len(of(asyncio.run(fleet.apply()), Outcome.APPLIED)) == FLEET - WIDTH
+
+
+def test_max_failures_takes_back_what_was_written_ahead() -> None:
+    """Nothing more is sent, and what was not begun is no failure."""
+    fleet = Fleet(FLEET, max_failures=2)
+
+    async def run() -> RunResult:
+        gate = fleet.hold(*[REFUSED] * WIDTH)
+        running = asyncio.create_task(fleet.apply())
+        await settle_down()
+        gate.set()
+        return await running
+
+    result = asyncio.run(run())
+    assert of(result, Outcome.REJECTED) <= set(fleet.plug.received)
+    # a slot that is free before the second failure is told may be used once more
+    assert 2 <= len(of(result, Outcome.REJECTED)) <= WIDTH
+    assert len(fleet.plug.received) <= WIDTH + 1
+    assert len(of(result, Outcome.SKIPPED)) == FLEET - len(fleet.plug.received)
+    assert not fleet.intents()
+    told = {one.message for one in result.environments if one.outcome is Outcome.SKIPPED}
+    assert all("environments of this wave were not applied (max_failures)" in message for message in told)
+
+
+def test_an_older_doubt_outlives_an_intent_that_is_taken_back() -> None:
+    """`skipped` ends no doubt: the intent stays, in doubt, its lease released."""
+    fleet = Fleet(FLEET)
+    doubted = fleet.desired[WIDTH]  # the first that is claimed ahead
+    begun = record.begin_intent(
+        None, doubted, record.Claim("old", "lineage", START, OPTIONS.lease_s, By("ana", None, None))
+    )
+    fleet.store.inner.write([Write(doubted.environment, record.doubt(begun), None)])
+
+    async def run() -> RunResult:
+        gate = fleet.hold()
+        running = asyncio.create_task(fleet.apply())
+        await settle_down()
+        assert doubted.environment in fleet.intents()
+        assert doubted.environment not in fleet.plug.received
+        fleet.stop.asked.set()
+        gate.set()
+        return await running
+
+    result = asyncio.run(run())
+    assert doubted.environment in of(result, Outcome.SKIPPED)
+    assert fleet.intents() == {doubted.environment}
+    intent = fleet.documents()[doubted.environment].intent
+    assert intent is not None
+    assert (intent.doubt, intent.lease_until) == (True, None)
