@@ -22,7 +22,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_CONSTRAINT PIP_R
 unexport PIP_PRE PIP_UPGRADE PIP_DRY_RUN PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION PIP_REQUIRE_HASHES
 unexport PIP_REQUIRE_VIRTUALENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check test-wheel test-lowest bench soak lock clean FORCE
+.PHONY: help demo test check cover test-wheel test-lowest bench soak lock clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,11 +33,13 @@ demo: $(RUNTIME) ## the whole story, against a stand-in Plug on this machine
 test: check ## the checks, then all tests
 	$(BIN)/pytest -n auto
 
-check: $(DEV) ## format, lint, types, who imports whom, workflows, locks
+check: $(DEV) ## format, lint, types, who imports whom, dead code, dependencies, workflows, locks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry .
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint -shellcheck=shellcheck
@@ -61,6 +63,9 @@ test-lowest: $(DEV) $(BIN)/uv ## all tests with the lowest dependency versions t
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install -r build/lowest/requirements.txt
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
 	build/lowest/venv/bin/python -m pytest -n auto $(PYTEST)
+
+cover: $(DEV) ## which branches the tests don't reach; the page is htmlcov/index.html
+	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
 
 bench: $(DEV) ## figures, nothing is asserted
 	$(BIN)/python -m tests.benchmarks

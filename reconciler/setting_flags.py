@@ -19,7 +19,6 @@ class SettingFlag:
     help: str
     metavar: str = "TEXT"
     is_bool: bool = False
-    is_list: bool = False
 
     @property
     def name(self) -> str:
@@ -37,7 +36,7 @@ SETTING_FLAGS: tuple[SettingFlag, ...] = (
     ),
     SettingFlag("api.base_url", "Where Plug's API is.", "URL"),
     SettingFlag("api.auth_scheme", "How the token is sent: raw or bearer.", "SCHEME"),
-    SettingFlag("api.allowed_hosts", "Hosts a token may be sent to, comma separated.", "HOSTS", is_list=True),
+    SettingFlag("api.allowed_hosts", "Hosts a token may be sent to, comma separated.", "HOSTS"),
     SettingFlag("partner.base_url", "Where Plug's partner API is.", "URL"),
     SettingFlag("partner.token_env", "Variable that holds the partner token.", "NAME"),
     SettingFlag("concurrency", "PUTs at a time.", "N"),
@@ -56,9 +55,8 @@ SETTING_FLAGS: tuple[SettingFlag, ...] = (
         "policy.allowed_hosts",
         "Hosts a webhook may have, comma separated, as in *.example.com.br.",
         "HOSTS",
-        is_list=True,
     ),
-    SettingFlag("policy.denied_hosts", "Hosts no webhook may have, comma separated.", "HOSTS", is_list=True),
+    SettingFlag("policy.denied_hosts", "Hosts no webhook may have, comma separated.", "HOSTS"),
     SettingFlag("secret_prefix", "What the name of every {secret:NAME} starts with.", "PREFIX"),
     SettingFlag("token_prefix", "What the name of every token_env starts with.", "PREFIX"),
 )

@@ -15,7 +15,7 @@ from reconciler.errors import Unreachable
 from reconciler.model import EVENTS, Applied, AuthScheme, By, Desired, Event, Fingerprint, SourceRef, Stored, Webhooks
 from reconciler.ports import Reading, Write, Written
 from reconciler.run.apply import ApplyOptions, World
-from reconciler.state.memory import MemoryStore
+from tests.memory_store import MemoryStore
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ENDPOINT = "https://plug.example.com/api/integrations/update-webhooks"

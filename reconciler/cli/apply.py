@@ -15,6 +15,7 @@ import click
 from reconciler.cli.by import find_by
 from reconciler.cli.check import find_refused
 from reconciler.cli.confirm import confirm
+from reconciler.cli.observing import reading_live
 from reconciler.cli.options import (
     Form,
     environments_option,
@@ -140,7 +141,7 @@ def _planned(
     observe: bool,
 ) -> Planned:
     if planfile is None:
-        return session.plan(globs, shard=shard, requested=reassert, observe=session.observe if observe else None)
+        return session.plan(globs, shard=shard, requested=reassert, observe=reading_live(session, observe))
     from reconciler.cli.plan_file import read_plan_file
 
     saved = read_plan_file(session.folder / Path(planfile), planfile)

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.observing import reading_live
 from reconciler.cli.options import (
     Form,
     environments_option,
@@ -49,7 +50,7 @@ def drift(
       reconciler drift --format json -e 'production*'
     """
     session = session_of(context, parameters)
-    planned = session.plan(globs, shard=shard, requested=False, observe=session.observe if observe else None)
+    planned = session.plan(globs, shard=shard, requested=False, observe=reading_live(session, observe))
     documents = {name: stored.document for name, stored in planned.stored.items()}
     findings = find_drift(planned.plan.environments, planned.desired, documents, planned.observations)
     show_drift(findings, form, session)

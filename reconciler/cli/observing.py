@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import say
 from reconciler.core.names import name_some
-from reconciler.core.observe import UNOBSERVABLE, Observation
-from reconciler.core.urls import find_base_url_fault
 from reconciler.errors import InputError
 from reconciler.model import Desired, Problem, Stored
-from reconciler.run.observe import ObserveOptions, observe_all
-from reconciler.views.words import environments
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
+    from reconciler.core.observe import Observation
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
+    from reconciler.run.plan import Observe
+
+
+def reading_live(session: Session, wanted: bool) -> Observe | None:
+    """What reads the live configuration for a plan with --observe; None without."""
+    return partial(observe, session) if wanted else None
 
 
 def observe(session: Session, desired: Sequence[Desired], stored: Mapping[str, Stored]) -> Mapping[str, Observation]:
@@ -27,6 +31,9 @@ def observe(session: Session, desired: Sequence[Desired], stored: Mapping[str, S
     Raises InputError where the partner token or its address can't be used, or a token is malformed, before
     anything is sent.
     """
+    from reconciler.core.observe import UNOBSERVABLE
+    from reconciler.views.words import environments
+
     observable = [one for one in desired if one.account_id is not None]
     if not observable:
         return {one.environment: UNOBSERVABLE for one in desired}
@@ -41,6 +48,8 @@ def observe(session: Session, desired: Sequence[Desired], stored: Mapping[str, S
 async def _observe(
     session: Session, desired: Sequence[Desired], stored: Mapping[str, Stored]
 ) -> Mapping[str, Observation]:
+    from reconciler.run.observe import ObserveOptions, observe_all
+
     settings = session.settings
     options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline)
     async with make_observer(session) as observer:
@@ -65,6 +74,7 @@ def make_observer(session: Session) -> HttpObserver:
 
 def _find_problems(session: Session, observable: Sequence[Desired]) -> list[Problem]:
     """Of the partner token, and of the address that it would be sent to."""
+    from reconciler.core.urls import find_base_url_fault
     from reconciler.plug.token import find_token_fault
 
     problems = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from reconciler.cli.observing import reading_live
 from reconciler.cli.session import Session
 from reconciler.model import Problem, Shard
 from reconciler.run.guards import find_guards
@@ -24,7 +25,7 @@ def plan_with_warnings(
     session: Session, globs: Sequence[str], shard: Shard | None, *, requested: bool, observed: bool
 ) -> Planned:
     """A plan to be shown: with the warnings of the input, and the guards that `apply` would trip."""
-    planned = session.plan(globs, shard=shard, requested=requested, observe=session.observe if observed else None)
+    planned = session.plan(globs, shard=shard, requested=requested, observe=reading_live(session, observed))
     return with_guard_warnings(session, planned)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.observing import reading_live
 from reconciler.cli.options import environments_option, observe_option, settings_options
 from reconciler.cli.output import say, write
 from reconciler.cli.session import session_of
@@ -51,7 +52,7 @@ def report(
         from reconciler.cli.check_file import read_check_file
 
         checked = read_check_file(session.folder / Path(check_file), check_file)
-    planned = session.plan(globs, requested=False, observe=session.observe if observe else None)
+    planned = session.plan(globs, requested=False, observe=reading_live(session, observe))
     if checked is not None and globs:
         # a fault of a receiver that no shown environment uses would be counted, and found nowhere on the page
         shown = {one.environment for one in planned.plan.environments}

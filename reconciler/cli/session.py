@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.plan import PlanInput
 from reconciler.errors import InputError
-from reconciler.model import Desired, Problem, Shard, Stored
+from reconciler.model import Desired, Problem, Shard
 from reconciler.ports import StateStore
 from reconciler.run.plan import Observe, Planned, plan_environments
 
 if TYPE_CHECKING:
-    from reconciler.core.observe import Observation
     from reconciler.manifests.merged import Tree
     from reconciler.plug.credentials import Credentials
     from reconciler.plug.secret import Secret
@@ -199,12 +198,6 @@ class Session:
         if malformed:
             raise InputError(problems=malformed)
         return planned
-
-    def observe(self, desired: Sequence[Desired], stored: Mapping[str, Stored]) -> Mapping[str, Observation]:
-        """Reads what Plug holds, for --observe. Raises InputError where the partner token can't be used."""
-        from reconciler.cli.observing import observe
-
-        return observe(self, desired, stored)
 
 
 def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:

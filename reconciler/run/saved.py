@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.core.exitcode import has_work
 from reconciler.core.observe import Observation, Sight, Verdict
 from reconciler.core.plan import LIVE
 from reconciler.errors import StalePlan
@@ -109,7 +108,3 @@ def check_expected(digest: str, fresh: Plan) -> None:
             f"the plan is not the one expected ({digest}) but {fresh.digest}; nothing was sent. "
             "Review the plan above, then run apply with its digest"
         )
-
-
-def is_done(plan: Plan) -> bool:
-    return not has_work(plan)

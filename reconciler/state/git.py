@@ -26,7 +26,6 @@ TRIES = 12  # pushes that lose to others in a row; each waits a little longer, a
 BACKOFF_S = 0.2
 BACKOFF_CAP_S = 5.0
 LOCAL_REF = "refs/heads/state"
-NO_COMMIT = "0" * 40
 GATHER_S = 4.0  # an outcome is durable within 5 s (CONTRACT §6.4)
 
 # git's own words for a push that lost the race, or that the server could not order against another one

@@ -25,6 +25,7 @@ import pytest
 from reconciler.model import EVENTS
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
+from tests.measured import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 60
@@ -92,6 +93,7 @@ class Cli:
         self.home = root / "home"
         self.sandbox = sandbox
         self.environ = {
+            **measured(),
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "PYTHONPATH": str(ROOT),

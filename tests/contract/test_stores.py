@@ -21,10 +21,10 @@ from reconciler.ports import StateStore, Write
 from reconciler.state.document import encode_document
 from reconciler.state.folder import FolderStore
 from reconciler.state.git import GitStore
-from reconciler.state.memory import MemoryStore
 from reconciler.state.open import open_store
 from tests.contract.remotes import make_clone, make_remote
 from tests.fakes import START, make_desired
+from tests.memory_store import MemoryStore
 
 
 def document(environment: str = "production", version: str = "1") -> Document:

@@ -23,6 +23,7 @@ import yaml
 
 from tests.acceptance.conftest import ROOT
 from tests.contract.remotes import basic
+from tests.measured import measured
 from tests.workflows.expressions import evaluate, fill, is_true, to_text, uses_status
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub
 
@@ -292,6 +293,7 @@ class _RunningJob:
         event.write_text(json.dumps(self.workflow.event.payload))
         given = self.contexts["github"]
         return {
+            **measured(),
             **self.runner.environ,
             "PATH": os.pathsep.join([*reversed(self.paths), os.environ["PATH"]]),
             "HOME": str(self.folder),

@@ -17,8 +17,8 @@ from reconciler.ports import Write
 from reconciler.run.apply import ApplyOptions, Stop, apply_plan
 from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
 from reconciler.run.plan import plan_environments
-from reconciler.state.memory import MemoryStore
 from tests.fakes import OPTIONS, START, FakeClock, FakeCredentials, FakePlug, make_desired, make_world
+from tests.memory_store import MemoryStore
 
 
 @dataclass

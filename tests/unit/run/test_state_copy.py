@@ -9,8 +9,8 @@ from reconciler.errors import Conflict, Locked
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
 from reconciler.run.state import copy
-from reconciler.state.memory import MemoryStore
 from tests.fakes import START, make_desired
+from tests.memory_store import MemoryStore
 
 
 def filled(*documents: Document) -> MemoryStore:

@@ -178,16 +178,15 @@ def test_no_text_makes_a_duration_fail_otherwise_than_as_input(text: str) -> Non
 
 def test_the_table_of_flags_equals_the_model() -> None:
     """Every setting has a flag of its name, with the help of its field."""
-    found: dict[str, tuple[str | None, bool, bool]] = {}
+    found: dict[str, tuple[str | None, bool]] = {}
     for name, field in Settings.model_fields.items():
         default = field.default
         if hasattr(default, "model_fields_set"):
             for inner, inner_field in type(default).model_fields.items():
-                is_list = "tuple" in str(inner_field.annotation)
-                found[f"{name}.{inner}"] = (inner_field.description, False, is_list)
+                found[f"{name}.{inner}"] = (inner_field.description, False)
         if field.description is not None:
-            found[name] = (field.description, field.annotation is bool, False)
-    assert found == {flag.path: (flag.help, flag.is_bool, flag.is_list) for flag in SETTING_FLAGS}
+            found[name] = (field.description, field.annotation is bool)
+    assert found == {flag.path: (flag.help, flag.is_bool) for flag in SETTING_FLAGS}
 
 
 def test_names_are_made_of_the_path() -> None:
