@@ -69,7 +69,6 @@ STORE_FAULTS = [
 class Protocol(RuleBasedStateMachine):
     gather_s = 0.0
     options = OPTIONS
-    fleet = apply.FLEET
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,9 +92,7 @@ class Protocol(RuleBasedStateMachine):
     async def _apply(self, planned: Planned | None = None) -> RunResult:
         planned = planned or self._plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(apply, "FLEET", self.fleet)
-            return await apply_plan(planned.plan, planned.desired, planned.stored, world, self.options, Stop())
+        return await apply_plan(planned.plan, planned.desired, planned.stored, world, self.options, Stop())
 
     def _run(self, work: Coroutine[None, None, RunResult]) -> RunResult | None:
         """None: the process was killed."""
@@ -368,7 +365,14 @@ class FleetProtocol(Protocol):
     """The same with intents written ahead of a free slot, and taken back after the first failure."""
 
     options = replace(OPTIONS, concurrency=1, max_failures=1)
-    fleet = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(apply, "FLEET", 0)
+
+    def teardown(self) -> None:
+        self._patch.undo()
 
 
 TestFleetProtocol = FleetProtocol.TestCase
