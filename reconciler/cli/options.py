@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
+from reconciler.cli.completion import complete_environments
+from reconciler.cli.setting_parameters import flag_parameter
 from reconciler.core.shard import parse_shard
 from reconciler.model import Shard
-from reconciler.setting_flags import SETTING_FLAGS, SettingFlag
+from reconciler.setting_flags import SETTING_FLAGS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
 RESULT_FORMATS = (*FORMATS, "github")  # of what has something to annotate
-_PREFIX = "setting_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ def environments_option(command: Command) -> Command:
         multiple=True,
         metavar="GLOB",
         help="Only environments whose name matches; repeatable.",
+        shell_complete=complete_environments,
     )(command)
 
 
@@ -112,10 +114,6 @@ def yes_option(command: Command) -> Command:
     return click.option("--yes", "-y", is_flag=True, help="Don't ask. Needed where there is no terminal.")(command)
 
 
-def _parameter(flag: SettingFlag) -> str:
-    return _PREFIX + flag.path.replace(".", "__")
-
-
 def settings_options(command: Command) -> Command:
     """Every setting as a flag of its name. Unset flags stay None and leave the setting to its other sources."""
     for flag in reversed(SETTING_FLAGS):
@@ -123,11 +121,5 @@ def settings_options(command: Command) -> Command:
         options: dict[str, Any] = {"help": flag.help, "default": None}
         if not flag.is_bool:
             options["metavar"] = flag.metavar
-        command = click.option(name, _parameter(flag), **options)(command)
+        command = click.option(name, flag_parameter(flag), **options)(command)
     return command
-
-
-def take_settings_flags(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags that were given, by the path of their setting."""
-    paths = {_parameter(flag): flag.path for flag in SETTING_FLAGS}
-    return {paths[name]: value for name, value in parameters.items() if name in paths and value is not None}

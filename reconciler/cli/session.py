@@ -202,7 +202,7 @@ class Session:
 
 def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:
     """The command's session: the caller's where there is one, with the flags that were given."""
-    from reconciler.cli.options import take_settings_flags
+    from reconciler.cli.setting_parameters import take_settings_flags
 
     flags = take_settings_flags(parameters)
     given: Session | None = context.find_object(Session)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from reconciler.cli.by import find_by
+from reconciler.cli.completion import complete_environments
 from reconciler.cli.confirm import confirm
 from reconciler.cli.options import (
     Form,
@@ -62,7 +63,7 @@ def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], shard: 
 
 
 @state.command()
-@click.argument("environment", metavar="ENV")
+@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
 @state_format_option
 @environments_option
 @settings_options
@@ -82,7 +83,7 @@ def show(context: click.Context, /, environment: str, form: Form, globs: tuple[s
 
 
 @state.command()
-@click.argument("environment", metavar="ENV")
+@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
 @state_format_option
 @environments_option
 @settings_options
@@ -102,7 +103,7 @@ def history(context: click.Context, /, environment: str, form: Form, globs: tupl
 
 
 @state.command()
-@click.argument("environment", metavar="ENV")
+@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
 @yes_option
 @environments_option
 @settings_options
@@ -142,7 +143,7 @@ def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[s
 
 
 @state.command()
-@click.argument("environment", metavar="ENV")
+@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
 @yes_option
 @environments_option
 @settings_options
@@ -165,7 +166,7 @@ def forget(context: click.Context, /, environment: str, yes: bool, globs: tuple[
 
 
 @state.command()
-@click.argument("environment", metavar="ENV")
+@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
 @yes_option
 @environments_option
 @settings_options
