@@ -162,6 +162,7 @@ class _Run:
     state_trouble: bool = False
     halted: str = ""  # why no further environment is begun
     failures: int = 0  # in this wave
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # no further environment of this wave is begun
     writer: StateWriter = field(init=False)
     pace: Pace = field(init=False)
 
@@ -175,6 +176,7 @@ class _Run:
         """Whether every outcome is `applied` or `unchanged`."""
         queue = deque(environments)
         self.failures = 0
+        self.ended.clear()
         width = self._width()
         # Up to `concurrency` PUTs at a time, while the intents of the next are written, and the outcomes of those
         # before.
@@ -224,6 +226,11 @@ class _Run:
         if not self.halted and self.failures >= self.options.max_failures:
             return f"{self.failures} environments of this wave were not applied (max_failures)"
         return self.halted
+
+    def tell_end(self) -> None:
+        """Wakes up who waits for a first slot."""
+        if self.why_not:
+            self.ended.set()
 
     def skip(self, environments: Iterable[EnvironmentPlan], why: str) -> None:
         for planned in environments:
@@ -307,6 +314,7 @@ class _Worker:
     def _count(self, outcome: Outcome) -> None:
         """At once, before the outcome is written: `max_failures` must not be outrun by a slow state."""
         self._run.failures += outcome not in DONE_OUTCOMES and outcome is not Outcome.SKIPPED
+        self._run.tell_end()
 
     def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
         return _result(self._planned, outcome, attempts=self._attempts, message=message)
@@ -315,20 +323,23 @@ class _Worker:
         self._run.state_trouble = True
         if halt:
             self._run.halted = f"the state of {self._planned.environment} could not be written"
+            self._run.tell_end()
 
     def _now(self) -> datetime:
         # whole seconds: what a person reads in the document is what the program compares
         return self._run.world.clock.now().replace(microsecond=0)
 
     async def _sleep(self, seconds: float) -> None:
-        """As long as that, or until the run is asked to end."""
-        sleeping = asyncio.ensure_future(self._run.world.clock.sleep(seconds))
-        asked = asyncio.ensure_future(self._run.stop.asked.wait())
+        """As long as that, or until the run is asked to end; who has sent nothing doesn't outwait the wave's end."""
+        waiting = [self._run.world.clock.sleep(seconds), self._run.stop.asked.wait()]
+        if not self._attempts:
+            waiting.append(self._run.ended.wait())
+        tasks = [asyncio.ensure_future(one) for one in waiting]
         try:
-            await asyncio.wait({sleeping, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sleeping.cancel()
-            asked.cancel()
+            for task in tasks:
+                task.cancel()
 
     # --- the intent --------------------------------------------------------------------------------
 

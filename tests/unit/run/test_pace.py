@@ -171,6 +171,20 @@ def test_a_signal_ends_all_waiting_at_once() -> None:
     assert len(fleet.sent) <= 16
 
 
+def test_the_end_of_a_wave_ends_all_waiting_for_a_first_slot() -> None:
+    """The last failure that was allowed, in a Retry-After of another's: nobody sits out the pause to do nothing."""
+    fleet = Fleet(12, max_failures=1, concurrency=4, attempts=1, rate_limit=1.0)
+
+    async def limited_after_a_while(plug: FakePlug, desired: Desired) -> Attempt:
+        await fleet.clock.sleep(0.5)
+        return Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=60.0, message="429")
+
+    fleet.plug.script.append(limited_after_a_while)
+    result = fleet.apply()
+    assert Counter(one.outcome for one in result.environments) == {Outcome.REJECTED: 1, Outcome.SKIPPED: 11}
+    assert fleet.clock.monotonic() < 10
+
+
 def test_a_server_that_is_always_busy_ends_a_run_all_the_same() -> None:
     """No deadlock: every environment has its attempts and is rejected."""
     fleet = Fleet(10, attempts=2)
