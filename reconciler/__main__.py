@@ -10,6 +10,7 @@ from reconciler.interrupts import end_on_signals
 
 
 def main() -> None:
+    _fill_standard_streams()
     end_on_signals()
     for stream in (sys.stdout, sys.stderr):
         # a terminal or log that knows no UTF-8 gets escapes, not a crash
@@ -24,13 +25,23 @@ def main() -> None:
     _leave(code)
 
 
+def _fill_standard_streams() -> None:
+    """Where one was closed (`2>&-`), the next file to be opened would get its number, and what is said to it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+
+
 def _show_version() -> int:
     from reconciler import __version__
 
     try:
         print(f"reconciler {__version__}", flush=True)  # noqa: T201
     except OSError as error:
-        os.write(2, f"error: the result can't be written to stdout: {error.strerror}\n".encode())
+        with contextlib.suppress(OSError):
+            os.write(2, f"error: the result can't be written to stdout: {error.strerror}\n".encode())
         return 1
     return 0
 

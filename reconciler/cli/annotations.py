@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.output import write_aside
 from reconciler.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ def wants_annotations(environ: Mapping[str, str]) -> bool:
 
 
 def annotate(commands: str) -> None:
-    sys.stderr.write(commands)
-    sys.stderr.flush()
+    write_aside(commands)
 
 
 def annotate_error(error: Exception, session: Session) -> None:

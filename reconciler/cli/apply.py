@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,24 @@ from reconciler.cli.options import (
     shard_option,
     yes_option,
 )
-from reconciler.cli.output import say
-from reconciler.cli.planning import guards_of, with_guard_warnings
+from reconciler.cli.output import say, tell_unshown
+from reconciler.cli.planning import guards_of, taken_accounts, with_guard_warnings
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Session, session_of
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode, has_work, of_result
 from reconciler.core.observe import describe_unobserved
-from reconciler.errors import InputError, StalePlan, StateError
+from reconciler.errors import InputError, OutputFailed, StalePlan
 from reconciler.interrupts import end_on_signals
-from reconciler.model import Desired, Problem, RunResult, Shard
+from reconciler.model import Problem, RunResult, Shard
 from reconciler.ports import Observer
 from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
-from reconciler.run.guards import find_reserved_receivers, find_taken_accounts
+from reconciler.run.guards import find_reserved_receivers
 from reconciler.run.plan import Planned
 from reconciler.run.saved import check_expected, check_saved_plan, recall_observations
 
-MAX_OTHERS = 1000  # beyond so many, reading the state of all for the sake of one costs more than it guards
+STATE_THREADS = 4  # one writes; others may read again after a lost race
 
 
 @click.command()
@@ -127,8 +128,14 @@ def apply(
         end_on_signals()  # the loop gave the signals back to the interpreter
     else:
         result = make_idle_result(planned.plan)
-    show_result(result, form, session)
-    return of_result(result)
+    code = of_result(result)
+    try:
+        show_result(result, form, session)
+    except (BrokenPipeError, OutputFailed) as error:
+        if code in (ExitCode.DONE, ExitCode.NOT_APPLIED):
+            raise
+        tell_unshown(error)  # the code of what happened comes before that of what can't be shown
+    return code
 
 
 def _planned(
@@ -155,7 +162,10 @@ def _check_expected(session: Session, expect: str, planned: Planned, form: Form)
     try:
         check_expected(expect, planned.plan)
     except StalePlan:
-        show_plan(with_guard_warnings(session, planned).plan, form, session)
+        try:
+            show_plan(with_guard_warnings(session, planned).plan, form, session)
+        except (BrokenPipeError, OutputFailed) as error:
+            tell_unshown(error)
         raise
 
 
@@ -170,27 +180,13 @@ def _check(session: Session, planned: Planned, accepted: Sequence[str]) -> None:
     putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
     problems.extend(session.credentials.find_missing(putting))
     problems.extend(session.credentials.find_shared_accounts(session.desired))
-    problems.extend(_find_taken_accounts(session, planned, putting, accepted))
+    problems.extend(taken_accounts(session, planned, accepted))
     problems.extend(guards_of(session, planned, accepted))
     problems.extend(find_reserved_receivers(planned))
     for warning in session.credentials.find_expired(putting, session.clock.now()):
         say(for_terminal(warning), label="warning")
     if problems:
         raise InputError(problems=problems)
-
-
-def _find_taken_accounts(
-    session: Session, planned: Planned, putting: Sequence[Desired], accepted: Sequence[str]
-) -> list[Problem]:
-    """Where a run holds few tokens (a job an environment), the state knows the company of the others."""
-    others = {one.environment for one in session.desired if session.credentials.account(one) is None}
-    stored = {name: one for name, one in planned.stored.items() if name in others}
-    if planned.plan.selection and 0 < len(others) <= MAX_OTHERS:
-        # what was not selected may be corrupt: then it is no hindrance (CONTRACT §7)
-        with contextlib.suppress(StateError):
-            stored |= session.store.read(sorted((others & session.store.names()) - stored.keys()))
-    accounts = [(one, session.credentials.account(one)) for one in putting if one.environment not in accepted]
-    return find_taken_accounts(accounts, stored)
 
 
 def _options(session: Session, *, exact: bool) -> ApplyOptions:
@@ -216,6 +212,8 @@ async def _run(
     stop = Stop()
     _take_signals(stop)
     async with AsyncExitStack() as stack:
+        # of their own: names are looked up in the loop's threads, and a DNS that hangs must not keep outcomes waiting
+        state_threads = stack.enter_context(ThreadPoolExecutor(STATE_THREADS, "state"))
         progress = stack.enter_context(Progress(putting, lambda: session.pace.slowdown))
         await stack.enter_async_context(progress.ticking())
         plug = HttpPlug(session.credentials, timeout_s=session.settings.timeout, environ=session.environ)
@@ -225,7 +223,7 @@ async def _run(
             credentials=session.credentials,
             clock=session.clock,
             by=find_by(session.environ, session.folder),
-            offload=asyncio.to_thread,
+            offload=partial(asyncio.get_running_loop().run_in_executor, state_threads),
             pace=session.pace,
             observer=await _enter_observer(session, planned, stack, exact=exact),
             report=progress.report,

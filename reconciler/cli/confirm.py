@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from reconciler.cli.output import is_terminal
 from reconciler.errors import Declined, InputError
 from reconciler.model import Problem
 
@@ -14,7 +15,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """Returns when the answer is yes. Raises Declined, or InputError where there is no terminal to ask on."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise InputError(
             problems=[
                 Problem("", 0, 0, "--yes", "there is no terminal to ask on", "add --yes to go ahead without a question")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
-import sys
 import traceback
 from collections.abc import Sequence
 
 import click
 
 from reconciler import __version__
-from reconciler.cli.output import say, say_problems
+from reconciler.cli.output import say, say_problems, tell_unshown
 from reconciler.cli.session import Session
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
@@ -60,15 +57,16 @@ def cli() -> None:
 
 def run(arguments: Sequence[str], *, obj: object = None) -> int:
     """Runs one command and returns its exit code. `obj` is the Session of a caller in this process (the demo)."""
-    session = obj if isinstance(obj, Session) else Session()
+    try:
+        session = obj if isinstance(obj, Session) else Session()
+    except InputError as error:
+        say_problems(error)
+        return ExitCode.INVALID_INPUT
     try:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=obj)
         return int(code) if isinstance(code, int) else ExitCode.DONE
     except (BrokenPipeError, OutputFailed) as error:
-        # of a reader that has gone (a pager, `head`) nothing is said; a full disk is told
-        if isinstance(error, OutputFailed):
-            say(for_terminal(str(error)), label="error")
-        _silence_stdout()
+        tell_unshown(error)
         return ExitCode.NOT_APPLIED
     except (click.Abort, KeyboardInterrupt, Interrupted):
         say("interrupted: nothing further was done")
@@ -105,12 +103,6 @@ def _annotate(error: Exception, session: Session) -> None:
 
     if wants_annotations(session.environ):
         annotate_error(error, session)
-
-
-def _silence_stdout() -> None:
-    """What is left in its buffer must not fail a second time at the interpreter's end."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say_usage(error: click.ClickException) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -18,9 +19,14 @@ MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scrol
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Python has None for a stream that was closed before the start (`>&-`)."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
     """On a terminal alone, and never with NO_COLOR."""
-    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and stream.isatty()
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and is_terminal(stream)
 
 
 def write(text: str) -> None:
@@ -36,14 +42,32 @@ def write(text: str) -> None:
 
 
 def say(text: str, *, label: str = "") -> None:
-    """A line for the person, to stderr. The text is escaped by whoever put foreign values into it."""
+    """A line for the person, to stderr. The text is escaped by whoever put foreign values into it.
+
+    Where nobody can read it (a full disk, a pager that has gone) the run goes on: PUTs may be under way.
+    """
     prefix = ""
     if label:
         prefix = f"{label}: "
         if wants_colour(sys.stderr, os.environ):
             prefix = click.style(prefix, fg=_COLOURS.get(label), bold=True)
-    sys.stderr.write(f"{prefix}{text}\n")
-    sys.stderr.flush()
+    write_aside(f"{prefix}{text}\n")
+
+
+def write_aside(text: str) -> None:
+    """To stderr, as far as it takes it."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def tell_unshown(error: BrokenPipeError | OutputFailed) -> None:
+    """A result that stdout doesn't take. Of a reader that has gone (a pager, `head`) nothing is said."""
+    if isinstance(error, OutputFailed):
+        say(for_terminal(str(error)), label="error")
+    # what is left in its buffer must not fail a second time at the interpreter's end
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_problem(problem: Problem, *, label: str) -> None:

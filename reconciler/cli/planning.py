@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from reconciler.cli.observing import reading_live
 from reconciler.cli.session import Session
+from reconciler.errors import StateError
 from reconciler.model import Problem, Shard
-from reconciler.run.guards import find_guards
+from reconciler.run.guards import find_applied_account, find_guards, find_taken_accounts
 from reconciler.run.plan import Planned
+
+MAX_OTHERS = 1000  # beyond so many, reading the state of all for the sake of one costs more than it guards
 
 
 def guards_of(session: Session, planned: Planned, accepted: Collection[str] = ()) -> list[Problem]:
@@ -19,6 +23,25 @@ def guards_of(session: Session, planned: Planned, accepted: Collection[str] = ()
         if one.action.puts
     ]
     return find_guards(planned, accounts, max_changed=session.settings.max_changed, accepted=accepted)
+
+
+def taken_accounts(session: Session, planned: Planned, accepted: Collection[str] = ()) -> list[Problem]:
+    """The tokens at hand that, by the state, are another environment's: swapped, or set where they don't belong."""
+    at_hand = {one.environment: session.credentials.account(one) for one in session.desired}
+    putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
+    accounts = [(one, at_hand[one.environment]) for one in putting if one.environment not in accepted]
+    if not any(account for _, account in accounts):
+        return []
+    stored = {name: one for name, one in planned.stored.items() if name in at_hand}
+    unread = at_hand.keys() - stored.keys()
+    changed = any(account != find_applied_account(planned.stored.get(one.environment)) for one, account in accounts)
+    if len(unread) > MAX_OTHERS or not changed:
+        unread = {name for name in unread if at_hand[name] is None}
+    if planned.plan.selection and 0 < len(unread) <= MAX_OTHERS:
+        # what was not selected may be corrupt: then it is no hindrance (CONTRACT §7)
+        with contextlib.suppress(StateError):
+            stored |= session.store.read(sorted(unread & session.store.names()))
+    return find_taken_accounts(accounts, stored, at_hand)
 
 
 def plan_with_warnings(
@@ -37,6 +60,7 @@ def with_guard_warnings(session: Session, planned: Planned, accepted: Collection
     problems = [
         *guards_of(session, planned, accepted),
         *session.credentials.find_shared_accounts(session.desired),
+        *taken_accounts(session, planned, accepted),
     ]
     for warning in (
         *(f"apply would refuse: {problem}" for problem in problems),
@@ -56,4 +80,4 @@ def _find_locks(planned: Planned) -> list[str]:
         return []
     from reconciler.run.apply import describe_lock
 
-    return [f"{name}: {describe_lock(intent)}" for name, intent in live]
+    return [f"{name}: {describe_lock(intent, now)}" for name, intent in live]

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from reconciler.cli.output import say, wants_colour
+from reconciler.cli.output import is_terminal, say, wants_colour
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import DONE_OUTCOMES
 from reconciler.core.groups import SHOWN_ONE_BY_ONE, like_message
@@ -55,7 +55,7 @@ class Progress:
         self._speed.note(0, self._said_at)
 
     def __enter__(self) -> Progress:
-        if self._total and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        if self._total and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb":
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -76,7 +76,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):
+                self._bar.stop()
 
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
@@ -148,7 +149,8 @@ class Progress:
         if self._bar is not None:
             from rich.text import Text
 
-            self._bar.console.print(Text(line), soft_wrap=True)
+            with suppress(OSError):  # a terminal that has gone must not end what is under way
+                self._bar.console.print(Text(line), soft_wrap=True)
         else:
             say(line)
 

@@ -143,17 +143,20 @@ def _load(form: str) -> Any:
 
 
 def _show(views: Views, form: Form, session: Session) -> None:
-    """Files first: a reader of stdout that goes away takes nothing from them."""
+    """Files first: a reader of stdout that goes away takes nothing from them, nor does a full disk from stdout."""
     check_files(form, session)
     plain = Look(colour=False, width=FILE_WIDTH)
+    unwritten = []
     for other, file in form.also:
         try:
             write_whole(session.folder / file, views[other](plain))
         except OSError as error:
-            raise OutputFailed(f"{file} can't be written: {error.strerror}. What was done is done") from error
+            unwritten.append(f"{file} can't be written: {error.strerror}")
     if form.name != "github" and "github" in views and wants_annotations(session.environ):
         annotate(views["github"](plain))
     write(views[form.name](Look(colour=wants_colour(sys.stdout, os.environ), width=_width())))
+    if unwritten:
+        raise OutputFailed(f"{'; '.join(unwritten)}. What was done is done")
 
 
 def _width() -> int:

@@ -46,12 +46,22 @@ class SystemClock:
         return random.random()  # noqa: S311 - spreads retries, guards nothing
 
 
+def find_folder() -> Path:
+    """The working directory. Raises InputError where it was deleted or unmounted under our feet."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise InputError(
+            "the working directory is gone: go to your checkout again (cd), then run this again"
+        ) from error
+
+
 @dataclass
 class Session:
     """One command's world. `base_url` replaces every base URL, those of manifests too: the demo's sandbox."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # which decodes at every look
-    folder: Path = field(default_factory=Path.cwd)
+    folder: Path = field(default_factory=find_folder)
     flags: Mapping[str, Any] = field(default_factory=dict)
     base_url: str | None = None
     quiet: bool = False  # without the tree's warnings: the demo's commands would repeat them eight times
@@ -82,7 +92,7 @@ class Session:
         from reconciler.plug.tokens_file import load_tokens_file
 
         shown = self.settings.tokens_file
-        return load_tokens_file(self.folder / Path(shown).expanduser(), shown)
+        return load_tokens_file(self.folder / os.path.expanduser(shown), shown)  # noqa: PTH111 - a ~ that is nobody's stays
 
     @cached_property
     def tokens_file_problems(self) -> tuple[Problem, ...]:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -23,7 +24,9 @@ from reconciler.plug.pool import Connection, Connections, UnusableProxy
 
 USER_AGENT = f"reconciler/{__version__}"
 MAX_ANSWER_BYTES = 64 * 1024
-UNDONE_CODINGS = frozenset({"identity", "gzip", "deflate", ""})  # what httpx undoes without more libraries
+# asked for is none, and some servers pack all the same: zlib's window sizes of each (deflate is meant in two ways)
+_WINDOWS = {"gzip": (31,), "deflate": (15, -15)}
+UNDONE_CODINGS = frozenset({"identity", "", *_WINDOWS})
 
 
 class HttpPlug:
@@ -76,8 +79,9 @@ class HttpPlug:
                     answer = await read_limited(response)
                 finally:
                     await response.aclose()
+                await connection.drop_if_ahead()
         except TimeoutError:
-            return watch.broken_off(f"no complete answer within {self._timeout_s:g} s")
+            return watch.broken_off(watch.describe_timeout(self._timeout_s))
         except httpx.HTTPError as error:
             return watch.broken_off(describe_transport_error(error))
         except (OSError, ssl.SSLError) as error:
@@ -117,6 +121,14 @@ class _Watch:
             if getattr(request, "method", b"PUT") != b"CONNECT":
                 self.begun = True
 
+    def describe_timeout(self, timeout_s: float) -> str:
+        if self.begun:
+            return f"no complete answer within {timeout_s:g} s"
+        return (
+            f"no connection within {timeout_s:g} s. Check the base URL, this machine's DNS, and what stands before "
+            "Plug: a firewall?"
+        )
+
     def broken_off(self, reason: str) -> Attempt:
         fate = Fate.AMBIGUOUS if self.begun else Fate.UNSENT
         what = "the answer was cut short" if self.status is not None else "no answer"
@@ -125,15 +137,35 @@ class _Watch:
 
 
 async def read_limited(response: httpx.Response) -> bytes | None:
-    """The whole body; None when it is longer than is read, which counts as complete and as not JSON."""
+    """The whole body, unpacked; None when it is longer than is read, which counts as complete and as not JSON.
+
+    Raises httpx.DecodingError where it is not packed as it says.
+    """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
             return None
         chunks.append(chunk)
-    return b"".join(chunks)
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    packed = b"".join(chunks)
+    return _unpack(packed, _WINDOWS[coding]) if packed and coding in _WINDOWS else packed
+
+
+def _unpack(packed: bytes, windows: Sequence[int]) -> bytes | None:
+    """No further than is read: the library would make gigabytes of a megabyte."""
+    for window in windows:
+        unpacker = zlib.decompressobj(window)
+        try:
+            body = unpacker.decompress(packed, MAX_ANSWER_BYTES + 1)
+        except zlib.error:
+            continue
+        if len(body) > MAX_ANSWER_BYTES:
+            return None
+        if unpacker.eof:
+            return body
+    raise httpx.DecodingError("not packed as it says")
 
 
 def says_denied(answer: bytes) -> bool:
@@ -169,8 +201,11 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLCertVerificationError, "the server's certificate is not accepted"),
     (ssl.SSLError, "the TLS handshake failed"),
-    (socket.gaierror, "the host's name was not found"),
-    (ConnectionRefusedError, "the connection was refused"),
+    (socket.gaierror, "the host's name was not found. Check the base URL and this machine's DNS"),
+    (
+        ConnectionRefusedError,
+        "the connection was refused. Check the base URL, and what stands before Plug: a firewall?",
+    ),
     (ConnectionResetError, "the connection was reset"),
     (BrokenPipeError, "the connection was reset"),
     (httpx.ProxyError, "the proxy refused the connection"),
@@ -178,6 +213,18 @@ _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
     (httpx.DecodingError, "the answer can't be decoded"),
     (httpx.ConnectError, "no connection"),
 )
+
+
+def _advise_on_certificate(code: int) -> str:
+    """By OpenSSL's X509_V_ERR codes: 9 and 10 are its dates, 62 to 64 its names; most others an unknown authority."""
+    if code in (9, 10):
+        return "Look at this machine's clock; if it is right, the server has to renew its certificate"
+    if code in (62, 63, 64):
+        return "Check the base URL: does another server answer at this name?"
+    return (
+        "Does a proxy of your company open TLS connections here? Then name the file of its authority in SSL_CERT_FILE; "
+        "else somebody may be listening"
+    )
 
 
 def describe_transport_error(error: BaseException) -> str:
@@ -190,7 +237,7 @@ def describe_transport_error(error: BaseException) -> str:
     for kind, text in _CAUSES:
         for found in chain:
             if isinstance(found, ssl.SSLCertVerificationError) and kind is ssl.SSLCertVerificationError:
-                return f"{text} ({found.verify_message})"
+                return f"{text} ({found.verify_message.rstrip('.')}). {_advise_on_certificate(found.verify_code)}"
             if isinstance(found, kind):
                 return text
     return "the connection broke"

@@ -164,7 +164,7 @@ class Credentials:
     def account(self, desired: Desired) -> str | None:
         """As the state names it (CONTRACT §7); None without a token at hand."""
         token = self.token(desired)
-        return None if token is None else account_of(token)
+        return None if token is None else self._account(token)
 
     def organization(self, desired: Desired) -> str | None:
         token = self.token(desired)

@@ -91,6 +91,7 @@ class HttpObserver:
                         answer = await read_limited(response)
                     finally:
                         await response.aclose()
+                    await connection.drop_if_ahead()
         except UnusableProxy as error:
             return _broken_off(f"not sent: {error}")
         except TimeoutError:

@@ -48,6 +48,14 @@ class Connection:
         request = httpx.Request(method, self._url[1], headers=headers, content=content, extensions=dict(extensions))
         return await self._transport.handle_async_request(request)
 
+    async def drop_if_ahead(self) -> None:
+        """Closes it where the server has said more than it was asked: it would be taken for the next answer, which is
+        another company's."""
+        for connection in getattr(self._transport, "_pool").connections:  # noqa: B009 - httpx shows it to nobody
+            state = getattr(getattr(connection, "_connection", None), "_h11_state", None)
+            if state is not None and state.trailing_data[0]:
+                await connection.aclose()
+
     async def aclose(self) -> None:
         await self._transport.aclose()
 

@@ -47,6 +47,11 @@ from reconciler.run.writer import Offload, StateWriter
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
 SETTLE_TRIES = 5
 LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
+_LEASE_OVER = (
+    "its lease was over, or began in the future, when its turn came: this machine slept, its clock was set, or the "
+    "state is very slow. Run apply again"
+)
+CLOCK_TOLERANCE = timedelta(seconds=60)  # by which the clocks of two machines may differ
 BATCH = 25  # times the concurrency: what is put in a minute or two, well within a lease
 FLEET = 100  # environments in a wave: from here on, intents are written ahead of a free slot
 
@@ -273,7 +278,7 @@ class _Run:
         stored = self.stored.get(planned.environment)
         intent = stored.document.intent if stored else None
         if intent is not None and intent.is_live(self.world.clock.now()):
-            return _result(planned, Outcome.LOCKED, message=describe_lock(intent))
+            return _result(planned, Outcome.LOCKED, message=describe_lock(intent, self.world.clock.now()))
         outcome = classify((), doubt=intent is not None)
         return _result(planned, outcome, message=self.refused[planned.environment])
 
@@ -358,7 +363,7 @@ class _Worker:
         for _ in range(CLAIM_TRIES):
             standing = self._stored.document if self._stored else None
             if standing is not None and standing.intent is not None and standing.intent.is_live(world.clock.now()):
-                return self._result(Outcome.LOCKED, describe_lock(standing.intent))
+                return self._result(Outcome.LOCKED, describe_lock(standing.intent, world.clock.now()))
             claim = record.Claim(
                 intent_id=world.new_id(),
                 lineage=world.new_id(),
@@ -397,7 +402,7 @@ class _Worker:
             and document.intent is not None
             and document.intent.is_live(self._run.world.clock.now())
         ):
-            return self._result(Outcome.LOCKED, describe_lock(document.intent))
+            return self._result(Outcome.LOCKED, describe_lock(document.intent, self._run.world.clock.now()))
         # what was asked for by hand is done once another run has put the desired
         given = PlanInput(now=self._run.world.clock.now(), max_age_s=self._run.options.max_age_s)
         fingerprint = self._run.world.credentials.fingerprint(self._desired)
@@ -532,7 +537,7 @@ class _Worker:
         if isinstance(written.error, Conflict):
             return await self._resettle(ours)
         self._trouble(written.error or StateError(), halt=True)
-        return self._unrecorded(outcome, written.error)
+        return self._unrecorded(outcome, written.error, ours=ours)
 
     def _settled(self, ours: Stored, outcome: Outcome) -> Document:
         if outcome is Outcome.APPLIED:
@@ -550,16 +555,28 @@ class _Worker:
         if self._not_begun:
             return f"not begun: {self._not_begun}"
         if not self._attempts:
-            return "not sent: the lease was too short"
+            return f"not sent: {_LEASE_OVER}"
         tries = len(self._attempts)
         return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
 
-    def _unrecorded(self, outcome: Outcome, error: StateError | None) -> EnvironmentResult:
-        """The intent stands as it was written, so another run finds it, in doubt once its lease is over."""
+    def _unrecorded(self, outcome: Outcome, error: StateError | None, *, ours: Stored | None) -> EnvironmentResult:
+        """Our intent stands as it was written, so another run finds it, in doubt once its lease is over.
+
+        Without `ours` somebody took it away, and nothing in the state tells of our PUT.
+        """
+        name = self._planned.environment
+        intent = ours.document.intent if ours else None
+        if intent is not None and intent.lease_until is not None:
+            until = f"{intent.lease_until:%Y-%m-%dT%H:%M:%SZ}"
+            advice = (
+                f"Its intent stands until {until}: apply again then, or sooner after `reconciler state unlock {name}`"
+            )
+        else:
+            advice = f"Its intent was taken away meanwhile: run `reconciler apply --reassert -e {name}`"
         if not self._attempts:
-            return self._result(outcome, f"not sent, and the intent could not be taken back: {error}")
+            return self._result(outcome, f"not sent, and the intent could not be taken back: {error}. {advice}")
         done = "Plug took it, but" if outcome is Outcome.APPLIED else f"{self._attempts[-1].message};"
-        return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}")
+        return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}. {advice}")
 
     async def _resettle(self, ours: Stored) -> EnvironmentResult:
         """The document is not the one we wrote. Ours gone: whoever wrote it didn't know of our PUT (§6.8)."""
@@ -577,12 +594,13 @@ class _Worker:
             if written.version is not None:
                 return self._result(
                     Outcome.UNCERTAIN,
-                    "while the PUT was under way another run, unlock or forget took the intent away: in doubt",
+                    "while the PUT was under way another run, unlock or forget took the intent away, or the state was "
+                    "put back or deleted: in doubt",
                 )
             error = written.error
             if not isinstance(error, Conflict):
                 break
-        return self._unrecorded(Outcome.UNCERTAIN, error)
+        return self._unrecorded(Outcome.UNCERTAIN, error, ours=None)
 
     # --- the store ---------------------------------------------------------------------------------
 
@@ -595,14 +613,15 @@ class _Worker:
         return (await self._run.world.offload(lambda: self._run.world.store.read([name]))).get(name)
 
 
-def describe_lock(intent: Intent) -> str:
-    """Who holds it, since when, until when."""
+def describe_lock(intent: Intent, now: datetime) -> str:
+    """Who holds it, since when, until when; and where the two machines' clocks can't both be right, that."""
     who = intent.by.actor or "someone"
     run = f" (run {intent.by.run})" if intent.by.run else ""
-    until = intent.lease_until
+    if intent.lease_until is None:
+        return f"another run is at work: {who}{run}"
+    skewed = "; that began in the future, so its clock or this machine's is wrong"
     return (
         f"another run is at work: {who}{run}, since {intent.at:%Y-%m-%dT%H:%M:%SZ}, "
-        f"until {until:%Y-%m-%dT%H:%M:%SZ} at the latest"
-        if until
-        else f"another run is at work: {who}{run}"
+        f"until {intent.lease_until:%Y-%m-%dT%H:%M:%SZ} at the latest"
+        f"{skewed if intent.at - now > CLOCK_TOLERANCE else ''}"
     )

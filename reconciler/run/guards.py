@@ -54,16 +54,21 @@ def find_account_change(planned: Planned, one: EnvironmentPlan, organization: st
     return Problem(source.file, source.line, source.column, "token_env", message, hint)
 
 
-def find_taken_accounts(accounts: Iterable[tuple[Desired, str | None]], others: Mapping[str, Stored]) -> list[Problem]:
+def find_taken_accounts(
+    accounts: Iterable[tuple[Desired, str | None]], stored: Mapping[str, Stored], at_hand: Mapping[str, str | None]
+) -> list[Problem]:
     """Tokens of the company that another environment was last applied to: they would overwrite each other (§6.1).
 
-    `accounts`: each environment that would be PUT, with its token's. `others`: environments of the manifests whose
-    token is not at hand. A new name for an environment is no such case: its old one is in no manifest.
+    `accounts`: each environment that would be PUT, with its token's. `stored`: of the manifests' environments, those
+    in the state; `at_hand`: the account of each one's token (None: none). A new name for an environment is no such
+    case: its old one is in no manifest. Left to their own guards are tokens that two have at hand, and JWTs of
+    another organization than before.
     """
     holder = {
-        stored.document.applied.account: name
-        for name, stored in sorted(others.items(), reverse=True)
-        if stored.document.applied is not None and stored.document.applied.account is not None
+        account: name
+        for name, account in ((name, find_applied_account(one)) for name, one in sorted(stored.items(), reverse=True))
+        if account is not None
+        and (at_hand[name] is None or (at_hand[name] != account and not account.startswith(ORGANIZATION)))
     }
     problems = []
     for one, account in accounts:
@@ -80,6 +85,11 @@ def find_taken_accounts(accounts: Iterable[tuple[Desired, str | None]], others: 
         )
         problems.append(Problem(one.source.file, one.source.line, one.source.column, "token_env", message, hint))
     return problems
+
+
+def find_applied_account(stored: Stored | None) -> str | None:
+    """The account last applied to; None where there is none, or nobody knows."""
+    return stored.document.applied.account if stored and stored.document.applied else None
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:

@@ -32,7 +32,7 @@ def refuse_live(stored: Stored | None, now: datetime, *, doing: str) -> None:
     intent = stored.document.intent if stored else None
     if stored is not None and intent is not None and intent.is_live(now):
         raise Locked(
-            f"{stored.document.environment}: {describe_lock(intent)}. Wait for it before you {doing}; "
+            f"{stored.document.environment}: {describe_lock(intent, now)}. Wait for it before you {doing}; "
             f"if that run is dead: `reconciler state unlock {stored.document.environment}`"
         )
 

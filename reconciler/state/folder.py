@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,12 @@ LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this
 WRITING = ".writing"  # the folder of temporary files: what a killed writer left is found without reading all names
 CHUNK = 65536  # bytes
 SYNCS_AT_A_TIME = 4  # more of them only get in each other's way
+
+_ADVICE = {
+    errno.ENOSPC: "Make room on that disk, then run again",
+    errno.EDQUOT: "Make room within the quota, then run again",
+    errno.EROFS: "Mount it for writing, or set `state` to a place that can be written; then run again",
+}
 
 
 class FolderStore:
@@ -108,7 +115,8 @@ class FolderStore:
 
     def _unreachable(self, what: str, error: OSError) -> Unreachable:
         reason = error.strerror or type(error).__name__
-        return Unreachable(f"state: {self._path}: {what}: {reason}. Check the folder, its owner and the disk")
+        advice = _ADVICE.get(error.errno or 0, "Check the folder, its owner and the disk")
+        return Unreachable(f"state: {self._path}: {what}: {reason}. {advice}")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -7,9 +7,12 @@ whole batch; their messages say who, which run, and which environments with whic
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +36,7 @@ _LOST = re.compile(
     r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to (update|lock)|incorrect old value|"
     r"reference already exists|remote ref updated since checkout|is at [0-9a-f]+ but expected"
 )
+_NO_ROOM = re.compile(r"No space left|Disk quota|Read-only file system")
 _OWN_FILE = re.compile(r"(README|LICENSE|\.)[^/]*")
 
 
@@ -62,6 +66,10 @@ class GitStore:
         self._sleep = sleep
         self._tip: Tip | None = None
         self._unread = False  # names() has looked, and what it saw is still to be read
+        # one command at a time: workers that lost a race read again while another's push is under way, and git
+        # refuses two fetches into one repository
+        self._alone = threading.RLock()
+        self._looked_at = -math.inf  # when the last look at the remote began, of the monotonic clock
 
     @property
     def location(self) -> str:
@@ -78,13 +86,18 @@ class GitStore:
     # --- reading -----------------------------------------------------------------------------------
 
     def names(self) -> frozenset[str]:
-        tip = self._refresh()
-        self._unread = True
-        return frozenset(tip.blobs)
+        with self._alone:
+            tip = self._refresh()
+            self._unread = True
+            return frozenset(tip.blobs)
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
-        tip = self._tip if self._unread and self._tip is not None else self._refresh()
-        self._unread = False
+        asked_at = time.monotonic()
+        with self._alone:
+            # who waited while another looked has seen the same: of many that lost a race one asks the remote
+            seen = self._unread or self._looked_at >= asked_at
+            tip = self._tip if seen and self._tip is not None else self._refresh()
+            self._unread = False
         stored: dict[str, Stored] = {}
         faults: list[StateError] = []
         for environment in environments:
@@ -113,6 +126,12 @@ class GitStore:
         raise self._unreachable(error) from error
 
     def _look(self) -> Tip:
+        looked_at = time.monotonic()
+        tip = self._look_now()
+        self._looked_at = looked_at
+        return tip
+
+    def _look_now(self) -> Tip:
         commit = self._find_commit()
         if self._tip is not None and self._tip.commit == commit:
             return self._tip
@@ -152,7 +171,8 @@ class GitStore:
             elif not _OWN_FILE.fullmatch(name):
                 raise Corrupt(
                     f"state: {self.location} holds {name!r}, which is no state: a branch of its own is needed. "
-                    "Set `state` to another branch, say git:origin/reconciler-state"
+                    "If this branch is your state's, remove that from it with git; else set `state` to another branch, "
+                    "say git:origin/reconciler-state"
                 )
         contents = self._read_blobs([blob for _, blob in entries])
         return {name: content for (name, _), content in zip(entries, contents, strict=True)}
@@ -173,7 +193,8 @@ class GitStore:
 
     def write(self, writes: Sequence[Write]) -> list[Written]:
         try:
-            return self._write(writes)
+            with self._alone:
+                return self._write(writes)
         except StateError as fault:
             return [Written(write.environment, None, fault) for write in writes]
         except GitFailed as error:
@@ -261,14 +282,22 @@ class GitStore:
     # --- words -------------------------------------------------------------------------------------
 
     def _unreachable(self, error: GitFailed) -> Unreachable:
+        if _NO_ROOM.search(error.reason):
+            return Unreachable(
+                f"state: {self.location}: {error.reason}. Look at the disk of the temporary folder (TMPDIR, now "
+                f"{tempfile.gettempdir()}), and at the remote's; make room there, then run again"
+            )
         return Unreachable(
-            f"state: {self.location} can't be reached: {error.reason}. Check the remote's address, the network and "
-            "the credentials (in GitHub Actions: actions/checkout keeps them, and `permissions: contents: write`)"
+            f"state: {self.location} can't be reached: {error.reason.rstrip('.')}. Check the remote's address, the "
+            "network and the credentials (in GitHub Actions: actions/checkout keeps them, and `permissions: contents: "
+            "write`)"
         )
 
     def _rejected(self, error: GitFailed) -> Unreachable:
         found = re.search(r"\[remote rejected\] \((.*)\)", error.output)
         reason = found[1] if found else error.reason
+        if found and error.reason.startswith("remote:"):  # what a hook or a protected branch says itself
+            reason += f" ({error.reason.removeprefix('remote:').strip()})"
         return Unreachable(
             f"state: {self.location}: the remote rejected the push: {reason[:200]}. Is the branch protected, or may "
             "this token not write? Allow pushes to it, or choose another branch"

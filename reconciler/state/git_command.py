@@ -78,7 +78,13 @@ class Git:
     @cached_property
     def _repository(self) -> tempfile.TemporaryDirectory[str]:
         top = self.top  # first: where there is none, nothing is made
-        made = tempfile.TemporaryDirectory(prefix="reconciler-git-")
+        try:
+            made = tempfile.TemporaryDirectory(prefix="reconciler-git-")
+        except OSError as error:
+            raise Unreachable(
+                f"state: no temporary folder can be made for git: {error.strerror}. Set TMPDIR to a folder that can be "
+                "written, then run again"
+            ) from error
         self._run(["git", "init", "--quiet", "--bare", "--template=", made.name], top, self._environ)
         return made
 

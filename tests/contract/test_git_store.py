@@ -145,6 +145,28 @@ def test_writers_in_many_clones_lose_no_write(remote: Path, tmp_path: Path) -> N
         store.close()
 
 
+def test_many_who_read_at_once_through_one_store_ask_the_remote_once(stores: list[GitStore]) -> None:
+    """As the workers of a run do that lost a race together: git refuses two fetches into one repository."""
+    first, second = stores
+    assert first.read(["production"]) == {}
+    for serial in range(1, 6):
+        version = second.read(["production"]).get("production")
+        put(second, replace(document(), serial=serial), version.version if version else None)
+        seen: list[int] = []
+        together = threading.Barrier(8)
+
+        def read(seen: list[int] = seen, together: threading.Barrier = together) -> None:
+            together.wait()
+            seen.append(first.read(["production"])["production"].document.serial)
+
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert seen == [serial] * 8
+
+
 def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], monkeypatch: pytest.MonkeyPatch) -> None:
     """It landed: the write is done, not a conflict with itself, also beside a write that conflicts."""
     one, two = stores

@@ -83,3 +83,19 @@ def test_the_backoff_stays_within_bounds(made: int, jitter: float, elapsed_s: fl
         assert elapsed_s + result.seconds < 120
     else:
         assert isinstance(result, Done)
+
+
+@pytest.mark.parametrize(("made", "longest"), [(1, 0.5), (2, 1), (3, 2), (4, 4), (9, 20)])
+def test_backoff_doubles_up_to_its_cap_and_is_spread_from_nothing(made: int, longest: float) -> None:
+    """Full jitter: anything from none of it to all of it (CONTRACT §6.6)."""
+    attempts = [Attempt(Fate.UNSENT)] * made
+    for jitter in (0.0, 0.25, 1.0):
+        assert step(attempts, limit=20, jitter=jitter) == Wait(longest * jitter)
+
+
+def test_a_wait_that_would_end_with_the_deadline_is_not_begun() -> None:
+    """At the deadline there is no time left for an attempt."""
+    made = [answered(429, retry_after_s=20.0)]
+    assert step(made, elapsed_s=100, jitter=0.0) == Done()
+    assert step(made, elapsed_s=99.9, jitter=0.0) == Wait(20.0)
+    assert step(made, elapsed_s=0, jitter=1.0) == Wait(20.05)

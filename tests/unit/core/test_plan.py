@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.observe import Observation, Sight, Verdict
 from reconciler.core.plan import PlanInput, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent, confirm
-from reconciler.model import EVENTS, Action, By, Desired, Document, Event, Fingerprint, Reason
+from reconciler.model import EVENTS, Action, By, Desired, Document, EnvironmentPlan, Event, Fingerprint, Reason, Shard
 from tests.fakes import START, make_desired
 
 NOW = PlanInput(now=START)
@@ -171,3 +171,24 @@ def test_confirming_twice_keeps_ten_records_of_history() -> None:
     document = confirm(document, make_desired(version="11"), PRINT, START, By(run="again"))
     assert [entry.by.run for entry in document.history] == ["again", *map(str, range(11, 2, -1))]
     assert [len(entry.webhooks) for entry in document.history] == [0] + [7] * 9
+
+
+def test_a_plan_remembers_what_it_was_asked_and_an_orphan_what_is_stored() -> None:
+    """Every field that a saved plan is computed again from, or checked against."""
+    gone = replace(applied(), environment="gone")
+    given = PlanInput(START, requested=True)
+    plan = make_plan(
+        [SECRET],
+        {"gone": gone, SECRET.environment: applied()},
+        lambda desired: PRINT,
+        given,
+        selection=("*",),
+        shard=Shard(1, 1),
+        warnings=("look",),
+    )
+    assert (plan.created_at, plan.selection, plan.requested) == (START, ("*",), True)
+    assert (plan.shard, plan.warnings) == (Shard(1, 1), ("look",))
+    assert plan.vars == {SECRET.environment: SECRET.vars}
+    orphan, one = sorted(plan.environments, key=lambda planned: planned.environment)
+    assert orphan == EnvironmentPlan("gone", Action.ORPHAN, 0, (), (), None, (), 1, "l")
+    assert (one.source, one.serial, one.lineage) == (SECRET.source, 1, "l")

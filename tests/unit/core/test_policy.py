@@ -75,3 +75,9 @@ def test_names_for_documentation_and_local_use_are_reserved(host: str) -> None:
 def test_names_that_only_look_alike_are_not_reserved(host: str) -> None:
     """A suffix counts by whole labels."""
     assert not is_reserved_host(host)
+
+
+def test_denied_lists_add_up() -> None:
+    """Those of a nearer file beside those of the settings; a list that is absent narrows nothing."""
+    policy = Policy(denied=("a.com",)).narrowed(None, ("b.com",)).narrowed(("*.c.com",), ())
+    assert policy == Policy(allowed=(("*.c.com",),), denied=("a.com", "b.com"))

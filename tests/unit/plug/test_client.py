@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 import ssl
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -99,6 +102,10 @@ def http(status: str, body: bytes = b"", *headers: str, length: int | None = Non
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def packed(coding: str, body: bytes) -> bytes:
+    return http("200 OK", body, f"Content-Encoding: {coding}")
+
+
 def test_the_bytes_on_the_wire_are_the_contracts() -> None:
     """Method, headers, and exactly the seven keys, with secrets filled in as they are and braces undoubled."""
     seen: list[bytes] = []
@@ -136,6 +143,15 @@ def test_bearer_is_the_other_scheme() -> None:
         (http("200 OK", b"<html>"), Fate.DEFINITE, 200, True),
         (http("200 OK", b'{"value": false}' + b" " * 70_000), Fate.DEFINITE, 200, True),
         (http("200 OK", b'{"value"', length=99), Fate.AMBIGUOUS, 200, False),
+        (packed("gzip", gzip.compress(b'{"value": true}')), Fate.DEFINITE, 200, True),
+        (packed("gzip", gzip.compress(b'{"value": false}')), Fate.DEFINITE, 200, False),
+        (packed("deflate", zlib.compress(b'{"value": false}')), Fate.DEFINITE, 200, False),
+        (packed("deflate", zlib.compress(b'{"value": false}')[2:-4]), Fate.DEFINITE, 200, False),
+        (packed("gzip", b""), Fate.DEFINITE, 200, True),
+        (packed("gzip", gzip.compress(b'{"value": false}' + b" " * 70_000)), Fate.DEFINITE, 200, True),
+        (packed("gzip", gzip.compress(b'{"value": true}')[:-9]), Fate.AMBIGUOUS, 200, False),
+        (packed("gzip", b'{"value": true}'), Fate.AMBIGUOUS, 200, False),
+        (packed("br", b'{"value": true}'), Fate.AMBIGUOUS, 200, False),
         (http("302 Found", b"", "Location: http://127.0.0.1:1/"), Fate.DEFINITE, 302, False),
         (http("401 Unauthorized", TOKEN.encode()), Fate.DEFINITE, 401, False),
         (http("408 Request Timeout"), Fate.AMBIGUOUS, 408, False),
@@ -153,12 +169,28 @@ def test_what_is_known_after_an_answer(answer: bytes, fate: Fate, status: int | 
     assert TOKEN not in repr(attempt)
 
 
+def test_a_packed_answer_is_unpacked_no_further_than_it_is_read() -> None:
+    """A kilobyte may hold a megabyte."""
+    bomb = packed("gzip", gzip.compress(bytes(50_000_000), 9))
+    assert len(bomb) < 64 * 1024
+    with server(answering(bomb)) as port:
+        tracemalloc.start()
+        try:
+            attempt = put(port)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert attempt.confirmed
+    assert peak < 10_000_000
+
+
 def test_a_refused_connection_is_unsent() -> None:
     """Nothing listens there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     attempt = put(port)
-    assert (attempt.fate, attempt.message) == (Fate.UNSENT, "not sent: the connection was refused")
+    assert attempt.fate is Fate.UNSENT
+    assert attempt.message.startswith("not sent: the connection was refused. Check the base URL")
 
 
 def test_a_name_that_is_not_found_is_unsent() -> None:
@@ -170,7 +202,8 @@ def test_a_name_that_is_not_found_is_unsent() -> None:
             return await plug.put(one)
 
     found = asyncio.run(attempt())
-    assert (found.fate, found.message) == (Fate.UNSENT, "not sent: the host's name was not found")
+    assert found.fate is Fate.UNSENT
+    assert found.message == "not sent: the host's name was not found. Check the base URL and this machine's DNS"
 
 
 def test_a_server_that_never_answers_is_ambiguous() -> None:

@@ -193,12 +193,36 @@ def test_an_answer_without_an_end_is_not_read_to_it() -> None:
     assert sum(sent) < 64 * 1024 * 1024
 
 
+def test_an_answer_too_many_is_not_taken_for_the_next_account() -> None:
+    """A server that says more than it was asked: the connection is not used again."""
+    connections: list[int] = []
+
+    def talk(connection: socket.socket) -> None:
+        connections.append(1)
+        while connection.recv(65536):
+            connection.sendall(http("200 OK", account_of(DESIRED)) * 2)
+
+    async def twice(port: int) -> list[Reading]:
+        one = replace(DESIRED, partner_base_url=f"http://localhost:{port}")
+        observer = HttpObserver(
+            Credentials(ENVIRON), Secret(PARTNER), "PLUG_PARTNER_TOKEN", hidden=[], timeout_s=5, environ={}
+        )
+        async with observer:
+            return [await observer.read(one, applied_of(one)) for _ in range(2)]
+
+    with server(talk) as port:
+        readings = asyncio.run(twice(port))
+    assert all(reading.sights for reading in readings)
+    assert len(connections) == 2
+
+
 def test_a_refused_connection_is_told() -> None:
     """Nothing listens there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     attempt = read(port).attempt
-    assert (attempt.fate, attempt.message) == (Fate.AMBIGUOUS, "no complete answer: the connection was refused")
+    assert attempt.fate is Fate.AMBIGUOUS
+    assert attempt.message.startswith("no complete answer: the connection was refused. Check the base URL")
 
 
 # --- secrets -----------------------------------------------------------------------------------------

@@ -1,0 +1,323 @@
+"""The network and the server on their worst day: no name, TLS opened on the way, bytes by the minute or the GB."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import time
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.acceptance.bad_day.world import (
+    OK,
+    Talk,
+    assert_converges,
+    assert_whole,
+    hurt,
+    message_of,
+    only_outcome,
+    peak_mib,
+    read_request,
+    serve,
+)
+from tests.acceptance.conftest import Cli
+
+FLEET = ("a", "b", "c")
+NAMELESS = ("--api-base-url", "https://plug.invalid", "--api-allowed-hosts", "plug.invalid")
+
+# a DNS that takes its time to say nothing; the names of this machine are not asked for
+HANGING_DNS = """
+import socket, time
+
+known = socket.getaddrinfo
+
+def hang(host, *arguments, **named):
+    if host in ("127.0.0.1", "localhost", b"127.0.0.1", b"localhost"):
+        return known(host, *arguments, **named)
+    time.sleep(3)
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+socket.getaddrinfo = hang
+"""
+
+
+# --- before the first byte ---------------------------------------------------------------------------
+
+
+def test_a_name_that_is_not_found_is_a_failure_and_says_where_to_look(cli: Cli) -> None:
+    """Nothing was sent, so nothing is in doubt; no attempt is counted."""
+    cli.fleet(*FLEET)
+    ran = cli.run("apply", "--yes", *NAMELESS, "--attempts", "1", "--format", "json", code=1)
+    assert only_outcome(ran, FLEET) == "failed"
+    assert {one["attempts"] for one in ran.json["environments"]} == {0}
+    assert message_of(ran, "a") == (
+        "not sent: the host's name was not found. Check the base URL and this machine's DNS"
+    )
+    assert all(cli.document(name)["intent"] is None for name in FLEET)
+    assert_converges(cli, *FLEET)
+    assert cli.puts("a") == 1
+
+
+def test_a_dns_that_hangs_keeps_no_outcome_waiting(cli: Cli) -> None:
+    """Names are looked up in threads; the state has its own. So many wait for a name, and each ends by its timeout."""
+    fleet = tuple(f"loja-{number:02}" for number in range(24))
+    cli.fleet(*fleet)
+    hurt(cli, HANGING_DNS)
+    options = ("--timeout", "1", "--attempts", "1", "--concurrency", "24", "--max-failures", "100")
+    ran = cli.run("apply", "--yes", *NAMELESS, *options, "--format", "json", code=1)
+    assert only_outcome(ran, fleet) == "failed"
+    assert message_of(ran, fleet[0]) == (
+        "not sent: no connection within 1 s. Check the base URL, this machine's DNS, and what stands before Plug: "
+        "a firewall?"
+    )
+    # its timeout and its two writes: not the lookups of all the others
+    assert max(one["seconds"] for one in ran.json["environments"]) < 2.5
+    assert all(cli.document(name)["intent"] is None for name in fleet)
+    assert_converges(cli, *fleet)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def _issue(authority: trustme.CA, name: str, days: int = 30) -> ssl.SSLContext:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name, not_after=datetime.now(UTC) + timedelta(days=days)).configure_cert(tls)
+    return tls
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "known", "reason", "advice"),
+    [
+        ("localhost", 30, False, "unable to get local issuer", "name the file of its authority in SSL_CERT_FILE"),
+        ("localhost", -1, True, "expired", "Look at this machine's clock; if it is right, the server has to renew"),
+        ("plug.acme.com.br", 30, True, "Hostname mismatch", "Check the base URL: does another server answer"),
+    ],
+    ids=["intercepted", "expired", "another name"],
+)
+def test_tls_that_is_not_plugs_gets_no_byte_and_is_told_apart(
+    cli: Cli, authority: trustme.CA, name: str, days: int, known: bool, reason: str, advice: str
+) -> None:
+    """Failed, no attempt, no token given away; each kind says what to do about it."""
+    cli.fleet(*FLEET)
+    trusted = authority if known else trustme.CA()
+    bundle = cli.root / "authority.pem"
+    trusted.cert_pem.write_to_path(str(bundle))
+    seen: list[int] = []
+    with serve(lambda connection, number: seen.append(number), _issue(authority, name, days)) as server:
+        url = ("--api-base-url", server.base_url)
+        env = {"SSL_CERT_FILE": str(bundle)}
+        ran = cli.run("apply", "--yes", *url, "--attempts", "1", "--format", "json", code=1, env=env)
+    assert only_outcome(ran, FLEET) == "failed"
+    assert {one["attempts"] for one in ran.json["environments"]} == {0}
+    message = message_of(ran, "a")
+    assert message.startswith("not sent: the server's certificate is not accepted (")
+    assert reason in message
+    assert advice in message
+    assert seen == []
+    assert_whole(cli)
+    assert_converges(cli, *FLEET)
+
+
+def test_a_companys_own_authority_is_trusted_once_it_is_named(cli: Cli, authority: trustme.CA) -> None:
+    """What the message advises works."""
+    cli.fleet("a")
+    bundle = cli.root / "authority.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+
+    def answer(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(OK)
+
+    with serve(answer, _issue(authority, "localhost")) as server:
+        url = ("--api-base-url", server.base_url)
+        assert cli.run("apply", "--yes", *url, "--attempts", "1", code=1).code == 1
+        cli.run("apply", "--yes", *url, code=0, env={"SSL_CERT_FILE": str(bundle)})
+
+
+# --- after it ----------------------------------------------------------------------------------------
+
+
+def _dripping(answer: bytes) -> Talk:
+    def talk(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        for place in range(len(answer)):
+            connection.sendall(answer[place : place + 1])
+            time.sleep(0.3)
+
+    return talk
+
+
+def _flooding(begin: bytes, more: bytes) -> Talk:
+    def talk(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(begin)
+        while True:
+            connection.sendall(more)
+
+    return talk
+
+
+def _never_reads(connection: socket.socket, number: int) -> None:
+    time.sleep(5)
+
+
+def _resets_after_half(connection: socket.socket, number: int) -> None:
+    connection.recv(60)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        _dripping(OK),
+        _dripping(b"\r\n" * 50),
+        _flooding(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 65536),
+        _flooding(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n" * 8000),
+        _flooding(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 2000),
+        _flooding(CHUNKED + b"1;", b"x" * 65536),
+        _flooding(CHUNKED + b"2\r\n{}\r\n0\r\nX: ", b"x" * 65536),
+        _never_reads,
+        _resets_after_half,
+    ],
+    ids=[
+        "a byte now and then",
+        "blank lines now and then",
+        "a header line without end",
+        "headers without end",
+        "1xx without end",
+        "a chunk's extension without end",
+        "a trailer without end",
+        "takes the connection and never reads",
+        "reset after half of the request",
+    ],
+)
+def test_an_answer_that_never_ends_is_uncertain_soon_and_in_little_memory(cli: Cli, talk: Talk) -> None:
+    """Plug may have acted: in doubt, the lease released. The next apply puts once more."""
+    cli.fleet("a")
+    with serve(talk) as server:
+        url = ("--api-base-url", server.base_url)
+        begun = time.monotonic()
+        ran, peak = peak_mib(cli, "apply", "--yes", *url, "--timeout", "1", "--attempts", "1", "--format", "json")
+        assert time.monotonic() - begun < 10
+    assert (ran.code, ran.outcomes) == (1, {"a": "uncertain"})
+    assert message_of(ran, "a").startswith(("no answer: ", "the answer was cut short: "))
+    assert peak < 150
+    assert_whole(cli)
+    intent = cli.document("a")["intent"]
+    assert (intent["doubt"], intent["lease_until"]) == (True, None)
+    assert_converges(cli, "a")
+    assert cli.puts("a") == 1
+
+
+def _packed() -> bytes:
+    """A quarter of a gigabyte, as a quarter of a megabyte."""
+    packer = zlib.compressobj(9, wbits=31)
+    member = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(256)), packer.flush()])
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(member)}\r\n\r\n"
+    return head.encode() + member
+
+
+def _bomb() -> Talk:
+    answer = _packed()
+
+    def talk(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(answer)
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: _flooding(CHUNKED, b"10000\r\n" + b"x" * 65536 + b"\r\n"),
+        lambda: _flooding(b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n", b"x" * 65536),
+        _bomb,
+    ],
+    ids=["chunks without end", "ten gigabytes", "megabytes in each packed kilobyte"],
+)
+def test_gigabytes_are_not_read(cli: Cli, make: Callable[[], Talk]) -> None:
+    """The first 64 KiB are enough (CONTRACT §6.5, §6.7): applied, in little memory, whatever would follow."""
+    cli.fleet(*FLEET)
+    with serve(make()) as server:
+        ran, peak = peak_mib(cli, "apply", "--yes", "--api-base-url", server.base_url, "--format", "json")
+    assert (ran.code, only_outcome(ran, FLEET)) == (0, "applied")
+    assert peak < 150
+    assert_whole(cli)
+
+
+def test_a_kept_connection_that_the_server_closed_is_noticed(cli: Cli) -> None:
+    """Between two PUTs, without a word: a new one is made, and no PUT is sent twice."""
+    cli.fleet(*FLEET)
+    taken: list[int] = []
+
+    def talk(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        taken.append(number)
+        connection.sendall(OK)
+
+    with serve(talk) as server:
+        url = ("--api-base-url", server.base_url)
+        ran = cli.run("apply", "--yes", *url, "--concurrency", "1", "--format", "json", code=0)
+    assert only_outcome(ran, FLEET) == "applied"
+    assert len(taken) == len(FLEET)
+    assert_whole(cli)
+
+
+def test_a_kept_connection_that_breaks_under_a_put_is_ambiguous_and_retried(cli: Cli) -> None:
+    """The server goes as the second request comes: nobody knows, so it counts as an attempt, and the retry decides."""
+    cli.fleet(*FLEET)
+
+    def talk(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        connection.sendall(OK)
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with serve(talk) as server:
+        url = ("--api-base-url", server.base_url)
+        ran = cli.run("apply", "--yes", *url, "--concurrency", "1", "--format", "json", code=0)
+        assert {one["attempts"] for one in ran.json["environments"][1:]} == {2}
+        cli.manifest("a", version="2")
+        ran = cli.run("apply", "--yes", *url, "--attempts", "1", "--concurrency", "1", "--format", "json", code=0)
+    assert ran.outcomes["a"] == "applied"
+
+
+def test_an_answer_too_many_is_not_taken_for_the_next_companys(cli: Cli) -> None:
+    """A server (or a proxy) that answers twice: the second 200 confirms nothing. Rule 2."""
+    cli.fleet("a", "b")
+
+    def talk(connection: socket.socket, number: int) -> None:
+        read_request(connection)
+        if number == 1:
+            connection.sendall(OK + OK)
+            read_request(connection)
+        connection.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")
+
+    with serve(talk) as server:
+        url = ("--api-base-url", server.base_url)
+        ran = cli.run("apply", "--yes", *url, "--concurrency", "1", "--format", "json", code=1)
+    assert ran.outcomes == {"a": "applied", "b": "rejected"}
+    assert cli.document("b")["applied"] is None
+    assert_converges(cli, "a", "b")
+
+
+def test_a_netrc_or_proxy_of_the_machine_is_no_way_around_tls(cli: Cli, tmp_path: Path) -> None:
+    """A proxy that is not there: https never falls back to a direct connection; nothing is sent."""
+    cli.fleet("a")
+    env = {"HTTPS_PROXY": "http://127.0.0.1:1"}
+    ran = cli.run("apply", "--yes", *NAMELESS, "--attempts", "1", "--format", "json", code=1, env=env)
+    assert ran.outcomes == {"a": "failed"}
+    assert message_of(ran, "a").startswith("not sent: ")
+    assert_converges(cli, "a")

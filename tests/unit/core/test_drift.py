@@ -1,0 +1,123 @@
+"""One finding for each way in which something differs (CONTRACT §8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from reconciler.core.drift import find_drift
+from reconciler.core.plan import PlanInput, plan_environment, plan_orphan
+from reconciler.core.record import Claim, adopt, begin_intent
+from reconciler.model import EVENTS, By, Desired, Document, Event, Finding, FindingKind, Fingerprint
+from tests.fakes import ENDPOINT, START, make_desired
+
+PRINT = Fingerprint("org:1", {"PLUG_SECRET_A": "hmac-sha256:1"})
+ONE = make_desired(secrets=("PLUG_SECRET_A",))
+
+
+def applied(desired: Desired = ONE) -> Document:
+    return adopt(None, desired, PRINT, START, By("ana"), lineage="l")
+
+
+def drift(
+    desired: Desired,
+    document: Document | None,
+    fingerprint: Fingerprint = PRINT,
+    given: PlanInput | None = None,
+) -> list[Finding]:
+    planned = plan_environment(desired, document, fingerprint, given or PlanInput(START))
+    documents = {desired.environment: document} if document else {}
+    return find_drift([planned], {desired.environment: desired}, documents)
+
+
+def test_what_is_the_same_has_no_finding() -> None:
+    """Nor where it was asked to be put again."""
+    assert drift(ONE, applied()) == []
+
+
+def test_what_was_never_applied_is_unapplied_event_by_event() -> None:
+    """Expected is the desired text; actual is null."""
+    assert drift(ONE, None) == [
+        Finding("production", FindingKind.UNAPPLIED, event, ONE.webhooks[event], None, "never applied")
+        for event in EVENTS
+    ]
+
+
+def test_a_changed_text_is_unapplied_against_what_was_applied() -> None:
+    """That event alone."""
+    changed = replace(ONE, webhooks={**ONE.webhooks, Event.MESSAGE_STATUS: "https://a.example.com/"})
+    message = "the manifest differs from what was last applied"
+    before = ONE.webhooks[Event.MESSAGE_STATUS]
+    assert drift(changed, applied()) == [
+        Finding("production", FindingKind.UNAPPLIED, Event.MESSAGE_STATUS, "https://a.example.com/", before, message)
+    ]
+
+
+def test_actual_is_masked_where_either_text_has_a_secret() -> None:
+    """Scheme and host alone: the old text may be the secret in clear."""
+    url = "https://a.example.com/x?key="
+    for before, after in ((f"{url}clear", f"{url}{{secret:PLUG_SECRET_A}}"), (f"{url}{{secret:PLUG_SECRET_A}}", url)):
+        old = replace(ONE, webhooks={**ONE.webhooks, Event.MESSAGE_STATUS: before})
+        new = replace(ONE, webhooks={**ONE.webhooks, Event.MESSAGE_STATUS: after})
+        [finding] = drift(new, applied(old))
+        assert (finding.expected, finding.actual) == (after, "https://a.example.com/…")
+
+
+def test_what_is_in_doubt_is_uncertain_since_its_put() -> None:
+    """The intent's own time."""
+    [finding] = drift(ONE, begin_intent(applied(), ONE, Claim("i", "l", START, 900, By("ana"))))
+    message = "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug"
+    assert finding == Finding("production", FindingKind.UNCERTAIN, None, None, None, message)
+
+
+def test_another_endpoint_account_and_secret_are_findings() -> None:
+    """In the order of what matters."""
+    moved = replace(ONE, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks")
+    other = Fingerprint("org:2", {"PLUG_SECRET_A": "hmac-sha256:2"})
+    assert drift(moved, applied(), other) == [
+        Finding(
+            "production",
+            FindingKind.ACCOUNT,
+            None,
+            None,
+            "org:1",
+            "the token at hand belongs to another account, or was replaced",
+        ),
+        Finding(
+            "production",
+            FindingKind.ENDPOINT,
+            None,
+            moved.endpoint,
+            ENDPOINT,
+            "applied through another endpoint than the one configured",
+        ),
+        Finding(
+            "production",
+            FindingKind.SECRET,
+            None,
+            None,
+            None,
+            "a secret of a webhook URL, or the token it is recorded under, was replaced",
+        ),
+    ]
+
+
+def test_what_is_older_than_max_age_is_expired() -> None:
+    """The message says since when."""
+    given = PlanInput(START + timedelta(seconds=61), max_age_s=60)
+    message = "last applied at 2026-11-23T12:00:00Z, longer ago than max_age"
+    assert drift(ONE, applied(), given=given) == [Finding("production", FindingKind.EXPIRED, None, None, None, message)]
+
+
+def test_an_orphan_is_a_finding_and_findings_go_by_kind_then_name() -> None:
+    """The most telling kind first, whatever the name."""
+    gone, doubted = replace(applied(), environment="a"), make_desired("b")
+    document = begin_intent(None, doubted, Claim("i", "l", START, 900, By("ana")))
+    planned = [plan_orphan(gone), plan_environment(doubted, document, PRINT, PlanInput(START))]
+    found = find_drift(planned, {"b": doubted}, {"a": gone, "b": document})
+    assert [(one.environment, one.kind) for one in found] == [
+        ("b", FindingKind.UNCERTAIN),
+        *[("b", FindingKind.UNAPPLIED)] * 7,
+        ("a", FindingKind.ORPHAN),
+    ]
+    assert found[-1].message == "in the state, but in no manifest"

@@ -1,0 +1,142 @@
+"""Each step of a document's life, field by field: what a step doesn't name it must leave alone (CONTRACT §6, §7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from reconciler.core import record
+from reconciler.model import By, Desired, Document, Fingerprint, Intent
+from tests.fakes import START, make_desired
+
+BY = By("ana", "c0ffee", "1/1")
+LATER = START + timedelta(seconds=30)
+PRINT = Fingerprint("org:1", {"PLUG_SECRET_A": "hmac-sha256:1"})
+OLD, NEW = make_desired(), make_desired(version="2")
+
+
+def claim(intent_id: str = "ours") -> record.Claim:
+    return record.Claim(intent_id, "lineage", START, 900.0, BY)
+
+
+def applied(desired: Desired = OLD) -> Document:
+    return record.confirm(record.begin_intent(None, desired, claim()), desired, PRINT, START, BY)
+
+
+def begun(intent_id: str = "ours") -> Document:
+    return record.begin_intent(applied(), NEW, claim(intent_id))
+
+
+def intent_of(document: Document) -> Intent:
+    assert document.intent is not None
+    return document.intent
+
+
+def test_an_intent_says_what_is_put_by_whom_and_until_when() -> None:
+    """And leaves the applied record and the history as they are."""
+    document = begun()
+    assert document.intent == Intent("ours", NEW.webhooks, False, START, START + timedelta(seconds=900), BY)
+    assert document == replace(applied(), serial=3, intent=document.intent)
+
+
+def test_the_first_intent_begins_a_lineage() -> None:
+    """Serial 1, nothing applied."""
+    document = record.begin_intent(None, OLD, claim())
+    assert (document.environment, document.lineage, document.serial) == ("production", "lineage", 1)
+    assert (document.applied, document.history) == (None, ())
+    assert not intent_of(document).doubt
+
+
+def test_an_intent_over_an_unfinished_one_is_in_doubt() -> None:
+    """Whatever that one knew of itself: its run died somewhere."""
+    again = record.begin_intent(begun("dead"), NEW, claim())
+    assert (intent_of(again).id, intent_of(again).doubt) == ("ours", True)
+
+
+def test_a_renewed_lease_changes_the_lease_alone() -> None:
+    """The same intent, for longer."""
+    until = LATER + timedelta(seconds=900)
+    renewed = record.renew(begun(), LATER, 900.0)
+    assert renewed == replace(begun(), serial=4, intent=replace(intent_of(begun()), lease_until=until))
+
+
+def test_a_doubt_keeps_the_intent_and_releases_its_lease() -> None:
+    """So that the next run may begin at once, and finds the doubt."""
+    doubted = record.doubt(begun())
+    assert doubted == replace(begun(), serial=4, intent=replace(intent_of(begun()), doubt=True, lease_until=None))
+
+
+def test_a_cleared_document_is_the_one_before_but_for_the_serial() -> None:
+    """Plug holds what it held."""
+    assert record.clear(begun()) == replace(applied(), serial=4)
+
+
+def test_without_an_intent_there_is_nothing_to_renew_or_doubt() -> None:
+    """A fault of ours; it must not pass for a document."""
+    for step in (
+        lambda: record.renew(applied(), START, 900.0),
+        lambda: record.doubt(applied()),
+        lambda: record.impose_doubt(None, applied(), START),
+    ):
+        with pytest.raises(ValueError, match=r"there (is|was) no intent"):
+            step()
+
+
+def test_a_confirmed_document_says_what_was_put_with_which_token_and_secrets() -> None:
+    """The history's newest entry holds the events that changed, and no more."""
+    half = replace(OLD, webhooks={**OLD.webhooks, **dict(list(NEW.webhooks.items())[:3])})
+    confirmed = record.confirm(record.begin_intent(applied(), half, claim()), half, PRINT, LATER, BY)
+    assert confirmed.applied is not None
+    assert (confirmed.intent, confirmed.serial) == (None, 4)
+    assert (confirmed.applied.endpoint, confirmed.applied.account) == (half.endpoint, "org:1")
+    assert (confirmed.applied.webhooks, confirmed.applied.secrets) == (half.webhooks, PRINT.secrets)
+    assert (confirmed.applied.at, confirmed.applied.by, confirmed.applied.adopted) == (LATER, BY, False)
+    newest, first = confirmed.history
+    assert dict(newest.webhooks) == dict(list(NEW.webhooks.items())[:3])
+    assert dict(first.webhooks) == dict(OLD.webhooks)
+    assert (newest.at, newest.by, newest.adopted) == (LATER, BY, False)
+
+
+def test_an_adopted_document_says_so() -> None:
+    """In the record and in the history; without a document a lineage begins."""
+    document = record.adopt(None, OLD, PRINT, START, BY, lineage="new")
+    assert document.applied is not None
+    assert (document.lineage, document.serial, document.applied.adopted) == ("new", 1, True)
+    assert document.history[0].adopted
+    assert record.adopt(begun(), OLD, PRINT, START, BY, lineage="new").lineage == "lineage"
+
+
+def test_a_doubt_is_imposed_on_a_settled_document() -> None:
+    """Ours comes back, in doubt, without a lease; what another run applied stays."""
+    standing = replace(applied(NEW), serial=9)
+    doubted = record.impose_doubt(standing, begun(), LATER)
+    assert doubted == replace(standing, serial=10, intent=replace(intent_of(begun()), doubt=True, lease_until=None))
+
+
+def test_a_doubt_is_imposed_where_the_document_is_gone() -> None:
+    """A new one with applied null, of our lineage; its serial is above all we wrote."""
+    doubted = record.impose_doubt(None, begun(), LATER)
+    orphaned = replace(intent_of(begun()), doubt=True, lease_until=None)
+    assert doubted == Document(environment="production", lineage="lineage", serial=4, intent=orphaned)
+
+
+def test_anothers_live_intent_stays_theirs_and_is_put_in_doubt() -> None:
+    """Its id and lease keep its PUT alone; when it is done it finds the doubt."""
+    standing = begun("theirs")
+    doubted = record.impose_doubt(standing, begun(), LATER)
+    assert doubted == replace(standing, serial=4, intent=replace(intent_of(standing), doubt=True))
+
+
+@pytest.mark.parametrize("seconds", [901, 10_000])
+def test_anothers_dead_intent_is_replaced_by_ours(seconds: int) -> None:
+    """Both are doubt; nobody holds it."""
+    doubted = record.impose_doubt(begun("theirs"), begun(), START + timedelta(seconds=seconds))
+    assert (intent_of(doubted).id, intent_of(doubted).doubt, intent_of(doubted).lease_until) == ("ours", True, None)
+
+
+def test_our_own_intent_found_live_is_released() -> None:
+    """Somebody wrote around it: nobody else holds it, so it needs no lease."""
+    doubted = record.impose_doubt(replace(begun(), serial=7), begun(), LATER)
+    assert (intent_of(doubted).lease_until, doubted.serial) == (None, 8)
