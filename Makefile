@@ -22,7 +22,7 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_CONSTRAINT PIP_R
 unexport PIP_PRE PIP_UPGRADE PIP_DRY_RUN PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION PIP_REQUIRE_HASHES
 unexport PIP_REQUIRE_VIRTUALENV PYTHONPATH PYTHONHOME
 
-.PHONY: help demo test check cover test-wheel test-lowest bench soak lock clean FORCE
+.PHONY: help demo test check cover fuzz test-wheel test-lowest bench soak lock clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,13 @@ test-lowest: $(DEV) $(BIN)/uv ## all tests with the lowest dependency versions t
 
 cover: $(DEV) ## which branches the tests don't reach; the page is htmlcov/index.html
 	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
+
+fuzz: $(DEV) ## coverage-guided fuzzing of the YAML and the URL path, FUZZ_SECONDS each; findings in build/fuzz
+	@$(PIP) install --only-binary :all: 'atheris>=3' || { \
+	  echo "atheris has no wheel for this platform or Python (Linux on x86-64 has one): the kept seeds run in make test" >&2; \
+	  exit 1; }
+	nice -n 19 $(BIN)/python -m tests.fuzz yaml --seconds $(or $(FUZZ_SECONDS),60)
+	nice -n 19 $(BIN)/python -m tests.fuzz urls --seconds $(or $(FUZZ_SECONDS),60)
 
 bench: $(DEV) ## figures, nothing is asserted
 	$(BIN)/python -m tests.benchmarks

@@ -56,6 +56,8 @@ class HttpReceivers:
     async def __aenter__(self) -> HttpReceivers:
         try:
             self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE or SSL_CERT_DIR
+            # of SSLKEYLOGFILE: with the keys in there a record of the wire shows the secrets
+            self._tls.keylog_filename = None  # type: ignore[assignment]
             self._tls.load_default_certs()  # and the system's
         except OSError as error:  # ssl.SSLError too
             message = "SSL_CERT_FILE or SSL_CERT_DIR: no certificates can be read there (unset it, or mend the path)"

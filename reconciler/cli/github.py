@@ -106,6 +106,7 @@ def comment(name: str, file: str | None, results: str | None, planned: str, auth
       reconciler github comment plan --file plan.md
     """
     from reconciler.github.posts import find_merged, put_comment
+    from reconciler.github.run import find_number
 
     if (file is None) == (results is None):
         raise click.UsageError("give either --file or --results")
@@ -115,9 +116,9 @@ def comment(name: str, file: str | None, results: str | None, planned: str, auth
         if request is None:
             say("no pull request brought this commit: there is nothing to comment on")
             return ExitCode.DONE
-        sha = request["head"]["sha"] if run.pull_request else run.sha
+        sha = (run.head_sha if run.pull_request else None) or run.sha
         with _only_reading_allowed(run, "comment (pull-requests: write)"):
-            posted = put_comment(client, int(request["number"]), name, text + _footer(run, sha), author=author)
+            posted = put_comment(client, find_number(request), name, text + _footer(run, sha), author=author)
             say(f"comment {posted.done}: {for_terminal(posted.url)}")
     return ExitCode.DONE
 
@@ -186,13 +187,14 @@ def status(plan_file: str | None) -> int:
 
     plan = plan_of(read_result_file(Path(plan_file))) if plan_file and Path(plan_file).is_file() else None
     with _posting(os.environ) as (run, client):
-        if run.pull_request is None:
+        sha = run.head_sha
+        if sha is None:
             raise InputError(problems=[Problem("", 0, 0, "GITHUB_EVENT_PATH", "holds no pull request")])
         putting = 0 if plan is None else sum(1 for one in plan.environments if one.action.puts)
         description = "no plan: see the run" if plan is None else f"{plan.digest}, {putting} to put"
         with _only_reading_allowed(run, "status (statuses: write)"):
             state = "failure" if plan is None else "success"
-            set_status(client, run.pull_request["head"]["sha"], CONTEXT, state, description, run.url)
+            set_status(client, sha, CONTEXT, state, description, run.url)
             say(f"status {CONTEXT}: {state}, {description}")
     return ExitCode.DONE
 
@@ -206,14 +208,16 @@ def reviewed() -> int:
       reconciler apply --yes --expect "$(reconciler github reviewed)"
     """
     from reconciler.github.posts import find_merged, find_reviewed_digest
+    from reconciler.github.run import find_head, find_number
 
     with _posting(os.environ) as (run, client):
         request = find_merged(client, run.sha, run.default_branch)
         if request is None:
             raise PostFailed("no pull request brought this commit, so nothing was reviewed: merge one")
-        digest = find_reviewed_digest(client, request["head"]["sha"], CONTEXT)
+        sha = find_head(request)
+        digest = None if sha is None else find_reviewed_digest(client, sha, CONTEXT)
         if digest is None:
-            raise PostFailed(f"the pull request {request['number']} has no status {CONTEXT} that tells a digest")
+            raise PostFailed(f"the pull request {find_number(request)} has no status {CONTEXT} that tells a digest")
     write(digest)
     return ExitCode.DONE
 

@@ -11,7 +11,7 @@ import click
 from reconciler.cli.output import say, write
 from reconciler.cli.result_files import DriftFile, affected, is_healable, plan_of, read_result_file, read_text
 from reconciler.core.digest import plan_digest
-from reconciler.core.escape import for_markdown_block, for_markdown_code, for_terminal
+from reconciler.core.escape import for_json, for_markdown_block, for_markdown_code, for_terminal
 from reconciler.core.exitcode import ExitCode
 from reconciler.core.names import name_some
 from reconciler.errors import InputError
@@ -47,7 +47,7 @@ def outputs(result: str) -> int:
 
 
 def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+    return for_json(json.dumps(value, separators=(",", ":"), ensure_ascii=True))
 
 
 def _matrix(plan: Plan) -> list[dict[str, object]]:

@@ -37,6 +37,10 @@ def write_plan_file(path: Path, plan: Plan) -> None:
         raise _wrong(path, f"can't be written: {error.strerror}", key="--out") from error
 
 
+# of a line of GITHUB_OUTPUT and of a commit's status: nothing but what it should be
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -96,9 +100,9 @@ class _Plan(_Part):
     format: Literal["reconciler.plan/1"]
     tool: str
     created_at: AwareDatetime
-    manifests_digest: str
-    digest: str
-    checksum: str
+    manifests_digest: Digest
+    digest: Digest
+    checksum: Digest
     selection: list[str]
     requested: bool
     observed: bool = False

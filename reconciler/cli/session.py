@@ -92,7 +92,12 @@ class Session:
         from reconciler.plug.tokens_file import load_tokens_file
 
         shown = self.settings.tokens_file
-        return load_tokens_file(self.folder / os.path.expanduser(shown), shown)  # noqa: PTH111 - a ~ that is nobody's stays
+        try:
+            path = Path(shown).expanduser()
+        except RuntimeError as error:
+            message, hint = f"{shown} names nobody's home folder", "write the whole path"
+            raise InputError(problems=[Problem("", 0, 0, "tokens_file", message, hint)]) from error
+        return load_tokens_file(self.folder / path, shown)
 
     @cached_property
     def tokens_file_problems(self) -> tuple[Problem, ...]:

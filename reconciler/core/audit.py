@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from reconciler.core.escape import for_terminal
+from reconciler.core.escape import for_commit
 from reconciler.core.names import name_some
 from reconciler.model import By, Document
 
@@ -25,7 +25,7 @@ def describe_commit(changes: Sequence[tuple[str, Document | None, Document | Non
     if len(told) > MAX_LINES:
         lines.append(f"and {len(told) - MAX_LINES} more")
     who = [
-        f"{key}: {for_terminal(value)}"
+        f"{key}: {for_commit(value)}"
         for key, value in (("actor", by.actor), ("commit", by.commit), ("run", by.run))
         if value
     ]

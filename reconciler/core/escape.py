@@ -60,6 +60,14 @@ def for_terminal(value: str) -> str:
     return _LEADING_COLON.sub(r"\1\\x3a", shown, count=1) if _LEADING_COLON.match(shown) else shown
 
 
+_SEEN_IN_COMMITS = re.compile(r"@|\#(?=[0-9])|:(?=//)|(?<=GH)-(?=[0-9])", re.IGNORECASE)
+
+
+def for_commit(value: str) -> str:
+    """For a line of a commit's message, in which GitHub looks for people, issues and addresses: it finds none."""
+    return _SEEN_IN_COMMITS.sub(lambda match: f"\\x{ord(match[0]):02x}", for_terminal(value))
+
+
 def for_workflow_data(value: str) -> str:
     """For what follows the second `::` of a workflow command; its lines stay lines."""
     lines = re.split(r"(\r|\n)", value)
@@ -129,7 +137,8 @@ def for_markdown_code(value: str, *, in_html: bool = False) -> str:
     shown = _visible(value)
     if not in_html and shown and shown == shown.strip() and not _NOT_IN_A_SPAN.search(shown):
         return f"`{shown}`"
-    return f"<code>{_entities(shown)}</code>"
+    # GitHub links an e-mail address within `<code>` too; a zero-width gap would be copied with it, a comment is not
+    return f"<code>{_entities(shown).replace('&commat;', '<!-- -->&commat;')}</code>"
 
 
 def for_markdown_block(lines: Iterable[str], *, language: str) -> str:

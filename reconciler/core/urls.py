@@ -243,15 +243,17 @@ def port_of(url: str) -> int:
 
 @lru_cache(maxsize=4096)
 def is_loopback_host(host: str) -> bool:
-    """`localhost`, 127.0.0.0/8 in canonical form, [::1]. A name below localhost may be looked up outside."""
+    """`localhost`, 127.0.0.0/8 in canonical form, [::1]. A name below localhost may be looked up outside.
+
+    An IPv6 address with a zone, half a bracket or 127.0.0.1 in brackets is none: clients read these differently.
+    """
     lowered = host.lower()
-    if lowered == "localhost":
+    if lowered in ("localhost", "[::1]"):
         return True
     try:
-        address = ipaddress.ip_address(lowered[1:-1] if lowered.startswith("[") else lowered)
+        return ipaddress.IPv4Address(lowered).is_loopback
     except ValueError:
         return False
-    return address.is_loopback
 
 
 def is_loopback_url(url: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.errors import PostFailed
+from reconciler.errors import InputError, PostFailed
 from reconciler.github.run import WorkflowRun
 
 if TYPE_CHECKING:
@@ -41,9 +42,25 @@ class GitHub:
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> GitHub:
+        """Raises InputError where the proxy is none."""
         import httpx
 
-        self._client = httpx.Client(
+        try:
+            self._client = self._make_client()
+        except (ValueError, ImportError, httpx.InvalidURL):
+            # not repeated: it may hold the proxy's password
+            message = "HTTPS_PROXY or ALL_PROXY holds no usable address"
+            raise InputError(f"{message} (unset it, or write http://HOST:PORT)") from None
+        return self
+
+    def _make_client(self) -> httpx.Client:
+        import httpx
+
+        tls = httpx.create_ssl_context(trust_env=False)
+        # of SSLKEYLOGFILE: with the keys in there a record of the wire shows the token
+        tls.keylog_filename = None  # type: ignore[assignment]
+        return httpx.Client(
+            verify=tls,
             base_url=f"{self._run.api_url}/repos/{self._run.repository}/",
             headers={
                 "Accept": "application/vnd.github+json",
@@ -55,8 +72,8 @@ class GitHub:
             proxy=self._proxy,
             trust_env=False,  # .netrc is never read
             follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept, or sent back
         )
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -73,21 +90,21 @@ class GitHub:
         assert self._client is not None
         try:
             answer = self._client.request(method, path, json=body, params=params)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # of the transport, or of an answer that can't be decoded
             raise Passing(f"GitHub didn't answer {method} {path}: {type(error).__name__}") from None
         if not answer.is_success:
             raise _refused(method, path, answer)
         try:
             return answer.json() if answer.content else None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise PostFailed(f"GitHub's answer to {method} {path} is no JSON", answer.status_code) from None
 
     def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
         """The items of a list, over its pages."""
         for page in range(1, MAX_PAGES + 1):
             items = self.request("GET", path, params={**(params or {}), "per_page": str(PAGE), "page": str(page)})
-            if not isinstance(items, list):
-                raise PostFailed(f"GitHub's answer to GET {path} is no list")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise PostFailed(f"GitHub's answer to GET {path} is no list of objects")
             yield from items
             if len(items) < PAGE:
                 return
@@ -116,14 +133,15 @@ def _refused(method: str, path: str, answer: httpx.Response) -> PostFailed:
 
     try:
         said = answer.json().get("message", "")
-    except (ValueError, AttributeError, httpx.HTTPError):
+    except (ValueError, AttributeError, RecursionError, httpx.HTTPError):
         said = ""
-    text = f"GitHub answered {answer.status_code} to {method} {path}: {str(said)[:200] or answer.reason_phrase}"
+    said = said[:200] if isinstance(said, str) else ""
+    text = f"GitHub answered {answer.status_code} to {method} {path}: {said or answer.reason_phrase}"
     wait = answer.headers.get("retry-after", "")
     # the rate limit is told with 403 as well
     limited = bool(wait) or answer.headers.get("x-ratelimit-remaining") == "0"
     if not limited and answer.status_code not in RETRIED:
         return PostFailed(text, answer.status_code)
     error = Passing(text, answer.status_code)
-    error.wait_s = float(wait) if wait.isdigit() else None
+    error.wait_s = float(wait[:12]) if wait.isascii() and wait.isdigit() else None
     return error

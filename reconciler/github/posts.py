@@ -13,6 +13,7 @@ from typing import Any
 
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
+from reconciler.github.run import dig
 
 MAX_CHARS = 65_536  # of a comment's or an issue's text
 MAX_DESCRIPTION_CHARS = 140  # of a status
@@ -41,9 +42,8 @@ def put_comment(github: GitHub, number: int, name: str, text: str, *, author: st
             if _is_ours(comment, name, author):
                 if comment["body"] == body:
                     return Posted("unchanged", _url(comment))
-                return Posted(
-                    "updated", _url(github.request("PATCH", f"issues/comments/{comment['id']}", {"body": body}))
-                )
+                changed = github.request("PATCH", f"issues/comments/{_number(comment, 'id')}", {"body": body})
+                return Posted("updated", _url(changed))
         return Posted("created", _url(github.request("POST", f"issues/{number}/comments", {"body": body})))
 
     return github.persist(put)
@@ -79,7 +79,7 @@ def keep_issue(
             )
         if issue["body"] == body and issue.get("title") == title:
             return Posted("unchanged", _url(issue))
-        changed = github.request("PATCH", f"issues/{issue['number']}", {"title": title, "body": body})
+        changed = github.request("PATCH", f"issues/{_number(issue, 'number')}", {"title": title, "body": body})
         return Posted("updated", _url(changed))
 
     return github.persist(keep)
@@ -87,7 +87,7 @@ def keep_issue(
 
 def _close(github: GitHub, issue: Mapping[str, Any], closing: str) -> Posted:
     """Closed first: a second try then finds no open one, and nothing is said twice."""
-    number = issue["number"]
+    number = _number(issue, "number")
     closed = github.request("PATCH", f"issues/{number}", {"state": "closed", "state_reason": "completed"})
     github.request("POST", f"issues/{number}/comments", {"body": closing})
     return Posted("closed", _url(closed))
@@ -106,7 +106,7 @@ def find_merged(github: GitHub, sha: str, default_branch: str | None) -> Mapping
     merged = [
         one
         for one in github.persist(lambda: list(github.pages(f"commits/{sha}/pulls")))
-        if one.get("merged_at") and (default_branch is None or one.get("base", {}).get("ref") == default_branch)
+        if one.get("merged_at") and (default_branch is None or dig(one, "base", "ref") == default_branch)
     ]
     exact = [one for one in merged if one.get("merge_commit_sha") == sha]
     found: Mapping[str, Any] | None = next(iter(exact or merged), None)
@@ -121,8 +121,10 @@ def find_reviewed_digest(github: GitHub, sha: str, context: str, *, author: str 
     """
     statuses = github.persist(lambda: list(github.pages(f"commits/{sha}/statuses")))
     for status in statuses:
-        if status.get("context") == context and (status.get("creator") or {}).get("login") == author:
-            found = DIGEST.search(status.get("description") or "") if status.get("state") == "success" else None
+        if status.get("context") == context and dig(status, "creator", "login") == author:
+            description = status.get("description")
+            told = status.get("state") == "success" and isinstance(description, str)
+            found = DIGEST.search(str(description)) if told else None
             return found[0] if found else None
     return None
 
@@ -142,8 +144,16 @@ def _with_marker(name: str, text: str) -> str:
 
 
 def _is_ours(item: Mapping[str, Any], name: str, author: str) -> bool:
-    written_by = (item.get("user") or {}).get("login")
-    return written_by == author and (item.get("body") or "").startswith(make_marker(name))
+    body = item.get("body")
+    return dig(item, "user", "login") == author and isinstance(body, str) and body.startswith(make_marker(name))
+
+
+def _number(item: Mapping[str, Any], key: str) -> int:
+    """What becomes a part of an address. Raises PostFailed."""
+    found = item.get(key)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise PostFailed(f"GitHub's answer tells no {key}")
+    return found
 
 
 def _url(item: Any) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from reconciler.core.urls import find_base_url_fault
-from reconciler.errors import InputError
+from reconciler.core.urls import find_base_url_fault, host_of
+from reconciler.errors import InputError, PostFailed
 from reconciler.model import Problem
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
+# what becomes a part of an address or a link
+_FORMS = {
+    "GITHUB_REPOSITORY": re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+"),
+    "GITHUB_SHA": re.compile(r"[0-9a-f]{40,64}"),
+    "GITHUB_RUN_ID": re.compile(r"[0-9]{1,20}", re.ASCII),
+}
 DEPENDABOT = "dependabot[bot]"  # its runs get a token that may only read, as those of forks do
 
 
@@ -40,8 +46,13 @@ class WorkflowRun:
         return found if isinstance(found, Mapping) else None
 
     @property
+    def head_sha(self) -> str | None:
+        """The last commit of the pull request that the event is about."""
+        return find_head(self.pull_request)
+
+    @property
     def default_branch(self) -> str | None:
-        found = _dig(self.event, "repository", "default_branch")
+        found = dig(self.event, "repository", "default_branch")
         return found if isinstance(found, str) else None
 
     @property
@@ -49,13 +60,28 @@ class WorkflowRun:
         """Whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
         if self.pull_request is None:
             return False
-        return self.actor == DEPENDABOT or _dig(self.pull_request, "head", "repo", "full_name") != self.repository
+        return self.actor == DEPENDABOT or dig(self.pull_request, "head", "repo", "full_name") != self.repository
 
 
-def _dig(value: Any, *keys: str) -> Any:
+def dig(value: Any, *keys: str) -> Any:
+    """What stands below the keys, one after the other; None where anything of it is missing."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def find_head(pull_request: Any) -> str | None:
+    """The last commit of a pull request, as the event or the API shows one."""
+    found = dig(pull_request, "head", "sha")
+    return found if isinstance(found, str) and _FORMS["GITHUB_SHA"].fullmatch(found) else None
+
+
+def find_number(pull_request: Any) -> int:
+    """Raises PostFailed."""
+    found = dig(pull_request, "number")
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise PostFailed("the pull request tells no number")
+    return found
 
 
 def find_run(environ: Mapping[str, str]) -> WorkflowRun:
@@ -65,19 +91,34 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
     if missing:
         hint = "this command runs in a GitHub workflow, which sets them"
         raise InputError(problems=[Problem("", 0, 0, name, "is not set", hint) for name in missing])
+    hint = "GitHub's runner sets it otherwise"
+    odd = [name for name, form in _FORMS.items() if not form.fullmatch(environ[name])]
+    if odd:
+        raise InputError(problems=[Problem("", 0, 0, name, "is not what it should be", hint) for name in odd])
+    server_url = environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
     api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    fault = find_base_url_fault(api_url, [urlsplit(api_url).hostname or ""])
-    if fault is not None:
-        raise InputError(problems=[Problem("", 0, 0, "GITHUB_API_URL", *fault)])
+    _check_api_url(api_url, server_url)
     return WorkflowRun(
         api_url=api_url,
-        server_url=environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/"),
+        server_url=server_url,
         repository=environ["GITHUB_REPOSITORY"],
         sha=environ["GITHUB_SHA"],
         actor=environ.get("GITHUB_ACTOR", ""),
         run_id=environ["GITHUB_RUN_ID"],
         event=_read_event(Path(environ["GITHUB_EVENT_PATH"])),
     )
+
+
+def _check_api_url(api_url: str, server_url: str) -> None:
+    """GITHUB_TOKEN goes to GitHub alone: to the server that the runner names, or to `api.` before it.
+
+    So it is on github.com, on GHE.com and on a server of one's own. Raises InputError.
+    """
+    server = host_of(server_url)
+    fault = find_base_url_fault(api_url, ["api.github.com", server, f"api.{server}"])
+    if fault is not None:
+        hint = "it is https, and its host that of GITHUB_SERVER_URL, or api. before it"
+        raise InputError(problems=[Problem("", 0, 0, "GITHUB_API_URL", fault[0], hint)])
 
 
 def _read_event(path: Path) -> Mapping[str, Any]:

@@ -19,11 +19,13 @@ from reconciler.manifests.nodes import File, Path, parse_file
 from reconciler.manifests.resolve import Resolver
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, dotted, near_miss
 from reconciler.manifests.shared import find_shared, find_shared_urls
-from reconciler.manifests.tokens import TokenSearch, find_texts, find_token_keys
+from reconciler.manifests.tokens import HINT as TOKEN_HINT
+from reconciler.manifests.tokens import MAX_IN_A_FILE, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
 from reconciler.model import EVENTS, Problem, SourceRef
 
 RESERVED_HINT = "apply refuses to send it, except to a sandbox"
+MAX_TOKENS = 2 * MAX_IN_A_FILE
 _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 
@@ -67,10 +69,16 @@ class _Loader:
             self.load_folder(inner, beneath)
 
     def without_tokens(self, problems: set[Problem]) -> set[Problem]:
-        """Whatever repeats a token that was found is left out: the token's own problem stands for it."""
+        """Whatever repeats a token that was found is left out: the token's own problem stands for it.
+
+        Where more were found than can be looked for in every problem, the tokens are all that is told.
+        """
         if not self._found_tokens:
             return problems
-        return {one for one in problems if not any(token in str(one) for token in self._found_tokens)}
+        if len(self._found_tokens) > MAX_TOKENS:
+            return {one for one in problems if one.hint == TOKEN_HINT}
+        shown = ((one, str(one)) for one in problems)
+        return {one for one, text in shown if not any(token in text for token in self._found_tokens)}
 
     def _parse(self, name: str, model: type[Manifest] | type[Defaults]) -> tuple[File, set[Path]] | None:
         data = read_bytes(name, self.problems)
@@ -79,6 +87,8 @@ class _Loader:
         problems, found = self._search.scan(name, data.decode(errors="replace").removeprefix("\ufeff"))
         self.problems.extend(problems)
         self._found_tokens.extend(found)
+        if len(found) >= MAX_IN_A_FILE:
+            return None
         file = parse_file(name, data)
         if isinstance(file, list):
             self.problems.extend(file)

@@ -16,6 +16,7 @@ _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.(?:eyJ[A-Za-z0-9_-]+|[A-Za-z0-9_-]{16,})(?:\.[A-Za-z0-9_-]*)?", re.ASCII
 )
 JWT_BEGINNING = "eyJ"
+MAX_IN_A_FILE = 100  # found one by one; a file with as many is no manifest, and nothing else is told of it
 MANY = 20  # beyond so many tokens a file is first asked whether it can hold any
 HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"
 
@@ -69,6 +70,8 @@ class TokenSearch:
                 continue
             found.append(value)
             problems.append(Problem(name, *locate(text, offset), "", what, HINT))
+            if len(found) == MAX_IN_A_FILE:
+                break
         return problems, found
 
     def _find(self, text: str) -> Iterable[tuple[int, str, str]]:
@@ -94,13 +97,15 @@ def find_token_keys(file: File) -> list[tuple[Path, Problem]]:
     return found
 
 
-def find_texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every text in a file's values, with its path; no further down than a manifest goes."""
+def find_texts(value: Any, path: Path = (), seen: set[int] | None = None) -> Iterator[tuple[Path, str]]:
+    """Every text in a file's values, with its path; no further down than a manifest goes.
+
+    What aliases repeat is looked at once: a hundred of them would make of one list a hundred, or ten thousand.
+    """
+    seen = set() if seen is None else seen
     if isinstance(value, str):
         yield path, value
-    elif isinstance(value, dict) and len(path) < 3:
-        for key, inner in value.items():
-            yield from find_texts(inner, (*path, key))
-    elif isinstance(value, list) and len(path) < 3:
-        for place, inner in enumerate(value):
-            yield from find_texts(inner, (*path, place))
+    elif isinstance(value, dict | list) and len(path) < 3 and id(value) not in seen:
+        seen.add(id(value))
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from find_texts(inner, (*path, key), seen)

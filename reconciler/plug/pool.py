@@ -78,6 +78,8 @@ class Connections:
         # made before the first send takes its slot of the rate limit
         try:
             self._tls = httpx.create_ssl_context()  # certifi's roots, or those of SSL_CERT_FILE or SSL_CERT_DIR
+            # of SSLKEYLOGFILE: with the keys in there a record of the wire shows the tokens
+            self._tls.keylog_filename = None  # type: ignore[assignment]
         except OSError as error:  # ssl.SSLError too
             message = "SSL_CERT_FILE or SSL_CERT_DIR: no certificates can be read there (unset it, or mend the path)"
             raise InputError(message) from error
@@ -120,11 +122,17 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     parts = urlsplit(url)
     if parts.scheme != "https" or is_loopback_url(url):
         return None
-    lowered = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy") and value}
-    proxies = {name.removesuffix("_proxy"): value for name, value in lowered.items()}
+    proxies = _read_proxies(environ)
     if urllib.request.proxy_bypass_environment(parts.netloc, proxies):  # type: ignore[attr-defined]
         return None
     proxy = proxies.get("https") or proxies.get("all")
     if proxy is not None and "://" not in proxy:
         return f"http://{proxy}"
     return proxy
+
+
+def _read_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """By scheme, and `no`. Of two spellings the one in lower case counts, and empty it takes the other back."""
+    found = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy")}
+    found |= {name: value for name, value in environ.items() if name.endswith("_proxy")}
+    return {name.removesuffix("_proxy"): value for name, value in found.items() if value}

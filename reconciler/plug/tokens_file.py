@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from reconciler.errors import InputError
 from reconciler.model import Problem
 from reconciler.plug.secret import Secret
+from reconciler.reading import read_regular
 
 MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten
+MAX_DEPTH = 32  # of one level
+_DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")
 
 
 def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
@@ -21,13 +25,9 @@ def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
     mapping of texts, a key twice.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(MAX_BYTES + 1)
+        data, mode = read_regular(path, MAX_BYTES)
     except OSError as error:
         raise _fault(shown, f"can't be read: {error.strerror or type(error).__name__}") from error
-    if not stat.S_ISREG(mode):
-        raise _fault(shown, "is no regular file")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise _fault(shown, "group or others may use it", f"chmod 600 {shown}")
     if len(data) > MAX_BYTES:
@@ -40,7 +40,11 @@ def _parse(data: bytes, shown: str) -> Mapping[str, Secret]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        root = yaml.compose(data.decode("utf-8-sig"), Loader=loader)
+        text = data.decode("utf-8-sig")
+        fault = _find_nested(text, loader)
+        if fault is not None:
+            raise _fault(shown, "is nested: a token is no text", "write lines such as production: <token>", line=fault)
+        root = yaml.compose(text, Loader=loader)
     # the library's own text may quote the line, so only the place is told
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
@@ -60,6 +64,24 @@ def _parse(data: bytes, shown: str) -> Mapping[str, Secret]:
             raise _fault(shown, "a token is no text", "put it in quotes", line=line)
         tokens[key.value] = Secret(value.value)
     return tokens
+
+
+def _find_nested(text: str, loader: Any) -> int | None:
+    """The line of what is nested deeper than any tokens file: libyaml's composer recurses in C, to its very end.
+
+    Only a text that may be so is read twice; the stream of events never recurses.
+    """
+    import yaml
+
+    if sum(map(text.count, ("[", "{", "- ", "? "))) <= MAX_DEPTH and not _DEEP_INDENT.search(text):
+        return None
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            return event.start_mark.line + 1 if event.start_mark else 1
+    return None
 
 
 def _fault(shown: str, message: str, hint: str = "", line: int = 1) -> InputError:

@@ -90,7 +90,7 @@ def _find_address_faults(settings: Settings, layers: list[Layer]) -> Iterator[Pr
     """The partner's address is used by what observes alone, so its default is left in peace here."""
     for path, url in (("api.base_url", settings.api.base_url), ("partner.base_url", settings.partner.base_url)):
         if path == "api.base_url" or any(layer.holds(path) for layer in layers):
-            fault = find_base_url_fault(url, settings.api.allowed_hosts)
+            fault = find_base_url_fault(url, [host for host in settings.api.allowed_hosts if _is_host(host)])
             if fault is not None:
                 yield replace(find_place_of(path, layers), message=fault[0], hint=fault[1])
 
@@ -103,7 +103,11 @@ def _find_host_faults(settings: Settings, layers: list[Layer]) -> Iterator[Probl
         faults = [fault for fault in map(find_pattern_fault, patterns) if fault is not None]
         if faults:
             yield replace(find_place_of(path, layers), message=faults[0][0], hint=faults[0][1])
-    hosts = settings.api.allowed_hosts
-    if any(host.startswith("*") or find_pattern_fault(host) is not None for host in hosts):
+    if not all(map(_is_host, settings.api.allowed_hosts)):
         hint = "write whole hosts such as www.plugchat.com.br, without scheme, port, path or *"
         yield replace(find_place_of("api.allowed_hosts", layers), message="a name is no host", hint=hint)
+
+
+def _is_host(host: str) -> bool:
+    """Whether it may be repeated in a message: what is no host could be somebody's token, in the wrong place."""
+    return not host.startswith("*") and find_pattern_fault(host) is None

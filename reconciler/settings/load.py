@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +13,8 @@ from reconciler.errors import InputError
 from reconciler.settings.faults import find_misfits, find_unknown_variables, path_of, translate
 from reconciler.settings.model import Settings, active_sources
 from reconciler.settings.sources import Layer, read_files, read_flags, read_variables
+
+MAX_FAULTS = 50  # told one by one: each is looked up in its file and compared with all names
 
 
 def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> Settings:
@@ -29,7 +32,10 @@ def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, o
     except ValidationError as error:
         faults = error.errors(include_input=False, include_url=False)
         wrong = {path_of(fault) for fault in faults}
-        problems += [translate(fault, layers) for fault in faults]
+        problems += [translate(fault, layers) for fault in faults[:MAX_FAULTS]]
+        if len(faults) > MAX_FAULTS:
+            place = translate(faults[MAX_FAULTS], layers)
+            problems.append(replace(place, message=f"is one of {len(faults) - MAX_FAULTS} more faults", hint=""))
         # what is left must still fit together, so that one run tells it all
         layers = [layer.without(wrong) for layer in layers]
         try:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from reconciler.model import Problem
+from reconciler.reading import read_regular
 from reconciler.settings.model import FLAGS, PREFIX, Settings
 from reconciler.settings.values import parse_group
 
@@ -93,11 +94,24 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
 # --- the file
 
 
+MAX_BYTES = 1024 * 1024
+MAX_DOTS = 100  # in a line: the parser's time grows with the square of a dotted key's parts
+
+
+class _Unreadable(ValueError):
+    """Why a file is not read at all, and what would be right."""
+
+
 class _TomlFile(TomlConfigSettingsSource):
     """The table `header` of a TOML file; `table` is None where the file has none."""
 
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:
-        self.text = path.read_text(encoding="utf-8-sig")
+        data, _ = read_regular(path, MAX_BYTES)
+        if len(data) > MAX_BYTES:
+            raise _Unreadable("is larger than 1 MiB", "settings are a few lines")
+        self.text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        if max(line.count(".") for line in self.text.split("\n")) > MAX_DOTS:
+            raise _Unreadable("has a line of too many dots", "no setting is nested deeper than twice")
         self.table: object = None
         self._header = header
         super().__init__(Settings, toml_file=path, toml_table_header=())
@@ -143,6 +157,10 @@ def _read_toml(path: Path, header: tuple[str, ...], problems: list[Problem]) -> 
         message, hint = f"is no TOML: {what}", "texts are written in quotes, tables as [name]"
     except UnicodeDecodeError:
         message, hint = "can't be read: it is not UTF-8", "store it as UTF-8"
+    except _Unreadable as error:
+        message, hint = error.args
+    except ValueError:  # of a number with more digits than Python reads
+        message, hint = "is no TOML: it holds a number that can't be read", "no setting takes so long a number"
     except RecursionError:
         message, hint = "can't be read: it is nested too deeply", ""
     except OSError as error:
@@ -152,34 +170,62 @@ def _read_toml(path: Path, header: tuple[str, ...], problems: list[Problem]) -> 
 
 
 def _toml_places(file: str, text: str, header: tuple[str, ...]) -> Callable[[str], Problem]:
+    keys = _find_keys(text)
+
     def place_of(path: str) -> Problem:
         parts = (*header, *(path.split(".") if path else ()))
-        line, column = _find_place(text, parts)
+        line, column = _find_place(keys, parts)
         return Problem(file, line, column, ".".join(parts), "")
 
     return place_of
 
 
-_TABLE_LINE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
-_KEY_LINE = re.compile(r"""\s*([A-Za-z0-9_.\s"'-]+?)\s*=""")
+# One pass over each line, whatever it holds: nested repetitions would take hours for a line of blanks.
+_KEY = re.compile(r"""[A-Za-z0-9_.\s"'-]+""")
 
 
-def _find_place(text: str, wanted: tuple[str, ...]) -> tuple[int, int]:
-    """Line and column of a key, or of the nearest table or key that holds it; tomllib tells neither."""
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A line that begins a table or gives a key. `path` is the whole one; `start` and `end` are offsets in `line`."""
+
+    path: tuple[str, ...]
+    number: int
+    line: str
+    start: int
+    end: int
+
+
+def _find_keys(text: str) -> list[_Key]:
     table: tuple[str, ...] = ()
-    best, depth = (1, 1), 0
+    keys: list[_Key] = []
     for number, line in enumerate(text.split("\n"), 1):
-        if match := _TABLE_LINE.match(line):
-            table = found = _split_key(match[1])
-        elif match := _KEY_LINE.match(line):
-            found = (*table, *_split_key(match[1]))
+        begun = line.lstrip()
+        if begun.startswith("["):
+            name, bracket, _ = begun[1:].partition("]")
+            if not bracket or "[" in name or not name.strip():
+                continue
+            table = path = _split_key(name)
+            end = len(line) - len(begun) + len(name) + 2
+            start = end - 1 - len(name.lstrip())
         else:
-            continue
-        if found == wanted[: len(found)] and len(found) > depth:
-            best, depth = (number, match.start(1) + 1), len(found)
-            inner = re.compile(rf"[{{,]\s*[\"']?({re.escape(wanted[-1])})[\"']?\s*=").search(line, match.end(1))
+            name, equals, _ = line.partition("=")
+            if not equals or not name.strip() or not _KEY.fullmatch(name):
+                continue
+            path = (*table, *_split_key(name))
+            start, end = len(name) - len(name.lstrip()), len(name) + 1
+        keys.append(_Key(path, number, line, start, end))
+    return keys
+
+
+def _find_place(keys: Iterable[_Key], wanted: tuple[str, ...]) -> tuple[int, int]:
+    """Line and column of a key, or of the nearest table or key that holds it; tomllib tells neither."""
+    best, depth = (1, 1), 0
+    for key in keys:
+        if len(key.path) > depth and key.path == wanted[: len(key.path)]:
+            best, depth = (key.number, key.start + 1), len(key.path)
+            inner = re.compile(rf"[{{,]\s*[\"']?({re.escape(wanted[-1])})[\"']?\s*=").search(key.line, key.end)
             if inner and depth == len(wanted) - 1:
-                best, depth = (number, inner.start(1) + 1), len(wanted)
+                best, depth = (key.number, inner.start(1) + 1), len(wanted)
     return best
 
 

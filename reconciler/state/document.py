@@ -20,6 +20,7 @@ from reconciler.model import EVENTS, Applied, By, Document, Event, HistoryEntry,
 FORMAT = "reconciler.state/1"
 ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 SUFFIX = ".json"
+MAX_SERIAL = 2**53  # what every reader of JSON counts to
 _NAME = re.compile(ENVIRONMENT_NAME)
 
 
@@ -191,7 +192,7 @@ def _make_schema() -> core_schema.CoreSchema:
         core_schema.dataclass_field("format", core_schema.literal_schema([FORMAT]), init_only=True),
         environment=core_schema.str_schema(pattern=f"^{ENVIRONMENT_NAME}$"),
         lineage=text,
-        serial=core_schema.int_schema(ge=1),
+        serial=core_schema.int_schema(ge=1, le=MAX_SERIAL),
         applied=nullable(applied),
         intent=nullable(intent),
         history=core_schema.tuple_schema([entry], variadic_item_index=0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from reconciler.state.document import (
 LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this long is stuck
 WRITING = ".writing"  # the folder of temporary files: what a killed writer left is found without reading all names
 CHUNK = 65536  # bytes
+MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, take a hundredth of it
 SYNCS_AT_A_TIME = 4  # more of them only get in each other's way
 
 _ADVICE = {
@@ -98,13 +100,17 @@ class FolderStore:
     def _read_bytes(self, environment: str) -> bytes | None:
         # strings and the system's own calls: pathlib and a buffer take twice the time of reading a small file
         try:
-            descriptor = os.open(self._file(environment), os.O_RDONLY | os.O_CLOEXEC)
+            # without O_NONBLOCK a pipe named like a document would make the run hang
+            descriptor = os.open(self._file(environment), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
         try:
-            data = os.read(descriptor, os.fstat(descriptor).st_size + 1)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
+                raise OSError(errno.EINVAL, "it is no regular file, or larger than a document can be")
+            data = os.read(descriptor, found.st_size + 1)
             while more := os.read(descriptor, CHUNK):
                 data += more
             return data

@@ -239,5 +239,5 @@ def test_a_tokens_file_of_a_user_who_does_not_exist_is_told(cli: Cli) -> None:
     cli.fleet("loja")
     ran = cli.run("apply", "--yes", "--tokens-file", "~nobody-of-that-name/tokens.yaml", code=3)
     assert "~nobody-of-that-name/tokens.yaml" in ran.err
-    assert "can't be read" in ran.err
+    assert "names nobody's home folder (write the whole path)" in ran.err
     assert cli.state_bytes() == {}

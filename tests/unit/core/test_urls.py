@@ -66,6 +66,15 @@ def test_the_setting_accepts_no_other_private_host() -> None:
     assert find_url_fault("http://hooks.acme.com.br/", allow_local=True) is not None
 
 
+@pytest.mark.parametrize(
+    "host", ["[::1%25lo]", "[::1x", "[127.0.0.1]", "[127.0.0.1x", "[0:0::1]", "127.1", "localhost."]
+)
+def test_what_only_resembles_loopback_gets_neither_token_nor_message(host: str) -> None:
+    """Clients read such a host differently, or not at all: the PUT would end in a library's own error."""
+    assert find_url_fault(f"http://{host}/", allow_local=True) is not None
+    assert find_base_url_fault(f"http://{host}", ALLOWED) is not None
+
+
 def test_the_length_is_that_of_the_url_sent() -> None:
     """2,048 bytes pass, one more doesn't; a doubled brace counts once."""
     start = "https://hooks.acme.com.br/"

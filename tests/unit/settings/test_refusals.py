@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,33 @@ def test_a_key_with_a_dot_in_its_name_is_no_setting(tmp_path: Path) -> None:
     """In quotes the dot is part of the name; a fault beside it is still told."""
     (tmp_path / "reconciler.toml").write_text("'api.base_url' = 'x'\nattempts = 0\n")
     assert [problem.key for problem in faults(tmp_path)] == ["api.base_url", "attempts"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "attempts = " + "9" * 5000,
+        "attempts = 0\n# " + " " * 200_000 + "x\n" + " " * 200_000,
+        "attempts = 0\n[" + " " * 200_000 + "\n",
+        "a" + ".a" * 100_000 + " = 1",
+        "\n".join(f"k{number} = 1" for number in range(60_000)),
+        "#" * (1024 * 1024 + 1),
+    ],
+    ids=["digits", "blanks", "blanks in a table", "dots", "keys", "length"],
+)
+def test_a_flood_is_refused_in_seconds(tmp_path: Path, text: str) -> None:
+    """Neither a number that Python refuses nor what took time by the square of its length."""
+    (tmp_path / "reconciler.toml").write_text(text)
+    begun = time.process_time()
+    assert {problem.file for problem in faults(tmp_path)} == {"reconciler.toml"}
+    assert time.process_time() - begun < 30
+
+
+def test_a_token_among_the_allowed_hosts_is_not_repeated() -> None:
+    """What is no host is not listed with those that are."""
+    found = faults(environ={"RECONCILER_API__ALLOWED_HOSTS": "plug.acme.com.br,canary+token"})
+    assert "plug.acme.com.br" in str(found)
+    assert "canary" not in str(found)
 
 
 def test_a_fault_in_pyproject_names_the_whole_key(tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ def test_a_key_too_many_is_told_with_its_place(path: tuple[str | int, ...], faul
         decode_document(json.dumps(whole).encode(), environment="production", where="here")
 
 
+@pytest.mark.parametrize("serial", [2**53 + 1, 10**4000])
+def test_a_serial_that_can_not_be_counted_on_is_corrupt(serial: int) -> None:
+    """The next one might have more digits than Python writes."""
+    value = {**json.loads(encode_document(document())), "serial": serial}
+    with pytest.raises(Corrupt, match="at serial"):
+        decode_document(json.dumps(value).encode(), environment="production", where="here")
+
+
 @pytest.mark.parametrize("name", ["environment", "lineage", "serial", "applied", "intent", "history", "format"])
 def test_a_document_without_one_of_its_keys_is_corrupt(name: str) -> None:
     """Also where the program could go on without: `null` is written out."""

@@ -1,0 +1,30 @@
+"""Files that somebody else may have laid there: a pipe, a device or a flood must not make a run hang."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+CHUNK = 1024 * 1024  # bytes
+
+
+def read_regular(path: Path, limit: int) -> tuple[bytes, int]:
+    """The content, at most one byte more than `limit`, and the mode. Raises OSError, also for no regular file."""
+    # without O_NONBLOCK opening a pipe would wait for a writer that never comes
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise (
+                OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+                if stat.S_ISDIR(mode)
+                else OSError(errno.EINVAL, "it is no regular file")
+            )
+        data = b""
+        while len(data) <= limit and (more := os.read(descriptor, min(CHUNK, limit + 1 - len(data)))):
+            data += more
+        return data, mode
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,198 @@
+"""GitHub's variables, events and answers: a result, or a word on what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from reconciler.cli.repository import parse_remote
+from reconciler.errors import InputError, PostFailed
+from reconciler.github.api import GitHub
+from reconciler.github.posts import (
+    AUTHOR,
+    dispatch,
+    find_merged,
+    find_reviewed_digest,
+    keep_issue,
+    make_marker,
+    put_comment,
+    set_status,
+)
+from reconciler.github.run import WorkflowRun, find_head, find_number, find_run
+from tests.fuzz.hostile import CANARY, as_json, bounded, hostile_texts, mutated, refused_or, variable_texts
+from tests.fuzz.targets import is_this_machine, seen_by_all
+
+SHA = "0" * 40
+RUN = WorkflowRun("https://api.github.com", "https://github.com", "acme/hooks", SHA, "ana", "1", {})
+COMMENT = {
+    "id": 7,
+    "user": {"login": AUTHOR},
+    "body": make_marker("plan") + "\nold",
+    "html_url": "https://github.com/c",
+}
+ISSUE = {
+    "number": 3,
+    "user": {"login": AUTHOR},
+    "body": make_marker("drift") + "\nold",
+    "title": "t",
+    "html_url": "https://github.com/i",
+}
+PULL = {
+    "number": 4,
+    "merged_at": "2026-01-01T00:00:00Z",
+    "merge_commit_sha": SHA,
+    "base": {"ref": "main"},
+    "head": {"sha": SHA},
+}
+STATUS = {
+    "context": "reconciler/plan",
+    "creator": {"login": AUTHOR},
+    "state": "success",
+    "description": "sha256:" + "0" * 64,
+}
+EVENT = {
+    "pull_request": {**PULL, "head": {"sha": SHA, "repo": {"full_name": "acme/hooks"}}},
+    "repository": {"default_branch": "main"},
+}
+
+BODIES = [
+    b"",
+    b"[]",
+    b"{}",
+    b"[" * 40_000,
+    b"9" * 9000,
+    b"\xff",
+    b"null",
+    json.dumps([COMMENT, ISSUE, PULL, STATUS]).encode(),
+]
+payloads = st.sampled_from([[COMMENT], [ISSUE], [PULL], [STATUS], COMMENT, {"message": CANARY + "x"}]).flatmap(
+    mutated
+).map(as_json) | st.integers(0, len(BODIES) - 1).map(BODIES.__getitem__)
+answers = st.lists(
+    st.tuples(
+        st.sampled_from([200, 200, 200, 201, 204, 301, 307, 401, 403, 404, 422, 429, 500, 503]),
+        st.dictionaries(
+            st.sampled_from(["Retry-After", "Location", "X-RateLimit-Remaining", "Content-Encoding", "Set-Cookie"]),
+            st.sampled_from(["0", "1", "\xb2", "9" * 30, "gzip", "br", "https://evil.test/", "x"]),
+            max_size=3,
+        ),
+        payloads,
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+CALLS: dict[str, Callable[[GitHub], Any]] = {
+    "comment": lambda github: put_comment(github, 4, "plan", "text"),
+    "status": lambda github: set_status(github, SHA, "reconciler/plan", "success", "d", "https://github.com"),
+    "issue": lambda github: keep_issue(github, "drift", "t", "text", label="l", closing="c"),
+    "closing": lambda github: keep_issue(github, "drift", "t", None, label="l", closing="c"),
+    "merged": lambda github: [find_head(one) if (one := find_merged(github, SHA, "main")) else None],
+    "number": lambda github: [find_number(one) if (one := find_merged(github, SHA, None)) else None],
+    "reviewed": lambda github: find_reviewed_digest(github, SHA, "reconciler/plan"),
+    "dispatch": lambda github: dispatch(github, "apply.yml", "main", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    """Made once: its TLS context takes longer than all the rest."""
+    with GitHub(RUN, "canary-github") as github:
+        assert github._client is not None
+        yield github._client
+
+
+@pytest.mark.parametrize("call", list(CALLS))
+@bounded
+@given(told=answers)
+@example(told=[(429, {"Retry-After": "\xb2"}, b"")])
+@example(told=[(200, {}, b"[" * 100_000)])
+@example(told=[(200, {"Set-Cookie": "\xb2"}, b"[]")])
+@example(told=[(200, {"Content-Encoding": "gzip"}, b"no gzip")])
+@example(told=[(200, {}, b'[3, {"user": "x", "body": 3}]')])
+def test_any_answer_of_github_is_a_result_or_a_failed_post(
+    client: httpx.Client, call: str, told: list[tuple[int, dict[str, str], bytes]]
+) -> None:
+    """No redirect is followed, no wait is longer than a minute, and the token stays where it is."""
+    asked: list[httpx.Request] = []
+    slept: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        status, headers, body = told[min(len(asked), len(told)) - 1]
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
+
+    github = GitHub(RUN, "canary-github", sleep=slept.append)
+    client._transport = httpx.MockTransport(answer)
+    github._client = client
+    refused_or(lambda: CALLS[call](github), PostFailed, hidden=["canary-github"])
+    assert not any("cookie" in request.headers for request in asked)
+    assert all(request.url.host == "api.github.com" for request in asked)
+    assert all(request.url.path.startswith("/repos/acme/hooks/") for request in asked)
+    assert all(0 <= one <= 60 for one in slept)
+
+
+VARIABLES = ["GITHUB_API_URL", "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA", "GITHUB_RUN_ID", "GITHUB_ACTOR"]
+HOSTS = [
+    "https://api.github.com",
+    "https://github.com",
+    "https://evil.test",
+    "https://[",
+    "https://api.github.com／x",
+    "http://127.0.0.1:1",
+]
+
+
+@bounded
+@given(
+    st.dictionaries(st.sampled_from(VARIABLES), st.sampled_from(HOSTS) | variable_texts, max_size=4),
+    mutated(EVENT) | st.just(EVENT),
+)
+def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], event: Any) -> None:
+    """The token goes to https, to the server that GITHUB_SERVER_URL names or to api. before it, or to loopback."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "event.json"
+        path.write_bytes(as_json(event))
+        environ = {
+            "GITHUB_REPOSITORY": "acme/hooks",
+            "GITHUB_SHA": SHA,
+            "GITHUB_RUN_ID": "1",
+            "GITHUB_EVENT_PATH": str(path),
+            **changed,
+        }
+        run = refused_or(lambda: find_run(environ), InputError, hidden=[])
+    if run is None:
+        return
+    place = seen_by_all(run.api_url)
+    server = environ.get("GITHUB_SERVER_URL", "https://github.com")
+    allowed = server.lower().endswith(
+        ("//" + place.host, "//" + place.host + "/", "//" + place.host.removeprefix("api."))
+    )
+    assert is_this_machine(place.host) or (place.scheme == "https" and (allowed or place.host == "api.github.com"))
+    assert (run.head_sha or SHA).isalnum() and isinstance(run.may_only_read, bool)
+    assert run.default_branch is None or isinstance(run.default_branch, str)
+
+
+@bounded
+@given(
+    st.lists(
+        st.sampled_from(
+            ["https://", "git@", "github.com", ":", "/", "..", "x", ".git", "canary-pw@", "user:canary-pw@", "ssh://"]
+        )
+        | hostile_texts,
+        max_size=7,
+    ).map("".join)
+)
+def test_a_remotes_address_shows_no_password(url: str) -> None:
+    """A page on GitHub, or nothing."""
+    page = parse_remote(url)
+    assert page is None or (page.startswith("https://github.com/") and page.count("/") == 4 and "@" not in page)

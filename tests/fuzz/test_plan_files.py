@@ -1,0 +1,100 @@
+"""Plan files and results that another job, or another person, left."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.cli.check_file import read_check_file
+from reconciler.cli.result_files import read_result_file
+from reconciler.errors import InputError
+from reconciler.model import EVENTS
+from reconciler.sandbox.server import serve_in_thread
+from reconciler.views import json as json_view
+from tests.fuzz.hostile import PIECES, as_json, bounded, drive, mutated, refused_or, spliced
+from tests.golden import samples
+
+WORDS = [piece.encode() for piece in PIECES] + [b"[", b"{", b"}", b'"', b"null", b"\xff", b"\\ud800", b"9" * 5000]
+WEBHOOKS = "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS)
+
+
+@dataclass(frozen=True)
+class Planned:
+    folder: Path
+    environ: dict[str, str]
+    saved: Any
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
+    """A folder whose plan for two environments is saved, and a Plug that counts what it is sent."""
+    folder = tmp_path_factory.mktemp("planned")
+    (folder / "manifests").mkdir()
+    (folder / "manifests/_defaults.yaml").write_text("webhooks:\n" + WEBHOOKS)
+    for name in ("loja", "matriz"):
+        (folder / f"manifests/{name}.yaml").write_text("wave: 1\n")
+    with serve_in_thread() as plug:
+        environ = {"RECONCILER_API__BASE_URL": plug.base_url, "GITHUB_ACTOR": "ana", "GITHUB_SHA": "c0ffee"}
+        environ |= {"PLUG_TOKEN_LOJA": "token-1", "PLUG_TOKEN_MATRIZ": "token-2"}
+        assert drive(folder, environ, "apply", "--yes", "-e", "loja").code == 0
+        (folder / "manifests/loja.yaml").write_text(
+            "wave: 1\nwebhooks: {messageStatus: 'https://hooks.acme.com.br/2'}\n"
+        )
+        assert drive(folder, environ, "plan", "--out", "plan.json").code == 0
+        requests = plug.plug.requests
+        yield Planned(folder, environ, json.loads((folder / "plan.json").read_text()))
+        assert plug.plug.requests == requests, "something was sent"
+
+
+@settings(bounded)
+@given(data=st.data())
+def test_an_edited_plan_file_is_refused(planned: Planned, data: st.DataObject) -> None:
+    """Whatever was edited, with exit 3 or 4, and not a byte is sent."""
+    edited = data.draw(mutated(planned.saved))
+    if json.dumps(edited, sort_keys=True) == json.dumps(planned.saved, sort_keys=True):
+        return
+    path = planned.folder / "edited.json"
+    path.write_bytes(as_json(edited))
+    assert drive(planned.folder, planned.environ, "apply", "--yes", "edited.json").code in (3, 4)
+    outputs = drive(planned.folder, planned.environ, "github", "outputs", str(path))
+    assert outputs.code in (0, 3)
+    lines = [line.partition("=") for line in outputs.out.splitlines()]
+    assert [name for name, _, _ in lines] in ([], ["changed", "environments", "digest", "matrix"])
+
+
+RESULTS = [
+    json.loads(text)
+    for text in (
+        *map(json_view.render_plan, samples.plans().values()),
+        *map(json_view.render_result, samples.results().values()),
+        *map(json_view.render_drift, samples.drifts().values()),
+        *map(json_view.render_check, samples.checks().values()),
+        *(json_view.render_validation(*one) for one in samples.validations().values()),
+    )
+]
+OUTPUTS = ("changed", "environments", "digest", "matrix", "healable")
+
+
+@bounded
+@given(
+    st.sampled_from(RESULTS).flatmap(mutated).map(as_json)
+    | st.sampled_from(RESULTS).flatmap(lambda one: spliced(as_json(one), WORDS))
+)
+def test_a_result_is_one_or_refused(data: bytes) -> None:
+    """As a step of a workflow and as what the report is told of the receivers."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.json"
+        path.write_bytes(data)
+        refused_or(lambda: read_result_file(path), InputError, hidden=[])
+        refused_or(lambda: read_check_file(path, "result.json"), InputError, hidden=[])
+        drove = drive(Path(folder), {}, "github", "outputs", str(path))
+        assert drove.code in (0, 3)
+        assert all(line.partition("=")[0] in OUTPUTS for line in drove.out.splitlines())

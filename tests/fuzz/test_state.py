@@ -1,0 +1,155 @@
+"""State that another wrote: documents, folders of them, branches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.errors import StateError
+from reconciler.model import EVENTS, Document
+from reconciler.state.document import decode_document, encode_document
+from reconciler.state.git import GitStore
+from reconciler.state.git_command import GitFailed, summarize
+from reconciler.views import json as json_view
+from reconciler.views import markdown, text_state
+from tests.acceptance.conftest import assert_harmless
+from tests.fakes import START
+from tests.fuzz.hostile import PIECES, as_json, bounded, drive, mutated, refused_or, spliced
+from tests.unit.state.test_document import document
+
+VALID = json.loads(encode_document(document()))
+WORDS = [piece.encode() for piece in PIECES] + [
+    b"[",
+    b"{",
+    b"}",
+    b'"',
+    b"null",
+    b"1e400",
+    b"9" * 400,
+    b"\xff",
+    b"\\ud800",
+]
+documents = mutated(VALID).map(as_json) | spliced(as_json(VALID), WORDS)
+
+
+def show(found: Document) -> None:
+    """By every view."""
+    for shown in (
+        text_state.render_state_list([found], START, colour=False),
+        text_state.render_state_show(found, START, colour=False),
+        text_state.render_state_history(found, colour=False),
+        markdown.render_state_list([found], START),
+        markdown.render_state_show(found, START),
+        markdown.render_state_history(found),
+        json_view.render_state_list([found], START),
+        json_view.render_state_history(found),
+    ):
+        assert_harmless(shown)
+
+
+@bounded
+@given(documents | st.binary())
+def test_a_document_is_whole_or_corrupt(data: bytes) -> None:
+    """What is read can be written again and read back, and shown by every view."""
+    stored = refused_or(
+        lambda: decode_document(data, environment="production", where="here"), StateError, hidden=["input_value"]
+    )
+    if stored is not None:
+        again = decode_document(encode_document(stored.document), environment="production", where="here")
+        assert again.document == stored.document
+        show(stored.document)
+
+
+WEBHOOKS = "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS)
+
+
+@settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
+@given(data=documents)
+@pytest.mark.parametrize("command", ["plan", "drift", "adopt", "apply", "report"])
+def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, command: str, data: bytes) -> None:
+    """Times at the end of the calendar, serials without end, another's lineage: a result, or exit 4."""
+    folder = tmp_path / "work"
+    (folder / "manifests").mkdir(parents=True, exist_ok=True)
+    (folder / "manifests" / "production.yaml").write_text("webhooks:\n" + WEBHOOKS)
+    (folder / ".reconciler/state").mkdir(parents=True, exist_ok=True)
+    (folder / ".reconciler/state/production.json").write_bytes(data)
+    # nobody listens on port 1: whatever is sent is refused
+    environ = {"RECONCILER_API__BASE_URL": "http://127.0.0.1:1", "PLUG_TOKEN_PRODUCTION": "token", "GITHUB_ACTOR": "x"}
+    arguments = {
+        "plan": ["plan", "--max-age", "1d"],
+        "drift": ["drift", "--max-age", "1d", "--format", "markdown"],
+        "adopt": ["state", "adopt", "production", "--yes"],
+        "apply": ["apply", "--yes", "--attempts", "1", "--format", "json"],
+        "report": ["report", "--max-age", "1d"],
+    }[command]
+    drive(folder, {**environ, "GITHUB_SHA": "c0ffee"}, *arguments)
+
+
+class _Remote:
+    """Says what a remote could: any refs, any tree, any content."""
+
+    def __init__(self, listed: str, entries: list[tuple[str, bytes, bytes]], failing: str) -> None:
+        self._listed, self._entries, self._failing = listed, entries, failing
+
+    def has_remote(self, name: str) -> bool:
+        return True
+
+    def run(self, command: str, *arguments: str, stdin: bytes = b"") -> bytes:
+        if command == self._failing:
+            raise GitFailed(128, self._listed, self._listed)
+        if command == "ls-remote":
+            return self._listed.encode("utf-8", "replace")
+        if command == "ls-tree":
+            return b"".join(f"100644 {kind} {'0' * 40}\t".encode() + name + b"\0" for kind, name, _ in self._entries)
+        if command == "cat-file":
+            wanted = [content for kind, name, content in self._entries if kind == "blob" and name.endswith(b".json")]
+            wanted = [one for one, (_, name, _) in zip(wanted, self._kept(), strict=False) if not name.startswith(b".")]
+            return b"".join(f"{'0' * 40} blob {len(one)}\n".encode() + one + b"\n" for one in wanted)
+        return b"0" * 40 + b"\n"
+
+    def _kept(self) -> list[tuple[str, bytes, bytes]]:
+        return [one for one in self._entries if one[0] == "blob" and one[1].endswith(b".json")]
+
+    def close(self) -> None:
+        pass
+
+
+REF = "0123456789abcdef0123456789abcdef01234567\trefs/heads/state\n"
+names = st.sampled_from(
+    [b"production.json", b"a.json", b"README.md", b"x", b"::error::.json", b"../a.json"]
+) | st.binary(min_size=1, max_size=9).map(lambda name: name.replace(b"\0", b"\xff").replace(b"/", b"\n"))
+
+
+@bounded
+@given(
+    st.just(REF)
+    | st.lists(st.sampled_from([REF, "x", "\t", "\n", "refs/heads/state", "\x1b[31m"]), max_size=5).map("".join),
+    st.lists(st.tuples(st.sampled_from(["blob", "tree", "commit"]), names, documents | st.binary()), max_size=4),
+    st.sampled_from(["", "", "", "ls-remote", "fetch", "ls-tree", "cat-file"]),
+)
+def test_a_branch_of_somebody_elses_is_a_state_or_refused(
+    listed: str, entries: list[tuple[str, bytes, bytes]], failing: str
+) -> None:
+    """Names that are no UTF-8, submodules, links, contents of any kind."""
+    store = GitStore(Path("/nonexistent"), "origin", "state", environ={}, sleep=lambda seconds: None)
+    store._git = _Remote(listed, entries, failing)  # type: ignore[assignment]
+    found = refused_or(store.names, StateError, GitFailed)
+    if found is not None:
+        for name in sorted(found):
+            refused_or(lambda name=name: store.read([name]), StateError, GitFailed)  # type: ignore[misc]
+
+
+@bounded
+@given(
+    st.lists(st.sampled_from([*PIECES, "fatal: ", "remote: ", "https://user:canary-pw@host/x"]), max_size=8).map(
+        "".join
+    )
+)
+def test_gits_own_words_show_no_password(stderr: str) -> None:
+    """The most telling line, without user information."""
+    assert "canary-pw" not in summarize(stderr)
+    assert len(summarize(stderr)) <= 300

@@ -1,0 +1,31 @@
+"""Tokens files of somebody else's making."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from reconciler.errors import InputError
+from reconciler.plug.tokens_file import load_tokens_file
+from tests.fuzz.hostile import CANARY, PIECES, as_json, bounded, mutated, refused_or, spliced
+
+VALID = {"loja": CANARY, "matriz": CANARY + "x", "filial": "e30.e30.e30"}
+WORDS = [piece.encode() for piece in PIECES] + [b"[", b"{", b"&a ", b"*a", b"- ", b"? ", b"!!str ", b"|\n", b"---\n"]
+
+
+@bounded
+@given(mutated(VALID).map(as_json) | spliced(as_json(VALID), WORDS) | st.binary())
+@example(b"[" * 200_000)
+@example(b"{a: " * 100_000)
+@example(b"\n".join(b" " * depth + b"a:" for depth in range(3000)))
+def test_a_tokens_file_is_one_or_refused(data: bytes) -> None:
+    """Without a word of its content, and without leading libyaml's composer deep, which ends the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tokens"
+        path.touch(0o600)
+        path.write_bytes(data)
+        tokens = refused_or(lambda: load_tokens_file(path, "tokens"), InputError)
+    assert tokens is None or CANARY not in f"{list(tokens.values())}"
