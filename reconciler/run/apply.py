@@ -532,14 +532,17 @@ class _Worker:
         """The outcome's document, and the result."""
         outcome = self._classify(ours)
         written = await self._write(self._settled(ours, outcome), ours)
-        if written.version is not None:
+        if written.error is None:
             return self._result(outcome, self._message(outcome))
         if isinstance(written.error, Conflict):
             return await self._resettle(ours)
         self._trouble(written.error or StateError(), halt=True)
         return self._unrecorded(outcome, written.error, ours=ours)
 
-    def _settled(self, ours: Stored, outcome: Outcome) -> Document:
+    def _settled(self, ours: Stored, outcome: Outcome) -> Document | None:
+        """None: as it was before, not there."""
+        if outcome is Outcome.SKIPPED and self._stored is None:
+            return None
         if outcome is Outcome.APPLIED:
             fingerprint = self._run.world.credentials.fingerprint(self._desired)
             return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
@@ -604,7 +607,7 @@ class _Worker:
 
     # --- the store ---------------------------------------------------------------------------------
 
-    async def _write(self, document: Document, over: Stored | None) -> Written:
+    async def _write(self, document: Document | None, over: Stored | None) -> Written:
         expected = over.version if over else None
         return await self._run.writer.write(Write(self._planned.environment, document, expected))
 
