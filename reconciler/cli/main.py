@@ -38,6 +38,10 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
+            import difflib  # late: only who mistyped needs it
+
+            if near := difflib.get_close_matches(cmd_name, COMMANDS, n=1):
+                ctx.fail(f"there is no command {cmd_name!r}: did you mean {near[0]}?")
             return None
         module = importlib.import_module(f"reconciler.cli.{COMMANDS[cmd_name]}")
         command = getattr(module, cmd_name)

@@ -35,7 +35,9 @@ def describe_commit(changes: Sequence[tuple[str, Document | None, Document | Non
 def describe_change(before: Document | None, after: Document | None) -> str:
     """One word for what a write did to an environment's document."""
     if after is None:
-        return "forgotten"
+        # an intent of a run that ended before its PUT, or a dead run's that a person forgot: nothing was applied
+        begun = before is not None and before.applied is None and before.intent is not None and not before.intent.doubt
+        return "removed" if begun else "forgotten"
     if after.intent is not None:
         return "intent" if after.intent.lease_until is not None else "uncertain"
     if after.applied is not None and (

@@ -49,6 +49,14 @@ def select(globs: Sequence[str], names: Iterable[str], shard: Shard | None = Non
     return matched if shard is None else frozenset(name for name in matched if holds(shard, name))
 
 
+def _advise_on_glob(glob: str, known: frozenset[str]) -> str:
+    import difflib  # late: only who mistyped needs it
+
+    begins = sorted(name for name in known if name.startswith(glob))
+    near = begins[:1] or difflib.get_close_matches(glob, known, n=1)
+    return f"did you mean {near[0]}? `reconciler plan` lists them" if near else "`reconciler plan` lists them"
+
+
 def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
     if not globs:
         return known
@@ -59,7 +67,7 @@ def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
         selected |= matched
         if not matched:
             problems.append(
-                Problem("", 0, 0, "--environment", f"{glob!r} matches no environment", "`reconciler plan` lists them")
+                Problem("", 0, 0, "--environment", f"{glob!r} matches no environment", _advise_on_glob(glob, known))
             )
     if problems:
         raise InputError(problems=problems)

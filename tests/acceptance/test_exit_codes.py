@@ -42,6 +42,23 @@ def test_wrong_usage_ends_with_3_and_an_empty_stdout(cli: Cli, arguments: tuple[
     assert not (cli.folder / ".reconciler").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (("pln",), "there is no command 'pln': did you mean plan?"),
+        (("plan", "--reasert"), "Did you mean"),
+        (("plan", "-e", "lojja"), "did you mean loja-1?"),
+        (("plan", "-e", "matr"), "did you mean matriz?"),
+        (("plan", "-e", "xyz"), "'xyz' matches no environment (`reconciler plan` lists them)"),
+        (("plan", "--manifests", "elsewhere"), "run this in the repository's top folder"),
+    ],
+)
+def test_a_slip_of_the_finger_gets_a_near_miss(cli: Cli, arguments: tuple[str, ...], near: str) -> None:
+    """The command, the option, the environment, and the folder that the user is not in."""
+    cli.fleet("loja-1", "matriz")
+    assert near in cli.run(*arguments, code=3).err
+
+
 def test_an_unknown_setting_ends_with_3_and_a_near_miss(cli: Cli) -> None:
     """A misspelt RECONCILER_ variable is an error that says which name was meant."""
     cli.fleet("loja")
