@@ -421,6 +421,7 @@ def read_documents(soak: Soak, findings: Findings) -> dict[str, Any]:
             continue
         canonical = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
         findings.expect("rule 5", text == canonical and document["environment"] == name, f"{name}: not as written")
+        del document["history"]  # ten records each: held for a whole fleet, they would look like a leak of the sandbox
         documents[name] = document
     return documents
 
