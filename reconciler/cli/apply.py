@@ -255,6 +255,10 @@ def _take_signals(stop: Stop) -> None:
 
     def on_signal() -> None:
         if stop:
+            say(
+                "ended at once: what was under way stays locked, as `reconciler state list` shows. Release it with "
+                "`reconciler state unlock ENVIRONMENT`, then run apply again"
+            )
             os._exit(ExitCode.INTERRUPTED)
         stop.asked.set()
         say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")

@@ -38,10 +38,10 @@ def drift(
     shard: Shard | None,
     **parameters: Any,
 ) -> int:
-    """Report whatever differs between manifests and state, and with --observe what Plug holds.
+    """Report whatever differs between manifests and state.
 
-    Exits 2 when there is drift, 1 when a read of --observe failed. What needs a token or a secret is compared
-    where they are at hand.
+    With --observe, from what Plug holds, too. Exits 2 when there is drift, 1 when a read of --observe failed. What
+    needs a token or a secret is compared where they are at hand.
 
     \b
     Example:
@@ -49,6 +49,8 @@ def drift(
       reconciler drift --observe
       reconciler drift --format json -e 'production*'
     """
+    from reconciler.views.words import environments
+
     session = session_of(context, parameters)
     planned = session.plan(globs, shard=shard, requested=False, observe=reading_live(session, observe))
     documents = {name: stored.document for name, stored in planned.stored.items()}
@@ -56,5 +58,5 @@ def drift(
     show_drift(findings, form, session)
     unchecked = sum(1 for one in planned.plan.environments if set(one.unchecked) - {LIVE})
     if unchecked:
-        say(f"{unchecked} environments: account or secrets not compared, as their token or secret is not at hand")
+        say(f"{environments(unchecked)}: account or secrets not compared, as their token or secret is not at hand")
     return of_drift(findings, failed=any(one.faults for one in planned.observations.values()))

@@ -32,7 +32,7 @@ OF_ALL = ("result-plan", "result-fleet")  # of the jobs that speak for every env
 
 @click.group()
 def github() -> None:
-    """Steps of the GitHub workflows: outputs, tokens, a comment, a status, an issue.
+    """Steps of the GitHub workflows; for people of no use.
 
     Needs the runner's variables, and GITHUB_TOKEN where something is posted.
 
@@ -97,7 +97,7 @@ def _only_reading_allowed(run: WorkflowRun, what: str) -> Iterator[None]:
 @click.option("--planned", default="", metavar="JSON", help="With --results: the matrix, to name who left no result.")
 @_author_option
 def comment(name: str, file: str | None, results: str | None, planned: str, author: str) -> int:
-    """Write, or rewrite, the one comment of NAME on the pull request.
+    """Keep the one comment of NAME on the pull request.
 
     In a run of a pull request on that one; else on the one whose merge made the commit, and if none did, nowhere.
 
@@ -177,7 +177,9 @@ def _tell_silent(names: Sequence[str]) -> str:
 @github.command()
 @click.option("--plan", "plan_file", metavar="FILE", help="The plan as JSON. Without one the status is a failure.")
 def status(plan_file: str | None) -> int:
-    """Set the commit status reconciler/plan of a pull request: the digest of what the merge will do.
+    """Set the commit status reconciler/plan of a pull request.
+
+    It tells the digest of what the merge will do.
 
     \b
     Example:
@@ -201,7 +203,9 @@ def status(plan_file: str | None) -> int:
 
 @github.command()
 def reviewed() -> int:
-    """Print the digest that was reviewed: of the pull request whose merge made this commit. Else exit 1.
+    """Print the digest that was reviewed.
+
+    That of the pull request whose merge made this commit. Without one it exits with 1.
 
     \b
     Example:
@@ -228,7 +232,9 @@ def reviewed() -> int:
 @click.option("--exit-code", type=int, required=True, help="How drift ended: only 0 means clean.")
 @_author_option
 def issue(result: str, file: str, exit_code: int, author: str) -> int:
-    """Open the one issue on drift, keep it up to date while it lasts, and close it when all is clean.
+    """Keep the one issue on drift up to date.
+
+    It is opened where there is none, and closed when all is clean.
 
     \b
     Example:

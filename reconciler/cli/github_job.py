@@ -24,10 +24,10 @@ MAX_LOG_LINES = 200
 @click.command()
 @click.argument("result", metavar="RESULT")
 def outputs(result: str) -> int:
-    """Print what a later step or job needs of a result, as lines for GITHUB_OUTPUT.
+    """Print what later steps need of a result, for GITHUB_OUTPUT.
 
-    `changed` (true or false), `environments` (a JSON list of names), and of a plan also `digest` and `matrix`
-    (a JSON list of objects, for a job an environment); of drift `healable` (true or false).
+    One line each: `changed` (true or false), `environments` (a JSON list of names), and of a plan also `digest`
+    and `matrix` (a JSON list of objects, for a job an environment); of drift `healable` (true or false).
 
     \b
     Example:
@@ -63,7 +63,7 @@ def _matrix(plan: Plan) -> list[dict[str, object]]:
 @click.argument("plan", metavar="PLAN")
 @click.option("--wave", type=int, required=True, help="The wave that is about to begin.")
 def check_waves(plan: str, wave: int) -> int:
-    """Exit 1 while a plan still has something to do in an earlier wave.
+    """Exit 1 while an earlier wave of a plan isn't done.
 
     \b
     Example:
@@ -88,9 +88,9 @@ def check_waves(plan: str, wave: int) -> int:
 @click.option("--from", "source", metavar="FILE", help="Tokens that an earlier step fetched, as YAML or JSON.")
 @click.option("--environment", metavar="ENV", help="Whose token INPUT_TOKEN holds.")
 def tokens(out: str, source: str | None, environment: str | None) -> int:
-    """Write a tokens file of mode 600, and have the runner mask every token in it.
+    """Write a tokens file, and have the runner mask each token.
 
-    The tokens come from --from, else from the variable INPUT_TOKENS (YAML or JSON: environment to
+    Its mode is 600. The tokens come from --from, else from the variable INPUT_TOKENS (YAML or JSON: environment to
     token), else from INPUT_TOKEN, which is the one token of --environment. Only in a runner: the
     masking prints each token once, as the command that hides it from then on.
 
@@ -150,7 +150,9 @@ def _escape_mask(token: str) -> str:
 @click.option("--title", required=True, help="What ended, for the heading.")
 @click.option("--log", metavar="FILE", required=True, help="What it wrote to stderr.")
 def failure(title: str, log: str) -> int:
-    """Print, as Markdown, what a command without a result wrote: for the job's summary.
+    """Print what a failed command wrote, for the job's summary.
+
+    As Markdown, where the command left no result to show.
 
     \b
     Example:

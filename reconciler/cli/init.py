@@ -29,9 +29,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
     help="The action that the workflows use. Default: that of the repository this tool was installed from.",
 )
 def init(folder: str, action: str | None) -> int:
-    """Write a starting tree for a new repository: manifests, settings, workflows.
+    """Write a starting tree: manifests, settings, workflows.
 
-    What exists is left as it is, and named.
+    For a new repository. What exists is left as it is, and named.
 
     \b
     Example:
@@ -45,17 +45,19 @@ def init(folder: str, action: str | None) -> int:
     chosen = action or find_action() or UNKNOWN_ACTION
     has_manifests = any((top / "manifests").rglob("*.y*ml"))
     lines = []
+    unfilled = False
     for path, text in starting_files(chosen).items():
         reason = _reason_to_leave(top, path, has_manifests=has_manifests)
         if reason is None and not _write_new(top, path, text):
             reason = "it exists"
+        unfilled = unfilled or (reason is None and UNKNOWN_ACTION in text)
         lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
     write("\n".join(for_terminal(line) for line in lines))
     say("next: write your hosts into the manifests, then `reconciler validate`; the README's section on GitHub goes on")
-    if chosen == UNKNOWN_ACTION:
+    if unfilled:
         say(
             f"put the action into the workflows: where they say {UNKNOWN_ACTION}, name the repository that holds "
-            "this tool, and its commit (or run init with --action)",
+            "this tool, and its commit (or remove them, and run init with --action)",
             label="warning",
         )
     return ExitCode.DONE

@@ -149,5 +149,7 @@ def read_plan_file(path: Path, shown: str) -> SavedPlan:
 
 
 def _wrong(path: Path | str, message: str, key: str = "PLANFILE") -> InputError:
-    hint = "make one with `reconciler plan --out FILE`" if key == "PLANFILE" else "choose a folder that can be written"
+    hint = "name a file in a folder that can be written"
+    if key == "PLANFILE":
+        hint = "make one with `reconciler plan --out FILE`; one environment is `-e NAME`"
     return InputError(problems=[Problem("", 0, 0, key, f"{path} {message}", hint)])

@@ -119,16 +119,16 @@ def sandbox(
     lost_answers: float,
     seed: int,
 ) -> None:
-    """Serve a stand-in for Plug on loopback, to try things out without a company.
+    """Serve a stand-in for Plug on loopback, to try things out.
 
-    The first line on stdout is its base URL. It keeps everything in memory, sends nothing beyond this
-    machine, and ends with Ctrl-C. Use made-up tokens: a command line is visible to others.
+    No company is needed. The first line on stdout is its base URL. It keeps everything in memory, sends nothing
+    beyond this machine, and ends with Ctrl-C. Use made-up tokens: a command line is visible to others.
 
     \b
     Example:
       reconciler sandbox --port 8787 --account 32133-31232=made-up &
-      PLUG_TOKEN_STAGING=made-up reconciler apply -e staging \\
-          --api-base-url http://127.0.0.1:8787
+      PLUG_TOKEN_STAGING=made-up PLUG_SECRET_RECEIVE=made-up reconciler apply -e staging \\
+          --api-base-url http://127.0.0.1:8787 --state /tmp/state
 
     \b
     Beside the PUT of Plug:

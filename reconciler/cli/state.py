@@ -48,17 +48,21 @@ def state() -> None:
 @settings_options
 @click.pass_context
 def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], shard: Shard | None, **parameters: Any) -> int:
-    """Every environment in the state: when it was applied, by whom, what is in doubt.
+    """Every environment in the state, and what is in doubt.
 
     \b
     Example:
-      reconciler state list -e 'cliente-*'
+      reconciler state list
+      reconciler state list -e 'staging*'
     """
     session = session_of(context, parameters)
     names = session.store.names()
     stored = session.store.read(sorted(select(globs, names, shard)))
     documents = [one.document for _, one in sorted(stored.items())]
     show_state_list(documents, session.clock.now(), form, session)
+    if not names:
+        # a typo in `state`, or another folder than that of the settings, looks the same
+        say(f"looked in {for_terminal(session.settings.state)}; is that the state you mean? `--state` names another")
     return ExitCode.DONE
 
 
@@ -89,7 +93,9 @@ def show(context: click.Context, /, environment: str, form: Form, globs: tuple[s
 @settings_options
 @click.pass_context
 def history(context: click.Context, /, environment: str, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
-    """The last ten applied records of an environment, newest first, with what each changed.
+    """The last ten applied records of an environment.
+
+    Newest first, with what each changed.
 
     \b
     Example:
@@ -153,7 +159,7 @@ def forget(context: click.Context, /, environment: str, yes: bool, globs: tuple[
 
     \b
     Example:
-      reconciler state forget cliente-antigo
+      reconciler state forget staging
     """
     session = session_of(context, parameters)
     select(globs, [environment])
@@ -199,16 +205,17 @@ def unlock(context: click.Context, /, environment: str, yes: bool, globs: tuple[
 @settings_options
 @click.pass_context
 def copy(context: click.Context, /, source: str, target: str, yes: bool, **parameters: Any) -> int:
-    """Copy the whole state from one store to another, say from a folder to a branch.
+    """Copy the whole state from one store to another.
 
-    TO must be empty, and no run may be at work on FROM. FROM is left as it is: change the `state` setting
-    afterwards, and let nobody apply with the old one.
+    Say from a folder to a branch. TO must be empty, and no run may be at work on FROM. FROM is left as it is: change
+    the `state` setting afterwards, and let nobody apply with the old one.
 
     \b
     Example:
       reconciler state copy .reconciler/state git:origin/reconciler-state
     """
     from reconciler.state.open import open_store
+    from reconciler.views.words import environments
 
     session = session_of(context, parameters)
     stores = [open_store(setting, session.folder) for setting in (source, target)]
@@ -218,7 +225,7 @@ def copy(context: click.Context, /, source: str, target: str, yes: bool, **param
     if not names:
         problem = Problem("", 0, 0, "FROM", f"{source} holds no state", "name the store that is in use now")
         raise InputError(problems=[problem])
-    confirm(f"Copy the state of {len(names)} environments to {for_terminal(target)}?", yes=yes)
+    confirm(f"Copy the state of {environments(len(names))} to {for_terminal(target)}?", yes=yes)
     count = copy_state(stores[0], stores[1], session.clock.now())
-    say(f"copied: {count} environments. Now set `state` to {for_terminal(target)}, for everybody who applies")
+    say(f"copied: {environments(count)}. Now set `state` to {for_terminal(target)}, for everybody who applies")
     return ExitCode.DONE

@@ -267,7 +267,7 @@ def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | Non
         return fault
     match = _SHAPE.fullmatch(url)
     if match is None:
-        return "is no https URL", "write one such as https://www.plugchat.com.br"
+        return "is no https URL", "write one such as https://www.plugchat.com.br, or http://127.0.0.1:8787 of a sandbox"
     scheme, authority, rest = match.groups()
     if "@" in authority:
         return "holds user information (an '@' before the path)", "write the host alone"

@@ -181,7 +181,10 @@ def _translate(name: str, error: yaml.YAMLError) -> Problem:
         line, column = _mark(mark)
         if error.problem == "but found another document":
             return Problem(name, line, column, "", "holds more than one document", "one file, one environment")
-        return Problem(name, line, column, "", f"is no YAML: {error.problem}", "look at this line and the one before")
+        hint = "look at this line and the one before"
+        if error.problem is not None and "cannot start any token" in error.problem:
+            hint = "indent with spaces, never with tabs; put a text that begins with @, ` or % in quotes"
+        return Problem(name, line, column, "", f"is no YAML: {error.problem}", hint)
     return Problem(name, 1, 1, "", "is no YAML")
 
 

@@ -121,7 +121,7 @@ _EXPECTED = {
     "wave": "a whole number from 0 to 9999, in plain decimals without quotes",
     "api": "a mapping such as {base_url: …, auth_scheme: raw}",
     "vars": "a mapping of names to texts",
-    "webhooks": "a mapping of events to URLs",
+    "webhooks": "a mapping of events to URLs, with a space after each colon",
     "policy": "a mapping of allowed_hosts and denied_hosts to lists",
     "policy.allowed_hosts": 'a list such as ["*.example.com.br"]',
     "policy.denied_hosts": 'a list such as ["*.ngrok-free.app"]',

@@ -30,7 +30,7 @@ class Folder:
 def walk(root: str, problems: list[Problem]) -> Folder | None:
     """The tree below `root` in the order of names; None, with a problem, where there is none to walk."""
     shown = root.rstrip("/") or root
-    hint = "run this in the repository's top folder, or set `manifests` to where the manifests are"
+    hint = "run in the folder that holds it, set `manifests` to where it is, or begin with `reconciler init`"
     try:
         if not stat.S_ISDIR(Path(root).stat().st_mode):
             problems.append(Problem(shown, 1, 1, "manifests", "is no folder", hint))

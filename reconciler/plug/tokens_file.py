@@ -27,7 +27,8 @@ def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
     try:
         data, mode = read_regular(path, MAX_BYTES)
     except OSError as error:
-        raise _fault(shown, f"can't be read: {error.strerror or type(error).__name__}") from error
+        hint = "create it with mode 600, or set `tokens_file` to where it is"
+        raise _fault(shown, f"can't be read: {error.strerror or type(error).__name__}", hint) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise _fault(shown, "group or others may use it", f"chmod 600 {shown}")
     if len(data) > MAX_BYTES:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.collector import without_collector
+from reconciler.core.names import name_some
 from reconciler.core.plan import PlanInput, make_plan
 from reconciler.core.shard import holds
 from reconciler.errors import InputError
@@ -49,14 +50,6 @@ def select(globs: Sequence[str], names: Iterable[str], shard: Shard | None = Non
     return matched if shard is None else frozenset(name for name in matched if holds(shard, name))
 
 
-def _advise_on_glob(glob: str, known: frozenset[str]) -> str:
-    import difflib  # late: only who mistyped needs it
-
-    begins = sorted(name for name in known if name.startswith(glob))
-    near = begins[:1] or difflib.get_close_matches(glob, known, n=1)
-    return f"did you mean {near[0]}? `reconciler plan` lists them" if near else "`reconciler plan` lists them"
-
-
 def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
     if not globs:
         return known
@@ -66,12 +59,22 @@ def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
         matched = {name for name in known if fnmatchcase(name, glob)}
         selected |= matched
         if not matched:
-            problems.append(
-                Problem("", 0, 0, "--environment", f"{glob!r} matches no environment", _advise_on_glob(glob, known))
-            )
+            problems.append(Problem("", 0, 0, "--environment", f"{glob!r} matches no environment", _hint(glob, known)))
     if problems:
         raise InputError(problems=problems)
     return frozenset(selected)
+
+
+def _hint(glob: str, known: frozenset[str]) -> str:
+    """Whom a glob could have meant. A comma is of no name: somebody took -e for a list."""
+    if "," in glob:
+        return "give each its own -e, as in -e one -e another"
+    import difflib  # late: only who mistyped needs it
+
+    begins = sorted(name for name in known if name.startswith(glob))
+    if near := begins[:1] or difflib.get_close_matches(glob, known, n=1):
+        return f"did you mean {near[0]}?"
+    return f"there is {name_some(sorted(known))}" if known else "there is none yet"
 
 
 def plan_environments(

@@ -149,8 +149,8 @@ class GitStore:
     def _find_commit(self) -> str | None:
         if not self._git.has_remote(self._remote):
             raise Unreachable(
-                f"state: there is no remote named {self._remote!r} here. `git remote -v` lists them; "
-                "set `state` to git:REMOTE/BRANCH with one of these"
+                f"state: there is no remote named {self._remote!r} here. Add it (`git remote add NAME URL`), "
+                "or set `state` to git:REMOTE/BRANCH with one that `git remote -v` lists, or to a folder"
             )
         listed = self._git.run("ls-remote", "--refs", self._remote, self._ref).decode()
         for line in listed.splitlines():

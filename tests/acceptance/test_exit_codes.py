@@ -49,8 +49,8 @@ def test_wrong_usage_ends_with_3_and_an_empty_stdout(cli: Cli, arguments: tuple[
         (("plan", "--reasert"), "Did you mean"),
         (("plan", "-e", "lojja"), "did you mean loja-1?"),
         (("plan", "-e", "matr"), "did you mean matriz?"),
-        (("plan", "-e", "xyz"), "'xyz' matches no environment (`reconciler plan` lists them)"),
-        (("plan", "--manifests", "elsewhere"), "run this in the repository's top folder"),
+        (("plan", "-e", "xyz"), "'xyz' matches no environment (there is loja-1, matriz)"),
+        (("plan", "--manifests", "elsewhere"), "run in the folder that holds it"),
     ],
 )
 def test_a_slip_of_the_finger_gets_a_near_miss(cli: Cli, arguments: tuple[str, ...], near: str) -> None:

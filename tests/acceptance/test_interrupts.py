@@ -89,6 +89,7 @@ def test_a_second_signal_ends_at_once_and_loses_nothing(cli: Cli, sandbox: Sandb
     ran = running.finish()
     assert (ran.code, ran.out) == (130, "")
     assert time.monotonic() - begun < 5
+    assert "ended at once" in ran.err and "state unlock" in ran.err
     assert cli.document("loja")["intent"]["lease_until"] is not None
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.0)
     assert cli.run("apply", "--yes", "--format", "json", code=4).outcomes == {"loja": "locked"}

@@ -114,7 +114,7 @@ def test_a_small_disk_that_fills_up_keeps_every_document_whole(cli: Cli) -> None
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
-        (("plan", "--out", "full"), "choose a folder that can be written"),
+        (("plan", "--out", "full"), "a folder that can be written"),
         (("report", "--out", "full"), "name a file in a folder that can be written"),
     ],
     ids=["plan", "report"],
