@@ -95,11 +95,26 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
 
 
 MAX_BYTES = 1024 * 1024
-MAX_DOTS = 100  # in a line: the parser's time grows with the square of a dotted key's parts
+MAX_PARTS = 100  # of a dotted key: the parser's time grows with the square of them
+# closed or not: to go back over one that isn't would take hours
+_QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*"? | '[^']*'? """, re.VERBOSE)
+_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class _Unreadable(ValueError):
     """Why a file is not read at all, and what would be right."""
+
+
+def _has_long_key(line: str) -> bool:
+    """Whether words are strung together by dots as in no setting; a long list of versions in texts is no key."""
+    if line.count(".") <= MAX_PARTS:
+        return False
+    parts = 0
+    for part in _QUOTED.sub("k", line).split("."):
+        parts = parts + 1 if _BARE.fullmatch(part.strip()) else 0
+        if parts > MAX_PARTS:
+            return True
+    return False
 
 
 class _TomlFile(TomlConfigSettingsSource):
@@ -110,8 +125,8 @@ class _TomlFile(TomlConfigSettingsSource):
         if len(data) > MAX_BYTES:
             raise _Unreadable("is larger than 1 MiB", "settings are a few lines")
         self.text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        if max(line.count(".") for line in self.text.split("\n")) > MAX_DOTS:
-            raise _Unreadable("has a line of too many dots", "no setting is nested deeper than twice")
+        if any(map(_has_long_key, self.text.split("\n"))):
+            raise _Unreadable("has a key of too many parts", "no setting is nested deeper than twice")
         self.table: object = None
         self._header = header
         super().__init__(Settings, toml_file=path, toml_table_header=())

@@ -113,10 +113,12 @@ def test_a_key_with_a_dot_in_its_name_is_no_setting(tmp_path: Path) -> None:
         "attempts = 0\n# " + " " * 200_000 + "x\n" + " " * 200_000,
         "attempts = 0\n[" + " " * 200_000 + "\n",
         "a" + ".a" * 100_000 + " = 1",
+        "'x.y'" + ".'x,y'" * 100_000 + " = 1",
+        '"' + '\\"' * 100_000 + "." * 200,
         "\n".join(f"k{number} = 1" for number in range(60_000)),
         "#" * (1024 * 1024 + 1),
     ],
-    ids=["digits", "blanks", "blanks in a table", "dots", "keys", "length"],
+    ids=["digits", "blanks", "blanks in a table", "dots", "quoted dots", "an open text", "keys", "length"],
 )
 def test_a_flood_is_refused_in_seconds(tmp_path: Path, text: str) -> None:
     """Neither a number that Python refuses nor what took time by the square of its length."""
@@ -124,6 +126,14 @@ def test_a_flood_is_refused_in_seconds(tmp_path: Path, text: str) -> None:
     begun = time.process_time()
     assert {problem.file for problem in faults(tmp_path)} == {"reconciler.toml"}
     assert time.process_time() - begun < 30
+
+
+def test_a_long_line_of_others_settings_hinders_nobody(tmp_path: Path) -> None:
+    """A project's own tables stand in the same file: a hundred versions in a line are no key."""
+    versions = ", ".join(f'"package{number}>=1.{number}.0"' for number in range(200))
+    text = f"[project]\ndependencies = [{versions}]\n# {'.' * 300}\n[tool.reconciler]\nattempts = 7\n"
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert load_settings({}, str(tmp_path), {}).attempts == 7
 
 
 def test_a_token_among_the_allowed_hosts_is_not_repeated() -> None:
