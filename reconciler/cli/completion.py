@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,16 +11,22 @@ if TYPE_CHECKING:
 
 
 def complete_environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The environments of the manifests whose name begins so, in order.
+    """The environments of the manifests and of a state on this machine whose name begins so, in order.
 
-    Where the manifests or the settings can't be read there are none: a shell asks in the middle of a line, and an
-    error would be written over it.
+    What can't be read offers nothing: a shell asks in the middle of a line, and an error would be written over it.
     """
+    return sorted(name for name in set(_find_names(context)) if name.startswith(incomplete))
+
+
+def _find_names(context: click.Context) -> Iterator[str]:
     from reconciler.cli.session import session_of
     from reconciler.errors import ReconcilerError
+    from reconciler.state.folder import FolderStore
 
-    try:
-        names = [one.environment for one in session_of(context, context.params).desired]
-    except ReconcilerError:
-        return []
-    return sorted(name for name in names if name.startswith(incomplete))
+    session = session_of(context, context.params)
+    with suppress(ReconcilerError):
+        yield from [one.environment for one in session.desired]
+    with suppress(ReconcilerError):
+        # `state forget` is for what no manifest has any more. Nobody waits for a network at a key
+        if isinstance(session.store, FolderStore):
+            yield from session.store.names()

@@ -35,6 +35,16 @@ def test_environments_of_the_manifests_are_offered(cli: Cli) -> None:
     assert complete(cli, "plan", "--manifests", "elsewhere", "-e", "") == []
 
 
+def test_an_environment_that_only_the_state_has_is_offered(cli: Cli) -> None:
+    """It is what `state forget` is for; of a broken manifest the state's names are left."""
+    cli.fleet("loja", "velha")
+    cli.run("apply", "--yes", code=0)
+    (cli.folder / "manifests" / "velha.yaml").unlink()
+    assert complete(cli, "state", "forget", "v") == ["velha"]
+    cli.write("manifests/broken.yaml", "webhooks: [")
+    assert complete(cli, "state", "forget", "") == ["loja", "velha"]
+
+
 def test_a_broken_manifest_offers_nothing_and_says_nothing(cli: Cli) -> None:
     """An error would be written over the line that is being typed."""
     cli.write("manifests/broken.yaml", "webhooks: [")
