@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reconciler.cli.places import describe_place
 from reconciler.core.overview import CheckedReceiver
 from reconciler.errors import InputError
 from reconciler.model import Event, Problem
@@ -15,11 +16,13 @@ MAX_BYTES = 256 * 1024 * 1024
 HINT = "make one with `reconciler check --format json`"
 
 
-class _Receiver(BaseModel):
+class _Part(BaseModel):
     """Types are held to; what a later version adds is passed over."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
+
+class _Receiver(_Part):
     url: str
     event: Event
     environments: tuple[str, ...]
@@ -33,9 +36,7 @@ class _Receiver(BaseModel):
     warning: str = ""
 
 
-class _Check(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
+class _Check(_Part):
     format: Literal["reconciler.check/1"]
     receivers: tuple[_Receiver, ...]
 
@@ -52,9 +53,8 @@ def read_check_file(path: Path, shown: str) -> list[CheckedReceiver]:
     try:
         parsed = _Check.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _wrong(f"{shown} is no result of check (at {place or 'its start'}: {first['msg']})") from None
+        fault = error.errors(include_input=False, include_url=False)[0]["msg"]
+        raise _wrong(f"{shown} is no result of check (at {describe_place(error, _Part)}: {fault})") from None
     return [CheckedReceiver(**one.model_dump()) for one in parsed.receivers]
 
 

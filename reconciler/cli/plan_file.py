@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.cli.files import write_whole
+from reconciler.cli.places import describe_place
 from reconciler.core.digest import digest_of
 from reconciler.core.shard import parse_shard
 from reconciler.errors import InputError
@@ -125,9 +126,8 @@ def read_plan_file(path: Path, shown: str) -> SavedPlan:
         value: Any = json.loads(data)
         parsed = _Plan.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _wrong(shown, f"is no plan of this version of reconciler (at {place or 'its start'})") from None
+        place = describe_place(error, _Part)
+        raise _wrong(shown, f"is no plan of this version of reconciler (at {place})") from None
     except (ValueError, RecursionError):
         raise _wrong(shown, "is no plan: not JSON") from None
     checksum = value.pop("checksum")
