@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault, host_of
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Problem
@@ -115,7 +116,8 @@ def _check_api_url(api_url: str, server_url: str) -> None:
     So it is on github.com, on GHE.com and on a server of one's own. Raises InputError.
     """
     server = host_of(server_url)
-    fault = find_base_url_fault(api_url, ["api.github.com", server, f"api.{server}"])
+    own = [] if server.startswith("*") or find_pattern_fault(server) else [server, f"api.{server}"]
+    fault = find_base_url_fault(api_url, ["api.github.com", *own])
     if fault is not None:
         hint = "it is https, and its host that of GITHUB_SERVER_URL, or api. before it"
         raise InputError(problems=[Problem("", 0, 0, "GITHUB_API_URL", fault[0], hint)])

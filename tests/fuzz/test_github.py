@@ -157,6 +157,9 @@ HOSTS = [
     st.dictionaries(st.sampled_from(VARIABLES), st.sampled_from(HOSTS) | variable_texts, max_size=4),
     mutated(EVENT) | st.just(EVENT),
 )
+@example({"GITHUB_API_URL": "https://[", "GITHUB_SERVER_URL": "https://["}, EVENT)
+@example({"GITHUB_API_URL": "https://", "GITHUB_SERVER_URL": "https://"}, EVENT)
+@example({"GITHUB_API_URL": "https://api.", "GITHUB_SERVER_URL": "https://"}, EVENT)
 def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], event: Any) -> None:
     """The token goes to https, to the server that GITHUB_SERVER_URL names or to api. before it, or to loopback."""
     with tempfile.TemporaryDirectory() as folder:
