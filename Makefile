@@ -83,8 +83,10 @@ soak: $(DEV) ## ten minutes of edits, applies, faults and kills, then the rules 
 # One lock for every platform and every Python from 3.11 on, with no index, path or command line in it. hatchling asks
 # for editables at an editable build only, so pyproject.toml doesn't name it.
 LOCKED_FROM := pyproject.toml $(VENV)/build-requires.in
+# Extras stay (`coverage[toml]==…`): where a requirement names one and a newer release is out, pip takes the bare pin of
+# the lock for none, and refuses to install.
 COMPILE = $(UV) pip compile $(LOCKED_FROM) --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-  --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+  --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links
 
 lock: $(MADE) $(filter $(BIN)/uv,$(UV)) ## resolve the dependencies anew into the locks
 	@$(BIN)/python -c 'import tomllib; \
