@@ -132,14 +132,21 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """The state of one environment. `lineage` is made once; `serial` grows by one with every write."""
+class Head:
+    """What decides of an environment's state: all but its past. `lineage` is made once; `serial` grows by one with
+    every write."""
 
     environment: str
     lineage: str
     serial: int
     applied: Applied | None = None
     intent: Intent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document(Head):
+    """The state of one environment, whole, as it is written."""
+
     history: tuple[HistoryEntry, ...] = ()  # newest first, at most 10
 
 

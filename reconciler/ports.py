@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateError
-from reconciler.model import Applied, Desired, Document, Fingerprint, Stored, Webhooks
+from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Stored, Webhooks
 
 if TYPE_CHECKING:  # what a plan needs nothing of
     from reconciler.core.attempts import Attempt
@@ -65,6 +65,13 @@ class StateStore(Protocol):
 
         Raises Corrupt or NewerFormat naming each bad document among those asked for (and no other),
         Unreachable. A document that can't be read is never taken for a missing one.
+        """
+        ...
+
+    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
+        """As `read`, without the past: of a whole fleet that takes most of the memory, and decides nothing.
+
+        Must: refuse what `read` refuses, a corrupt past too.
         """
         ...
 

@@ -12,7 +12,19 @@ from datetime import UTC, datetime, timedelta
 from reconciler.core.attempts import Attempt, Fate, classify_answer
 from reconciler.core.observe import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.errors import Unreachable
-from reconciler.model import EVENTS, Applied, AuthScheme, By, Desired, Event, Fingerprint, SourceRef, Stored, Webhooks
+from reconciler.model import (
+    EVENTS,
+    Applied,
+    AuthScheme,
+    By,
+    Desired,
+    Event,
+    Fingerprint,
+    Head,
+    SourceRef,
+    Stored,
+    Webhooks,
+)
 from reconciler.ports import Reading, Write, Written
 from reconciler.run.apply import ApplyOptions, World
 from tests.memory_store import MemoryStore
@@ -208,6 +220,9 @@ class FaultyStore:
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         return self.inner.read(environments)
+
+    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
+        return self.inner.read_heads(environments)
 
     def write(self, writes: Sequence[Write]) -> list[Written]:
         self.before_write(writes)

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from reconciler.errors import Conflict
-from reconciler.model import Stored
+from reconciler.model import Head, Stored
 from reconciler.ports import Write, Written
-from reconciler.state.document import decode_document, encode_document, version_of
+from reconciler.state.document import decode_document, decode_head, encode_document, version_of
 
 
 class MemoryStore:
@@ -34,9 +34,16 @@ class MemoryStore:
             return frozenset(self.documents)
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        return {
+            name: decode_document(data, environment=name, where="memory") for name, data in self._find(environments)
+        }
+
+    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
+        return {name: decode_head(data, environment=name, where="memory") for name, data in self._find(environments)}
+
+    def _find(self, environments: Iterable[str]) -> list[tuple[str, bytes]]:
         with self._lock:
-            found = {name: self.documents[name] for name in environments if name in self.documents}
-        return {name: decode_document(data, environment=name, where="memory") for name, data in found.items()}
+            return [(name, self.documents[name]) for name in environments if name in self.documents]
 
     def write(self, writes: Sequence[Write]) -> list[Written]:
         with self._lock:

@@ -153,7 +153,7 @@ def _planned(
 
     saved = read_plan_file(session.folder / Path(planfile), planfile)
     was, seen = saved.plan, recall_observations(saved.plan)
-    recall = None if seen is None else lambda desired, stored: seen
+    recall = None if seen is None else lambda desired, documents: seen
     fresh = session.plan(was.selection, shard=was.shard, requested=was.requested, now=was.created_at, observe=recall)
     return replace(fresh, plan=check_saved_plan(saved, fresh.plan))
 
@@ -232,7 +232,6 @@ async def _run(
         return await apply_plan(
             planned.plan,
             planned.desired,
-            planned.stored,
             world,
             _options(session, exact=exact),
             stop,

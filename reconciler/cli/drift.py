@@ -53,8 +53,7 @@ def drift(
 
     session = session_of(context, parameters)
     planned = session.plan(globs, shard=shard, requested=False, observe=reading_live(session, observe))
-    documents = {name: stored.document for name, stored in planned.stored.items()}
-    findings = find_drift(planned.plan.environments, planned.desired, documents, planned.observations)
+    findings = find_drift(planned.plan.environments, planned.desired, planned.heads, planned.observations)
     show_drift(findings, form, session)
     unchecked = sum(1 for one in planned.plan.environments if set(one.unchecked) - {LIVE})
     if unchecked:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reconciler.cli.output import say
 from reconciler.core.names import name_some
 from reconciler.errors import InputError
-from reconciler.model import Desired, Problem, Stored
+from reconciler.model import Desired, Document, Problem
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -25,7 +25,9 @@ def reading_live(session: Session, wanted: bool) -> Observe | None:
     return partial(observe, session) if wanted else None
 
 
-def observe(session: Session, desired: Sequence[Desired], stored: Mapping[str, Stored]) -> Mapping[str, Observation]:
+def observe(
+    session: Session, desired: Sequence[Desired], documents: Mapping[str, Document]
+) -> Mapping[str, Observation]:
     """Reads the account of each environment that has an account_id; where none has, nothing is asked for.
 
     Raises InputError where the partner token or its address can't be used, or a token is malformed, before
@@ -42,18 +44,18 @@ def observe(session: Session, desired: Sequence[Desired], stored: Mapping[str, S
         raise InputError(problems=problems)
     if not session.quiet:
         say(f"observing {environments(len(observable))}")
-    return asyncio.run(_observe(session, desired, stored))
+    return asyncio.run(_observe(session, desired, documents))
 
 
 async def _observe(
-    session: Session, desired: Sequence[Desired], stored: Mapping[str, Stored]
+    session: Session, desired: Sequence[Desired], documents: Mapping[str, Document]
 ) -> Mapping[str, Observation]:
     from reconciler.run.observe import ObserveOptions, observe_all
 
     settings = session.settings
     options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline)
     async with make_observer(session) as observer:
-        return await observe_all(desired, stored, observer, session.clock, options, session.pace)
+        return await observe_all(desired, documents, observer, session.clock, options, session.pace)
 
 
 def make_observer(session: Session) -> HttpObserver:

@@ -32,16 +32,16 @@ def taken_accounts(session: Session, planned: Planned, accepted: Collection[str]
     accounts = [(one, at_hand[one.environment]) for one in putting if one.environment not in accepted]
     if not any(account for _, account in accounts):
         return []
-    stored = {name: one for name, one in planned.stored.items() if name in at_hand}
-    unread = at_hand.keys() - stored.keys()
-    changed = any(account != find_applied_account(planned.stored.get(one.environment)) for one, account in accounts)
+    heads = {name: one for name, one in planned.heads.items() if name in at_hand}
+    unread = at_hand.keys() - heads.keys()
+    changed = any(account != find_applied_account(planned.heads.get(one.environment)) for one, account in accounts)
     if len(unread) > MAX_OTHERS or not changed:
         unread = {name for name in unread if at_hand[name] is None}
     if planned.plan.selection and 0 < len(unread) <= MAX_OTHERS:
         # what was not selected may be corrupt: then it is no hindrance (CONTRACT §7)
         with contextlib.suppress(StateError):
-            stored |= session.store.read(sorted(unread & session.store.names()))
-    return find_taken_accounts(accounts, stored, at_hand)
+            heads |= session.store.read_heads(sorted(unread & session.store.names()))
+    return find_taken_accounts(accounts, heads, at_hand)
 
 
 def plan_with_warnings(
@@ -74,7 +74,7 @@ def with_guard_warnings(session: Session, planned: Planned, accepted: Collection
 
 def _find_locks(planned: Planned) -> list[str]:
     now = planned.plan.created_at
-    intents = ((name, stored.document.intent) for name, stored in planned.stored.items())
+    intents = ((name, head.intent) for name, head in planned.heads.items())
     live = [(name, intent) for name, intent in intents if intent is not None and intent.is_live(now)]
     if not live:
         return []

@@ -52,18 +52,17 @@ def report(
         from reconciler.cli.check_file import read_check_file
 
         checked = read_check_file(session.folder / Path(check_file), check_file)
-    planned = session.plan(globs, requested=False, observe=reading_live(session, observe))
+    planned = session.plan(globs, requested=False, observe=reading_live(session, observe), whole=True)
     if checked is not None and globs:
         # a fault of a receiver that no shown environment uses would be counted, and found nowhere on the page
         shown = {one.environment for one in planned.plan.environments}
         checked = [one for one in checked if not shown.isdisjoint(one.environments)]
-    documents = {name: stored.document for name, stored in planned.stored.items()}
     page = render_report(
         Report(
             plan=planned.plan,
             desired=planned.desired,
-            documents=documents,
-            findings=find_drift(planned.plan.environments, planned.desired, documents, planned.observations),
+            documents=planned.documents,
+            findings=find_drift(planned.plan.environments, planned.desired, planned.heads, planned.observations),
             store=session.settings.state,
             repository=find_repository(session.environ, session.folder),
             checked=checked,

@@ -186,8 +186,9 @@ class Session:
         shard: Shard | None = None,
         now: datetime | None = None,
         observe: Observe | None = None,
+        whole: bool = False,
     ) -> Planned:
-        """The plan of the selected environments, at `now` or the moment; `observe` as `self.observe`, or not at all.
+        """The plan of the selected environments, at `now` or the moment; `observe` and `whole` as `plan_environments`.
 
         Raises InputError (manifests, settings, a malformed token, the partner's), StateError.
         """
@@ -208,6 +209,7 @@ class Session:
             shard=shard,
             warnings=warnings,
             observe=observe,
+            whole=whole,
         )
         malformed = self.credentials.find_malformed_tokens(planned.desired.values())
         if malformed:

@@ -9,10 +9,10 @@ from reconciler.core.urls import mask_url
 from reconciler.model import (
     Action,
     Desired,
-    Document,
     EnvironmentPlan,
     Finding,
     FindingKind,
+    Head,
     Reason,
 )
 
@@ -23,7 +23,7 @@ ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 def find_drift(
     planned: Iterable[EnvironmentPlan],
     desired: Mapping[str, Desired],
-    documents: Mapping[str, Document],
+    documents: Mapping[str, Head],
     observations: Mapping[str, Observation] | None = None,
 ) -> list[Finding]:
     """The findings of a plan that was not asked to reassert, ordered by what matters, then by name.
@@ -40,7 +40,7 @@ def find_drift(
     return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
 
 
-def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: Document | None) -> Iterable[Finding]:
+def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: Head | None) -> Iterable[Finding]:
     name = planned.environment
     if planned.action is Action.ORPHAN:
         yield Finding(name, FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest")
@@ -58,7 +58,7 @@ def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: Do
             yield finding
 
 
-def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, document: Document | None) -> Finding | None:
+def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, document: Head | None) -> Finding | None:
     applied = document.applied if document else None
     if reason is Reason.UNCERTAIN:
         since = document.intent.at.isoformat().replace("+00:00", "Z") if document and document.intent else "?"

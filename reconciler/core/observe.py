@@ -21,7 +21,7 @@ from enum import StrEnum
 from reconciler.core.fill import fill_secrets, secret_names, split_secrets
 from reconciler.core.names import name_some
 from reconciler.core.urls import MAX_URL_BYTES, mask_url
-from reconciler.model import EVENTS, Document, Event, Finding, FindingKind, LiveDifference, Webhooks
+from reconciler.model import EVENTS, Document, Event, Finding, FindingKind, Head, LiveDifference, Webhooks
 
 FIELDS: Mapping[Event, str] = {
     Event.FINISH_ATTENDANCE: "onFinishAttendance",
@@ -251,7 +251,7 @@ def find_live(observation: Observation, applied: Webhooks | None) -> tuple[LiveD
     )
 
 
-def find_live_findings(environment: str, observation: Observation, document: Document | None) -> Iterator[Finding]:
+def find_live_findings(environment: str, observation: Observation, document: Head | None) -> Iterator[Finding]:
     """`live` for what differs, `unobservable` for what could not be seen and why (CONTRACT §8)."""
     if not observation.observable:
         yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, NO_ACCOUNT_ID)

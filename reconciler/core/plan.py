@@ -13,9 +13,9 @@ from reconciler.model import (
     Action,
     Applied,
     Desired,
-    Document,
     EnvironmentPlan,
     Fingerprint,
+    Head,
     LiveDifference,
     Plan,
     Reason,
@@ -39,7 +39,7 @@ class PlanInput:
 
 def plan_environment(
     desired: Desired,
-    document: Document | None,
+    document: Head | None,
     fingerprint: Fingerprint,
     given: PlanInput,
     observation: Observation | None = None,
@@ -121,7 +121,7 @@ def compare_record(
     return reasons, tuple(unchecked)
 
 
-def plan_orphan(document: Document) -> EnvironmentPlan:
+def plan_orphan(document: Head) -> EnvironmentPlan:
     """In the state, in no manifest: reported, never touched."""
     return EnvironmentPlan(
         environment=document.environment,
@@ -138,7 +138,7 @@ def plan_orphan(document: Document) -> EnvironmentPlan:
 
 def make_plan(
     desired: Iterable[Desired],
-    documents: Mapping[str, Document],
+    documents: Mapping[str, Head],
     fingerprint_of: Callable[[Desired], Fingerprint],
     given: PlanInput,
     *,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -42,6 +42,7 @@ from reconciler.model import (
 from reconciler.ports import Clock, Credentials, Observer, Plug, StateStore, Write, Written
 from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.pace import Pace
+from reconciler.run.reader import StateReader
 from reconciler.run.writer import Offload, StateWriter
 
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
@@ -110,7 +111,6 @@ class World:
 async def apply_plan(
     plan: Plan,
     desired: Mapping[str, Desired],
-    stored: MutableMapping[str, Stored],
     world: World,
     options: ApplyOptions,
     stop: Stop,
@@ -119,17 +119,13 @@ async def apply_plan(
 ) -> RunResult:
     """Does what `plan` says, wave by wave. Everything that must be checked first has been checked.
 
-    `stored` and `observations` are what the plan was made from; what is stored is taken out of `stored` as it is
-    needed, so that no document is held for longer. `refused` are environments that end here, with the reason, before
+    `observations` are what the plan was made from. `refused` are environments that end here, with the reason, before
     any intent (`--check-first`). Returns a result for every environment of the plan but the orphans; raises only
     what is a fault of this program.
     """
-    run = _Run(world, options, stop, desired, stored, observations or {}, refused)
+    run = _Run(world, options, stop, desired, observations or {}, refused)
     todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
-    putting = {planned.environment: planned.wave for planned in todo if planned.action.puts}
-    for name in stored.keys() - putting.keys():
-        del stored[name]
-    waves = sorted(set(putting.values()))
+    waves = sorted({planned.wave for planned in todo if planned.action.puts})
     failed_wave: int | None = None
     for wave, members in groupby(todo, key=lambda planned: planned.wave):
         environments = list(members)
@@ -160,7 +156,6 @@ class _Run:
     options: ApplyOptions
     stop: Stop
     desired: Mapping[str, Desired]
-    stored: MutableMapping[str, Stored]
     observations: Mapping[str, Observation]
     refused: Mapping[str, str]
     results: dict[str, EnvironmentResult] = field(default_factory=dict)
@@ -180,6 +175,8 @@ class _Run:
     async def apply_wave(self, environments: Sequence[EnvironmentPlan]) -> bool:
         """Whether every outcome is `applied` or `unchanged`."""
         queue = deque(environments)
+        putting = (planned.environment for planned in environments if planned.action.puts)
+        reader = StateReader(self.world.store, self.world.offload, putting)
         self.failures = 0
         self.ended.clear()
         width = self._width()
@@ -195,7 +192,7 @@ class _Run:
                     begun.release()
                     return
                 planned = queue.popleft()
-                self.finish(planned, await self.apply_environment(planned, begun, sending))
+                self.finish(planned, await self.apply_environment(planned, reader, begun, sending))
 
         # a handful of workers, not a task an environment: memory is bounded by what is under way
         async with asyncio.TaskGroup() as tasks:
@@ -250,20 +247,17 @@ class _Run:
             self.world.report(result)
 
     async def apply_environment(
-        self, planned: EnvironmentPlan, begun: asyncio.Semaphore, sending: asyncio.Semaphore
+        self, planned: EnvironmentPlan, reader: StateReader, begun: asyncio.Semaphore, sending: asyncio.Semaphore
     ) -> EnvironmentResult:
         """Releases `begun` once the last answer is there; what is left then is to write it down."""
         if planned.action is Action.NOOP:
             begun.release()
             return _result(planned, Outcome.UNCHANGED)
-        if planned.environment in self.refused:
-            begun.release()
-            return self._refuse(planned)
         since = self.world.clock.monotonic()
-        worker = _Worker(self, planned, self.desired[planned.environment], self.stored.pop(planned.environment, None))
+        worker = _Worker(self, planned, self.desired[planned.environment])
         with self.writer.inside():
             try:
-                ours = await worker.claim()
+                ours = await worker.claim(reader)
                 if isinstance(ours, Stored):
                     async with sending:
                         ours = await worker.put(ours)
@@ -271,16 +265,6 @@ class _Run:
                 begun.release()
             result = ours if isinstance(ours, EnvironmentResult) else await worker.settle(ours)
         return replace(result, seconds=round(self.world.clock.monotonic() - since, 3))
-
-    def _refuse(self, planned: EnvironmentPlan) -> EnvironmentResult:
-        """Its receivers fail: no intent, no PUT. Another run's lock is one all the same, an older doubt stays one."""
-        self.failures += 1
-        stored = self.stored.get(planned.environment)
-        intent = stored.document.intent if stored else None
-        if intent is not None and intent.is_live(self.world.clock.now()):
-            return _result(planned, Outcome.LOCKED, message=describe_lock(intent, self.world.clock.now()))
-        outcome = classify((), doubt=intent is not None)
-        return _result(planned, outcome, message=self.refused[planned.environment])
 
 
 def _result(
@@ -301,11 +285,11 @@ def _result(
 class _Worker:
     """One environment's way through the protocol."""
 
-    def __init__(self, run: _Run, planned: EnvironmentPlan, desired: Desired, stored: Stored | None) -> None:
+    def __init__(self, run: _Run, planned: EnvironmentPlan, desired: Desired) -> None:
         self._run = run
-        self._planned = planned
+        self._planned = planned  # anew where the state has moved on
         self._desired = desired
-        self._stored = stored
+        self._stored: Stored | None = None  # what our intent is written over
         self._attempts: list[Attempt] = []
         self._leased_at = 0.0  # of the monotonic clock
         self._not_begun = ""  # why nothing was sent although the intent was written ahead
@@ -348,71 +332,87 @@ class _Worker:
 
     # --- the intent --------------------------------------------------------------------------------
 
-    async def claim(self) -> Stored | EnvironmentResult:
+    async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
         """Our intent, durable; or the result where there is nothing to claim, or no way to."""
         await self._run.pace.near(self._sleep)
         if self._run.why_not:
             return self._result(Outcome.SKIPPED, f"not begun: {self._run.why_not}")
-        claimed = await self._claim()
+        try:
+            self._stored = await reader.take(self._planned.environment)
+            claimed = await self._claim()
+        except StateError as error:
+            claimed = self._unclaimed(error)
         if isinstance(claimed, EnvironmentResult):
             self._count(claimed.outcome)
         return claimed
 
     async def _claim(self) -> Stored | EnvironmentResult:
-        world = self._run.world
+        """Raises StateError where the state can be neither read nor written."""
         for _ in range(CLAIM_TRIES):
-            standing = self._stored.document if self._stored else None
-            if standing is not None and standing.intent is not None and standing.intent.is_live(world.clock.now()):
-                return self._result(Outcome.LOCKED, describe_lock(standing.intent, world.clock.now()))
-            claim = record.Claim(
-                intent_id=world.new_id(),
-                lineage=world.new_id(),
-                now=self._now(),
-                lease_s=self._run.options.lease_s,
-                by=world.by,
-            )
-            document = record.begin_intent(standing, self._desired, claim)
-            self._leased_at = world.clock.monotonic()
-            written = await self._write(document, self._stored)
-            if written.version is not None:
-                return Stored(document, written.version)
-            if not isinstance(written.error, Conflict):
-                return self._unclaimed(written.error)
-            over = await self._plan_anew()
+            over = self._find_lock() or self._find_refusal() or await self._plan_anew()
             if over is not None:
                 return over
-        return self._unclaimed(Conflict(f"lost {CLAIM_TRIES} races for it in a row"))
+            try:
+                return await self._write_intent()
+            except Conflict:
+                self._stored = await self._read()
+        raise Conflict(f"lost {CLAIM_TRIES} races for it in a row")
 
-    def _unclaimed(self, error: StateError | None) -> EnvironmentResult:
+    async def _write_intent(self) -> Stored:
+        world = self._run.world
+        claim = record.Claim(
+            intent_id=world.new_id(),
+            lineage=world.new_id(),
+            now=self._now(),
+            lease_s=self._run.options.lease_s,
+            by=world.by,
+        )
+        document = record.begin_intent(self._stored.document if self._stored else None, self._desired, claim)
+        self._leased_at = world.clock.monotonic()
+        written = await self._write(document, self._stored)
+        if written.version is None:
+            raise written.error or StateError("the store gave no reason")
+        return Stored(document, written.version)
+
+    def _unclaimed(self, fault: StateError) -> EnvironmentResult:
         """No intent, so no PUT. Without doubt nothing was changed; an older doubt stays one."""
-        fault = error or StateError("the store gave no reason")
         self._trouble(fault, halt=not isinstance(fault, Conflict))
-        in_doubt = self._stored is not None and self._stored.document.intent is not None
-        return self._result(classify((), doubt=in_doubt), f"not sent: the intent could not be written: {fault}")
+        return self._unsent(f"not sent: the intent could not be written: {fault}")
+
+    def _unsent(self, message: str) -> EnvironmentResult:
+        if self._stored is None:
+            in_doubt = Reason.UNCERTAIN in self._planned.reasons
+        else:
+            in_doubt = self._stored.document.intent is not None
+        return self._result(classify((), doubt=in_doubt), message)
+
+    def _find_lock(self) -> EnvironmentResult | None:
+        intent = self._stored.document.intent if self._stored else None
+        if intent is None or not intent.is_live(self._run.world.clock.now()):
+            return None
+        return self._result(Outcome.LOCKED, describe_lock(intent, self._run.world.clock.now()))
+
+    def _find_refusal(self) -> EnvironmentResult | None:
+        """Its receivers fail: no intent, no PUT; an older doubt stays one."""
+        why = self._run.refused.get(self._planned.environment)
+        return None if why is None else self._unsent(why)
 
     async def _plan_anew(self) -> EnvironmentResult | None:
-        """After a lost race with no live intent: read again; None where there is still something to do (§6.9)."""
-        try:
-            self._stored = await self._read()
-        except StateError as error:
-            return self._unclaimed(error)
-        document = self._stored.document if self._stored else None
-        if (
-            document is not None
-            and document.intent is not None
-            and document.intent.is_live(self._run.world.clock.now())
-        ):
-            return self._result(Outcome.LOCKED, describe_lock(document.intent, self._run.world.clock.now()))
+        """Where the state has moved on since the plan (§6.9); None where there is something to do."""
+        run, document = self._run, self._stored.document if self._stored else None
+        stands = (document.lineage, document.serial) if document else (None, 0)
+        if stands == (self._planned.lineage, self._planned.serial):
+            return None
         # what was asked for by hand is done once another run has put the desired
-        given = PlanInput(now=self._run.world.clock.now(), max_age_s=self._run.options.max_age_s)
-        fingerprint = self._run.world.credentials.fingerprint(self._desired)
+        given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
+        fingerprint = run.world.credentials.fingerprint(self._desired)
         planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_anew(document))
         if planned.action is Action.NOOP:
             return self._result(Outcome.UNCHANGED, "another run applied it in between")
         other_account = (
             Reason.ACCOUNT_CHANGED in planned.reasons and Reason.ACCOUNT_CHANGED not in self._planned.reasons
         )
-        if self._run.options.exact or other_account:
+        if run.options.exact or other_account:
             self._trouble(Conflict("moved on"), halt=False)
             return self._result(
                 Outcome.FAILED, "not sent: another run wrote its state after the plan was made. Plan again"

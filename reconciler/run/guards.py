@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from reconciler.core.guards import MaxChanged, find_too_many_updates
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.urls import is_loopback_url
-from reconciler.model import Desired, EnvironmentPlan, Problem, Stored
+from reconciler.model import Desired, EnvironmentPlan, Head, Problem
 from reconciler.run.plan import Planned
 
 ORGANIZATION = "org:"
@@ -38,8 +38,8 @@ def find_guards(
 
 def find_account_change(planned: Planned, one: EnvironmentPlan, organization: str | None) -> Problem | None:
     """A JWT of another organization than the one last applied: most often two tokens were swapped."""
-    stored = planned.stored.get(one.environment)
-    applied = stored.document.applied if stored else None
+    head = planned.heads.get(one.environment)
+    applied = head.applied if head else None
     if applied is None or applied.account is None or organization is None:
         return None
     if not applied.account.startswith(ORGANIZATION) or applied.account == ORGANIZATION + organization:
@@ -55,18 +55,18 @@ def find_account_change(planned: Planned, one: EnvironmentPlan, organization: st
 
 
 def find_taken_accounts(
-    accounts: Iterable[tuple[Desired, str | None]], stored: Mapping[str, Stored], at_hand: Mapping[str, str | None]
+    accounts: Iterable[tuple[Desired, str | None]], heads: Mapping[str, Head], at_hand: Mapping[str, str | None]
 ) -> list[Problem]:
     """Tokens of the company that another environment was last applied to: they would overwrite each other (§6.1).
 
-    `accounts`: each environment that would be PUT, with its token's. `stored`: of the manifests' environments, those
+    `accounts`: each environment that would be PUT, with its token's. `heads`: of the manifests' environments, those
     in the state; `at_hand`: the account of each one's token (None: none). A new name for an environment is no such
     case: its old one is in no manifest. Left to their own guards are tokens that two have at hand, and JWTs of
     another organization than before.
     """
     holder = {
         account: name
-        for name, account in ((name, find_applied_account(one)) for name, one in sorted(stored.items(), reverse=True))
+        for name, account in ((name, find_applied_account(one)) for name, one in sorted(heads.items(), reverse=True))
         if account is not None
         and (at_hand[name] is None or (at_hand[name] != account and not account.startswith(ORGANIZATION)))
     }
@@ -87,9 +87,9 @@ def find_taken_accounts(
     return problems
 
 
-def find_applied_account(stored: Stored | None) -> str | None:
+def find_applied_account(head: Head | None) -> str | None:
     """The account last applied to; None where there is none, or nobody knows."""
-    return stored.document.applied.account if stored and stored.document.applied else None
+    return head.applied.account if head and head.applied else None
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.core.attempts import Attempt, Done, Wait, next_step
 from reconciler.core.observe import UNOBSERVABLE, Observation, find_past
-from reconciler.model import Desired, Document, Stored
+from reconciler.model import Desired, Document
 from reconciler.ports import Clock, Observer
 from reconciler.run.pace import Pace
 
@@ -25,7 +25,7 @@ class ObserveOptions:
 
 async def observe_all(
     desired: Iterable[Desired],
-    stored: Mapping[str, Stored],
+    documents: Mapping[str, Document],
     observer: Observer,
     clock: Clock,
     options: ObserveOptions,
@@ -42,8 +42,7 @@ async def observe_all(
     async def work() -> None:
         while queue:
             one = queue.popleft()
-            standing = stored.get(one.environment)
-            document = standing.document if standing else None
+            document = documents.get(one.environment)
             found[one.environment] = await observe_one(one, document, observer, clock, options, pace)
 
     async with asyncio.TaskGroup() as tasks:

@@ -12,32 +12,30 @@ from reconciler.core.names import name_some
 from reconciler.core.plan import PlanInput, make_plan
 from reconciler.core.shard import holds
 from reconciler.errors import InputError
-from reconciler.model import Desired, Plan, Problem, Shard, Stored
+from reconciler.model import Desired, Document, Head, Plan, Problem, Shard
 from reconciler.ports import Credentials, StateStore
 
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
 
 # the selected environments and what is stored of them -> an observation of each
-Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Stored]], Mapping[str, Observation]]"
+Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapping[str, Observation]]"
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan beside what it was made from; `desired` and `stored` hold the selected environments.
-
-    An apply takes out of `stored` what it is done with.
-    """
+    """A plan beside what it was made from; `desired` and `heads` hold the selected environments."""
 
     plan: Plan
     desired: Mapping[str, Desired]
-    stored: dict[str, Stored]
+    heads: Mapping[str, Head]
     observations: Mapping[str, Observation] = field(default_factory=dict)  # of --observe
+    documents: Mapping[str, Document] = field(default_factory=dict)  # the heads' whole documents, where asked for
 
     @property
     def applied_count(self) -> int:
         """How many of the planned environments have an applied record: what percentages are taken of."""
-        return sum(1 for stored in self.stored.values() if stored.document.applied is not None)
+        return sum(1 for head in self.heads.values() if head.applied is not None)
 
 
 def select(globs: Sequence[str], names: Iterable[str], shard: Shard | None = None) -> frozenset[str]:
@@ -87,26 +85,33 @@ def plan_environments(
     shard: Shard | None = None,
     warnings: tuple[str, ...] = (),
     observe: Observe | None = None,
+    whole: bool = False,
 ) -> Planned:
-    """Reads the selected documents and plans. Talks to the store alone, unless it is to `observe`.
+    """Reads the selected environments' state and plans. Talks to the store alone, unless it is to `observe`.
+
+    With `whole` the documents are kept, the past included; a plan needs their heads alone.
 
     Raises InputError (a glob without a match), StateError (what is selected can't be read).
     """
     stored_names = store.names()
     selected = select(globs, stored_names | {one.environment for one in desired}, shard)
+    to_read = sorted(selected & stored_names)
+    documents: dict[str, Document] = {}
     with without_collector():
-        stored = store.read(sorted(selected & stored_names))
+        if whole or observe is not None:
+            documents = {name: stored.document for name, stored in store.read(to_read).items()}
+        heads: Mapping[str, Head] = documents or store.read_heads(to_read)
     wanted = [one for one in desired if one.environment in selected]
     observations: Mapping[str, Observation] | None = None
     if observe is not None:
         from reconciler.core.observe import describe_unobserved  # late, as few plans observe
 
-        observations = observe(wanted, stored)
+        observations = observe(wanted, documents)
         warnings = (*warnings, *describe_unobserved(observations))
     with without_collector():
         plan = make_plan(
             wanted,
-            {name: one.document for name, one in stored.items()},
+            heads,
             credentials.fingerprint,
             given,
             selection=tuple(globs),
@@ -114,4 +119,10 @@ def plan_environments(
             observations=observations,
             warnings=warnings,
         )
-    return Planned(plan, {one.environment: one for one in wanted}, stored, observations or {})
+    return Planned(
+        plan,
+        {one.environment: one for one in wanted},
+        heads,
+        observations or {},
+        documents if whole else {},
+    )

@@ -5,23 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from itertools import takewhile
 from json.encoder import encode_basestring_ascii
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 from reconciler.core.escape import for_terminal
-from reconciler.errors import Corrupt, NewerFormat
-from reconciler.model import EVENTS, Applied, By, Document, Event, HistoryEntry, Intent, Stored
+from reconciler.errors import Corrupt, NewerFormat, StateError
+from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent, Stored
 
 FORMAT = "reconciler.state/1"
 ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 SUFFIX = ".json"
 MAX_SERIAL = 2**53  # what every reader of JSON counts to
 _NAME = re.compile(ENVIRONMENT_NAME)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Decode(Protocol[T_co]):
+    """`decode_document` or `decode_head`."""
+
+    def __call__(self, data: bytes, /, *, environment: str, where: str) -> T_co: ...
 
 
 def version_of(data: bytes) -> str:
@@ -156,7 +167,8 @@ def _optional(field: core_schema.CoreSchema, default: object = None) -> Any:
     return core_schema.with_default_schema(field, default=default)
 
 
-def _make_schema() -> core_schema.CoreSchema:
+def _make_schemas() -> tuple[core_schema.CoreSchema, core_schema.CoreSchema]:
+    """Of a whole document, and of its head: there the past is checked too, and not kept."""
     some = core_schema.str_schema()
     text = core_schema.str_schema(min_length=1)
     nullable = core_schema.nullable_schema
@@ -187,39 +199,81 @@ def _make_schema() -> core_schema.CoreSchema:
         webhooks=core_schema.no_info_after_validator_function(_in_order, webhooks),
         adopted=adopted,
     )
-    return _record(  # type: ignore[no-any-return]
-        Document,
-        core_schema.dataclass_field("format", core_schema.literal_schema([FORMAT]), init_only=True),
-        environment=core_schema.str_schema(pattern=f"^{ENVIRONMENT_NAME}$"),
-        lineage=text,
-        serial=core_schema.int_schema(ge=1, le=MAX_SERIAL),
-        applied=nullable(applied),
-        intent=nullable(intent),
-        history=core_schema.tuple_schema([entry], variadic_item_index=0),
-    )
+    history = core_schema.tuple_schema([entry], variadic_item_index=0)
+    format_ = core_schema.dataclass_field("format", core_schema.literal_schema([FORMAT]), init_only=True)
+    head = {
+        "environment": core_schema.str_schema(pattern=f"^{ENVIRONMENT_NAME}$"),
+        "lineage": text,
+        "serial": core_schema.int_schema(ge=1, le=MAX_SERIAL),
+        "applied": nullable(applied),
+        "intent": nullable(intent),
+    }
+    past = core_schema.dataclass_field("history", history, init_only=True)
+    return _record(Document, format_, **head, history=history), _record(Head, format_, past, **head)
 
 
-_VALIDATOR = SchemaValidator(_make_schema())
+_DOCUMENT, _HEAD = (SchemaValidator(schema) for schema in _make_schemas())
 
 
-def decode_document(data: bytes, *, environment: str, where: str) -> Stored:
+def decode_document(data: bytes, /, *, environment: str, where: str) -> Stored:
     """The document of `environment` as read from `where` (a path or address, for messages).
 
     Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for one of a
     later version. It is never taken for empty: that would create what was already applied, or worse.
     """
+    document: Document = _decode(_DOCUMENT, data, environment=environment, where=where)
+    return Stored(document, version_of(data))
+
+
+def decode_head(data: bytes, /, *, environment: str, where: str) -> Head:
+    """All but the document's past; refuses what `decode_document` refuses."""
+    head: Head = _decode(_HEAD, data, environment=environment, where=where)
+    return head
+
+
+def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) -> dict[str, T]:
+    """What `read_one` finds of each environment, those left out of which it finds nothing.
+
+    Raises one error with a line for each that can't be read, of the kind of the first.
+    """
+    found: dict[str, T] = {}
+    faults: list[StateError] = []
+    for environment in environments:
+        try:
+            one = read_one(environment)
+        except StateError as fault:
+            faults.append(fault)
+        else:
+            if one is not None:
+                found[environment] = one
+    if faults:
+        raise type(faults[0])("\n".join(str(fault) for fault in faults)) from faults[0]
+    return found
+
+
+def _decode(validator: SchemaValidator, data: bytes, *, environment: str, where: str) -> Any:
     if not is_environment_name(environment):
         raise Corrupt(f"state: {for_terminal(where)}: the name fits no environment. Move it out of the state")
     try:
-        document: Document = _VALIDATOR.validate_json(data)
+        decoded: Head = validator.validate_json(data)
     except ValidationError as error:
         raise _explain(data, error, environment=environment, where=where) from error
-    if document.environment != environment:
+    if decoded.environment != environment:
         raise Corrupt(
-            f"state of {environment}: {where} holds another environment's document, {document.environment!r}. "
+            f"state of {environment}: {where} holds another environment's document, {decoded.environment!r}. "
             "Put the right document back from a backup or the history of the store"
         )
-    return Stored(document, version_of(data))
+    return decoded
+
+
+# any other may be anybody's text, a token too (CONTRACT §11)
+_KEYS_TO_SHOW = frozenset(
+    {"format", *EVENTS, *(one.name for kind in (Document, Applied, Intent, HistoryEntry, By) for one in fields(kind))}
+)
+
+
+def _may_be_shown(part: str | int) -> bool:
+    return isinstance(part, int) or part in _KEYS_TO_SHOW
 
 
 def _explain(data: bytes, error: ValidationError, *, environment: str, where: str) -> Corrupt | NewerFormat:
@@ -233,8 +287,8 @@ def _explain(data: bytes, error: ValidationError, *, environment: str, where: st
         what = "it is empty"
     else:
         first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        fault = "no key of a document" if first["type"] == "unexpected_keyword_argument" else str(first["msg"])
+        place = ".".join(str(part) for part in takewhile(_may_be_shown, first["loc"]))
+        fault = "a key that no document has" if first["type"] == "unexpected_keyword_argument" else str(first["msg"])
         what = f"at {place}: {fault}" if place else fault
     return Corrupt(
         f"state of {environment}: {where} is corrupt: {what}. "

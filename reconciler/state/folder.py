@@ -11,16 +11,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.errors import Conflict, StateError, Unreachable
-from reconciler.model import Stored
+from reconciler.model import Head, Stored
 from reconciler.ports import Write, Written
 from reconciler.state.document import (
     SUFFIX,
+    Decode,
     decode_document,
+    decode_head,
     encode_document,
+    read_each,
     version_of,
 )
+
+T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this long is stuck
 WRITING = ".writing"  # the folder of temporary files: what a killed writer left is found without reading all names
@@ -68,18 +74,17 @@ class FolderStore:
         return frozenset(name.removesuffix(SUFFIX) for name in found)
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
-        stored: dict[str, Stored] = {}
-        faults: list[StateError] = []
-        for environment in environments:
-            try:
-                data = self._read_bytes(environment)
-                if data is not None:
-                    stored[environment] = self._decode(environment, data)
-            except StateError as fault:
-                faults.append(fault)
-        if faults:
-            raise type(faults[0])("\n".join(str(fault) for fault in faults)) from faults[0]
-        return stored
+        return self._read_each(environments, decode_document)
+
+    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
+        return self._read_each(environments, decode_head)
+
+    def _read_each(self, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
+        def read_one(environment: str) -> T | None:
+            data = self._read_bytes(environment)
+            return None if data is None else decode(data, environment=environment, where=self._file(environment))
+
+        return read_each(environments, read_one)
 
     def write(self, writes: Sequence[Write]) -> list[Written]:
         try:
@@ -90,9 +95,6 @@ class FolderStore:
         except OSError as error:
             unreachable = self._unreachable("can't be written", error)
             return [Written(write.environment, None, unreachable) for write in writes]
-
-    def _decode(self, environment: str, data: bytes) -> Stored:
-        return decode_document(data, environment=environment, where=self._file(environment))
 
     def _file(self, environment: str) -> str:
         return f"{self._path_text}/{environment}{SUFFIX}"

@@ -17,13 +17,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.core.audit import describe_commit
 from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
-from reconciler.model import Document, Stored
+from reconciler.model import Document, Head, Stored
 from reconciler.ports import Write, Written
-from reconciler.state.document import SUFFIX, decode_document, encode_document, version_of
+from reconciler.state.document import (
+    SUFFIX,
+    Decode,
+    decode_document,
+    decode_head,
+    encode_document,
+    read_each,
+    version_of,
+)
 from reconciler.state.git_command import Git, GitFailed
+
+T = TypeVar("T")
 
 TRIES = 12  # pushes that lose to others in a row; each waits a little longer, at random
 BACKOFF_S = 0.2
@@ -92,24 +103,28 @@ class GitStore:
             return frozenset(tip.blobs)
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        tip = self._look_unless_seen()
+        self._unread = False
+        return self._read_each(tip, environments, decode_document)
+
+    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
+        # what was seen so is still to be read whole: an apply does, and is told by its write where it has moved on
+        return self._read_each(self._look_unless_seen(), environments, decode_head)
+
+    def _look_unless_seen(self) -> Tip:
         asked_at = time.monotonic()
         with self._alone:
             # who waited while another looked has seen the same: of many that lost a race one asks the remote
             seen = self._unread or self._looked_at >= asked_at
-            tip = self._tip if seen and self._tip is not None else self._refresh()
-            self._unread = False
-        stored: dict[str, Stored] = {}
-        faults: list[StateError] = []
-        for environment in environments:
-            if environment in tip.blobs:
-                where = f"{self.location}:{environment}{SUFFIX}"
-                try:
-                    stored[environment] = decode_document(tip.blobs[environment], environment=environment, where=where)
-                except StateError as fault:
-                    faults.append(fault)
-        if faults:
-            raise type(faults[0])("\n".join(str(fault) for fault in faults)) from faults[0]
-        return stored
+            return self._tip if seen and self._tip is not None else self._refresh()
+
+    def _read_each(self, tip: Tip, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
+        def read_one(environment: str) -> T | None:
+            data = tip.blobs.get(environment)
+            where = f"{self.location}:{environment}{SUFFIX}"
+            return None if data is None else decode(data, environment=environment, where=where)
+
+        return read_each(environments, read_one)
 
     def _refresh(self) -> Tip:
         """The branch as it is now. Raises Unreachable; a fetch that fails is never an empty state."""

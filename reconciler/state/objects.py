@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, InputError, StateError, Unreachable
-from reconciler.model import Problem, Stored
+from reconciler.model import Head, Problem, Stored
 from reconciler.ports import Write, Written
-from reconciler.state.document import SUFFIX, decode_document, encode_document
+from reconciler.state.document import SUFFIX, decode_document, decode_head, encode_document, read_each
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -99,24 +99,34 @@ class ObjectStore:
         }
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        found = self._find(environments)
+
+        def decode(name: str) -> Stored:
+            data, etag = found[name]
+            return Stored(decode_document(data, environment=name, where=self._address(name)).document, etag)
+
+        return read_each(found, decode)
+
+    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
+        found = self._find(environments)
+        return read_each(found, lambda name: decode_head(found[name][0], environment=name, where=self._address(name)))
+
+    def _address(self, name: str) -> str:
+        return f"{self._url}/{name}{SUFFIX}"
+
+    def _find(self, environments: Iterable[str]) -> dict[str, tuple[bytes, str]]:
+        """Content and ETag of each that has a document."""
         wanted = list(environments)
-        stored: dict[str, Stored] = {}
-        faults: list[StateError] = []
+        documents: dict[str, tuple[bytes, str]] = {}
         for name, found in zip(wanted, self._map(self._get, wanted), strict=True):
             if found is None:
                 continue
             data, etag = found
             if _is_tombstone(data):
                 self._tombstones[name] = etag
-                continue
-            try:
-                document = decode_document(data, environment=name, where=f"{self._url}/{name}{SUFFIX}").document
-                stored[name] = Stored(document, etag)
-            except StateError as fault:
-                faults.append(fault)
-        if faults:
-            raise type(faults[0])("\n".join(str(fault) for fault in faults)) from faults[0]
-        return stored
+            else:
+                documents[name] = found
+        return documents
 
     def _get(self, name: str) -> tuple[bytes, str] | None:
         """Content and ETag; None where there is no such object."""

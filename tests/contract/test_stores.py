@@ -16,7 +16,7 @@ import pytest
 
 from reconciler.core.record import adopt
 from reconciler.errors import Conflict, Corrupt, NewerFormat, Unreachable
-from reconciler.model import By, Document, Fingerprint
+from reconciler.model import By, Document, Fingerprint, Head
 from reconciler.ports import StateStore, Write
 from reconciler.state.document import encode_document
 from reconciler.state.folder import FolderStore
@@ -68,6 +68,14 @@ def test_what_is_written_is_read(store: StateStore) -> None:
     stored = store.read(["production"])["production"]
     assert (stored.document, stored.version) == (document(), version)
     assert store.names() == {"production"}
+
+
+def test_a_head_is_its_document_without_the_past(store: StateStore) -> None:
+    """Of those that have one."""
+    put(store, document())
+    whole = document()
+    head = Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
+    assert store.read_heads(["production", "staging"]) == {"production": head}
 
 
 def test_a_version_is_overwritten_only_by_who_read_it(store: StateStore) -> None:
@@ -244,8 +252,9 @@ def test_a_document_that_can_not_be_trusted_is_named_and_left_alone(
     put(store, document("staging"))
     path = tmp_path / "production.json"
     path.write_bytes(data)
-    with pytest.raises(error, match=r"production\.json"):
-        store.read(["production", "staging"])
+    for read in (store.read, store.read_heads):
+        with pytest.raises(error, match=r"production\.json"):
+            read(["production", "staging"])
     assert store.read(["staging"])["staging"].document == document("staging")
     assert path.read_bytes() == data
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import StateError
-from reconciler.model import EVENTS, Document
-from reconciler.state.document import decode_document, encode_document
+from reconciler.model import EVENTS, Document, Head
+from reconciler.state.document import Decode, decode_document, decode_head, encode_document
 from reconciler.state.git import GitStore
 from reconciler.state.git_command import GitFailed, summarize
 from reconciler.views import json as json_view
 from reconciler.views import markdown, text_state
 from tests.acceptance.conftest import assert_harmless
 from tests.fakes import START
-from tests.fuzz.hostile import PIECES, as_json, bounded, drive, mutated, refused_or, spliced
+from tests.fuzz.hostile import CANARY, PIECES, as_json, bounded, drive, mutated, refused_or, spliced
 from tests.unit.state.test_document import document
+
+T = TypeVar("T")
 
 VALID = json.loads(encode_document(document()))
 WORDS = [piece.encode() for piece in PIECES] + [
@@ -33,6 +36,11 @@ WORDS = [piece.encode() for piece in PIECES] + [
     b"\xff",
     b"\\ud800",
 ]
+# somebody pasted a token where an event's name should be
+MISPLACED = {
+    **VALID,
+    "applied": {**VALID["applied"], "webhooks": {**VALID["applied"]["webhooks"], CANARY: "https://x"}},
+}
 documents = mutated(VALID).map(as_json) | spliced(as_json(VALID), WORDS)
 
 
@@ -64,11 +72,31 @@ def test_a_document_is_whole_or_corrupt(data: bytes) -> None:
         show(stored.document)
 
 
+@bounded
+@given(documents | st.binary())
+def test_a_head_is_read_where_its_document_is_and_nowhere_else(data: bytes) -> None:
+    """A past that nobody could write again must not pass for one that is only not looked at."""
+
+    def read(decode: Decode[T]) -> T | type[StateError]:
+        try:
+            return decode(data, environment="production", where="here")
+        except StateError as error:
+            return type(error)
+
+    whole, head = read(decode_document), read(decode_head)
+    if isinstance(whole, type):
+        assert head == whole
+    else:
+        document = whole.document
+        assert head == Head(document.environment, document.lineage, document.serial, document.applied, document.intent)
+
+
 WEBHOOKS = "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS)
 
 
 @settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(data=documents)
+@example(data=as_json(MISPLACED))
 @pytest.mark.parametrize("command", ["plan", "drift", "adopt", "apply", "report"])
 def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, command: str, data: bytes) -> None:
     """Times at the end of the calendar, serials without end, another's lineage: a result, or exit 4."""

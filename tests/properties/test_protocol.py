@@ -92,7 +92,7 @@ class Protocol(RuleBasedStateMachine):
     async def _apply(self, planned: Planned | None = None) -> RunResult:
         planned = planned or self._plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
-        return await apply_plan(planned.plan, planned.desired, planned.stored, world, self.options, Stop())
+        return await apply_plan(planned.plan, planned.desired, world, self.options, Stop())
 
     def _run(self, work: Coroutine[None, None, RunResult]) -> RunResult | None:
         """None: the process was killed."""
@@ -151,7 +151,7 @@ class Protocol(RuleBasedStateMachine):
         if self._plan({name: self.desired[name]}).plan.environments[0].action is Action.NOOP:
             self.edit(name, "1" if version != "1" else "2")
         planned = self._plan({name: self.desired[name]})
-        if name in planned.stored and planned.stored[name].document.intent is not None:
+        if name in planned.heads and planned.heads[name].intent is not None:
             self.clock.advance(OPTIONS.lease_s + 1)
         theirs_desired = make_desired(name, version + "0")
 
@@ -388,7 +388,7 @@ def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch)
     world = make_world(machine.store, machine.plug, machine.clock, machine.credentials)
     planned = machine._plan()
     machine.plug.script.extend([no_answer(acts=True)] * 8)
-    asyncio.run(apply_plan(planned.plan, planned.desired, planned.stored, world, OPTIONS, Stop()))
+    asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, Stop()))
     machine.edit("a", "1")
     with pytest.raises(AssertionError):
         machine.a_noop_is_true()

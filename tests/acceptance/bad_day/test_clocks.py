@@ -53,7 +53,7 @@ class World:
 
     def apply(self, planned: Planned) -> RunResult:
         world = make_world(self.store, self.plug, self.clock)
-        return asyncio.run(apply_plan(planned.plan, planned.desired, planned.stored, world, OPTIONS, Stop()))
+        return asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, Stop()))
 
     @property
     def document(self) -> Any:

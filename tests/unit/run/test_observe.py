@@ -130,9 +130,7 @@ class World:
         world = replace(
             make_world(self.store, self.plug, self.clock, self.credentials), observer=self.observer, pace=self.pace
         )
-        return asyncio.run(
-            apply_plan(planned.plan, planned.desired, planned.stored, world, OPTIONS, Stop(), planned.observations)
-        )
+        return asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, Stop(), planned.observations))
 
     def stored(self) -> Stored:
         return self.store.read(["production"])["production"]

@@ -74,7 +74,7 @@ class Fleet:
     def apply(self) -> RunResult:
         planned = plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
         world = replace(make_world(self.store, self.plug, self.clock), report_wave=self.waves.append)
-        return asyncio.run(apply_plan(planned.plan, planned.desired, planned.stored, world, self.options, self.stop))
+        return asyncio.run(apply_plan(planned.plan, planned.desired, world, self.options, self.stop))
 
 
 def outcomes(result: RunResult) -> set[Outcome]:
@@ -238,17 +238,3 @@ def test_a_pace_serves_more_than_one_event_loop() -> None:
     asyncio.run(three())
     asyncio.run(three())
     assert clock.monotonic() >= 5 * 0.1
-
-
-def test_documents_of_what_is_done_are_not_held() -> None:
-    """Memory is bounded by what is under way: what was read for the plan is given away as it is needed."""
-    fleet = Fleet(20)
-    fleet.apply()
-    fleet.desired = [make_desired(one.environment, "2") for one in fleet.desired[:15]] + fleet.desired[15:]
-    planned = plan_environments(fleet.desired, fleet.store, FakeCredentials(), PlanInput(START))
-    held: list[int] = []
-    fleet.plug.before = lambda desired: held.append(len(planned.stored))
-    world = make_world(fleet.store, fleet.plug, fleet.clock)
-    asyncio.run(apply_plan(planned.plan, planned.desired, planned.stored, world, fleet.options, fleet.stop))
-    assert held[0] <= 15
-    assert planned.stored == {}

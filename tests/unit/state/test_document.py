@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import Corrupt
 from reconciler.model import EVENTS, Applied, By, Document, Event, HistoryEntry, Intent
-from reconciler.state.document import _canonical, decode_document, encode_document
+from reconciler.state.document import _canonical, decode_document, decode_head, encode_document
 from tests.fakes import START
 
 VALUES = st.recursive(
@@ -52,21 +52,32 @@ def test_a_document_survives_the_way_out_and_in() -> None:
 @pytest.mark.parametrize(
     ("path", "fault"),
     [
-        ((), "at more: no key of a document"),
-        (("applied",), "at applied.more: no key of a document"),
-        (("applied", "by"), "at applied.by.more: no key of a document"),
-        (("intent",), "at intent.more: no key of a document"),
-        (("history", 0), "at history.0.more: no key of a document"),
+        ((), "is corrupt: a key that no document has"),
+        (("applied",), "is corrupt: at applied: a key that no document has"),
+        (("applied", "by"), "is corrupt: at applied.by: a key that no document has"),
+        (("intent",), "is corrupt: at intent: a key that no document has"),
+        (("history", 0), "is corrupt: at history.0: a key that no document has"),
     ],
 )
-def test_a_key_too_many_is_told_with_its_place(path: tuple[str | int, ...], fault: str) -> None:
-    """Whoever edited a document by hand sees where."""
+def test_a_key_too_many_is_told_with_its_place_and_not_repeated(path: tuple[str | int, ...], fault: str) -> None:
+    """Whoever edited a document by hand sees where; the key itself may be a token."""
     value = whole = json.loads(encode_document(document()))
     for part in path:
         value = value[part]
-    value["more"] = 1
-    with pytest.raises(Corrupt, match=fault):
+    value["a-token"] = 1
+    for decode in (decode_document, decode_head):
+        with pytest.raises(Corrupt, match=fault) as caught:
+            decode(json.dumps(whole).encode(), environment="production", where="here")
+        assert "a-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["webhooks", "secrets"])
+def test_a_name_that_is_none_is_not_repeated(place: str) -> None:
+    whole = json.loads(encode_document(document()))
+    whole["applied"][place]["a-token"] = 1
+    with pytest.raises(Corrupt, match=f"at applied.{place}: ") as caught:
         decode_document(json.dumps(whole).encode(), environment="production", where="here")
+    assert "a-token" not in str(caught.value)
 
 
 @pytest.mark.parametrize("serial", [2**53 + 1, 10**4000])

@@ -1,0 +1,158 @@
+"""Whole documents are read a batch ahead and no more, and what has moved on since the plan is planned anew."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.plan import PlanInput
+from reconciler.errors import Corrupt, StateError
+from reconciler.model import Desired, Outcome, RunResult, Stored
+from reconciler.run.apply import ApplyOptions, Stop, apply_plan
+from reconciler.run.plan import Planned, plan_environments
+from reconciler.run.reader import BATCH, StateReader
+from tests.fakes import OPTIONS, START, FakeClock, FakeCredentials, FakePlug, make_desired, make_world, run_here
+from tests.memory_store import MemoryStore
+
+
+class CountingStore(MemoryStore):
+    """Remembers how many documents each read asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        wanted = list(environments)
+        self.reads.append(len(wanted))
+        return super().read(wanted)
+
+
+class World:
+    """Some environments, a Plug and a state; runs that plan and apply when a test says so."""
+
+    def __init__(self, *names: str) -> None:
+        self.clock, self.plug, self.store = FakeClock(), FakePlug(), CountingStore()
+        self.desired = [make_desired(name) for name in names]
+
+    def plan(self) -> Planned:
+        return plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
+
+    async def apply(self, planned: Planned, options: ApplyOptions = OPTIONS) -> RunResult:
+        world = make_world(self.store, self.plug, self.clock)
+        return await apply_plan(planned.plan, planned.desired, world, options, Stop())
+
+
+def names(count: int) -> list[str]:
+    return [f"e{number:04d}" for number in range(count)]
+
+
+def make_reader(store: MemoryStore, environments: Iterable[str]) -> StateReader:
+    return StateReader(store, run_here, environments)  # type: ignore[arg-type]
+
+
+def test_as_much_is_read_as_is_taken_and_a_batch_more() -> None:
+    store, wanted = CountingStore(), names(3 * BATCH)
+
+    async def take_most() -> None:
+        reader = make_reader(store, wanted)
+        for taken, name in enumerate(wanted[: BATCH + 1], 1):
+            await reader.take(name)
+            assert sum(store.reads) < taken + BATCH
+
+    asyncio.run(take_most())
+    assert store.reads == [BATCH, BATCH]
+
+
+def test_workers_that_ask_at_once_share_a_read() -> None:
+    store = CountingStore()
+
+    async def take_all() -> list[Stored | None]:
+        reader = make_reader(store, names(16))
+        return await asyncio.gather(*(reader.take(name) for name in reversed(names(16))))
+
+    assert asyncio.run(take_all()) == [None] * 16
+    assert store.reads == [16]
+
+
+def test_a_document_that_can_not_be_read_is_told_to_its_own_environment_alone() -> None:
+    world = World("a", "b", "c")
+    asyncio.run(world.apply(world.plan()))
+    world.store.documents["b"] = b"{"
+
+    async def take_all() -> dict[str, Stored | StateError | None]:
+        reader = make_reader(world.store, "abc")
+        found: dict[str, Stored | StateError | None] = {}
+        for name in "bac":
+            try:
+                found[name] = await reader.take(name)
+            except StateError as fault:
+                found[name] = fault
+        return found
+
+    taken = asyncio.run(take_all())
+    assert isinstance(taken.pop("b"), Corrupt)
+    assert taken == world.store.read("ac")
+
+
+def test_a_plan_holds_nothing_of_the_past_and_an_apply_keeps_all_of_it() -> None:
+    world = World("a")
+    for version in "123":
+        world.desired = [make_desired("a", version)]
+        planned = world.plan()
+        assert planned.documents == {}
+        assert not any(hasattr(head, "history") for head in planned.heads.values())
+        asyncio.run(world.apply(planned))
+    assert len(world.store.read("a")["a"].document.history) == 3
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_what_another_run_applied_since_the_plan_is_not_sent_again(exact: bool) -> None:
+    """It is found when the document is read, before any intent is written."""
+    world = World("a", "b")
+    late = world.plan()
+    asyncio.run(world.apply(world.plan()))
+    standing = dict(world.store.documents)
+    result = asyncio.run(world.apply(late, replace(OPTIONS, exact=exact)))
+    assert {one.outcome for one in result.environments} == {Outcome.UNCHANGED}
+    assert world.plug.received == ["a", "b"]
+    assert world.store.documents == standing
+
+
+def test_what_another_run_applies_after_the_read_is_found_by_the_compare_and_swap() -> None:
+    world = World("a", "b")
+
+    def meddle(desired: Desired) -> None:
+        """While the first is put, another run puts the second, whose document was read with the first's."""
+        world.plug.before = lambda desired: None
+        late = world.plan()
+        assert [one.reasons for one in late.plan.environments if one.environment == "b"]
+        others.append(asyncio.get_running_loop().create_task(world.apply(late)))
+
+    async def run() -> RunResult:
+        world.plug.before = meddle
+        result = await world.apply(world.plan(), replace(OPTIONS, concurrency=1))
+        for other in others:
+            await other
+        return result
+
+    others: list[asyncio.Task[RunResult]] = []
+    result = asyncio.run(run())
+    assert {one.environment: one.outcome for one in result.environments}["a"] is Outcome.APPLIED
+    assert sorted(world.plug.received) == ["a", "b"]
+
+
+def test_a_document_that_turned_corrupt_since_the_plan_keeps_its_doubt_and_sends_nothing() -> None:
+    world = World("a")
+    asyncio.run(world.apply(world.plan()))
+    world.desired = [make_desired("a", "2")]
+    late = world.plan()
+    world.store.documents["a"] = b""
+    result = asyncio.run(world.apply(late))
+    (one,) = result.environments
+    assert (one.outcome, one.attempts, result.state_trouble) == (Outcome.FAILED, 0, True)
+    assert "is empty" in one.message
+    assert world.plug.received == ["a"]
