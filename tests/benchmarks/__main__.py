@@ -105,8 +105,9 @@ def reading(bench: Bench) -> Iterator[Section]:
 
 
 def _read_one(bench: Bench, size: int) -> tuple[Section, dict[str, float]]:
-    same, changed = bench.fleet("same", size), bench.fleet("changed", size)
+    same, changed, aged = (bench.fleet(name, size) for name in ("same", "changed", "aged"))
     same.record_applied()
+    aged.record_applied(records=10)
     changed.record_applied()
     changed.change_every(10)
     listing = same.folder / "files"
@@ -118,6 +119,7 @@ def _read_one(bench: Bench, size: int) -> tuple[Section, dict[str, float]]:
         floor("floor: CSafeLoader, JSON, compare", same.folder, "compare", "files"),
         Case("plan, none changed", reconciler("plan", *same.flags()), same.folder),
         Case("plan, none changed, all tokens", reconciler("plan", *tokens), same.folder, environ=SECRETS),
+        Case("plan, none changed, ten records each", reconciler("plan", *aged.flags()), aged.folder),
         Case("plan, 10 % changed", reconciler("plan", *changed.flags()), changed.folder),
         Case("validate", reconciler("validate", *same.flags()), same.folder),
         Case("drift", reconciler("drift", *same.flags()), same.folder),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.cli.session import Session
 from reconciler.core.record import adopt
-from reconciler.model import By
+from reconciler.model import By, Document
 from reconciler.ports import Write
 from reconciler.state.folder import FolderStore
 
@@ -77,8 +77,8 @@ class Fleet:
         """Nothing was ever applied."""
         shutil.rmtree(self.state, ignore_errors=True)
 
-    def record_applied(self) -> None:
-        """Write the state that an apply of all of it would leave."""
+    def record_applied(self, records: int = 1) -> None:
+        """Write the state that so many applies of all of it would leave, each of other webhooks."""
         self.forget()
         settings = {"api.base_url": LOOPBACK, "tokens_file": TOKENS_FILE}
         session = Session(environ=SECRETS, folder=self.folder, flags=settings)
@@ -86,7 +86,11 @@ class Fleet:
         writes = []
         for number, one in enumerate(session.desired):
             fingerprint = session.credentials.fingerprint(one)
-            document = adopt(None, one, fingerprint, APPLIED_AT, by, lineage=f"{number:032x}")
+            document: Document | None = None
+            for record in reversed(range(records)):
+                webhooks = {event: f"{url}?record={record}" if record else url for event, url in one.webhooks.items()}
+                version = replace(one, webhooks=webhooks)
+                document = adopt(document, version, fingerprint, APPLIED_AT, by, lineage=f"{number:032x}")
             writes.append(Write(one.environment, document, None))
         for written in FolderStore(self.state).write(writes):
             if written.error is not None:
