@@ -26,7 +26,7 @@ from reconciler.model import (
     Webhooks,
 )
 from reconciler.ports import Reading, Write, Written
-from reconciler.run.apply import ApplyOptions, World
+from reconciler.run.context import ApplyOptions, World
 from tests.memory_store import MemoryStore
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -38,7 +38,8 @@ from reconciler.errors import InputError, OutputFailed, StalePlan
 from reconciler.interrupts import end_on_signals
 from reconciler.model import Problem, RunResult, Shard
 from reconciler.ports import Observer
-from reconciler.run.apply import ApplyOptions, Stop, World, apply_plan, make_idle_result
+from reconciler.run.apply import apply_plan, make_idle_result
+from reconciler.run.context import ApplyOptions, Stop, World
 from reconciler.run.guards import find_reserved_receivers
 from reconciler.run.plan import Planned
 from reconciler.run.saved import check_expected, check_saved_plan, recall_observations

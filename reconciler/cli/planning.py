@@ -78,6 +78,6 @@ def _find_locks(planned: Planned) -> list[str]:
     live = [(name, intent) for name, intent in intents if intent is not None and intent.is_live(now)]
     if not live:
         return []
-    from reconciler.run.apply import describe_lock
+    from reconciler.core.lock import describe_lock
 
     return [f"{name}: {describe_lock(intent, now)}" for name, intent in live]

@@ -19,7 +19,7 @@ from reconciler.core.groups import SHOWN_ONE_BY_ONE, like_message
 from reconciler.core.pace import Slowdown
 from reconciler.core.speed import Speed, time_left
 from reconciler.model import EnvironmentResult, Outcome
-from reconciler.run.apply import WaveBegun
+from reconciler.run.context import WaveBegun
 from reconciler.views.words import number
 
 if TYPE_CHECKING:

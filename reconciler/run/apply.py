@@ -1,111 +1,37 @@
-"""The apply protocol: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`; here they are done.
+"""The apply of a plan: waves in order, a wave's environments by a handful of workers (CONTRACT §6).
 
-apply_plan          waves in order, a wave's environments by workers
-  └ _Worker.apply   one environment: claim ── put ── settle
-      claim         the intent, durable before anything is sent; conflicts planned anew
-      put           attempts, one after another, as core.attempts says, each in a slot of the run's pace
-      settle        the outcome's document, or doubt where our intent is gone
+apply_plan                     a result for every environment
+  └ _Wave.apply                so many at a time, until all are done or no further one may be begun
+      └ _Wave._apply_one       one of them: environment.py's claim, put and settle
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from types import MappingProxyType
 
-from reconciler.core import record
-from reconciler.core.attempts import Attempt, Done, Fate, Send, Wait, next_step
 from reconciler.core.exitcode import DONE_OUTCOMES
 from reconciler.core.observe import Observation
-from reconciler.core.outcome import classify
-from reconciler.core.plan import PlanInput, plan_environment
-from reconciler.errors import Conflict, StateError
 from reconciler.model import (
     Action,
-    By,
     Desired,
-    Document,
     EnvironmentPlan,
     EnvironmentResult,
-    Intent,
     Outcome,
     Plan,
-    Reason,
     RunResult,
     Stored,
 )
-from reconciler.ports import Clock, Credentials, Observer, Plug, StateStore, Write, Written
-from reconciler.run.observe import ObserveOptions, observe_one
-from reconciler.run.pace import Pace
+from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, World
+from reconciler.run.environment import EnvironmentRun, make_result
 from reconciler.run.reader import StateReader
-from reconciler.run.writer import Offload, StateWriter
 
-CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
-SETTLE_TRIES = 5
-LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
-_LEASE_OVER = (
-    "its lease was over, or began in the future, when its turn came: this machine slept, its clock was set, or the "
-    "state is very slow. Run apply again"
-)
-CLOCK_TOLERANCE = timedelta(seconds=60)  # by which the clocks of two machines may differ
 BATCH = 25  # times the concurrency: what is put in a minute or two, well within a lease
 FLEET = 100  # environments in a wave: from here on, intents are written ahead of a free slot
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
-    """The settings of a run; times in seconds."""
-
-    concurrency: int
-    rate_limit: float | None
-    timeout_s: float
-    attempts: int
-    deadline_s: float
-    lease_s: float
-    max_age_s: float | None
-    max_failures: int
-    exact: bool = False  # a plan file or --expect: what has moved on is not planned anew
-
-
-@dataclass(slots=True)
-class Stop:
-    """Asked to end: nothing new is begun, what is under way is finished (CONTRACT §6.11)."""
-
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __bool__(self) -> bool:
-        return self.asked.is_set()
-
-
-@dataclass(frozen=True, slots=True)
-class WaveBegun:
-    """For who watches: `number` (from 1) `of` the waves in which anything is put."""
-
-    wave: int
-    number: int
-    of: int
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """The ports of a run."""
-
-    store: StateStore
-    plug: Plug
-    credentials: Credentials
-    clock: Clock
-    by: By
-    offload: Offload
-    pace: Pace | None = None  # where the run sent requests before
-    observer: Observer | None = None  # of --observe: what is planned anew is observed anew
-    new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
-    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # of each that was to be put
-    report_wave: Callable[[WaveBegun], None] = field(default=lambda begun: None)
 
 
 async def apply_plan(
@@ -123,85 +49,110 @@ async def apply_plan(
     any intent (`--check-first`). Returns a result for every environment of the plan but the orphans; raises only
     what is a fault of this program.
     """
-    run = _Run(world, options, stop, desired, observations or {}, refused)
-    todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
-    waves = sorted({planned.wave for planned in todo if planned.action.puts})
+    context = RunContext(world, options, stop, observations or {}, refused)
+    todo = _without_orphans(plan)
+    numbers = {wave: number for number, wave in enumerate(sorted({one.wave for one in todo if one.action.puts}), 1)}
+    results: list[EnvironmentResult] = []
     failed_wave: int | None = None
-    for wave, members in groupby(todo, key=lambda planned: planned.wave):
-        environments = list(members)
-        if failed_wave is None and wave in waves:
-            world.report_wave(WaveBegun(wave, waves.index(wave) + 1, len(waves)))
+    for number, members in groupby(todo, key=lambda planned: planned.wave):
+        wave = _Wave(context, list(members), desired)
         if failed_wave is not None:
-            run.skip(environments, "the run was interrupted" if stop else f"wave {failed_wave} did not succeed")
-        elif not await run.apply_wave(environments):
-            failed_wave = wave
-    return RunResult(
-        environments=tuple(run.results[planned.environment] for planned in todo),
-        state_trouble=run.state_trouble,
-        interrupted=bool(stop),
-    )
+            wave.skip("the run was interrupted" if stop else f"wave {failed_wave} did not succeed")
+        else:
+            if number in numbers:
+                world.report_wave(WaveBegun(number, numbers[number], len(numbers)))
+            if not await wave.apply():
+                failed_wave = number
+        results.extend(wave.results())
+    return RunResult(tuple(results), state_trouble=context.state_trouble, interrupted=bool(stop))
 
 
 def make_idle_result(plan: Plan) -> RunResult:
     """The result of a plan with nothing to do: no token, no lease and no loop is needed for it."""
-    todo = [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
-    return RunResult(tuple(_result(planned, Outcome.UNCHANGED) for planned in todo))
+    return RunResult(tuple(make_result(planned, Outcome.UNCHANGED) for planned in _without_orphans(plan)))
 
 
-@dataclass(slots=True)
-class _Run:
-    """What the workers of one run share."""
+def _without_orphans(plan: Plan) -> list[EnvironmentPlan]:
+    return [planned for planned in plan.environments if planned.action is not Action.ORPHAN]
 
-    world: World
-    options: ApplyOptions
-    stop: Stop
-    desired: Mapping[str, Desired]
-    observations: Mapping[str, Observation]
-    refused: Mapping[str, str]
-    results: dict[str, EnvironmentResult] = field(default_factory=dict)
-    state_trouble: bool = False
-    halted: str = ""  # why no further environment is begun
-    failures: int = 0  # in this wave
-    ended: asyncio.Event = field(default_factory=asyncio.Event)  # no further environment of this wave is begun
-    writer: StateWriter = field(init=False)
-    pace: Pace = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.writer = StateWriter(self.world.store, self.world.offload)
-        self.pace = self.world.pace or Pace(
-            self.world.clock, self.options.rate_limit, longest_pause_s=self.options.deadline_s
-        )
+class _Wave:
+    """The environments of one wave."""
 
-    async def apply_wave(self, environments: Sequence[EnvironmentPlan]) -> bool:
-        """Whether every outcome is `applied` or `unchanged`."""
-        queue = deque(environments)
+    def __init__(
+        self, context: RunContext, environments: Sequence[EnvironmentPlan], desired: Mapping[str, Desired]
+    ) -> None:
+        self._context = context
+        self._environments = environments
+        self._desired = desired
+        self._queue = deque(environments)
+        self._results: dict[str, EnvironmentResult] = {}
+        width = self._find_width()
+        claims = self._find_claims(width)
+        # environments whose intent is written or being written, and those whose PUT is under way
+        self._begun, self._sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
+        # who has an answer gives its place away, and still has to write the outcome down
+        self._workers = min(claims + width, len(environments))
         putting = (planned.environment for planned in environments if planned.action.puts)
-        reader = StateReader(self.world.store, self.world.offload, putting)
-        self.failures = 0
-        self.ended.clear()
-        width = self._width()
-        # Up to `concurrency` PUTs at a time, while the intents of the next are written, and the outcomes of those
-        # before.
-        claims = self._claims(width, len(environments))
-        begun, sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
+        self._reader = StateReader(context.world.store, context.world.offload, putting)
 
-        async def work() -> None:
-            while True:
-                await begun.acquire()
-                if not queue or self.why_not:
-                    begun.release()
-                    return
-                planned = queue.popleft()
-                self.finish(planned, await self.apply_environment(planned, reader, begun, sending))
+    def results(self) -> Iterator[EnvironmentResult]:
+        """In the plan's order."""
+        return (self._results[planned.environment] for planned in self._environments)
 
+    async def apply(self) -> bool:
+        """Whether every outcome is `applied` or `unchanged`."""
+        self._context.begin_wave()
         # a handful of workers, not a task an environment: memory is bounded by what is under way
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(claims + width, len(environments))):
-                tasks.create_task(work())
-        self.skip(queue, self.why_not)
-        return all(self.results[one.environment].outcome in DONE_OUTCOMES for one in environments)
+            for _ in range(self._workers):
+                tasks.create_task(self._work())
+        self.skip(self._context.why_not)
+        return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
 
-    def _claims(self, width: int, count: int) -> int:
+    def skip(self, why: str) -> None:
+        """All that was not begun; what had nothing to do is unchanged all the same."""
+        while self._queue:
+            planned = self._queue.popleft()
+            if planned.action is Action.NOOP:
+                self._finish(planned, make_result(planned, Outcome.UNCHANGED))
+            else:
+                self._finish(planned, make_result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
+
+    async def _work(self) -> None:
+        while True:
+            await self._begun.acquire()
+            if not self._queue or self._context.why_not:
+                self._begun.release()
+                return
+            planned = self._queue.popleft()
+            self._finish(planned, await self._apply_one(planned))
+
+    async def _apply_one(self, planned: EnvironmentPlan) -> EnvironmentResult:
+        """Gives its place among the begun away once the last answer is there; what is left then is to write it down."""
+        if planned.action is Action.NOOP:
+            self._begun.release()
+            return make_result(planned, Outcome.UNCHANGED)
+        clock = self._context.world.clock
+        since = clock.monotonic()
+        one = EnvironmentRun(self._context, planned, self._desired[planned.environment])
+        with self._context.writer.inside():
+            try:
+                ours = await one.claim(self._reader)
+                if isinstance(ours, Stored):
+                    async with self._sending:
+                        ours = await one.put(ours)
+            finally:
+                self._begun.release()
+            result = ours if isinstance(ours, EnvironmentResult) else await one.settle(ours)
+        return replace(result, seconds=round(clock.monotonic() - since, 3))
+
+    def _finish(self, planned: EnvironmentPlan, result: EnvironmentResult) -> None:
+        self._results[planned.environment] = result
+        if planned.action.puts:
+            self._context.world.report(result)
+
+    def _find_claims(self, width: int) -> int:
         """Environments between the first write of their intent and their last answer, at most.
 
         In a fleet the intents of the next are written while PUTs are under way, or a PUT's slot would stand empty
@@ -209,422 +160,13 @@ class _Run:
         lease. What a signal or `max_failures` finds so, unsent, is taken back and `skipped`. In a small wave none is
         written ahead: there is nothing to gain, and nothing to take back.
         """
-        if self.writer.gathers:
+        if self._context.writer.gathers:
             return BATCH * width
-        return 2 * width if count >= FLEET else width
+        return 2 * width if len(self._environments) >= FLEET else width
 
-    def _width(self) -> int:
+    def _find_width(self) -> int:
         """PUTs at a time: no more than the rate limit feeds, or leases would be spent on waiting for a slot."""
-        limit = self.options.rate_limit
-        if limit is None:
-            return self.options.concurrency
-        return max(1, min(self.options.concurrency, int(limit * self.options.timeout_s)))
-
-    @property
-    def why_not(self) -> str:
-        """Why no further PUT may be begun; empty while one may."""
-        if self.stop:
-            return "the run was interrupted"
-        if not self.halted and self.failures >= self.options.max_failures:
-            return f"{self.failures} environments of this wave were not applied (max_failures)"
-        return self.halted
-
-    def tell_end(self) -> None:
-        """Wakes up who waits for a first slot."""
-        if self.why_not:
-            self.ended.set()
-
-    def skip(self, environments: Iterable[EnvironmentPlan], why: str) -> None:
-        for planned in environments:
-            if planned.action is Action.NOOP:
-                self.finish(planned, _result(planned, Outcome.UNCHANGED))
-            else:
-                self.finish(planned, _result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
-
-    def finish(self, planned: EnvironmentPlan, result: EnvironmentResult) -> None:
-        self.results[result.environment] = result
-        if planned.action.puts:
-            self.world.report(result)
-
-    async def apply_environment(
-        self, planned: EnvironmentPlan, reader: StateReader, begun: asyncio.Semaphore, sending: asyncio.Semaphore
-    ) -> EnvironmentResult:
-        """Releases `begun` once the last answer is there; what is left then is to write it down."""
-        if planned.action is Action.NOOP:
-            begun.release()
-            return _result(planned, Outcome.UNCHANGED)
-        since = self.world.clock.monotonic()
-        worker = _Worker(self, planned, self.desired[planned.environment])
-        with self.writer.inside():
-            try:
-                ours = await worker.claim(reader)
-                if isinstance(ours, Stored):
-                    async with sending:
-                        ours = await worker.put(ours)
-            finally:
-                begun.release()
-            result = ours if isinstance(ours, EnvironmentResult) else await worker.settle(ours)
-        return replace(result, seconds=round(self.world.clock.monotonic() - since, 3))
-
-
-def _result(
-    planned: EnvironmentPlan, outcome: Outcome, *, attempts: Sequence[Attempt] = (), message: str = ""
-) -> EnvironmentResult:
-    answers = [attempt.status for attempt in attempts if attempt.status is not None]
-    return EnvironmentResult(
-        environment=planned.environment,
-        outcome=outcome,
-        reasons=planned.reasons,
-        attempts=sum(attempt.fate is not Fate.UNSENT for attempt in attempts),
-        status=answers[-1] if answers else None,
-        message=message,
-        seconds=0.0,
-    )
-
-
-class _Worker:
-    """One environment's way through the protocol."""
-
-    def __init__(self, run: _Run, planned: EnvironmentPlan, desired: Desired) -> None:
-        self._run = run
-        self._planned = planned  # anew where the state has moved on
-        self._desired = desired
-        self._stored: Stored | None = None  # what our intent is written over
-        self._attempts: list[Attempt] = []
-        self._leased_at = 0.0  # of the monotonic clock
-        self._not_begun = ""  # why nothing was sent although the intent was written ahead
-
-    def _classify(self, ours: Stored) -> Outcome:
-        if self._not_begun:
-            return Outcome.SKIPPED
-        intent = ours.document.intent
-        return classify(self._attempts, doubt=intent is not None and intent.doubt)
-
-    def _count(self, outcome: Outcome) -> None:
-        """At once, before the outcome is written: `max_failures` must not be outrun by a slow state."""
-        self._run.failures += outcome not in DONE_OUTCOMES and outcome is not Outcome.SKIPPED
-        self._run.tell_end()
-
-    def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
-        return _result(self._planned, outcome, attempts=self._attempts, message=message)
-
-    def _trouble(self, error: StateError, *, halt: bool) -> None:
-        self._run.state_trouble = True
-        if halt:
-            self._run.halted = f"the state of {self._planned.environment} could not be written"
-            self._run.tell_end()
-
-    def _now(self) -> datetime:
-        # whole seconds: what a person reads in the document is what the program compares
-        return self._run.world.clock.now().replace(microsecond=0)
-
-    async def _sleep(self, seconds: float) -> None:
-        """As long as that, or until the run is asked to end; who has sent nothing doesn't outwait the wave's end."""
-        waiting = [self._run.world.clock.sleep(seconds), self._run.stop.asked.wait()]
-        if not self._attempts:
-            waiting.append(self._run.ended.wait())
-        tasks = [asyncio.ensure_future(one) for one in waiting]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    # --- the intent --------------------------------------------------------------------------------
-
-    async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
-        """Our intent, durable; or the result where there is nothing to claim, or no way to."""
-        await self._run.pace.near(self._sleep)
-        if self._run.why_not:
-            return self._result(Outcome.SKIPPED, f"not begun: {self._run.why_not}")
-        try:
-            self._stored = await reader.take(self._planned.environment)
-            claimed = await self._claim()
-        except StateError as error:
-            claimed = self._unclaimed(error)
-        if isinstance(claimed, EnvironmentResult):
-            self._count(claimed.outcome)
-        return claimed
-
-    async def _claim(self) -> Stored | EnvironmentResult:
-        """Raises StateError where the state can be neither read nor written."""
-        for _ in range(CLAIM_TRIES):
-            over = self._find_lock() or self._find_refusal() or await self._plan_anew()
-            if over is not None:
-                return over
-            try:
-                return await self._write_intent()
-            except Conflict:
-                self._stored = await self._read()
-        raise Conflict(f"lost {CLAIM_TRIES} races for it in a row")
-
-    async def _write_intent(self) -> Stored:
-        world = self._run.world
-        claim = record.Claim(
-            intent_id=world.new_id(),
-            lineage=world.new_id(),
-            now=self._now(),
-            lease_s=self._run.options.lease_s,
-            by=world.by,
-        )
-        document = record.begin_intent(self._stored.document if self._stored else None, self._desired, claim)
-        self._leased_at = world.clock.monotonic()
-        written = await self._write(document, self._stored)
-        if written.version is None:
-            raise written.error or StateError("the store gave no reason")
-        return Stored(document, written.version)
-
-    def _unclaimed(self, fault: StateError) -> EnvironmentResult:
-        """No intent, so no PUT. Without doubt nothing was changed; an older doubt stays one."""
-        self._trouble(fault, halt=not isinstance(fault, Conflict))
-        return self._unsent(f"not sent: the intent could not be written: {fault}")
-
-    def _unsent(self, message: str) -> EnvironmentResult:
-        if self._stored is None:
-            in_doubt = Reason.UNCERTAIN in self._planned.reasons
-        else:
-            in_doubt = self._stored.document.intent is not None
-        return self._result(classify((), doubt=in_doubt), message)
-
-    def _find_lock(self) -> EnvironmentResult | None:
-        intent = self._stored.document.intent if self._stored else None
-        if intent is None or not intent.is_live(self._run.world.clock.now()):
-            return None
-        return self._result(Outcome.LOCKED, describe_lock(intent, self._run.world.clock.now()))
-
-    def _find_refusal(self) -> EnvironmentResult | None:
-        """Its receivers fail: no intent, no PUT; an older doubt stays one."""
-        why = self._run.refused.get(self._planned.environment)
-        return None if why is None else self._unsent(why)
-
-    async def _plan_anew(self) -> EnvironmentResult | None:
-        """Where the state has moved on since the plan (§6.9); None where there is something to do."""
-        run, document = self._run, self._stored.document if self._stored else None
-        stands = (document.lineage, document.serial) if document else (None, 0)
-        if stands == (self._planned.lineage, self._planned.serial):
-            return None
-        # what was asked for by hand is done once another run has put the desired
-        given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
-        fingerprint = run.world.credentials.fingerprint(self._desired)
-        planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_anew(document))
-        if planned.action is Action.NOOP:
-            return self._result(Outcome.UNCHANGED, "another run applied it in between")
-        other_account = (
-            Reason.ACCOUNT_CHANGED in planned.reasons and Reason.ACCOUNT_CHANGED not in self._planned.reasons
-        )
-        if run.options.exact or other_account:
-            self._trouble(Conflict("moved on"), halt=False)
-            return self._result(
-                Outcome.FAILED, "not sent: another run wrote its state after the plan was made. Plan again"
-            )
-        self._planned = planned
-        return None
-
-    async def _observe_anew(self, document: Document | None) -> Observation | None:
-        """What was seen at first may have been another run's PUT, or mended by it; so it is looked at again.
-
-        Where that fails, nobody knows: what was seen at first stands, and costs a PUT more at most.
-        """
-        run = self._run
-        if run.world.observer is None or self._desired.account_id is None:
-            return None
-        options = ObserveOptions(
-            concurrency=1,
-            attempts=run.options.attempts,
-            deadline_s=run.options.deadline_s,
-        )
-        observation = await observe_one(
-            self._desired,
-            document,
-            run.world.observer,
-            run.world.clock,
-            options,
-            run.pace,
-            sleep=self._sleep,
-            stopped=lambda: bool(run.stop),
-        )
-        if observation.failure:
-            return run.observations.get(self._planned.environment)
-        return observation
-
-    # --- the PUT -----------------------------------------------------------------------------------
-
-    async def put(self, ours: Stored) -> Stored:
-        """The attempts; none where the run came to its end since the intent was written. Our intent, as it stands."""
-        if not self._is_over():
-            ours = await self._attempt(ours)
-        self._count(self._classify(ours))
-        return ours
-
-    def _is_over(self) -> bool:
-        """Whether nothing may be sent: no retry once the run was asked to end, no first PUT whatever ended it."""
-        if self._attempts:
-            return bool(self._run.stop)
-        self._not_begun = self._run.why_not
-        return bool(self._not_begun)
-
-    async def _attempt(self, ours: Stored) -> Stored:
-        """Attempts until `next_step` says that there is no more to do, the lease runs out, or we are asked to end."""
-        world, options = self._run.world, self._run.options
-        begun = world.clock.monotonic()
-        while True:
-            step = next_step(
-                self._attempts,
-                limit=options.attempts,
-                deadline_s=options.deadline_s,
-                elapsed_s=world.clock.monotonic() - begun,
-                jitter=world.clock.jitter(),
-            )
-            match step:
-                case Done():
-                    return ours
-                case Wait(seconds):
-                    await self._sleep(seconds)
-                    if self._is_over():
-                        return ours
-                case Send():
-                    pass
-            if self._attempts and world.clock.monotonic() - begun >= options.deadline_s:
-                return ours
-            # directly before the send: however long a state write takes, the sends stay evenly spaced. What is spent
-            # on waiting for a slot is no part of the deadline: it says nothing about this environment
-            waiting_since = world.clock.monotonic()
-            await self._run.pace.wait(self._sleep)
-            if self._is_over():
-                return ours
-            ours = await self._keep_lease(ours)
-            begun += world.clock.monotonic() - waiting_since
-            if not self._lease_lasts(ours):
-                return ours
-            sent_at = world.clock.monotonic()
-            attempt = await world.plug.put(self._desired)
-            self._run.pace.heed(attempt, sent_at)
-            self._attempts.append(attempt)
-
-    async def _keep_lease(self, ours: Stored) -> Stored:
-        """A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written: a
-        lease that was spent on waiting is renewed, where our intent still stands.
-
-        Not where the clock was set, or the machine slept: then the plan is older than it looks.
-        """
-        options = self._run.options
-        held_s = self._run.world.clock.monotonic() - self._leased_at
-        if self._lease_lasts(ours) or held_s < options.lease_s - options.timeout_s - LEASE_MARGIN_S:
-            return ours
-        self._leased_at = self._run.world.clock.monotonic()
-        document = record.renew(ours.document, self._now(), options.lease_s)
-        written = await self._write(document, ours)
-        # not written: the lease is over, and nothing more is sent
-        return ours if written.version is None else Stored(document, written.version)
-
-    def _lease_lasts(self, ours: Stored) -> bool:
-        """Checked directly before each send: a PUT must be over before another run may take the intent over (§6.8)."""
-        intent = ours.document.intent
-        if intent is None or intent.lease_until is None:
-            return False
-        now = self._run.world.clock.now()
-        # a clock that was set back would make the lease look longer than it is
-        return now >= intent.at and now + timedelta(seconds=self._run.options.timeout_s) < intent.lease_until
-
-    # --- the outcome -------------------------------------------------------------------------------
-
-    async def settle(self, ours: Stored) -> EnvironmentResult:
-        """The outcome's document, and the result."""
-        outcome = self._classify(ours)
-        written = await self._write(self._settled(ours, outcome), ours)
-        if written.error is None:
-            return self._result(outcome, self._message(outcome))
-        if isinstance(written.error, Conflict):
-            return await self._resettle(ours)
-        self._trouble(written.error or StateError(), halt=True)
-        return self._unrecorded(outcome, written.error, ours=ours)
-
-    def _settled(self, ours: Stored, outcome: Outcome) -> Document | None:
-        """None: as it was before, not there."""
-        if outcome is Outcome.SKIPPED and self._stored is None:
-            return None
-        if outcome is Outcome.APPLIED:
-            fingerprint = self._run.world.credentials.fingerprint(self._desired)
-            return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
-        intent = ours.document.intent
-        in_doubt = intent is not None and intent.doubt
-        if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
-            return record.doubt(ours.document)
-        return record.clear(ours.document)
-
-    def _message(self, outcome: Outcome) -> str:
-        if outcome is Outcome.APPLIED:
-            return ""
-        if self._not_begun:
-            return f"not begun: {self._not_begun}"
-        if not self._attempts:
-            return f"not sent: {_LEASE_OVER}"
-        tries = len(self._attempts)
-        return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
-
-    def _unrecorded(self, outcome: Outcome, error: StateError | None, *, ours: Stored | None) -> EnvironmentResult:
-        """Our intent stands as it was written, so another run finds it, in doubt once its lease is over.
-
-        Without `ours` somebody took it away, and nothing in the state tells of our PUT.
-        """
-        name = self._planned.environment
-        intent = ours.document.intent if ours else None
-        if intent is not None and intent.lease_until is not None:
-            until = f"{intent.lease_until:%Y-%m-%dT%H:%M:%SZ}"
-            advice = (
-                f"Its intent stands until {until}: apply again then, or sooner after `reconciler state unlock {name}`"
-            )
-        else:
-            advice = f"Its intent was taken away meanwhile: run `reconciler apply --reassert -e {name}`"
-        if not self._attempts:
-            return self._result(outcome, f"not sent, and the intent could not be taken back: {error}. {advice}")
-        done = "Plug took it, but" if outcome is Outcome.APPLIED else f"{self._attempts[-1].message};"
-        return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}. {advice}")
-
-    async def _resettle(self, ours: Stored) -> EnvironmentResult:
-        """The document is not the one we wrote. Ours gone: whoever wrote it didn't know of our PUT (§6.8)."""
-        self._trouble(Conflict("gone"), halt=False)
-        error: StateError | None = None
-        for _ in range(SETTLE_TRIES):
-            try:
-                standing = await self._read()
-            except StateError as fault:
-                error = fault
-                break
-            document = standing.document if standing else None
-            doubted = record.impose_doubt(document, ours.document, self._run.world.clock.now())
-            written = await self._write(doubted, standing)
-            if written.version is not None:
-                return self._result(
-                    Outcome.UNCERTAIN,
-                    "while the PUT was under way another run, unlock or forget took the intent away, or the state was "
-                    "put back or deleted: in doubt",
-                )
-            error = written.error
-            if not isinstance(error, Conflict):
-                break
-        return self._unrecorded(Outcome.UNCERTAIN, error, ours=None)
-
-    # --- the store ---------------------------------------------------------------------------------
-
-    async def _write(self, document: Document | None, over: Stored | None) -> Written:
-        expected = over.version if over else None
-        return await self._run.writer.write(Write(self._planned.environment, document, expected))
-
-    async def _read(self) -> Stored | None:
-        name = self._planned.environment
-        return (await self._run.world.offload(lambda: self._run.world.store.read([name]))).get(name)
-
-
-def describe_lock(intent: Intent, now: datetime) -> str:
-    """Who holds it, since when, until when; and where the two machines' clocks can't both be right, that."""
-    who = intent.by.actor or "someone"
-    run = f" (run {intent.by.run})" if intent.by.run else ""
-    if intent.lease_until is None:
-        return f"another run is at work: {who}{run}"
-    skewed = "; that began in the future, so its clock or this machine's is wrong"
-    return (
-        f"another run is at work: {who}{run}, since {intent.at:%Y-%m-%dT%H:%M:%SZ}, "
-        f"until {intent.lease_until:%Y-%m-%dT%H:%M:%SZ} at the latest"
-        f"{skewed if intent.at - now > CLOCK_TOLERANCE else ''}"
-    )
+        options = self._context.options
+        if options.rate_limit is None:
+            return options.concurrency
+        return max(1, min(options.concurrency, int(options.rate_limit * options.timeout_s)))

@@ -6,11 +6,11 @@ import uuid
 from datetime import datetime
 
 from reconciler.core import record
+from reconciler.core.lock import describe_lock
 from reconciler.core.names import name_some
 from reconciler.errors import Conflict, InputError, Locked
 from reconciler.model import By, Desired, Document, Fingerprint, Problem, Stored
 from reconciler.ports import StateStore, Write
-from reconciler.run.apply import describe_lock
 
 
 def find_stored(store: StateStore, environment: str) -> Stored:

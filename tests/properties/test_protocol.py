@@ -17,7 +17,8 @@ from reconciler.errors import Locked
 from reconciler.model import EVENTS, Action, Desired, Outcome, Plan, RunResult
 from reconciler.ports import Write
 from reconciler.run import apply
-from reconciler.run.apply import Stop, apply_plan
+from reconciler.run.apply import apply_plan
+from reconciler.run.context import Stop
 from reconciler.run.plan import Planned, plan_environments
 from reconciler.run.state import adopt, find_stored, forget, unlock
 from reconciler.state.document import decode_document

@@ -18,7 +18,8 @@ from reconciler.cli.session import Session, SystemClock
 from reconciler.core.attempts import Attempt
 from reconciler.core.plan import PlanInput
 from reconciler.model import Action, Desired, Outcome, RunResult
-from reconciler.run.apply import Stop, apply_plan
+from reconciler.run.apply import apply_plan
+from reconciler.run.context import Stop
 from reconciler.run.plan import Planned, plan_environments
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.bad_day.world import assert_converges, assert_whole, message_of, release

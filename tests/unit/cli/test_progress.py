@@ -11,7 +11,7 @@ from reconciler.cli.progress import Progress
 from reconciler.core.pace import Slowdown
 from reconciler.core.speed import time_left
 from reconciler.model import EnvironmentResult, Outcome
-from reconciler.run.apply import WaveBegun
+from reconciler.run.context import WaveBegun
 
 
 class Watch:

@@ -12,7 +12,8 @@ from reconciler.core.plan import PlanInput
 from reconciler.core.record import adopt
 from reconciler.model import Action, By, Desired, Event, Outcome, Reason, RunResult, Stored
 from reconciler.ports import Write
-from reconciler.run.apply import Stop, apply_plan
+from reconciler.run.apply import apply_plan
+from reconciler.run.context import Stop
 from reconciler.run.observe import ObserveOptions, observe_all
 from reconciler.run.pace import Pace
 from reconciler.run.plan import Planned, plan_environments

@@ -13,7 +13,8 @@ import pytest
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.plan import PlanInput
 from reconciler.model import Desired, Outcome, RunResult
-from reconciler.run.apply import ApplyOptions, Stop, WaveBegun, apply_plan
+from reconciler.run.apply import apply_plan
+from reconciler.run.context import ApplyOptions, Stop, WaveBegun
 from reconciler.run.pace import Pace
 from reconciler.run.plan import plan_environments
 from tests.fakes import (

@@ -1,0 +1,23 @@
+"""Another run's live intent, in words (CONTRACT §7.3)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from reconciler.model import Intent
+
+CLOCK_TOLERANCE = timedelta(seconds=60)  # by which the clocks of two machines may differ
+
+
+def describe_lock(intent: Intent, now: datetime) -> str:
+    """Who holds it, since when, until when; and where the two machines' clocks can't both be right, that."""
+    who = intent.by.actor or "someone"
+    run = f" (run {intent.by.run})" if intent.by.run else ""
+    if intent.lease_until is None:
+        return f"another run is at work: {who}{run}"
+    skewed = "; that began in the future, so its clock or this machine's is wrong"
+    return (
+        f"another run is at work: {who}{run}, since {intent.at:%Y-%m-%dT%H:%M:%SZ}, "
+        f"until {intent.lease_until:%Y-%m-%dT%H:%M:%SZ} at the latest"
+        f"{skewed if intent.at - now > CLOCK_TOLERANCE else ''}"
+    )

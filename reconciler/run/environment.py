@@ -1,0 +1,386 @@
+"""One environment's way through an apply: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`.
+
+claim      the intent, durable before anything is sent; what has moved on since the plan is planned anew
+put        attempts, one after another, as core.attempts says, each in a slot of the run's pace
+settle     the outcome's document, or doubt where our intent is gone
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from reconciler.core import record
+from reconciler.core.attempts import Attempt, Done, Fate, Send, Wait, next_step
+from reconciler.core.lock import describe_lock
+from reconciler.core.observe import Observation
+from reconciler.core.outcome import classify
+from reconciler.core.plan import PlanInput, plan_environment
+from reconciler.errors import Conflict, StateError
+from reconciler.model import (
+    Action,
+    Desired,
+    Document,
+    EnvironmentPlan,
+    EnvironmentResult,
+    Outcome,
+    Reason,
+    Stored,
+)
+from reconciler.ports import Write, Written
+from reconciler.run.context import RunContext
+from reconciler.run.observe import ObserveOptions, observe_one
+from reconciler.run.reader import StateReader
+
+CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
+SETTLE_TRIES = 5
+LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
+_LEASE_OVER = (
+    "its lease was over, or began in the future, when its turn came: this machine slept, its clock was set, or the "
+    "state is very slow. Run apply again"
+)
+
+
+class EnvironmentRun:
+    """One environment's way through the protocol: `claim`, then `put`, then `settle`."""
+
+    def __init__(self, run: RunContext, planned: EnvironmentPlan, desired: Desired) -> None:
+        self._run = run
+        self._planned = planned  # anew where the state has moved on
+        self._desired = desired
+        self._stored: Stored | None = None  # what our intent is written over
+        self._attempts: list[Attempt] = []
+        self._leased_at = 0.0  # of the monotonic clock
+        self._not_begun = ""  # why nothing was sent although the intent was written ahead
+
+    def _classify(self, ours: Stored) -> Outcome:
+        if self._not_begun:
+            return Outcome.SKIPPED
+        intent = ours.document.intent
+        return classify(self._attempts, doubt=intent is not None and intent.doubt)
+
+    def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
+        return make_result(self._planned, outcome, attempts=self._attempts, message=message)
+
+    def _trouble(self, error: StateError, *, halt: bool) -> None:
+        self._run.state_trouble = True
+        if halt:
+            self._run.halt(f"the state of {self._planned.environment} could not be written")
+
+    def _now(self) -> datetime:
+        # whole seconds: what a person reads in the document is what the program compares
+        return self._run.world.clock.now().replace(microsecond=0)
+
+    async def _sleep(self, seconds: float) -> None:
+        """As long as that, or until the run is asked to end; who has sent nothing doesn't outwait the wave's end."""
+        waiting = [self._run.world.clock.sleep(seconds), self._run.stop.asked.wait()]
+        if not self._attempts:
+            waiting.append(self._run.ended.wait())
+        tasks = [asyncio.ensure_future(one) for one in waiting]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    # --- the intent --------------------------------------------------------------------------------
+
+    async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
+        """Our intent, durable; or the result where there is nothing to claim, or no way to."""
+        await self._run.pace.near(self._sleep)
+        if self._run.why_not:
+            return self._result(Outcome.SKIPPED, f"not begun: {self._run.why_not}")
+        try:
+            self._stored = await reader.take(self._planned.environment)
+            claimed = await self._claim()
+        except StateError as error:
+            claimed = self._unclaimed(error)
+        if isinstance(claimed, EnvironmentResult):
+            self._run.count(claimed.outcome)
+        return claimed
+
+    async def _claim(self) -> Stored | EnvironmentResult:
+        """Raises StateError where the state can be neither read nor written."""
+        for _ in range(CLAIM_TRIES):
+            over = self._find_lock() or self._find_refusal() or await self._plan_anew()
+            if over is not None:
+                return over
+            try:
+                return await self._write_intent()
+            except Conflict:
+                self._stored = await self._read()
+        raise Conflict(f"lost {CLAIM_TRIES} races for it in a row")
+
+    async def _write_intent(self) -> Stored:
+        world = self._run.world
+        claim = record.Claim(
+            intent_id=world.new_id(),
+            lineage=world.new_id(),
+            now=self._now(),
+            lease_s=self._run.options.lease_s,
+            by=world.by,
+        )
+        document = record.begin_intent(self._stored.document if self._stored else None, self._desired, claim)
+        self._leased_at = world.clock.monotonic()
+        written = await self._write(document, self._stored)
+        if written.version is None:
+            raise written.error or StateError("the store gave no reason")
+        return Stored(document, written.version)
+
+    def _unclaimed(self, fault: StateError) -> EnvironmentResult:
+        """No intent, so no PUT. Without doubt nothing was changed; an older doubt stays one."""
+        self._trouble(fault, halt=not isinstance(fault, Conflict))
+        return self._unsent(f"not sent: the intent could not be written: {fault}")
+
+    def _unsent(self, message: str) -> EnvironmentResult:
+        if self._stored is None:
+            in_doubt = Reason.UNCERTAIN in self._planned.reasons
+        else:
+            in_doubt = self._stored.document.intent is not None
+        return self._result(classify((), doubt=in_doubt), message)
+
+    def _find_lock(self) -> EnvironmentResult | None:
+        intent = self._stored.document.intent if self._stored else None
+        if intent is None or not intent.is_live(self._run.world.clock.now()):
+            return None
+        return self._result(Outcome.LOCKED, describe_lock(intent, self._run.world.clock.now()))
+
+    def _find_refusal(self) -> EnvironmentResult | None:
+        """Its receivers fail: no intent, no PUT; an older doubt stays one."""
+        why = self._run.refused.get(self._planned.environment)
+        return None if why is None else self._unsent(why)
+
+    async def _plan_anew(self) -> EnvironmentResult | None:
+        """Where the state has moved on since the plan (§6.9); None where there is something to do."""
+        run, document = self._run, self._stored.document if self._stored else None
+        stands = (document.lineage, document.serial) if document else (None, 0)
+        if stands == (self._planned.lineage, self._planned.serial):
+            return None
+        # what was asked for by hand is done once another run has put the desired
+        given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
+        fingerprint = run.world.credentials.fingerprint(self._desired)
+        planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_anew(document))
+        if planned.action is Action.NOOP:
+            return self._result(Outcome.UNCHANGED, "another run applied it in between")
+        other_account = (
+            Reason.ACCOUNT_CHANGED in planned.reasons and Reason.ACCOUNT_CHANGED not in self._planned.reasons
+        )
+        if run.options.exact or other_account:
+            self._trouble(Conflict("moved on"), halt=False)
+            return self._result(
+                Outcome.FAILED, "not sent: another run wrote its state after the plan was made. Plan again"
+            )
+        self._planned = planned
+        return None
+
+    async def _observe_anew(self, document: Document | None) -> Observation | None:
+        """What was seen at first may have been another run's PUT, or mended by it; so it is looked at again.
+
+        Where that fails, nobody knows: what was seen at first stands, and costs a PUT more at most.
+        """
+        run = self._run
+        if run.world.observer is None or self._desired.account_id is None:
+            return None
+        options = ObserveOptions(
+            concurrency=1,
+            attempts=run.options.attempts,
+            deadline_s=run.options.deadline_s,
+        )
+        observation = await observe_one(
+            self._desired,
+            document,
+            run.world.observer,
+            run.world.clock,
+            options,
+            run.pace,
+            sleep=self._sleep,
+            stopped=lambda: bool(run.stop),
+        )
+        if observation.failure:
+            return run.observations.get(self._planned.environment)
+        return observation
+
+    # --- the PUT -----------------------------------------------------------------------------------
+
+    async def put(self, ours: Stored) -> Stored:
+        """The attempts; none where the run came to its end since the intent was written. Our intent, as it stands."""
+        if not self._is_over():
+            ours = await self._attempt(ours)
+        self._run.count(self._classify(ours))
+        return ours
+
+    def _is_over(self) -> bool:
+        """Whether nothing may be sent: no retry once the run was asked to end, no first PUT whatever ended it."""
+        if self._attempts:
+            return bool(self._run.stop)
+        self._not_begun = self._run.why_not
+        return bool(self._not_begun)
+
+    async def _attempt(self, ours: Stored) -> Stored:
+        """Attempts until `next_step` says that there is no more to do, the lease runs out, or we are asked to end."""
+        world, options = self._run.world, self._run.options
+        begun = world.clock.monotonic()
+        while True:
+            step = next_step(
+                self._attempts,
+                limit=options.attempts,
+                deadline_s=options.deadline_s,
+                elapsed_s=world.clock.monotonic() - begun,
+                jitter=world.clock.jitter(),
+            )
+            match step:
+                case Done():
+                    return ours
+                case Wait(seconds):
+                    await self._sleep(seconds)
+                    if self._is_over():
+                        return ours
+                case Send():
+                    pass
+            if self._attempts and world.clock.monotonic() - begun >= options.deadline_s:
+                return ours
+            # directly before the send: however long a state write takes, the sends stay evenly spaced. What is spent
+            # on waiting for a slot is no part of the deadline: it says nothing about this environment
+            waiting_since = world.clock.monotonic()
+            await self._run.pace.wait(self._sleep)
+            if self._is_over():
+                return ours
+            ours = await self._keep_lease(ours)
+            begun += world.clock.monotonic() - waiting_since
+            if not self._lease_lasts(ours):
+                return ours
+            sent_at = world.clock.monotonic()
+            attempt = await world.plug.put(self._desired)
+            self._run.pace.heed(attempt, sent_at)
+            self._attempts.append(attempt)
+
+    async def _keep_lease(self, ours: Stored) -> Stored:
+        """A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written: a
+        lease that was spent on waiting is renewed, where our intent still stands.
+
+        Not where the clock was set, or the machine slept: then the plan is older than it looks.
+        """
+        options = self._run.options
+        held_s = self._run.world.clock.monotonic() - self._leased_at
+        if self._lease_lasts(ours) or held_s < options.lease_s - options.timeout_s - LEASE_MARGIN_S:
+            return ours
+        self._leased_at = self._run.world.clock.monotonic()
+        document = record.renew(ours.document, self._now(), options.lease_s)
+        written = await self._write(document, ours)
+        # not written: the lease is over, and nothing more is sent
+        return ours if written.version is None else Stored(document, written.version)
+
+    def _lease_lasts(self, ours: Stored) -> bool:
+        """Checked directly before each send: a PUT must be over before another run may take the intent over (§6.8)."""
+        intent = ours.document.intent
+        if intent is None or intent.lease_until is None:
+            return False
+        now = self._run.world.clock.now()
+        # a clock that was set back would make the lease look longer than it is
+        return now >= intent.at and now + timedelta(seconds=self._run.options.timeout_s) < intent.lease_until
+
+    # --- the outcome -------------------------------------------------------------------------------
+
+    async def settle(self, ours: Stored) -> EnvironmentResult:
+        """The outcome's document, and the result."""
+        outcome = self._classify(ours)
+        written = await self._write(self._settled(ours, outcome), ours)
+        if written.error is None:
+            return self._result(outcome, self._message(outcome))
+        if isinstance(written.error, Conflict):
+            return await self._resettle(ours)
+        self._trouble(written.error or StateError(), halt=True)
+        return self._unrecorded(outcome, written.error, ours=ours)
+
+    def _settled(self, ours: Stored, outcome: Outcome) -> Document | None:
+        """None: as it was before, not there."""
+        if outcome is Outcome.SKIPPED and self._stored is None:
+            return None
+        if outcome is Outcome.APPLIED:
+            fingerprint = self._run.world.credentials.fingerprint(self._desired)
+            return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
+        intent = ours.document.intent
+        in_doubt = intent is not None and intent.doubt
+        if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
+            return record.doubt(ours.document)
+        return record.clear(ours.document)
+
+    def _message(self, outcome: Outcome) -> str:
+        if outcome is Outcome.APPLIED:
+            return ""
+        if self._not_begun:
+            return f"not begun: {self._not_begun}"
+        if not self._attempts:
+            return f"not sent: {_LEASE_OVER}"
+        tries = len(self._attempts)
+        return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
+
+    def _unrecorded(self, outcome: Outcome, error: StateError | None, *, ours: Stored | None) -> EnvironmentResult:
+        """Our intent stands as it was written, so another run finds it, in doubt once its lease is over.
+
+        Without `ours` somebody took it away, and nothing in the state tells of our PUT.
+        """
+        name = self._planned.environment
+        intent = ours.document.intent if ours else None
+        if intent is not None and intent.lease_until is not None:
+            until = f"{intent.lease_until:%Y-%m-%dT%H:%M:%SZ}"
+            advice = (
+                f"Its intent stands until {until}: apply again then, or sooner after `reconciler state unlock {name}`"
+            )
+        else:
+            advice = f"Its intent was taken away meanwhile: run `reconciler apply --reassert -e {name}`"
+        if not self._attempts:
+            return self._result(outcome, f"not sent, and the intent could not be taken back: {error}. {advice}")
+        done = "Plug took it, but" if outcome is Outcome.APPLIED else f"{self._attempts[-1].message};"
+        return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}. {advice}")
+
+    async def _resettle(self, ours: Stored) -> EnvironmentResult:
+        """The document is not the one we wrote. Ours gone: whoever wrote it didn't know of our PUT (§6.8)."""
+        self._trouble(Conflict("gone"), halt=False)
+        error: StateError | None = None
+        for _ in range(SETTLE_TRIES):
+            try:
+                standing = await self._read()
+            except StateError as fault:
+                error = fault
+                break
+            document = standing.document if standing else None
+            doubted = record.impose_doubt(document, ours.document, self._run.world.clock.now())
+            written = await self._write(doubted, standing)
+            if written.version is not None:
+                return self._result(
+                    Outcome.UNCERTAIN,
+                    "while the PUT was under way another run, unlock or forget took the intent away, or the state was "
+                    "put back or deleted: in doubt",
+                )
+            error = written.error
+            if not isinstance(error, Conflict):
+                break
+        return self._unrecorded(Outcome.UNCERTAIN, error, ours=None)
+
+    # --- the store ---------------------------------------------------------------------------------
+
+    async def _write(self, document: Document | None, over: Stored | None) -> Written:
+        expected = over.version if over else None
+        return await self._run.writer.write(Write(self._planned.environment, document, expected))
+
+    async def _read(self) -> Stored | None:
+        name = self._planned.environment
+        return (await self._run.world.offload(lambda: self._run.world.store.read([name]))).get(name)
+
+
+def make_result(
+    planned: EnvironmentPlan, outcome: Outcome, *, attempts: Sequence[Attempt] = (), message: str = ""
+) -> EnvironmentResult:
+    """What became of one environment; `attempts` counts those of which a byte was sent."""
+    answers = [attempt.status for attempt in attempts if attempt.status is not None]
+    return EnvironmentResult(
+        environment=planned.environment,
+        outcome=outcome,
+        reasons=planned.reasons,
+        attempts=sum(attempt.fate is not Fate.UNSENT for attempt in attempts),
+        status=answers[-1] if answers else None,
+        message=message,
+        seconds=0.0,
+    )
