@@ -190,10 +190,17 @@ def _applying(name: str, fleet: Fleet, url: str) -> Case:
 
 
 def apply_git(bench: Bench) -> Iterator[Section]:
-    """The same with the state on a branch of a bare repository on this disk; one size, as journeys are what counts."""
-    size = min(LARGEST_OFTEN, max(bench.sizes))
-    remote = make_remote(bench.folder)
-    clone = make_clone(remote, bench.folder / "clone")
+    """The same with the state on a branch of a bare repository on this disk; of large fleets, as journeys count."""
+    for size in bench.sizes:
+        if size >= min(LARGEST_OFTEN, max(bench.sizes)):
+            yield _apply_git_one(bench, size)
+
+
+def _apply_git_one(bench: Bench, size: int) -> Section:
+    folder = bench.folder / f"git-{size}"
+    folder.mkdir()
+    remote = make_remote(folder)
+    clone = make_clone(remote, folder / "clone")
     fleet = make_fleet(clone / "fleet", size)
     state = ["--state", "git:origin/state"]
 
@@ -206,14 +213,14 @@ def apply_git(bench: Bench) -> Iterator[Section]:
         with run_sandbox(latency_s) as url:
             case = _applying(f"apply, latency {latency_s * 1000:.0f} ms", fleet, url)
             case = replace(case, argv=[*case.argv, *state], prepare=forget)
-            [applied] = measure([case], bench.runs(3))
+            [applied] = measure([case], bench.runs(3, size), warm=size <= LARGEST_OFTEN)
         ideal_s = size * latency_s / CONCURRENCY
         ideal = f"ideal {ideal_s:.3f} s" if ideal_s else ""
         lines.append(Line(applied, ideal_s=ideal_s or None, ideal=ideal))
     pushes = git(remote, "rev-list", "--count", "state").strip()
     plan = Case("plan, none changed", reconciler("plan", *fleet.flags(url, tokens=True), *state), fleet.folder)
-    lines += [Line(one) for one in measure([replace(plan, environ=SECRETS)], bench.runs(3))]
-    yield Section(f"git: {size:,} environments, concurrency {CONCURRENCY}", lines, [f"{pushes} pushes for the apply"])
+    lines += [Line(one) for one in measure([replace(plan, environ=SECRETS)], bench.runs(3, size))]
+    return Section(f"git: {size:,} environments, concurrency {CONCURRENCY}", lines, [f"{pushes} pushes for the apply"])
 
 
 def views(bench: Bench) -> Iterator[Section]:
