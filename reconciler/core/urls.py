@@ -192,6 +192,8 @@ def _find_address_fault(
         return f"the host {host} is no IP address in canonical form", "write four decimal numbers, or [IPv6]"
     if is_special_address(address):
         return f"the host {host} is in a private or special range", "Plug calls the URL over the internet"
+    if "%" in text:  # the standard library keeps a zone as it is written, so it would look canonical
+        return f"the host {host} has a zone, which means something on one machine only", "leave the % and the rest out"
     if str(address) != text:
         return f"the host {host} is no IP address in canonical form", f"write {address}"
     return None

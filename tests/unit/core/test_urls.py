@@ -52,6 +52,12 @@ def test_a_special_address_is_refused_in_every_spelling(address: ipaddress.IPv4A
         assert find_url_fault(f"https://{spelling}/", allow_local=False) is not None, spelling
 
 
+@pytest.mark.parametrize("zone", ["%eth0", "%25eth0", "%1", "%25.acme.com.br"])
+def test_a_public_address_with_a_zone_is_refused(zone: str) -> None:
+    """It is not the canonical form, and a policy that denies the address would not know it."""
+    assert find_url_fault(f"https://[2606:4700:4700::1111{zone}]/", allow_local=False) is not None
+
+
 @pytest.mark.parametrize("url", ["http://localhost:1/", "https://127.0.0.1/x", "http://[::1]:9/"])
 def test_loopback_receivers_need_the_setting(url: str) -> None:
     """Plain http too, and only then."""
