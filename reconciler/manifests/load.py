@@ -15,7 +15,7 @@ from reconciler.collector import without_collector
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.manifests.merged import Beneath, Entry, Tree, TreeOptions, Value
-from reconciler.manifests.nodes import File, Path, parse_file
+from reconciler.manifests.nodes import File, Path, Position, parse_file
 from reconciler.manifests.resolve import Resolver
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, dotted, near_miss
 from reconciler.manifests.shared import find_shared, find_shared_urls
@@ -93,8 +93,8 @@ class _Loader:
         if isinstance(file, list):
             self.problems.extend(file)
             return None
-        if b"\\" in data:
-            self._scan_values(file, found)
+        if b"\\" in data or b"''" in data:
+            self._scan_escaped(file, found)
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
         if not token_keys and not file.problems:
@@ -105,13 +105,19 @@ class _Loader:
         self.problems.extend(one for one in file.problems if (one.line, one.column) not in places)
         return file, bad | told
 
-    def _scan_values(self, file: File, found: list[str]) -> None:
-        """A token that is written with YAML's escapes stands in no line of the text, but in a value."""
+    def _scan_escaped(self, file: File, found: list[str]) -> None:
+        """A token that is written with YAML's escapes stands in no line of the text, but in a value or a key."""
         for path, value in find_texts(file.values):
-            for problem in self._search.scan(file.name, value)[0]:
-                if not any(token in value for token in found):
-                    self._found_tokens.append(value)
-                    file.problem(file.position(path), dotted(path), problem.message, problem.hint)
+            self._scan_text(file, file.position(path), path, value, found)
+        for path, position in file.key_positions.items():
+            self._scan_text(file, position, path[:-1], str(path[-1]), found)
+
+    def _scan_text(self, file: File, position: Position, path: Path, text: str, found: list[str]) -> None:
+        """`path` is what may be told of the place: it ends before a key that is the token itself."""
+        for problem in self._search.scan(file.name, text)[0]:
+            if not any(token in text for token in found):
+                self._found_tokens.append(text)
+                file.problem(position, dotted(path), problem.message, problem.hint)
 
     def _load_defaults(self, name: str, beneath: Beneath) -> Beneath:
         parsed = self._parse(name, Defaults)

@@ -153,3 +153,23 @@ def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:
     [problem] = load().errors
     assert (problem.file, problem.line, problem.key) == ("manifests/b.yaml", 7, "webhooks.messageStatus")
     assert problem.message == "holds a token (a JWT)"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ('"Can\\u0061ry0\'Token1": x\n' + WEBHOOKS, 1, ""),
+        (WEBHOOKS + '  "Can\\u0061ry0\'Token1": x\n', 9, "webhooks"),
+        ('vars: {"Can\\u0061ry0\'Token1": 8443}\n' + WEBHOOKS, 1, "vars"),
+        ("'Canary0''Token1': x\n" + WEBHOOKS, 1, ""),
+        ("description: 'Canary0''Token1'\n" + WEBHOOKS, 1, "description"),
+    ],
+)
+def test_a_token_written_with_escapes_is_told_without_being_repeated(
+    root: Path, text: str, line: int, key: str
+) -> None:
+    """In a key, which other problems would name, and in the quotes that double their own kind."""
+    token = "Canary0'Token1"
+    (root / "b.yaml").write_text(text)
+    [problem] = load(known_tokens=(token,)).errors
+    assert (problem.line, problem.key, problem.message) == (line, key, "holds the value of a token variable")
