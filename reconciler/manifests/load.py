@@ -44,11 +44,11 @@ def _load(root: str, options: TreeOptions) -> Tree:
     named = [entry for entry in loader.entries if not entry.nameless]
     desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
     errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
-    shown = loader.without_tokens(errors)
+    warnings = {*find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
-        errors=tuple(sorted(shown)),
-        warnings=tuple(sorted({*find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)})),
+        errors=tuple(sorted(loader.without_tokens(errors))),
+        warnings=tuple(sorted(loader.without_tokens(warnings))),
         names=frozenset(entry.name for entry in named),
     )
 
@@ -69,7 +69,8 @@ class _Loader:
             self.load_folder(inner, beneath)
 
     def without_tokens(self, problems: set[Problem]) -> set[Problem]:
-        """Whatever repeats a token that was found is left out: the token's own problem stands for it.
+        """Whatever repeats a token that was found is left out: the token's own problem stands for it. Case does not
+        count, as hosts are told in lower case.
 
         Where more were found than can be looked for in every problem, the tokens are all that is told.
         """
@@ -77,8 +78,9 @@ class _Loader:
             return problems
         if len(self._found_tokens) > MAX_TOKENS:
             return {one for one in problems if one.hint == TOKEN_HINT}
-        shown = ((one, str(one)) for one in problems)
-        return {one for one, text in shown if not any(token in text for token in self._found_tokens)}
+        tokens = {token.lower() for token in self._found_tokens}
+        shown = ((one, str(one).lower()) for one in problems)
+        return {one for one, text in shown if not any(token in text for token in tokens)}
 
     def _parse(self, name: str, model: type[Manifest] | type[Defaults]) -> tuple[File, set[Path]] | None:
         data = read_bytes(name, self.problems)

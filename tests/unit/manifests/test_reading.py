@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.policy import Policy
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.model import EVENTS, AuthScheme
@@ -173,3 +174,13 @@ def test_a_token_written_with_escapes_is_told_without_being_repeated(
     (root / "b.yaml").write_text(text)
     [problem] = load(known_tokens=(token,)).errors
     assert (problem.line, problem.key, problem.message) == (line, key, "holds the value of a token variable")
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(denied=("*.example.com",))])
+def test_a_token_in_a_host_is_repeated_by_no_warning_and_in_no_case(root: Path, policy: Policy) -> None:
+    """Hosts are told in lower case: as reserved ones, and as ones that the policy denies."""
+    token = "Canary0-Token1-Value"
+    (root / "b.yaml").write_text(WEBHOOKS.replace("hooks.acme.com.br", f"{token}.example.com", 1))
+    tree = load(known_tokens=(token,), policy=policy)
+    assert [problem.message for problem in tree.errors] == ["holds the value of a token variable"]
+    assert tree.warnings == ()
