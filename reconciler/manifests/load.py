@@ -131,16 +131,22 @@ class _Loader:
 
     def _load_policy(self, file: File, bad: set[Path], policy: Policy) -> Policy:
         part = file.values.get("policy")
-        if not isinstance(part, dict) or any(path[0] == "policy" for path in bad):
+        if not isinstance(part, dict):
             return policy
         for key in ("allowed_hosts", "denied_hosts"):
-            for place, pattern in enumerate(part.get(key, ())):
-                fault = find_pattern_fault(pattern)
-                if fault is not None:
-                    position = file.position(("policy", key, place))
-                    self.problems.append(Problem(file.name, *position, f"policy.{key}", *fault))
+            self._check_patterns(file, key, part.get(key))
+        if any(path[0] == "policy" for path in bad):
+            return policy
         allowed = part.get("allowed_hosts")
         return policy.narrowed(None if allowed is None else tuple(allowed), tuple(part.get("denied_hosts", ())))
+
+    def _check_patterns(self, file: File, key: str, patterns: object) -> None:
+        """Of a list that holds something else too, the texts: one run tells every fault."""
+        for place, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+            fault = find_pattern_fault(pattern) if isinstance(pattern, str) else None
+            if fault is not None:
+                position = file.position(("policy", key, place))
+                self.problems.append(Problem(file.name, *position, f"policy.{key}", *fault))
 
     def _load_manifest(self, name: str, beneath: Beneath) -> None:
         parsed = self._parse(name, Manifest)
