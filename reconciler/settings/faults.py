@@ -29,14 +29,21 @@ _TOKENS = re.compile(r"((api|plug|partner|bearer)_?)?(tokens?|secrets?|passwords
 
 def make_unknown(place: Problem, name: str, known: Iterable[str]) -> Problem:
     last = re.split(r"\.|__|RECONCILER_", name)[-1].lower().replace("-", "_")
-    near = difflib.get_close_matches(name, sorted(known), n=1)
+    near = _find_near(name, known)
     if _TOKENS.fullmatch(last):
         hint = "a token comes from the variable that token_env names, or from tokens_file"
-    elif near:
-        hint = f"did you mean {near[0]}?"
+    elif near is not None:
+        hint = f"did you mean {near}?"
     else:
         hint = "the README lists all settings"
     return replace(place, message="is no setting", hint=hint)
+
+
+def _find_near(name: str, known: Iterable[str]) -> str | None:
+    """Without the prefix, which alone would make any two variables alike, and whatever the case."""
+    words = {one.removeprefix(PREFIX).lower(): one for one in sorted(known)}
+    near = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), words, n=1)
+    return words[near[0]] if near else None
 
 
 def path_of(fault: ErrorDetails) -> str:

@@ -196,6 +196,8 @@ def test_the_table_in_pyproject_must_be_a_table(tmp_path: Path) -> None:
         ("RECONCILER_CONCURENCY", "RECONCILER_CONCURRENCY"),
         ("RECONCILER_State", "RECONCILER_STATE"),
         ("RECONCILER_API__BASEURL", "RECONCILER_API__BASE_URL"),
+        ("RECONCILER_state", "RECONCILER_STATE"),
+        ("RECONCILER_api__base_url", "RECONCILER_API__BASE_URL"),
     ],
 )
 def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
@@ -203,9 +205,16 @@ def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
     assert fault(environ={name: CANARY}) == Problem("", 0, 0, name, "is no setting", f"did you mean {near}?")
 
 
+@pytest.mark.parametrize("name", ["RECONCILER_ZZZ", "RECONCILER_", "RECONCILER_X"])
+def test_a_variable_that_is_like_no_other_gets_no_near_miss(name: str) -> None:
+    """The prefix alone is no likeness: to be told RECONCILER_API would mislead."""
+    assert fault(environ={name: "x"}).hint == "the README lists all settings"
+
+
 @pytest.mark.parametrize(
     ("text", "near"),
     [
+        ("TIMEOUT = 1\n", "timeout"),
         ("rate-limit = 1\n", "rate_limit"),
         ("base_url = 'x'\n", "api.base_url"),
         ("[api]\nallowed_host = []\n", "api.allowed_hosts"),
