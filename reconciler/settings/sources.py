@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -232,8 +232,14 @@ def _find_keys(text: str) -> list[_Key]:
     return keys
 
 
-def _find_place(keys: Iterable[_Key], wanted: tuple[str, ...]) -> tuple[int, int]:
-    """Line and column of a key, or of the nearest table or key that holds it; tomllib tells neither."""
+def _find_place(keys: Sequence[_Key], wanted: tuple[str, ...]) -> tuple[int, int]:
+    """Line and column of a key, or of the nearest table or key that holds it; tomllib tells neither.
+
+    A table may stand in the file by what is in it alone, as `foo` does in `[foo.bar]` and in `foo.bar = 1`.
+    """
+    within = next((key for key in keys if key.path[: len(wanted)] == wanted), None)
+    if within is not None:
+        return within.number, within.start + 1
     best, depth = (1, 1), 0
     for key in keys:
         if len(key.path) > depth and key.path == wanted[: len(key.path)]:
