@@ -226,11 +226,13 @@ class _Walk:
         position = _position(node)
         if not isinstance(node, yaml.ScalarNode):
             self._file.problem(position, _dotted(path), "a key is no text", "write name: value")
-        elif node.tag == _TAG + "merge":
-            self._file.problem(position, "<<", "merge keys are not read", "put what is shared into _defaults.yaml")
+            return
+        key = _dotted((*path, node.value))
+        if node.tag == _TAG + "merge":
+            self._file.problem(position, key, "merge keys are not read", "put what is shared into _defaults.yaml")
         else:
             what = _WORDS.get(node.tag.removeprefix(_TAG), "something else")
-            self._file.problem(position, _dotted(path), f"YAML reads a key as {what}", "put it in quotes")
+            self._file.problem(position, key, f"YAML reads a key as {what}", "put it in quotes")
 
     def _value(self, node: yaml.Node, path: Path) -> Any:
         if isinstance(node, yaml.ScalarNode):
