@@ -25,6 +25,7 @@ from reconciler.model import EVENTS, AuthScheme, Desired, Event, Problem, Source
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
 
+MOST_NAMES = 10  # told of one URL: a flood of them, looked up in a flood of vars, would take hours
 MOST_WRITTEN = 1024  # sets of webhooks kept; where every manifest writes its own, they would only take memory
 
 _VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
@@ -242,25 +243,29 @@ class Resolver:
         except TemplateFault as fault:
             self._fault(value, key, fault.message, fault.hint, entry)
             return None
-        if template.secrets and not self._check_secrets(entry, key, value, template):
-            return None
         self._named = {*self._named, *template.names}
-        try:
-            return fill_vars(template, entry.name, variables)
-        except KeyError as error:
-            name = str(error.args[0])
-            self._faulty = True
-            if name not in bad:
-                near = near_miss(name, (*variables, ENVIRONMENT))
-                hint = f"did you mean {{{near}}}?" if near else "write it under vars"
-                self._fault(value, key, f"{{{name}}} is neither environment nor a var", hint, entry, own=True)
+        named = self._check_names(entry, key, value, template, variables, bad)
+        if not self._check_secrets(entry, key, value, template) or not named:
             return None
+        return fill_vars(template, entry.name, variables)
+
+    def _check_names(
+        self, entry: Entry, key: str, value: Value, template: Template, variables: Mapping[str, str], bad: set[str]
+    ) -> bool:
+        """Whether all can be filled in. Tells of each unknown one, but of those in `bad`: theirs is told at the var."""
+        unfilled = dict.fromkeys(name for name in template.names if name != ENVIRONMENT and name not in variables)
+        self._faulty = self._faulty or bool(unfilled)
+        for name in [name for name in unfilled if name not in bad][:MOST_NAMES]:
+            near = near_miss(name, (*variables, ENVIRONMENT))
+            hint = f"did you mean {{{near}}}?" if near else "write it under vars"
+            self._fault(value, key, f"{{{name}}} is neither environment nor a var", hint, entry, own=True)
+        return not unfilled
 
     def _check_secrets(self, entry: Entry, key: str, value: Value, template: Template) -> bool:
         prefix = self._options.secret_prefix
         wrong = [name for name in template.secrets if not name.startswith(prefix)]
-        if wrong:
-            message = f"{{secret:{wrong[0]}}} must start with {prefix}"
+        for name in wrong[:MOST_NAMES]:
+            message = f"{{secret:{name}}} must start with {prefix}"
             self._fault(value, key, message, "so that no manifest can send another secret away", entry)
         return not wrong
 
