@@ -106,7 +106,7 @@ class Resolver:
     # --- parts -------------------------------------------------------------------------------------
 
     def _fault(self, value: Value, key: str, message: str, hint: str, entry: Entry, *, own: bool = False) -> None:
-        """`own`: wrong for this environment because of what it fills in, not in itself."""
+        """`own`: wrong for this environment because of what it fills in or where it stands, not in itself."""
         self._faulty = True
         _note(self._faults, value.source, key, message, hint, entry.name if own and _is_shared(value) else None)
 
@@ -271,15 +271,16 @@ class Resolver:
 
     def _check_url(self, entry: Entry, event: Event, value: Value, text: str, *, allow_local: bool) -> None:
         key = _WEBHOOK_KEYS[event]
-        own = text != value.value
         fault = find_url_fault(text, allow_local=allow_local)
         if fault is not None:
+            # what may be local depends on the environment's own base URL
+            own = text != value.value or self._options.allow_local_receivers
             self._fault(value, key, *fault, entry, own=own)
             return
         if entry.policy != _NO_POLICY:
             violation = find_violation(entry.policy, host_of(text))
             if violation is not None:
-                self._fault(value, key, *violation, entry, own=own)
+                self._fault(value, key, *violation, entry, own=True)
 
 
 def default_token_env(environment: str, prefix: str) -> str:

@@ -184,3 +184,13 @@ def test_a_token_in_a_host_is_repeated_by_no_warning_and_in_no_case(root: Path, 
     tree = load(known_tokens=(token,), policy=policy)
     assert [problem.message for problem in tree.errors] == ["holds the value of a token variable"]
     assert tree.warnings == ()
+
+
+def test_a_shared_local_receiver_is_told_with_those_that_must_not_use_it(root: Path) -> None:
+    """Only an environment whose base URL is loopback may have one, so the same default is wrong for the others."""
+    (root / "a.yaml").unlink()
+    local = WEBHOOKS.replace("https://hooks.acme.com.br/{environment}/finishAttendance", "http://127.0.0.1:8080/x")
+    (root / "_defaults.yaml").write_text(local)
+    (root / "b.yaml").write_text('api: {base_url: "http://127.0.0.1:1"}\n')
+    (root / "c.yaml").write_text("{}")
+    assert errors(allow_local_receivers=True) == [("manifests/_defaults.yaml", "is not https (in c)")]
