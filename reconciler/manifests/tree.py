@@ -15,6 +15,7 @@ from reconciler.model import Problem
 DEFAULTS = "_defaults.yaml"
 WRONG_DEFAULTS = "_defaults.yml"
 SUFFIXES = (".yaml", ".yml")
+MAX_FOLDERS = 100  # within each other; the walk recurses, and must not be led to the end of Python's stack
 
 
 @dataclass(slots=True)
@@ -88,6 +89,9 @@ def _sort_in(
                 problems.append(Problem(shown, 1, 1, "", *fault))
             return
     if entry.is_dir():
+        if len(parents) > MAX_FOLDERS:
+            problems.append(Problem(shown, 1, 1, "", "is nested too deeply", f"{MAX_FOLDERS} folders are enough"))
+            return
         here = Path(os.path.realpath(shown))
         folder.folders.append(_walk_folder(shown, root, (*parents, here), problems))
     elif is_defaults:

@@ -179,3 +179,12 @@ def test_the_demos_sandbox_replaces_the_partner_address_too(manifests: Path) -> 
     for override, address in ((None, "https://api.plug.com.br"), ("http://127.0.0.1:1", "http://127.0.0.1:1")):
         tree = load_tree("manifests", replace(options, base_url_override=override))
         assert [one.partner_base_url for one in tree.desired] == [address]
+
+
+def test_folders_nested_beyond_reason_are_an_error(manifests: Path) -> None:
+    """A hundred are read; five hundred would be the end of the stack."""
+    (manifests / ("d/" * 100)).mkdir(parents=True)
+    assert load().errors == ()
+    (manifests / ("d/" * 101)).mkdir()
+    (error,) = load().errors
+    assert (error.file, error.message) == ("manifests" + "/d" * 101, "is nested too deeply")
