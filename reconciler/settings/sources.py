@@ -62,8 +62,10 @@ def read_flags(flags: Mapping[str, object]) -> Layer:
             values[group][key] = value
 
     def place_of(path: str) -> Problem:
-        flag = FLAGS.get(path if path in flags else path.partition(".")[0])
-        return Problem("", 0, 0, flag.name if flag else path, "")
+        group, dot, key = path.partition(".")
+        flag = FLAGS.get(path if path in flags else group)
+        within = "" if path in flags else dot + key
+        return Problem("", 0, 0, flag.name + within if flag else path, "")
 
     return Layer(values, place_of)
 
@@ -86,7 +88,8 @@ class _Variables(EnvSettingsSource):
 def read_variables(environ: Mapping[str, str]) -> Layer:
     def place_of(path: str) -> Problem:
         name = PREFIX + path.replace(".", "__").upper()
-        return Problem("", 0, 0, name if name in environ else PREFIX + path.partition(".")[0].upper(), "")
+        group, dot, key = path.partition(".")
+        return Problem("", 0, 0, name if name in environ else PREFIX + group.upper() + dot + key, "")
 
     return Layer(_Variables(environ)(), place_of)
 

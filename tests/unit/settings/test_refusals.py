@@ -78,6 +78,16 @@ def test_a_fault_names_the_variable() -> None:
     assert found == Problem("", 0, 0, "RECONCILER_API__AUTH_SCHEME", "is no known way", "write raw or bearer")
 
 
+def test_a_fault_within_a_groups_object_names_the_key() -> None:
+    """RECONCILER_API itself is a setting: what is wrong is one key of its JSON."""
+    environ = {"RECONCILER_API": '{"basurl": "x", "auth_scheme": "basic"}'}
+    assert [(one.key, one.message) for one in faults(environ=environ)] == [
+        ("RECONCILER_API.auth_scheme", "is no known way"),
+        ("RECONCILER_API.basurl", "is no setting"),
+    ]
+    assert fault(policy='{"allow_hosts": []}').key == "--policy.allow_hosts"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "key"),
     [
