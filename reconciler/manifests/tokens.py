@@ -11,9 +11,13 @@ from reconciler.manifests.nodes import File, Path, locate
 from reconciler.manifests.schema import dotted, is_token_key
 from reconciler.model import Problem
 
-# header and payload are JSON in base64url; a host such as heyJude1.example.com is none
+# Header and payload are JSON in base64url; a host such as heyJude1.example.com is none. Where both begin like JSON, a
+# JWT may also stand right behind a letter or digit, as in Bearer%20eyJ…: its beginning is looked for once a word, and
+# nothing here goes back, so that a flood of beginnings costs no time by the square of their number.
 _JWT = re.compile(
-    r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.(?:eyJ[A-Za-z0-9_-]+|[A-Za-z0-9_-]{16,})(?:\.[A-Za-z0-9_-]*)?", re.ASCII
+    r"(?<![A-Za-z0-9_-])(?:(?=[A-Za-z0-9_-]++\.eyJ[A-Za-z0-9_-])(?>[A-Za-z0-9_-]*?(?=eyJ[A-Za-z0-9_-]{5})))?+"
+    r"(eyJ[A-Za-z0-9_-]{5,}+\.(?:eyJ[A-Za-z0-9_-]++|[A-Za-z0-9_-]{16,}+)(?:\.[A-Za-z0-9_-]*+)?)",
+    re.ASCII,
 )
 JWT_BEGINNING = "eyJ"
 MAX_IN_A_FILE = 100  # found one by one; a file with as many is no manifest, and nothing else is told of it
@@ -78,7 +82,7 @@ class TokenSearch:
         tokens = [*self._opaque.find_in(text)]
         if JWT_BEGINNING in text:
             for match in _JWT.finditer(text):
-                yield match.start(), match.group(), "holds a token (a JWT)"
+                yield match.start(1), match[1], "holds a token (a JWT)"
             tokens += self._jwt_sieve.find_in(text)
         for token in tokens:
             offset = text.find(token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,3 +195,22 @@ def test_a_shared_local_receiver_is_told_with_those_that_must_not_use_it(root: P
     (root / "b.yaml").write_text('api: {base_url: "http://127.0.0.1:1"}\n')
     (root / "c.yaml").write_text("{}")
     assert errors(allow_local_receivers=True) == [("manifests/_defaults.yaml", "is not https (in c)")]
+
+
+@pytest.mark.parametrize("before", ["Bearer%20", "token%3D", "x", "old_", "eyJ"])
+def test_a_jwt_right_behind_a_word_is_found(root: Path, before: str) -> None:
+    """A percent-encoded blank or equals sign ends in a letter or digit too."""
+    jwt = "eyJhbGciOiJub25lIn0.eyJvcmdhbml6YXRpb25JZCI6MX0.c2ln"
+    (root / "b.yaml").write_text(WEBHOOKS.replace("messageStatus\n", f"messageStatus?a={before}{jwt}\n", 1))
+    [problem] = load().errors
+    assert problem.message == "holds a token (a JWT)"
+    assert jwt not in str(problem)
+
+
+def test_a_flood_of_what_begins_like_a_jwt_is_searched_in_seconds(root: Path) -> None:
+    """A mebibyte of beginnings takes no time by the square of their number."""
+    begun = time.process_time()
+    for text in ("eyJ" * 300_000, "xeyJ" * 250_000 + ".eyJ", "aeyJaaaaa." * 100_000, "eyJaaaa.eyJ" * 90_000):
+        (root / "b.yaml").write_text(f"# {text}\n{WEBHOOKS}")
+        load()
+    assert time.process_time() - begun < 20
