@@ -94,7 +94,9 @@ class _Wave:
         # who has an answer gives its place away, and still has to write the outcome down
         self._workers = min(claims + width, len(environments))
         putting = (planned.environment for planned in environments if planned.action.puts)
-        self._reader = StateReader(context.world.store, context.world.offload, putting)
+        self._reader = StateReader(
+            context.world.store, context.world.offload, putting, is_over=lambda: bool(context.why_not)
+        )
 
     def results(self) -> Iterator[EnvironmentResult]:
         """In the plan's order."""

@@ -89,10 +89,10 @@ class EnvironmentRun:
     async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
         """Our intent, durable; or the result where there is nothing to claim, or no way to."""
         await self._run.pace.near(self._sleep)
-        if self._run.why_not:
-            return self._result(Outcome.SKIPPED, f"not begun: {self._run.why_not}")
         try:
             self._stored = await reader.take(self._planned.environment)
+            if self._run.why_not:
+                return self._result(Outcome.SKIPPED, f"not begun: {self._run.why_not}")
             claimed = await self._claim()
         except StateError as error:
             claimed = self._unclaimed(error)

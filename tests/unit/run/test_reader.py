@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
 from reconciler.core.plan import PlanInput
-from reconciler.errors import Corrupt, StateError
+from reconciler.errors import Corrupt, StateError, Unreachable
 from reconciler.model import Desired, Outcome, RunResult, Stored
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
@@ -32,6 +33,14 @@ class CountingStore(MemoryStore):
         return super().read(wanted)
 
 
+class LosingStore(CountingStore):
+    """Was there when the plan was made, and answers no read after it."""
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        super().read(environments)
+        raise Unreachable("no answer within 120 s")
+
+
 class World:
     """Some environments, a Plug and a state; runs that plan and apply when a test says so."""
 
@@ -52,7 +61,7 @@ def names(count: int) -> list[str]:
 
 
 def make_reader(store: MemoryStore, environments: Iterable[str]) -> StateReader:
-    return StateReader(store, run_here, environments)  # type: ignore[arg-type]
+    return StateReader(store, run_here, environments, lambda: False)  # type: ignore[arg-type]
 
 
 def test_as_much_is_read_as_is_taken_and_a_batch_more() -> None:
@@ -157,3 +166,15 @@ def test_a_document_that_turned_corrupt_since_the_plan_keeps_its_doubt_and_sends
     assert (one.outcome, one.attempts, result.state_trouble) == (Outcome.FAILED, 0, True)
     assert "is empty" in one.message
     assert world.plug.received == ["a"]
+
+
+def test_a_store_that_answers_no_more_is_not_asked_again_for_each_environment() -> None:
+    """Each question may last two minutes, and a signal would wait for all of them."""
+    world = World(*names(BATCH))
+    world.store = LosingStore()
+    result = asyncio.run(world.apply(world.plan(), replace(OPTIONS, concurrency=8)))
+    assert world.store.reads == [BATCH, 1]
+    found = Counter(one.outcome for one in result.environments)
+    assert found == {Outcome.FAILED: 1, Outcome.SKIPPED: BATCH - 1}
+    assert result.state_trouble
+    assert world.plug.received == []
