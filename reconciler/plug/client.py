@@ -175,10 +175,19 @@ def says_denied(answer: bytes) -> bool:
     """
     try:
         # Python refuses numbers of many digits, which are JSON all the same
-        value = json.loads(answer, parse_int=str)
+        value = json.loads(_decode(answer), parse_int=str)
     except ValueError:
         return False
     return isinstance(value, dict) and value.get("value") is False
+
+
+def _decode(answer: bytes) -> str:
+    """In JSON's own encodings; else in the one of an older server, which says no in Portuguese: not an answer to be
+    taken for a yes."""
+    try:
+        return answer.decode(json.detect_encoding(answer))
+    except UnicodeDecodeError:
+        return answer.decode("latin-1")
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:

@@ -307,3 +307,10 @@ def test_an_answer_of_any_bytes_is_judged(body: bytes) -> None:
 def test_only_value_false_denies(body: bytes, denied: bool) -> None:
     """FACTS D."""
     assert says_denied(body) is denied
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252"])
+def test_value_false_denies_in_whatever_encoding(encoding: str) -> None:
+    """An older server says why in Latin-1, which is no UTF-8."""
+    assert says_denied('{"value": false, "message": "não autorizado"}'.encode(encoding))
+    assert not says_denied('{"value": true, "message": "não, nada"}'.encode(encoding))
