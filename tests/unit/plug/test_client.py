@@ -7,6 +7,8 @@ import contextlib
 import gzip
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -314,3 +316,22 @@ def test_value_false_denies_in_whatever_encoding(encoding: str) -> None:
     """An older server says why in Latin-1, which is no UTF-8."""
     assert says_denied('{"value": false, "message": "não autorizado"}'.encode(encoding))
     assert not says_denied('{"value": true, "message": "não, nada"}'.encode(encoding))
+
+
+def test_the_first_send_loads_nothing_any_more() -> None:
+    """It would leave late after its slot of the rate limit, and its second would hold one more than the limit."""
+    code = (
+        "import asyncio, sys\n"
+        "from reconciler.plug.pool import Connections\n"
+        "async def send():\n"
+        "    async with Connections({}) as connections:\n"
+        "        before = set(sys.modules)\n"
+        "        with connections.borrow(sys.argv[1]) as connection:\n"
+        "            await connection.send('PUT', sys.argv[1], {})\n"
+        "        print(sorted(set(sys.modules) - before))\n"
+        "asyncio.run(send())\n"
+    )
+    with server(answering(http("200 OK", b""))) as port:
+        command = [sys.executable, "-c", code, f"http://127.0.0.1:{port}/"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
