@@ -357,6 +357,7 @@ class EnvironmentRun:
             error = written.error
             if not isinstance(error, Conflict):
                 break
+        self._trouble(error or StateError(), halt=True)
         return self._unrecorded(Outcome.UNCERTAIN, error, ours=None)
 
     # --- the store ---------------------------------------------------------------------------------

@@ -178,3 +178,19 @@ def test_a_store_that_answers_no_more_is_not_asked_again_for_each_environment() 
     assert found == {Outcome.FAILED: 1, Outcome.SKIPPED: BATCH - 1}
     assert result.state_trouble
     assert world.plug.received == []
+
+
+def test_after_a_document_that_turned_corrupt_under_a_put_no_further_environment_is_begun() -> None:
+    """Neither the record nor a doubt could be written: nothing in the state tells of the PUT (CONTRACT §6.7)."""
+    world = World(*names(6))
+
+    def spoil(desired: Desired) -> None:
+        if desired.environment == "e0000":
+            world.store.documents["e0000"] = b""
+
+    world.plug.before = spoil
+    result = asyncio.run(world.apply(world.plan(), replace(OPTIONS, concurrency=1)))
+    outcomes = [one.outcome for one in result.environments]
+    assert outcomes[0] is Outcome.UNCERTAIN
+    assert outcomes[2:] == [Outcome.SKIPPED] * 4  # the second's intent may be on its way by then
+    assert result.state_trouble
