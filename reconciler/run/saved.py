@@ -65,6 +65,8 @@ def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | 
         return [f"{name}: is gone"]
     if then.lineage is None and now.lineage is not None:
         return [f"{name}: its state was written for the first time"]
+    if then.lineage is not None and now.lineage is None:
+        return [f"{name}: its state was forgotten"]
     if then.lineage != now.lineage:
         return [f"{name}: its state was forgotten and made anew (another lineage)"]
     if then.serial != now.serial:

@@ -60,6 +60,7 @@ def test_a_plan_is_stale_after_another_apply(edited: Cli) -> None:
 def test_a_plan_is_stale_after_forget(edited: Cli) -> None:
     """A document made anew is another lineage, though its serial may be the same."""
     edited.run("state", "forget", "loja", "--yes", code=0)
+    assert_stale(edited, "loja: its state was forgotten\n")
     edited.manifest("loja", version="1")
     edited.run("apply", "--yes", "-e", "loja", code=0)
     edited.manifest("loja", version="2")
