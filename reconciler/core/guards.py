@@ -51,7 +51,4 @@ def find_too_many_updates(plan: Plan, applied: int, limit: MaxChanged | None) ->
     allowed = limit.allowed(applied)
     if updates <= allowed:
         return None
-    return (
-        f"max_changed: {updates} of {applied} applied environments would be updated, "
-        f"at most {allowed} are allowed ({limit}): if that is meant, run again with --max-changed 100%"
-    )
+    return f"{updates} of {applied} applied environments would be updated, at most {allowed} are allowed ({limit})"
