@@ -19,7 +19,8 @@ from pip._internal.models.index import PyPI, TestPyPI
 
 LOCKS = ("requirements.lock", "requirements-objects.lock", "requirements-dev.lock")
 LOCK_LINE = re.compile(
-    r"[a-z0-9][a-z0-9-]*==[A-Za-z0-9.!+]+(?: ; [^/\\]+)? \\"  # a package, pinned, its marker, more to come
+    # a package with its extras, pinned, its marker, more to come
+    r"[a-z0-9][a-z0-9-]*(?:\[[a-z0-9,-]+\])?==[A-Za-z0-9.!+]+(?: ; [^/\\]+)? \\"
     r"|    --hash=sha256:[0-9a-f]{64}(?: \\)?",
 )
 SKIPPED = {".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".reconciler"}
