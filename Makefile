@@ -21,6 +21,8 @@ UV ?= $(shell command -v uv || echo $(BIN)/uv)
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE PIP_NO_DEPS
 unexport PIP_PRE PIP_UPGRADE PIP_DRY_RUN PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION PIP_REQUIRE_HASHES
 unexport PIP_REQUIRE_VIRTUALENV PYTHONPATH PYTHONHOME
+# The tests start us a thousand times: compiled once is enough.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test check cover fuzz test-wheel test-lowest bench soak lock clean FORCE
 
@@ -67,7 +69,8 @@ test-lowest: $(DEV) $(BIN)/uv ## all tests with the lowest dependency versions t
 cover: $(DEV) ## which branches the tests don't reach; the page is htmlcov/index.html
 	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
 
-fuzz: $(DEV) ## coverage-guided fuzzing of the YAML and the URL path, FUZZ_SECONDS each; findings in build/fuzz
+fuzz: $(DEV) ## a long search with other examples each time; coverage-guided on YAML and URLs, FUZZ_SECONDS each
+	nice -n 19 $(BIN)/pytest -n auto --hypothesis-profile thorough tests/fuzz tests/properties
 	@$(PIP) install --only-binary :all: 'atheris>=3' || { \
 	  echo "atheris has no wheel for this platform or Python (Linux on x86-64 has one): the kept seeds run in make test" >&2; \
 	  exit 1; }

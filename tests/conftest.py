@@ -12,13 +12,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Random examples in every run, in CI too: the failing one is printed so that it can be run again. No deadline and
-# no limit on slow generation: two noisy cores make both fail by chance. `--hypothesis-profile thorough` searches more.
-settings.register_profile("default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
+# The same examples in every run: a change is judged by what it does, not by what a search came upon that day. `make
+# fuzz` searches, with other examples each time and twenty times as many, and prints how to run a failing one again.
+# No deadline and no limit on slow generation: two noisy cores make both fail by chance.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", _patient, derandomize=True, database=None)
+settings.register_profile("thorough", _patient, print_blob=True, max_examples=2_000)
 settings.load_profile("default")
 
 _OURS = re.compile(r"(RECONCILER|PLUG|GITHUB)_.*|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
+
+
+def examples(count: int) -> int:
+    """For tests that cost more or less than most: `count` where the default profile tries 100, in step with it."""
+    return count * settings.default.max_examples // 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

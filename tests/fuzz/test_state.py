@@ -18,6 +18,7 @@ from reconciler.state.git_command import GitFailed, summarize
 from reconciler.views import json as json_view
 from reconciler.views import markdown, text_state
 from tests.acceptance.conftest import assert_harmless
+from tests.conftest import examples
 from tests.fakes import START
 from tests.fuzz.hostile import CANARY, PIECES, as_json, bounded, drive, mutated, refused_or, spliced
 from tests.unit.state.test_document import document
@@ -36,11 +37,13 @@ WORDS = [piece.encode() for piece in PIECES] + [
     b"\xff",
     b"\\ud800",
 ]
-# somebody pasted a token where an event's name should be
+# somebody pasted a token where an event's name should be, or a time; and where any text may be
 MISPLACED = {
     **VALID,
     "applied": {**VALID["applied"], "webhooks": {**VALID["applied"]["webhooks"], CANARY: "https://x"}},
 }
+MISTIMED = {**VALID, "applied": {**VALID["applied"], "at": CANARY}}
+WELL_PLACED = {**VALID, "applied": {**VALID["applied"], "account": CANARY}}
 documents = mutated(VALID).map(as_json) | spliced(as_json(VALID), WORDS)
 
 
@@ -64,7 +67,9 @@ def show(found: Document) -> None:
 def test_a_document_is_whole_or_corrupt(data: bytes) -> None:
     """What is read can be written again and read back, and shown by every view."""
     stored = refused_or(
-        lambda: decode_document(data, environment="production", where="here"), StateError, hidden=["input_value"]
+        lambda: decode_document(data, environment="production", where="here"),
+        StateError,
+        hidden=["input_value", CANARY],
     )
     if stored is not None:
         again = decode_document(encode_document(stored.document), environment="production", where="here")
@@ -94,12 +99,21 @@ def test_a_head_is_read_where_its_document_is_and_nowhere_else(data: bytes) -> N
 WEBHOOKS = "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS)
 
 
-@settings(bounded, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
+@settings(
+    bounded,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(40),
+)
 @given(data=documents)
 @example(data=as_json(MISPLACED))
+@example(data=as_json(MISTIMED))
+@example(data=as_json(WELL_PLACED))
 @pytest.mark.parametrize("command", ["plan", "drift", "adopt", "apply", "report"])
 def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, command: str, data: bytes) -> None:
-    """Times at the end of the calendar, serials without end, another's lineage: a result, or exit 4."""
+    """Times at the end of the calendar, serials without end, another's lineage: a result, or exit 4.
+
+    What a whole document holds is shown, as it is what a state is for (SECURITY.md); of one that is refused, nothing.
+    """
     folder = tmp_path / "work"
     (folder / "manifests").mkdir(parents=True, exist_ok=True)
     (folder / "manifests" / "production.yaml").write_text("webhooks:\n" + WEBHOOKS)
@@ -114,7 +128,9 @@ def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, comm
         "apply": ["apply", "--yes", "--attempts", "1", "--format", "json"],
         "report": ["report", "--max-age", "1d"],
     }[command]
-    drive(folder, {**environ, "GITHUB_SHA": "c0ffee"}, *arguments)
+    whole = refused_or(lambda: decode_document(data, environment="production", where="here"), StateError)
+    hidden = [CANARY] if whole is None else []
+    drive(folder, {**environ, "GITHUB_SHA": "c0ffee"}, *arguments, hidden=hidden)
 
 
 class _Remote:

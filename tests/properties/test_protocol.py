@@ -22,6 +22,7 @@ from reconciler.run.context import Stop
 from reconciler.run.plan import Planned, plan_environments
 from reconciler.run.state import adopt, find_stored, forget, unlock
 from reconciler.state.document import decode_document
+from tests.conftest import examples
 from tests.fakes import (
     OPTIONS,
     Behaviour,
@@ -349,7 +350,7 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestProtocol.settings = settings(max_examples=examples(150), stateful_step_count=25, deadline=None)
 
 
 class GatheredProtocol(Protocol):
@@ -359,7 +360,7 @@ class GatheredProtocol(Protocol):
 
 
 TestGatheredProtocol = GatheredProtocol.TestCase
-TestGatheredProtocol.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestGatheredProtocol.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 
 
 class FleetProtocol(Protocol):
@@ -377,7 +378,7 @@ class FleetProtocol(Protocol):
 
 
 TestFleetProtocol = FleetProtocol.TestCase
-TestFleetProtocol.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestFleetProtocol.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 
 
 def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch) -> None:
