@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from reconciler.model import EVENTS
+from reconciler.sandbox.app import PUT_PATH
 from reconciler.sandbox.plug import Options
-from reconciler.sandbox.server import PUT_PATH, Sandbox, serve_in_thread
+from reconciler.sandbox.server import Sandbox, serve_in_thread
 
 JSON = {"Content-Type": "application/json"}
 

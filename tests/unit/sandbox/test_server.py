@@ -16,8 +16,9 @@ import pytest
 from reconciler.errors import InputError
 from reconciler.model import EVENTS, Event
 from reconciler.plug.examples import example_bodies
+from reconciler.sandbox.app import PUT_PATH
 from reconciler.sandbox.plug import Fate, Options
-from reconciler.sandbox.server import PUT_PATH, serve_in_thread
+from reconciler.sandbox.server import serve_in_thread
 
 TOKEN = {"Authorization": "canary-token"}
 JSON = {"Content-Type": "application/json"}
