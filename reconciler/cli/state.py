@@ -8,6 +8,7 @@ from reconciler.cli.by import find_by
 from reconciler.cli.completion import complete_environments
 from reconciler.cli.confirm import confirm
 from reconciler.cli.options import (
+    Command,
     Form,
     environments_option,
     settings_options,
@@ -41,6 +42,19 @@ def state() -> None:
     """
 
 
+_environment_argument = click.argument("environment", metavar="ENV", shell_complete=complete_environments)
+
+
+def _reads_one(command: Command) -> Command:
+    """The arguments of what shows one environment."""
+    return _environment_argument(state_format_option(environments_option(settings_options(command))))
+
+
+def _changes_one(command: Command) -> Command:
+    """The arguments of what mends one environment, and asks first."""
+    return _environment_argument(yes_option(environments_option(settings_options(command))))
+
+
 @state.command("list")
 @state_format_option
 @environments_option
@@ -67,10 +81,7 @@ def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], shard: 
 
 
 @state.command()
-@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
-@state_format_option
-@environments_option
-@settings_options
+@_reads_one
 @click.pass_context
 def show(context: click.Context, /, environment: str, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
     """One environment's state, whole. With --format json: the document as it is stored.
@@ -87,10 +98,7 @@ def show(context: click.Context, /, environment: str, form: Form, globs: tuple[s
 
 
 @state.command()
-@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
-@state_format_option
-@environments_option
-@settings_options
+@_reads_one
 @click.pass_context
 def history(context: click.Context, /, environment: str, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
     """The last ten applied records of an environment.
@@ -109,10 +117,7 @@ def history(context: click.Context, /, environment: str, form: Form, globs: tupl
 
 
 @state.command()
-@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
-@yes_option
-@environments_option
-@settings_options
+@_changes_one
 @click.pass_context
 def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
     """Record the desired webhooks as applied, without a PUT.
@@ -149,10 +154,7 @@ def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[s
 
 
 @state.command()
-@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
-@yes_option
-@environments_option
-@settings_options
+@_changes_one
 @click.pass_context
 def forget(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
     """Drop an environment from the state. Plug keeps what it holds.
@@ -172,10 +174,7 @@ def forget(context: click.Context, /, environment: str, yes: bool, globs: tuple[
 
 
 @state.command()
-@click.argument("environment", metavar="ENV", shell_complete=complete_environments)
-@yes_option
-@environments_option
-@settings_options
+@_changes_one
 @click.pass_context
 def unlock(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
     """Release a dead run's lease. The intent stays, in doubt: the next apply puts again.
