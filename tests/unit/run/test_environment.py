@@ -1,0 +1,255 @@
+"""One environment's way through an apply, where something stands in it: between read, intent, PUT and outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.plan import PlanInput
+from reconciler.model import By, Desired, EnvironmentResult, Outcome, Reason, RunResult, Stored
+from reconciler.ports import Write
+from reconciler.run import state
+from reconciler.run.apply import apply_plan
+from reconciler.run.context import ApplyOptions, Stop
+from reconciler.run.environment import CLAIM_TRIES, SETTLE_TRIES
+from reconciler.run.plan import Planned, plan_environments
+from tests.fakes import (
+    OPTIONS,
+    START,
+    FakeClock,
+    FakeCredentials,
+    FakePlug,
+    FaultyStore,
+    StoreFault,
+    answer,
+    make_desired,
+    make_world,
+)
+
+ONE_AFTER_ANOTHER = replace(OPTIONS, concurrency=1)
+MANY = "abcdefghijkl"  # the next are on their way until the first one's trouble shows
+
+
+class Bench:
+    """Environments, a Plug and a state that a test can meddle with at any moment of an apply."""
+
+    def __init__(self, *names: str) -> None:
+        self.clock, self.plug, self.store, self.credentials = FakeClock(), FakePlug(), FaultyStore(), FakeCredentials()
+        self.desired = [make_desired(name) for name in names or ("a",)]
+        self.stop = Stop()
+
+    def want(self, version: str) -> None:
+        self.desired = [make_desired(one.environment, version) for one in self.desired]
+
+    def plan(self) -> Planned:
+        return plan_environments(self.desired, self.store, self.credentials, PlanInput(self.clock.now()))
+
+    def apply(self, planned: Planned | None = None, options: ApplyOptions = ONE_AFTER_ANOTHER) -> RunResult:
+        planned = planned or self.plan()
+        world = make_world(self.store, self.plug, self.clock, self.credentials)
+        return asyncio.run(apply_plan(planned.plan, planned.desired, world, options, self.stop))
+
+    def meddle(self, name: str = "a") -> None:
+        """Somebody else writes its document: the next version of it, that holds what nobody else wants."""
+        desired = make_desired(name, "another's")
+        fingerprint = self.credentials.fingerprint(desired)
+        standing = self.store.inner.read([name]).get(name)
+        if standing is not None and standing.document.intent is not None:
+            unlocked = replace(standing.document, intent=None, serial=standing.document.serial + 1)
+            self.store.inner.write([Write(name, unlocked, standing.version)])
+        state.adopt(self.store.inner, desired, fingerprint, START, By("eva", None, None))
+
+    def before_writes(self, *calls: Callable[[], None] | None) -> None:
+        """What happens right before the first write of a's document, the second, …"""
+        upcoming = iter(calls)
+
+        def before(writes: Sequence[Write]) -> None:
+            call = next(upcoming, None) if any(write.environment == "a" for write in writes) else None
+            if call is not None:
+                call()
+
+        self.store.before_write = before
+
+
+def only(result: RunResult) -> EnvironmentResult:
+    (one,) = result.environments
+    return one
+
+
+# --- before the intent -----------------------------------------------------------------------------
+
+
+def test_a_saved_plan_is_not_planned_anew_where_the_state_moved_on() -> None:
+    """What is applied would be another plan than the one that was reviewed."""
+    bench = Bench()
+    late = bench.plan()
+    bench.meddle()
+    result = bench.apply(late, replace(OPTIONS, exact=True))
+    assert only(result).outcome is Outcome.FAILED
+    assert only(result).message == "not sent: another run wrote its state after the plan was made. Plan again"
+    assert result.state_trouble
+    assert bench.plug.received == []
+    assert bench.store.read(["a"])["a"].document.intent is None
+
+
+def test_without_a_saved_plan_it_is_planned_anew_and_put() -> None:
+    bench = Bench()
+    late = bench.plan()
+    bench.meddle()
+    result = bench.apply(late)
+    assert only(result).outcome is Outcome.APPLIED
+    assert Reason.WEBHOOKS_CHANGED in only(result).reasons
+    assert not result.state_trouble
+
+
+def test_an_account_that_changed_since_the_plan_was_nobodys_to_accept() -> None:
+    bench = Bench()
+    late = bench.plan()
+    bench.credentials.accounts["a"] = "org:another"
+    bench.meddle()
+    bench.credentials.accounts["a"] = "org:a"
+    result = bench.apply(late)
+    assert only(result).outcome is Outcome.FAILED
+    assert "Plan again" in only(result).message
+    assert bench.plug.received == []
+
+
+@pytest.mark.parametrize("races", [CLAIM_TRIES - 1, CLAIM_TRIES])
+def test_who_loses_every_race_for_the_intent_leaves_it_to_those_who_win(races: int) -> None:
+    bench = Bench("a", "b")
+    bench.before_writes(*[bench.meddle] * races)
+    result = bench.apply()
+    first, second = result.environments
+    assert second.outcome is Outcome.APPLIED, "trouble of one environment's is no reason to end the run"
+    if races < CLAIM_TRIES:
+        assert (first.outcome, result.state_trouble) == (Outcome.APPLIED, False)
+        return
+    assert (first.outcome, result.state_trouble) == (Outcome.FAILED, True)
+    assert f"lost {CLAIM_TRIES} races for it in a row" in first.message
+    assert bench.plug.received == ["b"]
+
+
+def test_a_signal_during_the_read_leaves_no_intent() -> None:
+    class SlowStore(FaultyStore):
+        def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+            bench.stop.asked.set()
+            return super().read(environments)
+
+    bench = Bench()
+    bench.store = SlowStore()
+    result = bench.apply()
+    assert only(result).outcome is Outcome.SKIPPED
+    assert only(result).message == "not begun: the run was interrupted"
+    assert (result.interrupted, result.state_trouble) == (True, False)
+    assert bench.store.names() == frozenset()
+
+
+# --- between the intent and the outcome ------------------------------------------------------------
+
+
+def set_back(clock: FakeClock) -> Callable[[], None]:
+    return lambda: clock.advance(-3600)
+
+
+def test_a_clock_that_is_set_back_behind_the_intent_sends_nothing() -> None:
+    """The lease would look longer than it is."""
+    bench = Bench()
+
+    def begun(_writes: Sequence[Write]) -> None:
+        bench.store.before_write = lambda _writes: None
+        bench.clock.advance(-3600)
+
+    bench.store.before_write = begun
+    result = bench.apply()
+    assert only(result).outcome is Outcome.FAILED
+    assert only(result).message.startswith("not sent: its lease was over, or began in the future")
+    assert bench.plug.received == []
+    assert bench.store.read(["a"])["a"].document.intent is None
+
+
+def test_an_intent_that_can_not_be_taken_back_is_told_with_its_end() -> None:
+    bench = Bench(*MANY)
+    bench.store.faults.extend([None, StoreFault.FAILS])
+    bench.before_writes(set_back(bench.clock))
+    result = bench.apply()
+    first, *_, last = result.environments
+    assert first.outcome is Outcome.FAILED
+    assert first.message.startswith("not sent, and the intent could not be taken back: no space left on device. Its")
+    intent = bench.store.read(["a"])["a"].document.intent
+    assert intent is not None and intent.lease_until is not None
+    assert f"until {intent.lease_until:%Y-%m-%dT%H:%M:%SZ}" in first.message
+    assert last.outcome is Outcome.SKIPPED, "a state that can't be written ends the run (CONTRACT §6.7)"
+    assert result.state_trouble
+
+
+def test_a_machine_that_slept_through_the_deadline_makes_no_further_attempt() -> None:
+    class Sleepy(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds + OPTIONS.deadline_s)
+
+    bench = Bench()
+    bench.clock = Sleepy()
+    bench.plug.script.extend([answer(503), answer(503)])
+    result = bench.apply()
+    assert (only(result).outcome, only(result).attempts) == (Outcome.UNCERTAIN, 1)
+
+
+# --- the outcome -----------------------------------------------------------------------------------
+
+
+def take_away(bench: Bench) -> Callable[[Desired], None]:
+    """While the first PUT is under way somebody takes its intent away."""
+
+    def before(desired: Desired) -> None:
+        bench.plug.before = lambda _desired: None
+        bench.meddle(desired.environment)
+
+    return before
+
+
+def test_an_intent_that_was_taken_away_leaves_a_doubt() -> None:
+    bench = Bench()
+    bench.plug.before = take_away(bench)
+    result = bench.apply()
+    assert (only(result).outcome, result.state_trouble) == (Outcome.UNCERTAIN, True)
+    intent = bench.store.read(["a"])["a"].document.intent
+    assert intent is not None and intent.doubt and intent.lease_until is None
+
+
+@pytest.mark.parametrize("races", [SETTLE_TRIES - 1, SETTLE_TRIES])
+def test_a_doubt_that_never_gets_in_ends_the_run_and_says_how_to_make_sure(races: int) -> None:
+    bench = Bench(*MANY)
+    bench.plug.before = take_away(bench)
+    bench.before_writes(None, None, *[bench.meddle] * races)  # the intent, the outcome, then the doubt
+    result = bench.apply()
+    first, *_, last = result.environments
+    assert (first.outcome, result.state_trouble) == (Outcome.UNCERTAIN, True)
+    if races < SETTLE_TRIES:
+        assert "in doubt" in first.message
+        assert last.outcome is Outcome.APPLIED
+        return
+    assert "reconciler apply --reassert -e a" in first.message
+    assert last.outcome is Outcome.SKIPPED
+    assert last.environment not in bench.plug.received
+
+
+def test_a_doubt_that_can_not_be_written_is_not_tried_again_and_again() -> None:
+    bench = Bench(*MANY)
+    bench.plug.before = take_away(bench)
+    tries = 0
+
+    def fail() -> None:
+        nonlocal tries
+        tries += 1
+        bench.store.faults.append(StoreFault.FAILS)
+
+    bench.before_writes(None, None, *[fail] * SETTLE_TRIES)  # the intent, the outcome, then the doubt
+    result = bench.apply()
+    first, *_, last = result.environments
+    assert first.outcome is Outcome.UNCERTAIN
+    assert "no space left on device" in first.message
+    assert last.outcome is Outcome.SKIPPED
+    assert tries == 1
