@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import Corrupt
+from reconciler.errors import Corrupt, NewerFormat, StateError, Unreachable
 from reconciler.model import EVENTS, Applied, By, Document, Event, HistoryEntry, Intent
-from reconciler.state.document import _canonical, decode_document, decode_head, encode_document
+from reconciler.state.document import (
+    MAX_SERIAL,
+    _canonical,
+    decode_document,
+    decode_head,
+    encode_document,
+    read_each,
+    version_of,
+)
 from tests.fakes import START
 
 VALUES = st.recursive(
@@ -83,9 +93,13 @@ def test_a_name_that_is_none_is_not_repeated(place: str) -> None:
 @pytest.mark.parametrize("serial", [2**53 + 1, 10**4000])
 def test_a_serial_that_can_not_be_counted_on_is_corrupt(serial: int) -> None:
     """The next one might have more digits than Python writes."""
-    value = {**json.loads(encode_document(document())), "serial": serial}
     with pytest.raises(Corrupt, match="at serial"):
-        decode_document(json.dumps(value).encode(), environment="production", where="here")
+        decode_document(changed("serial", to=serial), environment="production", where="here")
+
+
+def test_the_last_serial_that_every_reader_of_json_counts_to_is_one() -> None:
+    data = changed("serial", to=MAX_SERIAL)
+    assert decode_document(data, environment="production", where="here").document.serial == 2**53
 
 
 @pytest.mark.parametrize("name", ["environment", "lineage", "serial", "applied", "intent", "history", "format"])
@@ -95,3 +109,220 @@ def test_a_document_without_one_of_its_keys_is_corrupt(name: str) -> None:
     del value[name]
     with pytest.raises(Corrupt, match=f"at {name}: Field required"):
         decode_document(json.dumps(value).encode(), environment="production", where="here")
+
+
+# --- what is written -------------------------------------------------------------------------------
+
+AS_WRITTEN = """\
+{
+  "applied": {
+    "account": null,
+    "adopted": true,
+    "at": "2026-11-23T12:00:00Z",
+    "by": {
+      "actor": "ana",
+      "commit": "c0ffee",
+      "run": null
+    },
+    "endpoint": "https://plug",
+    "secrets": {
+      "PLUG_SECRET_A": "hmac-sha256:0"
+    },
+    "webhooks": WEBHOOKS
+  },
+  "environment": "production",
+  "format": "reconciler.state/1",
+  "history": [
+    {
+      "at": "2026-11-23T12:00:00Z",
+      "by": {
+        "actor": "ana",
+        "commit": "c0ffee",
+        "run": null
+      },
+      "webhooks": {
+        "messageStatus": "https://x"
+      }
+    },
+    {
+      "adopted": true,
+      "at": "2026-11-23T12:00:00Z",
+      "by": {
+        "actor": "ana",
+        "commit": "c0ffee",
+        "run": null
+      },
+      "webhooks": {}
+    }
+  ],
+  "intent": {
+    "at": "2026-11-23T12:00:00Z",
+    "by": {
+      "actor": "ana",
+      "commit": "c0ffee",
+      "run": null
+    },
+    "doubt": true,
+    "id": "i",
+    "lease_until": null,
+    "webhooks": WEBHOOKS
+  },
+  "lineage": "lineage",
+  "serial": 3
+}
+"""
+
+
+def test_a_document_is_written_so_that_its_diff_can_be_reviewed() -> None:
+    """To the byte: what other tools read, and what two versions of the program must agree on."""
+    urls = ",\n".join(f'      "{event}": "https://hooks.example.com.br/\\u00e9/{event}"' for event in sorted(EVENTS))
+    assert encode_document(document()).decode() == AS_WRITTEN.replace("WEBHOOKS", f"{{\n{urls}\n    }}")
+
+
+def test_what_is_not_adopted_and_not_in_doubt_says_nothing_of_it() -> None:
+    plain = document()
+    assert plain.applied is not None and plain.intent is not None
+    plain = replace(
+        plain,
+        applied=replace(plain.applied, adopted=False, account="org:1"),
+        intent=replace(plain.intent, doubt=False, lease_until=START),
+        history=(),
+    )
+    value = json.loads(encode_document(plain))
+    assert "adopted" not in value["applied"]
+    assert value["applied"]["account"] == "org:1"
+    assert value["intent"]["lease_until"] == "2026-11-23T12:00:00Z"
+    assert decode_document(encode_document(plain), environment="production", where="here").document == plain
+
+
+def test_a_document_with_nothing_in_it_survives_too() -> None:
+    bare = Document("production", "lineage", 1, None, None, ())
+    assert decode_document(encode_document(bare), environment="production", where="here").document == bare
+
+
+def test_every_other_byte_is_another_version() -> None:
+    stored = decode_document(encode_document(document()), environment="production", where="here")
+    assert stored.version == version_of(encode_document(document()))
+    assert stored.version != version_of(encode_document(replace(document(), serial=4)))
+
+
+# --- what is refused -------------------------------------------------------------------------------
+
+
+def changed(*path: str | int, to: Any) -> bytes:
+    value = whole = json.loads(encode_document(document()))
+    for part in path[:-1]:
+        value = value[part]
+    value[path[-1]] = to
+    return json.dumps(whole).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", "it is empty"),
+        (b" \r\n", "it is empty"),
+        (b"[]", "should be an object"),
+        (b'"reconciler.state/2"', "should be an object"),
+        (b"{", "Invalid JSON"),
+        (b"\xff", "Invalid JSON"),
+        (changed("environment", to="Production"), "at environment: "),
+        (changed("environment", to=""), "at environment: "),
+        (changed("environment", to="production\n"), "at environment: "),
+        (changed("environment", to="staging"), "holds another environment's document, 'staging'"),
+        (changed("format", to="reconciler.state/0"), "at format: "),
+        (changed("format", to="reconciler.state/01"), "at format: "),
+        (changed("format", to="reconciler.state/2x"), "at format: "),
+        (changed("format", to="reconciler.state/9999999"), "at format: "),
+        (changed("format", to=2), "at format: "),
+        (changed("lineage", to=""), "at lineage: "),
+        (changed("lineage", to=None), "at lineage: "),
+        (changed("serial", to=0), "at serial: "),
+        (changed("serial", to="1"), "at serial: "),
+        (changed("serial", to=1.5), "at serial: "),
+        (changed("serial", to=True), "at serial: "),
+        (changed("applied", to=[]), "at applied: "),
+        (changed("applied", "endpoint", to=""), "at applied.endpoint: "),
+        (changed("applied", "account", to=1), "at applied.account: "),
+        (changed("applied", "adopted", to="yes"), "at applied.adopted: "),
+        (changed("applied", "adopted", to=1), "at applied.adopted: "),
+        (changed("applied", "at", to="2026-11-23T12:00:00"), "at applied.at: "),
+        (changed("applied", "at", to="2026-11-23"), "at applied.at: "),
+        (changed("applied", "at", to=0), "at applied.at: "),
+        (changed("applied", "at", to="0001-01-01T00:00:00+14:00"), "at applied.at: .*within the calendar"),
+        (changed("applied", "at", to="9999-12-31T23:59:59-14:00"), "at applied.at: .*within the calendar"),
+        (changed("applied", "by", to=None), "at applied.by: "),
+        (changed("applied", "by", "actor", to=1), "at applied.by.actor: "),
+        (changed("applied", "secrets", "PLUG_SECRET_A", to=None), "at applied.secrets: "),
+        (changed("applied", "webhooks", to={}), "at applied.webhooks: .*all seven"),
+        (changed("applied", "webhooks", "messageStatus", to=""), "at applied.webhooks.messageStatus: "),
+        (changed("applied", "webhooks", "messageStatus", to=None), "at applied.webhooks.messageStatus: "),
+        (changed("intent", "id", to=""), "at intent.id: "),
+        (changed("intent", "doubt", to=0), "at intent.doubt: "),
+        (changed("intent", "lease_until", to="soon"), "at intent.lease_until: "),
+        (changed("intent", "webhooks", to={"messageStatus": "https://x"}), "at intent.webhooks: .*all seven"),
+        (changed("history", to={}), "at history: "),
+        (changed("history", 1, to=None), "at history.1: "),
+        (changed("history", 0, "webhooks", "messageStatus", to=""), "at history.0.webhooks.messageStatus: "),
+    ],
+)
+def test_what_no_program_of_ours_wrote_is_corrupt(data: bytes, fault: str) -> None:
+    """By the head as by the whole; with its place, and with what to do."""
+    for decode in (decode_document, decode_head):
+        with pytest.raises(Corrupt, match=fault) as caught:
+            decode(data, environment="production", where="states/production.json")
+        assert str(caught.value).startswith("state of production: states/production.json ")
+        assert "backup or the history of the store" in str(caught.value)
+
+
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_the_calendars_first_and_last_years_are_within_it(year: str) -> None:
+    data = changed("applied", "at", to=f"{year}-06-01T00:00:00Z")
+    applied = decode_document(data, environment="production", where="here").document.applied
+    assert applied is not None and applied.at.year == int(year)
+
+
+@pytest.mark.parametrize("data", [b"", encode_document(document())])
+def test_a_name_that_fits_no_environment_is_told_before_its_document(data: bytes) -> None:
+    with pytest.raises(Corrupt, match=re.escape("state: Notes.json: the name fits no environment. Move it out")):
+        decode_document(data, environment="Notes", where="Notes.json")
+
+
+@pytest.mark.parametrize("newer", ["reconciler.state/2", "reconciler.state/10", "reconciler.state/999999"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_newer_format_is_left_alone_whatever_else_it_says(newer: str, whole: bool) -> None:
+    """Nobody knows what a later version writes, so nothing beside the format counts."""
+    data = changed("format", to=newer) if whole else json.dumps({"format": newer, "environments": []}).encode()
+    with pytest.raises(NewerFormat, match=re.escape(f"here has the format {newer!r}, newer than reconciler.state/1.")):
+        decode_document(data, environment="production", where="here")
+
+
+def test_who_did_it_may_be_unknown() -> None:
+    """An older document, or a run outside of git and GitHub."""
+    data = changed("applied", "by", to={})
+    applied = decode_document(data, environment="production", where="here").document.applied
+    assert applied is not None and applied.by == By(None, None, None)
+
+
+# --- many of them ----------------------------------------------------------------------------------
+
+
+def reading(found: dict[str, int | StateError]) -> Callable[[str], int | None]:
+    def read_one(name: str) -> int | None:
+        one = found.get(name)
+        if isinstance(one, StateError):
+            raise one
+        return one
+
+    return read_one
+
+
+def test_those_of_which_nothing_is_stored_are_left_out() -> None:
+    assert read_each("abc", reading({"a": 0, "c": 2})) == {"a": 0, "c": 2}
+
+
+def test_all_that_can_not_be_read_are_told_at_once() -> None:
+    """As what the first is: one line for each, so that nobody mends one and meets the next."""
+    with pytest.raises(Unreachable) as caught:
+        read_each("abcd", reading({"a": 1, "b": Unreachable("b is away"), "d": Corrupt("d is cut off")}))
+    assert str(caught.value) == "b is away\nd is cut off"
