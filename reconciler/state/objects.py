@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,10 +31,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+RETRY_FOR = timedelta(seconds=60)
 PARALLEL = 32  # requests at a time: each is a journey of tens of milliseconds
 TOMBSTONE = "reconciler.state/1 forgotten"
 MAX_TOMBSTONE_BYTES = 127  # smaller than any document, so that a list tells which objects may be one
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_STATUS = re.compile(r"status code: ([0-9]{3})\b")  # in the text of the library's errors
+_VARIABLES = {
+    "s3": "check AWS_REGION, AWS_ENDPOINT_URL and the other AWS_ variables",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS must name a key file that can be read, or be unset",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or the variables of a service principal",
+}
 INSTALL = "pip install 'reconciler[objects]'"
 
 
@@ -60,11 +68,13 @@ class ObjectStore:
             options["allow_http"] = True
         try:
             # a conditional write that is tried again may meet its own first try: see `_put`
-            retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
+            retries: Any = {"max_retries": 3, "retry_timeout": RETRY_FOR}
             return from_url(self._url, client_options=options, retry_config=retries)
         except (BaseError, ValueError) as error:
-            problem = Problem("", 0, 0, "state", "names no bucket", "write s3://BUCKET/PREFIX, gs://… or az://…")
-            raise InputError(problems=[problem]) from error
+            # the library's own words may hold a credential
+            scheme = urlsplit(self._url).scheme
+            message = f"{scheme}:// can't be opened with the variables at hand"
+            raise InputError(problems=[Problem("", 0, 0, "state", message, _VARIABLES.get(scheme, ""))]) from error
 
     @property
     def location(self) -> str:
@@ -162,7 +172,7 @@ class ObjectStore:
         mode: Any = "create" if expected is None else {"e_tag": expected}
         try:
             result = obstore.put(self._client, f"{name}{SUFFIX}", data, mode=mode, use_multipart=False)
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             # a lost answer, or a retry that met its own first try: look whether what stands there is ours
             found = self._get(name)
             if found is not None and found[0] == data:
@@ -199,24 +209,24 @@ class ObjectStore:
 
         try:
             return call()
-        except FileNotFoundError:
-            if missing:
+        except (BaseError, FileNotFoundError) as error:
+            if missing and isinstance(error, FileNotFoundError):
                 raise
-            raise self._gone() from None
-        except BaseError as error:
             raise self._unreachable(error) from error
-
-    def _gone(self) -> Unreachable:
-        return Unreachable(f"state: {self._url}: there is no such bucket. Create it, or mend the `state` setting")
 
     def _unreachable(self, error: Exception) -> Unreachable:
         kind = type(error).__name__
-        if kind in ("PermissionDeniedError", "UnauthenticatedError"):
+        # a list that fails is a GenericError whatever the reason, and only its text has the status. Nothing else of
+        # the text is told: it holds addresses, and what the server said
+        found = _STATUS.search(str(error))
+        status = found[1] if found else ""
+        if status in ("401", "403") or kind in ("PermissionDeniedError", "UnauthenticatedError"):
             what = "the store refuses our credentials. It needs to list, read and write objects there"
-        elif kind == "NotFoundError":
-            return self._gone()
+        elif status == "404" or kind in ("NotFoundError", "FileNotFoundError"):
+            what = "there is no such bucket. Create it, or mend the `state` setting"
         else:
-            what = f"the store did not answer as it should ({kind}). Check bucket, endpoint, region and network"
+            told = f"status {status}" if status else kind
+            what = f"the store did not answer as it should ({told}). Check bucket, endpoint, region and network"
         return Unreachable(f"state: {self._url}: {what}")
 
 

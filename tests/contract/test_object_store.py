@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
 from reconciler.ports import Write
+from reconciler.state import objects
 from reconciler.state.objects import ObjectStore
 from reconciler.state.open import open_store
 from tests.contract.test_stores import document, put
@@ -127,8 +131,18 @@ def test_a_thousand_documents_are_written_and_read(bucket: Open) -> None:
 def test_a_missing_bucket_is_never_an_empty_state(bucket: Open) -> None:
     """Nor is a server that does not answer."""
     bucket()
-    with pytest.raises(Unreachable, match="s3://missing-bucket/state"):
+    with pytest.raises(Unreachable, match="s3://missing-bucket/state: there is no such bucket"):
         ObjectStore("s3://missing-bucket/state").names()
+
+
+def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a status, by the library's name for it; without its text, which holds the address."""
+    with answering(monkeypatch) as store:
+        pass
+    monkeypatch.setattr(objects, "RETRY_FOR", timedelta(0))
+    with pytest.raises(Unreachable, match=r"did not answer as it should \(GenericError\)") as caught:
+        ObjectStore(store.location).names()
+    assert "127.0.0.1" not in str(caught.value)
 
 
 def test_a_corrupt_object_is_named(bucket: Open, object_server: str) -> None:
@@ -166,3 +180,139 @@ def test_a_version_is_the_stores_own(bucket: Open) -> None:
     put(store, replace(document(version="2"), serial=2), stored.version)
     again = store.write([Write("production", replace(document(version="3"), serial=2), stored.version)])[0]
     assert isinstance(again.error, Conflict)
+
+
+@pytest.mark.parametrize(
+    ("setting", "variables", "hint"),
+    [
+        ("az://box/x", {}, "AZURE_STORAGE_ACCOUNT_NAME"),
+        ("az://box/x", {"AZURE_STORAGE_ACCOUNT_NAME": "canary account"}, "AZURE_STORAGE_ACCOUNT_NAME"),
+        ("gs://box/x", {"GOOGLE_APPLICATION_CREDENTIALS": "/canary/key.json"}, "GOOGLE_APPLICATION_CREDENTIALS"),
+    ],
+)
+def test_variables_that_open_no_store_are_told_by_name(
+    setting: str, variables: dict[str, str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The setting is fine, so it is not blamed; what a variable holds is not repeated."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError) as caught:
+        open_store(setting, tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.message == f"{setting[:2]}:// can't be opened with the variables at hand"
+    assert hint in problem.hint
+    assert "canary" not in str(problem)
+
+
+# --- a store that answers otherwise than it should -------------------------------------------------
+
+LISTED = (
+    b"<?xml version='1.0'?><ListBucketResult><Name>box</Name><IsTruncated>false</IsTruncated>"
+    b"<Contents><Key>plug/a.json</Key><LastModified>2026-11-23T12:00:00.000Z</LastModified>"
+    b"<ETag>&quot;1&quot;</ETag><Size>999</Size></Contents></ListBucketResult>"
+)
+
+
+@contextlib.contextmanager
+def answering(
+    monkeypatch: pytest.MonkeyPatch, *, listing: int = 200, reading: int = 200, writing: int = 200, etag: str = '"1"'
+) -> Iterator[ObjectStore]:
+    """A store on a server that answers each kind of request as given."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            is_list = "list-type" in self.path
+            self._answer(listing if is_list else reading, LISTED if is_list else b"{}")
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(writing, b"")
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Last-Modified", "Mon, 23 Nov 2026 12:00:00 GMT")
+            if etag:
+                self.send_header("ETag", etag)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base's name
+            """Nothing is said."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "canary-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    try:
+        yield ObjectStore("s3://box/plug")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_store_that_refuses_our_credentials_says_what_they_need(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(monkeypatch, listing=status, reading=status, writing=status) as store:
+        for ask in (store.names, lambda: store.read(["a"]), lambda: store.read_heads(["a"])):
+            with pytest.raises(Unreachable, match=r"s3://box/plug: the store refuses our credentials. It needs to"):
+                ask()
+        (written,) = store.write([Write("a", document("a"), None)])
+    assert isinstance(written.error, Unreachable)
+    assert "credentials" in str(written.error)
+    assert "canary" not in str(written.error)
+
+
+def test_a_bucket_that_went_between_list_and_write_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(monkeypatch, reading=404, writing=404) as store:
+        assert store.names() == {"a"}
+        created, changed = store.write([Write("b", document("b"), None), Write("a", document("a"), "1")])
+    assert "there is no such bucket. Create it, or mend the `state` setting" in str(created.error)
+    assert isinstance(changed.error, Conflict), "what was read is there no more"
+
+
+def test_an_answer_that_is_none_of_a_store_is_told_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(monkeypatch, listing=400, reading=400, writing=400) as store:
+        with pytest.raises(Unreachable, match=r"did not answer as it should \(status 400\). Check bucket, endpoint"):
+            store.names()
+        (written,) = store.write([Write("a", document("a"), None)])
+    assert isinstance(written.error, Unreachable)
+
+
+def test_a_store_without_etags_is_never_written_to_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is what it gives taken for a version, nor a write for one that is safe."""
+    with answering(monkeypatch, etag="") as store:
+        with pytest.raises(Unreachable, match="gives no ETag, so no write could be made safe"):
+            store.read(["a"])
+        (written,) = store.write([Write("a", document("a"), None)])
+    assert "gives no ETag" in str(written.error)
+
+
+def test_who_meets_a_tombstone_where_nothing_was_can_write_over_it_next_time(bucket: Open) -> None:
+    """Another run forgot the environment since the names were listed: a conflict, then a first document."""
+    one, two = bucket(), bucket()
+    version = put(one, document())
+    one.write([Write("production", None, version)])
+    assert isinstance(two.write([Write("production", document(), None)])[0].error, Conflict)
+    assert two.write([Write("production", document(), None)])[0].error is None
+
+
+def test_what_is_no_document_of_this_prefix_is_no_environment(bucket: Open, object_server: str) -> None:
+    store = bucket()
+    put(store, document())
+    place = f"{object_server}/{store.location.removeprefix('s3://')}"
+    for name in ("notes.txt", ".hidden.json", "deeper/staging.json"):
+        raw_put(f"{place}/{name}", b"{}" * 100)
+    assert store.names() == {"production"}
+
+
+def test_a_store_gathers_no_writes_as_each_is_its_own_request(bucket: Open) -> None:
+    store = bucket()
+    assert store.gather_s == 0
+    assert store.location.startswith("s3://bucket-")
