@@ -15,7 +15,8 @@ from reconciler.core.record import Claim, begin_intent, clear, confirm, doubt
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
-from reconciler.state.git import GitStore
+from reconciler.state import git_command
+from reconciler.state.git import BACKOFF_CAP_S, TRIES, GitStore
 from reconciler.state.git_command import GitFailed
 from reconciler.state.open import open_store
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
@@ -187,6 +188,68 @@ def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], monke
     results = one.write([Write("a", document("a"), None), Write("b", document("b"), None)])
     assert lost == [True]
     assert [type(result.error) for result in results] == [type(None), Conflict]
+
+
+def test_a_removal_whose_answer_is_lost_is_recognised(stores: list[GitStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _ = stores
+    version = put(one, document())
+    run = one._git.run
+
+    def lose(*arguments: str, stdin: bytes = b"") -> bytes:
+        done = run(*arguments, stdin=stdin)
+        if arguments[0] == "push":
+            raise GitFailed(128, "", "fatal: the remote end hung up unexpectedly")
+        return done
+
+    monkeypatch.setattr(one._git, "run", lose)
+    (result,) = one.write([Write("production", None, version)])
+    assert (result.error, result.version) == (None, None)
+    assert one.names() == frozenset()
+
+
+def test_a_branch_that_others_push_to_all_the_time_is_given_up(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a bounded number of tries, with a rest between them, and told for every document."""
+    naps: list[float] = []
+    busy = GitStore(make_clone(remote, tmp_path / "busy"), "origin", BRANCH)
+    slow = GitStore(make_clone(remote, tmp_path / "slow"), "origin", BRANCH, sleep=naps.append)
+    run = slow._git.run
+
+    def run_late(*arguments: str, stdin: bytes = b"") -> bytes:
+        if arguments[0] == "push":
+            put(busy, document(f"e{len(naps)}"))
+        return run(*arguments, stdin=stdin)
+
+    monkeypatch.setattr(slow._git, "run", run_late)
+    results = slow.write([Write(name, document(name), None) for name in "ab"])
+    assert all("12 pushes lost to others in a row. Run again" in str(result.error) for result in results)
+    assert len(naps) == TRIES
+    assert max(naps) <= BACKOFF_CAP_S
+    assert busy.names() == {f"e{number}" for number in range(TRIES)}
+    busy.close()
+    slow.close()
+
+
+def test_a_machine_without_git_is_told_what_to_install(remote: Path, tmp_path: Path) -> None:
+    store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", BRANCH, environ={"PATH": str(tmp_path)})
+    with pytest.raises(Unreachable, match=r"git can't be run: No such file or directory. Install git, or set `state`"):
+        store.names()
+
+
+def test_a_remote_that_never_answers_is_not_waited_for(
+    stores: list[GitStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git waits as long as the other side holds the connection."""
+    one, _ = stores
+    one.names()
+    git(tmp_path / "one", "config", "core.sshCommand", "sleep 60 #")
+    git(tmp_path / "one", "remote", "set-url", "origin", "ssh://nobody@127.0.0.1:1/state.git")
+    monkeypatch.setattr(git_command, "TIMEOUT_S", 0.5)
+    hanging = GitStore(tmp_path / "one", "origin", BRANCH)
+    with pytest.raises(Unreachable, match=r"can't be reached: .*no answer within 0.5 s"):
+        hanging.names()
+    hanging.close()
 
 
 def test_a_missing_branch_is_empty_but_a_failing_fetch_never_is(stores: list[GitStore], remote: Path) -> None:

@@ -14,7 +14,7 @@ from reconciler.model import Action, By, Desired, Event, Outcome, Reason, RunRes
 from reconciler.ports import Write
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
-from reconciler.run.observe import ObserveOptions, observe_all
+from reconciler.run.observe import ObserveOptions, observe_all, observe_one
 from reconciler.run.pace import Pace
 from reconciler.run.plan import Planned, plan_environments
 from tests.fakes import (
@@ -201,3 +201,25 @@ def test_in_doubt_an_account_that_looks_right_changes_nothing() -> None:
     assert world.plug.holds["production"] == dict(ONE.webhooks)
     planned = world.plan().plan.environments[0]
     assert (planned.action, planned.reasons, planned.live) == (Action.REASSERT, (Reason.UNCERTAIN,), ())
+
+
+def test_a_machine_that_slept_through_the_deadline_reads_no_further() -> None:
+    class Sleepy(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds + SETTINGS.deadline_s)
+
+    clock = Sleepy()
+    observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 3))
+    assert observe(fleet(1), observer, clock=clock)["e0"] == Observation(failure="500: broken")
+    assert len(observer.read_at) == 1
+
+
+def test_a_run_that_is_asked_to_end_reads_no_further() -> None:
+    """The first attempt is made: without one there would be nothing to tell."""
+    clock = FakeClock()
+    observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 3))
+    (desired,) = fleet(1)
+    pace = Pace(clock, None)
+    found = asyncio.run(observe_one(desired, None, observer, clock, SETTINGS, pace, stopped=lambda: True))
+    assert found == Observation(failure="500: broken")
+    assert len(observer.read_at) == 1

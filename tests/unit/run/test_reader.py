@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -178,6 +178,22 @@ def test_a_store_that_answers_no_more_is_not_asked_again_for_each_environment() 
     assert found == {Outcome.FAILED: 1, Outcome.SKIPPED: BATCH - 1}
     assert result.state_trouble
     assert world.plug.received == []
+
+
+def test_who_waits_for_a_read_while_the_run_ends_reads_nothing_more() -> None:
+    """All but the first worker wait for the store; each of its answers may take minutes."""
+    store, stop = CountingStore(), Stop()
+
+    async def offload(call: Callable[[], object]) -> object:
+        await asyncio.sleep(0)
+        stop.asked.set()
+        raise Unreachable("no answer within 120 s")
+
+    async def run() -> list[Stored | StateError | None]:
+        reader = StateReader(store, offload, names(3), lambda: bool(stop))  # type: ignore[arg-type]
+        return await asyncio.gather(*(reader.take(name) for name in names(3)), return_exceptions=True)  # type: ignore[arg-type]
+
+    assert asyncio.run(run()) == [None] * 3
 
 
 def test_after_a_document_that_turned_corrupt_under_a_put_no_further_environment_is_begun() -> None:

@@ -1,15 +1,15 @@
-"""Moving a state between stores (CONTRACT §7)."""
+"""Mending a state by hand: unlock, and moving it between stores (CONTRACT §7)."""
 
 from __future__ import annotations
 
 import pytest
 
 from reconciler.core.record import Claim, adopt, begin_intent, doubt
-from reconciler.errors import Conflict, Locked
+from reconciler.errors import Conflict, Locked, Unreachable
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
-from reconciler.run.state import copy
-from tests.fakes import START, make_desired
+from reconciler.run.state import copy, find_stored, unlock
+from tests.fakes import START, FaultyStore, StoreFault, make_desired
 from tests.memory_store import MemoryStore
 
 
@@ -50,3 +50,25 @@ def test_a_live_intent_is_refused() -> None:
     with pytest.raises(Locked, match="before you copy"):
         copy(filled(applied("a"), intent("b")), target, START)
     assert target.documents == {}
+
+
+def test_a_copy_that_fails_says_so() -> None:
+    target = FaultyStore()
+    target.faults.append(StoreFault.FAILS)
+    with pytest.raises(Unreachable, match="no space left"):
+        copy(filled(applied("a"), applied("b")), target, START)
+
+
+def test_an_unlock_releases_the_lease_and_keeps_the_intent_in_doubt() -> None:
+    store = filled(intent("a"))
+    assert unlock(store, find_stored(store, "a"))
+    standing = find_stored(store, "a").document
+    assert standing.intent is not None and standing.intent.doubt and standing.intent.lease_until is None
+
+
+@pytest.mark.parametrize("document", [applied("a"), doubt(intent("a"))], ids=["no intent", "no lease"])
+def test_an_unlock_of_what_nobody_holds_writes_nothing(document: Document) -> None:
+    store = filled(document)
+    before = dict(store.documents)
+    assert not unlock(store, find_stored(store, "a"))
+    assert store.documents == before
