@@ -13,8 +13,7 @@ def describe_lock(intent: Intent, now: datetime) -> str:
     """Who holds it, since when, until when; and where the two machines' clocks can't both be right, that."""
     who = intent.by.actor or "someone"
     run = f" (run {intent.by.run})" if intent.by.run else ""
-    if intent.lease_until is None:
-        return f"another run is at work: {who}{run}"
+    assert intent.lease_until is not None, "a live intent has a lease"
     skewed = "; that began in the future, so its clock or this machine's is wrong"
     return (
         f"another run is at work: {who}{run}, since {intent.at:%Y-%m-%dT%H:%M:%SZ}, "

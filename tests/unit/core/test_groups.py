@@ -135,3 +135,11 @@ def test_the_largest_group_comes_first_and_nobody_is_lost() -> None:
     assert sizes[3:] == [1, 1, 1]
     assert sum(sizes) == 3_503
     assert [group[0] for group in groups[3:]] == few
+
+
+def test_a_message_that_says_TIME_itself_is_told_as_it_is() -> None:
+    group = [
+        replace(_rejected(name, f"PLUG_TOKEN_{name.upper()}"), message=f"TIME is up at 2026-11-23T12:00:0{at}Z")
+        for at, name in enumerate("abcdefg")
+    ]
+    assert message_of(group) == "TIME is up at TIME"

@@ -21,6 +21,7 @@ from reconciler.core.observe import (
     Verdict,
     compare_account,
     describe_unobserved,
+    find_live,
     parse_account,
 )
 from reconciler.core.plan import PlanInput, make_plan, plan_environment
@@ -370,3 +371,9 @@ def test_reads_that_failed_alike_are_one_warning() -> None:
     failed = Observation(failure="500: broken")
     told = describe_unobserved({"b": failed, "a": failed, "c": UNOBSERVABLE, "d": Observation(failure="no")})
     assert told == ("not observed: a, b: 500: broken", "not observed: d: no")
+
+
+def test_a_plan_of_what_was_never_applied_shows_no_live_drift() -> None:
+    """There is nothing that it could differ from."""
+    seen = Observation((Sight(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),))
+    assert find_live(seen, None) == ()

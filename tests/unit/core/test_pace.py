@@ -1,0 +1,170 @@
+"""Figures of the pace, one by one; its rules for all figures are in tests/properties/test_pace.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.core.attempts import Attempt, Fate
+from reconciler.core.pace import (
+    BEYOND_S,
+    DECREASE,
+    LATE_S,
+    LEAST_RATE,
+    REGAIN_S,
+    STRETCH,
+    Pacing,
+    Slowdown,
+    asks_for_less,
+    describe,
+    interval_at,
+    rate_at,
+    slow,
+    take,
+    wait_at,
+)
+
+
+def answer(status: int, retry_after_s: float | None = None) -> Attempt:
+    return Attempt(Fate.DEFINITE, status, complete=True, retry_after_s=retry_after_s)
+
+
+def slowed(
+    pacing: Pacing, now: float, retry_after_s: float | None = None, *, sent_at: float | None = None, status: int = 429
+) -> Pacing:
+    sent_at = now if sent_at is None else sent_at
+    return slow(pacing, answer(status, retry_after_s), sent_at=sent_at, now=now, longest_pause_s=120)
+
+
+def sending(rate: int, seconds: int, limit: float | None = None) -> Pacing:
+    """After so many sends a second for so long, from 0 on; the next would be at its end."""
+    pacing = Pacing(limit)
+    for tick in range(rate * seconds):
+        pacing = take(pacing, tick / rate)
+    return pacing
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after_s", "asks"),
+    [(429, None, True), (429, 1.0, True), (503, 1.0, True), (503, 0.0, True), (503, None, False), (500, 1.0, False)],
+)
+def test_a_503_asks_for_less_only_where_it_says_when_to_come_again(
+    status: int, retry_after_s: float | None, asks: bool
+) -> None:
+    assert asks_for_less(answer(status, retry_after_s)) is asks
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    pacing = take(Pacing(None), 5.0)
+    assert (rate_at(pacing, 5.0), interval_at(pacing, 5.0)) == (None, 0.0)
+    assert wait_at(pacing, 5.0) <= 0
+
+
+def test_slots_are_evenly_spaced_whenever_they_are_taken() -> None:
+    """A little late is in time; who comes much later begins anew, and earns nothing by it."""
+    first = take(Pacing(10), 0.0)
+    assert wait_at(first, 0.0) == pytest.approx(STRETCH / 10 - LATE_S)
+    on_time = take(first, wait_at(first, 0.0) + LATE_S / 2)
+    assert wait_at(on_time, 0.0) == pytest.approx(2 * STRETCH / 10 - LATE_S)
+    late = take(first, 5.0)
+    assert wait_at(late, 5.0) == pytest.approx(STRETCH / 10 - LATE_S)
+
+
+@pytest.mark.parametrize(
+    ("since_s", "rate"),
+    [
+        (-1, 5),
+        (0, 5),
+        (REGAIN_S / 2, 7.5),
+        (REGAIN_S, 10),
+        (REGAIN_S + BEYOND_S / 2, 15),
+        (REGAIN_S + BEYOND_S, None),
+        (1e6, None),
+    ],
+)
+def test_a_run_without_a_limit_recovers_in_two_lines(since_s: float, rate: float | None) -> None:
+    """It sent ten a second when it was slowed."""
+    pacing = slowed(sending(10, 5), 5.0)
+    assert rate_at(pacing, 5.0 + since_s) == (None if rate is None else pytest.approx(rate))
+
+
+@pytest.mark.parametrize(("since_s", "rate"), [(0, 10), (REGAIN_S, 20), (REGAIN_S + BEYOND_S / 2, 35), (1e6, 50)])
+def test_a_run_with_a_limit_recovers_to_it(since_s: float, rate: float) -> None:
+    pacing = slowed(sending(20, 5, limit=50), 5.0)
+    assert rate_at(pacing, 5.0 + since_s) == pytest.approx(rate)
+
+
+def test_the_rate_in_force_is_halved_where_less_was_sent_than_it_allows_and_where_more_was() -> None:
+    idle = slowed(sending(4, 5, limit=50), 5.0)
+    assert rate_at(idle, 5.0) == pytest.approx(4 * DECREASE)
+    busy = slowed(sending(40, 5, limit=10), 5.0)
+    assert rate_at(busy, 5.0) == pytest.approx(10 * DECREASE)
+
+
+@pytest.mark.parametrize(("limit", "least"), [(None, LEAST_RATE), (50, LEAST_RATE), (0.2, 0.2)])
+def test_however_often_it_is_told_off_it_asks_again(limit: float | None, least: float) -> None:
+    pacing, now = Pacing(limit), 0.0
+    for _ in range(20):
+        now += max(0.0, wait_at(pacing, now))
+        pacing = slowed(take(pacing, now), now)
+    assert rate_at(pacing, now) == pytest.approx(least)
+
+
+def test_what_was_sent_before_the_rate_was_lowered_lowers_it_no_further() -> None:
+    """A 429 for each of ten in flight is one 429; its Retry-After counts all the same."""
+    pacing = slowed(sending(10, 5), 5.0)
+    again = slowed(pacing, 5.1, retry_after_s=7, sent_at=4.9)
+    assert rate_at(again, 5.0) == rate_at(pacing, 5.0)
+    assert wait_at(again, 5.1) == pytest.approx(7)
+    later = slowed(pacing, 5.2, sent_at=5.1)
+    assert (rate_at(later, 5.2) or 0) < (rate_at(pacing, 5.2) or 0)
+
+
+@pytest.mark.parametrize(("retry_after_s", "waits"), [(120, True), (121, False)])
+def test_a_retry_after_beyond_the_longest_pause_closes_the_door_for_nobody(retry_after_s: float, waits: bool) -> None:
+    pacing = slowed(sending(10, 5), 5.0, retry_after_s)
+    assert (wait_at(pacing, 5.0) >= 100) is waits
+    assert rate_at(pacing, 5.0) == pytest.approx(5)
+
+
+def test_a_shorter_retry_after_does_not_open_what_a_longer_one_closed() -> None:
+    pacing = slowed(slowed(Pacing(10), 0.0, retry_after_s=30), 1.0, retry_after_s=2)
+    assert wait_at(pacing, 1.0) == pytest.approx(29)
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "observed"), [(0.0, 8), (0.25, 6), (0.5, 4), (0.75, 2), (0.9, 1), (1.0, 1), (3.0, 1)]
+)
+def test_the_rate_of_late_is_what_was_sent_less_than_a_second_or_two_ago(idle_s: float, observed: float) -> None:
+    """Of eight a second; one is the least that is taken for a rate."""
+    pacing = slowed(sending(8, 5), 5.0 + idle_s)
+    assert pacing.slowed is not None
+    assert pacing.slowed.too_fast == pytest.approx(observed)
+
+
+def test_a_window_that_is_half_over_counts_half_of_the_one_before() -> None:
+    pacing = sending(8, 5)
+    for at in (5.0, 5.25):
+        pacing = take(pacing, at)
+    found = slowed(pacing, 5.5).slowed
+    assert found is not None
+    assert found.too_fast == pytest.approx(2 + 8 / 2)
+
+
+# --- for who watches -------------------------------------------------------------------------------
+
+
+def test_nothing_is_told_of_a_run_that_nobody_slowed() -> None:
+    assert describe(Pacing(None), 0.0) is None
+    assert describe(take(Pacing(10), 0.0), 0.0) is None
+
+
+def test_a_slowed_run_is_told_with_its_rate_and_its_pause_until_it_has_recovered() -> None:
+    pacing = slowed(sending(10, 5), 5.0, retry_after_s=20, status=503)
+    assert describe(pacing, 5.0) == Slowdown(503, pytest.approx(5), pytest.approx(20))
+    assert describe(pacing, 30.0) == Slowdown(503, pytest.approx(5 + 5 * 5 / REGAIN_S), 0.0)
+    assert describe(pacing, 25.0 + REGAIN_S + BEYOND_S) is None
+
+
+def test_a_run_that_was_slowed_to_what_it_may_send_anyway_is_not_slowed() -> None:
+    pacing = slowed(take(Pacing(LEAST_RATE / 2), 0.0), 0.0)
+    assert describe(pacing, 0.0) is None

@@ -1,0 +1,34 @@
+"""How fast a run gets on."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.core.speed import SPAN_S, Speed
+
+
+def test_nothing_is_said_until_something_was_seen_for_a_second() -> None:
+    speed = Speed()
+    assert speed.rate(0, 5.0) is None
+    speed.note(0, 5.0)
+    assert speed.rate(3, 5.9) is None
+    assert speed.rate(3, 6.0) == 3
+
+
+def test_what_was_long_ago_says_nothing_about_now() -> None:
+    """A pause of minutes is forgotten after half a minute of work."""
+    speed = Speed()
+    for second in range(101):
+        speed.note(0, float(second))
+    for second in range(101, 101 + int(SPAN_S) + 1):
+        speed.note(10 * (second - 100), float(second))
+    now = 100 + SPAN_S + 1
+    assert speed.rate(10 * (int(now) - 100), now) == pytest.approx(10, abs=0.5)
+
+
+def test_a_moment_a_second_is_kept() -> None:
+    speed = Speed()
+    for tick in range(10_000):
+        speed.note(tick, tick / 100)
+    assert len(speed._seen) <= SPAN_S + 2
+    assert speed.rate(10_000, 100.0) == pytest.approx(100, rel=0.01)
