@@ -96,6 +96,79 @@ def test_a_forgotten_document_that_somebody_removed_meanwhile_is_a_conflict(tmp_
     assert isinstance(store.write([Write("production", None, version)])[0].error, Conflict)
 
 
+def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut leaves the old document or the new one, and what was told as written is there after it."""
+    store = FolderStore(tmp_path / "new" / "state")
+    done: list[tuple[str, str]] = []
+    sync, replace_file, unlink = os.fsync, os.replace, os.unlink
+
+    def synced(descriptor: int) -> None:
+        done.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        sync(descriptor)
+
+    def replaced(source: str, target: str) -> None:
+        done.append(("rename", source))
+        replace_file(source, target)
+
+    def unlinked(path: str) -> None:
+        done.append(("remove", path))
+        unlink(path)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    results = store.write([Write(name, document(name), None) for name in "ab"])
+    folder = str(tmp_path / "new" / "state")
+    temporary = {path for what, path in done if what == "rename"}
+    assert len(temporary) == 2
+    assert done[0] == ("sync", str(tmp_path / "new")), "the new folder's own name"
+    assert set(done[1:3]) == {("sync", path) for path in temporary}
+    assert set(done[3:5]) == {("rename", path) for path in temporary}
+    assert done[5:] == [("sync", folder)]
+    done.clear()
+    monkeypatch.setattr(os, "unlink", unlinked)
+    store.write([Write("a", None, results[0].version)])
+    assert done == [("remove", f"{folder}/a.json"), ("sync", folder)]
+    done.clear()
+    store.write([Write("b", None, "another")])
+    assert done == [], "a conflict changes nothing"
+
+
+def test_no_handle_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over ten thousand environments they would run out, also where every write fails."""
+    store = FolderStore(tmp_path)
+    versions = [one.version for one in store.write([Write(name, document(name), None) for name in "ab"])]
+    before = sorted(os.listdir("/proc/self/fd"))
+    store.read("ab")
+    changed = [
+        Write(name, replace(document(name, "2"), serial=2), was) for name, was in zip("ab", versions, strict=True)
+    ]
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        for result in store.write(changed):
+            assert f"{result.environment}.json can't be written: No space left on device. Make room" in str(
+                result.error
+            )
+            assert result.version is None
+    assert sorted(os.listdir(tmp_path)) == [".lock", "a.json", "b.json"]
+    assert [one.error for one in store.write(changed)] == [None, None]
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    store.close()
+
+
+def test_what_is_hidden_or_no_document_is_no_environment(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    put(store, document())
+    for name in (".hidden.json", "notes.txt", "staging.json.bak", "json"):
+        (tmp_path / name).write_text("{}")
+    assert store.names() == {"production"}
+
+
 def test_a_store_can_be_closed_at_any_time_and_used_on(tmp_path: Path) -> None:
     """The threads that sync end with it, and come back where they are needed."""
     store = FolderStore(tmp_path)
