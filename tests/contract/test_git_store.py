@@ -168,6 +168,36 @@ def test_many_who_read_at_once_through_one_store_ask_the_remote_once(stores: lis
         assert seen == [serial] * 8
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_a_plan_or_an_apply_asks_the_remote(
+    whole: bool, stores: list[GitStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look and a fetch for the names; what was seen with them is read without a look, once; the next time anew."""
+    put(stores[1], document())
+    store = stores[0]
+    run, asked = store._git.run, []
+
+    def counted(*arguments: str, stdin: bytes = b"") -> bytes:
+        if arguments[0] in ("ls-remote", "fetch", "push"):
+            asked.append(arguments[0])
+        return run(*arguments, stdin=stdin)
+
+    monkeypatch.setattr(store._git, "run", counted)
+    assert store.names() == {"production"}
+    assert set(store.read_heads(["production"])) == {"production"}
+    assert set(store.read(["production"]) if whole else store.read_heads(["production"])) == {"production"}
+    assert asked == ["ls-remote", "fetch"]
+    if whole:
+        store.read(["production"])
+        assert asked == ["ls-remote", "fetch", "ls-remote"], "somebody may have written meanwhile"
+    version = store.read(["production"])["production"].version
+    asked.clear()
+    put(store, replace(document(version="2"), serial=2), version)
+    assert asked == ["push"]
+    assert store.location == f"git:origin/{BRANCH}"
+    assert store.gather_s > 0
+
+
 def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], monkeypatch: pytest.MonkeyPatch) -> None:
     """It landed: the write is done, not a conflict with itself, also beside a write that conflicts."""
     one, two = stores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -145,6 +146,24 @@ def test_a_signal_during_the_read_leaves_no_intent() -> None:
     assert only(result).message == "not begun: the run was interrupted"
     assert (result.interrupted, result.state_trouble) == (True, False)
     assert bench.store.names() == frozenset()
+
+
+def test_instants_are_whole_seconds_so_that_what_is_read_is_what_is_compared() -> None:
+    bench = Bench()
+    bench.clock.at += timedelta(microseconds=999_999)
+    seen: list[datetime | None] = []
+
+    def look(desired: Desired) -> None:
+        intent = bench.store.read(["a"])["a"].document.intent
+        assert intent is not None
+        seen.extend([intent.at, intent.lease_until])
+
+    bench.plug.before = look
+    bench.apply()
+    applied = bench.store.read(["a"])["a"].document.applied
+    assert applied is not None
+    assert seen == [START, START + timedelta(seconds=OPTIONS.lease_s)]
+    assert applied.at == START
 
 
 # --- between the intent and the outcome ------------------------------------------------------------

@@ -239,3 +239,17 @@ def test_a_pace_serves_more_than_one_event_loop() -> None:
     asyncio.run(three())
     asyncio.run(three())
     assert clock.monotonic() >= 5 * 0.1
+
+
+def test_what_has_begun_keeps_its_rests_where_others_ended_the_wave() -> None:
+    """`max_failures` begins nothing new; an environment between two attempts still comes no sooner than it may."""
+    fleet = Fleet(3, max_failures=1, concurrency=2)
+
+    async def early(plug: FakePlug, desired: Desired) -> Attempt:
+        return Attempt(Fate.DEFINITE, 425, complete=True, retry_after_s=30.0, message="425")
+
+    fleet.plug.script.extend([early, answer(400)])
+    result = fleet.apply()
+    assert [one.outcome for one in result.environments] == [Outcome.APPLIED, Outcome.REJECTED, Outcome.SKIPPED]
+    assert [name for _, name in fleet.sent] == ["e000", "e001", "e000"]
+    assert fleet.sent[2][0] - fleet.sent[0][0] >= 30
