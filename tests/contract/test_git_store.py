@@ -261,6 +261,35 @@ def test_a_branch_that_others_push_to_all_the_time_is_given_up(
     slow.close()
 
 
+@pytest.mark.parametrize(
+    ("said", "looks"),
+    [("fatal: couldn't find remote ref refs/heads/reconciler-state", 2), ("fatal: the remote end hung up", 1)],
+)
+def test_a_branch_that_is_deleted_between_look_and_fetch_is_looked_for_again(
+    said: str, looks: int, stores: list[GitStore], remote: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is an empty state; a fetch that fails otherwise is trouble at once."""
+    one, two = stores
+    put(two, document())
+    run, looked = one._git.run, []
+
+    def run_unluckily(*arguments: str, stdin: bytes = b"") -> bytes:
+        if arguments[0] == "ls-remote":
+            looked.append(arguments)
+        if arguments[0] == "fetch":
+            git(remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
+            raise GitFailed(128, "", said)
+        return run(*arguments, stdin=stdin)
+
+    monkeypatch.setattr(one._git, "run", run_unluckily)
+    if looks == 2:
+        assert one.names() == frozenset()
+    else:
+        with pytest.raises(Unreachable, match="the remote end hung up"):
+            one.names()
+    assert len(looked) == looks
+
+
 def test_a_machine_without_git_is_told_what_to_install(remote: Path, tmp_path: Path) -> None:
     store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", BRANCH, environ={"PATH": str(tmp_path)})
     with pytest.raises(Unreachable, match=r"git can't be run: No such file or directory. Install git, or set `state`"):

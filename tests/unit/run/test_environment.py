@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from reconciler.core import record
+from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.plan import PlanInput
 from reconciler.model import By, Desired, EnvironmentResult, Outcome, Reason, RunResult, Stored
 from reconciler.ports import Write
@@ -45,8 +47,9 @@ class Bench:
     def want(self, version: str) -> None:
         self.desired = [make_desired(one.environment, version) for one in self.desired]
 
-    def plan(self) -> Planned:
-        return plan_environments(self.desired, self.store, self.credentials, PlanInput(self.clock.now()))
+    def plan(self, *, requested: bool = False, max_age_s: float | None = None) -> Planned:
+        given = PlanInput(self.clock.now(), max_age_s, requested)
+        return plan_environments(self.desired, self.store, self.credentials, given)
 
     def apply(self, planned: Planned | None = None, options: ApplyOptions = ONE_AFTER_ANOTHER) -> RunResult:
         planned = planned or self.plan()
@@ -96,6 +99,14 @@ def test_a_saved_plan_is_not_planned_anew_where_the_state_moved_on() -> None:
     assert bench.store.read(["a"])["a"].document.intent is None
 
 
+def test_a_saved_plan_whose_state_moved_on_is_no_reason_to_end_the_run() -> None:
+    bench = Bench("a", "b", "c")
+    late = bench.plan()
+    bench.meddle()
+    result = bench.apply(late, replace(ONE_AFTER_ANOTHER, exact=True))
+    assert [one.outcome for one in result.environments] == [Outcome.FAILED, Outcome.APPLIED, Outcome.APPLIED]
+
+
 def test_without_a_saved_plan_it_is_planned_anew_and_put() -> None:
     bench = Bench()
     late = bench.plan()
@@ -115,6 +126,62 @@ def test_an_account_that_changed_since_the_plan_was_nobodys_to_accept() -> None:
     result = bench.apply(late)
     assert only(result).outcome is Outcome.FAILED
     assert "Plan again" in only(result).message
+    assert bench.plug.received == []
+
+
+def test_an_account_change_that_was_accepted_stays_so_where_the_state_moved_on() -> None:
+    """The plan had the reason, so the guard was passed with it."""
+    bench = Bench()
+    bench.credentials.accounts["a"] = "org:another"
+    bench.meddle()
+    bench.credentials.accounts["a"] = "org:a"
+    late = bench.plan()
+    assert Reason.ACCOUNT_CHANGED in late.plan.environments[0].reasons
+    bench.credentials.accounts["a"] = "org:another"
+    bench.meddle()
+    bench.credentials.accounts["a"] = "org:a"
+    assert only(bench.apply(late)).outcome is Outcome.APPLIED
+
+
+def test_what_stands_as_it_was_planned_is_not_planned_anew() -> None:
+    """Or a --reassert, which is asked for once, would be taken for done."""
+    bench = Bench()
+    bench.apply()
+    again = bench.apply(bench.plan(requested=True))
+    assert (only(again).outcome, only(again).reasons) == (Outcome.APPLIED, (Reason.REQUESTED,))
+    assert bench.plug.received == ["a", "a"]
+
+
+def test_what_is_still_too_old_is_put_also_where_the_state_moved_on() -> None:
+    bench = Bench()
+    bench.apply()
+    bench.clock.advance(7200)
+    late = bench.plan(max_age_s=3600)
+    desired = bench.desired[0]
+    state.adopt(bench.store, desired, bench.credentials.fingerprint(desired), START, By("eva", None, None))
+    result = bench.apply(late, replace(OPTIONS, max_age_s=3600))
+    assert (only(result).outcome, only(result).reasons) == (Outcome.APPLIED, (Reason.EXPIRED,))
+
+
+def test_an_account_that_nobody_asked_to_read_is_not_read_where_the_state_moved_on() -> None:
+    bench = Bench()
+    bench.desired = [make_desired("a", account_id="an-account")]
+    late = bench.plan()
+    bench.meddle()
+    assert only(bench.apply(late)).outcome is Outcome.APPLIED
+
+
+def test_a_doubt_that_came_after_the_plan_is_told_where_the_intent_can_not_be_written() -> None:
+    """Nothing was sent, and still nobody knows what Plug holds."""
+    bench = Bench()
+    late = bench.plan()
+    claim = record.Claim("i", "l", START, 900, By("eva", None, None))
+    in_doubt = record.doubt(record.begin_intent(None, bench.desired[0], claim))
+    bench.store.inner.write([Write("a", in_doubt, None)])
+    bench.store.faults.append(StoreFault.FAILS)
+    result = bench.apply(late)
+    assert only(result).outcome is Outcome.UNCERTAIN
+    assert only(result).message == "not sent: the intent could not be written: no space left on device"
     assert bench.plug.received == []
 
 
@@ -141,11 +208,13 @@ def test_a_signal_during_the_read_leaves_no_intent() -> None:
 
     bench = Bench()
     bench.store = SlowStore()
+    writes: list[Sequence[Write]] = []
+    bench.store.before_write = writes.append
     result = bench.apply()
     assert only(result).outcome is Outcome.SKIPPED
     assert only(result).message == "not begun: the run was interrupted"
     assert (result.interrupted, result.state_trouble) == (True, False)
-    assert bench.store.names() == frozenset()
+    assert writes == []
 
 
 def test_instants_are_whole_seconds_so_that_what_is_read_is_what_is_compared() -> None:
@@ -214,6 +283,39 @@ def test_a_machine_that_slept_through_the_deadline_makes_no_further_attempt() ->
     bench.plug.script.extend([answer(503), answer(503)])
     result = bench.apply()
     assert (only(result).outcome, only(result).attempts) == (Outcome.UNCERTAIN, 1)
+
+
+def test_a_signal_between_two_attempts_leaves_what_the_first_one_left() -> None:
+    """Plug may have acted on it: in doubt, and not skipped."""
+    bench = Bench("a", "b", "c")
+
+    async def lost(plug: FakePlug, desired: Desired) -> Attempt:
+        bench.stop.asked.set()
+        return Attempt(Fate.AMBIGUOUS, message="no answer")
+
+    bench.plug.script.append(lost)
+    result = bench.apply()
+    first, *_, last = result.environments
+    assert (first.outcome, first.attempts, first.message) == (Outcome.UNCERTAIN, 1, "no answer")
+    assert (last.outcome, result.interrupted) == (Outcome.SKIPPED, True)
+    assert bench.plug.received == ["a"]
+    intent = bench.store.read(["a"])["a"].document.intent
+    assert intent is not None and intent.doubt and intent.lease_until is None
+
+
+def test_nobody_is_left_asleep() -> None:
+    """Who was woken by the end of the run, or slept to the end of his rest, leaves no task behind."""
+    bench = Bench()
+    bench.plug.script.extend([answer(503), answer(503)])
+
+    async def run() -> int:
+        planned = bench.plan()
+        world = make_world(bench.store, bench.plug, bench.clock)
+        await apply_plan(planned.plan, planned.desired, world, OPTIONS, bench.stop)
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(run()) == 1
 
 
 # --- the outcome -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from reconciler.core.plan import PlanInput
 from reconciler.model import Desired, Outcome, RunResult
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop, WaveBegun
-from reconciler.run.pace import Pace
+from reconciler.run.pace import NEAR_S, Pace
 from reconciler.run.plan import plan_environments
 from tests.fakes import (
     OPTIONS,
@@ -253,3 +253,28 @@ def test_what_has_begun_keeps_its_rests_where_others_ended_the_wave() -> None:
     assert [one.outcome for one in result.environments] == [Outcome.APPLIED, Outcome.REJECTED, Outcome.SKIPPED]
     assert [name for _, name in fleet.sent] == ["e000", "e001", "e000"]
     assert fleet.sent[2][0] - fleet.sent[0][0] >= 30
+
+
+def test_no_intent_is_written_while_the_server_lets_nobody_in() -> None:
+    """A lease would be spent on waiting, and others would find locked what nobody is at work on."""
+    fleet = Fleet(20, concurrency=4)
+    begun: dict[str, float] = {}
+
+    def look(desired: Desired) -> None:
+        intent = fleet.store.read([desired.environment])[desired.environment].document.intent
+        assert intent is not None
+        begun[desired.environment] = (intent.at - START).total_seconds()
+
+    async def limit_the_first(plug: FakePlug, desired: Desired) -> Attempt:
+        told_off = fleet.clock.monotonic() == 0 and desired.environment == "e000"
+        await fleet.clock.sleep(0.5 if told_off else 1.0)
+        if told_off:
+            return Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=60.0, message="429")
+        plug.hold(desired)
+        return Attempt(Fate.DEFINITE, 200, complete=True)
+
+    fleet.plug.before = look
+    fleet.plug.script.extend([limit_the_first] * 30)
+    assert outcomes(fleet.apply()) == {Outcome.APPLIED}
+    assert sum(at == 0 for at in begun.values()) == 4
+    assert all(at == 0 or at >= 60 - NEAR_S for at in begun.values())
