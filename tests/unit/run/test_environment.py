@@ -280,6 +280,7 @@ def test_a_machine_that_slept_through_the_deadline_makes_no_further_attempt() ->
 
     bench = Bench()
     bench.clock = Sleepy()
+    bench.clock.advance(5000)
     bench.plug.script.extend([answer(503), answer(503)])
     result = bench.apply()
     assert (only(result).outcome, only(result).attempts) == (Outcome.UNCERTAIN, 1)
@@ -338,6 +339,24 @@ def test_an_intent_that_was_taken_away_leaves_a_doubt() -> None:
     assert (only(result).outcome, result.state_trouble) == (Outcome.UNCERTAIN, True)
     intent = bench.store.read(["a"])["a"].document.intent
     assert intent is not None and intent.doubt and intent.lease_until is None
+
+
+@pytest.mark.parametrize(
+    ("renewal", "puts", "outcome"), [(None, 2, Outcome.APPLIED), (StoreFault.FAILS, 1, Outcome.REJECTED)]
+)
+def test_a_lease_that_could_not_be_renewed_sends_nothing_more(renewal: str | None, puts: int, outcome: Outcome) -> None:
+    """It was spent on what the server asked for, and another run may take the intent over (CONTRACT §6.8)."""
+    bench = Bench()
+    bench.clock.advance(5000)
+
+    async def limited(plug: FakePlug, desired: Desired) -> Attempt:
+        return Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=100.0, message="429")
+
+    bench.plug.script.append(limited)
+    bench.store.faults.extend([None, renewal])
+    result = bench.apply(options=replace(ONE_AFTER_ANOTHER, lease_s=110))
+    assert (only(result).outcome, len(bench.plug.received)) == (outcome, puts)
+    assert bench.store.read(["a"])["a"].document.intent is None
 
 
 @pytest.mark.parametrize("races", [SETTLE_TRIES - 1, SETTLE_TRIES])

@@ -138,6 +138,7 @@ def test_a_lease_that_was_spent_on_waiting_is_renewed() -> None:
 def test_a_lease_that_a_set_clock_ended_is_not_renewed() -> None:
     """The plan is older than it looks: nothing is sent."""
     fleet = Fleet(1)
+    fleet.clock.advance(5000)
     clock = fleet.clock
     before = clock.monotonic
 
