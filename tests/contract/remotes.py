@@ -14,11 +14,17 @@ from pathlib import Path
 IDENTITY = ("-c", "user.name=ana", "-c", "user.email=ana@example.com")
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     done = subprocess.run(
-        ["git", *IDENTITY, *arguments], cwd=folder, env=environ, check=True, capture_output=True, text=True
+        ["git", *IDENTITY, *arguments],
+        cwd=folder,
+        env=environ,
+        input=stdin,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return done.stdout
 

@@ -290,6 +290,55 @@ def test_a_branch_that_is_deleted_between_look_and_fetch_is_looked_for_again(
     assert len(looked) == looks
 
 
+def commit_on(remote: Path, listing: str) -> None:
+    """The state's branch with these entries, as `git mktree` reads them."""
+    blob = git(remote, "hash-object", "-w", "--stdin", stdin="something").strip()
+    folder = git(remote, "mktree", stdin=f"100644 blob {blob}\tinner.json\n").strip()
+    tree = git(remote, "mktree", stdin=listing.format(blob=blob, folder=folder)).strip()
+    commit = git(remote, "commit-tree", "-m", "by hand", tree).strip()
+    git(remote, "update-ref", f"refs/heads/{BRANCH}", commit)
+
+
+@pytest.mark.parametrize(
+    "listing",
+    ["040000 tree {folder}\ta.json\n", "100644 blob {blob}\tnotes.txt\n", "040000 tree {folder}\tsrc\n"],
+    ids=["a folder named like a document", "a file", "a folder"],
+)
+def test_what_is_no_state_on_its_branch_is_told_and_nothing_is_read(
+    listing: str, stores: list[GitStore], remote: Path
+) -> None:
+    commit_on(remote, listing)
+    with pytest.raises(Corrupt, match=r"holds '(a\.json|notes\.txt|src)', which is no state: a branch of its own"):
+        stores[0].names()
+
+
+def test_what_a_host_puts_beside_a_state_is_passed_over(stores: list[GitStore], remote: Path) -> None:
+    """A README, a licence, files that begin with a dot: also where they end like documents."""
+    commit_on(remote, "".join(f"100644 blob {{blob}}\t{name}\n" for name in (".a.json", ".gitignore", "README.md")))
+    assert stores[0].names() == frozenset()
+    put(stores[0], document())
+    assert stores[1].names() == {"production"}
+
+
+def test_a_write_that_fails_on_this_machine_is_told_for_each(
+    stores: list[GitStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is pushed; the temporary folder may be full."""
+    one, _ = stores
+    run = one._git.run
+
+    def full(*arguments: str, stdin: bytes = b"") -> bytes:
+        if arguments[0] == "fast-import":
+            raise GitFailed(128, "", "fatal: write error: No space left on device")
+        return run(*arguments, stdin=stdin)
+
+    monkeypatch.setattr(one._git, "run", full)
+    results = one.write([Write(name, document(name), None) for name in "ab"])
+    assert [one.environment for one in results] == ["a", "b"]
+    assert all("Look at the disk of the temporary folder (TMPDIR, now " in str(one.error) for one in results)
+    assert one.names() == frozenset()
+
+
 def test_a_machine_without_git_is_told_what_to_install(remote: Path, tmp_path: Path) -> None:
     store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", BRANCH, environ={"PATH": str(tmp_path)})
     with pytest.raises(Unreachable, match=r"git can't be run: No such file or directory. Install git, or set `state`"):

@@ -143,6 +143,29 @@ def test_max_failures_takes_back_what_was_written_ahead() -> None:
     assert all("environments of this wave were not applied (max_failures)" in message for message in told)
 
 
+def test_an_intent_that_is_taken_back_leaves_the_record_as_it_was_and_no_doubt() -> None:
+    """Nothing was sent, so what was applied still holds."""
+    fleet = Fleet(FLEET)
+    asyncio.run(fleet.apply())
+    before = {name: document.applied for name, document in fleet.documents().items()}
+    sent = len(fleet.plug.received)
+    fleet.desired = [make_desired(one.environment, "2") for one in fleet.desired]
+
+    async def run() -> RunResult:
+        gate = fleet.hold()
+        running = asyncio.create_task(fleet.apply())
+        await settle_down()
+        assert len(fleet.intents()) == 2 * WIDTH
+        fleet.stop.asked.set()
+        gate.set()
+        return await running
+
+    skipped = of(asyncio.run(run()), Outcome.SKIPPED)
+    assert len(skipped) == FLEET - WIDTH == FLEET - len(fleet.plug.received[sent:])
+    assert fleet.intents() == set()
+    assert all(fleet.documents()[name].applied == before[name] for name in skipped)
+
+
 def test_an_older_doubt_outlives_an_intent_that_is_taken_back() -> None:
     """`skipped` ends no doubt: the intent stays, in doubt, its lease released."""
     fleet = Fleet(FLEET)

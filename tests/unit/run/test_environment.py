@@ -12,8 +12,9 @@ import pytest
 from reconciler.core import record
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.plan import PlanInput
+from reconciler.errors import Unreachable
 from reconciler.model import By, Desired, EnvironmentResult, Outcome, Reason, RunResult, Stored
-from reconciler.ports import Write
+from reconciler.ports import Write, Written
 from reconciler.run import state
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
@@ -22,6 +23,7 @@ from reconciler.run.plan import Planned, plan_environments
 from tests.fakes import (
     OPTIONS,
     START,
+    Behaviour,
     FakeClock,
     FakeCredentials,
     FakePlug,
@@ -30,6 +32,7 @@ from tests.fakes import (
     answer,
     make_desired,
     make_world,
+    unsent,
 )
 
 ONE_AFTER_ANOTHER = replace(OPTIONS, concurrency=1)
@@ -320,6 +323,64 @@ def test_nobody_is_left_asleep() -> None:
 
 
 # --- the outcome -----------------------------------------------------------------------------------
+
+
+class RefusingStore(FaultyStore):
+    """Takes the first write of a's document, and from then on none of it; of the others' all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tries = 0
+
+    def write(self, writes: Sequence[Write]) -> list[Written]:
+        self.tries += sum(write.environment == "a" for write in writes)
+        if self.tries < 2:
+            return super().write(writes)
+        taken = iter(super().write([write for write in writes if write.environment != "a"]))
+        full = Unreachable("no space left on device")
+        return [Written("a", None, full) if write.environment == "a" else next(taken) for write in writes]
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [(answer(200, acts=True), "Plug took it, but the outcome"), (answer(400), "400; the outcome")],
+)
+def test_an_outcome_that_can_not_be_written_ends_the_run_and_tells_until_when(first: Behaviour, message: str) -> None:
+    """Whatever it was: the intent stands, so the next run takes it for a doubt (CONTRACT §6.7)."""
+    bench = Bench(*MANY)
+    bench.store = RefusingStore()
+    bench.plug.script.append(first)
+    result = bench.apply()
+    one, *_, last = result.environments
+    assert (one.outcome, last.outcome, result.state_trouble) == (Outcome.UNCERTAIN, Outcome.SKIPPED, True)
+    assert one.message == (
+        f"{message} could not be recorded: no space left on device. Its intent stands until 2026-11-23T12:15:00Z: "
+        "apply again then, or sooner after `reconciler state unlock a`"
+    )
+    assert "the state of a could not be written" in last.message
+    intent = bench.store.read(["a"])["a"].document.intent
+    assert intent is not None and intent.lease_until is not None
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "message"),
+    [
+        ([], Outcome.APPLIED, ""),
+        ([answer(503)], Outcome.APPLIED, ""),
+        ([answer(400)], Outcome.REJECTED, "400"),
+        ([answer(429), answer(400)], Outcome.REJECTED, "400 (tried 2 times)"),
+        ([answer(503)] * 3, Outcome.UNCERTAIN, "503 (tried 3 times)"),
+        ([unsent] * 3, Outcome.FAILED, "not sent (tried 3 times)"),
+    ],
+)
+def test_the_last_answer_is_told_and_how_often_it_was_tried(
+    answers: list[Behaviour], outcome: Outcome, message: str
+) -> None:
+    bench = Bench()
+    bench.plug.script.extend(answers)
+    result = bench.apply()
+    assert (only(result).outcome, only(result).message) == (outcome, message)
+    assert not result.state_trouble
 
 
 def take_away(bench: Bench) -> Callable[[Desired], None]:

@@ -135,22 +135,29 @@ def test_a_lease_that_was_spent_on_waiting_is_renewed() -> None:
         assert document.document.intent is None
 
 
-def test_a_lease_that_a_set_clock_ended_is_not_renewed() -> None:
-    """The plan is older than it looks: nothing is sent."""
+@pytest.mark.parametrize(
+    ("ahead_s", "outcome"),
+    [
+        (OPTIONS.lease_s - OPTIONS.timeout_s - 1, Outcome.APPLIED),
+        (OPTIONS.lease_s - OPTIONS.timeout_s, Outcome.FAILED),
+        (3600, Outcome.FAILED),
+    ],
+)
+def test_a_lease_that_a_set_clock_ended_is_not_renewed(ahead_s: float, outcome: Outcome) -> None:
+    """The plan is older than it looks: nothing is sent whose answer might come after the lease's end."""
     fleet = Fleet(1)
     fleet.clock.advance(5000)
     clock = fleet.clock
     before = clock.monotonic
 
     def jump(writes: object) -> None:
-        clock.at += timedelta(hours=1)
-        gone = timedelta(hours=1).total_seconds()
-        clock.monotonic = lambda: before() - gone  # type: ignore[method-assign]
+        clock.at += timedelta(seconds=ahead_s)
+        clock.monotonic = lambda: before() - ahead_s  # type: ignore[method-assign]
         fleet.store.before_write = lambda writes: None
 
     fleet.store.before_write = jump  # type: ignore[assignment]
     result = fleet.apply().environments[0]
-    assert (result.outcome, fleet.sent) == (Outcome.FAILED, [])
+    assert (result.outcome, len(fleet.sent)) == (outcome, outcome is Outcome.APPLIED)
 
 
 def test_a_signal_ends_all_waiting_at_once() -> None:
