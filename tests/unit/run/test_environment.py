@@ -454,3 +454,35 @@ def test_a_doubt_that_can_not_be_written_is_not_tried_again_and_again() -> None:
     assert "no space left on device" in first.message
     assert last.outcome is Outcome.SKIPPED
     assert tries == 1
+
+
+def test_a_store_that_does_not_answer_after_a_put_is_asked_once() -> None:
+    """Each question may last two minutes."""
+
+    class DeafStore(FaultyStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.deaf, self.asked = False, 0
+
+        def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+            self.asked += self.deaf
+            if self.deaf:
+                raise Unreachable("no answer within 120 s")
+            return super().read(environments)
+
+    bench = Bench(*MANY)
+    store = bench.store = DeafStore()
+    take = take_away(bench)
+
+    def take_and_go_deaf(desired: Desired) -> None:
+        take(desired)
+        store.deaf = True
+
+    bench.plug.before = take_and_go_deaf
+    result = bench.apply()
+    first, *_, last = result.environments
+    assert (first.outcome, last.outcome) == (Outcome.UNCERTAIN, Outcome.SKIPPED)
+    assert "no answer within 120 s. Its intent was taken away meanwhile: run `reconciler apply --reassert -e a`" in (
+        first.message
+    )
+    assert store.asked == 1
