@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from reconciler.cli.output import say, wants_colour, write
 from reconciler.cli.session import Session, session_of
 from reconciler.core.exitcode import ExitCode
 from reconciler.errors import InputError
-from reconciler.model import Desired, Event, Problem
+from reconciler.model import Desired, Event
 
 if TYPE_CHECKING:
     from reconciler.sandbox.server import Sandbox
@@ -44,20 +44,23 @@ def demo(context: click.Context, /, **parameters: Any) -> int:
     source = given.folder / given.settings.manifests
     if not given.tree.names:
         raise InputError(problems=given.tree.errors)
+    desired = given.desired
+    # the copy's place, wherever the folder of manifests is: a person's own are never written to
+    edited = (given.folder / desired[0].source.file).relative_to(source)
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
         shutil.copytree(source, Path(folder) / "manifests")
         with contextlib.chdir(folder):  # so that places read manifests/staging.yaml, as at home
-            return _tell(given, Path.cwd())
+            return _tell(desired, edited, Path.cwd())
 
 
-def _tell(given: Session, folder: Path) -> int:
+def _tell(desired: Sequence[Desired], manifest: Path, folder: Path) -> int:
+    """`manifest` is that of the first environment, below the folder of manifests."""
     from reconciler.sandbox.server import serve_in_thread
 
-    desired = given.desired
     with serve_in_thread() as sandbox:
         environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         environ |= _make_up(desired)
-        story = _Story(folder, environ, sandbox, desired[0])
+        story = _Story(folder, environ, sandbox, desired[0], manifest)
         try:
             for chapter in (
                 story.create,
@@ -76,7 +79,7 @@ def _tell(given: Session, folder: Path) -> int:
     return ExitCode.DONE
 
 
-def _make_up(desired: Any) -> dict[str, str]:
+def _make_up(desired: Sequence[Desired]) -> dict[str, str]:
     """A token for each environment and a value for each secret: nothing real is read."""
     made = {one.token_env: f"made-up-token-of-{one.environment}" for one in desired}
     made["PLUG_PARTNER_TOKEN"] = "made-up-token-of-a-partner"  # noqa: S105
@@ -95,6 +98,7 @@ class _Story:
     environ: Mapping[str, str]
     sandbox: Sandbox
     edited: Desired
+    manifest: Path  # of the edited environment, below the folder of manifests
     chapter: int = 0
 
     # --- telling -----------------------------------------------------------------------------------
@@ -204,7 +208,7 @@ class _Story:
         account = self.edited.account_id or "11111-22222-333333"
         if self.edited.account_id is None:
             self._write({"account_id": account})
-            self._say(f"(manifests/{self._manifest()}: account_id says which account of the partner API it is)")
+            self._say(f"(manifests/{self.manifest}: account_id says which account of the partner API it is)")
         token = self.environ[self.edited.token_env]
         accounts = {**self.sandbox.plug.options.accounts, account: token}
         self.sandbox.plug.options = replace(self.sandbox.plug.options, accounts=accounts)
@@ -218,22 +222,14 @@ class _Story:
         """Writes the URL, with a version, into the environment's own manifest."""
         text = self.edited.webhooks[Event.MESSAGE_STATUS]
         self._write({"webhooks": {str(Event.MESSAGE_STATUS): f"{text}{'&' if '?' in text else '?'}version={version}"}})
-        self._say(f"(manifests/{self._manifest()}: messageStatus gets ?version={version})")
+        self._say(f"(manifests/{self.manifest}: messageStatus gets ?version={version})")
 
     def _write(self, values: Mapping[str, Any]) -> None:
         """Into the environment's own manifest; its webhooks are merged."""
         import yaml
 
-        path = self.folder / "manifests" / self._manifest()
+        path = self.folder / "manifests" / self.manifest
         held = yaml.safe_load(path.read_text(encoding="utf-8"))
         held["webhooks"] = {**held.get("webhooks", {}), **values.get("webhooks", {})}
         held |= {key: value for key, value in values.items() if key != "webhooks"}
         path.write_text(yaml.safe_dump(held, allow_unicode=True, sort_keys=False), encoding="utf-8")
-
-    def _manifest(self) -> str:
-        """The manifest's path below the folder of manifests."""
-        parts = Path(self.edited.source.file).parts
-        for place in range(len(parts)):
-            if (self.folder / "manifests" / Path(*parts[place:])).is_file():
-                return str(Path(*parts[place:]))
-        raise InputError(problems=[Problem(self.edited.source.file, 1, 1, "", "is not below the manifests' folder")])

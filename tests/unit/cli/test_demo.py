@@ -1,0 +1,101 @@
+"""The whole story in this process: it comes out as told, touches nothing of the person's, and tells where it fails."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reconciler.views.report
+from reconciler.cli.demo import _Story
+from tests.acceptance.conftest import ROOT
+from tests.fuzz.hostile import drive
+
+ONE = (
+    "account_id: 7-loja\nwebhooks:\n"
+    "  finishAttendance: https://hooks.acme.com.br/finish\n  startAttendance: https://hooks.acme.com.br/start\n"
+    "  receiveMessage: https://hooks.acme.com.br/receive?key={secret:PLUG_SECRET_A}\n"
+    "  sendingMessage: https://hooks.acme.com.br/sending\n  messageDeliveryError: https://hooks.acme.com.br/error\n"
+    "  messageStatus: https://hooks.acme.com.br/status?x=1\n  whenDisconnecting: https://hooks.acme.com.br/gone\n"
+)
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout of this repository's manifests."""
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["manifests", "{home}/manifests/"])
+def test_the_story_comes_out_and_leaves_what_is_here_alone(home: Path, place: str) -> None:
+    """Wherever the manifests are named to be: it is the copy that is edited. No state is left either."""
+    before = read_all(home)
+    manifests = place.format(home=home)
+    environ = {"PLUG_TOKEN_STAGING": "canary-5ecret+71d2e8"}
+    drove = drive(home, environ, "demo", "--manifests", manifests)
+    assert (drove.code, "error" in drove.err) == (0, False), drove.out
+    assert read_all(home) == before
+    titles = [line for line in drove.out.splitlines() if line.startswith("━━")]
+    assert [int(line.split()[1].rstrip(".")) for line in titles] == list(range(1, len(titles) + 1))
+    assert drove.out.count("(manifests/staging.yaml: messageStatus gets ?version=") == 4
+    assert drove.out.endswith("`reconciler validate`, and `reconciler plan` with your own manifests.\n")
+
+
+def test_an_environment_that_is_observable_keeps_its_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is added to its manifest for that, and a query is added to."""
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks/loja.yml").write_text(ONE)
+    monkeypatch.chdir(tmp_path)
+    drove = drive(tmp_path, {}, "demo", "--manifests", "hooks")
+    assert (drove.code, "account_id says" in drove.out) == (0, False), drove.out
+    assert "Plug now holds, for loja: https://hooks.acme.com.br/status?x=1&version=v2" in drove.out
+
+
+def test_without_manifests_there_is_no_story(tmp_path: Path) -> None:
+    """Exit 3, with what would be right; nor with faulty ones."""
+    drove = drive(tmp_path, {}, "demo")
+    assert (drove.code, drove.out) == (3, "")
+    assert "error: " in drove.err and "`reconciler init`" in drove.err
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/loja.yaml").write_text("wave: soon\n")
+    drove = drive(tmp_path, {}, "demo")
+    assert (drove.code, drove.out) == (3, "")
+    assert "manifests/loja.yaml:1:7: wave: " in drove.err
+
+
+@pytest.mark.parametrize(
+    ("broken", "by", "told"),
+    [
+        ((_Story, "_edit"), lambda story, version: None, "Plug holds another messageStatus"),
+        (
+            (_Story, "_set_lost_answers"),
+            lambda story, probability: None,
+            "`reconciler apply --yes` ended with 0, not 1",
+        ),
+        ((reconciler.views.report, "render_report"), lambda report: "", "the page doesn't show the environment"),
+    ],
+)
+def test_a_story_that_goes_wrong_says_so(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: tuple[Any, str],
+    by: Callable[..., Any],
+    told: str,
+) -> None:
+    """Whoever tries it out must not be told that all is well."""
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/loja.yaml").write_text(ONE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(*broken, by)
+    drove = drive(tmp_path, {}, "demo")
+    assert (drove.code, drove.err.splitlines()[-1]) == (1, f"error: the demo went wrong: {told}")
+    assert "That was it" not in drove.out
