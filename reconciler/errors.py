@@ -4,6 +4,7 @@
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written
     ├── Declined              1  the answer to the question was no
     ├── OutputFailed          1  a result that stdout doesn't take
+    │   └── ReaderGone           as its reader has gone: a pager, `head`
     ├── PostFailed            1  a comment, a status or an issue that GitHub didn't take
     ├── Interrupted         130
     └── StateError            4
@@ -45,6 +46,10 @@ class Declined(ReconcilerError):
 
 class OutputFailed(ReconcilerError):
     """The result was made, but can't be shown."""
+
+
+class ReaderGone(OutputFailed):
+    """Nobody reads stdout any more. No BrokenPipeError: click would end the process where it meets one."""
 
 
 class PostFailed(ReconcilerError):

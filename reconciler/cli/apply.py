@@ -132,7 +132,7 @@ def apply(
     code = of_result(result)
     try:
         show_result(result, form, session)
-    except (BrokenPipeError, OutputFailed) as error:
+    except OutputFailed as error:
         if code in (ExitCode.DONE, ExitCode.NOT_APPLIED):
             raise
         tell_unshown(error)  # the code of what happened comes before that of what can't be shown
@@ -165,7 +165,7 @@ def _check_expected(session: Session, expect: str, planned: Planned, form: Form)
     except StalePlan:
         try:
             show_plan(with_guard_warnings(session, planned).plan, form, session)
-        except (BrokenPipeError, OutputFailed) as error:
+        except OutputFailed as error:
             tell_unshown(error)
         raise
 

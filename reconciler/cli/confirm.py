@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from reconciler.cli.output import is_terminal
+from reconciler.cli.output import is_terminal, write_aside
 from reconciler.errors import Declined, InputError
 from reconciler.model import Problem
 
@@ -21,5 +21,10 @@ def confirm(question: str, *, yes: bool) -> None:
                 Problem("", 0, 0, "--yes", "there is no terminal to ask on", "add --yes to go ahead without a question")
             ]
         )
-    if not click.confirm(question, err=True):
+    try:
+        answered = click.confirm(question, err=True)
+    except click.Abort:
+        write_aside("\n")  # what is said of it begins a line of its own
+        raise
+    if not answered:
         raise Declined("nothing was done")

@@ -69,7 +69,7 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
     try:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=obj)
         return int(code) if isinstance(code, int) else ExitCode.DONE
-    except (BrokenPipeError, OutputFailed) as error:
+    except OutputFailed as error:
         tell_unshown(error)
         return ExitCode.NOT_APPLIED
     except (click.Abort, KeyboardInterrupt, Interrupted):

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from reconciler.core.escape import for_terminal
-from reconciler.errors import InputError, OutputFailed
+from reconciler.errors import InputError, OutputFailed, ReaderGone
 from reconciler.model import Problem
 
 MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scroll the cause away
@@ -30,12 +30,12 @@ def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
 
 
 def write(text: str) -> None:
-    """A result, whole, to stdout. Raises OutputFailed where it can't be written; BrokenPipeError passes."""
+    """A result, whole, to stdout. Raises OutputFailed where it can't be written, ReaderGone where nobody reads it."""
     try:
         sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as error:
+        raise ReaderGone("nobody reads stdout any more. What was done is done") from error
     except (OSError, AttributeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is closed"
         raise OutputFailed(f"the result can't be written to stdout: {reason}. What was done is done") from error
@@ -61,13 +61,14 @@ def write_aside(text: str) -> None:
         sys.stderr.flush()
 
 
-def tell_unshown(error: BrokenPipeError | OutputFailed) -> None:
+def tell_unshown(error: OutputFailed) -> None:
     """A result that stdout doesn't take. Of a reader that has gone (a pager, `head`) nothing is said."""
-    if isinstance(error, OutputFailed):
+    if not isinstance(error, ReaderGone):
         say(for_terminal(str(error)), label="error")
     # what is left in its buffer must not fail a second time at the interpreter's end
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stdout = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
 
 
 def say_problem(problem: Problem, *, label: str) -> None:

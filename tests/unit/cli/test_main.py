@@ -1,0 +1,130 @@
+"""Each end that a command may come to: its exit code, and what is said of it (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from reconciler.cli.main import COMMANDS, run
+from reconciler.cli.output import MAX_SHOWN_PROBLEMS, say
+from reconciler.cli.session import Session
+from reconciler.errors import InputError
+from reconciler.model import Problem
+from tests.acceptance.conftest import Cli
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    """The exit code of a command that ends so."""
+
+    @click.command()
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setitem(sys.modules, "reconciler.cli.broken", SimpleNamespace(broken=broken))  # type: ignore[misc]
+    monkeypatch.setitem(COMMANDS, "broken", "broken")
+    return run(["broken"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "\ninterrupted: nothing further was done\n"),
+        (click.Abort(), 130, "interrupted: nothing further was done\n"),
+        (click.ClickException("no such\x1b thing"), 3, "error: no such\\x1b thing\n"),
+        (
+            click.UsageError("give one"),
+            3,
+            "error: give one\ntry `reconciler broken --help`\n",
+        ),
+    ],
+)
+def test_an_end_has_its_code_and_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+) -> None:
+    """click's own codes never come through: 2 means changes or drift here."""
+    assert ending_with(monkeypatch, error) == code
+    assert capsys.readouterr() == ("", told)
+
+
+def test_a_fault_of_ours_is_told_by_its_place_and_without_a_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message or a local may hold a token; whoever reports it has the lines."""
+    token = "canary-token-of-a-local"
+    assert ending_with(monkeypatch, ValueError(f"bad {token}")) == 1
+    out, err = capsys.readouterr()
+    first, *frames, last = err.splitlines()
+    assert (out, token in err) == ("", False)
+    assert first == "error: internal error: ValueError. Nothing is known to be wrong with your input."
+    assert f"  at {__file__}:" in frames[-1] and frames[-1].endswith(" in broken")
+    assert last.startswith("Please report these lines. A started apply left its intents")
+
+
+def test_no_command_at_all_is_wrong_usage_and_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr: a pipe behind it gets nothing to parse."""
+    assert run([]) == 3
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("Usage: reconciler [OPTIONS] COMMAND")) == ("", True)
+
+
+def test_a_working_directory_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkout that another process removed, or a disk that was unmounted."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(["plan"]) == 3
+    told = "error: the working directory is gone: go to your checkout again (cd), then run this again\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_leaving_the_question_without_an_answer_is_130(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-D at the prompt; nothing was sent or written."""
+    cli.fleet("loja")
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    assert run(["apply"], obj=Session(environ=cli.environ, folder=cli.folder)) == 130
+    assert capsys.readouterr().err.endswith("[y/N]: \ninterrupted: nothing further was done\n")
+    assert (cli.puts("loja"), cli.state_folder.exists()) == (0, False)
+
+
+def test_a_label_is_coloured_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And without NO_COLOR; the text itself never is."""
+    say("that", label="error")
+    assert capsys.readouterr().err == "error: that\n"
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    say("this", label="error")
+    say("this", label="note")
+    monkeypatch.setenv("NO_COLOR", "1")
+    say("this", label="warning")
+    assert terminal.getvalue() == ("\x1b[31m\x1b[1merror: \x1b[0mthis\n\x1b[1mnote: \x1b[0mthis\nwarning: this\n")
+
+
+def test_of_a_thousand_problems_the_first_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One wrong default in a fleet; the rest is counted, with where to find it."""
+    problems = [Problem(f"manifests/e{number:03}.yaml", 1, 1, "wave", "is no number") for number in range(502)]
+    assert ending_with(monkeypatch, InputError(problems=problems)) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == MAX_SHOWN_PROBLEMS + 1
+    assert lines[-2:] == [
+        "error: manifests/e499.yaml:1:1: wave: is no number",
+        "… and 2 more: `reconciler validate --format json` lists all",
+    ]
