@@ -10,6 +10,16 @@ from pathlib import Path
 CHUNK = 1024 * 1024  # bytes
 
 
+def is_folder(path: Path) -> bool:
+    """Also False for what can't be looked at, where pathlib raises: closed to us, or of a name that is too long."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """Also False for what can't be looked at."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def read_regular(path: Path, limit: int) -> tuple[bytes, int]:
     """The content, at most one byte more than `limit`, and the mode. Raises OSError, also for no regular file."""
     # without O_NONBLOCK opening a pipe would wait for a writer that never comes

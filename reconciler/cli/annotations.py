@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.output import write_aside
 from reconciler.errors import InputError
+from reconciler.reading import is_file
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -41,7 +42,7 @@ def find_path(session: Session) -> PathOf:
 
     def path_of(file: str) -> str | None:
         path = Path(os.path.normpath(folder / file))
-        if not path.is_relative_to(workspace) or not path.is_file():
+        if not path.is_relative_to(workspace) or not is_file(path):
             return None
         return path.relative_to(workspace).as_posix()
 

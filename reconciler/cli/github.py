@@ -19,6 +19,7 @@ from reconciler.core.exitcode import ExitCode
 from reconciler.core.names import name_some
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Problem
+from reconciler.reading import is_file, is_folder
 
 if TYPE_CHECKING:
     from reconciler.github.api import GitHub
@@ -139,21 +140,24 @@ def _join_results(folder: Path, planned: Sequence[str]) -> str:
     comment that only tells of the others would look done.
     """
     from reconciler.views import markdown
+    from reconciler.views.words import counted
 
     files: list[ResultFile] = []
     told: list[str] = []
     silent = dict.fromkeys(planned)
-    for job in sorted(folder.iterdir()) if folder.is_dir() else []:
-        found = read_result_file(job / "result.json") if (job / "result.json").is_file() else None
-        silent.pop(job.name.removeprefix(RESULT_PREFIX), None)
+    for job in sorted(folder.iterdir()) if is_folder(folder) else []:
+        found = read_result_file(job / "result.json") if is_file(job / "result.json") else None
         if isinstance(found, ResultFile):
             files.append(found)
             for one in found.environments:
                 silent.pop(one.environment, None)
-        elif (job / "result.md").is_file():
+        elif is_file(job / "result.md"):
             if job.name in OF_ALL:
                 silent.clear()
             told.append((job / "result.md").read_text(encoding="utf-8"))
+        else:
+            continue
+        silent.pop(job.name.removeprefix(RESULT_PREFIX), None)
     if not files and not told:
         return "## Apply: no job left a result\n\nNothing is known to be applied. What stopped it stands in the run.\n"
     parts = [_tell_silent(list(silent))] if silent else []
@@ -163,7 +167,7 @@ def _join_results(folder: Path, planned: Sequence[str]) -> str:
         if sum(map(len, parts)) + len(text) < markdown.MAX_CHARS:
             parts.append(text)
     left = len(told) - (len(parts) - begun)
-    return "\n".join([*parts, f"… and {left} more jobs failed: see the run\n"] if left > 0 else parts)
+    return "\n".join([*parts, f"… and {counted(left, 'more job')} failed: see the run\n"] if left > 0 else parts)
 
 
 def _tell_silent(names: Sequence[str]) -> str:
@@ -187,7 +191,7 @@ def status(plan_file: str | None) -> int:
     """
     from reconciler.github.posts import set_status
 
-    plan = plan_of(read_result_file(Path(plan_file))) if plan_file and Path(plan_file).is_file() else None
+    plan = plan_of(read_result_file(Path(plan_file))) if plan_file and is_file(Path(plan_file)) else None
     with _posting(os.environ) as (run, client):
         sha = run.head_sha
         if sha is None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tomllib
@@ -15,6 +16,7 @@ from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
 from reconciler.errors import InputError
 from reconciler.model import Problem
+from reconciler.reading import is_folder
 
 _GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
@@ -43,7 +45,7 @@ def init(folder: str, action: str | None) -> int:
         raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
     top = Path(folder)
     chosen = action or find_action() or UNKNOWN_ACTION
-    has_manifests = any((top / "manifests").rglob("*.y*ml"))
+    has_manifests = is_folder(top / "manifests") and any((top / "manifests").rglob("*.y*ml"))
     lines = []
     unfilled = False
     for path, text in starting_files(chosen).items():
@@ -65,7 +67,8 @@ def init(folder: str, action: str | None) -> int:
 
 def _reason_to_leave(top: Path, path: str, *, has_manifests: bool) -> str | None:
     """Examples aren't mixed with one's own, settings aren't given twice, no link leads out of the folder."""
-    if not (top / path).parent.resolve().is_relative_to(top.resolve()):
+    # not resolve(), which raises for links in a circle
+    if not Path(os.path.realpath((top / path).parent)).is_relative_to(os.path.realpath(top)):
         return "a link leads out of the folder"
     if path.startswith("manifests/") and has_manifests:
         return "there are manifests already"
@@ -89,7 +92,7 @@ def _write_new(top: Path, path: str, text: str) -> bool:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
-        if target.parent.is_dir():
+        if is_folder(target.parent):
             return False
         raise _unwritable(target, "a file stands where a folder is needed") from None
     except OSError as error:

@@ -18,6 +18,7 @@ from reconciler.cli.output import wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.errors import InputError, OutputFailed
 from reconciler.model import CheckResult, Document, Finding, Plan, Problem, RunResult
+from reconciler.reading import is_folder
 
 FILE_WIDTH = 100  # columns of a text in a file
 
@@ -39,7 +40,7 @@ def check_files(form: Form, session: Session) -> None:
     problems = [
         Problem("", 0, 0, "--also", f"{file} can't be written", "name a file in a folder that exists")
         for _, file in form.also
-        if not (session.folder / file).parent.is_dir() or (session.folder / file).is_dir()
+        if not is_folder((session.folder / file).parent) or is_folder(session.folder / file)
     ]
     if problems:
         raise InputError(problems=problems)

@@ -14,6 +14,7 @@ from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
 from reconciler.errors import InputError
 from reconciler.model import Problem
+from reconciler.reading import is_folder
 
 
 @click.command()
@@ -80,13 +81,11 @@ def _write_page(path: Path, shown: str, page: str) -> None:
     """Atomically. Raises InputError where it can't be written."""
     from reconciler.cli.files import write_whole
 
-    reason = "is a folder" if path.is_dir() else ""
+    reason = "is a folder" if is_folder(path) else ""
     if not reason:
         try:
             return write_whole(path, page)
         except OSError as error:
             reason = f"can't be written: {error.strerror}"
-        except ValueError:  # a null character
-            reason = "is no file's name"
     hint = "name a file in a folder that can be written"
     raise InputError(problems=[Problem("", 0, 0, "--out", f"{shown} {reason}", hint)])

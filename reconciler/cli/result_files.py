@@ -70,9 +70,11 @@ def read_result_file(path: Path) -> ReadFile:
     """Raises InputError for what is unreadable or no result of this program."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _wrong(path, f"can't be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise _wrong(path, "is larger than 256 MiB")
     if data.lstrip()[:60].find(b"reconciler.plan/") >= 0:
         return read_plan_file(path, str(path))
     try:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import pty
+import re
+import sys
+import threading
 
 import pytest
 
@@ -104,3 +110,104 @@ def test_while_it_ticks_a_line_comes_without_any_result(
 def test_time_left_is_rounded_up(seconds: float, text: str) -> None:
     """Nobody minds to be done sooner."""
     assert time_left(seconds) == text
+
+
+# --- on a terminal -----------------------------------------------------------------------------------
+
+
+class Screen:
+    """A terminal: what a program wrote to it, and its end."""
+
+    def __init__(self) -> None:
+        self._master, slave = pty.openpty()
+        self.stream = os.fdopen(slave, "w", encoding="utf-8")
+        self._chunks: list[bytes] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # EIO: the program's end was closed
+            while chunk := os.read(self._master, 65536):
+                self._chunks.append(chunk)
+
+    def finish(self) -> str:
+        """All that was written."""
+        self.stream.close()
+        self._reader.join()
+        os.close(self._master)
+        return b"".join(self._chunks).decode()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm", "COLUMNS": "100", "LINES": "24"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def show_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run of three environments in two waves, of which one is rejected."""
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen.stream)
+    watch = Watch()
+    with watch.progress(3) as progress:
+        progress.report_wave(WaveBegun(wave=5, number=2, of=2))
+        for number in range(2):
+            watch.at += 1
+            progress.report(result(number))
+        progress.report(result(2, Outcome.REJECTED, "401: [bold]not[/bold] valid\x1b[2J" + " x" * 60))
+        if progress._bar is not None:
+            progress._bar.refresh()
+    return screen.finish()
+
+
+def test_a_terminal_gets_one_live_line_that_is_gone_in_the_end(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above it what is to be read; a long line is not broken, and nothing in it acts."""
+    shown = show_on_a_terminal(monkeypatch)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "wave 2 of 2 begins (wave: 5)\r\n" in plain
+    assert f"loja-2: rejected: 401: [bold]not[/bold] valid\\x1b[2J{' x' * 60}\r\n" in plain
+    assert re.search(r"applying wave 2 of 2 ━+ 3/3 1\.\d/s", plain)
+    assert "\x1b[2J" not in shown
+    assert "\x1b[3" in shown  # it is in colour
+    assert shown.rstrip().endswith(("\x1b[2K", "\x1b[?25h"))  # the line is erased, the cursor is back
+    assert "environments" not in plain and "of 3:" not in plain  # none of a log's lines
+
+
+def test_no_colour_where_none_is_wanted(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line moves all the same."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = show_on_a_terminal(monkeypatch)
+    assert "3/3" in shown
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", shown)
+
+
+def test_a_terminal_that_can_not_move_its_cursor_gets_a_logs_lines(
+    terminal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an editor's shell."""
+    monkeypatch.setenv("TERM", "dumb")
+    shown = show_on_a_terminal(monkeypatch)
+    assert "\x1b" not in shown
+    assert shown.splitlines()[0] == "wave 2 of 2 begins (wave: 5)"
+
+
+def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost ssh session, with the run under nohup: what is under way goes on, and its outcomes are counted."""
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)  # the line's own thread may meet it too
+    master, slave = pty.openpty()
+    stream = os.fdopen(slave, "w", encoding="utf-8")
+    monkeypatch.setattr("sys.stderr", stream)
+    stdout = sys.stdout
+    watch = Watch()
+    with watch.progress(3) as progress:
+        os.close(master)
+        progress.report_wave(WaveBegun(wave=0, number=1, of=2))
+        for number in range(3):
+            watch.at += 1
+            progress.report(result(number, Outcome.REJECTED, f"gone {number}"))
+    assert progress._counts == {Outcome.REJECTED: 3}
+    assert (sys.stdout, sys.stderr) == (stdout, stream)  # the bar had them meanwhile; the result comes next
+    with contextlib.suppress(OSError):  # what is left in its buffer
+        stream.close()

@@ -1,0 +1,103 @@
+"""Files that a command is given or is to write: what is wrong with one is told by its name (exit 3)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import pytest
+
+from reconciler.cli.annotations import find_path
+from reconciler.cli.session import Session
+from tests.acceptance.conftest import Cli
+from tests.fuzz.hostile import drive
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("apply --yes large.json", "error: PLANFILE: large.json is larger than 256 MiB (make one with "),
+        ("report --check large.json", "error: --check: large.json is larger than 256 MiB (make one with "),
+        ("github outputs {folder}/large.json", "error: RESULT: {folder}/large.json is larger than 256 MiB (name "),
+    ],
+)
+def test_a_file_beyond_all_reason_is_not_read_to_its_end(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: str, told: str
+) -> None:
+    """A disk of a runner holds files that its memory doesn't."""
+    for name in ("plan_file", "check_file", "result_files"):
+        monkeypatch.setattr(importlib.import_module(f"reconciler.cli.{name}"), "MAX_BYTES", 1_000)
+    cli.fleet("loja")
+    cli.write("large.json", " " * 1_001)
+    drove = drive(cli.folder, cli.environ, *arguments.format(folder=cli.folder).split())
+    assert (drove.code, drove.out) == (3, "")
+    assert drove.err.startswith(told.format(folder=cli.folder))
+    assert not (cli.folder / ".reconciler").exists()
+
+
+def test_a_place_that_is_no_file_of_the_repository_is_annotated_without_one(cli: Cli) -> None:
+    """Missing, elsewhere, or of a name that no file can have: the runner would show it at nothing."""
+    cli.fleet("loja")
+    path_of = find_path(Session(environ={"GITHUB_WORKSPACE": str(cli.root)}, folder=cli.folder))
+    assert path_of("manifests/loja.yaml") == "work/manifests/loja.yaml"
+    assert [path_of(name) for name in ("manifests/gone.yaml", "/etc/passwd", "manifests/" + "x" * 300)] == [None] * 3
+
+
+def test_a_result_that_is_not_there_is_told(cli: Cli) -> None:
+    """An earlier step may have failed before it wrote it."""
+    missing = cli.folder / "plan.json"
+    drove = drive(cli.folder, cli.environ, "github", "outputs", str(missing))
+    assert (drove.code, drove.out) == (3, "")
+    assert drove.err == (
+        f"error: RESULT: {missing} can't be read: No such file or directory (name a file that --format json or "
+        "--also json=FILE made)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("manifests", "manifests is a folder"),
+        ("no/such/page.html", "no/such/page.html can't be written: No such file or directory"),
+        ("x" * 300, f"{'x' * 300} can't be written: File name too long"),
+    ],
+)
+def test_a_page_that_can_not_be_written_is_told(cli: Cli, out: str, told: str) -> None:
+    """With what was named."""
+    cli.fleet("loja")
+    drove = drive(cli.folder, cli.environ, "report", "--out", out)
+    assert drove.code == 3
+    assert drove.err == f"error: --out: {told} (name a file in a folder that can be written)\n"
+
+
+@pytest.mark.parametrize(
+    "also", ["no/such.json", "x" * 300 + "/plan.json", "manifests"], ids=["missing", "too long", "a folder"]
+)
+def test_a_file_of_also_that_can_not_be_is_told_before_anything_is_sent(cli: Cli, also: str) -> None:
+    """Afterwards it would be too late to ask for it elsewhere."""
+    cli.fleet("loja")
+    drove = drive(cli.folder, cli.environ, "apply", "--yes", "--also", f"json={also}")
+    assert (drove.code, drove.out) == (3, "")
+    assert drove.err == f"error: --also: {also} can't be written (name a file in a folder that exists)\n"
+    assert (cli.puts("loja"), cli.state_folder.exists()) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("-e", "loj"), ("--environment", "'loj' matches no environment", "did you mean loja?")),
+        (
+            ("--state", "git:origin"),
+            ("state", "names no remote and branch", "write git:REMOTE/BRANCH, as in git:origin/reconciler-state"),
+        ),
+    ],
+)
+def test_validate_tells_what_is_wrong_with_its_own_arguments(
+    cli: Cli, arguments: tuple[str, str], fault: tuple[str, str, str]
+) -> None:
+    """In the asked format: a pipeline reads nothing else."""
+    cli.fleet("loja")
+    drove = drive(cli.folder, cli.environ, "validate", *arguments, "--format", "json")
+    found = json.loads(drove.out)
+    assert (drove.code, found["ok"]) == (3, False)
+    assert [(one["key"], one["message"], one["hint"]) for one in found["errors"]] == [fault]
