@@ -78,8 +78,8 @@ class GitHub:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            self._client.close()
+        assert self._client is not None, "entered first"
+        self._client.close()
 
     def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None
@@ -111,15 +111,13 @@ class GitHub:
 
     def persist(self, operation: Callable[[], Got]) -> Got:
         """The operation, again after a failure that may pass. It must look first for what it may have left."""
-        for attempt in range(1, TRIES + 1):
+        for failed in range(TRIES - 1):
             try:
                 return operation()
             except Passing as error:
-                if attempt == TRIES:
-                    raise
-                wait_s = 2.0 ** (attempt - 1) if error.wait_s is None else error.wait_s
-                self._sleep(min(LONGEST_WAIT_S, wait_s))
-        raise AssertionError("the last try returns or raises")
+                wait_s = 2.0**failed if error.wait_s is None else error.wait_s
+            self._sleep(min(LONGEST_WAIT_S, wait_s))
+        return operation()
 
 
 class Passing(PostFailed):

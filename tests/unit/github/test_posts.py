@@ -1,0 +1,113 @@
+"""What is posted to GitHub: once, again after a failure that may pass, and not where nothing has changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reconciler.errors import PostFailed
+from reconciler.github.api import MAX_PAGES, PAGE, GitHub
+from reconciler.github.posts import AUTHOR, MAX_CHARS, Posted, keep_issue, make_marker, put_comment
+from reconciler.github.run import WorkflowRun
+from tests.acceptance.conftest import canary
+from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
+
+TEXT = "## Plan: 1 to create\n"
+
+
+@pytest.fixture(scope="module")
+def _server() -> Iterator[FakeGitHub]:
+    with serve_github() as held:
+        yield held
+
+
+@pytest.fixture
+def hub(_server: FakeGitHub) -> FakeGitHub:
+    """GitHub, with nothing on it."""
+    for held in (_server.comments, _server.issues, _server.failing, _server.requests):
+        held.clear()
+    return _server
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def github(hub: FakeGitHub, slept: list[float]) -> Iterator[GitHub]:
+    token = canary()
+    hub.tokens[token] = dict.fromkeys(("pull-requests", "issues", "statuses"), "write")
+    run = WorkflowRun(hub.url, "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+    with GitHub(run, token, sleep=slept.append) as client:
+        yield client
+
+
+def keep(github: GitHub, text: str | None = TEXT, title: str = "Webhook drift: loja") -> Posted | None:
+    return keep_issue(github, "drift", title, text, label="reconciler-drift", closing="No drift any more.")
+
+
+def writes(hub: FakeGitHub) -> list[str]:
+    return [request for request in hub.requests if not request.startswith("GET ")]
+
+
+def test_the_same_comment_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
+    """A push that changes no plan notifies nobody."""
+    assert put_comment(github, 4, "plan", TEXT).done == "created"
+    assert put_comment(github, 4, "plan", TEXT) == Posted("unchanged", f"{hub.url}/c")
+    assert put_comment(github, 4, "plan", "other").done == "updated"
+    assert hub.comment_texts(4) == [f"{make_marker('plan')}\nother"]
+    assert len(writes(hub)) == 2
+
+
+def test_the_same_issue_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
+    """Every night, while the same drift lasts; other environments are another title."""
+    assert keep(github).done == "created"  # type: ignore[union-attr]
+    assert keep(github) == Posted("unchanged", hub.open_issues()[0]["html_url"])
+    assert keep(github, title="Webhook drift: matriz").done == "updated"  # type: ignore[union-attr]
+    assert len(writes(hub)) == 2
+    assert keep(github, None).done == "closed"  # type: ignore[union-attr]
+    assert keep(github, None) is None
+
+
+def test_a_text_that_github_would_not_take_is_told_before_it_is_asked(hub: FakeGitHub, github: GitHub) -> None:
+    """With the figures."""
+    with pytest.raises(PostFailed, match="the text has 65,561 characters, and GitHub takes 65,536"):
+        put_comment(github, 4, "plan", "x" * MAX_CHARS)
+    assert hub.requests == []
+
+
+def test_a_failure_that_may_pass_is_tried_thrice(hub: FakeGitHub, github: GitHub, slept: list[float]) -> None:
+    """Waiting as long as GitHub asks for; the last failure is told."""
+    hub.failing += [(503, ""), (429, "")]
+    assert put_comment(github, 4, "plan", TEXT).done == "created"
+    assert slept == [0, 0]
+    hub.failing += [(503, "")] * 3
+    with pytest.raises(PostFailed, match="GitHub answered 503 to GET issues/4/comments: said by the test"):
+        put_comment(github, 4, "plan", TEXT)
+    assert (len(slept), hub.failing) == (4, [])
+    hub.failing += [(422, "")]
+    with pytest.raises(PostFailed, match="GitHub answered 422"):
+        put_comment(github, 4, "plan", TEXT)
+    assert (len(slept), len(hub.comment_texts(4))) == (4, 1)
+
+
+def test_without_a_word_of_when_each_wait_is_longer(github: GitHub, slept: list[float]) -> None:
+    """A connection that breaks tells nothing."""
+    assert github._client is not None
+    github._client.base_url = "http://127.0.0.1:1"
+    with pytest.raises(PostFailed, match="GitHub didn't answer GET issues/4/comments: ConnectError"):
+        put_comment(github, 4, "plan", TEXT)
+    assert slept == [1.0, 2.0]
+
+
+def test_no_more_than_some_thousand_comments_are_looked_through(hub: FakeGitHub, github: GitHub) -> None:
+    """A pull request that a robot floods must not hold the run up: beyond them a new one is written."""
+    comment: dict[str, Any] = {"id": 7, "user": {"login": AUTHOR}, "body": f"{make_marker('plan')}\nold"}
+    hub.comments[4] = [{"id": 1, "user": {"login": "bot"}, "body": "+1"}] * (MAX_PAGES * PAGE) + [comment]
+    assert put_comment(github, 4, "plan", TEXT).done == "created"
+    assert len(hub.requests) == MAX_PAGES + 1
+    assert json.dumps(comment) == json.dumps(hub.comments[4][-2])

@@ -1,0 +1,47 @@
+"""The run that a process is part of: what the runner tells, and where it tells something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import InputError, PostFailed
+from reconciler.github.run import find_number, find_run
+
+
+def environ(event: Path) -> dict[str, str]:
+    return {
+        "GITHUB_REPOSITORY": "acme/plug-webhooks",
+        "GITHUB_SHA": "0" * 40,
+        "GITHUB_RUN_ID": "1",
+        "GITHUB_EVENT_PATH": str(event),
+    }
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff", b"[" * 100_000])
+def test_an_event_that_can_not_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
+    """By the variable that names its file."""
+    event = tmp_path / "event.json"
+    if content is not None:
+        event.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        find_run(environ(event))
+    assert str(caught.value) == f"GITHUB_EVENT_PATH: {event} can't be read"
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b'"x"'])
+def test_an_event_that_is_no_object_tells_nothing(tmp_path: Path, content: bytes) -> None:
+    """As that of a run that was begun by hand."""
+    (tmp_path / "event.json").write_bytes(content)
+    run = find_run(environ(tmp_path / "event.json"))
+    assert (run.event, run.pull_request, run.head_sha, run.may_only_read) == ({}, None, None, False)
+
+
+@pytest.mark.parametrize("number", [None, "4", True, 4.0, [4]])
+def test_a_pull_request_without_a_number_is_no_place_to_post_to(number: object) -> None:
+    """It becomes a part of an address."""
+    assert find_number({"number": 4}) == 4
+    with pytest.raises(PostFailed, match="the pull request tells no number"):
+        find_number(json.loads(json.dumps({"number": number})))
