@@ -92,10 +92,8 @@ def parse_file(name: str, data: bytes) -> File | list[Problem]:
         return [fault]
     try:
         root = yaml.compose(text, Loader=_Composer)
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
         return [_translate(name, error)]
-    except RecursionError:
-        return [Problem(name, 1, 1, "", "is nested too deeply", "a manifest has three levels")]
     file = File(name)
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _TAG + "null"):
         return [Problem(name, 1, 1, "", "the file is empty", "write {} to take everything from _defaults.yaml")]
@@ -155,7 +153,7 @@ def _find_in_events(name: str, text: str) -> Problem | None:
             fault = _judge_event(event, depth, aliases)
             if fault is not None:
                 return Problem(name, *_mark(event.start_mark), "", *fault)
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
         return _translate(name, error)
     return None
 
@@ -175,17 +173,16 @@ def _mark(mark: Any) -> Position:
     return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
-def _translate(name: str, error: yaml.YAMLError) -> Problem:
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        line, column = _mark(mark)
-        if error.problem == "but found another document":
-            return Problem(name, line, column, "", "holds more than one document", "one file, one environment")
-        hint = "look at this line and the one before"
-        if error.problem is not None and "cannot start any token" in error.problem:
-            hint = "indent with spaces, never with tabs; put a text that begins with @, ` or % in quotes"
-        return Problem(name, line, column, "", f"is no YAML: {error.problem}", hint)
-    return Problem(name, 1, 1, "", "is no YAML")
+def _translate(name: str, error: yaml.MarkedYAMLError) -> Problem:
+    """Of an error without a mark, a reader's, there is none left: `_decode` has refused what it would."""
+    mark = error.problem_mark or error.context_mark
+    line, column = _mark(mark)
+    if error.problem == "but found another document":
+        return Problem(name, line, column, "", "holds more than one document", "one file, one environment")
+    hint = "look at this line and the one before"
+    if error.problem is not None and "cannot start any token" in error.problem:
+        hint = "indent with spaces, never with tabs; put a text that begins with @, ` or % in quotes"
+    return Problem(name, line, column, "", f"is no YAML: {error.problem}", hint)
 
 
 def _position(node: yaml.Node) -> Position:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,30 @@ def entries(draw: st.DrawFn) -> list[Entry]:
 def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
     """The same environments, and the same problems at the same places."""
     assert resolve(Resolver(OPTIONS), made) == resolve(OneByOne(OPTIONS), made)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """A fleet in which everything differs takes no more memory for it, and comes out the same."""
+    place = SourceRef("manifests/e.yaml", 1, 1)
+    made = [
+        Entry(
+            f"e{number}",
+            False,
+            {f"webhooks.{event}": Value(f"https://h{number}.acme.com.br/{event}", place) for event in EVENTS},
+            Policy(),
+            False,
+            place,
+            place,
+            frozenset(),
+        )
+        for number in range(5)
+    ]
+    expected = resolve(OneByOne(OPTIONS), made)
+    monkeypatch.setattr("reconciler.manifests.resolve.MOST_WRITTEN", most)
+    resolver = Resolver(OPTIONS)
+    assert resolve(resolver, made) == expected
+    assert len(resolver._written) <= most
 
 
 @given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -97,6 +98,69 @@ def test_a_dangling_link_is_an_error(manifests: Path) -> None:
     """An environment would silently be missing."""
     (manifests / "gone.yaml").symlink_to("nowhere.yaml")
     assert [one.file for one in load().errors] == ["manifests/gone.yaml"]
+
+
+def test_a_link_to_a_name_that_no_file_can_have_is_dangling(manifests: Path) -> None:
+    """It can be made, and nothing can be asked about what it points at."""
+    (manifests / "gone.yaml").symlink_to("x" * 300)
+    assert [(one.file, one.message) for one in load().errors] == [
+        ("manifests/gone.yaml", "is a symbolic link to nothing")
+    ]
+
+
+def test_a_folder_is_read_once_and_a_link_makes_one_count_that_is_not(manifests: Path) -> None:
+    """Links to folders of links would be read exponentially often; one that is passed over is read by a link alone."""
+    (manifests / "team").mkdir()
+    (manifests / "team/loja.yaml").write_text(WEBHOOKS)
+    (manifests / "again").symlink_to("team")
+    (error,) = load().errors
+    assert (error.file, error.message, error.hint) == (
+        "manifests/again",
+        "is a symbolic link to a folder that is read already",
+        "remove it",
+    )
+    (manifests / "again").unlink()
+    (manifests / "team").rename(manifests / "_team")
+    assert load().names == {"production"}
+    (manifests / "team").symlink_to("_team")
+    tree = load()
+    assert (tree.errors, tree.names) == ((), {"production", "loja"})
+
+
+def test_what_is_nested_beyond_the_systems_longest_path_is_an_error(manifests: Path) -> None:
+    """A folder and a file alike: neither is taken for an empty one."""
+    shown, inner = "manifests", os.open(manifests, os.O_RDONLY)
+    while len(shown) < 3_840:
+        os.mkdir("d" * 200, dir_fd=inner)
+        outer, inner = inner, os.open("d" * 200, os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+        shown += "/" + "d" * 200
+    name = "e" * (4_090 - len(shown))
+    os.mkdir(name, dir_fd=inner)
+    deepest = os.open(name, os.O_RDONLY, dir_fd=inner)
+    os.close(os.open("f" * 200 + ".yaml", os.O_WRONLY | os.O_CREAT, dir_fd=deepest))
+    os.mkdir("g" * 200, dir_fd=deepest)
+    os.close(deepest)
+    os.close(inner)
+    long = "can't be read: File name too long"
+    assert [(one.file, one.message) for one in load().errors] == [
+        (f"{shown}/{name}/{'f' * 200}.yaml", long),
+        (f"{shown}/{name}/{'g' * 200}", long),
+    ]
+
+
+def test_a_disk_that_fails_while_a_file_is_read_is_an_error(manifests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A half of it would be another desired."""
+
+    def fail(descriptor: int, length: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reconciler.manifests.tree.os.read", fail)
+        errors = load().errors
+    assert [(one.file, one.message) for one in errors] == [
+        ("manifests/production.yaml", "can't be read: Input/output error")
+    ]
 
 
 def test_a_pipe_named_like_a_manifest_never_hangs(manifests: Path) -> None:
