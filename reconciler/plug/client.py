@@ -84,7 +84,7 @@ class HttpPlug:
             return watch.broken_off(watch.describe_timeout(self._timeout_s))
         except httpx.HTTPError as error:
             return watch.broken_off(describe_transport_error(error))
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # ssl.SSLError too
             return watch.broken_off(type(error).__name__)
         try:
             denied = answer is not None and says_denied(answer)

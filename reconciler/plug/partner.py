@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -98,7 +97,7 @@ class HttpObserver:
             return _broken_off(f"no complete answer within {self._timeout_s:g} s")
         except httpx.HTTPError as error:
             return _broken_off(f"no complete answer: {describe_transport_error(error)}")
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # ssl.SSLError too
             return _broken_off(f"no complete answer: {type(error).__name__}")
         return self._conclude(response, answer, lambda account: self._compare(account, desired, applied, past))
 
@@ -155,8 +154,8 @@ class HttpObserver:
 
 def account_url(desired: Desired) -> str:
     """The account's address: the id is one segment of it, whatever it holds."""
-    if desired.account_id is None or desired.partner_base_url is None:
-        raise ValueError("an environment without an account can't be observed")
+    assert desired.account_id is not None, "an environment without an account is not observed"
+    assert desired.partner_base_url is not None, "where an account is, there is its address"
     return f"{desired.partner_base_url.rstrip('/')}{ACCOUNT_PATH}{quote(desired.account_id, safe='')}/"
 
 

@@ -23,9 +23,7 @@ def find_token_fault(token: Secret) -> str | None:
         return "holds white space (often a line end from copying)"
     if not value.isascii():
         return "holds a character outside ASCII"
-    if any(not char.isprintable() for char in value):
-        return "holds a control character"
-    return None
+    return "holds a control character"
 
 
 def organization_of(token: Secret) -> str | None:

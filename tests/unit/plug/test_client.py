@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 import trustme
 from hypothesis import given
@@ -24,9 +25,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.model import AuthScheme, Desired
-from reconciler.plug.client import HttpPlug, parse_retry_after, says_denied
+from reconciler.plug.client import HttpPlug, describe_transport_error, parse_retry_after, says_denied
 from reconciler.plug.credentials import Credentials
-from reconciler.plug.pool import find_proxy
+from reconciler.plug.pool import Connection, find_proxy
 from tests.fakes import make_desired
 
 TOKEN = "canary-token-0123456789"
@@ -145,6 +146,7 @@ def test_bearer_is_the_other_scheme() -> None:
         (http("200 OK", b"<html>"), Fate.DEFINITE, 200, True),
         (http("200 OK", b'{"value": false}' + b" " * 70_000), Fate.DEFINITE, 200, True),
         (http("200 OK", b'{"value"', length=99), Fate.AMBIGUOUS, 200, False),
+        (http("200 OK", b"[" * 60_000), Fate.AMBIGUOUS, 200, False),
         (packed("gzip", gzip.compress(b'{"value": true}', mtime=0)), Fate.DEFINITE, 200, True),
         (packed("gzip", gzip.compress(b'{"value": false}', mtime=0)), Fate.DEFINITE, 200, False),
         (packed("deflate", zlib.compress(b'{"value": false}')), Fate.DEFINITE, 200, False),
@@ -184,6 +186,44 @@ def test_a_packed_answer_is_unpacked_no_further_than_it_is_read() -> None:
             tracemalloc.stop()
     assert attempt.confirmed
     assert peak < 10_000_000
+
+
+def test_without_a_token_nothing_is_sent() -> None:
+    """It may be missing where an environment had nothing to do, and was planned anew."""
+
+    async def attempt() -> Attempt:
+        async with HttpPlug(Credentials({}), timeout_s=5, environ={}) as plug:
+            return await plug.put(make_desired())
+
+    assert asyncio.run(attempt()) == Attempt(Fate.UNSENT, message="no token in PLUG_TOKEN_PRODUCTION")
+
+
+def test_a_connection_that_breaks_in_whatever_way_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the answer too, as it is given back; the system's own text is left out."""
+
+    async def fail(connection: Connection) -> None:
+        raise ConnectionResetError(TOKEN)
+
+    monkeypatch.setattr(Connection, "drop_if_ahead", fail)
+    with server(answering(http("200 OK"))) as port:
+        attempt = put(port)
+    message = "the answer was cut short: ConnectionResetError"
+    assert attempt == Attempt(Fate.AMBIGUOUS, 200, complete=False, message=message)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (httpx.ReadError("quotes what was sent"), "the connection broke"),
+        (httpx.ConnectError("quotes what was sent"), "no connection"),
+        (httpx.ProxyError("407 quotes what was sent"), "the proxy refused the connection"),
+    ],
+)
+def test_of_a_librarys_error_its_kind_is_told(error: httpx.TransportError, told: str) -> None:
+    """Never its text."""
+    assert describe_transport_error(error) == told
+    error.__cause__ = BrokenPipeError("quotes what was sent")
+    assert describe_transport_error(error) == "the connection was reset"
 
 
 def test_a_refused_connection_is_unsent() -> None:
@@ -288,6 +328,8 @@ def test_a_proxy_is_for_https_beyond_this_machine(url: str, environ: dict[str, s
         (" 120 ", 120.0),
         ("Mon, 23 Nov 2026 12:01:00 GMT", 60.0),
         ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("Mon, 23 Nov 2026 12:01:00 -0000", 60.0),
+        ("Mon, 23 Nov 2026 12:01:00", 60.0),
         ("soon", None),
         ("-1", None),
         ("1.5", None),

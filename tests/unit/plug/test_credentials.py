@@ -77,6 +77,12 @@ def test_a_token_that_can_not_be_one_is_told_without_repeating_it(token: str) ->
     assert token not in fault
 
 
+@pytest.mark.parametrize("token", ["", "a", "a.b.c", "!~", '"\\'])
+def test_a_token_of_visible_characters_may_be_one(token: str) -> None:
+    """What it means Plug decides."""
+    assert find_token_fault(Secret(token)) is None
+
+
 def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_none() -> None:
     """GitHub Actions passes a secret that isn't set as an empty text."""
     one = make_desired()
@@ -145,6 +151,15 @@ def tokens_file(folder: Path, text: str, mode: int = 0o600) -> Path:
 def test_a_tokens_file_is_yaml_or_json(tmp_path: Path, text: str) -> None:
     """Environment to token."""
     assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(CANARY)}
+
+
+def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
+    """Brackets and dashes in a comment or in a token; real nesting is told by its line."""
+    token = "canary-" + "[{" * 40
+    text = f"# {'- ' * 40}\nproduction: '{token}'\n"
+    assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(token)}
+    with pytest.raises(InputError, match=r"^tokens.yaml:3:1: tokens_file: is nested: a token is no text"):
+        load_tokens_file(tokens_file(tmp_path, f"{text}staging: {'[' * 40}{']' * 40}\n"), "tokens.yaml")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666, 0o610])

@@ -96,6 +96,16 @@ def test_what_was_parsed_is_no_longer_the_caller_s() -> None:
         parsed.phone = "1"  # type: ignore[union-attr, misc]
 
 
+def test_a_part_that_is_put_into_another_event_keeps_what_came() -> None:
+    """As an author's test of a handler makes one: the parsed part is taken as it is."""
+    parsed = parse_event("receiveMessage", {"text": {"message": "a", "neu": 1}})
+    assert isinstance(parsed, ReceiveMessage) and parsed.text is not None
+    made = ReceiveMessage.model_validate({"phone": "1", "text": parsed.text})
+    assert made.text is parsed.text
+    assert parsed.text.to_body() == {"message": "a", "neu": 1}
+    assert ReceiveMessage.model_validate(parsed).to_body() == parsed.to_body()
+
+
 # --- readable --------------------------------------------------------------------------------------
 
 

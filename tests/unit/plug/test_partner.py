@@ -18,6 +18,7 @@ from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Applied, By, Desired, Event, Fingerprint
 from reconciler.plug.credentials import Credentials
 from reconciler.plug.partner import HttpObserver, account_url
+from reconciler.plug.pool import Connection
 from reconciler.plug.secret import Secret
 from reconciler.ports import Reading
 from tests.fakes import START, make_desired
@@ -223,6 +224,57 @@ def test_a_refused_connection_is_told() -> None:
     attempt = read(port).attempt
     assert attempt.fate is Fate.AMBIGUOUS
     assert attempt.message.startswith("no complete answer: the connection was refused. Check the base URL")
+
+
+def test_a_proxy_that_is_none_is_told_without_its_password() -> None:
+    """And nothing is sent around it."""
+    one = replace(DESIRED, partner_base_url="https://api.plugchat.com.br")
+
+    async def attempt() -> Reading:
+        observer = HttpObserver(
+            Credentials(ENVIRON),
+            Secret(PARTNER),
+            "PLUG_PARTNER_TOKEN",
+            hidden=[],
+            timeout_s=5,
+            environ={"HTTPS_PROXY": "ftp://ana:canary-password@proxy"},
+        )
+        async with observer:
+            return await observer.read(one, applied_of(one))
+
+    reading = asyncio.run(attempt())
+    assert (reading.sights, reading.attempt.complete) == (None, False)
+    assert reading.attempt.message == "not sent: HTTPS_PROXY or ALL_PROXY holds no usable address"
+
+
+def test_a_connection_that_breaks_in_whatever_way_is_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is given back, say; the system's own text is left out."""
+
+    async def fail(connection: Connection) -> None:
+        raise ConnectionResetError(PARTNER)
+
+    monkeypatch.setattr(Connection, "drop_if_ahead", fail)
+    with server(answering(http("200 OK", account_of(DESIRED)))) as port:
+        reading = read(port)
+    assert (reading.sights, reading.attempt.complete) == (None, False)
+    assert reading.attempt.message == "no complete answer: ConnectionResetError"
+
+
+def test_of_what_was_never_applied_only_what_is_never_shown_is_told() -> None:
+    """A first apply with --observe: there is nothing to compare with, nor a secret that was signed before."""
+    with server(answering(http("200 OK", account_of(DESIRED)))) as port:
+        one = replace(DESIRED, partner_base_url=f"http://localhost:{port}")
+
+        async def attempt() -> Reading:
+            observer = HttpObserver(
+                Credentials(ENVIRON), Secret(PARTNER), "PLUG_PARTNER_TOKEN", hidden=[], timeout_s=5, environ={}
+            )
+            async with observer:
+                return await observer.read(one, None)
+
+        reading = asyncio.run(attempt())
+    assert reading.attempt.message == "read"
+    assert verdicts(reading) == {Event.WHEN_DISCONNECTING: Verdict.UNSEEN}
 
 
 # --- secrets -----------------------------------------------------------------------------------------
