@@ -281,13 +281,13 @@ def _until(certificate: Mapping[str, Any]) -> datetime | None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The socket's or TLS's own error behind a library's."""
+    """The socket's or TLS's own error behind a library's; a bare OSError without a number is a library's too."""
     seen: BaseException | None = error
-    for _ in range(10):
-        if seen is None or isinstance(seen, OSError):
-            break
+    while seen is not None:
+        if isinstance(seen, OSError) and (type(seen) is not OSError or seen.errno is not None):
+            return seen
         seen = seen.__cause__ or seen.__context__
-    return seen or error
+    return error
 
 
 def _describe_dns(host: str, error: Exception) -> str:

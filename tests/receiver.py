@@ -155,10 +155,12 @@ class Authority:
         self.file = folder / "ca.pem"
         self._ca.cert_pem.write_to_path(str(self.file))
 
-    def context(self, *names: str, days: float = 90) -> ssl.SSLContext:
+    def context(self, *names: str, days: float = 90, begins_in_days: float = -400) -> ssl.SSLContext:
         now = datetime.now(UTC)
         certificate = self._ca.issue_cert(
-            *(names or ("localhost",)), not_before=now - timedelta(days=400), not_after=now + timedelta(days=days)
+            *(names or ("localhost",)),
+            not_before=now + timedelta(days=begins_in_days),
+            not_after=now + timedelta(days=days),
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
+import socket
+import ssl
+import struct
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -18,8 +23,9 @@ from reconciler.core.receivers import Receiver as Checked
 from reconciler.errors import InputError
 from reconciler.model import EVENTS, CheckResult, CheckStage, Event, ReceiverCheck
 from reconciler.plug.examples import example_bodies
-from reconciler.receivers import MAX_ANSWER_BYTES, HttpReceivers, Resolve
+from reconciler.receivers import MAX_ANSWER_BYTES, HttpReceivers, Resolve, _describe_tls
 from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
+from tests.acceptance.bad_day import world
 from tests.fakes import FakeClock, make_desired
 from tests.receiver import GIGABYTES, Authority, Receiver, serve_receiver
 
@@ -45,8 +51,11 @@ def serve(authority: Authority) -> Iterator[Serve]:
     """Starts receivers with a certificate for localhost and NAME; `plain=True` without TLS."""
     with ExitStack() as stack:
 
-        def start(*, names: Sequence[str] = ("localhost", NAME), days: float = 90, **how: Any) -> Receiver:
-            tls = None if how.pop("plain", False) else how.pop("tls", None) or authority.context(*names, days=days)
+        def start(
+            *, names: Sequence[str] = ("localhost", NAME), days: float = 90, begins_in_days: float = -400, **how: Any
+        ) -> Receiver:
+            made = authority.context(*names, days=days, begins_in_days=begins_in_days)
+            tls = None if how.pop("plain", False) else how.pop("tls", None) or made
             return stack.enter_context(serve_receiver(tls, **how))
 
         yield start
@@ -226,6 +235,41 @@ def test_a_bad_certificate_fails_at_tls(serve: Serve, names: Sequence[str], days
     assert receiver.requests == []
 
 
+def test_a_certificate_of_the_day_after_tomorrow_fails_at_tls(serve: Serve) -> None:
+    """Or a clock of this machine that is slow."""
+    receiver = serve(begins_in_days=2)
+    one = check_one(receiver.url())
+    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, "the certificate is not valid yet")
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    ("hello", "told"),
+    [
+        (b"", "the connection was closed during the TLS handshake"),
+        (b"\x15\x03\x01\x00\x02\x02\x28", "the TLS handshake failed"),  # a fatal alert: handshake_failure
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "the server doesn't speak TLS on this port"),
+    ],
+)
+def test_a_handshake_that_ends_is_told(hello: bytes, told: str) -> None:
+    """In a word of our own: the library's are many."""
+
+    def talk(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        connection.sendall(hello)
+
+    with world.serve(talk) as server:
+        one = check_one(f"https://localhost:{server.port}/x", resolve=resolving("127.0.0.1"))
+    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, told)
+
+
+def test_any_other_fault_of_a_certificate_is_openssls_to_name() -> None:
+    """There are some eighty."""
+    error = ssl.SSLCertVerificationError(1, "x")
+    error.verify_code, error.verify_message = 26, "unsuitable certificate purpose"
+    assert _describe_tls(error) == "the certificate is not accepted (unsuitable certificate purpose)"
+
+
 def test_an_unknown_authority_fails_at_tls(serve: Serve, tmp_path: Path) -> None:
     """SSL_CERT_FILE names the one that is trusted here."""
     other = Authority(tmp_path).context("localhost")
@@ -254,11 +298,64 @@ def test_a_refused_connection_names_address_and_port(serve: Serve) -> None:
     )
 
 
+def test_a_host_that_swallows_what_is_sent_ends_at_the_timeout() -> None:
+    """A firewall in between; here a server whose queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        port = listener.getsockname()[1]
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        one = check_one(f"https://localhost:{port}/x", resolve=resolving("127.0.0.1"), timeout_s=0.3)
+    assert (one.ok, one.stage) == (False, CheckStage.CONNECT)
+    assert one.message == f"no connection to 127.0.0.1 port {port} within 0.3 s"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(ConnectionResetError(), "was reset"), (OSError(113, "No route to host"), "failed")]
+)
+def test_a_connection_that_fails_otherwise_is_told(monkeypatch: pytest.MonkeyPatch, error: OSError, told: str) -> None:
+    """Of several addresses the first one's reason; each is tried."""
+    tried: list[str] = []
+
+    async def fail(address: str, port: int) -> None:
+        tried.append(address)
+        raise error
+
+    monkeypatch.setattr(asyncio, "open_connection", fail)
+    one = check_one(f"https://{NAME}:8443/x", resolve=resolving("127.0.0.1", "::1"))
+    assert (one.stage, one.message) == (CheckStage.CONNECT, f"the connection to 127.0.0.1 port 8443 {told}")
+    assert tried == ["127.0.0.1", "::1"]
+
+
 def test_a_name_that_is_not_found_says_so() -> None:
     """And one without any address."""
     one = check_one("https://nobody.invalid/x")
     assert (one.ok, one.stage, one.message) == (False, CheckStage.DNS, "the name nobody.invalid was not found")
     assert check_one(f"https://{NAME}/x", resolve=resolving()).message == f"the name {NAME} has no address"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "x"), "was not found"),
+        (
+            socket.gaierror(socket.EAI_AGAIN, "x"),
+            "was not resolved: the name server didn't answer. Try again",
+        ),
+        (socket.gaierror(socket.EAI_FAIL, "x"), "was not resolved"),
+        (OSError("x"), "was not resolved"),
+        (UnicodeError("x"), "was not resolved"),
+    ],
+)
+def test_a_name_server_that_fails_is_told_in_our_words(error: Exception, told: str) -> None:
+    """Whether to try again is what one wants to know."""
+
+    async def fail(host: str, port: int) -> Sequence[str]:
+        raise error
+
+    one = check_one(f"https://{NAME}/x", resolve=fail)
+    assert (one.stage, one.message) == (CheckStage.DNS, f"the name {NAME} {told}")
 
 
 def test_a_name_server_that_hangs_ends_at_the_timeout() -> None:
@@ -352,6 +449,63 @@ def test_a_kept_connection_that_was_closed_is_no_fault(serve: Serve) -> None:
     result = check(*(receiver.url(f"/{number}") for number in range(30)), concurrency=2)
     assert [one.message for one in result.receivers if not one.ok] == []
     assert len(receiver.requests) == 30
+
+
+def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serve) -> None:
+    """Over a new connection: the kept one may just have been closed. Then it is the receiver's fault."""
+    receiver = serve()
+    fine, mute = check(receiver.url("/fine"), receiver.url("/mute"), concurrency=1).receivers
+    assert (fine.ok, mute.ok) == (True, False)
+    assert mute.message == "the connection was closed without an answer"
+    assert [request.target for request in receiver.requests] == ["/fine", "/mute", "/mute"]
+    assert len({request.connection for request in receiver.requests}) == 2
+
+
+@pytest.mark.parametrize(
+    ("then", "stage", "told"),
+    [
+        ("refuses", CheckStage.CONNECT, "a further connection was refused, though the first was taken"),
+        ("resets", CheckStage.TLS, "the connection was closed during the TLS handshake"),
+        pytest.param(
+            "hangs",
+            CheckStage.TLS,
+            "no connection within 0.5 s",
+            # a handshake that is broken off leaves its socket to the process's end: anyio closes it on errors alone
+            marks=pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+        ),
+    ],
+)
+def test_a_receiver_that_takes_one_connection_and_no_other_is_told(
+    authority: Authority, then: str, stage: CheckStage, told: str
+) -> None:
+    """As behind a limit of connections a client. Nothing was sent, and that is what the stage says."""
+    tls = authority.context("localhost")
+    ended = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve_once() -> None:
+        first, _ = listener.accept()
+        if then == "refuses":
+            listener.close()
+        with contextlib.suppress(OSError), first, tls.wrap_socket(first, server_side=True) as wrapped:
+            wrapped.recv(1)
+        if then != "refuses":
+            second, _ = listener.accept()
+            with second:
+                if then == "hangs":
+                    ended.wait(20)
+                else:
+                    second.recv(1)
+                    second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    port = listener.getsockname()[1]
+    thread = threading.Thread(target=serve_once)
+    thread.start()
+    with listener:
+        one = check_one(f"https://localhost:{port}/x", resolve=resolving("127.0.0.1"), timeout_s=0.5)
+        ended.set()
+        thread.join()
+    assert (one.ok, one.stage, one.status, one.message) == (False, stage, None, told)
 
 
 def test_a_dead_receiver_behind_many_is_not_waited_for_again_and_again(serve: Serve) -> None:
