@@ -88,6 +88,20 @@ def test_a_fault_within_a_groups_object_names_the_key() -> None:
     assert fault(policy='{"allow_hosts": []}').key == "--policy.allow_hosts"
 
 
+def test_a_group_that_is_no_object_is_told_once_beside_the_flags_of_its_settings() -> None:
+    """A key of it that was given by itself changes nothing of that."""
+    for value in ("a.test", "[]", "7"):
+        found = fault(policy=value, policy__denied_hosts="*.ngrok-free.app")
+        assert found.key == "--policy"
+
+
+def test_a_file_that_is_nested_too_deeply_is_told(tmp_path: Path) -> None:
+    """The parser gives up on it; so would any reader."""
+    (tmp_path / "reconciler.toml").write_text(f"attempts = {'[' * 20_000}{']' * 20_000}\n")
+    found = fault(tmp_path)
+    assert (found.file, found.message) == ("reconciler.toml", "can't be read: it is nested too deeply")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "key"),
     [
@@ -97,6 +111,7 @@ def test_a_fault_within_a_groups_object_names_the_key() -> None:
         ("[api]\nauth_scheme = 'raw'\n  base_url = 3\n", 3, 3, "api.base_url"),
         ("attempts = 1\npolicy = {allowed_hosts = [], denied_hosts = 3}\n", 2, 31, "policy.denied_hosts"),
         ("[policy]\ndenied_hosts = [\n 'a.test',\n 3\n]\n", 2, 1, "policy.denied_hosts"),
+        ("[policy]\ndenied_hosts = [\n[\n'a.test',\n],\n]\nallowed_hosts = []\n", 2, 1, "policy.denied_hosts"),
         ("[api.x]\ny = 1\n", 1, 2, "api.x"),
         ("api = 3\n", 1, 1, "api"),
         ("# x\n[foo.bar]\ny = 1\n", 2, 2, "foo"),
