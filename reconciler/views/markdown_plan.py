@@ -12,7 +12,7 @@ from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, p
 
 OPEN_BLOCKS = 10  # of so many changes the details stand open; a longer page is skimmed first
 LEAST_CHARS = 20  # no block is shorter
-LIST_CHARS = 6_000  # for the warnings, for the orphans, and at least for the reasserts
+LIST_CHARS = 6_000  # for the warnings, and at least for the reasserts; more than fifty names ever take
 
 
 def render_plan(plan: Plan) -> str:
@@ -51,12 +51,9 @@ def _orphans(plan: Plan) -> list[str]:
     orphans = [one.environment for one in plan.environments if one.action is Action.ORPHAN]
     if not orphans:
         return []
-    listed = f": {names(orphans)}"
-    if len(listed) > LIST_CHARS:
-        listed = ""
     return [
-        f"**{words.counted(len(orphans), 'orphan')}**, in the state, in no manifest{listed}. Plug keeps their "
-        "webhooks; bring the manifest back, or drop the environment from the state: "
+        f"**{words.counted(len(orphans), 'orphan')}**, in the state, in no manifest: {names(orphans)}. Plug keeps "
+        "their webhooks; bring the manifest back, or drop the environment from the state: "
         "`reconciler state forget ENVIRONMENT`."
     ]
 

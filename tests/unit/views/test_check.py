@@ -51,3 +51,15 @@ def test_the_text_of_a_large_fleet_is_bounded() -> None:
     assert len(lines) < 60
     assert "  … and 480 more" in lines
     assert lines[-1] == "Check: 500 receivers: 500 passed."
+
+
+def test_of_hundreds_of_faults_and_warnings_the_first_are_shown() -> None:
+    """Each of its own kind, so that none can be grouped; the rest is counted."""
+    failing = [checked(f"{number}", **REFUSED, message=f"refused {number}") for number in range(130)]
+    late = [checked(f"late-{number}", warning=f"late {number}") for number in range(33)]
+    lines = text.render_check(CheckResult((*failing, *late)), colour=False).splitlines()
+    assert sum(line.startswith("! ") for line in lines) == 100
+    assert "… and 30 more failed: --format json lists all" in lines
+    warnings = lines[lines.index("Warnings:") : lines.index("Passed:")]
+    assert (len([line for line in warnings if "late" in line]), warnings[21]) == (20, "  … and 13 more")
+    assert lines[-1] == "Check: 163 receivers: 33 passed, 130 failed; 33 warnings."

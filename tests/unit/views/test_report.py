@@ -193,3 +193,14 @@ def test_the_list_without_scripts_is_bounded() -> None:
     assert "Environments that need a look" in listing
     assert "And 113 more: <code>reconciler drift</code>" in listing
     assert "cliente-03" not in listing
+
+
+def test_of_more_vars_than_there_are_marks_the_rest_stand_in_the_text() -> None:
+    """Each such text is one of its own: nothing but its length is lost."""
+    table = Texts()
+    variables = {f"v{number:02}": f"value-{number:02}" for number in range(40)}
+    environment = table.of("loja", variables)
+    number = environment.number("/".join(["loja", *variables.values()]))
+    marks = "/".join(chr(FIRST_MARK + place) for place in range(32))
+    assert table.table[number] == f"{marks}/" + "/".join(f"value-{number:02}" for number in range(31, 40))
+    assert environment.values == [f"value-{number:02}" for number in range(31)]

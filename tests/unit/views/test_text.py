@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from reconciler.model import Action, Reason
 from reconciler.views import style, text
-from tests.golden.samples import HOSTILE, create, drifts, plan_of, planned, plans, results, update
+from tests.golden.samples import (
+    HOSTILE,
+    changes,
+    create,
+    drifts,
+    plan_of,
+    planned,
+    plans,
+    results,
+    update,
+    webhooks,
+)
 
 
 def _without_colour(rendered: str) -> str:
@@ -40,6 +51,27 @@ def test_the_carets_stand_beneath_the_differing_word() -> None:
         "        after   https://hooks2.a.com/plug/e/finishAttendance",
         "                        ^^^^^^",
     ]
+
+
+def test_a_webhook_that_was_not_there_has_no_before() -> None:
+    """Nothing is compared with, and nothing is marked."""
+    changed = changes("e", None, webhooks("a.com", "e"))[:2]
+    plan = plan_of(planned("e", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=changed))
+    lines = text.render_plan(plan, colour=False).splitlines()
+    assert [line for line in lines if line.startswith("        ")] == [
+        "        after   https://a.com/plug/e/finishAttendance",
+        "        after   https://a.com/plug/e/startAttendance",
+    ]
+
+
+def test_of_many_orphans_the_first_are_listed() -> None:
+    """Each with the command that drops it; the rest is counted."""
+    plan = plan_of(*(planned(f"gone-{number:03}", Action.ORPHAN) for number in range(1_234)))
+    lines = text.render_plan(plan, colour=False).splitlines()
+    assert lines[0] == "1,234 orphans: in the state, in no manifest. Plug keeps their webhooks;"
+    shown = [line for line in lines if "reconciler state forget" in line]
+    assert (len(shown), shown[-1].split()[0]) == (50, "gone-049")
+    assert lines[lines.index(shown[-1]) + 1] == "  and 1,184 more"
 
 
 @pytest.mark.parametrize("name", plans())
