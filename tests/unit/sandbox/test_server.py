@@ -18,7 +18,7 @@ from reconciler.model import EVENTS, Event
 from reconciler.plug.examples import example_bodies
 from reconciler.sandbox.app import PUT_PATH
 from reconciler.sandbox.plug import Fate, Options
-from reconciler.sandbox.server import serve_in_thread
+from reconciler.sandbox.server import _Server, serve_in_thread
 
 TOKEN = {"Authorization": "canary-token"}
 JSON = {"Content-Type": "application/json"}
@@ -437,6 +437,21 @@ def test_a_failing_block_stops_it_too() -> None:
     before = set(threading.enumerate())
     with pytest.raises(ZeroDivisionError), serve_in_thread():
         raise ZeroDivisionError
+    assert not [thread for thread in threading.enumerate() if thread not in before and thread.name == "sandbox"]
+
+
+def test_one_that_does_not_start_is_told_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library makes of the port: nobody waits for it, and the port is free again."""
+    before = set(threading.enumerate())
+
+    async def fail(self: _Server, sockets: list[socket.socket]) -> None:
+        self.should_exit = True
+        for listener in sockets:
+            listener.close()
+
+    monkeypatch.setattr(_Server, "startup", fail)
+    with pytest.raises(RuntimeError, match="the sandbox did not start"), serve_in_thread():
+        raise AssertionError("the block is not entered")
     assert not [thread for thread in threading.enumerate() if thread not in before and thread.name == "sandbox"]
 
 
