@@ -56,7 +56,7 @@ async def apply_plan(
     failed_wave: int | None = None
     for number, members in groupby(todo, key=lambda planned: planned.wave):
         wave = _Wave(context, list(members), desired)
-        if failed_wave is not None:
+        if failed_wave is not None or stop:
             wave.skip("the run was interrupted" if stop else f"wave {failed_wave} did not succeed")
         else:
             if number in numbers:
@@ -104,7 +104,6 @@ class _Wave:
 
     async def apply(self) -> bool:
         """Whether every outcome is `applied` or `unchanged`."""
-        self._context.begin_wave()
         # a handful of workers, not a task an environment: memory is bounded by what is under way
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self._workers):

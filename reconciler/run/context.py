@@ -81,7 +81,7 @@ class RunContext:
     writer: StateWriter = field(init=False)
     pace: Pace = field(init=False)
     _halted: str = ""  # by trouble with the state
-    _failures: int = 0  # in this wave
+    _failures: int = 0  # in this wave: the next one begins only after one without any
 
     def __post_init__(self) -> None:
         self.writer = StateWriter(self.world.store, self.world.offload)
@@ -97,10 +97,6 @@ class RunContext:
         if not self._halted and self._failures >= self.options.max_failures:
             return f"{self._failures} environments of this wave were not applied (max_failures)"
         return self._halted
-
-    def begin_wave(self) -> None:
-        self._failures = 0
-        self.ended.clear()
 
     def count(self, outcome: Outcome) -> None:
         """At once, before the outcome is written: `max_failures` must not be outrun by a slow state."""

@@ -1,0 +1,159 @@
+"""Waves, widths and what is told of each environment: the apply of a plan, seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.attempts import Attempt
+from reconciler.core.plan import PlanInput
+from reconciler.model import Desired, EnvironmentResult, Outcome, RunResult
+from reconciler.ports import Write
+from reconciler.run.apply import BATCH, FLEET, apply_plan, make_idle_result
+from reconciler.run.context import ApplyOptions, Stop, WaveBegun
+from reconciler.run.plan import Planned, plan_environments
+from tests.fakes import (
+    HEALTHY,
+    OPTIONS,
+    START,
+    Behaviour,
+    FakeClock,
+    FakeCredentials,
+    FakePlug,
+    FaultyStore,
+    answer,
+    make_desired,
+    make_world,
+)
+
+
+class Fleet:
+    """Environments of any waves; what is reported while they are applied."""
+
+    def __init__(self, *desired: Desired, gather_s: float = 0.0) -> None:
+        self.clock, self.plug, self.store = FakeClock(), FakePlug(), FaultyStore(gather_s)
+        self.desired = list(desired)
+        self.stop = Stop()
+        self.reported: list[EnvironmentResult] = []
+        self.waves: list[WaveBegun] = []
+
+    def plan(self) -> Planned:
+        return plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
+
+    async def apply(self, options: ApplyOptions = OPTIONS) -> RunResult:
+        world = replace(
+            make_world(self.store, self.plug, self.clock),
+            report=self.reported.append,
+            report_wave=self.waves.append,
+        )
+        planned = self.plan()
+        return await apply_plan(planned.plan, planned.desired, world, options, self.stop)
+
+
+def outcomes(result: RunResult) -> dict[str, Outcome]:
+    return {one.environment: one.outcome for one in result.environments}
+
+
+def test_what_has_nothing_to_do_is_neither_read_nor_written_nor_reported() -> None:
+    fleet = Fleet(make_desired("a"), make_desired("b"))
+    asyncio.run(fleet.apply())
+    fleet.desired[0] = make_desired("a", "2")
+    written: list[Write] = []
+
+    def note(writes: Sequence[Write]) -> None:
+        written.extend(writes)
+
+    fleet.store.before_write = note
+    fleet.reported.clear()
+    result = asyncio.run(fleet.apply())
+    assert outcomes(result) == {"a": Outcome.APPLIED, "b": Outcome.UNCHANGED}
+    assert {one.environment for one in written} == {"a"}
+    assert [one.environment for one in fleet.reported] == ["a"]
+
+
+def test_each_is_reported_once_with_the_time_that_it_took() -> None:
+    fleet = Fleet(make_desired("a"), make_desired("b"))
+
+    async def slow(plug: FakePlug, desired: Desired) -> Attempt:
+        fleet.clock.advance(1.23456)
+        return await HEALTHY(plug, desired)
+
+    fleet.clock.advance(5000)
+    fleet.plug.script.append(slow)
+    result = asyncio.run(fleet.apply(replace(OPTIONS, concurrency=1)))
+    assert sorted(fleet.reported, key=lambda one: one.environment) == list(result.environments)
+    assert result.environments[0].seconds == 1.235
+
+
+def test_a_plan_with_nothing_to_do_is_a_result_of_its_own() -> None:
+    fleet = Fleet(make_desired("a"), make_desired("gone"))
+    asyncio.run(fleet.apply())
+    fleet.desired.pop()
+    assert outcomes(make_idle_result(fleet.plan().plan)) == {"a": Outcome.UNCHANGED}
+
+
+@pytest.mark.parametrize(
+    ("first", "signal", "why"),
+    [
+        (answer(400), False, "not begun: wave 0 did not succeed"),
+        (answer(200, acts=True), True, "not begun: the run was interrupted"),
+        (answer(400), True, "not begun: the run was interrupted"),
+    ],
+)
+def test_a_later_wave_says_why_it_was_not_begun(first: Behaviour, signal: bool, why: str) -> None:
+    fleet = Fleet(make_desired("a", wave=0), make_desired("b", wave=5), make_desired("c", wave=5))
+
+    async def behave(plug: FakePlug, desired: Desired) -> Attempt:
+        if signal:
+            fleet.stop.asked.set()
+        return await first(plug, desired)
+
+    fleet.plug.script.append(behave)
+    result = asyncio.run(fleet.apply())
+    assert [one.message for one in result.environments[1:]] == [why] * 2
+    assert fleet.plug.received == ["a"]
+    assert fleet.waves == [WaveBegun(0, 1, 2)]
+
+
+def test_failures_of_one_wave_and_no_other_count_towards_max_failures() -> None:
+    """A wave begins only after one without any."""
+    fleet = Fleet(*(make_desired(name, wave=wave) for wave, name in enumerate("abc")))
+    assert set(outcomes(asyncio.run(fleet.apply(replace(OPTIONS, max_failures=1)))).values()) == {Outcome.APPLIED}
+
+
+@pytest.mark.parametrize(
+    ("count", "gather_s", "options", "begun"),
+    [
+        (FLEET - 1, 0.0, {"concurrency": 4}, 4),
+        (FLEET - 1, 0.0, {"concurrency": 8, "rate_limit": 0.1}, 3),  # in 30 s, a request's timeout
+        (FLEET - 1, 0.0, {"concurrency": 8, "rate_limit": 0.001}, 1),
+        (FLEET - 1, 0.0, {"concurrency": 8, "rate_limit": 100.0}, 8),
+        (4 * BATCH + 10, 0.01, {"concurrency": 4}, 4 * BATCH),
+    ],
+)
+def test_no_more_are_begun_than_can_be_put_within_a_lease(
+    count: int, gather_s: float, options: dict[str, float], begun: int
+) -> None:
+    """Where a write is a journey, one of them carries the intents of a batch."""
+    fleet = Fleet(*(make_desired(f"e{number:03}") for number in range(count)), gather_s=gather_s)
+    names = [one.environment for one in fleet.desired]
+    gate = asyncio.Event()
+
+    async def held(plug: FakePlug, desired: Desired) -> Attempt:
+        await gate.wait()
+        return await HEALTHY(plug, desired)
+
+    async def run() -> int:
+        running = asyncio.create_task(fleet.apply(replace(OPTIONS, **options)))  # type: ignore[arg-type]
+        await asyncio.sleep(0.1)
+        intents = sum(one.document.intent is not None for one in fleet.store.read(names).values())
+        fleet.stop.asked.set()
+        gate.set()
+        await running
+        return intents
+
+    fleet.plug.script.extend([held] * count)
+    assert asyncio.run(run()) == begun
