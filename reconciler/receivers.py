@@ -30,6 +30,7 @@ from reconciler.core.receivers import Answer, Look, Place, Receiver, choose_addr
 from reconciler.core.urls import split_url
 from reconciler.errors import InputError
 from reconciler.model import CheckStage
+from reconciler.opening import Opening
 
 USER_AGENT = f"reconciler/{__version__} check"
 MAX_ANSWER_BYTES = 64 * 1024
@@ -185,7 +186,7 @@ class HttpReceivers:
             "User-Agent": USER_AGENT,
             "Accept": "*/*",
         }
-        extensions: dict[str, Any] = {"target": target.encode("ascii"), "trace": call.trace}
+        extensions: dict[str, Any] = {"target": target.encode("ascii"), "trace": call.opening.trace}
         if place.scheme == "https":
             extensions["sni_hostname"] = place.host
         url = f"{place.scheme}://{host}:{place.port}/"
@@ -201,6 +202,7 @@ class HttpReceivers:
                 finally:
                     await response.aclose()
         except TimeoutError:
+            await call.opening.close()
             return call.timed_out()
         except (httpx.HTTPError, OSError) as error:
             return call.broken_off(error)
@@ -221,6 +223,7 @@ class _Call:
     def __init__(self, limit: str) -> None:
         self.status: int | None = None
         self.unanswered = False  # the connection was closed without a byte of an answer
+        self.opening = Opening(self.trace)
         self._limit = limit
         self._stage = CheckStage.CONNECT
         self._sent_at: float | None = None

@@ -14,6 +14,7 @@ import httpx
 
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import InputError
+from reconciler.opening import Opening
 
 
 class UnusableProxy(Exception):
@@ -45,8 +46,14 @@ class Connection:
         """The answer's head; its body is still to be read, and the answer to be closed. Raises httpx.HTTPError."""
         if self._url is None or self._url[0] != url:
             self._url = url, httpx.URL(url)
-        request = httpx.Request(method, self._url[1], headers=headers, content=content, extensions=dict(extensions))
-        return await self._transport.handle_async_request(request)
+        opening = Opening(extensions.get("trace"))
+        watched = {**extensions, "trace": opening.trace}
+        request = httpx.Request(method, self._url[1], headers=headers, content=content, extensions=watched)
+        try:
+            return await self._transport.handle_async_request(request)
+        except BaseException:  # the caller's limit of time is a cancellation
+            await opening.close()
+            raise
 
     async def drop_if_ahead(self) -> None:
         """Closes it where the server has said more than it was asked: it would be taken for the next answer, which is

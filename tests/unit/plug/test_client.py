@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import os
 import socket
 import ssl
 import subprocess
@@ -253,6 +254,24 @@ def test_a_server_that_never_answers_is_ambiguous() -> None:
     with server(lambda connection: (read_request(connection), time.sleep(1.5))[1]) as port:
         attempt = put(port, timeout_s=0.5)
     assert (attempt.fate, attempt.message) == (Fate.AMBIGUOUS, "no answer: no complete answer within 0.5 s")
+
+
+def test_a_server_that_takes_connections_and_keeps_silent_costs_no_handles() -> None:
+    """Before TLS the library leaves its socket behind where a limit of time ends it: a fleet would run out of them."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=50)
+    desired = replace(make_desired(), endpoint=f"https://localhost:{listener.getsockname()[1]}/")
+
+    async def put_often() -> tuple[set[str], int]:
+        async with HttpPlug(Credentials({desired.token_env: "token"}), timeout_s=0.05, environ={}) as plug:
+            await plug.put(desired)
+            before = len(os.listdir("/proc/self/fd"))
+            told = {(await plug.put(desired)).message.partition(".")[0] for _ in range(5)}
+            return told, len(os.listdir("/proc/self/fd")) - before
+
+    with listener:
+        told, left = asyncio.run(put_often())
+    assert told == {"not sent: no connection within 0"}
+    assert left == 0
 
 
 def test_a_server_that_answers_a_byte_at_a_time_runs_into_the_timeout() -> None:

@@ -116,6 +116,7 @@ class World:
         self.credentials = FakeCredentials()
         self.observer = FakeObserver(self.plug, clock=self.clock)
         self.pace = Pace(self.clock, 2)
+        self.stop = Stop()
         document = adopt(None, ONE, self.credentials.fingerprint(ONE), START, By(), lineage="l")
         self.store.inner.write([Write("production", document, None)])
         self.plug.hold(ONE)
@@ -131,7 +132,7 @@ class World:
         world = replace(
             make_world(self.store, self.plug, self.clock, self.credentials), observer=self.observer, pace=self.pace
         )
-        return asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, Stop(), planned.observations))
+        return asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, self.stop, planned.observations))
 
     def stored(self) -> Stored:
         return self.store.read(["production"])["production"]
@@ -191,6 +192,38 @@ def test_a_read_that_fails_after_a_lost_race_keeps_what_was_seen() -> None:
     world.observer.script.extend([REFUSED])
     result = world.apply(planned).environments[0]
     assert (result.outcome, result.reasons) == (Outcome.APPLIED, (Reason.LIVE_DRIFT,))
+
+
+def test_after_a_lost_race_what_has_no_account_is_not_read() -> None:
+    """Another environment's has, so there is somebody to ask."""
+    world = World()
+    wanted = make_desired("production", "2")
+    planned = world.plan(wanted)
+    world.rewrite()
+    assert world.apply(planned).environments[0].outcome is Outcome.APPLIED
+    assert world.observer.read_at == []
+
+
+def test_a_signal_ends_the_reads_after_a_lost_race() -> None:
+    """Nobody waits for a partner API that is down, when he has asked to end; nothing is begun either."""
+    world = World()
+    planned = world.plan()
+    world.rewrite()
+    before = len(world.observer.read_at)
+
+    class Interrupted(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            world.stop.asked.set()
+            await asyncio.sleep(60)
+
+    world.clock = Interrupted()
+    world.pace = Pace(world.clock, None)
+    world.observer.script.extend([BROKEN] * 3)
+    result = world.apply(planned).environments[0]
+    assert result.outcome is Outcome.SKIPPED
+    assert len(world.observer.read_at) == before + 1
+    assert world.plug.received == []
+    assert world.stored().document.intent is None
 
 
 def test_in_doubt_an_account_that_looks_right_changes_nothing() -> None:
