@@ -98,8 +98,10 @@ def test_what_became_of_an_intent_is_told_in_one_word(stores: list[GitStore], re
     version = put(stores[0], intent("a"))
     version = put(stores[0], clear(intent("a")), version)
     assert stores[0].write([Write("a", None, version)])[0].error is None
+    version = put(stores[0], intent("b"))
+    assert stores[0].write([Write("b", None, version)])[0].error is None
     subjects = git(remote, "log", "--format=%s", BRANCH).split("\n")
-    assert subjects == ["forgotten: a", "not applied: a", "intent: a", ""]
+    assert subjects == ["removed: b", "intent: b", "forgotten: a", "not applied: a", "intent: a", ""]
 
 
 def test_another_environments_write_in_between_is_no_conflict(stores: list[GitStore], remote: Path) -> None:
@@ -192,8 +194,9 @@ def test_what_a_plan_or_an_apply_asks_the_remote(
         assert asked == ["ls-remote", "fetch", "ls-remote"], "somebody may have written meanwhile"
     version = store.read(["production"])["production"].version
     asked.clear()
-    put(store, replace(document(version="2"), serial=2), version)
-    assert asked == ["push"]
+    version = put(store, replace(document(version="2"), serial=2), version)
+    put(store, replace(document(version="3"), serial=3), version)
+    assert asked == ["push", "push"]
     assert store.location == f"git:origin/{BRANCH}"
     assert store.gather_s > 0
 

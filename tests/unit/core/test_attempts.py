@@ -57,6 +57,32 @@ def test_a_200_that_denies_is_not_retried() -> None:
     assert isinstance(step([answered(200, denied=True)]), Done)
 
 
+@pytest.mark.parametrize(
+    ("attempt", "confirmed"),
+    [
+        (answered(200), True),
+        (answered(204), True),
+        (answered(299), True),
+        (answered(199), False),
+        (answered(300), False),
+        (answered(404), False),
+        (answered(500), False),
+        (answered(200, denied=True), False),
+        (Attempt(Fate.AMBIGUOUS, 200, complete=False), False),
+        (Attempt(Fate.AMBIGUOUS, complete=True), False),
+        (Attempt(Fate.UNSENT), False),
+    ],
+)
+def test_only_a_complete_2xx_that_does_not_deny_is_confirmed(attempt: Attempt, confirmed: bool) -> None:
+    """It alone may become the applied record (CONTRACT §6.7)."""
+    assert attempt.confirmed is confirmed
+
+
+@pytest.mark.parametrize("elapsed_s", [0, 500])
+def test_with_none_made_one_is_sent(elapsed_s: float) -> None:
+    assert step([], elapsed_s=elapsed_s) == Send()
+
+
 def test_the_limit_of_attempts_ends_them() -> None:
     """`attempts` counts the first one too."""
     assert isinstance(step([Attempt(Fate.UNSENT)] * 4, limit=4), Done)

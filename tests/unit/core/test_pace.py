@@ -87,7 +87,9 @@ def test_a_run_without_a_limit_recovers_in_two_lines(since_s: float, rate: float
     assert rate_at(pacing, 5.0 + since_s) == (None if rate is None else pytest.approx(rate))
 
 
-@pytest.mark.parametrize(("since_s", "rate"), [(0, 10), (REGAIN_S, 20), (REGAIN_S + BEYOND_S / 2, 35), (1e6, 50)])
+@pytest.mark.parametrize(
+    ("since_s", "rate"), [(0, 10), (REGAIN_S / 2, 15), (REGAIN_S, 20), (REGAIN_S + BEYOND_S / 2, 35), (1e6, 50)]
+)
 def test_a_run_with_a_limit_recovers_to_it(since_s: float, rate: float) -> None:
     pacing = slowed(sending(20, 5, limit=50), 5.0)
     assert rate_at(pacing, 5.0 + since_s) == pytest.approx(rate)
@@ -107,6 +109,16 @@ def test_however_often_it_is_told_off_it_asks_again(limit: float | None, least: 
         now += max(0.0, wait_at(pacing, now))
         pacing = slowed(take(pacing, now), now)
     assert rate_at(pacing, now) == pytest.approx(least)
+
+
+def test_who_was_slowed_comes_a_slot_of_the_new_rate_later() -> None:
+    pacing = slowed(sending(10, 5), 5.0)
+    assert wait_at(pacing, 5.0) == pytest.approx(STRETCH / 5)
+
+
+def test_what_was_sent_at_the_moment_of_a_429_tells_nothing_new() -> None:
+    pacing = slowed(sending(10, 5), 5.0)
+    assert rate_at(slowed(pacing, 5.1, sent_at=5.0), 5.0) == rate_at(pacing, 5.0)
 
 
 def test_what_was_sent_before_the_rate_was_lowered_lowers_it_no_further() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import Corrupt, NewerFormat, StateError, Unreachable
-from reconciler.model import EVENTS, Applied, By, Document, Event, HistoryEntry, Intent
+from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent
 from reconciler.state.document import (
     MAX_SERIAL,
     _canonical,
@@ -177,6 +177,12 @@ def test_a_document_is_written_so_that_its_diff_can_be_reviewed() -> None:
     """To the byte: what other tools read, and what two versions of the program must agree on."""
     urls = ",\n".join(f'      "{event}": "https://hooks.example.com.br/\\u00e9/{event}"' for event in sorted(EVENTS))
     assert encode_document(document()).decode() == AS_WRITTEN.replace("WEBHOOKS", f"{{\n{urls}\n    }}")
+
+
+def test_a_head_is_all_but_the_past() -> None:
+    whole = document()
+    head = decode_head(encode_document(whole), environment="production", where="here")
+    assert head == Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
 
 
 def test_what_is_not_adopted_and_not_in_doubt_says_nothing_of_it() -> None:
