@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
+from reconciler.model import By
 from reconciler.ports import Write
 from reconciler.state import objects
 from reconciler.state.objects import ObjectStore
@@ -301,6 +302,16 @@ def test_who_meets_a_tombstone_where_nothing_was_can_write_over_it_next_time(buc
     one.write([Write("production", None, version)])
     assert isinstance(two.write([Write("production", document(), None)])[0].error, Conflict)
     assert two.write([Write("production", document(), None)])[0].error is None
+
+
+def test_a_document_that_says_it_is_forgotten_is_one(bucket: Open) -> None:
+    """Somebody's name may be anything."""
+    store = bucket()
+    applied = document().applied
+    assert applied is not None
+    put(store, replace(document(), applied=replace(applied, by=By(objects.TOMBSTONE, None, None))))
+    assert store.names() == {"production"}
+    assert set(bucket().read(["production"])) == {"production"}
 
 
 def test_what_is_no_document_of_this_prefix_is_no_environment(bucket: Open, object_server: str) -> None:

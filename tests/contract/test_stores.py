@@ -70,6 +70,29 @@ def test_what_is_written_is_read(store: StateStore) -> None:
     assert store.names() == {"production"}
 
 
+def test_what_is_there_is_read_beside_what_is_not(store: StateStore) -> None:
+    """In whatever order it is asked for."""
+    for name in ("a", "c"):
+        put(store, document(name))
+    assert {name: one.document for name, one in store.read(["missing", "a", "b", "c"]).items()} == {
+        "a": document("a"),
+        "c": document("c"),
+    }
+    assert set(store.read_heads(["missing", "a", "b", "c"])) == {"a", "c"}
+    assert store.read([]) == {}
+
+
+def test_who_lost_once_loses_again_until_he_has_read(store: StateStore) -> None:
+    """What a refused write met is not what its author has read."""
+    version = put(store, document())
+    changed = replace(document(version="2"), serial=2)
+    for expected in (None, None, "another", "another"):
+        assert isinstance(store.write([Write("production", changed, expected)])[0].error, Conflict)
+    assert store.read(["production"])["production"].document == document()
+    removed = store.write([Write("production", None, version)])[0]
+    assert (removed.error, removed.version) == (None, None)
+
+
 def test_a_head_is_its_document_without_the_past(store: StateStore) -> None:
     """Of those that have one."""
     put(store, document())

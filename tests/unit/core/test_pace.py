@@ -153,6 +153,26 @@ def test_the_rate_of_late_is_what_was_sent_less_than_a_second_or_two_ago(idle_s:
     assert pacing.slowed.too_fast == pytest.approx(observed)
 
 
+@pytest.mark.parametrize(("now", "observed"), [(1.5, 8 + 4 * 0.5), (2.0, 8), (2.5, 4), (3.5, 1)])
+def test_a_window_that_ended_counts_by_what_was_sent_in_it(now: float, observed: float) -> None:
+    """Four in the first second, eight in the first half of the next."""
+    pacing = Pacing(None)
+    for at in (0.0, 0.25, 0.5, 0.75, *(1 + tick / 16 for tick in range(8))):
+        pacing = take(pacing, at)
+    found = slowed(pacing, now).slowed
+    assert found is not None
+    assert found.too_fast == pytest.approx(observed)
+
+
+def test_after_a_pause_the_count_begins_anew() -> None:
+    pacing = sending(8, 5)
+    for at in (10.0, 10.25, 10.5):
+        pacing = take(pacing, at)
+    found = slowed(pacing, 10.5).slowed
+    assert found is not None
+    assert found.too_fast == pytest.approx(3)
+
+
 def test_a_window_that_is_half_over_counts_half_of_the_one_before() -> None:
     pacing = sending(8, 5)
     for at in (5.0, 5.25):

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.plan import PlanInput
+from reconciler.core import record
+from reconciler.core.observe import Observation, Sight, Verdict
+from reconciler.core.plan import LIVE, PlanInput
 from reconciler.errors import StalePlan
-from reconciler.model import Action, By, EnvironmentPlan, Plan, Reason
+from reconciler.model import Action, By, EnvironmentPlan, Event, LiveDifference, Plan, Reason
+from reconciler.ports import Write
 from reconciler.run import state
 from reconciler.run.plan import plan_environments
-from reconciler.run.saved import SavedPlan, check_expected, check_saved_plan
+from reconciler.run.saved import SavedPlan, check_expected, check_saved_plan, recall_observations
 from tests.fakes import START, FakeCredentials, make_desired
 from tests.memory_store import MemoryStore
 
@@ -65,7 +68,10 @@ def test_a_plan_that_still_fits_is_what_is_applied() -> None:
     [
         (lambda place: place.adopt("b", "0"), "b: its state was written for the first time"),
         (lambda place: place.forget("a"), "a: its state was forgotten"),
-        (lambda place: (place.forget("a"), place.adopt("a", "0")), "another lineage"),
+        (
+            lambda place: (place.forget("a"), place.adopt("a", "0")),
+            "a: its state was forgotten and made anew (another lineage)",
+        ),
         (lambda place: place.adopt("a", "0"), "a: its state was written (serial 1 then, 2 now)"),
         (lambda place: place.desired.append(make_desired("c")), "c: appeared"),
         (lambda place: place.desired.pop(), "b: is gone"),
@@ -76,7 +82,7 @@ def test_each_thing_that_moved_on_is_told(move: Callable[[Place], object], line:
     place = Place()
     saved = place.plan()
     move(place)
-    assert any(line in one for one in told(saved, place.plan()))
+    assert line in told(saved, place.plan())
 
 
 def test_an_edited_file_is_told_whatever_was_edited() -> None:
@@ -110,6 +116,56 @@ def test_an_orphan_that_became_one_since_is_other_than_it_was() -> None:
     saved = place.plan()
     with_manifest = edited(saved, "a", lambda one: replace(one, action=Action.NOOP))
     assert told(with_manifest, saved) == ["a: its changes are others"]
+
+
+def test_a_plan_of_every_action_still_fits() -> None:
+    place = Place()
+    for name in ("same", "again", "orphan"):
+        place.adopt(name, "1")
+    place.desired += [make_desired("same"), make_desired("again", account_id=None)]
+    claim = record.Claim("i", "l", START, 900, By("ana"))
+    stored = state.find_stored(place.store, "again")
+    in_doubt = record.doubt(record.begin_intent(stored.document, make_desired("again"), claim))
+    place.store.write([Write("again", in_doubt, stored.version)])
+    checked = check_saved_plan(SavedPlan(place.plan(), intact=True), place.plan())
+    assert {one.environment: one.action for one in checked.environments} == {
+        "a": Action.UPDATE,
+        "b": Action.CREATE,
+        "same": Action.NOOP,
+        "again": Action.REASSERT,
+        "orphan": Action.ORPHAN,
+    }
+
+
+def test_what_the_planner_decided_with_his_tokens_is_what_is_done() -> None:
+    """Who applies can't see the change, and still puts again what was reviewed."""
+    place = Place()
+    place.adopt("a", "1")
+    fresh = place.plan()
+    assert fresh.environments[0].action is Action.NOOP
+    saved = edited(
+        fresh,
+        "a",
+        lambda one: replace(one, action=Action.REASSERT, reasons=(Reason.ACCOUNT_CHANGED,), unchecked=("secret:X",)),
+    )
+    done = check_saved_plan(SavedPlan(saved, intact=True), fresh).environments[0]
+    assert (done.action, done.reasons, done.unchecked) == (
+        Action.REASSERT,
+        (Reason.ACCOUNT_CHANGED,),
+        ("secret:X",),
+    )
+
+
+def test_what_was_seen_when_the_plan_was_made_is_recalled() -> None:
+    plan = replace(Place().plan(), observed=True)
+    live = (LiveDifference(Event.MESSAGE_STATUS, "https://x.example.com/…", "https://y"),)
+    plan = edited(plan, "a", lambda one: replace(one, live=live))
+    plan = edited(plan, "b", lambda one: replace(one, unchecked=(LIVE,)))
+    assert recall_observations(replace(plan, observed=False)) is None
+    assert recall_observations(plan) == {
+        "a": Observation((Sight(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),)),
+        "b": Observation(failure="it could not be read when the plan was made"),
+    }
 
 
 @pytest.mark.parametrize("reason", [Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED])
