@@ -57,7 +57,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Sleep this long, then ask again whether a further attempt may start."""
+    """Sleep this long, then send, unless the deadline or the run is over by then."""
 
     seconds: float
 
