@@ -1,1 +1,1 @@
-"""The command line: parse, settings, build, run, view, exit. Only this room prints or exits."""
+"""The command line: parse, settings, build, run, view, exit. Beside `__main__`, only this room prints."""

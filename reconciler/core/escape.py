@@ -4,7 +4,8 @@ URLs, descriptions, file names, answers and actor names are data. Wherever they 
 are visible, markup is text, nobody is mentioned, and no line can pass for a command to GitHub's runner: it
 trims a line and looks for `::` at its start, and for `##[` anywhere.
 
-Every function takes any text at all, lone surrogates included, and returns one line.
+Every function for a value takes any text at all, lone surrogates included, and returns one line. `for_json` and
+`for_page_data` take a whole JSON text, `for_markdown_block` the lines of a block.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a command does, with the world behind ports: plan, apply, drift."""
+"""What a command does, with the world behind ports: plan, observe, apply, check, mend the state."""

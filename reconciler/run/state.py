@@ -1,4 +1,4 @@
-"""What a person does to the state by hand: adopt, forget, unlock. Each one compare-and-swap (CONTRACT §4)."""
+"""What a person does to the state by hand: adopt, forget, unlock, each one compare-and-swap; copy (CONTRACT §4)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Offload(Protocol):
-    """Runs a blocking call off the event loop: `asyncio.to_thread`."""
+    """Runs a blocking call off the event loop, in a thread, as `asyncio.to_thread` does."""
 
     def __call__(self, call: Callable[[], T], /) -> Awaitable[T]: ...
 

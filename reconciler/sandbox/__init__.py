@@ -1,1 +1,1 @@
-"""A stand-in for Plug on loopback, and the demo that runs against it (CONTRACT §10)."""
+"""A stand-in for Plug on loopback (CONTRACT §10). The demo that runs against it is `cli/demo.py`."""
