@@ -6,7 +6,6 @@
     ├── OutputFailed          1  a result that stdout doesn't take
     │   └── ReaderGone           as its reader has gone: a pager, `head`
     ├── PostFailed            1  a comment, a status or an issue that GitHub didn't take
-    ├── Interrupted         130
     └── StateError            4
         ├── Locked               another run's live intent
         ├── Conflict             a compare-and-swap that lost
@@ -58,10 +57,6 @@ class PostFailed(ReconcilerError):
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
         super().__init__(message)
-
-
-class Interrupted(ReconcilerError):
-    """A signal arrived before anything was under way."""
 
 
 class StateError(ReconcilerError):

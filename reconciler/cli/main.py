@@ -13,7 +13,7 @@ from reconciler.cli.output import say, say_problems, tell_unshown
 from reconciler.cli.session import Session
 from reconciler.core.escape import for_terminal
 from reconciler.core.exitcode import ExitCode
-from reconciler.errors import Declined, InputError, Interrupted, OutputFailed, PostFailed, StateError
+from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
 
 # command -> the module in this folder that holds it; loaded when asked for, as each pulls its own weight in
 COMMANDS = {
@@ -72,7 +72,7 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
     except OutputFailed as error:
         tell_unshown(error)
         return ExitCode.NOT_APPLIED
-    except (click.Abort, KeyboardInterrupt, Interrupted):
+    except (click.Abort, KeyboardInterrupt):
         say("interrupted: nothing further was done")
         return ExitCode.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
