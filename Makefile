@@ -15,6 +15,7 @@ DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTHON ?=
 UV ?= $(shell command -v uv || echo $(BIN)/uv)
+PYTEST_ALL := $(BIN)/pytest -n auto --dist worksteal
 
 # What a user's environment says of pip's index and certificates counts; what would change what is installed,
 # or where, does not.
@@ -33,7 +34,7 @@ demo: $(RUNTIME) ## the whole story, against a stand-in Plug on this machine
 	@$(BIN)/reconciler demo
 
 test: check ## the checks, then all tests
-	$(BIN)/pytest -n auto
+	$(PYTEST_ALL)
 
 check: $(DEV) ## format, lint, types, who imports whom, dead code, dependencies, workflows, locks
 	$(BIN)/ruff format --check .
@@ -64,10 +65,10 @@ test-lowest: $(DEV) $(BIN)/uv ## all tests with the lowest dependency versions t
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-dev.lock
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install -r build/lowest/requirements.txt
 	build/lowest/venv/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
-	build/lowest/venv/bin/python -m pytest -n auto $(PYTEST)
+	build/lowest/venv/bin/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 cover: $(DEV) ## which branches the tests don't reach; the page is htmlcov/index.html
-	$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
+	$(PYTEST_ALL) --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
 
 fuzz: $(DEV) ## a long search with other examples each time; coverage-guided on YAML and URLs, FUZZ_SECONDS each
 	nice -n 19 $(BIN)/pytest -n auto --hypothesis-profile thorough tests/fuzz tests/properties
