@@ -55,20 +55,19 @@ def plan_with_warnings(
 def with_guard_warnings(session: Session, planned: Planned, accepted: Collection[str] = ()) -> Planned:
     now = planned.plan.created_at
     putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
-    known = set(planned.plan.warnings)
-    warnings = list(planned.plan.warnings)
     problems = [
         *guards_of(session, planned, accepted),
         *session.credentials.find_shared_accounts(session.desired),
         *taken_accounts(session, planned, accepted),
     ]
-    for warning in (
-        *(f"apply would refuse: {problem}" for problem in problems),
-        *session.credentials.find_expired(putting, now),
-        *_find_locks(planned),
-    ):
-        if warning not in known:
-            warnings.append(warning)
+    warnings = dict.fromkeys(
+        (
+            *planned.plan.warnings,
+            *(f"apply would refuse: {problem}" for problem in problems),
+            *session.credentials.find_expired(putting, now),
+            *_find_locks(planned),
+        )
+    )
     return replace(planned, plan=replace(planned.plan, warnings=tuple(warnings)))
 
 

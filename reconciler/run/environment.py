@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from reconciler.core import record
-from reconciler.core.attempts import Attempt, Done, Fate, Send, Wait, next_step
+from reconciler.core.attempts import Attempt, Done, Fate, Wait, next_step
 from reconciler.core.lock import describe_lock
 from reconciler.core.observe import Observation
 from reconciler.core.outcome import classify
@@ -236,8 +236,6 @@ class EnvironmentRun:
                     await self._sleep(seconds)
                     if self._is_over():
                         return ours
-                case Send():
-                    pass
             if self._attempts and world.clock.monotonic() - begun >= options.deadline_s:
                 return ours
             # directly before the send: however long a state write takes, the sends stay evenly spaced. What is spent
@@ -274,8 +272,8 @@ class EnvironmentRun:
     def _lease_lasts(self, ours: Stored) -> bool:
         """Checked directly before each send: a PUT must be over before another run may take the intent over (§6.8)."""
         intent = ours.document.intent
-        if intent is None or intent.lease_until is None:
-            return False
+        assert intent is not None, "ours, until it is settled"
+        assert intent.lease_until is not None, "a live intent has a lease"
         now = self._run.world.clock.now()
         # a clock that was set back would make the lease look longer than it is
         return now >= intent.at and now + timedelta(seconds=self._run.options.timeout_s) < intent.lease_until

@@ -342,6 +342,25 @@ def test_a_write_that_fails_on_this_machine_is_told_for_each(
     assert one.names() == frozenset()
 
 
+def test_a_branch_that_comes_and_goes_is_not_looked_for_for_ever(
+    stores: list[GitStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = stores
+    put(two, document())
+    run, looks = one._git.run, []
+
+    def run_unluckily(*arguments: str, stdin: bytes = b"") -> bytes:
+        if arguments[0] == "fetch":
+            looks.append(arguments)
+            raise GitFailed(128, "", "fatal: couldn't find remote ref refs/heads/reconciler-state")
+        return run(*arguments, stdin=stdin)
+
+    monkeypatch.setattr(one._git, "run", run_unluckily)
+    with pytest.raises(Unreachable, match="couldn't find remote ref"):
+        one.names()
+    assert len(looks) == TRIES
+
+
 def test_a_machine_without_git_is_told_what_to_install(remote: Path, tmp_path: Path) -> None:
     store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", BRANCH, environ={"PATH": str(tmp_path)})
     with pytest.raises(Unreachable, match=r"git can't be run: No such file or directory. Install git, or set `state`"):
@@ -386,14 +405,23 @@ def test_a_missing_remote_and_a_folder_without_git_say_what_to_do(remote: Path, 
         ).names()
 
 
-def test_a_protected_branch_is_told_and_nothing_is_forced(stores: list[GitStore], remote: Path) -> None:
-    """The remote's own reason is shown."""
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'protected branch' >&2; exit 1", "pre-receive hook declined (protected branch)"),
+        ("exit 1", "pre-receive hook declined"),
+    ],
+)
+def test_a_protected_branch_is_told_and_nothing_is_forced(
+    script: str, reason: str, stores: list[GitStore], remote: Path
+) -> None:
+    """The remote's own reason is shown, where it gives one."""
     hook = remote / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\necho 'protected branch' >&2\nexit 1\n")
+    hook.write_text(f"#!/bin/sh\n{script}\n")
     hook.chmod(0o755)
     [result] = stores[0].write([Write("production", document(), None)])
     assert isinstance(result.error, Unreachable)
-    assert "rejected the push" in str(result.error)
+    assert f"the remote rejected the push: {reason}. Is the branch protected" in str(result.error)
     assert BRANCH not in git(remote, "for-each-ref")
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from reconciler.core.attempts import Attempt, Fate
+from reconciler.core.pace import Slowdown
 from reconciler.core.plan import PlanInput
 from reconciler.model import Desired, Outcome, RunResult
 from reconciler.run.apply import apply_plan
@@ -286,3 +287,19 @@ def test_no_intent_is_written_while_the_server_lets_nobody_in() -> None:
     assert outcomes(fleet.apply()) == {Outcome.APPLIED}
     assert sum(at == 0 for at in begun.values()) == 4
     assert all(at == 0 or at >= 60 - NEAR_S for at in begun.values())
+
+
+def test_who_is_woken_early_claims_nothing_and_what_slows_the_run_is_told() -> None:
+    """The end of the run wakes those who wait for a slot to come near."""
+    clock = FakeClock()
+    pace = Pace(clock, None)
+    assert pace.slowdown is None
+    pace.heed(Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=60.0), 0.0)
+    rests: list[float] = []
+
+    async def woken(seconds: float) -> None:
+        rests.append(seconds)
+
+    asyncio.run(pace.near(woken))
+    assert len(rests) == 1
+    assert pace.slowdown == Slowdown(429, 1.0, 60.0)
