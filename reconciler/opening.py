@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -28,4 +29,5 @@ class Opening:
     async def close(self) -> None:
         """After a request that came to nothing; what is closed already stays so."""
         if self._stream is not None:
-            await self._stream.aclose()
+            with contextlib.suppress(OSError, RuntimeError):  # why the request failed is told already
+                await self._stream.aclose()

@@ -286,7 +286,9 @@ def _until(certificate: Mapping[str, Any]) -> datetime | None:
 def _cause(error: BaseException) -> BaseException:
     """The socket's or TLS's own error behind a library's; a bare OSError without a number is a library's too."""
     seen: BaseException | None = error
-    while seen is not None:
+    for _ in range(10):  # an error may be its own cause
+        if seen is None:
+            break
         if isinstance(seen, OSError) and (type(seen) is not OSError or seen.errno is not None):
             return seen
         seen = seen.__cause__ or seen.__context__

@@ -23,7 +23,7 @@ from reconciler.core.receivers import Receiver as Checked
 from reconciler.errors import InputError
 from reconciler.model import EVENTS, CheckResult, CheckStage, Event, ReceiverCheck
 from reconciler.plug.examples import example_bodies
-from reconciler.receivers import MAX_ANSWER_BYTES, HttpReceivers, Resolve, _describe_tls
+from reconciler.receivers import MAX_ANSWER_BYTES, HttpReceivers, Resolve, _cause, _describe_tls
 from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
 from tests.acceptance.bad_day import world
 from tests.fakes import FakeClock, make_desired
@@ -528,3 +528,11 @@ def test_the_types_show_no_secret() -> None:
     shown = json.dumps([repr(receiver), repr(Look(CheckStage.DNS)), repr(Answer(CheckStage.POST))])
     assert isinstance(receiver, Checked)
     assert "{secret:PLUG_SECRET_A}" in shown
+
+
+def test_an_error_without_a_sockets_behind_it_is_its_own_cause() -> None:
+    """Also one that a library raised from itself."""
+    error, circle = ValueError("a library's"), RuntimeError("around")
+    circle.__cause__ = circle
+    assert _cause(error) is error
+    assert _cause(circle) is circle
