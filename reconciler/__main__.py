@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-from reconciler.interrupts import end_on_signals
+from reconciler.io.signals import end_on_signals
 
 
 def main() -> None:

@@ -21,10 +21,8 @@ exception. A library's error is translated once, at its adapter's edge, with `ra
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from reconciler.model import Problem
+from reconciler.model.problem import Problem
 
 
 class ReconcilerError(Exception):
@@ -37,6 +35,11 @@ class InputError(ReconcilerError):
     def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(problems))
         super().__init__(message or "\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def of(cls, key: str, message: str, hint: str = "") -> InputError:
+        """One problem of a flag, a variable or an argument: `key` names it."""
+        return cls(problems=[Problem.of(key, message, hint)])
 
 
 class Declined(ReconcilerError):

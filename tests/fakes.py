@@ -21,7 +21,7 @@ from reconciler.model import (
     Event,
     Fingerprint,
     Head,
-    SourceRef,
+    Location,
     Stored,
     Webhooks,
 )
@@ -63,7 +63,7 @@ class FakeClock:
 
 def make_desired(environment: str = "production", version: str = "1", **values: object) -> Desired:
     webhooks = {event: f"https://hooks.example.com/{environment}/{event}/{version}" for event in EVENTS}
-    source = SourceRef(f"manifests/{environment}.yaml", 1, 1)
+    source = Location(f"manifests/{environment}.yaml", 1, 1)
     desired = Desired(
         environment=environment,
         wave=0,
@@ -76,7 +76,7 @@ def make_desired(environment: str = "production", version: str = "1", **values: 
         secrets=(),
         vars={},
         source=source,
-        sources={event: SourceRef(source.file, 3 + place, 3) for place, event in enumerate(EVENTS)},
+        sources={event: Location(source.file, 3 + place, 3) for place, event in enumerate(EVENTS)},
     )
     return replace(desired, **values)  # type: ignore[arg-type]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.output import write_aside
 from reconciler.errors import InputError
-from reconciler.reading import is_file
+from reconciler.io.files import is_file
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
-    from reconciler.views.github import PathOf
+    from reconciler.views.annotations import PathOf
 
 
 def wants_annotations(environ: Mapping[str, str]) -> bool:
@@ -27,7 +27,7 @@ def annotate(commands: str) -> None:
 
 def annotate_error(error: Exception, session: Session) -> None:
     """What ended a command, at its places where it has some."""
-    from reconciler.views import github
+    from reconciler.views import annotations as github
 
     if isinstance(error, InputError) and error.problems:
         annotate(github.render_validation(error.problems, (), path_of=find_path(session)))

@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from reconciler.cli.by import find_by
 from reconciler.cli.check import find_refused
 from reconciler.cli.confirm import confirm
+from reconciler.cli.exitcode import ExitCode, of_result
 from reconciler.cli.observing import reading_live
 from reconciler.cli.options import (
     Form,
@@ -31,18 +31,19 @@ from reconciler.cli.planning import guards_of, taken_accounts, with_guard_warnin
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Session, session_of
-from reconciler.core.escape import for_terminal
-from reconciler.core.exitcode import ExitCode, has_work, of_result
+from reconciler.core.guards import find_reserved_receivers
 from reconciler.core.observe import describe_unobserved
+from reconciler.core.planner import Planned
+from reconciler.core.saved_plan import check_expected, check_saved_plan, recall_observations
 from reconciler.errors import InputError, OutputFailed, StalePlan
-from reconciler.interrupts import end_on_signals
+from reconciler.io.git.actor import find_by
+from reconciler.io.signals import end_on_signals
 from reconciler.model import Problem, RunResult, Shard
+from reconciler.model.plan import has_work
 from reconciler.ports import Observer
 from reconciler.run.apply import apply_plan, make_idle_result
 from reconciler.run.context import ApplyOptions, Stop, World
-from reconciler.run.guards import find_reserved_receivers
-from reconciler.run.plan import Planned
-from reconciler.run.saved import check_expected, check_saved_plan, recall_observations
+from reconciler.text.escape import for_terminal
 
 STATE_THREADS = 4  # one writes; others may read again after a lost race
 
@@ -150,9 +151,11 @@ def _planned(
 ) -> Planned:
     if planfile is None:
         return session.plan(globs, shard=shard, requested=reassert, observe=reading_live(session, observe))
-    from reconciler.cli.plan_file import read_plan_file
+    from reconciler.cli.files import read_document
+    from reconciler.formats.plan_file import decode_plan
 
-    saved = read_plan_file(session.folder / Path(planfile), planfile)
+    hint = "make one with `reconciler plan --out FILE`; one environment is `-e NAME`"
+    saved = read_document(session.folder / Path(planfile), decode_plan, shown=planfile, key="PLANFILE", hint=hint)
     was, seen = saved.plan, recall_observations(saved.plan)
     recall = None if seen is None else lambda desired, documents: seen
     fresh = session.plan(was.selection, shard=was.shard, requested=was.requested, now=was.created_at, observe=recall)
@@ -174,7 +177,7 @@ def _check(session: Session, planned: Planned, accepted: Sequence[str]) -> None:
     """Everything that can be known before the first byte is sent; all of it in one InputError (CONTRACT §6.1)."""
     known = {one.environment for one in session.desired}
     problems = [
-        Problem("", 0, 0, "--accept-account-change", f"{name!r} is no environment of the manifests")
+        Problem.of("--accept-account-change", f"{name!r} is no environment of the manifests")
         for name in accepted
         if name not in known
     ]

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.exitcode import of_check
 from reconciler.cli.options import Form, environments_option, format_option, settings_options, shard_option
 from reconciler.cli.output import say
-from reconciler.core.exitcode import of_check
+from reconciler.core.planner import Planned
+from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck, Shard
-from reconciler.run.plan import Planned, select
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -82,7 +83,7 @@ def _selected(session: Session, globs: Sequence[str], shard: Shard | None) -> li
 def _call(session: Session, desired: Sequence[Desired], *, post: bool) -> CheckResult:
     from reconciler.core.receivers import Receiver, find_receivers
     from reconciler.plug.examples import example_bodies
-    from reconciler.receivers import HttpReceivers
+    from reconciler.receivers.network import HttpReceivers
     from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
 
     settings = session.settings

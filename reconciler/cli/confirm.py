@@ -8,7 +8,6 @@ import click
 
 from reconciler.cli.output import is_terminal, write_aside
 from reconciler.errors import Declined, InputError
-from reconciler.model import Problem
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -16,11 +15,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not is_terminal(sys.stdin):
-        raise InputError(
-            problems=[
-                Problem("", 0, 0, "--yes", "there is no terminal to ask on", "add --yes to go ahead without a question")
-            ]
-        )
+        raise InputError.of("--yes", "there is no terminal to ask on", "add --yes to go ahead without a question")
     try:
         answered = click.confirm(question, err=True)
     except click.Abort:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import settings_options
 from reconciler.cli.output import say, wants_colour, write
 from reconciler.cli.session import Session, session_of
-from reconciler.core.exitcode import ExitCode
 from reconciler.errors import InputError
 from reconciler.model import Desired, Event
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.exitcode import of_drift
 from reconciler.cli.observing import reading_live
 from reconciler.cli.options import (
     Form,
@@ -17,8 +18,7 @@ from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import session_of
 from reconciler.core.drift import find_drift
-from reconciler.core.exitcode import of_drift
-from reconciler.core.plan import LIVE
+from reconciler.core.planner import LIVE
 from reconciler.model import Shard
 
 
@@ -49,7 +49,7 @@ def drift(
       reconciler drift --observe
       reconciler drift --format json -e 'production*'
     """
-    from reconciler.views.words import environments
+    from reconciler.text.counts import environments
 
     session = session_of(context, parameters)
     planned = session.plan(globs, shard=shard, requested=False, observe=reading_live(session, observe))

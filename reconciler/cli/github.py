@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.files import read_result, read_text
 from reconciler.cli.github_job import check_waves, failure, outputs, tokens
 from reconciler.cli.output import say, write
-from reconciler.cli.result_files import ResultFile, affected, join_results, plan_of, read_result_file, read_text
-from reconciler.core.escape import for_markdown, for_markdown_code, for_terminal
-from reconciler.core.exitcode import ExitCode
-from reconciler.core.names import name_some
 from reconciler.errors import InputError, PostFailed
-from reconciler.model import Problem
-from reconciler.reading import is_file, is_folder
+from reconciler.formats.any_result import affected, plan_of
+from reconciler.formats.result_file import ResultFile, join_results
+from reconciler.io.files import is_file, is_folder
+from reconciler.text.counts import name_some
+from reconciler.text.escape import for_markdown, for_markdown_code, for_terminal
 
 if TYPE_CHECKING:
     from reconciler.github.api import GitHub
@@ -51,13 +52,13 @@ for _step in (outputs, check_waves, tokens, failure):
 def _posting(environ: Mapping[str, str]) -> Iterator[tuple[WorkflowRun, GitHub]]:
     from reconciler.github.api import GitHub
     from reconciler.github.run import find_run
-    from reconciler.plug.pool import find_proxy
+    from reconciler.io.http.proxy import find_proxy
 
     run = find_run(environ)
     token = environ.get("GITHUB_TOKEN", "")
     if not token:
         hint = "env: {GITHUB_TOKEN: ${{ github.token }}}"
-        raise InputError(problems=[Problem("", 0, 0, "GITHUB_TOKEN", "is not set", hint)])
+        raise InputError.of("GITHUB_TOKEN", "is not set", hint)
     with GitHub(run, token, proxy=find_proxy(run.api_url, environ)) as client:
         yield run, client
 
@@ -130,7 +131,7 @@ def _read_matrix(text: str) -> list[str]:
         return [str(entry["environment"]) for entry in json.loads(text or "[]")]
     except (ValueError, TypeError, KeyError) as error:
         hint = "give the output `matrix` of the action"
-        raise InputError(problems=[Problem("", 0, 0, "--planned", "is no matrix", hint)]) from error
+        raise InputError.of("--planned", "is no matrix", hint) from error
 
 
 def _join_results(folder: Path, planned: Sequence[str]) -> str:
@@ -139,14 +140,14 @@ def _join_results(folder: Path, planned: Sequence[str]) -> str:
     A job that was refused by a reviewer, held back by an earlier wave, or ended before its apply leaves nothing: a
     comment that only tells of the others would look done.
     """
+    from reconciler.text.counts import counted
     from reconciler.views import markdown
-    from reconciler.views.words import counted
 
     files: list[ResultFile] = []
     told: list[str] = []
     silent = dict.fromkeys(planned)
     for job in sorted(folder.iterdir()) if is_folder(folder) else []:
-        found = read_result_file(job / "result.json") if is_file(job / "result.json") else None
+        found = read_result(job / "result.json") if is_file(job / "result.json") else None
         if isinstance(found, ResultFile):
             files.append(found)
             for one in found.environments:
@@ -191,11 +192,11 @@ def status(plan_file: str | None) -> int:
     """
     from reconciler.github.posts import set_status
 
-    plan = plan_of(read_result_file(Path(plan_file))) if plan_file and is_file(Path(plan_file)) else None
+    plan = plan_of(read_result(Path(plan_file))) if plan_file and is_file(Path(plan_file)) else None
     with _posting(os.environ) as (run, client):
         sha = run.head_sha
         if sha is None:
-            raise InputError(problems=[Problem("", 0, 0, "GITHUB_EVENT_PATH", "holds no pull request")])
+            raise InputError.of("GITHUB_EVENT_PATH", "holds no pull request")
         putting = 0 if plan is None else sum(1 for one in plan.environments if one.action.puts)
         description = "no plan: see the run" if plan is None else f"{plan.digest}, {putting} to put"
         with _only_reading_allowed(run, "status (statuses: write)"):
@@ -246,7 +247,7 @@ def issue(result: str, file: str, exit_code: int, author: str) -> int:
     """
     from reconciler.github.posts import keep_issue
 
-    drifted = affected(read_result_file(Path(result)))
+    drifted = affected(read_result(Path(result)))
     if not drifted and exit_code != ExitCode.DONE:
         say("nothing is known of drift, as drift itself failed: the issue is left as it is")
         return ExitCode.DONE

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.files import read_result, read_text
 from reconciler.cli.output import say, write
-from reconciler.cli.result_files import DriftFile, affected, is_healable, plan_of, read_result_file, read_text
 from reconciler.core.digest import plan_digest
-from reconciler.core.escape import for_json, for_markdown_block, for_markdown_code, for_terminal
-from reconciler.core.exitcode import ExitCode
-from reconciler.core.names import name_some
 from reconciler.errors import InputError
+from reconciler.formats.any_result import affected, plan_of
+from reconciler.formats.drift_file import DriftFile, is_healable
 from reconciler.model import Plan, Problem
+from reconciler.text.counts import name_some
+from reconciler.text.escape import for_json, for_markdown_block, for_markdown_code, for_terminal
 
 MAX_MATRIX_JOBS = 256  # by GitHub, in one matrix
 MAX_LOG_LINES = 200
@@ -33,7 +35,7 @@ def outputs(result: str) -> int:
     Example:
       reconciler github outputs plan.json >> "$GITHUB_OUTPUT"
     """
-    found = read_result_file(Path(result))
+    found = read_result(Path(result))
     names = affected(found)
     lines = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
     if isinstance(found, DriftFile):
@@ -69,9 +71,9 @@ def check_waves(plan: str, wave: int) -> int:
     Example:
       reconciler github check-waves plan.json --wave 1
     """
-    found = plan_of(read_result_file(Path(plan)))
+    found = plan_of(read_result(Path(plan)))
     if found is None:
-        raise InputError(problems=[Problem("", 0, 0, "PLAN", f"{plan} is no plan", "make it with `plan --out`")])
+        raise InputError.of("PLAN", f"{plan} is no plan", "make it with `plan --out`")
     waiting = [one.environment for one in found.environments if one.action.puts and one.wave < wave]
     if waiting:
         say(
@@ -99,11 +101,7 @@ def tokens(out: str, source: str | None, environment: str | None) -> int:
       reconciler github tokens --out "$RUNNER_TEMP/tokens.json" --from vault.json
     """
     if os.environ.get("GITHUB_ACTIONS") != "true":
-        raise InputError(
-            problems=[
-                Problem("", 0, 0, "GITHUB_ACTIONS", "is not true", "outside the runner the tokens would be shown")
-            ]
-        )
+        raise InputError.of("GITHUB_ACTIONS", "is not true", "outside the runner the tokens would be shown")
     found = _gather_tokens(Path(out), source, environment)
     lines = sorted({f"::add-mask::{_escape_mask(token)}\n" for token in found.values()})
     write("".join(lines))
@@ -118,11 +116,11 @@ def _gather_tokens(out: Path, source: str | None, environment: str | None) -> di
         token = os.environ.get("INPUT_TOKEN") or None
         given = json.dumps({environment: token}) if token else None
         hint = f"add the secret PLUG_TOKEN to the GitHub Environment {environment}"
-        missing = Problem("", 0, 0, "PLUG_TOKEN", f"no token for {environment}", hint)
+        missing = Problem.of("PLUG_TOKEN", f"no token for {environment}", hint)
     else:
         given = os.environ.get("INPUT_TOKENS") or None
         hint = "add it to the repository: YAML or JSON, environment to token"
-        missing = Problem("", 0, 0, "PLUG_TOKENS", "the secret is not set", hint)
+        missing = Problem.of("PLUG_TOKENS", "the secret is not set", hint)
     if given is None:
         raise InputError(problems=[missing])
     return _keep_tokens(out, given)

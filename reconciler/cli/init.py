@@ -11,12 +11,11 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
+from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
-from reconciler.core.escape import for_terminal
-from reconciler.core.exitcode import ExitCode
 from reconciler.errors import InputError
-from reconciler.model import Problem
-from reconciler.reading import is_folder
+from reconciler.io.files import is_folder
+from reconciler.text.escape import for_terminal
 
 _GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
@@ -102,7 +101,7 @@ def _write_new(top: Path, path: str, text: str) -> bool:
 
 def _unwritable(target: Path, reason: str) -> InputError:
     hint = "choose a folder that can be written"
-    return InputError(problems=[Problem("", 0, 0, "DIR", f"{target} can't be written: {reason}", hint)])
+    return InputError.of("DIR", f"{target} can't be written: {reason}", hint)
 
 
 def find_action() -> str | None:

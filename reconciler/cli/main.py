@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import click
 
 from reconciler import __version__
+from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, say_problems, tell_unshown
 from reconciler.cli.session import Session
-from reconciler.core.escape import for_terminal
-from reconciler.core.exitcode import ExitCode
 from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
+from reconciler.text.escape import for_terminal
 
 # command -> the module in this folder that holds it; loaded when asked for, as each pulls its own weight in
 COMMANDS = {

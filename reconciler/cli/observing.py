@@ -8,16 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import say
-from reconciler.core.names import name_some
 from reconciler.errors import InputError
 from reconciler.model import Desired, Document, Problem
+from reconciler.text.counts import name_some
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.core.observe import Observation
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
-    from reconciler.run.plan import Observe
+    from reconciler.run.planning import Observe
 
 
 def reading_live(session: Session, wanted: bool) -> Observe | None:
@@ -34,7 +34,7 @@ def observe(
     anything is sent.
     """
     from reconciler.core.observe import UNOBSERVABLE
-    from reconciler.views.words import environments
+    from reconciler.text.counts import environments
 
     observable = [one for one in desired if one.account_id is not None]
     if not observable:
@@ -86,11 +86,11 @@ def _find_problems(session: Session, observable: Sequence[Desired]) -> list[Prob
         names = name_some([one.environment for one in observable])
         message = f"there is no partner token in {token_env}, and --observe reads the account of {names} with it"
         hint = f"set the variable {token_env}, or leave --observe out"
-        problems.append(Problem("", 0, 0, "partner.token_env", message, hint))
+        problems.append(Problem.of("partner.token_env", message, hint))
     elif (fault := find_token_fault(token)) is not None:
         hint = "store the token again, without a line end or quotes around it"
         message = f"the partner token in {token_env} {fault}"
-        problems.append(Problem("", 0, 0, "partner.token_env", message, hint))
+        problems.append(Problem.of("partner.token_env", message, hint))
     # the settings check the address where it is set; its default is judged here, where it is used
     for url in sorted({one.partner_base_url or "" for one in observable}):
         address_fault = find_base_url_fault(url, session.settings.api.allowed_hosts)

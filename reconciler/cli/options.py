@@ -12,7 +12,7 @@ from reconciler.cli.completion import complete_environments
 from reconciler.cli.setting_parameters import flag_parameter
 from reconciler.core.shard import parse_shard
 from reconciler.model import Shard
-from reconciler.setting_flags import SETTING_FLAGS
+from reconciler.settings.flags import SETTING_FLAGS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")

@@ -10,9 +10,9 @@ from typing import TextIO
 
 import click
 
-from reconciler.core.escape import for_terminal
 from reconciler.errors import InputError, OutputFailed, ReaderGone
 from reconciler.model import Problem
+from reconciler.text.escape import for_terminal
 
 MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scroll the cause away
 

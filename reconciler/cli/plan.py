@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.exitcode import of_plan
 from reconciler.cli.options import (
     Form,
     environments_option,
@@ -17,9 +18,8 @@ from reconciler.cli.output import say
 from reconciler.cli.planning import plan_with_warnings
 from reconciler.cli.render import show_plan
 from reconciler.cli.session import session_of
-from reconciler.core.escape import for_terminal
-from reconciler.core.exitcode import of_plan
 from reconciler.model import Shard
+from reconciler.text.escape import for_terminal
 
 
 @click.command()
@@ -58,9 +58,10 @@ def plan(
     session = session_of(context, parameters)
     planned = plan_with_warnings(session, globs, shard, requested=reassert, observed=observe)
     if out is not None:
-        from reconciler.cli.plan_file import write_plan_file
+        from reconciler.cli.files import write_document
+        from reconciler.formats.plan_file import encode_plan
 
-        write_plan_file(session.folder / Path(out), planned.plan)
+        write_document(session.folder / Path(out), encode_plan(planned.plan), shown=out)
     show_plan(planned.plan, form, session)
     if out is not None:
         say(f"saved: run `reconciler apply {for_terminal(out)}` to do exactly this")

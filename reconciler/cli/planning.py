@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from reconciler.cli.observing import reading_live
 from reconciler.cli.session import Session
+from reconciler.core.guards import find_applied_account, find_guards, find_taken_accounts
+from reconciler.core.planner import Planned
 from reconciler.errors import StateError
 from reconciler.model import Problem, Shard
-from reconciler.run.guards import find_applied_account, find_guards, find_taken_accounts
-from reconciler.run.plan import Planned
 
 MAX_OTHERS = 1000  # beyond so many, reading the state of all for the sake of one costs more than it guards
 
@@ -77,6 +77,6 @@ def _find_locks(planned: Planned) -> list[str]:
     live = [(name, intent) for name, intent in intents if intent is not None and intent.is_live(now)]
     if not live:
         return []
-    from reconciler.core.lock import describe_lock
+    from reconciler.text.lock import describe_lock
 
     return [f"{name}: {describe_lock(intent, now)}" for name, intent in live]

@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import is_terminal, say, wants_colour
-from reconciler.core.escape import for_terminal
-from reconciler.core.exitcode import DONE_OUTCOMES
-from reconciler.core.groups import SHOWN_ONE_BY_ONE, like_message
 from reconciler.core.pace import Slowdown
 from reconciler.core.speed import Speed, time_left
 from reconciler.model import EnvironmentResult, Outcome
+from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import WaveBegun
-from reconciler.views.words import number
+from reconciler.text.counts import number
+from reconciler.text.escape import for_terminal
+from reconciler.text.groups import SHOWN_ONE_BY_ONE, like_message
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

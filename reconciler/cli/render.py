@@ -12,13 +12,12 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from reconciler.cli.annotations import annotate, find_path, wants_annotations
-from reconciler.cli.files import write_whole
 from reconciler.cli.options import Form
 from reconciler.cli.output import wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.errors import InputError, OutputFailed
+from reconciler.io.files import is_folder, write_whole
 from reconciler.model import CheckResult, Document, Finding, Plan, Problem, RunResult
-from reconciler.reading import is_folder
 
 FILE_WIDTH = 100  # columns of a text in a file
 
@@ -38,7 +37,7 @@ Views: TypeAlias = Mapping[str, Callable[[Look], str]]
 def check_files(form: Form, session: Session) -> None:
     """Before anything is sent: can the files of `--also` be written? Raises InputError."""
     problems = [
-        Problem("", 0, 0, "--also", f"{file} can't be written", "name a file in a folder that exists")
+        Problem.of("--also", f"{file} can't be written", "name a file in a folder that exists")
         for _, file in form.also
         if not is_folder((session.folder / file).parent) or is_folder(session.folder / file)
     ]
@@ -53,9 +52,9 @@ def plan_text(plan: Plan, *, colour: bool) -> str:
 def show_plan(plan: Plan, form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda look: _load("text_plan").render_plan(plan, colour=look.colour, width=look.width),
-        "json": lambda _: _load("json").render_plan(plan),
+        "json": lambda _: _load_format("plan_file").encode_plan(plan),
         "markdown": lambda _: _load("markdown").render_plan(plan),
-        "github": lambda _: _load("github").render_plan(plan, path_of=find_path(session)),
+        "github": lambda _: _load("annotations").render_plan(plan, path_of=find_path(session)),
     }
     _show(views, form, session)
 
@@ -63,9 +62,9 @@ def show_plan(plan: Plan, form: Form, session: Session) -> None:
 def show_result(result: RunResult, form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda look: _load("text").render_result(result, colour=look.colour, width=look.width),
-        "json": lambda _: _load("json").render_result(result),
+        "json": lambda _: _load_format("result_file").encode_result(result),
         "markdown": lambda _: _load("markdown").render_result(result),
-        "github": lambda _: _load("github").render_result(result, path_of=find_path(session)),
+        "github": lambda _: _load("annotations").render_result(result, path_of=find_path(session)),
     }
     _show(views, form, session)
 
@@ -73,9 +72,9 @@ def show_result(result: RunResult, form: Form, session: Session) -> None:
 def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda look: _load("text").render_drift(findings, colour=look.colour, width=look.width),
-        "json": lambda _: _load("json").render_drift(findings),
+        "json": lambda _: _load_format("drift_file").encode_drift(findings),
         "markdown": lambda _: _load("markdown").render_drift(findings),
-        "github": lambda _: _load("github").render_drift(findings, path_of=find_path(session)),
+        "github": lambda _: _load("annotations").render_drift(findings, path_of=find_path(session)),
     }
     _show(views, form, session)
 
@@ -83,9 +82,9 @@ def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> Non
 def show_check(result: CheckResult, form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda look: _load("text").render_check(result, colour=look.colour, width=look.width),
-        "json": lambda _: _load("json").render_check(result),
+        "json": lambda _: _load_format("check_file").encode_check(result),
         "markdown": lambda _: _load("markdown").render_check(result),
-        "github": lambda _: _load("github").render_check(result, path_of=find_path(session)),
+        "github": lambda _: _load("annotations").render_check(result, path_of=find_path(session)),
     }
     _show(views, form, session)
 
@@ -93,9 +92,9 @@ def show_check(result: CheckResult, form: Form, session: Session) -> None:
 def show_validation(errors: Sequence[Problem], warnings: Sequence[Problem], form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda look: _load("text").render_validation(errors, warnings, colour=look.colour),
-        "json": lambda _: _load("json").render_validation(errors, warnings),
+        "json": lambda _: _load_format("validation_file").encode_validation(errors, warnings),
         "markdown": lambda _: _load("markdown").render_validation(errors, warnings),
-        "github": lambda _: _load("github").render_validation(errors, warnings, path_of=find_path(session)),
+        "github": lambda _: _load("annotations").render_validation(errors, warnings, path_of=find_path(session)),
     }
     _show(views, form, session)
 
@@ -103,7 +102,7 @@ def show_validation(errors: Sequence[Problem], warnings: Sequence[Problem], form
 def show_state_list(documents: Sequence[Document], now: datetime, form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda look: _load("text").render_state_list(documents, now, colour=look.colour),
-        "json": lambda _: _load("json").render_state_list(documents, now),
+        "json": lambda _: _load_format("state_listing").encode_state_list(documents, now),
         "markdown": lambda _: _load("markdown").render_state_list(documents, now),
     }
     _show(views, form, session)
@@ -113,8 +112,8 @@ def show_document(document: Document, now: datetime, form: Form, session: Sessio
     """As JSON it is the stored document itself."""
 
     def stored(_: Look) -> str:
-        from reconciler.core.escape import for_json
         from reconciler.state.document import encode_document
+        from reconciler.text.escape import for_json
 
         return for_json(encode_document(document).decode())
 
@@ -129,7 +128,7 @@ def show_document(document: Document, now: datetime, form: Form, session: Sessio
 def show_history(document: Document, form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda look: _load("text").render_state_history(document, colour=look.colour),
-        "json": lambda _: _load("json").render_state_history(document),
+        "json": lambda _: _load_format("state_listing").encode_state_history(document),
         "markdown": lambda _: _load("markdown").render_state_history(document),
     }
     _show(views, form, session)
@@ -141,6 +140,10 @@ def show_history(document: Document, form: Form, session: Session) -> None:
 def _load(form: str) -> Any:
     """The module of a format; loaded when asked for, as each pulls its own weight in."""
     return importlib.import_module(f"reconciler.views.{form}")
+
+
+def _load_format(name: str) -> Any:
+    return importlib.import_module(f"reconciler.formats.{name}")
 
 
 def _show(views: Views, form: Form, session: Session) -> None:

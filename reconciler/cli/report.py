@@ -5,16 +5,14 @@ from typing import Any
 
 import click
 
+from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.files import read_document, write_document
 from reconciler.cli.observing import reading_live
 from reconciler.cli.options import environments_option, observe_option, settings_options
 from reconciler.cli.output import say, write
 from reconciler.cli.session import session_of
 from reconciler.core.drift import find_drift
-from reconciler.core.escape import for_terminal
-from reconciler.core.exitcode import ExitCode
-from reconciler.errors import InputError
-from reconciler.model import Problem
-from reconciler.reading import is_folder
+from reconciler.text.escape import for_terminal
 
 
 @click.command()
@@ -44,15 +42,16 @@ def report(
       reconciler report --out fleet.html
       reconciler check --format json > check.json; reconciler report --check check.json --out fleet.html
     """
-    from reconciler.cli.repository import find_repository
+    from reconciler.io.git.remotes import find_repository
     from reconciler.views.report import Report, render_report
 
     session = session_of(context, parameters)
     checked = None
     if check_file is not None:
-        from reconciler.cli.check_file import read_check_file
+        from reconciler.formats.check_file import decode_check
 
-        checked = read_check_file(session.folder / Path(check_file), check_file)
+        path, hint = session.folder / Path(check_file), "make one with `reconciler check --format json`"
+        checked = read_document(path, decode_check, shown=check_file, key="--check", hint=hint)
     planned = session.plan(globs, requested=False, observe=reading_live(session, observe), whole=True)
     if checked is not None and globs:
         # a fault of a receiver that no shown environment uses would be counted, and found nowhere on the page
@@ -72,20 +71,6 @@ def report(
     if out is None:
         write(page)
         return ExitCode.DONE
-    _write_page(session.folder / Path(out), out, page)
+    write_document(session.folder / Path(out), page, shown=out)
     say(f"written: open {for_terminal(out)} in a browser")
     return ExitCode.DONE
-
-
-def _write_page(path: Path, shown: str, page: str) -> None:
-    """Atomically. Raises InputError where it can't be written."""
-    from reconciler.cli.files import write_whole
-
-    reason = "is a folder" if is_folder(path) else ""
-    if not reason:
-        try:
-            return write_whole(path, page)
-        except OSError as error:
-            reason = f"can't be written: {error.strerror}"
-    hint = "name a file in a folder that can be written"
-    raise InputError(problems=[Problem("", 0, 0, "--out", f"{shown} {reason}", hint)])

@@ -7,17 +7,19 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
+from reconciler.io.collector import without_collector
 from reconciler.model import Desired, Problem, Shard
 from reconciler.ports import StateStore
-from reconciler.run.plan import Observe, Planned, plan_environments
+from reconciler.run.planning import Observe, plan_environments
 
 if TYPE_CHECKING:
     from reconciler.manifests.merged import Tree
@@ -96,7 +98,7 @@ class Session:
             path = Path(shown).expanduser()
         except RuntimeError as error:
             message, hint = f"{shown} names nobody's home folder", "write the whole path"
-            raise InputError(problems=[Problem("", 0, 0, "tokens_file", message, hint)]) from error
+            raise InputError.of("tokens_file", message, hint) from error
         return load_tokens_file(self.folder / path, shown)
 
     @cached_property
@@ -200,17 +202,19 @@ class Session:
         )
         told = () if self.quiet else (*self.tree.warnings, *self.tokens_file_problems)
         warnings = tuple(str(problem) for problem in told)
-        planned = plan_environments(
-            desired,
-            self.store,
-            self.credentials,
-            given,
-            globs=globs,
-            shard=shard,
-            warnings=warnings,
-            observe=observe,
-            whole=whole,
-        )
+        # what a plan makes is kept or freed by counting; reading accounts, in between, makes cycles
+        with without_collector() if observe is None else nullcontext():
+            planned = plan_environments(
+                desired,
+                self.store,
+                self.credentials,
+                given,
+                globs=globs,
+                shard=shard,
+                warnings=warnings,
+                observe=observe,
+                whole=whole,
+            )
         malformed = self.credentials.find_malformed_tokens(planned.desired.values())
         if malformed:
             raise InputError(problems=malformed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.setting_flags import SETTING_FLAGS, SettingFlag
+from reconciler.settings.flags import SETTING_FLAGS, SettingFlag
 
 _PREFIX = "setting_"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from reconciler.cli.by import find_by
 from reconciler.cli.completion import complete_environments
 from reconciler.cli.confirm import confirm
+from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import (
     Command,
     Form,
@@ -19,16 +19,16 @@ from reconciler.cli.options import (
 from reconciler.cli.output import say
 from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import session_of
-from reconciler.core.escape import for_terminal
-from reconciler.core.exitcode import ExitCode
+from reconciler.core.selection import select
 from reconciler.errors import InputError
+from reconciler.io.git.actor import find_by
 from reconciler.model import Problem, Shard
-from reconciler.run.plan import select
-from reconciler.run.state import adopt as adopt_environment
-from reconciler.run.state import copy as copy_state
-from reconciler.run.state import find_stored, refuse_live
-from reconciler.run.state import forget as forget_environment
-from reconciler.run.state import unlock as unlock_environment
+from reconciler.run.state_edits import adopt as adopt_environment
+from reconciler.run.state_edits import copy as copy_state
+from reconciler.run.state_edits import find_stored, refuse_live
+from reconciler.run.state_edits import forget as forget_environment
+from reconciler.run.state_edits import unlock as unlock_environment
+from reconciler.text.escape import for_terminal
 
 
 @click.group()
@@ -132,7 +132,7 @@ def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[s
     select(globs, [environment])
     desired = {one.environment: one for one in session.desired}.get(environment)
     if desired is None:
-        problem = Problem("", 0, 0, "ENV", f"{environment!r} is in no manifest", "adopt records what a manifest wants")
+        problem = Problem.of("ENV", f"{environment!r} is in no manifest", "adopt records what a manifest wants")
         raise InputError(problems=[problem])
     malformed = session.credentials.find_malformed_tokens([desired])
     if malformed:
@@ -214,7 +214,7 @@ def copy(context: click.Context, /, source: str, target: str, yes: bool, **param
       reconciler state copy .reconciler/state git:origin/reconciler-state
     """
     from reconciler.state.open import open_store
-    from reconciler.views.words import environments
+    from reconciler.text.counts import environments
 
     session = session_of(context, parameters)
     stores = [open_store(setting, session.folder) for setting in (source, target)]
@@ -222,7 +222,7 @@ def copy(context: click.Context, /, source: str, target: str, yes: bool, **param
         context.call_on_close(store.close)
     names = stores[0].names()
     if not names:
-        problem = Problem("", 0, 0, "FROM", f"{source} holds no state", "name the store that is in use now")
+        problem = Problem.of("FROM", f"{source} holds no state", "name the store that is in use now")
         raise InputError(problems=[problem])
     confirm(f"Copy the state of {environments(len(names))} to {for_terminal(target)}?", yes=yes)
     count = copy_state(stores[0], stores[1], session.clock.now())

@@ -4,13 +4,13 @@ from typing import Any
 
 import click
 
+from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import Form, environments_option, format_option, settings_options
 from reconciler.cli.render import show_validation
 from reconciler.cli.session import session_of
-from reconciler.core.exitcode import ExitCode
+from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.model import Problem
-from reconciler.run.plan import select
 
 
 @click.command()
@@ -38,6 +38,6 @@ def validate(context: click.Context, /, form: Form, globs: tuple[str, ...], **pa
         if globs and not errors:
             select(globs, tree.names)
     except InputError as error:
-        errors = error.problems or (Problem("", 0, 0, "", str(error)),)
+        errors = error.problems or (Problem.of("", str(error)),)
     show_validation(errors, warnings, form, session)
     return ExitCode.INVALID_INPUT if errors else ExitCode.DONE

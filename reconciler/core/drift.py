@@ -6,15 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.core.observe import Observation, find_live_findings
 from reconciler.core.urls import mask_url
-from reconciler.model import (
-    Action,
-    Desired,
-    EnvironmentPlan,
-    Finding,
-    FindingKind,
-    Head,
-    Reason,
-)
+from reconciler.model import Action, Desired, EnvironmentPlan, Finding, FindingKind, Head, Reason
 
 SECRET = "{secret:"  # noqa: S105 - the place-holder
 ORDER = {kind: place for place, kind in enumerate(FindingKind)}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.model import Action, Plan
+from reconciler.core.planner import Planned
+from reconciler.core.reserved import find_reserved_hosts
+from reconciler.core.urls import is_loopback_url
+from reconciler.model import Action, Desired, EnvironmentPlan, Head, Plan, Problem
 
 DEFAULT_PERCENT = 50.0
 DEFAULT_FLOOR = 10  # below this many applied environments the default guard says nothing
@@ -52,3 +56,95 @@ def find_too_many_updates(plan: Plan, applied: int, limit: MaxChanged | None) ->
     if updates <= allowed:
         return None
     return f"{updates} of {applied} applied environments would be updated, at most {allowed} are allowed ({limit})"
+
+
+ORGANIZATION = "org:"
+
+
+def find_guards(
+    planned: Planned,
+    accounts: Iterable[tuple[EnvironmentPlan, str | None]],
+    *,
+    max_changed: MaxChanged | None,
+    accepted: Collection[str],
+) -> list[Problem]:
+    """Every guard that applying this plan would trip, but for reserved hosts, of which the tree warns already.
+
+    `accounts`: each environment that would be PUT, with the organization of its token at hand (None: none).
+    `accepted`: the environments of --accept-account-change.
+    """
+    problems = []
+    too_many = find_too_many_updates(planned.plan, planned.applied_count, max_changed)
+    if too_many is not None:
+        problems.append(Problem.of("max_changed", too_many, "if that is meant: --max-changed 100%"))
+    for one, organization in accounts:
+        change = find_account_change(planned, one, organization)
+        if change is not None and one.environment not in accepted:
+            problems.append(change)
+    return problems
+
+
+def find_account_change(planned: Planned, one: EnvironmentPlan, organization: str | None) -> Problem | None:
+    """A JWT of another organization than the one last applied: most often two tokens were swapped."""
+    head = planned.heads.get(one.environment)
+    applied = head.applied if head else None
+    if applied is None or applied.account is None or organization is None:
+        return None
+    if not applied.account.startswith(ORGANIZATION) or applied.account == ORGANIZATION + organization:
+        return None
+    desired = planned.desired[one.environment]
+    source = desired.source
+    message = (
+        f"the token of {one.environment} belongs to organization {organization}, but the state says "
+        f"{applied.account.removeprefix(ORGANIZATION)}: were two tokens swapped?"
+    )
+    hint = f"if the company really changed: --accept-account-change {one.environment}"
+    return Problem.at(source, "token_env", message, hint)
+
+
+def find_taken_accounts(
+    accounts: Iterable[tuple[Desired, str | None]], heads: Mapping[str, Head], at_hand: Mapping[str, str | None]
+) -> list[Problem]:
+    """Tokens of the company that another environment was last applied to: they would overwrite each other (§6.1).
+
+    `accounts`: each environment that would be PUT, with its token's. `heads`: of the manifests' environments, those
+    in the state; `at_hand`: the account of each one's token (None: none). A new name for an environment is no such
+    case: its old one is in no manifest. Left to their own guards are tokens that two have at hand, and JWTs of
+    another organization than before.
+    """
+    holder = {
+        account: name
+        for name, account in ((name, find_applied_account(one)) for name, one in sorted(heads.items(), reverse=True))
+        if account is not None
+        and (at_hand[name] is None or (at_hand[name] != account and not account.startswith(ORGANIZATION)))
+    }
+    problems = []
+    for one, account in accounts:
+        other = None if account is None else holder.get(account)
+        if other is None or other == one.environment:
+            continue
+        message = (
+            f"the token of {one.environment} belongs to the Plug company that {other} was last applied to: each apply "
+            "would overwrite the other's webhooks"
+        )
+        hint = (
+            "give each environment its own company's token (on GitHub as a secret of the environment, not of the "
+            f"repository); if the company really moved: --accept-account-change {one.environment}"
+        )
+        problems.append(Problem.at(one.source, "token_env", message, hint))
+    return problems
+
+
+def find_applied_account(head: Head | None) -> str | None:
+    """The account last applied to; None where there is none, or nobody knows."""
+    return head.applied.account if head and head.applied else None
+
+
+def find_reserved_receivers(planned: Planned) -> list[Problem]:
+    """Hosts for documentation or local use never get a company's customers' messages, save in a sandbox (§9)."""
+    sent = (
+        planned.desired[one.environment]
+        for one in planned.plan.environments
+        if one.action.puts and not is_loopback_url(planned.desired[one.environment].endpoint)
+    )
+    return list(find_reserved_hosts(sent, hint="write your receiver's host"))

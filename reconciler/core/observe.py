@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.fill import fill_secrets, secret_names, split_secrets
-from reconciler.core.names import name_some
 from reconciler.core.urls import MAX_URL_BYTES, mask_url
 from reconciler.model import EVENTS, Document, Event, Finding, FindingKind, Head, LiveDifference, Webhooks
+from reconciler.text.counts import name_some
 
 FIELDS: Mapping[Event, str] = {
     Event.FINISH_ATTENDANCE: "onFinishAttendance",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.names import name_some
 from reconciler.core.policy import is_reserved_host
 from reconciler.core.urls import host_of
 from reconciler.model import Desired, Event, Problem
+from reconciler.text.counts import name_some
 
 
 def find_reserved_hosts(desired: Iterable[Desired], *, hint: str) -> Iterator[Problem]:
@@ -23,4 +23,4 @@ def find_reserved_hosts(desired: Iterable[Desired], *, hint: str) -> Iterator[Pr
         names = name_some(sorted({user.environment for user, _ in using}))
         count = f"{len(using)} webhooks" if len(using) > 1 else "a webhook"
         message = f"the host {host}, in {count} of {names}, is reserved for documentation or local use"
-        yield Problem(source.file, source.line, source.column, f"webhooks.{event}", message, hint)
+        yield Problem.at(source, f"webhooks.{event}", message, hint)

@@ -91,11 +91,11 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
     missing = [name for name in needed if not environ.get(name)]
     if missing:
         hint = "this command runs in a GitHub workflow, which sets them"
-        raise InputError(problems=[Problem("", 0, 0, name, "is not set", hint) for name in missing])
+        raise InputError(problems=[Problem.of(name, "is not set", hint) for name in missing])
     hint = "GitHub's runner sets it otherwise"
     odd = [name for name, form in _FORMS.items() if not form.fullmatch(environ[name])]
     if odd:
-        raise InputError(problems=[Problem("", 0, 0, name, "is not what it should be", hint) for name in odd])
+        raise InputError(problems=[Problem.of(name, "is not what it should be", hint) for name in odd])
     server_url = environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
     api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
     _check_api_url(api_url, server_url)
@@ -120,7 +120,7 @@ def _check_api_url(api_url: str, server_url: str) -> None:
     fault = find_base_url_fault(api_url, ["api.github.com", *own])
     if fault is not None:
         hint = "it is https, and its host that of GITHUB_SERVER_URL, or api. before it"
-        raise InputError(problems=[Problem("", 0, 0, "GITHUB_API_URL", fault[0], hint)])
+        raise InputError.of("GITHUB_API_URL", fault[0], hint)
 
 
 def _read_event(path: Path) -> Mapping[str, Any]:
@@ -128,5 +128,5 @@ def _read_event(path: Path) -> Mapping[str, Any]:
         with path.open("rb") as file:
             event = json.loads(file.read(MAX_EVENT_BYTES))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(problems=[Problem("", 0, 0, "GITHUB_EVENT_PATH", f"{path} can't be read")]) from error
+        raise InputError.of("GITHUB_EVENT_PATH", f"{path} can't be read") from error
     return event if isinstance(event, dict) else {}

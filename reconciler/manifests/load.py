@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reconciler.collector import without_collector
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.reserved import find_reserved_hosts
+from reconciler.io.collector import without_collector
 from reconciler.manifests.merged import Beneath, Entry, Tree, TreeOptions, Value
 from reconciler.manifests.nodes import File, Path, Position, parse_file
 from reconciler.manifests.resolve import Resolver
@@ -22,7 +22,7 @@ from reconciler.manifests.shared import find_shared, find_shared_urls
 from reconciler.manifests.tokens import HINT as TOKEN_HINT
 from reconciler.manifests.tokens import MAX_IN_A_FILE, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
-from reconciler.model import EVENTS, Problem, SourceRef
+from reconciler.model import EVENTS, Location, Problem
 
 RESERVED_HINT = "apply refuses to send it, except to a sandbox"
 MAX_TOKENS = 2 * MAX_IN_A_FILE
@@ -163,8 +163,8 @@ class _Loader:
                 values={**beneath.values, **values},
                 policy=beneath.policy,
                 broken=beneath.broken,
-                start=SourceRef(name, *start),
-                webhooks_at=SourceRef(name, *file.key_positions.get(("webhooks",), file.start)),
+                start=Location(name, *start),
+                webhooks_at=Location(name, *file.key_positions.get(("webhooks",), file.start)),
                 unknown_events=frozenset(_meant(path) for path in bad if path[0] == "webhooks" and len(path) == 2),
             )
         )
@@ -195,7 +195,7 @@ def flatten(file: File, bad: set[Path]) -> dict[str, Value]:
     def add(path: Path, value: Any) -> None:
         position = file.positions.get(path) or file.position(path)
         usable = None if path in bad else value
-        flat[".".join(map(str, path))] = Value(usable, SourceRef(file.name, *position))
+        flat[".".join(map(str, path))] = Value(usable, Location(file.name, *position))
 
     for key, value in file.values.items():
         if key == "policy":

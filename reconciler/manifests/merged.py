@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from reconciler.core.policy import Policy
-from reconciler.model import AuthScheme, Desired, Problem, SourceRef
+from reconciler.model import AuthScheme, Desired, Location, Problem
 
 
 class Value(NamedTuple):
     """A value and where it stands. `value` is None where it can't be used: its fault is already told."""
 
     value: Any
-    source: SourceRef
+    source: Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,6 @@ class Entry:
     values: Mapping[str, Value]
     policy: Policy
     broken: bool
-    start: SourceRef
-    webhooks_at: SourceRef
+    start: Location
+    webhooks_at: Location
     unknown_events: frozenset[str]

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.fill import ENVIRONMENT, Template, TemplateFault, fill_vars, parse_template, secret_names
-from reconciler.core.names import name_some
 from reconciler.core.policy import Policy, find_violation
 from reconciler.core.urls import (
     MAX_URL_BYTES,
@@ -21,7 +20,8 @@ from reconciler.core.urls import (
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
 from reconciler.manifests.tree import DEFAULTS
-from reconciler.model import EVENTS, AuthScheme, Desired, Event, Problem, SourceRef
+from reconciler.model import EVENTS, AuthScheme, Desired, Event, Location, Problem
+from reconciler.text.counts import name_some
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
 
@@ -41,7 +41,7 @@ class _Written:
     parts: tuple[str, ...]  # of all templates, a line each: literal, name, literal, name, …, literal
     names: frozenset[str]
     secrets: tuple[str, ...]  # sorted
-    sources: Mapping[Event, SourceRef]
+    sources: Mapping[Event, Location]
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Resolver:
 
     def __init__(self, options: TreeOptions) -> None:
         self._options = options
-        self._faults: dict[tuple[SourceRef, str, str], _Fault] = {}
+        self._faults: dict[tuple[Location, str, str], _Fault] = {}
         self._faulty = False
         self._named: Collection[str] = ()  # the vars that the environment's URLs name: what alike ones are folded by
         self._written: dict[tuple[Value | None, ...], _Written | None] = {}
@@ -293,8 +293,8 @@ def _is_shared(value: Value) -> bool:
 
 
 def _note(
-    faults: dict[tuple[SourceRef, str, str], _Fault],
-    source: SourceRef,
+    faults: dict[tuple[Location, str, str], _Fault],
+    source: Location,
     key: str,
     message: str,
     hint: str,
@@ -305,9 +305,9 @@ def _note(
         fault.environments.append(environment)
 
 
-def _told(faults: dict[tuple[SourceRef, str, str], _Fault]) -> Iterator[Problem]:
+def _told(faults: dict[tuple[Location, str, str], _Fault]) -> Iterator[Problem]:
     for (source, key, _), fault in faults.items():
         message = fault.message
         if fault.environments:
             message += f" (in {name_some(sorted(fault.environments))})"
-        yield Problem(source.file, source.line, source.column, key, message, fault.hint)
+        yield Problem.at(source, key, message, fault.hint)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from reconciler.core.names import name_some
 from reconciler.manifests.merged import Entry, TreeOptions
 from reconciler.manifests.resolve import default_token_env
-from reconciler.model import EVENTS, Desired, Event, Problem, SourceRef
+from reconciler.model import EVENTS, Desired, Event, Location, Problem
+from reconciler.text.counts import name_some
 
 
 def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Problem]:
@@ -66,7 +66,7 @@ def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
 def _tell(key: str, hint: str, sharing: Sequence[Entry]) -> Iterator[Problem]:
     """At the place of each value but the first; a value in the defaults is one place, told once."""
     first = sharing[0]
-    places: dict[SourceRef, list[str]] = defaultdict(list)
+    places: dict[Location, list[str]] = defaultdict(list)
     for entry in sharing[1:]:
         value = entry.values.get(key)
         places[entry.start if value is None else value.source].append(entry.name)
@@ -103,5 +103,5 @@ def find_shared_urls(desired: Sequence[Desired]) -> Iterator[Problem]:
             )
 
 
-def _place(source: SourceRef) -> tuple[str, int, int]:
+def _place(source: Location) -> tuple[str, int, int]:
     return source.file, source.line, source.column

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.core.escape import for_terminal
 from reconciler.manifests.nodes import MAX_BYTES
 from reconciler.model import Problem
+from reconciler.text.escape import for_terminal
 
 DEFAULTS = "_defaults.yaml"
 WRONG_DEFAULTS = "_defaults.yml"

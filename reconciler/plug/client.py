@@ -17,10 +17,11 @@ import httpx
 
 from reconciler import __version__
 from reconciler.core.attempts import Attempt, Fate, classify_answer
-from reconciler.core.explain import explain_status
+from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import AuthScheme, Desired
 from reconciler.plug.credentials import Credentials
-from reconciler.plug.pool import Connection, Connections, UnusableProxy
+from reconciler.plug.pool import Connection, Connections
+from reconciler.text.explain import explain_status
 
 USER_AGENT = f"reconciler/{__version__}"
 MAX_ANSWER_BYTES = 64 * 1024

@@ -128,7 +128,7 @@ class Credentials:
                 source = desired.sources[event]
                 names = ", ".join(desired.secrets)
                 message = f"once {names} is filled in, the URL {fault}"
-                yield Problem(source.file, source.line, source.column, f"webhooks.{event}", message, "")
+                yield Problem.at(source, f"webhooks.{event}", message, "")
 
     def find_shared_accounts(self, desired: Iterable[Desired]) -> list[Problem]:
         """Environments whose tokens at hand are equal or of one organization: they would overwrite each other."""
@@ -173,4 +173,4 @@ class Credentials:
 
 def _problem(desired: Desired, key: str, message: str, hint: str) -> Problem:
     source = desired.source
-    return Problem(source.file, source.line, source.column, key, message, hint)
+    return Problem.at(source, key, message, hint)

@@ -13,15 +13,8 @@ from urllib.parse import quote, unquote
 import httpx
 
 from reconciler.core.attempts import Attempt, Fate, classify_answer
-from reconciler.core.explain import explain_read
-from reconciler.core.observe import (
-    Account,
-    NotAnAccount,
-    SecretsAtHand,
-    Sight,
-    compare_account,
-    parse_account,
-)
+from reconciler.core.observe import Account, NotAnAccount, SecretsAtHand, Sight, compare_account, parse_account
+from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import Applied, Desired, Webhooks
 from reconciler.plug.client import (
     MAX_ANSWER_BYTES,
@@ -32,9 +25,10 @@ from reconciler.plug.client import (
     read_limited,
 )
 from reconciler.plug.credentials import Credentials
-from reconciler.plug.pool import Connections, UnusableProxy
+from reconciler.plug.pool import Connections
 from reconciler.plug.secret import Secret
 from reconciler.ports import Reading
+from reconciler.text.explain import explain_read
 
 ACCOUNT_PATH = "/integrator/account/"
 

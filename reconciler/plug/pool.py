@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType, TracebackType
@@ -12,16 +11,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.core.urls import is_loopback_url
 from reconciler.errors import InputError
-from reconciler.opening import Opening
-
-
-class UnusableProxy(Exception):
-    """A proxy variable that holds no address. Not repeated: it may hold the proxy's password."""
-
-    def __str__(self) -> str:
-        return "HTTPS_PROXY or ALL_PROXY holds no usable address"
+from reconciler.io.http.opening import Opening
+from reconciler.io.http.proxy import UnusableProxy, find_proxy
 
 
 class Connection:
@@ -132,24 +124,3 @@ async def _load_libraries() -> None:
     import httpcore  # noqa: F401 - for its being loaded
 
     await anyio.sleep(0)  # loads what it has for asyncio
-
-
-def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy of the environment's variables for an https URL; never one for loopback (CONTRACT §3)."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or is_loopback_url(url):
-        return None
-    proxies = _read_proxies(environ)
-    if urllib.request.proxy_bypass_environment(parts.netloc, proxies):  # type: ignore[attr-defined]
-        return None
-    proxy = proxies.get("https") or proxies.get("all")
-    if proxy is not None and "://" not in proxy:
-        return f"http://{proxy}"
-    return proxy
-
-
-def _read_proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """By scheme, and `no`. Of two spellings the one in lower case counts, and empty it takes the other back."""
-    found = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy")}
-    found |= {name: value for name, value in environ.items() if name.endswith("_proxy")}
-    return {name.removesuffix("_proxy"): value for name, value in found.items() if value}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import InputError
+from reconciler.io.files import read_regular
 from reconciler.model import Problem
 from reconciler.plug.secret import Secret
-from reconciler.reading import read_regular
 
 MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten
 MAX_DEPTH = 32  # of one level

@@ -14,18 +14,9 @@ from dataclasses import replace
 from itertools import groupby
 from types import MappingProxyType
 
-from reconciler.core.exitcode import DONE_OUTCOMES
 from reconciler.core.observe import Observation
-from reconciler.model import (
-    Action,
-    Desired,
-    EnvironmentPlan,
-    EnvironmentResult,
-    Outcome,
-    Plan,
-    RunResult,
-    Stored,
-)
+from reconciler.model import Action, Desired, EnvironmentPlan, EnvironmentResult, Outcome, Plan, RunResult, Stored
+from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, World
 from reconciler.run.environment import EnvironmentRun, make_result
 from reconciler.run.reader import StateReader

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.core.exitcode import DONE_OUTCOMES
 from reconciler.core.observe import Observation
 from reconciler.model import By, EnvironmentResult, Outcome
+from reconciler.model.result import DONE_OUTCOMES
 from reconciler.ports import Clock, Credentials, Observer, Plug, StateStore
 from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter

@@ -13,25 +13,16 @@ from datetime import datetime, timedelta
 
 from reconciler.core import record
 from reconciler.core.attempts import Attempt, Done, Fate, Wait, next_step
-from reconciler.core.lock import describe_lock
 from reconciler.core.observe import Observation
 from reconciler.core.outcome import classify
-from reconciler.core.plan import PlanInput, plan_environment
+from reconciler.core.planner import PlanInput, plan_environment
 from reconciler.errors import Conflict, StateError
-from reconciler.model import (
-    Action,
-    Desired,
-    Document,
-    EnvironmentPlan,
-    EnvironmentResult,
-    Outcome,
-    Reason,
-    Stored,
-)
+from reconciler.model import Action, Desired, Document, EnvironmentPlan, EnvironmentResult, Outcome, Reason, Stored
 from reconciler.ports import Write, Written
 from reconciler.run.context import RunContext
 from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.reader import StateReader
+from reconciler.text.lock import describe_lock
 
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
 SETTLE_TRIES = 5

@@ -11,7 +11,7 @@ from typing import cast
 
 from starlette.types import Receive, Scope, Send
 
-from reconciler.sandbox.doors import ACCOUNT_PATH, make_routes
+from reconciler.sandbox.control_routes import ACCOUNT_PATH, make_routes
 from reconciler.sandbox.plug import MAX_BODY_BYTES, Fate, Malformed, Plug, parse_webhooks
 
 PUT_PATH = "/api/integrations/update-webhooks"

@@ -2,10 +2,10 @@
 
 `values` turns what people write into values, `model` is the settings as pydantic-settings merges them, `sources`
 reads flags, variables and the file, `faults` tells what is wrong, `load` joins them. The table of the flags is
-apart, in `reconciler.setting_flags`: importing this package costs what pydantic costs.
+apart, in `reconciler.settings.flags`: importing this package costs what pydantic costs.
 """
 
 from reconciler.settings.load import load_settings
-from reconciler.settings.model import Api, Partner, PolicySettings, Settings
+from reconciler.settings.schema import Api, Partner, PolicySettings, Settings
 
 __all__ = ["Api", "Partner", "PolicySettings", "Settings", "load_settings"]

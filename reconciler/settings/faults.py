@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault
 from reconciler.model import AuthScheme, Problem
-from reconciler.settings.model import FLAGS, PREFIX, Settings
+from reconciler.settings.schema import FLAGS, PREFIX, Settings
 from reconciler.settings.sources import GROUPS, VARIABLES, Layer
 
 LEASE_MARGIN_S = 60.0  # what a run may lose between its attempts without its lease being the shorter
@@ -21,7 +21,7 @@ LEASE_MARGIN_S = 60.0  # what a run may lose between its attempts without its le
 def find_unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in VARIABLES:
-            yield make_unknown(Problem("", 0, 0, name, ""), name, VARIABLES)
+            yield make_unknown(Problem.of(name, ""), name, VARIABLES)
 
 
 _TOKENS = re.compile(r"((api|plug|partner|bearer)_?)?(tokens?|secrets?|passwords?|authorization|key)")
@@ -70,7 +70,7 @@ def translate(fault: ErrorDetails, layers: Iterable[Layer]) -> Problem:
 
 def find_place_of(path: str, layers: Iterable[Layer]) -> Problem:
     """Where the value that counts came from; a default has no place but its name."""
-    return next((layer.place_of(path) for layer in layers if layer.holds(path)), Problem("", 0, 0, path, ""))
+    return next((layer.place_of(path) for layer in layers if layer.holds(path)), Problem.of(path, ""))
 
 
 def find_misfits(settings: Settings, layers: list[Layer], wrong: set[str]) -> Iterator[Problem]:

@@ -15,9 +15,9 @@ from typing import Any
 
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
+from reconciler.io.files import read_regular
 from reconciler.model import Problem
-from reconciler.reading import read_regular
-from reconciler.settings.model import FLAGS, PREFIX, Settings
+from reconciler.settings.schema import FLAGS, PREFIX, Settings
 from reconciler.settings.values import parse_group
 
 FILE = "reconciler.toml"
@@ -65,7 +65,7 @@ def read_flags(flags: Mapping[str, object]) -> Layer:
         group, dot, key = path.partition(".")
         flag = FLAGS.get(path if path in flags else group)
         within = "" if path in flags else dot + key
-        return Problem("", 0, 0, flag.name + within if flag else path, "")
+        return Problem.of(flag.name + within if flag else path, "")
 
     return Layer(values, place_of)
 
@@ -89,7 +89,7 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
     def place_of(path: str) -> Problem:
         name = PREFIX + path.replace(".", "__").upper()
         group, dot, key = path.partition(".")
-        return Problem("", 0, 0, name if name in environ else PREFIX + group.upper() + dot + key, "")
+        return Problem.of(name if name in environ else PREFIX + group.upper() + dot + key, "")
 
     return Layer(_Variables(environ)(), place_of)
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from reconciler.core.duration import HOW, parse_duration
 from reconciler.core.guards import MaxChanged, parse_max_changed
+from reconciler.settings.duration import HOW, parse_duration
 
 LONGEST_S = 36_500 * 86_400.0  # a hundred years: beyond, dates overflow
 

@@ -15,9 +15,9 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
-from reconciler.core.escape import for_terminal
 from reconciler.errors import Corrupt, NewerFormat, StateError
 from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent, Stored
+from reconciler.text.escape import for_terminal
 
 FORMAT = "reconciler.state/1"
 ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"

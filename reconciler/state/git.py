@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.core.audit import describe_commit
 from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
+from reconciler.io.git.command import Git, GitFailed
 from reconciler.model import Document, Head, Stored
 from reconciler.ports import Write, Written
 from reconciler.state.document import (
@@ -32,7 +32,7 @@ from reconciler.state.document import (
     read_each,
     version_of,
 )
-from reconciler.state.git_command import Git, GitFailed
+from reconciler.text.commit_message import describe_commit
 
 T = TypeVar("T")
 

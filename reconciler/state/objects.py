@@ -60,7 +60,7 @@ class ObjectStore:
             from obstore.store import from_url
         except ImportError as error:
             scheme = urlsplit(self._url).scheme
-            problem = Problem("", 0, 0, "state", f"{scheme}:// needs an extra of the package", f"install it: {INSTALL}")
+            problem = Problem.of("state", f"{scheme}:// needs an extra of the package", f"install it: {INSTALL}")
             raise InputError(problems=[problem]) from error
         options: Any = {"timeout": "30s"}
         endpoint = next((self._environ[name] for name in _ENDPOINTS if self._environ.get(name)), "")
@@ -74,7 +74,7 @@ class ObjectStore:
             # the library's own words may hold a credential
             scheme = urlsplit(self._url).scheme
             message = f"{scheme}:// can't be opened with the variables at hand"
-            raise InputError(problems=[Problem("", 0, 0, "state", message, _VARIABLES.get(scheme, ""))]) from error
+            raise InputError.of("state", message, _VARIABLES.get(scheme, "")) from error
 
     @property
     def location(self) -> str:

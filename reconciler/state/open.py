@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from reconciler.errors import InputError
-from reconciler.model import Problem
 from reconciler.ports import StateStore
 
 _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
@@ -50,4 +49,4 @@ def _open_git(place: str, folder: Path) -> StateStore:
 
 
 def _wrong(message: str, hint: str) -> InputError:
-    return InputError(problems=[Problem("", 0, 0, "state", message, hint)])
+    return InputError.of("state", message, hint)

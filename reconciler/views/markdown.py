@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from reconciler.core.escape import for_markdown, for_markdown_code
-from reconciler.core.groups import group_failures, group_findings, message_of
 from reconciler.model import By, Document, EnvironmentResult, Finding, HistoryEntry, Outcome, Problem, RunResult
+from reconciler.text.counts import environments
+from reconciler.text.escape import for_markdown, for_markdown_code
+from reconciler.text.groups import group_failures, group_findings, message_of
+from reconciler.text.instants import age, instant
 from reconciler.views import words
 from reconciler.views.markdown_check import render_check
 from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
@@ -38,9 +40,9 @@ def render_result(result: RunResult) -> str:
     occurring = [outcome for outcome in Outcome if count[outcome]]
     head = [f"## {words.result_summary(result)}"]
     applied = [one.environment for one in result.environments if one.outcome is Outcome.APPLIED]
-    tail = [f"Applied: {words.environments(len(applied))}: {names(applied)}."] if applied else []
+    tail = [f"Applied: {environments(len(applied))}: {names(applied)}."] if applied else []
     if count[Outcome.UNCHANGED]:
-        tail.append(f"Unchanged: {words.environments(count[Outcome.UNCHANGED])}.")
+        tail.append(f"Unchanged: {environments(count[Outcome.UNCHANGED])}.")
     advice = [words.NEXT_FOR_OUTCOME[outcome] for outcome in words.NOT_APPLIED if outcome in occurring]
     if result.state_trouble:
         advice.insert(0, words.STATE_TROUBLE)
@@ -60,7 +62,7 @@ def _result_row(group: Sequence[EnvironmentResult]) -> str:
     several = len(group) > 1
     who = names([one.environment for one in group])
     return row(
-        f"{words.environments(len(group))}: {who}" if several else who,
+        f"{environments(len(group))}: {who}" if several else who,
         first.outcome.value,
         "" if first.status is None else str(first.status),
         str(max(one.attempts for one in group)),
@@ -85,7 +87,7 @@ def _finding_row(group: Sequence[Finding]) -> str:
     nothing = finding.actual is None and words.actual_of(finding)
     return row(
         finding.kind.value,
-        f"{words.environments(len(group))}: {who}" if len(group) > 1 else who,
+        f"{environments(len(group))}: {who}" if len(group) > 1 else who,
         for_markdown_code(finding.event.value) if finding.event else "",
         for_markdown_code(finding.expected) if finding.expected is not None else "",
         nothing or (for_markdown_code(finding.actual) if finding.actual is not None else ""),
@@ -118,7 +120,7 @@ def _problem_row(label: str, problem: Problem) -> str:
 def render_state_list(documents: Iterable[Document], now: datetime) -> str:
     """The fleet as a table; `now` tells a lease that lasts from one that ran out."""
     ordered = sorted(documents, key=lambda document: document.environment)
-    head = [f"## State: {words.environments(len(ordered))}"]
+    head = [f"## State: {environments(len(ordered))}"]
     rows = [(_document_row(document, now), 1) for document in ordered]
     header = ("environment", "serial", "applied", "age", "by", "commit", "standing")
     return page(head, table(header, rows, "more: run `reconciler state list`", room=_room(head, [])), [])
@@ -129,8 +131,8 @@ def _document_row(document: Document, now: datetime) -> str:
     return row(
         for_markdown_code(document.environment),
         str(document.serial),
-        (words.instant(applied.at) if applied else None) or "never",
-        words.age(applied.at if applied else None, now),
+        (instant(applied.at) if applied else None) or "never",
+        age(applied.at if applied else None, now),
         *_by_cells(applied.by if applied else By()),
         words.standing(document, now),
     )
@@ -148,14 +150,14 @@ def render_state_show(document: Document, now: datetime) -> str:
         ("standing", words.standing(document, now)),
         ("serial", str(document.serial)),
         ("lineage", for_markdown_code(document.lineage)),
-        ("applied", (words.instant(applied.at) if applied else None) or "never"),
+        ("applied", (instant(applied.at) if applied else None) or "never"),
     ]
     if applied:
         facts.append(("by", ", ".join(cell for cell in _by_cells(applied.by) if cell)))
         facts.append(("endpoint", for_markdown_code(applied.endpoint)))
         facts += [(event.value, for_markdown_code(url)) for event, url in applied.webhooks.items()]
     if intent:
-        facts.append(("intent of", words.instant(intent.at) or ""))
+        facts.append(("intent of", instant(intent.at) or ""))
         facts += [(f"{event.value} (intent)", for_markdown_code(url)) for event, url in intent.webhooks.items()]
     head = [f"## State of {for_markdown_code(document.environment)}"]
     rows = [(row(*fact), 1) for fact in facts]
@@ -173,7 +175,7 @@ def render_state_history(document: Document) -> str:
 def _entry_row(entry: HistoryEntry) -> str:
     changed = "<br>".join(f"{event.value} {for_markdown_code(url)}" for event, url in entry.webhooks.items())
     how = "adopted" if entry.adopted else "applied"
-    return row(words.instant(entry.at) or "", how, *_by_cells(entry.by), changed or "nothing changed")
+    return row(instant(entry.at) or "", how, *_by_cells(entry.by), changed or "nothing changed")
 
 
 def _advice(texts: Sequence[str]) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.escape import for_markdown, for_markdown_code
-from reconciler.core.groups import group_failing_receivers
 from reconciler.model import CheckResult, CheckStage, ReceiverCheck
+from reconciler.text.counts import counted, number
+from reconciler.text.escape import for_markdown, for_markdown_code
+from reconciler.text.groups import group_failing_receivers
 from reconciler.views import words
 from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row, table
 
@@ -35,7 +36,7 @@ def _failed_row(group: Sequence[ReceiverCheck]) -> str:
     return row(
         first.stage.value,
         "" if first.status is None else str(first.status),
-        f"{words.number(len(group))} alike" if several else for_markdown_code(first.event.value),
+        f"{number(len(group))} alike" if several else for_markdown_code(first.event.value),
         for_markdown_code(first.place if several else first.url),
         names(sorted({name for one in group for name in one.environments})),
         for_markdown(first.message),
@@ -46,7 +47,7 @@ def _warnings(result: CheckResult) -> list[str]:
     lines = [(f"- {for_markdown(warning)}", 1) for warning in words.check_warnings(result)]
     taken, left_out = fit(lines, LIST_CHARS - NOTE_CHARS, between=1)
     if left_out:
-        taken.append(f"- … and {words.counted(left_out, 'more warning')}")
+        taken.append(f"- … and {counted(left_out, 'more warning')}")
     return ["**Warnings**\n\n" + "\n".join(taken)] if taken else []
 
 

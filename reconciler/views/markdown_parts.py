@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.core.escape import for_markdown_code
+from reconciler.text.counts import number
+from reconciler.text.escape import for_markdown_code
 from reconciler.views import words
 
 MAX_CHARS = 65_000  # GitHub takes 65,536 in a comment; the rest is for what a workflow puts around it
@@ -44,12 +45,12 @@ def table(header: Sequence[str], rows: Sequence[tuple[str, int]], more: str, *, 
     top = [row(*header), row(*("---" for _ in header))]
     taken, left_out = fit(rows, room - sum(map(len, top)) - NOTE_CHARS, between=1)
     parts = ["\n".join([*top, *taken])] if taken else []
-    return [*parts, f"… and {words.number(left_out)} {more}"] if left_out else parts
+    return [*parts, f"… and {number(left_out)} {more}"] if left_out else parts
 
 
 def names(environments: Sequence[str]) -> str:
     """As inline code; those beyond the fiftieth are counted."""
     shown = ", ".join(for_markdown_code(name) for name in environments[: words.NAMES_SHOWN])
     if len(environments) > words.NAMES_SHOWN:
-        shown += f" and {words.number(len(environments) - words.NAMES_SHOWN)} more"
+        shown += f" and {number(len(environments) - words.NAMES_SHOWN)} more"
     return shown

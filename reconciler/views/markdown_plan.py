@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.escape import for_markdown, for_markdown_block, for_markdown_code
-from reconciler.core.groups import Group, group_alike
 from reconciler.model import Action, LiveDifference, Plan
+from reconciler.text.counts import counted, environments, number
+from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
+from reconciler.text.groups import Group, group_alike
 from reconciler.views import words
 from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row
 
@@ -33,9 +34,9 @@ def render_plan(plan: Plan) -> str:
 
 
 def _summary_table(plan: Plan) -> str:
-    count = words.action_counts(plan)
+    count = plan.count_actions()
     header = ["unchanged" if action is Action.NOOP else action.value for action in Action]
-    figures = row(*(words.number(count[action]) for action in Action))
+    figures = row(*(number(count[action]) for action in Action))
     return "\n".join([row(*header), row(*("---:" for _ in header)), figures])
 
 
@@ -43,7 +44,7 @@ def _warnings(plan: Plan) -> list[str]:
     lines = [(f"- {for_markdown(warning)}", 1) for warning in plan.warnings]
     taken, left_out = fit(lines, LIST_CHARS, between=1)
     if left_out:
-        taken.append(f"- … and {words.counted(left_out, 'more warning')}: run `reconciler plan` to see all")
+        taken.append(f"- … and {counted(left_out, 'more warning')}: run `reconciler plan` to see all")
     return ["**Warnings**\n\n" + "\n".join(taken)] if taken else []
 
 
@@ -52,7 +53,7 @@ def _orphans(plan: Plan) -> list[str]:
     if not orphans:
         return []
     return [
-        f"**{words.counted(len(orphans), 'orphan')}**, in the state, in no manifest: {names(orphans)}. Plug keeps "
+        f"**{counted(len(orphans), 'orphan')}**, in the state, in no manifest: {names(orphans)}. Plug keeps "
         "their webhooks; bring the manifest back, or drop the environment from the state: "
         "`reconciler state forget ENVIRONMENT`."
     ]
@@ -71,7 +72,7 @@ def _blocks(groups: Sequence[Group], room: int, *, more: str) -> list[str]:
         else:
             left_out += len(group.members)
     if left_out:
-        further = words.counted(left_out, "more environment")
+        further = counted(left_out, "more environment")
         taken.append(f"… and {further} {more}: run `reconciler plan` to see all")
     return taken
 
@@ -85,7 +86,7 @@ def _block(group: Group, *, is_open: bool) -> str:
     """One environment, or one group: what happens and why, and the changes as a diff."""
     planned = group.representative
     several = len(group.members) > 1
-    alike = f"{words.environments(len(group.members))} alike"
+    alike = f"{environments(len(group.members))} alike"
     wave = words.waves(group.members)
     what = f"{planned.action.value}{f', {wave}' if wave else ''}: {words.reasons(planned)}"
     notes = [names(group.environments)] if several else []

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.escape import for_terminal
+from reconciler.text.counts import number
+from reconciler.text.escape import for_terminal
 from reconciler.views import words
 
 RESET = "\x1b[0m"
@@ -90,7 +91,7 @@ def name_lines(names: Sequence[str], *, indent: str, width: int, whole: bool = F
     shown = len(names) if whole else words.NAMES_SHOWN
     text = ", ".join(for_terminal(name) for name in names[:shown])
     if len(names) > shown:
-        text += f" and {words.number(len(names) - shown)} more"
+        text += f" and {number(len(names) - shown)} more"
     return wrap(text, indent=indent, width=width)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.escape import for_terminal
-from reconciler.core.groups import group_failing_receivers
 from reconciler.model import CheckResult, CheckStage, ReceiverCheck
+from reconciler.text.counts import number
+from reconciler.text.escape import for_terminal
+from reconciler.text.groups import group_failing_receivers
 from reconciler.views import words
 from reconciler.views.style import Style, columns, name_lines, wrap
 
@@ -44,12 +45,12 @@ def _failed_lines(failed: Sequence[ReceiverCheck], style: Style, width: int) -> 
         lines += [style.dim(line) for line in names]
     if len(groups) > len(shown):
         left = sum(len(group) for group in groups[FAILED_SHOWN:])
-        lines.append(f"… and {words.number(left)} more failed: --format json lists all")
+        lines.append(f"… and {number(left)} more failed: --format json lists all")
     return lines
 
 
 def _what(group: Sequence[ReceiverCheck]) -> str:
-    return group[0].event.value if len(group) == 1 else f"{words.number(len(group))} receivers alike"
+    return group[0].event.value if len(group) == 1 else f"{number(len(group))} receivers alike"
 
 
 def _where(group: Sequence[ReceiverCheck]) -> str:
@@ -62,7 +63,7 @@ def _warning_lines(result: CheckResult, style: Style, width: int) -> list[str]:
         return []
     lines = [line for warning in warnings[:SHOWN] for line in wrap(for_terminal(warning), indent="  ", width=width)]
     if len(warnings) > SHOWN:
-        lines.append(f"  … and {words.number(len(warnings) - SHOWN)} more")
+        lines.append(f"  … and {number(len(warnings) - SHOWN)} more")
     return [style.yellow("Warnings:"), *lines]
 
 
@@ -72,7 +73,7 @@ def _passed_lines(passed: Sequence[ReceiverCheck], style: Style) -> list[str]:
     rows = columns((words.check_figures(one), one.event.value, for_terminal(one.url)) for one in passed[:SHOWN])
     lines = [style.bold("Passed:"), *(f"  {style.green(row)}" for row in rows)]
     if len(passed) > SHOWN:
-        lines.append(f"  … and {words.number(len(passed) - SHOWN)} more")
+        lines.append(f"  … and {number(len(passed) - SHOWN)} more")
     return lines
 
 
@@ -86,7 +87,7 @@ def _host_lines(result: CheckResult, style: Style) -> list[str]:
     )
     lines = [style.bold("Hosts:"), *(f"  {row}" for row in rows)]
     if len(hosts) > SHOWN:
-        lines.append(f"  … and {words.number(len(hosts) - SHOWN)} more")
+        lines.append(f"  … and {number(len(hosts) - SHOWN)} more")
     return lines
 
 

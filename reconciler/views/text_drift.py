@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.core.escape import for_terminal
-from reconciler.core.groups import group_findings
 from reconciler.model import Finding, FindingKind
+from reconciler.text.counts import environments
+from reconciler.text.escape import for_terminal
+from reconciler.text.groups import group_findings
 from reconciler.views import words
 from reconciler.views.style import Style, columns, wrap
 
@@ -56,7 +57,7 @@ def _finding_lines(findings: Sequence[Finding], style: Style) -> list[str]:
 
 
 def _who(group: Sequence[Finding]) -> str:
-    return for_terminal(group[0].environment) if len(group) == 1 else words.environments(len(group))
+    return for_terminal(group[0].environment) if len(group) == 1 else environments(len(group))
 
 
 def _painted(row: str, finding: Finding, style: Style) -> str:

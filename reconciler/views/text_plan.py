@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.core.escape import for_terminal
-from reconciler.core.groups import Group, group_alike
 from reconciler.model import Action, Change, EnvironmentPlan, LiveDifference, Plan
+from reconciler.text.counts import counted, environments, number
+from reconciler.text.escape import for_terminal
+from reconciler.text.groups import Group, group_alike
 from reconciler.views import words
 from reconciler.views.style import Style, carets, columns, find_difference, name_lines, wrap
 
@@ -54,7 +55,7 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
 def _header(group: Group, style: Style) -> str:
     planned = group.representative
     several = len(group.members) > 1
-    name = f"{words.environments(len(group.members))} alike" if several else for_terminal(planned.environment)
+    name = f"{environments(len(group.members))} alike" if several else for_terminal(planned.environment)
     symbol = SYMBOLS[planned.action]
     paint = {Action.CREATE: style.green, Action.UPDATE: style.yellow}.get(planned.action, style.cyan)
     wave = words.waves(group.members)
@@ -130,9 +131,9 @@ def _orphan_lines(plan: Plan, style: Style) -> list[str]:
     if not orphans:
         return []
     shown = orphans[: words.NAMES_SHOWN]
-    heading = f"{words.counted(len(orphans), 'orphan')}: in the state, in no manifest. Plug keeps their webhooks;"
+    heading = f"{counted(len(orphans), 'orphan')}: in the state, in no manifest. Plug keeps their webhooks;"
     lines = [style.bold(heading), style.bold("bring the manifest back, or drop the environment from the state:")]
     lines += [f"  {row}" for row in columns((name, f"reconciler state forget {name}") for name in shown)]
     if len(orphans) > len(shown):
-        lines.append(f"  and {words.number(len(orphans) - len(shown))} more")
+        lines.append(f"  and {number(len(orphans) - len(shown))} more")
     return lines

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.escape import for_terminal
-from reconciler.core.groups import group_failures, message_of
 from reconciler.model import EnvironmentResult, Outcome, RunResult
+from reconciler.text.counts import counted, environments, number
+from reconciler.text.escape import for_terminal
+from reconciler.text.groups import group_failures, message_of
 from reconciler.views import words
 from reconciler.views.style import Style, columns, name_lines, wrap
 
@@ -23,7 +24,7 @@ def render_result(result: RunResult, *, colour: bool, width: int = 100) -> str:
     ]
     sections.append(_applied_lines(result, style))
     unchanged = sum(1 for one in result.environments if one.outcome is Outcome.UNCHANGED)
-    sections.append([style.dim(f"Unchanged: {words.environments(unchanged)}.")] if unchanged else [])
+    sections.append([style.dim(f"Unchanged: {environments(unchanged)}.")] if unchanged else [])
     sections.append(_next_lines(result, style, width))
     sections.append([style.bold(words.result_summary(result))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -33,7 +34,7 @@ def _group_lines(group: Sequence[EnvironmentResult], style: Style, width: int) -
     first = group[0]
     paint = style.yellow if first.outcome in (Outcome.SKIPPED, Outcome.LOCKED) else style.red
     several = len(group) > 1
-    name = f"{words.environments(len(group))} alike" if several else for_terminal(first.environment)
+    name = f"{environments(len(group))} alike" if several else for_terminal(first.environment)
     lines = [f"{paint('!')} {style.bold(name)}  {paint(first.outcome.value)}{_figures(group)}"]
     lines += wrap(for_terminal(message_of(group)), indent="      ", width=width)
     if several:
@@ -49,7 +50,7 @@ def _figures(group: Sequence[EnvironmentResult]) -> str:
     status = "" if group[0].status is None else f", status {group[0].status}"
     most = "up to " if len({one.attempts for one in group}) > 1 else ""
     seconds = max(one.seconds for one in group)
-    return f"{status}, {most}{words.counted(attempts, 'attempt')}, {'up to ' if len(group) > 1 else ''}{seconds:.1f} s"
+    return f"{status}, {most}{counted(attempts, 'attempt')}, {'up to ' if len(group) > 1 else ''}{seconds:.1f} s"
 
 
 def _applied_lines(result: RunResult, style: Style) -> list[str]:
@@ -57,12 +58,12 @@ def _applied_lines(result: RunResult, style: Style) -> list[str]:
     if not applied:
         return []
     rows = [
-        (for_terminal(one.environment), words.counted(one.attempts, "attempt"), f"{one.seconds:.1f} s")
+        (for_terminal(one.environment), counted(one.attempts, "attempt"), f"{one.seconds:.1f} s")
         for one in applied[:APPLIED_SHOWN]
     ]
     lines = [style.bold("Applied:"), *(f"  {style.green(row)}" for row in columns(rows))]
     if len(applied) > APPLIED_SHOWN:
-        lines.append(f"  and {words.number(len(applied) - APPLIED_SHOWN)} more")
+        lines.append(f"  and {number(len(applied) - APPLIED_SHOWN)} more")
     return lines
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from reconciler.core.escape import for_terminal
 from reconciler.model import Applied, By, Document, HistoryEntry, Intent
+from reconciler.text.counts import environments
+from reconciler.text.escape import for_terminal
+from reconciler.text.instants import age, instant
 from reconciler.views import words
 from reconciler.views.style import Style, columns
 
@@ -23,7 +25,7 @@ def render_state_list(documents: Iterable[Document], now: datetime, *, colour: b
     lines = [style.bold(rows[0])]
     for row, document in zip(rows[1:], ordered, strict=True):
         lines.append(style.yellow(row) if document.intent is not None else row)
-    lines += ["", style.bold(f"{words.environments(len(ordered))}.")]
+    lines += ["", style.bold(f"{environments(len(ordered))}.")]
     return "\n".join(lines) + "\n"
 
 
@@ -32,8 +34,8 @@ def _listed(document: Document, now: datetime) -> tuple[str, ...]:
     return (
         for_terminal(document.environment),
         str(document.serial),
-        (words.instant(applied.at) if applied else None) or "never",
-        words.age(applied.at if applied else None, now),
+        (instant(applied.at) if applied else None) or "never",
+        age(applied.at if applied else None, now),
         _actor(applied.by if applied else By()),
         _commit(applied.by if applied else By()),
         words.standing(document, now),
@@ -84,17 +86,17 @@ def _applied_lines(applied: Applied | None, style: Style) -> list[str]:
     facts += [("secret", for_terminal(name)) for name in sorted(applied.secrets)]
     facts += [(event.value, for_terminal(url)) for event, url in applied.webhooks.items()]
     how = "Adopted" if applied.adopted else "Applied"
-    return [style.bold(f"{how} at {words.instant(applied.at)}:"), *(f"  {row}" for row in columns(facts))]
+    return [style.bold(f"{how} at {instant(applied.at)}:"), *(f"  {row}" for row in columns(facts))]
 
 
 def _intent_lines(intent: Intent, now: datetime, style: Style) -> list[str]:
     if intent.is_live(now):
-        what = f"live until {words.instant(intent.lease_until)}" + (", in doubt" if intent.doubt else "")
+        what = f"live until {instant(intent.lease_until)}" + (", in doubt" if intent.doubt else "")
     else:
         what = "in doubt: nobody knows what its PUT did. Run reconciler apply: it puts the desired once more"
     facts = [("by", _by_line(intent.by)), ("id", for_terminal(intent.id))]
     facts += [(event.value, for_terminal(url)) for event, url in intent.webhooks.items()]
-    heading = style.bold(f"Intent of {words.instant(intent.at)}: ") + style.yellow(what)
+    heading = style.bold(f"Intent of {instant(intent.at)}: ") + style.yellow(what)
     return [heading, *(f"  {row}" for row in columns(facts))]
 
 
@@ -110,6 +112,6 @@ def render_state_history(document: Document, *, colour: bool, width: int = 100) 
 
 def _entry_lines(entry: HistoryEntry, style: Style) -> list[str]:
     how = style.yellow("adopted") if entry.adopted else style.green("applied")
-    heading = f"{style.bold(words.instant(entry.at) or '')}  {how} by {_by_line(entry.by)}"
+    heading = f"{style.bold(instant(entry.at) or '')}  {how} by {_by_line(entry.by)}"
     changed = columns((event.value, for_terminal(url)) for event, url in entry.webhooks.items())
     return [heading, *(f"  {row}" for row in changed or ["nothing changed: the same webhooks were put again"])]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.escape import for_terminal
 from reconciler.model import Problem
+from reconciler.text.escape import for_terminal
 from reconciler.views import words
 from reconciler.views.style import Style
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from reconciler.core.groups import Group
-from reconciler.core.plan import LIVE
+from reconciler.core.planner import LIVE
 from reconciler.model import (
     Action,
     CheckResult,
@@ -16,7 +15,6 @@ from reconciler.model import (
     EnvironmentPlan,
     Finding,
     FindingKind,
-    Intent,
     Outcome,
     Plan,
     Problem,
@@ -24,6 +22,9 @@ from reconciler.model import (
     ReceiverCheck,
     RunResult,
 )
+from reconciler.text.counts import counted, environments, number
+from reconciler.text.groups import Group
+from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
@@ -81,35 +82,6 @@ NEXT_FOR_KIND = {
 }
 
 
-def number(count: int) -> str:
-    return f"{count:,}"
-
-
-def counted(count: int, one: str, several: str = "") -> str:
-    """`1 environment`, `2,412 environments`."""
-    return f"{number(count)} {one if count == 1 else several or one + 's'}"
-
-
-def environments(count: int) -> str:
-    return counted(count, "environment")
-
-
-def instant(at: datetime | None) -> str | None:
-    """`2026-11-23T12:00:00Z`."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def age(at: datetime | None, now: datetime) -> str:
-    """How long ago, in the largest unit that fits: 40 s, 12 min, 5 h, 3 d."""
-    if at is None:
-        return "-"
-    seconds = max(0, int((now - at).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
 def reasons(planned: EnvironmentPlan) -> str:
     return ", ".join(REASONS[reason] for reason in planned.reasons)
 
@@ -122,13 +94,9 @@ def waves(members: Sequence[EnvironmentPlan]) -> str:
     return f"wave {first}" if first else ""
 
 
-def action_counts(plan: Plan) -> Counter[Action]:
-    return Counter(planned.action for planned in plan.environments)
-
-
 def plan_summary(plan: Plan) -> str:
     """`Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 1 orphan.`; of a shard it says which."""
-    count = action_counts(plan)
+    count = plan.count_actions()
     of_shard = f" of shard {plan.shard}" if plan.shard else ""
     text = (
         f"Plan{of_shard}: {number(count[Action.CREATE])} to create, {number(count[Action.UPDATE])} to update, "
@@ -264,22 +232,13 @@ def validation_summary(errors: Sequence[Problem], warnings: Sequence[Problem], *
     return f"Valid: {fleet}{warned}."
 
 
-def is_in_doubt(intent: Intent | None, now: datetime) -> bool:
-    """An intent whose lease has run out is in doubt too: its run died somewhere around the PUT."""
-    return intent is not None and (intent.doubt or not intent.is_live(now))
-
-
-def is_locked(document: Document, now: datetime) -> bool:
-    return document.intent is not None and document.intent.is_live(now)
-
-
 def standing(document: Document, now: datetime) -> str:
     """`settled`, `locked until …`, `in doubt`, in the order in which they matter."""
     parts = []
     intent = document.intent
     if intent is not None and intent.is_live(now):
         parts.append(f"locked until {instant(intent.lease_until)}")
-    if is_in_doubt(intent, now):
+    if document.is_in_doubt(now):
         parts.append("in doubt")
     if document.applied is not None and document.applied.adopted:
         parts.append("adopted")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.core.record import adopt
-from reconciler.model import EVENTS, AuthScheme, By, Desired, Document, Fingerprint, SourceRef
+from reconciler.model import EVENTS, AuthScheme, By, Desired, Document, Fingerprint, Location
 from reconciler.ports import Write
 from reconciler.state.document import encode_document
 from reconciler.state.open import open_store
@@ -15,7 +15,7 @@ from reconciler.state.open import open_store
 
 def make_document(number: int) -> Document:
     """The first document of a made-up company."""
-    name, source = f"e{number:05}", SourceRef("manifests/e.yaml", 1, 1)
+    name, source = f"e{number:05}", Location("manifests/e.yaml", 1, 1)
     webhooks = {event: f"https://hooks.example.com.br/{name}/{event}" for event in EVENTS}
     desired = Desired(
         *(name, 0, webhooks, "https://plug.example.com/api", AuthScheme.RAW, "PLUG_TOKEN", None, None),

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import pytest
 
-from reconciler.core.plan import PlanInput, make_plan
+from reconciler.core.planner import PlanInput, make_plan
 from reconciler.model import Fingerprint
 from reconciler.views.report import Report, render_report
 from tests.browser.conftest import Chromium, Visit

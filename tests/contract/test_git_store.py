@@ -13,11 +13,11 @@ import pytest
 
 from reconciler.core.record import Claim, begin_intent, clear, confirm, doubt
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
+from reconciler.io.git import command as git_command
+from reconciler.io.git.command import GitFailed
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
-from reconciler.state import git_command
 from reconciler.state.git import BACKOFF_CAP_S, TRIES, GitStore
-from reconciler.state.git_command import GitFailed
 from reconciler.state.open import open_store
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
 from tests.contract.test_stores import document, put

@@ -30,14 +30,15 @@ from reconciler.core.urls import (
     port_of,
     split_url,
 )
+from reconciler.io.http.proxy import find_proxy
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.nodes import LOADER, File, Odd, parse_file
 from reconciler.manifests.resolve import UPDATE_PATH
 from reconciler.model import AuthScheme
-from reconciler.plug.pool import find_proxy
-from reconciler.views import github, markdown, text_validation
-from reconciler.views import json as json_view
+from reconciler.views import annotations as github
+from reconciler.views import markdown, text_validation
+from tests import json_view
 
 SEEDS = Path(__file__).parent / "seeds"
 CANARY = "canary-token-0f5c"  # the value of a token variable: no message repeats it

@@ -22,7 +22,7 @@ from reconciler.plug.client import HttpPlug, parse_retry_after
 from reconciler.plug.credentials import Credentials
 from reconciler.plug.partner import HttpObserver
 from reconciler.plug.secret import Secret
-from reconciler.receivers import HttpReceivers
+from reconciler.receivers.network import HttpReceivers
 from tests.fakes import make_desired
 from tests.fuzz.hostile import CANARY, PIECES, bounded, hostile_texts, mutated
 

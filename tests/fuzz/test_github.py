@@ -13,7 +13,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.cli.repository import parse_remote
 from reconciler.errors import InputError, PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.posts import (
@@ -27,6 +26,7 @@ from reconciler.github.posts import (
     set_status,
 )
 from reconciler.github.run import WorkflowRun, find_head, find_number, find_run
+from reconciler.io.git.remotes import parse_remote
 from tests.fuzz.hostile import CANARY, as_json, bounded, hostile_texts, mutated, refused_or, variable_texts
 from tests.fuzz.targets import is_this_machine, seen_by_all
 

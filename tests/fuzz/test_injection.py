@@ -18,8 +18,6 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.core import escape
-from reconciler.core.audit import describe_commit
 from reconciler.model import (
     EVENTS,
     Action,
@@ -35,23 +33,17 @@ from reconciler.model import (
     HistoryEntry,
     Intent,
     LiveDifference,
+    Location,
     Outcome,
     Problem,
     Reason,
     RunResult,
-    SourceRef,
 )
-from reconciler.views import (
-    github,
-    markdown,
-    text_check,
-    text_drift,
-    text_plan,
-    text_result,
-    text_state,
-    text_validation,
-)
-from reconciler.views import json as json_view
+from reconciler.text import escape
+from reconciler.text.commit_message import describe_commit
+from reconciler.views import annotations as github
+from reconciler.views import markdown, text_check, text_drift, text_plan, text_result, text_state, text_validation
+from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
 from tests.golden.samples import HOSTILE, NOW, checked, plan_of, planned
@@ -67,7 +59,7 @@ ALLOWED_TAGS = {
 
 def plan_with(value: str) -> Any:
     url = f"https://hooks.acme.com.br/{value}"
-    source = SourceRef(value, 3, 1)
+    source = Location(value, 3, 1)
     from reconciler.model import Change
 
     changes = (Change(Event.RECEIVE_MESSAGE, value, url, source), Change(Event.MESSAGE_STATUS, url, value, source))
@@ -87,7 +79,7 @@ def document_with(value: str) -> Document:
 
 def everything(value: str) -> dict[str, Callable[[Any], str]]:
     """Each of our results with the value wherever somebody else's stands: a name -> how a view renders it."""
-    problems = [Problem(value, 1, 1, value, value, value), Problem("", 0, 0, "", value)]
+    problems = [Problem(value, 1, 1, value, value, value), Problem.of("", value)]
     result = RunResult(
         tuple(EnvironmentResult(value, one, (), 1, 500, value, 1.0) for one in Outcome), state_trouble=True
     )

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.cli.check_file import read_check_file
-from reconciler.cli.result_files import read_result_file
-from reconciler.errors import InputError
+from reconciler.formats.any_result import decode_any
+from reconciler.formats.check_file import decode_check
+from reconciler.formats.json_text import FormatError
 from reconciler.model import EVENTS
 from reconciler.sandbox.server import serve_in_thread
-from reconciler.views import json as json_view
+from tests import json_view
 from tests.fuzz.hostile import CANARY, PIECES, as_json, bounded, drive, mutated, refused_or, spliced
 from tests.golden import samples
 
@@ -102,8 +102,8 @@ def test_a_result_is_one_or_refused(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
         path.write_bytes(data)
-        refused_or(lambda: read_result_file(path), InputError)
-        refused_or(lambda: read_check_file(path, "result.json"), InputError)
+        refused_or(lambda: decode_any(data), FormatError)
+        refused_or(lambda: decode_check(data), FormatError)
         drove = drive(Path(folder), {}, "github", "outputs", str(path))
         assert drove.code in (0, 3)
         assert all(line.partition("=")[0] in OUTPUTS for line in drove.out.splitlines())

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import StateError
+from reconciler.io.git.command import GitFailed, summarize
 from reconciler.model import EVENTS, Document, Head
 from reconciler.state.document import Decode, decode_document, decode_head, encode_document
 from reconciler.state.git import GitStore
-from reconciler.state.git_command import GitFailed, summarize
-from reconciler.views import json as json_view
 from reconciler.views import markdown, text_state
+from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.conftest import examples
 from tests.fakes import START

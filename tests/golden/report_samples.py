@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from reconciler.core.drift import find_drift
 from reconciler.core.overview import CheckedReceiver
-from reconciler.core.plan import PlanInput, make_plan
+from reconciler.core.planner import PlanInput, make_plan
 from reconciler.model import (
     EVENTS,
     Applied,
@@ -21,7 +21,7 @@ from reconciler.model import (
     Fingerprint,
     HistoryEntry,
     Intent,
-    SourceRef,
+    Location,
     Webhooks,
 )
 from reconciler.views.report import Report
@@ -217,7 +217,7 @@ def hostile() -> Report:
         webhooks=urls,
         description=HOSTILE,
         vars={"host": HOSTILE, "b": "\ue000\ue002"},
-        source=SourceRef(f"manifests/{HOSTILE}.yaml", 1, 1),
+        source=Location(f"manifests/{HOSTILE}.yaml", 1, 1),
     )
     other = replace(one, environment=HOSTILE)
     applied = Applied(HOSTILE, HOSTILE, dict.fromkeys(EVENTS, f"https://c.d/{MARKUP}"), {}, NOW, foul, adopted=True)

@@ -22,13 +22,13 @@ from reconciler.model import (
     HistoryEntry,
     Intent,
     LiveDifference,
+    Location,
     Outcome,
     Plan,
     Problem,
     Reason,
     ReceiverCheck,
     RunResult,
-    SourceRef,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -46,7 +46,7 @@ def webhooks(host: str, environment: str) -> dict[Event, str]:
 def changes(environment: str, before: Mapping[Event, str] | None, after: Mapping[Event, str]) -> tuple[Change, ...]:
     file = f"manifests/{environment}.yaml"
     return tuple(
-        Change(event, before[event] if before else None, after[event], SourceRef(file, line, 3))
+        Change(event, before[event] if before else None, after[event], Location(file, line, 3))
         for line, event in enumerate(EVENTS, start=8)
         if before is None or before[event] != after[event]
     )
@@ -68,7 +68,7 @@ def planned(
         wave=wave,
         reasons=reasons,
         unchecked=unchecked,
-        source=None if action is Action.ORPHAN else SourceRef(f"manifests/{environment}.yaml", 1, 1),
+        source=None if action is Action.ORPHAN else Location(f"manifests/{environment}.yaml", 1, 1),
         changes=changed,
         serial=3 if stored else 0,
         lineage="7d0c" if stored else None,
@@ -93,7 +93,7 @@ def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = (), **va
 
 
 def _receive(before: str, after: str, environment: str) -> tuple[Change, ...]:
-    return (Change(Event.RECEIVE_MESSAGE, before, after, SourceRef(f"manifests/{environment}.yaml", 12, 3)),)
+    return (Change(Event.RECEIVE_MESSAGE, before, after, Location(f"manifests/{environment}.yaml", 12, 3)),)
 
 
 def plans() -> dict[str, Plan]:
@@ -336,12 +336,12 @@ def validations() -> dict[str, tuple[list[Problem], list[Problem]]]:
     warning = Problem("manifests/a.yaml", 9, 3, "webhooks.receiveMessage", "example.com is reserved")
     return {
         "errors": (
-            [error, Problem("", 0, 0, "RECONCILER_STAET", "unknown", "did you mean RECONCILER_STATE?")],
+            [error, Problem.of("RECONCILER_STAET", "unknown", "did you mean RECONCILER_STATE?")],
             [warning],
         ),
         "warnings": ([], [warning]),
         "clean": ([], []),
-        "hostile": ([Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE)], [Problem("", 0, 0, "", HOSTILE)]),
+        "hostile": ([Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE)], [Problem.of("", HOSTILE)]),
     }
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.views import github, json, markdown, text
+from reconciler.views import annotations as github
+from reconciler.views import markdown, text
+from tests import json_view as json
 from tests.golden import samples
 
 STORED = Path(__file__).parent / "stored"

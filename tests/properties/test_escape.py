@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from reconciler.core import escape
+from reconciler.text import escape
 
 PIECES = [
     "::", ":", "##[", "#", "[", "error", "\x1b[31m", "\x1b]0;t\x07", "\n", "\r", "\t", " ", "|", "`", "``", "\\",

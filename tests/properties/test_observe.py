@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.fill import fill_secrets, secret_names
 from reconciler.core.observe import FIELDS, Observation, SecretsAtHand, Verdict, compare_account, parse_account
-from reconciler.core.plan import PlanInput, plan_environment
+from reconciler.core.planner import PlanInput, plan_environment
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Action, By, Fingerprint, Reason
 from tests.fakes import START, make_desired

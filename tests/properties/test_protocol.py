@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from reconciler.core import record
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Locked
 from reconciler.model import EVENTS, Action, Desired, Outcome, Plan, RunResult
 from reconciler.ports import Write
 from reconciler.run import apply
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
-from reconciler.run.plan import Planned, plan_environments
-from reconciler.run.state import adopt, find_stored, forget, unlock
+from reconciler.run.planning import plan_environments
+from reconciler.run.state_edits import adopt, find_stored, forget, unlock
 from reconciler.state.document import decode_document
 from tests.conftest import examples
 from tests.fakes import (

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.selection import select
 from reconciler.core.shard import holds, parse_shard
 from reconciler.errors import InputError
 from reconciler.model import Shard
-from reconciler.run.plan import select
 
 NAMES = st.frozensets(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,62}", fullmatch=True), max_size=60)
 

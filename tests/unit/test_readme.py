@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from reconciler.cli.main import COMMANDS
-from reconciler.setting_flags import SETTING_FLAGS
+from reconciler.settings.flags import SETTING_FLAGS
 
 TOP = Path(__file__).parents[2]
 ENGLISH = (TOP / "README.md").read_text(encoding="utf-8")

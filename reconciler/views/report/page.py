@@ -18,10 +18,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from reconciler import __version__
-from reconciler.core.escape import for_html, for_page_data
 from reconciler.core.overview import Cell, Standing
 from reconciler.model import EVENTS, FindingKind
-from reconciler.views import words
+from reconciler.text.counts import counted, environments, number
+from reconciler.text.escape import for_html, for_page_data
+from reconciler.text.instants import age, instant
 from reconciler.views.report.data import CELLS, STANDINGS, Report, Seen, count_standings, describe, look_at, make_data
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def render_report(report: Report) -> str:
         script=_as_is(script),
         data=_as_is(_dump(make_data(report, seen))),
         headline=_headline(count, len(seen)),
-        made=words.instant(report.made_at),
+        made=instant(report.made_at),
         made_shown=f"{report.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         store=report.store,
         tool=f"reconciler {__version__}",
@@ -130,8 +131,8 @@ def _dump(data: Mapping[str, Any]) -> str:
 def _headline(count: Counter[Standing], total: int) -> str:
     """For the tab: what is wrong, else that nothing is."""
     grave = (Standing.DOUBT, Standing.DRIFT, Standing.FAILING, Standing.NEVER)
-    parts = [f"{words.number(count[one])} {STANDINGS[one][0].lower()}" for one in grave if count[one]]
-    return f"{', '.join(parts) or 'no drift'} · {words.environments(total)}"
+    parts = [f"{number(count[one])} {STANDINGS[one][0].lower()}" for one in grave if count[one]]
+    return f"{', '.join(parts) or 'no drift'} · {environments(total)}"
 
 
 def _tiles(report: Report) -> Iterator[Standing]:
@@ -170,10 +171,10 @@ def _notes(report: Report, seen: Sequence[Seen]) -> Iterator[str]:
         )
     by_text = sum(1 for one in seen if one.planned.unchecked)
     if by_text:
-        yield (f"{words.environments(by_text)} compared by text alone: the token or a secret was not at hand.")
+        yield (f"{environments(by_text)} compared by text alone: the token or a secret was not at hand.")
     if report.checked is not None:
         failing = sum(1 for one in report.checked if not one.ok)
-        yield f"{words.counted(len(report.checked), 'receiver')} checked, {words.number(failing)} failing."
+        yield f"{counted(len(report.checked), 'receiver')} checked, {number(failing)} failing."
 
 
 # --- without JavaScript ------------------------------------------------------------------------------
@@ -196,6 +197,6 @@ def _listed(one: Seen, report: Report) -> dict[str, Any]:
         "findings": told[:FINDINGS_LISTED],
         "findings_left": len(told) - FINDINGS_LISTED,
         "day": f"{applied.at:%Y-%m-%d %H:%M}" if applied else "never",
-        "age": words.age(applied.at if applied else None, report.made_at),
+        "age": age(applied.at if applied else None, report.made_at),
         "by": (applied.by.actor if applied else None) or "-",
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from reconciler.core.escape import for_page
+from reconciler.text.escape import for_page
 
 FIRST_MARK = 0xE000
 MAX_MARKS = 32

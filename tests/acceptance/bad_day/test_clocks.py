@@ -16,11 +16,11 @@ import pytest
 from reconciler.cli.main import run
 from reconciler.cli.session import Session, SystemClock
 from reconciler.core.attempts import Attempt
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput, Planned
 from reconciler.model import Action, Desired, Outcome, RunResult
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
-from reconciler.run.plan import Planned, plan_environments
+from reconciler.run.planning import plan_environments
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.bad_day.world import assert_converges, assert_whole, message_of, release
 from tests.acceptance.conftest import Cli, only, wait_until

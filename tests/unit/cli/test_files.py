@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 
 import pytest
@@ -25,8 +24,7 @@ def test_a_file_beyond_all_reason_is_not_read_to_its_end(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: str, told: str
 ) -> None:
     """A disk of a runner holds files that its memory doesn't."""
-    for name in ("plan_file", "check_file", "result_files"):
-        monkeypatch.setattr(importlib.import_module(f"reconciler.cli.{name}"), "MAX_BYTES", 1_000)
+    monkeypatch.setattr("reconciler.cli.files.MAX_BYTES", 1_000)
     cli.fleet("loja")
     cli.write("large.json", " " * 1_001)
     drove = drive(cli.folder, cli.environ, *arguments.format(folder=cli.folder).split())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.drift import find_drift
-from reconciler.core.plan import PlanInput, plan_environment, plan_orphan
+from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.model import EVENTS, By, Desired, Document, Event, Finding, FindingKind, Fingerprint
 from tests.fakes import ENDPOINT, START, make_desired

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.guards import MaxChanged, find_too_many_updates, parse_max_changed
-from reconciler.core.plan import PlanInput, make_plan
+from reconciler.core.planner import PlanInput, make_plan
 from reconciler.core.record import adopt
 from reconciler.model import By, Fingerprint, Plan
 from tests.fakes import START, make_desired

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.exitcode import ExitCode, of_drift
 from reconciler.core.drift import find_drift
-from reconciler.core.exitcode import ExitCode, of_drift
 from reconciler.core.observe import (
     FIELDS,
     NO_ACCOUNT_ID,
@@ -24,7 +24,7 @@ from reconciler.core.observe import (
     find_live,
     parse_account,
 )
-from reconciler.core.plan import PlanInput, make_plan, plan_environment
+from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.core.urls import mask_url
 from reconciler.model import (

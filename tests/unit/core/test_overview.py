@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.overview import Cell, Overview, Standing, overlook
-from reconciler.core.plan import PlanInput, plan_environment, plan_orphan
+from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, By, Document, Event, Finding, FindingKind, Fingerprint, Intent
 from tests.fakes import START, make_desired

@@ -11,7 +11,7 @@ from reconciler.core.urls import host_of
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.resolve import Resolver, _Written
 from reconciler.manifests.tokens import MANY, TokenSearch
-from reconciler.model import EVENTS, AuthScheme, Desired, Problem, SourceRef
+from reconciler.model import EVENTS, AuthScheme, Desired, Location, Problem
 
 OPTIONS = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",))
 PIECES = st.sampled_from(
@@ -49,19 +49,19 @@ def resolve(resolver: Resolver, entries: list[Entry]) -> tuple[list[Desired | No
 def entries(draw: st.DrawFn) -> list[Entry]:
     """Three environments, which share webhooks or have some of their own."""
     shared = {
-        f"webhooks.{event}": Value(draw(TEXTS), SourceRef("manifests/_defaults.yaml", at, 3))
+        f"webhooks.{event}": Value(draw(TEXTS), Location("manifests/_defaults.yaml", at, 3))
         for at, event in enumerate(EVENTS, 1)
     }
     made = []
     for number in range(3):
         file = f"manifests/e{number}.yaml"
         values = {
-            f"vars.{name}": Value(draw(VARS), SourceRef(file, 1, 1))
+            f"vars.{name}": Value(draw(VARS), Location(file, 1, 1))
             for name in draw(st.sets(st.sampled_from(["host", "more"])))
         }
         if draw(st.booleans()):
-            values[f"webhooks.{draw(st.sampled_from(EVENTS))}"] = Value(draw(TEXTS | st.none()), SourceRef(file, 2, 2))
-        place = SourceRef(file, 1, 1)
+            values[f"webhooks.{draw(st.sampled_from(EVENTS))}"] = Value(draw(TEXTS | st.none()), Location(file, 2, 2))
+        place = Location(file, 1, 1)
         merged = {**shared, **values}
         made.append(Entry(f"e{number}", False, merged, draw(POLICIES), draw(st.booleans()), place, place, frozenset()))
     return made
@@ -76,7 +76,7 @@ def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
 @pytest.mark.parametrize("most", [1, 2])
 def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """A fleet in which everything differs takes no more memory for it, and comes out the same."""
-    place = SourceRef("manifests/e.yaml", 1, 1)
+    place = Location("manifests/e.yaml", 1, 1)
     made = [
         Entry(
             f"e{number}",

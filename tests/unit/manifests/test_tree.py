@@ -13,7 +13,7 @@ import pytest
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.schema import json_schema
-from reconciler.model import EVENTS, AuthScheme, SourceRef
+from reconciler.model import EVENTS, AuthScheme, Location
 
 WEBHOOKS = "webhooks:\n" + "".join(
     f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS
@@ -45,11 +45,11 @@ def test_a_desired_says_where_each_value_stands(manifests: Path) -> None:
     assert desired.wave == 3
     assert desired.token_env == "PLUG_TOKEN_MAIN"
     assert desired.endpoint == "https://www.plugchat.com.br/prefix/api/integrations/update-webhooks"
-    assert desired.source == SourceRef("manifests/production.yaml", 2, 1)
+    assert desired.source == Location("manifests/production.yaml", 2, 1)
     for event in EVENTS:
         expected = "manifests/production.yaml" if event == "messageStatus" else "manifests/_defaults.yaml"
         assert desired.sources[event].file == expected
-    assert desired.sources[EVENTS[5]] == SourceRef("manifests/production.yaml", 4, 18)
+    assert desired.sources[EVENTS[5]] == Location("manifests/production.yaml", 4, 18)
 
 
 def test_desired_are_sorted_by_wave_and_name(manifests: Path) -> None:

@@ -25,10 +25,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.attempts import Attempt, Fate
+from reconciler.io.http.proxy import find_proxy
 from reconciler.model import AuthScheme, Desired
 from reconciler.plug.client import HttpPlug, describe_transport_error, parse_retry_after, says_denied
 from reconciler.plug.credentials import Credentials
-from reconciler.plug.pool import Connection, find_proxy
+from reconciler.plug.pool import Connection
 from tests.fakes import make_desired
 
 TOKEN = "canary-token-0123456789"

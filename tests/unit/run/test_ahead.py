@@ -9,12 +9,12 @@ import pytest
 
 from reconciler.core import record
 from reconciler.core.attempts import Attempt
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput
 from reconciler.model import By, Desired, Document, Outcome, RunResult
 from reconciler.ports import Write
 from reconciler.run.apply import FLEET, apply_plan
 from reconciler.run.context import ApplyOptions, Stop
-from reconciler.run.plan import plan_environments
+from reconciler.run.planning import plan_environments
 from tests.fakes import (
     OPTIONS,
     START,

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.attempts import Attempt
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput, Planned
 from reconciler.model import Desired, EnvironmentResult, Outcome, RunResult
 from reconciler.ports import Write
 from reconciler.run.apply import BATCH, FLEET, apply_plan, make_idle_result
 from reconciler.run.context import ApplyOptions, Stop, WaveBegun
-from reconciler.run.plan import Planned, plan_environments
+from reconciler.run.planning import plan_environments
 from tests.fakes import (
     HEALTHY,
     OPTIONS,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput
 from reconciler.core.receivers import Answer, Look, Place, Receiver, find_receivers
 from reconciler.model import EVENTS, By, CheckResult, CheckStage, Document, Event, Intent, Outcome, RunResult
 from reconciler.plug.examples import example_bodies
@@ -17,7 +17,7 @@ from reconciler.ports import Write
 from reconciler.run.apply import apply_plan
 from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
 from reconciler.run.context import ApplyOptions, Stop
-from reconciler.run.plan import plan_environments
+from reconciler.run.planning import plan_environments
 from tests.fakes import OPTIONS, START, FakeClock, FakeCredentials, FakePlug, make_desired, make_world
 from tests.memory_store import MemoryStore
 

@@ -11,15 +11,15 @@ import pytest
 
 from reconciler.core import record
 from reconciler.core.attempts import Attempt, Fate
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Unreachable
 from reconciler.model import By, Desired, EnvironmentResult, Outcome, Reason, RunResult, Stored
 from reconciler.ports import Write, Written
-from reconciler.run import state
+from reconciler.run import state_edits as state
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.environment import CLAIM_TRIES, SETTLE_TRIES
-from reconciler.run.plan import Planned, plan_environments
+from reconciler.run.planning import plan_environments
 from tests.fakes import (
     OPTIONS,
     START,

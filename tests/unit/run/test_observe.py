@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.observe import UNOBSERVABLE, Observation
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput, Planned
 from reconciler.core.record import adopt
 from reconciler.model import Action, By, Desired, Event, Outcome, Reason, RunResult, Stored
 from reconciler.ports import Write
@@ -16,7 +16,7 @@ from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
 from reconciler.run.observe import ObserveOptions, observe_all, observe_one
 from reconciler.run.pace import Pace
-from reconciler.run.plan import Planned, plan_environments
+from reconciler.run.planning import plan_environments
 from tests.fakes import (
     OPTIONS,
     START,

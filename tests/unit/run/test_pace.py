@@ -12,12 +12,12 @@ import pytest
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.pace import Slowdown
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput
 from reconciler.model import Desired, Outcome, RunResult
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop, WaveBegun
 from reconciler.run.pace import NEAR_S, Pace
-from reconciler.run.plan import plan_environments
+from reconciler.run.planning import plan_environments
 from tests.fakes import (
     OPTIONS,
     START,

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.plan import PlanInput
+from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Corrupt, StateError, Unreachable
 from reconciler.model import Desired, Outcome, RunResult, Stored
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
-from reconciler.run.plan import Planned, plan_environments
+from reconciler.run.planning import plan_environments
 from reconciler.run.reader import BATCH, StateReader
 from tests.fakes import OPTIONS, START, FakeClock, FakeCredentials, FakePlug, make_desired, make_world, run_here
 from tests.memory_store import MemoryStore

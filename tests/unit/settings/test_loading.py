@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from reconciler.core.guards import MaxChanged
 from reconciler.errors import InputError
 from reconciler.model import AuthScheme
-from reconciler.setting_flags import SETTING_FLAGS
 from reconciler.settings import Settings, load_settings
+from reconciler.settings.flags import SETTING_FLAGS
 
 NOWHERE = "/nonexistent"
 

@@ -75,7 +75,7 @@ def test_a_wrong_value_is_refused_at_its_flag(path: str, value: object) -> None:
 def test_a_fault_names_the_variable() -> None:
     """The whole name, as it would have to be changed."""
     found = fault(environ={"RECONCILER_API__AUTH_SCHEME": "basic"})
-    assert found == Problem("", 0, 0, "RECONCILER_API__AUTH_SCHEME", "is no known way", "write raw or bearer")
+    assert found == Problem.of("RECONCILER_API__AUTH_SCHEME", "is no known way", "write raw or bearer")
 
 
 def test_a_fault_within_a_groups_object_names_the_key() -> None:
@@ -230,7 +230,7 @@ def test_the_table_in_pyproject_must_be_a_table(tmp_path: Path) -> None:
 )
 def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
     """A typing error must not leave a default in place silently."""
-    assert fault(environ={name: CANARY}) == Problem("", 0, 0, name, "is no setting", f"did you mean {near}?")
+    assert fault(environ={name: CANARY}) == Problem.of(name, "is no setting", f"did you mean {near}?")
 
 
 @pytest.mark.parametrize("name", ["RECONCILER_ZZZ", "RECONCILER_", "RECONCILER_X"])

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.escape import for_page
 from reconciler.model import EVENTS, By, Event, HistoryEntry
+from reconciler.text.escape import for_page
 from reconciler.views.report import render_report
 from reconciler.views.report.data import find_addresses, look_at, make_data
 from reconciler.views.report.texts import FIRST_MARK, Texts, visible

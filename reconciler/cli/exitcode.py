@@ -1,0 +1,45 @@
+"""Exit codes (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from reconciler.model import DONE_OUTCOMES, CheckResult, Finding, FindingKind, Outcome, Plan, RunResult, has_work
+
+
+class ExitCode(IntEnum):
+    DONE = 0
+    NOT_APPLIED = 1
+    CHANGES = 2
+    INVALID_INPUT = 3
+    STATE_TROUBLE = 4
+    INTERRUPTED = 130
+
+
+def of_result(result: RunResult) -> ExitCode:
+    """Interrupted whatever else holds; else state trouble before an environment that was not applied."""
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    outcomes = {environment.outcome for environment in result.environments}
+    if result.state_trouble or Outcome.LOCKED in outcomes:
+        return ExitCode.STATE_TROUBLE
+    return ExitCode.NOT_APPLIED if outcomes - DONE_OUTCOMES else ExitCode.DONE
+
+
+def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
+    """With `--detailed-exitcode`, 2 when there are changes; an orphan is none."""
+    return ExitCode.CHANGES if detailed and has_work(plan) else ExitCode.DONE
+
+
+def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
+    """2 for every kind but `unobservable`, which is information; 1 before it, where a read of --observe `failed`."""
+    if failed:
+        return ExitCode.NOT_APPLIED
+    drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)
+    return ExitCode.CHANGES if drifted else ExitCode.DONE
+
+
+def of_check(result: CheckResult) -> ExitCode:
+    """2 when a receiver fails."""
+    return ExitCode.DONE if all(receiver.ok for receiver in result.receivers) else ExitCode.CHANGES

@@ -1,0 +1,191 @@
+"""Desired, applied and what is at hand -> a plan (CONTRACT §5). Pure: the same input, the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.core.changes import make_changes
+from reconciler.core.digest import manifests_digest, plan_digest
+from reconciler.model import (
+    Action,
+    Applied,
+    Desired,
+    Document,
+    EnvironmentPlan,
+    Fingerprint,
+    Head,
+    LiveDifference,
+    Plan,
+    Reason,
+    Shard,
+)
+
+if TYPE_CHECKING:
+    from reconciler.core.observe import Observation
+
+LIVE = "live"  # `unchecked` of an environment whose account was to be read, and could not be
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInput:
+    """What every environment's plan is made with. `now` is the plan's clock, aware UTC."""
+
+    now: datetime
+    max_age_s: float | None = None
+    requested: bool = False  # --reassert
+
+
+def plan_environment(
+    desired: Desired,
+    document: Head | None,
+    fingerprint: Fingerprint,
+    given: PlanInput,
+    observation: Observation | None = None,
+) -> EnvironmentPlan:
+    """What `apply` would do with one environment and why: all reasons that hold, in the contract's order.
+
+    `observation` is that of --observe. It adds a reason and takes none away: not all seven can be seen.
+    """
+    applied = document.applied if document else None
+    live: tuple[LiveDifference, ...] = ()
+    if observation and applied:
+        from reconciler.core.observe import find_live  # late, as few plans observe
+
+        live = find_live(observation, applied.webhooks)
+    changes = make_changes(desired, applied.webhooks if applied else None)
+    reasons: list[Reason] = []
+    unchecked: tuple[str, ...] = ()
+    if applied is None:
+        reasons.append(Reason.NEVER_APPLIED)
+    elif changes:
+        reasons.append(Reason.WEBHOOKS_CHANGED)
+    if document is not None and document.intent is not None:
+        reasons.append(Reason.UNCERTAIN)
+    if applied is not None:
+        differing, unchecked = compare_record(desired, applied, fingerprint, given)
+        reasons.extend(differing)
+    if live:
+        reasons.append(Reason.LIVE_DRIFT)
+    if observation is not None and observation.faults:
+        unchecked = (*unchecked, LIVE)
+    if given.requested:
+        reasons.append(Reason.REQUESTED)
+    return EnvironmentPlan(
+        environment=desired.environment,
+        action=choose_action(applied, reasons),
+        wave=desired.wave,
+        reasons=tuple(reasons),
+        unchecked=unchecked,
+        source=desired.source,
+        changes=changes,
+        serial=document.serial if document else 0,
+        lineage=document.lineage if document else None,
+        live=live,
+    )
+
+
+def choose_action(applied: Applied | None, reasons: Iterable[Reason]) -> Action:
+    """`create` without an applied record, else `update` where a text differs, else by any other reason."""
+    if applied is None:
+        return Action.CREATE
+    if Reason.WEBHOOKS_CHANGED in reasons:
+        return Action.UPDATE
+    return Action.REASSERT if reasons else Action.NOOP
+
+
+def compare_record(
+    desired: Desired, applied: Applied, fingerprint: Fingerprint, given: PlanInput
+) -> tuple[list[Reason], tuple[str, ...]]:
+    """The reasons beside the texts, and what could not be compared for want of a token or a secret."""
+    reasons: list[Reason] = []
+    unchecked: list[str] = []
+    if applied.endpoint != desired.endpoint:
+        reasons.append(Reason.ENDPOINT_CHANGED)
+    if fingerprint.account is None or applied.account is None:
+        unchecked.append("account")
+    elif fingerprint.account != applied.account:
+        reasons.append(Reason.ACCOUNT_CHANGED)
+    secret_changed = False
+    for name in desired.secrets:
+        at_hand, recorded = fingerprint.secrets.get(name), applied.secrets.get(name)
+        if at_hand is None or recorded is None:
+            unchecked.append(f"secret:{name}")
+        elif at_hand != recorded:
+            secret_changed = True
+    if secret_changed:
+        reasons.append(Reason.SECRET_CHANGED)
+    if given.max_age_s is not None and given.now - applied.at > timedelta(seconds=given.max_age_s):
+        reasons.append(Reason.EXPIRED)
+    return reasons, tuple(unchecked)
+
+
+def plan_orphan(document: Head) -> EnvironmentPlan:
+    """In the state, in no manifest: reported, never touched."""
+    return EnvironmentPlan(
+        environment=document.environment,
+        action=Action.ORPHAN,
+        wave=0,
+        reasons=(),
+        unchecked=(),
+        source=None,
+        changes=(),
+        serial=document.serial,
+        lineage=document.lineage,
+    )
+
+
+def make_plan(
+    desired: Iterable[Desired],
+    documents: Mapping[str, Head],
+    fingerprint_of: Callable[[Desired], Fingerprint],
+    given: PlanInput,
+    *,
+    selection: tuple[str, ...] = (),
+    shard: Shard | None = None,
+    observations: Mapping[str, Observation] | None = None,
+    warnings: tuple[str, ...] = (),
+) -> Plan:
+    """The plan of the selected environments; `documents` beyond `desired` are orphans.
+
+    `observations` are those of --observe; None: it was not asked for.
+    """
+    wanted = tuple(desired)
+    observed = observations or {}
+    planned = [
+        plan_environment(one, documents.get(one.environment), fingerprint_of(one), given, observed.get(one.environment))
+        for one in wanted
+    ]
+    known = {one.environment for one in wanted}
+    planned += [plan_orphan(document) for name, document in documents.items() if name not in known]
+    planned.sort(key=lambda one: (one.wave, one.environment))
+    return Plan(
+        created_at=given.now,
+        manifests_digest=manifests_digest(wanted),
+        digest=plan_digest(planned),
+        environments=tuple(planned),
+        selection=selection,
+        requested=given.requested,
+        observed=observations is not None,
+        shard=shard,
+        warnings=warnings,
+        vars={one.environment: one.vars for one in wanted},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan beside what it was made from; `desired` and `heads` hold the selected environments."""
+
+    plan: Plan
+    desired: Mapping[str, Desired]
+    heads: Mapping[str, Head]
+    observations: Mapping[str, Observation] = field(default_factory=dict)  # of --observe
+    documents: Mapping[str, Document] = field(default_factory=dict)  # the heads' whole documents, where asked for
+
+    @property
+    def applied_count(self) -> int:
+        """How many of the planned environments have an applied record: what percentages are taken of."""
+        return sum(1 for head in self.heads.values() if head.applied is not None)

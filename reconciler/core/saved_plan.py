@@ -1,0 +1,112 @@
+"""A saved or expected plan against the one made now (CONTRACT §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.core.observe import Observation, Sight, Verdict
+from reconciler.core.planner import LIVE
+from reconciler.errors import StalePlan
+from reconciler.model import Action, EnvironmentPlan, Plan, Reason
+
+# what depends on the tokens and secrets at hand, which may differ between the one who plans and the one who applies
+AT_HAND = frozenset({Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED})
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan file: the plan as it was decided, without what only a manifest knows."""
+
+    plan: Plan
+    intact: bool  # its checksum fits: nobody edited it
+
+
+def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
+    """What was seen when the plan was made: it is computed again with its own observation (CONTRACT §5)."""
+    if not plan.observed:
+        return None
+    return {
+        one.environment: Observation(
+            tuple(Sight(seen.event, Verdict.DIFFERENT, seen.actual) for seen in one.live),
+            failure="it could not be read when the plan was made" if LIVE in one.unchecked else "",
+        )
+        for one in plan.environments
+    }
+
+
+def check_saved_plan(saved: SavedPlan, fresh: Plan) -> Plan:
+    """`fresh` with the saved plan's decisions; `fresh` was made with the saved plan's clock, selection and observation.
+
+    Raises StalePlan with a sentence for each thing that moved on.
+    """
+    moved: list[str] = []
+    if not saved.intact:
+        moved.append("the plan file was edited after it was saved")
+    if saved.plan.manifests_digest != fresh.manifests_digest:
+        moved.append("the manifests have changed")
+    then = {one.environment: one for one in saved.plan.environments}
+    now = {one.environment: one for one in fresh.environments}
+    for name in sorted(then.keys() | now.keys()):
+        moved.extend(_find_moves(name, then.get(name), now.get(name)))
+    if not moved and saved.plan.digest != fresh.digest:
+        moved.append("the plan file was edited: its digest is another")
+    if moved:
+        listed = "\n".join(f"  {line}" for line in moved[:20])
+        more = f"\n  … and {len(moved) - 20} more" if len(moved) > 20 else ""
+        raise StalePlan(f"this plan is stale; nothing was sent. Since it was made:\n{listed}{more}\nPlan again.")
+    return replace(fresh, environments=tuple(_decided(then, one) for one in fresh.environments))
+
+
+def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | None) -> list[str]:
+    if then is None:
+        return [f"{name}: appeared"]
+    if now is None:
+        return [f"{name}: is gone"]
+    if then.lineage is None and now.lineage is not None:
+        return [f"{name}: its state was written for the first time"]
+    if then.lineage is not None and now.lineage is None:
+        return [f"{name}: its state was forgotten"]
+    if then.lineage != now.lineage:
+        return [f"{name}: its state was forgotten and made anew (another lineage)"]
+    if then.serial != now.serial:
+        return [f"{name}: its state was written (serial {then.serial} then, {now.serial} now)"]
+    if _urls(then) != _urls(now) or (then.action is Action.ORPHAN) != (now.action is Action.ORPHAN):
+        return [f"{name}: its changes are others"]
+    if set(then.reasons) - AT_HAND != set(now.reasons) - AT_HAND or not _is_sound(then):
+        return [f"{name}: its reasons are others: was it planned with another max_age, or the plan file edited?"]
+    return []
+
+
+def _urls(one: EnvironmentPlan) -> list[tuple[str, str | None, str]]:
+    return [(change.event, change.before, change.after) for change in one.changes]
+
+
+def _is_sound(one: EnvironmentPlan) -> bool:
+    """Whether action and reasons go together: an edited file's may not."""
+    if one.action in (Action.NOOP, Action.ORPHAN):
+        return not one.reasons
+    expected = Action.REASSERT
+    if Reason.NEVER_APPLIED in one.reasons:
+        expected = Action.CREATE
+    elif Reason.WEBHOOKS_CHANGED in one.reasons:
+        expected = Action.UPDATE
+    return bool(one.reasons) and one.action is expected
+
+
+def _decided(then: Mapping[str, EnvironmentPlan], now: EnvironmentPlan) -> EnvironmentPlan:
+    saved = then[now.environment]
+    return replace(now, action=saved.action, reasons=saved.reasons, unchecked=saved.unchecked)
+
+
+def check_expected(digest: str, fresh: Plan) -> None:
+    """`--expect`: what was reviewed is what is applied. A plan with nothing left to change is done.
+
+    Raises StalePlan. Reasserts pass: they put again what was approved before.
+    """
+    changing = any(one.action in (Action.CREATE, Action.UPDATE) for one in fresh.environments)
+    if changing and fresh.digest != digest:
+        raise StalePlan(
+            f"the plan is not the one expected ({digest}) but {fresh.digest}; nothing was sent. "
+            "Review the plan above, then run apply with its digest"
+        )

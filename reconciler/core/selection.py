@@ -1,0 +1,48 @@
+"""Which environments `-e` and `--shard` select (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from reconciler.core.shard import holds
+from reconciler.errors import InputError
+from reconciler.model import Problem, Shard
+from reconciler.text.counts import name_some
+
+
+def select(globs: Sequence[str], names: Iterable[str], shard: Shard | None = None) -> frozenset[str]:
+    """The names that any glob matches, without globs all of them; of these, those of the shard.
+
+    Raises InputError for each glob that matches nothing: a run that silently did nothing would look done. A shard
+    without any is none: what it had to do, others do.
+    """
+    matched = _match(globs, frozenset(names))
+    return matched if shard is None else frozenset(name for name in matched if holds(shard, name))
+
+
+def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
+    if not globs:
+        return known
+    selected: set[str] = set()
+    problems = []
+    for glob in globs:
+        matched = {name for name in known if fnmatchcase(name, glob)}
+        selected |= matched
+        if not matched:
+            problems.append(Problem.of("--environment", f"{glob!r} matches no environment", _hint(glob, known)))
+    if problems:
+        raise InputError(problems=problems)
+    return frozenset(selected)
+
+
+def _hint(glob: str, known: frozenset[str]) -> str:
+    """Whom a glob could have meant. A comma is of no name: somebody took -e for a list."""
+    if "," in glob:
+        return "give each its own -e, as in -e one -e another"
+    import difflib  # late: only who mistyped needs it
+
+    begins = sorted(name for name in known if name.startswith(glob))
+    if near := begins[:1] or difflib.get_close_matches(glob, known, n=1):
+        return f"did you mean {near[0]}?"
+    return f"there is {name_some(sorted(known))}" if known else "there is none yet"

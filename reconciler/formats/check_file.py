@@ -1,0 +1,77 @@
+"""The results of `check` as JSON (CONTRACT §8)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reconciler.core.overview import CheckedReceiver
+from reconciler.formats.json_text import FormatError, describe_place, dump
+from reconciler.model import CheckResult, Event, ReceiverCheck
+
+CHECK_FORMAT = "reconciler.check/1"
+
+
+def encode_check(result: CheckResult) -> str:
+    """`check --format json` (CONTRACT §8). A receiver's `warning` is no failure."""
+    passed = sum(1 for receiver in result.receivers if receiver.ok)
+    summary = {
+        "receivers": len(result.receivers),
+        "passed": passed,
+        "failed": len(result.receivers) - passed,
+        "warnings": sum(1 for receiver in result.receivers if receiver.warning),
+    }
+    receivers = [_checked_out(receiver) for receiver in result.receivers]
+    return dump({"format": CHECK_FORMAT, "posted": result.posted, "summary": summary, "receivers": receivers})
+
+
+def _checked_out(receiver: ReceiverCheck) -> dict[str, Any]:
+    return {
+        "url": receiver.url,
+        "event": receiver.event.value,
+        "environments": list(receiver.environments),
+        "ok": receiver.ok,
+        "stage": receiver.stage.value,
+        "status": receiver.status,
+        "latency_s": receiver.latency_s,
+        "addresses": list(receiver.addresses),
+        "certificate_days": receiver.certificate_days,
+        "message": receiver.message,
+        "warning": receiver.warning,
+    }
+
+
+class _Part(BaseModel):
+    """Types are held to; what a later version adds is passed over."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class _Receiver(_Part):
+    url: str
+    event: Event
+    environments: tuple[str, ...]
+    ok: bool
+    stage: str = ""
+    status: int | None = None
+    latency_s: float | None = Field(None, allow_inf_nan=False)
+    addresses: tuple[str, ...] = ()
+    certificate_days: int | None = None
+    message: str = ""
+    warning: str = ""
+
+
+class CheckFile(_Part):
+    format: Literal["reconciler.check/1"]
+    receivers: tuple[_Receiver, ...]
+
+
+def decode_check(data: bytes) -> list[CheckedReceiver]:
+    """Raises FormatError for what is not a result of `check`."""
+    try:
+        parsed = CheckFile.model_validate_json(data)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]["msg"]
+        raise FormatError(f"is not a result of check (at {describe_place(error, _Part)}: {fault})") from None
+    return [CheckedReceiver(**one.model_dump()) for one in parsed.receivers]

@@ -1,0 +1,50 @@
+"""Drift as JSON (CONTRACT §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from reconciler.formats.json_text import dump
+from reconciler.model import Finding, FindingKind
+
+DRIFT_FORMAT = "reconciler.drift/1"
+
+
+def encode_drift(findings: Iterable[Finding]) -> str:
+    """`drift --format json` (CONTRACT §8), in the order given."""
+    return dump({"format": DRIFT_FORMAT, "findings": [_finding_out(finding) for finding in findings]})
+
+
+def _finding_out(finding: Finding) -> dict[str, Any]:
+    return {
+        "environment": finding.environment,
+        "kind": finding.kind.value,
+        "event": None if finding.event is None else finding.event.value,
+        "expected": finding.expected,
+        "actual": finding.actual,
+        "message": finding.message,
+    }
+
+
+class _Part(BaseModel):
+    """What a later version adds is ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Finding(_Part):
+    environment: str
+    kind: str
+
+
+class DriftFile(_Part):
+    format: Literal["reconciler.drift/1"]
+    findings: list[_Finding]
+
+
+def is_healable(found: DriftFile) -> bool:
+    """Whether an apply would mend any of it: an orphan it never touches."""
+    return any(one.kind not in (FindingKind.UNOBSERVABLE, FindingKind.ORPHAN) for one in found.findings)

@@ -1,0 +1,175 @@
+"""Plan files: what `plan --out` writes and `apply PLANFILE` reads (CONTRACT §5)."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from reconciler import __version__
+from reconciler.core.digest import digest_of
+from reconciler.core.saved_plan import SavedPlan
+from reconciler.core.shard import parse_shard
+from reconciler.formats.json_text import FormatError, describe_place, dump
+from reconciler.model import Action, Change, EnvironmentPlan, Event, LiveDifference, Location, Plan, Reason
+from reconciler.text.instants import instant
+
+PLAN_FORMAT = "reconciler.plan/1"
+
+
+def encode_plan(plan: Plan) -> str:
+    """`plan --format json`, and what `--out` saves (CONTRACT §5).
+
+    `checksum` is over all the rest: a plan file that was edited says so.
+    """
+    count = plan.count_actions()
+    value = {
+        "format": PLAN_FORMAT,
+        "tool": f"reconciler {__version__}",
+        "created_at": instant(plan.created_at),
+        "manifests_digest": plan.manifests_digest,
+        "digest": plan.digest,
+        "selection": list(plan.selection),
+        "requested": plan.requested,
+        "observed": plan.observed,
+        "shard": None if plan.shard is None else str(plan.shard),
+        "warnings": list(plan.warnings),
+        "summary": {action.value: count[action] for action in Action},
+        "environments": [_planned_out(planned) for planned in plan.environments],
+    }
+    return dump({**value, "checksum": digest_of(value)})
+
+
+def _planned_out(planned: EnvironmentPlan) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "environment": planned.environment,
+        "action": planned.action.value,
+        "wave": planned.wave,
+        "reasons": [reason.value for reason in planned.reasons],
+        "unchecked": list(planned.unchecked),
+        "source": _source_out(planned.source),
+        "changes": [_change_out(change) for change in planned.changes],
+        "state": {"serial": planned.serial, "lineage": planned.lineage},
+    }
+    if Reason.LIVE_DRIFT in planned.reasons:
+        out["live"] = [{"event": one.event.value, "actual": one.actual} for one in planned.live]
+    return out
+
+
+def _source_out(source: Location | None) -> dict[str, Any] | None:
+    return None if source is None else {"file": source.file, "line": source.line}
+
+
+def _change_out(change: Change) -> dict[str, Any]:
+    return {
+        "event": change.event.value,
+        "before": change.before,
+        "after": change.after,
+        "file": change.source.file,
+        "line": change.source.line,
+    }
+
+
+# a digest goes into GITHUB_OUTPUT and into a commit's status: nothing else may pass for one
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Source(_Part):
+    file: str
+    line: int
+
+
+class _Change(_Part):
+    event: Event
+    before: str | None
+    after: str
+    file: str
+    line: int
+
+
+class _Live(_Part):
+    event: Event
+    actual: str | None
+
+
+class _State(_Part):
+    serial: int
+    lineage: str | None
+
+
+class _Environment(_Part):
+    environment: str
+    action: Action
+    wave: int
+    reasons: list[Reason]
+    unchecked: list[str]
+    source: _Source | None
+    changes: list[_Change]
+    state: _State
+    live: list[_Live] = []
+
+    def value(self) -> EnvironmentPlan:
+        return EnvironmentPlan(
+            environment=self.environment,
+            action=self.action,
+            wave=self.wave,
+            reasons=tuple(self.reasons),
+            unchecked=tuple(self.unchecked),
+            source=None if self.source is None else Location(self.source.file, self.source.line, 1),
+            changes=tuple(
+                Change(one.event, one.before, one.after, Location(one.file, one.line, 1)) for one in self.changes
+            ),
+            serial=self.state.serial,
+            lineage=self.state.lineage,
+            live=tuple(LiveDifference(one.event, one.actual) for one in self.live),
+        )
+
+
+class _Plan(_Part):
+    format: Literal["reconciler.plan/1"]
+    tool: str
+    created_at: AwareDatetime
+    manifests_digest: Digest
+    digest: Digest
+    checksum: Digest
+    selection: list[str]
+    requested: bool
+    observed: bool = False
+    shard: str | None = None
+    warnings: list[str]
+    summary: Annotated[dict[str, int], Field()]
+    environments: list[_Environment]
+
+
+def decode_plan(data: bytes) -> SavedPlan:
+    """The saved plan. An edited one is reported by `intact`, not refused.
+
+    Raises FormatError for what is not a plan of this version.
+    """
+    try:
+        value: Any = json.loads(data)
+        parsed = _Plan.model_validate_json(data)
+        shard = None if parsed.shard is None else parse_shard(parsed.shard)
+    except ValidationError as error:
+        raise FormatError(f"is not a plan of this version of reconciler (at {describe_place(error, _Part)})") from None
+    except json.JSONDecodeError:
+        raise FormatError("is not a plan: not JSON") from None
+    except (ValueError, RecursionError):
+        raise FormatError("is not a plan of this version of reconciler") from None
+    checksum = value.pop("checksum")
+    plan = Plan(
+        created_at=parsed.created_at,
+        manifests_digest=parsed.manifests_digest,
+        digest=parsed.digest,
+        environments=tuple(one.value() for one in parsed.environments),
+        selection=tuple(parsed.selection),
+        requested=parsed.requested,
+        observed=parsed.observed,
+        shard=shard,
+    )
+    return SavedPlan(plan, intact=checksum == digest_of(value))

@@ -1,0 +1,72 @@
+"""The result of an apply as JSON (CONTRACT §6.14)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from reconciler.formats.json_text import dump
+from reconciler.model import EnvironmentResult, Outcome, Reason, RunResult
+
+RESULT_FORMAT = "reconciler.result/1"
+
+
+def encode_result(result: RunResult) -> str:
+    """`apply --format json` (CONTRACT §6.12)."""
+    count = Counter(one.outcome for one in result.environments)
+    return dump(
+        {
+            "format": RESULT_FORMAT,
+            "summary": {outcome.value: count[outcome] for outcome in Outcome},
+            "environments": [_result_out(one) for one in result.environments],
+        }
+    )
+
+
+def _result_out(one: EnvironmentResult) -> dict[str, Any]:
+    return {
+        "environment": one.environment,
+        "outcome": one.outcome.value,
+        "reasons": [reason.value for reason in one.reasons],
+        "attempts": one.attempts,
+        "status": one.status,
+        "message": one.message,
+        "seconds": round(one.seconds, 3),
+    }
+
+
+class _Part(BaseModel):
+    """What a later version adds is ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _Result(_Part):
+    environment: str
+    outcome: Outcome
+    reasons: list[Reason]
+    attempts: int
+    status: int | None
+    message: str
+    seconds: float
+
+
+class ResultFile(_Part):
+    format: Literal["reconciler.result/1"]
+    environments: list[_Result]
+
+
+def join_results(files: Iterable[ResultFile]) -> RunResult:
+    """The results of several jobs as one, each environment's last."""
+    found = {one.environment: one for file in files for one in file.environments}
+    return RunResult(
+        tuple(
+            EnvironmentResult(
+                one.environment, one.outcome, tuple(one.reasons), one.attempts, one.status, one.message, one.seconds
+            )
+            for _, one in sorted(found.items())
+        )
+    )

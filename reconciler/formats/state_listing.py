@@ -1,0 +1,57 @@
+"""`state list` and `state history` as JSON (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from reconciler.formats.json_text import dump
+from reconciler.model import By, Document
+from reconciler.text.instants import instant
+
+STATE_LIST_FORMAT = "reconciler.state-list/1"
+STATE_HISTORY_FORMAT = "reconciler.state-history/1"
+
+
+def encode_state_list(documents: Iterable[Document], now: datetime) -> str:
+    """`state list --format json`, sorted by name; `now` tells a lease that lasts from one that ran out."""
+    ordered = sorted(documents, key=lambda document: document.environment)
+    return dump({"format": STATE_LIST_FORMAT, "environments": [_listed_out(one, now) for one in ordered]})
+
+
+def _listed_out(document: Document, now: datetime) -> dict[str, Any]:
+    applied, intent = document.applied, document.intent
+    by = applied.by if applied else By()
+    return {
+        "environment": document.environment,
+        "serial": document.serial,
+        "lineage": document.lineage,
+        "applied_at": instant(applied.at) if applied else None,
+        "adopted": applied.adopted if applied else False,
+        "actor": by.actor,
+        "commit": by.commit,
+        "run": by.run,
+        "doubt": document.is_in_doubt(now),
+        "lease_until": instant(intent.lease_until) if intent else None,
+        "locked": document.is_locked(now),
+    }
+
+
+def encode_state_history(document: Document) -> str:
+    """`state history --format json`, newest first."""
+    return dump(
+        {
+            "format": STATE_HISTORY_FORMAT,
+            "environment": document.environment,
+            "history": [
+                {
+                    "at": instant(entry.at),
+                    "adopted": entry.adopted,
+                    "by": {"actor": entry.by.actor, "commit": entry.by.commit, "run": entry.by.run},
+                    "webhooks": {event.value: url for event, url in entry.webhooks.items()},
+                }
+                for entry in document.history
+            ],
+        }
+    )

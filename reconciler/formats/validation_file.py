@@ -1,0 +1,45 @@
+"""The findings of `validate` as JSON (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from reconciler.formats.json_text import dump
+from reconciler.model import Problem
+
+VALIDATION_FORMAT = "reconciler.validation/1"
+
+
+def encode_validation(errors: Sequence[Problem], warnings: Sequence[Problem]) -> str:
+    """`validate --format json` (CONTRACT §4)."""
+    return dump(
+        {
+            "format": VALIDATION_FORMAT,
+            "ok": not errors,
+            "errors": [_problem_out(problem) for problem in errors],
+            "warnings": [_problem_out(problem) for problem in warnings],
+        }
+    )
+
+
+def _problem_out(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "key": problem.key,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+class ValidationFile(BaseModel):
+    """What a later version adds is ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    format: Literal["reconciler.validation/1"]
+    ok: bool

@@ -1,0 +1,1 @@
+"""What adapters share: files, git, HTTP, signals. `run/`, `formats/` and `views/` never import it."""

@@ -1,0 +1,1 @@
+"""git, run as a program, and what is read from a checkout."""

@@ -1,0 +1,50 @@
+"""The words of the domain as types: frozen, without behaviour that reads or writes anything.
+
+`Webhooks` maps each of the seven events to a URL in its *text form*: vars filled in, secrets as `{secret:NAME}`,
+literal braces doubled (CONTRACT §2). State, plans and every output show the text form; only `plug/` and `receivers/`
+hold the filled-in URL.
+"""
+
+from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
+from reconciler.model.finding import Finding, FindingKind
+from reconciler.model.manifest import EVENTS, AuthScheme, Desired, Event, Webhooks
+from reconciler.model.plan import Action, Change, EnvironmentPlan, LiveDifference, Plan, Reason, Shard, has_work
+from reconciler.model.problem import Fault, Location, Problem
+from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
+from reconciler.model.state import Applied, By, Document, Fingerprint, Head, HistoryEntry, Intent, Stored
+
+__all__ = [
+    "DONE_OUTCOMES",
+    "EVENTS",
+    "Action",
+    "Applied",
+    "AuthScheme",
+    "By",
+    "Change",
+    "CheckResult",
+    "CheckStage",
+    "Desired",
+    "Document",
+    "EnvironmentPlan",
+    "EnvironmentResult",
+    "Event",
+    "Fault",
+    "Finding",
+    "FindingKind",
+    "Fingerprint",
+    "Head",
+    "HistoryEntry",
+    "Intent",
+    "LiveDifference",
+    "Location",
+    "Outcome",
+    "Plan",
+    "Problem",
+    "Reason",
+    "ReceiverCheck",
+    "RunResult",
+    "Shard",
+    "Stored",
+    "Webhooks",
+    "has_work",
+]

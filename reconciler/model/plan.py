@@ -1,0 +1,108 @@
+"""What an apply would do, and why (CONTRACT §5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.model.manifest import Event
+from reconciler.model.problem import Location
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REASSERT = "reassert"
+    NOOP = "noop"
+    ORPHAN = "orphan"
+
+    @property
+    def puts(self) -> bool:
+        """Whether `apply` PUTs an environment planned so."""
+        return self in (Action.CREATE, Action.UPDATE, Action.REASSERT)
+
+
+class Reason(StrEnum):
+    """In the order in which they are listed."""
+
+    NEVER_APPLIED = "never-applied"
+    WEBHOOKS_CHANGED = "webhooks-changed"
+    UNCERTAIN = "uncertain"
+    ENDPOINT_CHANGED = "endpoint-changed"
+    ACCOUNT_CHANGED = "account-changed"
+    SECRET_CHANGED = "secret-changed"  # noqa: S105 - a reason's name
+    EXPIRED = "expired"
+    LIVE_DRIFT = "live-drift"
+    REQUESTED = "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event that differs. `before` is None in a create."""
+
+    event: Event
+    before: str | None
+    after: str
+    source: Location
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDifference:
+    """An event of which Plug holds something else than what was applied."""
+
+    event: Event
+    actual: str | None  # masked where the URL holds a secret; None: nothing is registered
+    expected: str | None = None  # what was applied; not part of the saved plan
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPlan:
+    environment: str
+    action: Action
+    wave: int  # 0 for an orphan
+    reasons: tuple[Reason, ...]
+    unchecked: tuple[str, ...]  # "account", "secret:NAME", "live" (a read of --observe that failed)
+    source: Location | None  # None for an orphan
+    changes: tuple[Change, ...]
+    serial: int  # 0 where nothing is stored
+    lineage: str | None
+    live: tuple[LiveDifference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """`number` (from 1) `of` so many: those of the selected environments whose name hashes to it."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`environments` is sorted by wave and name. `warnings` are shown, never compared."""
+
+    created_at: datetime
+    manifests_digest: str
+    digest: str
+    environments: tuple[EnvironmentPlan, ...]
+    selection: tuple[str, ...] = ()  # the globs of -e
+    requested: bool = False  # --reassert
+    observed: bool = False  # --observe
+    shard: Shard | None = None  # --shard
+    warnings: tuple[str, ...] = ()
+    # what the text view folds alike environments by; not part of the saved plan
+    vars: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def count_actions(self) -> Counter[Action]:
+        return Counter(planned.action for planned in self.environments)
+
+
+def has_work(plan: Plan) -> bool:
+    """Whether `apply` would PUT anything."""
+    return any(planned.action.puts for planned in plan.environments)

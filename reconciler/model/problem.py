@@ -1,0 +1,49 @@
+"""Where something is wrong with the input, what, and what would be right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Location(NamedTuple):
+    """Where a value is written: `file` as shown to people, `line` and `column` from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Fault(NamedTuple):
+    """What is wrong with a value, and what would be right, before anybody knows where the value is written."""
+
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One error or warning of the input. `file` is empty where no file holds the value (a flag, a variable)."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+    hint: str = ""
+
+    @classmethod
+    def at(cls, location: Location, key: str, message: str, hint: str = "") -> Problem:
+        """A problem at a place in a file."""
+        return cls(*location, key, message, hint)
+
+    @classmethod
+    def of(cls, key: str, message: str, hint: str = "") -> Problem:
+        """A problem of a flag, a variable or an argument: `key` names it."""
+        return cls("", 0, 0, key, message, hint)
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
+        key = f"{self.key}: " if self.key else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}{key}{self.message}{hint}"

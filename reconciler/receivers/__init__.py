@@ -1,0 +1,1 @@
+"""The servers behind the webhooks, over the network (CONTRACT §8)."""

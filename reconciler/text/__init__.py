@@ -1,0 +1,1 @@
+"""Pure wording shared by decisions and views: escapes, counts, instants, groups, explanations, commit messages."""

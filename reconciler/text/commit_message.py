@@ -1,0 +1,62 @@
+"""What a batch of state writes did, in words for a commit's message (CONTRACT §7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from reconciler.model import By, Document
+from reconciler.text.counts import name_some
+from reconciler.text.escape import for_commit
+
+MAX_LINES = 1000
+
+
+def describe_commit(changes: Sequence[tuple[str, Document | None, Document | None]]) -> str:
+    """A subject, who and which run, and a line for each environment. `changes`: name, before, after."""
+    told = [(name, describe_change(before, after)) for name, before, after in changes]
+    counts = Counter(word for _, word in told)
+    if len(counts) == 1:
+        subject = f"{next(iter(counts))}: {name_some(sorted(name for name, _ in told))}"
+    else:
+        subject = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+    by = next((found for _, before, after in changes if (found := _by(before, after)) is not None), By())
+    lines = [f"{name}: {word}" for name, word in sorted(told)[:MAX_LINES]]
+    if len(told) > MAX_LINES:
+        lines.append(f"and {len(told) - MAX_LINES} more")
+    who = [
+        f"{key}: {for_commit(value)}"
+        for key, value in (("actor", by.actor), ("commit", by.commit), ("run", by.run))
+        if value
+    ]
+    return "\n\n".join(part for part in (subject, "\n".join(lines), "\n".join(who)) if part) + "\n"
+
+
+def describe_change(before: Document | None, after: Document | None) -> str:
+    """One word for what a write did to an environment's document."""
+    if after is None:
+        # an intent of a run that ended before its PUT, or a dead run's that a person forgot: nothing was applied
+        begun = before is not None and before.applied is None and before.intent is not None and not before.intent.doubt
+        return "removed" if begun else "forgotten"
+    if after.intent is not None:
+        return "intent" if after.intent.lease_until is not None else "uncertain"
+    if after.applied is not None and (
+        before is None or after.applied != before.applied or _has_new_entry(before, after)
+    ):
+        return "adopted" if after.applied.adopted else "applied"
+    return "not applied"
+
+
+def _has_new_entry(before: Document, after: Document) -> bool:
+    return after.history[:1] != before.history[:1]
+
+
+def _by(before: Document | None, after: Document | None) -> By | None:
+    for document in (after, before):
+        if document is None:
+            continue
+        if document.intent is not None:
+            return document.intent.by
+        if document.applied is not None and document is after:
+            return document.applied.by
+    return None

@@ -1,0 +1,27 @@
+"""Many names in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MAX_NAMED = 5
+
+
+def name_some(names: Sequence[str]) -> str:
+    """The first few names, the rest counted."""
+    named = ", ".join(names[:MAX_NAMED])
+    more = len(names) - MAX_NAMED
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 environment`, `2,412 environments`."""
+    return f"{number(count)} {one if count == 1 else several or one + 's'}"
+
+
+def environments(count: int) -> str:
+    return counted(count, "environment")

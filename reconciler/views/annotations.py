@@ -1,0 +1,165 @@
+"""Annotations: the runner's workflow commands, shown at the lines of a pull request (GitHub's "workflow commands").
+
+GitHub keeps ten errors, ten warnings and ten notices of a step and drops the rest in silence. So of each level at
+most ten are printed: one of each kind of fault first, and where there are more, the tenth counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from reconciler.model import (
+    CheckResult,
+    EnvironmentResult,
+    Finding,
+    FindingKind,
+    Plan,
+    Problem,
+    ReceiverCheck,
+    RunResult,
+)
+from reconciler.model.plan import has_work
+from reconciler.text.counts import counted, name_some
+from reconciler.text.escape import for_workflow_data, for_workflow_property
+from reconciler.text.groups import group_failing_receivers, group_failures, group_findings, message_of
+from reconciler.views import words
+from reconciler.views.text_drift import in_order
+
+MAX_SHOWN = 10  # of each level, by GitHub, for each step
+
+PathOf: TypeAlias = Callable[[str], str | None]
+"""A file as this program shows it -> its path in the repository, with `/`; None where it is in none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """`kind` is what alike ones share; `line` and `column` count from 1, and 0 is none."""
+
+    level: str  # error, warning or notice
+    title: str
+    message: str
+    kind: Hashable
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+
+def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *, path_of: PathOf) -> str:
+    return _render(
+        [*(_of_problem("error", one) for one in errors), *(_of_problem("warning", one) for one in warnings)], path_of
+    )
+
+
+def render_plan(plan: Plan, *, path_of: PathOf) -> str:
+    """The summary as a notice, and every warning."""
+    summary = words.plan_summary(plan)
+    if has_work(plan):
+        summary += f"\nDigest: {plan.digest}"
+    shown = [Annotation("notice", "reconciler plan", summary, "plan")]
+    shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
+    return _render(shown, path_of)
+
+
+def render_result(result: RunResult, *, path_of: PathOf) -> str:
+    """What was not applied as errors, alike ones as one; else the summary as a notice."""
+    shown = [
+        _of_failures(outcome.value, group)
+        for outcome in words.NOT_APPLIED
+        for group in group_failures([one for one in result.environments if one.outcome is outcome])
+    ]
+    level = "error" if shown or result.state_trouble or result.interrupted else "notice"
+    text = words.STATE_TROUBLE if result.state_trouble else ""
+    summary = "\n".join(part for part in (words.result_summary(result), text) if part)
+    return _render([Annotation(level, "reconciler apply", summary, "result"), *shown], path_of)
+
+
+def render_drift(findings: Iterable[Finding], *, path_of: PathOf) -> str:
+    """Each finding as a warning, what can't be seen as a notice; else that there is none."""
+    ordered = in_order(findings)
+    shown = [_of_findings(group) for group in group_findings(ordered)]
+    return _render([Annotation("notice", "reconciler drift", words.drift_summary(ordered), "drift"), *shown], path_of)
+
+
+def render_check(result: CheckResult, *, path_of: PathOf) -> str:
+    """Each failing receiver as an error, alike ones as one; certificates that end soon as warnings."""
+    failing = [one for one in result.receivers if not one.ok]
+    shown = [_of_receivers(group) for group in group_failing_receivers(failing)]
+    shown += [Annotation("warning", "reconciler check", warning, "warning") for warning in words.check_warnings(result)]
+    level = "error" if failing else "notice"
+    return _render([Annotation(level, "reconciler check", words.check_summary(result), "check"), *shown], path_of)
+
+
+def render_error(message: str) -> str:
+    """What ended a command, where there is no place to point at."""
+    return _render([Annotation("error", "reconciler", message, message)], lambda _: None)
+
+
+def _of_problem(level: str, problem: Problem) -> Annotation:
+    hint = f"\n{problem.hint}" if problem.hint else ""
+    title = f"reconciler: {problem.key}" if problem.key else "reconciler"
+    return Annotation(level, title, problem.message + hint, problem.message, problem.file, problem.line, problem.column)
+
+
+def _of_failures(outcome: str, group: Sequence[EnvironmentResult]) -> Annotation:
+    names = [one.environment for one in group]
+    message = message_of(group)
+    return Annotation("error", f"{name_some(names)}: {outcome}", message or outcome, (outcome, message))
+
+
+def _of_receivers(group: Sequence[ReceiverCheck]) -> Annotation:
+    first = group[0]
+    title = f"{name_some(sorted({name for one in group for name in one.environments}))} {first.event}: {first.stage}"
+    return Annotation("error", title, f"{first.url}\n{first.message}", (first.stage, first.message))
+
+
+def _of_findings(group: Sequence[Finding]) -> Annotation:
+    finding = group[0]
+    level = "notice" if finding.kind is FindingKind.UNOBSERVABLE else "warning"
+    event = f" {finding.event}" if finding.event else ""
+    lines = [finding.message]
+    if finding.expected is not None:
+        lines.append(f"expected {finding.expected}")
+    if finding.actual is not None:
+        lines.append(f"actual {finding.actual}")
+    return Annotation(
+        level, f"{name_some([one.environment for one in group])}{event}: {finding.kind}", "\n".join(lines), finding.kind
+    )
+
+
+# --- the lines ---------------------------------------------------------------------------------------
+
+
+def _render(annotations: Sequence[Annotation], path_of: PathOf) -> str:
+    lines = []
+    for level in ("error", "warning", "notice"):
+        of_level = [one for one in annotations if one.level == level]
+        shown = _most_telling(of_level)
+        lines += [_line(one, path_of) for one in shown]
+        left = len(of_level) - len(shown)
+        if left:
+            more = counted(left, f"more {level}")
+            lines.append(_line(Annotation(level, "reconciler", f"… and {more}: see the log", ""), path_of))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _most_telling(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """All, or nine: the first of each kind, then the others, so that a repeated fault hides no other."""
+    if len(annotations) <= MAX_SHOWN:
+        return list(annotations)
+    first: dict[Hashable, int] = {}
+    for place, one in enumerate(annotations):
+        first.setdefault(one.kind, place)
+    kept = set(first.values())
+    order = [*sorted(kept), *(place for place in range(len(annotations)) if place not in kept)]
+    return [annotations[place] for place in sorted(order[: MAX_SHOWN - 1])]
+
+
+def _line(one: Annotation, path_of: PathOf) -> str:
+    path = path_of(one.file) if one.file else None
+    properties = {"title": one.title}
+    if path is not None:
+        properties = {"file": path, "line": str(max(1, one.line)), "col": str(max(1, one.column)), **properties}
+    named = ",".join(f"{name}={for_workflow_property(value)}" for name, value in properties.items())
+    return f"::{one.level} {named}::{for_workflow_data(one.message)}"

@@ -1,0 +1,194 @@
+"""Actions, reasons and digests (CONTRACT §5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from reconciler.core.observe import Observation, Sight, Verdict
+from reconciler.core.planner import PlanInput, make_plan, plan_environment
+from reconciler.core.record import Claim, adopt, begin_intent, confirm
+from reconciler.model import EVENTS, Action, By, Desired, Document, EnvironmentPlan, Event, Fingerprint, Reason, Shard
+from tests.fakes import START, make_desired
+
+NOW = PlanInput(now=START)
+PRINT = Fingerprint("org:1", {"PLUG_SECRET_A": "hmac-sha256:1"})
+SECRET = make_desired(secrets=("PLUG_SECRET_A",))
+
+
+def applied(desired: Desired = SECRET) -> Document:
+    return adopt(None, desired, PRINT, START, By("ana"), lineage="l")
+
+
+def reasons(
+    desired: Desired, document: Document | None, fingerprint: Fingerprint = PRINT, given: PlanInput = NOW
+) -> list:
+    return list(plan_environment(desired, document, fingerprint, given).reasons)
+
+
+def test_what_was_never_applied_is_created_with_seven_changes() -> None:
+    """Each with before None and the place of its value."""
+    planned = plan_environment(SECRET, None, PRINT, NOW)
+    assert (planned.action, planned.reasons) == (Action.CREATE, (Reason.NEVER_APPLIED,))
+    assert [(change.event, change.before) for change in planned.changes] == [(event, None) for event in EVENTS]
+    assert [change.source for change in planned.changes] == [SECRET.sources[event] for event in EVENTS]
+    assert (planned.serial, planned.lineage) == (0, None)
+
+
+def test_what_is_the_same_is_a_noop() -> None:
+    """And nothing is unchecked."""
+    planned = plan_environment(SECRET, applied(), PRINT, NOW)
+    assert (planned.action, planned.reasons, planned.unchecked) == (Action.NOOP, (), ())
+
+
+def test_a_changed_text_is_an_update_of_that_event_alone() -> None:
+    """Through deepdiff, in the order of the page."""
+    webhooks = {
+        **SECRET.webhooks,
+        Event.MESSAGE_STATUS: "https://a.example.com/",
+        Event.START_ATTENDANCE: "https://b.example.com/",
+    }
+    planned = plan_environment(replace(SECRET, webhooks=webhooks), applied(), PRINT, NOW)
+    assert planned.action is Action.UPDATE
+    assert [change.event for change in planned.changes] == [Event.START_ATTENDANCE, Event.MESSAGE_STATUS]
+
+
+@pytest.mark.parametrize(
+    ("desired", "fingerprint", "given", "reason"),
+    [
+        (replace(SECRET, endpoint="https://other/"), PRINT, NOW, Reason.ENDPOINT_CHANGED),
+        (SECRET, replace(PRINT, account="org:2"), NOW, Reason.ACCOUNT_CHANGED),
+        (SECRET, replace(PRINT, secrets={"PLUG_SECRET_A": "hmac-sha256:2"}), NOW, Reason.SECRET_CHANGED),
+        (SECRET, PRINT, PlanInput(now=START + timedelta(seconds=61), max_age_s=60), Reason.EXPIRED),
+        (SECRET, PRINT, replace(NOW, requested=True), Reason.REQUESTED),
+    ],
+)
+def test_each_other_reason_is_a_reassert(
+    desired: Desired, fingerprint: Fingerprint, given: PlanInput, reason: Reason
+) -> None:
+    """With no change of text."""
+    planned = plan_environment(desired, applied(), fingerprint, given)
+    assert (planned.action, planned.reasons, planned.changes) == (Action.REASSERT, (reason,), ())
+
+
+def test_a_record_as_old_as_max_age_is_not_expired_yet() -> None:
+    """Older than it is."""
+    assert reasons(SECRET, applied(), given=PlanInput(now=START + timedelta(seconds=60), max_age_s=60)) == []
+
+
+def test_an_unfinished_intent_is_never_a_noop() -> None:
+    """Live or in doubt: nobody knows what its PUT did."""
+    claim = Claim("i", "l", START, 900, By())
+    document = begin_intent(applied(), SECRET, claim)
+    assert reasons(SECRET, document) == [Reason.UNCERTAIN]
+
+
+def test_all_reasons_that_hold_are_listed_in_order() -> None:
+    """CONTRACT §5 gives the order."""
+    document = begin_intent(applied(), SECRET, Claim("i", "l", START, 900, By()))
+    desired = replace(make_desired(version="2", secrets=("PLUG_SECRET_A",)), endpoint="https://other/")
+    given = PlanInput(now=START + timedelta(days=1), max_age_s=1, requested=True)
+    live = Observation((Sight(Event.MESSAGE_STATUS, Verdict.DIFFERENT),))
+    fingerprint = Fingerprint("org:2", {"PLUG_SECRET_A": "hmac-sha256:2"})
+    planned = plan_environment(desired, document, fingerprint, given, live)
+    assert list(planned.reasons) == [reason for reason in Reason if reason is not Reason.NEVER_APPLIED]
+
+
+def test_without_a_token_account_and_secrets_are_unchecked() -> None:
+    """Such a noop vouches for the text alone."""
+    planned = plan_environment(SECRET, applied(), Fingerprint(), NOW)
+    assert (planned.action, planned.unchecked) == (Action.NOOP, ("account", "secret:PLUG_SECRET_A"))
+
+
+def test_what_was_adopted_without_a_token_stays_unchecked() -> None:
+    """There is nothing to compare the token with."""
+    document = adopt(None, SECRET, Fingerprint(), START, By(), lineage="l")
+    planned = plan_environment(SECRET, document, PRINT, NOW)
+    assert planned.unchecked == ("account", "secret:PLUG_SECRET_A")
+
+
+def test_a_document_without_a_manifest_is_an_orphan() -> None:
+    """Reported, never touched."""
+    plan = make_plan([], {"production": applied()}, lambda one: PRINT, NOW)
+    assert [(one.environment, one.action, one.source) for one in plan.environments] == [
+        ("production", Action.ORPHAN, None)
+    ]
+
+
+def test_environments_are_sorted_by_wave_and_name() -> None:
+    """Whatever the order of the manifests."""
+    wanted = [make_desired("c"), make_desired("b", wave=1), make_desired("a", wave=2), make_desired("d")]
+    plan = make_plan(wanted, {}, lambda one: PRINT, NOW)
+    assert [one.environment for one in plan.environments] == ["c", "d", "b", "a"]
+
+
+def test_the_digest_knows_neither_tokens_nor_the_clock_nor_reasserts() -> None:
+    """So that a pull request's plan and the merge's have the same."""
+    documents = {"production": applied()}
+    wanted = [make_desired("production", secrets=("PLUG_SECRET_A",)), make_desired("staging")]
+    first = make_plan(wanted, documents, lambda one: Fingerprint(), NOW)
+    second = make_plan(
+        wanted, documents, lambda one: Fingerprint("org:9"), PlanInput(START + timedelta(days=9), 1, True)
+    )
+    assert first.digest == second.digest
+    assert first.manifests_digest == second.manifests_digest
+
+
+def test_the_digest_knows_every_before_and_after() -> None:
+    """Another before is another change, though the after is the same."""
+    wanted = [make_desired(version="2")]
+    digests = {
+        make_plan(wanted, documents, lambda one: PRINT, NOW).digest
+        for documents in (
+            {},
+            {"production": applied(make_desired(version="1"))},
+            {"production": applied(make_desired(version="3"))},
+        )
+    }
+    assert len(digests) == 3
+
+
+def test_a_description_makes_no_plan_stale() -> None:
+    """Nor does a moved line; a wave or an endpoint does."""
+    one = make_desired()
+
+    def digest(desired: Desired) -> str:
+        return make_plan([desired], {}, lambda _: PRINT, NOW).manifests_digest
+
+    assert digest(one) == digest(replace(one, description="other", source=one.source._replace(line=9)))
+    assert digest(one) != digest(replace(one, wave=1))
+    assert digest(one) != digest(replace(one, endpoint="https://other/"))
+
+
+def test_confirming_twice_keeps_ten_records_of_history() -> None:
+    """Newest first, each with only the events it changed."""
+    document = applied(make_desired(version="0"))
+    for version in range(1, 12):
+        document = begin_intent(document, make_desired(version=str(version)), Claim("i", "l", START, 900, By()))
+        document = confirm(document, make_desired(version=str(version)), PRINT, START, By(run=str(version)))
+    document = confirm(document, make_desired(version="11"), PRINT, START, By(run="again"))
+    assert [entry.by.run for entry in document.history] == ["again", *map(str, range(11, 2, -1))]
+    assert [len(entry.webhooks) for entry in document.history] == [0] + [7] * 9
+
+
+def test_a_plan_remembers_what_it_was_asked_and_an_orphan_what_is_stored() -> None:
+    """Every field that a saved plan is computed again from, or checked against."""
+    gone = replace(applied(), environment="gone")
+    given = PlanInput(START, requested=True)
+    plan = make_plan(
+        [SECRET],
+        {"gone": gone, SECRET.environment: applied()},
+        lambda desired: PRINT,
+        given,
+        selection=("*",),
+        shard=Shard(1, 1),
+        warnings=("look",),
+    )
+    assert (plan.created_at, plan.selection, plan.requested) == (START, ("*",), True)
+    assert (plan.shard, plan.warnings) == (Shard(1, 1), ("look",))
+    assert plan.vars == {SECRET.environment: SECRET.vars}
+    orphan, one = sorted(plan.environments, key=lambda planned: planned.environment)
+    assert orphan == EnvironmentPlan("gone", Action.ORPHAN, 0, (), (), None, (), 1, "l")
+    assert (one.source, one.serial, one.lineage) == (SECRET.source, 1, "l")

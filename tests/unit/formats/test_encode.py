@@ -1,0 +1,114 @@
+"""The shapes of the contract, whole."""
+
+from __future__ import annotations
+
+import json as stdlib_json
+
+from reconciler.model import Action, Event, LiveDifference, Outcome, Reason
+from tests import json_view as json
+from tests.golden.samples import DIGEST, NOW, documents, drifts, plan_of, planned, plans, results, validations
+
+
+def test_a_plan_has_the_contracts_keys_in_order() -> None:
+    """CONTRACT §5, with selection, requested, observed, shard and warnings after the digest."""
+    plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
+    assert list(plan) == [
+        "format", "tool", "created_at", "manifests_digest", "digest", "selection", "requested", "observed", "shard",
+        "warnings", "summary", "environments", "checksum",
+    ]  # fmt: skip
+    assert plan["created_at"] == "2026-11-23T12:00:00Z"
+    assert plan["tool"] == "reconciler 0.1.0"
+    assert plan["digest"] == DIGEST
+    assert plan["summary"] == {"create": 1, "update": 2, "reassert": 2, "noop": 3, "orphan": 1}
+    production = next(one for one in plan["environments"] if one["environment"] == "production")
+    assert production == {
+        "environment": "production",
+        "action": "update",
+        "wave": 1,
+        "reasons": ["webhooks-changed", "secret-changed"],
+        "unchecked": ["account"],
+        "source": {"file": "manifests/production.yaml", "line": 1},
+        "changes": [
+            {
+                "event": "receiveMessage",
+                "before": "https://hooks.acme.com.br/plug/receive?key={secret:PLUG_SECRET_RECEIVE}",
+                "after": "https://hooks2.acme.com.br/plug/receive?key={secret:PLUG_SECRET_RECEIVE}",
+                "file": "manifests/production.yaml",
+                "line": 12,
+            }
+        ],
+        "state": {"serial": 3, "lineage": "7d0c"},
+    }
+
+
+def test_live_differences_stand_only_with_live_drift() -> None:
+    """`live` is there exactly where the reasons hold live-drift."""
+    live = (LiveDifference(Event.MESSAGE_STATUS, None),)
+    plan = plan_of(
+        planned("a", Action.REASSERT, Reason.LIVE_DRIFT, live=live), planned("b", Action.REASSERT, Reason.REQUESTED)
+    )
+    one, other = stdlib_json.loads(json.render_plan(plan))["environments"]
+    assert one["live"] == [{"event": "messageStatus", "actual": None}]
+    assert "live" not in other
+
+
+def test_an_orphan_has_no_source() -> None:
+    """There is no manifest to point to."""
+    (orphan,) = stdlib_json.loads(json.render_plan(plan_of(planned("gone", Action.ORPHAN))))["environments"]
+    assert orphan["source"] is None
+    assert orphan["changes"] == []
+
+
+def test_a_result_counts_all_seven_outcomes() -> None:
+    """A reader needs no default for an outcome that didn't occur."""
+    result = stdlib_json.loads(json.render_result(results()["done"]))
+    assert result["summary"] == {**{outcome.value: 0 for outcome in Outcome}, "applied": 1}
+    assert result["environments"] == [
+        {
+            "environment": "production",
+            "outcome": "applied",
+            "reasons": ["webhooks-changed"],
+            "attempts": 1,
+            "status": 200,
+            "message": "applied",
+            "seconds": 0.432,
+        }
+    ]
+
+
+def test_a_finding_has_the_contracts_keys() -> None:
+    """CONTRACT §8."""
+    (finding,) = stdlib_json.loads(json.render_drift(drifts()["unobservable"]))["findings"]
+    assert list(finding) == ["environment", "kind", "event", "expected", "actual", "message"]
+
+
+def test_a_validation_with_warnings_alone_is_ok() -> None:
+    """CONTRACT §4."""
+    errors, warnings = validations()["warnings"]
+    assert stdlib_json.loads(json.render_validation(errors, warnings)) == {
+        "format": "reconciler.validation/1",
+        "ok": True,
+        "errors": [],
+        "warnings": [
+            {
+                "file": "manifests/a.yaml",
+                "line": 9,
+                "column": 3,
+                "key": "webhooks.receiveMessage",
+                "message": "example.com is reserved",
+                "hint": "",
+            }
+        ],
+    }
+    assert stdlib_json.loads(json.render_validation(warnings, []))["ok"] is False
+
+
+def test_the_state_list_tells_a_live_lease_from_one_that_ran_out() -> None:
+    """An intent whose lease is over is in doubt and locks nobody out."""
+    staging = documents()["locked"]
+    assert staging.intent is not None
+    assert staging.intent.lease_until is not None
+    for now, locked in ((NOW, True), (staging.intent.lease_until, False)):
+        (listed,) = stdlib_json.loads(json.render_state_list([staging], now))["environments"]
+        assert (listed["locked"], listed["doubt"]) == (locked, not locked)
+        assert listed["lease_until"] == "2026-11-23T12:15:00Z"

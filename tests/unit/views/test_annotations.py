@@ -1,0 +1,98 @@
+"""Annotations as the runner reads them: its own way of parsing, and its limits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model import EnvironmentResult, Outcome, Problem, RunResult
+from reconciler.views import annotations as github
+
+
+@dataclass(frozen=True)
+class Command:
+    """A workflow command after the runner's parsing (actions/runner, ActionCommand.TryParseV2)."""
+
+    level: str
+    properties: dict[str, str]
+    message: str
+
+
+def parse(text: str) -> list[Command]:
+    """Every line is a command, or the test fails."""
+    commands = []
+    for line in text.splitlines():
+        head, separator, message = line.removeprefix("::").partition("::")
+        assert line.startswith("::") and separator, line
+        level, _, listed = head.partition(" ")
+        pairs = [pair.partition("=")[::2] for pair in listed.split(",")]
+        commands.append(Command(level, {key: _undo(value) for key, value in pairs}, _undo(message)))
+    return commands
+
+
+def _undo(value: str) -> str:
+    for escape, character in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        value = value.replace(escape, character)
+    return value
+
+
+def problem(number: int, message: str) -> Problem:
+    return Problem(f"manifests/{number}.yaml", number, 3, "wave", message, "write 1")
+
+
+def test_an_error_stands_at_its_line() -> None:
+    """With the file as the repository knows it, and the hint below."""
+    text = github.render_validation([problem(7, "not a number")], [], path_of=lambda file: f"deploy/{file}")
+    (command,) = parse(text)
+    assert command == Command(
+        "error",
+        {"file": "deploy/manifests/7.yaml", "line": "7", "col": "3", "title": "reconciler: wave"},
+        "not a number\nwrite 1",
+    )
+
+
+def test_a_file_outside_the_repository_is_not_pointed_at() -> None:
+    """GitHub would show the annotation at a wrong place, or nowhere."""
+    (command,) = parse(github.render_validation([problem(7, "x")], [], path_of=lambda _: None))
+    assert set(command.properties) == {"title"}
+
+
+def test_of_many_errors_one_of_each_kind_comes_first_and_the_rest_is_counted() -> None:
+    """GitHub drops the eleventh: so a fault that stands a hundred times hides no other."""
+    errors = [problem(number, "the same") for number in range(1, 101)] + [problem(200, "rare"), problem(201, "other")]
+    commands = parse(github.render_validation(errors, [], path_of=str))
+    assert len(commands) == 10
+    assert [command.message.split("\n")[0] for command in commands[:9]] == ["the same"] * 7 + ["rare", "other"]
+    assert commands[-1].message == "… and 93 more errors: see the log"
+
+
+def test_errors_and_warnings_have_ten_each() -> None:
+    """One doesn't take the other's room."""
+    many = [problem(number, str(number)) for number in range(1, 31)]
+    commands = parse(github.render_validation(many, many, path_of=str))
+    assert [command.level for command in commands] == ["error"] * 10 + ["warning"] * 10
+
+
+def test_like_failures_are_one_annotation() -> None:
+    """A fleet whose Plug is down makes one, with the names."""
+    results = tuple(
+        EnvironmentResult(f"loja-{number}", Outcome.FAILED, (), 0, None, "refused", 0.1) for number in range(3000)
+    )
+    commands = parse(github.render_result(RunResult(results), path_of=str))
+    assert [command.properties["title"] for command in commands] == [
+        "reconciler apply",
+        "loja-0, loja-1, loja-2, loja-3, loja-4 and 2995 more: failed",
+    ]
+
+
+@given(st.text(max_size=60), st.text(min_size=1, max_size=40), st.text(max_size=60))
+def test_no_value_starts_or_breaks_a_command(message: str, file: str, key: str) -> None:
+    """Whatever stands in a message, a file's name or a key: one command, and it reads back."""
+    rendered = github.render_validation([Problem(file, 1, 1, key, message)], [], path_of=str)
+    assert rendered.count("\n") == 1
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", rendered)
+    (command,) = parse(rendered)
+    assert list(command.properties) == ["file", "line", "col", "title"]
