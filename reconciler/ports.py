@@ -12,8 +12,8 @@ from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Stor
 
 if TYPE_CHECKING:  # what a plan needs nothing of
     from reconciler.core.attempts import Attempt
-    from reconciler.core.observe import Sight
-    from reconciler.core.receivers import Answer, Look, Place, Receiver
+    from reconciler.core.observe import EventComparison
+    from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """What became of one `Write`: durable under `version`, or not done because of `error`.
 
     `error` is a `Conflict` when another version stood there. With any other error the write may or may
@@ -75,7 +75,7 @@ class StateStore(Protocol):
         """
         ...
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Each write on its own a compare-and-swap, all results in the order given. Never raises StateError."""
         ...
 
@@ -92,10 +92,10 @@ class Plug(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One attempt to read an account. `sights` is None where it showed nothing: `attempt.message` says why."""
+    """One attempt to read an account. `comparisons` is None where it showed nothing: `attempt.message` says why."""
 
     attempt: Attempt
-    sights: tuple[Sight, ...] | None = None
+    comparisons: tuple[EventComparison, ...] | None = None
 
 
 class Observer(Protocol):
@@ -119,16 +119,16 @@ class Credentials(Protocol):
 class Receivers(Protocol):
     """The servers behind the webhooks (CONTRACT §8). Nothing here raises for what a network or a server did.
 
-    Must: connect to no address that `choose_addresses` leaves out, and in a `post` to none but the look's; never
+    Must: connect to no address that `choose_addresses` leaves out, and in a `post` to none but the probe's; never
     follow a redirect; end within the timeout; put nothing of an answer, and no filled-in URL, into a message.
     """
 
-    async def look(self, place: Place) -> Look:
+    async def probe(self, place: Place) -> ProbeResult:
         """Resolves the name, connects, and speaks TLS where the scheme asks for it; sends nothing more."""
         ...
 
-    async def post(self, receiver: Receiver, look: Look, body: bytes) -> Answer:
-        """One POST of `body`, to the address of a look that went well. May use a connection of an earlier one."""
+    async def post(self, receiver: Receiver, probe: ProbeResult, body: bytes) -> Answer:
+        """One POST of `body`, to the address of a probe that went well. May use a connection of an earlier one."""
         ...
 
     async def leave(self, place: Place) -> None:

@@ -25,7 +25,7 @@ from reconciler.model import (
     Stored,
     Webhooks,
 )
-from reconciler.ports import Reading, Write, Written
+from reconciler.ports import Reading, Write, WriteResult
 from reconciler.run.context import ApplyOptions, World
 from tests.memory_store import MemoryStore
 
@@ -182,8 +182,8 @@ class FakeObserver:
         held = self.plug.holds.get(desired.environment, {})
         account = parse_account({name: held.get(event) for event, name in FIELDS.items()})
         at_hand = SecretsAtHand(value_of=lambda name: None)
-        sights = compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand, past)
-        return Reading(Attempt(Fate.DEFINITE, 200, complete=True), sights)
+        comparisons = compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand, past)
+        return Reading(Attempt(Fate.DEFINITE, 200, complete=True), comparisons)
 
 
 class StoreFault:
@@ -224,18 +224,18 @@ class FaultyStore:
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         return self.inner.read_heads(environments)
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         self.before_write(writes)
         fault = self.faults.popleft() if self.faults else None
         if fault == StoreFault.KILLED_BEFORE:
             raise Killed
         if fault == StoreFault.FAILS:
-            return [Written(write.environment, None, Unreachable("no space left on device")) for write in writes]
+            return [WriteResult(write.environment, None, Unreachable("no space left on device")) for write in writes]
         written = self.inner.write(writes)
         if fault == StoreFault.KILLED_AFTER:
             raise Killed
         if fault == StoreFault.LANDS:
-            return [Written(write.environment, None, Unreachable("input/output error")) for write in writes]
+            return [WriteResult(write.environment, None, Unreachable("input/output error")) for write in writes]
         return written
 
 

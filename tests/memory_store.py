@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.errors import Conflict
 from reconciler.model import Head, Stored
-from reconciler.ports import Write, Written
+from reconciler.ports import Write, WriteResult
 from reconciler.state.document import decode_document, decode_head, encode_document, version_of
 
 
@@ -45,18 +45,18 @@ class MemoryStore:
         with self._lock:
             return [(name, self.documents[name]) for name in environments if name in self.documents]
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         with self._lock:
             return [self._write_one(write) for write in writes]
 
-    def _write_one(self, write: Write) -> Written:
+    def _write_one(self, write: Write) -> WriteResult:
         standing = self.documents.get(write.environment)
         if (None if standing is None else version_of(standing)) != write.expected:
             conflict = Conflict(f"state of {write.environment}: another run wrote it in between")
-            return Written(write.environment, None, conflict)
+            return WriteResult(write.environment, None, conflict)
         if write.document is None:
             self.documents.pop(write.environment, None)
-            return Written(write.environment, None)
+            return WriteResult(write.environment, None)
         data = encode_document(write.document)
         self.documents[write.environment] = data
-        return Written(write.environment, version_of(data))
+        return WriteResult(write.environment, version_of(data))

@@ -76,13 +76,13 @@ def _footer(run: WorkflowRun, sha: str) -> str:
 @contextmanager
 def _only_reading_allowed(run: WorkflowRun, what: str) -> Iterator[None]:
     """GitHub lets no run of a fork or of Dependabot write: then the summary has it all. Other failures fail."""
-    from reconciler.github.api import Passing
+    from reconciler.github.api import TransientError
 
     try:
         yield
     except PostFailed as error:
         # its rate limit GitHub tells with 403 too
-        if error.status != 403 or isinstance(error, Passing):
+        if error.status != 403 or isinstance(error, TransientError):
             raise
         if not run.may_only_read:
             raise PostFailed(f"{error}. Does the job lack a permission, such as {what}?", 403) from error

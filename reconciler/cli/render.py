@@ -23,14 +23,14 @@ FILE_WIDTH = 100  # columns of a text in a file
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TextStyle:
     """What a text is made for."""
 
     colour: bool
     width: int
 
 
-Views: TypeAlias = Mapping[str, Callable[[Look], str]]
+Views: TypeAlias = Mapping[str, Callable[[TextStyle], str]]
 """One result, by format."""
 
 
@@ -51,7 +51,7 @@ def plan_text(plan: Plan, *, colour: bool) -> str:
 
 def show_plan(plan: Plan, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text_plan").render_plan(plan, colour=look.colour, width=look.width),
+        "text": lambda style: _load("text_plan").render_plan(plan, colour=style.colour, width=style.width),
         "json": lambda _: _load_format("plan_file").encode_plan(plan),
         "markdown": lambda _: _load("markdown").render_plan(plan),
         "github": lambda _: _load("annotations").render_plan(plan, path_of=find_path(session)),
@@ -61,7 +61,7 @@ def show_plan(plan: Plan, form: Form, session: Session) -> None:
 
 def show_result(result: RunResult, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text").render_result(result, colour=look.colour, width=look.width),
+        "text": lambda style: _load("text").render_result(result, colour=style.colour, width=style.width),
         "json": lambda _: _load_format("result_file").encode_result(result),
         "markdown": lambda _: _load("markdown").render_result(result),
         "github": lambda _: _load("annotations").render_result(result, path_of=find_path(session)),
@@ -71,7 +71,7 @@ def show_result(result: RunResult, form: Form, session: Session) -> None:
 
 def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text").render_drift(findings, colour=look.colour, width=look.width),
+        "text": lambda style: _load("text").render_drift(findings, colour=style.colour, width=style.width),
         "json": lambda _: _load_format("drift_file").encode_drift(findings),
         "markdown": lambda _: _load("markdown").render_drift(findings),
         "github": lambda _: _load("annotations").render_drift(findings, path_of=find_path(session)),
@@ -81,7 +81,7 @@ def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> Non
 
 def show_check(result: CheckResult, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text").render_check(result, colour=look.colour, width=look.width),
+        "text": lambda style: _load("text").render_check(result, colour=style.colour, width=style.width),
         "json": lambda _: _load_format("check_file").encode_check(result),
         "markdown": lambda _: _load("markdown").render_check(result),
         "github": lambda _: _load("annotations").render_check(result, path_of=find_path(session)),
@@ -91,7 +91,7 @@ def show_check(result: CheckResult, form: Form, session: Session) -> None:
 
 def show_validation(errors: Sequence[Problem], warnings: Sequence[Problem], form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text").render_validation(errors, warnings, colour=look.colour),
+        "text": lambda style: _load("text").render_validation(errors, warnings, colour=style.colour),
         "json": lambda _: _load_format("validation_file").encode_validation(errors, warnings),
         "markdown": lambda _: _load("markdown").render_validation(errors, warnings),
         "github": lambda _: _load("annotations").render_validation(errors, warnings, path_of=find_path(session)),
@@ -101,7 +101,7 @@ def show_validation(errors: Sequence[Problem], warnings: Sequence[Problem], form
 
 def show_state_list(documents: Sequence[Document], now: datetime, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text").render_state_list(documents, now, colour=look.colour),
+        "text": lambda style: _load("text").render_state_list(documents, now, colour=style.colour),
         "json": lambda _: _load_format("state_listing").encode_state_list(documents, now),
         "markdown": lambda _: _load("markdown").render_state_list(documents, now),
     }
@@ -111,14 +111,14 @@ def show_state_list(documents: Sequence[Document], now: datetime, form: Form, se
 def show_document(document: Document, now: datetime, form: Form, session: Session) -> None:
     """As JSON it is the stored document itself."""
 
-    def stored(_: Look) -> str:
+    def stored(_: TextStyle) -> str:
         from reconciler.state.document import encode_document
         from reconciler.text.escape import for_json
 
         return for_json(encode_document(document).decode())
 
     views: Views = {
-        "text": lambda look: _load("text").render_state_show(document, now, colour=look.colour),
+        "text": lambda style: _load("text").render_state_show(document, now, colour=style.colour),
         "json": stored,
         "markdown": lambda _: _load("markdown").render_state_show(document, now),
     }
@@ -127,7 +127,7 @@ def show_document(document: Document, now: datetime, form: Form, session: Sessio
 
 def show_history(document: Document, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda look: _load("text").render_state_history(document, colour=look.colour),
+        "text": lambda style: _load("text").render_state_history(document, colour=style.colour),
         "json": lambda _: _load_format("state_listing").encode_state_history(document),
         "markdown": lambda _: _load("markdown").render_state_history(document),
     }
@@ -149,7 +149,7 @@ def _load_format(name: str) -> Any:
 def _show(views: Views, form: Form, session: Session) -> None:
     """Files first: a reader of stdout that goes away takes nothing from them, nor does a full disk from stdout."""
     check_files(form, session)
-    plain = Look(colour=False, width=FILE_WIDTH)
+    plain = TextStyle(colour=False, width=FILE_WIDTH)
     unwritten = []
     for other, file in form.also:
         try:
@@ -158,7 +158,7 @@ def _show(views: Views, form: Form, session: Session) -> None:
             unwritten.append(f"{file} can't be written: {error.strerror}")
     if form.name != "github" and "github" in views and wants_annotations(session.environ):
         annotate(views["github"](plain))
-    write(views[form.name](Look(colour=wants_colour(sys.stdout, os.environ), width=_width())))
+    write(views[form.name](TextStyle(colour=wants_colour(sys.stdout, os.environ), width=_width())))
     if unwritten:
         raise OutputFailed(f"{'; '.join(unwritten)}. What was done is done")
 

@@ -1,6 +1,6 @@
 """What Plug's partner API shows of an account, against what was applied (CONTRACT §8; FACTS P).
 
-    account (JSON) ── parse_account ──> Account ── compare_account ──> sights ──> Observation
+    account (JSON) ── parse_account ──> Account ── compare_account ──> comparisons ──> Observation
     Observation ── find_live ──> `live-drift` of a plan;  ── find_live_findings ──> findings of `drift --observe`
 
 Live drift means one thing everywhere: Plug holds something else than what was last *applied*. Without an applied
@@ -58,7 +58,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class EventComparison:
     """One event. `actual` goes with DIFFERENT, in the text form or masked; None: nothing is registered."""
 
     event: Event
@@ -70,16 +70,20 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was learnt of one environment. A read that failed has a `failure` and no sights."""
+    """What was learnt of one environment. A read that failed has a `failure` and no comparisons."""
 
-    sights: tuple[Sight, ...] = ()
+    comparisons: tuple[EventComparison, ...] = ()
     failure: str = ""
     observable: bool = True  # False: no account_id, nothing was read
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Why the read, or a part of it, failed; empty where it didn't."""
-        garbled = (f"{sight.event}: {sight.reason}" for sight in self.sights if sight.verdict is Verdict.GARBLED)
+        garbled = (
+            f"{comparison.event}: {comparison.reason}"
+            for comparison in self.comparisons
+            if comparison.verdict is Verdict.GARBLED
+        )
         return (self.failure,) if self.failure else tuple(garbled)
 
 
@@ -120,8 +124,8 @@ def compare_account(
     applied: Webhooks | None,
     secrets: SecretsAtHand,
     past: Sequence[Webhooks] = (),
-) -> tuple[Sight, ...]:
-    """A sight for each of the seven; without an applied record, only for those that the account doesn't show.
+) -> tuple[EventComparison, ...]:
+    """A comparison for each of the seven; without an applied record, only for those that the account doesn't show.
 
     `past`, as of `find_past`, is compared with nothing: it tells what of the account may hold a secret.
     """
@@ -155,25 +159,27 @@ def _is_known(text: str, secrets: SecretsAtHand) -> bool:
 
 def _look_at_all(
     account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand, masks: _Masks
-) -> Iterator[Sight]:
+) -> Iterator[EventComparison]:
     for event in EVENTS:
         if event not in FIELDS:
-            yield Sight(event, Verdict.UNSEEN, reason="the partner API never shows it")
+            yield EventComparison(event, Verdict.UNSEEN, reason="the partner API never shows it")
         elif event in account.garbled:
-            yield Sight(event, Verdict.GARBLED, reason="the account shows it as neither a text nor null")
+            yield EventComparison(event, Verdict.GARBLED, reason="the account shows it as neither a text nor null")
         elif event not in account.shown:
-            yield Sight(event, Verdict.UNSEEN, reason="the account doesn't show it")
+            yield EventComparison(event, Verdict.UNSEEN, reason="the account doesn't show it")
         elif applied is not None:
             # an empty text registers nothing either
             yield _look(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)
 
 
-def _look(event: Event, url: str | None, desired: str, applied: str, secrets: SecretsAtHand, masks: _Masks) -> Sight:
+def _look(
+    event: Event, url: str | None, desired: str, applied: str, secrets: SecretsAtHand, masks: _Masks
+) -> EventComparison:
     verdict, reason = _judge(applied, url, secrets)
     if verdict is not Verdict.DIFFERENT:
-        return Sight(event, verdict, reason=reason)
+        return EventComparison(event, verdict, reason=reason)
     wanted = desired != applied and _judge(desired, url, secrets)[0] is Verdict.SAME
-    return Sight(event, verdict, _show(event, url, secrets, masks), wanted)
+    return EventComparison(event, verdict, _show(event, url, secrets, masks), wanted)
 
 
 def _judge(text: str, url: str | None, secrets: SecretsAtHand) -> tuple[Verdict, str]:
@@ -245,9 +251,9 @@ def find_live(observation: Observation, applied: Webhooks | None) -> tuple[LiveD
     if applied is None:
         return ()
     return tuple(
-        LiveDifference(sight.event, sight.actual, applied[sight.event])
-        for sight in observation.sights
-        if sight.verdict is Verdict.DIFFERENT
+        LiveDifference(comparison.event, comparison.actual, applied[comparison.event])
+        for comparison in observation.comparisons
+        if comparison.verdict is Verdict.DIFFERENT
     )
 
 
@@ -260,18 +266,20 @@ def find_live_findings(environment: str, observation: Observation, document: Hea
         yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, message)
     applied = document.applied.webhooks if document is not None and document.applied is not None else {}
     in_doubt = document is not None and document.intent is not None
-    for sight in observation.sights:
-        if sight.verdict is Verdict.DIFFERENT:
-            message = _tell(sight, in_doubt=in_doubt)
-            expected = applied.get(sight.event)
-            yield Finding(environment, FindingKind.LIVE, sight.event, expected, sight.actual, message)
-        elif sight.verdict is not Verdict.SAME:
-            yield Finding(environment, FindingKind.UNOBSERVABLE, sight.event, None, None, sight.reason)
+    for comparison in observation.comparisons:
+        if comparison.verdict is Verdict.DIFFERENT:
+            message = _tell(comparison, in_doubt=in_doubt)
+            expected = applied.get(comparison.event)
+            yield Finding(environment, FindingKind.LIVE, comparison.event, expected, comparison.actual, message)
+        elif comparison.verdict is not Verdict.SAME:
+            yield Finding(environment, FindingKind.UNOBSERVABLE, comparison.event, None, None, comparison.reason)
 
 
-def _tell(sight: Sight, *, in_doubt: bool) -> str:
-    what = "nothing is registered in Plug" if sight.actual is None else "Plug holds something else than was applied"
-    if sight.wanted:
+def _tell(comparison: EventComparison, *, in_doubt: bool) -> str:
+    what = (
+        "nothing is registered in Plug" if comparison.actual is None else "Plug holds something else than was applied"
+    )
+    if comparison.wanted:
         return f"{what}: already what the manifest wants"
     return f"{what}, perhaps through the PUT in doubt" if in_doubt else what
 

@@ -74,7 +74,7 @@ class Overview:
 BESIDE_THE_TEXT = frozenset({FindingKind.ACCOUNT, FindingKind.ENDPOINT, FindingKind.EXPIRED})
 
 
-def overlook(
+def summarize_environment(
     planned: EnvironmentPlan,
     desired: Desired | None,
     document: Document | None,

@@ -41,7 +41,7 @@ class Receiver:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProbeResult:
     """What a name, a connection and TLS showed. `address` is the one that took the connection."""
 
     stage: CheckStage  # where it failed, else the last
@@ -130,13 +130,13 @@ def is_address(host: str) -> bool:
 # --- what it means ---------------------------------------------------------------------------------
 
 
-def conclude(receiver: Receiver, look: Look, answers: Sequence[Answer], now: datetime) -> ReceiverCheck:
-    """The result: the look's where it failed, else the first failing answer's, else the last one's."""
-    days = None if look.certificate_until is None else (look.certificate_until - now).days
+def conclude(receiver: Receiver, probe: ProbeResult, answers: Sequence[Answer], now: datetime) -> ReceiverCheck:
+    """The result: the probe's where it failed, else the first failing answer's, else the last one's."""
+    days = None if probe.certificate_until is None else (probe.certificate_until - now).days
     failed = next(((number, one) for number, one in enumerate(answers, 1) if not one.ok), None)
     decisive = failed[1] if failed else answers[-1] if answers else None
     latencies = [one.latency_s for one in answers if one.latency_s is not None]
-    message = look.message
+    message = probe.message
     if failed is not None:
         example = f"example {failed[0]}: " if len(answers) > 1 else ""
         message = f"{example}{failed[1].message or explain_status(failed[1].status)}"
@@ -145,23 +145,23 @@ def conclude(receiver: Receiver, look: Look, answers: Sequence[Answer], now: dat
         event=receiver.event,
         environments=receiver.environments,
         place=str(receiver.place),
-        ok=look.ok and failed is None,
-        stage=decisive.stage if decisive else look.stage,
+        ok=probe.ok and failed is None,
+        stage=decisive.stage if decisive else probe.stage,
         status=decisive.status if decisive else None,
-        latency_s=max(latencies) if latencies else None if answers else look.seconds,
-        addresses=look.addresses,
+        latency_s=max(latencies) if latencies else None if answers else probe.seconds,
+        addresses=probe.addresses,
         certificate_days=days,
         message=message,
-        warning="; ".join(_find_warnings(receiver.place, look, days)),
+        warning="; ".join(_find_warnings(receiver.place, probe, days)),
     )
 
 
-def _find_warnings(place: Place, look: Look, days: int | None) -> Iterator[str]:
+def _find_warnings(place: Place, probe: ProbeResult, days: int | None) -> Iterator[str]:
     if days is not None and days < CERTIFICATE_WARNING_DAYS:
         when = "in less than a day" if days < 1 else "in 1 day" if days == 1 else f"in {days} days"
         yield f"the certificate of {place.host} expires {when}"
-    left_out = len(look.addresses) - len(choose_addresses(look.addresses, allow_local=place.allow_local))
-    if look.ok and left_out:
+    left_out = len(probe.addresses) - len(choose_addresses(probe.addresses, allow_local=place.allow_local))
+    if probe.ok and left_out:
         yield f"{place.host} also resolves to {left_out} private or special addresses, which Plug can't reach"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.core.observe import Observation, Sight, Verdict
+from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import LIVE
 from reconciler.errors import StalePlan
 from reconciler.model import Action, EnvironmentPlan, Plan, Reason
@@ -28,7 +28,7 @@ def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
         return None
     return {
         one.environment: Observation(
-            tuple(Sight(seen.event, Verdict.DIFFERENT, seen.actual) for seen in one.live),
+            tuple(EventComparison(seen.event, Verdict.DIFFERENT, seen.actual) for seen in one.live),
             failure="it could not be read when the plan was made" if LIVE in one.unchecked else "",
         )
         for one in plan.environments

@@ -91,7 +91,7 @@ class GitHub:
         try:
             answer = self._client.request(method, path, json=body, params=params)
         except httpx.RequestError as error:  # of the transport, or of an answer that can't be decoded
-            raise Passing(f"GitHub didn't answer {method} {path}: {type(error).__name__}") from None
+            raise TransientError(f"GitHub didn't answer {method} {path}: {type(error).__name__}") from None
         if not answer.is_success:
             raise _refused(method, path, answer)
         try:
@@ -109,18 +109,18 @@ class GitHub:
             if len(items) < PAGE:
                 return
 
-    def persist(self, operation: Callable[[], Got]) -> Got:
+    def retry(self, operation: Callable[[], Got]) -> Got:
         """The operation, again after a failure that may pass. It must look first for what it may have left."""
         for failed in range(TRIES - 1):
             try:
                 return operation()
-            except Passing as error:
+            except TransientError as error:
                 wait_s = 2.0**failed if error.wait_s is None else error.wait_s
             self._sleep(min(LONGEST_WAIT_S, wait_s))
         return operation()
 
 
-class Passing(PostFailed):
+class TransientError(PostFailed):
     """What may be gone at the next try: no answer, a fault of GitHub's, its rate limit. `wait_s` is its wish."""
 
     wait_s: float | None = None
@@ -140,6 +140,6 @@ def _refused(method: str, path: str, answer: httpx.Response) -> PostFailed:
     limited = bool(wait) or answer.headers.get("x-ratelimit-remaining") == "0"
     if not limited and answer.status_code not in RETRIED:
         return PostFailed(text, answer.status_code)
-    error = Passing(text, answer.status_code)
+    error = TransientError(text, answer.status_code)
     error.wait_s = float(wait[:12]) if wait.isascii() and wait.isdigit() else None
     return error

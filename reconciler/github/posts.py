@@ -46,7 +46,7 @@ def put_comment(github: GitHub, number: int, name: str, text: str, *, author: st
                 return Posted("updated", _url(changed))
         return Posted("created", _url(github.request("POST", f"issues/{number}/comments", {"body": body})))
 
-    return github.persist(put)
+    return github.retry(put)
 
 
 def set_status(github: GitHub, sha: str, context: str, state: str, description: str, target_url: str) -> None:
@@ -57,7 +57,7 @@ def set_status(github: GitHub, sha: str, context: str, state: str, description: 
         "description": description[:MAX_DESCRIPTION_CHARS],
         "target_url": target_url,
     }
-    github.persist(lambda: github.request("POST", f"statuses/{sha}", body))
+    github.retry(lambda: github.request("POST", f"statuses/{sha}", body))
 
 
 def keep_issue(
@@ -82,7 +82,7 @@ def keep_issue(
         changed = github.request("PATCH", f"issues/{_number(issue, 'number')}", {"title": title, "body": body})
         return Posted("updated", _url(changed))
 
-    return github.persist(keep)
+    return github.retry(keep)
 
 
 def _close(github: GitHub, issue: Mapping[str, Any], closing: str) -> Posted:
@@ -105,7 +105,7 @@ def find_merged(github: GitHub, sha: str, default_branch: str | None) -> Mapping
     """The pull request that brought this commit into the default branch; None for a direct push."""
     merged = [
         one
-        for one in github.persist(lambda: list(github.pages(f"commits/{sha}/pulls")))
+        for one in github.retry(lambda: list(github.pages(f"commits/{sha}/pulls")))
         if one.get("merged_at") and (default_branch is None or dig(one, "base", "ref") == default_branch)
     ]
     exact = [one for one in merged if one.get("merge_commit_sha") == sha]
@@ -119,7 +119,7 @@ def find_reviewed_digest(github: GitHub, sha: str, context: str, *, author: str 
     Whoever may push may set a status of any name, so only the workflows' own count. (The combined status doesn't
     tell who set one; this list does, the newest first.)
     """
-    statuses = github.persist(lambda: list(github.pages(f"commits/{sha}/statuses")))
+    statuses = github.retry(lambda: list(github.pages(f"commits/{sha}/statuses")))
     for status in statuses:
         if status.get("context") == context and dig(status, "creator", "login") == author:
             description = status.get("description")
@@ -131,7 +131,7 @@ def find_reviewed_digest(github: GitHub, sha: str, context: str, *, author: str 
 
 def dispatch(github: GitHub, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
     """Begins a run of another workflow, of `workflow_dispatch`. Raises PostFailed."""
-    github.persist(
+    github.retry(
         lambda: github.request("POST", f"actions/workflows/{workflow}/dispatches", {"ref": ref, "inputs": dict(inputs)})
     )
 

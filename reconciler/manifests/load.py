@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.io.collector import without_collector
-from reconciler.manifests.merged import Beneath, Entry, Tree, TreeOptions, Value
+from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value
 from reconciler.manifests.nodes import File, Path, Position, parse_file
 from reconciler.manifests.resolve import Resolver
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, dotted, near_miss
@@ -39,7 +39,7 @@ def _load(root: str, options: TreeOptions) -> Tree:
     loader = _Loader(options)
     folder = walk(root, loader.problems)
     if folder is not None:
-        loader.load_folder(folder, Beneath({}, options.policy))
+        loader.load_folder(folder, InheritedDefaults({}, options.policy))
     resolver = Resolver(options)
     named = [entry for entry in loader.entries if not entry.nameless]
     desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
@@ -60,7 +60,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.entries: list[Entry] = []
 
-    def load_folder(self, folder: Folder, beneath: Beneath) -> None:
+    def load_folder(self, folder: Folder, beneath: InheritedDefaults) -> None:
         if folder.defaults is not None:
             beneath = self._load_defaults(folder.defaults, beneath)
         for manifest in folder.manifests:
@@ -121,13 +121,13 @@ class _Loader:
                 self._found_tokens.append(text)
                 file.problem(position, dotted(path), problem.message, problem.hint)
 
-    def _load_defaults(self, name: str, beneath: Beneath) -> Beneath:
+    def _load_defaults(self, name: str, beneath: InheritedDefaults) -> InheritedDefaults:
         parsed = self._parse(name, Defaults)
         if parsed is None:
-            return Beneath(beneath.values, beneath.policy, broken=True)
+            return InheritedDefaults(beneath.values, beneath.policy, broken=True)
         file, bad = parsed
         policy = self._load_policy(file, bad, beneath.policy)
-        return Beneath({**beneath.values, **flatten(file, bad)}, policy, beneath.broken)
+        return InheritedDefaults({**beneath.values, **flatten(file, bad)}, policy, beneath.broken)
 
     def _load_policy(self, file: File, bad: set[Path], policy: Policy) -> Policy:
         part = file.values.get("policy")
@@ -148,7 +148,7 @@ class _Loader:
                 position = file.position(("policy", key, place))
                 self.problems.append(Problem(file.name, *position, f"policy.{key}", *fault))
 
-    def _load_manifest(self, name: str, beneath: Beneath) -> None:
+    def _load_manifest(self, name: str, beneath: InheritedDefaults) -> None:
         parsed = self._parse(name, Manifest)
         if parsed is None:
             return

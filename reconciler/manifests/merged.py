@@ -46,7 +46,7 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Beneath:
+class InheritedDefaults:
     """What a folder's manifests are merged over."""
 
     values: Mapping[str, Value]

@@ -53,7 +53,7 @@ _WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null
 
 
 @dataclass(frozen=True, slots=True)
-class Odd:
+class AmbiguousScalar:
     """A scalar that YAML 1.1 reads as something else than a person would: never coerced, always an error."""
 
     what: str
@@ -235,7 +235,7 @@ class _Walk:
         if isinstance(node, yaml.ScalarNode):
             return scalar_of(node)
         if id(node) in self._open:
-            return Odd("an alias inside its own anchor")
+            return AmbiguousScalar("an alias inside its own anchor")
         if id(node) in self._done:
             return self._done[id(node)]
         self._open.add(id(node))
@@ -252,7 +252,7 @@ class _Walk:
 
 
 def scalar_of(node: yaml.ScalarNode) -> Any:
-    """Text, a plain decimal, true or false, or `Odd`: what a YAML 1.1 reader makes of the rest is never used."""
+    """Text, a plain decimal, true or false, or `AmbiguousScalar`, as YAML 1.1 readers disagree about the rest."""
     tag = node.tag.removeprefix(_TAG)
     if tag == "str":
         return node.value
@@ -260,7 +260,7 @@ def scalar_of(node: yaml.ScalarNode) -> Any:
         return int(node.value)
     if tag == "bool":
         return node.value.lower() in ("true", "yes", "on")
-    return Odd(_WORDS.get(tag, "something else"))
+    return AmbiguousScalar(_WORDS.get(tag, "something else"))
 
 
 def _dotted(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.manifests.nodes import File, Odd, Path
+from reconciler.manifests.nodes import AmbiguousScalar, File, Path
 from reconciler.model import EVENTS
 
 ENVIRONMENT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -209,14 +209,14 @@ _PATTERN_WORDS = {
 def _text_hint(value: object) -> str:
     if isinstance(value, dict | list):
         return "a text"
-    if isinstance(value, Odd) and value.what == "nothing":
+    if isinstance(value, AmbiguousScalar) and value.what == "nothing":
         return "a text, or leave the key out"
     return "a text: put it in quotes"
 
 
 def describe(value: object) -> str:
     """What YAML made of a value, in words."""
-    if isinstance(value, Odd):
+    if isinstance(value, AmbiguousScalar):
         return value.what
     if isinstance(value, bool):
         return "true or false"

@@ -13,7 +13,14 @@ from urllib.parse import quote, unquote
 import httpx
 
 from reconciler.core.attempts import Attempt, Fate, classify_answer
-from reconciler.core.observe import Account, NotAnAccount, SecretsAtHand, Sight, compare_account, parse_account
+from reconciler.core.observe import (
+    Account,
+    EventComparison,
+    NotAnAccount,
+    SecretsAtHand,
+    compare_account,
+    parse_account,
+)
 from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import Applied, Desired, Webhooks
 from reconciler.plug.client import (
@@ -96,14 +103,14 @@ class HttpObserver:
         return self._conclude(response, answer, lambda account: self._compare(account, desired, applied, past))
 
     def _conclude(
-        self, response: httpx.Response, answer: bytes | None, compare: Callable[[Account], tuple[Sight, ...]]
+        self, response: httpx.Response, answer: bytes | None, compare: Callable[[Account], tuple[EventComparison, ...]]
     ) -> Reading:
         status = response.status_code
-        message, sights = explain_read(status, token_env=self._token_env), None
+        message, comparisons = explain_read(status, token_env=self._token_env), None
         if status == 200:
             try:
                 account = decode_account(answer, response.headers.get("content-encoding", "identity"))
-                message, sights = "read", compare(account)
+                message, comparisons = "read", compare(account)
             except NotAnAccount as error:
                 message = str(error)
         attempt = Attempt(
@@ -113,13 +120,13 @@ class HttpObserver:
             retry_after_s=parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC)),
             message=message,
         )
-        return Reading(attempt, sights)
+        return Reading(attempt, comparisons)
 
     # --- secrets -----------------------------------------------------------------------------------
 
     def _compare(
         self, account: Account, desired: Desired, applied: Applied | None, past: Sequence[Webhooks]
-    ) -> tuple[Sight, ...]:
+    ) -> tuple[EventComparison, ...]:
         at_hand = SecretsAtHand(
             value_of=lambda name: self._reveal(desired, name),
             replaced=self._find_replaced(desired, applied),

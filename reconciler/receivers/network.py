@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 import httpx
 
 from reconciler import __version__
-from reconciler.core.receivers import Answer, Look, Place, Receiver, choose_addresses, is_address
+from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, choose_addresses, is_address
 from reconciler.core.urls import split_url
 from reconciler.errors import InputError
 from reconciler.io.http.opening import Opening
@@ -76,21 +76,21 @@ class HttpReceivers:
 
     # --- looking -----------------------------------------------------------------------------------
 
-    async def look(self, place: Place) -> Look:
+    async def probe(self, place: Place) -> ProbeResult:
         try:
             async with asyncio.timeout(self._timeout_s):
                 found = tuple(dict.fromkeys(await self._find(place)))
         except TimeoutError:
-            return Look(CheckStage.DNS, message=f"the name {place.host} was not resolved within {self._limit}")
+            return ProbeResult(CheckStage.DNS, message=f"the name {place.host} was not resolved within {self._limit}")
         except (OSError, UnicodeError) as error:
-            return Look(CheckStage.DNS, message=_describe_dns(place.host, error))
+            return ProbeResult(CheckStage.DNS, message=_describe_dns(place.host, error))
         usable = choose_addresses(found, allow_local=place.allow_local)
         if not usable:
             if not found:
-                return Look(CheckStage.DNS, message=f"the name {place.host} has no address")
+                return ProbeResult(CheckStage.DNS, message=f"the name {place.host} has no address")
             shown = ", ".join(found[:4]) + (", …" if len(found) > 4 else "")
             message = f"{place.host} leads to a private or special address ({shown}): nothing is sent there"
-            return Look(CheckStage.DNS, found, message=message)
+            return ProbeResult(CheckStage.DNS, found, message=message)
         return await self._connect(place, found, usable)
 
     async def _find(self, place: Place) -> Sequence[str]:
@@ -102,7 +102,7 @@ class HttpReceivers:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
-    async def _connect(self, place: Place, found: tuple[str, ...], usable: Sequence[str]) -> Look:
+    async def _connect(self, place: Place, found: tuple[str, ...], usable: Sequence[str]) -> ProbeResult:
         """The first address that takes a connection; each has its share of the time that is left."""
         end = time.monotonic() + self._timeout_s
         reason = ""
@@ -118,16 +118,20 @@ class HttpReceivers:
                 reason = reason or f"the connection to {address} port {place.port} {_describe_connect(error)}"
                 continue
             try:
-                return await self._shake_hands(place, Look(CheckStage.CONNECT, found, address), writer, begun, end)
+                return await self._shake_hands(
+                    place, ProbeResult(CheckStage.CONNECT, found, address), writer, begun, end
+                )
             finally:
                 # at once: nothing was sent, and a server that keeps silent would not answer a goodbye either
                 writer.transport.abort()
-        return Look(CheckStage.CONNECT, found, message=reason)
+        return ProbeResult(CheckStage.CONNECT, found, message=reason)
 
     async def _shake_hands(
-        self, place: Place, look: Look, writer: asyncio.StreamWriter, begun: float, end: float
-    ) -> Look:
-        connected = Look(CheckStage.CONNECT, look.addresses, look.address, seconds=_round(time.monotonic() - begun))
+        self, place: Place, probe: ProbeResult, writer: asyncio.StreamWriter, begun: float, end: float
+    ) -> ProbeResult:
+        connected = ProbeResult(
+            CheckStage.CONNECT, probe.addresses, probe.address, seconds=_round(time.monotonic() - begun)
+        )
         if place.scheme == "http":
             return connected
         assert self._tls is not None, "entered first"
@@ -140,29 +144,29 @@ class HttpReceivers:
             message = _describe_tls(error)
         else:
             certificate = writer.get_extra_info("peercert") or {}
-            return Look(
+            return ProbeResult(
                 CheckStage.TLS,
-                look.addresses,
-                look.address,
+                probe.addresses,
+                probe.address,
                 certificate_until=_until(certificate),
                 seconds=_round(time.monotonic() - begun),
             )
-        return Look(CheckStage.TLS, look.addresses, look.address, message=message)
+        return ProbeResult(CheckStage.TLS, probe.addresses, probe.address, message=message)
 
     # --- calling -----------------------------------------------------------------------------------
 
-    async def post(self, receiver: Receiver, look: Look, body: bytes) -> Answer:
+    async def post(self, receiver: Receiver, probe: ProbeResult, body: bytes) -> Answer:
         idle = self._idle.setdefault(receiver.place, [])
         used_before = bool(idle)
         transport = idle.pop() if idle else self._make_transport()
         call = _Call(self._limit)
-        answer = await self._send(transport, self._request(receiver, look, body, call), call)
+        answer = await self._send(transport, self._request(receiver, probe, body, call), call)
         if call.unanswered and used_before:
             # the server closed a connection that it had kept open, just as we took it up: no fault of its own
             await transport.aclose()
             transport = self._make_transport()
             call = _Call(self._limit)
-            answer = await self._send(transport, self._request(receiver, look, body, call), call)
+            answer = await self._send(transport, self._request(receiver, probe, body, call), call)
         if answer.status is None:
             await transport.aclose()
         else:
@@ -174,11 +178,11 @@ class HttpReceivers:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits)
 
-    def _request(self, receiver: Receiver, look: Look, body: bytes, call: _Call) -> httpx.Request:
+    def _request(self, receiver: Receiver, probe: ProbeResult, body: bytes, call: _Call) -> httpx.Request:
         """To the address that was looked at; with the name wherever a name is seen, and the target byte for byte."""
         place = receiver.place
-        assert look.address is not None, "looked at first"
-        host = f"[{look.address}]" if ":" in look.address else look.address
+        assert probe.address is not None, "looked at first"
+        host = f"[{probe.address}]" if ":" in probe.address else probe.address
         _, authority, target = split_url(self._fill(receiver.url))
         headers = {
             "Host": authority,

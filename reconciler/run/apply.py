@@ -21,7 +21,7 @@ from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, Wo
 from reconciler.run.environment import EnvironmentRun, make_result
 from reconciler.run.reader import StateReader
 
-BATCH = 25  # times the concurrency: what is put in a minute or two, well within a lease
+INTENTS_AHEAD_FACTOR = 25  # times the concurrency: what is put in a minute or two, well within a lease
 FLEET = 100  # environments in a wave: from here on, intents are written ahead of a free slot
 
 
@@ -86,7 +86,7 @@ class _Wave:
         self._workers = min(claims + width, len(environments))
         putting = (planned.environment for planned in environments if planned.action.puts)
         self._reader = StateReader(
-            context.world.store, context.world.offload, putting, is_over=lambda: bool(context.why_not)
+            context.world.store, context.world.offload, putting, is_over=lambda: bool(context.stop_reason)
         )
 
     def results(self) -> Iterator[EnvironmentResult]:
@@ -99,7 +99,7 @@ class _Wave:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self._workers):
                 tasks.create_task(self._work())
-        self.skip(self._context.why_not)
+        self.skip(self._context.stop_reason)
         return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
 
     def skip(self, why: str) -> None:
@@ -114,7 +114,7 @@ class _Wave:
     async def _work(self) -> None:
         while True:
             await self._begun.acquire()
-            if not self._queue or self._context.why_not:
+            if not self._queue or self._context.stop_reason:
                 self._begun.release()
                 return
             planned = self._queue.popleft()
@@ -153,7 +153,7 @@ class _Wave:
         written ahead: there is nothing to gain, and nothing to take back.
         """
         if self._context.writer.gathers:
-            return BATCH * width
+            return INTENTS_AHEAD_FACTOR * width
         return 2 * width if len(self._environments) >= FLEET else width
 
     def _find_width(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from reconciler.core.receivers import Answer, Look, Place, Receiver, conclude
+from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, conclude
 from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
 from reconciler.ports import Clock, Receivers
 from reconciler.run.pace import Pace
@@ -40,7 +40,7 @@ class CheckWorld:
 async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions) -> CheckResult:
     """A result for each receiver, in the order given. Raises only what is a fault of this program."""
     run = _Check(world, options)
-    await _for_each(sorted({receiver.place for receiver in receivers}), options.concurrency, run.look)
+    await _for_each(sorted({receiver.place for receiver in receivers}), options.concurrency, run.probe)
     # by place: a server's connections are given back once its last receiver is done, however many servers there are
     by_place = sorted(range(len(receivers)), key=lambda number: receivers[number].place)
     run.left = Counter(receiver.place for receiver in receivers)
@@ -73,7 +73,7 @@ class _Check:
 
     world: CheckWorld
     options: CheckOptions
-    looks: dict[Place, Look] = field(default_factory=dict)
+    probes: dict[Place, ProbeResult] = field(default_factory=dict)
     left: Counter[Place] = field(default_factory=Counter)  # receivers still to be checked
     silent: Counter[Place] = field(default_factory=Counter)  # POSTs in a row without an answer
     pace: Pace = field(init=False)
@@ -81,19 +81,19 @@ class _Check:
     def __post_init__(self) -> None:
         self.pace = Pace(self.world.clock, self.options.rate_limit)
 
-    async def look(self, place: Place) -> None:
-        self.looks[place] = await self.world.receivers.look(place)
+    async def probe(self, place: Place) -> None:
+        self.probes[place] = await self.world.receivers.probe(place)
 
     async def check(self, receiver: Receiver) -> ReceiverCheck:
         place = receiver.place
-        look = self.looks[place]
-        answers = await self._call(receiver, look) if look.ok and self.options.post else []
+        probe = self.probes[place]
+        answers = await self._call(receiver, probe) if probe.ok and self.options.post else []
         self.left[place] -= 1
         if not self.left[place]:
             await self.world.receivers.leave(place)
-        return conclude(receiver, look, answers, self.world.clock.now())
+        return conclude(receiver, probe, answers, self.world.clock.now())
 
-    async def _call(self, receiver: Receiver, look: Look) -> list[Answer]:
+    async def _call(self, receiver: Receiver, probe: ProbeResult) -> list[Answer]:
         """The documented bodies one after another. Without an answer to one, the next would be waited for in vain."""
         answers: list[Answer] = []
         place = receiver.place
@@ -102,7 +102,7 @@ class _Check:
                 message = f"not called: the last {SILENCE} calls to {place.host} got no whole answer"
                 return [*answers, Answer(CheckStage.POST, message=message)]
             await self.pace.wait(self.world.clock.sleep)
-            answer = await self.world.receivers.post(receiver, look, body)
+            answer = await self.world.receivers.post(receiver, probe, body)
             answers.append(answer)
             self.silent[place] = self.silent[place] + 1 if answer.status is None else 0
             if answer.status is None:

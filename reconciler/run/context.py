@@ -90,7 +90,7 @@ class RunContext:
         )
 
     @property
-    def why_not(self) -> str:
+    def stop_reason(self) -> str:
         """Why no further PUT may be begun; empty while one may."""
         if self.stop:
             return "the run was interrupted"
@@ -110,5 +110,5 @@ class RunContext:
 
     def _tell_end(self) -> None:
         """Wakes up who waits for a first slot."""
-        if self.why_not:
+        if self.stop_reason:
             self.ended.set()

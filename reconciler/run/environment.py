@@ -18,7 +18,7 @@ from reconciler.core.outcome import classify
 from reconciler.core.planner import PlanInput, plan_environment
 from reconciler.errors import Conflict, StateError
 from reconciler.model import Action, Desired, Document, EnvironmentPlan, EnvironmentResult, Outcome, Reason, Stored
-from reconciler.ports import Write, Written
+from reconciler.ports import Write, WriteResult
 from reconciler.run.context import RunContext
 from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.reader import StateReader
@@ -79,11 +79,11 @@ class EnvironmentRun:
 
     async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
         """Our intent, durable; or the result where there is nothing to claim, or no way to."""
-        await self._run.pace.near(self._sleep)
+        await self._run.pace.wait_until_near(self._sleep)
         try:
             self._stored = await reader.take(self._planned.environment)
-            if self._run.why_not:
-                return self._result(Outcome.SKIPPED, f"not begun: {self._run.why_not}")
+            if self._run.stop_reason:
+                return self._result(Outcome.SKIPPED, f"not begun: {self._run.stop_reason}")
             claimed = await self._claim()
         except StateError as error:
             claimed = self._unclaimed(error)
@@ -205,7 +205,7 @@ class EnvironmentRun:
         """Whether nothing may be sent: no retry once the run was asked to end, no first PUT whatever ended it."""
         if self._attempts:
             return bool(self._run.stop)
-        self._not_begun = self._run.why_not
+        self._not_begun = self._run.stop_reason
         return bool(self._not_begun)
 
     async def _attempt(self, ours: Stored) -> Stored:
@@ -241,7 +241,7 @@ class EnvironmentRun:
                 return ours
             sent_at = world.clock.monotonic()
             attempt = await world.plug.put(self._desired)
-            self._run.pace.heed(attempt, sent_at)
+            self._run.pace.slow_down_after(attempt, sent_at)
             self._attempts.append(attempt)
 
     async def _keep_lease(self, ours: Stored) -> Stored:
@@ -351,7 +351,7 @@ class EnvironmentRun:
 
     # --- the store ---------------------------------------------------------------------------------
 
-    async def _write(self, document: Document | None, over: Stored | None) -> Written:
+    async def _write(self, document: Document | None, over: Stored | None) -> WriteResult:
         expected = over.version if over else None
         return await self._run.writer.write(Write(self._planned.environment, document, expected))
 

@@ -91,9 +91,9 @@ async def observe_one(
             return _failed(made)
         sent_at = clock.monotonic()
         reading = await observer.read(desired, applied, find_past(document))
-        pace.heed(reading.attempt, sent_at)
-        if reading.sights is not None:
-            return Observation(reading.sights)
+        pace.slow_down_after(reading.attempt, sent_at)
+        if reading.comparisons is not None:
+            return Observation(reading.comparisons)
         made.append(reading.attempt)
 
 

@@ -36,7 +36,7 @@ class Pace:
         """What the server asked for, while that holds."""
         return describe(self._pacing, self._clock.monotonic())
 
-    async def near(self, sleep: Sleep) -> None:
+    async def wait_until_near(self, sleep: Sleep) -> None:
         """Returns when a slot is near, without taking it: a lease that begins now is not spent on waiting."""
         while (ahead := self._ahead_s() - NEAR_S) > EARLY_S:
             if not await self._sleep(sleep, ahead):
@@ -63,7 +63,7 @@ class Pace:
         finally:
             self._waiting -= 1
 
-    def heed(self, attempt: Attempt, sent_at: float) -> None:
+    def slow_down_after(self, attempt: Attempt, sent_at: float) -> None:
         """What an answer says about the rate; `sent_at` is of the clock's `monotonic`."""
         if asks_for_less(attempt):
             now = self._clock.monotonic()

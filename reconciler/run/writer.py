@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from reconciler.ports import StateStore, Write, Written
+from reconciler.ports import StateStore, Write, WriteResult
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Offload(Protocol):
 @dataclass(slots=True)
 class _Batch:
     writes: list[Write] = field(default_factory=list)
-    done: asyncio.Task[list[Written]] | None = None
+    done: asyncio.Task[list[WriteResult]] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -41,7 +41,7 @@ class StateWriter:
         self._store = store
         self._offload = offload
         self._gathering: _Batch | None = None
-        self._latest: asyncio.Task[list[Written]] | None = None
+        self._latest: asyncio.Task[list[WriteResult]] | None = None
         self._inside = 0
 
     @property
@@ -59,7 +59,7 @@ class StateWriter:
             if self._gathering is not None:
                 self._gathering.changed.set()
 
-    async def write(self, write: Write) -> Written:
+    async def write(self, write: Write) -> WriteResult:
         batch = self._gathering
         if batch is None or batch.done is None:
             batch = self._gathering = _Batch()
@@ -71,7 +71,7 @@ class StateWriter:
         results = await asyncio.shield(batch.done)
         return results[place]
 
-    async def _write_batch(self, batch: _Batch, before: asyncio.Task[list[Written]] | None) -> list[Written]:
+    async def _write_batch(self, batch: _Batch, before: asyncio.Task[list[WriteResult]] | None) -> list[WriteResult]:
         if before is not None:
             await asyncio.wait({before})
         if self.gathers:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from reconciler.errors import Conflict, StateError, Unreachable
 from reconciler.model import Head, Stored
-from reconciler.ports import Write, Written
+from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
     SUFFIX,
     Decode,
@@ -86,15 +86,15 @@ class FolderStore:
 
         return read_each(environments, read_one)
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         try:
             with self._locked():
                 return self._write_locked(writes)
         except StateError as fault:
-            return [Written(write.environment, None, fault) for write in writes]
+            return [WriteResult(write.environment, None, fault) for write in writes]
         except OSError as error:
             unreachable = self._unreachable("can't be written", error)
-            return [Written(write.environment, None, unreachable) for write in writes]
+            return [WriteResult(write.environment, None, unreachable) for write in writes]
 
     def _file(self, environment: str) -> str:
         return f"{self._path_text}/{environment}{SUFFIX}"
@@ -157,7 +157,7 @@ class FolderStore:
                 os.unlink(f"{self._writing}/{name}")  # noqa: PTH108
             os.rmdir(self._writing)  # noqa: PTH106
 
-    def _write_locked(self, writes: Sequence[Write]) -> list[Written]:
+    def _write_locked(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Compare all, make all new contents durable under other names, then rename, then sync the folder.
 
         Renaming only once the bytes are on the disk is what keeps a power cut from leaving an empty
@@ -165,21 +165,21 @@ class FolderStore:
         """
         prepared = [self._prepare(write) for write in writes]
         faults = self._write_all([one for one in prepared if isinstance(one, _Prepared) and one.data is not None])
-        results: list[Written] = []
+        results: list[WriteResult] = []
         moved = False
         for write, one in zip(writes, prepared, strict=True):
             fault = one if isinstance(one, StateError) else faults.get(one.temporary)
             if isinstance(one, StateError) or fault is not None:
-                results.append(Written(write.environment, None, fault))
+                results.append(WriteResult(write.environment, None, fault))
                 continue
             moved = True
             if one.data is None:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(one.final)  # noqa: PTH108 - strings, as in reading
-                results.append(Written(write.environment, None))
+                results.append(WriteResult(write.environment, None))
             else:
                 os.replace(one.temporary, one.final)  # noqa: PTH105
-                results.append(Written(write.environment, version_of(one.data)))
+                results.append(WriteResult(write.environment, version_of(one.data)))
         if moved:
             _sync_folder(self._path)
         return results

@@ -22,7 +22,7 @@ from typing import TypeVar
 from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
 from reconciler.io.git.command import Git, GitFailed
 from reconciler.model import Document, Head, Stored
-from reconciler.ports import Write, Written
+from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
     SUFFIX,
     Decode,
@@ -206,17 +206,17 @@ class GitStore:
 
     # --- writing -----------------------------------------------------------------------------------
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         try:
             with self._alone:
                 return self._write(writes)
         except StateError as fault:
-            return [Written(write.environment, None, fault) for write in writes]
+            return [WriteResult(write.environment, None, fault) for write in writes]
         except GitFailed as error:
             unreachable = self._unreachable(error)
-            return [Written(write.environment, None, unreachable) for write in writes]
+            return [WriteResult(write.environment, None, unreachable) for write in writes]
 
-    def _write(self, writes: Sequence[Write]) -> list[Written]:
+    def _write(self, writes: Sequence[Write]) -> list[WriteResult]:
         tip = self._tip if self._tip is not None else self._refresh()
         for attempt in range(TRIES):
             # a push without an answer may have landed all the same: then what stands there is ours
@@ -240,7 +240,7 @@ class GitStore:
             self._sleep(random.random() * min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))  # noqa: S311 - spreads retries
             tip = self._refresh()
         fault = Unreachable(f"state: {self.location}: {TRIES} pushes lost to others in a row. Run again")
-        return [Written(write.environment, None, fault) for write in writes]
+        return [WriteResult(write.environment, None, fault) for write in writes]
 
     def _commit(self, tip: Tip, writes: Sequence[Write]) -> str:
         """A commit on top of what was read, made by one process whatever the number of documents."""
@@ -327,10 +327,10 @@ def _data(content: bytes) -> bytes:
     return b"data " + str(len(content)).encode() + b"\n" + content + b"\n"
 
 
-def _compare(tip: Tip, write: Write) -> Written:
+def _compare(tip: Tip, write: Write) -> WriteResult:
     standing = tip.blobs.get(write.environment)
     if (None if standing is None else version_of(standing)) != write.expected:
-        return Written(
+        return WriteResult(
             write.environment, None, Conflict(f"state of {write.environment}: another run wrote it in between")
         )
     return _written(write)
@@ -344,8 +344,10 @@ def _has_landed(tip: Tip, write: Write) -> bool:
     return standing == encode_document(write.document)
 
 
-def _written(write: Write) -> Written:
-    return Written(write.environment, None if write.document is None else version_of(encode_document(write.document)))
+def _written(write: Write) -> WriteResult:
+    return WriteResult(
+        write.environment, None if write.document is None else version_of(encode_document(write.document))
+    )
 
 
 def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, InputError, StateError, Unreachable
 from reconciler.model import Head, Problem, Stored
-from reconciler.ports import Write, Written
+from reconciler.ports import Write, WriteResult
 from reconciler.state.document import SUFFIX, decode_document, decode_head, encode_document, read_each
 
 if TYPE_CHECKING:
@@ -153,16 +153,16 @@ class ObjectStore:
 
     # --- writing -----------------------------------------------------------------------------------
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         return self._map(self._write_one, list(writes))
 
-    def _write_one(self, write: Write) -> Written:
+    def _write_one(self, write: Write) -> WriteResult:
         try:
             return self._put(write)
         except StateError as fault:
-            return Written(write.environment, None, fault)
+            return WriteResult(write.environment, None, fault)
 
-    def _put(self, write: Write) -> Written:
+    def _put(self, write: Write) -> WriteResult:
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
@@ -187,12 +187,12 @@ class ObjectStore:
             raise Unreachable(f"state: {self._url}: the store gives no ETag, so no write could be made safe")
         return self._done(write, etag)
 
-    def _done(self, write: Write, etag: str) -> Written:
+    def _done(self, write: Write, etag: str) -> WriteResult:
         if write.document is None:
             self._tombstones[write.environment] = etag
-            return Written(write.environment, None)
+            return WriteResult(write.environment, None)
         self._tombstones.pop(write.environment, None)
-        return Written(write.environment, etag)
+        return WriteResult(write.environment, etag)
 
     # --- requests ----------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from reconciler.core.urls import (
 from reconciler.io.http.proxy import find_proxy
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
-from reconciler.manifests.nodes import LOADER, File, Odd, parse_file
+from reconciler.manifests.nodes import LOADER, AmbiguousScalar, File, parse_file
 from reconciler.manifests.resolve import UPDATE_PATH
 from reconciler.model import AuthScheme
 from reconciler.views import annotations as github
@@ -98,7 +98,7 @@ def check_plain_yaml(data: bytes) -> None:
     if (
         isinstance(file, File)
         and not file.problems
-        and not any(isinstance(value, Odd) for value in leaves(file.values))
+        and not any(isinstance(value, AmbiguousScalar) for value in leaves(file.values))
     ):
         # with the same scanner: PyYAML's own one, in Python, refuses tabs that libyaml takes
         assert yaml.load(data, Loader=LOADER) == file.values, "another reader reads something else"

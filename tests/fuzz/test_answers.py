@@ -152,7 +152,7 @@ def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(wired: Any, a
     wired(answer)
     reading = asyncio.run(read())
     check(reading.attempt)
-    assert CANARY not in repr(reading.sights)
+    assert CANARY not in repr(reading.comparisons)
 
 
 @in_a_fixture

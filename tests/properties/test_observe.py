@@ -58,20 +58,20 @@ def test_every_difference_is_told_and_nothing_unseen_is_the_same(
     seen = {one.event: one for one in compare_account(parse_account(account), wanted, applied, secrets)}
     assert set(seen) == set(EVENTS)
     for event in EVENTS:
-        sight = seen[event]
+        comparison = seen[event]
         shown = account.get(FIELDS.get(event, ""), 0)
         names = set(secret_names(applied[event]))
         if shown is not None and not isinstance(shown, str):
-            assert sight.verdict in (Verdict.UNSEEN, Verdict.GARBLED)
+            assert comparison.verdict in (Verdict.UNSEEN, Verdict.GARBLED)
             continue
         sent = fill_secrets(applied[event], SECRETS.__getitem__)
         if shown == sent:
-            assert sight.verdict is not Verdict.DIFFERENT
-        if sight.verdict is Verdict.SAME:
+            assert comparison.verdict is not Verdict.DIFFERENT
+        if comparison.verdict is Verdict.SAME:
             assert shown == sent
             assert names <= at_hand
         if shown != sent and names <= at_hand - replaced:
-            assert sight.verdict is Verdict.DIFFERENT
+            assert comparison.verdict is Verdict.DIFFERENT
     assert not any(value in repr(seen) for value in SECRETS.values())
 
 
@@ -84,7 +84,7 @@ def test_a_plan_has_a_reason_for_every_difference(data: st.DataObject, applied: 
     account = parse_account(data.draw(accounts(applied)))
     observation = Observation(compare_account(account, applied, applied, secrets))
     planned = plan_environment(desired, document, Fingerprint("org:1"), PlanInput(START), observation)
-    differing = [one.event for one in observation.sights if one.verdict is Verdict.DIFFERENT]
+    differing = [one.event for one in observation.comparisons if one.verdict is Verdict.DIFFERENT]
     assert [one.event for one in planned.live] == differing
     assert (Reason.LIVE_DRIFT in planned.reasons) is bool(differing)
     assert (planned.action is Action.NOOP) is not bool(differing)

@@ -29,7 +29,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import __version__
-from reconciler.core.overview import Cell, CheckedReceiver, Overview, Standing, find_failing, overlook
+from reconciler.core.overview import Cell, CheckedReceiver, Overview, Standing, find_failing, summarize_environment
 from reconciler.core.urls import host_of
 from reconciler.model import (
     EVENTS,
@@ -123,7 +123,9 @@ def look_at(report: Report) -> list[Seen]:
     for planned in report.plan.environments:
         name = planned.environment
         desired, document = report.desired.get(name), report.documents.get(name)
-        overview = overlook(planned, desired, document, findings[name], report.made_at, failing=name in failing)
+        overview = summarize_environment(
+            planned, desired, document, findings[name], report.made_at, failing=name in failing
+        )
         told = findings[name]
         if Standing.DOUBT not in overview.standings:
             # drift calls every unfinished intent uncertain; here a run at work is locked, and in doubt once it died

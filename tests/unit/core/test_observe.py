@@ -14,10 +14,10 @@ from reconciler.core.observe import (
     FIELDS,
     NO_ACCOUNT_ID,
     UNOBSERVABLE,
+    EventComparison,
     NotAnAccount,
     Observation,
     SecretsAtHand,
-    Sight,
     Verdict,
     compare_account,
     describe_unobserved,
@@ -55,20 +55,20 @@ def account_of(webhooks: Mapping[Event, str | None], **fields: Any) -> dict[str,
     return {"name": "x", "active": True, **{name: webhooks[event] for event, name in FIELDS.items()}, **fields}
 
 
-def sights(
+def comparisons(
     account: Mapping[str, Any],
     applied: Mapping[Event, str] | None = DESIRED.webhooks,
     desired: Mapping[Event, str] = DESIRED.webhooks,
     secrets: SecretsAtHand = AT_HAND,
-) -> dict[Event, Sight]:
+) -> dict[Event, EventComparison]:
     return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets)}
 
 
-def look(text: str, url: str | None, secrets: SecretsAtHand = AT_HAND, desired: str | None = None) -> Sight:
+def look(text: str, url: str | None, secrets: SecretsAtHand = AT_HAND, desired: str | None = None) -> EventComparison:
     """What comes of one event whose applied text is `text` and whose account shows `url`."""
     applied = {**DESIRED.webhooks, STATUS: text}
     wanted = {**DESIRED.webhooks, STATUS: text if desired is None else desired}
-    return sights(account_of({**DESIRED.webhooks, STATUS: url}), applied, wanted, secrets)[STATUS]
+    return comparisons(account_of({**DESIRED.webhooks, STATUS: url}), applied, wanted, secrets)[STATUS]
 
 
 def test_the_fields_are_those_of_the_vendors_example() -> None:
@@ -80,7 +80,7 @@ def test_the_fields_are_those_of_the_vendors_example() -> None:
 
 def test_what_was_applied_is_the_same() -> None:
     """Six of the seven; the last is never shown."""
-    seen = sights(account_of(DESIRED.webhooks))
+    seen = comparisons(account_of(DESIRED.webhooks))
     assert {event for event, one in seen.items() if one.verdict is Verdict.SAME} == set(FIELDS)
     assert seen[Event.WHEN_DISCONNECTING].verdict is Verdict.UNSEEN
 
@@ -88,20 +88,20 @@ def test_what_was_applied_is_the_same() -> None:
 def test_null_and_an_empty_text_are_nothing_and_so_differ() -> None:
     """Against a URL that is drift."""
     for nothing in (None, ""):
-        assert look("https://a.example.com/", nothing) == Sight(STATUS, Verdict.DIFFERENT, None)
+        assert look("https://a.example.com/", nothing) == EventComparison(STATUS, Verdict.DIFFERENT, None)
 
 
 def test_a_field_that_is_absent_is_unseen() -> None:
     """FACTS P: onMessageDeliveryError may be."""
     account = account_of(DESIRED.webhooks)
     del account["onMessageDeliveryError"]
-    assert sights(account)[Event.MESSAGE_DELIVERY_ERROR].verdict is Verdict.UNSEEN
+    assert comparisons(account)[Event.MESSAGE_DELIVERY_ERROR].verdict is Verdict.UNSEEN
 
 
 @pytest.mark.parametrize("value", [1, True, [], {"url": "https://a.example.com/"}, ["https://a.example.com/"], 1.5])
 def test_a_field_of_another_type_is_garbled(value: object) -> None:
     """That much of the read failed; the others are compared."""
-    seen = sights(account_of(DESIRED.webhooks, onMessageStatus=value))
+    seen = comparisons(account_of(DESIRED.webhooks, onMessageStatus=value))
     assert seen[STATUS].verdict is Verdict.GARBLED
     assert seen[Event.RECEIVE_MESSAGE].verdict is Verdict.SAME
     assert Observation(tuple(seen.values())).faults == (f"messageStatus: {seen[STATUS].reason}",)
@@ -165,7 +165,7 @@ def test_literal_braces_are_compared_as_sent_and_shown_doubled() -> None:
     """As in every other text form."""
     text = "https://a.example.com/{{x}}"
     assert look(text, "https://a.example.com/{x}").verdict is Verdict.SAME
-    assert look(text, text) == Sight(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
+    assert look(text, text) == EventComparison(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
 
 
 @pytest.mark.parametrize(
@@ -309,8 +309,8 @@ def test_an_update_that_plug_does_not_hold_yet_is_no_live_drift() -> None:
         (None, ()),
         (UNOBSERVABLE, ()),
         (Observation(failure="500"), ("live",)),
-        (Observation((Sight(STATUS, Verdict.GARBLED, reason="x"),)), ("live",)),
-        (Observation((Sight(STATUS, Verdict.UNSEEN, reason="x"),)), ()),
+        (Observation((EventComparison(STATUS, Verdict.GARBLED, reason="x"),)), ("live",)),
+        (Observation((EventComparison(STATUS, Verdict.UNSEEN, reason="x"),)), ()),
     ],
 )
 def test_a_noop_says_that_it_could_not_be_observed(seen: Observation | None, unchecked: tuple[str, ...]) -> None:
@@ -375,5 +375,5 @@ def test_reads_that_failed_alike_are_one_warning() -> None:
 
 def test_a_plan_of_what_was_never_applied_shows_no_live_drift() -> None:
     """There is nothing that it could differ from."""
-    seen = Observation((Sight(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),))
+    seen = Observation((EventComparison(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),))
     assert find_live(seen, None) == ()

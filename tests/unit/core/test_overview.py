@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.overview import Cell, Overview, Standing, overlook
+from reconciler.core.overview import Cell, Overview, Standing, summarize_environment
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, By, Document, Event, Finding, FindingKind, Fingerprint, Intent
@@ -21,7 +21,7 @@ STATUS = EVENTS.index(Event.MESSAGE_STATUS)
 def look(document: Document | None, *findings: tuple[FindingKind, Event | None], failing: bool = False) -> Overview:
     planned = plan_environment(DESIRED, document, Fingerprint(), PlanInput(START))
     found = [Finding("loja", kind, event, None, None, "") for kind, event in findings]
-    return overlook(planned, DESIRED, document, found, START, failing=failing)
+    return summarize_environment(planned, DESIRED, document, found, START, failing=failing)
 
 
 def test_what_is_as_applied_is_in_sync() -> None:
@@ -53,7 +53,7 @@ def test_drift_beside_the_text_leaves_no_cell_in_sync() -> None:
     secretive = replace(DESIRED, webhooks=webhooks)
     planned = plan_environment(DESIRED, APPLIED, Fingerprint(), PlanInput(START))
     finding = Finding("loja", FindingKind.SECRET, None, None, None, "")
-    overview = overlook(planned, secretive, APPLIED, [finding], START)
+    overview = summarize_environment(planned, secretive, APPLIED, [finding], START)
     assert overview.standings == (Standing.DRIFT,)
     assert [place for place, cell in enumerate(overview.cells) if cell is Cell.BESIDE] == [STATUS]
 
@@ -81,7 +81,7 @@ def test_never_applied_is_no_drift() -> None:
 def test_an_orphan_is_an_orphan() -> None:
     """In no manifest, so never in sync."""
     finding = Finding("loja", FindingKind.ORPHAN, None, None, None, "")
-    overview = overlook(plan_orphan(APPLIED), None, APPLIED, [finding], START)
+    overview = summarize_environment(plan_orphan(APPLIED), None, APPLIED, [finding], START)
     assert overview == Overview((Standing.ORPHAN,), (Cell.ORPHAN,) * 7)
 
 

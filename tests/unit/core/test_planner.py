@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.observe import Observation, Sight, Verdict
+from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent, confirm
 from reconciler.model import EVENTS, Action, By, Desired, Document, EnvironmentPlan, Event, Fingerprint, Reason, Shard
@@ -90,7 +90,7 @@ def test_all_reasons_that_hold_are_listed_in_order() -> None:
     document = begin_intent(applied(), SECRET, Claim("i", "l", START, 900, By()))
     desired = replace(make_desired(version="2", secrets=("PLUG_SECRET_A",)), endpoint="https://other/")
     given = PlanInput(now=START + timedelta(days=1), max_age_s=1, requested=True)
-    live = Observation((Sight(Event.MESSAGE_STATUS, Verdict.DIFFERENT),))
+    live = Observation((EventComparison(Event.MESSAGE_STATUS, Verdict.DIFFERENT),))
     fingerprint = Fingerprint("org:2", {"PLUG_SECRET_A": "hmac-sha256:2"})
     planned = plan_environment(desired, document, fingerprint, given, live)
     assert list(planned.reasons) == [reason for reason in Reason if reason is not Reason.NEVER_APPLIED]

@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.core.receivers import (
     Answer,
-    Look,
     Place,
+    ProbeResult,
     Receiver,
     choose_addresses,
     conclude,
@@ -75,14 +75,14 @@ def test_only_public_addresses_are_connected_to() -> None:
 
 def test_the_first_failing_answer_decides() -> None:
     """With the number of its example, and the latency of the slowest."""
-    look = Look(CheckStage.TLS, ("93.184.216.34",), "93.184.216.34", NOW + timedelta(days=40), 0.5)
+    probe = ProbeResult(CheckStage.TLS, ("93.184.216.34",), "93.184.216.34", NOW + timedelta(days=40), 0.5)
     answers = [Answer(CheckStage.POST, 200, 0.2), Answer(CheckStage.POST, 422, 0.1)]
-    result = conclude(receiver(), look, answers, NOW)
+    result = conclude(receiver(), probe, answers, NOW)
     assert (result.ok, result.status, result.latency_s, result.certificate_days) == (False, 422, 0.2, 40)
     assert result.message == "example 2: answered 422: the receiver refused the example"
-    passed = conclude(receiver(), look, answers[:1], NOW)
+    passed = conclude(receiver(), probe, answers[:1], NOW)
     assert (passed.ok, passed.stage, passed.message, passed.warning) == (True, CheckStage.POST, "", "")
-    looked = conclude(receiver(), look, [], NOW)
+    looked = conclude(receiver(), probe, [], NOW)
     assert (looked.ok, looked.stage, looked.latency_s) == (True, CheckStage.TLS, 0.5)
 
 
@@ -95,10 +95,10 @@ def test_every_status_is_explained(status: int | None) -> None:
 
 def test_an_environment_is_refused_for_each_of_its_failing_receivers() -> None:
     """The event and why, of the first two in the order of the events; the others are counted."""
-    look = Look(CheckStage.CONNECT, message="the connection was refused")
-    good = Look(CheckStage.TLS, address="93.184.216.34")
-    results = [conclude(receiver(event=event, environments=("a", "b")), look, [], NOW) for event in EVENTS]
-    single = conclude(receiver(event=Event.MESSAGE_STATUS, environments=("c",)), look, [], NOW)
+    probe = ProbeResult(CheckStage.CONNECT, message="the connection was refused")
+    good = ProbeResult(CheckStage.TLS, address="93.184.216.34")
+    results = [conclude(receiver(event=event, environments=("a", "b")), probe, [], NOW) for event in EVENTS]
+    single = conclude(receiver(event=Event.MESSAGE_STATUS, environments=("c",)), probe, [], NOW)
     fine = conclude(receiver(environments=("d",)), good, [Answer(CheckStage.POST, 204)], NOW)
     refusals = find_refusals(CheckResult((*reversed(results), single, fine)))
     assert refusals == {

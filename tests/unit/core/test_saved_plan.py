@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core import record
-from reconciler.core.observe import Observation, Sight, Verdict
+from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import LIVE, PlanInput
 from reconciler.core.saved_plan import SavedPlan, check_expected, check_saved_plan, recall_observations
 from reconciler.errors import StalePlan
@@ -163,7 +163,7 @@ def test_what_was_seen_when_the_plan_was_made_is_recalled() -> None:
     plan = edited(plan, "b", lambda one: replace(one, unchecked=(LIVE,)))
     assert recall_observations(replace(plan, observed=False)) is None
     assert recall_observations(plan) == {
-        "a": Observation((Sight(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),)),
+        "a": Observation((EventComparison(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),)),
         "b": Observation(failure="it could not be read when the plan was made"),
     }
 

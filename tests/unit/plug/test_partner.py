@@ -81,8 +81,8 @@ def read(
 
 
 def verdicts(reading: Reading) -> dict[Event, Verdict]:
-    assert reading.sights is not None
-    return {one.event: one.verdict for one in reading.sights}
+    assert reading.comparisons is not None
+    return {one.event: one.verdict for one in reading.comparisons}
 
 
 def test_the_bytes_on_the_wire_are_those_of_the_facts() -> None:
@@ -151,7 +151,7 @@ def test_what_is_no_account_shows_nothing_and_says_why(answer: bytes, retriable:
     """In our own words: an answer may echo the token."""
     with server(answering(answer)) as port:
         reading = read(port)
-    assert reading.sights is None
+    assert reading.comparisons is None
     assert word in reading.attempt.message
     assert (reading.attempt.retriable and not reading.attempt.confirmed) is retriable
     assert reading.attempt.retry_after_s == (7.0 if b"Retry-After" in answer else None)
@@ -166,7 +166,7 @@ def test_a_redirect_is_never_followed(status: int) -> None:
         with server(answering(http(f"{status} Moved", b"", location))) as port:
             reading = read(port)
     assert elsewhere == []
-    assert (reading.sights, reading.attempt.status, reading.attempt.retriable) == (None, status, False)
+    assert (reading.comparisons, reading.attempt.status, reading.attempt.retriable) == (None, status, False)
     assert "partner.base_url" in reading.attempt.message
 
 
@@ -213,7 +213,7 @@ def test_an_answer_too_many_is_not_taken_for_the_next_account() -> None:
 
     with server(talk) as port:
         readings = asyncio.run(twice(port))
-    assert all(reading.sights for reading in readings)
+    assert all(reading.comparisons for reading in readings)
     assert len(connections) == 2
 
 
@@ -243,7 +243,7 @@ def test_a_proxy_that_is_none_is_told_without_its_password() -> None:
             return await observer.read(one, applied_of(one))
 
     reading = asyncio.run(attempt())
-    assert (reading.sights, reading.attempt.complete) == (None, False)
+    assert (reading.comparisons, reading.attempt.complete) == (None, False)
     assert reading.attempt.message == "not sent: HTTPS_PROXY or ALL_PROXY holds no usable address"
 
 
@@ -256,7 +256,7 @@ def test_a_connection_that_breaks_in_whatever_way_is_no_account(monkeypatch: pyt
     monkeypatch.setattr(Connection, "drop_if_ahead", fail)
     with server(answering(http("200 OK", account_of(DESIRED)))) as port:
         reading = read(port)
-    assert (reading.sights, reading.attempt.complete) == (None, False)
+    assert (reading.comparisons, reading.attempt.complete) == (None, False)
     assert reading.attempt.message == "no complete answer: ConnectionResetError"
 
 
@@ -286,8 +286,8 @@ SECRET = replace(DESIRED, secrets=("PLUG_SECRET_A",), webhooks={**DESIRED.webhoo
 def look(desired: Desired, url: str, applied: Applied | None = None) -> tuple[Verdict, str | None]:
     with server(answering(http("200 OK", account_of(desired, onReceiveMessage=url)))) as port:
         reading = read(port, desired, applied=applied)
-    sight = next(one for one in reading.sights or () if one.event is Event.RECEIVE_MESSAGE)
-    return sight.verdict, sight.actual
+    comparison = next(one for one in reading.comparisons or () if one.event is Event.RECEIVE_MESSAGE)
+    return comparison.verdict, comparison.actual
 
 
 def test_a_secret_is_compared_with_its_value_and_masked() -> None:
@@ -318,5 +318,5 @@ def test_a_secret_pasted_into_another_url_is_masked_too(value: str) -> None:
     """Whatever the event, whosever it is, and percent-encoded as well."""
     with server(answering(http("200 OK", account_of(DESIRED, onMessageStatus=f"https://x.com.br/{value}")))) as port:
         reading = read(port)
-    sight = next(one for one in reading.sights or () if one.event is Event.MESSAGE_STATUS)
-    assert sight.actual == "https://x.com.br/…"
+    comparison = next(one for one in reading.comparisons or () if one.event is Event.MESSAGE_STATUS)
+    assert comparison.actual == "https://x.com.br/…"

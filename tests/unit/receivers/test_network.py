@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.receivers import Answer, Look, find_receivers
+from reconciler.core.receivers import Answer, ProbeResult, find_receivers
 from reconciler.core.receivers import Receiver as Checked
 from reconciler.errors import InputError
 from reconciler.model import EVENTS, CheckResult, CheckStage, Event, ReceiverCheck
@@ -130,7 +130,7 @@ def test_every_documented_body_arrives_byte_for_byte(serve: Serve, event: Event)
         assert request.headers["host"] == f"localhost:{receiver.port}"
         assert request.sni == "localhost"
         assert not {"authorization", "cookie"} & request.headers.keys()
-    assert receiver.connections == 2  # the look, and the POSTs
+    assert receiver.connections == 2  # the probe, and the POSTs
     assert one.latency_s is not None
     assert one.latency_s < 5
     assert one.certificate_days == 89
@@ -434,7 +434,7 @@ def test_unreadable_certificates_of_ours_are_an_input_error(monkeypatch: pytest.
 
 
 def test_a_hundred_environments_behind_one_host_make_few_connections(serve: Serve) -> None:
-    """One look, and at most a connection a worker."""
+    """One probe, and at most a connection a worker."""
     receiver = serve()
     result = check(*(receiver.url(f"/{number}") for number in range(100)), concurrency=4)
     assert all(one.ok for one in result.receivers)
@@ -525,7 +525,7 @@ def test_the_types_show_no_secret() -> None:
         [make_desired(webhooks=dict.fromkeys(EVENTS, "https://a.acme.com.br/?k={secret:PLUG_SECRET_A}"))],
         allow_local_receivers=False,
     )
-    shown = json.dumps([repr(receiver), repr(Look(CheckStage.DNS)), repr(Answer(CheckStage.POST))])
+    shown = json.dumps([repr(receiver), repr(ProbeResult(CheckStage.DNS)), repr(Answer(CheckStage.POST))])
     assert isinstance(receiver, Checked)
     assert "{secret:PLUG_SECRET_A}" in shown
 

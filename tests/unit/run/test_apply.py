@@ -12,7 +12,7 @@ from reconciler.core.attempts import Attempt
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.model import Desired, EnvironmentResult, Outcome, RunResult
 from reconciler.ports import Write
-from reconciler.run.apply import BATCH, FLEET, apply_plan, make_idle_result
+from reconciler.run.apply import FLEET, INTENTS_AHEAD_FACTOR, apply_plan, make_idle_result
 from reconciler.run.context import ApplyOptions, Stop, WaveBegun
 from reconciler.run.planning import plan_environments
 from tests.fakes import (
@@ -131,7 +131,7 @@ def test_failures_of_one_wave_and_no_other_count_towards_max_failures() -> None:
         (FLEET - 1, 0.0, {"concurrency": 8, "rate_limit": 0.1}, 3),  # in 30 s, a request's timeout
         (FLEET - 1, 0.0, {"concurrency": 8, "rate_limit": 0.001}, 1),
         (FLEET - 1, 0.0, {"concurrency": 8, "rate_limit": 100.0}, 8),
-        (4 * BATCH + 10, 0.01, {"concurrency": 4}, 4 * BATCH),
+        (4 * INTENTS_AHEAD_FACTOR + 10, 0.01, {"concurrency": 4}, 4 * INTENTS_AHEAD_FACTOR),
     ],
 )
 def test_no_more_are_begun_than_can_be_put_within_a_lease(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.core.planner import PlanInput
-from reconciler.core.receivers import Answer, Look, Place, Receiver, find_receivers
+from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, find_receivers
 from reconciler.model import EVENTS, By, CheckResult, CheckStage, Document, Event, Intent, Outcome, RunResult
 from reconciler.plug.examples import example_bodies
 from reconciler.ports import Write
@@ -30,18 +30,18 @@ class FakeReceivers:
     statuses: Mapping[str, int | None] = field(default_factory=dict)
     unreachable: frozenset[str] = frozenset()
     posts: list[tuple[str, Event, bytes, float]] = field(default_factory=list)
-    looks: list[Place] = field(default_factory=list)
+    probes: list[Place] = field(default_factory=list)
     left: list[Place] = field(default_factory=list)
     under_way: int = 0
     most: int = 0
 
-    async def look(self, place: Place) -> Look:
-        self.looks.append(place)
+    async def probe(self, place: Place) -> ProbeResult:
+        self.probes.append(place)
         if place.host in self.unreachable:
-            return Look(CheckStage.CONNECT, ("93.184.216.34",), message="refused")
-        return Look(CheckStage.TLS, ("93.184.216.34",), "93.184.216.34")
+            return ProbeResult(CheckStage.CONNECT, ("93.184.216.34",), message="refused")
+        return ProbeResult(CheckStage.TLS, ("93.184.216.34",), "93.184.216.34")
 
-    async def post(self, receiver: Receiver, look: Look, body: bytes) -> Answer:
+    async def post(self, receiver: Receiver, probe: ProbeResult, body: bytes) -> Answer:
         assert receiver.place not in self.left
         self.posts.append((receiver.url, receiver.event, body, self.clock.monotonic()))
         self.under_way += 1
@@ -62,7 +62,7 @@ def check(fake: FakeReceivers, *names: str, rate_limit: float | None = None, pos
 
 
 def test_every_event_is_called_with_its_bodies() -> None:
-    """One look and one goodbye for the host that all share; results in the order of the environments."""
+    """One probe and one goodbye for the host that all share; results in the order of the environments."""
     fake = FakeReceivers(FakeClock())
     result = check(fake, "b", "a")
     called = {(url, event, body) for url, event, body, _ in fake.posts}
@@ -73,7 +73,7 @@ def test_every_event_is_called_with_its_bodies() -> None:
         for body in example_bodies(event)
     }
     assert len(fake.posts) == 16
-    assert (len(fake.looks), len(fake.left)) == (1, 1)
+    assert (len(fake.probes), len(fake.left)) == (1, 1)
     assert [(one.environments[0], one.event) for one in result.receivers] == [(n, e) for n in "ba" for e in EVENTS]
     assert 1 < fake.most <= 3
 
@@ -86,7 +86,7 @@ def test_posts_keep_to_the_rate_limit() -> None:
 
 
 def test_no_post_calls_nobody() -> None:
-    """The look alone decides."""
+    """The probe alone decides."""
     fake = FakeReceivers(FakeClock(), unreachable=frozenset({"hooks.example.com"}))
     assert not any(one.ok for one in check(fake, "a", post=False).receivers)
     assert fake.posts == []

@@ -14,7 +14,7 @@ from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Unreachable
 from reconciler.model import By, Desired, EnvironmentResult, Outcome, Reason, RunResult, Stored
-from reconciler.ports import Write, Written
+from reconciler.ports import Write, WriteResult
 from reconciler.run import state_edits as state
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
@@ -332,13 +332,13 @@ class RefusingStore(FaultyStore):
         super().__init__()
         self.tries = 0
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         self.tries += sum(write.environment == "a" for write in writes)
         if self.tries < 2:
             return super().write(writes)
         taken = iter(super().write([write for write in writes if write.environment != "a"]))
         full = Unreachable("no space left on device")
-        return [Written("a", None, full) if write.environment == "a" else next(taken) for write in writes]
+        return [WriteResult("a", None, full) if write.environment == "a" else next(taken) for write in writes]
 
 
 @pytest.mark.parametrize(

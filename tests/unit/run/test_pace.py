@@ -294,12 +294,12 @@ def test_who_is_woken_early_claims_nothing_and_what_slows_the_run_is_told() -> N
     clock = FakeClock()
     pace = Pace(clock, None)
     assert pace.slowdown is None
-    pace.heed(Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=60.0), 0.0)
+    pace.slow_down_after(Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=60.0), 0.0)
     rests: list[float] = []
 
     async def woken(seconds: float) -> None:
         rests.append(seconds)
 
-    asyncio.run(pace.near(woken))
+    asyncio.run(pace.wait_until_near(woken))
     assert len(rests) == 1
     assert pace.slowdown == Slowdown(429, 1.0, 60.0)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from reconciler.core.record import adopt
 from reconciler.model import By, Fingerprint
-from reconciler.ports import Write, Written
+from reconciler.ports import Write, WriteResult
 from reconciler.run.writer import StateWriter
 from tests.fakes import START, FaultyStore, make_desired
 
@@ -23,7 +23,7 @@ class Journal(FaultyStore):
         super().__init__(gather_s)
         self.batches: list[str] = []
 
-    def write(self, writes: Sequence[Write]) -> list[Written]:
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         self.batches.append("".join(write.environment for write in writes))
         return super().write(writes)
 
@@ -56,7 +56,7 @@ def write_of(name: str) -> Write:
     return Write(name, document, None)
 
 
-def begin(writer: StateWriter, names: str) -> list[asyncio.Task[Written]]:
+def begin(writer: StateWriter, names: str) -> list[asyncio.Task[WriteResult]]:
     return [asyncio.create_task(writer.write(write_of(name))) for name in names]
 
 
