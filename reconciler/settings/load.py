@@ -11,7 +11,7 @@ from pydantic_settings import InitSettingsSource
 
 from reconciler.errors import InputError
 from reconciler.settings.faults import find_misfits, find_unknown_variables, path_of, translate
-from reconciler.settings.schema import Settings, active_sources
+from reconciler.settings.fields import Settings, active_sources
 from reconciler.settings.sources import Layer, read_files, read_flags, read_variables
 
 MAX_FAULTS = 50  # told one by one: each is looked up in its file and compared with all names

@@ -17,7 +17,7 @@ from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from reconciler.io.files import read_regular
 from reconciler.model import Problem
-from reconciler.settings.schema import FLAGS, PREFIX, Settings
+from reconciler.settings.fields import FLAGS, PREFIX, Settings
 from reconciler.settings.values import parse_group
 
 FILE = "reconciler.toml"
