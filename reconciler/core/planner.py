@@ -54,7 +54,7 @@ def plan_environment(
     if observation and applied:
         from reconciler.core.observe import find_live  # late, as few plans observe
 
-        live = find_live(observation, applied.webhooks)
+        live = find_live(observation, desired, document)
     changes = make_changes(desired, applied.webhooks if applied else None)
     reasons: list[Reason] = []
     unchecked: tuple[str, ...] = ()

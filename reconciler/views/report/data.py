@@ -29,15 +29,14 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import __version__
+from reconciler.core.masking import show_document
 from reconciler.core.overview import Cell, CheckedReceiver, Overview, Standing, find_failing, summarize_environment
-from reconciler.core.urls import host_of
 from reconciler.model import (
     EVENTS,
     By,
     Desired,
     Document,
     EnvironmentPlan,
-    Event,
     Finding,
     FindingKind,
     Intent,
@@ -50,7 +49,6 @@ from reconciler.views.style import find_difference
 
 FORMAT = "reconciler.report/1"
 PLACE = {event: place for place, event in enumerate(EVENTS)}
-SECRET = "{secret:"  # noqa: S105 - the place-holder
 
 # word and glyph: never colour alone. The glyphs are ones that every system's fonts have.
 STANDINGS: Mapping[Standing, tuple[str, str]] = {
@@ -237,21 +235,21 @@ def find_addresses(repository: str | None, by: By) -> tuple[str | None, str | No
 
 
 def _row(one: Seen, tables: _Tables, failing: Sequence[int], checks: Mapping[str, Sequence[int]]) -> list[Any]:
-    planned, desired, document = one.planned, one.desired, one.document
+    planned, desired = one.planned, one.desired
+    document = show_document(one.document, desired) if one.document else None
     name = planned.environment
     texts = tables.texts.of(name, desired.vars if desired else {})
     applied = document.applied if document else None
     webhooks: Webhooks = desired.webhooks if desired else applied.webhooks if applied else {}
-    mask = _Masks(one)
     described = texts.number(desired.description) if desired is not None and desired.description else None
     source = texts.number(f"{planned.source.file}:{planned.source.line}") if planned.source else None
-    chosen = tables.set(
-        tuple(texts.number(mask.show(event, webhooks[event])) if event in webhooks else None for event in EVENTS)
-    )
+    chosen = tables.set(tuple(texts.number(webhooks[event]) if event in webhooks else None for event in EVENTS))
     findings = list(_findings(one, texts))
-    intent = _intent(document.intent, document, tables, texts, mask) if document and document.intent else None
+    intent = (
+        _intent(one.document, document.intent, tables, texts) if one.document and document and document.intent else None
+    )
     history = [
-        [_seconds(entry.at), tables.who(entry.by), entry.adopted, _delta(entry.webhooks, tables, texts, mask)]
+        [_seconds(entry.at), tables.who(entry.by), entry.adopted, _delta(entry.webhooks, tables, texts)]
         for entry in (document.history if document else ())
     ]
     return [
@@ -274,44 +272,25 @@ def _row(one: Seen, tables: _Tables, failing: Sequence[int], checks: Mapping[str
     ]
 
 
-class _Masks:
-    """Of an event whose URL holds a secret anywhere in its past: a URL without place-holder may show the value."""
-
-    def __init__(self, one: Seen) -> None:
-        self._secretive: set[Event] = set()
-        document = one.document
-        webhooks: list[Webhooks] = [one.desired.webhooks] if one.desired else []
-        if document is not None:
-            webhooks += [document.applied.webhooks] if document.applied else []
-            webhooks += [document.intent.webhooks] if document.intent else []
-            webhooks += [entry.webhooks for entry in document.history]
-        for urls in webhooks:
-            self._secretive |= {event for event, url in urls.items() if SECRET in url}
-
-    def show(self, event: Event, url: str) -> str:
-        """As `drift` shows an actual URL: scheme and host alone (CONTRACT §8)."""
-        if event not in self._secretive or SECRET in url:
-            return url
-        return f"{url.partition('://')[0]}://{host_of(url)}/…"
-
-
-def _delta(webhooks: Webhooks, tables: _Tables, texts: EnvironmentTexts, mask: _Masks) -> int:
+def _delta(webhooks: Webhooks, tables: _Tables, texts: EnvironmentTexts) -> int:
     numbers: list[int] = []
     for event in EVENTS:
         if event in webhooks:
-            numbers += (PLACE[event], texts.number(mask.show(event, webhooks[event])))
+            numbers += (PLACE[event], texts.number(webhooks[event]))
     return tables.delta(tuple(numbers))
 
 
-def _intent(intent: Intent, document: Document, tables: _Tables, texts: EnvironmentTexts, mask: _Masks) -> list[Any]:
+def _intent(document: Document, intent: Intent, tables: _Tables, texts: EnvironmentTexts) -> list[Any]:
+    """`intent` is the document's as it may be shown; what it changes is told by what it holds."""
+    held: Webhooks = document.intent.webhooks if document.intent else {}
     applied: Webhooks = document.applied.webhooks if document.applied else {}
-    changed = {event: url for event, url in intent.webhooks.items() if applied.get(event) != url}
+    changed = {event: url for event, url in intent.webhooks.items() if applied.get(event) != held[event]}
     return [
         _seconds(intent.at),
         None if intent.lease_until is None else _seconds(intent.lease_until),
         intent.doubt,
         tables.who(intent.by),
-        _delta(changed, tables, texts, mask),
+        _delta(changed, tables, texts),
     ]
 
 
