@@ -1,7 +1,7 @@
 """The settings: flag, then RECONCILER_ variable, then the settings file, then default (CONTRACT §3).
 
 `values` turns what people write into values, `fields` are the settings as pydantic-settings merges them, `sources`
-reads flags, variables and the file, `faults` tells what is wrong, `load` joins them. The table of the flags is
+reads flags, variables and the file, `faults` says what is wrong, `load` joins them. The table of the flags is
 apart, in `reconciler.settings.flags`: importing this package costs what pydantic costs.
 """
 
