@@ -30,7 +30,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.core.masking import show_document
-from reconciler.core.overview import Cell, CheckedReceiver, Overview, Standing, find_failing, summarize_environment
+from reconciler.core.overview import Cell, Overview, Standing, find_failing, summarize_environment
 from reconciler.model import (
     EVENTS,
     By,
@@ -41,6 +41,7 @@ from reconciler.model import (
     FindingKind,
     Intent,
     Plan,
+    ReceiverCheck,
     Webhooks,
 )
 from reconciler.views import words
@@ -88,7 +89,7 @@ class Report:
     findings: Sequence[Finding]
     store: str  # the `state` setting
     repository: str | None = None  # https://github.com/OWNER/NAME, which commits are linked to
-    checked: Sequence[CheckedReceiver] | None = None
+    checked: Sequence[ReceiverCheck] | None = None
 
     @property
     def made_at(self) -> datetime:
@@ -170,7 +171,7 @@ def _seconds(at: datetime) -> int:
     return int(at.timestamp())
 
 
-def _find_failing_events(checked: Sequence[CheckedReceiver]) -> Mapping[str, Sequence[int]]:
+def _find_failing_events(checked: Sequence[ReceiverCheck]) -> Mapping[str, Sequence[int]]:
     failing: dict[str, set[int]] = defaultdict(set)
     for one in checked:
         if not one.ok:
@@ -201,13 +202,13 @@ class _Tables:
         shown = (*(None if text is None else visible(text) for text in (by.actor, by.commit, by.run)), commit, run)
         return self.by.setdefault(shown, len(self.by))
 
-    def check(self, one: CheckedReceiver) -> int:
+    def check(self, one: ReceiverCheck) -> int:
         self.checks.append(
             [
                 PLACE[one.event],
                 visible(one.url),
                 one.ok,
-                visible(one.stage),
+                one.stage.value,
                 one.status,
                 one.latency_s,
                 visible(", ".join(one.addresses)),
