@@ -110,7 +110,7 @@ class Observer(Protocol):
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
 
 
-class Credentials(Protocol):
+class Fingerprinter(Protocol):
     """The tokens and secrets at hand, seen only as fingerprints."""
 
     def fingerprint(self, desired: Desired) -> Fingerprint: ...

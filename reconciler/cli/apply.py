@@ -113,7 +113,7 @@ def apply(
     if expect is not None:
         _check_expected(session, expect, planned, form)
     if dry_run:
-        show_plan(with_guard_warnings(session, planned, accepted).plan, form, session)
+        show_plan(with_guard_warnings(session, planned, accepted), form, session)
         return ExitCode.DONE
     _check(session, planned, accepted)
     shown = has_work(planned.plan) and not yes
@@ -121,7 +121,7 @@ def apply(
         say(for_terminal(warning), label="warning")
     if has_work(planned.plan):
         if shown:
-            say(plan_text(planned.plan, colour=False))
+            say(plan_text(planned, colour=False))
         putting = sum(1 for one in planned.plan.environments if one.action.puts)
         confirm(f"Put the webhooks of {putting} environment{'s' if putting != 1 else ''}?", yes=yes)
         refused = find_refused(session, planned) if check_first else {}
@@ -167,7 +167,7 @@ def _check_expected(session: Session, expect: str, planned: Planned, form: Form)
         check_expected(expect, planned.plan)
     except StalePlan:
         try:
-            show_plan(with_guard_warnings(session, planned).plan, form, session)
+            show_plan(with_guard_warnings(session, planned), form, session)
         except OutputFailed as error:
             tell_unshown(error)
         raise

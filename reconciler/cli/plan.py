@@ -62,7 +62,7 @@ def plan(
         from reconciler.formats.plan_file import encode_plan
 
         write_document(session.folder / Path(out), encode_plan(planned.plan), shown=out)
-    show_plan(planned.plan, form, session)
+    show_plan(planned, form, session)
     if out is not None:
         say(f"saved: run `reconciler apply {for_terminal(out)}` to do exactly this")
     return of_plan(planned.plan, detailed=detailed_exitcode)

@@ -15,9 +15,10 @@ from reconciler.cli.annotations import annotate, find_path, wants_annotations
 from reconciler.cli.options import Form
 from reconciler.cli.output import wants_colour, write
 from reconciler.cli.session import Session
+from reconciler.core.planner import Planned
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.files import is_folder, write_whole
-from reconciler.model import CheckResult, Document, Finding, Plan, Problem, RunResult
+from reconciler.model import CheckResult, Document, Finding, Problem, RunResult
 
 FILE_WIDTH = 100  # columns of a text in a file
 
@@ -45,16 +46,18 @@ def check_files(form: Form, session: Session) -> None:
         raise InputError(problems=problems)
 
 
-def plan_text(plan: Plan, *, colour: bool) -> str:
-    return str(_load("text_plan").render_plan(plan, colour=colour, width=_width()))
+def plan_text(planned: Planned, *, colour: bool, width: int | None = None) -> str:
+    view = _load("text_plan")
+    filled = planned.vars_by_environment
+    return str(view.render_plan(planned.plan, filled, colour=colour, width=width or _width()))
 
 
-def show_plan(plan: Plan, form: Form, session: Session) -> None:
+def show_plan(planned: Planned, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda style: _load("text_plan").render_plan(plan, colour=style.colour, width=style.width),
-        "json": lambda _: _load_format("plan_file").encode_plan(plan),
-        "markdown": lambda _: _load("markdown").render_plan(plan),
-        "github": lambda _: _load("annotations").render_plan(plan, path_of=find_path(session)),
+        "text": lambda style: plan_text(planned, colour=style.colour, width=style.width),
+        "json": lambda _: _load_format("plan_file").encode_plan(planned.plan),
+        "markdown": lambda _: _load("markdown").render_plan(planned.plan, planned.vars_by_environment),
+        "github": lambda _: _load("annotations").render_plan(planned.plan, path_of=find_path(session)),
     }
     _show(views, form, session)
 

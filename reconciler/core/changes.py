@@ -6,6 +6,7 @@ cheaper than a diff and, at ten thousand environments, what decides how long a p
 
 from __future__ import annotations
 
+from reconciler.core.masking import find_secretive_events, show_url
 from reconciler.model import EVENTS, Change, Desired, Event, Webhooks
 
 
@@ -19,19 +20,21 @@ def find_changed_events(before: Webhooks, after: Webhooks) -> tuple[Event, ...]:
 
 
 def make_changes(desired: Desired, applied: Webhooks | None) -> tuple[Change, ...]:
-    """What a PUT of `desired` would change over `applied`; with None (never applied) all seven."""
+    """Return what a PUT of `desired` would change over `applied`; with None (never applied) all seven.
+
+    `before` is as it may be shown. The past has no say in that: a plan made with it and one made without are the same.
+    """
     if applied is None:
-        events = EVENTS
-    elif applied == desired.webhooks:
+        return tuple(Change(event, None, desired.webhooks[event], desired.sources[event]) for event in EVENTS)
+    if applied == desired.webhooks:
         return ()
-    else:
-        events = find_changed_events(applied, desired.webhooks)
+    secretive = find_secretive_events((desired.webhooks, applied))
     return tuple(
         Change(
             event=event,
-            before=None if applied is None else applied.get(event),
+            before=show_url(applied[event], secretive=event in secretive) if event in applied else None,
             after=desired.webhooks[event],
             source=desired.sources[event],
         )
-        for event in events
+        for event in find_changed_events(applied, desired.webhooks)
     )

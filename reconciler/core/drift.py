@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from reconciler.core.masking import find_secretive, mask_url
 from reconciler.core.observe import Observation, find_live_findings
-from reconciler.core.urls import mask_url
 from reconciler.model import Action, Desired, EnvironmentPlan, Finding, FindingKind, Head, Reason
 
-SECRET = "{secret:"  # noqa: S105 - the place-holder
 ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 
 
@@ -28,7 +27,7 @@ def find_drift(
         for finding in _findings_of(one, desired.get(one.environment), documents.get(one.environment))
     ]
     for name, observation in (observations or {}).items():
-        findings.extend(find_live_findings(name, observation, documents.get(name)))
+        findings.extend(find_live_findings(name, observation, desired.get(name), documents.get(name)))
     return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
 
 
@@ -38,11 +37,10 @@ def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: He
         yield Finding(name, FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest")
         return
     never = Reason.NEVER_APPLIED in planned.reasons
+    secretive = find_secretive(desired, document) if planned.changes else frozenset()
     for change in planned.changes:
         message = "never applied" if never else "the manifest differs from what was last applied"
-        actual = change.before
-        if actual is not None and SECRET in actual + change.after:
-            actual = mask_url(actual)
+        actual = mask_url(change.before) if change.before and change.event in secretive else change.before
         yield Finding(name, FindingKind.UNAPPLIED, change.event, change.after, actual, message)
     for reason in planned.reasons:
         finding = _finding_of_reason(reason, name, desired, document)

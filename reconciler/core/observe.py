@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.fill import fill_secrets, secret_names, split_secrets
-from reconciler.core.urls import MAX_URL_BYTES, mask_url
-from reconciler.model import EVENTS, Document, Event, Finding, FindingKind, Head, LiveDifference, Webhooks
+from reconciler.core.masking import find_secretive, find_secretive_events, mask_url, show_webhooks
+from reconciler.core.urls import MAX_URL_BYTES
+from reconciler.model import EVENTS, Desired, Document, Event, Finding, FindingKind, Head, LiveDifference, Webhooks
 from reconciler.text.counts import name_some
 
 FIELDS: Mapping[Event, str] = {
@@ -142,13 +143,12 @@ class _Masks:
 
 
 def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], secrets: SecretsAtHand) -> _Masks:
-    every = [(event, text) for webhooks in (desired, applied, *past) for event, text in webhooks.items()]
+    every = (desired, applied, *past)
+    texts = {text for webhooks in every for text in webhooks.values() if secret_names(text)}
     current = {*desired.values(), *applied.values()}
     return _Masks(
-        events=frozenset(event for event, text in every if secret_names(text)),
-        texts=frozenset(
-            text for _, text in every if secret_names(text) and not (text in current and _is_known(text, secrets))
-        ),
+        events=find_secretive_events(every),
+        texts=frozenset(text for text in texts if not (text in current and _is_known(text, secrets))),
     )
 
 
@@ -246,9 +246,10 @@ def _show(event: Event, url: str | None, secrets: SecretsAtHand, masks: _Masks) 
 # --- what follows from it ----------------------------------------------------------------------------
 
 
-def find_live(observation: Observation, applied: Webhooks | None) -> tuple[LiveDifference, ...]:
-    """What a plan shows as live drift."""
-    if applied is None:
+def find_live(observation: Observation, desired: Desired, head: Head | None) -> tuple[LiveDifference, ...]:
+    """Return what a plan shows as live drift; nothing where nothing was applied."""
+    applied = _show_applied(desired, head)
+    if not applied:
         return ()
     return tuple(
         LiveDifference(comparison.event, comparison.actual, applied[comparison.event])
@@ -257,14 +258,23 @@ def find_live(observation: Observation, applied: Webhooks | None) -> tuple[LiveD
     )
 
 
-def find_live_findings(environment: str, observation: Observation, document: Head | None) -> Iterator[Finding]:
+def _show_applied(desired: Desired | None, head: Head | None) -> Webhooks:
+    """The URLs last applied, as they may be shown."""
+    if head is None or head.applied is None:
+        return {}
+    return show_webhooks(head.applied.webhooks, find_secretive(desired, head))
+
+
+def find_live_findings(
+    environment: str, observation: Observation, desired: Desired | None, document: Head | None
+) -> Iterator[Finding]:
     """`live` for what differs, `unobservable` for what could not be seen and why (CONTRACT §8)."""
     if not observation.observable:
         yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, NO_ACCOUNT_ID)
     if observation.failure:
         message = f"the read failed: {observation.failure}"
         yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, message)
-    applied = document.applied.webhooks if document is not None and document.applied is not None else {}
+    applied = _show_applied(desired, document)
     in_doubt = document is not None and document.intent is not None
     for comparison in observation.comparisons:
         if comparison.verdict is Verdict.DIFFERENT:

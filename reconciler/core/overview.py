@@ -11,7 +11,17 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.core.fill import secret_names
-from reconciler.model import EVENTS, Action, Desired, Document, EnvironmentPlan, Event, Finding, FindingKind
+from reconciler.model import (
+    EVENTS,
+    Action,
+    Desired,
+    Document,
+    EnvironmentPlan,
+    Event,
+    Finding,
+    FindingKind,
+    ReceiverCheck,
+)
 
 
 class Standing(StrEnum):
@@ -39,23 +49,6 @@ class Cell(StrEnum):
     LOCKED = "locked"
     UNKNOWN = "unknown"
     SYNC = "sync"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedReceiver:
-    """One receiver of `check --format json` (CONTRACT §8). `url` is in the text form."""
-
-    url: str
-    event: Event
-    environments: tuple[str, ...]
-    ok: bool
-    stage: str = ""
-    status: int | None = None
-    latency_s: float | None = None
-    addresses: tuple[str, ...] = ()
-    certificate_days: int | None = None
-    message: str = ""
-    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +132,6 @@ def _find_cells(
         yield next((cell for cell, holds in choices if holds), Cell.SYNC)
 
 
-def find_failing(checked: Iterable[CheckedReceiver]) -> Collection[str]:
+def find_failing(checked: Iterable[ReceiverCheck]) -> Collection[str]:
     """The environments of which a receiver fails."""
     return frozenset(name for one in checked if not one.ok for name in one.environments)

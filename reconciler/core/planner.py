@@ -54,7 +54,7 @@ def plan_environment(
     if observation and applied:
         from reconciler.core.observe import find_live  # late, as few plans observe
 
-        live = find_live(observation, applied.webhooks)
+        live = find_live(observation, desired, document)
     changes = make_changes(desired, applied.webhooks if applied else None)
     reasons: list[Reason] = []
     unchecked: tuple[str, ...] = ()
@@ -171,7 +171,6 @@ def make_plan(
         observed=observations is not None,
         shard=shard,
         warnings=warnings,
-        vars={one.environment: one.vars for one in wanted},
     )
 
 
@@ -184,6 +183,11 @@ class Planned:
     heads: Mapping[str, Head]
     observations: Mapping[str, Observation] = field(default_factory=dict)  # of --observe
     documents: Mapping[str, Document] = field(default_factory=dict)  # the heads' whole documents, where asked for
+
+    @property
+    def vars_by_environment(self) -> Mapping[str, Mapping[str, str]]:
+        """What was filled into the URLs: views fold alike environments by it."""
+        return {name: one.vars for name, one in self.desired.items()}
 
     @property
     def applied_count(self) -> int:

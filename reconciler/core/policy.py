@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from reconciler.model import Fault
+
 _PATTERN = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
 # RFC 2606, 6761, 6762, 7686, 8375, 9476 and the names that resolvers keep for themselves
@@ -37,11 +39,14 @@ class Policy:
         )
 
 
-def find_pattern_fault(pattern: str) -> tuple[str, str] | None:
-    """What is wrong with a host pattern, and what would be right."""
+def find_pattern_fault(pattern: str) -> Fault | None:
+    """What is wrong with a host pattern."""
     if _PATTERN.fullmatch(pattern):
         return None
-    return "a pattern is no host", "write a host such as hooks.example.com.br, or *.example.com.br for all below it"
+    return Fault(
+        "a pattern is not a valid host",
+        "write a host such as hooks.example.com.br, or *.example.com.br for all below it",
+    )
 
 
 @lru_cache(maxsize=65536)
@@ -52,15 +57,16 @@ def matches(pattern: str, host: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def find_violation(policy: Policy, host: str) -> tuple[str, str] | None:
-    """Why the policy refuses the host, and what would be right."""
+def find_violation(policy: Policy, host: str) -> Fault | None:
+    """Why the policy refuses the host."""
     for pattern in policy.denied:
         if matches(pattern, host):
-            return f"the policy denies the host {host} ({pattern})", "choose another host, or change the policy"
+            hint = "choose another host, or change the policy"
+            return Fault(f"the policy denies the host {host} ({pattern})", hint)
     for allowed in policy.allowed:
         if not any(matches(pattern, host) for pattern in allowed):
             listed = ", ".join(allowed[:5]) + (", …" if len(allowed) > 5 else "") if allowed else "none"
-            return f"the policy doesn't allow the host {host}", f"allowed here: {listed}"
+            return Fault(f"the policy doesn't allow the host {host}", f"allowed here: {listed}")
     return None
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.core.urls import host_of, is_loopback_url, is_special_address, port_of, split_url
+from reconciler.core.hosts import is_special_address
+from reconciler.core.urls import host_of, is_loopback_url, port_of, split_url
 from reconciler.model import EVENTS, CheckResult, CheckStage, Desired, Event, ReceiverCheck
 
 CERTIFICATE_WARNING_DAYS = 21  # an issuer of 90 days renews at 30: nine days late is late

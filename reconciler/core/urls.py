@@ -1,58 +1,21 @@
-"""What a webhook's URL and an API's base URL may be (CONTRACT §2, §3).
-
-A fault is a pair: what is wrong, and what would be right.
-"""
+"""The parts of a URL, and what a webhook's URL and an API's base URL may be (CONTRACT §2, §3)."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import lru_cache
-from typing import TypeAlias
 
 from reconciler.core.fill import fill_secrets
-
-Fault: TypeAlias = tuple[str, str]
+from reconciler.core.hosts import find_host_fault, is_loopback_host
+from reconciler.model import Fault
 
 MAX_URL_BYTES = 2048
-MAX_HOST_LENGTH = 253
 SECRET_STAND_IN = "x"  # noqa: S105 - where a secret will stand while the rest is checked
 
 _SHAPE = re.compile(r"(https?)://([^/?]*)(.*)", re.DOTALL)
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
-_NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
-
-_SHOWN_OF_MASKED = re.compile(
-    r"(?P<scheme>https?)://(?:[^/?#\\@]*@)?"
-    r"(?P<host>(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?)(?=[/?#\\]|\Z)",
-    re.ASCII | re.IGNORECASE,
-)
-
-# ranges that embed another address, which would have to be judged in its place: none is a receiver's
-_EMBEDDING = (
-    ipaddress.ip_network("64:ff9b::/96"),  # NAT64
-    ipaddress.ip_network("64:ff9b:1::/48"),
-    ipaddress.ip_network("2002::/16"),  # 6to4
-    ipaddress.ip_network("2001::/32"),  # Teredo
-    ipaddress.ip_network("::/96"),  # IPv4-compatible
-    ipaddress.ip_network("::ffff:0:0/96"),  # IPv4-mapped
-    ipaddress.ip_network("::ffff:0:0:0/96"),  # IPv4-translated
-)
-# special ranges that the standard library's older tables take for global
-_SPECIAL = (
-    ipaddress.ip_network("192.88.99.0/24"),  # 6to4 relays
-    ipaddress.ip_network("192.0.0.0/24"),
-    ipaddress.ip_network("100.64.0.0/10"),
-    ipaddress.ip_network("100::/64"),
-    ipaddress.ip_network("2001:20::/28"),
-    ipaddress.ip_network("3fff::/20"),
-    ipaddress.ip_network("5f00::/16"),
-    ipaddress.ip_network("fec0::/10"),
-)
-
 
 # A URL without a fault as most are written, in its text form: what seventy thousand of a large fleet go through.
 _PLAIN_PATTERN = r"https://([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)(?::[1-9][0-9]{0,3})?(?:[/?][!\"$-\[\]-~]*)?"
@@ -87,14 +50,14 @@ def _find_misplaced_secret(text: str) -> Fault | None:
     head = text[:place]
     _, separator, rest = head.partition("://")
     if not separator or not ("/" in rest or "?" in rest):
-        return "a {secret:…} stands before the path", "put it into the path or the query"
+        return Fault("a {secret:…} is before the path", "put it into the path or the query")
     return None
 
 
 def find_filled_fault(url: str, *, allow_local: bool) -> str | None:
     """What is wrong with a URL whose secrets are filled in, in words that repeat nothing of it."""
     fault = _find_sent_fault(url, allow_local=allow_local)
-    return None if fault is None else fault[0]
+    return None if fault is None else fault.message
 
 
 def find_secret_fault(value: str) -> str | None:
@@ -120,31 +83,31 @@ def _find_sent_fault(url: str, *, allow_local: bool) -> Fault | None:
         return fault
     match = _SHAPE.fullmatch(url)
     if match is None:
-        return "is no https URL", "write https://, in lower case, a host and a path"
+        return Fault("is not an https URL", "write https://, in lower case, a host and a path")
     scheme, authority, _ = match.groups()
     if "@" in authority:
-        return "holds user information (an '@' before the path)", "put a secret into the path or the query"
+        return Fault("holds user information (an '@' before the path)", "put a secret into the path or the query")
     host, port = _split_authority(authority)
     if port is not None and not (_PORT.fullmatch(port) and int(port) <= 65535):
-        return "has a port that is none", "write a port from 1 to 65535, or leave it out"
+        return Fault("has an invalid port", "write a port from 1 to 65535, or leave it out")
     if allow_local and is_loopback_host(host):
         return None
     if scheme != "https":
-        return "is not https", "Plug refuses a webhook that is not https"
+        return Fault("is not https", "Plug refuses a webhook that is not https")
     return find_host_fault(host)
 
 
 def _find_character_fault(url: str) -> Fault | None:
     if not url.isascii():
-        return "holds a character outside ASCII", "write a host as punycode (xn--…) and percent-encode the rest"
+        return Fault("holds a character outside ASCII", "write a host as punycode (xn--…) and percent-encode the rest")
     if len(url) > MAX_URL_BYTES:
-        return f"is longer than {MAX_URL_BYTES:,} bytes", "shorten the path or the query"
+        return Fault(f"is longer than {MAX_URL_BYTES:,} bytes", "shorten the path or the query")
     if " " in url or _UNPRINTABLE.search(url):
-        return "holds white space or a control character", "percent-encode it, as in %20"
+        return Fault("holds white space or a control character", "percent-encode it, as in %20")
     if "\\" in url:
-        return "holds a backslash", "write /, or percent-encode it as %5C"
+        return Fault("holds a backslash", "write /, or percent-encode it as %5C")
     if "#" in url:
-        return "holds a fragment (#…), which is never sent", "remove it, or percent-encode it as %23"
+        return Fault("holds a fragment (#…), which is never sent", "remove it, or percent-encode it as %23")
     return None
 
 
@@ -158,62 +121,6 @@ def _split_authority(authority: str) -> tuple[str, str | None]:
         return host + bracket, rest[1:] if rest else None
     host, colon, port = authority.partition(":")
     return host, port if colon else None
-
-
-@lru_cache(maxsize=65536)
-def find_host_fault(host: str) -> Fault | None:
-    """What keeps a host from being a public receiver."""
-    if not host:
-        return "has no host", "write a host of two or more labels, as in hooks.example.com.br"
-    if host.startswith("["):
-        return _find_address_fault(host, host[1:-1] if host.endswith("]") else "", ipaddress.IPv6Address)
-    labels = host.split(".")
-    if _NUMERIC_LABEL.fullmatch(labels[-1]):
-        return _find_address_fault(host, host, ipaddress.IPv4Address)
-    if host.lower() == "localhost" or labels[-1].lower() == "localhost":
-        return f"the host {host} is this machine itself", "Plug calls the URL over the internet"
-    if host.endswith("."):
-        return f"the host {host} ends in a dot", "leave the dot out"
-    if "%" in host:
-        return "the host is percent-encoded", "write it in plain letters"
-    if not all(_LABEL.fullmatch(label) for label in labels) or len(host) > MAX_HOST_LENGTH:
-        return f"the host {host} is no DNS name", "letters, digits, hyphens and underscores, in labels of 1 to 63"
-    if len(labels) < 2:
-        return f"the host {host} has one label only", "write a whole name, as in hooks.example.com.br"
-    return None
-
-
-def _find_address_fault(
-    host: str, text: str, kind: Callable[[str], ipaddress.IPv4Address | ipaddress.IPv6Address]
-) -> Fault | None:
-    try:
-        address = kind(text)
-    except ValueError:
-        return f"the host {host} is no IP address in canonical form", "write four decimal numbers, or [IPv6]"
-    if is_special_address(address):
-        return f"the host {host} is in a private or special range", "Plug calls the URL over the internet"
-    if "%" in text:  # the standard library keeps a zone as it is written, so it would look canonical
-        return f"the host {host} has a zone, which means something on one machine only", "leave the % and the rest out"
-    if str(address) != text:
-        return f"the host {host} is no IP address in canonical form", f"write {address}"
-    return None
-
-
-def is_special_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Private, loopback, link-local, multicast, reserved, or embedding another address: no public receiver."""
-    if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
-        return True
-    return any(address in network for network in (*_EMBEDDING, *_SPECIAL) if network.version == address.version)
-
-
-def mask_url(url: str) -> str:
-    """Scheme, host and port alone: what may be shown of a URL that held, or holds, a secret.
-
-    Of any text at all, as a dashboard takes more than a manifest: user information goes, and what has no such
-    beginning shows nothing.
-    """
-    match = _SHOWN_OF_MASKED.match(url)
-    return f"{match['scheme']}://{match['host']}/…" if match else "…"
 
 
 def host_of(url: str) -> str:
@@ -243,21 +150,6 @@ def port_of(url: str) -> int:
     return int(port) if port else {"http": 80, "https": 443}[scheme]
 
 
-@lru_cache(maxsize=4096)
-def is_loopback_host(host: str) -> bool:
-    """`localhost`, 127.0.0.0/8 in canonical form, [::1]. A name below localhost may be looked up outside.
-
-    An IPv6 address with a zone, half a bracket or 127.0.0.1 in brackets is none: clients read these differently.
-    """
-    lowered = host.lower()
-    if lowered in ("localhost", "[::1]"):
-        return True
-    try:
-        return ipaddress.IPv4Address(lowered).is_loopback
-    except ValueError:
-        return False
-
-
 def is_loopback_url(url: str) -> bool:
     return is_loopback_host(host_of(url))
 
@@ -269,24 +161,27 @@ def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | Non
         return fault
     match = _SHAPE.fullmatch(url)
     if match is None:
-        return "is no https URL", "write one such as https://www.plugchat.com.br, or http://127.0.0.1:8787 of a sandbox"
+        return Fault(
+            "is not an https URL",
+            "write one such as https://www.plugchat.com.br, or http://127.0.0.1:8787 of a sandbox",
+        )
     scheme, authority, rest = match.groups()
     if "@" in authority:
-        return "holds user information (an '@' before the path)", "write the host alone"
+        return Fault("holds user information (an '@' before the path)", "write the host alone")
     if "?" in rest:
-        return "holds a query", "write scheme, host and at most a path"
+        return Fault("holds a query", "write scheme, host and at most a path")
     if "{" in url or "}" in url:
-        return "holds a brace", "nothing is filled in here"
+        return Fault("holds a brace", "nothing is filled in here")
     if any(segment in (".", "..") for segment in re.sub("%2[eE]", ".", rest).split("/")):
-        return "holds a path that climbs", "write the path without . and .."
+        return Fault("holds a path that climbs", "write the path without . and ..")
     host, port = _split_authority(authority)
     if port is not None and not (_PORT.fullmatch(port) and int(port) <= 65535):
-        return "has a port that is none", "write a port from 1 to 65535, or leave it out"
+        return Fault("has an invalid port", "write a port from 1 to 65535, or leave it out")
     if is_loopback_host(host):
         return None
     if scheme != "https":
-        return "is not https", "only loopback may be plain http"
+        return Fault("is not https", "only loopback may be plain http")
     if host.lower() not in {allowed.lower() for allowed in allowed_hosts}:
         allowed = ", ".join(allowed_hosts) or "none"
-        return "is no host that a token may be sent to", f"allowed: {allowed} (setting api.allowed_hosts)"
+        return Fault("is not a host that a token may be sent to", f"allowed: {allowed} (setting api.allowed_hosts)")
     return None

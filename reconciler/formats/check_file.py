@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reconciler.core.overview import CheckedReceiver
 from reconciler.formats.json_text import FormatError, describe_place, dump
-from reconciler.model import CheckResult, Event, ReceiverCheck
+from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
 
 CHECK_FORMAT = "reconciler.check/1"
 
@@ -43,7 +42,7 @@ def _checked_out(receiver: ReceiverCheck) -> dict[str, Any]:
 
 
 class _Part(BaseModel):
-    """Types are held to; what a later version adds is passed over."""
+    """Types are held to; what a later version adds is ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -53,7 +52,7 @@ class _Receiver(_Part):
     event: Event
     environments: tuple[str, ...]
     ok: bool
-    stage: str = ""
+    stage: CheckStage
     status: int | None = None
     latency_s: float | None = Field(None, allow_inf_nan=False)
     addresses: tuple[str, ...] = ()
@@ -67,11 +66,11 @@ class CheckFile(_Part):
     receivers: tuple[_Receiver, ...]
 
 
-def decode_check(data: bytes) -> list[CheckedReceiver]:
+def decode_check(data: bytes) -> list[ReceiverCheck]:
     """Raises FormatError for what is not a result of `check`."""
     try:
         parsed = CheckFile.model_validate_json(data)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]["msg"]
         raise FormatError(f"is not a result of check (at {describe_place(error, _Part)}: {fault})") from None
-    return [CheckedReceiver(**one.model_dump()) for one in parsed.receivers]
+    return [ReceiverCheck(**one.model_dump()) for one in parsed.receivers]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from reconciler.model import Problem
+from reconciler.model import Fault, Problem
 
 MAX_BYTES = 1024 * 1024
 MAX_ALIASES = 100
@@ -158,13 +158,13 @@ def _find_in_events(name: str, text: str) -> Problem | None:
     return None
 
 
-def _judge_event(event: yaml.Event, depth: int, aliases: int) -> tuple[str, str] | None:
+def _judge_event(event: yaml.Event, depth: int, aliases: int) -> Fault | None:
     if depth > MAX_DEPTH:
-        return "is nested too deeply", "a manifest has three levels"
+        return Fault("is nested too deeply", "a manifest has three levels")
     if aliases > MAX_ALIASES:
-        return f"has more than {MAX_ALIASES} aliases", "put what is shared into _defaults.yaml"
+        return Fault(f"has more than {MAX_ALIASES} aliases", "put what is shared into _defaults.yaml")
     if getattr(event, "tag", None) is not None:
-        return "has a tag (!…)", "write plain data; put a text with ! in quotes"
+        return Fault("has a tag (!…)", "write plain data; put a text with ! in quotes")
     return None
 
 

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.fill import ENVIRONMENT, Template, TemplateFault, fill_vars, parse_template, secret_names
+from reconciler.core.hosts import find_host_fault
 from reconciler.core.policy import Policy, find_violation
 from reconciler.core.urls import (
     MAX_URL_BYTES,
     find_base_url_fault,
-    find_host_fault,
     find_plain_hosts,
     find_url_fault,
     host_of,

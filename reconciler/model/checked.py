@@ -29,15 +29,15 @@ class ReceiverCheck:
     url: str  # text form
     event: Event
     environments: tuple[str, ...]
-    place: str  # host and port
     ok: bool
     stage: CheckStage
-    status: int | None
-    latency_s: float | None
-    addresses: tuple[str, ...]
-    certificate_days: int | None  # whole days to its expiry; None without TLS, or where it was refused
+    status: int | None = None
+    latency_s: float | None = None
+    addresses: tuple[str, ...] = ()
+    certificate_days: int | None = None  # whole days to its expiry; None without TLS, or where it was refused
     message: str = ""  # why it failed
     warning: str = ""
+    place: str = ""  # host and port; empty in a result read back from a file
 
 
 @dataclass(frozen=True, slots=True)

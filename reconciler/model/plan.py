@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -96,8 +95,6 @@ class Plan:
     observed: bool = False  # --observe
     shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
-    # what the text view folds alike environments by; not part of the saved plan
-    vars: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def count_actions(self) -> Counter[Action]:
         return Counter(planned.action for planned in self.environments)

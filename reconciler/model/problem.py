@@ -23,7 +23,11 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One error or warning of the input. `file` is empty where no file holds the value (a flag, a variable)."""
+    """One error or warning of the input.
+
+    `file` is empty where no file holds the value (a flag, a variable); `line` and `column` are 0 where it isn't known
+    where in the file it is.
+    """
 
     file: str
     line: int
@@ -42,8 +46,18 @@ class Problem:
         """A problem of a flag, a variable or an argument: `key` names it."""
         return cls("", 0, 0, key, message, hint)
 
+    @classmethod
+    def in_file(cls, file: str, key: str, message: str, hint: str = "") -> Problem:
+        """A problem of a file in which `key` is found without a line."""
+        return cls(file, 0, 0, key, message, hint)
+
+    @property
+    def where(self) -> str:
+        """`file:line:column`, as much of it as is known."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
+        where = f"{self.where}: " if self.where else ""
         key = f"{self.key}: " if self.key else ""
         hint = f" ({self.hint})" if self.hint else ""
         return f"{where}{key}{self.message}{hint}"

@@ -8,7 +8,6 @@ apply_plan                     a result for every environment
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -19,6 +18,7 @@ from reconciler.model import Action, Desired, EnvironmentPlan, EnvironmentResult
 from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, World
 from reconciler.run.environment import EnvironmentRun, make_result
+from reconciler.run.pool import for_each
 from reconciler.run.reader import StateReader
 
 INTENTS_AHEAD_FACTOR = 25  # times the concurrency: what is put in a minute or two, well within a lease
@@ -76,13 +76,12 @@ class _Wave:
         self._context = context
         self._environments = environments
         self._desired = desired
-        self._queue = deque(environments)
         self._results: dict[str, EnvironmentResult] = {}
         width = self._find_width()
         claims = self._find_claims(width)
         # environments whose intent is written or being written, and those whose PUT is under way
         self._begun, self._sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
-        # who has an answer gives its place away, and still has to write the outcome down
+        # one with its last answer frees its slot, and still has to write the outcome down
         self._workers = min(claims + width, len(environments))
         putting = (planned.environment for planned in environments if planned.action.puts)
         self._reader = StateReader(
@@ -95,33 +94,31 @@ class _Wave:
 
     async def apply(self) -> bool:
         """Whether every outcome is `applied` or `unchanged`."""
-        # a handful of workers, not a task an environment: memory is bounded by what is under way
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._workers):
-                tasks.create_task(self._work())
-        self.skip(self._context.stop_reason)
+        await for_each(self._environments, self._workers, self._begin)
         return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
 
     def skip(self, why: str) -> None:
-        """All that was not begun; what had nothing to do is unchanged all the same."""
-        while self._queue:
-            planned = self._queue.popleft()
-            if planned.action is Action.NOOP:
-                self._finish(planned, make_result(planned, Outcome.UNCHANGED))
-            else:
-                self._finish(planned, make_result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
+        """Begin none of the wave."""
+        for planned in self._environments:
+            self._skip(planned, why)
 
-    async def _work(self) -> None:
-        while True:
-            await self._begun.acquire()
-            if not self._queue or self._context.stop_reason:
-                self._begun.release()
-                return
-            planned = self._queue.popleft()
+    def _skip(self, planned: EnvironmentPlan, why: str) -> None:
+        """Where there was nothing to do, the environment is unchanged all the same."""
+        if planned.action is Action.NOOP:
+            self._finish(planned, make_result(planned, Outcome.UNCHANGED))
+        else:
+            self._finish(planned, make_result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
+
+    async def _begin(self, planned: EnvironmentPlan) -> None:
+        await self._begun.acquire()
+        if self._context.stop_reason:
+            self._begun.release()
+            self._skip(planned, self._context.stop_reason)
+        else:
             self._finish(planned, await self._apply_one(planned))
 
     async def _apply_one(self, planned: EnvironmentPlan) -> EnvironmentResult:
-        """Gives its place among the begun away once the last answer is there; what is left then is to write it down."""
+        """Apply one environment; its slot is freed with the last answer, before the outcome is written down."""
         if planned.action is Action.NOOP:
             self._begun.release()
             return make_result(planned, Outcome.UNCHANGED)
@@ -148,7 +145,7 @@ class _Wave:
         """Environments between the first write of their intent and their last answer, at most.
 
         In a fleet the intents of the next are written while PUTs are under way, or a PUT's slot would stand empty
-        while a disk syncs; where a write costs a journey, one of them carries the intents of all that fit into a
+        while a disk syncs; where a write costs a round trip, one of them carries the intents of all that fit into a
         lease. What a signal or `max_failures` finds so, unsent, is taken back and `skipped`. In a small wave none is
         written ahead: there is nothing to gain, and nothing to take back.
         """

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, conclude
 from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
 from reconciler.ports import Clock, Receivers
 from reconciler.run.pace import Pace
-
-T = TypeVar("T")
+from reconciler.run.pool import for_each
 
 # POSTs in a row that got no answer, after which a place is called no more: a dead server behind ten thousand
 # receivers would otherwise be waited for the whole timeout seventy thousand times
@@ -40,7 +37,7 @@ class CheckWorld:
 async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions) -> CheckResult:
     """A result for each receiver, in the order given. Raises only what is a fault of this program."""
     run = _Check(world, options)
-    await _for_each(sorted({receiver.place for receiver in receivers}), options.concurrency, run.probe)
+    await for_each(sorted({receiver.place for receiver in receivers}), options.concurrency, run.probe)
     # by place: a server's connections are given back once its last receiver is done, however many servers there are
     by_place = sorted(range(len(receivers)), key=lambda number: receivers[number].place)
     run.left = Counter(receiver.place for receiver in receivers)
@@ -50,21 +47,8 @@ async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, opti
         results[number] = await run.check(receivers[number])
         world.report(results[number])
 
-    await _for_each(by_place, options.concurrency, check)
+    await for_each(by_place, options.concurrency, check)
     return CheckResult(tuple(results[number] for number in range(len(receivers))), posted=options.post)
-
-
-async def _for_each(items: Iterable[T], width: int, do: Callable[[T], Awaitable[None]]) -> None:
-    """`do` for all, at most `width` at a time."""
-    queue = deque(items)
-
-    async def work() -> None:
-        while queue:
-            await do(queue.popleft())
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(min(width, len(queue))):
-            tasks.create_task(work())
 
 
 @dataclass(slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ from reconciler.core.observe import UNOBSERVABLE, Observation, find_past
 from reconciler.model import Desired, Document
 from reconciler.ports import Clock, Observer
 from reconciler.run.pace import Pace
+from reconciler.run.pool import for_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +36,12 @@ async def observe_all(
     """
     wanted = list(desired)
     found = {one.environment: UNOBSERVABLE for one in wanted}
-    queue = deque(one for one in wanted if one.account_id is not None)
 
-    async def work() -> None:
-        while queue:
-            one = queue.popleft()
-            document = documents.get(one.environment)
-            found[one.environment] = await observe_one(one, document, observer, clock, options, pace)
+    async def observe(one: Desired) -> None:
+        document = documents.get(one.environment)
+        found[one.environment] = await observe_one(one, document, observer, clock, options, pace)
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(min(options.concurrency, len(queue))):
-            tasks.create_task(work())
+    await for_each((one for one in wanted if one.account_id is not None), options.concurrency, observe)
     return found
 
 

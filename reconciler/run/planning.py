@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from reconciler.core.planner import PlanInput, Planned, make_plan
 from reconciler.core.selection import select
 from reconciler.model import Desired, Document, Head, Shard
-from reconciler.ports import Credentials, StateStore
+from reconciler.ports import Fingerprinter, StateStore
 
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
@@ -20,7 +20,7 @@ Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapp
 def plan_environments(
     desired: Sequence[Desired],
     store: StateStore,
-    credentials: Credentials,
+    credentials: Fingerprinter,
     given: PlanInput,
     *,
     globs: Sequence[str] = (),

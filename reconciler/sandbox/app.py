@@ -12,7 +12,7 @@ from typing import cast
 from starlette.types import Receive, Scope, Send
 
 from reconciler.sandbox.control_routes import ACCOUNT_PATH, make_routes
-from reconciler.sandbox.plug import MAX_BODY_BYTES, Fate, Malformed, Plug, parse_webhooks
+from reconciler.sandbox.plug import MAX_BODY_BYTES, Malformed, PutFate, SimulatedPlug, parse_webhooks
 
 PUT_PATH = "/api/integrations/update-webhooks"
 
@@ -25,7 +25,7 @@ _NO_ANSWER: _Answer = (0, b"", ())
 class App:
     """The ASGI application. A path prefix is fine: base URLs may have one."""
 
-    def __init__(self, plug: Plug, stopping: asyncio.Event) -> None:
+    def __init__(self, plug: SimulatedPlug, stopping: asyncio.Event) -> None:
         self._plug = plug
         self._stopping = stopping
         self._routes = make_routes(plug)
@@ -84,17 +84,17 @@ class App:
             return _refuse(400, str(error))
         return self._answer_fate(self._plug.put(token, webhooks))
 
-    def _answer_fate(self, fate: Fate) -> _Answer:
+    def _answer_fate(self, fate: PutFate) -> _Answer:
         match fate:
-            case Fate.DONE:
+            case PutFate.DONE:
                 return 200, _VALUE_TRUE, ()
-            case Fate.LOST:
+            case PutFate.LOST:
                 return _NO_ANSWER
-            case Fate.UNAVAILABLE:
+            case PutFate.UNAVAILABLE:
                 return _refuse(503, "not available, as asked for")
-            case Fate.BROKEN:
+            case PutFate.BROKEN:
                 return _refuse(500, "broken, as asked for")
-            case Fate.LIMITED:
+            case PutFate.LIMITED:
                 seconds = str(self._plug.retry_after_s()).encode()
                 return _refuse(429, "too many requests", (b"retry-after", seconds))
 

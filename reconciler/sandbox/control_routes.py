@@ -14,13 +14,13 @@ from starlette.routing import Route
 
 from reconciler.model import EVENTS, Event
 from reconciler.plug.examples import example_bodies
-from reconciler.sandbox.plug import Company, Malformed, Plug, is_loopback, parse_edit, parse_object
+from reconciler.sandbox.plug import Company, Malformed, SimulatedPlug, is_loopback, parse_edit, parse_object
 
 ACCOUNT_PATH = "/integrator/account/"
 DELIVERY_TIMEOUT_S = 5.0
 
 
-def make_routes(plug: Plug) -> Starlette:
+def make_routes(plug: SimulatedPlug) -> Starlette:
     """The application for whatever is no PUT of the webhooks."""
     doors: Mapping[str, _Door] = {"deliver": _deliver, "edit": _edit, "show": _show}
     routes = [Route(f"/_sandbox/{name}", _open(plug, door), methods=["POST"]) for name, door in doors.items()]
@@ -42,10 +42,10 @@ def make_routes(plug: Plug) -> Starlette:
     return app
 
 
-_Door = Callable[[Plug, str, dict[str, Any]], Awaitable[JSONResponse]]
+_Door = Callable[[SimulatedPlug, str, dict[str, Any]], Awaitable[JSONResponse]]
 
 
-def _open(plug: Plug, door: _Door) -> Callable[[Request], Awaitable[JSONResponse]]:
+def _open(plug: SimulatedPlug, door: _Door) -> Callable[[Request], Awaitable[JSONResponse]]:
     """A route that reads `{"token": …}` and leaves the rest to `door`."""
 
     async def answer(request: Request) -> JSONResponse:
@@ -63,17 +63,17 @@ def _open(plug: Plug, door: _Door) -> Callable[[Request], Awaitable[JSONResponse
     return answer
 
 
-async def _show(plug: Plug, token: str, _asked: dict[str, Any]) -> JSONResponse:
+async def _show(plug: SimulatedPlug, token: str, _asked: dict[str, Any]) -> JSONResponse:
     company = plug.companies.get(token) or Company()
     counts = {"puts": company.puts, "received": company.received}
     return JSONResponse({"webhooks": company.webhooks, **counts})
 
 
-async def _edit(plug: Plug, token: str, asked: dict[str, Any]) -> JSONResponse:
+async def _edit(plug: SimulatedPlug, token: str, asked: dict[str, Any]) -> JSONResponse:
     return JSONResponse({"webhooks": plug.edit(token, parse_edit(asked.get("webhooks")))})
 
 
-async def _deliver(plug: Plug, token: str, asked: dict[str, Any]) -> JSONResponse:
+async def _deliver(plug: SimulatedPlug, token: str, asked: dict[str, Any]) -> JSONResponse:
     """Play the event: POST the documented body to the registered URL, never beyond this machine."""
     event, body = _find_example(asked)
     company = plug.companies.get(token) or Company()

@@ -57,7 +57,7 @@ class Options:
     seed: int = 0
 
 
-class Fate(StrEnum):
+class PutFate(StrEnum):
     """What becomes of a well-formed PUT."""
 
     DONE = "done"
@@ -68,7 +68,7 @@ class Fate(StrEnum):
 
     @property
     def acts(self) -> bool:
-        return self in (Fate.DONE, Fate.LOST)
+        return self in (PutFate.DONE, PutFate.LOST)
 
 
 class Malformed(ValueError):
@@ -88,10 +88,10 @@ class Company:
 class ReceivedPut:
     token: str = field(repr=False)
     webhooks: Mapping[Event, str]
-    fate: Fate
+    fate: PutFate
 
 
-class Plug:
+class SimulatedPlug:
     """The stand-in's memory. Driven by one thread; others may look at it.
 
     `options` may be replaced while it runs; `forced` holds the fates of the next PUTs, whoever sends
@@ -103,7 +103,7 @@ class Plug:
         self.options = options
         self.companies: dict[str, Company] = {}
         self.received: MutableSequence[ReceivedPut] = []
-        self.forced: deque[Fate] = deque()
+        self.forced: deque[PutFate] = deque()
         self.requests = 0
         self._clock = clock
         self._allowance = math.inf  # a full bucket, once the limit is known
@@ -121,7 +121,7 @@ class Plug:
         """The company of a valid token; one never seen before has nothing configured."""
         return self.companies.get(token) or self.companies.setdefault(token, Company())
 
-    def put(self, token: str, webhooks: Mapping[Event, str]) -> Fate:
+    def put(self, token: str, webhooks: Mapping[Event, str]) -> PutFate:
         """Replace the company's configuration, or not: see the fate."""
         company = self.company(token)
         fate = self._find_fate(token, company)
@@ -158,18 +158,18 @@ class Plug:
         limit = self.options.rate_limit
         return max(1, math.ceil((1 - min(1.0, self._allowance)) / limit)) if limit else 1
 
-    def _find_fate(self, token: str, company: Company) -> Fate:
+    def _find_fate(self, token: str, company: Company) -> PutFate:
         if self.forced:
             return self.forced.popleft()
         if not self._within_limit():
-            return Fate.LIMITED
+            return PutFate.LIMITED
         options = self.options
         if not options.failure_rate and not options.lost_answers:
-            return Fate.DONE
+            return PutFate.DONE
         failure, lost, kind = _draw(options.seed, token, company.received)
         if failure < options.failure_rate:
-            return Fate.UNAVAILABLE if kind < 0.5 else Fate.BROKEN
-        return Fate.LOST if lost < options.lost_answers else Fate.DONE
+            return PutFate.UNAVAILABLE if kind < 0.5 else PutFate.BROKEN
+        return PutFate.LOST if lost < options.lost_answers else PutFate.DONE
 
     def _within_limit(self) -> bool:
         """A bucket that holds a second's worth: a burst of N passes, then N a second."""

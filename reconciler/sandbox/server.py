@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.errors import InputError
 from reconciler.sandbox.app import App
-from reconciler.sandbox.plug import Options, Plug
+from reconciler.sandbox.plug import Options, SimulatedPlug
 
 HOST = "127.0.0.1"
 KEEP_ALIVE_S = 300  # longer than any pause of a run, so that no client meets a connection just closed
@@ -29,7 +29,7 @@ class Sandbox:
     """A running stand-in: where it listens, and its memory, to look at and to play tricks with."""
 
     base_url: str
-    plug: Plug
+    plug: SimulatedPlug
     stop: Callable[[], None] = field(repr=False)
 
 
@@ -42,7 +42,7 @@ def serve_in_thread(options: Options | None = None) -> Iterator[Sandbox]:
     options = options or Options()
     listener = _listen(options.port)
     ready = threading.Event()
-    server = _Server(Plug(options), announce=lambda _url: ready.set())
+    server = _Server(SimulatedPlug(options), announce=lambda _url: ready.set())
 
     def serve() -> None:
         try:
@@ -73,7 +73,7 @@ def run(options: Options, announce: Callable[[str], None]) -> int:
     can't be had.
     """
     listener = _listen(options.port)
-    plug = Plug(options)
+    plug = SimulatedPlug(options)
     plug.received = deque(maxlen=0)  # nobody looks at it: a sandbox may run for weeks
     server = _Server(plug, announce)
     server.run([listener])
@@ -117,7 +117,7 @@ class _Connection(H11Protocol):
 class _Server(uvicorn.Server):
     """uvicorn, told when it accepts connections, and not killing the process with the signal it got."""
 
-    def __init__(self, plug: Plug, announce: Callable[[str], None]) -> None:
+    def __init__(self, plug: SimulatedPlug, announce: Callable[[str], None]) -> None:
         self.plug = plug
         self.interrupted = False
         self._stopping = asyncio.Event()

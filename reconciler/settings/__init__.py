@@ -1,11 +1,11 @@
 """The settings: flag, then RECONCILER_ variable, then the settings file, then default (CONTRACT §3).
 
-`values` turns what people write into values, `model` is the settings as pydantic-settings merges them, `sources`
-reads flags, variables and the file, `faults` tells what is wrong, `load` joins them. The table of the flags is
+`values` turns what people write into values, `fields` are the settings as pydantic-settings merges them, `sources`
+reads flags, variables and the file, `faults` says what is wrong, `load` joins them. The table of the flags is
 apart, in `reconciler.settings.flags`: importing this package costs what pydantic costs.
 """
 
+from reconciler.settings.fields import Api, Partner, PolicySettings, Settings
 from reconciler.settings.load import load_settings
-from reconciler.settings.schema import Api, Partner, PolicySettings, Settings
 
 __all__ = ["Api", "Partner", "PolicySettings", "Settings", "load_settings"]

@@ -1,19 +1,18 @@
-"""What is wrong with settings, told at the place where the value came from. No fault repeats a value."""
+"""What is wrong with settings, reported at the place where the value came from. No fault repeats a value."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from pydantic_core import ErrorDetails
 
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault
-from reconciler.model import AuthScheme, Problem
-from reconciler.settings.schema import FLAGS, PREFIX, Settings
-from reconciler.settings.sources import GROUPS, VARIABLES, Layer
+from reconciler.model import AuthScheme, Fault, Problem
+from reconciler.settings.fields import FLAGS, PREFIX, Settings
+from reconciler.settings.sources import GROUPS, VARIABLES, Layer, SettingPlace
 
 LEASE_MARGIN_S = 60.0  # what a run may lose between its attempts without its lease being the shorter
 
@@ -21,13 +20,14 @@ LEASE_MARGIN_S = 60.0  # what a run may lose between its attempts without its le
 def find_unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in VARIABLES:
-            yield make_unknown(Problem.of(name, ""), name, VARIABLES)
+            yield SettingPlace("", name).problem(find_unknown(name, VARIABLES))
 
 
 _TOKENS = re.compile(r"((api|plug|partner|bearer)_?)?(tokens?|secrets?|passwords?|authorization|key)")
 
 
-def make_unknown(place: Problem, name: str, known: Iterable[str]) -> Problem:
+def find_unknown(name: str, known: Iterable[str]) -> Fault:
+    """What to say of a name that isn't among the `known` ones."""
     last = re.split(r"\.|__|RECONCILER_", name)[-1].lower().replace("-", "_")
     near = _find_near(name, known)
     if _TOKENS.fullmatch(last):
@@ -36,7 +36,7 @@ def make_unknown(place: Problem, name: str, known: Iterable[str]) -> Problem:
         hint = f"did you mean {near}?"
     else:
         hint = "the README lists all settings"
-    return replace(place, message="is no setting", hint=hint)
+    return Fault("is not a setting", hint)
 
 
 def _find_near(name: str, known: Iterable[str]) -> str | None:
@@ -52,25 +52,26 @@ def path_of(fault: ErrorDetails) -> str:
     return f"{first}.{rest[0]}" if first in GROUPS and rest else first
 
 
-def translate(fault: ErrorDetails, layers: Iterable[Layer]) -> Problem:
-    path, kind = path_of(fault), fault["type"]
-    place = find_place_of(path, layers)
-    if kind == "extra_forbidden":
-        return make_unknown(place, path, [*FLAGS, *GROUPS])
-    if kind == "enum":
-        return replace(place, message="is no known way", hint=f"write {' or '.join(AuthScheme)}")
+def translate(found: ErrorDetails, layers: Iterable[Layer]) -> Problem:
+    """The problem of one of pydantic's errors."""
+    path = path_of(found)
+    return find_place_of(path, layers).problem(_find_fault(path, found))
+
+
+def _find_fault(path: str, found: ErrorDetails) -> Fault:
+    if found["type"] == "extra_forbidden":
+        return find_unknown(path, [*FLAGS, *GROUPS])
+    if found["type"] == "enum":
+        return Fault("is not a known scheme", f"write {' or '.join(AuthScheme)}")
     if path in GROUPS:
-        return replace(
-            place, message="is no table", hint=f"write a table [{path}], in a variable or flag a JSON object"
-        )
-    error = fault.get("ctx", {}).get("error")
-    message, hint = error.args if isinstance(error, ValueError) else ("is of the wrong type", "")
-    return replace(place, message=message, hint=hint)
+        return Fault("is not a table", f"write a table [{path}], in a variable or flag a JSON object")
+    error = found.get("ctx", {}).get("error")
+    return Fault(*error.args) if isinstance(error, ValueError) else Fault("has the wrong type")
 
 
-def find_place_of(path: str, layers: Iterable[Layer]) -> Problem:
+def find_place_of(path: str, layers: Iterable[Layer]) -> SettingPlace:
     """Where the value that counts came from; a default has no place but its name."""
-    return next((layer.place_of(path) for layer in layers if layer.holds(path)), Problem.of(path, ""))
+    return next((layer.place_of(path) for layer in layers if layer.holds(path)), SettingPlace("", path))
 
 
 def find_misfits(settings: Settings, layers: list[Layer], wrong: set[str]) -> Iterator[Problem]:
@@ -86,11 +87,11 @@ def _find_short_lease(settings: Settings, layers: list[Layer]) -> Iterator[Probl
     least = settings.deadline + settings.timeout + LEASE_MARGIN_S
     if settings.lease < least:
         given = (path for path in ("lease", "deadline", "timeout") if any(layer.holds(path) for layer in layers))
-        yield replace(
-            find_place_of(next(given, "lease"), layers),
-            message=f"the lease of {settings.lease:g} s is shorter than deadline + timeout + 60 s",
-            hint=f"write a lease of {least:g} or more",
+        fault = Fault(
+            f"the lease of {settings.lease:g} s is shorter than deadline + timeout + 60 s",
+            f"write a lease of {least:g} or more",
         )
+        yield find_place_of(next(given, "lease"), layers).problem(fault)
 
 
 def _find_address_faults(settings: Settings, layers: list[Layer]) -> Iterator[Problem]:
@@ -99,7 +100,7 @@ def _find_address_faults(settings: Settings, layers: list[Layer]) -> Iterator[Pr
         if path == "api.base_url" or any(layer.holds(path) for layer in layers):
             fault = find_base_url_fault(url, [host for host in settings.api.allowed_hosts if _is_host(host)])
             if fault is not None:
-                yield replace(find_place_of(path, layers), message=fault[0], hint=fault[1])
+                yield find_place_of(path, layers).problem(fault)
 
 
 def _find_host_faults(settings: Settings, layers: list[Layer]) -> Iterator[Problem]:
@@ -109,12 +110,12 @@ def _find_host_faults(settings: Settings, layers: list[Layer]) -> Iterator[Probl
     ):
         faults = [fault for fault in map(find_pattern_fault, patterns) if fault is not None]
         if faults:
-            yield replace(find_place_of(path, layers), message=faults[0][0], hint=faults[0][1])
+            yield find_place_of(path, layers).problem(faults[0])
     if not all(map(_is_host, settings.api.allowed_hosts)):
         hint = "write whole hosts such as www.plugchat.com.br, without scheme, port, path or *"
-        yield replace(find_place_of("api.allowed_hosts", layers), message="a name is no host", hint=hint)
+        yield find_place_of("api.allowed_hosts", layers).problem(Fault("a name is not a valid host", hint))
 
 
 def _is_host(host: str) -> bool:
-    """Whether it may be repeated in a message: what is no host could be somebody's token, in the wrong place."""
+    """Whether it may be repeated in a message: what is not a host could be a token in the wrong place."""
     return not host.startswith("*") and find_pattern_fault(host) is None

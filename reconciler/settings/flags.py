@@ -1,6 +1,6 @@
 """Every setting's flag, without what it takes to read settings: `--help` must not wait for pydantic.
 
-A test holds this table equal to the model in `settings/schema.py`, which takes its descriptions from here.
+A test holds this table equal to the model in `settings/fields.py`, which takes its descriptions from here.
 """
 
 from __future__ import annotations

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
 from reconciler.errors import InputError
-from reconciler.settings.faults import find_misfits, find_unknown_variables, path_of, translate
-from reconciler.settings.schema import Settings, active_sources
+from reconciler.model import Fault
+from reconciler.settings.faults import find_misfits, find_place_of, find_unknown_variables, path_of, translate
+from reconciler.settings.fields import Settings, active_sources
 from reconciler.settings.sources import Layer, read_files, read_flags, read_variables
 
-MAX_FAULTS = 50  # told one by one: each is looked up in its file and compared with all names
+MAX_FAULTS = 50  # reported one by one: each is compared with all names
 
 
 def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> Settings:
@@ -34,8 +34,8 @@ def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, o
         wrong = {path_of(fault) for fault in faults}
         problems += [translate(fault, layers) for fault in faults[:MAX_FAULTS]]
         if len(faults) > MAX_FAULTS:
-            place = translate(faults[MAX_FAULTS], layers)
-            problems.append(replace(place, message=f"is one of {len(faults) - MAX_FAULTS} more faults", hint=""))
+            place = find_place_of(path_of(faults[MAX_FAULTS]), layers)
+            problems.append(place.problem(Fault(f"is one of {len(faults) - MAX_FAULTS} more faults")))
         # what is left must still fit together, so that one run tells it all
         layers = [layer.without(wrong) for layer in layers]
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from reconciler.io.files import read_regular
-from reconciler.model import Problem
-from reconciler.settings.schema import FLAGS, PREFIX, Settings
+from reconciler.model import Fault, Problem
+from reconciler.settings.fields import FLAGS, PREFIX, Settings
 from reconciler.settings.values import parse_group
 
 FILE = "reconciler.toml"
@@ -26,12 +26,23 @@ GROUPS = frozenset(path.partition(".")[0] for path in FLAGS if "." in path)
 VARIABLES = {flag.variable for flag in FLAGS.values()} | {PREFIX + group.upper() for group in GROUPS}
 
 
+@dataclass(frozen=True, slots=True)
+class SettingPlace:
+    """Where a setting was given: a key of `file`, or the name of a flag or a variable where `file` is empty."""
+
+    file: str
+    key: str
+
+    def problem(self, fault: Fault) -> Problem:
+        return Problem.in_file(self.file, self.key, *fault)
+
+
 @dataclass(frozen=True)
 class Layer:
-    """What one source gives, and the place of each of its settings as a Problem still without words."""
+    """What one source gives, and where each of its settings was given."""
 
     values: dict[str, Any]
-    place_of: Callable[[str], Problem]
+    place_of: Callable[[str], SettingPlace]
 
     def holds(self, path: str) -> bool:
         group, _, key = path.rpartition(".")
@@ -61,11 +72,11 @@ def read_flags(flags: Mapping[str, object]) -> Layer:
         elif isinstance(values.setdefault(group, {}), dict):
             values[group][key] = value
 
-    def place_of(path: str) -> Problem:
+    def place_of(path: str) -> SettingPlace:
         group, dot, key = path.partition(".")
         flag = FLAGS.get(path if path in flags else group)
         within = "" if path in flags else dot + key
-        return Problem.of(flag.name + within if flag else path, "")
+        return SettingPlace("", flag.name + within if flag else path)
 
     return Layer(values, place_of)
 
@@ -86,10 +97,10 @@ class _Variables(EnvSettingsSource):
 
 
 def read_variables(environ: Mapping[str, str]) -> Layer:
-    def place_of(path: str) -> Problem:
+    def place_of(path: str) -> SettingPlace:
         name = PREFIX + path.replace(".", "__").upper()
         group, dot, key = path.partition(".")
-        return Problem.of(name if name in environ else PREFIX + group.upper() + dot + key, "")
+        return SettingPlace("", name if name in environ else PREFIX + group.upper() + dot + key)
 
     return Layer(_Variables(environ)(), place_of)
 
@@ -98,26 +109,18 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
 
 
 MAX_BYTES = 1024 * 1024
-MAX_PARTS = 100  # of a dotted key: the parser's time grows with the square of them
-# closed or not: to go back over one that isn't would take hours
-_QUOTED = re.compile(r""" "(?:[^"\\]|\\.)*"? | '[^']*'? """, re.VERBOSE)
-_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+# A key of a hundred parts: the parser's time grows with the square of them. Texts are taken out first, as a long list
+# of versions in texts is no key. Each quantifier that could go back over a flood of its characters is possessive.
+_QUOTED = re.compile(r""" "(?:[^"\\\n]|\\.)*+"? | '[^'\n]*+'? """, re.VERBOSE)
+_LONG_KEY = re.compile(r"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){100}", re.ASCII)
 
 
 class _Unreadable(ValueError):
-    """Why a file is not read at all, and what would be right."""
+    """Raised with the fault for which a file is not read at all."""
 
-
-def _has_long_key(line: str) -> bool:
-    """Whether words are strung together by dots as in no setting; a long list of versions in texts is no key."""
-    if line.count(".") <= MAX_PARTS:
-        return False
-    parts = 0
-    for part in _QUOTED.sub("k", line).split("."):
-        parts = parts + 1 if _BARE.fullmatch(part.strip()) else 0
-        if parts > MAX_PARTS:
-            return True
-    return False
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 class _TomlFile(TomlConfigSettingsSource):
@@ -126,10 +129,10 @@ class _TomlFile(TomlConfigSettingsSource):
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:
         data, _ = read_regular(path, MAX_BYTES)
         if len(data) > MAX_BYTES:
-            raise _Unreadable("is larger than 1 MiB", "settings are a few lines")
+            raise _Unreadable(Fault("is larger than 1 MiB", "settings are a few lines"))
         self.text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        if any(map(_has_long_key, self.text.split("\n"))):
-            raise _Unreadable("has a key of too many parts", "no setting is nested deeper than twice")
+        if _LONG_KEY.search(_QUOTED.sub("k", self.text)):
+            raise _Unreadable(Fault("has a key of too many parts", "no setting is nested deeper than twice"))
         self.table: object = None
         self._header = header
         super().__init__(Settings, toml_file=path, toml_table_header=())
@@ -149,109 +152,49 @@ def read_files(folder: Path, problems: list[Problem]) -> list[Layer]:
         source = _read_toml(folder / name, header, problems)
         if source is None or source.table is None:
             continue
-        layer = Layer(source(), _toml_places(name, source.text, header))
+        layer = Layer(source(), _toml_places(name, header))
         if layers:
-            place = layer.place_of("")
-            problems.append(replace(place, message=f"settings stand here and in {FILE} too", hint="keep one of them"))
+            fault = Fault(f"settings are here and in {FILE} too", "keep one of them")
+            problems.append(layer.place_of("").problem(fault))
         elif not isinstance(source.table, dict):
-            problems.append(replace(layer.place_of(""), message="is no table", hint="write [tool.reconciler]"))
+            problems.append(layer.place_of("").problem(Fault("is not a table", "write [tool.reconciler]")))
         layers.append(layer)
     return layers[:1]
 
 
+def _toml_places(file: str, header: tuple[str, ...]) -> Callable[[str], SettingPlace]:
+    return lambda path: SettingPlace(file, ".".join((*header, path) if path else header))
+
+
 def _read_toml(path: Path, header: tuple[str, ...], problems: list[Problem]) -> _TomlFile | None:
-    line, column = 1, 1
     try:
         return _TomlFile(path, header)
     except FileNotFoundError:
         if not path.is_symlink():
             return None
-        message, hint = "can't be read: it is a link to nowhere", "remove the link, or point it to a file"
+        fault = Fault("can't be read: it is a link to nowhere", "remove the link, or point it to a file")
     except tomllib.TOMLDecodeError as error:
-        # the parser's message may quote a character, never a value
-        what, _, where = str(error).partition(" (at ")
-        found = re.search(r"line (\d+), column (\d+)", where)
-        line, column = (int(found[1]), int(found[2])) if found else (1, 1)
-        message, hint = f"is no TOML: {what}", "texts are written in quotes, tables as [name]"
+        problems.append(_find_syntax_problem(path.name, str(error)))
+        return None
     except UnicodeDecodeError:
-        message, hint = "can't be read: it is not UTF-8", "store it as UTF-8"
+        fault = Fault("can't be read: it is not UTF-8", "store it as UTF-8")
     except _Unreadable as error:
-        message, hint = error.args
+        fault = error.fault
     except ValueError:  # of a number with more digits than Python reads
-        message, hint = "is no TOML: it holds a number that can't be read", "no setting takes so long a number"
+        fault = Fault("is not valid TOML: it has a number that can't be read", "no setting takes so long a number")
     except RecursionError:
-        message, hint = "can't be read: it is nested too deeply", ""
+        fault = Fault("can't be read: it is nested too deeply")
     except OSError as error:
-        message, hint = f"can't be read: {error.strerror or type(error).__name__}", "make it a readable file"
-    problems.append(Problem(path.name, line, column, "", message, hint))
+        fault = Fault(f"can't be read: {error.strerror or type(error).__name__}", "make it a readable file")
+    problems.append(SettingPlace(path.name, "").problem(fault))
     return None
 
 
-def _toml_places(file: str, text: str, header: tuple[str, ...]) -> Callable[[str], Problem]:
-    keys = _find_keys(text)
-
-    def place_of(path: str) -> Problem:
-        parts = (*header, *(path.split(".") if path else ()))
-        line, column = _find_place(keys, parts)
-        return Problem(file, line, column, ".".join(parts), "")
-
-    return place_of
-
-
-# One pass over each line, whatever it holds: nested repetitions would take hours for a line of blanks.
-_KEY = re.compile(r"""[A-Za-z0-9_.\s"'-]+""")
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """A line that begins a table or gives a key. `path` is the whole one; `start` and `end` are offsets in `line`."""
-
-    path: tuple[str, ...]
-    number: int
-    line: str
-    start: int
-    end: int
-
-
-def _find_keys(text: str) -> list[_Key]:
-    table: tuple[str, ...] = ()
-    keys: list[_Key] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        begun = line.lstrip()
-        if begun.startswith("["):
-            name, bracket, _ = begun[1:].partition("]")
-            if not bracket or "[" in name or not name.strip():
-                continue
-            table = path = _split_key(name)
-            end = len(line) - len(begun) + len(name) + 2
-            start = end - 1 - len(name.lstrip())
-        else:
-            name, equals, _ = line.partition("=")
-            if not equals or not name.strip() or not _KEY.fullmatch(name):
-                continue
-            path = (*table, *_split_key(name))
-            start, end = len(name) - len(name.lstrip()), len(name) + 1
-        keys.append(_Key(path, number, line, start, end))
-    return keys
-
-
-def _find_place(keys: Sequence[_Key], wanted: tuple[str, ...]) -> tuple[int, int]:
-    """Line and column of a key, or of the nearest table or key that holds it; tomllib tells neither.
-
-    A table may stand in the file by what is in it alone, as `foo` does in `[foo.bar]` and in `foo.bar = 1`.
-    """
-    within = next((key for key in keys if key.path[: len(wanted)] == wanted), None)
-    if within is not None:
-        return within.number, within.start + 1
-    best, depth = (1, 1), 0
-    for key in keys:
-        if len(key.path) > depth and key.path == wanted[: len(key.path)]:
-            best, depth = (key.number, key.start + 1), len(key.path)
-            inner = re.compile(rf"[{{,]\s*[\"']?({re.escape(wanted[-1])})[\"']?\s*=").search(key.line, key.end)
-            if inner and depth == len(wanted) - 1:
-                best, depth = (key.number, inner.start(1) + 1), len(wanted)
-    return best
-
-
-def _split_key(text: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in text.split("."))
+def _find_syntax_problem(file: str, told: str) -> Problem:
+    """The parser's own line and column. Its message may quote a character, never a value."""
+    what, _, where = told.partition(" (at ")
+    found = re.search(r"line (\d+), column (\d+)", where)
+    line, column = (int(found[1]), int(found[2])) if found else (0, 0)
+    return Problem(
+        file, line, column, "", f"is not valid TOML: {what}", "texts are written in quotes, tables as [name]"
+    )

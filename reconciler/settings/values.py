@@ -1,6 +1,6 @@
 """What people write for a setting -> its value. Each raises ValueError(what is wrong, what would be right).
 
-No fault repeats a value: somebody's token may stand in the wrong place.
+No fault repeats a value: a token may be in the wrong place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "
 
 def parse_text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("is no text", "write it in quotes")
+        raise ValueError("is not a text", "write it in quotes")
     if not value.strip():
         raise ValueError("is empty", "give it a value, or leave it out")
     if _CONTROL.search(value):
@@ -35,7 +35,9 @@ def parse_text(value: object) -> str:
 
 def check_name(value: str) -> str:
     if not _NAME.fullmatch(value):
-        raise ValueError("is no name of an environment variable", "write letters, digits and _, as in PLUG_TOKEN")
+        raise ValueError(
+            "is not a valid name of an environment variable", "write letters, digits and _, as in PLUG_TOKEN"
+        )
     return value
 
 
@@ -44,14 +46,14 @@ def parse_whole(low: int, high: int) -> Callable[[object], int]:
         if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip(), re.ASCII):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError("is out of range or no whole number", f"write a whole number from {low} to {high}")
+            raise ValueError("is out of range or not a whole number", f"write a whole number from {low} to {high}")
         return value
 
     return parse
 
 
 def parse_rate(value: object) -> float:
-    wrong = ValueError("is no rate", "write requests a second, more than 0, as in 5 or 0.5")
+    wrong = ValueError("is not a rate", "write requests a second, more than 0, as in 5 or 0.5")
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value.strip(), re.ASCII):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1_000_000:
@@ -61,7 +63,7 @@ def parse_rate(value: object) -> float:
 
 def parse_seconds(value: object) -> float:
     """From nothing to a hundred years."""
-    wrong = ValueError("is no duration", HOW)
+    wrong = ValueError("is not a duration", HOW)
     # TOML's whole numbers have no end, and may be too large to become a float
     if isinstance(value, int | float) and not 0 <= value <= LONGEST_S:
         raise wrong
@@ -76,7 +78,7 @@ def parse_seconds(value: object) -> float:
 
 def check_positive(value: float) -> float:
     if value <= 0:
-        raise ValueError("is no time at all", HOW)
+        raise ValueError("must be more than zero", HOW)
     return value
 
 
@@ -90,11 +92,13 @@ def parse_boolean(value: object) -> bool:
 
 def parse_limit(value: object) -> MaxChanged:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("is no limit", "write a whole number of environments such as 20, or a percentage such as 50%")
+        raise ValueError(
+            "is not a limit", "write a whole number of environments such as 20, or a percentage such as 50%"
+        )
     try:
         return parse_max_changed(str(value))
     except ValueError as error:
-        raise ValueError("is no limit", str(error)) from None
+        raise ValueError("is not a limit", str(error)) from None
 
 
 def parse_hosts(value: object) -> tuple[str, ...]:
@@ -102,7 +106,7 @@ def parse_hosts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = parse_json(value) if value.lstrip().startswith("[") else value.split(",") if value.strip() else []
     if not isinstance(value, list | tuple):
-        raise ValueError("is no list of hosts", "write hosts separated by commas, or a list of texts")
+        raise ValueError("is not a list of hosts", "write hosts separated by commas, or a list of texts")
     return tuple(parse_text(host).strip() for host in value)
 
 
@@ -112,7 +116,7 @@ def none_or(parse: Callable[[Any], Any]) -> Callable[[object], Any]:
 
 
 def parse_json(text: str) -> object:
-    """None where it is no JSON."""
+    """None where it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -6,14 +6,25 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import InitVar, dataclass, fields
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from functools import cache
 from itertools import takewhile
 from json.encoder import encode_basestring_ascii
 from operator import itemgetter
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, TypeVar
 
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 
 from reconciler.errors import Corrupt, NewerFormat, StateError
 from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent, Stored
@@ -125,14 +136,18 @@ def _canonical(value: Any, margin: str) -> str:
 _SEVEN = itemgetter(*EVENTS)
 
 
-def _all_seven(webhooks: dict[Event, str]) -> dict[Event, str]:
-    """In the order of the vendor's page; no key but an event gets here."""
+def _take_seven(webhooks: dict[Event, str]) -> dict[Event, str]:
+    """All seven in the order of the vendor's page. No key but an event gets here."""
     if len(webhooks) != len(EVENTS):
         raise ValueError("all seven webhooks are expected")
     return dict(zip(EVENTS, _SEVEN(webhooks), strict=True))
 
 
-def _within_calendar(instant: datetime) -> datetime:
+def _take_changed(webhooks: dict[Event, str]) -> dict[Event, str]:
+    return {event: webhooks[event] for event in EVENTS if event in webhooks}
+
+
+def _check_calendar(instant: datetime) -> datetime:
     """The first and last hours of the calendar have no UTC beside every offset, and UTC is how times are shown."""
     try:
         if instant.year in (MINYEAR, MAXYEAR):
@@ -142,77 +157,108 @@ def _within_calendar(instant: datetime) -> datetime:
     return instant
 
 
-def _in_order(webhooks: dict[Event, str]) -> dict[Event, str]:
-    return {event: webhooks[event] for event in EVENTS if event in webhooks}
+_Text: TypeAlias = Annotated[str, Field(min_length=1)]
+_Name: TypeAlias = Annotated[str, Field(pattern=f"^{ENVIRONMENT_NAME}$")]
+_Serial: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SERIAL)]
+_At: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_calendar)]
+_Seven: TypeAlias = Annotated[dict[Event, _Text], AfterValidator(_take_seven)]
+_Changed: TypeAlias = Annotated[dict[Event, _Text], AfterValidator(_take_changed)]
 
 
-def _record(kind: type, *hidden: core_schema.DataclassField, **fields: core_schema.CoreSchema) -> Any:
-    """The schema of one of the model's dataclasses: its fields and no others, nothing coerced.
+def _as(kind: type) -> GetPydanticSchema:
+    """Mark a class of keys as the description of one of the model's classes: that one is made.
 
-    It is written out, and not made from a pydantic model, so that ten thousand documents become what the program
-    works with at once, without objects in between. `hidden` fields are checked and then dropped.
+    The model knows nothing of how it is written, and ten thousand documents become what the program works with at
+    once, without objects in between.
     """
-    arguments = [*hidden, *(core_schema.dataclass_field(name, field) for name, field in fields.items())]
-    return core_schema.dataclass_schema(
-        kind,
-        core_schema.dataclass_args_schema(kind.__name__, arguments, collect_init_only=True),
-        list(fields),
-        slots=True,
-        config={"extra_fields_behavior": "forbid", "strict": True},
-    )
+
+    def replace_class(source: Any, handler: GetCoreSchemaHandler) -> Any:
+        schema = {**handler.resolve_ref_schema(handler(source)), "cls": kind}
+        return {key: value for key, value in schema.items() if key != "ref"}
+
+    return GetPydanticSchema(replace_class)
 
 
-def _optional(field: core_schema.CoreSchema, default: object = None) -> Any:
-    """May be left out."""
-    return core_schema.with_default_schema(field, default=default)
+# No other key, and nothing coerced: `"1"` is not a serial.
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
-def _make_schemas() -> tuple[core_schema.CoreSchema, core_schema.CoreSchema]:
-    """Of a whole document, and of its head: there the past is checked too, and not kept."""
-    some = core_schema.str_schema()
-    text = core_schema.str_schema(min_length=1)
-    nullable = core_schema.nullable_schema
-    webhooks = core_schema.dict_schema(core_schema.enum_schema(Event, list(Event), sub_type="str"), text)
-    seven = core_schema.no_info_after_validator_function(_all_seven, webhooks)
-    at = core_schema.no_info_after_validator_function(
-        _within_calendar, core_schema.datetime_schema(tz_constraint="aware")
-    )
-    by = _record(By, **dict.fromkeys(("actor", "commit", "run"), _optional(nullable(some))))
-    adopted = _optional(core_schema.bool_schema(), default=False)
-    applied = _record(
-        Applied,
-        endpoint=text,
-        account=nullable(some),
-        webhooks=seven,
-        secrets=core_schema.dict_schema(some, some),
-        at=at,
-        by=by,
-        adopted=adopted,
-    )
-    intent = _record(
-        Intent, id=text, webhooks=seven, doubt=core_schema.bool_schema(), at=at, lease_until=nullable(at), by=by
-    )
-    entry = _record(
-        HistoryEntry,
-        at=at,
-        by=by,
-        webhooks=core_schema.no_info_after_validator_function(_in_order, webhooks),
-        adopted=adopted,
-    )
-    history = core_schema.tuple_schema([entry], variadic_item_index=0)
-    format_ = core_schema.dataclass_field("format", core_schema.literal_schema([FORMAT]), init_only=True)
-    head = {
-        "environment": core_schema.str_schema(pattern=f"^{ENVIRONMENT_NAME}$"),
-        "lineage": text,
-        "serial": core_schema.int_schema(ge=1, le=MAX_SERIAL),
-        "applied": nullable(applied),
-        "intent": nullable(intent),
-    }
-    past = core_schema.dataclass_field("history", history, init_only=True)
-    return _record(Document, format_, **head, history=history), _record(Head, format_, past, **head)
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True)
+class _ByKeys(By):
+    pass
 
 
-_DOCUMENT, _HEAD = (SchemaValidator(schema) for schema in _make_schemas())
+_By: TypeAlias = Annotated[_ByKeys, _as(By)]
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True)
+class _AppliedKeys(Applied):
+    endpoint: _Text
+    webhooks: _Seven
+    secrets: dict[str, str]
+    at: _At
+    by: _By
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True)
+class _IntentKeys(Intent):
+    id: _Text
+    webhooks: _Seven
+    at: _At
+    lease_until: _At | None
+    by: _By
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True)
+class _EntryKeys(HistoryEntry):
+    at: _At
+    by: _By
+    webhooks: _Changed
+
+
+_Applied: TypeAlias = Annotated[_AppliedKeys, _as(Applied)]
+_Intent: TypeAlias = Annotated[_IntentKeys, _as(Intent)]
+_Entry: TypeAlias = Annotated[_EntryKeys, _as(HistoryEntry)]
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HeadKeys(Head):
+    """The keys of a whole document: `format` and the past are checked, and not kept."""
+
+    format: InitVar[Literal["reconciler.state/1"]]
+    environment: _Name
+    lineage: _Text
+    serial: _Serial
+    applied: _Applied | None
+    intent: _Intent | None
+    history: InitVar[tuple[_Entry, ...]]
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DocumentKeys(Document):
+    format: InitVar[Literal["reconciler.state/1"]]
+    environment: _Name
+    lineage: _Text
+    serial: _Serial
+    applied: _Applied | None
+    intent: _Intent | None
+    history: tuple[_Entry, ...]
+
+
+@cache  # made when the first document is read: that takes as long as to read a few hundred
+def _whole_document() -> TypeAdapter[Document]:
+    return TypeAdapter(Annotated[_DocumentKeys, _as(Document)])
+
+
+@cache
+def _head_alone() -> TypeAdapter[Head]:
+    return TypeAdapter(Annotated[_HeadKeys, _as(Head)])
 
 
 def decode_document(data: bytes, /, *, environment: str, where: str) -> Stored:
@@ -221,13 +267,13 @@ def decode_document(data: bytes, /, *, environment: str, where: str) -> Stored:
     Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for one of a
     later version. It is never taken for empty: that would create what was already applied, or worse.
     """
-    document: Document = _decode(_DOCUMENT, data, environment=environment, where=where)
+    document: Document = _decode(_whole_document(), data, environment=environment, where=where)
     return Stored(document, version_of(data))
 
 
 def decode_head(data: bytes, /, *, environment: str, where: str) -> Head:
     """All but the document's past; refuses what `decode_document` refuses."""
-    head: Head = _decode(_HEAD, data, environment=environment, where=where)
+    head: Head = _decode(_head_alone(), data, environment=environment, where=where)
     return head
 
 
@@ -251,11 +297,11 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
     return found
 
 
-def _decode(validator: SchemaValidator, data: bytes, *, environment: str, where: str) -> Any:
+def _decode(adapter: TypeAdapter[Any], data: bytes, *, environment: str, where: str) -> Any:
     if not is_environment_name(environment):
         raise Corrupt(f"state: {for_terminal(where)}: the name fits no environment. Move it out of the state")
     try:
-        decoded: Head = validator.validate_json(data)
+        decoded: Head = adapter.validate_json(data)
     except ValidationError as error:
         raise _explain(data, error, environment=environment, where=where) from error
     if decoded.environment != environment:

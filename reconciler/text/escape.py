@@ -4,8 +4,8 @@ URLs, descriptions, file names, answers and actor names are data. Wherever they 
 are visible, markup is text, nobody is mentioned, and no line can pass for a command to GitHub's runner: it
 trims a line and looks for `::` at its start, and for `##[` anywhere.
 
-Every function for a value takes any text at all, lone surrogates included, and returns one line. `for_json` and
-`for_page_data` take a whole JSON text, `for_markdown_block` the lines of a block.
+Every function for a value takes any text at all, lone surrogates included, and returns one line. `for_json` takes a
+whole JSON text, `for_markdown_block` the lines of a block.
 """
 
 from __future__ import annotations
@@ -168,11 +168,3 @@ def for_html(value: str) -> str:
 def for_page(value: str) -> str:
     """For a text that a script puts into a page with `textContent`: markup is text there as it is."""
     return _visible(value)
-
-
-_IN_A_SCRIPT_ELEMENT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
-
-
-def for_page_data(text: str) -> str:
-    """For a text that `json.dumps` made, inside a `<script>` element: nothing in it ends that element or a line."""
-    return for_json(text).translate(_IN_A_SCRIPT_ELEMENT)

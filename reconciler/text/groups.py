@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeAlias
 
 from reconciler.model import (
@@ -51,14 +52,15 @@ class Group:
         return tuple(sorted(member.environment for member in self.members))
 
 
-def group_alike(plan: Plan) -> list[Group]:
+def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> list[Group]:
     """The creates, updates and reasserts of a plan, each in exactly one group, in the order of the first members.
 
-    Alike are those of equal action, reasons and texts; waves may differ. Linear in the size of the plan.
+    Alike are those of equal action, reasons and texts; waves may differ. `vars_by_environment` holds what was filled
+    into the texts beside the names. Linear in the size of the plan.
     Values are looked for as whole words first (`com` is not found in `example.com`'s `company`), then, among
     those still alone, anywhere (`{environment}corp`).
     """
-    values = _Values(plan.vars)
+    values = _Values(vars_by_environment)
     groups: list[Group] = []
     rest: list[EnvironmentPlan] = [planned for planned in plan.environments if planned.action.puts]
     for mark in (mark_words, mark_anywhere):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from reconciler.core.masking import show_document
 from reconciler.model import By, Document, EnvironmentResult, Finding, HistoryEntry, Outcome, Problem, RunResult
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_code
@@ -107,10 +108,9 @@ def render_validation(
 
 
 def _problem_row(label: str, problem: Problem) -> str:
-    place = f"{problem.file}:{problem.line}:{problem.column}"
     return row(
         label,
-        for_markdown_code(place) if problem.file else "",
+        for_markdown_code(problem.where) if problem.where else "",
         for_markdown_code(problem.key) if problem.key else "",
         for_markdown(problem.message),
         for_markdown(problem.hint),
@@ -145,6 +145,7 @@ def _by_cells(by: By) -> tuple[str, str]:
 
 def render_state_show(document: Document, now: datetime) -> str:
     """What is known of one environment."""
+    document = show_document(document)
     applied, intent = document.applied, document.intent
     facts = [
         ("standing", words.standing(document, now)),
@@ -167,7 +168,7 @@ def render_state_show(document: Document, now: datetime) -> str:
 def render_state_history(document: Document) -> str:
     """A timeline, newest first."""
     head = [f"## History of {for_markdown_code(document.environment)}"]
-    rows = [(_entry_row(entry), 1) for entry in document.history]
+    rows = [(_entry_row(entry), 1) for entry in show_document(document).history]
     header = ("at", "", "by", "commit", "changed")
     return page(head, table(header, rows, "more: run `reconciler state history`", room=_room(head, [])), [])
 

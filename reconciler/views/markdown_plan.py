@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from reconciler.model import Action, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
@@ -16,9 +17,9 @@ LEAST_CHARS = 20  # no block is shorter
 LIST_CHARS = 6_000  # for the warnings, and at least for the reasserts; more than fifty names ever take
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> str:
     """Summary, digest, warnings, changes, reasserts, orphans, unchanged."""
-    groups = group_alike(plan)
+    groups = group_alike(plan, vars_by_environment)
     changed = [group for group in groups if group.representative.action is not Action.REASSERT]
     reasserted = [group for group in groups if group.representative.action is Action.REASSERT]
     head = [f"## {words.plan_summary(plan)}", _summary_table(plan)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from reconciler.model import Action, Change, EnvironmentPlan, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
@@ -16,10 +19,17 @@ MASKED = "…"  # ends what is shown of a URL that may hold a secret
 EVENT_INDENT = "      "
 
 
-def render_plan(plan: Plan, *, colour: bool, width: int = 100) -> str:
-    """The plan as text; the last line is its summary."""
+def render_plan(
+    plan: Plan,
+    vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    *,
+    colour: bool,
+    width: int = 100,
+) -> str:
+    """The plan as text; the last line is its summary. Environments that differ in their vars alone are folded."""
     style = Style(colour)
-    sections = [_group_lines(group, style, width) for group in words.in_order_of_matter(group_alike(plan))]
+    groups = words.in_order_of_matter(group_alike(plan, vars_by_environment))
+    sections = [_group_lines(group, style, width) for group in groups]
     sections.append(_orphan_lines(plan, style))
     unchanged = words.unchanged_line(plan)
     sections.append([style.dim(unchanged)] if unchanged else [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from reconciler.core.masking import show_document
 from reconciler.model import Applied, By, Document, HistoryEntry, Intent
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
@@ -63,6 +64,7 @@ def _by_line(by: By) -> str:
 def render_state_show(document: Document, now: datetime, *, colour: bool, width: int = 100) -> str:
     """What is known of one environment."""
     style = Style(colour)
+    document = show_document(document)
     facts = [
         ("standing", words.standing(document, now)),
         ("serial", str(document.serial)),
@@ -103,6 +105,7 @@ def _intent_lines(intent: Intent, now: datetime, style: Style) -> list[str]:
 def render_state_history(document: Document, *, colour: bool, width: int = 100) -> str:
     """A timeline, newest first: when, who, from what, and the events each record changed."""
     style = Style(colour)
+    document = show_document(document)
     if not document.history:
         return f"{for_terminal(document.environment)}: nothing was ever applied.\n"
     sections = [[style.bold(for_terminal(document.environment))]]

@@ -29,7 +29,7 @@ def render_validation(
 
 def problem_line(problem: Problem) -> str:
     """`file:line:column: key: message (hint)`, each part escaped on its own."""
-    where = f"{for_terminal(problem.file)}:{problem.line}:{problem.column}: " if problem.file else ""
+    where = f"{for_terminal(problem.where)}: " if problem.where else ""
     key = f"{for_terminal(problem.key)}: " if problem.key else ""
     hint = f" ({for_terminal(problem.hint)})" if problem.hint else ""
     return f"{where}{key}{for_terminal(problem.message)}{hint}"

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,9 +225,10 @@ class Cli:
     def check(self, ran: Ran) -> None:
         """No token, no secret: in no output and in no file; and no output does anything but be read."""
         canaries = {value for value in self.canaries if len(value) >= 8}
+        out = ran.out + unpack_page(ran.out)
         for value in canaries:
             for part in {value, *value.split(".")[1:]}:
-                assert part not in ran.out, "a secret in stdout"
+                assert part not in out, "a secret in stdout"
                 assert part not in ran.err, "a secret in stderr"
         for path in self.root.rglob("*"):
             if path in self.planted or not path.is_file():
@@ -235,6 +237,7 @@ class Cli:
                 data = path.read_bytes()
             except FileNotFoundError:  # another run's temporary file
                 continue
+            data += unpack_page(data.decode("latin-1")).encode()
             for value in canaries:
                 assert value.encode() not in data, f"a secret in {path}"
         assert_harmless(ran.out)
@@ -413,6 +416,12 @@ def wire(wires: Callable[[], Wire], cli: Cli) -> Wire:
     cli.environ["RECONCILER_API__BASE_URL"] = made.base_url
     cli.fleet("loja")
     return made
+
+
+def unpack_page(text: str) -> str:
+    """The JSON that a report's page holds, packed; nothing of any other text."""
+    found = re.search(r'<script type="application/zlib" id="_data">(.*?)</script>', text, re.DOTALL)
+    return zlib.decompress(base64.b64decode(found[1])).decode() if found else ""
 
 
 def only(items: Sequence[Any]) -> Any:

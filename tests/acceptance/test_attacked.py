@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.cli.main import run
 from reconciler.cli.session import Session
-from reconciler.core.urls import mask_url
+from reconciler.core.masking import mask_url
 from reconciler.model import EVENTS
 from reconciler.plug.client import says_denied
 from reconciler.sandbox.server import Sandbox

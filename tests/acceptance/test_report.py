@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import HOST, Cli, only
+from tests.acceptance.conftest import HOST, Cli, only, unpack_page
 
 EVIL = '\x1b[31m</script><script>globalThis.pwned=1</script>"><img src=x onerror=x>\u202e\n::error::x ##[group]y'
 
 
 def data_of(page: str) -> Any:
-    found = re.search(r'<script type="application/json" id="_data">(.*?)</script>', page, re.DOTALL)
-    assert found is not None
-    return json.loads(found[1])
+    return json.loads(unpack_page(page))
 
 
 def standings(page: str) -> dict[str, list[str]]:
     data = data_of(page)
-    return {row[0]: [data["standings"][int(digit)][0] for digit in row[5]] for row in data["environments"]}
+    return {row[0]: [data["standings"][int(digit)][0] for digit in row[4]] for row in data["environments"]}
 
 
 def test_the_page_tells_how_the_fleet_stands(cli: Cli) -> None:
@@ -48,7 +45,7 @@ def test_the_page_needs_no_token_and_says_what_it_could_not_compare(cli: Cli) ->
     cli.run("apply", "--yes", code=0)
     page = cli.run("report", code=0, env={cli.token_env("loja"): None, "PLUG_SECRET_RECEIVE": None}).out
     assert "compared by text alone" in page
-    assert only(data_of(page)["environments"])[14] == ["account", "secret:PLUG_SECRET_RECEIVE"]
+    assert only(data_of(page)["environments"])[13] == ["account", "secret:PLUG_SECRET_RECEIVE"]
 
 
 def test_out_is_written_whole_or_not_at_all(cli: Cli) -> None:
@@ -80,7 +77,7 @@ def test_a_folder_that_takes_no_file_is_told(cli: Cli) -> None:
 
 
 def test_receivers_are_shown_beside_their_events(cli: Cli) -> None:
-    """What `check` found, of the environments and events it names; what it adds later is passed over."""
+    """What `check` found, of the environments and events it names; what it adds later is ignored."""
     cli.fleet("loja", "outra")
     receiver = {
         "url": f"https://{HOST}/loja/1/messageStatus",
@@ -96,14 +93,14 @@ def test_receivers_are_shown_beside_their_events(cli: Cli) -> None:
         "warning": "",
         "later": {"version": 2},
     }
-    passing = {"url": "https://a.b/c", "event": "receiveMessage", "environments": ["outra"], "ok": True}
+    passing = {"url": "https://a.b/c", "event": "receiveMessage", "environments": ["outra"], "ok": True, "stage": "tls"}
     document = {"format": "reconciler.check/1", "posted": True, "summary": {}, "receivers": [receiver, passing]}
     cli.write("check.json", json.dumps(document))
     page = cli.run("report", "--check", "check.json", code=0).out
     assert standings(page) == {"loja": ["failing", "never"], "outra": ["never"]}
     assert data_of(page)["checks"] == [
         [5, receiver["url"], False, "post", 500, 0.05, "198.51.100.7", 80, "answered 500", ""],
-        [2, "https://a.b/c", True, "", None, None, "", None, "", ""],
+        [2, "https://a.b/c", True, "tls", None, None, "", None, "", ""],
     ]
     narrowed = cli.run("report", "--check", "check.json", "-e", "outra", code=0).out
     assert "1 receiver checked, 0 failing" in narrowed
@@ -119,29 +116,35 @@ def test_receivers_are_shown_beside_their_events(cli: Cli) -> None:
         ('{"format": "reconciler.check/1"}', "receivers"),
         (
             '{"format": "reconciler.check/1", "receivers": '
-            '[{"url": "u", "event": "x", "environments": [], "ok": true}]}',
+            '[{"url": "u", "event": "x", "environments": [], "ok": true, "stage": "tls"}]}',
             "event",
         ),
         (
             '{"format": "reconciler.check/1", "receivers": '
-            '[{"url": "u", "event": "messageStatus", "environments": ["a"], "ok": "yes"}]}',
+            '[{"url": "u", "event": "messageStatus", "environments": ["a"], "ok": "yes", "stage": "tls"}]}',
             "ok",
         ),
         (
             '{"format": "reconciler.check/1", "receivers": '
-            '[{"url": "u", "event": "messageStatus", "environments": ["a"], "ok": true, "latency_s": NaN}]}',
+            '[{"url": "u", "event": "messageStatus", "environments": ["a"], "ok": true, "stage": "tls",'
+            '"latency_s": NaN}]}',
             "latency_s",
+        ),
+        (
+            '{"format": "reconciler.check/1", "receivers": '
+            '[{"url": "u", "event": "messageStatus", "environments": ["a"], "ok": true, "stage": "x"}]}',
+            "stage",
         ),
         ("[" * 100_000, "at its start"),
     ],
 )
-def test_a_file_that_is_no_result_of_check_is_refused(cli: Cli, content: str, where: str) -> None:
+def test_a_file_that_is_not_a_result_of_check_is_refused(cli: Cli, content: str, where: str) -> None:
     """Exit 3 and nothing on stdout; the message names the place, and repeats nothing of the file."""
     cli.fleet("loja")
     cli.write("check.json", content)
     ran = cli.run("report", "--check", "check.json", code=3)
     assert ran.out == ""
-    assert "--check: check.json is no result of check" in ran.err
+    assert "--check: check.json is not a result of check" in ran.err
     assert where in ran.err
 
 
@@ -166,9 +169,8 @@ def test_commits_are_linked_to_the_checkouts_repository(cli: Cli) -> None:
     cli.run("apply", "--yes", code=0, env=by)
     page = cli.run("report", code=0).out
     home = "https://github.com/acme/plug"
-    assert data_of(page)["by"] == [
-        ["octocat", sha, "17/1", f"{home}/commit/{sha}", f"{home}/actions/runs/17/attempts/1"]
-    ]
+    applied = only(data_of(page)["environments"])[7]
+    assert applied[1] == ["octocat", sha, "17/1", f"{home}/commit/{sha}", f"{home}/actions/runs/17/attempts/1"]
 
 
 def test_hostile_values_stay_data(cli: Cli) -> None:
@@ -178,13 +180,20 @@ def test_hostile_values_stay_data(cli: Cli) -> None:
     source = cli.folder / "manifests/loja.yaml"
     source.rename(source.with_name(f"{EVIL.replace('/', '')}.yaml"))
     cli.run("apply", "--yes", code=0, env={"GITHUB_ACTOR": EVIL, "GITHUB_SHA": EVIL, "GITHUB_RUN_ID": EVIL})
-    receiver = {"url": EVIL, "event": "messageStatus", "environments": ["loja"], "ok": False, "message": EVIL}
+    receiver = {
+        "url": EVIL,
+        "event": "messageStatus",
+        "environments": ["loja"],
+        "ok": False,
+        "stage": "post",
+        "message": EVIL,
+    }
     cli.write("check.json", json.dumps({"format": "reconciler.check/1", "receivers": [receiver]}))
     page = cli.run("report", "--check", "check.json", code=0).out  # the helper looks at every line
     assert page.isascii()
     assert page.count("</script>") == 2
     assert "<img" not in page
-    assert only(data_of(page)["by"])[0].startswith("\\x1b[31m</script>")
+    assert only(data_of(page)["environments"])[7][1][0].startswith("\\x1b[31m</script>")
 
 
 def test_a_corrupt_document_leaves_stdout_empty(cli: Cli) -> None:

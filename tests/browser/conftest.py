@@ -74,13 +74,17 @@ class Chromium:
         fragment: str = "",
         width: int = 1280,
         scripts: bool = True,
+        before: str = "",
         **options: Any,
     ) -> Any:
-        """Opens the page from a file and runs `scenario` in the browser's thread; the page must have kept quiet."""
+        """Opens the page from a file and runs `scenario` in the browser's thread; the page must have kept quiet.
+
+        `before` is run before the page's own script.
+        """
         self._count += 1
         path = self._folder / f"page-{self._count}.html"
         path.write_text(html, encoding="utf-8")
-        return self._thread.submit(self._visit, path, scenario, fragment, width, scripts, options).result()
+        return self._thread.submit(self._visit, path, scenario, fragment, width, scripts, before, options).result()
 
     def _visit(
         self,
@@ -89,6 +93,7 @@ class Chromium:
         fragment: str,
         width: int,
         scripts: bool,
+        before: str,
         options: dict[str, Any],
     ) -> object:
         context = self._browser.new_context(
@@ -96,7 +101,7 @@ class Chromium:
         )
         try:
             context.set_default_timeout(TIMEOUT_MS)
-            context.add_init_script(WATCH)
+            context.add_init_script(WATCH + before)
             page = context.new_page()
             visit = Visit(page)
             own = path.as_uri()
@@ -104,6 +109,8 @@ class Chromium:
             page.on("console", lambda said: visit.complaints.append(f"{said.type}: {said.text}"))
             page.on("pageerror", lambda error: visit.complaints.append(str(error)))
             page.goto(own + fragment)
+            if scripts:  # the data is unpacked after the page has loaded
+                page.locator("#_app, #_old").filter(visible=True).wait_for()
             result = scenario(visit)
             if scripts:
                 visit.assert_quiet()

@@ -177,7 +177,7 @@ def test_hostile_values_are_shown_and_do_nothing(chromium: Chromium) -> None:
             "\\u202e\\u200b\\x1b[31m\\x07\\r\\n::error::x",
             "&amp;",
             "{{ 7*7 }}",
-            "\\ue000",
+            "\ue000",  # a character of the private use area is one like any other
         ):
             assert text in shown
         assert page.locator("#_detail .timeline").inner_text().count(report_samples.MARKUP) >= 8
@@ -372,3 +372,13 @@ def test_an_old_page_says_so(chromium: Chromium) -> None:
         assert visit.page.locator("#_stale").inner_text().endswith(" d ago")
 
     chromium.visit(render_report(old), look)
+
+
+def test_a_browser_that_cannot_unpack_the_data_says_so(chromium: Chromium) -> None:
+    """Instead of an empty page."""
+
+    def look(visit: Visit) -> None:
+        assert "can't unpack the list" in visit.page.locator("#_old").inner_text()
+        assert not visit.page.locator("#_app").is_visible()
+
+    chromium.visit(page_of("every-standing"), look, before="delete globalThis.DecompressionStream")

@@ -20,13 +20,13 @@ import httpx
 import yaml
 
 from reconciler.core.fill import TemplateFault, fill_secrets, fill_vars, parse_template
+from reconciler.core.masking import mask_url
 from reconciler.core.urls import (
     find_base_url_fault,
     find_filled_fault,
     find_url_fault,
     host_of,
     is_loopback_url,
-    mask_url,
     port_of,
     split_url,
 )

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.drift import find_drift
-from reconciler.core.overview import CheckedReceiver
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.model import (
     EVENTS,
     Applied,
     By,
+    CheckStage,
     Desired,
     Document,
     Event,
@@ -22,6 +22,7 @@ from reconciler.model import (
     HistoryEntry,
     Intent,
     Location,
+    ReceiverCheck,
     Webhooks,
 )
 from reconciler.views.report import Report
@@ -148,15 +149,15 @@ def _observed(wanted: list[Desired]) -> list[Finding]:
     ]
 
 
-def _checked(wanted: list[Desired]) -> list[CheckedReceiver]:
+def _checked(wanted: list[Desired]) -> list[ReceiverCheck]:
     by_name: Mapping[str, Desired] = {one.environment: one for one in wanted}
     checked = [
-        CheckedReceiver(
+        ReceiverCheck(
             by_name["production"].webhooks[event],
             event,
             ("production",),
             ok=event is not Event.RECEIVE_MESSAGE,
-            stage="post",
+            stage=CheckStage.POST,
             status=500 if event is Event.RECEIVE_MESSAGE else 200,
             latency_s=0.0471,
             addresses=("198.51.100.7",),
@@ -167,12 +168,12 @@ def _checked(wanted: list[Desired]) -> list[CheckedReceiver]:
     ]
     return [
         *checked,
-        CheckedReceiver(
+        ReceiverCheck(
             "https://old.acme.com.br/x",
             Event.MESSAGE_STATUS,
             ("cliente-01", "cliente-02"),
             ok=False,
-            stage="dns",
+            stage=CheckStage.DNS,
             message="the name old.acme.com.br was not found",
         ),
     ]
@@ -233,8 +234,8 @@ def hostile() -> Report:
         Finding("loja", FindingKind.UNOBSERVABLE, None, None, None, HOSTILE),
     ]
     checked = [
-        CheckedReceiver(
-            HOSTILE, Event.RECEIVE_MESSAGE, ("loja",), False, HOSTILE, 500, 1.0, (HOSTILE,), 3, HOSTILE, HOSTILE
+        ReceiverCheck(
+            HOSTILE, Event.RECEIVE_MESSAGE, ("loja",), False, CheckStage.POST, 500, 1.0, (HOSTILE,), 3, HOSTILE, HOSTILE
         )
     ]
     return Report(plan, wanted, documents, findings, HOSTILE, "https://github.com/acme/plug", checked)

@@ -87,9 +87,9 @@ def update(environment: str, before: str, after: str, wave: int = 0) -> Environm
     return planned(environment, Action.UPDATE, Reason.WEBHOOKS_CHANGED, wave=wave, changed=changed)
 
 
-def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = (), **variables: dict[str, str]) -> Plan:
+def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = ()) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
-    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings, vars=variables)
+    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings)
 
 
 def _receive(before: str, after: str, environment: str) -> tuple[Change, ...]:

@@ -1,21 +1,21 @@
-"""What the page's script reads: compact, every text visible and kept once.
+"""What the page's script reads, every text of it as the page shows it.
 
 {"format", "made" (seconds since the epoch), "tool", "store", "observed", "checked", "events": the seven names,
  "standings" and "cells": [[name, word, glyph]], "kinds": {kind: what to do},
- "texts": [template], "sets": [[seven texts]], "deltas": [[event, text, event, text, …]],
- "by": [[actor, commit, run, commit's address, run's address]],
  "checks": [[event, url, ok, stage, status, latency_s, addresses, certificate_days, message, warning]],
  "environments": [row]}
 
-A row: [name, values of the marks, description, wave, source, standings, cells, events whose receiver fails,
-        applied, set, findings, intent, history, checks, unchecked, serial]
- texts, sets, deltas, by, checks and events are numbers into their tables; what isn't there is null
+A row: [name, description, wave, source, standings, cells, events whose receiver fails, applied, URLs, findings,
+        intent, history, checks, unchecked, serial]
+ an event is its number in the table of their names, a check its number in the table of checks; URLs are seven texts;
+ what isn't there is null
  standings and cells are texts of one digit each, into the tables of their names; a digit of cells for each event
  applied: [at, by, adopted]          finding: [kind, event, expected, actual, message, span]
  intent:  [at, lease until, doubt, by, delta from applied]      history: [[at, by, adopted, delta]]
+ by:      [actor, commit, run, commit's address, run's address]      delta: [[event, URL]]
  span:    [start, end, start, end] of the differing part of actual and expected, in characters
 
-The findings `unapplied` of what was never applied are left out: they are the set; so is `uncertain` where a run is
+The findings `unapplied` of what was never applied are left out: they are the URLs; so is `uncertain` where a run is
 still at work.
 """
 
@@ -24,33 +24,31 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from reconciler import __version__
-from reconciler.core.overview import Cell, CheckedReceiver, Overview, Standing, find_failing, summarize_environment
-from reconciler.core.urls import host_of
+from reconciler.core.masking import show_document
+from reconciler.core.overview import Cell, Overview, Standing, find_failing, summarize_environment
 from reconciler.model import (
     EVENTS,
     By,
     Desired,
     Document,
     EnvironmentPlan,
-    Event,
     Finding,
     FindingKind,
-    Intent,
     Plan,
+    ReceiverCheck,
     Webhooks,
 )
+from reconciler.text.escape import for_page
 from reconciler.views import words
-from reconciler.views.report.texts import EnvironmentTexts, Texts, visible
 from reconciler.views.style import find_difference
 
 FORMAT = "reconciler.report/1"
 PLACE = {event: place for place, event in enumerate(EVENTS)}
-SECRET = "{secret:"  # noqa: S105 - the place-holder
 
 # word and glyph: never colour alone. The glyphs are ones that every system's fonts have.
 STANDINGS: Mapping[Standing, tuple[str, str]] = {
@@ -90,7 +88,7 @@ class Report:
     findings: Sequence[Finding]
     store: str  # the `state` setting
     repository: str | None = None  # https://github.com/OWNER/NAME, which commits are linked to
-    checked: Sequence[CheckedReceiver] | None = None
+    checked: Sequence[ReceiverCheck] | None = None
 
     @property
     def made_at(self) -> datetime:
@@ -140,30 +138,24 @@ def count_standings(seen: Sequence[Seen]) -> Counter[Standing]:
 
 def make_data(report: Report, seen: Sequence[Seen]) -> dict[str, Any]:
     """The data as this module's docstring shows it; what `json.dumps` takes."""
-    tables = _Tables(report.repository)
     checks: dict[str, list[int]] = defaultdict(list)
-    for checked in report.checked or ():
-        number = tables.check(checked)
+    for number, checked in enumerate(report.checked or ()):
         for name in checked.environments:
             checks[name].append(number)
     failing = _find_failing_events(report.checked or ())
-    rows = [_row(one, tables, failing.get(one.planned.environment, ()), checks) for one in seen]
+    rows = [_row(one, report.repository, failing.get(one.planned.environment, ()), checks) for one in seen]
     return {
         "format": FORMAT,
         "made": _seconds(report.made_at),
         "tool": f"reconciler {__version__}",
-        "store": visible(report.store),
+        "store": for_page(report.store),
         "observed": report.observed,
         "checked": report.checked is not None,
         "events": [event.value for event in EVENTS],
         "standings": [(standing.value, *STANDINGS[standing]) for standing in Standing],
         "cells": [(cell.value, *CELLS[cell]) for cell in Cell],
         "kinds": {kind.value: words.NEXT_FOR_KIND[kind].partition(": ")[2] for kind in FindingKind},
-        "texts": tables.texts.table,
-        "sets": list(tables.sets),
-        "deltas": list(tables.deltas),
-        "by": list(tables.by),
-        "checks": tables.checks,
+        "checks": [_check(one) for one in report.checked or ()],
         "environments": rows,
     }
 
@@ -172,7 +164,7 @@ def _seconds(at: datetime) -> int:
     return int(at.timestamp())
 
 
-def _find_failing_events(checked: Sequence[CheckedReceiver]) -> Mapping[str, Sequence[int]]:
+def _find_failing_events(checked: Sequence[ReceiverCheck]) -> Mapping[str, Sequence[int]]:
     failing: dict[str, set[int]] = defaultdict(set)
     for one in checked:
         if not one.ok:
@@ -181,44 +173,27 @@ def _find_failing_events(checked: Sequence[CheckedReceiver]) -> Mapping[str, Seq
     return {name: sorted(events) for name, events in failing.items()}
 
 
-@dataclass
-class _Tables:
-    """What many environments share."""
+def _check(one: ReceiverCheck) -> list[Any]:
+    return [
+        PLACE[one.event],
+        for_page(one.url),
+        one.ok,
+        one.stage.value,
+        one.status,
+        one.latency_s,
+        for_page(", ".join(one.addresses)),
+        one.certificate_days,
+        for_page(one.message),
+        for_page(one.warning),
+    ]
 
-    repository: str | None
-    texts: Texts = field(default_factory=Texts)
-    sets: dict[tuple[int | None, ...], int] = field(default_factory=dict)
-    deltas: dict[tuple[int, ...], int] = field(default_factory=dict)
-    by: dict[tuple[str | None, ...], int] = field(default_factory=dict)
-    checks: list[list[Any]] = field(default_factory=list)
 
-    def set(self, numbers: tuple[int | None, ...]) -> int:
-        return self.sets.setdefault(numbers, len(self.sets))
+def _by(repository: str | None, by: By) -> list[str | None]:
+    return [*map(_shown, (by.actor, by.commit, by.run)), *find_addresses(repository, by)]
 
-    def delta(self, numbers: tuple[int, ...]) -> int:
-        return self.deltas.setdefault(numbers, len(self.deltas))
 
-    def who(self, by: By) -> int:
-        commit, run = find_addresses(self.repository, by)
-        shown = (*(None if text is None else visible(text) for text in (by.actor, by.commit, by.run)), commit, run)
-        return self.by.setdefault(shown, len(self.by))
-
-    def check(self, one: CheckedReceiver) -> int:
-        self.checks.append(
-            [
-                PLACE[one.event],
-                visible(one.url),
-                one.ok,
-                visible(one.stage),
-                one.status,
-                one.latency_s,
-                visible(", ".join(one.addresses)),
-                one.certificate_days,
-                visible(one.message),
-                visible(one.warning),
-            ]
-        )
-        return len(self.checks) - 1
+def _shown(text: str | None) -> str | None:
+    return None if text is None else for_page(text)
 
 
 def find_addresses(repository: str | None, by: By) -> tuple[str | None, str | None]:
@@ -236,100 +211,70 @@ def find_addresses(repository: str | None, by: By) -> tuple[str | None, str | No
 # --- one environment ---------------------------------------------------------------------------------
 
 
-def _row(one: Seen, tables: _Tables, failing: Sequence[int], checks: Mapping[str, Sequence[int]]) -> list[Any]:
-    planned, desired, document = one.planned, one.desired, one.document
-    name = planned.environment
-    texts = tables.texts.of(name, desired.vars if desired else {})
+def _row(one: Seen, repository: str | None, failing: Sequence[int], checks: Mapping[str, Sequence[int]]) -> list[Any]:
+    planned, desired = one.planned, one.desired
+    document = show_document(one.document, desired) if one.document else None
     applied = document.applied if document else None
     webhooks: Webhooks = desired.webhooks if desired else applied.webhooks if applied else {}
-    mask = _Masks(one)
-    described = texts.number(desired.description) if desired is not None and desired.description else None
-    source = texts.number(f"{planned.source.file}:{planned.source.line}") if planned.source else None
-    chosen = tables.set(
-        tuple(texts.number(mask.show(event, webhooks[event])) if event in webhooks else None for event in EVENTS)
-    )
-    findings = list(_findings(one, texts))
-    intent = _intent(document.intent, document, tables, texts, mask) if document and document.intent else None
-    history = [
-        [_seconds(entry.at), tables.who(entry.by), entry.adopted, _delta(entry.webhooks, tables, texts, mask)]
-        for entry in (document.history if document else ())
-    ]
     return [
-        visible(name),
-        texts.values,
-        described,
+        for_page(planned.environment),
+        _shown(desired.description or None) if desired else None,
         planned.wave,
-        source,
+        for_page(f"{planned.source.file}:{planned.source.line}") if planned.source else None,
         "".join(_STANDING_DIGITS[standing] for standing in one.overview.standings),
         "".join(_CELL_DIGITS[cell] for cell in one.overview.cells),
         list(failing),
-        [_seconds(applied.at), tables.who(applied.by), applied.adopted] if applied else None,
-        chosen,
-        findings,
-        intent,
-        history,
-        list(checks.get(name, ())),
-        [visible(item) for item in planned.unchecked],
+        [_seconds(applied.at), _by(repository, applied.by), applied.adopted] if applied else None,
+        [_shown(webhooks.get(event)) for event in EVENTS],
+        list(_findings(one)),
+        _intent(one.document, document, repository) if one.document and document else None,
+        [
+            [_seconds(entry.at), _by(repository, entry.by), entry.adopted, _delta(entry.webhooks)]
+            for entry in (document.history if document else ())
+        ],
+        list(checks.get(planned.environment, ())),
+        [for_page(item) for item in planned.unchecked],
         planned.serial,
     ]
 
 
-class _Masks:
-    """Of an event whose URL holds a secret anywhere in its past: a URL without place-holder may show the value."""
-
-    def __init__(self, one: Seen) -> None:
-        self._secretive: set[Event] = set()
-        document = one.document
-        webhooks: list[Webhooks] = [one.desired.webhooks] if one.desired else []
-        if document is not None:
-            webhooks += [document.applied.webhooks] if document.applied else []
-            webhooks += [document.intent.webhooks] if document.intent else []
-            webhooks += [entry.webhooks for entry in document.history]
-        for urls in webhooks:
-            self._secretive |= {event for event, url in urls.items() if SECRET in url}
-
-    def show(self, event: Event, url: str) -> str:
-        """As `drift` shows an actual URL: scheme and host alone (CONTRACT §8)."""
-        if event not in self._secretive or SECRET in url:
-            return url
-        return f"{url.partition('://')[0]}://{host_of(url)}/…"
+def _delta(webhooks: Webhooks) -> list[list[Any]]:
+    return [[PLACE[event], for_page(webhooks[event])] for event in EVENTS if event in webhooks]
 
 
-def _delta(webhooks: Webhooks, tables: _Tables, texts: EnvironmentTexts, mask: _Masks) -> int:
-    numbers: list[int] = []
-    for event in EVENTS:
-        if event in webhooks:
-            numbers += (PLACE[event], texts.number(mask.show(event, webhooks[event])))
-    return tables.delta(tuple(numbers))
-
-
-def _intent(intent: Intent, document: Document, tables: _Tables, texts: EnvironmentTexts, mask: _Masks) -> list[Any]:
-    applied: Webhooks = document.applied.webhooks if document.applied else {}
-    changed = {event: url for event, url in intent.webhooks.items() if applied.get(event) != url}
+def _intent(stored: Document, shown: Document, repository: str | None) -> list[Any] | None:
+    """`shown` is `stored` with its URLs as they may be shown. What an intent changes is found in what is stored."""
+    if stored.intent is None or shown.intent is None:
+        return None
+    intent = shown.intent
+    applied: Webhooks = stored.applied.webhooks if stored.applied else {}
+    changed = {
+        event: url for event, url in intent.webhooks.items() if applied.get(event) != stored.intent.webhooks[event]
+    }
     return [
         _seconds(intent.at),
         None if intent.lease_until is None else _seconds(intent.lease_until),
         intent.doubt,
-        tables.who(intent.by),
-        _delta(changed, tables, texts, mask),
+        _by(repository, intent.by),
+        _delta(changed),
     ]
 
 
-def _findings(one: Seen, texts: EnvironmentTexts) -> Iterator[list[Any]]:
+def _findings(one: Seen) -> Iterator[list[Any]]:
     never = Standing.NEVER in one.overview.standings
     for finding in one.findings:
         if never and finding.kind is FindingKind.UNAPPLIED:
             continue
-        expected, actual = finding.expected, finding.actual
+        expected, actual = _shown(finding.expected), _shown(finding.actual)
         row: list[Any] = [
             finding.kind.value,
             None if finding.event is None else PLACE[finding.event],
-            None if expected is None else texts.number(expected),
-            None if actual is None else texts.number(actual),
-            texts.number(finding.message),
+            expected,
+            actual,
+            for_page(finding.message),
         ]
         if expected is not None and actual is not None:
-            row.append(_span(visible(actual), visible(expected)))
+            row.append(_span(actual, expected))
         yield row
 
 

@@ -1,8 +1,10 @@
 "use strict";
 // Shows the data of this page. Every text of it goes in as text: no markup is ever made of data.
-(() => {
+(async () => {
   const $ = (id) => document.getElementById(id);
-  const data = JSON.parse($("_data").textContent);
+  if (!globalThis.DecompressionStream) { $("_old").hidden = false; return; }
+  const packed = Uint8Array.from(atob($("_data").textContent), (letter) => letter.charCodeAt(0));
+  const data = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
   const DAY_S = 86400;
   const OVERSCAN = 8; // rows beyond each edge of the window
   const PRINTED_DETAILS = 200;
@@ -43,22 +45,18 @@
   // --- the data -----------------------------------------------------------------------------------------
 
   const environments = data.environments.map((row, place) => {
-    const [name, values, description, wave, source, standing, cell, failing, applied, set, findings, intent, history,
+    const [name, description, wave, source, standing, cell, failing, applied, urls, findings, intent, history,
       checks, unchecked, serial] = row;
-    return { name, values, description, wave, source, standings: [...standing].map((digit) => standings[digit]),
-      rank: Number(standing[0]), cells: cell, failing, applied, set, findings, intent, history, checks, unchecked,
+    return { name, description, wave, source, standings: [...standing].map((digit) => standings[digit]),
+      rank: Number(standing[0]), cells: cell, failing, applied, urls, findings, intent, history, checks, unchecked,
       serial, place, haystack: null };
   });
   const byName = new Map(environments.map((env) => [env.name, env]));
-  const text = (env, id) => data.texts[id].replace(/[\ue000-\ue01f]/g, (mark) => {
-    const place = mark.charCodeAt(0) - 0xe000;
-    return place === 0 ? env.name : env.values[place - 1];
-  });
   const holds = (env, key) => env.standings.some((one) => one.key === key);
   const haystack = (env) => {
     if (env.haystack === null) {
-      const ids = [env.description, ...data.sets[env.set], ...env.findings.flatMap((one) => [one[2], one[3]])];
-      env.haystack = [env.name, ...ids.filter((id) => id !== null).map((id) => text(env, id))].join("\n").toLowerCase();
+      const texts = [env.name, env.description, ...env.urls, ...env.findings.flatMap((one) => [one[2], one[3]])];
+      env.haystack = texts.filter((text) => text !== null).join("\n").toLowerCase();
     }
     return env.haystack;
   };
@@ -153,11 +151,11 @@
       h("span", { class: "sr" }, `${data.events[event]}: ${cellWord(env, event)}`)];
   };
   const makeRow = (env, place) => {
-    const who = env.applied ? data.by[env.applied[1]] : null;
+    const who = env.applied ? env.applied[1] : null;
     const row = h("div", { role: "row", class: "row", tabindex: "-1", "aria-rowindex": place + 2,
       "aria-selected": env === opened ? "true" : "false", "data-place": place },
       h("div", { role: "rowheader", class: "name", title: env.name }, h("span", null, env.name),
-        env.description === null ? null : h("small", null, text(env, env.description))),
+        env.description === null ? null : h("small", null, env.description)),
       h("div", { role: "gridcell", class: "standing" }, ...badges(env, { slim: true }), h("small", null, why(env))),
       ...data.events.map((name, event) => h("div", { role: "gridcell", class: `cell c-${cells[env.cells[event]].key}`,
         title: `${name}: ${cellWord(env, event)}` }, ...cellParts(env, event))),
@@ -213,17 +211,16 @@
       letters.slice(end).join("")];
   };
   const side = (term, ...parts) => [h("dt", null, term), h("dd", { class: "url" }, ...parts)];
-  const differences = (env, finding) => {
-    const [kind, , expected, actual, , at] = finding;
+  const differences = (finding) => {
+    const [kind, , after, before, , at] = finding;
     const [wanted, found] = SIDES[kind] || ["Expected", "Actual"];
-    const [before, after] = [actual === null ? null : text(env, actual), expected === null ? null : text(env, expected)];
     const none = kind === "live" ? "nothing is registered" : "nothing";
     return h("dl", { class: "sides" },
       side(found, ...(before === null ? [none] : at ? marked("del", before, at[0], at[1]) : [before])),
       after === null ? [] : side(wanted, ...(at ? marked("ins", after, at[2], at[3]) : [after])));
   };
   const who = (by) => {
-    const [actor, commit, run, commitAddress, runAddress] = data.by[by];
+    const [actor, commit, run, commitAddress, runAddress] = by;
     return [actor || "unknown", commit ? [" \u00b7 commit ", link(commitAddress, commit.slice(0, 12))] : [],
       run ? [" \u00b7 run ", link(runAddress, run)] : []].flat();
   };
@@ -247,8 +244,8 @@
     for (const finding of env.findings) {
       const [kind, event, expected, actual, message] = finding;
       if (event !== null) continue;
-      made.push(told(LOOKS[kind] || "drift", TITLES[kind] || kind, `${text(env, message)}.`, kind === "unobservable" ? null : next(kind)));
-      if (expected !== null || actual !== null) made.at(-1).insertBefore(differences(env, finding), made.at(-1).lastChild);
+      made.push(told(LOOKS[kind] || "drift", TITLES[kind] || kind, `${message}.`, kind === "unobservable" ? null : next(kind)));
+      if (expected !== null || actual !== null) made.at(-1).insertBefore(differences(finding), made.at(-1).lastChild);
     }
     for (const kind of ["live", "unapplied"]) {
       const events = env.findings.filter((one) => one[0] === kind);
@@ -271,40 +268,32 @@
   };
   const eventItem = (env, event) => {
     const cell = cells[env.cells[event]];
-    const id = data.sets[env.set][event];
-    const url = id === null ? null : text(env, id);
+    const url = env.urls[event];
     const findings = env.findings.filter((one) => one[1] === event);
     const apart = findings.filter((one) => one[0] !== "unobservable");
-    const sent = holds(env, "doubt") ? deltaOf(env, env.intent[4]).find(([place]) => place === event) : undefined;
+    const sent = holds(env, "doubt") ? env.intent[4].find(([place]) => place === event) : undefined;
     const home = holds(env, "orphan") ? "Applied" : holds(env, "never") ? "Manifest" : "URL";
     return h("li", { class: `c-${cell.key}` },
       h("span", { class: `mark c-${cell.key}`, "aria-hidden": "true" }, cell.glyph),
       h("h4", null, data.events[event], h("small", null, cellWord(env, event))),
-      ...apart.map((finding) => differences(env, finding)),
+      ...apart.map((finding) => differences(finding)),
       apart.length || url === null ? null : h("dl", { class: "sides" }, side(home, url)),
       sent ? h("dl", { class: "sides" }, side("The PUT in doubt sent", sent[1] === url ? "what the manifest says" : sent[1])) : null,
       ...findings.filter((one) => one[0] === "unobservable" || one[0] === "live")
-        .map((one) => h("div", null, h("small", null, text(env, one[4])))),
+        .map((one) => h("div", null, h("small", null, one[4]))),
       ...env.checks.filter((check) => data.checks[check][0] === event).map((check) => receiver(env, check, url)));
   };
-  const deltaOf = (env, id) => {
-    const flat = data.deltas[id];
-    const pairs = [];
-    for (let place = 0; place < flat.length; place += 2) pairs.push([flat[place], text(env, flat[place + 1])]);
-    return pairs;
-  };
-  const changes = (env, id) => {
-    const pairs = deltaOf(env, id);
+  const changes = (pairs) => {
     return pairs.length === 0 ? h("div", null, h("small", null, "the same webhooks were put again"))
       : h("dl", { class: "sides" }, ...pairs.flatMap(([event, url]) => side(data.events[event], url)));
   };
   const timeline = (env) => {
     const items = env.history.map(([at, by, adopted, delta]) => h("li", null, h("b", null, adopted ? "Adopted" : "Applied"), " ",
-      time(at), ` (${span(data.made - at)} before this page) by `, ...who(by), changes(env, delta)));
+      time(at), ` (${span(data.made - at)} before this page) by `, ...who(by), changes(delta)));
     if (env.intent) {
       const [at, , doubt, by, delta] = env.intent;
       const what = holds(env, "locked") ? (doubt ? "At work, an earlier PUT in doubt" : "At work") : "In doubt";
-      items.unshift(h("li", { class: "open" }, h("b", null, what), " since ", time(at), " by ", ...who(by), changes(env, delta)));
+      items.unshift(h("li", { class: "open" }, h("b", null, what), " since ", time(at), " by ", ...who(by), changes(delta)));
     }
     return items.length ? h("ol", { class: "timeline" }, ...items) : h("p", null, "Nothing was ever applied.");
   };
@@ -312,9 +301,9 @@
     const fact = (term, ...parts) => [h("dt", null, term), h("dd", null, ...parts)];
     return h("article", { class: "one" },
       h("h2", { id: nameId }, env.name), h("p", null, ...badges(env, { slim: false }).flatMap((badge) => [badge, " "])),
-      env.description === null ? null : h("p", null, text(env, env.description)),
+      env.description === null ? null : h("p", null, env.description),
       h("dl", { class: "facts" },
-        env.source === null ? [] : [...fact("Manifest", h("code", null, text(env, env.source))), ...fact("Wave", String(env.wave))],
+        env.source === null ? [] : [...fact("Manifest", h("code", null, env.source)), ...fact("Wave", String(env.wave))],
         env.applied ? fact(env.applied[2] ? "Adopted" : "Applied", time(env.applied[0]),
           ` (${span(data.made - env.applied[0])} before this page)`) : fact("Applied", "never"),
         env.applied ? fact("By", ...who(env.applied[1])) : [],
@@ -396,7 +385,7 @@
           ...data.events.map((_, event) => h("td", { class: `event cell-${cells[env.cells[event]].key}` },
             cells[env.cells[event]].glyph, env.failing.includes(event) ? FAILING.glyph : "")),
           h("td", null, env.applied ? span(data.made - env.applied[0]) : "\u2013"),
-          h("td", null, env.applied ? data.by[env.applied[1]][0] || "\u2013" : "\u2013"))))),
+          h("td", null, env.applied ? env.applied[1][0] || "\u2013" : "\u2013"))))),
       h("p", null, "Signs: ", cells.map((one) => `${one.glyph} ${one.word}`).join("; "), `; ${FAILING.glyph} its receiver fails.`),
       ...detailed.map((env) => detail(env, null)),
       grave.length > detailed.length ? h("p", null, `The details of ${number(grave.length - detailed.length)} more are not printed: narrow the list.`) : "");

@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.cli.exitcode import ExitCode, of_drift
 from reconciler.core.drift import find_drift
+from reconciler.core.masking import mask_url
 from reconciler.core.observe import (
     FIELDS,
     NO_ACCOUNT_ID,
@@ -26,7 +27,6 @@ from reconciler.core.observe import (
 )
 from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent
-from reconciler.core.urls import mask_url
 from reconciler.model import (
     EVENTS,
     Action,
@@ -376,4 +376,4 @@ def test_reads_that_failed_alike_are_one_warning() -> None:
 def test_a_plan_of_what_was_never_applied_shows_no_live_drift() -> None:
     """There is nothing that it could differ from."""
     seen = Observation((EventComparison(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),))
-    assert find_live(seen, None) == ()
+    assert find_live(seen, make_desired(), None) == ()

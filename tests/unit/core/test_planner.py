@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.observe import EventComparison, Observation, Verdict
-from reconciler.core.planner import PlanInput, make_plan, plan_environment
+from reconciler.core.planner import PlanInput, Planned, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent, confirm
 from reconciler.model import EVENTS, Action, By, Desired, Document, EnvironmentPlan, Event, Fingerprint, Reason, Shard
 from tests.fakes import START, make_desired
@@ -188,7 +188,7 @@ def test_a_plan_remembers_what_it_was_asked_and_an_orphan_what_is_stored() -> No
     )
     assert (plan.created_at, plan.selection, plan.requested) == (START, ("*",), True)
     assert (plan.shard, plan.warnings) == (Shard(1, 1), ("look",))
-    assert plan.vars == {SECRET.environment: SECRET.vars}
+    assert Planned(plan, {SECRET.environment: SECRET}, {}).vars_by_environment == {SECRET.environment: SECRET.vars}
     orphan, one = sorted(plan.environments, key=lambda planned: planned.environment)
     assert orphan == EnvironmentPlan("gone", Action.ORPHAN, 0, (), (), None, (), 1, "l")
     assert (one.source, one.serial, one.lineage) == (SECRET.source, 1, "l")

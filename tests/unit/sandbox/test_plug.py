@@ -9,10 +9,10 @@ import pytest
 from reconciler.model import EVENTS, Event
 from reconciler.sandbox.plug import (
     MAX_BODY_BYTES,
-    Fate,
     Malformed,
     Options,
-    Plug,
+    PutFate,
+    SimulatedPlug,
     is_loopback,
     parse_edit,
     parse_webhooks,
@@ -21,8 +21,8 @@ from reconciler.sandbox.plug import (
 SEVEN = {event: f"https://hooks.example.com/{event}" for event in EVENTS}
 
 
-def _fates(count: int = 200, token: str = "t", **options: object) -> list[Fate]:
-    plug = Plug(Options(**options))  # type: ignore[arg-type]
+def _fates(count: int = 200, token: str = "t", **options: object) -> list[PutFate]:
+    plug = SimulatedPlug(Options(**options))  # type: ignore[arg-type]
     return [plug.put(token, SEVEN) for _ in range(count)]
 
 
@@ -38,7 +38,7 @@ def test_another_seed_gives_other_fates() -> None:
 
 def test_fates_do_not_depend_on_how_companies_interleave() -> None:
     """A company meets the same faults whether it is alone or not."""
-    plug = Plug(Options(failure_rate=0.4, seed=3))
+    plug = SimulatedPlug(Options(failure_rate=0.4, seed=3))
     mine = []
     for number in range(200):
         plug.put(f"other-{number}", SEVEN)
@@ -51,26 +51,26 @@ def test_rates_are_shares() -> None:
     fates = _fates(2000, failure_rate=0.1, lost_answers=0.5)
     failed = sum(not fate.acts for fate in fates)
     assert 120 < failed < 290
-    assert 750 < fates.count(Fate.LOST) < 1050
-    assert {Fate.UNAVAILABLE, Fate.BROKEN} <= set(fates)
+    assert 750 < fates.count(PutFate.LOST) < 1050
+    assert {PutFate.UNAVAILABLE, PutFate.BROKEN} <= set(fates)
 
 
 @pytest.mark.parametrize(
     ("options", "fates"),
     [
-        ({}, {Fate.DONE}),
-        ({"failure_rate": 1.0}, {Fate.UNAVAILABLE, Fate.BROKEN}),
-        ({"lost_answers": 1.0}, {Fate.LOST}),
+        ({}, {PutFate.DONE}),
+        ({"failure_rate": 1.0}, {PutFate.UNAVAILABLE, PutFate.BROKEN}),
+        ({"lost_answers": 1.0}, {PutFate.LOST}),
     ],
 )
-def test_rates_of_zero_and_one_leave_nothing_to_chance(options: dict[str, float], fates: set[Fate]) -> None:
+def test_rates_of_zero_and_one_leave_nothing_to_chance(options: dict[str, float], fates: set[PutFate]) -> None:
     """Zero is never, one is always."""
     assert set(_fates(**options)) == fates
 
 
 def test_a_failed_put_changes_nothing() -> None:
     """The company keeps what it had, and the PUT is only in the log."""
-    plug = Plug(Options(failure_rate=1.0))
+    plug = SimulatedPlug(Options(failure_rate=1.0))
     plug.put("t", SEVEN)
     company = plug.company("t")
     assert (company.puts, company.received, set(company.webhooks.values())) == (0, 1, {None})
@@ -78,7 +78,7 @@ def test_a_failed_put_changes_nothing() -> None:
 
 def test_a_lost_answer_is_a_put_that_was_done() -> None:
     """The company has the new webhooks."""
-    plug = Plug(Options(lost_answers=1.0))
+    plug = SimulatedPlug(Options(lost_answers=1.0))
     plug.put("t", SEVEN)
     assert plug.company("t").webhooks == SEVEN
     assert plug.company("t").puts == 1
@@ -87,59 +87,59 @@ def test_a_lost_answer_is_a_put_that_was_done() -> None:
 def test_the_rate_limit_lets_a_second_s_worth_through() -> None:
     """A burst of N passes, then one every N-th of a second."""
     now = [100.0]
-    plug = Plug(Options(rate_limit=2), clock=lambda: now[0])
-    assert [plug.put(f"t{number}", SEVEN) for number in range(3)] == [Fate.DONE, Fate.DONE, Fate.LIMITED]
+    plug = SimulatedPlug(Options(rate_limit=2), clock=lambda: now[0])
+    assert [plug.put(f"t{number}", SEVEN) for number in range(3)] == [PutFate.DONE, PutFate.DONE, PutFate.LIMITED]
     assert plug.retry_after_s() == 1
     now[0] += 0.5
-    assert [plug.put("t", SEVEN) for _ in range(2)] == [Fate.DONE, Fate.LIMITED]
+    assert [plug.put("t", SEVEN) for _ in range(2)] == [PutFate.DONE, PutFate.LIMITED]
     now[0] += 3600
-    assert [plug.put("t", SEVEN) for _ in range(3)] == [Fate.DONE, Fate.DONE, Fate.LIMITED]
+    assert [plug.put("t", SEVEN) for _ in range(3)] == [PutFate.DONE, PutFate.DONE, PutFate.LIMITED]
 
 
 def test_a_slow_rate_limit_says_how_long_to_wait() -> None:
     """A limit below one a second still lets one through, and asks for the rest of its time."""
-    plug = Plug(Options(rate_limit=0.25), clock=lambda: 0.0)
-    assert [plug.put("t", SEVEN) for _ in range(2)] == [Fate.DONE, Fate.LIMITED]
+    plug = SimulatedPlug(Options(rate_limit=0.25), clock=lambda: 0.0)
+    assert [plug.put("t", SEVEN) for _ in range(2)] == [PutFate.DONE, PutFate.LIMITED]
     assert plug.retry_after_s() == 4
 
 
 def test_limited_puts_do_not_shift_the_faults() -> None:
     """The numbers depend on the company's PUTs alone."""
-    plug = Plug(Options(failure_rate=0.5, seed=5, rate_limit=1000), clock=lambda: 0.0)
+    plug = SimulatedPlug(Options(failure_rate=0.5, seed=5, rate_limit=1000), clock=lambda: 0.0)
     fates = [plug.put("t", SEVEN) for _ in range(200)]
     assert fates == _fates(failure_rate=0.5, seed=5)
 
 
 def test_forced_fates_come_before_chance() -> None:
     """A test may say what happens to the next PUTs, under a rate limit never used too."""
-    plug = Plug(Options(rate_limit=5))
-    plug.forced.extend([Fate.LIMITED, Fate.LOST])
-    assert [plug.put("t", SEVEN) for _ in range(3)] == [Fate.LIMITED, Fate.LOST, Fate.DONE]
+    plug = SimulatedPlug(Options(rate_limit=5))
+    plug.forced.extend([PutFate.LIMITED, PutFate.LOST])
+    assert [plug.put("t", SEVEN) for _ in range(3)] == [PutFate.LIMITED, PutFate.LOST, PutFate.DONE]
     assert plug.retry_after_s() == 1
 
 
 def test_every_put_is_kept_with_its_fate() -> None:
     """The log tells whose PUT it was and what became of it."""
-    plug = Plug(Options())
-    plug.forced.append(Fate.UNAVAILABLE)
+    plug = SimulatedPlug(Options())
+    plug.forced.append(PutFate.UNAVAILABLE)
     plug.put("a", SEVEN)
     plug.put("b", SEVEN)
     assert [(put.token, put.fate, put.webhooks) for put in plug.received] == [
-        ("a", Fate.UNAVAILABLE, SEVEN),
-        ("b", Fate.DONE, SEVEN),
+        ("a", PutFate.UNAVAILABLE, SEVEN),
+        ("b", PutFate.DONE, SEVEN),
     ]
 
 
 def test_no_representation_shows_a_token() -> None:
     """What a failing assertion prints holds no token."""
-    plug = Plug(Options(tokens=frozenset({"canary"}), accounts={"1": "canary"}))
+    plug = SimulatedPlug(Options(tokens=frozenset({"canary"}), accounts={"1": "canary"}))
     plug.put("canary", SEVEN)
     assert "canary" not in f"{plug.options!r} {plug.received!r} {plug.company('canary')!r} {plug!r}"
 
 
 def test_an_account_shows_what_is_set() -> None:
     """The five documented fields always, null where unset; messageDeliveryError where it is set."""
-    plug = Plug(Options(accounts={"7": "t"}))
+    plug = SimulatedPlug(Options(accounts={"7": "t"}))
     unset = plug.account("7")
     assert unset == {
         "name": "sandbox 7",

@@ -17,7 +17,7 @@ from reconciler.errors import InputError
 from reconciler.model import EVENTS, Event
 from reconciler.plug.examples import example_bodies
 from reconciler.sandbox.app import PUT_PATH
-from reconciler.sandbox.plug import Fate, Options
+from reconciler.sandbox.plug import Options, PutFate
 from reconciler.sandbox.server import _Server, serve_in_thread
 
 TOKEN = {"Authorization": "canary-token"}
@@ -128,7 +128,7 @@ def test_a_lost_answer_is_no_answer_at_all(
 def test_a_connection_survives_until_the_answer_is_lost(serve: Any, webhooks: dict[str, str]) -> None:
     """A lost answer on a connection already in use is no answer either, and the next one works."""
     client = serve()
-    client.plug.forced.extend([Fate.DONE, Fate.LOST, Fate.DONE])
+    client.plug.forced.extend([PutFate.DONE, PutFate.LOST, PutFate.DONE])
     assert client.put(webhooks).status == 200
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         client.put(webhooks)
