@@ -38,7 +38,7 @@ _NOISE = re.compile(
 _PROGRESS = re.compile(
     r"(?:Enumerating|Counting|Compressing|Writing|Receiving) objects|(?:Resolving|Checking) |Total \d"
 )
-_PREFIX = re.compile(r"(?:(?:fatal|error|ERROR|remote): ?)+")
+_PREFIX = re.compile(r"^(?:(?:fatal|error|ERROR|remote): ?)+")
 _UNREAD = "Could not read from remote repository."  # what git adds to ssh's own reason
 
 _new_enough: set[str] = set()  # programs whose version was asked by this process
