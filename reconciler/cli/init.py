@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
 import tomllib
-from importlib import metadata
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -17,9 +13,7 @@ from reconciler.errors import InputError
 from reconciler.io.files import is_folder
 from reconciler.text.escape import for_terminal
 
-_GITHUB = re.compile(r"(?:https://|ssh://git@|git@)github\.com[/:]([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @click.command()
@@ -38,12 +32,12 @@ def init(folder: str, action: str | None) -> int:
     Example:
       reconciler init plug-webhooks && cd plug-webhooks && reconciler validate
     """
-    from reconciler.starter import UNKNOWN_ACTION, starting_files
+    from reconciler.starter import UNKNOWN_ACTION, find_action, starting_files
 
     if action is not None and not _ACTION.fullmatch(action):
         raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
     top = Path(folder)
-    chosen = action or find_action() or UNKNOWN_ACTION
+    chosen = action or find_action(os.environ) or UNKNOWN_ACTION
     has_manifests = is_folder(top / "manifests") and any((top / "manifests").rglob("*.y*ml"))
     lines = []
     unfilled = False
@@ -102,35 +96,3 @@ def _write_new(top: Path, path: str, text: str) -> bool:
 def _unwritable(target: Path, reason: str) -> InputError:
     hint = "choose a folder that can be written"
     return InputError.of("DIR", f"{target} can't be written: {reason}", hint)
-
-
-def find_action() -> str | None:
-    """The action at the commit that this tool was installed from (PEP 610), where that is known and on GitHub."""
-    from reconciler.starter import ACTION_FOLDER
-
-    try:
-        origin = json.loads(metadata.distribution("reconciler").read_text("direct_url.json") or "{}")
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
-    url, commit = origin.get("url", ""), origin.get("vcs_info", {}).get("commit_id", "")
-    if url.startswith("file:"):
-        checkout = unquote(urlsplit(url).path)
-        url, commit = _git(checkout, "remote", "get-url", "origin"), _git(checkout, "rev-parse", "HEAD")
-    repository = _GITHUB.fullmatch(url)
-    if repository is None or not _COMMIT.fullmatch(commit):
-        return None
-    return f"{repository[1]}/{ACTION_FOLDER}@{commit}"
-
-
-def _git(folder: str, *arguments: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - our own words
-            ["git", "-C", folder, *arguments],  # noqa: S607 - the user's git
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

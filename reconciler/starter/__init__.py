@@ -6,13 +6,22 @@ action of the checkout in place of a pinned one (a test compares them).
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from importlib import resources
+from importlib import metadata, resources
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from reconciler.io.git.checkout import Checkout
+from reconciler.io.git.command import GitError
+from reconciler.io.git.remotes import parse_remote
 
 WORKFLOWS = ("plan", "apply", "drift")
 ACTION_FOLDER = ".github/actions/reconciler"
 UNKNOWN_ACTION = f"OWNER/reconciler/{ACTION_FOLDER}@COMMIT"
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _OWN_TOOL = """
       # this repository holds the tool itself: that of the base branch runs, never the pull request's. A link of its
       # name would lead the checkout into the manifests
@@ -47,6 +56,35 @@ def starting_files(action: str) -> Mapping[str, str]:
     """Path below the new repository -> text."""
     files = {path: _read(f"tree/{source}") for path, source in _TREE.items()}
     return files | {f".github/workflows/{name}.yml": render_workflow(name, action) for name in WORKFLOWS}
+
+
+def find_action(environ: Mapping[str, str]) -> str | None:
+    """Return the action at the commit that this tool was installed from (PEP 610), None where that is not known.
+
+    It is known of an installation from GitHub, and of one from a checkout whose remote `origin` is there.
+    """
+    try:
+        origin = json.loads(metadata.distribution("reconciler").read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    url, commit = origin.get("url", ""), origin.get("vcs_info", {}).get("commit_id", "")
+    if url.startswith("file:"):
+        url, commit = _read_checkout(url, environ)
+    repository = parse_remote(url)
+    if repository is None or not _COMMIT.fullmatch(commit):
+        return None
+    return f"{repository}/{ACTION_FOLDER}@{commit}"
+
+
+def _read_checkout(url: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The remote's address and HEAD of the checkout at a file: URL, each empty where it is not known."""
+    from urllib.request import url2pathname  # imports the whole of http.client
+
+    try:
+        checkout = Checkout(Path(url2pathname(urlsplit(url).path)), environ)
+        return checkout.find_origin() or "", checkout.find_head() or ""
+    except GitError:
+        return "", ""
 
 
 def _read(path: str) -> str:

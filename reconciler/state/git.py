@@ -7,6 +7,7 @@ whole batch; their messages say who, which run, and which environments with whic
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import random
@@ -17,10 +18,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
-from reconciler.io.git.command import Git, GitFailed
+from reconciler.io.git.checkout import advise_ownership
+from reconciler.io.git.command import NO_REASON, GitFailed, GitUnusable
+from reconciler.io.git.scratch import REMOTE, ScratchRepository
 from reconciler.model import Document, Head, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
@@ -36,17 +39,26 @@ from reconciler.text.commit_message import describe_commit
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 TRIES = 12  # pushes that lose to others in a row; each waits a little longer, at random
+QUICK_TRIES = 3  # pushes that fail in a row, although the branch has not moved, in a way that may pass
 BACKOFF_S = 0.2
 BACKOFF_CAP_S = 5.0
 LOCAL_REF = "refs/heads/state"
+NEXT_REF = "refs/heads/next"
 GATHER_S = 4.0  # an outcome is durable within 5 s (CONTRACT §6.4)
 
-# git's own words for a push that lost the race, or that the server could not order against another one
-_LOST = re.compile(
+# A failure that may pass: the push lost a race, the server could not order it against another one, or the connection
+# broke. Everything else is a refusal, which the next try would meet again.
+_MAY_PASS = re.compile(
     r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to (update|lock)|incorrect old value|"
-    r"reference already exists|remote ref updated since checkout|is at [0-9a-f]+ but expected"
+    r"reference already exists|remote ref updated since checkout|is at [0-9a-f]+ but expected|"
+    r"hung up unexpectedly|unexpected disconnect|early EOF|Connection (reset|refused|timed out|closed)|"
+    r"Could not resolve host|(HTTP|error:) (5\d\d|408|429)|Internal Server Error"
 )
+_STAYS = re.compile(r"exists; cannot create|(HTTP|error:) 40[134]")  # whatever else is said beside it
+_VERDICT = re.compile(r"\[(?:remote )?rejected\] \((.*)\)")
 _NO_ROOM = re.compile(r"No space left|Disk quota|Read-only file system")
 _OWN_FILE = re.compile(r"(README|LICENSE|\.)[^/]*")
 
@@ -57,6 +69,20 @@ class Tip:
 
     commit: str | None = None
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Git(Protocol):
+    """The part of a ScratchRepository that the store uses."""
+
+    @property
+    def has_remote(self) -> bool: ...
+
+    @property
+    def has_push_address(self) -> bool: ...
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes: ...
+
+    def close(self) -> None: ...
 
 
 class GitStore:
@@ -70,8 +96,10 @@ class GitStore:
         *,
         environ: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        git: Git | None = None,
     ) -> None:
-        self._git = Git(folder, os.environ if environ is None else environ)
+        """Opens nothing yet. `git` takes the place of the temporary repository beside `folder`."""
+        self._git = git or ScratchRepository(folder, os.environ if environ is None else environ, remote)
         self._remote = remote
         self._branch = branch
         self._sleep = sleep
@@ -132,9 +160,11 @@ class GitStore:
         for _ in range(TRIES):
             try:
                 return self._look()
+            except GitUnusable as unusable:
+                raise Unreachable(f"state: {unusable}") from unusable
             except GitFailed as failed:
                 error = failed
-                if "couldn't find remote ref" not in failed.reason:
+                if "couldn't find remote ref" not in failed.text:
                     break
                 # deleted between the look and the fetch: look again
         assert error is not None
@@ -154,20 +184,20 @@ class GitStore:
             self._tip = Tip()
             return self._tip
         self._git.run(
-            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1", "--force"),
-            *(self._remote, f"{self._ref}:{LOCAL_REF}"),
+            *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--depth=1"),
+            *("--force", REMOTE, f"{self._ref}:{LOCAL_REF}"),
         )
         fetched = self._git.run("rev-parse", LOCAL_REF).decode().strip()
         self._tip = Tip(fetched, self._read_tree(fetched))
         return self._tip
 
     def _find_commit(self) -> str | None:
-        if not self._git.has_remote(self._remote):
+        if not self._git.has_remote:
             raise Unreachable(
                 f"state: there is no remote named {self._remote!r} here. Add it (`git remote add NAME URL`), "
                 "or set `state` to git:REMOTE/BRANCH with one that `git remote -v` lists, or to a folder"
             )
-        listed = self._git.run("ls-remote", "--refs", self._remote, self._ref).decode()
+        listed = self._git.run("ls-remote", "--refs", REMOTE, self._ref).decode()
         for line in listed.splitlines():
             commit, _, ref = line.partition("\t")
             if ref == self._ref:
@@ -207,19 +237,23 @@ class GitStore:
     # --- writing -----------------------------------------------------------------------------------
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        fault: StateError
         try:
             with self._alone:
                 return self._write(writes)
-        except StateError as fault:
-            return [WriteResult(write.environment, None, fault) for write in writes]
+        except StateError as error:
+            fault = error
+        except GitUnusable as error:
+            fault = Unreachable(f"state: {error}")
         except GitFailed as error:
-            unreachable = self._unreachable(error)
-            return [WriteResult(write.environment, None, unreachable) for write in writes]
+            fault = self._unreachable(error)
+        return [WriteResult(write.environment, None, fault) for write in writes]
 
     def _write(self, writes: Sequence[Write]) -> list[WriteResult]:
         tip = self._tip if self._tip is not None else self._refresh()
+        unmoved = 0
         for attempt in range(TRIES):
-            # a push without an answer may have landed all the same: then what stands there is ours
+            # A push without an answer may have landed all the same: then the document on the branch is ours.
             landed = [attempt > 0 and _has_landed(tip, write) for write in writes]
             results = [
                 _written(write) if is_ours else _compare(tip, write)
@@ -233,12 +267,17 @@ class GitStore:
             if not kept:
                 return results
             commit = self._commit(tip, kept)
-            if self._push(tip, commit):
+            error = self._push(tip, commit)
+            if error is None:
                 self._tip = _applied(tip, kept, commit)
                 return results
-            # somebody was faster: look whether the documents that were read have moved
-            self._sleep(random.random() * min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))  # noqa: S311 - spreads retries
-            tip = self._refresh()
+            seen = self._look_after(error, attempt)
+            if seen.commit == commit:
+                return results
+            unmoved = unmoved + 1 if seen.commit == tip.commit else 0
+            if unmoved and (unmoved == QUICK_TRIES or not _may_pass(error)):
+                raise self._refused(error) from error
+            tip = seen
         fault = Unreachable(f"state: {self.location}: {TRIES} pushes lost to others in a row. Run again")
         return [WriteResult(write.environment, None, fault) for write in writes]
 
@@ -248,7 +287,7 @@ class GitStore:
         message = describe_commit([(write.environment, before[write.environment], write.document) for write in writes])
         stream = [b"feature done\n"]
         identity = f"reconciler <reconciler@localhost> {int(time.time())} +0000\n".encode()
-        stream.append(b"commit refs/heads/next\nauthor " + identity + b"committer " + identity)
+        stream.append(f"commit {NEXT_REF}\nmark :1\nauthor ".encode() + identity + b"committer " + identity)
         stream.append(_data(message.encode()))
         stream.append(b"from " + tip.commit.encode() + b"\n" if tip.commit else b"")
         for write in writes:
@@ -257,47 +296,42 @@ class GitStore:
                 stream.append(b"D " + name + b"\n")
             else:
                 stream.append(b"M 100644 inline " + name + b"\n" + _data(encode_document(write.document)))
-        stream.append(b"done\n")
-        self._git.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream))
-        return self._git.run("rev-parse", "refs/heads/next").decode().strip()
+        stream.append(b"get-mark :1\ndone\n")
+        return self._git.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).decode().strip()
 
     @staticmethod
     def _decode_or_none(tip: Tip, name: str) -> Document | None:
         data = tip.blobs.get(name)
         return None if data is None else decode_document(data, environment=name, where=name).document
 
-    def _push(self, tip: Tip, commit: str) -> bool:
-        """Whether the branch is now `commit`. False: the race was lost, or nobody knows.
+    def _push(self, tip: Tip, commit: str) -> GitFailed | None:
+        """Push `commit` to the branch; return the failure, which does not say whether the commit landed.
 
         The lease names the commit that was read (none: the branch must not exist). Never forced: the commit is a
         child of that one, so a push that would drop anything can't be made.
         """
         lease = f"--force-with-lease={self._ref}:{tip.commit or ''}"
+        options = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", lease)
         try:
-            self._git.run(
-                "push", "--porcelain", "--no-verify", "--no-follow-tags", lease, self._remote, f"{commit}:{self._ref}"
-            )
+            self._git.run("push", *options, REMOTE, f"{commit}:{self._ref}")
         except GitFailed as error:
-            told = error.output + error.reason
-            if "[remote rejected]" in told and not _LOST.search(told):
-                raise self._rejected(error) from error
-            if not _LOST.search(told):
-                # no answer, or none that says what became of it: look at the branch
-                self._look_again(error)
-            return False
-        return True
+            return error
+        return None
 
-    def _look_again(self, error: GitFailed) -> None:
-        """Raises Unreachable where the remote can't be asked what became of the push."""
-        try:
-            self._find_commit()
-        except GitFailed as failed:
-            raise self._unreachable(error) from failed
+    def _look_after(self, error: GitFailed, attempt: int) -> Tip:
+        """The branch after a push that failed. Raises: Unreachable where it can't be looked at."""
+        logger.info("the push failed, look at the branch: %s", error.reason)
+        if _may_pass(error):
+            self._sleep(random.random() * min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))  # noqa: S311 - spreads retries
+        return self._refresh()
 
     # --- words -------------------------------------------------------------------------------------
 
     def _unreachable(self, error: GitFailed) -> Unreachable:
-        if _NO_ROOM.search(error.reason):
+        advice = advise_ownership(error, self.location)
+        if advice is not None:
+            return Unreachable(f"state: {self.location}: {advice}")
+        if _NO_ROOM.search(error.text):
             return Unreachable(
                 f"state: {self.location}: {error.reason}. Look at the disk of the temporary folder (TMPDIR, now "
                 f"{tempfile.gettempdir()}), and at the remote's; make room there, then run again"
@@ -308,19 +342,27 @@ class GitStore:
             "write`)"
         )
 
-    def _rejected(self, error: GitFailed) -> Unreachable:
-        found = re.search(r"\[remote rejected\] \((.*)\)", error.output)
-        reason = found[1] if found else error.reason
-        if found and error.reason.startswith("remote:"):  # what a hook or a protected branch says itself
-            reason += f" ({error.reason.removeprefix('remote:').strip()})"
+    def _refused(self, error: GitFailed) -> Unreachable:
+        """A push that failed while the branch did not move, in the words of the remote or of git."""
+        verdict = _VERDICT.search(error.output)
+        if verdict is None:
+            hint = ". The push goes to the address that is read; `pushurl` and `pushInsteadOf` are not used"
+            return Unreachable(str(self._unreachable(error)) + (hint if self._git.has_push_address else ""))
+        reason = verdict[1]
+        if error.reason != NO_REASON:  # the words of a hook or of a rule
+            reason += f" ({error.reason.rstrip('.')})"
         return Unreachable(
-            f"state: {self.location}: the remote rejected the push: {reason[:200]}. Is the branch protected, or may "
-            "this token not write? Allow pushes to it, or choose another branch"
+            f"state: {self.location}: the remote rejected the push: {reason}. Is the branch protected, or may this "
+            "token not write? Allow pushes to it, or choose another branch"
         )
 
     def close(self) -> None:
         """Removes the temporary repository."""
         self._git.close()
+
+
+def _may_pass(error: GitFailed) -> bool:
+    return _MAY_PASS.search(error.text) is not None and _STAYS.search(error.text) is None
 
 
 def _data(content: bytes) -> bytes:

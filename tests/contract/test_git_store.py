@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,8 @@ import pytest
 
 from reconciler.core.record import Claim, begin_intent, clear, confirm, doubt
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
-from reconciler.io.git import command as git_command
 from reconciler.io.git.command import GitFailed
+from reconciler.io.git.scratch import ScratchRepository
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
 from reconciler.state.git import BACKOFF_CAP_S, TRIES, GitStore
@@ -39,6 +39,37 @@ def stores(remote: Path, tmp_path: Path) -> Iterator[list[GitStore]]:
     yield made
     for store in made:
         store.close()
+
+
+class Meddled(ScratchRepository):
+    """The real one, with something that happens just before and just after each command."""
+
+    def __init__(
+        self,
+        clone: Path,
+        *,
+        before: Callable[[str], object] = lambda command: None,
+        after: Callable[[str], object] = lambda command: None,
+    ) -> None:
+        super().__init__(clone, os.environ, "origin")
+        self._before, self._after = before, after
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        self._before(arguments[0])
+        done = super().run(*arguments, stdin=stdin)
+        self._after(arguments[0])
+        return done
+
+
+def open_meddled(
+    clone: Path,
+    *,
+    before: Callable[[str], object] = lambda command: None,
+    after: Callable[[str], object] = lambda command: None,
+    sleep: Callable[[float], None] = lambda seconds: None,
+) -> GitStore:
+    meddled = Meddled(clone, before=before, after=after)
+    return GitStore(clone, "origin", BRANCH, git=meddled, sleep=sleep)
 
 
 def snapshot(clone: Path) -> tuple[str, ...]:
@@ -171,27 +202,21 @@ def test_many_who_read_at_once_through_one_store_ask_the_remote_once(stores: lis
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_what_a_plan_or_an_apply_asks_the_remote(
-    whole: bool, stores: list[GitStore], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A look and a fetch for the names; what was seen with them is read without a look, once; the next time anew."""
+def test_a_plan_asks_the_remote_once_and_a_write_once(whole: bool, stores: list[GitStore], tmp_path: Path) -> None:
+    """A look and a fetch for the names; the first read after them asks for nothing, the next one looks again."""
     put(stores[1], document())
-    store = stores[0]
-    run, asked = store._git.run, []
-
-    def counted(*arguments: str, stdin: bytes = b"") -> bytes:
-        if arguments[0] in ("ls-remote", "fetch", "push"):
-            asked.append(arguments[0])
-        return run(*arguments, stdin=stdin)
-
-    monkeypatch.setattr(store._git, "run", counted)
+    asked: list[str] = []
+    store = open_meddled(
+        tmp_path / "one",
+        before=lambda command: asked.append(command) if command in ("ls-remote", "fetch", "push") else None,
+    )
     assert store.names() == {"production"}
     assert set(store.read_heads(["production"])) == {"production"}
     assert set(store.read(["production"]) if whole else store.read_heads(["production"])) == {"production"}
     assert asked == ["ls-remote", "fetch"]
     if whole:
         store.read(["production"])
-        assert asked == ["ls-remote", "fetch", "ls-remote"], "somebody may have written meanwhile"
+        assert asked == ["ls-remote", "fetch", "ls-remote"], "another run may have written meanwhile"
     version = store.read(["production"])["production"].version
     asked.clear()
     version = put(store, replace(document(version="2"), serial=2), version)
@@ -199,62 +224,70 @@ def test_what_a_plan_or_an_apply_asks_the_remote(
     assert asked == ["push", "push"]
     assert store.location == f"git:origin/{BRANCH}"
     assert store.gather_s > 0
+    store.close()
 
 
-def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], monkeypatch: pytest.MonkeyPatch) -> None:
+def lose_answers(count: int) -> Callable[[str], None]:
+    """The connection breaks after a push has landed."""
+    left = [None] * count
+
+    def lose(command: str) -> None:
+        if command == "push" and left:
+            left.pop()
+            raise GitFailed(128, "", "fatal: the remote end hung up unexpectedly")
+
+    return lose
+
+
+def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], tmp_path: Path) -> None:
     """It landed: the write is done, not a conflict with itself, also beside a write that conflicts."""
-    one, two = stores
+    _, two = stores
+    one = open_meddled(tmp_path / "one", after=lose_answers(1))
     one.names()
     put(two, document("b", version="2"))
-    push = one._git.run
-    lost: list[bool] = []
-
-    def run(*arguments: str, stdin: bytes = b"") -> bytes:
-        done = push(*arguments, stdin=stdin)
-        if arguments[0] == "push" and not lost:
-            lost.append(True)
-            raise GitFailed(128, "", "fatal: the remote end hung up unexpectedly")
-        return done
-
-    monkeypatch.setattr(one._git, "run", run)
     one.names()
     results = one.write([Write("a", document("a"), None), Write("b", document("b"), None)])
-    assert lost == [True]
     assert [type(result.error) for result in results] == [type(None), Conflict]
+    assert two.names() == {"a", "b"}
+    one.close()
 
 
-def test_a_removal_whose_answer_is_lost_is_recognised(stores: list[GitStore], monkeypatch: pytest.MonkeyPatch) -> None:
-    one, _ = stores
-    version = put(one, document())
-    run = one._git.run
+def test_a_push_that_lands_unseen_under_another_is_recognised(
+    stores: list[GitStore], tmp_path: Path, remote: Path
+) -> None:
+    """The branch has moved on since; the document on it is the one that was pushed."""
+    _, two = stores
+    lose = lose_answers(1)
 
-    def lose(*arguments: str, stdin: bytes = b"") -> bytes:
-        done = run(*arguments, stdin=stdin)
-        if arguments[0] == "push":
-            raise GitFailed(128, "", "fatal: the remote end hung up unexpectedly")
-        return done
+    def lose_and_move(command: str) -> None:
+        if command == "push" and two.names() == {"a"}:
+            put(two, document("b"))
+        lose(command)
 
-    monkeypatch.setattr(one._git, "run", lose)
+    one = open_meddled(tmp_path / "one", after=lose_and_move)
+    put(one, document("a"))
+    assert git(remote, "log", "--format=%s", BRANCH) == "adopted: b\nadopted: a\n"
+    one.close()
+
+
+def test_a_removal_whose_answer_is_lost_is_recognised(stores: list[GitStore], tmp_path: Path) -> None:
+    version = put(stores[1], document())
+    one = open_meddled(tmp_path / "one", after=lose_answers(9))
     (result,) = one.write([Write("production", None, version)])
     assert (result.error, result.version) == (None, None)
     assert one.names() == frozenset()
+    one.close()
 
 
-def test_a_branch_that_others_push_to_all_the_time_is_given_up(
-    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a bounded number of tries, with a rest between them, and told for every document."""
+def test_a_branch_that_others_push_to_all_the_time_is_given_up(remote: Path, tmp_path: Path) -> None:
+    """After a bounded number of tries, with a pause between them; each document has the reason."""
     naps: list[float] = []
     busy = GitStore(make_clone(remote, tmp_path / "busy"), "origin", BRANCH)
-    slow = GitStore(make_clone(remote, tmp_path / "slow"), "origin", BRANCH, sleep=naps.append)
-    run = slow._git.run
-
-    def run_late(*arguments: str, stdin: bytes = b"") -> bytes:
-        if arguments[0] == "push":
-            put(busy, document(f"e{len(naps)}"))
-        return run(*arguments, stdin=stdin)
-
-    monkeypatch.setattr(slow._git, "run", run_late)
+    slow = open_meddled(
+        make_clone(remote, tmp_path / "slow"),
+        before=lambda command: put(busy, document(f"e{len(naps)}")) if command == "push" else None,
+        sleep=naps.append,
+    )
     results = slow.write([Write(name, document(name), None) for name in "ab"])
     assert all("12 pushes lost to others in a row. Run again" in str(result.error) for result in results)
     assert len(naps) == TRIES
@@ -264,33 +297,39 @@ def test_a_branch_that_others_push_to_all_the_time_is_given_up(
     slow.close()
 
 
-@pytest.mark.parametrize(
-    ("said", "looks"),
-    [("fatal: couldn't find remote ref refs/heads/reconciler-state", 2), ("fatal: the remote end hung up", 1)],
-)
-def test_a_branch_that_is_deleted_between_look_and_fetch_is_looked_for_again(
-    said: str, looks: int, stores: list[GitStore], remote: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_branch_that_is_deleted_between_look_and_fetch_is_an_empty_state(
+    stores: list[GitStore], remote: Path, tmp_path: Path
 ) -> None:
-    """Then it is an empty state; a fetch that fails otherwise is trouble at once."""
-    one, two = stores
-    put(two, document())
-    run, looked = one._git.run, []
+    """It is looked for again."""
+    put(stores[1], document())
+    asked: list[str] = []
 
-    def run_unluckily(*arguments: str, stdin: bytes = b"") -> bytes:
-        if arguments[0] == "ls-remote":
-            looked.append(arguments)
-        if arguments[0] == "fetch":
+    def delete(command: str) -> None:
+        asked.append(command)
+        if command == "fetch":
             git(remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
-            raise GitFailed(128, "", said)
-        return run(*arguments, stdin=stdin)
 
-    monkeypatch.setattr(one._git, "run", run_unluckily)
-    if looks == 2:
-        assert one.names() == frozenset()
-    else:
-        with pytest.raises(Unreachable, match="the remote end hung up"):
-            one.names()
-    assert len(looked) == looks
+    one = open_meddled(tmp_path / "one", before=delete)
+    assert one.names() == frozenset()
+    assert asked == ["ls-remote", "fetch", "ls-remote"]
+    one.close()
+
+
+def test_a_fetch_that_fails_is_an_error_at_once(stores: list[GitStore], remote: Path, tmp_path: Path) -> None:
+    """Never an empty state."""
+    put(stores[1], document())
+    asked: list[str] = []
+
+    def move_away(command: str) -> None:
+        asked.append(command)
+        if command == "fetch":
+            remote.rename(remote.with_name("moved.git"))
+
+    one = open_meddled(tmp_path / "one", before=move_away)
+    with pytest.raises(Unreachable, match=r"can't be reached: .*does not appear to be a git repository"):
+        one.names()
+    assert asked == ["ls-remote", "fetch"]
+    one.close()
 
 
 def commit_on(remote: Path, listing: str) -> None:
@@ -323,61 +362,62 @@ def test_what_a_host_puts_beside_a_state_is_passed_over(stores: list[GitStore], 
     assert stores[1].names() == {"production"}
 
 
-def test_a_write_that_fails_on_this_machine_is_told_for_each(
-    stores: list[GitStore], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_on_this_machine_fails_each_document(stores: list[GitStore], tmp_path: Path) -> None:
     """Before anything is pushed; the temporary folder may be full."""
-    one, _ = stores
-    run = one._git.run
 
-    def full(*arguments: str, stdin: bytes = b"") -> bytes:
-        if arguments[0] == "fast-import":
+    def fill(command: str) -> None:
+        if command == "fast-import":
             raise GitFailed(128, "", "fatal: write error: No space left on device")
-        return run(*arguments, stdin=stdin)
 
-    monkeypatch.setattr(one._git, "run", full)
+    one = open_meddled(tmp_path / "one", before=fill)
     results = one.write([Write(name, document(name), None) for name in "ab"])
     assert [one.environment for one in results] == ["a", "b"]
     assert all("Look at the disk of the temporary folder (TMPDIR, now " in str(one.error) for one in results)
     assert one.names() == frozenset()
+    one.close()
 
 
-def test_a_branch_that_comes_and_goes_is_not_looked_for_for_ever(
-    stores: list[GitStore], monkeypatch: pytest.MonkeyPatch
+def test_a_branch_that_comes_and_goes_is_looked_for_a_bounded_number_of_times(
+    stores: list[GitStore], remote: Path, tmp_path: Path
 ) -> None:
-    one, two = stores
-    put(two, document())
-    run, looks = one._git.run, []
+    put(stores[1], document())
+    ref = f"refs/heads/{BRANCH}"
+    commit = git(remote, "rev-parse", ref).strip()
+    looks: list[str] = []
 
-    def run_unluckily(*arguments: str, stdin: bytes = b"") -> bytes:
-        if arguments[0] == "fetch":
-            looks.append(arguments)
-            raise GitFailed(128, "", "fatal: couldn't find remote ref refs/heads/reconciler-state")
-        return run(*arguments, stdin=stdin)
+    def come_and_go(command: str) -> None:
+        if command == "ls-remote":
+            looks.append(command)
+            git(remote, "update-ref", ref, commit)
+        if command == "fetch":
+            git(remote, "update-ref", "-d", ref)
 
-    monkeypatch.setattr(one._git, "run", run_unluckily)
+    one = open_meddled(tmp_path / "one", before=come_and_go)
     with pytest.raises(Unreachable, match="couldn't find remote ref"):
         one.names()
     assert len(looks) == TRIES
+    one.close()
 
 
-def test_a_machine_without_git_is_told_what_to_install(remote: Path, tmp_path: Path) -> None:
-    store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", BRANCH, environ={"PATH": str(tmp_path)})
-    with pytest.raises(Unreachable, match=r"git can't be run: No such file or directory. Install git, or set `state`"):
+def test_a_machine_without_git_names_what_to_install(remote: Path, tmp_path: Path) -> None:
+    """For a read and for a write."""
+    clone = make_clone(remote, tmp_path / "clone")
+    store = GitStore(clone, "origin", BRANCH, environ={"PATH": str(tmp_path)})
+    message = r"^state: git was not found on PATH\. Install git, or set `state` to a folder$"
+    with pytest.raises(Unreachable, match=message):
         store.names()
+    with pytest.raises(Unreachable, match=message):
+        raise store.write([Write("a", document("a"), None)])[0].error or AssertionError
 
 
-def test_a_remote_that_never_answers_is_not_waited_for(
-    stores: list[GitStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_remote_that_never_answers_is_not_waited_for(stores: list[GitStore], tmp_path: Path) -> None:
     """git waits as long as the other side holds the connection."""
-    one, _ = stores
-    one.names()
+    stores[0].names()
     git(tmp_path / "one", "config", "core.sshCommand", "sleep 60 #")
     git(tmp_path / "one", "remote", "set-url", "origin", "ssh://nobody@127.0.0.1:1/state.git")
-    monkeypatch.setattr(git_command, "TIMEOUT_S", 0.5)
-    hanging = GitStore(tmp_path / "one", "origin", BRANCH)
-    with pytest.raises(Unreachable, match=r"can't be reached: .*no answer within 0.5 s"):
+    impatient = ScratchRepository(tmp_path / "one", os.environ, "origin", timeout_s=0.5)
+    hanging = GitStore(tmp_path / "one", "origin", BRANCH, git=impatient)
+    with pytest.raises(Unreachable, match=r"can't be reached: no answer within 0\.5 s"):
         hanging.names()
     hanging.close()
 

@@ -196,6 +196,6 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
     ).map("".join)
 )
 def test_a_remotes_address_shows_no_password(url: str) -> None:
-    """A page on GitHub, or nothing."""
-    page = parse_remote(url)
-    assert page is None or (page.startswith("https://github.com/") and page.count("/") == 4 and "@" not in page)
+    """OWNER/NAME on GitHub, or nothing."""
+    name = parse_remote(url)
+    assert name is None or (name.count("/") == 1 and "@" not in name and ":" not in name)

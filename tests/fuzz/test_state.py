@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import StateError
-from reconciler.io.git.command import GitFailed, summarize
+from reconciler.io.git.command import REASON_LENGTH, GitFailed, summarize
 from reconciler.model import EVENTS, Document, Head
 from reconciler.state.document import Decode, decode_document, decode_head, encode_document
 from reconciler.state.git import GitStore
@@ -139,10 +139,16 @@ class _Remote:
     def __init__(self, listed: str, entries: list[tuple[str, bytes, bytes]], failing: str) -> None:
         self._listed, self._entries, self._failing = listed, entries, failing
 
-    def has_remote(self, name: str) -> bool:
+    @property
+    def has_remote(self) -> bool:
         return True
 
-    def run(self, command: str, *arguments: str, stdin: bytes = b"") -> bytes:
+    @property
+    def has_push_address(self) -> bool:
+        return False
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        command = arguments[0]
         if command == self._failing:
             raise GitFailed(128, self._listed, self._listed)
         if command == "ls-remote":
@@ -179,8 +185,8 @@ def test_a_branch_of_somebody_elses_is_a_state_or_refused(
     listed: str, entries: list[tuple[str, bytes, bytes]], failing: str
 ) -> None:
     """Names that are no UTF-8, submodules, links, contents of any kind."""
-    store = GitStore(Path("/nonexistent"), "origin", "state", environ={}, sleep=lambda seconds: None)
-    store._git = _Remote(listed, entries, failing)  # type: ignore[assignment]
+    remote = _Remote(listed, entries, failing)
+    store = GitStore(Path("/nonexistent"), "origin", "state", git=remote, sleep=lambda seconds: None)
     found = refused_or(store.names, StateError, GitFailed)
     if found is not None:
         for name in sorted(found):
@@ -196,4 +202,4 @@ def test_a_branch_of_somebody_elses_is_a_state_or_refused(
 def test_gits_own_words_show_no_password(stderr: str) -> None:
     """The most telling line, without user information."""
     assert "canary-pw" not in summarize(stderr)
-    assert len(summarize(stderr)) <= 300
+    assert len(summarize(stderr)) <= REASON_LENGTH

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.io.git.checkout import Checkout
+from reconciler.io.git.command import GitError
 from reconciler.model import By
 
-GIT_TIMEOUT_S = 10
 MAX_LENGTH = 200  # a name is data of someone else's making: it must not blow up the state
 
 
@@ -38,15 +38,6 @@ def _login_name() -> str | None:
 
 def _head(environ: Mapping[str, str], folder: Path) -> str | None:
     try:
-        found = subprocess.run(
-            ["git", "rev-parse", "--verify", "--quiet", "HEAD"],  # noqa: S607 - the user's git
-            cwd=folder,
-            env=dict(environ),
-            capture_output=True,
-            text=True,
-            timeout=GIT_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
+        return Checkout(folder, environ).find_head()
+    except GitError:
         return None
-    return found.stdout.strip() if found.returncode == 0 else None

@@ -1,148 +1,163 @@
-"""git as a program: run beside the user's repository, never in it (CONTRACT §7).
+"""The one runner of git: which program it is, the environment that it gets, and the reason of a failure.
 
-Everything happens in a bare repository in a temporary folder, which borrows from the user's one what it takes to
-reach the remote: its address, and the credentials that a checkout left in its configuration. So HEAD, index, work
-tree, refs and objects of the user's repository can't be touched, nor its hooks run.
+Every run is given an absolute program, passes over repositories that are made of plain files
+(`safe.bareRepository=explicit`), never asks on the terminal, and speaks English.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reconciler.errors import Unreachable
+TIMEOUT_S = 120.0  # a push of ten thousand documents takes seconds; a longer one waits for an answer of a person
+QUICK_TIMEOUT_S = 10.0  # for commands that read the local repository alone
+OLDEST = (2, 31)  # GIT_CONFIG_COUNT, which carries the configuration
+REASON_LENGTH = 500
+NO_REASON = "git gave no reason"
+OWN_LINES = 3  # git's own lines in a reason: the last ones say what ended it
 
-TIMEOUT_S = 120.0  # a push of ten thousand documents takes seconds; what takes this long waits for somebody to type
-IDENTITY = {"NAME": "reconciler", "EMAIL": "reconciler@localhost"}
+logger = logging.getLogger(__name__)
 
-# of the user's configuration: how to reach the remote, and nothing else
-_BORROWED = re.compile(
-    r"(url|http|https|credential|ssh|protocol)\..*|core\.(sshcommand|askpass|gitproxy)"
-    r"|remote\..*\.(url|pushurl|proxy|proxyauthmethod|vcs|receivepack|uploadpack)",
-    re.IGNORECASE,
+_PROGRAM = "git.exe" if os.name == "nt" else "git"
+# Variables of git that say how to reach a remote, or what is wrong. All others would lead git to another repository,
+# index or object store than the one that is named here.
+_KEPT = (
+    *("GIT_SSH", "GIT_ASKPASS", "GIT_SSL", "GIT_HTTP_", "GIT_PROXY", "GIT_CURL_VERBOSE", "GIT_TRACE"),
+    *("GIT_ALLOW_PROTOCOL", "GIT_PROTOCOL", "GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES"),
 )
 _USER_INFO = re.compile(r"://[^@/\s]*@")
+_NOISE = re.compile(
+    r"To |From |hint:|warning:|Warning:|@|Everything up-to-date|error: failed to push some refs"
+    r"|Please make sure you have the correct access rights|and the repository exists"
+    r"|[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}"  # GIT_TRACE
+)
+_PROGRESS = re.compile(
+    r"(?:Enumerating|Counting|Compressing|Writing|Receiving) objects|(?:Resolving|Checking) |Total \d"
+)
+_PREFIX = re.compile(r"^(?:(?:fatal|error|ERROR|remote): ?)+")
+_UNREAD = "Could not read from remote repository."  # what git adds to ssh's own reason
+
+_new_enough: set[str] = set()  # programs whose version was asked by this process
 
 
-class GitFailed(Exception):
-    """git ended with an error; `reason` is its last word on it, without what may be a password in an address."""
+class GitError(Exception):
+    """git gave no result."""
+
+
+class GitUnusable(GitError):
+    """git can't be used here at all; the text says why, and what to do."""
+
+
+class GitFailed(GitError):
+    """git ended with an error. `text` is all that it printed; `reason` is safe to show."""
 
     def __init__(self, code: int, output: str, stderr: str) -> None:
         self.code = code
         self.output = output
+        self.text = output + stderr
         self.reason = summarize(stderr)
         super().__init__(self.reason)
 
 
+def hide_user_info(text: str) -> str:
+    """Return the text without the user information of its URLs, which may be a password."""
+    return _USER_INFO.sub("://", text)
+
+
 def summarize(stderr: str) -> str:
-    """The most telling line that git printed, without user information in URLs."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "ERROR:"))]
-    return _USER_INFO.sub("://", (telling or lines or ["git gave no reason"])[-1 if not telling else 0])[:300]
+    """Return one line with the lines of git, ssh and the remote that give a reason, without user information."""
+    lines = [" ".join(line.split()) for line in stderr.splitlines()]
+    remote = [_PREFIX.sub("", line) for line in lines if line.startswith("remote:")]
+    own = [_PREFIX.sub("", line) for line in lines if not line.startswith("remote:") and not _NOISE.match(line)]
+    own = [line for line in own if line]
+    told = [line for line in remote if line and not _PROGRESS.match(line)] + own[-OWN_LINES:]
+    if len(told) > 1:
+        told = [line for line in told if line != _UNREAD] or told
+    return hide_user_info("; ".join(dict.fromkeys(told)))[:REASON_LENGTH] or NO_REASON
 
 
-class Git:
-    """Commands in the temporary repository, which lives as long as this object."""
+def find_program(environ: Mapping[str, str]) -> str:
+    """Return the absolute path of git, looked up in the absolute folders of PATH alone.
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        self._folder = folder
-        # what would lead git to another repository, index or object store than the one named here
-        self._environ = {
-            name: value
-            for name, value in environ.items()
-            if not name.startswith("GIT_")
-            or name.startswith(("GIT_SSH", "GIT_ASKPASS", "GIT_SSL", "GIT_TRACE", "GIT_CONFIG"))
-        }
-        self._environ |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-        self._environ |= {
-            f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in IDENTITY.items()
-        }
+    shutil.which looks into the working directory on Windows, where a checkout's own git.exe would be found.
 
-    @cached_property
-    def top(self) -> Path:
-        """The user's repository. Raises Unreachable where there is none."""
-        try:
-            found = self._run(["git", "rev-parse", "--show-toplevel"], self._folder, self._environ)
-        except GitFailed as error:
-            raise Unreachable(
-                f"state: a git: store needs a git repository around {self._folder}: {error.reason}. "
-                "Run in a checkout, or set `state` to a folder"
-            ) from error
-        return Path(found.decode().rstrip("\n"))
+    Raises: GitUnusable.
+    """
+    for folder in _absolute_folders(environ):
+        program = os.path.join(folder, _PROGRAM)  # noqa: PTH118 - a path for the system, not for us
+        if os.path.isfile(program) and os.access(program, os.X_OK):  # noqa: PTH113 - never raises
+            return program
+    raise GitUnusable("git was not found on PATH. Install git, or set `state` to a folder")
 
-    @cached_property
-    def _repository(self) -> tempfile.TemporaryDirectory[str]:
-        top = self.top  # first: where there is none, nothing is made
-        try:
-            made = tempfile.TemporaryDirectory(prefix="reconciler-git-")
-        except OSError as error:
-            raise Unreachable(
-                f"state: no temporary folder can be made for git: {error.strerror}. Set TMPDIR to a folder that can be "
-                "written, then run again"
-            ) from error
-        self._run(["git", "init", "--quiet", "--bare", "--template=", made.name], top, self._environ)
-        return made
 
-    @cached_property
-    def _working_environ(self) -> dict[str, str]:
-        """With the borrowed configuration, as variables: nothing of it is written to the disk again."""
-        environ = dict(self._environ)
-        own = [("core.hooksPath", os.devnull), ("push.gpgSign", "false"), ("gc.auto", "0"), ("core.fsync", "all")]
-        # in git's own order: variables have the last word, so that an empty header there drops a checkout's
-        entries = [*self._borrowed(), *self._given(), *own]
-        for place, (key, value) in enumerate(entries):
-            environ[f"GIT_CONFIG_KEY_{place}"] = key
-            environ[f"GIT_CONFIG_VALUE_{place}"] = value
-        environ["GIT_CONFIG_COUNT"] = str(len(entries))
-        return environ
+def _absolute_folders(environ: Mapping[str, str]) -> list[str]:
+    folders = [entry.strip('"') for entry in environ.get("PATH", os.defpath).split(os.pathsep)]
+    return [folder for folder in folders if Path(folder).is_absolute()]
 
-    def _given(self) -> list[tuple[str, str]]:
-        """The configuration in variables (git's GIT_CONFIG_COUNT)."""
-        count = int(self._environ.get("GIT_CONFIG_COUNT", "0") or 0)
-        pairs = ((self._environ.get(f"GIT_CONFIG_{part}_{at}", "") for part in ("KEY", "VALUE")) for at in range(count))
-        return [(key, value) for key, value in pairs]
 
-    def _borrowed(self) -> Iterator[tuple[str, str]]:
-        listed = self._run(["git", "config", "--list", "--show-scope", "--includes", "-z"], self.top, self._environ)
-        fields = listed.decode(errors="surrogateescape").split("\0")
-        for scope, entry in zip(fields[::2], fields[1::2], strict=False):
-            key, _, value = entry.partition("\n")
-            if scope in ("local", "worktree") and _BORROWED.fullmatch(key):
-                yield key, value
+def check_version(environ: Mapping[str, str]) -> None:
+    """Ask git for its version, once per process. Raises: GitUnusable for an older one than the git state needs."""
+    program = find_program(environ)
+    if program in _new_enough:
+        return
+    try:
+        answer = run_git(["--version"], Path(program).parent, environ, timeout_s=QUICK_TIMEOUT_S)
+    except GitFailed as error:
+        raise GitUnusable(
+            f"{program} is not usable: {error.reason}. Install git, or set `state` to a folder"
+        ) from error
+    found = re.match(r"git version ((\d+)\.(\d+)[\w.-]*)", answer.decode(errors="replace"))
+    if found is None or (int(found[2]), int(found[3])) < OLDEST:
+        version = f"git {found[1]} at {program} is too old" if found else f"{program} does not say its version"
+        raise GitUnusable(
+            f"{version}: the git state needs {OLDEST[0]}.{OLDEST[1]} or later. Install that, or set `state` to a folder"
+        )
+    _new_enough.add(program)
 
-    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        """Runs a command in the temporary repository. Raises GitFailed."""
-        command = ["git", f"--git-dir={self._repository.name}", *arguments]
-        return self._run(command, self.top, self._working_environ, stdin)
 
-    def has_remote(self, name: str) -> bool:
-        try:
-            self.run("config", "--get-regexp", rf"^remote\.{re.escape(name)}\.url$")
-        except GitFailed:
-            return False
-        return True
+def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for git, without what would lead it elsewhere or let it ask on the terminal."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT)}
+    # git looks up ssh and its helpers there, and works in the checkout
+    kept["PATH"] = os.pathsep.join(_absolute_folders(environ))
+    return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
-    @staticmethod
-    def _run(command: list[str], folder: Path, environ: Mapping[str, str], stdin: bytes = b"") -> bytes:
-        try:
-            done = subprocess.run(  # noqa: S603 - our own words; names are checked before they get here
-                command, cwd=folder, env=dict(environ), input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise GitFailed(-1, "", f"fatal: no answer within {TIMEOUT_S:g} s") from error
-        except OSError as error:
-            raise Unreachable(
-                f"state: git can't be run: {error.strerror}. Install git, or set `state` to a folder"
-            ) from error
-        if done.returncode != 0:
-            raise GitFailed(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
-        return done.stdout
 
-    def close(self) -> None:
-        if "_repository" in self.__dict__:
-            self._repository.cleanup()
+def run_git(
+    arguments: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    stdin: bytes = b"",
+    timeout_s: float = QUICK_TIMEOUT_S,
+) -> bytes:
+    """Run git in `folder` and return what it printed. Raises: GitFailed, GitUnusable."""
+    program = find_program(environ)
+    command = [program, "-c", "safe.bareRepository=explicit", *arguments]
+    logger.debug("run in %s: git %s", folder, hide_user_info(" ".join(arguments)))
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words; names are checked before they get here
+            command,
+            cwd=folder,
+            env=clean_environ(environ),
+            input=stdin,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise GitFailed(-1, "", f"fatal: no answer within {timeout_s:g} s") from error
+    except OSError as error:
+        raise GitUnusable(
+            f"{program} can't be run: {error.strerror}. Install git, or set `state` to a folder"
+        ) from error
+    stderr = done.stderr.decode(errors="replace")
+    if stderr:
+        logger.debug("git %s said: %s", arguments[0], summarize(stderr))
+    if done.returncode != 0:
+        raise GitFailed(done.returncode, done.stdout.decode(errors="replace"), stderr)
+    return done.stdout

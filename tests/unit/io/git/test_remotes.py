@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.io.git.remotes import find_repository, parse_remote
 
-PAGE = "https://github.com/acme/plug.webhooks"
+NAME = "acme/plug.webhooks"
+PAGE = f"https://github.com/{NAME}"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,9 @@ PAGE = "https://github.com/acme/plug.webhooks"
         "https://ghs_canary@GitHub.com/acme/plug.webhooks",
         "git@github.com:acme/plug.webhooks.git",
         "github.com:acme/plug.webhooks",
+        "git@ssh.github.com:acme/plug.webhooks.git",
+        "https://www.github.com/acme/plug.webhooks/",
+        "git+https://github.com/acme/plug.webhooks.git",
         "ssh://git@github.com/acme/plug.webhooks.git",
         "ssh://git@github.com:22/acme/plug.webhooks",
         "ssh://git@ssh.github.com:443/acme/plug.webhooks.git",
@@ -29,7 +33,7 @@ PAGE = "https://github.com/acme/plug.webhooks"
 )
 def test_every_form_of_a_github_remote_leads_to_its_page(url: str) -> None:
     """Over https and ssh, with and without credentials, which are left behind."""
-    assert parse_remote(url) == PAGE
+    assert parse_remote(url) == NAME
 
 
 @pytest.mark.parametrize(

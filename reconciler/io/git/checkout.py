@@ -1,0 +1,92 @@
+"""The user's checkout: where it is, and what is read from it. Nothing here writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.io.git.command import GitFailed, GitUnusable, run_git
+
+_DUBIOUS = re.compile(r"(?:detected dubious ownership|unsafe repository)[^\n]*")
+_ADVICE = re.compile(r"git config --global --add safe\.directory [^\n]+")
+
+
+class Checkout:
+    """A work tree of git around `folder`.
+
+    It is found here, by its `.git`, and not by git: git would take plain files named HEAD, config, objects and refs
+    for a repository, run the programs that its configuration names, and a pull request can hold such files. No pull
+    request can hold a `.git`. git 2.38 and later can be told to pass over them (`safe.bareRepository`), older ones not.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        """Raises: GitUnusable where there is no checkout."""
+        top = _find_top(folder, environ)
+        if top is None:
+            raise GitUnusable(
+                f"a git: store needs a git repository around {folder}. Run in a checkout, or set `state` to a folder"
+            )
+        self.top = top
+        self._environ = environ
+
+    def run(self, *arguments: str) -> bytes:
+        """Run a command that reads. Raises: GitFailed, GitUnusable."""
+        return run_git(arguments, self.top, self._environ)
+
+    def check(self) -> None:
+        """Raises: GitUnusable where git refuses the checkout, as one that belongs to another user."""
+        try:
+            self.run("rev-parse", "--git-dir")
+        except GitFailed as error:
+            advice = advise_ownership(error, self.top)
+            raise GitUnusable(
+                advice or f"git does not accept {self.top}: {error.reason}. Fix it, or set `state` to a folder"
+            ) from error
+
+    def list_config(self) -> list[tuple[str, str]]:
+        """Return all entries that hold here, of every file and variable, in git's order: the last one wins."""
+        entries = []
+        for entry in self.run("config", "--list", "--includes", "-z").split(b"\0")[:-1]:
+            key, separator, value = entry.decode(errors="surrogateescape").partition("\n")
+            entries.append((key, value if separator else "true"))  # a key without a value is a true one
+        return entries
+
+    def find_head(self) -> str | None:
+        """Return HEAD's commit; None before the first one."""
+        return self._first_line("rev-parse", "--verify", "--quiet", "HEAD")
+
+    def find_origin(self) -> str | None:
+        """Return the address of the remote `origin`, None without one. It may hold a password."""
+        return self._first_line("remote", "get-url", "origin")
+
+    def _first_line(self, *arguments: str) -> str | None:
+        try:
+            return self.run(*arguments).decode(errors="replace").strip()
+        except GitFailed:
+            return None
+
+
+def advise_ownership(error: GitFailed, folder: Path | str) -> str | None:
+    """Return what to do where git refuses a repository that belongs to another user; None for other failures."""
+    refused = _DUBIOUS.search(error.text)
+    if refused is None:
+        return None
+    found = _ADVICE.search(error.text)
+    advice = found[0].strip() if found else f"git config --global --add safe.directory {shlex.quote(str(folder))}"
+    return f"git {refused[0]}: it belongs to another user. If you trust it, run `{advice}`, then run again"
+
+
+def _find_top(folder: Path, environ: Mapping[str, str]) -> Path | None:
+    ceilings = {
+        os.path.realpath(ceiling) for ceiling in environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep) if ceiling
+    }
+    here = Path(os.path.realpath(folder))
+    for candidate in (here, *here.parents):
+        if candidate != here and str(candidate) in ceilings:
+            return None
+        if os.path.lexists(candidate / ".git"):
+            return candidate
+    return None

@@ -1,0 +1,89 @@
+"""Which action the workflows of a starting tree get."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from reconciler.starter import find_action
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+ACTION = f"acme/reconciler/.github/actions/reconciler@{COMMIT}"
+
+
+class Installed:
+    """A distribution that tells where it came from (PEP 610)."""
+
+    def __init__(self, told: str | None) -> None:
+        self._told = told
+
+    def read_text(self, name: str) -> str | None:
+        assert name == "direct_url.json"
+        return self._told
+
+
+def installed_from(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+    monkeypatch.setattr(metadata, "distribution", lambda name: Installed(told))
+
+
+@pytest.mark.parametrize(
+    ("url", "commit", "action"),
+    [
+        ("https://github.com/acme/reconciler", COMMIT, ACTION),
+        ("https://github.com/acme/reconciler.git", COMMIT, ACTION),
+        ("ssh://git@github.com/acme/reconciler.git", COMMIT, ACTION),
+        ("https://x-access-token:ghs_canary@github.com/acme/reconciler.git", COMMIT, ACTION),
+        ("ssh://git@ssh.github.com:443/acme/reconciler.git", COMMIT, ACTION),
+        ("https://github.com/acme/reconciler", "main", None),
+        ("https://gitlab.com/acme/reconciler", COMMIT, None),
+        ("https://github.com.evil.test/acme/reconciler", COMMIT, None),
+    ],
+)
+def test_the_action_is_at_the_commit_that_was_installed(
+    monkeypatch: pytest.MonkeyPatch, url: str, commit: str, action: str | None
+) -> None:
+    """On GitHub, and at a commit that nobody can move."""
+    installed_from(monkeypatch, json.dumps({"url": url, "vcs_info": {"vcs": "git", "commit_id": commit}}))
+    assert find_action(os.environ) == action
+
+
+@pytest.mark.parametrize("told", [None, "{}", "no JSON"])
+def test_from_a_wheel_nobody_knows_the_action(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+    """Whatever stands in place of its origin."""
+    installed_from(monkeypatch, told)
+    assert find_action(os.environ) is None
+
+
+def test_what_is_not_installed_at_all_knows_no_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run from a folder of sources, say."""
+
+    def unknown(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", unknown)
+    assert find_action(os.environ) is None
+
+
+def test_of_a_checkout_it_is_the_remotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one without a remote, without a commit, or on a machine without git, it is unknown."""
+    checkout = tmp_path / "a checkout"
+    installed_from(monkeypatch, json.dumps({"url": checkout.as_uri(), "dir_info": {"editable": True}}))
+    assert find_action(os.environ) is None
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(checkout), *arguments], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    checkout.mkdir()
+    git("init", "-q")
+    git("remote", "add", "origin", "git@github.com:acme/reconciler.git")
+    assert find_action(os.environ) is None
+    git("-c", "user.name=ana", "-c", "user.email=ana@acme.com.br", "commit", "-q", "--allow-empty", "-m", "first")
+    assert find_action(os.environ) == ACTION.replace(COMMIT, git("rev-parse", "HEAD"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_action(os.environ) is None
