@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateError
-from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Stored, Webhooks
+from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Problem, Stored, Webhooks
 
 if TYPE_CHECKING:  # what a plan needs nothing of
     from reconciler.core.attempts import Attempt
@@ -111,9 +111,44 @@ class Observer(Protocol):
 
 
 class Credentials(Protocol):
-    """The tokens and secrets at hand, seen only as fingerprints."""
+    """The available tokens and secrets. What is given out is a fingerprint, a name or a problem, never a value.
 
-    def fingerprint(self, desired: Desired) -> Fingerprint: ...
+    Must: read nothing but what it was made from; repeat no part of a value in a message.
+    """
+
+    def fingerprint(self, desired: Desired) -> Fingerprint:
+        """The state's form of an environment's token and secrets; what is not available is left out."""
+        ...
+
+    def account(self, desired: Desired) -> str | None:
+        """The token's account as the state names it (CONTRACT §7); None without a token."""
+        ...
+
+    def organization(self, desired: Desired) -> str | None:
+        """The company that the token names, a hint and no proof; None without a token, or where it names none."""
+        ...
+
+    def find_malformed_tokens(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        """Values that can't be tokens."""
+        ...
+
+    def find_missing(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        """Why the environments can't be PUT: no token, no secret, or a URL that is not valid once it is filled in."""
+        ...
+
+    def find_shared_accounts(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        """Environments whose tokens are equal or of one organization."""
+        ...
+
+    def find_expired(self, desired: Iterable[Desired], now: datetime) -> Sequence[str]:
+        """A warning for each token that says of itself that it is no longer valid at `now`."""
+        ...
+
+    def find_partner_problems(
+        self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
+    ) -> Sequence[Problem]:
+        """Why the accounts of `observed` can't be read with the partner token in the variable `token_env`."""
+        ...
 
 
 class Receivers(Protocol):

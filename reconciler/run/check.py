@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, conclude
-from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
+from reconciler.core.selection import select
+from reconciler.errors import InputError
+from reconciler.model import CheckResult, CheckStage, Desired, Event, ReceiverCheck, Shard
 from reconciler.ports import Clock, Receivers
 from reconciler.run.pace import Pace
 
@@ -35,6 +37,22 @@ class CheckWorld:
     clock: Clock
     bodies: Callable[[Event], Sequence[bytes]]
     report: Callable[[ReceiverCheck], None] = field(default=lambda result: None)
+
+
+def select_checked(
+    desired: Sequence[Desired], globs: Sequence[str], shard: Shard | None, find_stored: Callable[[], Collection[str]]
+) -> list[Desired]:
+    """The selected environments of the manifests. An orphan has no receivers, but its name is not a mistake.
+
+    `find_stored` gives the names in the state; it is called only where a glob matches no manifest. Raises InputError,
+    StateError.
+    """
+    names = {one.environment for one in desired}
+    try:
+        selected = select(globs, names, shard)
+    except InputError:
+        selected = select(globs, names | set(find_stored()), shard)
+    return [one for one in desired if one.environment in selected]
 
 
 async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions) -> CheckResult:

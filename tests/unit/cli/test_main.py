@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from reconciler.cli.main import COMMANDS, run
+from reconciler import __version__
+from reconciler.cli.main import COMMANDS, REPORT_TO, run
 from reconciler.cli.output import MAX_SHOWN_PROBLEMS, say
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
@@ -67,7 +68,7 @@ def test_a_fault_of_ours_is_told_by_its_place_and_without_a_value(
     assert (out, token in err) == ("", False)
     assert first == "error: internal error: ValueError. Nothing is known to be wrong with your input."
     assert f"  at {__file__}:" in frames[-1] and frames[-1].endswith(" in broken")
-    assert last.startswith("Please report these lines. A started apply left its intents")
+    assert last.startswith(f"Report it to {REPORT_TO}, with these lines and the version {__version__}. ")
 
 
 def test_no_command_at_all_is_wrong_usage_and_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
