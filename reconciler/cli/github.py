@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_job_reports, read_result, read_text
 from reconciler.cli.output import say, write
-from reconciler.core.workflow import find_waiting
 from reconciler.errors import InputError
 from reconciler.formats.any_result import affected, plan_of
 from reconciler.io.files import is_file
 from reconciler.ports import CommitStatus, Issue, Posted
-from reconciler.run.github import Unposted, find_reviewed, keep_comment, keep_drift_issue, keep_status
 from reconciler.text.counts import name_some
 from reconciler.text.escape import for_terminal
+
+if TYPE_CHECKING:
+    from reconciler.run.github import Unposted
 
 
 @click.group()
@@ -40,6 +41,8 @@ def _author_option(command: Any) -> Any:
 
 
 def _say_posted(what: str, posted: Posted | CommitStatus | Unposted) -> None:
+    from reconciler.run.github import Unposted
+
     match posted:
         case Posted(done, url):
             say(f"{what} {done}: {for_terminal(url)}")
@@ -87,6 +90,8 @@ def check_waves(plan: str, wave: int) -> int:
     Example:
       reconciler github check-waves plan.json --wave 1
     """
+    from reconciler.core.workflow import find_waiting
+
     found = plan_of(read_result(Path(plan)))
     if found is None:
         raise InputError.of("PLAN", f"{plan} is not a plan", "make it with `plan --out`")
@@ -165,6 +170,7 @@ def comment(name: str, file: str | None, results: str | None, planned: str, auth
       reconciler github comment plan --file plan.md
     """
     from reconciler.github.hub import open_hub
+    from reconciler.run.github import keep_comment
     from reconciler.views.github_comment import render_footer
 
     if (file is None) == (results is None):
@@ -199,6 +205,7 @@ def status(plan_file: str | None) -> int:
       reconciler github status --plan plan.json
     """
     from reconciler.github.hub import open_hub
+    from reconciler.run.github import keep_status
 
     plan = plan_of(read_result(Path(plan_file))) if plan_file and is_file(Path(plan_file)) else None
     with open_hub(os.environ) as hub:
@@ -217,6 +224,7 @@ def reviewed() -> int:
       reconciler apply --yes --expect "$(reconciler github reviewed)"
     """
     from reconciler.github.hub import open_hub
+    from reconciler.run.github import find_reviewed
 
     with open_hub(os.environ) as hub:
         digest = find_reviewed(hub)
@@ -239,6 +247,7 @@ def issue(result: str, file: str, exit_code: int, author: str) -> int:
       reconciler github issue --result drift.json --file drift.md --exit-code 2
     """
     from reconciler.github.hub import open_hub
+    from reconciler.run.github import keep_drift_issue
     from reconciler.views.github_comment import render_drift_issue, render_no_drift
 
     drifted = affected(read_result(Path(result)))

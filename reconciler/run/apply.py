@@ -8,6 +8,7 @@ apply_plan                     a result for every environment
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, World
 from reconciler.run.environment import EnvironmentRun, make_result
 from reconciler.run.reader import StateReader
+
+logger = logging.getLogger(__name__)
 
 INTENTS_AHEAD_FACTOR = 25  # times the concurrency: what is put in a minute or two, well within a lease
 FLEET = 100  # environments in a wave: from here on, intents are written ahead of a free slot
@@ -44,6 +47,7 @@ async def apply_plan(
     failed_wave: int | None = None
     for number, members in groupby(todo, key=lambda planned: planned.wave):
         wave = _Wave(context, list(members), planned.desired)
+        logger.info("wave %d: begins", number)
         if failed_wave is not None or stop:
             wave.skip("the run was interrupted" if stop else f"wave {failed_wave} did not succeed")
         else:

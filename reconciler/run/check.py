@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ T = TypeVar("T")
 # POSTs in a row that got no answer, after which a place is called no more: a dead server behind ten thousand
 # receivers would otherwise be waited for the whole timeout seventy thousand times
 SILENCE = 20
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ class _Check:
         self.pace = Pace(self.world.clock, self.options.rate_limit)
 
     async def probe(self, place: Place) -> None:
-        self.probes[place] = await self.world.receivers.probe(place)
+        self.probes[place] = probe = await self.world.receivers.probe(place)
+        logger.info("%s:%d: %s", place.host, place.port, f"reached by {probe.stage}" if probe.ok else probe.message)
 
     async def check(self, receiver: Receiver) -> ReceiverCheck:
         place = receiver.place
@@ -122,6 +127,8 @@ class _Check:
             await self.pace.wait(self.world.clock.sleep)
             answer = await self.world.receivers.post(receiver, probe, body)
             answers.append(answer)
+            shown = answer.message if answer.status is None else f"{answer.status} in {answer.latency_s or 0:.3f} s"
+            logger.info("%s:%d: POST of %s: %s", place.host, place.port, receiver.event, shown)
             self.silent[place] = self.silent[place] + 1 if answer.status is None else 0
             if answer.status is None:
                 break

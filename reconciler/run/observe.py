@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from reconciler.core.observe import UNOBSERVABLE, Observation, find_past
 from reconciler.model import Desired, Document
 from reconciler.ports import Clock, Observer
 from reconciler.run.pace import Pace
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ async def observe_one(
         if isinstance(step, Done):
             return _failed(made)
         if isinstance(step, Wait):
+            logger.info("%s: next read of its account in %.1f s", desired.environment, step.seconds)
             await rest(step.seconds)
         if made and clock.monotonic() - begun >= options.deadline_s:
             return _failed(made)
@@ -92,9 +96,16 @@ async def observe_one(
         sent_at = clock.monotonic()
         reading = await observer.read(desired, applied, find_past(document))
         pace.slow_down_after(reading.attempt, sent_at)
+        _log_read(desired.environment, len(made) + 1, reading.attempt, clock.monotonic() - sent_at)
         if reading.comparisons is not None:
             return Observation(reading.comparisons)
         made.append(reading.attempt)
+
+
+def _log_read(environment: str, number: int, attempt: Attempt, seconds: float) -> None:
+    answer = "no status" if attempt.status is None else str(attempt.status)
+    logger.info("%s: read %d of its account: %s in %.3f s", environment, number, answer, seconds)
+    logger.debug("%s: read %d of its account: %s", environment, number, attempt.message)
 
 
 def _failed(made: list[Attempt]) -> Observation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from reconciler.settings.faults import find_misfits, find_unknown_variables, pat
 from reconciler.settings.schema import Settings, active_sources
 from reconciler.settings.sources import Layer, read_files, read_flags, read_variables
 
+logger = logging.getLogger(__name__)
+
 MAX_FAULTS = 50  # told one by one: each is looked up in its file and compared with all names
 
 
@@ -25,6 +28,10 @@ def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, o
     problems = list(find_unknown_variables(environ))
     files = read_files(Path(folder), problems)
     unreadable = len(files) == 0 and any(problem.file for problem in problems)
+    for layer in files:
+        logger.info("settings: read %s in %s", layer.place_of("").file, folder)
+    if not files:
+        logger.info("settings: no file in %s", folder)
     layers = [read_flags(flags), read_variables(environ), *files]
     try:
         settings = _merge(layers)
