@@ -6,6 +6,7 @@
     ├── OutputFailed          1  a result that stdout doesn't take
     │   └── ReaderGone           as its reader has gone: a pager, `head`
     ├── PostFailed            1  a comment, a status or an issue that GitHub didn't take
+    │   └── TransientError       which may succeed at the next try: no answer, a fault of GitHub's, its rate limit
     └── StateError            4
         ├── Locked               another run's live intent
         ├── Conflict             a compare-and-swap that lost
@@ -60,6 +61,12 @@ class PostFailed(ReconcilerError):
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
         super().__init__(message)
+
+
+class TransientError(PostFailed):
+    """A failure that may be gone at the next try. `wait_s` is how long GitHub asks to wait, None without a word."""
+
+    wait_s: float | None = None
 
 
 class StateError(ReconcilerError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateError
-from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Stored, Webhooks
+from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Problem, Stored, Webhooks
 
 if TYPE_CHECKING:  # what a plan needs nothing of
     from reconciler.core.attempts import Attempt
@@ -110,10 +110,45 @@ class Observer(Protocol):
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
 
 
-class Fingerprinter(Protocol):
-    """The tokens and secrets at hand, seen only as fingerprints."""
+class Credentials(Protocol):
+    """The available tokens and secrets. What is given out is a fingerprint, a name or a problem, never a value.
 
-    def fingerprint(self, desired: Desired) -> Fingerprint: ...
+    Must: read nothing but what it was made from; repeat no part of a value in a message.
+    """
+
+    def fingerprint(self, desired: Desired) -> Fingerprint:
+        """The state's form of an environment's token and secrets; what is not available is left out."""
+        ...
+
+    def account(self, desired: Desired) -> str | None:
+        """The token's account as the state names it (CONTRACT §7); None without a token."""
+        ...
+
+    def organization(self, desired: Desired) -> str | None:
+        """The company that the token names, a hint and no proof; None without a token, or where it names none."""
+        ...
+
+    def find_malformed_tokens(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        """Values that can't be tokens."""
+        ...
+
+    def find_missing(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        """Why the environments can't be PUT: no token, no secret, or a URL that is not valid once it is filled in."""
+        ...
+
+    def find_shared_accounts(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        """Environments whose tokens are equal or of one organization."""
+        ...
+
+    def find_expired(self, desired: Iterable[Desired], now: datetime) -> Sequence[str]:
+        """A warning for each token that says of itself that it is no longer valid at `now`."""
+        ...
+
+    def find_partner_problems(
+        self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
+    ) -> Sequence[Problem]:
+        """Why the accounts of `observed` can't be read with the partner token in the variable `token_env`."""
+        ...
 
 
 class Receivers(Protocol):
@@ -133,6 +168,86 @@ class Receivers(Protocol):
 
     async def leave(self, place: Place) -> None:
         """No further POST goes there: gives its connections back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """As GitHub shows one. None: it doesn't say."""
+
+    number: int | None
+    head_sha: str | None  # its last commit
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """`done`: created, updated, unchanged or closed; `url` is where it is looked at."""
+
+    done: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatus:
+    context: str
+    state: str  # success or failure
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """`closing` is the last comment of one that is closed."""
+
+    title: str
+    text: str
+    closing: str
+
+
+class Hub(Protocol):
+    """The repository on GitHub in whose workflow this process runs. Every method raises PostFailed.
+
+    Must: look for what an earlier try left before it writes, so that each call can be repeated; take for ours only
+    what the workflows' own author wrote; send the token to GitHub alone.
+    """
+
+    @property
+    def run_url(self) -> str: ...
+
+    @property
+    def sha(self) -> str:
+        """The commit of the run."""
+        ...
+
+    @property
+    def pull_request(self) -> PullRequest | None:
+        """That of the event that began the run."""
+        ...
+
+    @property
+    def may_only_read(self) -> bool:
+        """Whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
+        ...
+
+    def find_merged(self) -> PullRequest | None:
+        """The pull request that brought the run's commit into the default branch; None for a direct push."""
+        ...
+
+    def put_comment(self, number: int, name: str, text: str) -> Posted:
+        """The one comment of this name on a pull request: written, or rewritten."""
+        ...
+
+    def set_status(self, sha: str, status: CommitStatus) -> None: ...
+
+    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
+        """The digest in the last status of this context that the workflows set on the commit."""
+        ...
+
+    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
+        """The one issue of this name: opened, rewritten or closed; None where it is closed already."""
+        ...
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        """Begin a run of another workflow."""
         ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,7 @@ from reconciler.model import (
     Fingerprint,
     Head,
     Location,
+    Problem,
     Stored,
     Webhooks,
 )
@@ -82,18 +83,54 @@ def make_desired(environment: str = "production", version: str = "1", **values: 
 
 
 class FakeCredentials:
-    """Every environment has a token; `accounts` and `secrets` can be changed to play a rotation."""
+    """Every environment has a token; `accounts` and `secrets` can be changed to play a rotation.
+
+    The names in `malformed`, `missing`, `shared` and `expired` have that fault.
+    """
 
     def __init__(self) -> None:
-        self.accounts: dict[str, str] = {}
+        self.accounts: dict[str, str | None] = {}
         self.secrets: dict[str, str] = {}
+        self.malformed: set[str] = set()
+        self.missing: set[str] = set()
+        self.shared: set[str] = set()
+        self.expired: set[str] = set()
+        self.no_partner_token = False
 
     def fingerprint(self, desired: Desired) -> Fingerprint:
         signed = {
             name: "hmac-sha256:" + hashlib.sha256(self.secrets.get(name, name).encode()).hexdigest()
             for name in desired.secrets
         }
-        return Fingerprint(account=self.accounts.get(desired.environment, f"org:{desired.environment}"), secrets=signed)
+        return Fingerprint(account=self.account(desired), secrets=signed)
+
+    def account(self, desired: Desired) -> str | None:
+        return self.accounts.get(desired.environment, f"org:{desired.environment}")
+
+    def organization(self, desired: Desired) -> str | None:
+        account = self.account(desired) or ""
+        return account.removeprefix("org:") if account.startswith("org:") else None
+
+    def find_malformed_tokens(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        return self._find(desired, self.malformed, "a malformed token")
+
+    def find_missing(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        return self._find(desired, self.missing, "no token")
+
+    def find_shared_accounts(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        return self._find(desired, self.shared, "a shared account")
+
+    def find_expired(self, desired: Iterable[Desired], now: datetime) -> Sequence[str]:
+        return [f"{one.environment}: expired" for one in desired if one.environment in self.expired]
+
+    def find_partner_problems(
+        self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
+    ) -> Sequence[Problem]:
+        return [Problem.of(token_env, "no partner token")] if self.no_partner_token else []
+
+    @staticmethod
+    def _find(desired: Iterable[Desired], bad: Collection[str], fault: str) -> list[Problem]:
+        return [Problem.of(one.environment, fault) for one in desired if one.environment in bad]
 
 
 Behaviour = Callable[["FakePlug", Desired], Awaitable[Attempt]]

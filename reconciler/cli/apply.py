@@ -3,49 +3,61 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
-from reconciler.cli.check import find_refused
 from reconciler.cli.confirm import confirm
 from reconciler.cli.exitcode import ExitCode, of_result
-from reconciler.cli.observing import reading_live
 from reconciler.cli.options import (
     Form,
-    environments_option,
+    Selection,
     format_option,
+    gathered,
     observe_option,
+    selection_options,
     settings_options,
-    shard_option,
     yes_option,
 )
 from reconciler.cli.output import say, tell_unshown
-from reconciler.cli.planning import guards_of, taken_accounts, with_guard_warnings
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import check_files, plan_text, show_plan, show_result
-from reconciler.cli.session import Session, session_of
-from reconciler.core.guards import find_reserved_receivers
+from reconciler.cli.session import Session
 from reconciler.core.observe import describe_unobserved
 from reconciler.core.planner import Planned
-from reconciler.core.saved_plan import check_expected, check_saved_plan, recall_observations
-from reconciler.errors import InputError, OutputFailed, StalePlan
+from reconciler.core.saved_plan import SavedPlan
+from reconciler.errors import InputError, OutputFailed
 from reconciler.io.git.actor import find_by
 from reconciler.io.signals import end_on_signals
-from reconciler.model import Problem, RunResult, Shard
+from reconciler.model import RunResult
 from reconciler.model.plan import has_work
 from reconciler.ports import Observer
 from reconciler.run.apply import apply_plan, make_idle_result
+from reconciler.run.apply_request import ApplyRequest, plan_apply
 from reconciler.run.context import ApplyOptions, Stop, World
+from reconciler.run.guards import check_before_sending, find_putting, with_guard_warnings
+from reconciler.run.planning import PlanScope
+from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 
 STATE_THREADS = 4  # one writes; others may read again after a lost race
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyFlags:
+    planfile: str | None
+    dry_run: bool
+    yes: bool
+    reassert: bool
+    observe: bool
+    check_first: bool
+    expect: str | None
+    accepted: tuple[str, ...]
 
 
 @click.command()
@@ -64,26 +76,10 @@ STATE_THREADS = 4  # one writes; others may read again after a lost race
     help="This environment's token may belong to another organization than last time; repeatable.",
 )
 @format_option
-@environments_option
-@shard_option
+@selection_options
 @settings_options
-@click.pass_context
-def apply(
-    context: click.Context,
-    /,
-    planfile: str | None,
-    dry_run: bool,
-    yes: bool,
-    reassert: bool,
-    observe: bool,
-    check_first: bool,
-    expect: str | None,
-    accepted: tuple[str, ...],
-    form: Form,
-    globs: tuple[str, ...],
-    shard: Shard | None,
-    **parameters: Any,
-) -> int:
+@gathered(ApplyFlags, "flags")
+def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection) -> int:
     """Put the desired webhooks, or do exactly a saved plan.
 
     Asks first, unless --yes. Everything is checked before anything is sent; per environment the intent is
@@ -100,97 +96,87 @@ def apply(
       reconciler plan --out plan.json && reconciler apply --yes plan.json
       reconciler apply --yes --shard 2/4
     """
-    if planfile is not None and (globs or shard or reassert or observe or expect is not None):
-        raise click.UsageError(
-            "a plan file knows how it was made: -e, --shard, --reassert, --observe and --expect don't go with it",
-            context,
-        )
-    session = session_of(context, parameters)
+    _check_usage(flags, selection)
     check_files(form, session)
-    if session.tokens_file_problems and not dry_run:
-        raise InputError(problems=(*session.tokens_file_problems, *session.tree.errors))
-    planned = _planned(session, planfile, globs, shard, reassert=reassert, observe=observe)
-    if expect is not None:
-        _check_expected(session, expect, planned, form)
-    if dry_run:
-        show_plan(with_guard_warnings(session, planned, accepted), form, session)
+    if session.tokens_file.problems and not flags.dry_run:
+        raise InputError(problems=(*session.tokens_file.problems, *session.tree.errors))
+    request = _make_request(session, flags, selection)
+    planned = plan_apply(request, session.plan, lambda other: _show_unexpected(session, other, form))
+    if flags.dry_run:
+        show_plan(with_guard_warnings(planned, session.guards(flags.accepted)), form, session)
         return ExitCode.DONE
-    _check(session, planned, accepted)
-    shown = has_work(planned.plan) and not yes
-    for warning in () if shown else describe_unobserved(planned.observations):
-        say(for_terminal(warning), label="warning")
-    if has_work(planned.plan):
-        if shown:
-            say(plan_text(planned, colour=False))
-        putting = sum(1 for one in planned.plan.environments if one.action.puts)
-        confirm(f"Put the webhooks of {putting} environment{'s' if putting != 1 else ''}?", yes=yes)
-        refused = find_refused(session, planned) if check_first else {}
-        exact = planfile is not None or expect is not None
-        result = asyncio.run(_run(session, planned, putting, refused, exact=exact))
-        end_on_signals()  # the loop gave the signals back to the interpreter
-    else:
-        result = make_idle_result(planned.plan)
+    check_before_sending(planned, session.guards(flags.accepted), session.clock.now(), _warn)
+    return _show(_do(session, planned, request, flags), form, session)
+
+
+def _check_usage(flags: ApplyFlags, selection: Selection) -> None:
+    alone = not (selection or flags.reassert or flags.observe or flags.expect is not None)
+    if flags.planfile is not None and not alone:
+        raise click.UsageError(
+            "a plan file knows how it was made: -e, --shard, --reassert, --observe and --expect don't go with it"
+        )
+
+
+def _make_request(session: Session, flags: ApplyFlags, selection: Selection) -> ApplyRequest:
+    scope = PlanScope(selection.globs, selection.shard, session.live_reads(wanted=flags.observe))
+    saved = None if flags.planfile is None else _read_plan(session, flags.planfile)
+    return ApplyRequest(scope, flags.reassert, saved, flags.expect)
+
+
+def _read_plan(session: Session, file: str) -> SavedPlan:
+    from reconciler.cli.files import read_document
+    from reconciler.formats.plan_file import decode_plan
+
+    hint = "make one with `reconciler plan --out FILE`; one environment is `-e NAME`"
+    return read_document(session.folder / Path(file), decode_plan, shown=file, key="PLANFILE", hint=hint)
+
+
+def _show_unexpected(session: Session, planned: Planned, form: Form) -> None:
+    """The plan that is not the one of --expect: what would have to be reviewed."""
+    try:
+        show_plan(with_guard_warnings(planned, session.guards()), form, session)
+    except OutputFailed as error:
+        tell_unshown(error)
+
+
+def _warn(warning: str) -> None:
+    say(for_terminal(warning), label="warning")
+
+
+def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyFlags) -> RunResult:
+    """Ask, and do what has passed all checks."""
+    asks = has_work(planned.plan) and not flags.yes
+    for warning in () if asks else describe_unobserved(planned.observations):
+        _warn(warning)
+    if not has_work(planned.plan):
+        return make_idle_result(planned.plan)
+    if asks:
+        say(plan_text(planned, colour=False))
+    confirm(f"Put the webhooks of {environments(len(find_putting(planned)))}?", yes=flags.yes)
+    refused = _find_refused(session, planned) if flags.check_first else {}
+    result = asyncio.run(_run(session, planned, refused, exact=request.exact))
+    end_on_signals()  # the loop gave the signals back to the interpreter
+    return result
+
+
+def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
+    """The environments with a failing receiver, with the reason (--check-first)."""
+    from reconciler.cli.check import call_receivers
+    from reconciler.core.receivers import find_refusals
+
+    return find_refusals(call_receivers(session, find_putting(planned), post=True))
+
+
+def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
+    """Show the result. The code of what happened comes before that of a result that can't be shown."""
     code = of_result(result)
     try:
         show_result(result, form, session)
     except OutputFailed as error:
         if code in (ExitCode.DONE, ExitCode.NOT_APPLIED):
             raise
-        tell_unshown(error)  # the code of what happened comes before that of what can't be shown
+        tell_unshown(error)
     return code
-
-
-def _planned(
-    session: Session,
-    planfile: str | None,
-    globs: Sequence[str],
-    shard: Shard | None,
-    *,
-    reassert: bool,
-    observe: bool,
-) -> Planned:
-    if planfile is None:
-        return session.plan(globs, shard=shard, requested=reassert, observe=reading_live(session, observe))
-    from reconciler.cli.files import read_document
-    from reconciler.formats.plan_file import decode_plan
-
-    hint = "make one with `reconciler plan --out FILE`; one environment is `-e NAME`"
-    saved = read_document(session.folder / Path(planfile), decode_plan, shown=planfile, key="PLANFILE", hint=hint)
-    was, seen = saved.plan, recall_observations(saved.plan)
-    recall = None if seen is None else lambda desired, documents: seen
-    fresh = session.plan(was.selection, shard=was.shard, requested=was.requested, now=was.created_at, observe=recall)
-    return replace(fresh, plan=check_saved_plan(saved, fresh.plan))
-
-
-def _check_expected(session: Session, expect: str, planned: Planned, form: Form) -> None:
-    try:
-        check_expected(expect, planned.plan)
-    except StalePlan:
-        try:
-            show_plan(with_guard_warnings(session, planned), form, session)
-        except OutputFailed as error:
-            tell_unshown(error)
-        raise
-
-
-def _check(session: Session, planned: Planned, accepted: Sequence[str]) -> None:
-    """Everything that can be known before the first byte is sent; all of it in one InputError (CONTRACT §6.1)."""
-    known = {one.environment for one in session.desired}
-    problems = [
-        Problem.of("--accept-account-change", f"{name!r} is no environment of the manifests")
-        for name in accepted
-        if name not in known
-    ]
-    putting = [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
-    problems.extend(session.credentials.find_missing(putting))
-    problems.extend(session.credentials.find_shared_accounts(session.desired))
-    problems.extend(taken_accounts(session, planned, accepted))
-    problems.extend(guards_of(session, planned, accepted))
-    problems.extend(find_reserved_receivers(planned))
-    for warning in session.credentials.find_expired(putting, session.clock.now()):
-        say(for_terminal(warning), label="warning")
-    if problems:
-        raise InputError(problems=problems)
 
 
 def _options(session: Session, *, exact: bool) -> ApplyOptions:
@@ -208,9 +194,7 @@ def _options(session: Session, *, exact: bool) -> ApplyOptions:
     )
 
 
-async def _run(
-    session: Session, planned: Planned, putting: int, refused: Mapping[str, str], *, exact: bool
-) -> RunResult:
+async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *, exact: bool) -> RunResult:
     from reconciler.plug.client import HttpPlug
 
     stop = Stop()
@@ -218,7 +202,7 @@ async def _run(
     async with AsyncExitStack() as stack:
         # of their own: names are looked up in the loop's threads, and a DNS that hangs must not keep outcomes waiting
         state_threads = stack.enter_context(ThreadPoolExecutor(STATE_THREADS, "state"))
-        progress = stack.enter_context(Progress(putting, lambda: session.pace.slowdown))
+        progress = stack.enter_context(Progress(len(find_putting(planned)), lambda: session.pace.slowdown))
         await stack.enter_async_context(progress.ticking())
         plug = HttpPlug(session.credentials, timeout_s=session.settings.timeout, environ=session.environ)
         world = World(
@@ -233,24 +217,14 @@ async def _run(
             report=progress.report,
             report_wave=progress.report_wave,
         )
-        return await apply_plan(
-            planned.plan,
-            planned.desired,
-            world,
-            _options(session, exact=exact),
-            stop,
-            planned.observations,
-            refused,
-        )
+        return await apply_plan(planned, world, _options(session, exact=exact), stop, refused)
 
 
 async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitStack, *, exact: bool) -> Observer | None:
-    """For what has to be planned anew, where the plan was made with an account read; a saved plan never is."""
+    """For what has to be planned again, where the plan was made with an account read; a saved plan never is."""
     if exact or not any(one.observable for one in planned.observations.values()):
         return None
-    from reconciler.cli.observing import make_observer
-
-    return await stack.enter_async_context(make_observer(session))
+    return await stack.enter_async_context(session.make_observer())
 
 
 def _take_signals(stop: Stop) -> None:

@@ -1,40 +1,30 @@
-"""What the workflows call: outputs, tokens, and what is posted to GitHub. For people it is of no use."""
+"""Steps of the GitHub workflows: outputs, tokens, and what is posted. They are run by the workflows, not by people."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.files import read_result, read_text
-from reconciler.cli.github_job import check_waves, failure, outputs, tokens
+from reconciler.cli.files import read_job_reports, read_result, read_text
 from reconciler.cli.output import say, write
-from reconciler.errors import InputError, PostFailed
+from reconciler.errors import InputError
 from reconciler.formats.any_result import affected, plan_of
-from reconciler.formats.result_file import ResultFile, join_results
-from reconciler.io.files import is_file, is_folder
+from reconciler.io.files import is_file
+from reconciler.ports import CommitStatus, Issue, Posted
 from reconciler.text.counts import name_some
-from reconciler.text.escape import for_markdown, for_markdown_code, for_terminal
+from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
-    from reconciler.github.api import GitHub
-    from reconciler.github.run import WorkflowRun
-
-CONTEXT = "reconciler/plan"  # of the commit status that tells the digest of what was reviewed
-DRIFT_LABEL = "reconciler-drift"
-RESULT_PREFIX = "result-"  # of the artifacts that apply.yml uploads: then the environment
-OF_ALL = ("result-plan", "result-fleet")  # of the jobs that speak for every environment
+    from reconciler.run.github import Unposted
 
 
 @click.group()
 def github() -> None:
-    """Steps of the GitHub workflows; for people of no use.
+    """Steps of the GitHub workflows, run by them and not by people.
 
     Needs the runner's variables, and GITHUB_TOKEN where something is posted.
 
@@ -44,52 +34,124 @@ def github() -> None:
     """
 
 
-for _step in (outputs, check_waves, tokens, failure):
-    github.add_command(_step)
-
-
-@contextmanager
-def _posting(environ: Mapping[str, str]) -> Iterator[tuple[WorkflowRun, GitHub]]:
-    from reconciler.github.api import GitHub
-    from reconciler.github.run import find_run
-    from reconciler.io.http.proxy import find_proxy
-
-    run = find_run(environ)
-    token = environ.get("GITHUB_TOKEN", "")
-    if not token:
-        hint = "env: {GITHUB_TOKEN: ${{ github.token }}}"
-        raise InputError.of("GITHUB_TOKEN", "is not set", hint)
-    with GitHub(run, token, proxy=find_proxy(run.api_url, environ)) as client:
-        yield run, client
-
-
 def _author_option(command: Any) -> Any:
     from reconciler.github.posts import AUTHOR
 
     return click.option("--author", default=AUTHOR, show_default=True, help="Who GITHUB_TOKEN writes as.")(command)
 
 
-def _footer(run: WorkflowRun, sha: str) -> str:
-    return f"\n<sub>[this run]({run.url}), commit {for_markdown_code(sha[:12], in_html=True)}</sub>\n"
+def _say_posted(what: str, posted: Posted | CommitStatus | Unposted) -> None:
+    from reconciler.run.github import Unposted
+
+    match posted:
+        case Posted(done, url):
+            say(f"{what} {done}: {for_terminal(url)}")
+        case CommitStatus(context, state, description):
+            say(f"{what} {context}: {state}, {description}")
+        case Unposted.NO_PULL_REQUEST:
+            say("no pull request brought this commit: there is nothing to comment on")
+        case Unposted.READ_ONLY:
+            say(
+                "this run's token may only read, as it comes from a fork or from Dependabot: "
+                f"no {what} was posted. The plan is in the job's summary"
+            )
+        case _:
+            assert_never(posted)
 
 
-@contextmanager
-def _only_reading_allowed(run: WorkflowRun, what: str) -> Iterator[None]:
-    """GitHub lets no run of a fork or of Dependabot write: then the summary has it all. Other failures fail."""
-    from reconciler.github.api import TransientError
+# --- within the job ----------------------------------------------------------------------------------
 
-    try:
-        yield
-    except PostFailed as error:
-        # its rate limit GitHub tells with 403 too
-        if error.status != 403 or isinstance(error, TransientError):
-            raise
-        if not run.may_only_read:
-            raise PostFailed(f"{error}. Does the job lack a permission, such as {what}?", 403) from error
+
+@github.command()
+@click.argument("result", metavar="RESULT")
+def outputs(result: str) -> int:
+    """Print what later steps need of a result, for GITHUB_OUTPUT.
+
+    One line each: `changed` (true or false), `environments` (a JSON list of names), and of a plan also `digest`
+    and `matrix` (a JSON list of objects, for a job an environment); of drift `healable` (true or false).
+
+    \b
+    Example:
+      reconciler github outputs plan.json >> "$GITHUB_OUTPUT"
+    """
+    from reconciler.formats.runner import encode_outputs
+
+    write(encode_outputs(read_result(Path(result))))
+    return ExitCode.DONE
+
+
+@github.command("check-waves")
+@click.argument("plan", metavar="PLAN")
+@click.option("--wave", type=int, required=True, help="The wave that is about to begin.")
+def check_waves(plan: str, wave: int) -> int:
+    """Exit 1 while an earlier wave of a plan isn't done.
+
+    \b
+    Example:
+      reconciler github check-waves plan.json --wave 1
+    """
+    from reconciler.core.workflow import find_waiting
+
+    found = plan_of(read_result(Path(plan)))
+    if found is None:
+        raise InputError.of("PLAN", f"{plan} is not a plan", "make it with `plan --out`")
+    waiting = find_waiting(found, wave)
+    if waiting:
         say(
-            "this run's token may only read, as it comes from a fork or from Dependabot: "
-            f"no {what.partition(' ')[0]} was posted. The plan is in the job's summary"
+            f"wave {wave} doesn't begin: an earlier one isn't done yet ({for_terminal(name_some(waiting))}). "
+            "Fix what its job says, then run this workflow again",
+            label="error",
         )
+        return ExitCode.NOT_APPLIED
+    return ExitCode.DONE
+
+
+@github.command()
+@click.option("--out", metavar="FILE", required=True, help="The tokens file to write, for the setting tokens_file.")
+@click.option("--from", "source", metavar="FILE", help="Tokens that an earlier step fetched, as YAML or JSON.")
+@click.option("--environment", metavar="ENV", help="Whose token INPUT_TOKEN holds.")
+def tokens(out: str, source: str | None, environment: str | None) -> int:
+    """Write a tokens file, and have the runner mask each token.
+
+    Its mode is 600. The tokens come from --from, else from the variable INPUT_TOKENS (YAML or JSON: environment to
+    token), else from INPUT_TOKEN, which is the one token of --environment. Only in a runner: the
+    masking prints each token once, as the command that hides it from then on.
+
+    \b
+    Example:
+      reconciler github tokens --out "$RUNNER_TEMP/tokens.json" --from vault.json
+    """
+    from reconciler.formats.runner import encode_masks
+    from reconciler.github.inputs import find_input_tokens
+    from reconciler.plug.tokens_file import write_tokens_file
+
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        raise InputError.of("GITHUB_ACTIONS", "is not true", "outside the runner the tokens would be shown")
+    given = find_input_tokens(os.environ, environment) if source is None else read_text(source, "--from")
+    found = write_tokens_file(Path(out), given)
+    write(encode_masks(token.reveal() for token in found.values()))
+    return ExitCode.DONE
+
+
+@github.command()
+@click.option("--title", required=True, help="What ended, for the heading.")
+@click.option("--log", metavar="FILE", required=True, help="What it wrote to stderr.")
+def failure(title: str, log: str) -> int:
+    """Print what a failed command wrote, for the job's summary.
+
+    As Markdown, where the command left no result to show.
+
+    \b
+    Example:
+      reconciler github failure --title 'plan: exit 4' --log stderr.txt > plan.md
+    """
+    from reconciler.views.github_comment import render_failure
+
+    write(render_failure(title, read_text(log, "--log")))
+    return ExitCode.DONE
+
+
+# --- posts -------------------------------------------------------------------------------------------
 
 
 @github.command()
@@ -107,76 +169,28 @@ def comment(name: str, file: str | None, results: str | None, planned: str, auth
     Example:
       reconciler github comment plan --file plan.md
     """
-    from reconciler.github.posts import find_merged, put_comment
-    from reconciler.github.run import find_number
+    from reconciler.github.hub import open_hub
+    from reconciler.run.github import keep_comment
+    from reconciler.views.github_comment import render_footer
 
     if (file is None) == (results is None):
         raise click.UsageError("give either --file or --results")
-    text = read_text(file, "--file") if file is not None else _join_results(Path(results or ""), _read_matrix(planned))
-    with _posting(os.environ) as (run, client):
-        request = run.pull_request or find_merged(client, run.sha, run.default_branch)
-        if request is None:
-            say("no pull request brought this commit: there is nothing to comment on")
-            return ExitCode.DONE
-        sha = (run.head_sha if run.pull_request else None) or run.sha
-        with _only_reading_allowed(run, "comment (pull-requests: write)"):
-            posted = put_comment(client, find_number(request), name, text + _footer(run, sha), author=author)
-            say(f"comment {posted.done}: {for_terminal(posted.url)}")
+    text = read_text(file, "--file") if file is not None else _render_results(Path(results or ""), planned)
+    with open_hub(os.environ, author) as hub:
+        posted = keep_comment(hub, name, lambda sha: text + render_footer(hub.run_url, sha))
+    _say_posted("comment", posted)
     return ExitCode.DONE
 
 
-def _read_matrix(text: str) -> list[str]:
-    """The environments that were to be put, as the plan's output `matrix` names them; empty text is none."""
+def _render_results(folder: Path, planned: str) -> str:
+    from reconciler.formats.runner import decode_matrix
+    from reconciler.views.github_comment import render_apply
+
     try:
-        return [str(entry["environment"]) for entry in json.loads(text or "[]")]
-    except (ValueError, TypeError, KeyError) as error:
-        hint = "give the output `matrix` of the action"
-        raise InputError.of("--planned", "is no matrix", hint) from error
-
-
-def _join_results(folder: Path, planned: Sequence[str]) -> str:
-    """Who left no result at all, one table of all results, then what the jobs without one said.
-
-    A job that was refused by a reviewer, held back by an earlier wave, or ended before its apply leaves nothing: a
-    comment that only tells of the others would look done.
-    """
-    from reconciler.text.counts import counted
-    from reconciler.views import markdown
-
-    files: list[ResultFile] = []
-    told: list[str] = []
-    silent = dict.fromkeys(planned)
-    for job in sorted(folder.iterdir()) if is_folder(folder) else []:
-        found = read_result(job / "result.json") if is_file(job / "result.json") else None
-        if isinstance(found, ResultFile):
-            files.append(found)
-            for one in found.environments:
-                silent.pop(one.environment, None)
-        elif is_file(job / "result.md"):
-            if job.name in OF_ALL:
-                silent.clear()
-            told.append((job / "result.md").read_text(encoding="utf-8"))
-        else:
-            continue
-        silent.pop(job.name.removeprefix(RESULT_PREFIX), None)
-    if not files and not told:
-        return "## Apply: no job left a result\n\nNothing is known to be applied. What stopped it stands in the run.\n"
-    parts = [_tell_silent(list(silent))] if silent else []
-    parts += [markdown.render_result(join_results(files))] if files else []
-    begun = len(parts)
-    for text in told:
-        if sum(map(len, parts)) + len(text) < markdown.MAX_CHARS:
-            parts.append(text)
-    left = len(told) - (len(parts) - begun)
-    return "\n".join([*parts, f"… and {counted(left, 'more job')} failed: see the run\n"] if left > 0 else parts)
-
-
-def _tell_silent(names: Sequence[str]) -> str:
-    return (
-        f"## Not applied: {for_markdown(name_some(names))}\n\n"
-        "Planned, but its job ended before the apply: refused, cancelled, held back by an earlier wave, or without a "
-        "token. Its log says why; then run Apply again.\n"
-    )
+        names = decode_matrix(planned)
+    except ValueError as error:
+        raise InputError.of("--planned", "is not a matrix", "give the output `matrix` of the action") from error
+    return render_apply(read_job_reports(folder), names)
 
 
 @github.command()
@@ -190,19 +204,12 @@ def status(plan_file: str | None) -> int:
     Example:
       reconciler github status --plan plan.json
     """
-    from reconciler.github.posts import set_status
+    from reconciler.github.hub import open_hub
+    from reconciler.run.github import keep_status
 
     plan = plan_of(read_result(Path(plan_file))) if plan_file and is_file(Path(plan_file)) else None
-    with _posting(os.environ) as (run, client):
-        sha = run.head_sha
-        if sha is None:
-            raise InputError.of("GITHUB_EVENT_PATH", "holds no pull request")
-        putting = 0 if plan is None else sum(1 for one in plan.environments if one.action.puts)
-        description = "no plan: see the run" if plan is None else f"{plan.digest}, {putting} to put"
-        with _only_reading_allowed(run, "status (statuses: write)"):
-            state = "failure" if plan is None else "success"
-            set_status(client, sha, CONTEXT, state, description, run.url)
-            say(f"status {CONTEXT}: {state}, {description}")
+    with open_hub(os.environ) as hub:
+        _say_posted("status", keep_status(hub, plan))
     return ExitCode.DONE
 
 
@@ -216,17 +223,11 @@ def reviewed() -> int:
     Example:
       reconciler apply --yes --expect "$(reconciler github reviewed)"
     """
-    from reconciler.github.posts import find_merged, find_reviewed_digest
-    from reconciler.github.run import find_head, find_number
+    from reconciler.github.hub import open_hub
+    from reconciler.run.github import find_reviewed
 
-    with _posting(os.environ) as (run, client):
-        request = find_merged(client, run.sha, run.default_branch)
-        if request is None:
-            raise PostFailed("no pull request brought this commit, so nothing was reviewed: merge one")
-        sha = find_head(request)
-        digest = None if sha is None else find_reviewed_digest(client, sha, CONTEXT)
-        if digest is None:
-            raise PostFailed(f"the pull request {find_number(request)} has no status {CONTEXT} that tells a digest")
+    with open_hub(os.environ) as hub:
+        digest = find_reviewed(hub)
     write(digest)
     return ExitCode.DONE
 
@@ -245,23 +246,22 @@ def issue(result: str, file: str, exit_code: int, author: str) -> int:
     Example:
       reconciler github issue --result drift.json --file drift.md --exit-code 2
     """
-    from reconciler.github.posts import keep_issue
+    from reconciler.github.hub import open_hub
+    from reconciler.run.github import keep_drift_issue
+    from reconciler.views.github_comment import render_drift_issue, render_no_drift
 
     drifted = affected(read_result(Path(result)))
     if not drifted and exit_code != ExitCode.DONE:
         say("nothing is known of drift, as drift itself failed: the issue is left as it is")
         return ExitCode.DONE
-    with _posting(os.environ) as (run, client):
-        posted = keep_issue(
-            client,
-            "drift",
-            f"Webhook drift: {name_some(drifted)}"[:250],
-            f"{read_text(file, '--file')}\n<sub>[last looked at]({run.url})</sub>\n" if drifted else None,
-            label=DRIFT_LABEL,
-            closing=f"No drift any more: [this run]({run.url}) found none.",
-            author=author,
-        )
-    say("no drift, and no issue open" if posted is None else f"issue {posted.done}: {for_terminal(posted.url)}")
+    text = read_text(file, "--file") if drifted else ""
+    with open_hub(os.environ, author) as hub:
+        title, body = render_drift_issue(drifted, text, hub.run_url)
+        posted = keep_drift_issue(hub, drifted, Issue(title, body, render_no_drift(hub.run_url)))
+    if posted is None:
+        say("no drift, and no issue open")
+    else:
+        _say_posted("issue", posted)
     return ExitCode.DONE
 
 
@@ -275,10 +275,10 @@ def dispatch(workflow: str, inputs: tuple[str, ...]) -> int:
     Example:
       reconciler github dispatch apply.yml --input reassert=true
     """
-    from reconciler.github.posts import dispatch as begin
+    from reconciler.github.hub import open_hub
 
-    with _posting(os.environ) as (_, client):
+    with open_hub(os.environ) as hub:
         ref = os.environ.get("GITHUB_REF_NAME", "main")
-        begin(client, workflow, ref, dict(one.partition("=")[::2] for one in inputs))
+        hub.dispatch(workflow, ref, dict(one.partition("=")[::2] for one in inputs))
     say(f"{for_terminal(workflow)} begins")
     return ExitCode.DONE

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import importlib
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import click
 
 from reconciler import __version__
 from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.options import verbose_option
 from reconciler.cli.output import say, say_problems, tell_unshown
 from reconciler.cli.session import Session
 from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
 from reconciler.text.escape import for_terminal
+
+# where a fault of this program is reported
+REPORT_TO = "the maintainers of reconciler"
+SHOWN_FRAMES = 8  # the last calls before an internal error; -vv shows all
 
 # command -> the module in this folder that holds it; loaded when asked for, as each pulls its own weight in
 COMMANDS = {
@@ -46,6 +51,7 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"reconciler.cli.{COMMANDS[cmd_name]}")
         command = getattr(module, cmd_name)
         assert isinstance(command, click.Command)
+        verbose_option(command)
         return command
 
 
@@ -59,15 +65,27 @@ def cli() -> None:
     """Keeps the webhook URLs of Plug Chat companies under version control."""
 
 
+verbose_option(cli)
+
+
 def run(arguments: Sequence[str], *, obj: object = None) -> int:
     """Runs one command and returns its exit code. `obj` is the Session of a caller in this process (the demo)."""
     try:
-        session = obj if isinstance(obj, Session) else Session()
+        session = replace(obj) if isinstance(obj, Session) else Session()
     except InputError as error:
         say_problems(error)
         return ExitCode.INVALID_INPUT
+    logged = session.log is not None
     try:
-        code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=obj)
+        return _run(arguments, session)
+    finally:
+        if session.log is not None and not logged:
+            session.log.stop()
+
+
+def _run(arguments: Sequence[str], session: Session) -> int:
+    try:
+        code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=session)
         return int(code) if isinstance(code, int) else ExitCode.DONE
     except OutputFailed as error:
         tell_unshown(error)
@@ -98,7 +116,7 @@ def run(arguments: Sequence[str], *, obj: object = None) -> int:
         _annotate(error, session)
         return ExitCode.NOT_APPLIED
     except Exception as error:  # noqa: BLE001 - the only one: a fault of ours must not end as a dump of values
-        _say_internal(error)
+        _say_internal(error, whole=session.log is not None and session.log.verbosity > 1)
         return ExitCode.NOT_APPLIED
 
 
@@ -116,9 +134,35 @@ def _say_usage(error: click.ClickException) -> None:
         say(f"try `{for_terminal(context.command_path)} --help`")
 
 
-def _say_internal(error: Exception) -> None:
-    """Where it happened, but none of the values: a message or a frame may hold a token."""
+def _say_internal(error: Exception, *, whole: bool) -> None:
+    """Show where it happened, and no value: a message or a frame may hold a token. With `whole` every call of it and
+    of the errors that led to it."""
     say(f"internal error: {type(error).__name__}. Nothing is known to be wrong with your input.", label="error")
-    for frame in traceback.extract_tb(error.__traceback__)[-8:]:
-        say(f"  at {for_terminal(frame.filename)}:{frame.lineno} in {frame.name}")
-    say("Please report these lines. A started apply left its intents, so the next one repairs what it left open.")
+    for line in _frames(error, None if whole else SHOWN_FRAMES):
+        say(line)
+    for cause in _causes(error) if whole else ():
+        say(f"caused by {type(cause).__name__}")
+        for line in _frames(cause, None):
+            say(line)
+    more = "" if whole else " Run the command again with -vv for all of them."
+    say(
+        f"Report it to {REPORT_TO}, with these lines and the version {__version__}.{more} "
+        "An apply that had begun left its intents, so the next apply repairs what it left open."
+    )
+
+
+def _frames(error: BaseException, limit: int | None) -> Iterator[str]:
+    import traceback  # late: few runs need it
+
+    for frame in traceback.extract_tb(error.__traceback__)[-limit if limit else None :]:
+        yield f"  at {for_terminal(frame.filename)}:{frame.lineno} in {frame.name}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The errors that led to this one, the nearest first; each once, though a chain may lead round."""
+    seen = {id(error)}
+    cause = error.__cause__ or error.__context__
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import click
 
 from reconciler.cli.completion import complete_environments
-from reconciler.cli.setting_parameters import flag_parameter
+from reconciler.cli.setting_parameters import flag_parameter, is_settings_flag
 from reconciler.core.shard import parse_shard
 from reconciler.model import Shard
 from reconciler.settings.flags import SETTING_FLAGS
@@ -17,14 +18,41 @@ from reconciler.settings.flags import SETTING_FLAGS
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
 RESULT_FORMATS = (*FORMATS, "github")  # of what has something to annotate
+VERBOSE = "verbosity"
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a result is shown on stdout, and in which files it stands in which other formats (`--also`)."""
+    """How a result is shown on stdout, and which files get it in which other formats (`--also`)."""
 
     name: str = "text"
     also: tuple[tuple[str, str], ...] = ()  # format, file
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The environments that a command is about: `-e` and `--shard`."""
+
+    globs: tuple[str, ...] = ()
+    shard: Shard | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.globs or self.shard)
+
+
+def gathered(kind: type[Any], into: str) -> Callable[[Command], Command]:
+    """Hand the options that are fields of the dataclass `kind` to the command as one, its parameter `into`."""
+    names = [field.name for field in fields(kind)]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def call(*arguments: Any, **parameters: Any) -> Any:
+            given = {name: parameters.pop(name) for name in names}
+            return command(*arguments, **{into: kind(**given)}, **parameters)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
 
 
 def environments_option(command: Command) -> Command:
@@ -39,8 +67,12 @@ def environments_option(command: Command) -> Command:
     )(command)
 
 
-def shard_option(command: Command) -> Command:
-    """`--shard` of what may be split over several jobs, as a `Shard` named `shard`, or None."""
+def selection_options(command: Command) -> Command:
+    """`-e`, and the `--shard` of what may be split over several jobs, as a `Selection` named `selection`."""
+    return environments_option(_shard_option(gathered(Selection, "selection")(command)))
+
+
+def _shard_option(command: Command) -> Command:
 
     def take(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Shard | None:
         try:
@@ -115,11 +147,52 @@ def yes_option(command: Command) -> Command:
 
 
 def settings_options(command: Command) -> Command:
-    """Every setting as a flag of its name. Unset flags stay None and leave the setting to its other sources."""
+    """Every setting as a flag of its name. The command gets a `session` that obeys those that are given."""
+
+    @functools.wraps(command)
+    def call(**parameters: Any) -> Any:
+        from reconciler.cli.session import session_of
+
+        session = session_of(click.get_current_context(), parameters)
+        kept = {name: value for name, value in parameters.items() if not is_settings_flag(name)}
+        return command(session=session, **kept)
+
+    wrapped: Any = call
     for flag in reversed(SETTING_FLAGS):
         name = f"{flag.name}/{flag.name.replace('--', '--no-', 1)}" if flag.is_bool else flag.name
         options: dict[str, Any] = {"help": flag.help, "default": None}
         if not flag.is_bool:
             options["metavar"] = flag.metavar
-        command = click.option(name, flag_parameter(flag), **options)(command)
-    return command
+        wrapped = click.option(name, flag_parameter(flag), **options)(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+def verbose_option(command: click.Command) -> None:
+    """`-v` of a command, a group and all that is in it: each step to stderr, twice for more."""
+
+    def take(context: click.Context, _parameter: click.Parameter, count: int) -> None:
+        if count:
+            _start_log(context, count)
+
+    if any(parameter.name == VERBOSE for parameter in command.params):
+        return
+    command.params.append(
+        click.Option(
+            ["-v", "--verbose", VERBOSE],
+            count=True,
+            is_eager=True,
+            expose_value=False,
+            callback=take,
+            help="Show each step on stderr; -vv shows more.",
+        )
+    )
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        verbose_option(inner)
+
+
+def _start_log(context: click.Context, count: int) -> None:
+    from reconciler.cli.session import Session  # late, and logging with it: --help must not wait for them
+
+    session = context.find_object(Session)
+    if session is not None:
+        session.start_log(count)

@@ -1,25 +1,34 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from reconciler.cli.exitcode import of_plan
 from reconciler.cli.options import (
     Form,
-    environments_option,
+    Selection,
     format_option,
+    gathered,
     observe_option,
+    selection_options,
     settings_options,
-    shard_option,
 )
 from reconciler.cli.output import say
-from reconciler.cli.planning import plan_with_warnings
 from reconciler.cli.render import show_plan
-from reconciler.cli.session import session_of
-from reconciler.model import Shard
+from reconciler.cli.session import Session
+from reconciler.run.guards import with_guard_warnings
+from reconciler.run.planning import PlanScope
 from reconciler.text.escape import for_terminal
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFlags:
+    out: str | None
+    detailed_exitcode: bool
+    reassert: bool
+    observe: bool
 
 
 @click.command()
@@ -28,22 +37,10 @@ from reconciler.text.escape import for_terminal
 @click.option("--reassert", is_flag=True, help="Plan to PUT everything again, changed or not.")
 @observe_option
 @format_option
-@environments_option
-@shard_option
+@selection_options
 @settings_options
-@click.pass_context
-def plan(
-    context: click.Context,
-    /,
-    out: str | None,
-    detailed_exitcode: bool,
-    reassert: bool,
-    observe: bool,
-    form: Form,
-    globs: tuple[str, ...],
-    shard: Shard | None,
-    **parameters: Any,
-) -> int:
+@gathered(PlanFlags, "flags")
+def plan(session: Session, flags: PlanFlags, form: Form, selection: Selection) -> int:
     """Show what `apply` would do, and why.
 
     Reads the manifests and the state; needs no token. With the tokens and secrets at hand it also notices a
@@ -55,14 +52,14 @@ def plan(
       reconciler plan
       reconciler plan -e 'staging*' --out staging.plan.json
     """
-    session = session_of(context, parameters)
-    planned = plan_with_warnings(session, globs, shard, requested=reassert, observed=observe)
-    if out is not None:
+    scope = PlanScope(selection.globs, selection.shard, session.live_reads(wanted=flags.observe))
+    planned = with_guard_warnings(session.plan(scope, requested=flags.reassert), session.guards())
+    if flags.out is not None:
         from reconciler.cli.files import write_document
         from reconciler.formats.plan_file import encode_plan
 
-        write_document(session.folder / Path(out), encode_plan(planned.plan), shown=out)
+        write_document(session.folder / Path(flags.out), encode_plan(planned.plan), shown=flags.out)
     show_plan(planned, form, session)
-    if out is not None:
-        say(f"saved: run `reconciler apply {for_terminal(out)}` to do exactly this")
-    return of_plan(planned.plan, detailed=detailed_exitcode)
+    if flags.out is not None:
+        say(f"saved: run `reconciler apply {for_terminal(flags.out)}` to do exactly this")
+    return of_plan(planned.plan, detailed=flags.detailed_exitcode)

@@ -1,55 +1,36 @@
-"""What a command is run with: the environment, the folder, and from them settings, manifests, credentials, store."""
+"""What a command is run with: settings, manifests, credentials and store, each made when it is first asked for."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
+from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
-from reconciler.model import Desired, Problem, Shard
+from reconciler.model import Desired
 from reconciler.ports import StateStore
-from reconciler.run.planning import Observe, plan_environments
+from reconciler.run.planning import Observe, PlanScope, plan_environments
 
 if TYPE_CHECKING:
+    from reconciler.cli.log import StepLog
     from reconciler.manifests.merged import Tree
-    from reconciler.plug.credentials import Credentials
-    from reconciler.plug.secret import Secret
+    from reconciler.plug.credentials import EnvironCredentials, SecretNames, TokensFile
+    from reconciler.plug.partner import HttpObserver
+    from reconciler.run.guards import GuardInput
     from reconciler.run.pace import Pace
     from reconciler.settings import Settings
 
-MIN_SEARCHED_TOKEN = 8  # shorter ones stand in any text by chance
-MIN_HIDDEN = 4  # to mask a URL too many costs little; of one character each would be
-
-
-class SystemClock:
-    """The machine's clocks and chance."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    def jitter(self) -> float:
-        return random.random()  # noqa: S311 - spreads retries, guards nothing
-
 
 def find_folder() -> Path:
-    """The working directory. Raises InputError where it was deleted or unmounted under our feet."""
+    """The working directory. Raises InputError where it was deleted or unmounted meanwhile."""
     try:
         return Path.cwd()
     except OSError as error:
@@ -60,7 +41,7 @@ def find_folder() -> Path:
 
 @dataclass
 class Session:
-    """One command's world. `base_url` replaces every base URL, those of manifests too: the demo's sandbox."""
+    """One command's wiring. `base_url` replaces every base URL, those of manifests too: the demo's sandbox."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # which decodes at every look
     folder: Path = field(default_factory=find_folder)
@@ -68,6 +49,19 @@ class Session:
     base_url: str | None = None
     quiet: bool = False  # without the tree's warnings: the demo's commands would repeat them eight times
     clock: SystemClock = field(default_factory=SystemClock)
+    log: StepLog | None = None  # of -v
+
+    def start_log(self, count: int) -> None:
+        """Show each step of what follows on stderr: for a `-v`, more for two."""
+        from reconciler.cli.log import StepLog  # late: without -v nothing waits for logging
+
+        self.log = self.log or StepLog(self.environ)
+        self.log.start(count)
+
+    def hide(self, *values: str) -> None:
+        """Keep these values out of what -v shows."""
+        if self.log is not None:
+            self.log.hide(values)
 
     @cached_property
     def settings(self) -> Settings:
@@ -86,29 +80,22 @@ class Session:
         if "store" in self.__dict__:
             self.store.close()
 
-    @cached_property
-    def tokens_file(self) -> Mapping[str, Secret]:
-        """The tokens of `tokens_file`. Raises InputError where it can't be read."""
-        if self.settings.tokens_file is None:
-            return {}
-        from reconciler.plug.tokens_file import load_tokens_file
-
-        shown = self.settings.tokens_file
-        try:
-            path = Path(shown).expanduser()
-        except RuntimeError as error:
-            message, hint = f"{shown} names nobody's home folder", "write the whole path"
-            raise InputError.of("tokens_file", message, hint) from error
-        return load_tokens_file(self.folder / path, shown)
+    # --- manifests and credentials -----------------------------------------------------------------
 
     @cached_property
-    def tokens_file_problems(self) -> tuple[Problem, ...]:
-        """Why the tokens file can't be read: a warning where no token is needed."""
-        try:
-            _ = self.tokens_file
-        except InputError as error:
-            return error.problems
-        return ()
+    def tokens_file(self) -> TokensFile:
+        from reconciler.plug.credentials import find_hidden, read_tokens_file
+
+        file = read_tokens_file(self.settings.tokens_file, self.folder)
+        self.hide(*(value.reveal() for value in find_hidden(self.environ, file, self.secret_names)))
+        return file
+
+    @property
+    def secret_names(self) -> SecretNames:
+        from reconciler.plug.credentials import SecretNames
+
+        settings = self.settings
+        return SecretNames(settings.token_prefix, settings.secret_prefix, settings.partner.token_env)
 
     @cached_property
     def tree(self) -> Tree:
@@ -116,9 +103,9 @@ class Session:
         from reconciler.core.policy import Policy
         from reconciler.manifests.load import load_tree
         from reconciler.manifests.merged import TreeOptions
+        from reconciler.plug.credentials import find_known_tokens
 
-        settings = self.settings
-        tokens_file = {} if self.tokens_file_problems else self.tokens_file
+        settings, file = self.settings, self.tokens_file
         allowed = settings.policy.allowed_hosts
         options = TreeOptions(
             base_url=settings.api.base_url,
@@ -131,21 +118,14 @@ class Session:
                 allowed=() if allowed is None else (tuple(allowed),), denied=tuple(settings.policy.denied_hosts)
             ),
             partner_base_url=settings.partner.base_url,
-            known_tokens=self._known_tokens(tokens_file),
-            tokens_file_environments=frozenset(tokens_file),
-            tokens_file_unread=bool(self.tokens_file_problems),
+            known_tokens=find_known_tokens(self.environ, file, self.secret_names),
+            tokens_file_environments=frozenset(file.tokens),
+            tokens_file_unread=bool(file.problems),
             base_url_override=self.base_url,
         )
         if self.folder == Path.cwd():
             return load_tree(settings.manifests, options)
         return load_tree(str(self.folder / settings.manifests), options)
-
-    def _known_tokens(self, tokens_file: Mapping[str, Secret]) -> tuple[str, ...]:
-        """Values that must stand in no manifest: of the token variables, the partner's, the tokens file's."""
-        prefix, partner = self.settings.token_prefix, self.settings.partner.token_env
-        found = {value for name, value in self.environ.items() if name.startswith(prefix) or name == partner}
-        found |= {token.reveal() for token in tokens_file.values()}
-        return tuple(sorted(value for value in found if len(value) >= MIN_SEARCHED_TOKEN))
 
     @cached_property
     def desired(self) -> Sequence[Desired]:
@@ -155,23 +135,13 @@ class Session:
         return self.tree.desired
 
     @cached_property
-    def credentials(self) -> Credentials:
-        from reconciler.plug.credentials import Credentials
+    def credentials(self) -> EnvironCredentials:
+        from reconciler.plug.credentials import EnvironCredentials
 
-        tokens_file = {} if self.tokens_file_problems else self.tokens_file
-        return Credentials(self.environ, tokens_file, allow_local_receivers=self.settings.allow_local_receivers)
+        local = self.settings.allow_local_receivers
+        return EnvironCredentials(self.environ, self.tokens_file.tokens, allow_local_receivers=local)
 
-    @cached_property
-    def secrets_at_hand(self) -> Sequence[Secret]:
-        """Every token and secret at hand, of whatever environment: what must show in no URL that Plug holds."""
-        from reconciler.plug.secret import Secret
-
-        prefixes = (self.settings.token_prefix, self.settings.secret_prefix)
-        found = {value for name, value in self.environ.items() if name.startswith(prefixes)}
-        found.add(self.environ.get(self.settings.partner.token_env, ""))
-        tokens_file = {} if self.tokens_file_problems else self.tokens_file
-        found |= {token.reveal() for token in tokens_file.values()}
-        return tuple(Secret(value) for value in sorted(found) if len(value) >= MIN_HIDDEN)
+    # --- use cases ---------------------------------------------------------------------------------
 
     @cached_property
     def pace(self) -> Pace:
@@ -180,17 +150,8 @@ class Session:
 
         return Pace(self.clock, self.settings.rate_limit, longest_pause_s=self.settings.deadline)
 
-    def plan(
-        self,
-        globs: Sequence[str],
-        *,
-        requested: bool,
-        shard: Shard | None = None,
-        now: datetime | None = None,
-        observe: Observe | None = None,
-        whole: bool = False,
-    ) -> Planned:
-        """The plan of the selected environments, at `now` or the moment; `observe` and `whole` as `plan_environments`.
+    def plan(self, scope: PlanScope, *, requested: bool = False, now: datetime | None = None) -> Planned:
+        """The plan of the scope, at `now` or the present, with the warnings of the manifests.
 
         Raises InputError (manifests, settings, a malformed token, the partner's), StateError.
         """
@@ -200,25 +161,55 @@ class Session:
             max_age_s=self.settings.max_age,
             requested=requested,
         )
-        told = () if self.quiet else (*self.tree.warnings, *self.tokens_file_problems)
-        warnings = tuple(str(problem) for problem in told)
-        # what a plan makes is kept or freed by counting; reading accounts, in between, makes cycles
-        with without_collector() if observe is None else nullcontext():
-            planned = plan_environments(
-                desired,
-                self.store,
-                self.credentials,
-                given,
-                globs=globs,
-                shard=shard,
-                warnings=warnings,
-                observe=observe,
-                whole=whole,
-            )
-        malformed = self.credentials.find_malformed_tokens(planned.desired.values())
-        if malformed:
-            raise InputError(problems=malformed)
-        return planned
+        shown = () if self.quiet else (*self.tree.warnings, *self.tokens_file.problems)
+        warnings = tuple(str(problem) for problem in shown)
+        # all that a plan makes is kept, or freed by counting; reading accounts, in between, makes cycles
+        with without_collector() if scope.observe is None else nullcontext():
+            planned = plan_environments(desired, self.store, self.credentials, given, scope)
+        return replace(planned, plan=replace(planned.plan, warnings=(*warnings, *planned.plan.warnings)))
+
+    def guards(self, accepted: Sequence[str] = ()) -> GuardInput:
+        """What the guards look at. `accepted` are the environments of --accept-account-change."""
+        from reconciler.run.guards import GuardInput
+
+        return GuardInput(self.desired, self.store, self.credentials, self.settings.max_changed, accepted)
+
+    def live_reads(self, *, wanted: bool) -> Observe | None:
+        """What reads the live configuration for a plan with --observe; None without."""
+        if not wanted:
+            return None
+        from reconciler.cli.output import say
+        from reconciler.run.live import LiveReads
+        from reconciler.run.observe import ObserveOptions
+        from reconciler.text.counts import environments
+
+        settings = self.settings
+        return LiveReads(
+            credentials=self.credentials,
+            partner_token_env=settings.partner.token_env,
+            allowed_hosts=settings.api.allowed_hosts,
+            open_observer=self.make_observer,
+            clock=self.clock,
+            options=ObserveOptions(settings.concurrency, settings.attempts, settings.deadline),
+            pace=self.pace,
+            announce=lambda count: None if self.quiet else say(f"observing {environments(count)}"),
+        )
+
+    def make_observer(self) -> HttpObserver:
+        """The partner API, to be entered. The partner token has been checked."""
+        from reconciler.plug.credentials import find_hidden
+        from reconciler.plug.partner import HttpObserver
+        from reconciler.plug.secret import Secret
+
+        token_env = self.settings.partner.token_env
+        return HttpObserver(
+            self.credentials,
+            self.credentials.secret(token_env) or Secret(""),
+            token_env,
+            hidden=find_hidden(self.environ, self.tokens_file, self.secret_names),
+            timeout_s=self.settings.timeout,
+            environ=self.environ,
+        )
 
 
 def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:

@@ -15,6 +15,10 @@ def flag_parameter(flag: SettingFlag) -> str:
     return _PREFIX + flag.path.replace(".", "__")
 
 
+def is_settings_flag(parameter: str) -> bool:
+    return parameter.startswith(_PREFIX)
+
+
 def take_settings_flags(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that were given, by the path of their setting."""
     paths = {flag_parameter(flag): flag.path for flag in SETTING_FLAGS}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from contextlib import closing
 
 import click
 
@@ -10,22 +10,22 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import (
     Command,
     Form,
+    Selection,
     environments_option,
+    selection_options,
     settings_options,
-    shard_option,
     state_format_option,
     yes_option,
 )
 from reconciler.cli.output import say
 from reconciler.cli.render import show_document, show_history, show_state_list
-from reconciler.cli.session import session_of
+from reconciler.cli.session import Session
 from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.io.git.actor import find_by
-from reconciler.model import Problem, Shard
 from reconciler.run.state_edits import adopt as adopt_environment
 from reconciler.run.state_edits import copy as copy_state
-from reconciler.run.state_edits import find_stored, refuse_live
+from reconciler.run.state_edits import find_adoptable, find_stored, refuse_live
 from reconciler.run.state_edits import forget as forget_environment
 from reconciler.run.state_edits import unlock as unlock_environment
 from reconciler.text.escape import for_terminal
@@ -33,7 +33,7 @@ from reconciler.text.escape import for_terminal
 
 @click.group()
 def state() -> None:
-    """Read the applied state, and mend it by hand.
+    """Read the applied state, and correct it by hand.
 
     \b
     Example:
@@ -46,22 +46,20 @@ _environment_argument = click.argument("environment", metavar="ENV", shell_compl
 
 
 def _reads_one(command: Command) -> Command:
-    """The arguments of what shows one environment."""
+    """The arguments of a command that shows one environment."""
     return _environment_argument(state_format_option(environments_option(settings_options(command))))
 
 
 def _changes_one(command: Command) -> Command:
-    """The arguments of what mends one environment, and asks first."""
+    """The arguments of a command that changes one environment's state, and asks first."""
     return _environment_argument(yes_option(environments_option(settings_options(command))))
 
 
 @state.command("list")
 @state_format_option
-@environments_option
-@shard_option
+@selection_options
 @settings_options
-@click.pass_context
-def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], shard: Shard | None, **parameters: Any) -> int:
+def list_(session: Session, form: Form, selection: Selection) -> int:
     """Every environment in the state, and what is in doubt.
 
     \b
@@ -69,9 +67,8 @@ def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], shard: 
       reconciler state list
       reconciler state list -e 'staging*'
     """
-    session = session_of(context, parameters)
     names = session.store.names()
-    stored = session.store.read(sorted(select(globs, names, shard)))
+    stored = session.store.read(sorted(select(selection.globs, names, selection.shard)))
     documents = [one.document for _, one in sorted(stored.items())]
     show_state_list(documents, session.clock.now(), form, session)
     if not names:
@@ -82,15 +79,13 @@ def list_(context: click.Context, /, form: Form, globs: tuple[str, ...], shard: 
 
 @state.command()
 @_reads_one
-@click.pass_context
-def show(context: click.Context, /, environment: str, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
+def show(session: Session, environment: str, form: Form, globs: tuple[str, ...]) -> int:
     """One environment's state, whole. With --format json: the document as it is stored.
 
     \b
     Example:
       reconciler state show production
     """
-    session = session_of(context, parameters)
     select(globs, [environment])
     document = find_stored(session.store, environment).document
     show_document(document, session.clock.now(), form, session)
@@ -99,8 +94,7 @@ def show(context: click.Context, /, environment: str, form: Form, globs: tuple[s
 
 @state.command()
 @_reads_one
-@click.pass_context
-def history(context: click.Context, /, environment: str, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
+def history(session: Session, environment: str, form: Form, globs: tuple[str, ...]) -> int:
     """The last ten applied records of an environment.
 
     Newest first, with what each changed.
@@ -109,7 +103,6 @@ def history(context: click.Context, /, environment: str, form: Form, globs: tupl
     Example:
       reconciler state history production
     """
-    session = session_of(context, parameters)
     select(globs, [environment])
     document = find_stored(session.store, environment).document
     show_history(document, form, session)
@@ -118,8 +111,7 @@ def history(context: click.Context, /, environment: str, form: Form, globs: tupl
 
 @state.command()
 @_changes_one
-@click.pass_context
-def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
+def adopt(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
     """Record the desired webhooks as applied, without a PUT.
 
     You vouch that Plug holds exactly what the manifest says. Ends doubt.
@@ -128,18 +120,9 @@ def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[s
     Example:
       reconciler state adopt production
     """
-    session = session_of(context, parameters)
     select(globs, [environment])
-    desired = {one.environment: one for one in session.desired}.get(environment)
-    if desired is None:
-        problem = Problem.of("ENV", f"{environment!r} is in no manifest", "adopt records what a manifest wants")
-        raise InputError(problems=[problem])
-    malformed = session.credentials.find_malformed_tokens([desired])
-    if malformed:
-        raise InputError(problems=malformed)
     now = session.clock.now().replace(microsecond=0)
-    stored = session.store.read([environment]).get(environment)
-    refuse_live(stored, now, doing="adopt")
+    desired = find_adoptable(environment, session.desired, session.store, session.credentials, now)
     confirm(f"Record the manifest of {environment} as applied, without a PUT?", yes=yes)
     fingerprint = session.credentials.fingerprint(desired)
     by = find_by(session.environ, session.folder)
@@ -147,7 +130,7 @@ def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[s
     say(f"adopted: the state of {for_terminal(environment)} is what the manifest says")
     if fingerprint.account is None:
         say(
-            f"its account is not recorded, as no token was at hand in {for_terminal(desired.token_env)}",
+            f"its account is not recorded, as no token is in {for_terminal(desired.token_env)}",
             label="warning",
         )
     return ExitCode.DONE
@@ -155,15 +138,13 @@ def adopt(context: click.Context, /, environment: str, yes: bool, globs: tuple[s
 
 @state.command()
 @_changes_one
-@click.pass_context
-def forget(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
+def forget(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
     """Drop an environment from the state. Plug keeps what it holds.
 
     \b
     Example:
       reconciler state forget staging
     """
-    session = session_of(context, parameters)
     select(globs, [environment])
     stored = find_stored(session.store, environment)
     refuse_live(stored, session.clock.now(), doing="forget")
@@ -175,15 +156,13 @@ def forget(context: click.Context, /, environment: str, yes: bool, globs: tuple[
 
 @state.command()
 @_changes_one
-@click.pass_context
-def unlock(context: click.Context, /, environment: str, yes: bool, globs: tuple[str, ...], **parameters: Any) -> int:
+def unlock(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
     """Release a dead run's lease. The intent stays, in doubt: the next apply puts again.
 
     \b
     Example:
       reconciler state unlock production
     """
-    session = session_of(context, parameters)
     select(globs, [environment])
     stored = find_stored(session.store, environment)
     intent = stored.document.intent
@@ -202,8 +181,7 @@ def unlock(context: click.Context, /, environment: str, yes: bool, globs: tuple[
 @click.argument("target", metavar="TO")
 @yes_option
 @settings_options
-@click.pass_context
-def copy(context: click.Context, /, source: str, target: str, yes: bool, **parameters: Any) -> int:
+def copy(session: Session, source: str, target: str, yes: bool) -> int:
     """Copy the whole state from one store to another.
 
     Say from a folder to a branch. TO must be empty, and no run may be at work on FROM. FROM is left as it is: change
@@ -216,15 +194,14 @@ def copy(context: click.Context, /, source: str, target: str, yes: bool, **param
     from reconciler.state.open import open_store
     from reconciler.text.counts import environments
 
-    session = session_of(context, parameters)
-    stores = [open_store(setting, session.folder) for setting in (source, target)]
-    for store in stores:
-        context.call_on_close(store.close)
-    names = stores[0].names()
-    if not names:
-        problem = Problem.of("FROM", f"{source} holds no state", "name the store that is in use now")
-        raise InputError(problems=[problem])
-    confirm(f"Copy the state of {environments(len(names))} to {for_terminal(target)}?", yes=yes)
-    count = copy_state(stores[0], stores[1], session.clock.now())
+    with (
+        closing(open_store(source, session.folder)) as old,
+        closing(open_store(target, session.folder)) as new,
+    ):
+        names = old.names()
+        if not names:
+            raise InputError.of("FROM", f"{source} holds no state", "name the store that is in use now")
+        confirm(f"Copy the state of {environments(len(names))} to {for_terminal(target)}?", yes=yes)
+        count = copy_state(old, new, session.clock.now())
     say(f"copied: {environments(count)}. Now set `state` to {for_terminal(target)}, for everybody who applies")
     return ExitCode.DONE

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import Form, environments_option, format_option, settings_options
 from reconciler.cli.render import show_validation
-from reconciler.cli.session import session_of
+from reconciler.cli.session import Session
 from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.model import Problem
@@ -17,8 +15,7 @@ from reconciler.model import Problem
 @format_option
 @environments_option
 @settings_options
-@click.pass_context
-def validate(context: click.Context, /, form: Form, globs: tuple[str, ...], **parameters: Any) -> int:
+def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
     """Check manifests, settings and policy.
 
     Offline; needs no token and no state. All faults of all files are reported in one run, whatever -e selects.
@@ -28,12 +25,11 @@ def validate(context: click.Context, /, form: Form, globs: tuple[str, ...], **pa
       reconciler validate
       reconciler validate --format json | jq '.errors[].message'
     """
-    session = session_of(context, parameters)
     warnings: tuple[Problem, ...] = ()
     try:
         tree = session.tree
         _ = session.store  # opens nothing, but knows a setting that names no store
-        warnings = (*session.tokens_file_problems, *tree.warnings)
+        warnings = (*session.tokens_file.problems, *tree.warnings)
         errors = tree.errors
         if globs and not errors:
             select(globs, tree.names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -59,14 +58,13 @@ class ResultFile(_Part):
     environments: list[_Result]
 
 
-def join_results(files: Iterable[ResultFile]) -> RunResult:
-    """The results of several jobs as one, each environment's last."""
-    found = {one.environment: one for file in files for one in file.environments}
+def result_of(file: ResultFile) -> RunResult:
+    """The result that a file holds, in its order."""
     return RunResult(
         tuple(
             EnvironmentResult(
                 one.environment, one.outcome, tuple(one.reasons), one.attempts, one.status, one.message, one.seconds
             )
-            for _, one in sorted(found.items())
+            for one in file.environments
         )
     )

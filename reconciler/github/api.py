@@ -8,7 +8,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.errors import InputError, PostFailed
+from reconciler.errors import InputError, PostFailed, TransientError
 from reconciler.github.run import WorkflowRun
 
 if TYPE_CHECKING:
@@ -118,12 +118,6 @@ class GitHub:
                 wait_s = 2.0**failed if error.wait_s is None else error.wait_s
             self._sleep(min(LONGEST_WAIT_S, wait_s))
         return operation()
-
-
-class TransientError(PostFailed):
-    """What may be gone at the next try: no answer, a fault of GitHub's, its rate limit. `wait_s` is its wish."""
-
-    wait_s: float | None = None
 
 
 def _refused(method: str, path: str, answer: httpx.Response) -> PostFailed:

@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.run import dig
+from reconciler.ports import Posted
 
 MAX_CHARS = 65_536  # of a comment's or an issue's text
 MAX_DESCRIPTION_CHARS = 140  # of a status
 AUTHOR = "github-actions[bot]"  # who GITHUB_TOKEN writes as
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """`done`: created, updated, unchanged or closed; `url` is where it is looked at."""
-
-    done: str
-    url: str
 
 
 def make_marker(name: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault, host_of
-from reconciler.errors import InputError, PostFailed
+from reconciler.errors import InputError
 from reconciler.model import Problem
+from reconciler.ports import PullRequest
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 # what becomes a part of an address or a link
@@ -47,11 +48,6 @@ class WorkflowRun:
         return found if isinstance(found, Mapping) else None
 
     @property
-    def head_sha(self) -> str | None:
-        """The last commit of the pull request that the event is about."""
-        return find_head(self.pull_request)
-
-    @property
     def default_branch(self) -> str | None:
         found = dig(self.event, "repository", "default_branch")
         return found if isinstance(found, str) else None
@@ -77,12 +73,13 @@ def find_head(pull_request: Any) -> str | None:
     return found if isinstance(found, str) and _FORMS["GITHUB_SHA"].fullmatch(found) else None
 
 
-def find_number(pull_request: Any) -> int:
-    """Raises PostFailed."""
-    found = dig(pull_request, "number")
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise PostFailed("the pull request tells no number")
-    return found
+def to_pull_request(shown: Any) -> PullRequest | None:
+    """A pull request as the event or the API shows one; None for anything else."""
+    if not isinstance(shown, Mapping):
+        return None
+    number = shown.get("number")
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    return PullRequest(number if is_number else None, find_head(shown))
 
 
 def find_run(environ: Mapping[str, str]) -> WorkflowRun:

@@ -8,7 +8,9 @@ every later fault still knows where its value stands.
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from typing import Any
 
 from reconciler.core.policy import Policy, find_pattern_fault
@@ -24,6 +26,8 @@ from reconciler.manifests.tokens import MAX_IN_A_FILE, TokenSearch, find_texts, 
 from reconciler.manifests.tree import Folder, read_bytes, walk
 from reconciler.model import EVENTS, Location, Problem
 
+logger = logging.getLogger(__name__)
+
 RESERVED_HINT = "apply refuses to send it, except to a sandbox"
 MAX_TOKENS = 2 * MAX_IN_A_FILE
 _EVENT_NAMES = tuple(str(event) for event in EVENTS)
@@ -31,12 +35,15 @@ _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 def load_tree(root: str, options: TreeOptions) -> Tree:
     """Reads and checks everything below `root`, whatever will be selected of it."""
-    with without_collector():
-        return _load(root, options)
-
-
-def _load(root: str, options: TreeOptions) -> Tree:
+    begun = time.monotonic()
     loader = _Loader(options)
+    with without_collector():
+        tree = _load(root, options, loader)
+    logger.info("manifests: read %d files below %s in %.2f s", loader.files, root, time.monotonic() - begun)
+    return tree
+
+
+def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
     folder = walk(root, loader.problems)
     if folder is not None:
         loader.load_folder(folder, InheritedDefaults({}, options.policy))
@@ -59,6 +66,7 @@ class _Loader:
         self._found_tokens: list[str] = []
         self.problems: list[Problem] = []
         self.entries: list[Entry] = []
+        self.files = 0
 
     def load_folder(self, folder: Folder, beneath: InheritedDefaults) -> None:
         if folder.defaults is not None:
@@ -86,6 +94,8 @@ class _Loader:
         data = read_bytes(name, self.problems)
         if data is None:
             return None
+        self.files += 1
+        logger.debug("manifests: read %s, %d bytes", name, len(data))
         problems, found = self._search.scan(name, data.decode(errors="replace").removeprefix("\ufeff"))
         self.problems.extend(problems)
         self._found_tokens.extend(found)

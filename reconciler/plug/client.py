@@ -19,7 +19,7 @@ from reconciler import __version__
 from reconciler.core.attempts import Attempt, Fate, classify_answer
 from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import AuthScheme, Desired
-from reconciler.plug.credentials import Credentials
+from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.pool import Connection, Connections
 from reconciler.text.explain import explain_status
 
@@ -33,7 +33,7 @@ UNDONE_CODINGS = frozenset({"identity", "", *_WINDOWS})
 class HttpPlug:
     """Sends PUTs, at most as many at a time as the caller runs, each worker over a connection of its own."""
 
-    def __init__(self, credentials: Credentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
+    def __init__(self, credentials: EnvironCredentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
         self._credentials = credentials
         self._timeout_s = timeout_s
         self._connections = Connections(environ)

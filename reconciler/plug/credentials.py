@@ -1,19 +1,77 @@
-"""The tokens and secrets at hand, and what must hold of them before anything is sent (CONTRACT §3, §6.1)."""
+"""The available tokens and secrets, and what must be true of them before anything is sent (CONTRACT §3, §6.1)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from reconciler.core.fill import fill_secrets
-from reconciler.core.urls import find_filled_fault, find_secret_fault
+from reconciler.core.urls import find_base_url_fault, find_filled_fault, find_secret_fault
+from reconciler.errors import InputError
 from reconciler.model import EVENTS, Desired, Event, Fingerprint, Problem
 from reconciler.plug.secret import Secret
 from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
+from reconciler.text.counts import name_some
+
+MIN_SEARCHED_TOKEN = 8  # characters; a shorter value occurs in any text by chance
+MIN_HIDDEN = 4  # characters; to mask one URL too many costs little, but every text has all single characters
 
 
-class Credentials:
+@dataclass(frozen=True, slots=True)
+class TokensFile:
+    """The tokens of the setting `tokens_file`, by environment; `problems` says why it can't be read."""
+
+    tokens: Mapping[str, Secret] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def read_tokens_file(setting: str | None, folder: Path) -> TokensFile:
+    """The file that the setting names, a relative path taken from `folder`; without a setting it has no tokens."""
+    if setting is None:
+        return TokensFile()
+    from reconciler.plug.tokens_file import load_tokens_file
+
+    try:
+        path = Path(setting).expanduser()
+    except RuntimeError:
+        message, hint = f"{setting} names nobody's home folder", "write the whole path"
+        return TokensFile(problems=(Problem.of("tokens_file", message, hint),))
+    try:
+        return TokensFile(load_tokens_file(folder / path, setting))
+    except InputError as error:
+        return TokensFile(problems=error.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretNames:
+    """The settings that say which variables hold a token or a secret."""
+
+    token_prefix: str
+    secret_prefix: str
+    partner_token_env: str
+
+
+def find_known_tokens(environ: Mapping[str, str], file: TokensFile, names: SecretNames) -> tuple[str, ...]:
+    """The values that may be in no manifest: of the token variables, the partner token's, the tokens file."""
+    prefix, partner = names.token_prefix, names.partner_token_env
+    found = {value for name, value in environ.items() if name.startswith(prefix) or name == partner}
+    found |= {token.reveal() for token in file.tokens.values()}
+    return tuple(sorted(value for value in found if len(value) >= MIN_SEARCHED_TOKEN))
+
+
+def find_hidden(environ: Mapping[str, str], file: TokensFile, names: SecretNames) -> Sequence[Secret]:
+    """Every available token and secret, of any environment: no output may show one."""
+    prefixes = (names.token_prefix, names.secret_prefix)
+    found = {value for name, value in environ.items() if name.startswith(prefixes)}
+    found.add(environ.get(names.partner_token_env, ""))
+    found |= {token.reveal() for token in file.tokens.values()}
+    return tuple(Secret(value) for value in sorted(found) if len(value) >= MIN_HIDDEN)
+
+
+class EnvironCredentials:
     """Looks tokens and secrets up in `environ`, then in the tokens of a tokens file. Reads nothing else."""
 
     def __init__(
@@ -45,7 +103,7 @@ class Credentials:
         return Secret(value) if value else None
 
     def fingerprint(self, desired: Desired) -> Fingerprint:
-        """What the token and secrets at hand look like in the state. Without a token nothing can be signed."""
+        """The state's form of the available token and secrets. Without a token nothing can be signed."""
         token = self.token(desired)
         if token is None:
             return Fingerprint()
@@ -78,7 +136,7 @@ class Credentials:
     # --- checks ------------------------------------------------------------------------------------
 
     def find_malformed_tokens(self, desired: Iterable[Desired]) -> list[Problem]:
-        """Tokens at hand that can't be tokens. They are refused wherever a token is looked at."""
+        """Values that can't be tokens. They are refused wherever a token is looked at."""
         problems = []
         for one in desired:
             token = self.token(one)
@@ -93,7 +151,7 @@ class Credentials:
         return problems
 
     def find_missing(self, desired: Iterable[Desired]) -> list[Problem]:
-        """What the environments that will be PUT lack: a token, a secret, a URL that is still one once filled in."""
+        """Why the environments can't be PUT: no token, no secret, or a URL that is not valid once it is filled in."""
         problems: list[Problem] = []
         for one in desired:
             if self.token(one) is None:
@@ -103,7 +161,7 @@ class Credentials:
         return problems
 
     def find_missing_secrets(self, desired: Iterable[Desired]) -> list[Problem]:
-        """The same without the tokens: what calling the receivers needs (CONTRACT §8)."""
+        """The same without the tokens, for calls to the receivers (CONTRACT §8)."""
         return [problem for one in desired for problem in self._find_secret_problems(one)]
 
     def _find_secret_problems(self, desired: Desired) -> Iterable[Problem]:
@@ -130,8 +188,29 @@ class Credentials:
                 message = f"once {names} is filled in, the URL {fault}"
                 yield Problem.at(source, f"webhooks.{event}", message, "")
 
+    def find_partner_problems(
+        self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
+    ) -> list[Problem]:
+        """Why the accounts of `observed` can't be read: the partner token, or the address that it would be sent to."""
+        problems = []
+        token = self.secret(token_env)
+        if token is None:
+            names = name_some([one.environment for one in observed])
+            message = f"there is no partner token in {token_env}, and --observe reads the account of {names} with it"
+            hint = f"set the variable {token_env}, or leave --observe out"
+            problems.append(Problem.of("partner.token_env", message, hint))
+        elif (fault := find_token_fault(token)) is not None:
+            hint = "store the token again, without a line end or quotes around it"
+            problems.append(Problem.of("partner.token_env", f"the partner token in {token_env} {fault}", hint))
+        # the settings check the address where it is set; its default is checked here, where it is used
+        for url in sorted({one.partner_base_url or "" for one in observed}):
+            address_fault = find_base_url_fault(url, allowed_hosts)
+            if address_fault is not None:
+                problems.append(Problem.of("partner.base_url", *address_fault))
+        return problems
+
     def find_shared_accounts(self, desired: Iterable[Desired]) -> list[Problem]:
-        """Environments whose tokens at hand are equal or of one organization: they would overwrite each other."""
+        """Environments whose tokens are equal or of one organization: they would overwrite each other."""
         by_account: dict[str, list[Desired]] = defaultdict(list)
         for one in desired:
             token = self.token(one)
@@ -162,7 +241,7 @@ class Credentials:
         return warnings
 
     def account(self, desired: Desired) -> str | None:
-        """As the state names it (CONTRACT §7); None without a token at hand."""
+        """The token's account as the state names it (CONTRACT §7); None without a token."""
         token = self.token(desired)
         return None if token is None else self._account(token)
 

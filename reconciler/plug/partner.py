@@ -31,7 +31,7 @@ from reconciler.plug.client import (
     parse_retry_after,
     read_limited,
 )
-from reconciler.plug.credentials import Credentials
+from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.pool import Connections
 from reconciler.plug.secret import Secret
 from reconciler.ports import Reading
@@ -49,7 +49,7 @@ class HttpObserver:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: EnvironCredentials,
         token: Secret,
         token_env: str,
         *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Mapping
@@ -34,6 +35,21 @@ def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
     if len(data) > MAX_BYTES:
         raise _fault(shown, "is larger than 16 MiB")
     return _parse(data, shown)
+
+
+def write_tokens_file(path: Path, text: str) -> Mapping[str, Secret]:
+    """Write a new file that only its owner may read, in place of what was there, and return its tokens.
+
+    Raises InputError, and leaves no file, where the text is not a tokens file.
+    """
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
+    try:
+        return load_tokens_file(path, "the tokens")
+    except InputError:
+        path.unlink()
+        raise
 
 
 def _parse(data: bytes, shown: str) -> Mapping[str, Secret]:

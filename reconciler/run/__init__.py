@@ -1,1 +1,1 @@
-"""What a command does, with the world behind ports: plan, observe, apply, check, mend the state."""
+"""Use cases, with the world behind ports: plan, observe, apply, check, drift, edits of the state, GitHub's steps."""

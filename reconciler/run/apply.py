@@ -8,12 +8,13 @@ apply_plan                     a result for every environment
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from types import MappingProxyType
 
-from reconciler.core.observe import Observation
+from reconciler.core.planner import Planned
 from reconciler.model import Action, Desired, EnvironmentPlan, EnvironmentResult, Outcome, Plan, RunResult, Stored
 from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, World
@@ -21,32 +22,32 @@ from reconciler.run.environment import EnvironmentRun, make_result
 from reconciler.run.pool import for_each
 from reconciler.run.reader import StateReader
 
+logger = logging.getLogger(__name__)
+
 INTENTS_AHEAD_FACTOR = 25  # times the concurrency: what is put in a minute or two, well within a lease
 FLEET = 100  # environments in a wave: from here on, intents are written ahead of a free slot
 
 
 async def apply_plan(
-    plan: Plan,
-    desired: Mapping[str, Desired],
+    planned: Planned,
     world: World,
     options: ApplyOptions,
     stop: Stop,
-    observations: Mapping[str, Observation] | None = None,
     refused: Mapping[str, str] = MappingProxyType({}),
 ) -> RunResult:
-    """Does what `plan` says, wave by wave. Everything that must be checked first has been checked.
+    """Do what the plan says, wave by wave. Everything that must be checked first has been checked.
 
-    `observations` are what the plan was made from. `refused` are environments that end here, with the reason, before
-    any intent (`--check-first`). Returns a result for every environment of the plan but the orphans; raises only
-    what is a fault of this program.
+    `refused` are environments that end here, with the reason, before any intent (`--check-first`). Returns a result
+    for every environment of the plan but the orphans; raises only what is a fault of this program.
     """
-    context = RunContext(world, options, stop, observations or {}, refused)
-    todo = _without_orphans(plan)
+    context = RunContext(world, options, stop, planned.observations, refused)
+    todo = _without_orphans(planned.plan)
     numbers = {wave: number for number, wave in enumerate(sorted({one.wave for one in todo if one.action.puts}), 1)}
     results: list[EnvironmentResult] = []
     failed_wave: int | None = None
     for number, members in groupby(todo, key=lambda planned: planned.wave):
-        wave = _Wave(context, list(members), desired)
+        wave = _Wave(context, list(members), planned.desired)
+        logger.info("wave %d: begins", number)
         if failed_wave is not None or stop:
             wave.skip("the run was interrupted" if stop else f"wave {failed_wave} did not succeed")
         else:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, conclude
-from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
+from reconciler.core.selection import select
+from reconciler.errors import InputError
+from reconciler.model import CheckResult, CheckStage, Desired, Event, ReceiverCheck, Shard
 from reconciler.ports import Clock, Receivers
 from reconciler.run.pace import Pace
 from reconciler.run.pool import for_each
@@ -15,6 +18,9 @@ from reconciler.run.pool import for_each
 # POSTs in a row that got no answer, after which a place is called no more: a dead server behind ten thousand
 # receivers would otherwise be waited for the whole timeout seventy thousand times
 SILENCE = 20
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,22 @@ class CheckWorld:
     clock: Clock
     bodies: Callable[[Event], Sequence[bytes]]
     report: Callable[[ReceiverCheck], None] = field(default=lambda result: None)
+
+
+def select_checked(
+    desired: Sequence[Desired], globs: Sequence[str], shard: Shard | None, find_stored: Callable[[], Collection[str]]
+) -> list[Desired]:
+    """The selected environments of the manifests. An orphan has no receivers, but its name is not a mistake.
+
+    `find_stored` gives the names in the state; it is called only where a glob matches no manifest. Raises InputError,
+    StateError.
+    """
+    names = {one.environment for one in desired}
+    try:
+        selected = select(globs, names, shard)
+    except InputError:
+        selected = select(globs, names | set(find_stored()), shard)
+    return [one for one in desired if one.environment in selected]
 
 
 async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions) -> CheckResult:
@@ -66,7 +88,8 @@ class _Check:
         self.pace = Pace(self.world.clock, self.options.rate_limit)
 
     async def probe(self, place: Place) -> None:
-        self.probes[place] = await self.world.receivers.probe(place)
+        self.probes[place] = probe = await self.world.receivers.probe(place)
+        logger.info("%s:%d: %s", place.host, place.port, f"reached by {probe.stage}" if probe.ok else probe.message)
 
     async def check(self, receiver: Receiver) -> ReceiverCheck:
         place = receiver.place
@@ -88,6 +111,8 @@ class _Check:
             await self.pace.wait(self.world.clock.sleep)
             answer = await self.world.receivers.post(receiver, probe, body)
             answers.append(answer)
+            shown = answer.message if answer.status is None else f"{answer.status} in {answer.latency_s or 0:.3f} s"
+            logger.info("%s:%d: POST of %s: %s", place.host, place.port, receiver.event, shown)
             self.silent[place] = self.silent[place] + 1 if answer.status is None else 0
             if answer.status is None:
                 break

@@ -8,6 +8,7 @@ settle     the outcome's document, or doubt where our intent is gone
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -23,6 +24,8 @@ from reconciler.run.context import RunContext
 from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.reader import StateReader
 from reconciler.text.lock import describe_lock
+
+logger = logging.getLogger(__name__)
 
 CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
 SETTLE_TRIES = 5
@@ -100,6 +103,7 @@ class EnvironmentRun:
             try:
                 return await self._write_intent()
             except Conflict:
+                logger.info("%s: another run wrote its state meanwhile: read it again", self._planned.environment)
                 self._stored = await self._read()
         raise Conflict(f"lost {CLAIM_TRIES} races for it in a row")
 
@@ -117,6 +121,7 @@ class EnvironmentRun:
         written = await self._write(document, self._stored)
         if written.version is None:
             raise written.error or StateError("the store gave no reason")
+        logger.info("%s: intent written, serial %d", self._planned.environment, document.serial)
         return Stored(document, written.version)
 
     def _unclaimed(self, fault: StateError) -> EnvironmentResult:
@@ -162,6 +167,7 @@ class EnvironmentRun:
             return self._result(
                 Outcome.FAILED, "not sent: another run wrote its state after the plan was made. Plan again"
             )
+        logger.info("%s: planned again on the state as it is now: %s", planned.environment, planned.action)
         self._planned = planned
         return None
 
@@ -224,6 +230,7 @@ class EnvironmentRun:
                 case Done():
                     return ours
                 case Wait(seconds):
+                    logger.info("%s: next attempt in %.1f s", self._planned.environment, seconds)
                     await self._sleep(seconds)
                     if self._is_over():
                         return ours
@@ -243,6 +250,13 @@ class EnvironmentRun:
             attempt = await world.plug.put(self._desired)
             self._run.pace.slow_down_after(attempt, sent_at)
             self._attempts.append(attempt)
+            self._log_attempt(attempt, world.clock.monotonic() - sent_at)
+
+    def _log_attempt(self, attempt: Attempt, seconds: float) -> None:
+        answer = "no status" if attempt.status is None else str(attempt.status)
+        name, number = self._planned.environment, len(self._attempts)
+        logger.info("%s: attempt %d: %s in %.3f s, %s", name, number, answer, seconds, attempt.fate)
+        logger.debug("%s: attempt %d: %s", name, number, attempt.message or "nothing more is known")
 
     async def _keep_lease(self, ours: Stored) -> Stored:
         """A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written: a
@@ -257,6 +271,7 @@ class EnvironmentRun:
         self._leased_at = self._run.world.clock.monotonic()
         document = record.renew(ours.document, self._now(), options.lease_s)
         written = await self._write(document, ours)
+        logger.info("%s: lease %s", self._planned.environment, "renewed" if written.version else "not renewed")
         # not written: the lease is over, and nothing more is sent
         return ours if written.version is None else Stored(document, written.version)
 
@@ -276,7 +291,9 @@ class EnvironmentRun:
         outcome = self._classify(ours)
         written = await self._write(self._settled(ours, outcome), ours)
         if written.error is None:
+            logger.info("%s: %s, recorded", self._planned.environment, outcome)
             return self._result(outcome, self._message(outcome))
+        logger.info("%s: %s, and the outcome could not be recorded", self._planned.environment, outcome)
         if isinstance(written.error, Conflict):
             return await self._resettle(ours)
         self._trouble(written.error or StateError(), halt=True)

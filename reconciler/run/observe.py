@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from reconciler.model import Desired, Document
 from reconciler.ports import Clock, Observer
 from reconciler.run.pace import Pace
 from reconciler.run.pool import for_each
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ async def observe_one(
         if isinstance(step, Done):
             return _failed(made)
         if isinstance(step, Wait):
+            logger.info("%s: next read of its account in %.1f s", desired.environment, step.seconds)
             await rest(step.seconds)
         if made and clock.monotonic() - begun >= options.deadline_s:
             return _failed(made)
@@ -86,9 +90,16 @@ async def observe_one(
         sent_at = clock.monotonic()
         reading = await observer.read(desired, applied, find_past(document))
         pace.slow_down_after(reading.attempt, sent_at)
+        _log_read(desired.environment, len(made) + 1, reading.attempt, clock.monotonic() - sent_at)
         if reading.comparisons is not None:
             return Observation(reading.comparisons)
         made.append(reading.attempt)
+
+
+def _log_read(environment: str, number: int, attempt: Attempt, seconds: float) -> None:
+    answer = "no status" if attempt.status is None else str(attempt.status)
+    logger.info("%s: read %d of its account: %s in %.3f s", environment, number, answer, seconds)
+    logger.debug("%s: read %d of its account: %s", environment, number, attempt.message)
 
 
 def _failed(made: list[Attempt]) -> Observation:

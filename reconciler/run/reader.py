@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -10,6 +11,8 @@ from reconciler.errors import StateError
 from reconciler.model import Stored
 from reconciler.ports import StateStore
 from reconciler.run.writer import Offload
+
+logger = logging.getLogger(__name__)
 
 BATCH = 200  # documents; with ten records of history each takes some 20 kB
 
@@ -55,4 +58,5 @@ class StateReader:
 
     async def _read_all(self, environments: Sequence[str]) -> None:
         found = await self._offload(lambda: self._store.read(environments))
+        logger.debug("state: %d of %d documents read ahead of their turn", len(found), len(environments))
         self._read.update((environment, found.get(environment)) for environment in environments)

@@ -1,14 +1,15 @@
-"""What a person does to the state by hand: adopt, forget, unlock, each one compare-and-swap; copy (CONTRACT §4)."""
+"""Edits of the state by hand: adopt, forget, unlock, each one compare-and-swap; copy (CONTRACT §4)."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 
 from reconciler.core import record
 from reconciler.errors import Conflict, InputError, Locked
 from reconciler.model import By, Desired, Document, Fingerprint, Stored
-from reconciler.ports import StateStore, Write
+from reconciler.ports import Credentials, StateStore, Write
 from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
 
@@ -22,13 +23,30 @@ def find_stored(store: StateStore, environment: str) -> Stored:
 
 
 def refuse_live(stored: Stored | None, now: datetime, *, doing: str) -> None:
-    """Raises Locked where another run's live intent stands: its PUT may be under way."""
+    """Raises Locked where another run has a live intent: its PUT may be under way."""
     intent = stored.document.intent if stored else None
     if stored is not None and intent is not None and intent.is_live(now):
         raise Locked(
             f"{stored.document.environment}: {describe_lock(intent, now)}. Wait for it before you {doing}; "
             f"if that run is dead: `reconciler state unlock {stored.document.environment}`"
         )
+
+
+def find_adoptable(
+    environment: str, desired: Iterable[Desired], store: StateStore, credentials: Credentials, now: datetime
+) -> Desired:
+    """The manifest of an environment that may be adopted.
+
+    Raises InputError (no such manifest, a malformed token), Locked, and what the store raises.
+    """
+    wanted = next((one for one in desired if one.environment == environment), None)
+    if wanted is None:
+        raise InputError.of("ENV", f"{environment!r} is in no manifest", "adopt records what a manifest wants")
+    malformed = credentials.find_malformed_tokens([wanted])
+    if malformed:
+        raise InputError(problems=malformed)
+    refuse_live(store.read([environment]).get(environment), now, doing="adopt")
+    return wanted
 
 
 def adopt(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:

@@ -7,12 +7,16 @@ push of the branch), so the workers share them.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from reconciler.ports import StateStore, Write, WriteResult
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -79,7 +83,12 @@ class StateWriter:
                 async with asyncio.timeout(self._store.gather_s):
                     await self._wait_for_all(batch)
         self._gathering = None
-        return await self._offload(lambda: self._store.write(batch.writes))
+        begun = time.monotonic()
+        results = await self._offload(lambda: self._store.write(batch.writes))
+        written = sum(1 for result in results if result.error is None)
+        seconds = time.monotonic() - begun
+        logger.debug("state: %d of %d documents of a batch written in %.3f s", written, len(results), seconds)
+        return results
 
     async def _wait_for_all(self, batch: _Batch) -> None:
         while len(batch.writes) < self._inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from reconciler.settings.fields import Settings, active_sources
 from reconciler.settings.sources import Layer, read_files, read_flags, read_variables
 
 MAX_FAULTS = 50  # reported one by one: each is compared with all names
+logger = logging.getLogger(__name__)
 
 
 def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> Settings:
@@ -25,6 +27,10 @@ def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, o
     problems = list(find_unknown_variables(environ))
     files = read_files(Path(folder), problems)
     unreadable = len(files) == 0 and any(problem.file for problem in problems)
+    for layer in files:
+        logger.info("settings: read %s in %s", layer.place_of("").file, folder)
+    if not files:
+        logger.info("settings: no file in %s", folder)
     layers = [read_flags(flags), read_variables(environ), *files]
     try:
         settings = _merge(layers)

@@ -10,6 +10,7 @@ There is no conditional delete, so a forgotten document is overwritten, conditio
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import uuid
@@ -27,6 +28,8 @@ from reconciler.state.document import SUFFIX, decode_document, decode_head, enco
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -103,6 +106,7 @@ class ObjectStore:
                 found.add(name)
                 if entry["size"] <= MAX_TOMBSTONE_BYTES:
                     small.append(name)
+        logger.info("state: %s: listed %d documents", self._url, len(found))
         contents = self._map(self._get, small)
         return frozenset(found) - {
             name for name, content in zip(small, contents, strict=True) if content is None or _is_tombstone(content[0])
@@ -136,6 +140,7 @@ class ObjectStore:
                 self._tombstones[name] = etag
             else:
                 documents[name] = found
+        logger.info("state: %s: read %d documents", self._url, len(documents))
         return documents
 
     def _get(self, name: str) -> tuple[bytes, str] | None:
@@ -154,7 +159,10 @@ class ObjectStore:
     # --- writing -----------------------------------------------------------------------------------
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        return self._map(self._write_one, list(writes))
+        results = self._map(self._write_one, list(writes))
+        written = sum(1 for result in results if result.error is None)
+        logger.info("state: %s: wrote %d of %d documents", self._url, written, len(results))
+        return results
 
     def _write_one(self, write: Write) -> WriteResult:
         try:

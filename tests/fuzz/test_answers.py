@@ -19,7 +19,7 @@ from reconciler.core.observe import FIELDS
 from reconciler.core.receivers import Look, Place, Receiver
 from reconciler.model import EVENTS, CheckStage, Event
 from reconciler.plug.client import HttpPlug, parse_retry_after
-from reconciler.plug.credentials import Credentials
+from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.partner import HttpObserver
 from reconciler.plug.secret import Secret
 from reconciler.receivers.network import HttpReceivers
@@ -131,7 +131,7 @@ def test_any_answer_to_a_put_is_an_attempt(wired: Any, answer: bytes) -> None:
     """With a message of our own words."""
 
     async def put() -> Attempt:
-        async with HttpPlug(Credentials(ENVIRON), timeout_s=5, environ={}) as plug:
+        async with HttpPlug(EnvironCredentials(ENVIRON), timeout_s=5, environ={}) as plug:
             return await plug.put(DESIRED)
 
     wired(answer)
@@ -145,7 +145,7 @@ def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(wired: Any, a
 
     async def read() -> Any:
         token = Secret(CANARY)
-        observer = HttpObserver(Credentials(ENVIRON), token, "T", hidden=[token], timeout_s=5, environ={})
+        observer = HttpObserver(EnvironCredentials(ENVIRON), token, "T", hidden=[token], timeout_s=5, environ={})
         async with observer:
             return await observer.read(DESIRED, None, ())
 

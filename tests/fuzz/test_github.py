@@ -25,7 +25,7 @@ from reconciler.github.posts import (
     put_comment,
     set_status,
 )
-from reconciler.github.run import WorkflowRun, find_head, find_number, find_run
+from reconciler.github.run import WorkflowRun, find_head, find_run, to_pull_request
 from reconciler.io.git.remotes import parse_remote
 from tests.fuzz.hostile import CANARY, as_json, bounded, hostile_texts, mutated, refused_or, variable_texts
 from tests.fuzz.targets import is_this_machine, seen_by_all
@@ -96,7 +96,7 @@ CALLS: dict[str, Callable[[GitHub], Any]] = {
     "issue": lambda github: keep_issue(github, "drift", "t", "text", label="l", closing="c"),
     "closing": lambda github: keep_issue(github, "drift", "t", None, label="l", closing="c"),
     "merged": lambda github: [find_head(one) if (one := find_merged(github, SHA, "main")) else None],
-    "number": lambda github: [find_number(one) if (one := find_merged(github, SHA, None)) else None],
+    "number": lambda github: to_pull_request(find_merged(github, SHA, None)),
     "reviewed": lambda github: find_reviewed_digest(github, SHA, "reconciler/plan"),
     "dispatch": lambda github: dispatch(github, "apply.yml", "main", {}),
 }
@@ -181,7 +181,7 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
         ("//" + place.host, "//" + place.host + "/", "//" + place.host.removeprefix("api."))
     )
     assert is_this_machine(place.host) or (place.scheme == "https" and (allowed or place.host == "api.github.com"))
-    assert (run.head_sha or SHA).isalnum() and isinstance(run.may_only_read, bool)
+    assert (find_head(run.pull_request) or SHA).isalnum() and isinstance(run.may_only_read, bool)
     assert run.default_branch is None or isinstance(run.default_branch, str)
 
 

@@ -94,7 +94,7 @@ class Protocol(RuleBasedStateMachine):
     async def _apply(self, planned: Planned | None = None) -> RunResult:
         planned = planned or self._plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
-        return await apply_plan(planned.plan, planned.desired, world, self.options, Stop())
+        return await apply_plan(planned, world, self.options, Stop())
 
     def _run(self, work: Coroutine[None, None, RunResult]) -> RunResult | None:
         """None: the process was killed."""
@@ -390,7 +390,7 @@ def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch)
     world = make_world(machine.store, machine.plug, machine.clock, machine.credentials)
     planned = machine._plan()
     machine.plug.script.extend([no_answer(acts=True)] * 8)
-    asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, Stop()))
+    asyncio.run(apply_plan(planned, world, OPTIONS, Stop()))
     machine.edit("a", "1")
     with pytest.raises(AssertionError):
         machine.a_noop_is_true()

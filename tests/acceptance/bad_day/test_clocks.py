@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from reconciler.cli.main import run
-from reconciler.cli.session import Session, SystemClock
+from reconciler.cli.session import Session
 from reconciler.core.attempts import Attempt
 from reconciler.core.planner import PlanInput, Planned
+from reconciler.io.clock import SystemClock
 from reconciler.model import Action, Desired, Outcome, RunResult
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
@@ -54,7 +55,7 @@ class World:
 
     def apply(self, planned: Planned) -> RunResult:
         world = make_world(self.store, self.plug, self.clock)
-        return asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, Stop()))
+        return asyncio.run(apply_plan(planned, world, OPTIONS, Stop()))
 
     @property
     def document(self) -> Any:

@@ -52,10 +52,10 @@ def github(*arguments: str) -> Drove:
         (["comment", "x", "--file", "a", "--results", "b"], "error: give either --file or --results\n"),
         (
             ["comment", "apply", "--results", ".", "--planned", '[{"wave": 1}]'],
-            "error: --planned: is no matrix (give the output `matrix` of the action)\n",
+            "error: --planned: is not a matrix (give the output `matrix` of the action)\n",
         ),
-        (["comment", "apply", "--results", ".", "--planned", "7"], "error: --planned: is no matrix ("),
-        (["comment", "apply", "--results", ".", "--planned", "{"], "error: --planned: is no matrix ("),
+        (["comment", "apply", "--results", ".", "--planned", "7"], "error: --planned: is not a matrix ("),
+        (["comment", "apply", "--results", ".", "--planned", "{"], "error: --planned: is not a matrix ("),
     ],
 )
 def test_a_comment_of_what_can_not_be_understood_is_not_posted(
@@ -126,7 +126,7 @@ def test_waves_are_those_of_a_plan_alone(hub: FakeGitHub) -> None:
     Path("drift.json").write_text('{"format": "reconciler.drift/1", "findings": []}')
     drove = github("check-waves", "drift.json", "--wave", "1")
     assert (drove.code, drove.out) == (3, "")
-    assert drove.err == "error: PLAN: drift.json is no plan (make it with `plan --out`)\n"
+    assert drove.err == "error: PLAN: drift.json is not a plan (make it with `plan --out`)\n"
 
 
 def test_what_a_failed_command_wrote_is_bounded(hub: FakeGitHub) -> None:

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from reconciler.cli.main import COMMANDS, run
+from reconciler import __version__
+from reconciler.cli.main import COMMANDS, REPORT_TO, run
 from reconciler.cli.output import MAX_SHOWN_PROBLEMS, say
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
@@ -23,7 +24,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *flags: str) -> int:
     """The exit code of a command that ends so."""
 
     @click.command()
@@ -32,7 +33,7 @@ def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
 
     monkeypatch.setitem(sys.modules, "reconciler.cli.broken", SimpleNamespace(broken=broken))  # type: ignore[misc]
     monkeypatch.setitem(COMMANDS, "broken", "broken")
-    return run(["broken"])
+    return run(["broken", *flags])
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,26 @@ def test_a_fault_of_ours_is_told_by_its_place_and_without_a_value(
     assert (out, token in err) == ("", False)
     assert first == "error: internal error: ValueError. Nothing is known to be wrong with your input."
     assert f"  at {__file__}:" in frames[-1] and frames[-1].endswith(" in broken")
-    assert last.startswith("Please report these lines. A started apply left its intents")
+    assert last.startswith(f"Report it to {REPORT_TO}, with these lines and the version {__version__}. ")
+
+
+def test_twice_verbose_shows_every_call_of_an_internal_error_and_of_its_cause(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files, lines and names; no value of theirs."""
+    token = "canary-token-of-a-cause"
+    try:
+        raise KeyError(token)
+    except KeyError as cause:
+        error = ValueError(f"bad {token}")
+        error.__cause__ = cause
+    assert ending_with(monkeypatch, error, "-vv") == 1
+    loud = capsys.readouterr().err
+    assert ending_with(monkeypatch, error) == 1
+    quiet = capsys.readouterr().err
+    assert (token in loud, "caused by KeyError" in loud, "caused by" in quiet) == (False, True, False)
+    assert loud.count("  at ") > quiet.count("  at ")
+    assert ("-vv" in loud, "Run the command again with -vv" in quiet) == (False, True)
 
 
 def test_no_command_at_all_is_wrong_usage_and_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

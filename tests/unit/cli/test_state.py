@@ -27,7 +27,7 @@ def test_adopt_without_a_token_says_that_the_account_is_not_recorded(cli: Cli) -
     assert (drove.code, drove.out) == (0, "")
     assert drove.err == (
         "adopted: the state of loja is what the manifest says\n"
-        "warning: its account is not recorded, as no token was at hand in PLUG_TOKEN_LOJA\n"
+        "warning: its account is not recorded, as no token is in PLUG_TOKEN_LOJA\n"
     )
     applied = cli.document("loja")["applied"]
     assert (applied["account"], applied["adopted"]) == (None, True)

@@ -10,8 +10,9 @@ import pytest
 
 from reconciler.errors import PostFailed
 from reconciler.github.api import MAX_PAGES, PAGE, GitHub
-from reconciler.github.posts import AUTHOR, MAX_CHARS, Posted, keep_issue, make_marker, put_comment
+from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, make_marker, put_comment
 from reconciler.github.run import WorkflowRun
+from reconciler.ports import Posted
 from tests.acceptance.conftest import canary
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import InputError, PostFailed
-from reconciler.github.run import find_number, find_run
+from reconciler.errors import InputError
+from reconciler.github.run import find_run, to_pull_request
+from reconciler.ports import PullRequest
 
 
 def environ(event: Path) -> dict[str, str]:
@@ -36,12 +37,11 @@ def test_an_event_that_is_no_object_tells_nothing(tmp_path: Path, content: bytes
     """As that of a run that was begun by hand."""
     (tmp_path / "event.json").write_bytes(content)
     run = find_run(environ(tmp_path / "event.json"))
-    assert (run.event, run.pull_request, run.head_sha, run.may_only_read) == ({}, None, None, False)
+    assert (run.event, run.pull_request, run.may_only_read) == ({}, None, False)
 
 
 @pytest.mark.parametrize("number", [None, "4", True, 4.0, [4]])
-def test_a_pull_request_without_a_number_is_no_place_to_post_to(number: object) -> None:
+def test_what_is_not_a_number_is_not_taken_for_one(number: object) -> None:
     """It becomes a part of an address."""
-    assert find_number({"number": 4}) == 4
-    with pytest.raises(PostFailed, match="the pull request tells no number"):
-        find_number(json.loads(json.dumps({"number": number})))
+    assert to_pull_request({"number": 4}) == PullRequest(4, None)
+    assert to_pull_request(json.loads(json.dumps({"number": number}))) == PullRequest(None, None)

@@ -28,7 +28,7 @@ from reconciler.core.attempts import Attempt, Fate
 from reconciler.io.http.proxy import find_proxy
 from reconciler.model import AuthScheme, Desired
 from reconciler.plug.client import HttpPlug, describe_transport_error, parse_retry_after, says_denied
-from reconciler.plug.credentials import Credentials
+from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.pool import Connection
 from tests.fakes import make_desired
 
@@ -95,7 +95,7 @@ def put(port: int, *, scheme: str = "http", timeout_s: float = 5, desired: Desir
     one = replace(desired or make_desired(), endpoint=f"{scheme}://localhost:{port}/prefix/api/update-webhooks")
 
     async def attempt() -> Attempt:
-        async with HttpPlug(Credentials(ENVIRON), timeout_s=timeout_s, environ={}) as plug:
+        async with HttpPlug(EnvironCredentials(ENVIRON), timeout_s=timeout_s, environ={}) as plug:
             return await plug.put(one)
 
     return asyncio.run(attempt())
@@ -194,7 +194,7 @@ def test_without_a_token_nothing_is_sent() -> None:
     """It may be missing where an environment had nothing to do, and was planned anew."""
 
     async def attempt() -> Attempt:
-        async with HttpPlug(Credentials({}), timeout_s=5, environ={}) as plug:
+        async with HttpPlug(EnvironCredentials({}), timeout_s=5, environ={}) as plug:
             return await plug.put(make_desired())
 
     assert asyncio.run(attempt()) == Attempt(Fate.UNSENT, message="no token in PLUG_TOKEN_PRODUCTION")
@@ -242,7 +242,7 @@ def test_a_name_that_is_not_found_is_unsent() -> None:
     one = replace(make_desired(), endpoint="https://plug.invalid/api")
 
     async def attempt() -> Attempt:
-        async with HttpPlug(Credentials(ENVIRON), timeout_s=5, environ={}) as plug:
+        async with HttpPlug(EnvironCredentials(ENVIRON), timeout_s=5, environ={}) as plug:
             return await plug.put(one)
 
     found = asyncio.run(attempt())
@@ -263,7 +263,7 @@ def test_a_server_that_takes_connections_and_keeps_silent_costs_no_handles() -> 
     desired = replace(make_desired(), endpoint=f"https://localhost:{listener.getsockname()[1]}/")
 
     async def put_often() -> tuple[set[str], int]:
-        async with HttpPlug(Credentials({desired.token_env: "token"}), timeout_s=0.05, environ={}) as plug:
+        async with HttpPlug(EnvironCredentials({desired.token_env: "token"}), timeout_s=0.05, environ={}) as plug:
             await plug.put(desired)
             before = len(os.listdir("/proc/self/fd"))
             told = {(await plug.put(desired)).message.partition(".")[0] for _ in range(5)}

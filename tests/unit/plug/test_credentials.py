@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import InputError
-from reconciler.plug.credentials import Credentials
+from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.secret import Secret
 from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
 from reconciler.plug.tokens_file import load_tokens_file
@@ -87,19 +87,19 @@ def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_none() -> None
     """GitHub Actions passes a secret that isn't set as an empty text."""
     one = make_desired()
     file = {"production": Secret("from-file")}
-    assert Credentials({one.token_env: "from-variable"}, file).token(one) == Secret("from-variable")
-    assert Credentials({one.token_env: ""}, file).token(one) == Secret("from-file")
-    assert Credentials({}, {}).token(one) is None
+    assert EnvironCredentials({one.token_env: "from-variable"}, file).token(one) == Secret("from-variable")
+    assert EnvironCredentials({one.token_env: ""}, file).token(one) == Secret("from-file")
+    assert EnvironCredentials({}, {}).token(one) is None
 
 
 def test_the_fingerprint_signs_each_secret_with_the_token() -> None:
     """So that nothing can be guessed from the state; without a token nothing is signed."""
     one = make_desired(secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))
-    found = Credentials({one.token_env: CANARY, "PLUG_SECRET_A": "x"}).fingerprint(one)
+    found = EnvironCredentials({one.token_env: CANARY, "PLUG_SECRET_A": "x"}).fingerprint(one)
     assert found.secrets == {
         "PLUG_SECRET_A": "hmac-sha256:" + hmac.new(CANARY.encode(), b"x", hashlib.sha256).hexdigest()
     }
-    assert Credentials({"PLUG_SECRET_A": "x"}).fingerprint(one).secrets == {}
+    assert EnvironCredentials({"PLUG_SECRET_A": "x"}).fingerprint(one).secrets == {}
 
 
 @pytest.mark.parametrize("value", ["", " ", "a b", "a#b", "a\n", "a\x00b", "ç", "a\\b", "x" * 3000])
@@ -107,7 +107,7 @@ def test_a_secret_that_breaks_its_url_is_refused_by_its_name(value: str) -> None
     """The variable is named, the value never."""
     webhooks = dict.fromkeys(make_desired().webhooks, "https://a.example.com/?k={secret:PLUG_SECRET_A}")
     one = make_desired(secrets=("PLUG_SECRET_A",), webhooks=webhooks)
-    problems = Credentials({one.token_env: CANARY, "PLUG_SECRET_A": value}).find_missing([one])
+    problems = EnvironCredentials({one.token_env: CANARY, "PLUG_SECRET_A": value}).find_missing([one])
     assert problems
     for problem in problems:
         assert "PLUG_SECRET_A" in str(problem)
@@ -117,7 +117,7 @@ def test_a_secret_that_breaks_its_url_is_refused_by_its_name(value: str) -> None
 def test_all_that_is_missing_is_told_at_once() -> None:
     """Tokens and secrets of every environment that will be PUT."""
     wanted = [make_desired("a"), replace(make_desired("b"), secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))]
-    keys = [problem.key for problem in Credentials({}).find_missing(wanted)]
+    keys = [problem.key for problem in EnvironCredentials({}).find_missing(wanted)]
     assert keys == ["token_env", "token_env", "PLUG_SECRET_A", "PLUG_SECRET_B"]
 
 
@@ -125,17 +125,17 @@ def test_two_tokens_of_one_company_are_refused() -> None:
     """Equal values, or two JWTs of one organization."""
     a, b = make_desired("a"), make_desired("b")
     for one, other in [(CANARY, CANARY), (jwt(organizationId="1", iat=1), jwt(organizationId="1", iat=2))]:
-        [problem] = Credentials({a.token_env: one, b.token_env: other}).find_shared_accounts([a, b])
+        [problem] = EnvironCredentials({a.token_env: one, b.token_env: other}).find_shared_accounts([a, b])
         assert "same Plug company" in problem.message
         assert one not in str(problem)
-    assert not Credentials({a.token_env: "x1", b.token_env: "x2"}).find_shared_accounts([a, b])
+    assert not EnvironCredentials({a.token_env: "x1", b.token_env: "x2"}).find_shared_accounts([a, b])
 
 
 def test_an_expired_jwt_is_a_warning() -> None:
     """A hint: Plug has the last word."""
     one = make_desired()
     for exp, told in [(START.timestamp() - 1, 1), (START.timestamp() + 1, 0), (1e300, 0), ("x", 0)]:
-        assert len(Credentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == told
+        assert len(EnvironCredentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == told
 
 
 def tokens_file(folder: Path, text: str, mode: int = 0o600) -> Path:

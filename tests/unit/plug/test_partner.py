@@ -16,7 +16,7 @@ from reconciler.core.attempts import Fate
 from reconciler.core.observe import FIELDS, Verdict
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Applied, By, Desired, Event, Fingerprint
-from reconciler.plug.credentials import Credentials
+from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.partner import HttpObserver, account_url
 from reconciler.plug.pool import Connection
 from reconciler.plug.secret import Secret
@@ -65,7 +65,7 @@ def read(
 
     async def attempt() -> Reading:
         observer = HttpObserver(
-            Credentials(ENVIRON),
+            EnvironCredentials(ENVIRON),
             Secret(PARTNER),
             "PLUG_PARTNER_TOKEN",
             hidden=[Secret(value) for value in ENVIRON.values()],
@@ -206,7 +206,7 @@ def test_an_answer_too_many_is_not_taken_for_the_next_account() -> None:
     async def twice(port: int) -> list[Reading]:
         one = replace(DESIRED, partner_base_url=f"http://localhost:{port}")
         observer = HttpObserver(
-            Credentials(ENVIRON), Secret(PARTNER), "PLUG_PARTNER_TOKEN", hidden=[], timeout_s=5, environ={}
+            EnvironCredentials(ENVIRON), Secret(PARTNER), "PLUG_PARTNER_TOKEN", hidden=[], timeout_s=5, environ={}
         )
         async with observer:
             return [await observer.read(one, applied_of(one)) for _ in range(2)]
@@ -232,7 +232,7 @@ def test_a_proxy_that_is_none_is_told_without_its_password() -> None:
 
     async def attempt() -> Reading:
         observer = HttpObserver(
-            Credentials(ENVIRON),
+            EnvironCredentials(ENVIRON),
             Secret(PARTNER),
             "PLUG_PARTNER_TOKEN",
             hidden=[],
@@ -267,7 +267,7 @@ def test_of_what_was_never_applied_only_what_is_never_shown_is_told() -> None:
 
         async def attempt() -> Reading:
             observer = HttpObserver(
-                Credentials(ENVIRON), Secret(PARTNER), "PLUG_PARTNER_TOKEN", hidden=[], timeout_s=5, environ={}
+                EnvironCredentials(ENVIRON), Secret(PARTNER), "PLUG_PARTNER_TOKEN", hidden=[], timeout_s=5, environ={}
             )
             async with observer:
                 return await observer.read(one, None)
@@ -299,10 +299,10 @@ def test_a_secret_is_compared_with_its_value_and_masked() -> None:
 
 def test_a_replaced_secret_is_no_live_drift() -> None:
     """Plug holds the one that was applied, which nobody has any more."""
-    before = Credentials({**ENVIRON, "PLUG_SECRET_A": "the-one-before"}).fingerprint(SECRET)
+    before = EnvironCredentials({**ENVIRON, "PLUG_SECRET_A": "the-one-before"}).fingerprint(SECRET)
     found = look(SECRET, "https://hooks.example.com/in?key=the-one-before", applied_of(SECRET, before))
     assert found == (Verdict.UNSEEN, None)
-    same = Credentials(ENVIRON).fingerprint(SECRET)
+    same = EnvironCredentials(ENVIRON).fingerprint(SECRET)
     assert look(SECRET, "https://hooks.example.com/in?key=x", applied_of(SECRET, same))[0] is Verdict.DIFFERENT
 
 

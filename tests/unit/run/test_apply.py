@@ -50,7 +50,7 @@ class Fleet:
             report_wave=self.waves.append,
         )
         planned = self.plan()
-        return await apply_plan(planned.plan, planned.desired, world, options, self.stop)
+        return await apply_plan(planned, world, options, self.stop)
 
 
 def outcomes(result: RunResult) -> dict[str, Outcome]:

@@ -116,7 +116,7 @@ def apply(
     wanted = [replace(make_desired(name), wave=(waves or {}).get(name, 0)) for name in desired]
     planned = plan_environments(wanted, store, FakeCredentials(), PlanInput(now=clock.now()))
     world = make_world(store, plug, clock)
-    run = apply_plan(planned.plan, planned.desired, world, options, Stop(), refused=refused)
+    run = apply_plan(planned, world, options, Stop(), refused=refused)
     return asyncio.run(run), plug, store
 
 

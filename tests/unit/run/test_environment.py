@@ -57,7 +57,7 @@ class Bench:
     def apply(self, planned: Planned | None = None, options: ApplyOptions = ONE_AFTER_ANOTHER) -> RunResult:
         planned = planned or self.plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
-        return asyncio.run(apply_plan(planned.plan, planned.desired, world, options, self.stop))
+        return asyncio.run(apply_plan(planned, world, options, self.stop))
 
     def meddle(self, name: str = "a") -> None:
         """Somebody else writes its document: the next version of it, that holds what nobody else wants."""
@@ -315,7 +315,7 @@ def test_nobody_is_left_asleep() -> None:
     async def run() -> int:
         planned = bench.plan()
         world = make_world(bench.store, bench.plug, bench.clock)
-        await apply_plan(planned.plan, planned.desired, world, OPTIONS, bench.stop)
+        await apply_plan(planned, world, OPTIONS, bench.stop)
         await asyncio.sleep(0)
         return len(asyncio.all_tasks())
 

@@ -16,7 +16,7 @@ from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
 from reconciler.run.observe import ObserveOptions, observe_all, observe_one
 from reconciler.run.pace import Pace
-from reconciler.run.planning import plan_environments
+from reconciler.run.planning import PlanScope, plan_environments
 from tests.fakes import (
     OPTIONS,
     START,
@@ -126,13 +126,13 @@ class World:
         def look(wanted: object, stored: object) -> dict[str, Observation]:
             return asyncio.run(observe_all(wanted, stored, self.observer, self.clock, SETTINGS, self.pace))  # type: ignore[arg-type]
 
-        return plan_environments([desired], self.store, self.credentials, PlanInput(START), observe=look)
+        return plan_environments([desired], self.store, self.credentials, PlanInput(START), PlanScope(observe=look))
 
     def apply(self, planned: Planned) -> RunResult:
         world = replace(
             make_world(self.store, self.plug, self.clock, self.credentials), observer=self.observer, pace=self.pace
         )
-        return asyncio.run(apply_plan(planned.plan, planned.desired, world, OPTIONS, self.stop, planned.observations))
+        return asyncio.run(apply_plan(planned, world, OPTIONS, self.stop))
 
     def stored(self) -> Stored:
         return self.store.read(["production"])["production"]

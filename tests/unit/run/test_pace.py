@@ -76,7 +76,7 @@ class Fleet:
     def apply(self) -> RunResult:
         planned = plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
         world = replace(make_world(self.store, self.plug, self.clock), report_wave=self.waves.append)
-        return asyncio.run(apply_plan(planned.plan, planned.desired, world, self.options, self.stop))
+        return asyncio.run(apply_plan(planned, world, self.options, self.stop))
 
 
 def outcomes(result: RunResult) -> set[Outcome]:

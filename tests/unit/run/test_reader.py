@@ -53,7 +53,7 @@ class World:
 
     async def apply(self, planned: Planned, options: ApplyOptions = OPTIONS) -> RunResult:
         world = make_world(self.store, self.plug, self.clock)
-        return await apply_plan(planned.plan, planned.desired, world, options, Stop())
+        return await apply_plan(planned, world, options, Stop())
 
 
 def names(count: int) -> list[str]:

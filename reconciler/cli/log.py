@@ -1,0 +1,63 @@
+"""`-v` and `-vv`: each step to stderr, by the standard library's logging (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterable, Mapping
+
+from reconciler.cli.output import write_aside
+from reconciler.text.escape import for_terminal
+from reconciler.text.masks import Masks
+
+LOGGER = "reconciler"  # of this package alone: a library's log may quote a header or a body
+LEVELS = (logging.INFO, logging.DEBUG)  # of -v and -vv
+MIN_HIDDEN = 8  # characters of a variable that only its name makes suspicious
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY")
+_OUR_SETTINGS = "RECONCILER_"
+
+
+class StepLog(logging.Handler):
+    """Writes `HH:MM:SS.mmm message` lines: one line each, harmless on a terminal, without a token or secret.
+
+    No caller logs one. The mask is for what nobody thought of, such as a server that echoes the token.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__()
+        self._masks = Masks()
+        self.verbosity = 0
+        self.hide(
+            value
+            for name, value in environ.items()
+            if len(value) >= MIN_HIDDEN and _SECRET_NAME.search(name) and not name.startswith(_OUR_SETTINGS)
+        )
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Mask these values too, from the next line on."""
+        self._masks.hide(values)
+
+    def start(self, verbosity: int) -> None:
+        """Show the steps from now on, in as much detail as is asked for in all."""
+        self.verbosity += verbosity
+        logger = logging.getLogger(LOGGER)
+        logger.setLevel(LEVELS[min(self.verbosity, len(LEVELS)) - 1])
+        logger.propagate = False
+        if self not in logger.handlers:
+            logger.addHandler(self)
+
+    def stop(self) -> None:
+        """Leave the logger as it was."""
+        logger = logging.getLogger(LOGGER)
+        logger.removeHandler(self)
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # a wrong call must not end an apply, nor show its arguments
+            text = str(record.msg)
+        at = time.strftime("%H:%M:%S", time.localtime(record.created))
+        write_aside(f"{at}.{int(record.msecs):03} {for_terminal(self._masks.mask(text))}\n")

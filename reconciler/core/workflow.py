@@ -1,0 +1,70 @@
+"""Decisions of the steps of a GitHub workflow, from the results that its jobs left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.digest import plan_digest
+from reconciler.model import Plan, RunResult
+
+RESULT_PREFIX = "result-"  # of the artifacts that apply.yml uploads: the environment follows
+OF_ALL = ("result-plan", "result-fleet")  # of the jobs that speak for every environment
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What one job of an apply left, below the name of its artifact: a result, or only a text."""
+
+    name: str
+    result: RunResult | None = None
+    text: str = ""
+
+
+def make_matrix(plan: Plan) -> list[dict[str, object]]:
+    """A job for each environment that would be PUT, by wave and name, each with the digest of its own part."""
+    return [
+        {"environment": one.environment, "wave": one.wave, "digest": plan_digest([one])}
+        for one in plan.environments
+        if one.action.puts
+    ]
+
+
+def find_waiting(plan: Plan, wave: int) -> list[str]:
+    """The environments of earlier waves that still have something to put."""
+    return [one.environment for one in plan.environments if one.action.puts and one.wave < wave]
+
+
+def find_silent(planned: Iterable[str], reports: Iterable[JobReport]) -> list[str]:
+    """The planned environments whose job left nothing: refused, cancelled, held back, or ended before its apply."""
+    silent = dict.fromkeys(planned)
+    for report in reports:
+        if report.result is None and report.name in OF_ALL:
+            return []
+        silent.pop(report.name.removeprefix(RESULT_PREFIX), None)
+        for one in report.result.environments if report.result else ():
+            silent.pop(one.environment, None)
+    return list(silent)
+
+
+def join_results(results: Iterable[RunResult]) -> RunResult | None:
+    """The results of several jobs as one, each environment's last, by name; None without any."""
+    found = list(results)
+    last = {one.environment: one for result in found for one in result.environments}
+    return RunResult(tuple(one for _, one in sorted(last.items()))) if found else None
+
+
+def describe_plan(plan: Plan | None) -> str:
+    """The text of the commit status: the digest of what the merge will do."""
+    if plan is None:
+        return "no plan: see the run"
+    return f"{plan.digest}, {sum(1 for one in plan.environments if one.action.puts)} to put"
+
+
+def fit(texts: Sequence[str], room: int) -> tuple[list[str], int]:
+    """The texts that fit into `room` characters together, each as a whole, and the number of those left out."""
+    kept: list[str] = []
+    for text in texts:
+        if sum(map(len, kept)) + len(text) < room:
+            kept.append(text)
+    return kept, len(texts) - len(kept)

@@ -1,0 +1,47 @@
+"""What GitHub's runner reads: the outputs of a step, and the values that it is to mask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from reconciler.core.workflow import make_matrix
+from reconciler.formats.any_result import ReadFile, affected, plan_of
+from reconciler.formats.drift_file import DriftFile, is_healable
+from reconciler.text.escape import for_json
+
+MAX_MATRIX_JOBS = 256  # by GitHub, in one matrix
+
+
+def encode_outputs(found: ReadFile) -> str:
+    """`changed` and `environments`; of drift also `healable`, of a plan `digest` and `matrix`. One line each."""
+    names = affected(found)
+    lines = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
+    if isinstance(found, DriftFile):
+        lines["healable"] = json.dumps(is_healable(found))
+    plan = plan_of(found)
+    if plan is not None:
+        lines["digest"] = plan.digest
+        lines["matrix"] = _compact(make_matrix(plan)) if len(names) <= MAX_MATRIX_JOBS else "[]"
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def decode_matrix(text: str) -> list[str]:
+    """The environments of the output `matrix`; empty text has none. Raises ValueError for anything else."""
+    try:
+        return [str(entry["environment"]) for entry in json.loads(text or "[]")]
+    except (TypeError, KeyError) as error:
+        raise ValueError("is not a matrix") from error
+
+
+def encode_masks(values: Iterable[str]) -> str:
+    """The command that hides each value in all that follows."""
+    return "".join(sorted({f"::add-mask::{_escape(value)}\n" for value in values}))
+
+
+def _escape(value: str) -> str:
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _compact(value: object) -> str:
+    return for_json(json.dumps(value, separators=(",", ":"), ensure_ascii=True))

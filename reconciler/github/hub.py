@@ -1,0 +1,73 @@
+"""The port `Hub` over GitHub's REST API, for the run that the runner's variables name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from reconciler.errors import InputError
+from reconciler.github import posts
+from reconciler.github.api import GitHub
+from reconciler.github.run import WorkflowRun, find_run, to_pull_request
+from reconciler.io.http.proxy import find_proxy
+from reconciler.ports import CommitStatus, Issue, Posted, PullRequest
+
+
+@contextmanager
+def open_hub(environ: Mapping[str, str], author: str = posts.AUTHOR) -> Iterator[RunHub]:
+    """The hub of this workflow run; `author` is who GITHUB_TOKEN writes as.
+
+    Raises InputError outside a workflow, and without a token.
+    """
+    run = find_run(environ)
+    token = environ.get("GITHUB_TOKEN", "")
+    if not token:
+        raise InputError.of("GITHUB_TOKEN", "is not set", "env: {GITHUB_TOKEN: ${{ github.token }}}")
+    with GitHub(run, token, proxy=find_proxy(run.api_url, environ)) as client:
+        yield RunHub(run, client, author)
+
+
+class RunHub:
+    """The repository of one workflow run."""
+
+    def __init__(self, run: WorkflowRun, client: GitHub, author: str) -> None:
+        self._run = run
+        self._client = client
+        self._author = author
+
+    @property
+    def run_url(self) -> str:
+        return self._run.url
+
+    @property
+    def sha(self) -> str:
+        return self._run.sha
+
+    @property
+    def pull_request(self) -> PullRequest | None:
+        return to_pull_request(self._run.pull_request)
+
+    @property
+    def may_only_read(self) -> bool:
+        return self._run.may_only_read
+
+    def find_merged(self) -> PullRequest | None:
+        return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
+
+    def put_comment(self, number: int, name: str, text: str) -> Posted:
+        return posts.put_comment(self._client, number, name, text, author=self._author)
+
+    def set_status(self, sha: str, status: CommitStatus) -> None:
+        posts.set_status(self._client, sha, status.context, status.state, status.description, self._run.url)
+
+    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
+        return posts.find_reviewed_digest(self._client, sha, context)
+
+    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
+        text = issue.text if is_open else None
+        return posts.keep_issue(
+            self._client, name, issue.title, text, label=label, closing=issue.closing, author=self._author
+        )
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        posts.dispatch(self._client, workflow, ref, inputs)

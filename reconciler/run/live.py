@@ -1,0 +1,55 @@
+"""The reads of --observe for a plan: what must be true before the first one, then all of them (CONTRACT §8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from reconciler.core.observe import UNOBSERVABLE, Observation
+from reconciler.errors import InputError
+from reconciler.model import Desired, Document
+from reconciler.ports import Clock, Credentials, Observer
+from reconciler.run.observe import ObserveOptions, observe_all
+from reconciler.run.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReads:
+    """Reads the account of each environment that has an account_id; without any, no token is needed.
+
+    `open_observer` is entered once for all reads. `announce` takes the number of accounts, before the first read.
+    `pace` is the whole run's.
+    """
+
+    credentials: Credentials
+    partner_token_env: str
+    allowed_hosts: Collection[str]
+    open_observer: Callable[[], AbstractAsyncContextManager[Observer]]
+    clock: Clock
+    options: ObserveOptions
+    pace: Pace
+    announce: Callable[[int], None]
+
+    def __call__(self, desired: Sequence[Desired], documents: Mapping[str, Document]) -> Mapping[str, Observation]:
+        """An observation of each environment.
+
+        Raises InputError where the partner token or its address can't be used, or a token is malformed, before
+        anything is sent.
+        """
+        observed = [one for one in desired if one.account_id is not None]
+        if not observed:
+            return {one.environment: UNOBSERVABLE for one in desired}
+        problems = [
+            *self.credentials.find_partner_problems(observed, self.partner_token_env, self.allowed_hosts),
+            *self.credentials.find_malformed_tokens(desired),
+        ]
+        if problems:
+            raise InputError(problems=problems)
+        self.announce(len(observed))
+        return asyncio.run(self._read(desired, documents))
+
+    async def _read(self, desired: Sequence[Desired], documents: Mapping[str, Document]) -> Mapping[str, Observation]:
+        async with self.open_observer() as observer:
+            return await observe_all(desired, documents, observer, self.clock, self.options, self.pace)

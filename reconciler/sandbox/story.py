@@ -1,0 +1,180 @@
+"""The whole story against the sandbox, through the same commands that a person types (CONTRACT §4).
+
+The caller runs the commands and shows the texts: this module imports no command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from reconciler.model import Desired, Event
+from reconciler.sandbox.server import Sandbox
+
+
+class Style(StrEnum):
+    """How a text of the story looks on a terminal."""
+
+    TITLE = "title"
+    TEXT = "text"
+    COMMAND = "command"
+    ENDED = "ended"
+
+
+class StoryWentWrong(Exception):
+    """Something is not as the story says."""
+
+
+def make_up(desired: Sequence[Desired]) -> dict[str, str]:
+    """A token for each environment and a value for each secret, by variable: nothing real is read."""
+    made = {one.token_env: f"made-up-token-of-{one.environment}" for one in desired}
+    made["PLUG_PARTNER_TOKEN"] = "made-up-token-of-a-partner"  # noqa: S105
+    return made | {name: f"made-up-{name.lower()}" for one in desired for name in one.secrets}
+
+
+@dataclass
+class Story:
+    """Each chapter says what it does, does it with the real command, and checks what came of it.
+
+    `folder` has the copied manifests, `edited` is the environment that is changed, and `manifest` its file below the
+    folder of manifests. `run` runs a command with `environ` against the sandbox and returns its exit code.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    sandbox: Sandbox
+    edited: Desired
+    manifest: Path
+    run: Callable[[Sequence[str]], int]
+    write: Callable[[str, Style], None]
+    chapter: int = 0
+
+    def tell(self) -> None:
+        """The story, to its end. Raises StoryWentWrong."""
+        self._create()
+        self._nothing()
+        self._edit_one()
+        self._lose_answers()
+        self._repair()
+        self._edit_in_the_dashboard()
+        self._drift()
+
+    def end(self) -> None:
+        """The last words, once the sandbox is gone."""
+        self._title("That was it")
+        self._say("Everything happened in a temporary folder against a sandbox on this machine. Next: the README,")
+        self._say("`reconciler validate`, and `reconciler plan` with your own manifests.")
+
+    # --- the chapters ------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        self._title("A first plan: nothing was applied yet")
+        self._run("plan")
+        self._title("Apply it: per environment an intent is written, then the PUT sent, then the outcome recorded")
+        self._run("apply", "--yes")
+
+    def _nothing(self) -> None:
+        self._title("The same again: there is nothing to do, and nothing is sent")
+        self._run("plan")
+
+    def _edit_one(self) -> None:
+        self._title(f"Somebody edits a webhook of {self.edited.environment}")
+        self._edit("v2")
+        self._run("plan")
+        self._run("apply", "--yes")
+        self._plug_holds(Event.MESSAGE_STATUS, "v2")
+
+    def _lose_answers(self) -> None:
+        self._title("A bad day: Plug acts, but its answer is lost. Nobody knows what the PUT did")
+        self._edit("v3")
+        self._set_lost_answers(1.0)
+        self._run("apply", "--yes", expect=1)
+        self._set_lost_answers(0.0)
+        self._title("The edit is reverted. A tool that only compares would see nothing to do: Plug holds v3!")
+        self._plug_holds(Event.MESSAGE_STATUS, "v3")
+        self._edit("v2")
+        self._run("plan", "--detailed-exitcode", expect=2)
+
+    def _repair(self) -> None:
+        self._title("The next apply repairs it")
+        self._run("apply", "--yes")
+        self._plug_holds(Event.MESSAGE_STATUS, "v2")
+
+    def _edit_in_the_dashboard(self) -> None:
+        self._title("Somebody edits a webhook in Plug's dashboard. Manifests and state know nothing of it")
+        self._show_account()
+        edited = {Event.MESSAGE_STATUS: "https://somewhere.else.com.br/status"}
+        self.sandbox.plug.edit(self.environ[self.edited.token_env], edited)
+        self._run("plan")
+        self._title("The partner API shows six of the seven: --observe looks there")
+        self._run("drift", "--observe", "-e", self.edited.environment, expect=2)
+        self._run("apply", "--observe", "--yes")
+        self._plug_holds(Event.MESSAGE_STATUS, "v2")
+        self._title("The history shows it, and a page shows the whole fleet")
+        self._run("state", "history", self.edited.environment)
+        self._run("report", "--out", "fleet.html")
+        if self.edited.environment not in (self.folder / "fleet.html").read_text(encoding="utf-8"):
+            raise StoryWentWrong("the page doesn't show the environment")
+
+    def _drift(self) -> None:
+        self._title("Drift: the manifest is ahead of what was applied")
+        self._edit("v4")
+        self._run("drift", expect=2)
+        self._run("state", "history", self.edited.environment)
+
+    # --- telling, doing and checking ---------------------------------------------------------------
+
+    def _title(self, text: str) -> None:
+        self.chapter += 1
+        line = f"{self.chapter}. {text}"
+        self.write(f"━━ {line} " + "━" * max(3, 76 - len(line)), Style.TITLE)
+
+    def _say(self, text: str) -> None:
+        self.write(text, Style.TEXT)
+
+    def _run(self, *arguments: str, expect: int = 0) -> None:
+        self.write("$ reconciler " + " ".join(arguments), Style.COMMAND)
+        code = self.run(arguments)
+        self.write(f"(exit code {code})", Style.ENDED)
+        if code != expect:
+            raise StoryWentWrong(f"`reconciler {' '.join(arguments)}` ended with {code}, not {expect}")
+
+    def _plug_holds(self, event: Event, path: str) -> None:
+        token = self.environ[self.edited.token_env]
+        held = self.sandbox.plug.company(token).webhooks[event] or ""
+        if not held.endswith(path):
+            raise StoryWentWrong(f"Plug holds another {event}")
+        self._say(f"Plug now holds, for {self.edited.environment}: {held}")
+
+    def _show_account(self) -> None:
+        """Make the environment observable: its account's id in the manifest, and the account in the sandbox."""
+        account = self.edited.account_id or "11111-22222-333333"
+        if self.edited.account_id is None:
+            self._write_manifest({"account_id": account})
+            self._say(f"(manifests/{self.manifest}: account_id says which account of the partner API it is)")
+        options = self.sandbox.plug.options
+        accounts = {**options.accounts, account: self.environ[self.edited.token_env]}
+        self.sandbox.plug.options = replace(options, accounts=accounts)
+
+    def _set_lost_answers(self, probability: float) -> None:
+        self.sandbox.plug.options = replace(self.sandbox.plug.options, lost_answers=probability)
+
+    def _edit(self, version: str) -> None:
+        """Write the URL, with a version, into the environment's own manifest."""
+        text = self.edited.webhooks[Event.MESSAGE_STATUS]
+        url = f"{text}{'&' if '?' in text else '?'}version={version}"
+        self._write_manifest({"webhooks": {str(Event.MESSAGE_STATUS): url}})
+        self._say(f"(manifests/{self.manifest}: messageStatus gets ?version={version})")
+
+    def _write_manifest(self, values: Mapping[str, Any]) -> None:
+        """Change the environment's own manifest; its webhooks are merged."""
+        import yaml
+
+        path = self.folder / "manifests" / self.manifest
+        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+        held["webhooks"] = {**held.get("webhooks", {}), **values.get("webhooks", {})}
+        held |= {key: value for key, value in values.items() if key != "webhooks"}
+        path.write_text(yaml.safe_dump(held, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,43 @@
+"""Hidden values are masked wherever they are in a text."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.text.masks import MASK, Masks
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sent canary-1 twice: canary-1", f"sent {MASK} twice: {MASK}"),
+        ("xcanary-1y", f"x{MASK}y"),
+        ("canary-12 is another", f"{MASK} is another"),
+        ("canary-", "canary-"),
+        ("https://h/?key=a%20b%2Fc", f"https://h/?key={MASK}"),
+        ("key=a b/c", f"key={MASK}"),
+        ("through http://ana:word@proxy:8080/", f"through http://{MASK}@proxy:8080/"),
+        ("a short one: abc", "a short one: abc"),
+        ("", ""),
+    ],
+)
+def test_a_hidden_value_is_masked(text: str, shown: str) -> None:
+    """As it is and percent-encoded, the longest first; and the user info of every URL."""
+    masks = Masks()
+    masks.hide(["canary-1", "canary-12", "a b/c", "abc", ""])
+    assert masks.mask(text) == shown
+
+
+def test_values_of_one_beginning_are_all_found() -> None:
+    """As of ten thousand JWTs."""
+    masks = Masks()
+    values = [f"eyJhbGciOi.{number:05d}" for number in range(100)]
+    masks.hide(values)
+    assert masks.mask(" ".join(values)) == " ".join([MASK] * 100)
+
+
+def test_a_value_that_is_no_utf_8_is_hidden_too() -> None:
+    """A variable may hold any bytes."""
+    masks = Masks()
+    masks.hide(["canary-\udcff"])
+    assert masks.mask("x canary-\udcff") == f"x {MASK}"
