@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.core.findings import find_drift
+from reconciler.core.drift import find_drift
 from reconciler.core.planner import LIVE, Planned
 from reconciler.model import Finding
 

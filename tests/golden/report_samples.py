@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.findings import find_drift
+from reconciler.core.drift import find_drift
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.model import (
     EVENTS,

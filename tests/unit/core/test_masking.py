@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core.findings import find_drift
+from reconciler.core.drift import find_drift
 from reconciler.core.masking import find_secretive, mask_url, show_document, show_url
 from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.formats.plan_file import encode_plan

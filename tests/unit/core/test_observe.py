@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.exitcode import ExitCode, of_drift
-from reconciler.core.findings import find_drift
+from reconciler.core.drift import find_drift
 from reconciler.core.masking import mask_url
 from reconciler.core.observe import (
     FIELDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.findings import find_drift
+from reconciler.core.drift import find_drift
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.model import EVENTS, By, Desired, Document, Event, Finding, FindingKind, Fingerprint
