@@ -19,7 +19,7 @@ from reconciler.errors import InputError
 from reconciler.model import Desired
 
 if TYPE_CHECKING:
-    from reconciler.sandbox.story import Style
+    from reconciler.sandbox.story import StoryPart
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TERM", "NO_COLOR", "USER", "LOGNAME", "COLUMNS")
 
@@ -76,15 +76,15 @@ def _tell(desired: Sequence[Desired], manifest: Path, outer: Session) -> int:
     return ExitCode.DONE
 
 
-def _write(text: str, style: Style) -> None:
-    from reconciler.sandbox.story import Style
+def _write(text: str, style: StoryPart) -> None:
+    from reconciler.sandbox.story import StoryPart
 
-    looks: dict[Style, dict[str, Any]] = {
-        Style.TITLE: {"bold": True},
-        Style.COMMAND: {"fg": "cyan"},
-        Style.ENDED: {"dim": True},
-        Style.TEXT: {},
+    looks: dict[StoryPart, dict[str, Any]] = {
+        StoryPart.TITLE: {"bold": True},
+        StoryPart.COMMAND: {"fg": "cyan"},
+        StoryPart.ENDED: {"dim": True},
+        StoryPart.TEXT: {},
     }
-    before = "\n" if style is Style.TITLE else ""
+    before = "\n" if style is StoryPart.TITLE else ""
     shown = click.style(text, **looks[style]) if wants_colour(sys.stdout, os.environ) else text
     write(f"{before}{shown}\n")

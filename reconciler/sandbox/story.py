@@ -15,8 +15,8 @@ from reconciler.model import Desired, Event
 from reconciler.sandbox.server import Sandbox
 
 
-class Style(StrEnum):
-    """How a text of the story looks on a terminal."""
+class StoryPart(StrEnum):
+    """What a text of the story is, for how it looks on a terminal."""
 
     TITLE = "title"
     TEXT = "text"
@@ -49,7 +49,7 @@ class Story:
     edited: Desired
     manifest: Path
     run: Callable[[Sequence[str]], int]
-    write: Callable[[str, Style], None]
+    write: Callable[[str, StoryPart], None]
     chapter: int = 0
 
     def tell(self) -> None:
@@ -130,15 +130,15 @@ class Story:
     def _title(self, text: str) -> None:
         self.chapter += 1
         line = f"{self.chapter}. {text}"
-        self.write(f"━━ {line} " + "━" * max(3, 76 - len(line)), Style.TITLE)
+        self.write(f"━━ {line} " + "━" * max(3, 76 - len(line)), StoryPart.TITLE)
 
     def _say(self, text: str) -> None:
-        self.write(text, Style.TEXT)
+        self.write(text, StoryPart.TEXT)
 
     def _run(self, *arguments: str, expect: int = 0) -> None:
-        self.write("$ reconciler " + " ".join(arguments), Style.COMMAND)
+        self.write("$ reconciler " + " ".join(arguments), StoryPart.COMMAND)
         code = self.run(arguments)
-        self.write(f"(exit code {code})", Style.ENDED)
+        self.write(f"(exit code {code})", StoryPart.ENDED)
         if code != expect:
             raise StoryWentWrong(f"`reconciler {' '.join(arguments)}` ended with {code}, not {expect}")
 
