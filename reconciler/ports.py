@@ -110,15 +110,17 @@ class Observer(Protocol):
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
 
 
-class Credentials(Protocol):
-    """The available tokens and secrets. What is given out is a fingerprint, a name or a problem, never a value.
+class Fingerprinter(Protocol):
+    """The tokens and secrets at hand, seen only as fingerprints."""
+
+    def fingerprint(self, desired: Desired) -> Fingerprint: ...
+
+
+class CredentialChecks(Fingerprinter, Protocol):
+    """What must be true of the available tokens and secrets before a run. No value is ever given out.
 
     Must: read nothing but what it was made from; repeat no part of a value in a message.
     """
-
-    def fingerprint(self, desired: Desired) -> Fingerprint:
-        """The state's form of an environment's token and secrets; what is not available is left out."""
-        ...
 
     def account(self, desired: Desired) -> str | None:
         """The token's account as the state names it (CONTRACT §7); None without a token."""

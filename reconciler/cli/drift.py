@@ -7,7 +7,7 @@ from reconciler.cli.options import Form, Selection, format_option, observe_optio
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import Session
-from reconciler.run.drift import find_all_drift
+from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
 
 

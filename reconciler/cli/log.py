@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from reconciler.cli.output import write_aside
 from reconciler.text.escape import for_terminal
@@ -35,8 +36,9 @@ class StepLog(logging.Handler):
         )
 
     def hide(self, values: Iterable[str]) -> None:
-        """Mask these values too, from the next line on."""
-        self._masks.hide(values)
+        """Mask these values too, as they are and percent-encoded, from the next line on."""
+        for value in values:
+            self._masks.hide((value, quote(value, safe="", errors="replace")))
 
     def start(self, verbosity: int) -> None:
         """Show the steps from now on, in as much detail as is asked for in all."""

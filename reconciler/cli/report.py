@@ -12,7 +12,7 @@ from reconciler.cli.output import say, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
 from reconciler.model import ReceiverCheck
-from reconciler.run.drift import find_all_drift
+from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
 from reconciler.text.escape import for_terminal
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import click
 
@@ -71,6 +72,7 @@ def _is_token(token: str) -> bool:
 )
 @click.option(
     "--latency",
+    "latency_s",
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="S",
@@ -108,17 +110,7 @@ def _is_token(token: str) -> bool:
     metavar="N",
     help="The same seed gives the same failures and lost answers again.",
 )
-def sandbox(
-    port: int,
-    tokens: frozenset[str],
-    accounts: dict[str, str],
-    partner_tokens: frozenset[str],
-    latency: float,
-    failure_rate: float,
-    rate_limit: float | None,
-    lost_answers: float,
-    seed: int,
-) -> None:
+def sandbox(**options: Any) -> None:
     """Serve a stand-in for Plug on loopback, to try things out.
 
     No company is needed. The first line on stdout is its base URL. It keeps everything in memory, sends nothing
@@ -140,15 +132,4 @@ def sandbox(
     from reconciler.sandbox.plug import Options
     from reconciler.sandbox.server import run
 
-    options = Options(
-        port=port,
-        tokens=tokens,
-        accounts=accounts,
-        partner_tokens=partner_tokens,
-        latency_s=latency,
-        failure_rate=failure_rate,
-        rate_limit=rate_limit,
-        lost_answers=lost_answers,
-        seed=seed,
-    )
-    click.get_current_context().exit(run(options, announce=click.echo))
+    click.get_current_context().exit(run(Options(**options), announce=click.echo))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from reconciler.core.observe import Observation
 from reconciler.model import By, EnvironmentResult, Outcome
 from reconciler.model.result import DONE_OUTCOMES
-from reconciler.ports import Clock, Credentials, Observer, Plug, StateStore
+from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore
 from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter
 
@@ -55,7 +55,7 @@ class World:
 
     store: StateStore
     plug: Plug
-    credentials: Credentials
+    credentials: Fingerprinter
     clock: Clock
     by: By
     offload: Offload

@@ -17,7 +17,7 @@ from reconciler.core.guards import (
 from reconciler.core.planner import Planned
 from reconciler.errors import InputError, StateError
 from reconciler.model import Desired, Head, Problem
-from reconciler.ports import Credentials, StateStore
+from reconciler.ports import CredentialChecks, StateStore
 
 MAX_OTHERS = 1000  # environments; to read the state of more for the sake of one costs more than the guard is worth
 
@@ -28,7 +28,7 @@ class GuardInput:
 
     desired: Sequence[Desired]
     store: StateStore
-    credentials: Credentials
+    credentials: CredentialChecks
     max_changed: MaxChanged | None
     accepted: Collection[str] = ()  # the environments of --accept-account-change
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reconciler.core.observe import UNOBSERVABLE, Observation
 from reconciler.errors import InputError
 from reconciler.model import Desired, Document
-from reconciler.ports import Clock, Credentials, Observer
+from reconciler.ports import Clock, CredentialChecks, Observer
 from reconciler.run.observe import ObserveOptions, observe_all
 from reconciler.run.pace import Pace
 
@@ -23,7 +23,7 @@ class LiveReads:
     `pace` is the whole run's.
     """
 
-    credentials: Credentials
+    credentials: CredentialChecks
     partner_token_env: str
     allowed_hosts: Collection[str]
     open_observer: Callable[[], AbstractAsyncContextManager[Observer]]

@@ -12,7 +12,7 @@ from reconciler.core.planner import PlanInput, Planned, make_plan
 from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.model import Desired, Document, Head, Shard
-from reconciler.ports import Credentials, StateStore
+from reconciler.ports import CredentialChecks, StateStore
 
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
@@ -42,7 +42,7 @@ EVERYTHING = PlanScope()
 def plan_environments(
     desired: Sequence[Desired],
     store: StateStore,
-    credentials: Credentials,
+    credentials: CredentialChecks,
     given: PlanInput,
     scope: PlanScope = EVERYTHING,
 ) -> Planned:

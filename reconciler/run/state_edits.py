@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.core import record
 from reconciler.errors import Conflict, InputError, Locked
 from reconciler.model import By, Desired, Document, Fingerprint, Stored
-from reconciler.ports import Credentials, StateStore, Write
+from reconciler.ports import CredentialChecks, StateStore, Write
 from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
 
@@ -33,7 +33,7 @@ def refuse_live(stored: Stored | None, now: datetime, *, doing: str) -> None:
 
 
 def find_adoptable(
-    environment: str, desired: Iterable[Desired], store: StateStore, credentials: Credentials, now: datetime
+    environment: str, desired: Iterable[Desired], store: StateStore, credentials: CredentialChecks, now: datetime
 ) -> Desired:
     """The manifest of an environment that may be adopted.
 

@@ -16,7 +16,7 @@ from reconciler.sandbox.server import Sandbox
 
 
 class StoryPart(StrEnum):
-    """What a text of the story is, so that a terminal can show it so."""
+    """What a text of the story is, for how it looks on a terminal."""
 
     TITLE = "title"
     TEXT = "text"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
 
 MASK = "***"
 START = 4  # characters by which values are found; a shorter value is not hidden, as it occurs in any text by chance
@@ -21,8 +20,8 @@ class Masks:
         self._by_start: dict[str, tuple[str, ...]] = {}
 
     def hide(self, values: Iterable[str]) -> None:
-        """Hide each value, as it is and percent-encoded. A value shorter than `START` is left out."""
-        for value in {form for given in values for form in (given, quote(given, safe="", errors="replace"))}:
+        """Hide each value; one shorter than `START` is left out."""
+        for value in values:
             start = value[:START]
             others = self._by_start.get(start, ())
             if len(start) == START and value not in others:

@@ -32,9 +32,9 @@ def test_a_line_has_its_time_and_its_message(log: StepLog, capsys: pytest.Captur
 
 def test_a_token_that_is_logged_by_mistake_is_masked(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a variable, and of a file that is read later; a path of the settings is shown."""
-    log.hide(["of-the-tokens-file"])
-    logger.info("%s and %s of tokens.yaml in /home/ana", TOKEN, "of-the-tokens-file")
-    assert capsys.readouterr().err.endswith(" *** and *** of tokens.yaml in /home/ana\n")
+    log.hide(["of the/tokens-file"])
+    logger.info("%s, %s and %s of tokens.yaml in /home/ana", TOKEN, "of the/tokens-file", "of%20the%2Ftokens-file")
+    assert capsys.readouterr().err.endswith(" ***, *** and *** of tokens.yaml in /home/ana\n")
 
 
 def test_more_is_shown_for_two(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
