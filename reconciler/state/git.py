@@ -104,9 +104,9 @@ class GitStore:
         self._branch = branch
         self._sleep = sleep
         self._tip: Tip | None = None
-        self._unread = False  # names() has looked, and what it saw is still to be read
-        # one command at a time: workers that lost a race read again while another's push is under way, and git
-        # refuses two fetches into one repository
+        self._unread = False  # names() has seen this tip, and no read has used it
+        # One command at a time: workers that lost a race read again while the push of another is in flight, and git
+        # refuses two fetches into one repository.
         self._alone = threading.RLock()
         self._looked_at = -math.inf  # when the last look at the remote began, of the monotonic clock
 
@@ -136,13 +136,13 @@ class GitStore:
         return self._read_each(tip, environments, decode_document)
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        # what was seen so is still to be read whole: an apply does, and is told by its write where it has moved on
+        # The tip stays unread: an apply still reads it whole, and its write conflicts where the branch has moved on.
         return self._read_each(self._look_unless_seen(), environments, decode_head)
 
     def _look_unless_seen(self) -> Tip:
         asked_at = time.monotonic()
         with self._alone:
-            # who waited while another looked has seen the same: of many that lost a race one asks the remote
+            # A thread that waited while another looked has the same tip: of many that lost a race one asks the remote.
             seen = self._unread or self._looked_at >= asked_at
             return self._tip if seen and self._tip is not None else self._refresh()
 
@@ -379,7 +379,7 @@ def _compare(tip: Tip, write: Write) -> WriteResult:
 
 
 def _has_landed(tip: Tip, write: Write) -> bool:
-    """Whether the document stands there as we would have written it: a serial makes every version its own."""
+    """Tell whether the document on the branch is the one that we would have written: a serial makes each unique."""
     standing = tip.blobs.get(write.environment)
     if write.document is None:
         return standing is None

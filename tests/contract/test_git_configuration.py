@@ -312,3 +312,27 @@ def test_a_branch_whose_tree_holds_a_name_of_any_bytes_is_refused_in_words(
     with pytest.raises(Exception, match=r"holds 'caf\\udce9', which is no state"):
         store.names()
     store.close()
+
+
+# --- what -v shows ---------------------------------------------------------------------------------
+
+
+def test_what_git_was_asked_is_logged_without_a_password(
+    remote: Path, clone: Path, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each command that goes to the remote, by the user's own name of it; the rest is for `-vv`."""
+    git(remote, "config", "http.receivepack", "true")
+    with serve_guarded(remote, lambda header, _: header == basic("ana", "canary")) as url, caplog.at_level("DEBUG"):
+        git(clone, "remote", "set-url", "origin", url.replace("://", "://ana:canary@"))
+        store = open_store(clone, home)
+        put(store, document())
+        store.names()
+        store.close()
+    asked = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
+    commit = git(remote, "rev-parse", BRANCH).strip()
+    assert asked == [
+        f"git ls-remote origin refs/heads/{BRANCH} ({url})",
+        f"git push origin {commit}:refs/heads/{BRANCH} ({url})",
+        f"git ls-remote origin refs/heads/{BRANCH} ({url})",
+    ]
+    assert "canary" not in caplog.text

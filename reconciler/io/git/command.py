@@ -18,7 +18,7 @@ QUICK_TIMEOUT_S = 10.0  # for commands that read the local repository alone
 OLDEST = (2, 31)  # GIT_CONFIG_COUNT, which carries the configuration
 REASON_LENGTH = 500
 NO_REASON = "git gave no reason"
-OWN_LINES = 3  # git's own lines in a reason: the last ones say what ended it
+LINES_BEFORE = 2  # lines of ssh or a helper before git's error that are part of the reason
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +72,17 @@ def summarize(stderr: str) -> str:
     """Return one line with the lines of git, ssh and the remote that give a reason, without user information."""
     lines = [" ".join(line.split()) for line in stderr.splitlines()]
     remote = [_PREFIX.sub("", line) for line in lines if line.startswith("remote:")]
-    own = [_PREFIX.sub("", line) for line in lines if not line.startswith("remote:") and not _NOISE.match(line)]
-    own = [line for line in own if line]
-    told = [line for line in remote if line and not _PROGRESS.match(line)] + own[-OWN_LINES:]
+    told = [line for line in remote if line and not _PROGRESS.match(line)]
+    told += _find_cause([line for line in lines if line and not line.startswith("remote:") and not _NOISE.match(line)])
     if len(told) > 1:
         told = [line for line in told if line != _UNREAD] or told
     return hide_user_info("; ".join(dict.fromkeys(told)))[:REASON_LENGTH] or NO_REASON
+
+
+def _find_cause(lines: list[str]) -> list[str]:
+    """git's first error, as those after it follow from it, and what ssh or another program said just before it."""
+    first = next((number for number, line in enumerate(lines) if _PREFIX.match(line)), len(lines) - 1)
+    return [_PREFIX.sub("", line) for line in lines[max(0, first - LINES_BEFORE) : first + 1]]
 
 
 def find_program(environ: Mapping[str, str]) -> str:

@@ -133,6 +133,17 @@ error: failed to push some refs to 'https://x-access-token:canary@github.com/acm
     [
         ("", NO_REASON),
         ("fatal: no answer\n", "no answer"),
+        ("\n", NO_REASON),
+        ("one\ntwo\nthree\nfour\n", "two; three; four"),
+        (
+            "error: unable to write loose object file: No space left on device\nfatal: unpack-objects failed\n",
+            "unable to write loose object file: No space left on device",
+        ),
+        (
+            "*** For members of staff ***\nLoad key /x: invalid format\nana@host: Permission denied (publickey).\n"
+            "fatal: Could not read from remote repository.\n",
+            "Load key /x: invalid format; ana@host: Permission denied (publickey).",
+        ),
         (
             GH013,
             "GH013: Repository rule violations found for refs/heads/state.; - Cannot update this protected ref.; "
