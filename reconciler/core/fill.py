@@ -93,6 +93,11 @@ def secret_names(text: str) -> tuple[str, ...]:
     return tuple(sorted({match[1] for match in _SENT_PART.finditer(text) if match[1] is not None}))
 
 
+def has_secret(text: str) -> bool:
+    """Whether a text form names a secret."""
+    return "{secret:" in text and any(match[1] is not None for match in _SENT_PART.finditer(text))
+
+
 def split_secrets(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The literals of a text form, as they are sent, and the names of the secrets between them, one fewer."""
     literals, names, position = [""], [], 0

@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
-from reconciler.core.fill import secret_names
-from reconciler.model import Desired, Document, Event, Head, Webhooks
+from reconciler.core.fill import has_secret
+from reconciler.model import Applied, Desired, Document, Event, Head, HistoryEntry, Intent, Webhooks
+
+Record = TypeVar("Record", Applied, Intent, HistoryEntry)
 
 _SHOWN_OF_MASKED = re.compile(
     r"(?P<scheme>https?)://(?:[^/?#\\@]*@)?"
@@ -30,19 +33,20 @@ def mask_url(url: str) -> str:
 
 def find_secretive_events(webhooks: Iterable[Webhooks]) -> frozenset[Event]:
     """Return the events whose URL holds a secret in any of these."""
-    return frozenset(event for urls in webhooks for event, url in urls.items() if secret_names(url))
+    return frozenset(event for urls in webhooks for event, url in urls.items() if has_secret(url))
 
 
 def show_url(url: str, *, secretive: bool) -> str:
     """Return a URL of the state as it may be shown; `secretive` where its event is among the secretive ones."""
-    return mask_url(url) if secretive and not secret_names(url) else url
+    return mask_url(url) if secretive and not has_secret(url) else url
 
 
 def show_webhooks(webhooks: Webhooks, secretive: frozenset[Event]) -> Webhooks:
     """Return the webhooks with each URL as it may be shown."""
-    if not secretive:
-        return webhooks
-    return {event: show_url(url, secretive=event in secretive) for event, url in webhooks.items()}
+    masked = {
+        event: mask_url(webhooks[event]) for event in secretive if event in webhooks and not has_secret(webhooks[event])
+    }
+    return {**webhooks, **masked} if masked else webhooks
 
 
 def find_secretive(desired: Desired | None, head: Head | None) -> frozenset[Event]:
@@ -58,12 +62,14 @@ def find_secretive(desired: Desired | None, head: Head | None) -> frozenset[Even
 def show_document(document: Document, desired: Desired | None = None) -> Document:
     """Return the document with every URL as it may be shown."""
     secretive = find_secretive(desired, document)
-    if not secretive:
-        return document
-    applied, intent = document.applied, document.intent
     return replace(
         document,
-        applied=applied and replace(applied, webhooks=show_webhooks(applied.webhooks, secretive)),
-        intent=intent and replace(intent, webhooks=show_webhooks(intent.webhooks, secretive)),
-        history=tuple(replace(entry, webhooks=show_webhooks(entry.webhooks, secretive)) for entry in document.history),
+        applied=document.applied and _show_record(document.applied, secretive),
+        intent=document.intent and _show_record(document.intent, secretive),
+        history=tuple(_show_record(entry, secretive) for entry in document.history),
     )
+
+
+def _show_record(record: Record, secretive: frozenset[Event]) -> Record:
+    webhooks = show_webhooks(record.webhooks, secretive)
+    return record if webhooks is record.webhooks else replace(record, webhooks=webhooks)

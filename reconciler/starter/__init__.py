@@ -22,16 +22,6 @@ ACTION_FOLDER = ".github/actions/reconciler"
 UNKNOWN_ACTION = f"OWNER/reconciler/{ACTION_FOLDER}@COMMIT"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_OWN_TOOL = """
-      # this repository holds the tool itself: that of the base branch runs, never the pull request's. A link of its
-      # name would lead the checkout into the manifests
-      - run: rm -rf .tool
-      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
-        with:
-          ref: ${{ github.event.pull_request.base.sha }}
-          path: .tool
-          persist-credentials: false
-"""
 _TREE = {
     "manifests/_defaults.yaml": "manifests/_defaults.yaml",
     "manifests/staging.yaml": "manifests/staging.yaml",
@@ -41,15 +31,12 @@ _TREE = {
 }
 
 
-def render_workflow(name: str, action: str) -> str:
-    """A workflow that uses `action`, a reference such as `acme/reconciler/.github/actions/reconciler@<commit>`."""
-    return _read(f"workflows/{name}.yml").replace("@TOOL@\n", "").replace("@ACTION@", action)
+def render_workflow(name: str, action: str, *, before_action: str = "") -> str:
+    """A workflow that uses `action`, a reference such as `acme/reconciler/.github/actions/reconciler@<commit>`.
 
-
-def render_own_workflow(name: str) -> str:
-    """The same for the repository that holds the tool."""
-    action = f"./.tool/{ACTION_FOLDER}" if name == "plan" else f"./{ACTION_FOLDER}"
-    return _read(f"workflows/{name}.yml").replace("@TOOL@\n", _OWN_TOOL).replace("@ACTION@", action)
+    `before_action` are steps, as YAML, that bring the action there first.
+    """
+    return _read(f"workflows/{name}.yml").replace("@TOOL@\n", before_action).replace("@ACTION@", action)
 
 
 def starting_files(action: str) -> Mapping[str, str]:

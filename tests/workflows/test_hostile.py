@@ -20,6 +20,7 @@ from reconciler.sandbox.server import serve_in_thread
 from tests.acceptance.conftest import ROOT, SECRET, assert_harmless, wait_until
 from tests.contract.remotes import git
 from tests.workflows.conftest import Team
+from tests.workflows.own import render_own_workflow
 from tests.workflows.test_shipped import ACTION, load
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) 
     git(team.clone, "checkout", "-q", "main")
     team.write(".github/actions/reconciler/action.yml", ACTION.read_text())
     for name in starter.WORKFLOWS:
-        team.write(f".github/workflows/{name}.yml", starter.render_own_workflow(name))
+        team.write(f".github/workflows/{name}.yml", render_own_workflow(name))
     team.push("Hold the tool")
     team.edit(
         ".github/actions/reconciler/action.yml", "set -euo pipefail", "echo the code of the pull request ran; exit 1"
@@ -95,7 +96,7 @@ def test_a_link_named_like_the_tools_folder_leads_the_checkout_nowhere(team: Tea
     git(team.clone, "checkout", "-q", "main")
     team.write(".github/actions/reconciler/action.yml", ACTION.read_text())
     for name in starter.WORKFLOWS:
-        team.write(f".github/workflows/{name}.yml", starter.render_own_workflow(name))
+        team.write(f".github/workflows/{name}.yml", render_own_workflow(name))
     team.push("Hold the tool")
     (team.clone / ".tool").symlink_to("manifests")
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")

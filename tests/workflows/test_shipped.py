@@ -14,6 +14,7 @@ import yaml
 
 from reconciler import starter
 from tests.acceptance.conftest import ROOT
+from tests.workflows.own import render_own_workflow
 from tests.workflows.runner import DEFAULT_BRANCH
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -42,7 +43,7 @@ def steps() -> Iterator[tuple[str, dict[str, Any]]]:
 def test_our_own_workflow_is_the_one_that_init_writes(name: str, request: pytest.FixtureRequest) -> None:
     """But for the action: after a change in reconciler/starter run `pytest tests/workflows --update-golden`."""
     path = ROOT / f".github/workflows/{name}.yml"
-    rendered = starter.render_own_workflow(name)
+    rendered = render_own_workflow(name)
     if request.config.getoption("--update-golden"):
         path.write_text(rendered)
     assert path.read_text() == rendered

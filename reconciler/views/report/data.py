@@ -137,13 +137,7 @@ def count_standings(seen: Sequence[Seen]) -> Counter[Standing]:
 
 
 def make_data(report: Report, seen: Sequence[Seen]) -> dict[str, Any]:
-    """The data as this module's docstring shows it; what `json.dumps` takes."""
-    checks: dict[str, list[int]] = defaultdict(list)
-    for number, checked in enumerate(report.checked or ()):
-        for name in checked.environments:
-            checks[name].append(number)
-    failing = _find_failing_events(report.checked or ())
-    rows = [_row(one, report.repository, failing.get(one.planned.environment, ()), checks) for one in seen]
+    """The data as this module's docstring shows it, but for the rows; what `json.dumps` takes."""
     return {
         "format": FORMAT,
         "made": _seconds(report.made_at),
@@ -156,8 +150,18 @@ def make_data(report: Report, seen: Sequence[Seen]) -> dict[str, Any]:
         "cells": [(cell.value, *CELLS[cell]) for cell in Cell],
         "kinds": {kind.value: words.NEXT_FOR_KIND[kind].partition(": ")[2] for kind in FindingKind},
         "checks": [_check(one) for one in report.checked or ()],
-        "environments": rows,
     }
+
+
+def make_rows(report: Report, seen: Sequence[Seen]) -> Iterator[list[Any]]:
+    """The rows, one at a time: those of a large fleet together take as much memory as all the rest."""
+    checks: dict[str, list[int]] = defaultdict(list)
+    for number, checked in enumerate(report.checked or ()):
+        for name in checked.environments:
+            checks[name].append(number)
+    failing = _find_failing_events(report.checked or ())
+    for one in seen:
+        yield _row(one, report.repository, failing.get(one.planned.environment, ()), checks)
 
 
 def _seconds(at: datetime) -> int:
