@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -37,7 +35,7 @@ from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import check_expected, check_saved_plan, recall_observations
 from reconciler.errors import InputError, OutputFailed, StalePlan
 from reconciler.io.git.actor import find_by
-from reconciler.io.signals import end_on_signals
+from reconciler.io.signals import stop_on_signals
 from reconciler.model import Problem, RunResult, Shard
 from reconciler.model.plan import has_work
 from reconciler.ports import Observer
@@ -45,6 +43,10 @@ from reconciler.run.apply import apply_plan, make_idle_result
 from reconciler.run.context import ApplyOptions, Stop, World
 from reconciler.text.escape import for_terminal
 
+_LAST_WORDS = (
+    "ended at once: what was under way stays locked, as `reconciler state list` shows. Release it with "
+    "`reconciler state unlock ENVIRONMENT`, then run apply again"
+)
 STATE_THREADS = 4  # one writes; others may read again after a lost race
 
 
@@ -127,7 +129,6 @@ def apply(
         refused = find_refused(session, planned) if check_first else {}
         exact = planfile is not None or expect is not None
         result = asyncio.run(_run(session, planned, putting, refused, exact=exact))
-        end_on_signals()  # the loop gave the signals back to the interpreter
     else:
         result = make_idle_result(planned.plan)
     code = of_result(result)
@@ -214,8 +215,8 @@ async def _run(
     from reconciler.plug.client import HttpPlug
 
     stop = Stop()
-    _take_signals(stop)
     async with AsyncExitStack() as stack:
+        stack.enter_context(stop_on_signals(partial(_stop, stop), _LAST_WORDS))
         # of their own: names are looked up in the loop's threads, and a DNS that hangs must not keep outcomes waiting
         state_threads = stack.enter_context(ThreadPoolExecutor(STATE_THREADS, "state"))
         progress = stack.enter_context(Progress(putting, lambda: session.pace.slowdown))
@@ -253,19 +254,7 @@ async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitSt
     return await stack.enter_async_context(make_observer(session))
 
 
-def _take_signals(stop: Stop) -> None:
-    """The first signal lets what is under way finish; a second ends at once, and the intents remain (§6.11)."""
-
-    def on_signal() -> None:
-        if stop:
-            say(
-                "ended at once: what was under way stays locked, as `reconciler state list` shows. Release it with "
-                "`reconciler state unlock ENVIRONMENT`, then run apply again"
-            )
-            os._exit(ExitCode.INTERRUPTED)
-        stop.asked.set()
-        say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+def _stop(stop: Stop) -> None:
+    """Begin nothing new; what is under way finishes (§6.11)."""
+    stop.asked.set()
+    say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")

@@ -19,6 +19,7 @@ from reconciler.cli.options import settings_options
 from reconciler.cli.output import say, wants_colour, write
 from reconciler.cli.session import Session, session_of
 from reconciler.errors import InputError
+from reconciler.io.files import write_whole
 from reconciler.model import Desired, Event
 
 if TYPE_CHECKING:
@@ -232,4 +233,4 @@ class _Story:
         held = yaml.safe_load(path.read_text(encoding="utf-8"))
         held["webhooks"] = {**held.get("webhooks", {}), **values.get("webhooks", {})}
         held |= {key: value for key, value in values.items() if key != "webhooks"}
-        path.write_text(yaml.safe_dump(held, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        write_whole(path, yaml.safe_dump(held, allow_unicode=True, sort_keys=False))

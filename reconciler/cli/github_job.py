@@ -15,6 +15,7 @@ from reconciler.core.digest import plan_digest
 from reconciler.errors import InputError
 from reconciler.formats.any_result import affected, plan_of
 from reconciler.formats.drift_file import DriftFile, is_healable
+from reconciler.io.files import write_new
 from reconciler.model import Plan, Problem
 from reconciler.text.counts import name_some
 from reconciler.text.escape import for_json, for_markdown_block, for_markdown_code, for_terminal
@@ -131,8 +132,7 @@ def _keep_tokens(out: Path, text: str) -> dict[str, str]:
     from reconciler.plug.tokens_file import load_tokens_file
 
     out.unlink(missing_ok=True)
-    with open(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
+    write_new(out, text.encode(), mode=0o600)
     try:
         return {name: token.reveal() for name, token in load_tokens_file(out, "the tokens").items()}
     except InputError:

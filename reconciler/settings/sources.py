@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
-from reconciler.io.files import read_regular
+from reconciler.io.files import TooLargeError, read_regular
 from reconciler.model import Problem
 from reconciler.settings.schema import FLAGS, PREFIX, Settings
 from reconciler.settings.values import parse_group
@@ -124,9 +124,10 @@ class _TomlFile(TomlConfigSettingsSource):
     """The table `header` of a TOML file; `table` is None where the file has none."""
 
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:
-        data, _ = read_regular(path, MAX_BYTES)
-        if len(data) > MAX_BYTES:
-            raise _Unreadable("is larger than 1 MiB", "settings are a few lines")
+        try:
+            data = read_regular(path, MAX_BYTES)
+        except TooLargeError:
+            raise _Unreadable("is larger than 1 MiB", "settings are a few lines") from None
         self.text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         if any(map(_has_long_key, self.text.split("\n"))):
             raise _Unreadable("has a key of too many parts", "no setting is nested deeper than twice")

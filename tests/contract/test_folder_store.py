@@ -44,7 +44,7 @@ def test_a_link_that_leads_in_a_circle_is_unreachable_and_stays(tmp_path: Path) 
 def test_what_is_larger_than_a_document_can_be_is_not_read(size: int, tmp_path: Path) -> None:
     with (tmp_path / "a.json").open("wb") as file:
         file.truncate(size)
-    expected = "larger than a document can be" if size > folder.MAX_BYTES else "is corrupt"
+    expected = "a.json can't be read: it is larger than 16 MiB" if size > folder.MAX_BYTES else "is corrupt"
     with pytest.raises(Exception, match=expected):
         FolderStore(tmp_path).read(["a"])
 

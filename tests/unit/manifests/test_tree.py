@@ -156,7 +156,7 @@ def test_a_disk_that_fails_while_a_file_is_read_is_an_error(manifests: Path, mon
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("reconciler.manifests.tree.os.read", fail)
+        patch.setattr("os.read", fail)
         errors = load().errors
     assert [(one.file, one.message) for one in errors] == [
         ("manifests/production.yaml", "can't be read: Input/output error")
