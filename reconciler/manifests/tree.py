@@ -37,13 +37,13 @@ def walk(root: str, problems: list[Problem]) -> Folder | None:
     shown = PurePath(root).as_posix()
     hint = "run in the folder that holds it, set `manifests` to where it is, or begin with `reconciler init`"
     try:
-        if not stat.S_ISDIR(Path(root).stat().st_mode):
+        if not stat.S_ISDIR(Path(shown).stat().st_mode):
             problems.append(Problem(shown, 1, 1, "manifests", "is not a folder", hint))
             return None
     except OSError as error:
         problems.append(Problem(shown, 1, 1, "manifests", f"can't be read: {error.strerror}", hint))
         return None
-    real = Path(os.path.realpath(root))
+    real = Path(os.path.realpath(shown))
     folder = _walk_folder(shown, real, (real,), problems)
     if not any(True for _ in all_manifests(folder)) and not problems:
         problems.append(Problem(shown, 1, 1, "manifests", "holds no manifest", "add one such as production.yaml"))
