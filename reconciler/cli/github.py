@@ -155,7 +155,7 @@ def _join_results(folder: Path, planned: Sequence[str]) -> str:
         elif is_file(job / "result.md"):
             if job.name in OF_ALL:
                 silent.clear()
-            told.append((job / "result.md").read_text(encoding="utf-8"))
+            told.append(read_text(str(job / "result.md"), "--results"))
         else:
             continue
         silent.pop(job.name.removeprefix(RESULT_PREFIX), None)
