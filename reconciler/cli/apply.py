@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -33,7 +31,7 @@ from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.git.actor import find_by
-from reconciler.io.signals import end_on_signals
+from reconciler.io.signals import stop_on_signals
 from reconciler.model import RunResult
 from reconciler.model.plan import has_work
 from reconciler.ports import Observer
@@ -45,6 +43,10 @@ from reconciler.run.planning import PlanScope
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 
+_LAST_WORDS = (
+    "ended at once: what was under way stays locked, as `reconciler state list` shows. Release it with "
+    "`reconciler state unlock ENVIRONMENT`, then run apply again"
+)
 STATE_THREADS = 4  # one writes; others may read again after a lost race
 
 
@@ -154,9 +156,7 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
         say(plan_text(planned, colour=False))
     confirm(f"Put the webhooks of {environments(len(find_putting(planned)))}?", yes=flags.yes)
     refused = _find_refused(session, planned) if flags.check_first else {}
-    result = asyncio.run(_run(session, planned, refused, exact=request.exact))
-    end_on_signals()  # the loop gave the signals back to the interpreter
-    return result
+    return asyncio.run(_run(session, planned, refused, exact=request.exact))
 
 
 def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
@@ -198,8 +198,8 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
     from reconciler.plug.client import HttpPlug
 
     stop = Stop()
-    _take_signals(stop)
     async with AsyncExitStack() as stack:
+        stack.enter_context(stop_on_signals(partial(_stop, stop), _LAST_WORDS))
         # of their own: names are looked up in the loop's threads, and a DNS that hangs must not keep outcomes waiting
         state_threads = stack.enter_context(ThreadPoolExecutor(STATE_THREADS, "state"))
         progress = stack.enter_context(Progress(len(find_putting(planned)), lambda: session.pace.slowdown))
@@ -227,19 +227,7 @@ async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitSt
     return await stack.enter_async_context(session.make_observer())
 
 
-def _take_signals(stop: Stop) -> None:
-    """The first signal lets what is under way finish; a second ends at once, and the intents remain (§6.11)."""
-
-    def on_signal() -> None:
-        if stop:
-            say(
-                "ended at once: what was under way stays locked, as `reconciler state list` shows. Release it with "
-                "`reconciler state unlock ENVIRONMENT`, then run apply again"
-            )
-            os._exit(ExitCode.INTERRUPTED)
-        stop.asked.set()
-        say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+def _stop(stop: Stop) -> None:
+    """Begin nothing new; what is under way finishes (§6.11)."""
+    stop.asked.set()
+    say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import InputError
 from reconciler.formats.json_text import FormatError
-from reconciler.io.files import is_file, is_folder, write_whole
+from reconciler.io.files import TooLargeError, Utf16Error, is_file, is_folder, read_given, without_mark, write_whole
 
 if TYPE_CHECKING:
     from reconciler.core.workflow import JobReport
@@ -20,25 +20,19 @@ MAX_BYTES = 256 * 1024 * 1024  # a plan of a hundred thousand environments takes
 
 
 def read_document(path: Path, decode: Callable[[bytes], T], *, shown: str, key: str, hint: str) -> T:
-    """The document in a file. `shown` is the path as it was given, `key` the argument that named it.
+    """Return the document in a file. `shown` is the path as it was given, `key` the argument that named it.
 
-    Raises InputError for what can't be read, is too large, or is not what `decode` takes.
+    Raises InputError for a file that can't be read, is too large, or is not what `decode` takes.
     """
+    data = _read(path, shown=shown, key=key, hint=hint)
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError.of(key, f"{shown} can't be read: {error.strerror}", hint) from error
-    if len(data) > MAX_BYTES:
-        raise InputError.of(key, f"{shown} is larger than 256 MiB", hint)
-    try:
-        return decode(data)
-    except FormatError as error:
+        return decode(without_mark(data))
+    except (FormatError, Utf16Error) as error:
         raise InputError.of(key, f"{shown} {error}", hint) from None
 
 
 def read_result(path: Path) -> ReadFile:
-    """A result of another command, from its JSON. Raises InputError."""
+    """Return a result of another command, from its JSON. Raises InputError."""
     from reconciler.formats.any_result import decode_any
 
     hint = "name a file that --format json or --also json=FILE made"
@@ -56,21 +50,18 @@ def read_job_reports(folder: Path) -> list[JobReport]:
         if isinstance(found, ResultFile):
             reports.append(JobReport(job.name, result_of(found)))
         elif is_file(job / "result.md"):
-            reports.append(JobReport(job.name, text=(job / "result.md").read_text(encoding="utf-8")))
+            reports.append(JobReport(job.name, text=read_text(str(job / "result.md"), "--results")))
     return reports
 
 
 def read_text(path: str, key: str) -> str:
-    """A text that an earlier step left; bytes that are not UTF-8 are shown as such. Raises InputError."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        hint = "name a file of an earlier step"
-        raise InputError.of(key, f"{path} can't be read: {error.strerror}", hint) from error
+    """Return a text that an earlier step left; bytes that are not UTF-8 become U+FFFD. Raises InputError."""
+    data = _read(Path(path), shown=path, key=key, hint="name a file of an earlier step")
+    return data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_document(path: Path, text: str, *, shown: str) -> None:
-    """The file of `--out`, written atomically: a full disk leaves no half a file. Raises InputError."""
+    """Write the file of `--out` atomically: a full disk leaves the old file. Raises InputError."""
     reason = "is a folder" if is_folder(path) else ""
     if not reason:
         try:
@@ -78,3 +69,12 @@ def write_document(path: Path, text: str, *, shown: str) -> None:
         except OSError as error:
             reason = f"can't be written: {error.strerror}"
     raise InputError.of("--out", f"{shown} {reason}", "name a file in a folder that can be written")
+
+
+def _read(path: Path, *, shown: str, key: str, hint: str) -> bytes:
+    try:
+        return read_given(path, MAX_BYTES)
+    except TooLargeError:
+        raise InputError.of(key, f"{shown} is larger than 256 MiB", hint) from None
+    except OSError as error:
+        raise InputError.of(key, f"{shown} can't be read: {error.strerror}", hint) from error

@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault, host_of
 from reconciler.errors import InputError
+from reconciler.io.files import read_regular
 from reconciler.model import Problem
 from reconciler.ports import PullRequest
 
@@ -122,8 +123,7 @@ def _check_api_url(api_url: str, server_url: str) -> None:
 
 def _read_event(path: Path) -> Mapping[str, Any]:
     try:
-        with path.open("rb") as file:
-            event = json.loads(file.read(MAX_EVENT_BYTES))
+        event = json.loads(read_regular(path, MAX_EVENT_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError.of("GITHUB_EVENT_PATH", f"{path} can't be read") from error
     return event if isinstance(event, dict) else {}

@@ -1,6 +1,7 @@
-"""Python's collector of cycles, off while a fleet is loaded and planned.
+"""Python's collector of reference cycles, switched off while a fleet is loaded and planned.
 
-All that is made there is kept, or freed by counting: looking for cycles in a million objects takes a third of the time.
+All objects that are made then are kept, or freed when their count of references reaches zero. Looking for cycles among
+a million of them takes a third of the time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """What was made meanwhile is never looked at again: a long apply would go through it over and over."""
+    """Switch the collector off in the block. It never looks at the objects made there: an apply takes long."""
     was_on = gc.isenabled()
     gc.disable()
     try:

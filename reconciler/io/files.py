@@ -1,58 +1,304 @@
-"""Files that somebody else may have laid there: a pipe, a device or a flood must not make a run hang."""
+"""Files: the only module that opens, writes or replaces them. What differs between systems is decided here.
+
+Names are strings or paths. Everything is read and written as bytes, so no system translates line ends; text is UTF-8
+with "\\n". A read takes a limit and never waits for a pipe or a device that lies in place of a file. A file that is
+written whole is durable before it gets its name.
+
+Systems differ by what `os` offers, not by their names. Without O_DIRECTORY a folder can't be synced (Windows, whose
+NTFS journals names). Without getuid a file has no owner and no mode, and a file that another program has open can't
+be replaced or removed: such a call is tried again for a while (`Patience`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import logging
 import os
 import stat
+import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 CHUNK = 1024 * 1024  # bytes
+PATIENCE_S = 10.0  # an editor, a virus scanner or a sync client closes a file long before that
+PAUSE_S = 0.05
+
+HAS_MODES = hasattr(os, "getuid")
+"""Whether a file's mode says who may use it. Windows shows every file as readable by all."""
+
+_EVERYWHERE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# Without O_NONBLOCK, opening a pipe would wait for a writer that may never come.
+_TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _EVERYWHERE
+_TO_READ_PATIENTLY = os.O_RDONLY | _EVERYWHERE
+_TO_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _EVERYWHERE
+_TO_WRITE_INTO = os.O_WRONLY | _EVERYWHERE
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_UTF_8_MARK = b"\xef\xbb\xbf"
 
 
-def is_folder(path: Path) -> bool:
-    """Also False for what can't be looked at, where pathlib raises: closed to us, or of a name that is too long."""
+class NotRegularError(OSError):
+    """A pipe, a device or a folder is in place of a file."""
+
+
+class TooLargeError(OSError):
+    """A file is larger than its limit."""
+
+
+class Utf16Error(ValueError):
+    """A file is UTF-16. Its text is the end of a sentence that names the file."""
+
+
+class InUseError(PermissionError):
+    """Another program has had the file open for longer than we wait."""
+
+
+# --- looking -----------------------------------------------------------------------------------------
+
+
+def is_folder(path: str | Path) -> bool:
+    """Also False for a path that can't be looked at, where pathlib raises: no permission, or a name too long."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def is_file(path: Path) -> bool:
-    """Also False for what can't be looked at."""
+def is_file(path: str | Path) -> bool:
+    """Also False for a path that can't be looked at."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def read_regular(path: Path, limit: int) -> tuple[bytes, int]:
-    """The content, at most one byte more than `limit`, and the mode. Raises OSError, also for no regular file."""
-    # without O_NONBLOCK opening a pipe would wait for a writer that never comes
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def is_link(path: str | Path) -> bool:
+    """Whether the name leads elsewhere: a symbolic link or, on Windows since Python 3.12, a junction."""
+    return os.path.islink(path) or getattr(os.path, "isjunction", _is_not)(path)  # noqa: PTH114
+
+
+def is_link_entry(entry: os.DirEntry[str]) -> bool:
+    """The same for an entry of a folder that is being read."""
+    return entry.is_symlink() or getattr(entry, "is_junction", _is_not)()
+
+
+def _is_not(_path: object = None) -> bool:
+    return False
+
+
+# --- waiting for other programs ----------------------------------------------------------------------
+
+
+class Patience:
+    """The time that one operation spends, over all its files, waiting for other programs to close them.
+
+    Only systems on which an open file can't be replaced ever wait.
+    """
+
+    def __init__(self, limit_s: float = PATIENCE_S) -> None:
+        self._left_s = limit_s
+
+    def call(self, action: Callable[..., T], *arguments: object) -> T:
+        """Call `action` until it succeeds. Raises InUseError when the time is over, and any other OSError at once."""
+        while True:
+            try:
+                return action(*arguments)
+            except PermissionError as error:
+                if HAS_MODES and not hasattr(error, "winerror"):
+                    raise
+                if self._left_s <= 0:
+                    raise _in_use(error) from error
+                logger.info("%s: waiting, as another program may have it open", arguments[-1])
+            time.sleep(PAUSE_S)
+            self._left_s -= PAUSE_S
+
+
+def _in_use(error: PermissionError) -> InUseError:
+    # 32 and 33 are Windows' sharing and lock violations; 5 has other causes too
+    certain = getattr(error, "winerror", None) in (32, 33)
+    reason = "another program has it open" + ("" if certain else ", or you have no permission to change it")
+    return InUseError(errno.EACCES, reason, error.filename)
+
+
+# --- reading -----------------------------------------------------------------------------------------
+
+
+def read_regular(path: str | Path, limit: int, patience: Patience | None = None) -> bytes:
+    """Return the content of a regular file.
+
+    Raises NotRegularError, TooLargeError for more than `limit` bytes, and OSError.
+    """
+    return read_with_stat(path, limit, patience)[0]
+
+
+def read_with_stat(path: str | Path, limit: int, patience: Patience | None = None) -> tuple[bytes, os.stat_result]:
+    """The same, with what the system says about the file that was read: who owns it, and who may use it."""
+    descriptor = os.open(path, _TO_READ) if patience is None else patience.call(_open_to_read, path)
     try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise (
-                OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-                if stat.S_ISDIR(mode)
-                else OSError(errno.EINVAL, "it is no regular file")
-            )
-        data = b""
-        while len(data) <= limit and (more := os.read(descriptor, min(CHUNK, limit + 1 - len(data)))):
-            data += more
-        return data, mode
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _not_regular(found, path)
+        return _read_all(descriptor, found.st_size, limit, path), found
     finally:
         os.close(descriptor)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Atomically, so that a full disk leaves no half a file. Raises OSError, and leaves what stood there.
+def read_given(path: str | Path, limit: int) -> bytes:
+    """Return the content of a file that the user named: a pipe (`<(…)`, /dev/stdin) is read to its end.
 
-    A device or a pipe (`--out /dev/stderr`) is written to, never replaced; of a link it is the file that is replaced.
+    Raises TooLargeError for more than `limit` bytes, and OSError.
     """
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    descriptor = os.open(path, _TO_READ_PATIENTLY)
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        return _read_all(descriptor, os.fstat(descriptor).st_size, limit, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def without_mark(data: bytes) -> bytes:
+    """Return the content without the byte order mark that Windows' programs write before UTF-8. Raises Utf16Error."""
+    if data.startswith(_UTF_16_MARKS):
+        raise Utf16Error("is UTF-16, as PowerShell's > writes it")
+    return data.removeprefix(_UTF_8_MARK)
+
+
+def _open_to_read(path: str | Path) -> int:
+    try:
+        return os.open(path, _TO_READ)
+    except PermissionError:
+        # Windows gives a folder's name the error of a file that another program has open
+        if not HAS_MODES and is_folder(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
+        raise
+
+
+def _not_regular(found: os.stat_result, path: str | Path) -> OSError:
+    if stat.S_ISDIR(found.st_mode):
+        return NotRegularError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return NotRegularError(errno.EINVAL, "it is not a regular file", path)
+
+
+def _read_all(descriptor: int, size_bytes: int, limit: int, path: str | Path) -> bytes:
+    """Read to the end. One call is enough for most files: a buffer of 1 MiB for each costs more than reading it."""
+    data = os.read(descriptor, min(size_bytes, limit) + 1)
+    if len(data) != size_bytes:  # it came in parts, or grew, or has no size
+        parts, length = [data], len(data)
+        while length <= limit and (more := os.read(descriptor, min(CHUNK, limit + 1 - length))):
+            parts.append(more)
+            length += len(more)
+        data = b"".join(parts)
+    if len(data) > limit:
+        raise TooLargeError(errno.EFBIG, f"it is larger than {_shown_size(limit)}", path)
+    return data
+
+
+def _shown_size(size_bytes: int) -> str:
+    return f"{size_bytes >> 20} MiB" if size_bytes % (1 << 20) == 0 else f"{size_bytes} bytes"
+
+
+# --- writing -----------------------------------------------------------------------------------------
+
+
+def write_new(path: str | Path, data: bytes, mode: int = 0o666) -> None:
+    """Create a file with all of `data` on the disk. Raises OSError and leaves no file; FileExistsError changes nothing.
+
+    The user's umask takes away from `mode`, as for any file.
+    """
+    descriptor = os.open(path, _TO_CREATE, mode)
+    try:
+        try:
+            _write_all(descriptor, data)
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
+        raise
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a text file so that it has the old content or the new one, whatever fails. Raises OSError.
+
+    A device or a pipe (`--out /dev/stderr`) is written to, never replaced; behind a link the file is replaced.
+    """
+    data = text.encode()
+    if os.path.exists(path) and not is_file(path):  # noqa: PTH110
+        _write_into(path, data)
+        return
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")  # noqa: PTH118
+    write_new(temporary, data)
+    try:
+        replace(temporary, target, Patience())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    sync_folder(folder)
+
+
+def replace(source: str, target: str, patience: Patience) -> None:
+    """Give `source` the name `target`, in place of the file that has it. Raises OSError."""
+    patience.call(os.replace, source, target)
+
+
+def unlink(path: str, patience: Patience) -> None:
+    """Remove a file. Raises OSError."""
+    patience.call(os.unlink, path)
+
+
+def make_folder(path: str, patience: Patience) -> None:
+    """Raises OSError. Windows refuses a name while the last folder of that name is still being removed."""
+    patience.call(os.mkdir, path)
+
+
+def remove_folder(path: str, patience: Patience) -> None:
+    """Remove an empty folder. Raises OSError."""
+    patience.call(os.rmdir, path)
+
+
+def sync_folder(path: str | Path) -> None:
+    """Make the names in a folder durable, where the system and the file system can. Raises OSError."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _EVERYWHERE)
+    except PermissionError:  # a folder may be open to writers and closed to readers
+        return
+    try:
+        _sync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems sync no folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _write_into(path: str | Path, data: bytes) -> None:
+    descriptor = os.open(path, _TO_WRITE_INTO)
+    try:
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync(descriptor: int) -> None:
+    """Have the bytes on the disk itself. On macOS fsync leaves them in the drive's cache, and F_FULLFSYNC does not."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        with contextlib.suppress(OSError):  # not every file system knows it
+            fcntl.fcntl(descriptor, full)
+            return
+    os.fsync(descriptor)

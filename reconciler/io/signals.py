@@ -1,8 +1,11 @@
-"""What a signal does while nothing is under way: the run ends with 130, at once (CONTRACT §4, §6.11).
+"""Signals: one way for all systems. A signal ends the program with exit code 130 (CONTRACT §4, §6.11).
 
-Light, as it is the first thing that is imported. `apply` takes the signals over while PUTs are under way. Ending
-without unwinding is safe at any moment, as every state write is: a KeyboardInterrupt in the middle of somebody's
-import or clean-up is not.
+`end_on_signals` is for the time while nothing is under way: the process ends at once. `stop_on_signals` is for the
+time while PUTs are: the first signal lets them finish, the second ends the process.
+
+Ending a process without unwinding is safe at any moment, because every state write is atomic. A KeyboardInterrupt in
+the middle of an import or of a library's clean-up is not safe. This module is the first that is imported, so it must
+stay light.
 """
 
 from __future__ import annotations
@@ -10,19 +13,80 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+"""Ctrl-C, the request to end, a closed terminal and, on Windows, Ctrl-Break."""
 
+HANGUP = getattr(signal, "SIGHUP", None)
+HANGUP_S = 0.25  # a terminal that closes sends SIGHUP twice: once by its shell, once by the kernel
 
-def end_at_once(number: int, frame: FrameType | None) -> None:
-    with contextlib.suppress(OSError):
-        os.write(2, b"interrupted: nothing further was done\n")
-    os._exit(INTERRUPTED)
+Handler = Callable[[int, FrameType | None], object]
+_Former = Handler | int | None
 
 
 def end_on_signals() -> None:
-    """Installs it for SIGINT and SIGTERM; in a thread that may not, nothing changes."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):
-            signal.signal(number, end_at_once)
+    """From now on a signal ends the process. Does nothing in a thread, where no handler can be set."""
+    _install(_end_idle)
+
+
+@contextmanager
+def handling(handler: Handler) -> Iterator[None]:
+    """Call `handler` for each signal within the block; afterwards the former handlers are back."""
+    before = _install(handler)
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+@contextmanager
+def stop_on_signals(on_first: Callable[[], None], last_words: str) -> Iterator[None]:
+    """Within the block, the first signal calls `on_first` in the running loop, and the second ends the process.
+
+    The second is not left to the loop, which may be busy. It writes `last_words` to stderr.
+    """
+    from asyncio import get_running_loop
+
+    loop = get_running_loop()
+    first: list[tuple[int, float]] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if not first:
+            first.append((number, time.monotonic()))
+            loop.call_soon_threadsafe(on_first)
+        elif not _is_same_hangup(number, first[0]):
+            _end(last_words)
+
+    with handling(on_signal):
+        yield
+
+
+def _is_same_hangup(number: int, first: tuple[int, float]) -> bool:
+    return number == first[0] == HANGUP and time.monotonic() - first[1] < HANGUP_S
+
+
+def _install(handler: Handler) -> dict[int, _Former]:
+    before: dict[int, _Former] = {}
+    for number in SIGNALS:
+        # nohup has SIGHUP ignored on purpose; SIGINT is ignored in each background job of a script, and counts there
+        if number == HANGUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue
+        with contextlib.suppress(ValueError):  # not the main thread
+            before[number] = signal.signal(number, handler)
+    return before
+
+
+def _end_idle(_number: int, _frame: FrameType | None) -> None:
+    _end("interrupted: nothing further was done")
+
+
+def _end(words: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, f"{words}\n".encode())
+    os._exit(INTERRUPTED)

@@ -14,7 +14,6 @@ import yaml
 
 from reconciler.model import Fault, Problem
 
-MAX_BYTES = 1024 * 1024
 MAX_ALIASES = 100
 MAX_DEPTH = 32  # a manifest has three levels; libyaml's composer recurses in C and must not be led deep
 
@@ -105,8 +104,6 @@ def parse_file(name: str, data: bytes) -> File | list[Problem]:
 
 
 def _decode(name: str, data: bytes) -> str | Problem:
-    if len(data) > MAX_BYTES:
-        return Problem(name, 1, 1, "", "is larger than 1 MiB", "a manifest holds one environment")
     try:
         text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -6,15 +6,16 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from reconciler.manifests.nodes import MAX_BYTES
+from reconciler.io.files import NotRegularError, TooLargeError, is_link_entry, read_regular
 from reconciler.model import Problem
 from reconciler.text.escape import for_terminal
 
 DEFAULTS = "_defaults.yaml"
 WRONG_DEFAULTS = "_defaults.yml"
 SUFFIXES = (".yaml", ".yml")
+MAX_BYTES = 1024 * 1024  # of a manifest
 MAX_FOLDERS = 100  # within each other; the walk recurses, and must not be led to the end of Python's stack
 
 
@@ -29,17 +30,20 @@ class Folder:
 
 
 def walk(root: str, problems: list[Problem]) -> Folder | None:
-    """The tree below `root` in the order of names; None, with a problem, where there is none to walk."""
-    shown = root.rstrip("/") or root
+    """Return the tree below `root` in the order of names; None, with a problem, if it can't be walked.
+
+    Names are shown with forward slashes on every system.
+    """
+    shown = PurePath(root).as_posix()
     hint = "run in the folder that holds it, set `manifests` to where it is, or begin with `reconciler init`"
     try:
-        if not stat.S_ISDIR(Path(root).stat().st_mode):
-            problems.append(Problem(shown, 1, 1, "manifests", "is no folder", hint))
+        if not stat.S_ISDIR(Path(shown).stat().st_mode):
+            problems.append(Problem(shown, 1, 1, "manifests", "is not a folder", hint))
             return None
     except OSError as error:
         problems.append(Problem(shown, 1, 1, "manifests", f"can't be read: {error.strerror}", hint))
         return None
-    real = Path(os.path.realpath(root))
+    real = Path(os.path.realpath(shown))
     folder = _walk_folder(shown, real, (real,), problems)
     if not any(True for _ in all_manifests(folder)) and not problems:
         problems.append(Problem(shown, 1, 1, "manifests", "holds no manifest", "add one such as production.yaml"))
@@ -82,7 +86,7 @@ def _sort_in(
     if entry.name[0] in "._" and not is_defaults:
         return
     named_as_manifest = entry.name.endswith(SUFFIXES)
-    if entry.is_symlink():
+    if is_link_entry(entry):
         fault = _find_link_fault(Path(os.path.realpath(shown)), root, parents)
         if fault is not None:
             if named_as_manifest or os.path.isdir(shown):  # noqa: PTH112 - entry.is_dir() fails on a loop
@@ -103,7 +107,7 @@ def _sort_in(
 def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> tuple[str, str] | None:
     """What is wrong with a symbolic link to `target`, and what would be right."""
     if not os.path.exists(target):  # noqa: PTH110 - exists() fails on a name that is too long
-        return "is a symbolic link to nothing", "remove it, or mend its target"
+        return "is a symbolic link to nothing", "remove it, or fix its target"
     if not target.is_relative_to(root):
         return "is a symbolic link that leaves the tree", "copy into the tree what it points at"
     if target in parents:
@@ -120,22 +124,13 @@ def _is_skipped(target: Path, root: Path) -> bool:
 
 
 def read_bytes(shown: str, problems: list[Problem]) -> bytes | None:
-    """At most one byte more than a manifest may have; None, with a problem, where it can't be read."""
+    """Return the content of a manifest; None, with a problem, if it can't be read or is larger than a manifest."""
     try:
-        # without O_NONBLOCK a pipe named like a manifest would make the run hang
-        descriptor = os.open(shown, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_regular(shown, MAX_BYTES)
+    except NotRegularError:
+        problems.append(Problem(shown, 1, 1, "", "is not a regular file"))
+    except TooLargeError:
+        problems.append(Problem(shown, 1, 1, "", "is larger than 1 MiB", "a manifest holds one environment"))
     except OSError as error:
         problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
-        return None
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            problems.append(Problem(shown, 1, 1, "", "is no regular file"))
-            return None
-        # a buffer of 1 MiB for each of ten thousand small files costs more than reading them
-        return os.read(descriptor, min(found.st_size, MAX_BYTES) + 1)
-    except OSError as error:
-        problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
-        return None
-    finally:
-        os.close(descriptor)
+    return None

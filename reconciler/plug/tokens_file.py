@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import InputError
-from reconciler.io.files import read_regular
+from reconciler.io.files import HAS_MODES, TooLargeError, Utf16Error, read_with_stat, without_mark, write_new
 from reconciler.model import Problem
 from reconciler.plug.secret import Secret
 
@@ -23,18 +22,24 @@ def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
     """The tokens by environment. `shown` is the path as the setting writes it.
 
     Raises InputError, which repeats nothing of the content: unreadable, open to group or others, not a
-    mapping of texts, a key twice.
+    mapping of texts, a key twice. Where files have no mode (Windows), the user's profile folder protects the file.
     """
     try:
-        data, mode = read_regular(path, MAX_BYTES)
+        data, found = read_with_stat(path, MAX_BYTES)
+    except TooLargeError:
+        raise _fault(shown, "is larger than 16 MiB") from None
     except OSError as error:
         hint = "create it with mode 600, or set `tokens_file` to where it is"
         raise _fault(shown, f"can't be read: {error.strerror or type(error).__name__}", hint) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if HAS_MODES and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise _fault(shown, "group or others may use it", f"chmod 600 {shown}")
-    if len(data) > MAX_BYTES:
-        raise _fault(shown, "is larger than 16 MiB")
-    return _parse(data, shown)
+    try:
+        text = without_mark(data).decode()
+    except Utf16Error as error:
+        raise _fault(shown, str(error), "store it as UTF-8: in PowerShell, with Set-Content -Encoding utf8") from None
+    except UnicodeDecodeError:
+        raise _fault(shown, "is not UTF-8", "store it as UTF-8") from None
+    return _parse(text, shown)
 
 
 def write_tokens_file(path: Path, text: str) -> Mapping[str, Secret]:
@@ -43,8 +48,7 @@ def write_tokens_file(path: Path, text: str) -> Mapping[str, Secret]:
     Raises InputError, and leaves no file, where the text is not a tokens file.
     """
     path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
+    write_new(path, text.encode(), mode=0o600)
     try:
         return load_tokens_file(path, "the tokens")
     except InputError:
@@ -52,21 +56,20 @@ def write_tokens_file(path: Path, text: str) -> Mapping[str, Secret]:
         raise
 
 
-def _parse(data: bytes, shown: str) -> Mapping[str, Secret]:
+def _parse(text: str, shown: str) -> Mapping[str, Secret]:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        text = data.decode("utf-8-sig")
         fault = _find_nested(text, loader)
         if fault is not None:
             raise _fault(shown, "is nested: a token is no text", "write lines such as production: <token>", line=fault)
         root = yaml.compose(text, Loader=loader)
-    # the library's own text may quote the line, so only the place is told
+    # the library's own message may quote the line, so only the line's number is given
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise _fault(shown, "is neither YAML nor JSON", line=line) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+    except (yaml.YAMLError, RecursionError):
         raise _fault(shown, "is neither YAML nor JSON") from None
     if not isinstance(root, yaml.MappingNode):
         raise _fault(shown, "holds no mapping", "write lines such as production: <token>")

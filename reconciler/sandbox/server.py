@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import threading
 from collections import deque
@@ -16,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.errors import InputError
+from reconciler.io.signals import INTERRUPTED, handling
 from reconciler.sandbox.app import App
 from reconciler.sandbox.plug import Options, SimulatedPlug
 
@@ -69,23 +69,24 @@ def serve_in_thread(options: Options | None = None) -> Iterator[Sandbox]:
 def run(options: Options, announce: Callable[[str], None]) -> int:
     """Serve in the foreground until a signal; `announce` gets the base URL once connections are accepted.
 
-    Gives the exit code: 130 after SIGINT or SIGTERM (CONTRACT §4). Raises InputError where the port
-    can't be had.
+    Returns the exit code: 130 after a signal (CONTRACT §4). Raises InputError if the port is not available.
     """
     listener = _listen(options.port)
     plug = SimulatedPlug(options)
     plug.received = deque(maxlen=0)  # nobody looks at it: a sandbox may run for weeks
     server = _Server(plug, announce)
     server.run([listener])
-    return 130 if server.interrupted else 0
+    return INTERRUPTED if server.interrupted else 0
 
 
 def _listen(port: int) -> socket.socket:
     # asyncio turns Nagle's delay off where the protocol is named only; with it, each answer takes 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # a sandbox restarted on its port needn't wait for the connections of the last one to be forgotten
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A restarted sandbox must not wait until the connections of the last one are forgotten. Windows doesn't make
+        # it wait, and lets two programs share a port unless one of them refuses.
+        option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind((HOST, port))
         listener.listen(2048)
     except OSError as error:
@@ -152,16 +153,8 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
+        with handling(self.handle_exit):
             yield
-            return
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self.handle_exit) for number in signals}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.interrupted = True

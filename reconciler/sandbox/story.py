@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from reconciler.io.files import write_whole
 from reconciler.model import Desired, Event
 from reconciler.sandbox.server import Sandbox
 
@@ -177,4 +178,4 @@ class Story:
         held = yaml.safe_load(path.read_text(encoding="utf-8"))
         held["webhooks"] = {**held.get("webhooks", {}), **values.get("webhooks", {})}
         held |= {key: value for key, value in values.items() if key != "webhooks"}
-        path.write_text(yaml.safe_dump(held, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        write_whole(path, yaml.safe_dump(held, allow_unicode=True, sort_keys=False))

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
-from reconciler.io.files import read_regular
+from reconciler.io.files import TooLargeError, read_regular
 from reconciler.model import Fault, Problem
 from reconciler.settings.fields import FLAGS, PREFIX, Settings
 from reconciler.settings.values import parse_group
@@ -127,9 +127,10 @@ class _TomlFile(TomlConfigSettingsSource):
     """The table `header` of a TOML file; `table` is None where the file has none."""
 
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:
-        data, _ = read_regular(path, MAX_BYTES)
-        if len(data) > MAX_BYTES:
-            raise _Unreadable(Fault("is larger than 1 MiB", "settings are a few lines"))
+        try:
+            data = read_regular(path, MAX_BYTES)
+        except TooLargeError:
+            raise _Unreadable(Fault("is larger than 1 MiB", "settings are a few lines")) from None
         self.text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         if _LONG_KEY.search(_QUOTED.sub("k", self.text)):
             raise _Unreadable(Fault("has a key of too many parts", "no setting is nested deeper than twice"))

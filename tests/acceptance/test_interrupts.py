@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import random
 import signal
+import subprocess
+import sys
+import termios
 import time
 from dataclasses import replace
 
 import pytest
 
+from reconciler.io.signals import SIGNALS
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import Cli, wait_until
 
 FLEET = tuple("abcdef")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
-    """Exit 130 with a summary: the PUTs under way are recorded, the rest is skipped, none in doubt."""
+    """Exit 130 with a summary: the PUTs under way are recorded, the rest is skipped, nothing stays locked."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
     before = sandbox.plug.requests
@@ -42,6 +47,31 @@ def test_a_signal_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox, numb
     for name in applied:
         assert cli.document(name)["intent"] is None
         assert cli.held(name) == cli.desired(name)
+
+
+def test_a_terminal_that_closes_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox) -> None:
+    """The kernel sends SIGHUP. stdout and stderr are gone, and still the outcome is recorded, and nothing is locked."""
+    cli.fleet("loja")
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
+    before = sandbox.plug.requests
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reconciler", "apply", "--yes"],
+        cwd=cli.folder,
+        env=cli.environ,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(slave)
+    wait_until(lambda: sandbox.plug.requests > before, "the PUT under way")
+    os.close(master)
+    assert process.wait(timeout=60) == 130
+    assert cli.document("loja")["intent"] is None
+    assert cli.held("loja") == cli.desired("loja")
+    assert sandbox.plug.requests == before + 1
 
 
 def test_what_a_signal_skips_has_no_intent_written(cli: Cli, sandbox: Sandbox) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_a_link_that_leads_in_a_circle_is_unreachable_and_stays(tmp_path: Path) 
 def test_what_is_larger_than_a_document_can_be_is_not_read(size: int, tmp_path: Path) -> None:
     with (tmp_path / "a.json").open("wb") as file:
         file.truncate(size)
-    expected = "larger than a document can be" if size > folder.MAX_BYTES else "is corrupt"
+    expected = "a.json can't be read: it is larger than 16 MiB" if size > folder.MAX_BYTES else "is corrupt"
     with pytest.raises(Exception, match=expected):
         FolderStore(tmp_path).read(["a"])
 
@@ -158,6 +159,83 @@ def test_no_handle_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert sorted(os.listdir(tmp_path)) == [".lock", "a.json", "b.json"]
     assert [one.error for one in store.write(changed)] == [None, None]
     assert sorted(os.listdir("/proc/self/fd")) == before
+    store.close()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Names that another program has open, as Windows shows it: they can be neither replaced nor removed."""
+    names: set[str] = set()
+    replace_file, unlink = os.replace, os.unlink
+
+    def check(path: str) -> None:
+        if os.path.basename(path) in names:
+            error = PermissionError(13, "Acesso negado", path)
+            error.winerror = 5  # type: ignore[attr-defined]
+            raise error
+
+    def replaced(source: str, target: str) -> None:
+        check(target)
+        replace_file(source, target)
+
+    def unlinked(path: str) -> None:
+        check(path)
+        unlink(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replaced)
+        patch.setattr(os, "unlink", unlinked)
+        yield names
+
+
+def test_a_document_that_is_held_for_a_while_is_written(
+    tmp_path: Path, held: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader closes it soon; after a PUT, giving up would leave its environment locked."""
+    store = FolderStore(tmp_path)
+    version = put(store, document())
+    held.add("production.json")
+    pauses: list[float] = []
+
+    def close_later(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 5:
+            held.clear()
+
+    monkeypatch.setattr("time.sleep", close_later)
+    changed = replace(document(version="2"), serial=2)
+    (result,) = store.write([Write("production", changed, version)])
+    assert (result.error, len(pauses)) == (None, 5)
+    assert store.read(["production"])["production"].document == changed
+    assert sorted(os.listdir(tmp_path)) == [".lock", "production.json"]
+
+
+def test_a_document_that_stays_held_fails_alone_and_says_why(
+    tmp_path: Path, held: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of the batch are written, and nothing temporary is left."""
+    store = FolderStore(tmp_path)
+    versions = [put(store, document(name)) for name in "abc"]
+    held |= {"a.json", "c.json"}
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    changed = replace(document("b", version="2"), serial=2)
+    results = store.write(
+        [
+            Write("a", replace(document("a", version="2"), serial=2), versions[0]),
+            Write("b", changed, versions[1]),
+            Write("c", None, versions[2]),
+        ]
+    )
+    assert results[1].error is None
+    for result in (results[0], results[2]):
+        assert isinstance(result.error, Unreachable)
+        assert str(result.error) == (
+            f"state: {tmp_path}: {result.environment}.json can't be written: another program has it open, or you have "
+            "no permission to change it. Close it there (an editor, a virus scanner, a sync client), then run again"
+        )
+    stored = {name: one.document for name, one in store.read("abc").items()}
+    assert stored == {"a": document("a"), "b": changed, "c": document("c")}
+    assert sorted(os.listdir(tmp_path)) == [".lock", "a.json", "b.json", "c.json"]
     store.close()
 
 

@@ -1,4 +1,4 @@
-"""This repository's own workflows: those that `init` writes, with the action of the checkout in place of a pinned one."""
+"""This repository's own workflows: those of `init`, with the checkout's action in place of a pinned one."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 
 import pytest
 
@@ -31,6 +33,43 @@ def test_a_file_beyond_all_reason_is_not_read_to_its_end(
     assert (drove.code, drove.out) == (3, "")
     assert drove.err.startswith(told.format(folder=cli.folder))
     assert not (cli.folder / ".reconciler").exists()
+
+
+@pytest.mark.parametrize("text", ["\ufeff{}", "\ufeff{}\r\n"])
+def test_a_plan_file_may_have_a_byte_order_mark(cli: Cli, text: str) -> None:
+    """Windows' programs add one, and other line ends, when they store a file again."""
+    cli.fleet("loja")
+    assert drive(cli.folder, cli.environ, "plan", "--out", "plan.json").code == 0
+    plan = (cli.folder / "plan.json").read_text(encoding="utf-8")
+    stored = text.replace("{}", plan.replace("\n", "\r\n") if "\r" in text else plan)
+    (cli.folder / "plan.json").write_bytes(stored.encode())
+    drove = drive(cli.folder, cli.environ, "github", "outputs", str(cli.folder / "plan.json"))
+    assert (drove.code, "changed=true" in drove.out) == (0, True)
+    assert drive(cli.folder, cli.environ, "apply", "--yes", "plan.json").code == 0
+    assert cli.held("loja") == cli.desired("loja")
+
+
+def test_a_plan_file_of_powershell_is_named(cli: Cli) -> None:
+    """Its > writes UTF-16; the option writes what can be read again."""
+    cli.fleet("loja")
+    (cli.folder / "plan.json").write_text("{}", encoding="utf-16")
+    drove = drive(cli.folder, cli.environ, "apply", "--yes", "plan.json")
+    assert (drove.code, drove.out) == (3, "")
+    assert drove.err == (
+        "error: PLANFILE: plan.json is UTF-16, as PowerShell's > writes it (make one with "
+        "`reconciler plan --out FILE`; one environment is `-e NAME`)\n"
+    )
+
+
+def test_a_plan_may_come_through_a_pipe(cli: Cli) -> None:
+    """As from `apply <(…)`."""
+    cli.fleet("loja")
+    assert drive(cli.folder, cli.environ, "plan", "--out", "plan.json").code == 0
+    os.mkfifo(cli.folder / "pipe")
+    writer = threading.Thread(target=lambda: (cli.folder / "pipe").write_bytes((cli.folder / "plan.json").read_bytes()))
+    writer.start()
+    assert drive(cli.folder, cli.environ, "apply", "--yes", "pipe").code == 0
+    writer.join()
 
 
 def test_a_place_that_is_no_file_of_the_repository_is_annotated_without_one(cli: Cli) -> None:

@@ -66,9 +66,9 @@ def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
 
 
 def test_a_pipe_named_like_a_manifest_does_not_hang(root: Path) -> None:
-    """It is no regular file."""
+    """It is not a regular file."""
     os.mkfifo(root / "b.yaml")
-    assert errors() == [("manifests/b.yaml", "is no regular file")]
+    assert errors() == [("manifests/b.yaml", "is not a regular file")]
 
 
 def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:

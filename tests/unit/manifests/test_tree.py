@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -94,6 +96,57 @@ def test_a_link_around_in_circles_ends(manifests: Path, target: str) -> None:
     assert load().names == {"production"}
 
 
+class Junction:
+    """An entry as Windows shows a junction: a folder that leads elsewhere and is not a symbolic link."""
+
+    def __init__(self, entry: os.DirEntry[str]) -> None:
+        self.name = entry.name
+        self.is_dir = entry.is_dir
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def is_junction(self) -> bool:
+        return True
+
+
+def test_a_junction_is_a_link(manifests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lead out of the tree, or around in a circle."""
+    (manifests / "loop").symlink_to(".")
+    (manifests.parent / "outside").mkdir()
+    (manifests / "outside").symlink_to("../outside")
+    scan = os.scandir
+
+    @contextlib.contextmanager
+    def scandir(path: str) -> Iterator[list[object]]:
+        with scan(path) as found:
+            yield [Junction(entry) if entry.is_symlink() else entry for entry in found]
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    tree = load()
+    assert [(one.file, one.message) for one in tree.errors] == [
+        ("manifests/loop", "is a symbolic link to a folder around it"),
+        ("manifests/outside", "is a symbolic link that leaves the tree"),
+    ]
+    assert tree.names == {"production"}
+
+
+@pytest.mark.parametrize("root", ["manifests/", "./manifests", ".//manifests/.", PureWindowsPath(".\\manifests")])
+def test_a_file_has_one_name_however_its_folder_is_written(
+    manifests: Path, monkeypatch: pytest.MonkeyPatch, root: str | PureWindowsPath
+) -> None:
+    """It stands in plans and messages. Windows' names, too, are shown with forward slashes."""
+    (manifests / "bad.yaml").write_text("[")
+    if isinstance(root, PureWindowsPath):
+        monkeypatch.setattr("reconciler.manifests.tree.PurePath", PureWindowsPath)
+    tree = load_tree(
+        str(root),
+        TreeOptions(base_url="https://www.plugchat.com.br", auth_scheme=AuthScheme.RAW, allowed_hosts=("*",)),
+    )
+    assert [one.file for one in tree.errors] == ["manifests/bad.yaml"]
+    assert [one.source.file for one in tree.desired] == ["manifests/production.yaml"]
+
+
 def test_a_dangling_link_is_an_error(manifests: Path) -> None:
     """An environment would silently be missing."""
     (manifests / "gone.yaml").symlink_to("nowhere.yaml")
@@ -156,7 +209,7 @@ def test_a_disk_that_fails_while_a_file_is_read_is_an_error(manifests: Path, mon
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("reconciler.manifests.tree.os.read", fail)
+        patch.setattr("os.read", fail)
         errors = load().errors
     assert [(one.file, one.message) for one in errors] == [
         ("manifests/production.yaml", "can't be read: Input/output error")

@@ -153,6 +153,28 @@ def test_a_tokens_file_is_yaml_or_json(tmp_path: Path, text: str) -> None:
     assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(CANARY)}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_a_tokens_file_of_powershell_is_named(tmp_path: Path, encoding: str) -> None:
+    """Its > writes UTF-16; "neither YAML nor JSON" would send the user the wrong way."""
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    path = tokens_file(tmp_path, "")
+    path.write_bytes(f"{mark}production: {CANARY}\r\n".encode(encoding))
+    with pytest.raises(InputError) as caught:
+        load_tokens_file(path, "tokens.yaml")
+    assert str(caught.value) == (
+        "tokens.yaml:1:1: tokens_file: is UTF-16, as PowerShell's > writes it "
+        "(store it as UTF-8: in PowerShell, with Set-Content -Encoding utf8)"
+    )
+
+
+def test_a_tokens_file_of_another_encoding_is_named(tmp_path: Path) -> None:
+    """Its text is not repeated."""
+    path = tokens_file(tmp_path, "")
+    path.write_bytes(b"produ\xe7\xe3o: x\n")
+    with pytest.raises(InputError, match=r"^tokens.yaml:1:1: tokens_file: is not UTF-8 \(store it as UTF-8\)$"):
+        load_tokens_file(path, "tokens.yaml")
+
+
 def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
     """Brackets and dashes in a comment or in a token; real nesting is told by its line."""
     token = "canary-" + "[{" * 40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +17,7 @@ from click.testing import CliRunner
 import reconciler.sandbox.server
 from reconciler.cli.sandbox import sandbox
 from reconciler.errors import InputError
+from reconciler.io.signals import SIGNALS
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import serve_in_thread
 
@@ -39,8 +40,8 @@ def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_line_is_the_base_url_and_a_signal_ends_it(number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_line_is_the_base_url_and_a_signal_ends_it(number: int) -> None:
     """Connections are accepted once the line is there; nothing else is printed; 130 at the end."""
     with _process("--port", "0", "--account", "7=canary-token") as process:
         assert process.stdout is not None
@@ -63,6 +64,27 @@ def test_a_port_in_use_leaves_stdout_empty() -> None:
         result = CliRunner().invoke(sandbox, ["--port", port])
     assert isinstance(result.exception, InputError)
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("exclusive", [False, True], ids=["posix", "windows"])
+def test_a_port_is_the_sandboxs_alone(monkeypatch: pytest.MonkeyPatch, exclusive: bool) -> None:
+    """Windows shares a reused address between programs, and has an option against it."""
+    if exclusive:
+        monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
+    asked: list[int] = []
+    set_option = socket.socket.setsockopt
+
+    def record(self: socket.socket, level: int, option: int, value: int) -> None:
+        if level == socket.SOL_SOCKET:
+            asked.append(option)
+        set_option(self, level, option, value)
+
+    with monkeypatch.context() as patch, serve_in_thread() as running:
+        port = int(running.base_url.rpartition(":")[2])
+        patch.setattr(socket.socket, "setsockopt", record)
+        with pytest.raises(InputError), serve_in_thread(Options(port=port)):
+            pass
+    assert asked == [socket.SO_KEEPALIVE if exclusive else socket.SO_REUSEADDR]
 
 
 def _options(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Options:

@@ -1,0 +1,173 @@
+"""Signals as processes and loops meet them: which count, who is called, and what ends the program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.io.signals import INTERRUPTED, SIGNALS, handling, stop_on_signals
+
+WAITING = """
+import os, signal, time
+{setup}
+os.write(1, b"ready")
+while True:
+    time.sleep(60)
+"""
+STOPPING = """
+import asyncio, os, time
+from reconciler.io import signals
+
+{setup}
+
+async def main():
+    with signals.stop_on_signals(lambda: os.write(1, b"first"), "last words"):
+        os.write(1, b"ready")
+        while True:
+            {wait}
+
+asyncio.run(main())
+"""
+IDLE = "from reconciler.io.signals import end_on_signals; end_on_signals()"
+
+
+class Process:
+    """A script that says `ready` first."""
+
+    def __init__(self, script: str, setup: Callable[[], object] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=setup,
+        )
+        self.expect("ready")
+
+    def expect(self, word: str) -> None:
+        assert self.process.stdout is not None
+        assert os.read(self.process.stdout.fileno(), len(word)).decode() == word
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str, str]:
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out.decode(), err.decode()
+
+
+def test_all_signals_that_the_system_has_count() -> None:
+    """Ctrl-C, the request to end, and a closed terminal."""
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} == set(SIGNALS)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_an_idle_process_with_130(number: int) -> None:
+    """At once, and with a word."""
+    process = Process(WAITING.format(setup=IDLE))
+    process.send(number)
+    assert process.end() == (INTERRUPTED, "", "interrupted: nothing further was done\n")
+
+
+def test_nohup_keeps_its_promise() -> None:
+    """A run that was started with nohup outlives its terminal, and still ends with Ctrl-C."""
+    process = Process(WAITING.format(setup=IDLE), lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send(signal.SIGHUP)
+    time.sleep(0.1)
+    assert process.process.poll() is None
+    process.send(signal.SIGINT)
+    assert process.end()[0] == INTERRUPTED
+
+
+def test_sigint_counts_in_a_background_job_of_a_script() -> None:
+    """A shell without job control starts such jobs with SIGINT ignored."""
+    process = Process(WAITING.format(setup=IDLE), lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process.send(signal.SIGINT)
+    assert process.end()[0] == INTERRUPTED
+
+
+@pytest.mark.parametrize("second", SIGNALS)
+@pytest.mark.parametrize("first", SIGNALS)
+def test_the_second_signal_ends_the_process(first: int, second: int) -> None:
+    """Whichever comes first, it only asks the run to stop."""
+    process = Process(STOPPING.format(setup="signals.HANGUP_S = 0", wait="await asyncio.sleep(0.01)"))
+    process.send(first)
+    process.expect("first")
+    process.send(second)
+    assert process.end() == (INTERRUPTED, "", "last words\n")
+
+
+def test_the_second_signal_does_not_wait_for_a_busy_loop() -> None:
+    """The first is only seen when the loop runs again; the second is not left to it."""
+    process = Process(STOPPING.format(setup="", wait="time.sleep(0.01)"))
+    process.send(signal.SIGINT)
+    time.sleep(0.2)
+    process.send(signal.SIGTERM)
+    assert process.end() == (INTERRUPTED, "", "last words\n")
+
+
+def test_a_terminal_that_closes_counts_once() -> None:
+    """Its shell and the kernel both send SIGHUP, and what is under way must still finish."""
+    process = Process(STOPPING.format(setup="signals.HANGUP_S = 60", wait="await asyncio.sleep(0.01)"))
+    process.send(signal.SIGHUP)
+    process.expect("first")
+    process.send(signal.SIGHUP)
+    time.sleep(0.1)
+    assert process.process.poll() is None
+    process.send(signal.SIGINT)
+    assert process.end() == (INTERRUPTED, "", "last words\n")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_wakes_a_loop_that_waits(number: int) -> None:
+    """It is called within the loop, once, and afterwards the former handlers are back."""
+    before = [signal.getsignal(one) for one in SIGNALS]
+    called: list[bool] = []
+
+    async def wait() -> None:
+        stopped = asyncio.Event()
+
+        def on_first() -> None:
+            called.append(asyncio.get_running_loop().is_running())
+            stopped.set()
+
+        with stop_on_signals(on_first, "last words"):
+            threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+            await asyncio.wait_for(stopped.wait(), 30)
+
+    asyncio.run(wait())
+    assert called == [True]
+    assert [signal.getsignal(one) for one in SIGNALS] == before
+
+
+def test_handlers_are_back_after_an_error() -> None:
+    """A block that fails leaves nothing behind."""
+    before = [signal.getsignal(one) for one in SIGNALS]
+    seen: list[int] = []
+    with pytest.raises(ZeroDivisionError), handling(lambda number, _: seen.append(number)):
+        os.kill(os.getpid(), signal.SIGTERM)
+        _ = 1 / 0
+    assert seen == [signal.SIGTERM]
+    assert [signal.getsignal(one) for one in SIGNALS] == before
+
+
+def test_a_thread_changes_no_handler() -> None:
+    """Only the main thread may set one; the sandbox of a demo runs in another."""
+    before = [signal.getsignal(one) for one in SIGNALS]
+    seen: list[object] = []
+
+    def run() -> None:
+        with handling(lambda *_: None):
+            seen.extend(signal.getsignal(one) for one in SIGNALS)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == before
