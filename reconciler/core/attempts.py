@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-# 408, 425 and 429 ask to come again; the 5xx are those that a retry can mend (CONTRACT §6.6)
+# 408, 425 and 429 ask to come again; the 5xx are those that a retry can fix (CONTRACT §6.6)
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 20.0
@@ -26,7 +26,7 @@ class Attempt:
 
     fate: Fate
     status: int | None = None  # of a complete answer, or of a cut one whose status line arrived
-    complete: bool = False  # the whole answer arrived, or as much of it as is read
+    complete: bool = False  # as much of an answer arrived as decides (`answers.judge`)
     denied: bool = False  # the body was JSON with "value": false
     retry_after_s: float | None = None
     message: str = ""
@@ -42,10 +42,13 @@ class Attempt:
 
 
 def classify_answer(status: int, *, complete: bool) -> Fate:
-    """The fate of an attempt that got an answer with this status."""
-    if not complete:
-        return Fate.AMBIGUOUS
-    if 200 <= status < 500 and status != 408:
+    """The fate of an attempt that got an answer with this status.
+
+    Of a 3xx or 4xx the status line is enough, but of 408, which says that the server waited in vain.
+    """
+    if 300 <= status < 500 and status != 408:
+        return Fate.DEFINITE
+    if 200 <= status < 300 and complete:
         return Fate.DEFINITE
     return Fate.AMBIGUOUS
 

@@ -8,11 +8,13 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.errors import InputError, PostFailed, TransientError
+from reconciler.errors import PostFailed, TransientError
 from reconciler.github.run import WorkflowRun
 
 if TYPE_CHECKING:
     import httpx
+
+    from reconciler.io.http.proxy import Proxy
 
 TIMEOUT_S = 30.0
 TRIES = 3
@@ -32,7 +34,7 @@ class GitHub:
         run: WorkflowRun,
         token: str,
         *,
-        proxy: str | None = None,
+        proxy: Proxy | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._run = run
@@ -42,23 +44,20 @@ class GitHub:
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> GitHub:
-        """Raises InputError where the proxy is none."""
-        import httpx
-
-        try:
-            self._client = self._make_client()
-        except (ValueError, ImportError, httpx.InvalidURL):
-            # not repeated: it may hold the proxy's password
-            message = "HTTPS_PROXY or ALL_PROXY holds no usable address"
-            raise InputError(f"{message} (unset it, or write http://HOST:PORT)") from None
+        """Raises InputError where SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
+        self._client = self._make_client()
         return self
 
     def _make_client(self) -> httpx.Client:
         import httpx
 
-        tls = httpx.create_ssl_context(trust_env=False)
-        # of SSLKEYLOGFILE: with the keys in there a record of the wire shows the token
-        tls.keylog_filename = None  # type: ignore[assignment]
+        from reconciler.io.http.tls import make_tls_context
+
+        tls, proxy = make_tls_context(), None
+        if self._proxy is not None:
+            headers = {"Proxy-Authorization": self._proxy.authorization} if self._proxy.authorization else {}
+            address = f"{self._proxy.scheme}://{self._proxy.address}"
+            proxy = httpx.Proxy(address, ssl_context=tls if self._proxy.scheme == "https" else None, headers=headers)
         return httpx.Client(
             verify=tls,
             base_url=f"{self._run.api_url}/repos/{self._run.repository}/",
@@ -69,7 +68,7 @@ class GitHub:
                 "X-GitHub-Api-Version": "2022-11-28",
             },
             timeout=TIMEOUT_S,
-            proxy=self._proxy,
+            proxy=proxy,
             trust_env=False,  # .netrc is never read
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept, or sent back
@@ -91,13 +90,33 @@ class GitHub:
         try:
             answer = self._client.request(method, path, json=body, params=params)
         except httpx.RequestError as error:  # of the transport, or of an answer that can't be decoded
-            raise TransientError(f"GitHub didn't answer {method} {path}: {type(error).__name__}") from None
+            raise TransientError(f"GitHub didn't answer {method} {path}: {self._explain(error)}") from None
         if not answer.is_success:
             raise _refused(method, path, answer)
         try:
             return answer.json() if answer.content else None
         except (ValueError, RecursionError):
             raise PostFailed(f"GitHub's answer to {method} {path} is no JSON", answer.status_code) from None
+
+    def _explain(self, error: httpx.RequestError) -> str:
+        """Why there was no answer, and of which hop."""
+        import httpx
+
+        from reconciler.io.http.causes import OF_CONNECTING, Cause, Failure, Hop, Stage, find_cause
+
+        connecting = httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError
+        stage = Stage.CONNECT if isinstance(error, connecting) else Stage.HEAD
+        if isinstance(error, httpx.TimeoutException):
+            cause, detail = Cause.TIMEOUT, f"{TIMEOUT_S:g} s"
+        elif isinstance(error, httpx.ProxyError) and str(error)[:3].isdecimal():
+            cause, detail = Cause.PROXY_ANSWER, str(error)[:3]
+        else:
+            cause, detail = find_cause(error, stage)
+        hop = Hop("GitHub", "GITHUB_API_URL")
+        if self._proxy is not None:
+            name = f"the proxy {self._proxy.address}"
+            hop = Hop(name if cause in OF_CONNECTING else f"GitHub (through {name})", self._proxy.variable)
+        return Failure(stage, hop, cause, detail).explain()
 
     def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
         """The items of a list, over its pages."""

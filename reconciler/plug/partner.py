@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any
+from dataclasses import replace
 from urllib.parse import quote, unquote
 
-import httpx
-
-from reconciler.core.attempts import Attempt, Fate, classify_answer
+from reconciler.core.answers import (
+    Arrived,
+    Incomplete,
+    Repeated,
+    TooDeep,
+    judge,
+    merge_pairs,
+    parse_answer,
+)
+from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.observe import (
     Account,
     EventComparison,
@@ -21,30 +24,23 @@ from reconciler.core.observe import (
     compare_account,
     parse_account,
 )
+from reconciler.io.http.client import Reply
 from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import Applied, Desired, Webhooks
-from reconciler.plug.client import (
-    MAX_ANSWER_BYTES,
-    UNDONE_CODINGS,
-    USER_AGENT,
-    describe_transport_error,
-    parse_retry_after,
-    read_limited,
-)
 from reconciler.plug.credentials import EnvironCredentials
-from reconciler.plug.pool import Connections
 from reconciler.plug.secret import Secret
+from reconciler.plug.sender import Sender, describe_incomplete, explain_unreadable, make_attempt
 from reconciler.ports import Reading
 from reconciler.text.explain import explain_read
 
 ACCOUNT_PATH = "/integrator/account/"
 
 
-class HttpObserver:
-    """Reads accounts with the partner token, at most as many at a time as the caller runs.
+class HttpObserver(Sender):
+    """The `Observer` port over HTTP, with the partner token.
 
-    `token_env` names the token's variable in messages. `hidden` are the tokens and secrets at hand, of whatever
-    environment: a URL that holds one is masked, wherever somebody has pasted it.
+    `token_env` names the token's variable in messages. `hidden` are the tokens and secrets that are available, of
+    every environment: a URL that holds one is masked.
     """
 
     def __init__(
@@ -57,70 +53,35 @@ class HttpObserver:
         timeout_s: float,
         environ: Mapping[str, str],
     ) -> None:
-        self._credentials = credentials
+        super().__init__(credentials, timeout_s=timeout_s, environ=environ)
         self._token = token
         self._token_env = token_env
         self._hidden = hidden
-        self._timeout_s = timeout_s
-        self._connections = Connections(environ)
-
-    async def __aenter__(self) -> HttpObserver:
-        await self._connections.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._connections.__aexit__(kind, error, trace)
 
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading:
-        """One attempt. Raises nothing that the network or the server did: that is what the attempt says."""
-        url = account_url(desired)
-        headers = {
-            "Authorization": f"Bearer {self._token.reveal()}",
-            "User-Agent": USER_AGENT,
-            "Accept": "application/json",
-            # a compressed answer would have to be unpacked before its length is known
-            "Accept-Encoding": "identity",
-        }
+        """One attempt. Raises nothing that the network or the server did: the attempt says it."""
+        authorization = f"Bearer {self._token.reveal()}"
         try:
-            with self._connections.borrow(url) as connection:
-                async with asyncio.timeout(self._timeout_s):
-                    response = await connection.send("GET", url, headers)
-                    try:
-                        answer = await read_limited(response)
-                    finally:
-                        await response.aclose()
-                    await connection.drop_if_ahead()
+            reply = await self._send("GET", account_url(desired), authorization, setting="partner.base_url")
         except UnusableProxy as error:
-            return _broken_off(f"not sent: {error}")
-        except TimeoutError:
-            return _broken_off(f"no complete answer within {self._timeout_s:g} s")
-        except httpx.HTTPError as error:
-            return _broken_off(f"no complete answer: {describe_transport_error(error)}")
-        except OSError as error:  # ssl.SSLError too
-            return _broken_off(f"no complete answer: {type(error).__name__}")
-        return self._conclude(response, answer, lambda account: self._compare(account, desired, applied, past))
+            return Reading(Attempt(Fate.AMBIGUOUS, complete=False, message=f"not sent: {error}"))
+        return self._conclude(reply, lambda account: self._compare(account, desired, applied, past))
 
-    def _conclude(
-        self, response: httpx.Response, answer: bytes | None, compare: Callable[[Account], tuple[EventComparison, ...]]
-    ) -> Reading:
-        status = response.status_code
-        message, comparisons = explain_read(status, token_env=self._token_env), None
-        if status == 200:
+    def _conclude(self, reply: Reply, compare: Callable[[Account], tuple[EventComparison, ...]]) -> Reading:
+        arrived = reply.arrived
+        verdict = judge(arrived, written=True)
+        if arrived.status is None or verdict.why is Incomplete.CUT:
+            return Reading(make_attempt(reply, verdict, describe_incomplete(reply, verdict)))
+        # an answer that is whole but can't be read would be the same at the next try
+        verdict = replace(verdict, why=None)
+        message, comparisons = explain_read(arrived.status, token_env=self._token_env), None
+        if arrived.status == 200:
             try:
-                account = decode_account(answer, response.headers.get("content-encoding", "identity"))
+                account = decode_account(arrived)
                 message, comparisons = "read", compare(account)
             except NotAnAccount as error:
                 message = str(error)
-        attempt = Attempt(
-            fate=classify_answer(status, complete=True),
-            status=status,
-            complete=True,
-            retry_after_s=parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC)),
-            message=message,
-        )
-        return Reading(attempt, comparisons)
+        return Reading(make_attempt(reply, verdict, message), comparisons)
 
     # --- secrets -----------------------------------------------------------------------------------
 
@@ -160,28 +121,18 @@ def account_url(desired: Desired) -> str:
     return f"{desired.partner_base_url.rstrip('/')}{ACCOUNT_PATH}{quote(desired.account_id, safe='')}/"
 
 
-def decode_account(answer: bytes | None, coding: str) -> Account:
-    """The account in an answer's body; None is one longer than is read. Raises NotAnAccount."""
-    if answer is None:
-        raise NotAnAccount(f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes, so it is no account as documented")
-    if coding.strip().lower() not in UNDONE_CODINGS:
-        raise NotAnAccount("the answer is in a coding that was not asked for")
+def decode_account(arrived: Arrived) -> Account:
+    """The account in an answer's body. Raises NotAnAccount."""
+    if arrived.body is None:
+        raise NotAnAccount(explain_unreadable(Incomplete.TOO_LONG))
+    if arrived.undecodable:
+        raise NotAnAccount(explain_unreadable(Incomplete.UNDECODABLE, coding=arrived.undecodable))
     try:
-        # no number of an account is read, and Python refuses those of many digits
-        value = json.loads(answer, parse_int=lambda digits: 0, object_pairs_hook=_without_duplicates)
-    except NotAnAccount:
-        raise
-    except (ValueError, RecursionError):
-        raise NotAnAccount("the answer is not JSON") from None  # a library's error would quote it
+        value = merge_pairs(parse_answer(arrived.body))
+    except Repeated:
+        raise NotAnAccount("the answer gives a field twice") from None
+    except TooDeep:
+        raise NotAnAccount(explain_unreadable(Incomplete.TOO_DEEP)) from None
+    if value is None:
+        raise NotAnAccount("the answer is not JSON")
     return parse_account(value)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise NotAnAccount("the answer gives a field twice")
-    return value
-
-
-def _broken_off(message: str) -> Reading:
-    return Reading(Attempt(Fate.AMBIGUOUS, complete=False, message=message))

@@ -17,7 +17,6 @@ from reconciler.cli.main import run
 from reconciler.cli.session import Session
 from reconciler.core.masking import mask_url
 from reconciler.model import EVENTS
-from reconciler.plug.client import says_denied
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import Cli
 
@@ -60,20 +59,6 @@ def test_after_max_failures_nothing_further_is_begun_in_a_large_wave(cli: Cli, s
         sandbox.plug.options = before
     assert ran.json["summary"]["rejected"] == 3
     assert ran.json["summary"]["skipped"] == 37
-
-
-@pytest.mark.parametrize(
-    "body", [b'{"value": false, "x": ' + b"1" * 5000 + b"}", b'{"x": -' + b"1" * 5000 + b', "value": false}']
-)
-def test_a_number_that_python_refuses_does_not_hide_a_denial(body: bytes) -> None:
-    """It is JSON all the same."""
-    assert says_denied(body)
-
-
-def test_a_body_nested_too_deeply_is_neither_yes_nor_no() -> None:
-    """The attempt is ambiguous then."""
-    with pytest.raises(RecursionError):
-        says_denied(b'{"value": false, "x": ' + b"[" * 30_000 + b"]" * 30_000 + b"}")
 
 
 def test_an_actor_that_is_no_utf8_leaves_a_state_that_can_be_read(root: Path, sandbox: Sandbox) -> None:

@@ -96,9 +96,10 @@ def test_documented_refusals_name_the_variable(cli: Cli, wire: Wire, status: int
     assert "PLUG_TOKEN_LOJA" in one["message"]
 
 
-def test_value_false_is_a_rejection(cli: Cli, wire: Wire) -> None:
-    """Even a 200 is no success where Plug says so."""
-    wire.answers = [reply(200, b'{"value": false}')]
+@pytest.mark.parametrize("body", [b'{"value": false}', b'{"value": false, "value": true}'], ids=["once", "twice"])
+def test_value_false_is_a_rejection(cli: Cli, wire: Wire, body: bytes) -> None:
+    """Even a 200 is no success where Plug says so; of a key that appears twice any counts."""
+    wire.answers = [reply(200, body)]
     one = apply(cli, code=1)
     assert (one["outcome"], one["status"]) == ("rejected", 200)
     assert cli.document("loja")["applied"] is None
@@ -106,11 +107,11 @@ def test_value_false_is_a_rejection(cli: Cli, wire: Wire) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"OK", b'{"value": "false"}', b'[{"value": false}]', b'{"value": false, "pad": "' + b"x" * 70_000 + b'"}'],
-    ids=["empty", "text", "string", "list", "longer than is read"],
+    [b"", b"OK", b'{"value": "false"}', b'[{"value": false}]', b"[" * 64 + b"]" * 64, b" " * 65_536],
+    ids=["empty", "text", "string", "list", "64 deep", "64 KiB"],
 )
 def test_any_other_whole_2xx_is_applied(cli: Cli, wire: Wire, body: bytes) -> None:
-    """Only JSON with value false says no; more than 64 KiB counts as complete and as not JSON."""
+    """Only an object with value false says no."""
     wire.answers = [reply(201, body)]
     one = apply(cli, code=0)
     assert (one["outcome"], one["status"]) == ("applied", 201)
@@ -120,7 +121,11 @@ def test_any_other_whole_2xx_is_applied(cli: Cli, wire: Wire, body: bytes) -> No
     "answer",
     [
         reply(200, b'{"val', length=100),
-        reply(400, b"bad", length=100),
+        reply(200, b"{}" + b" " * 65_536),
+        reply(200, b"[" * 65 + b"]" * 65),
+        reply(200, b"{}", ["Content-Encoding: br"]),
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\nfine",
         reply(408),
         reply(500),
         reply(501),
@@ -128,7 +133,20 @@ def test_any_other_whole_2xx_is_applied(cli: Cli, wire: Wire, body: bytes) -> No
         b"",
         Reset(),
     ],
-    ids=["cut 200", "cut 400", "408", "500", "501", "garbage", "closed", "reset"],
+    ids=[
+        "cut 200",
+        "over 64 KiB",
+        "65 deep",
+        "a coding that can't be undone",
+        "empty without an end",
+        "text without an end",
+        "408",
+        "500",
+        "501",
+        "garbage",
+        "closed",
+        "reset",
+    ],
 )
 def test_what_does_not_say_what_became_of_it_is_uncertain(cli: Cli, wire: Wire, answer: Any) -> None:
     """An answer cut short, a 5xx, a 408, a broken connection: the intent stays, in doubt, its lease released."""
@@ -138,6 +156,31 @@ def test_what_does_not_say_what_became_of_it_is_uncertain(cli: Cli, wire: Wire, 
     document = cli.document("loja")
     assert document["applied"] is None
     assert (document["intent"]["doubt"], document["intent"]["lease_until"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (b'HTTP/1.1 200 OK\r\n\r\n{"value": true}', "applied"),
+        (b'HTTP/1.0 200 OK\r\n\r\n{"value": false}', "rejected"),
+        (reply(400, b"bad", length=100), "rejected"),
+        (b"HTTP/1.1 302 Found\r\nLocation: ", "rejected"),
+    ],
+    ids=["a whole object", "a whole object that denies", "cut 400", "cut 302"],
+)
+def test_what_says_enough_needs_no_certain_end(cli: Cli, wire: Wire, answer: bytes, outcome: str) -> None:
+    """One whole object, or the status line of a 3xx or 4xx."""
+    wire.answers = [answer]
+    one = apply(cli, "--attempts", "1", code=0 if outcome == "applied" else 1)
+    assert (one["outcome"], one["attempts"]) == (outcome, 1)
+    assert cli.document("loja")["intent"] is None
+
+
+def test_an_answer_that_proves_nothing_is_retried(cli: Cli, wire: Wire) -> None:
+    """Like one that was cut short."""
+    wire.answers = [reply(200, b"{}", ["Content-Encoding: br"]), reply()]
+    one = apply(cli, code=0)
+    assert (one["outcome"], one["attempts"]) == ("applied", 2)
 
 
 def test_a_timeout_is_uncertain(cli: Cli, wire: Wire) -> None:

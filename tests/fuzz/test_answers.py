@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import httpcore
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,15 +18,17 @@ from hypothesis import strategies as st
 
 from reconciler.core.attempts import Attempt
 from reconciler.core.observe import FIELDS
-from reconciler.core.receivers import Look, Place, Receiver
-from reconciler.model import EVENTS, CheckStage, Event
-from reconciler.plug.client import HttpPlug, parse_retry_after
+from reconciler.core.receivers import Place, ProbeResult, Receiver
+from reconciler.model import EVENTS, CheckStage, Desired, Event
+from reconciler.plug.client import HttpPlug
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.partner import HttpObserver
 from reconciler.plug.secret import Secret
+from reconciler.plug.sender import parse_retry_after
 from reconciler.receivers.network import HttpReceivers
 from tests.fakes import make_desired
 from tests.fuzz.hostile import CANARY, PIECES, bounded, hostile_texts, mutated
+from tests.wire import read_request, server
 
 ENDPOINT = "http://127.0.0.1:1/api/integrations/update-webhooks"
 ENVIRON = {"PLUG_TOKEN_PRODUCTION": CANARY}
@@ -80,6 +84,8 @@ BODIES = [
     b'{"value": true}',
     CANARY.encode(),
     b"[" * 40_000,
+    b"[" * 64 + b"]" * 64,
+    b'{"value": false, "value": true}',
     b"\x1f\x8b\x08",
     b"9" * 9000,
     b"\xff\xfe",
@@ -91,29 +97,30 @@ bodies = st.integers(0, len(BODIES) - 1).map(BODIES.__getitem__) | mutated(ACCOU
 wires = st.builds(lambda head, body: head + body, heads, bodies) | st.binary(max_size=60)
 
 
-class _Wire(httpcore.AsyncMockBackend):
-    """Answers with these bytes, in pieces, and then closes."""
+class _Plug:
+    """A server that answers every request with the bytes of the example, and then closes."""
 
-    def __init__(self, answer: bytes) -> None:
-        super().__init__([answer[at : at + 30_000] for at in range(0, len(answer), 30_000)] or [b""])
+    def __init__(self) -> None:
+        self.answer = b""
+        self.port = 0
+
+    def talk(self, connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(self.answer)
+
+    def desired(self) -> Desired:
+        base = f"http://127.0.0.1:{self.port}"
+        return replace(DESIRED, endpoint=f"{base}/api/integrations/update-webhooks", partner_base_url=base)
 
 
 @pytest.fixture
-def wired(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`wired(answer)`: every connection of the adapters gets this answer."""
-    real, tls = httpx.AsyncHTTPTransport, httpx.create_ssl_context()
-    tls.load_default_certs = lambda: None  # type: ignore[method-assign,misc,assignment]
+def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Plug]:
+    """Every connection gets its `answer`."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: tls)  # making one takes longer than all the rest
-
-    def answer_with(answer: bytes) -> None:
-        def make(**options: Any) -> httpx.AsyncHTTPTransport:
-            made = real(verify=tls)
-            made._pool = httpcore.AsyncConnectionPool(network_backend=_Wire(answer))
-            return made
-
-        monkeypatch.setattr(httpx, "AsyncHTTPTransport", make)
-
-    return answer_with
+    made = _Plug()
+    with server(made.talk) as made.port:
+        yield made
 
 
 def check(attempt: Attempt) -> None:
@@ -127,29 +134,29 @@ in_a_fixture = settings(bounded, suppress_health_check=[HealthCheck.function_sco
 
 @in_a_fixture
 @given(answer=wires)
-def test_any_answer_to_a_put_is_an_attempt(wired: Any, answer: bytes) -> None:
+def test_any_answer_to_a_put_is_an_attempt(plug: _Plug, answer: bytes) -> None:
     """With a message of our own words."""
 
     async def put() -> Attempt:
-        async with HttpPlug(EnvironCredentials(ENVIRON), timeout_s=5, environ={}) as plug:
-            return await plug.put(DESIRED)
+        async with HttpPlug(EnvironCredentials(ENVIRON), timeout_s=5, environ={}) as client:
+            return await client.put(plug.desired())
 
-    wired(answer)
+    plug.answer = answer
     check(asyncio.run(put()))
 
 
 @in_a_fixture
 @given(answer=wires)
-def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(wired: Any, answer: bytes) -> None:
+def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(plug: _Plug, answer: bytes) -> None:
     """And what is shown of an account holds no token."""
 
     async def read() -> Any:
         token = Secret(CANARY)
         observer = HttpObserver(EnvironCredentials(ENVIRON), token, "T", hidden=[token], timeout_s=5, environ={})
         async with observer:
-            return await observer.read(DESIRED, None, ())
+            return await observer.read(plug.desired(), None, ())
 
-    wired(answer)
+    plug.answer = answer
     reading = asyncio.run(read())
     check(reading.attempt)
     assert CANARY not in repr(reading.comparisons)
@@ -157,17 +164,17 @@ def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(wired: Any, a
 
 @in_a_fixture
 @given(answer=wires)
-def test_any_answer_of_a_receiver_is_an_answer(wired: Any, answer: bytes) -> None:
+def test_any_answer_of_a_receiver_is_an_answer(plug: _Plug, answer: bytes) -> None:
     """Its stage, and nothing of what it said."""
 
     async def post() -> Any:
         receivers = HttpReceivers(lambda text: text, timeout_s=5)
         async with receivers:
-            place = Place("http", "127.0.0.1", 1, allow_local=True)
-            receiver = Receiver("http://127.0.0.1:1/x", Event.MESSAGE_STATUS, ("production",), place)
-            return await receivers.post(receiver, Look(CheckStage.CONNECT, ("127.0.0.1",), "127.0.0.1"), b"{}")
+            place = Place("http", "127.0.0.1", plug.port, allow_local=True)
+            receiver = Receiver(f"http://127.0.0.1:{plug.port}/x", Event.MESSAGE_STATUS, ("production",), place)
+            return await receivers.post(receiver, ProbeResult(CheckStage.CONNECT, ("127.0.0.1",), "127.0.0.1"), b"{}")
 
-    wired(answer)
+    plug.answer = answer
     found = asyncio.run(post())
     assert CANARY not in found.message and found.message.isprintable()
 

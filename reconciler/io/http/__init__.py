@@ -1,1 +1,1 @@
-"""What every HTTP client here shares: connections, proxies, TLS."""
+"""What every HTTP client here shares: the transport, TLS, proxies, and the words for what failed."""

@@ -2,36 +2,88 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import urllib.request
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
 
 from reconciler.core.urls import is_loopback_url
+from reconciler.errors import InputError
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # the latter: an IPv6 address, without its brackets
+_HINT = "unset it, or write http://HOST:PORT"
 
 
-class UnusableProxy(Exception):
-    """A proxy variable that holds no address. Not repeated: it may hold the proxy's password."""
-
-    def __str__(self) -> str:
-        return "HTTPS_PROXY or ALL_PROXY holds no usable address"
+class UnusableProxy(InputError):
+    """A proxy variable that can't be used. Its value is never repeated: it may hold the proxy's password."""
 
 
-def find_proxy(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy of the environment's variables for an https URL; never one for loopback (CONTRACT §3)."""
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy; `scheme` https: TLS is spoken with the proxy itself. `variable` is where it was found."""
+
+    scheme: str
+    host: str
+    port: int
+    variable: str
+    user: str | None = field(default=None, repr=False)
+    password: str = field(default="", repr=False)
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT, as messages show it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of Proxy-Authorization, where there is a user."""
+        if self.user is None:
+            return None
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
+
+
+def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy of HTTPS_PROXY or ALL_PROXY for an https URL; none for loopback, nor where NO_PROXY excludes the host.
+
+    Raises UnusableProxy.
+    """
     parts = urlsplit(url)
     if parts.scheme != "https" or is_loopback_url(url):
         return None
-    proxies = _read_proxies(environ)
-    if urllib.request.proxy_bypass_environment(parts.netloc, proxies):  # type: ignore[attr-defined]
+    proxies = _read_variables(environ)
+    excluded = {"no": proxies["no"][1]} if "no" in proxies else {}
+    if urllib.request.proxy_bypass_environment(parts.netloc, excluded):  # type: ignore[attr-defined]
         return None
-    proxy = proxies.get("https") or proxies.get("all")
-    if proxy is not None and "://" not in proxy:
-        return f"http://{proxy}"
-    return proxy
+    found = proxies.get("https") or proxies.get("all")
+    return None if found is None else parse_proxy(*found)
 
 
-def _read_proxies(environ: Mapping[str, str]) -> dict[str, str]:
-    """By scheme, and `no`. Of two spellings the one in lower case counts, and empty it takes the other back."""
-    found = {name.lower(): value for name, value in environ.items() if name.lower().endswith("_proxy")}
-    found |= {name: value for name, value in environ.items() if name.endswith("_proxy")}
-    return {name.removesuffix("_proxy"): value for name, value in found.items() if value}
+def parse_proxy(variable: str, text: str) -> Proxy:
+    """The proxy that a variable's value names; without a scheme it is an http one. Raises UnusableProxy."""
+    text = text.strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise UnusableProxy.of(variable, "not a valid proxy address", _HINT) from None
+    if parts.scheme.startswith("socks"):
+        raise UnusableProxy.of(variable, "SOCKS proxies are not supported", _HINT)
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
+        raise UnusableProxy.of(variable, "not a valid proxy address", _HINT)
+    return Proxy(
+        scheme=parts.scheme,
+        host=host,
+        port=port or (443 if parts.scheme == "https" else 80),
+        variable=variable,
+        user=None if parts.username is None else unquote(parts.username),
+        password=unquote(parts.password or ""),
+    )
+
+
+def _read_variables(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Scheme (or `no`) -> variable and value. Of two spellings the one in lower case counts; an empty one clears it."""
+    names = sorted((name for name in environ if name.lower().endswith("_proxy")), key=str.islower)
+    found = {name.lower().removesuffix("_proxy"): (name, environ[name]) for name in names}
+    return {scheme: named for scheme, named in found.items() if named[1]}

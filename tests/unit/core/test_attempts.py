@@ -29,9 +29,16 @@ def test_a_server_error_is_ambiguous(status: int) -> None:
     assert classify_answer(status, complete=True) is Fate.AMBIGUOUS
 
 
-def test_a_cut_answer_is_ambiguous_whatever_its_status() -> None:
-    """The rest of it may have said "value": false."""
-    assert classify_answer(200, complete=False) is Fate.AMBIGUOUS
+@pytest.mark.parametrize("status", [200, 204, 299, 408, 500, 503])
+def test_a_cut_answer_that_is_not_a_3xx_or_4xx_is_ambiguous(status: int) -> None:
+    """The rest of a 200 may have said "value": false."""
+    assert classify_answer(status, complete=False) is Fate.AMBIGUOUS
+
+
+@pytest.mark.parametrize("status", [300, 302, 400, 401, 404, 429, 499])
+def test_of_a_3xx_or_4xx_the_status_line_is_enough(status: int) -> None:
+    """However its body ends (CONTRACT §6.7)."""
+    assert classify_answer(status, complete=False) is Fate.DEFINITE
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])

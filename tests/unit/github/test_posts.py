@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +13,10 @@ from reconciler.errors import PostFailed
 from reconciler.github.api import MAX_PAGES, PAGE, GitHub
 from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, make_marker, put_comment
 from reconciler.github.run import WorkflowRun
+from reconciler.io.http.proxy import Proxy, parse_proxy
 from reconciler.ports import Posted
 from tests.acceptance.conftest import canary
+from tests.wire import answering, server
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
 
 TEXT = "## Plan: 1 to create\n"
@@ -96,13 +99,40 @@ def test_a_failure_that_may_pass_is_tried_thrice(hub: FakeGitHub, github: GitHub
     assert (len(slept), len(hub.comment_texts(4))) == (4, 1)
 
 
-def test_without_a_word_of_when_each_wait_is_longer(github: GitHub, slept: list[float]) -> None:
-    """A connection that breaks tells nothing."""
-    assert github._client is not None
-    github._client.base_url = "http://127.0.0.1:1"
-    with pytest.raises(PostFailed, match="GitHub didn't answer GET issues/4/comments: ConnectError"):
+def test_without_a_word_of_when_each_wait_is_longer(slept: list[float]) -> None:
+    """A connection that is refused says nothing of when to try again."""
+    run = WorkflowRun("http://127.0.0.1:1", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+    refused = "GitHub didn't answer GET issues/4/comments: the connection to GitHub was refused"
+    with GitHub(run, canary(), sleep=slept.append) as github, pytest.raises(PostFailed, match=refused):
         put_comment(github, 4, "plan", TEXT)
     assert slept == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "the connection to the proxy 127.0.0.1:PORT was refused"),
+        (b"HTTP/1.1 407 canary-of-a-proxy\r\n\r\n", "the proxy 127.0.0.1:PORT answered 407. It asks for a user"),
+        (b"HTTP/1.1 403 No\r\n\r\n", "the proxy 127.0.0.1:PORT answered 403"),
+        (b"what?\r\n\r\n", "the answer of GitHub (through the proxy 127.0.0.1:PORT) is not valid HTTP"),
+    ],
+)
+def test_a_proxy_that_fails_is_called_a_proxy(answer: bytes | None, reason: str) -> None:
+    """With its host and port, and without its password."""
+    run = WorkflowRun("https://api.github.com", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+    with server(answering(answer or b"")) as port, contextlib.ExitStack() as stack:
+        if answer is None:
+            with server(answering(b"")) as port:
+                pass  # nobody listens there any more
+        github = stack.enter_context(GitHub(run, canary(), proxy=make_proxy(port)))
+        with pytest.raises(PostFailed) as failed:
+            github.request("GET", "issues")
+    assert reason.replace("PORT", str(port)) in str(failed.value)
+    assert "canary-of-a-proxy" not in str(failed.value)
+
+
+def make_proxy(port: int) -> Proxy:
+    return parse_proxy("HTTPS_PROXY", f"http://ana:canary-of-a-proxy@127.0.0.1:{port}")
 
 
 def test_no_more_than_some_thousand_comments_are_looked_through(hub: FakeGitHub, github: GitHub) -> None:

@@ -12,17 +12,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.attempts import Fate
 from reconciler.core.observe import FIELDS, Verdict
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Applied, By, Desired, Event, Fingerprint
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.partner import HttpObserver, account_url
-from reconciler.plug.pool import Connection
 from reconciler.plug.secret import Secret
 from reconciler.ports import Reading
 from tests.fakes import START, make_desired
-from tests.unit.plug.test_client import Talk, http, server
+from tests.wire import answering, http, read_head, server
 
 PARTNER = "canary-partner-0123456789"
 TOKEN = "canary-token-0123456789"
@@ -39,23 +37,6 @@ def applied_of(desired: Desired, fingerprint: Fingerprint | None = None) -> Appl
 
 def account_of(desired: Desired, **fields: Any) -> bytes:
     return json.dumps({**{name: desired.webhooks[event] for event, name in FIELDS.items()}, **fields}).encode()
-
-
-def read_head(connection: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
-    return data
-
-
-def answering(answer: bytes, seen: list[bytes] | None = None) -> Talk:
-    def talk(connection: socket.socket) -> None:
-        head = read_head(connection)
-        if seen is not None:
-            seen.append(head)
-        connection.sendall(answer)
-
-    return talk
 
 
 def read(
@@ -135,16 +116,20 @@ def test_an_account_id_is_one_segment_whatever_it_holds(account_id: str, segment
         (http("200 OK", b""), False, "not JSON"),
         (http("200 OK", b"<html>"), False, "not JSON"),
         (http("200 OK", b"\xff\xfe\x00"), False, "not JSON"),
-        (http("200 OK", b"[" * 60_000), False, "not JSON"),
+        (http("200 OK", b"[" * 60_000), False, "nested"),
         (http("200 OK", b"[]"), False, "no JSON object"),
         (http("200 OK", b'{"account": {}}'), False, "none of the webhooks"),
         (http("200 OK", b'{"onMessageStatus": null, "onMessageStatus": "x"}'), False, "twice"),
         (http("200 OK", account_of(DESIRED, pad="x" * 65_536)), False, "longer than"),
         (http("200 OK", gzip.compress(b" " * 10_000_000, mtime=0), "Content-Encoding: gzip"), False, "longer than"),
         (http("200 OK", account_of(DESIRED), "Content-Encoding: br"), False, "coding"),
-        (http("200 OK", account_of(DESIRED)[:-9], length=5_000), True, "no complete answer"),
-        (b"", True, "no complete answer"),
-        (b"\x00\x01nonsense\r\n\r\n", True, "no complete answer"),
+        (http("200 OK", account_of(DESIRED)[:-9], length=5_000), True, "cut short"),
+        (http("200 OK", b'{"x": ' + b"[" * 64 + b"]" * 64 + b"}"), False, "nested"),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + account_of(DESIRED)[:-9], True, "cut short"),
+        (b"HTTP/1.0 200 OK\r\n\r\n", True, "cut short"),
+        (http("401 Unauthorized", length=9), False, "PLUG_PARTNER_TOKEN"),
+        (b"", True, "no answer: Plug"),
+        (b"\x00\x01nonsense\r\n\r\n", True, "not valid HTTP"),
     ],
 )
 def test_what_is_no_account_shows_nothing_and_says_why(answer: bytes, retriable: bool, word: str) -> None:
@@ -174,7 +159,8 @@ def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
     """And may be asked again."""
     with server(lambda connection: (read_head(connection), time.sleep(1.5))[1]) as port:
         reading = read(port, timeout_s=0.5)
-    assert (reading.attempt.message, reading.attempt.retriable) == ("no complete answer within 0.5 s", True)
+    message = f"no answer: Plug (localhost:{port}) did not answer within 0.5 s"
+    assert (reading.attempt.message, reading.attempt.retriable) == (message, True)
 
 
 def test_an_answer_without_an_end_is_not_read_to_it() -> None:
@@ -217,16 +203,19 @@ def test_an_answer_too_many_is_not_taken_for_the_next_account() -> None:
     assert len(connections) == 2
 
 
-def test_a_refused_connection_is_told() -> None:
+def test_a_refused_connection_says_so() -> None:
     """Nothing listens there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     attempt = read(port).attempt
-    assert attempt.fate is Fate.AMBIGUOUS
-    assert attempt.message.startswith("no complete answer: the connection was refused. Check the base URL")
+    assert attempt.retriable
+    assert attempt.message == (
+        f"not sent: the connection to Plug (localhost:{port}) was refused. "
+        "Check partner.base_url, and whether a firewall is in the way"
+    )
 
 
-def test_a_proxy_that_is_none_is_told_without_its_password() -> None:
+def test_an_invalid_proxy_is_reported_without_its_password() -> None:
     """And nothing is sent around it."""
     one = replace(DESIRED, partner_base_url="https://api.plugchat.com.br")
 
@@ -244,20 +233,9 @@ def test_a_proxy_that_is_none_is_told_without_its_password() -> None:
 
     reading = asyncio.run(attempt())
     assert (reading.comparisons, reading.attempt.complete) == (None, False)
-    assert reading.attempt.message == "not sent: HTTPS_PROXY or ALL_PROXY holds no usable address"
-
-
-def test_a_connection_that_breaks_in_whatever_way_is_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is given back, say; the system's own text is left out."""
-
-    async def fail(connection: Connection) -> None:
-        raise ConnectionResetError(PARTNER)
-
-    monkeypatch.setattr(Connection, "drop_if_ahead", fail)
-    with server(answering(http("200 OK", account_of(DESIRED)))) as port:
-        reading = read(port)
-    assert (reading.comparisons, reading.attempt.complete) == (None, False)
-    assert reading.attempt.message == "no complete answer: ConnectionResetError"
+    assert reading.attempt.message == (
+        "not sent: HTTPS_PROXY: not a valid proxy address (unset it, or write http://HOST:PORT)"
+    )
 
 
 def test_of_what_was_never_applied_only_what_is_never_shown_is_told() -> None:

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import json
 import socket
-import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ from reconciler.core.receivers import Receiver as Checked
 from reconciler.errors import InputError
 from reconciler.model import EVENTS, CheckResult, CheckStage, Event, ReceiverCheck
 from reconciler.plug.examples import example_bodies
-from reconciler.receivers.network import MAX_ANSWER_BYTES, HttpReceivers, Resolve, _cause, _describe_tls
+from reconciler.receivers.network import HttpReceivers, Resolve
 from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
 from tests.acceptance.bad_day import world
 from tests.fakes import FakeClock, make_desired
@@ -172,7 +171,6 @@ def test_an_answer_of_gigabytes_is_not_read(serve: Serve) -> None:
     one = check_one(receiver.url("/flood"), timeout_s=10)
     assert one.ok
     assert receiver.sent_bytes < GIGABYTES / 100
-    assert MAX_ANSWER_BYTES == 65536
 
 
 def test_a_slow_receiver_passes_and_its_latency_is_told(serve: Serve) -> None:
@@ -197,12 +195,12 @@ def test_a_slow_receiver_passes_and_its_latency_is_told(serve: Serve) -> None:
         ("/401", 401, "secret in the URL"),
         ("/418", 418, "refused the example"),
         ("/echo", 500, "the receiver failed"),
-        ("/cut", None, "answered 200, but the answer was cut short"),
-        ("/drip", None, "answered 200, but the answer did not end within 1 s"),
-        ("/hang", None, "no answer within 1 s"),
-        ("/mute", None, "the connection was closed without an answer"),
-        ("/reset", None, "the connection was closed without an answer"),
-        ("/junk", None, "the answer is no HTTP"),
+        ("/cut", None, "answered 200, but localhost closed the connection before the answer was complete"),
+        ("/drip", None, "answered 200, but localhost did not finish its answer within 1 s"),
+        ("/hang", None, "localhost did not answer within 1 s"),
+        ("/mute", None, "localhost closed the connection without an answer"),
+        ("/reset", None, "the connection to localhost was reset"),
+        ("/junk", None, "the answer of localhost is not valid HTTP"),
     ],
 )
 def test_anything_but_a_whole_2xx_fails(serve: Serve, path: str, status: int | None, message: str) -> None:
@@ -224,7 +222,10 @@ def test_one_of_two_bodies_may_fail(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("names", "days", "message"),
-    [(("localhost",), -1, "the certificate has expired"), (("other.acme.com.br",), 90, "is for another name")],
+    [
+        (("localhost",), -1, "the certificate of localhost has expired"),
+        (("other.acme.com.br",), 90, "is for another name"),
+    ],
 )
 def test_a_bad_certificate_fails_at_tls(serve: Serve, names: Sequence[str], days: float, message: str) -> None:
     """Expired, or of another name: nothing is sent."""
@@ -239,16 +240,16 @@ def test_a_certificate_of_the_day_after_tomorrow_fails_at_tls(serve: Serve) -> N
     """Or a clock of this machine that is slow."""
     receiver = serve(begins_in_days=2)
     one = check_one(receiver.url())
-    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, "the certificate is not valid yet")
+    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, "the certificate of localhost is not valid yet")
     assert receiver.requests == []
 
 
 @pytest.mark.parametrize(
     ("hello", "told"),
     [
-        (b"", "the connection was closed during the TLS handshake"),
-        (b"\x15\x03\x01\x00\x02\x02\x28", "the TLS handshake failed"),  # a fatal alert: handshake_failure
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "the server doesn't speak TLS on this port"),
+        (b"", "the connection to localhost was closed during the TLS handshake"),
+        (b"\x15\x03\x01\x00\x02\x02\x28", "TLS with localhost failed"),  # a fatal alert: handshake_failure
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "localhost does not speak TLS on this port"),
     ],
 )
 def test_a_handshake_that_ends_is_told(hello: bytes, told: str) -> None:
@@ -263,28 +264,24 @@ def test_a_handshake_that_ends_is_told(hello: bytes, told: str) -> None:
     assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, told)
 
 
-def test_any_other_fault_of_a_certificate_is_openssls_to_name() -> None:
-    """There are some eighty."""
-    error = ssl.SSLCertVerificationError(1, "x")
-    error.verify_code, error.verify_message = 26, "unsuitable certificate purpose"
-    assert _describe_tls(error) == "the certificate is not accepted (unsuitable certificate purpose)"
-
-
 def test_an_unknown_authority_fails_at_tls(serve: Serve, tmp_path: Path) -> None:
     """SSL_CERT_FILE names the one that is trusted here."""
     other = Authority(tmp_path).context("localhost")
     one = check_one(serve(tls=other).url())
     assert (one.ok, one.stage) == (False, CheckStage.TLS)
-    assert "issuer is not trusted" in one.message
+    assert one.message.startswith("the issuer of the certificate of localhost is not trusted: ")
 
 
 def test_a_server_that_never_speaks_tls_ends_at_the_timeout(serve: Serve) -> None:
     """Neither silence nor plain HTTP holds the check up."""
     silent, plain = serve(speaks=False), serve(plain=True)
     hanging = check_one(silent.url().replace("http:", "https:"), timeout_s=0.5)
-    assert (hanging.stage, hanging.message) == (CheckStage.TLS, "no TLS within 0.5 s: is it an https server?")
+    assert (hanging.stage, hanging.message) == (
+        CheckStage.TLS,
+        "no TLS with localhost within 0.5 s. Check the URL: is it an https server?",
+    )
     one = check_one(plain.url().replace("http:", "https:"), timeout_s=2)
-    assert (one.stage, one.message) == (CheckStage.TLS, "the server doesn't speak TLS on this port")
+    assert (one.stage, one.message) == (CheckStage.TLS, "localhost does not speak TLS on this port")
 
 
 def test_a_refused_connection_names_address_and_port(serve: Serve) -> None:
@@ -311,27 +308,24 @@ def test_a_host_that_swallows_what_is_sent_ends_at_the_timeout() -> None:
     assert one.message == f"no connection to 127.0.0.1 port {port} within 0.3 s"
 
 
-@pytest.mark.parametrize(
-    ("error", "told"), [(ConnectionResetError(), "was reset"), (OSError(113, "No route to host"), "failed")]
-)
-def test_a_connection_that_fails_otherwise_is_told(monkeypatch: pytest.MonkeyPatch, error: OSError, told: str) -> None:
-    """Of several addresses the first one's reason; each is tried."""
-    tried: list[str] = []
-
-    async def fail(address: str, port: int) -> None:
-        tried.append(address)
-        raise error
-
-    monkeypatch.setattr(asyncio, "open_connection", fail)
-    one = check_one(f"https://{NAME}:8443/x", resolve=resolving("127.0.0.1", "::1"))
-    assert (one.stage, one.message) == (CheckStage.CONNECT, f"the connection to 127.0.0.1 port 8443 {told}")
-    assert tried == ["127.0.0.1", "::1"]
+def test_each_address_is_tried_and_the_first_reason_is_reported(serve: Serve) -> None:
+    """All of 127.0.0.0/8 is this machine; the receiver listens at one address of it."""
+    receiver = serve()
+    one = check_one(receiver.url(host=NAME), resolve=resolving("127.0.0.2", "127.0.0.1"))
+    assert one.ok
+    with serve_receiver(None) as gone:
+        url = gone.url(host=NAME).replace("http:", "https:")
+    one = check_one(url, resolve=resolving("127.0.0.2", "127.0.0.1"))
+    assert (one.stage, one.message) == (
+        CheckStage.CONNECT,
+        f"the connection to 127.0.0.2 port {gone.port} was refused",
+    )
 
 
 def test_a_name_that_is_not_found_says_so() -> None:
     """And one without any address."""
     one = check_one("https://nobody.invalid/x")
-    assert (one.ok, one.stage, one.message) == (False, CheckStage.DNS, "the name nobody.invalid was not found")
+    assert (one.ok, one.stage, one.message) == (False, CheckStage.DNS, "the name of nobody.invalid was not found")
     assert check_one(f"https://{NAME}/x", resolve=resolving()).message == f"the name {NAME} has no address"
 
 
@@ -341,7 +335,7 @@ def test_a_name_that_is_not_found_says_so() -> None:
         (socket.gaierror(socket.EAI_NONAME, "x"), "was not found"),
         (
             socket.gaierror(socket.EAI_AGAIN, "x"),
-            "was not resolved: the name server didn't answer. Try again",
+            "was not resolved: the name server did not answer",
         ),
         (socket.gaierror(socket.EAI_FAIL, "x"), "was not resolved"),
         (OSError("x"), "was not resolved"),
@@ -355,7 +349,7 @@ def test_a_name_server_that_fails_is_told_in_our_words(error: Exception, told: s
         raise error
 
     one = check_one(f"https://{NAME}/x", resolve=fail)
-    assert (one.stage, one.message) == (CheckStage.DNS, f"the name {NAME} {told}")
+    assert (one.stage, one.message) == (CheckStage.DNS, f"the name of {NAME} {told}")
 
 
 def test_a_name_server_that_hangs_ends_at_the_timeout() -> None:
@@ -366,7 +360,7 @@ def test_a_name_server_that_hangs_ends_at_the_timeout() -> None:
         return ()
 
     one = check_one(f"https://{NAME}/x", resolve=hang, timeout_s=0.2)
-    assert (one.stage, one.message) == (CheckStage.DNS, f"the name {NAME} was not resolved within 0.2 s")
+    assert (one.stage, one.message) == (CheckStage.DNS, f"the name of {NAME} was not resolved within 0.2 s")
 
 
 # --- where is connected to -------------------------------------------------------------------------
@@ -424,7 +418,7 @@ def test_a_proxy_is_not_used(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_unreadable_certificates_of_ours_are_an_input_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """SSL_CERT_FILE is the person's to mend."""
+    """SSL_CERT_FILE is for the user to correct."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
     with pytest.raises(InputError, match="SSL_CERT_FILE"):
         check_one("https://localhost/")
@@ -456,7 +450,7 @@ def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serv
     receiver = serve()
     fine, mute = check(receiver.url("/fine"), receiver.url("/mute"), concurrency=1).receivers
     assert (fine.ok, mute.ok) == (True, False)
-    assert mute.message == "the connection was closed without an answer"
+    assert mute.message == "localhost closed the connection without an answer"
     assert [request.target for request in receiver.requests] == ["/fine", "/mute", "/mute"]
     assert len({request.connection for request in receiver.requests}) == 2
 
@@ -464,9 +458,9 @@ def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serv
 @pytest.mark.parametrize(
     ("then", "stage", "told"),
     [
-        ("refuses", CheckStage.CONNECT, "a further connection was refused, though the first was taken"),
-        ("resets", CheckStage.TLS, "the connection was closed during the TLS handshake"),
-        ("hangs", CheckStage.TLS, "no connection within 0.5 s"),
+        ("refuses", CheckStage.CONNECT, "the connection to localhost was refused, though the one before was taken"),
+        ("resets", CheckStage.TLS, "the connection to localhost was closed during the TLS handshake"),
+        ("hangs", CheckStage.TLS, "no TLS with localhost within 0.5 s"),
     ],
 )
 def test_a_receiver_that_takes_one_connection_and_no_other_is_told(
@@ -528,11 +522,3 @@ def test_the_types_show_no_secret() -> None:
     shown = json.dumps([repr(receiver), repr(ProbeResult(CheckStage.DNS)), repr(Answer(CheckStage.POST))])
     assert isinstance(receiver, Checked)
     assert "{secret:PLUG_SECRET_A}" in shown
-
-
-def test_an_error_without_a_sockets_behind_it_is_its_own_cause() -> None:
-    """Also one that a library raised from itself."""
-    error, circle = ValueError("a library's"), RuntimeError("around")
-    circle.__cause__ = circle
-    assert _cause(error) is error
-    assert _cause(circle) is circle

@@ -1,0 +1,161 @@
+"""What an answer of Plug proves: whether it is complete, and what it says (CONTRACT §6.7).
+
+The facts (what arrived, and how it ended) come from the transport; every decision about them is here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reconciler.core.attempts import Fate, classify_answer
+
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_DEPTH = 64  # the API's answers nest 3 deep; Python's own limit depends on its version and on the stack
+
+
+class End(StrEnum):
+    """How the body of an answer ended."""
+
+    CERTAIN = "certain"  # Content-Length or chunks were fulfilled, the status has no body, or TLS was closed in order
+    UNCERTAIN = "uncertain"  # the connection was closed, and nothing says that this was the end
+    CUT = "cut"  # it did not end: a timeout, a reset, a length that was not fulfilled
+
+
+class TooDeep(ValueError):
+    """JSON that is nested more than MAX_DEPTH deep."""
+
+
+class Repeated(ValueError):
+    """A key that appears more than once in an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What arrived of an answer.
+
+    `status` is None where not even a status line arrived. `body` is without its codings; None where it is longer than
+    MAX_ANSWER_BYTES, as sent or without its codings. `undecodable` names a coding that could not be undone.
+    """
+
+    status: int | None
+    end: End
+    body: bytes | None = b""
+    undecodable: str = ""
+
+
+class Incomplete(StrEnum):
+    """Why an answer proves nothing."""
+
+    NO_ANSWER = "no-answer"
+    CUT = "cut"  # it did not end, or nothing says that it ended
+    TOO_LONG = "too-long"
+    UNDECODABLE = "undecodable"
+    TOO_DEEP = "too-deep"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known after an attempt. `why` is None where the answer is complete."""
+
+    fate: Fate
+    why: Incomplete | None = None
+    denied: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether enough of an answer arrived to judge by."""
+        return self.why is None
+
+
+def judge(arrived: Arrived, *, written: bool) -> Verdict:
+    """The verdict on an attempt; `written`: a byte of its request may have left."""
+    status = arrived.status
+    if status is None:
+        return Verdict(Fate.AMBIGUOUS if written else Fate.UNSENT, Incomplete.NO_ANSWER)
+    if 200 <= status < 300:
+        return _judge_success(arrived, status)
+    fate = classify_answer(status, complete=arrived.end is not End.CUT)
+    # of a 3xx or 4xx the status line is enough
+    cut = arrived.end is End.CUT and arrived.body is not None and fate is not Fate.DEFINITE
+    return Verdict(fate, Incomplete.CUT if cut else None)
+
+
+def _judge_success(arrived: Arrived, status: int) -> Verdict:
+    why, denied = None, False
+    if arrived.body is None:
+        why = Incomplete.TOO_LONG
+    elif arrived.end is End.CUT:
+        why = Incomplete.CUT
+    elif arrived.undecodable:
+        why = Incomplete.UNDECODABLE
+    else:
+        try:
+            value = parse_answer(arrived.body)
+        except TooDeep:
+            why = Incomplete.TOO_DEEP
+        else:
+            whole_object = isinstance(value, Pairs)
+            denied = whole_object and value.holds("value", False)
+            why = None if whole_object or arrived.end is End.CERTAIN else Incomplete.CUT
+    return Verdict(classify_answer(status, complete=why is None), why, denied)
+
+
+# --- JSON --------------------------------------------------------------------------------------------
+
+
+class Pairs(list[tuple[str, Any]]):
+    """A JSON object, with every pair of a key that appears more than once."""
+
+    def holds(self, key: str, value: object) -> bool:
+        """Whether any pair of this key has exactly this value."""
+        return any(name == key and found is value for name, found in self)
+
+
+def merge_pairs(value: Any) -> Any:
+    """The value with its objects as dicts. Raises Repeated where a key appears twice in one of them."""
+    if isinstance(value, Pairs):
+        merged = {key: merge_pairs(one) for key, one in value}
+        if len(merged) != len(value):
+            raise Repeated
+        return merged
+    return [merge_pairs(one) for one in value] if isinstance(value, list) else value
+
+
+def parse_answer(body: bytes) -> Any:
+    """The JSON of a body, its objects as `Pairs`; None where it is not JSON. Raises TooDeep."""
+    text = _decode(body)
+    if _measure_depth(text) > MAX_DEPTH:
+        raise TooDeep
+    try:
+        # Python refuses numbers of many digits, which are JSON all the same
+        return json.loads(text, parse_int=str, object_pairs_hook=Pairs)
+    except ValueError:
+        return None
+
+
+def _decode(body: bytes) -> str:
+    """In JSON's own encodings; else in Latin-1: an older server's refusal in Portuguese must not be taken for a yes."""
+    try:
+        return body.decode(json.detect_encoding(body))
+    except UnicodeDecodeError:
+        return body.decode("latin-1")
+
+
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
+
+
+def _measure_depth(text: str) -> int:
+    """How deep the brackets outside of strings nest, whether or not the text is JSON."""
+    depth = deepest = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        match found[0][0]:
+            case "[" | "{":
+                depth += 1
+                deepest = max(deepest, depth)
+            case "]" | "}":
+                depth = max(0, depth - 1)
+    return deepest

@@ -1,0 +1,160 @@
+"""Connections for those who send tokens and secrets, and one way to send over them that raises nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures.thread  # noqa: F401 - see `__aenter__`
+import logging
+import ssl
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import anyio
+import httpx
+
+from reconciler.core.answers import MAX_ANSWER_BYTES, Arrived
+from reconciler.io.http.causes import Cause, Failure, Hop, WireError
+from reconciler.io.http.coding import UndecodableBody, undo_codings
+from reconciler.io.http.proxy import Proxy, find_proxy
+from reconciler.io.http.tls import make_tls_context
+from reconciler.io.http.transport import Exchange, Transport
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of one request. `failure` is None where an answer was read to its end, or as far as it is read."""
+
+    arrived: Arrived
+    exchange: Exchange
+    headers: httpx.Headers
+    ended_at: float  # of the monotonic clock
+    failure: Failure | None = None
+
+    @property
+    def latency_s(self) -> float | None:
+        """From the first byte of the request to the last of the answer that was read; None where none was written."""
+        began_at = self.exchange.written_at
+        return None if began_at is None else round(self.ended_at - began_at, 3)
+
+
+class Connections:
+    """Sends requests over connections that are kept, each used by one request at a time.
+
+    A shared pool slows down with concurrency, so there is one connection for each worker; all share one TLS context.
+    `environ` holds the proxy variables; without it no proxy is used. Entering raises InputError where SSL_CERT_FILE or
+    SSL_CERT_DIR can't be read.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None, *, timeout_s: float, system_roots: bool = False) -> None:
+        self._environ = environ
+        self._timeout_s = timeout_s
+        self._system_roots = system_roots
+        self._tls: ssl.SSLContext | None = None
+        self._idle: dict[Hashable, list[Transport]] = {}
+
+    async def __aenter__(self) -> Connections:
+        # made before the first request takes its slot of the rate limit, and all modules loaded that it needs (names
+        # are looked up in threads; anyio loads its half for asyncio at its first call): otherwise the first request
+        # would leave late, and the first second at the server would hold one too many
+        self._tls = make_tls_context(system_roots=self._system_roots)
+        await anyio.sleep(0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for key in list(self._idle):
+            await self.leave(key)
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """The context that all connections share."""
+        assert self._tls is not None, "entered first"
+        return self._tls
+
+    @property
+    def limit(self) -> str:
+        """The limit of time of one request, for messages."""
+        return f"{self._timeout_s:g} s"
+
+    async def leave(self, key: Hashable) -> None:
+        """Closes the idle connections of a key."""
+        for transport in self._idle.pop(key, ()):
+            await transport.aclose()
+
+    async def send(self, request: httpx.Request, hop: Hop, key: Hashable = None, *, fresh: bool = False) -> Reply:
+        """Sends a request within the limit of time and reads its answer, 64 KiB at most.
+
+        `hop` is how messages call the server. Requests with the same `key` may share a connection; the default is the
+        URL's scheme, host and port. `fresh` asks for a new connection. Raises UnusableProxy, and nothing that the
+        network or the server did.
+        """
+        url = request.url
+        key = (url.scheme, url.host, url.port) if key is None else key
+        idle = self._idle.setdefault(key, [])
+        transport = idle.pop() if idle else Transport(self.tls, self._find_proxy(url))
+        try:
+            if fresh:
+                await transport.aclose()
+            return await self._send(transport, request, Exchange(hop))
+        finally:
+            idle.append(transport)
+
+    def _find_proxy(self, url: httpx.URL) -> Proxy | None:
+        return None if self._environ is None else find_proxy(str(url), self._environ)
+
+    async def _send(self, transport: Transport, request: httpx.Request, exchange: Exchange) -> Reply:
+        request.extensions["exchange"] = exchange
+        begun = time.monotonic()
+        body: bytes | None = b""
+        headers, failure = httpx.Headers(), None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await transport.handle_async_request(request)
+                headers = response.headers
+                body = await _read_limited(response)
+        except TimeoutError:
+            failure = exchange.failed(Cause.TIMEOUT, self.limit)
+        except WireError as error:
+            failure = error.failure
+        ended_at = time.monotonic()
+        _log(request, exchange, failure, ended_at - begun)
+        arrived = Arrived(exchange.status, exchange.end, body)
+        return Reply(_undo_codings(arrived, headers), exchange, headers, ended_at, failure)
+
+
+async def _read_limited(response: httpx.Response) -> bytes | None:
+    """The body as it was sent; None where it is longer than is read."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    body = bytearray()
+    try:
+        async for part in response.stream:
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                return None
+    finally:
+        await response.aclose()
+    return bytes(body)
+
+
+def _undo_codings(arrived: Arrived, headers: httpx.Headers) -> Arrived:
+    coding = headers.get("content-encoding", "")
+    if not coding or arrived.body is None:
+        return arrived
+    try:
+        return replace(arrived, body=undo_codings(arrived.body, coding, MAX_ANSWER_BYTES))
+    except UndecodableBody as error:
+        return replace(arrived, undecodable=error.coding)
+
+
+def _log(request: httpx.Request, exchange: Exchange, failure: Failure | None, seconds: float) -> None:
+    """Method, host, status and time; never the path or the query, which may hold secrets."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    outcome = failure.describe() if failure else str(exchange.status)
+    kept = ", kept connection" if exchange.reused else ""
+    logger.info("%s %s: %s, %.3f s%s", request.method, request.headers.get("host"), outcome, seconds, kept)

@@ -1,0 +1,96 @@
+"""Byte streams to a server: opened and wrapped in TLS so that a cancellation at any moment leaves no socket open."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+WHOLE_CHUNK_BYTES = 1 << 20  # more than a socket is ever read at once, so that nothing stays behind in the library
+
+
+class WholeChunks(ByteStream):
+    """A socket that gives each chunk whole, whatever size was asked for.
+
+    anyio keeps the rest of a chunk that is larger than was asked for, where neither the socket nor TLS shows it: the
+    bytes after an answer would be taken for the next answer.
+    """
+
+    def __init__(self, socket_stream: SocketStream) -> None:
+        self._socket_stream = socket_stream
+
+    async def receive(self, max_bytes: int = WHOLE_CHUNK_BYTES) -> bytes:
+        return await self._socket_stream.receive(max(max_bytes, WHOLE_CHUNK_BYTES))
+
+    async def send(self, item: bytes) -> None:
+        await self._socket_stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._socket_stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._socket_stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._socket_stream.extra_attributes
+
+
+async def connect(host: str, port: int) -> ByteStream:
+    """A connection to a name or an address. Raises OSError, or UnicodeError of a name that can't be looked up."""
+    return WholeChunks(await anyio.connect_tcp(host, port))
+
+
+async def wrap_in_tls(stream: ByteStream, context: ssl.SSLContext, name: str) -> TLSStream:
+    """TLS over a stream; the stream is closed where the handshake fails. Raises OSError or an error of anyio."""
+    try:
+        return await TLSStream.wrap(
+            stream, server_side=False, hostname=name, ssl_context=context, standard_compatible=True
+        )
+    except BaseException:  # a cancellation too
+        await close(stream)
+        raise
+
+
+async def close(stream: ByteStream) -> None:
+    """Closes the socket at once: a server that keeps silent would not answer a TLS goodbye either."""
+    try:
+        await anyio.aclose_forcefully(stream)
+    except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        return  # it is closed; why it failed is reported by what used it
+
+
+def is_quiet(stream: ByteStream) -> bool:
+    """Whether a kept connection is open and nothing has arrived on it.
+
+    Whatever has arrived is a surplus: it would be taken for the answer to the next request.
+    """
+    ssl_object = stream.extra(TLSAttribute.ssl_object, None)
+    if ssl_object is not None:
+        try:
+            ssl_object.read(1)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            return False
+        else:
+            return False
+    return not _is_readable(stream.extra(SocketAttribute.raw_socket))
+
+
+def _is_readable(raw_socket: socket.socket) -> bool:
+    """Whether bytes or an end are waiting in the system's buffer."""
+    if raw_socket.fileno() < 0:
+        return True
+    if hasattr(select, "poll"):  # `select` takes no descriptor above 1023
+        poll = select.poll()
+        poll.register(raw_socket, select.POLLIN)
+        return bool(poll.poll(0))
+    readable, _, _ = select.select([raw_socket], [], [], 0)
+    return bool(readable)

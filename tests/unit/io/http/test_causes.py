@@ -1,0 +1,108 @@
+"""The one table of causes: which error is taken for what, and that every cause has words."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+import anyio
+import h11
+import httpx
+import pytest
+
+from reconciler.io.http.causes import Cause, Failure, Hop, Stage, WireError, find_cause
+
+HOP = Hop("Plug (plug.acme)", "api.base_url")
+
+
+def certificate_error(code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "canary-of-a-library")
+    error.verify_code, error.verify_message = code, "unsuitable certificate purpose."
+    return error
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, "canary-of-a-library")
+    error.reason = reason
+    return error
+
+
+def caused_by(cause: BaseException) -> BaseException:
+    error = anyio.BrokenResourceError()
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "stage", "cause"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "x"), Stage.CONNECT, Cause.NAME_UNKNOWN),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), Stage.CONNECT, Cause.NAME_SERVER_SILENT),
+        (socket.gaierror(socket.EAI_FAIL, "x"), Stage.CONNECT, Cause.NAME_UNRESOLVED),
+        (UnicodeError("x"), Stage.CONNECT, Cause.NAME_UNRESOLVED),
+        (ConnectionRefusedError(), Stage.CONNECT, Cause.REFUSED),
+        (OSError(errno.EHOSTUNREACH, "x"), Stage.CONNECT, Cause.UNREACHABLE),
+        (OSError(errno.ENETUNREACH, "x"), Stage.CONNECT, Cause.UNREACHABLE),
+        (OSError(errno.EMFILE, "x"), Stage.CONNECT, Cause.TOO_MANY_FILES),
+        (OSError(errno.EIO, "x"), Stage.CONNECT, Cause.BROKEN),
+        (certificate_error(9), Stage.TLS, Cause.CERTIFICATE_NOT_YET_VALID),
+        (certificate_error(10), Stage.TLS, Cause.CERTIFICATE_EXPIRED),
+        (certificate_error(18), Stage.TLS, Cause.CERTIFICATE_UNTRUSTED),
+        (certificate_error(20), Stage.TLS, Cause.CERTIFICATE_UNTRUSTED),
+        (certificate_error(62), Stage.TLS, Cause.CERTIFICATE_OF_ANOTHER_NAME),
+        (certificate_error(26), Stage.TLS, Cause.CERTIFICATE_REFUSED),
+        (tls_error("WRONG_VERSION_NUMBER"), Stage.TLS, Cause.NO_TLS),
+        (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), Stage.TLS, Cause.TLS_FAILED),
+        (caused_by(ssl.SSLEOFError()), Stage.TLS, Cause.TLS_CLOSED),
+        (anyio.EndOfStream(), Stage.TLS, Cause.TLS_CLOSED),
+        (caused_by(ConnectionResetError()), Stage.TLS, Cause.TLS_CLOSED),
+        (caused_by(ConnectionResetError()), Stage.HEAD, Cause.RESET),
+        (caused_by(BrokenPipeError()), Stage.SEND, Cause.RESET),
+        (caused_by(ssl.SSLEOFError()), Stage.HEAD, Cause.CLOSED),
+        (anyio.EndOfStream(), Stage.HEAD, Cause.CLOSED),
+        (anyio.BrokenResourceError(), Stage.HEAD, Cause.BROKEN),
+        (anyio.ClosedResourceError(), Stage.SEND, Cause.BROKEN),
+        (h11.RemoteProtocolError("canary-of-a-library"), Stage.HEAD, Cause.NOT_HTTP),
+        (h11.LocalProtocolError("canary-of-a-library"), Stage.SEND, Cause.UNSENDABLE),
+        (httpx.RemoteProtocolError("canary-of-a-library"), Stage.HEAD, Cause.NOT_HTTP),
+    ],
+)
+def test_an_error_is_taken_for_its_cause(error: BaseException, stage: Stage, cause: Cause) -> None:
+    """The library's own text is left out."""
+    found, detail = find_cause(error, stage)
+    assert found is cause
+    assert "canary-of-a-library" not in Failure(stage, HOP, found, detail).explain()
+
+
+def test_of_several_addresses_the_most_telling_error_counts() -> None:
+    """Each address of a name was tried."""
+    error = OSError("All connection attempts failed")
+    error.__cause__ = ExceptionGroup("x", [OSError(errno.ENETUNREACH, "x"), ConnectionRefusedError()])
+    assert find_cause(error, Stage.CONNECT)[0] is Cause.REFUSED
+
+
+def test_an_error_that_is_its_own_cause_is_looked_through() -> None:
+    """A library may raise it so."""
+    error = RuntimeError()
+    error.__cause__ = error
+    assert find_cause(error, Stage.HEAD) == (Cause.BROKEN, "")
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("stage", Stage)
+def test_every_cause_has_words_that_name_the_hop(cause: Cause, stage: Stage) -> None:
+    """At every stage, without a place-holder left."""
+    failure = Failure(stage, HOP, cause, "5 s")
+    assert "{" not in failure.explain()
+    assert failure.explain().startswith(failure.describe())
+    assert HOP.name in failure.describe() or cause in (Cause.TOO_MANY_FILES, Cause.UNSENDABLE)
+    assert str(WireError(failure)) == failure.describe()
+
+
+def test_openssls_reason_is_shown_where_the_table_has_none() -> None:
+    """It has some eighty."""
+    cause, detail = find_cause(certificate_error(26), Stage.TLS)
+    assert Failure(Stage.TLS, HOP, cause, detail).describe() == (
+        "the certificate of Plug (plug.acme) is not accepted (unsuitable certificate purpose)"
+    )

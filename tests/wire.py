@@ -1,0 +1,96 @@
+"""Servers on loopback that send exactly the bytes of a test, and what reads a request there."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+
+Talk = Callable[[socket.socket], None]
+"""What a server does with a connection; it is closed afterwards, over TLS without a goodbye."""
+
+
+@contextlib.contextmanager
+def server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A listener that gives each connection to `talk`, one after another; its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stopped = threading.Event()
+
+    def serve() -> None:
+        while not stopped.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError, ssl.SSLError), connection:
+                connection.settimeout(5)
+                if tls is not None:
+                    with tls.wrap_socket(connection, server_side=True) as wrapped:
+                        talk(wrapped)
+                else:
+                    talk(connection)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stopped.set()
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """A request's head, and what came with it. Raises OSError where the client has gone."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        chunk = connection.recv(65536)
+        if not chunk:
+            raise OSError("the client has gone")
+        data += chunk
+    return data
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """A whole request: its body is as long as its Content-Length, which may be missing."""
+    head, _, body = read_head(connection).partition(b"\r\n\r\n")
+    _, named, rest = head.lower().partition(b"content-length: ")
+    length = int(rest.partition(b"\r\n")[0]) if named else 0
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def answering(answer: bytes, seen: list[bytes] | None = None) -> Talk:
+    """One request, and this answer to it."""
+
+    def talk(connection: socket.socket) -> None:
+        request = read_request(connection)
+        if seen is not None:
+            seen.append(request)
+        connection.sendall(answer)
+
+    return talk
+
+
+def say_goodbye(connection: socket.socket) -> None:
+    """TLS's close_notify."""
+    assert isinstance(connection, ssl.SSLSocket)
+    with contextlib.suppress(OSError, ValueError):  # the client closes without waiting for ours
+        connection.unwrap()
+
+
+def http(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
+    """An answer with a Content-Length: the body's, or another."""
+    size = len(body) if length is None else length
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def packed(coding: str, body: bytes) -> bytes:
+    """A 200 in this coding."""
+    return http("200 OK", body, f"Content-Encoding: {coding}")
