@@ -25,7 +25,9 @@ _OURS = re.compile(r"(RECONCILER|PLUG|GITHUB)_.*|(HTTPS?|ALL|NO)_PROXY", re.IGNO
 
 def examples(count: int) -> int:
     """For tests that cost more or less than most: `count` where the default profile tries 100, in step with it."""
-    return count * settings.default.max_examples // 100
+    profile = settings.default
+    assert profile is not None
+    return count * profile.max_examples // 100
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -42,7 +42,7 @@ def hidden(text: str) -> list[str]:
 
 
 def rendered(markdown: str) -> str:
-    return MARKDOWN.render(markdown)
+    return str(MARKDOWN.render(markdown))
 
 
 def words_of(page: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 
 import pytest
@@ -312,7 +312,7 @@ class Protocol(RuleBasedStateMachine):
         assert intent.is_live(self.clock.now())
         assert dict(intent.webhooks) == dict(desired.webhooks)
 
-    def _check_writes(self, writes: list[Write]) -> None:
+    def _check_writes(self, writes: Sequence[Write]) -> None:
         """Rule 5: a write names the version it replaces, and its serial is the next one."""
         for write in writes:
             standing = self.store.read([write.environment]).get(write.environment)
@@ -326,6 +326,7 @@ class Protocol(RuleBasedStateMachine):
             if one.outcome is Outcome.APPLIED:
                 assert stored is not None
                 assert stored.document.intent is None
+                assert stored.document.applied is not None
                 assert dict(stored.document.applied.webhooks) == dict(self.desired[one.environment].webhooks)
             if one.outcome is Outcome.UNCERTAIN:
                 assert stored is not None

@@ -30,7 +30,7 @@ def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
     def broken() -> None:
         raise error
 
-    monkeypatch.setitem(sys.modules, "reconciler.cli.broken", SimpleNamespace(broken=broken))  # type: ignore[misc]
+    monkeypatch.setitem(sys.modules, "reconciler.cli.broken", SimpleNamespace(broken=broken))
     monkeypatch.setitem(COMMANDS, "broken", "broken")
     return run(["broken"])
 

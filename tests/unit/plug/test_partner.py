@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import socket
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +45,12 @@ def read_head(connection: socket.socket) -> bytes:
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536)
     return data
+
+
+def keep_silent(connection: socket.socket) -> None:
+    """Read the request and wait until the client has closed the connection."""
+    read_head(connection)
+    connection.recv(1)
 
 
 def answering(answer: bytes, seen: list[bytes] | None = None) -> Talk:
@@ -172,7 +177,7 @@ def test_a_redirect_is_never_followed(status: int) -> None:
 
 def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
     """And may be asked again."""
-    with server(lambda connection: (read_head(connection), time.sleep(1.5))[1]) as port:
+    with server(keep_silent) as port:
         reading = read(port, timeout_s=0.5)
     assert (reading.attempt.message, reading.attempt.retriable) == ("no complete answer within 0.5 s", True)
 

@@ -156,7 +156,7 @@ def test_a_lease_that_a_set_clock_ended_is_not_renewed(ahead_s: float, outcome: 
         clock.monotonic = lambda: before() - ahead_s  # type: ignore[method-assign]
         fleet.store.before_write = lambda writes: None
 
-    fleet.store.before_write = jump  # type: ignore[assignment]
+    fleet.store.before_write = jump
     result = fleet.apply().environments[0]
     assert (result.outcome, len(fleet.sent)) == (outcome, outcome is Outcome.APPLIED)
 

@@ -189,9 +189,9 @@ def test_who_waits_for_a_read_while_the_run_ends_reads_nothing_more() -> None:
         stop.asked.set()
         raise Unreachable("no answer within 120 s")
 
-    async def run() -> list[Stored | StateError | None]:
+    async def run() -> list[Stored | StateError | BaseException | None]:
         reader = StateReader(store, offload, names(3), lambda: bool(stop))  # type: ignore[arg-type]
-        return await asyncio.gather(*(reader.take(name) for name in names(3)), return_exceptions=True)  # type: ignore[arg-type]
+        return await asyncio.gather(*(reader.take(name) for name in names(3)), return_exceptions=True)
 
     assert asyncio.run(run()) == [None] * 3
 

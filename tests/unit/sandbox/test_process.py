@@ -67,7 +67,12 @@ def test_a_port_in_use_leaves_stdout_empty() -> None:
 
 def _options(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Options:
     seen: list[Options] = []
-    monkeypatch.setattr(reconciler.sandbox.server, "run", lambda options, announce: seen.append(options) or 0)
+
+    def run(options: Options, announce: object) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(reconciler.sandbox.server, "run", run)
     result = CliRunner().invoke(sandbox, arguments)
     assert (result.exit_code, result.output) == (0, "")
     return seen[0]

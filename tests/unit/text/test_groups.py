@@ -32,7 +32,7 @@ def test_vars_that_differ_are_written_as_their_name_and_shared_ones_as_they_are(
     """A host of its own in each environment folds; a host that all share stays legible."""
     environments = [update(name, "old.com.br", f"h{at}.{name}.com.br") for at, name in enumerate(NAMES)]
     variables = {name: {"host": f"h{at}.{name}.com.br", "plug": "plug"} for at, name in enumerate(NAMES)}
-    (group,) = group_alike(plan_of(*environments, **variables))
+    (group,) = group_alike(replace(plan_of(*environments), vars=variables))
     assert _urls(group)[0] == "https://{host}/plug/{environment}/finishAttendance"
     assert group.representative.changes[0].before == "https://old.com.br/plug/{environment}/finishAttendance"
 

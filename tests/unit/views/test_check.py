@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reconciler.model import EVENTS, CheckResult, CheckStage
 from reconciler.views import markdown, text
 from tests.golden.samples import HOSTILE, checked
 
-REFUSED = {"ok": False, "stage": CheckStage.CONNECT, "status": None, "latency_s": None}
+REFUSED: dict[str, Any] = {"ok": False, "stage": CheckStage.CONNECT, "status": None, "latency_s": None}
 
 
 @pytest.mark.parametrize("hosts", [1, 30, 10_000])
@@ -19,7 +21,7 @@ def test_the_markdown_of_any_fleet_fits(hosts: int) -> None:
             checked(f"{number}", event, f"h{number % hosts:05}.acme.com.br", **how, environments=(f"loja-{number}",))
             for number in range(3_000)
             for event in EVENTS[:2]
-            for how in ({**REFUSED, "message": f"refused {HOSTILE}"}, {"warning": f"late {number}"})
+            for how in ({**REFUSED, "message": f"refused {HOSTILE}"}, dict[str, Any](warning=f"late {number}"))
         )
     )
     page = markdown.render_check(result)
