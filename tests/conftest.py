@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.forked import FORKS
+
 # The same examples in every run: a change is judged by what it does, not by what a search came upon that day. `make
 # fuzz` searches, with other examples each time and twenty times as many, and prints how to run a failing one again.
 # No deadline and no limit on slow generation: two noisy cores make both fail by chance.
@@ -48,6 +50,12 @@ def _no_variables_of_ours() -> Iterator[None]:
         for name in [name for name in os.environ if _OURS.fullmatch(name)]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fork_server_is_left() -> Iterator[None]:
+    yield
+    FORKS.close()
 
 
 class NetworkIsOff(RuntimeError):
