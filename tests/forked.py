@@ -2,42 +2,41 @@
 
 A run is a process of its own: its exit code, streams, signals, environment and working directory are real, and nothing
 of it is left for the next one. Two things differ from `python -m reconciler`: the interpreter was started before, so
-variables that steer its start (PYTHON…, LANG, LC_…) have no effect, and all modules are imported already. Runs that
-depend on one of those need a process of their own; RECONCILER_TEST_PROCESSES=own gives one to every run.
+variables that steer its start (PYTHON…, LANG, LC_…) have no effect, and all modules are imported already, so that
+nothing in the working directory can take their place. Runs that depend on one of those need a process of their own;
+RECONCILER_TEST_PROCESSES=own gives one to every run.
 """
 
 from __future__ import annotations
 
-import array
 import contextlib
 import gc
 import importlib
 import io
-import json
 import os
 import pkgutil
 import selectors
+import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from tests import fork_client
+from tests.fork_client import LENGTH, STATUS
 from tests.measured import measured
 
 ROOT = Path(__file__).resolve().parents[1]
-LENGTH = struct.Struct("!I")
-STATUS = struct.Struct("!i")
 # Read by the interpreter as it starts. What the server has, a run must have too.
 STARTED_WITH = {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
 STEERING = ("PYTHON", "LC_", "LANG")
-# imported late by the program, by most of its commands; rich and obstore are left to those who need them
+# Imported late by the program, and by most of its commands. rich and obstore are left to those that need them.
 LATE = ("httpx", "anyio._backends._asyncio", "jinja2", "filelock", "h11", "ssl", "asyncio", "concurrent.futures.thread")
 OWN = os.environ.get("RECONCILER_TEST_PROCESSES") == "own"
 
@@ -50,78 +49,97 @@ def can_run(environ: Mapping[str, str]) -> bool:
 
 @dataclass
 class ForkServer:
-    """The process that forks, started at the first run and ended by `close`."""
+    """The process that forks. It is started at the first run, and ended by `close` or with this process."""
 
     _process: subprocess.Popen[bytes] | None = None
-    _socket: socket.socket | None = None
+    _folder: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def address(self) -> str:
+        """The Unix socket on which it takes requests."""
+        with self._lock:
+            if self._process is None:
+                self._folder = tempfile.mkdtemp(prefix="forks-")
+                self._process = _start(f"{self._folder}/socket")
+            return f"{self._folder}/socket"
+
+    def write_program(self, path: Path) -> None:
+        """Write a program that takes the place of an installed `reconciler` in scripts, and is run by this server."""
+        if OWN:
+            write_own_program(path)
+            return
+        client = f"{sys.executable} -I -S {fork_client.__file__} {self.address}"
+        path.write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+        path.chmod(0o755)
 
     def run(
         self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str], stdin: int | None, timeout_s: float
     ) -> tuple[int, bytes, bytes]:
         """Run the program to its end: the exit code (negative: the signal that ended it), stdout and stderr."""
-        with contextlib.ExitStack() as stack:
-
-            def own(number: int) -> int:
-                stack.callback(_close, number)
-                return number
-
-            out, out_there = map(own, os.pipe())
-            err, err_there = map(own, os.pipe())
-            ended, ended_there = map(own, os.pipe())
-            given = own(os.open(os.devnull, os.O_RDONLY)) if stdin is None else stdin
-            request = json.dumps([list(arguments), str(folder), dict(environ)]).encode()
-            with self._lock:
-                connection = self._connect()
-                handles = array.array("i", [given, out_there, err_there, ended_there])
-                rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles)]
-                connection.sendmsg([LENGTH.pack(len(request))], rights)
-                connection.sendall(request)
-            for number in (out_there, err_there, ended_there):
-                os.close(number)
-            return _collect(out, err, ended, timeout_s)
-
-    def _connect(self) -> socket.socket:
-        if self._socket is None:
-            self._socket, there = socket.socketpair()
-            # xdist's workers ignore SIGINT, and a child would inherit that
-            ignored = signal.signal(signal.SIGINT, signal.SIG_DFL)
-            try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.forked", str(there.fileno())],
-                    cwd=ROOT,
-                    env={**measured(), **STARTED_WITH, "PATH": os.environ["PATH"]},
-                    pass_fds=[there.fileno()],
-                )
-            finally:
-                signal.signal(signal.SIGINT, ignored)
-            there.close()
-        return self._socket
+        with socket.socket(socket.AF_UNIX) as connection, contextlib.ExitStack() as stack:
+            connection.connect(self.address)
+            out, out_there = os.pipe()
+            err, err_there = os.pipe()
+            for number in (out, err):
+                stack.callback(os.close, number)
+            with contextlib.ExitStack() as given:
+                for number in (out_there, err_there):
+                    given.callback(os.close, number)
+                if stdin is None:
+                    stdin = os.open(os.devnull, os.O_RDONLY)
+                    given.callback(os.close, stdin)
+                request = fork_client.pack(list(arguments), str(folder), dict(environ))
+                sent = socket.send_fds(connection, [request], [stdin, out_there, err_there])
+                connection.sendall(request[sent:])
+            return _collect(out, err, connection, timeout_s)
 
     def close(self) -> None:
-        if self._socket is not None and self._process is not None:
-            self._socket.close()
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
             self._process.wait()
+            shutil.rmtree(self._folder)
+
+
+def write_own_program(path: Path) -> None:
+    """The same, with an interpreter of its own for each run."""
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m reconciler "$@"\n')
+    path.chmod(0o755)
 
 
 FORKS = ForkServer()
 """The one of this process, which tests/conftest.py closes."""
 
 
-def _close(number: int) -> None:
-    with contextlib.suppress(OSError):
-        os.close(number)
+def _start(address: str) -> subprocess.Popen[bytes]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(64)
+        # xdist's workers ignore SIGINT, and a child would inherit that
+        ignored = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.forked", str(listener.fileno())],
+                cwd=ROOT,
+                env={**measured(), **STARTED_WITH, "PATH": os.environ["PATH"]},
+                stdin=subprocess.PIPE,
+                pass_fds=[listener.fileno()],
+            )
+        finally:
+            signal.signal(signal.SIGINT, ignored)
 
 
-def _collect(out: int, err: int, ended: int, timeout_s: float) -> tuple[int, bytes, bytes]:
-    """What comes from the run until all three have ended. The first four bytes of `ended` are the process's id."""
+def _collect(out: int, err: int, connection: socket.socket, timeout_s: float) -> tuple[int, bytes, bytes]:
+    """What comes from the run until all three have ended. The server says its process id, and then how it ended."""
+    ended = connection.fileno()
     read = {out: b"", err: b"", ended: b""}
     end = time.monotonic() + timeout_s
     with selectors.DefaultSelector() as selector:
         for number in read:
             selector.register(number, selectors.EVENT_READ)
         while selector.get_map():
-            ready = selector.select(end - time.monotonic())
+            ready = selector.select(max(0.0, end - time.monotonic()))
             if not ready:
                 if len(read[ended]) >= STATUS.size:
                     os.kill(STATUS.unpack_from(read[ended])[0], signal.SIGKILL)
@@ -131,95 +149,89 @@ def _collect(out: int, err: int, ended: int, timeout_s: float) -> tuple[int, byt
                 read[key.fd] += chunk
                 if not chunk:
                     selector.unregister(key.fd)
-    assert len(read[ended]) == 2 * STATUS.size, "the server of runs has gone"
+    assert len(read[ended]) == 2 * STATUS.size, "the fork server has gone"
     return STATUS.unpack_from(read[ended], STATUS.size)[0], read[out], read[err]
 
 
 # --- in the server -----------------------------------------------------------------------------------
 
 
-def _serve(connection: socket.socket) -> None:
-    """Fork for each request, and write each end to whoever asked, until the connection is closed."""
+def _serve(listener: socket.socket) -> None:
+    """Fork for each request and answer how each run ended, until stdin is closed."""
     woken, wake = os.pipe()
     os.set_blocking(woken, False)
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    running: dict[int, int] = {}
+    running: dict[int, socket.socket] = {}
     with selectors.DefaultSelector() as selector:
-        selector.register(connection, selectors.EVENT_READ)
-        selector.register(woken, selectors.EVENT_READ)
+        for source in (0, woken, listener.fileno()):
+            selector.register(source, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
+                if key.fd == 0:
+                    return
                 if key.fd == woken:
                     with contextlib.suppress(BlockingIOError):
                         os.read(woken, 4096)
                     continue
-                request = _receive(connection)
-                if request is None:
-                    return
-                given, handles = request
+                connection, _ = listener.accept()
+                request, streams = _receive(connection)
                 pid = os.fork()
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     selector.close()
-                    for number in (woken, wake, connection.detach(), *running.values()):
+                    for number in (woken, wake):
                         os.close(number)
-                    _become(given, handles)
-                *streams, ended = handles
+                    for one in (listener, connection, *running.values()):
+                        one.close()
+                    _become(request, streams)
                 for number in streams:
                     os.close(number)
-                running[pid] = ended
-                os.write(ended, STATUS.pack(pid))
+                running[pid] = connection
+                connection.sendall(STATUS.pack(pid))
             _report_ended(running)
 
 
-def _receive(connection: socket.socket) -> tuple[Any, list[int]] | None:
-    numbers = array.array("i")
-    room = socket.CMSG_SPACE(4 * numbers.itemsize)
-    head, rights, _, _ = connection.recvmsg(LENGTH.size, room)
-    if not head:
-        return None
-    for _, _, data in rights:
-        numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
+def _receive(connection: socket.socket) -> tuple[list[str], list[int]]:
+    head, streams, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
     (length,) = LENGTH.unpack(head)
     text = b""
     while len(text) < length:
         text += connection.recv(length - len(text))
-    return json.loads(text), list(numbers)
+    return os.fsdecode(text).split("\0"), streams
 
 
-def _report_ended(running: dict[int, int]) -> None:
+def _report_ended(running: dict[int, socket.socket]) -> None:
     while running:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        ended = running.pop(pid)
-        with contextlib.suppress(BrokenPipeError):  # whoever asked waits no longer
-            os.write(ended, STATUS.pack(os.waitstatus_to_exitcode(status)))
-        os.close(ended)
+        with running.pop(pid) as connection, contextlib.suppress(BrokenPipeError):  # the client may have left
+            connection.sendall(STATUS.pack(os.waitstatus_to_exitcode(status)))
 
 
-def _become(given: Any, handles: list[int]) -> None:
+def _become(request: list[str], streams: list[int]) -> None:
     """In the forked process: be a Python that was started as `python -m reconciler` with these."""
     from reconciler import __main__ as program
 
-    arguments, folder, environ = given
-    *streams, ended = handles
-    for number, handle in enumerate(streams):
-        os.dup2(handle, number)
-        os.close(handle)
-    os.close(ended)
+    folder, count, *rest = request
+    arguments, variables = rest[: int(count)], rest[int(count) :]
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(environ)
+    for variable in variables:
+        name, _, value = variable.partition("=")
+        os.environ[name] = value
     time.tzset()
     sys.argv = [str(program.__file__), *arguments]
-    sys.path[0] = folder
-    sys.stdin = sys.__stdin__ = _stream(0, "r", "surrogateescape")  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = _stream(1, "w", "surrogateescape")  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")  # type: ignore[misc]
+    del sys.path[0]  # the server's working directory
+    sys.stdin = sys.__stdin__ = _open(0, "r", "surrogateescape")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _open(1, "w", "surrogateescape")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _open(2, "w", "backslashreplace")  # type: ignore[misc]
     sys.stderr.reconfigure(line_buffering=True)
     try:
         program.main()  # ends in os._exit
@@ -227,14 +239,14 @@ def _become(given: Any, handles: list[int]) -> None:
         os._exit(70)  # nothing of the server may run on
 
 
-def _stream(number: int, mode: str, errors: str) -> io.TextIOWrapper:
+def _open(number: int, mode: str, errors: str) -> io.TextIOWrapper:
     made = open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # noqa: SIM115 - for the whole run
     assert isinstance(made, io.TextIOWrapper)
     return made
 
 
 def main() -> None:
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    listener = socket.socket(fileno=int(sys.argv[1]))
     import reconciler
 
     for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
@@ -243,7 +255,7 @@ def main() -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # so that a collection in a run doesn't write to, and so copy, all that it shares
-    _serve(connection)
+    _serve(listener)
 
 
 if __name__ == "__main__":
