@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, settings
 from tests.forked import FORKS
 
 # The same examples in every run: a change is judged by what it does, not by what a search came upon that day. `make
-# fuzz` searches, with other examples each time and twenty times as many, and prints how to run a failing one again.
+# fuzz` searches, with other examples each time and forty times as many, and prints how to run a failing one again.
 # No deadline and no limit on slow generation: two noisy cores make both fail by chance.
+_EXAMPLES = 50
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("default", _patient, derandomize=True, database=None)
+settings.register_profile("default", _patient, derandomize=True, database=None, max_examples=_EXAMPLES)
 settings.register_profile("thorough", _patient, print_blob=True, max_examples=2_000)
 settings.load_profile("default")
 
@@ -26,10 +27,10 @@ _OURS = re.compile(r"(RECONCILER|PLUG|GITHUB)_.*|(HTTPS?|ALL|NO)_PROXY", re.IGNO
 
 
 def examples(count: int) -> int:
-    """For tests that cost more or less than most: `count` where the default profile tries 100, in step with it."""
+    """For tests that cost more or less than most: `count` in the default profile, more in a search."""
     profile = settings.default
     assert profile is not None
-    return count * profile.max_examples // 100
+    return count * profile.max_examples // _EXAMPLES
 
 
 @pytest.hookimpl(optionalhook=True)
