@@ -200,17 +200,13 @@ class FaultyStore:
 
     def __init__(self, gather_s: float = 0.0) -> None:
         self.inner = MemoryStore()
-        self._gather_s = gather_s
+        self.gather_s = gather_s
         self.faults: deque[str | None] = deque()
         self.before_write: Callable[[Sequence[Write]], None] = lambda writes: None
 
     @property
     def location(self) -> str:
         return "memory"
-
-    @property
-    def gather_s(self) -> float:
-        return self._gather_s
 
     def close(self) -> None:
         pass

@@ -131,7 +131,7 @@ class _RunningWorkflow:
     def run_job(self, name: str, job: Mapping[str, Any], done: Mapping[str, Job]) -> dict[str, Job]:
         needed = [one for one in done.values() if one.name in _needs(job)]
         contexts = {
-            "github": self._github(""),
+            "github": self.github_context(""),
             "vars": self.runner.variables,
             "inputs": self.event.inputs,
             "needs": {
@@ -151,7 +151,7 @@ class _RunningWorkflow:
             made[shown] = _RunningJob(self, name, job, {**contexts, "matrix": entry}).run()
         return made
 
-    def _github(self, token: str) -> dict[str, Any]:
+    def github_context(self, token: str) -> dict[str, Any]:
         event = self.event
         return {
             "token": token,
@@ -220,7 +220,7 @@ class _RunningJob:
             environment = to_text(fill(job.get("environment", ""), contexts, _FUNCTIONS))
             secrets |= self.runner.environments.get(environment, {})
         self.masks |= {value for key, value in secrets.items() if value}
-        self.contexts = {**contexts, "github": workflow._github(self.token), "secrets": secrets}
+        self.contexts = {**contexts, "github": workflow.github_context(self.token), "secrets": secrets}
         self.environ: dict[str, str] = dict(workflow.workflow.get("env", {}))
 
     def _permissions(self) -> dict[str, str]:

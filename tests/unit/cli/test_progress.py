@@ -157,8 +157,6 @@ def show_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> str:
             watch.at += 1
             progress.report(result(number))
         progress.report(result(2, Outcome.REJECTED, "401: [bold]not[/bold] valid\x1b[2J" + " x" * 60))
-        if progress._bar is not None:
-            progress._bar.refresh()
     return screen.finish()
 
 
@@ -207,7 +205,6 @@ def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pyt
         for number in range(3):
             watch.at += 1
             progress.report(result(number, Outcome.REJECTED, f"gone {number}"))
-    assert progress._counts == {Outcome.REJECTED: 3}
     assert (sys.stdout, sys.stderr) == (stdout, stream)  # the bar had them meanwhile; the result comes next
     with contextlib.suppress(OSError):  # what is left in its buffer
         stream.close()

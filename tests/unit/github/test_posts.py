@@ -95,11 +95,13 @@ def test_a_failure_that_may_pass_is_tried_thrice(hub: FakeGitHub, github: GitHub
     assert (len(slept), len(hub.comment_texts(4))) == (4, 1)
 
 
-def test_without_a_word_of_when_each_wait_is_longer(github: GitHub, slept: list[float]) -> None:
+def test_without_a_word_of_when_each_wait_is_longer(slept: list[float]) -> None:
     """A connection that breaks tells nothing."""
-    assert github._client is not None
-    github._client.base_url = "http://127.0.0.1:1"
-    with pytest.raises(PostFailed, match="GitHub didn't answer GET issues/4/comments: ConnectError"):
+    nobody = WorkflowRun("http://127.0.0.1:1", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+    with (
+        GitHub(nobody, canary(), sleep=slept.append) as github,
+        pytest.raises(PostFailed, match="GitHub didn't answer GET issues/4/comments: ConnectError"),
+    ):
         put_comment(github, 4, "plan", TEXT)
     assert slept == [1.0, 2.0]
 

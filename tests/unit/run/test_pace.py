@@ -125,7 +125,7 @@ def test_waiting_for_a_slot_is_no_part_of_the_deadline() -> None:
 def test_a_lease_that_was_spent_on_waiting_is_renewed() -> None:
     """A batch of intents is written, and then the server lets nobody in for longer than a lease lasts."""
     fleet = Fleet(50, lease_s=215, deadline_s=120.0, timeout_s=30, concurrency=2, attempts=100)
-    fleet.store._gather_s = 0.001  # a batch of fifty intents
+    fleet.store.gather_s = 0.001  # a batch of fifty intents
     fleet.plug.script.extend([answer(200, acts=True), *[limited(10.0)] * 30])  # type: ignore[list-item]
     # the two that were told so often are rejected; none of the others fails for want of a lease
     ended = Counter(one.outcome for one in fleet.apply().environments)
