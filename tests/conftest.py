@@ -35,9 +35,9 @@ def examples(count: int) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: two for each core, as a third of the time is spent waiting for processes, sockets and disks."""
+    """`-n auto`: one more than there are cores, as some of the time is spent waiting. Each collects all tests anew."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 2 * cores
+    return cores + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

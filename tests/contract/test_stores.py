@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,12 @@ def document(environment: str = "production", version: str = "1") -> Document:
     return adopt(None, desired, Fingerprint("org:1"), START, By("ana", "c0ffee", "1/1"), lineage="lineage")
 
 
-@pytest.fixture(params=["folder", "memory", "git", "git over http", "objects"])
+def outside(*names: str) -> list[Any]:
+    """Stores that start programs of others: not a part of `make quick`."""
+    return [pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.fixture(params=["folder", "memory", *outside("git", "git over http", "objects")])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
     made: StateStore
     if request.param == "folder":
@@ -141,7 +147,7 @@ def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
 # --- between processes -----------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["folder", "git", "git over http", "objects"])
+@pytest.fixture(params=["folder", *outside("git", "git over http", "objects")])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     """A `state` setting and the folder it is opened from: what another process needs to open the same store."""
     if request.param == "git":

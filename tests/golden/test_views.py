@@ -8,7 +8,7 @@ from __future__ import annotations
 import json as stdlib_json
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -70,7 +70,7 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"state-list-{name}.md", partial(markdown.render_state_list, documents, now)
 
 
-CASES = dict(_cases())
+CASES = {name: cache(render) for name, render in _cases()}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -14,6 +14,7 @@ from reconciler.cli.demo import _Story
 from tests.acceptance.conftest import ROOT
 from tests.fuzz.hostile import drive
 
+pytestmark = pytest.mark.slow
 ONE = (
     "account_id: 7-loja\nwebhooks:\n"
     "  finishAttendance: https://hooks.acme.com.br/finish\n  startAttendance: https://hooks.acme.com.br/start\n"

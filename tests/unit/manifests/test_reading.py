@@ -207,6 +207,7 @@ def test_a_jwt_right_behind_a_word_is_found(root: Path, before: str) -> None:
     assert jwt not in str(problem)
 
 
+@pytest.mark.slow
 def test_a_flood_of_what_begins_like_a_jwt_is_searched_in_seconds(root: Path) -> None:
     """A mebibyte of beginnings takes no time by the square of their number."""
     begun = time.process_time()

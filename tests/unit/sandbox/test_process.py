@@ -20,6 +20,8 @@ from reconciler.errors import InputError
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import serve_in_thread
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "from reconciler.cli.sandbox import sandbox; sandbox(prog_name='sandbox')"
 
 
