@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -233,10 +234,17 @@ def _become(request: list[str], streams: list[int]) -> None:
     sys.stdout = sys.__stdout__ = _open(1, "w", "surrogateescape")  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _open(2, "w", "backslashreplace")  # type: ignore[misc]
     sys.stderr.reconfigure(line_buffering=True)
+    code: object = 0
     try:
-        program.main()  # ends in os._exit
-    finally:
-        os._exit(70)  # nothing of the server may run on
+        program.main()  # it ends in os._exit, but where a library exits
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _open(number: int, mode: str, errors: str) -> io.TextIOWrapper:

@@ -141,7 +141,7 @@ def test_a_file_that_is_no_result_of_check_is_refused(cli: Cli, content: str, wh
     cli.write("check.json", content)
     ran = cli.run("report", "--check", "check.json", code=3)
     assert ran.out == ""
-    assert "--check: check.json is no result of check" in ran.err
+    assert "--check: check.json is not a result of check" in ran.err
     assert where in ran.err
 
 
