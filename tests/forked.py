@@ -239,7 +239,7 @@ def _become(request: list[str], streams: list[int]) -> None:
         program.main()  # it ends in os._exit, but where a library exits
     except SystemExit as end:
         code = end.code
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - as at the end of any interpreter
         traceback.print_exc()
         code = 1
     sys.stdout.flush()

@@ -14,7 +14,7 @@ from tests.contract.remotes import git, make_clone, make_remote
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = ("a", "b", "c")
-ROUNDS = 6
+ROUNDS = 3
 
 
 def environ_of(sandbox: Sandbox) -> dict[str, str]:
