@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from reconciler.core import record
+from reconciler.core.attempts import Attempt
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Locked
 from reconciler.model import EVENTS, Action, Desired, Outcome, Plan, RunResult
@@ -160,7 +161,7 @@ class Protocol(RuleBasedStateMachine):
         async def race() -> RunResult:
             they_begin, we_ended = asyncio.Event(), asyncio.Event()
 
-            async def ours(plug: FakePlug, desired: Desired) -> object:
+            async def ours(plug: FakePlug, desired: Desired) -> Attempt:
                 self.clock.advance(OPTIONS.lease_s + 1)
                 self.taken_away = True
                 if not ours_lands_last:
@@ -171,7 +172,7 @@ class Protocol(RuleBasedStateMachine):
                     plug.hold(desired)
                 return await answer(200)(plug, desired)
 
-            async def theirs(plug: FakePlug, desired: Desired) -> object:
+            async def theirs(plug: FakePlug, desired: Desired) -> Attempt:
                 if ours_lands_last:
                     plug.hold(desired)
                 they_begin.set()
@@ -181,7 +182,7 @@ class Protocol(RuleBasedStateMachine):
                 return await answer(200)(plug, desired)
 
             others: list[asyncio.Task[RunResult]] = []
-            self.plug.script.extend([ours, theirs])  # type: ignore[list-item]
+            self.plug.script.extend([ours, theirs])
             result = await self._apply(planned)
             we_ended.set()
             for other in others:
@@ -199,13 +200,13 @@ class Protocol(RuleBasedStateMachine):
         planned = self.make_plan()
         others = {**self.desired, name: make_desired(name, version)}
 
-        async def freeze(plug: FakePlug, desired: Desired) -> object:
+        async def freeze(plug: FakePlug, desired: Desired) -> Attempt:
             self.clock.advance(OPTIONS.lease_s + 1)
             self.taken_away = True
             await self._apply(self.make_plan(others))
             return await answer(200, acts=True)(plug, desired)
 
-        self.plug.script.append(freeze)  # type: ignore[arg-type]
+        self.plug.script.append(freeze)
         self._run(self._apply(planned))
         self.plug.script.clear()
         self.taken_away = False
@@ -216,7 +217,7 @@ class Protocol(RuleBasedStateMachine):
         """A person takes a live intent away, wrongly; another run applies; then our PUT lands."""
         planned = self.make_plan()
 
-        async def meddle(plug: FakePlug, desired: Desired) -> object:
+        async def meddle(plug: FakePlug, desired: Desired) -> Attempt:
             self.taken_away = True
             unlock(self.store, find_stored(self.store, desired.environment))
             if desired.environment == name:
@@ -225,7 +226,7 @@ class Protocol(RuleBasedStateMachine):
                 await self._apply()
             return await answer(200, acts=True)(plug, desired)
 
-        self.plug.script.append(meddle)  # type: ignore[arg-type]
+        self.plug.script.append(meddle)
         self._run(self._apply(planned))
         self.plug.script.clear()
         self.taken_away = False
@@ -236,7 +237,7 @@ class Protocol(RuleBasedStateMachine):
         planned = self.make_plan()
         seen: list[RunResult] = []
 
-        async def meanwhile(plug: FakePlug, desired: Desired) -> object:
+        async def meanwhile(plug: FakePlug, desired: Desired) -> Attempt:
             sent = self.plug.received.count(desired.environment)
             result = await self._apply()
             seen.append(result)
@@ -245,7 +246,7 @@ class Protocol(RuleBasedStateMachine):
             assert self.plug.received.count(desired.environment) == sent
             return await answer(200, acts=True)(plug, desired)
 
-        self.plug.script.append(meanwhile)  # type: ignore[arg-type]
+        self.plug.script.append(meanwhile)
         self._run(self._apply(planned))
         self.plug.script.clear()
 
