@@ -25,7 +25,7 @@ unexport PIP_REQUIRE_VIRTUALENV PYTHONPATH PYTHONHOME
 # The tests start us a thousand times: compiled once is enough.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check cover fuzz test-wheel test-lowest bench soak lock clean FORCE
+.PHONY: help demo test quick check cover fuzz test-wheel test-lowest bench soak lock clean FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ demo: $(RUNTIME) ## the whole story, against a stand-in Plug on this machine
 
 test: check ## the checks, then all tests
 	$(PYTEST_ALL)
+
+quick: $(DEV) ## in less than a minute: unit tests, golden files, and the stores' contract without git and objects
+	$(PYTEST_ALL) -m "not slow" tests/unit tests/golden tests/contract/test_stores.py tests/contract/test_folder_store.py
 
 check: $(DEV) ## format, lint, types, who imports whom, dead code, dependencies, workflows, locks
 	$(BIN)/ruff format --check .

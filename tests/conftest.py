@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.forked import FORKS
+
 # The same examples in every run: a change is judged by what it does, not by what a search came upon that day. `make
-# fuzz` searches, with other examples each time and twenty times as many, and prints how to run a failing one again.
+# fuzz` searches, with other examples each time and forty times as many, and prints how to run a failing one again.
 # No deadline and no limit on slow generation: two noisy cores make both fail by chance.
+_EXAMPLES = 50
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("default", _patient, derandomize=True, database=None)
+settings.register_profile("default", _patient, derandomize=True, database=None, max_examples=_EXAMPLES)
 settings.register_profile("thorough", _patient, print_blob=True, max_examples=2_000)
 settings.load_profile("default")
 
@@ -24,15 +27,17 @@ _OURS = re.compile(r"(RECONCILER|PLUG|GITHUB)_.*|(HTTPS?|ALL|NO)_PROXY", re.IGNO
 
 
 def examples(count: int) -> int:
-    """For tests that cost more or less than most: `count` where the default profile tries 100, in step with it."""
-    return count * settings.default.max_examples // 100
+    """For tests that cost more or less than most: `count` in the default profile, more in a search."""
+    profile = settings.default
+    assert profile is not None
+    return count * profile.max_examples // _EXAMPLES
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: two for each core, as a third of the time is spent waiting for processes, sockets and disks."""
+    """`-n auto`: one more than there are cores, as some of the time is spent waiting. Each collects all tests anew."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 2 * cores
+    return cores + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +51,12 @@ def _no_variables_of_ours() -> Iterator[None]:
         for name in [name for name in os.environ if _OURS.fullmatch(name)]:
             patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fork_server_is_left() -> Iterator[None]:
+    yield
+    FORKS.close()
 
 
 class NetworkIsOff(RuntimeError):

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from reconciler.core.attempts import Attempt, Fate, classify_answer
 from reconciler.core.observe import FIELDS, SecretsAtHand, compare_account, parse_account
@@ -26,7 +27,7 @@ from reconciler.model import (
     Stored,
     Webhooks,
 )
-from reconciler.ports import Reading, Write, WriteResult
+from reconciler.ports import Reading, StateStore, Write, WriteResult
 from reconciler.run.context import ApplyOptions, World
 from tests.memory_store import MemoryStore
 
@@ -62,7 +63,7 @@ class FakeClock:
         return 0.5
 
 
-def make_desired(environment: str = "production", version: str = "1", **values: object) -> Desired:
+def make_desired(environment: str = "production", version: str = "1", **values: Any) -> Desired:
     webhooks = {event: f"https://hooks.example.com/{environment}/{event}/{version}" for event in EVENTS}
     source = Location(f"manifests/{environment}.yaml", 1, 1)
     desired = Desired(
@@ -79,7 +80,7 @@ def make_desired(environment: str = "production", version: str = "1", **values: 
         source=source,
         sources={event: Location(source.file, 3 + place, 3) for place, event in enumerate(EVENTS)},
     )
-    return replace(desired, **values)  # type: ignore[arg-type]
+    return replace(desired, **values)
 
 
 class FakeCredentials:
@@ -237,17 +238,13 @@ class FaultyStore:
 
     def __init__(self, gather_s: float = 0.0) -> None:
         self.inner = MemoryStore()
-        self._gather_s = gather_s
+        self.gather_s = gather_s
         self.faults: deque[str | None] = deque()
         self.before_write: Callable[[Sequence[Write]], None] = lambda writes: None
 
     @property
     def location(self) -> str:
         return "memory"
-
-    @property
-    def gather_s(self) -> float:
-        return self._gather_s
 
     def close(self) -> None:
         pass
@@ -276,7 +273,10 @@ class FaultyStore:
         return written
 
 
-async def run_here(call: Callable[[], object]) -> object:
+Returned = TypeVar("Returned")
+
+
+async def run_here(call: Callable[[], Returned]) -> Returned:
     """Offloads to nowhere: one thread, so that a test decides the order of everything."""
     return call()
 
@@ -293,12 +293,14 @@ OPTIONS = ApplyOptions(
 )
 
 
-def make_world(store: object, plug: FakePlug, clock: FakeClock, credentials: FakeCredentials | None = None) -> World:
+def make_world(
+    store: StateStore, plug: FakePlug, clock: FakeClock, credentials: FakeCredentials | None = None
+) -> World:
     return World(
-        store=store,  # type: ignore[arg-type]
+        store=store,
         plug=plug,
         credentials=credentials or FakeCredentials(),
         clock=clock,
         by=By("ana", "c0ffee", "1/1"),
-        offload=run_here,  # type: ignore[arg-type]
+        offload=run_here,
     )

@@ -8,13 +8,17 @@ import ssl
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import trustme
+
+# The server name that a client asked for in its TLS handshake, while its connection exists.
+ASKED_FOR: weakref.WeakKeyDictionary[ssl.SSLSocket | ssl.SSLObject, str | None] = weakref.WeakKeyDictionary()
 
 GIGABYTES = 1 << 32
 
@@ -46,7 +50,6 @@ class Receiver:
     connections: int = 0
     sent_bytes: int = 0  # of floods
     stopping: threading.Event = field(default_factory=threading.Event)
-    _sni: dict[int, str | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def url(self, path: str = "/", host: str = "localhost") -> str:
@@ -71,7 +74,7 @@ class Receiver:
                 self._serve_requests(connection, number, None)
                 return
             with self.tls.wrap_socket(connection, server_side=True) as wrapped:
-                self._serve_requests(wrapped, number, getattr(wrapped, "_asked_for", None))
+                self._serve_requests(wrapped, number, ASKED_FOR.get(wrapped))
 
     def _serve_requests(self, connection: socket.socket, number: int, sni: str | None) -> None:
         answered = 0
@@ -165,18 +168,19 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
 
-        def note(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-            connection._asked_for = name  # type: ignore[attr-defined]
-
-        context.sni_callback = note  # type: ignore[assignment]
+        context.sni_callback = _note_name
         return context
 
 
+def _note_name(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+    ASKED_FOR[connection] = name
+
+
 @contextlib.contextmanager
-def serve_receiver(tls: ssl.SSLContext | None, **how: object) -> Iterator[Receiver]:
+def serve_receiver(tls: ssl.SSLContext | None, **how: Any) -> Iterator[Receiver]:
     """A receiver that accepts connections from the first line of the block to its last."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    receiver = Receiver(port=listener.getsockname()[1], tls=tls, **how)  # type: ignore[arg-type]
+    receiver = Receiver(port=listener.getsockname()[1], tls=tls, **how)
     thread = threading.Thread(target=receiver.serve, args=(listener,), daemon=True)
     thread.start()
     try:

@@ -65,6 +65,12 @@ def read_request(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
+def keep_silent(connection: socket.socket) -> None:
+    """Read the request and wait until the client has closed the connection."""
+    read_request(connection)
+    connection.recv(1)
+
+
 def answering(answer: bytes, seen: list[bytes] | None = None) -> Talk:
     """One request, and this answer to it."""
 

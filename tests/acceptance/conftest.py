@@ -26,6 +26,7 @@ import pytest
 from reconciler.model import EVENTS
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
+from tests.forked import FORKS, can_run
 from tests.measured import measured
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +105,7 @@ class Cli:
         }
         self.canaries: set[str] = set()
         self.planted: set[Path] = set()  # files that hold a secret on purpose
+        self.started: list[subprocess.Popen[bytes]] = []
         self.folder.mkdir(exist_ok=True)
         self.home.mkdir(exist_ok=True)
 
@@ -112,6 +114,7 @@ class Cli:
         other = Cli(self.root, self.sandbox)
         other.folder = self.root / name
         other.folder.mkdir()
+        other.started = self.started
         other.environ = {**self.environ, "RECONCILER_STATE": str(self.state_folder)}
         return other
 
@@ -177,13 +180,8 @@ class Cli:
     # --- running -----------------------------------------------------------------------------------
 
     def start(self, *arguments: str, env: Mapping[str, str | None] | None = None, stdin: int | None = None) -> Running:
-        environ: dict[str, str] = dict(self.environ)
-        for name, value in (env or {}).items():
-            if value is None:
-                environ.pop(name, None)
-            else:
-                environ[name] = value
-        self.canaries |= {value for name, value in environ.items() if name.startswith("PLUG_")}
+        """Start `python -m reconciler`, a process with an interpreter of its own."""
+        environ = self._environ_of_run(env)
         # xdist's workers ignore SIGINT, and a child would inherit that
         ignored = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
@@ -197,7 +195,14 @@ class Cli:
             )
         finally:
             signal.signal(signal.SIGINT, ignored)
+        self.started.append(process)
         return Running(self, process, arguments)
+
+    def _environ_of_run(self, env: Mapping[str, str | None] | None) -> dict[str, str]:
+        changed = {**self.environ, **(env or {})}
+        environ = {name: value for name, value in changed.items() if value is not None}
+        self.canaries |= {value for name, value in environ.items() if name.startswith("PLUG_")}
+        return environ
 
     def run(
         self,
@@ -206,21 +211,46 @@ class Cli:
         env: Mapping[str, str | None] | None = None,
         answer: str | None = None,
     ) -> Ran:
-        """Runs to the end. `answer` is typed on a terminal; without it there is none."""
+        """Run to the end. `answer` is typed on a terminal; without it stdin is empty.
+
+        The process is forked from a Python that has imported the program, where it may be; `start` starts one anew.
+        """
         if answer is None:
-            ran = self.start(*arguments, env=env).finish()
+            ran = self._run(arguments, env, None)
         else:
             master, slave = pty.openpty()
             try:
-                running = self.start(*arguments, env=env, stdin=slave)
                 os.write(master, answer.encode())
-                ran = running.finish()
+                ran = self._run(arguments, env, slave)
             finally:
                 os.close(master)
                 os.close(slave)
         if code is not None:
             assert ran.code == code, f"exit {ran.code}, not {code}\n--- out\n{ran.out}\n--- err\n{ran.err}"
         return ran
+
+    def _run(self, arguments: Sequence[str], env: Mapping[str, str | None] | None, stdin: int | None) -> Ran:
+        environ = self._environ_of_run(env)
+        if not can_run(environ):
+            return self.start(*arguments, env=env, stdin=stdin).finish()
+        code, out, err = FORKS.run(arguments, self.folder, environ, stdin, TIMEOUT_S)
+        return self.ended(code, out, err, arguments)
+
+    def ended(self, code: int, out: bytes, err: bytes, arguments: Sequence[str]) -> Ran:
+        """How a run ended, after it was searched for secrets."""
+        ran = Ran(code, out.decode(), err.decode())
+        self.check(ran)
+        if ran.out and "json" in arguments:
+            assert ran.json["format"].startswith("reconciler."), ran.out
+        return ran
+
+    def end_all(self) -> None:
+        """End what a failed test has left: its open pipes would fail whichever test runs when they are collected."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            if process.stdout is not None and not process.stdout.closed:
+                process.communicate()
 
     def check(self, ran: Ran) -> None:
         """No token, no secret: in no output and in no file; and no output does anything but be read."""
@@ -257,11 +287,7 @@ class Running:
             self.process.kill()
             self.process.communicate()
             raise
-        ran = Ran(self.process.returncode, out.decode(), err.decode())
-        self.cli.check(ran)
-        if ran.out and "json" in self.arguments:
-            assert ran.json["format"].startswith("reconciler."), ran.out
-        return ran
+        return self.cli.ended(self.process.returncode, out, err, self.arguments)
 
 
 @pytest.fixture(scope="session")
@@ -281,8 +307,10 @@ def sandbox(_server: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> Cli:
-    return Cli(tmp_path, sandbox)
+def cli(tmp_path: Path, sandbox: Sandbox) -> Iterator[Cli]:
+    made = Cli(tmp_path, sandbox)
+    yield made
+    made.end_all()
 
 
 # --- a server that answers as told, byte by byte -----------------------------------------------------

@@ -42,7 +42,7 @@ def local(cli: Cli, authority: Authority) -> Cli:
     cli.environ |= {
         "SSL_CERT_FILE": str(authority.file),
         "RECONCILER_ALLOW_LOCAL_RECEIVERS": "true",
-        "RECONCILER_TIMEOUT": "2",
+        "RECONCILER_TIMEOUT": "30",
     }
     return cli
 
@@ -70,7 +70,7 @@ def test_receivers_that_take_everything_pass(local: Cli, serve: Serve) -> None:
     assert all(request.headers["content-type"] == "application/json" for request in receiver.requests)
     assert ran.json["summary"] == {"receivers": 7, "passed": 7, "failed": 0, "warnings": 0}
     one = next(one for one in ran.json["receivers"] if one["event"] == "receiveMessage")
-    assert one.pop("latency_s") < 2
+    assert 0 < one.pop("latency_s") < 30
     assert "127.0.0.1" in one.pop("addresses")
     assert one == {
         "url": f"https://localhost:{receiver.port}/loja/1/receiveMessage?key={{secret:{SECRET}}}",
@@ -93,7 +93,8 @@ def test_a_failing_receiver_is_exit_2_and_leaks_nothing(local: Cli, serve: Serve
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", path, receiver)
-    ran = local.run("check", "--timeout", "0.5", "--format", form, code=2)
+    timeout_s = "1" if path in ("/mute", "/drip") else "30"
+    ran = local.run("check", "--timeout", timeout_s, "--format", form, code=2)
     assert f"{{secret:{SECRET}}}" in ran.out
     if form == "json":
         failed = only([one for one in ran.json["receivers"] if not one["ok"]])
@@ -264,7 +265,7 @@ def test_a_signal_ends_a_check_at_once(local: Cli, serve: Serve, command: tuple[
     running = local.start(*command, "--timeout", "30")
     wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
     running.process.send_signal(signal.SIGINT)
-    ran = running.finish(timeout_s=10)
+    ran = running.finish(timeout_s=25)  # less than the timeout
     assert (ran.code, ran.out) == (130, "")
     assert local.state_bytes() == {}
     assert local.puts("loja") == 0

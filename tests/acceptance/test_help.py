@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 from reconciler.cli.main import cli as program
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import ROOT, TIMEOUT_S, canary
+from tests.forked import FORKS
 from tests.measured import measured
 
 SANDBOX_URL = "http://127.0.0.1:8787"  # as the help writes it; the tests put their own there
@@ -101,9 +101,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, _server: Sandbox) -> Iterator
     """A folder with `work`, which is what `init` made with its state applied, and `remote.git` beside it."""
     top = tmp_path_factory.mktemp("help")
     (top / "bin").mkdir()
-    shim = top / "bin" / "reconciler"
-    shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m reconciler "$@"\n', encoding="utf-8")
-    shim.chmod(0o755)
+    FORKS.write_program(top / "bin" / "reconciler")
     (top / "work").mkdir()
     told = type_in(
         top,

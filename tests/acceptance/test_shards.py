@@ -98,7 +98,7 @@ def test_check_calls_the_receivers_of_its_shard_alone(cli: Cli) -> None:
     cli.fleet(*FLEET[:6])
     for name in FLEET[:6]:
         cli.manifest(name, more="")
-    cli.environ |= {"RECONCILER_ALLOW_LOCAL_RECEIVERS": "true", "RECONCILER_TIMEOUT": "2"}
+    cli.environ |= {"RECONCILER_ALLOW_LOCAL_RECEIVERS": "true", "RECONCILER_TIMEOUT": "30"}
     text = (cli.folder / "manifests/_defaults.yaml").read_text()
     (cli.folder / "manifests/_defaults.yaml").write_text(text.replace("https://{host}/", "http://127.0.0.1:9/"))
     for shard in SHARDS:

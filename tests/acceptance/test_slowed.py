@@ -54,10 +54,8 @@ def test_a_signal_ends_a_pause_that_the_server_asked_for(cli: Cli, wires: Callab
     running = cli.start("apply", "--yes", "--concurrency", "1", "--format", "json")
     wait_until(lambda: told, "the first PUT")
     time.sleep(0.5)
-    begun = time.monotonic()
     running.process.send_signal(signal.SIGTERM)
-    ran = running.finish()
-    assert time.monotonic() - begun < 10
+    ran = running.finish(timeout_s=50)  # less than the pause
     assert ran.code == 130
     assert ran.outcomes == {"a": "rejected", "b": "skipped", "c": "skipped"}
     assert len(told) == 1

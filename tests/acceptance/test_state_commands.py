@@ -188,8 +188,8 @@ def test_a_corrupt_document_is_named_and_never_taken_for_empty(cli: Cli, sandbox
     for name, corrupt in CORRUPTIONS.items():
         (cli.state_folder / f"{name}.json").write_text(corrupt(cli.document(name)))
     before, requests = cli.state_bytes(), sandbox.plug.requests
-    for command in (("plan", "--format", "json"), ("apply", "--yes", "--format", "json"), ("drift",)):
-        ran = cli.run(*command, code=4)
+    for arguments in (["plan", "--format", "json"], ["apply", "--yes", "--format", "json"], ["drift"]):
+        ran = cli.run(*arguments, code=4)
         assert ran.out == ""
         for name in CORRUPTIONS:
             assert f"{name}.json" in ran.err

@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.model import EVENTS, Event
-from reconciler.sandbox.plug import Fate, Options, ReceivedPut
+from reconciler.sandbox.plug import Options, PutFate, ReceivedPut
 from reconciler.sandbox.server import Sandbox, serve_in_thread
 from tests.benchmarks.fleet import PER_FOLDER, make_token
 from tests.benchmarks.measure import clean_environ, reconciler
@@ -191,13 +191,13 @@ class Ledger:
         self._findings = findings
         self._names = {make_token(number): manifests.name(number) for number in range(soak.size)}
         self.confirmed: dict[str, set[int]] = {name: set() for name in self._names.values()}
-        self.fates: Counter[Fate] = Counter()
+        self.fates: Counter[PutFate] = Counter()
         self.watching = soak.store == "folder"
 
     def append(self, put: ReceivedPut) -> None:
         name = self._names[put.token]
         self.fates[put.fate] += 1
-        if put.fate is Fate.DONE:
+        if put.fate is PutFate.DONE:
             self.confirmed[name].add(fingerprint(put.webhooks))
         if self.watching:
             self._look(name, put)

@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 REQUIRED = os.environ.get("RECONCILER_TEST_BROWSER") == "required"  # now: a fixture takes our variables away later
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -49,6 +50,10 @@ class Visit:
     page: Page
     requests: list[str] = field(default_factory=list)  # beyond the file itself
     complaints: list[str] = field(default_factory=list)  # of the console, and what was thrown
+
+    def note_request(self, own: str, sent: Request) -> None:
+        if sent.url.split("#")[0] != own:
+            self.requests.append(sent.url)
 
     def assert_quiet(self) -> None:
         assert self.requests == []
@@ -105,7 +110,7 @@ class Chromium:
             page = context.new_page()
             visit = Visit(page)
             own = path.as_uri()
-            page.on("request", lambda sent: sent.url.split("#")[0] == own or visit.requests.append(sent.url))
+            page.on("request", partial(visit.note_request, own))
             page.on("console", lambda said: visit.complaints.append(f"{said.type}: {said.text}"))
             page.on("pageerror", lambda error: visit.complaints.append(str(error)))
             page.goto(own + fragment)

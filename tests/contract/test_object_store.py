@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_a_write_whose_answer_is_lost_is_recognised(bucket: Open, monkeypatch: p
     store = bucket()
     real = obstore.put
 
-    def lost(*arguments: object, **named: object) -> object:
+    def lost(*arguments: Any, **named: Any) -> object:
         real(*arguments, **named)
         raise GenericError("connection reset")
 
@@ -107,7 +108,7 @@ def test_a_store_that_fails_in_the_middle_of_a_batch_tells_which(bucket: Open, m
     store = bucket()
     real = obstore.put
 
-    def fails_for_b(client: object, path: str, *arguments: object, **named: object) -> object:
+    def fails_for_b(client: Any, path: str, *arguments: Any, **named: Any) -> object:
         if path == "b.json":
             raise GenericError("503 Slow Down, canary-secret")
         return real(client, path, *arguments, **named)

@@ -102,12 +102,20 @@ CALLS: dict[str, Callable[[GitHub], Any]] = {
 }
 
 
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
 @pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    """Made once: its TLS context takes longer than all the rest."""
-    with GitHub(RUN, "canary-github") as github:
-        assert github._client is not None
-        yield github._client
+def answered() -> Iterator[Callable[[Answer], None]]:
+    """`answered(answer)`: what answers the requests of every client that is made from now on."""
+    real, tls = httpx.Client, httpx.create_ssl_context()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx, "create_ssl_context", lambda **_: tls)  # making one takes longer than all the rest
+
+        def answer_with(answer: Answer) -> None:
+            patch.setattr(httpx, "Client", lambda **given: real(**given, transport=httpx.MockTransport(answer)))
+
+        yield answer_with
 
 
 @pytest.mark.parametrize("call", list(CALLS))
@@ -119,7 +127,7 @@ def client() -> Iterator[httpx.Client]:
 @example(told=[(200, {"Content-Encoding": "gzip"}, b"no gzip")])
 @example(told=[(200, {}, b'[3, {"user": "x", "body": 3}]')])
 def test_any_answer_of_github_is_a_result_or_a_failed_post(
-    client: httpx.Client, call: str, told: list[tuple[int, dict[str, str], bytes]]
+    answered: Callable[[Answer], None], call: str, told: list[tuple[int, dict[str, str], bytes]]
 ) -> None:
     """No redirect is followed, no wait is longer than a minute, and the token stays where it is."""
     asked: list[httpx.Request] = []
@@ -131,10 +139,9 @@ def test_any_answer_of_github_is_a_result_or_a_failed_post(
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
 
-    github = GitHub(RUN, "canary-github", sleep=slept.append)
-    client._transport = httpx.MockTransport(answer)
-    github._client = client
-    refused_or(lambda: CALLS[call](github), PostFailed, hidden=["canary-github"])
+    answered(answer)
+    with GitHub(RUN, "canary-github", sleep=slept.append) as github:
+        refused_or(lambda: CALLS[call](github), PostFailed, hidden=["canary-github"])
     assert not any("cookie" in request.headers for request in asked)
     assert all(request.url.host == "api.github.com" for request in asked)
     assert all(request.url.path.startswith("/repos/acme/hooks/") for request in asked)

@@ -118,7 +118,8 @@ RESULTS = list(everything(""))
 
 def as_github_does(text: str) -> str:
     extensions = ["table", "strikethrough", "autolink", "tagfilter"]
-    return cmarkgfm.markdown_to_html_with_extensions(text, options=Options.CMARK_OPT_UNSAFE, extensions=extensions)
+    page = cmarkgfm.markdown_to_html_with_extensions(text, options=Options.CMARK_OPT_UNSAFE, extensions=extensions)
+    return str(page)
 
 
 def assert_data(page: str) -> None:

@@ -69,7 +69,7 @@ def _document(
         by,
     )
     if before is None:
-        history = (HistoryEntry(at, by, urls),)
+        history: tuple[HistoryEntry, ...] = (HistoryEntry(at, by, urls),)
     else:
         changed = {event: url for event, url in urls.items() if before[event] != url}
         first = By("bruno", COMMITS[1], "5544/1")

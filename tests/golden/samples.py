@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from reconciler.model import (
     EVENTS,
@@ -261,9 +262,9 @@ def drifts() -> dict[str, list[Finding]]:
 
 
 def checked(
-    path: str, event: Event = Event.MESSAGE_STATUS, host: str = "hooks.acme.com.br", **how: object
+    path: str, event: Event = Event.MESSAGE_STATUS, host: str = "hooks.acme.com.br", **how: Any
 ) -> ReceiverCheck:
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "url": f"https://{host}/{path}",
         "event": event,
         "environments": ("production",),
@@ -275,14 +276,14 @@ def checked(
         "addresses": ("203.0.113.7", "2001:db8::7"),
         "certificate_days": 61,
     }
-    return ReceiverCheck(**{**values, **how})  # type: ignore[arg-type]
+    return ReceiverCheck(**{**values, **how})
 
 
 def checks() -> dict[str, CheckResult]:
-    late = {"certificate_days": 12, "warning": "the certificate of late.acme.com.br expires in 12 days"}
-    failed = {"ok": False, "status": None, "latency_s": None}
-    gone = {**failed, "stage": CheckStage.DNS, "addresses": (), "certificate_days": None}
-    refused = {**failed, "stage": CheckStage.CONNECT, "certificate_days": None}
+    late: dict[str, Any] = {"certificate_days": 12, "warning": "the certificate of late.acme.com.br expires in 12 days"}
+    failed: dict[str, Any] = {"ok": False, "status": None, "latency_s": None}
+    gone: dict[str, Any] = {**failed, "stage": CheckStage.DNS, "addresses": (), "certificate_days": None}
+    refused: dict[str, Any] = {**failed, "stage": CheckStage.CONNECT, "certificate_days": None}
     seven = tuple(
         checked(f"{event}", event, "dead.acme.com.br", environments=(f"loja-{number}",), **refused, message="refused")
         for number in range(3)
@@ -310,7 +311,7 @@ def checks() -> dict[str, CheckResult]:
             ),
         )
     )
-    places = {"place": HOSTILE, "addresses": (HOSTILE,), "environments": (HOSTILE,)}
+    places: dict[str, Any] = {"place": HOSTILE, "addresses": (HOSTILE,), "environments": (HOSTILE,)}
     return {
         "mixed": mixed,
         "passed": CheckResult(tuple(checked(f"{event}", event) for event in EVENTS)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json as stdlib_json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -22,54 +23,54 @@ STORED = Path(__file__).parent / "stored"
 
 def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
     for name, plan in samples.plans().items():
-        yield f"plan-{name}.json", lambda plan=plan: json.render_plan(plan)
-        yield f"plan-{name}.txt", lambda plan=plan: text.render_plan(plan, colour=False)
-        yield f"plan-{name}.colour.txt", lambda plan=plan: text.render_plan(plan, colour=True)
-        yield f"plan-{name}.md", lambda plan=plan: markdown.render_plan(plan)
-        yield f"plan-{name}.github", lambda plan=plan: github.render_plan(plan, path_of=str)
+        yield f"plan-{name}.json", partial(json.render_plan, plan)
+        yield f"plan-{name}.txt", partial(text.render_plan, plan, colour=False)
+        yield f"plan-{name}.colour.txt", partial(text.render_plan, plan, colour=True)
+        yield f"plan-{name}.md", partial(markdown.render_plan, plan)
+        yield f"plan-{name}.github", partial(github.render_plan, plan, path_of=str)
     for name, result in samples.results().items():
-        yield f"result-{name}.json", lambda result=result: json.render_result(result)
-        yield f"result-{name}.txt", lambda result=result: text.render_result(result, colour=False)
-        yield f"result-{name}.colour.txt", lambda result=result: text.render_result(result, colour=True)
-        yield f"result-{name}.md", lambda result=result: markdown.render_result(result)
-        yield f"result-{name}.github", lambda result=result: github.render_result(result, path_of=str)
+        yield f"result-{name}.json", partial(json.render_result, result)
+        yield f"result-{name}.txt", partial(text.render_result, result, colour=False)
+        yield f"result-{name}.colour.txt", partial(text.render_result, result, colour=True)
+        yield f"result-{name}.md", partial(markdown.render_result, result)
+        yield f"result-{name}.github", partial(github.render_result, result, path_of=str)
     many = samples.fleet_result()
-    yield "result-fleet.txt", lambda: text.render_result(many, colour=False)
-    yield "result-fleet.md", lambda: markdown.render_result(many)
-    yield "result-fleet.github", lambda: github.render_result(many, path_of=str)
+    yield "result-fleet.txt", partial(text.render_result, many, colour=False)
+    yield "result-fleet.md", partial(markdown.render_result, many)
+    yield "result-fleet.github", partial(github.render_result, many, path_of=str)
     for name, findings in samples.drifts().items():
-        yield f"drift-{name}.json", lambda findings=findings: json.render_drift(findings)
-        yield f"drift-{name}.txt", lambda findings=findings: text.render_drift(findings, colour=False)
-        yield f"drift-{name}.colour.txt", lambda findings=findings: text.render_drift(findings, colour=True)
-        yield f"drift-{name}.md", lambda findings=findings: markdown.render_drift(findings)
-        yield f"drift-{name}.github", lambda findings=findings: github.render_drift(findings, path_of=str)
+        yield f"drift-{name}.json", partial(json.render_drift, findings)
+        yield f"drift-{name}.txt", partial(text.render_drift, findings, colour=False)
+        yield f"drift-{name}.colour.txt", partial(text.render_drift, findings, colour=True)
+        yield f"drift-{name}.md", partial(markdown.render_drift, findings)
+        yield f"drift-{name}.github", partial(github.render_drift, findings, path_of=str)
     for name, check in samples.checks().items():
-        yield f"check-{name}.json", lambda check=check: json.render_check(check)
-        yield f"check-{name}.txt", lambda check=check: text.render_check(check, colour=False)
-        yield f"check-{name}.colour.txt", lambda check=check: text.render_check(check, colour=True)
-        yield f"check-{name}.md", lambda check=check: markdown.render_check(check)
-        yield f"check-{name}.github", lambda check=check: github.render_check(check, path_of=str)
+        yield f"check-{name}.json", partial(json.render_check, check)
+        yield f"check-{name}.txt", partial(text.render_check, check, colour=False)
+        yield f"check-{name}.colour.txt", partial(text.render_check, check, colour=True)
+        yield f"check-{name}.md", partial(markdown.render_check, check)
+        yield f"check-{name}.github", partial(github.render_check, check, path_of=str)
     for name, problems in samples.validations().items():
-        yield f"validation-{name}.json", lambda problems=problems: json.render_validation(*problems)
-        yield f"validation-{name}.txt", lambda problems=problems: text.render_validation(*problems, colour=False)
-        yield f"validation-{name}.colour.txt", lambda problems=problems: text.render_validation(*problems, colour=True)
-        yield f"validation-{name}.md", lambda problems=problems: markdown.render_validation(*problems)
-        yield f"validation-{name}.github", lambda problems=problems: github.render_validation(*problems, path_of=str)
+        yield f"validation-{name}.json", partial(json.render_validation, *problems)
+        yield f"validation-{name}.txt", partial(text.render_validation, *problems, colour=False)
+        yield f"validation-{name}.colour.txt", partial(text.render_validation, *problems, colour=True)
+        yield f"validation-{name}.md", partial(markdown.render_validation, *problems)
+        yield f"validation-{name}.github", partial(github.render_validation, *problems, path_of=str)
     now = samples.NOW
     for name, document in samples.documents().items():
-        yield f"state-history-{name}.json", lambda document=document: json.render_state_history(document)
-        yield f"state-history-{name}.txt", lambda document=document: text.render_state_history(document, colour=False)
-        yield f"state-history-{name}.md", lambda document=document: markdown.render_state_history(document)
-        yield f"state-show-{name}.txt", lambda document=document: text.render_state_show(document, now, colour=False)
-        yield f"state-show-{name}.md", lambda document=document: markdown.render_state_show(document, now)
+        yield f"state-history-{name}.json", partial(json.render_state_history, document)
+        yield f"state-history-{name}.txt", partial(text.render_state_history, document, colour=False)
+        yield f"state-history-{name}.md", partial(markdown.render_state_history, document)
+        yield f"state-show-{name}.txt", partial(text.render_state_show, document, now, colour=False)
+        yield f"state-show-{name}.md", partial(markdown.render_state_show, document, now)
     fleet = list(samples.documents().values())
     for name, documents in {"fleet": fleet, "empty": []}.items():
-        yield f"state-list-{name}.json", lambda documents=documents: json.render_state_list(documents, now)
-        yield f"state-list-{name}.txt", lambda documents=documents: text.render_state_list(documents, now, colour=False)
-        yield f"state-list-{name}.md", lambda documents=documents: markdown.render_state_list(documents, now)
+        yield f"state-list-{name}.json", partial(json.render_state_list, documents, now)
+        yield f"state-list-{name}.txt", partial(text.render_state_list, documents, now, colour=False)
+        yield f"state-list-{name}.md", partial(markdown.render_state_list, documents, now)
 
 
-CASES = dict(_cases())
+CASES = {name: cache(render) for name, render in _cases()}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from reconciler.core import record
+from reconciler.core.attempts import Attempt
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Locked
 from reconciler.model import EVENTS, Action, Desired, Outcome, Plan, RunResult
@@ -86,13 +87,13 @@ class Protocol(RuleBasedStateMachine):
 
     # --- what runs ---------------------------------------------------------------------------------
 
-    def _plan(self, desired: dict[str, Desired] | None = None) -> Planned:
+    def make_plan(self, desired: dict[str, Desired] | None = None) -> Planned:
         given = PlanInput(now=self.clock.now())
         wanted = list((desired or self.desired).values())
         return plan_environments(wanted, self.store, self.credentials, given)
 
     async def _apply(self, planned: Planned | None = None) -> RunResult:
-        planned = planned or self._plan()
+        planned = planned or self.make_plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
         return await apply_plan(planned, world, self.options, Stop())
 
@@ -140,7 +141,7 @@ class Protocol(RuleBasedStateMachine):
         before = self.desired[name]
         self.edit(name, version)
         for behaviour in days:
-            planned = self._plan({name: self.desired[name]})
+            planned = self.make_plan({name: self.desired[name]})
             self.plug.script.extend([BEHAVIOURS[behaviour]] * OPTIONS.attempts)
             self._run(self._apply(planned))
             self.plug.script.clear()
@@ -150,9 +151,9 @@ class Protocol(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"), ours_lands_last=st.booleans())
     def both_in_their_put(self, name: str, version: str, ours_lands_last: bool) -> None:
         """Our lease runs out in our PUT; another takes over; we end while the other's PUT is under way."""
-        if self._plan({name: self.desired[name]}).plan.environments[0].action is Action.NOOP:
+        if self.make_plan({name: self.desired[name]}).plan.environments[0].action is Action.NOOP:
             self.edit(name, "1" if version != "1" else "2")
-        planned = self._plan({name: self.desired[name]})
+        planned = self.make_plan({name: self.desired[name]})
         if name in planned.heads and planned.heads[name].intent is not None:
             self.clock.advance(OPTIONS.lease_s + 1)
         theirs_desired = make_desired(name, version + "0")
@@ -160,18 +161,18 @@ class Protocol(RuleBasedStateMachine):
         async def race() -> RunResult:
             they_begin, we_ended = asyncio.Event(), asyncio.Event()
 
-            async def ours(plug: FakePlug, desired: Desired) -> object:
+            async def ours(plug: FakePlug, desired: Desired) -> Attempt:
                 self.clock.advance(OPTIONS.lease_s + 1)
                 self.taken_away = True
                 if not ours_lands_last:
                     plug.hold(desired)
-                others.append(asyncio.create_task(self._apply(self._plan({name: theirs_desired}))))
+                others.append(asyncio.create_task(self._apply(self.make_plan({name: theirs_desired}))))
                 await they_begin.wait()
                 if ours_lands_last:
                     plug.hold(desired)
                 return await answer(200)(plug, desired)
 
-            async def theirs(plug: FakePlug, desired: Desired) -> object:
+            async def theirs(plug: FakePlug, desired: Desired) -> Attempt:
                 if ours_lands_last:
                     plug.hold(desired)
                 they_begin.set()
@@ -181,7 +182,7 @@ class Protocol(RuleBasedStateMachine):
                 return await answer(200)(plug, desired)
 
             others: list[asyncio.Task[RunResult]] = []
-            self.plug.script.extend([ours, theirs])  # type: ignore[list-item]
+            self.plug.script.extend([ours, theirs])
             result = await self._apply(planned)
             we_ended.set()
             for other in others:
@@ -196,16 +197,16 @@ class Protocol(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"))
     def taken_over_while_frozen(self, name: str, version: str) -> None:
         """The run freezes in its PUT until its lease is over; another applies something else; then ours lands."""
-        planned = self._plan()
+        planned = self.make_plan()
         others = {**self.desired, name: make_desired(name, version)}
 
-        async def freeze(plug: FakePlug, desired: Desired) -> object:
+        async def freeze(plug: FakePlug, desired: Desired) -> Attempt:
             self.clock.advance(OPTIONS.lease_s + 1)
             self.taken_away = True
-            await self._apply(self._plan(others))
+            await self._apply(self.make_plan(others))
             return await answer(200, acts=True)(plug, desired)
 
-        self.plug.script.append(freeze)  # type: ignore[arg-type]
+        self.plug.script.append(freeze)
         self._run(self._apply(planned))
         self.plug.script.clear()
         self.taken_away = False
@@ -214,9 +215,9 @@ class Protocol(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES))
     def unlocked_or_forgotten_during_the_put(self, name: str) -> None:
         """A person takes a live intent away, wrongly; another run applies; then our PUT lands."""
-        planned = self._plan()
+        planned = self.make_plan()
 
-        async def meddle(plug: FakePlug, desired: Desired) -> object:
+        async def meddle(plug: FakePlug, desired: Desired) -> Attempt:
             self.taken_away = True
             unlock(self.store, find_stored(self.store, desired.environment))
             if desired.environment == name:
@@ -225,7 +226,7 @@ class Protocol(RuleBasedStateMachine):
                 await self._apply()
             return await answer(200, acts=True)(plug, desired)
 
-        self.plug.script.append(meddle)  # type: ignore[arg-type]
+        self.plug.script.append(meddle)
         self._run(self._apply(planned))
         self.plug.script.clear()
         self.taken_away = False
@@ -233,10 +234,10 @@ class Protocol(RuleBasedStateMachine):
     @rule()
     def two_at_once(self) -> None:
         """While one run's PUT is under way, another finds the environment locked and sends nothing to it."""
-        planned = self._plan()
+        planned = self.make_plan()
         seen: list[RunResult] = []
 
-        async def meanwhile(plug: FakePlug, desired: Desired) -> object:
+        async def meanwhile(plug: FakePlug, desired: Desired) -> Attempt:
             sent = self.plug.received.count(desired.environment)
             result = await self._apply()
             seen.append(result)
@@ -245,16 +246,16 @@ class Protocol(RuleBasedStateMachine):
             assert self.plug.received.count(desired.environment) == sent
             return await answer(200, acts=True)(plug, desired)
 
-        self.plug.script.append(meanwhile)  # type: ignore[arg-type]
+        self.plug.script.append(meanwhile)
         self._run(self._apply(planned))
         self.plug.script.clear()
 
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"))
     def lost_race_for_the_intent(self, name: str, version: str) -> None:
         """Between our plan and our intent another run applied the same or something else."""
-        planned = self._plan()
+        planned = self.make_plan()
         others = {**self.desired, name: make_desired(name, version)}
-        self._run(self._apply(self._plan(others)))
+        self._run(self._apply(self.make_plan(others)))
         self._run(self._apply(planned))
 
     @rule(seconds=st.sampled_from([1, 60, 901]))
@@ -294,7 +295,7 @@ class Protocol(RuleBasedStateMachine):
         assert result is not None
         assert {one.outcome for one in result.environments} <= {Outcome.APPLIED, Outcome.UNCHANGED}
         assert all(self.plug.received.count(name) <= 1 for name in NAMES)
-        plan = self._plan().plan
+        plan = self.make_plan().plan
         assert {one.action for one in plan.environments} == {Action.NOOP}
         assert self.plug.holds == {name: dict(one.webhooks) for name, one in self.desired.items()}
         self.plug.received.clear()
@@ -312,7 +313,7 @@ class Protocol(RuleBasedStateMachine):
         assert intent.is_live(self.clock.now())
         assert dict(intent.webhooks) == dict(desired.webhooks)
 
-    def _check_writes(self, writes: list[Write]) -> None:
+    def _check_writes(self, writes: Sequence[Write]) -> None:
         """Rule 5: a write names the version it replaces, and its serial is the next one."""
         for write in writes:
             standing = self.store.read([write.environment]).get(write.environment)
@@ -326,6 +327,7 @@ class Protocol(RuleBasedStateMachine):
             if one.outcome is Outcome.APPLIED:
                 assert stored is not None
                 assert stored.document.intent is None
+                assert stored.document.applied is not None
                 assert dict(stored.document.applied.webhooks) == dict(self.desired[one.environment].webhooks)
             if one.outcome is Outcome.UNCERTAIN:
                 assert stored is not None
@@ -334,7 +336,7 @@ class Protocol(RuleBasedStateMachine):
     @invariant()
     def a_noop_is_true(self) -> None:
         """Rule 1."""
-        plan: Plan = self._plan().plan
+        plan: Plan = self.make_plan().plan
         for one in plan.environments:
             if one.action is Action.NOOP and not one.unchecked:
                 assert self.plug.holds.get(one.environment) == dict(self.desired[one.environment].webhooks)
@@ -388,7 +390,7 @@ def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch)
     machine.heal()
     machine.edit("a", "2")
     world = make_world(machine.store, machine.plug, machine.clock, machine.credentials)
-    planned = machine._plan()
+    planned = machine.make_plan()
     machine.plug.script.extend([no_answer(acts=True)] * 8)
     asyncio.run(apply_plan(planned, world, OPTIONS, Stop()))
     machine.edit("a", "1")

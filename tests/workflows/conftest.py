@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +16,9 @@ import yaml
 from reconciler.model import Event as Webhook
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
-from tests.acceptance.conftest import ROOT, SECRET, canary
+from tests.acceptance.conftest import ROOT, SECRET, TIMEOUT_S, canary
 from tests.contract.remotes import git, serve_guarded
+from tests.forked import FORKS, STARTED_WITH
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
 from tests.workflows.runner import DEFAULT_BRANCH, Event, Run, Runner
 
@@ -131,15 +130,15 @@ class Team:
     def applied(self) -> None:
         """The default branch applied in one go, as an earlier run would have left it; sooner than its many jobs."""
         environ = {
+            **STARTED_WITH,
             **self.runner.environ,
             **self.runner.secrets,
             **{f"PLUG_TOKEN_{name.upper()}": token for name, token in self.tokens.items()},
             "PATH": os.environ["PATH"],
             "HOME": str(self.clone.parent),
-            "PYTHONPATH": str(ROOT),
         }
-        command = [sys.executable, "-P", "-m", "reconciler", "apply", "--yes"]
-        subprocess.run(command, cwd=self.clone, env=environ, check=True, capture_output=True)
+        code, _, err = FORKS.run(["apply", "--yes"], self.clone, environ, None, TIMEOUT_S)
+        assert code == 0, err
 
     # --- Plug ------------------------------------------------------------------------------------------
 
@@ -170,8 +169,8 @@ def team(tmp_path: Path, plug: Sandbox) -> Iterator[Team]:
     git(tmp_path, "init", "-q", "--bare", "-b", DEFAULT_BRANCH, str(remote))
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(remote), str(clone))
-    command = [sys.executable, "-m", "reconciler", "init", str(clone), "--action", ACTION]
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    code, _, err = FORKS.run(["init", str(clone), "--action", ACTION], tmp_path, dict(os.environ), None, TIMEOUT_S)
+    assert code == 0, err
     for name in ("staging", "production"):
         path = clone / f"manifests/{name}.yaml"
         path.write_text(re.sub(r"hooks[\w-]*\.example\.com", HOST, path.read_text()))

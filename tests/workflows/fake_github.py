@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -75,7 +75,7 @@ class FakeGitHub:
                     area = "issues"
                 if not self.may(token, area, "read" if method == "GET" else "write"):
                     return 403, {"message": DENIED}
-                return getattr(self, handle)(*found.groups(), query if method == "GET" else body)
+                return handle(self, *found.groups(), query if method == "GET" else body)
         raise AssertionError(f"the fake knows no {method} {rest}")
 
     def _paged(self, items: list[Any], query: dict[str, str]) -> tuple[int, Any]:
@@ -129,17 +129,18 @@ class FakeGitHub:
         return 204, None
 
 
-_ROUTES = (
-    (r"issues/(\d+)/comments", "GET", "pull-requests", "list_comments"),
-    (r"issues/(\d+)/comments", "POST", "pull-requests", "add_comment"),
-    (r"issues/comments/(\d+)", "PATCH", "pull-requests", "edit_comment"),
-    (r"statuses/([0-9a-f]{40})", "POST", "statuses", "add_status"),
-    (r"commits/([0-9a-f]{40})/statuses", "GET", "statuses", "list_statuses"),
-    (r"commits/([0-9a-f]{40})/pulls", "GET", "pull-requests", "pulls_of"),
-    (r"issues", "GET", "issues", "list_issues"),
-    (r"issues", "POST", "issues", "add_issue"),
-    (r"issues/(\d+)", "PATCH", "issues", "edit_issue"),
-    (r"actions/workflows/([\w.]+)/dispatches", "POST", "actions", "dispatch"),
+_Handler = Callable[..., tuple[int, Any]]
+_ROUTES: tuple[tuple[str, str, str, _Handler], ...] = (
+    (r"issues/(\d+)/comments", "GET", "pull-requests", FakeGitHub.list_comments),
+    (r"issues/(\d+)/comments", "POST", "pull-requests", FakeGitHub.add_comment),
+    (r"issues/comments/(\d+)", "PATCH", "pull-requests", FakeGitHub.edit_comment),
+    (r"statuses/([0-9a-f]{40})", "POST", "statuses", FakeGitHub.add_status),
+    (r"commits/([0-9a-f]{40})/statuses", "GET", "statuses", FakeGitHub.list_statuses),
+    (r"commits/([0-9a-f]{40})/pulls", "GET", "pull-requests", FakeGitHub.pulls_of),
+    (r"issues", "GET", "issues", FakeGitHub.list_issues),
+    (r"issues", "POST", "issues", FakeGitHub.add_issue),
+    (r"issues/(\d+)", "PATCH", "issues", FakeGitHub.edit_issue),
+    (r"actions/workflows/([\w.]+)/dispatches", "POST", "actions", FakeGitHub.dispatch),
 )
 
 

@@ -12,9 +12,8 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import yaml
 
 from tests.acceptance.conftest import ROOT
 from tests.contract.remotes import basic
+from tests.forked import FORKS
 from tests.measured import measured
 from tests.workflows.expressions import evaluate, fill, is_true, to_text, uses_status
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub
@@ -93,6 +93,7 @@ class Runner:
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     runs: int = 0
+    write_program: Callable[[Path], None] = FORKS.write_program
 
     def run(self, workflow: str, event: Event) -> Run:
         """The workflow's text as YAML, on an event."""
@@ -130,7 +131,7 @@ class _RunningWorkflow:
     def run_job(self, name: str, job: Mapping[str, Any], done: Mapping[str, Job]) -> dict[str, Job]:
         needed = [one for one in done.values() if one.name in _needs(job)]
         contexts = {
-            "github": self._github(""),
+            "github": self.github_context(""),
             "vars": self.runner.variables,
             "inputs": self.event.inputs,
             "needs": {
@@ -150,7 +151,7 @@ class _RunningWorkflow:
             made[shown] = _RunningJob(self, name, job, {**contexts, "matrix": entry}).run()
         return made
 
-    def _github(self, token: str) -> dict[str, Any]:
+    def github_context(self, token: str) -> dict[str, Any]:
         event = self.event
         return {
             "token": token,
@@ -219,7 +220,7 @@ class _RunningJob:
             environment = to_text(fill(job.get("environment", ""), contexts, _FUNCTIONS))
             secrets |= self.runner.environments.get(environment, {})
         self.masks |= {value for key, value in secrets.items() if value}
-        self.contexts = {**contexts, "github": workflow._github(self.token), "secrets": secrets}
+        self.contexts = {**contexts, "github": workflow.github_context(self.token), "secrets": secrets}
         self.environ: dict[str, str] = dict(workflow.workflow.get("env", {}))
 
     def _permissions(self) -> dict[str, str]:
@@ -373,8 +374,7 @@ class _RunningJob:
         home = self.temp / "reconciler"
         (home / "bin").mkdir(parents=True, exist_ok=True)
         program = home / "bin/reconciler"
-        program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m reconciler "$@"\n')
-        program.chmod(0o755)
+        self.runner.write_program(program)
         (home / "installed").write_text(f"{(folder / '../../..').resolve()} ")
 
     def _check_out(self, given: Mapping[str, str]) -> None:

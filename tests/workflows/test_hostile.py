@@ -19,6 +19,7 @@ from reconciler.model import Event
 from reconciler.sandbox.server import serve_in_thread
 from tests.acceptance.conftest import ROOT, SECRET, assert_harmless, wait_until
 from tests.contract.remotes import git
+from tests.forked import write_own_program
 from tests.workflows.conftest import Team
 from tests.workflows.own import render_own_workflow
 from tests.workflows.test_shipped import ACTION, load
@@ -68,6 +69,7 @@ def test_the_pull_requests_own_modules_are_not_imported(team: Team) -> None:
     """A file that shadows the tool or a library of it stands beside the manifests, and is never run."""
     for name in ("reconciler.py", "reconciler/__init__.py", "yaml.py", "sitecustomize.py", "pip.py"):
         team.write(name, "raise SystemExit('the code of the pull request ran')\n")
+    team.runner.write_program = write_own_program  # one that imports its modules while it is there
     run = team.run("plan", team.open_pull("shadow"))
     assert run.conclusions == {"plan": "success"}
     assert "the code of the pull request ran" not in run.log
@@ -145,8 +147,7 @@ def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
     home = tmp_path / "temp/reconciler"
     (home / "bin").mkdir(parents=True)
     program = home / "bin/reconciler"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m reconciler "$@"\n')
-    program.chmod(0o755)
+    write_own_program(program)
     script = tmp_path / "script.sh"
     script.write_text(step["run"])
     with serve_in_thread() as plug:

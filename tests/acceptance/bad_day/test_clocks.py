@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -204,7 +203,7 @@ def test_a_machine_that_sleeps_during_its_put_and_wakes_within_the_lease_goes_on
     """The answer waited for it; nobody took over; so it is applied."""
     cli.fleet("loja")
     running = _freeze_in_its_put(cli, sandbox, 0.5)
-    time.sleep(1.5)
+    wait_until(lambda: cli.puts("loja") == 1, "the PUT to act")
     locked = cli.run("apply", "--yes", "--format", "json", code=4)
     assert locked.outcomes == {"loja": "locked"}
     running.process.send_signal(signal.SIGCONT)
@@ -224,7 +223,7 @@ def test_a_machine_that_sleeps_longer_than_its_lease_wakes_up_to_a_doubt(
     document = cli.document("loja")
     document["intent"]["at"], document["intent"]["lease_until"] = "2020-01-01T00:00:00Z", "2020-01-01T00:15:00Z"
     cli.put_document("loja", document)
-    time.sleep(1.0)  # what Plug has taken it acts on
+    wait_until(lambda: cli.puts("loja") == 1, "what Plug has taken to act")
     if taken_over:
         other = cli.run("apply", "--yes", "--format", "json", code=0)
         assert only(other.json["environments"])["reasons"] == ["never-applied", "uncertain"]

@@ -13,7 +13,7 @@ from tests.acceptance.conftest import Cli, Running
 from tests.contract.remotes import git, make_remote
 
 RUNS = 4
-FLEET = tuple(f"loja-{number:02}" for number in range(30))
+FLEET = tuple(f"loja-{number:02}" for number in range(12))
 
 
 @pytest.mark.parametrize("store", ["folder", "git"])

@@ -39,7 +39,6 @@ def test_swapped_tokens_are_refused_before_anything_is_sent(applied: Cli, select
     assert ran.out == ""
     assert "the token of loja belongs to" in ran.err
     assert "--accept-account-change loja" in ran.err
-    assert ("the token of matriz belongs to" in ran.err) is not selection
     assert ("--accept-account-change matriz" in ran.err) is (not selection)
     assert applied.state_bytes() == before
     swap(applied, "loja", "matriz")

@@ -14,6 +14,7 @@ from reconciler.cli.main import COMMANDS
 from tests.acceptance.conftest import ROOT
 from tests.fuzz.hostile import drive
 
+pytestmark = pytest.mark.slow
 ONE = (
     "account_id: 7-loja\nwebhooks:\n"
     "  finishAttendance: https://hooks.acme.com.br/finish\n  startAttendance: https://hooks.acme.com.br/start\n"
@@ -78,7 +79,7 @@ def test_a_story_that_goes_wrong_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "manifests/loja.yaml").write_text(ONE)
     monkeypatch.chdir(tmp_path)
     other = SimpleNamespace(report=click.Command("report"))
-    monkeypatch.setitem(sys.modules, "reconciler.cli.other", other)  # type: ignore[misc]
+    monkeypatch.setitem(sys.modules, "reconciler.cli.other", other)
     monkeypatch.setitem(COMMANDS, "report", "other")
     drove = drive(tmp_path, {}, "demo")
     assert (drove.code, "That was it" in drove.out) == (1, False)

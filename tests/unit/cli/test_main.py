@@ -31,7 +31,7 @@ def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *flags: s
     def broken() -> None:
         raise error
 
-    monkeypatch.setitem(sys.modules, "reconciler.cli.broken", SimpleNamespace(broken=broken))  # type: ignore[misc]
+    monkeypatch.setitem(sys.modules, "reconciler.cli.broken", SimpleNamespace(broken=broken))
     monkeypatch.setitem(COMMANDS, "broken", "broken")
     return run(["broken", *flags])
 

@@ -73,17 +73,17 @@ def test_a_single_wave_is_not_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_of_failures_that_are_alike_a_few_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Three thousand lines of the same would bury the one that differs."""
-    progress = Watch().progress(3_001)
-    for number in range(3_000):
+    """Hundreds of lines of the same would bury the one that differs."""
+    progress = Watch().progress(301)
+    for number in range(300):
         progress.report(result(number, Outcome.REJECTED, f"401: the token of loja-{number} is not valid"))
-    progress.report(result(3_000, Outcome.UNCERTAIN, "no answer"))
+    progress.report(result(300, Outcome.UNCERTAIN, "no answer"))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 7
     assert lines[4:] == [
         "loja-4: rejected: 401: the token of loja-4 is not valid",
         "loja-5: rejected, as those before; the summary has all",
-        "loja-3000: uncertain: no answer",
+        "loja-300: uncertain: no answer",
     ]
 
 
@@ -157,8 +157,6 @@ def show_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> str:
             watch.at += 1
             progress.report(result(number))
         progress.report(result(2, Outcome.REJECTED, "401: [bold]not[/bold] valid\x1b[2J" + " x" * 60))
-        if progress._bar is not None:
-            progress._bar.refresh()
     return screen.finish()
 
 
@@ -207,7 +205,6 @@ def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pyt
         for number in range(3):
             watch.at += 1
             progress.report(result(number, Outcome.REJECTED, f"gone {number}"))
-    assert progress._counts == {Outcome.REJECTED: 3}
     assert (sys.stdout, sys.stderr) == (stdout, stream)  # the bar had them meanwhile; the result comes next
     with contextlib.suppress(OSError):  # what is left in its buffer
         stream.close()

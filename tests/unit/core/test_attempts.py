@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +15,8 @@ def step(made: list[Attempt], *, elapsed_s: float = 0, limit: int = 4, jitter: f
     return next_step(made, limit=limit, deadline_s=120, elapsed_s=elapsed_s, jitter=jitter)
 
 
-def answered(status: int, **values: object) -> Attempt:
-    return Attempt(classify_answer(status, complete=True), status, complete=True, **values)  # type: ignore[arg-type]
+def answered(status: int, **values: Any) -> Attempt:
+    return Attempt(classify_answer(status, complete=True), status, complete=True, **values)
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 404, 425, 429, 499])

@@ -24,7 +24,7 @@ def applied(desired: Desired = SECRET) -> Document:
 
 def reasons(
     desired: Desired, document: Document | None, fingerprint: Fingerprint = PRINT, given: PlanInput = NOW
-) -> list:
+) -> list[Reason]:
     return list(plan_environment(desired, document, fingerprint, given).reasons)
 
 

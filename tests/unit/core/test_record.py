@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -75,11 +76,12 @@ def test_a_cleared_document_is_the_one_before_but_for_the_serial() -> None:
 
 def test_without_an_intent_there_is_nothing_to_renew_or_doubt() -> None:
     """A fault of ours; it must not pass for a document."""
-    for step in (
+    steps: tuple[Callable[[], Document], ...] = (
         lambda: record.renew(applied(), START, 900.0),
         lambda: record.doubt(applied()),
         lambda: record.impose_doubt(None, applied(), START),
-    ):
+    )
+    for step in steps:
         with pytest.raises(ValueError, match=r"there (is|was) no intent"):
             step()
 

@@ -25,7 +25,7 @@ from reconciler.plug.client import HttpPlug
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.sender import parse_retry_after
 from tests.fakes import make_desired
-from tests.wire import answering, http, packed, read_request, server
+from tests.wire import answering, http, keep_silent, packed, read_request, server
 
 TOKEN = "canary-token-0123456789"
 TWO_MEMBERS = gzip.compress(b'{"value":', mtime=0) + bytes(7) + gzip.compress(b" false}", mtime=0)
@@ -210,7 +210,7 @@ def test_a_name_that_is_not_found_is_unsent() -> None:
 
 def test_a_server_that_never_answers_is_ambiguous() -> None:
     """The request was written."""
-    with server(lambda connection: (read_request(connection), time.sleep(1.5))[1]) as port:
+    with server(keep_silent) as port:
         attempt = put(port, timeout_s=0.5)
     assert attempt.fate is Fate.AMBIGUOUS
     assert attempt.message == f"no answer: Plug (localhost:{port}) did not answer within 0.5 s"

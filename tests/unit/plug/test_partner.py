@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import socket
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from reconciler.plug.partner import HttpObserver, account_url
 from reconciler.plug.secret import Secret
 from reconciler.ports import Reading
 from tests.fakes import START, make_desired
-from tests.wire import answering, http, read_head, server
+from tests.wire import answering, http, keep_silent, read_head, server
 
 PARTNER = "canary-partner-0123456789"
 TOKEN = "canary-token-0123456789"
@@ -157,7 +156,7 @@ def test_a_redirect_is_never_followed(status: int) -> None:
 
 def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
     """And may be asked again."""
-    with server(lambda connection: (read_head(connection), time.sleep(1.5))[1]) as port:
+    with server(keep_silent) as port:
         reading = read(port, timeout_s=0.5)
     message = f"no answer: Plug (localhost:{port}) did not answer within 0.5 s"
     assert (reading.attempt.message, reading.attempt.retriable) == (message, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,10 +36,10 @@ REFUSED = answer(400)
 class Fleet:
     """Environments whose PUTs are held until a test lets them go on."""
 
-    def __init__(self, count: int, gather_s: float = 0.0, **settings: object) -> None:
+    def __init__(self, count: int, gather_s: float = 0.0, **settings: Any) -> None:
         self.clock, self.plug, self.store = FakeClock(), FakePlug(), FaultyStore(gather_s)
         self.desired = [make_desired(f"e{number:03}") for number in range(count)]
-        self.options: ApplyOptions = replace(OPTIONS, **{"concurrency": WIDTH, **settings})  # type: ignore[arg-type]
+        self.options: ApplyOptions = replace(OPTIONS, **{"concurrency": WIDTH, **settings})
         self.stop = Stop()
 
     def hold(self, *first: Behaviour) -> asyncio.Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_failures_of_one_wave_and_no_other_count_towards_max_failures() -> None:
     ],
 )
 def test_no_more_are_begun_than_can_be_put_within_a_lease(
-    count: int, gather_s: float, options: dict[str, float], begun: int
+    count: int, gather_s: float, options: dict[str, Any], begun: int
 ) -> None:
     """Where a write is a journey, one of them carries the intents of a batch."""
     fleet = Fleet(*(make_desired(f"e{number:03}") for number in range(count)), gather_s=gather_s)
@@ -147,7 +148,7 @@ def test_no_more_are_begun_than_can_be_put_within_a_lease(
         return await HEALTHY(plug, desired)
 
     async def run() -> int:
-        running = asyncio.create_task(fleet.apply(replace(OPTIONS, **options)))  # type: ignore[arg-type]
+        running = asyncio.create_task(fleet.apply(replace(OPTIONS, **options)))
         await asyncio.sleep(0.1)
         intents = sum(one.document.intent is not None for one in fleet.store.read(names).values())
         fleet.stop.asked.set()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.observe import UNOBSERVABLE, Observation
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.core.record import adopt
-from reconciler.model import Action, By, Desired, Event, Outcome, Reason, RunResult, Stored
+from reconciler.model import Action, By, Desired, Document, Event, Outcome, Reason, RunResult, Stored
 from reconciler.ports import Write
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
@@ -123,8 +124,8 @@ class World:
         self.plug.holds["production"][Event.MESSAGE_STATUS] = BY_HAND
 
     def plan(self, desired: Desired = ONE) -> Planned:
-        def look(wanted: object, stored: object) -> dict[str, Observation]:
-            return asyncio.run(observe_all(wanted, stored, self.observer, self.clock, SETTINGS, self.pace))  # type: ignore[arg-type]
+        def look(wanted: Iterable[Desired], stored: Mapping[str, Document]) -> dict[str, Observation]:
+            return asyncio.run(observe_all(wanted, stored, self.observer, self.clock, SETTINGS, self.pace))
 
         return plan_environments([desired], self.store, self.credentials, PlanInput(START), PlanScope(observe=look))
 

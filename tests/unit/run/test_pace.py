@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from reconciler.run.planning import plan_environments
 from tests.fakes import (
     OPTIONS,
     START,
+    Behaviour,
     FakeClock,
     FakeCredentials,
     FakePlug,
@@ -54,7 +56,7 @@ class LoopClock(FakeClock):
             self._sleepers.remove(mine)
 
 
-def limited(retry_after_s: float | None = None, status: int = 429) -> object:
+def limited(retry_after_s: float | None = None, status: int = 429) -> Behaviour:
     async def behave(plug: FakePlug, desired: Desired) -> Attempt:
         return Attempt(Fate.DEFINITE, status, complete=True, retry_after_s=retry_after_s, message=str(status))
 
@@ -64,10 +66,10 @@ def limited(retry_after_s: float | None = None, status: int = 429) -> object:
 class Fleet:
     """Environments to be put for the first time, and the moments of their PUTs."""
 
-    def __init__(self, count: int, **settings: object) -> None:
+    def __init__(self, count: int, **settings: Any) -> None:
         self.clock, self.plug, self.store = LoopClock(), FakePlug(), FaultyStore()
         self.desired = [make_desired(f"e{number:03}") for number in range(count)]
-        self.options: ApplyOptions = replace(OPTIONS, **{"concurrency": 8, "max_failures": 10_000, **settings})  # type: ignore[arg-type]
+        self.options: ApplyOptions = replace(OPTIONS, **{"concurrency": 8, "max_failures": 10_000, **settings})
         self.sent: list[tuple[float, str]] = []
         self.stop = Stop()
         self.waves: list[WaveBegun] = []
@@ -86,7 +88,7 @@ def outcomes(result: RunResult) -> set[Outcome]:
 def test_a_429_of_one_slows_all() -> None:
     """After it nobody sends before Retry-After, and then at half the rate, with no setting at all."""
     fleet = Fleet(60)
-    fleet.plug.script.extend([*[answer(200, acts=True)] * 20, limited(7.0)])  # type: ignore[list-item]
+    fleet.plug.script.extend([*[answer(200, acts=True)] * 20, limited(7.0)])
     assert outcomes(fleet.apply()) == {Outcome.APPLIED}
     told_at = fleet.sent[20][0]
     later = [at for at, _ in fleet.sent[21:] if at > told_at]
@@ -116,7 +118,7 @@ def test_retries_wait_behind_those_who_were_there_before() -> None:
 def test_waiting_for_a_slot_is_no_part_of_the_deadline() -> None:
     """A pause as long as the deadline, asked for by another's answer, ends nobody's attempts."""
     fleet = Fleet(40, deadline_s=20.0, concurrency=16)
-    fleet.plug.script.extend([*[limited(15.0)] * 12])  # type: ignore[list-item]
+    fleet.plug.script.extend([*[limited(15.0)] * 12])
     result = fleet.apply()
     assert outcomes(result) == {Outcome.APPLIED}
     assert fleet.sent[-1][0] > 20
@@ -125,8 +127,8 @@ def test_waiting_for_a_slot_is_no_part_of_the_deadline() -> None:
 def test_a_lease_that_was_spent_on_waiting_is_renewed() -> None:
     """A batch of intents is written, and then the server lets nobody in for longer than a lease lasts."""
     fleet = Fleet(50, lease_s=215, deadline_s=120.0, timeout_s=30, concurrency=2, attempts=100)
-    fleet.store._gather_s = 0.001  # a batch of fifty intents
-    fleet.plug.script.extend([answer(200, acts=True), *[limited(10.0)] * 30])  # type: ignore[list-item]
+    fleet.store.gather_s = 0.001  # a batch of fifty intents
+    fleet.plug.script.extend([answer(200, acts=True), *[limited(10.0)] * 30])
     # the two that were told so often are rejected; none of the others fails for want of a lease
     ended = Counter(one.outcome for one in fleet.apply().environments)
     assert ended[Outcome.APPLIED] + ended[Outcome.REJECTED] == 50
@@ -156,7 +158,7 @@ def test_a_lease_that_a_set_clock_ended_is_not_renewed(ahead_s: float, outcome: 
         clock.monotonic = lambda: before() - ahead_s  # type: ignore[method-assign]
         fleet.store.before_write = lambda writes: None
 
-    fleet.store.before_write = jump  # type: ignore[assignment]
+    fleet.store.before_write = jump
     result = fleet.apply().environments[0]
     assert (result.outcome, len(fleet.sent)) == (outcome, outcome is Outcome.APPLIED)
 
@@ -198,7 +200,7 @@ def test_the_end_of_a_wave_ends_all_waiting_for_a_first_slot() -> None:
 def test_a_server_that_is_always_busy_ends_a_run_all_the_same() -> None:
     """No deadlock: every environment has its attempts and is rejected."""
     fleet = Fleet(10, attempts=2)
-    fleet.plug.script.extend([limited()] * 100)  # type: ignore[list-item]
+    fleet.plug.script.extend([limited()] * 100)
     assert outcomes(fleet.apply()) == {Outcome.REJECTED}
     assert len(fleet.sent) == 20
 

@@ -16,7 +16,17 @@ from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.planning import plan_environments
 from reconciler.run.reader import BATCH, StateReader
-from tests.fakes import OPTIONS, START, FakeClock, FakeCredentials, FakePlug, make_desired, make_world, run_here
+from tests.fakes import (
+    OPTIONS,
+    START,
+    FakeClock,
+    FakeCredentials,
+    FakePlug,
+    Returned,
+    make_desired,
+    make_world,
+    run_here,
+)
 from tests.memory_store import MemoryStore
 
 
@@ -61,7 +71,7 @@ def names(count: int) -> list[str]:
 
 
 def make_reader(store: MemoryStore, environments: Iterable[str]) -> StateReader:
-    return StateReader(store, run_here, environments, lambda: False)  # type: ignore[arg-type]
+    return StateReader(store, run_here, environments, lambda: False)
 
 
 def test_as_much_is_read_as_is_taken_and_a_batch_more() -> None:
@@ -184,14 +194,14 @@ def test_who_waits_for_a_read_while_the_run_ends_reads_nothing_more() -> None:
     """All but the first worker wait for the store; each of its answers may take minutes."""
     store, stop = CountingStore(), Stop()
 
-    async def offload(call: Callable[[], object]) -> object:
+    async def offload(call: Callable[[], Returned]) -> Returned:
         await asyncio.sleep(0)
         stop.asked.set()
         raise Unreachable("no answer within 120 s")
 
-    async def run() -> list[Stored | StateError | None]:
-        reader = StateReader(store, offload, names(3), lambda: bool(stop))  # type: ignore[arg-type]
-        return await asyncio.gather(*(reader.take(name) for name in names(3)), return_exceptions=True)  # type: ignore[arg-type]
+    async def run() -> list[Stored | StateError | BaseException | None]:
+        reader = StateReader(store, offload, names(3), lambda: bool(stop))
+        return await asyncio.gather(*(reader.take(name) for name in names(3)), return_exceptions=True)
 
     assert asyncio.run(run()) == [None] * 3
 

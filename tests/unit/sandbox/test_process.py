@@ -21,6 +21,8 @@ from reconciler.io.signals import SIGNALS
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import serve_in_thread
 
+pytestmark = pytest.mark.slow
+
 COMMAND = "from reconciler.cli.sandbox import sandbox; sandbox(prog_name='sandbox')"
 
 
@@ -89,7 +91,12 @@ def test_a_port_is_the_sandboxs_alone(monkeypatch: pytest.MonkeyPatch, exclusive
 
 def _options(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Options:
     seen: list[Options] = []
-    monkeypatch.setattr(reconciler.sandbox.server, "run", lambda options, announce: seen.append(options) or 0)
+
+    def run(options: Options, announce: object) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(reconciler.sandbox.server, "run", run)
     result = CliRunner().invoke(sandbox, arguments)
     assert (result.exit_code, result.output) == (0, "")
     return seen[0]

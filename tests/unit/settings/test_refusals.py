@@ -134,6 +134,7 @@ def test_a_key_with_a_dot_in_its_name_is_no_setting(tmp_path: Path) -> None:
     assert [problem.key for problem in faults(tmp_path)] == ["api.base_url", "attempts"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reconciler.model import EVENTS, CheckResult, CheckStage
 from reconciler.views import markdown, text
 from tests.golden.samples import HOSTILE, checked
 
-REFUSED = {"ok": False, "stage": CheckStage.CONNECT, "status": None, "latency_s": None}
+REFUSED: dict[str, Any] = {"ok": False, "stage": CheckStage.CONNECT, "status": None, "latency_s": None}
 
 
-@pytest.mark.parametrize("hosts", [1, 30, 10_000])
+@pytest.mark.parametrize("hosts", [1, 30, 600])
 def test_the_markdown_of_any_fleet_fits(hosts: int) -> None:
     """What was left out is counted."""
     result = CheckResult(
         tuple(
             checked(f"{number}", event, f"h{number % hosts:05}.acme.com.br", **how, environments=(f"loja-{number}",))
-            for number in range(3_000)
+            for number in range(600)
             for event in EVENTS[:2]
-            for how in ({**REFUSED, "message": f"refused {HOSTILE}"}, {"warning": f"late {number}"})
+            for how in ({**REFUSED, "message": f"refused {HOSTILE}"}, dict[str, Any](warning=f"late {number}"))
         )
     )
     page = markdown.render_check(result)
     assert len(page) <= markdown.MAX_CHARS
-    assert page.startswith("## Check: 12,000 receivers: 6,000 passed, 6,000 failed; 3,000 warnings.\n")
-    if hosts == 10_000:
+    assert page.startswith("## Check: 2,400 receivers: 1,200 passed, 1,200 failed; 600 warnings.\n")
+    if hosts == 600:
         assert "more failed: `--format json` lists all" in page
         assert "more hosts" in page
 

@@ -53,7 +53,7 @@ def _shown(page: str) -> int:
 
 
 @pytest.mark.parametrize("make", [_short, _long, _foul])
-@pytest.mark.parametrize("count", [3_000, 10_000])
+@pytest.mark.parametrize("count", [60, 1_200])
 def test_a_plan_of_any_size_fits_a_comment(count: int, make: Callable[[str, int], EnvironmentPlan]) -> None:
     """What was left out is counted exactly, and nothing is cut in the middle."""
     page = markdown.render_plan(_fleet(count, make, warnings=count))
@@ -88,24 +88,24 @@ def test_the_digest_stands_whole_as_code() -> None:
 
 
 def test_every_other_page_keeps_the_bound_too() -> None:
-    """Results, findings, problems and the state of ten thousand."""
+    """Results, findings, problems and the state of a fleet that is too large for a page."""
     outcomes = [
         EnvironmentResult(f"c{number}", Outcome.FAILED, (), 1, None, f"{number % 977} {'x' * (number % 1_000)}", 1.0)
-        for number in range(10_000)
+        for number in range(1_200)
     ]
     findings = [
         Finding(f"c{number}", FindingKind.LIVE, None, HOSTILE, HOSTILE, HOSTILE * (number % 9))
-        for number in range(10_000)
+        for number in range(1_200)
     ]
-    problems = [Problem(f"m/{number}.yaml", 1, 1, "wave", HOSTILE) for number in range(10_000)]
-    fleet = [documents()["settled"], documents()["hostile"]] * 5_000
+    problems = [Problem(f"m/{number}.yaml", 1, 1, "wave", HOSTILE) for number in range(1_200)]
+    fleet = [documents()["settled"], documents()["hostile"]] * 600
     pages = [
         markdown.render_result(RunResult(tuple(outcomes))),
         markdown.render_drift(findings),
         markdown.render_validation(problems, problems),
         markdown.render_state_list(fleet, NOW),
     ]
-    for page, total in zip(pages, (10_000, 10_000, 20_000, 10_000), strict=True):
+    for page, total in zip(pages, (1_200, 1_200, 2_400, 1_200), strict=True):
         assert len(page) <= 65_000
         left_out = re.search(r"… and ([0-9,]+) more", page.splitlines()[-1]) or re.search(
             r"\n… and ([0-9,]+) more", page
