@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from reconciler.core.account import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.core.attempts import Attempt, Fate, classify_answer
-from reconciler.core.observe import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.errors import Unreachable
 from reconciler.model import (
     EVENTS,

@@ -12,15 +12,9 @@ from urllib.parse import quote, unquote
 
 import httpx
 
+from reconciler.core.account import Account, NotAnAccount, SecretsAtHand, compare_account, parse_account
 from reconciler.core.attempts import Attempt, Fate, classify_answer
-from reconciler.core.observe import (
-    Account,
-    EventComparison,
-    NotAnAccount,
-    SecretsAtHand,
-    compare_account,
-    parse_account,
-)
+from reconciler.core.observe import EventComparison
 from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import Applied, Desired, Webhooks
 from reconciler.plug.client import (

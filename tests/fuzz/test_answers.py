@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.account import FIELDS
 from reconciler.core.attempts import Attempt
-from reconciler.core.observe import FIELDS
-from reconciler.core.receivers import Look, Place, Receiver
+from reconciler.core.receivers import Place, ProbeResult, Receiver
 from reconciler.model import EVENTS, CheckStage, Event
 from reconciler.plug.client import HttpPlug, parse_retry_after
 from reconciler.plug.credentials import Credentials
@@ -165,7 +165,7 @@ def test_any_answer_of_a_receiver_is_an_answer(wired: Any, answer: bytes) -> Non
         async with receivers:
             place = Place("http", "127.0.0.1", 1, allow_local=True)
             receiver = Receiver("http://127.0.0.1:1/x", Event.MESSAGE_STATUS, ("production",), place)
-            return await receivers.post(receiver, Look(CheckStage.CONNECT, ("127.0.0.1",), "127.0.0.1"), b"{}")
+            return await receivers.post(receiver, ProbeResult(CheckStage.CONNECT, ("127.0.0.1",), "127.0.0.1"), b"{}")
 
     wired(answer)
     found = asyncio.run(post())

@@ -1,4 +1,4 @@
-"""This repository's own workflows: those that `init` writes, with the action of the checkout in place of a pinned one."""
+"""This repository's own workflows: those that `init` writes, with the action of the checkout, not a pinned one."""
 
 from __future__ import annotations
 

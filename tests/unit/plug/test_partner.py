@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.account import FIELDS
 from reconciler.core.attempts import Fate
-from reconciler.core.observe import FIELDS, Verdict
+from reconciler.core.observe import Verdict
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Applied, By, Desired, Event, Fingerprint
 from reconciler.plug.credentials import Credentials
