@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from reconciler.core.account import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.core.attempts import Attempt, Fate, classify_answer
-from reconciler.core.observe import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.errors import Unreachable
 from reconciler.model import (
     EVENTS,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
+from reconciler.core.account import Account, NotAnAccount, SecretsAtHand, compare_account, parse_account
 from reconciler.core.answers import (
     Arrived,
     Incomplete,
@@ -16,14 +17,7 @@ from reconciler.core.answers import (
     parse_answer,
 )
 from reconciler.core.attempts import Attempt, Fate
-from reconciler.core.observe import (
-    Account,
-    EventComparison,
-    NotAnAccount,
-    SecretsAtHand,
-    compare_account,
-    parse_account,
-)
+from reconciler.core.observe import EventComparison
 from reconciler.io.http.client import Reply
 from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import Applied, Desired, Webhooks

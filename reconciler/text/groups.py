@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import TypeAlias
 
 from reconciler.model import (
@@ -52,7 +51,7 @@ class Group:
         return tuple(sorted(member.environment for member in self.members))
 
 
-def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> list[Group]:
+def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]] | None = None) -> list[Group]:
     """The creates, updates and reasserts of a plan, each in exactly one group, in the order of the first members.
 
     Alike are those of equal action, reasons and texts; waves may differ. `vars_by_environment` holds what was filled
@@ -60,7 +59,7 @@ def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]]
     Values are looked for as whole words first (`com` is not found in `example.com`'s `company`), then, among
     those still alone, anywhere (`{environment}corp`).
     """
-    values = _Values(vars_by_environment)
+    values = _Values(vars_by_environment or {})
     groups: list[Group] = []
     rest: list[EnvironmentPlan] = [planned for planned in plan.environments if planned.action.puts]
     for mark in (mark_words, mark_anywhere):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.observe import FIELDS
+from reconciler.core.account import FIELDS
 from reconciler.model import EVENTS
 from reconciler.sandbox.plug import Options
 from tests.acceptance.conftest import HOST, SECRET, Cli, Hang, Wire, canary, only, reply, unpack_page

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.account import FIELDS
 from reconciler.core.attempts import Attempt
-from reconciler.core.observe import FIELDS
 from reconciler.core.receivers import Place, ProbeResult, Receiver
 from reconciler.model import EVENTS, CheckStage, Desired, Event
 from reconciler.plug.client import HttpPlug

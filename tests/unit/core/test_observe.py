@@ -1,4 +1,4 @@
-"""What an account shows, against what was applied (CONTRACT §8; FACTS P)."""
+"""What follows from what was observed: live drift, findings, warnings (CONTRACT §8)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,20 @@ from typing import Any
 import pytest
 
 from reconciler.cli.exitcode import ExitCode, of_drift
+from reconciler.core.account import FIELDS, SecretsAtHand, compare_account, parse_account
 from reconciler.core.drift import find_drift
-from reconciler.core.masking import mask_url
 from reconciler.core.observe import (
-    FIELDS,
     NO_ACCOUNT_ID,
     UNOBSERVABLE,
     EventComparison,
-    NotAnAccount,
     Observation,
-    SecretsAtHand,
     Verdict,
-    compare_account,
     describe_unobserved,
     find_live,
-    parse_account,
 )
 from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.model import (
-    EVENTS,
     Action,
     By,
     Desired,
@@ -42,204 +36,17 @@ from reconciler.model import (
 )
 from tests.fakes import START, make_desired
 
-VALUE = "canary-secret-value"
-TEXT = "https://hooks.example.com/in?key={secret:PLUG_SECRET_A}&v=1"
-AT_HAND = SecretsAtHand(value_of={"PLUG_SECRET_A": VALUE}.get, occur_in=lambda url: VALUE in url)
-NOT_AT_HAND = SecretsAtHand(value_of=lambda name: None)
-REPLACED = replace(AT_HAND, replaced=frozenset({"PLUG_SECRET_A"}))
 DESIRED = make_desired()
 STATUS = Event.MESSAGE_STATUS
+AT_HAND = SecretsAtHand(value_of=lambda name: None)
+NOW = PlanInput(now=START)
+PRINT = Fingerprint("org:1")
 
 
 def account_of(webhooks: Mapping[Event, str | None], **fields: Any) -> dict[str, Any]:
     return {"name": "x", "active": True, **{name: webhooks[event] for event, name in FIELDS.items()}, **fields}
 
 
-def comparisons(
-    account: Mapping[str, Any],
-    applied: Mapping[Event, str] | None = DESIRED.webhooks,
-    desired: Mapping[Event, str] = DESIRED.webhooks,
-    secrets: SecretsAtHand = AT_HAND,
-) -> dict[Event, EventComparison]:
-    return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets)}
-
-
-def look(text: str, url: str | None, secrets: SecretsAtHand = AT_HAND, desired: str | None = None) -> EventComparison:
-    """What comes of one event whose applied text is `text` and whose account shows `url`."""
-    applied = {**DESIRED.webhooks, STATUS: text}
-    wanted = {**DESIRED.webhooks, STATUS: text if desired is None else desired}
-    return comparisons(account_of({**DESIRED.webhooks, STATUS: url}), applied, wanted, secrets)[STATUS]
-
-
-def test_the_fields_are_those_of_the_vendors_example() -> None:
-    """And onMessageDeliveryError, which is documented elsewhere; whenDisconnecting has none."""
-    example = {"onStartAttendance", "onFinishAttendance", "onReceiveMessage", "onSendingMessage", "onMessageStatus"}
-    assert example == set(FIELDS.values()) - {"onMessageDeliveryError"}
-    assert set(EVENTS) - set(FIELDS) == {Event.WHEN_DISCONNECTING}
-
-
-def test_what_was_applied_is_the_same() -> None:
-    """Six of the seven; the last is never shown."""
-    seen = comparisons(account_of(DESIRED.webhooks))
-    assert {event for event, one in seen.items() if one.verdict is Verdict.SAME} == set(FIELDS)
-    assert seen[Event.WHEN_DISCONNECTING].verdict is Verdict.UNSEEN
-
-
-def test_null_and_an_empty_text_are_nothing_and_so_differ() -> None:
-    """Against a URL that is drift."""
-    for nothing in (None, ""):
-        assert look("https://a.example.com/", nothing) == EventComparison(STATUS, Verdict.DIFFERENT, None)
-
-
-def test_a_field_that_is_absent_is_unseen() -> None:
-    """FACTS P: onMessageDeliveryError may be."""
-    account = account_of(DESIRED.webhooks)
-    del account["onMessageDeliveryError"]
-    assert comparisons(account)[Event.MESSAGE_DELIVERY_ERROR].verdict is Verdict.UNSEEN
-
-
-@pytest.mark.parametrize("value", [1, True, [], {"url": "https://a.example.com/"}, ["https://a.example.com/"], 1.5])
-def test_a_field_of_another_type_is_garbled(value: object) -> None:
-    """That much of the read failed; the others are compared."""
-    seen = comparisons(account_of(DESIRED.webhooks, onMessageStatus=value))
-    assert seen[STATUS].verdict is Verdict.GARBLED
-    assert seen[Event.RECEIVE_MESSAGE].verdict is Verdict.SAME
-    assert Observation(tuple(seen.values())).faults == (f"messageStatus: {seen[STATUS].reason}",)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        [],
-        "x",
-        1,
-        {},
-        {"data": account_of(DESIRED.webhooks)},
-        {"value": False},
-        [account_of({**DESIRED.webhooks})],
-    ],
-)
-def test_what_is_no_account_shows_nothing(value: object) -> None:
-    """Wrapped, empty, or something else: never an account with nothing registered."""
-    with pytest.raises(NotAnAccount):
-        parse_account(value)
-
-
-@pytest.mark.parametrize(
-    ("url", "secrets", "verdict"),
-    [
-        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), AT_HAND, Verdict.SAME),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", "other"), AT_HAND, Verdict.DIFFERENT),
-        (TEXT, AT_HAND, Verdict.DIFFERENT),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), NOT_AT_HAND, Verdict.UNSEEN),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", "any"), NOT_AT_HAND, Verdict.UNSEEN),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", ""), NOT_AT_HAND, Verdict.DIFFERENT),
-        ("https://hooks.example.com/in?key=any&v=2", NOT_AT_HAND, Verdict.DIFFERENT),
-        ("https://evil.example.com/in?key=any&v=1", NOT_AT_HAND, Verdict.DIFFERENT),
-        ("http://hooks.example.com/in?key=any&v=1", NOT_AT_HAND, Verdict.DIFFERENT),
-        (None, NOT_AT_HAND, Verdict.DIFFERENT),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), REPLACED, Verdict.SAME),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", "the-applied-one"), REPLACED, Verdict.UNSEEN),
-        ("https://evil.example.com/in?key=any&v=1", REPLACED, Verdict.DIFFERENT),
-    ],
-)
-def test_a_secret_is_compared_where_it_can_be(url: str | None, secrets: SecretsAtHand, verdict: Verdict) -> None:
-    """A definite difference is one without it too; else what can't be compared is unseen, never the same."""
-    seen = look(TEXT, url, secrets)
-    assert seen.verdict is verdict
-    assert (seen.reason != "") is (verdict is Verdict.UNSEEN)
-    assert VALUE not in repr(seen)
-
-
-def test_of_two_secrets_the_one_at_hand_is_compared() -> None:
-    """The other may be anything that isn't empty."""
-    text = "https://a.example.com/{secret:PLUG_SECRET_A}/{secret:PLUG_SECRET_B}{{x}}"
-    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNSEEN
-    assert look(text, f"https://a.example.com/{VALUE}/{{x}}").verdict is Verdict.DIFFERENT
-    assert look(text, "https://a.example.com/other/b{x}").verdict is Verdict.DIFFERENT
-    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}y").verdict is Verdict.DIFFERENT
-
-
-def test_literal_braces_are_compared_as_sent_and_shown_doubled() -> None:
-    """As in every other text form."""
-    text = "https://a.example.com/{{x}}"
-    assert look(text, "https://a.example.com/{x}").verdict is Verdict.SAME
-    assert look(text, text) == EventComparison(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
-
-
-@pytest.mark.parametrize(
-    ("text", "desired", "url", "actual"),
-    [
-        ("https://a.example.com/", None, "https://b.example.com/?x=1", "https://b.example.com/?x=1"),
-        (TEXT, None, "https://b.example.com:8443/?key=1", "https://b.example.com:8443/…"),
-        ("https://a.example.com/", TEXT, "https://b.example.com/?key=1", "https://b.example.com/…"),
-        ("https://a.example.com/", None, f"https://b.example.com/{VALUE}", "https://b.example.com/…"),
-        ("https://a.example.com/", None, f"https://{VALUE}.example.com/", "…"),
-        (TEXT, None, f"https://u:{VALUE}@b.example.com/", "https://b.example.com/…"),
-        (TEXT, None, f"{VALUE}", "…"),
-        (TEXT, None, f"https://b.example.com#{VALUE}", "https://b.example.com/…"),
-        (TEXT, None, f"https://b.example.com\\@{VALUE}", "https://b.example.com/…"),
-        (TEXT, None, "https://b\n.example.com/", "…"),
-    ],
-)
-def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, url: str, actual: str) -> None:
-    """By what was applied, what is desired, and what it holds."""
-    assert look(text, url, desired=desired).actual == actual
-
-
-@pytest.mark.parametrize(
-    ("secrets", "past", "url", "actual"),
-    [
-        (NOT_AT_HAND, (), f"https://hooks.example.com/in?key={VALUE}", "https://hooks.example.com/…"),
-        (REPLACED, (), "https://hooks.example.com/in?key=former&v=2", "https://hooks.example.com/…"),
-        (AT_HAND, (), "https://hooks.example.com/in?key=other", "https://hooks.example.com/in?key=other"),
-        (NOT_AT_HAND, (), "https://hooks.example.com/in", "https://hooks.example.com/in"),
-        (NOT_AT_HAND, (), "https://other.example.com/in?key=1", "https://other.example.com/in?key=1"),
-        (AT_HAND, ({STATUS: TEXT},), "https://other.example.com/in?key=1", "https://other.example.com/…"),
-        (
-            AT_HAND,
-            ({Event.SENDING_MESSAGE: "https://h.example.com/{secret:PLUG_SECRET_A}/in"},),
-            "https://h.example.com/former/in",
-            "https://h.example.com/…",
-        ),
-        (
-            AT_HAND,
-            ({Event.SENDING_MESSAGE: "https://h.example.com/{secret:PLUG_SECRET_A}/in"},),
-            "https://h.example.com/former/out",
-            "https://h.example.com/former/out",
-        ),
-    ],
-)
-def test_what_may_be_anothers_url_with_its_secret_is_masked(
-    secrets: SecretsAtHand, past: tuple[Mapping[Event, str], ...], url: str, actual: str
-) -> None:
-    """Where its value can't be looked for: up to the secret it is the same; the event's own past masks it too."""
-    webhooks = {**DESIRED.webhooks, Event.RECEIVE_MESSAGE: TEXT}
-    account = parse_account(account_of({**webhooks, STATUS: url}))
-    seen = {one.event: one for one in compare_account(account, webhooks, webhooks, secrets, past)}
-    assert (seen[STATUS].verdict, seen[STATUS].actual) == (Verdict.DIFFERENT, actual)
-
-
-def test_a_url_longer_than_any_webhook_is_cut() -> None:
-    """A line on a terminal is no place for 64 KiB."""
-    actual = look("https://a.example.com/", "https://b.example.com/" + "x" * 60_000).actual
-    assert actual is not None
-    assert (len(actual), actual[-1]) == (2049, "…")
-
-
-def test_masking_any_text_shows_at_most_scheme_host_and_port() -> None:
-    """Of whatever a dashboard took."""
-    assert mask_url("https://[2001:db8::1]:443/x") == "https://[2001:db8::1]:443/…"
-    assert mask_url("HTTPS://A.example.com") == "HTTPS://A.example.com/…"
-    for text in ("", "key=1", "ftp://a.example.com/", "https://", "https://a b/", "//a.example.com/"):
-        assert mask_url(text) == "…"
-
-
-# --- what follows from it ----------------------------------------------------------------------------
-
-NOW = PlanInput(now=START)
-PRINT = Fingerprint("org:1")
 EDITED = account_of({**DESIRED.webhooks, STATUS: "https://by.hand.example.com/"})
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.observe import FIELDS, Verdict
+from reconciler.core.account import FIELDS
+from reconciler.core.observe import Verdict
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Applied, By, Desired, Event, Fingerprint
 from reconciler.plug.credentials import EnvironCredentials

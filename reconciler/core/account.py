@@ -1,0 +1,187 @@
+"""An account of Plug's partner API, and how its URLs compare with those applied (FACTS P).
+
+    account (JSON) ── parse_account ──> Account ── compare_account ──> comparisons
+
+What isn't shown, or can't be compared, is never taken to be the same. An account's URLs hold secrets, so no URL leaves
+`compare_account` but in a form that may be shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.core.fill import fill_secrets, secret_names, split_secrets
+from reconciler.core.masking import find_secretive_events, mask_url
+from reconciler.core.observe import EventComparison, Verdict
+from reconciler.core.urls import MAX_URL_BYTES
+from reconciler.model import EVENTS, Event, Webhooks
+from reconciler.text.counts import name_some
+
+FIELDS: Mapping[Event, str] = {
+    Event.FINISH_ATTENDANCE: "onFinishAttendance",
+    Event.START_ATTENDANCE: "onStartAttendance",
+    Event.RECEIVE_MESSAGE: "onReceiveMessage",
+    Event.SENDING_MESSAGE: "onSendingMessage",
+    Event.MESSAGE_DELIVERY_ERROR: "onMessageDeliveryError",  # documented on creation only: it may be absent
+    Event.MESSAGE_STATUS: "onMessageStatus",
+}
+
+_BEYOND_HOST = re.compile(r"[a-z]+://[^/?]*[/?].", re.DOTALL)
+
+
+class NotAnAccount(ValueError):
+    """Why an answer is no account, in words that repeat nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The six webhooks that an account can show. `shown`: a URL as it is, None where nothing is registered."""
+
+    shown: Mapping[Event, str | None] = field(repr=False)  # with their secrets
+    garbled: frozenset[Event]  # present, but neither a text nor null
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsAtHand:
+    """How the holder of the secrets lets them be compared with. No value of one stays here."""
+
+    value_of: Callable[[str], str | None]  # None: not at hand
+    replaced: frozenset[str] = frozenset()  # known to be another than the one that was applied
+    occur_in: Callable[[str], bool] = field(default=lambda url: False)  # whether a URL holds any token or secret
+
+
+def parse_account(value: object) -> Account:
+    """The account in a decoded answer. Raises NotAnAccount: an answer without any of the fields shows nothing."""
+    if not isinstance(value, dict):
+        raise NotAnAccount("the answer is no JSON object")
+    present = {event: value[name] for event, name in FIELDS.items() if name in value}
+    if not present:
+        raise NotAnAccount("the answer shows none of the webhooks, so it is no account as documented")
+    shown = {event: url for event, url in present.items() if url is None or isinstance(url, str)}
+    return Account(shown, frozenset(present.keys() - shown.keys()))
+
+
+def compare_account(
+    account: Account,
+    desired: Webhooks,
+    applied: Webhooks | None,
+    secrets: SecretsAtHand,
+    past: Sequence[Webhooks] = (),
+) -> tuple[EventComparison, ...]:
+    """A comparison for each of the seven; without an applied record, only for those that the account doesn't show.
+
+    `past`, as of `find_past`, is compared with nothing: it tells what of the account may hold a secret.
+    """
+    masks = _find_masks(desired, applied or {}, past, secrets)
+    return tuple(_look_at_all(account, desired, applied, secrets, masks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Masks:
+    """What a URL that holds a secret looks like, though the secret's value is not known."""
+
+    events: frozenset[Event]  # with a secret in their URL, now or once
+    texts: frozenset[str]  # text forms whose secrets can't be looked for by their value
+
+
+def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], secrets: SecretsAtHand) -> _Masks:
+    every = (desired, applied, *past)
+    texts = {text for webhooks in every for text in webhooks.values() if secret_names(text)}
+    current = {*desired.values(), *applied.values()}
+    return _Masks(
+        events=find_secretive_events(every),
+        texts=frozenset(text for text in texts if not (text in current and _is_known(text, secrets))),
+    )
+
+
+def _is_known(text: str, secrets: SecretsAtHand) -> bool:
+    """Whether the values at hand are those that Plug holds, as far as anybody can tell."""
+    return all(secrets.value_of(name) is not None and name not in secrets.replaced for name in secret_names(text))
+
+
+def _look_at_all(
+    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand, masks: _Masks
+) -> Iterator[EventComparison]:
+    for event in EVENTS:
+        if event not in FIELDS:
+            yield EventComparison(event, Verdict.UNSEEN, reason="the partner API never shows it")
+        elif event in account.garbled:
+            yield EventComparison(event, Verdict.GARBLED, reason="the account shows it as neither a text nor null")
+        elif event not in account.shown:
+            yield EventComparison(event, Verdict.UNSEEN, reason="the account doesn't show it")
+        elif applied is not None:
+            # an empty text registers nothing either
+            yield _look(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)
+
+
+def _look(
+    event: Event, url: str | None, desired: str, applied: str, secrets: SecretsAtHand, masks: _Masks
+) -> EventComparison:
+    verdict, reason = _judge(applied, url, secrets)
+    if verdict is not Verdict.DIFFERENT:
+        return EventComparison(event, verdict, reason=reason)
+    wanted = desired != applied and _judge(desired, url, secrets)[0] is Verdict.SAME
+    return EventComparison(event, verdict, _show(event, url, secrets, masks), wanted)
+
+
+def _judge(text: str, url: str | None, secrets: SecretsAtHand) -> tuple[Verdict, str]:
+    """Whether Plug holds the URL of this text form."""
+    if url is None:
+        return Verdict.DIFFERENT, ""
+    names = secret_names(text)
+    values = {name: secrets.value_of(name) for name in names}
+    lacking = [name for name, value in values.items() if value is None]
+    if not lacking and url == fill_secrets(text, lambda name: values[name] or ""):
+        return Verdict.SAME, ""
+    known = {name: value for name, value in values.items() if value is not None and name not in secrets.replaced}
+    if not _could_be(text, url, known):
+        return Verdict.DIFFERENT, ""
+    if lacking:
+        return Verdict.UNSEEN, f"{name_some(lacking)} is not at hand to compare the URL with"
+    replaced = [name for name in names if name in secrets.replaced]
+    return Verdict.UNSEEN, f"{name_some(replaced)} was replaced since the last apply, so there is nothing to compare"
+
+
+def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:
+    """Whether `url` is `text` with the `known` secrets, and at least one character for each that isn't known."""
+    literals, names = split_secrets(text)
+    pieces = [literals[0]]
+    for name, literal in zip(names, literals[1:], strict=True):
+        if name in known:
+            pieces[-1] += known[name] + literal
+        else:
+            pieces.append(literal)
+    if len(pieces) == 1:
+        return url == pieces[0]
+    if not url.startswith(pieces[0]):
+        return False
+    # the first place for each piece leaves the most room for the rest: linear, whatever is held
+    place = len(pieces[0])
+    for piece in pieces[1:-1]:
+        found = url.find(piece, place + 1)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return url.endswith(pieces[-1]) and len(url) - len(pieces[-1]) > place
+
+
+def _resembles(url: str, text: str) -> bool:
+    """Whether `url` may be `text` with its secret, pasted by hand perhaps: all up to the secret is the same."""
+    head = split_secrets(text)[0][0]
+    if _BEYOND_HOST.match(head):
+        return url.startswith(head)
+    return _could_be(text, url, {})
+
+
+def _show(event: Event, url: str | None, secrets: SecretsAtHand, masks: _Masks) -> str | None:
+    """The URL in its text form; only scheme and host where it holds, or may hold, a secret."""
+    if url is None:
+        return None
+    if event in masks.events or secrets.occur_in(url) or any(_resembles(url, text) for text in masks.texts):
+        masked = mask_url(url)
+        return "…" if secrets.occur_in(masked) else masked
+    if len(url) > MAX_URL_BYTES:
+        url = url[:MAX_URL_BYTES] + "…"  # no webhook is as long: what follows tells nothing
+    return url.replace("{", "{{").replace("}", "}}")
