@@ -58,7 +58,7 @@ class Incomplete(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What is known after an attempt. `why` is None where the answer is complete."""
 
     fate: Fate
@@ -71,20 +71,20 @@ class Verdict:
         return self.why is None
 
 
-def judge(arrived: Arrived, *, written: bool) -> Verdict:
+def judge(arrived: Arrived, *, written: bool) -> Judgement:
     """The verdict on an attempt; `written`: a byte of its request may have left."""
     status = arrived.status
     if status is None:
-        return Verdict(Fate.AMBIGUOUS if written else Fate.UNSENT, Incomplete.NO_ANSWER)
+        return Judgement(Fate.AMBIGUOUS if written else Fate.UNSENT, Incomplete.NO_ANSWER)
     if 200 <= status < 300:
         return _judge_success(arrived, status)
     fate = classify_answer(status, complete=arrived.end is not End.CUT)
     # of a 3xx or 4xx the status line is enough
     cut = arrived.end is End.CUT and arrived.body is not None and fate is not Fate.DEFINITE
-    return Verdict(fate, Incomplete.CUT if cut else None)
+    return Judgement(fate, Incomplete.CUT if cut else None)
 
 
-def _judge_success(arrived: Arrived, status: int) -> Verdict:
+def _judge_success(arrived: Arrived, status: int) -> Judgement:
     why, denied = None, False
     if arrived.body is None:
         why = Incomplete.TOO_LONG
@@ -101,7 +101,7 @@ def _judge_success(arrived: Arrived, status: int) -> Verdict:
             whole_object = isinstance(value, Pairs)
             denied = whole_object and value.holds("value", False)
             why = None if whole_object or arrived.end is End.CERTAIN else Incomplete.CUT
-    return Verdict(classify_answer(status, complete=why is None), why, denied)
+    return Judgement(classify_answer(status, complete=why is None), why, denied)
 
 
 # --- JSON --------------------------------------------------------------------------------------------

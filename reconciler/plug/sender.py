@@ -12,7 +12,7 @@ from typing import Self, assert_never
 import httpx
 
 from reconciler import __version__
-from reconciler.core.answers import MAX_ANSWER_BYTES, MAX_DEPTH, Incomplete, Verdict
+from reconciler.core.answers import MAX_ANSWER_BYTES, MAX_DEPTH, Incomplete, Judgement
 from reconciler.core.attempts import Attempt
 from reconciler.io.http.causes import Cause, Hop
 from reconciler.io.http.client import Connections, Reply
@@ -59,7 +59,7 @@ def _parse_url(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def make_attempt(reply: Reply, verdict: Verdict, message: str) -> Attempt:
+def make_attempt(reply: Reply, verdict: Judgement, message: str) -> Attempt:
     """The attempt that a reply was, with its verdict and the message for it."""
     return Attempt(
         fate=verdict.fate,
@@ -71,7 +71,7 @@ def make_attempt(reply: Reply, verdict: Verdict, message: str) -> Attempt:
     )
 
 
-def describe_incomplete(reply: Reply, verdict: Verdict) -> str:
+def describe_incomplete(reply: Reply, verdict: Judgement) -> str:
     """Why an attempt has no complete answer, and what to do about it."""
     arrived, failure = reply.arrived, reply.failure
     if arrived.status is None:

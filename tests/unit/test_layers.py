@@ -19,7 +19,7 @@ PURE = ("core", "text", "model", "errors.py")
 STANDARD = frozenset(
     {
         "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
-        "functools", "hashlib", "html", "ipaddress", "json", "re", "types", "typing", "urllib.parse",
+        "functools", "hashlib", "html", "ipaddress", "json", "re", "typing",
     }
 )  # fmt: skip
 THIRD_PARTY = {"core/changes.py": "deepdiff"}  # the one place that diffs two environments, and it diffs values alone

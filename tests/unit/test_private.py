@@ -15,14 +15,9 @@ TESTS = Path(__file__).resolve().parents[1]
 OFFERED = {"os._exit", "_replace", "_asdict", "_fields"}
 # What is left, each with its reason. A file that needs no entry any more fails the second test.
 LEFT = {
-    "contract/test_git_store.py": "faults of git are injected into the store's runner",
-    "fuzz/test_answers.py": "the client's pool of connections takes no other network",
-    "fuzz/test_state.py": "the git store takes no other runner",
-    "unit/cli/test_demo.py": "a chapter of the demo is made to go wrong",
     "unit/cli/test_render.py": "the views that each result has are looked at where they come together",
     "unit/manifests/test_resolve.py": "the way without a short cut is compared with the one that has it",
     "unit/sandbox/test_server.py": "the server's own start is made to fail",
-    "unit/receivers/test_network.py": "causes of an error are put into words by functions of the module's own",
 }
 
 
