@@ -16,7 +16,7 @@ from reconciler.core.answers import (
     Incomplete,
     Repeated,
     TooDeep,
-    Verdict,
+    Judgement,
     judge,
     merge_pairs,
     parse_answer,
@@ -34,49 +34,49 @@ def nested(depth: int, *, opening: str = "[", closing: str = "]") -> bytes:
 @pytest.mark.parametrize(
     ("arrived", "verdict"),
     [
-        (Arrived(200, End.CERTAIN, b""), Verdict(DEFINITE)),
-        (Arrived(204, End.CERTAIN, b""), Verdict(DEFINITE)),
-        (Arrived(200, End.CERTAIN, b"<html>"), Verdict(DEFINITE)),
-        (Arrived(200, End.CERTAIN, b'{"value": true}'), Verdict(DEFINITE)),
-        (Arrived(200, End.CERTAIN, b'{"value": false}'), Verdict(DEFINITE, denied=True)),
-        (Arrived(200, End.UNCERTAIN, b'{"value": true}'), Verdict(DEFINITE)),
-        (Arrived(200, End.UNCERTAIN, b'{"value": false}'), Verdict(DEFINITE, denied=True)),
-        (Arrived(200, End.UNCERTAIN, b" {} \n"), Verdict(DEFINITE)),
-        (Arrived(200, End.UNCERTAIN, b""), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(200, End.UNCERTAIN, b'{"value": tr'), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(200, End.UNCERTAIN, b"[]"), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(200, End.UNCERTAIN, b"true"), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(200, End.UNCERTAIN, b"{} {}"), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(200, End.UNCERTAIN, b"<html></html>"), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(200, End.CUT, b'{"value": true}'), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(200, End.CUT, None), Verdict(AMBIGUOUS, Incomplete.TOO_LONG)),
-        (Arrived(200, End.CERTAIN, None), Verdict(AMBIGUOUS, Incomplete.TOO_LONG)),
-        (Arrived(200, End.CERTAIN, b"x", "br"), Verdict(AMBIGUOUS, Incomplete.UNDECODABLE)),
-        (Arrived(200, End.CERTAIN, nested(MAX_DEPTH)), Verdict(DEFINITE)),
-        (Arrived(200, End.CERTAIN, nested(MAX_DEPTH + 1)), Verdict(AMBIGUOUS, Incomplete.TOO_DEEP)),
-        (Arrived(200, End.CERTAIN, b"[" * 60_000), Verdict(AMBIGUOUS, Incomplete.TOO_DEEP)),
-        (Arrived(302, End.CUT), Verdict(DEFINITE)),
-        (Arrived(400, End.CUT, None), Verdict(DEFINITE)),
-        (Arrived(401, End.UNCERTAIN, nested(99)), Verdict(DEFINITE)),
-        (Arrived(429, End.CUT), Verdict(DEFINITE)),
-        (Arrived(403, End.CERTAIN, b"x", "br"), Verdict(DEFINITE)),
-        (Arrived(408, End.CERTAIN), Verdict(AMBIGUOUS)),
-        (Arrived(408, End.CUT), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(500, End.CERTAIN), Verdict(AMBIGUOUS)),
-        (Arrived(501, End.UNCERTAIN), Verdict(AMBIGUOUS)),
-        (Arrived(501, End.CUT), Verdict(AMBIGUOUS, Incomplete.CUT)),
-        (Arrived(999, End.CERTAIN), Verdict(AMBIGUOUS)),
-        (Arrived(None, End.CUT), Verdict(AMBIGUOUS, Incomplete.NO_ANSWER)),
+        (Arrived(200, End.CERTAIN, b""), Judgement(DEFINITE)),
+        (Arrived(204, End.CERTAIN, b""), Judgement(DEFINITE)),
+        (Arrived(200, End.CERTAIN, b"<html>"), Judgement(DEFINITE)),
+        (Arrived(200, End.CERTAIN, b'{"value": true}'), Judgement(DEFINITE)),
+        (Arrived(200, End.CERTAIN, b'{"value": false}'), Judgement(DEFINITE, denied=True)),
+        (Arrived(200, End.UNCERTAIN, b'{"value": true}'), Judgement(DEFINITE)),
+        (Arrived(200, End.UNCERTAIN, b'{"value": false}'), Judgement(DEFINITE, denied=True)),
+        (Arrived(200, End.UNCERTAIN, b" {} \n"), Judgement(DEFINITE)),
+        (Arrived(200, End.UNCERTAIN, b""), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(200, End.UNCERTAIN, b'{"value": tr'), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(200, End.UNCERTAIN, b"[]"), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(200, End.UNCERTAIN, b"true"), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(200, End.UNCERTAIN, b"{} {}"), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(200, End.UNCERTAIN, b"<html></html>"), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(200, End.CUT, b'{"value": true}'), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(200, End.CUT, None), Judgement(AMBIGUOUS, Incomplete.TOO_LONG)),
+        (Arrived(200, End.CERTAIN, None), Judgement(AMBIGUOUS, Incomplete.TOO_LONG)),
+        (Arrived(200, End.CERTAIN, b"x", "br"), Judgement(AMBIGUOUS, Incomplete.UNDECODABLE)),
+        (Arrived(200, End.CERTAIN, nested(MAX_DEPTH)), Judgement(DEFINITE)),
+        (Arrived(200, End.CERTAIN, nested(MAX_DEPTH + 1)), Judgement(AMBIGUOUS, Incomplete.TOO_DEEP)),
+        (Arrived(200, End.CERTAIN, b"[" * 60_000), Judgement(AMBIGUOUS, Incomplete.TOO_DEEP)),
+        (Arrived(302, End.CUT), Judgement(DEFINITE)),
+        (Arrived(400, End.CUT, None), Judgement(DEFINITE)),
+        (Arrived(401, End.UNCERTAIN, nested(99)), Judgement(DEFINITE)),
+        (Arrived(429, End.CUT), Judgement(DEFINITE)),
+        (Arrived(403, End.CERTAIN, b"x", "br"), Judgement(DEFINITE)),
+        (Arrived(408, End.CERTAIN), Judgement(AMBIGUOUS)),
+        (Arrived(408, End.CUT), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(500, End.CERTAIN), Judgement(AMBIGUOUS)),
+        (Arrived(501, End.UNCERTAIN), Judgement(AMBIGUOUS)),
+        (Arrived(501, End.CUT), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(999, End.CERTAIN), Judgement(AMBIGUOUS)),
+        (Arrived(None, End.CUT), Judgement(AMBIGUOUS, Incomplete.NO_ANSWER)),
     ],
 )
-def test_the_verdict_on_an_answer(arrived: Arrived, verdict: Verdict) -> None:
+def test_the_verdict_on_an_answer(arrived: Arrived, verdict: Judgement) -> None:
     """One row for each sentence of the contract."""
     assert judge(arrived, written=True) == verdict
 
 
 def test_without_a_byte_written_nothing_was_sent() -> None:
     """The name, the connection or TLS failed."""
-    assert judge(Arrived(None, End.CUT), written=False) == Verdict(UNSENT, Incomplete.NO_ANSWER)
+    assert judge(Arrived(None, End.CUT), written=False) == Judgement(UNSENT, Incomplete.NO_ANSWER)
 
 
 arrivals = st.builds(
@@ -103,7 +103,7 @@ def test_only_what_is_certain_is_definite(arrived: Arrived, written: bool) -> No
         if arrived.end is End.CUT or arrived.body is None or arrived.undecodable:
             assert not verdict.complete
     if status is not None and 300 <= status < 500 and status != 408:
-        assert verdict == Verdict(DEFINITE)
+        assert verdict == Judgement(DEFINITE)
 
 
 @given(st.binary(max_size=300))
