@@ -255,7 +255,8 @@ class EnvironmentRun:
     def _log_attempt(self, attempt: Attempt, seconds: float) -> None:
         answer = "no status" if attempt.status is None else str(attempt.status)
         name, number = self._planned.environment, len(self._attempts)
-        logger.info("%s: attempt %d: %s in %.3f s, %s", name, number, answer, seconds, attempt.fate)
+        doubt = "" if attempt.fate is Fate.DEFINITE else f", {attempt.fate}: {attempt.message}"
+        logger.info("%s: attempt %d: %s in %.3f s%s", name, number, answer, seconds, doubt)
         logger.debug("%s: attempt %d: %s", name, number, attempt.message or "nothing more is known")
 
     async def _keep_lease(self, ours: Stored) -> Stored:

@@ -33,7 +33,7 @@ APPLY = (
     r"manifests: read 2 files below manifests in \d+\.\d\d s",
     r"state: read 0 documents from .* in \d+\.\d\d s",
     r"loja: intent written, serial 1",
-    r"loja: attempt 1: 200 in \d+\.\d{3} s, definite",
+    r"loja: attempt 1: 200 in \d+\.\d{3} s",
     r"loja: applied, recorded",
 )
 
