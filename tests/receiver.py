@@ -66,9 +66,9 @@ class Receiver:
 
     def _talk(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError, ssl.SSLError), connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             if not self.speaks:
-                self.stopping.wait(20)
+                self.stopping.wait(60)
                 return
             if self.tls is None:
                 self._serve_requests(connection, number, None)
@@ -108,13 +108,13 @@ class Receiver:
         """Whether the connection stays open."""
         path = target.partition("?")[0]
         if path.endswith("/hang"):
-            self.stopping.wait(20)
+            self.stopping.wait(60)
             return False
         if path.endswith("/slow"):
             time.sleep(0.3)
         if path.endswith("/drip"):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
-            self.stopping.wait(20)
+            self.stopping.wait(60)
             return False
         if path.endswith("/cut"):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")

@@ -61,14 +61,14 @@ def test_two_clones_that_apply_at_once_converge(tmp_path: Path) -> None:
             for clone in clones:
                 write_manifests(clone, str(version))
             running = [start(clone, sandbox, "apply", "--yes") for clone in clones]
-            ended = [(run.communicate(timeout=60), run.returncode) for run in running]
+            ended = [(run.communicate(timeout=180), run.returncode) for run in running]
             assert {code for _, code in ended} <= {0, 1, 4}, ended
             assert all("canary" not in out + err for (out, err), _ in ended)
         last = start(clones[0], sandbox, "apply", "--yes")
-        assert last.communicate(timeout=60)[1] == ""
+        assert last.communicate(timeout=180)[1] == ""
         assert last.returncode == 0
         plan = start(clones[1], sandbox, "plan", "--detailed-exitcode")
-        assert "3 unchanged" in plan.communicate(timeout=60)[0]
+        assert "3 unchanged" in plan.communicate(timeout=180)[0]
         assert plan.returncode == 0
         for name in NAMES:
             held = sandbox.plug.companies[f"canary-token-of-{name}"].webhooks
@@ -104,7 +104,7 @@ def test_a_run_of_one_wave_pushes_twice(tmp_path: Path) -> None:
     write_manifests(clone, "1")
     with serve_in_thread() as sandbox:
         run = start(clone, sandbox, "apply", "--yes")
-        run.communicate(timeout=60)
+        run.communicate(timeout=180)
     assert run.returncode == 0
     subjects = git(remote, "log", "--reverse", "--format=%s", "reconciler-state").split("\n")
     assert subjects == ["intent: a, b, c", "applied: a, b, c", ""]

@@ -39,7 +39,7 @@ def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         for _ in range(300):
             try:
-                urllib.request.urlopen(address, timeout=5).close()
+                urllib.request.urlopen(address, timeout=60).close()
             except urllib.error.HTTPError as error:
                 error.close()
                 break
@@ -70,7 +70,7 @@ def http_clone(tmp_path: Path) -> Iterator[Path]:
 def bucket(object_server: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], ObjectStore]:
     """Opens stores on a bucket of this test's own."""
     name = f"bucket-{next(BUCKETS)}"
-    urllib.request.urlopen(urllib.request.Request(f"{object_server}/{name}", method="PUT"), timeout=10).close()
+    urllib.request.urlopen(urllib.request.Request(f"{object_server}/{name}", method="PUT"), timeout=60).close()
     for key, value in {
         "AWS_ENDPOINT_URL": object_server,
         "AWS_ACCESS_KEY_ID": "canary-key",

@@ -31,7 +31,7 @@ def raw_put(address: str, data: bytes, **headers: str) -> tuple[int, str]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(address, data=data, method="PUT", headers=named), timeout=10
+            urllib.request.Request(address, data=data, method="PUT", headers=named), timeout=60
         ) as answer:
             return answer.status, answer.headers["ETag"]
     except urllib.error.HTTPError as error:

@@ -28,7 +28,7 @@ from tests.workflows.expressions import evaluate, fill, is_true, to_text, uses_s
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub
 
 DEFAULT_BRANCH = "main"
-STEP_TIMEOUT_S = 120
+STEP_TIMEOUT_S = 300
 
 
 @dataclass

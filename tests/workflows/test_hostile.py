@@ -182,7 +182,7 @@ def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
         os.kill(running.pid, signal.SIGINT)
         time.sleep(0.5)
         os.kill(running.pid, signal.SIGTERM)  # the runner's second word; the tool would take it for "at once"
-        output, _ = running.communicate(timeout=30)
+        output, _ = running.communicate(timeout=180)
     assert running.returncode == 130, output
     assert "exit-code=130" in (tmp_path / "output").read_text()
     assert "Interrupted: 1 applied, 1 skipped" in (tmp_path / "summary").read_text()

@@ -172,7 +172,7 @@ class Talker:
     def talk(self, connection: socket.socket, number: int, talk: Talk) -> None:
         # a client that breaks off is what most of these days are about
         with contextlib.suppress(OSError), connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             if self.tls is None:
                 talk(connection, number)
                 return

@@ -147,10 +147,15 @@ def test_no_more_are_begun_than_can_be_put_within_a_lease(
         await gate.wait()
         return await HEALTHY(plug, desired)
 
+    def count_intents() -> int:
+        return sum(one.document.intent is not None for one in fleet.store.read(names).values())
+
     async def run() -> int:
         running = asyncio.create_task(fleet.apply(replace(OPTIONS, **options)))
-        await asyncio.sleep(0.1)
-        intents = sum(one.document.intent is not None for one in fleet.store.read(names).values())
+        while count_intents() < begun:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # time for one too many
+        intents = count_intents()
         fleet.stop.asked.set()
         gate.set()
         await running

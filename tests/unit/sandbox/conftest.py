@@ -35,7 +35,7 @@ class Client:
         self.plug = sandbox.plug
         self.base_url = sandbox.base_url
         self.stop = sandbox.stop
-        self._connection = http.client.HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=20)
+        self._connection = http.client.HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=120)
 
     def send(self, method: str, path: str, body: object = b"", headers: Mapping[str, str] = JSON) -> Answer:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -52,10 +52,10 @@ def test_the_first_line_is_the_base_url_and_a_signal_ends_it(number: int) -> Non
         request = urllib.request.Request(
             base_url + "/integrator/account/7/", headers={"Authorization": "Bearer partner"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             assert answer.status == 200
         process.send_signal(number)
-        assert process.communicate(timeout=30) == ("", "")
+        assert process.communicate(timeout=120) == ("", "")
         assert process.returncode == 130
 
 

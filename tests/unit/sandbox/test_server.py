@@ -161,7 +161,7 @@ def test_latency_comes_before_the_act(serve: Any, webhooks: dict[str, str]) -> N
     with ThreadPoolExecutor(1) as pool:
         started = time.monotonic()
         answer = pool.submit(client.put, webhooks)
-        while client.plug.requests == 0 and time.monotonic() - started < 10:
+        while client.plug.requests == 0 and time.monotonic() - started < 60:
             time.sleep(0.005)
         assert client.plug.received == []
         assert answer.result().status == 200
@@ -176,7 +176,7 @@ def test_a_client_that_gave_up_may_still_have_been_heard(serve: Any, webhooks: d
     port = int(client.base_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while client.plug.requests == 0 and time.monotonic() < deadline:
             time.sleep(0.005)
     while not client.plug.received and time.monotonic() < deadline:
@@ -210,7 +210,7 @@ def test_many_clients_at_once_are_all_answered(serve: Any, webhooks: dict[str, s
 
     def put(number: int) -> int:
         port = first.base_url.rpartition(":")[2]
-        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=120)
         try:
             body = json.dumps({**webhooks, "startAttendance": f"https://x.example.com/{number}"})
             connection.request("PUT", PUT_PATH, body, {"Authorization": f"t{number}", **JSON})
@@ -415,7 +415,7 @@ def test_a_port_can_be_had_again_at_once(serve: Any, webhooks: dict[str, str]) -
     """A sandbox restarted on its port starts, though connections to the last one linger."""
     with serve_in_thread() as sandbox:
         port = int(sandbox.base_url.rpartition(":")[2])
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         connection.request("GET", "/")
         connection.getresponse().read()
     connection.close()
@@ -472,7 +472,7 @@ def test_stopping_waits_for_no_slow_or_silent_client(serve: Any, webhooks: dict[
 
     thread = threading.Thread(target=put)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while client.plug.requests < 2 and time.monotonic() < deadline:
         time.sleep(0.005)
     started = time.monotonic()
