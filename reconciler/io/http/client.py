@@ -14,7 +14,7 @@ from types import TracebackType
 import anyio
 import httpx
 
-from reconciler.core.answers import MAX_ANSWER_BYTES, Arrived
+from reconciler.core.answers import MAX_ANSWER_BYTES, Arrived, End
 from reconciler.io.http.causes import Cause, Failure, Hop, WireError
 from reconciler.io.http.coding import UndecodableBody, undo_codings
 from reconciler.io.http.proxy import Proxy, find_proxy
@@ -123,7 +123,9 @@ class Connections:
             failure = error.failure
         ended_at = time.monotonic()
         _log(request, exchange, failure, ended_at - begun)
-        arrived = Arrived(exchange.status, exchange.end, body)
+        # of an answer that was not read to its end the body is not known, however far the transport came
+        end = exchange.end if failure is None else End.CUT
+        arrived = Arrived(exchange.status, end, body)
         return Reply(_undo_codings(arrived, headers), exchange, headers, ended_at, failure)
 
 

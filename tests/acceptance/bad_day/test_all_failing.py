@@ -18,7 +18,7 @@ from tests.acceptance.conftest import Cli
 FLEET = tuple(f"cliente-{number:03}" for number in range(150))
 CONCURRENCY = 8
 DAYS = {
-    "refused": ("failed", "the connection was refused"),
+    "refused": ("failed", "the connection to Plug (127.0.0.1:1) was refused"),
     "401": ("rejected", "401: Plug did not accept the token"),
     "500": ("uncertain", "500: Plug failed while it handled the request"),
 }

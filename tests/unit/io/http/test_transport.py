@@ -450,3 +450,19 @@ def test_unreadable_roots_are_named(variable: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv(variable, str(tmp_path / "missing"))
     with pytest.raises(InputError, match=variable):
         send("http://127.0.0.1:1/")
+
+
+def test_each_attempt_is_logged_without_what_it_carried(caplog: pytest.LogCaptureFixture) -> None:
+    """Method, host, status and time; neither the path nor the query, header or body."""
+    caplog.set_level("INFO", logger="reconciler")
+    with server(saying(http("200 OK", b"canary-body"))) as port:
+        send(f"http://localhost:{port}/canary-path?canary=query", body=b"canary-sent")
+    with server(saying(b"")) as gone:
+        pass
+    send(f"http://localhost:{gone}/canary-path")
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message.rpartition(", ")[0] for message in messages] == [
+        f"PUT localhost:{port}: 200",
+        f"PUT localhost:{gone}: the connection to Plug was refused",
+    ]
+    assert "canary" not in caplog.text
