@@ -126,7 +126,10 @@ def merge_pairs(value: Any) -> Any:
 
 
 def parse_answer(body: bytes) -> Any:
-    """The JSON of a body, its objects as `Pairs`, every whole number as 0; None where it is not JSON. Raises TooDeep."""
+    """The JSON of a body, its objects as `Pairs` and every whole number as 0; None where it is not JSON.
+
+    Raises TooDeep.
+    """
     text = _decode(body)
     if _measure_depth(text) > MAX_DEPTH:
         raise TooDeep
