@@ -196,6 +196,6 @@ def test_hostile_bodies_are_measured(body: bytes) -> None:
 
 def test_pairs_become_dicts_unless_a_key_is_repeated() -> None:
     """At any depth."""
-    assert merge_pairs(parse_answer(b'{"a": [{"b": 1}], "c": null}')) == {"a": [{"b": "1"}], "c": None}
+    assert merge_pairs(parse_answer(b'{"a": [{"b": 1}], "c": null}')) == {"a": [{"b": 0}], "c": None}
     with pytest.raises(Repeated):
         merge_pairs(parse_answer(b'[{"a": {"b": 1, "b": 1}}]'))

@@ -255,6 +255,15 @@ def test_of_what_was_never_applied_only_what_is_never_shown_is_told() -> None:
     assert verdicts(reading) == {Event.WHEN_DISCONNECTING: Verdict.UNSEEN}
 
 
+@pytest.mark.parametrize("value", ["5", "-" + "1" * 5000, "1.5", "true", "[]", "{}"])
+def test_a_webhook_that_is_neither_text_nor_null_is_garbled(value: str) -> None:
+    """A number stays one, also with more digits than Python takes."""
+    body = account_of(DESIRED, onMessageStatus="HERE").replace(b'"HERE"', value.encode())
+    with server(answering(http("200 OK", body))) as port:
+        reading = read(port)
+    assert verdicts(reading)[Event.MESSAGE_STATUS] is Verdict.GARBLED
+
+
 # --- secrets -----------------------------------------------------------------------------------------
 
 TEXT = "https://hooks.example.com/in?key={secret:PLUG_SECRET_A}"
