@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from reconciler.core.account import FIELDS, SecretsAtHand, compare_account, parse_account
+from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.attempts import Attempt, Fate, classify_answer
 from reconciler.errors import Unreachable
 from reconciler.model import (
@@ -219,7 +219,7 @@ class FakeObserver:
             return Reading(self.script.popleft())
         held = self.plug.holds.get(desired.environment, {})
         account = parse_account({name: held.get(event) for event, name in FIELDS.items()})
-        at_hand = SecretsAtHand(value_of=lambda name: None)
+        at_hand = AvailableSecrets(value_of=lambda name: None)
         comparisons = compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand, past)
         return Reading(Attempt(Fate.DEFINITE, 200, complete=True), comparisons)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from reconciler.cli.output import write_aside
 from reconciler.text.escape import for_terminal
-from reconciler.text.masks import Masks
+from reconciler.text.hidden_values import HiddenValues
 
 LOGGER = "reconciler"  # of this package alone: a library's log may quote a header or a body
 LEVELS = (logging.INFO, logging.DEBUG)  # of -v and -vv
@@ -27,7 +27,7 @@ class StepLog(logging.Handler):
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__()
-        self._masks = Masks()
+        self._hidden = HiddenValues()
         self.verbosity = 0
         self.hide(
             value
@@ -38,7 +38,7 @@ class StepLog(logging.Handler):
     def hide(self, values: Iterable[str]) -> None:
         """Mask these values too, as they are and percent-encoded, from the next line on."""
         for value in values:
-            self._masks.hide((value, quote(value, safe="", errors="replace")))
+            self._hidden.hide((value, quote(value, safe="", errors="replace")))
 
     def start(self, verbosity: int) -> None:
         """Show the steps from now on, in as much detail as is asked for in all."""
@@ -62,4 +62,4 @@ class StepLog(logging.Handler):
         except (TypeError, ValueError, KeyError):  # a wrong call must not end an apply, nor show its arguments
             text = str(record.msg)
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
-        write_aside(f"{at}.{int(record.msecs):03} {for_terminal(self._masks.mask(text))}\n")
+        write_aside(f"{at}.{int(record.msecs):03} {for_terminal(self._hidden.mask(text))}\n")

@@ -44,7 +44,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretsAtHand:
+class AvailableSecrets:
     """How the holder of the secrets lets them be compared with. No value of one stays here."""
 
     value_of: Callable[[str], str | None]  # None: not at hand
@@ -67,7 +67,7 @@ def compare_account(
     account: Account,
     desired: Webhooks,
     applied: Webhooks | None,
-    secrets: SecretsAtHand,
+    secrets: AvailableSecrets,
     past: Sequence[Webhooks] = (),
 ) -> tuple[EventComparison, ...]:
     """A comparison for each of the seven; without an applied record, only for those that the account doesn't show.
@@ -86,7 +86,7 @@ class _Masks:
     texts: frozenset[str]  # text forms whose secrets can't be looked for by their value
 
 
-def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], secrets: SecretsAtHand) -> _Masks:
+def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], secrets: AvailableSecrets) -> _Masks:
     every = (desired, applied, *past)
     texts = {text for webhooks in every for text in webhooks.values() if secret_names(text)}
     current = {*desired.values(), *applied.values()}
@@ -96,13 +96,13 @@ def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], 
     )
 
 
-def _is_known(text: str, secrets: SecretsAtHand) -> bool:
+def _is_known(text: str, secrets: AvailableSecrets) -> bool:
     """Whether the values at hand are those that Plug holds, as far as anybody can tell."""
     return all(secrets.value_of(name) is not None and name not in secrets.replaced for name in secret_names(text))
 
 
 def _look_at_all(
-    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: SecretsAtHand, masks: _Masks
+    account: Account, desired: Webhooks, applied: Webhooks | None, secrets: AvailableSecrets, masks: _Masks
 ) -> Iterator[EventComparison]:
     for event in EVENTS:
         if event not in FIELDS:
@@ -117,7 +117,7 @@ def _look_at_all(
 
 
 def _look(
-    event: Event, url: str | None, desired: str, applied: str, secrets: SecretsAtHand, masks: _Masks
+    event: Event, url: str | None, desired: str, applied: str, secrets: AvailableSecrets, masks: _Masks
 ) -> EventComparison:
     verdict, reason = _judge(applied, url, secrets)
     if verdict is not Verdict.DIFFERENT:
@@ -126,7 +126,7 @@ def _look(
     return EventComparison(event, verdict, _show(event, url, secrets, masks), wanted)
 
 
-def _judge(text: str, url: str | None, secrets: SecretsAtHand) -> tuple[Verdict, str]:
+def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdict, str]:
     """Whether Plug holds the URL of this text form."""
     if url is None:
         return Verdict.DIFFERENT, ""
@@ -175,7 +175,7 @@ def _resembles(url: str, text: str) -> bool:
     return _could_be(text, url, {})
 
 
-def _show(event: Event, url: str | None, secrets: SecretsAtHand, masks: _Masks) -> str | None:
+def _show(event: Event, url: str | None, secrets: AvailableSecrets, masks: _Masks) -> str | None:
     """The URL in its text form; only scheme and host where it holds, or may hold, a secret."""
     if url is None:
         return None

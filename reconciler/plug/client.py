@@ -9,7 +9,7 @@ from reconciler.core.attempts import Attempt, Fate
 from reconciler.io.http.proxy import UnusableProxy
 from reconciler.model import AuthScheme, Desired
 from reconciler.plug.sender import Sender, describe_incomplete, make_attempt
-from reconciler.text.explain import explain_status
+from reconciler.text.plug_status import explain_put
 
 
 class HttpPlug(Sender):
@@ -31,5 +31,5 @@ class HttpPlug(Sender):
         if status is None or not verdict.complete:
             return make_attempt(reply, verdict, describe_incomplete(reply, verdict))
         origin = self._credentials.token_origin(desired)
-        message = explain_status(status, token_env=origin, auth_scheme=desired.auth_scheme, denied=verdict.denied)
+        message = explain_put(status, token_env=origin, auth_scheme=desired.auth_scheme, denied=verdict.denied)
         return make_attempt(reply, verdict, message)

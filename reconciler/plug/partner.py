@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
-from reconciler.core.account import Account, NotAnAccount, SecretsAtHand, compare_account, parse_account
+from reconciler.core.account import Account, AvailableSecrets, NotAnAccount, compare_account, parse_account
 from reconciler.core.answers import (
     Arrived,
     Incomplete,
@@ -25,7 +25,7 @@ from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.secret import Secret
 from reconciler.plug.sender import Sender, describe_incomplete, explain_unreadable, make_attempt
 from reconciler.ports import Reading
-from reconciler.text.explain import explain_read
+from reconciler.text.plug_status import explain_read
 
 ACCOUNT_PATH = "/integrator/account/"
 
@@ -82,7 +82,7 @@ class HttpObserver(Sender):
     def _compare(
         self, account: Account, desired: Desired, applied: Applied | None, past: Sequence[Webhooks]
     ) -> tuple[EventComparison, ...]:
-        at_hand = SecretsAtHand(
+        at_hand = AvailableSecrets(
             value_of=lambda name: self._reveal(desired, name),
             replaced=self._find_replaced(desired, applied),
             occur_in=self._holds_hidden,

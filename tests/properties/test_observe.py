@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.account import FIELDS, SecretsAtHand, compare_account, parse_account
+from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.fill import fill_secrets, secret_names
 from reconciler.core.observe import Observation, Verdict
 from reconciler.core.planner import PlanInput, plan_environment
@@ -51,7 +51,7 @@ def test_every_difference_is_told_and_nothing_unseen_is_the_same(
 ) -> None:
     """With all, some or none of the secrets at hand; and no secret gets out."""
     account = data.draw(accounts(applied))
-    secrets = SecretsAtHand(
+    secrets = AvailableSecrets(
         value_of=lambda name: SECRETS[name] if name in at_hand else None,
         replaced=frozenset(replaced & at_hand),
         occur_in=lambda url: any(value in url for value in SECRETS.values()),
@@ -81,7 +81,7 @@ def test_a_plan_has_a_reason_for_every_difference(data: st.DataObject, applied: 
     """A noop is never planned over one."""
     desired = make_desired(webhooks=applied)
     document = adopt(None, desired, Fingerprint("org:1"), START, By(), lineage="l")
-    secrets = SecretsAtHand(value_of=SECRETS.get)
+    secrets = AvailableSecrets(value_of=SECRETS.get)
     account = parse_account(data.draw(accounts(applied)))
     observation = Observation(compare_account(account, applied, applied, secrets))
     planned = plan_environment(desired, document, Fingerprint("org:1"), PlanInput(START), observation)

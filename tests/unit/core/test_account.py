@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.account import FIELDS, NotAnAccount, SecretsAtHand, compare_account, parse_account
+from reconciler.core.account import FIELDS, AvailableSecrets, NotAnAccount, compare_account, parse_account
 from reconciler.core.masking import mask_url
 from reconciler.core.observe import (
     EventComparison,
@@ -23,9 +23,9 @@ from tests.fakes import make_desired
 
 VALUE = "canary-secret-value"
 TEXT = "https://hooks.example.com/in?key={secret:PLUG_SECRET_A}&v=1"
-AT_HAND = SecretsAtHand(value_of={"PLUG_SECRET_A": VALUE}.get, occur_in=lambda url: VALUE in url)
-NOT_AT_HAND = SecretsAtHand(value_of=lambda name: None)
-REPLACED = replace(AT_HAND, replaced=frozenset({"PLUG_SECRET_A"}))
+AVAILABLE = AvailableSecrets(value_of={"PLUG_SECRET_A": VALUE}.get, occur_in=lambda url: VALUE in url)
+UNAVAILABLE = AvailableSecrets(value_of=lambda name: None)
+REPLACED = replace(AVAILABLE, replaced=frozenset({"PLUG_SECRET_A"}))
 DESIRED = make_desired()
 STATUS = Event.MESSAGE_STATUS
 
@@ -38,12 +38,14 @@ def comparisons(
     account: Mapping[str, Any],
     applied: Mapping[Event, str] | None = DESIRED.webhooks,
     desired: Mapping[Event, str] = DESIRED.webhooks,
-    secrets: SecretsAtHand = AT_HAND,
+    secrets: AvailableSecrets = AVAILABLE,
 ) -> dict[Event, EventComparison]:
     return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets)}
 
 
-def look(text: str, url: str | None, secrets: SecretsAtHand = AT_HAND, desired: str | None = None) -> EventComparison:
+def look(
+    text: str, url: str | None, secrets: AvailableSecrets = AVAILABLE, desired: str | None = None
+) -> EventComparison:
     """What comes of one event whose applied text is `text` and whose account shows `url`."""
     applied = {**DESIRED.webhooks, STATUS: text}
     wanted = {**DESIRED.webhooks, STATUS: text if desired is None else desired}
@@ -108,22 +110,22 @@ def test_what_is_no_account_shows_nothing(value: object) -> None:
 @pytest.mark.parametrize(
     ("url", "secrets", "verdict"),
     [
-        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), AT_HAND, Verdict.SAME),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", "other"), AT_HAND, Verdict.DIFFERENT),
-        (TEXT, AT_HAND, Verdict.DIFFERENT),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), NOT_AT_HAND, Verdict.UNSEEN),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", "any"), NOT_AT_HAND, Verdict.UNSEEN),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", ""), NOT_AT_HAND, Verdict.DIFFERENT),
-        ("https://hooks.example.com/in?key=any&v=2", NOT_AT_HAND, Verdict.DIFFERENT),
-        ("https://evil.example.com/in?key=any&v=1", NOT_AT_HAND, Verdict.DIFFERENT),
-        ("http://hooks.example.com/in?key=any&v=1", NOT_AT_HAND, Verdict.DIFFERENT),
-        (None, NOT_AT_HAND, Verdict.DIFFERENT),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), AVAILABLE, Verdict.SAME),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", "other"), AVAILABLE, Verdict.DIFFERENT),
+        (TEXT, AVAILABLE, Verdict.DIFFERENT),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), UNAVAILABLE, Verdict.UNSEEN),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", "any"), UNAVAILABLE, Verdict.UNSEEN),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", ""), UNAVAILABLE, Verdict.DIFFERENT),
+        ("https://hooks.example.com/in?key=any&v=2", UNAVAILABLE, Verdict.DIFFERENT),
+        ("https://evil.example.com/in?key=any&v=1", UNAVAILABLE, Verdict.DIFFERENT),
+        ("http://hooks.example.com/in?key=any&v=1", UNAVAILABLE, Verdict.DIFFERENT),
+        (None, UNAVAILABLE, Verdict.DIFFERENT),
         (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), REPLACED, Verdict.SAME),
         (TEXT.replace("{secret:PLUG_SECRET_A}", "the-applied-one"), REPLACED, Verdict.UNSEEN),
         ("https://evil.example.com/in?key=any&v=1", REPLACED, Verdict.DIFFERENT),
     ],
 )
-def test_a_secret_is_compared_where_it_can_be(url: str | None, secrets: SecretsAtHand, verdict: Verdict) -> None:
+def test_a_secret_is_compared_where_it_can_be(url: str | None, secrets: AvailableSecrets, verdict: Verdict) -> None:
     """A definite difference is one without it too; else what can't be compared is unseen, never the same."""
     seen = look(TEXT, url, secrets)
     assert seen.verdict is verdict
@@ -170,20 +172,20 @@ def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, 
 @pytest.mark.parametrize(
     ("secrets", "past", "url", "actual"),
     [
-        (NOT_AT_HAND, (), f"https://hooks.example.com/in?key={VALUE}", "https://hooks.example.com/…"),
+        (UNAVAILABLE, (), f"https://hooks.example.com/in?key={VALUE}", "https://hooks.example.com/…"),
         (REPLACED, (), "https://hooks.example.com/in?key=former&v=2", "https://hooks.example.com/…"),
-        (AT_HAND, (), "https://hooks.example.com/in?key=other", "https://hooks.example.com/in?key=other"),
-        (NOT_AT_HAND, (), "https://hooks.example.com/in", "https://hooks.example.com/in"),
-        (NOT_AT_HAND, (), "https://other.example.com/in?key=1", "https://other.example.com/in?key=1"),
-        (AT_HAND, ({STATUS: TEXT},), "https://other.example.com/in?key=1", "https://other.example.com/…"),
+        (AVAILABLE, (), "https://hooks.example.com/in?key=other", "https://hooks.example.com/in?key=other"),
+        (UNAVAILABLE, (), "https://hooks.example.com/in", "https://hooks.example.com/in"),
+        (UNAVAILABLE, (), "https://other.example.com/in?key=1", "https://other.example.com/in?key=1"),
+        (AVAILABLE, ({STATUS: TEXT},), "https://other.example.com/in?key=1", "https://other.example.com/…"),
         (
-            AT_HAND,
+            AVAILABLE,
             ({Event.SENDING_MESSAGE: "https://h.example.com/{secret:PLUG_SECRET_A}/in"},),
             "https://h.example.com/former/in",
             "https://h.example.com/…",
         ),
         (
-            AT_HAND,
+            AVAILABLE,
             ({Event.SENDING_MESSAGE: "https://h.example.com/{secret:PLUG_SECRET_A}/in"},),
             "https://h.example.com/former/out",
             "https://h.example.com/former/out",
@@ -191,7 +193,7 @@ def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, 
     ],
 )
 def test_what_may_be_anothers_url_with_its_secret_is_masked(
-    secrets: SecretsAtHand, past: tuple[Mapping[Event, str], ...], url: str, actual: str
+    secrets: AvailableSecrets, past: tuple[Mapping[Event, str], ...], url: str, actual: str
 ) -> None:
     """Where its value can't be looked for: up to the secret it is the same; the event's own past masks it too."""
     webhooks = {**DESIRED.webhooks, Event.RECEIVE_MESSAGE: TEXT}

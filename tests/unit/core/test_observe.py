@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.exitcode import ExitCode, of_drift
-from reconciler.core.account import FIELDS, SecretsAtHand, compare_account, parse_account
+from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.drift import find_drift
 from reconciler.core.observe import (
     NO_ACCOUNT_ID,
@@ -38,7 +38,7 @@ from tests.fakes import START, make_desired
 
 DESIRED = make_desired()
 STATUS = Event.MESSAGE_STATUS
-AT_HAND = SecretsAtHand(value_of=lambda name: None)
+AVAILABLE = AvailableSecrets(value_of=lambda name: None)
 NOW = PlanInput(now=START)
 PRINT = Fingerprint("org:1")
 
@@ -56,7 +56,7 @@ def applied(desired: Desired = DESIRED) -> Document:
 
 def observation(account: Mapping[str, Any], document: Document | None, desired: Desired = DESIRED) -> Observation:
     record = document.applied.webhooks if document and document.applied else None
-    return Observation(compare_account(parse_account(account), desired.webhooks, record, AT_HAND))
+    return Observation(compare_account(parse_account(account), desired.webhooks, record, AVAILABLE))
 
 
 def test_live_drift_makes_a_reassert_that_shows_what_was_observed() -> None:

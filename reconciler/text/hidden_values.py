@@ -1,4 +1,4 @@
-"""Values that a text must not show, replaced by a mask."""
+"""Values that must not be shown in a text, such as the log of `-v`: each is replaced by a mask."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable
 
 MASK = "***"
-START = 4  # characters by which values are found; a shorter value is not hidden, as it occurs in any text by chance
+START = 4  # values are found by their first characters; a shorter value is not hidden, as it occurs in any text
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 
 
-class Masks:
-    """The hidden values. A text of a hundred characters takes some 20 µs, whether one value is hidden or ten thousand.
+class HiddenValues:
+    """Values that are searched for in every text. The user info of a URL is masked too, whatever it is.
 
-    The user info of a URL is masked too, whatever it is.
+    A text of a hundred characters takes some 20 µs, whether one value is hidden or ten thousand.
     """
 
     def __init__(self) -> None:

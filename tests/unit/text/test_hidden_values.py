@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.text.masks import MASK, Masks
+from reconciler.text.hidden_values import MASK, HiddenValues
 
 
 @pytest.mark.parametrize(
@@ -22,21 +22,21 @@ from reconciler.text.masks import MASK, Masks
 )
 def test_a_hidden_value_is_masked(text: str, shown: str) -> None:
     """The longest first; and the user info of every URL."""
-    masks = Masks()
-    masks.hide(["canary-1", "canary-12", "a b/c", "abc", ""])
-    assert masks.mask(text) == shown
+    hidden = HiddenValues()
+    hidden.hide(["canary-1", "canary-12", "a b/c", "abc", ""])
+    assert hidden.mask(text) == shown
 
 
 def test_values_of_one_beginning_are_all_found() -> None:
     """As of ten thousand JWTs."""
-    masks = Masks()
+    hidden = HiddenValues()
     values = [f"eyJhbGciOi.{number:05d}" for number in range(100)]
-    masks.hide(values)
-    assert masks.mask(" ".join(values)) == " ".join([MASK] * 100)
+    hidden.hide(values)
+    assert hidden.mask(" ".join(values)) == " ".join([MASK] * 100)
 
 
 def test_a_value_that_is_no_utf_8_is_hidden_too() -> None:
     """A variable may hold any bytes."""
-    masks = Masks()
-    masks.hide(["canary-\udcff"])
-    assert masks.mask("x canary-\udcff") == f"x {MASK}"
+    hidden = HiddenValues()
+    hidden.hide(["canary-\udcff"])
+    assert hidden.mask("x canary-\udcff") == f"x {MASK}"

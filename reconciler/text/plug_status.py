@@ -1,6 +1,7 @@
-"""What an answer of Plug means and what to do about it, in the program's own words (CONTRACT §6.10).
+"""The words for each status that Plug answers with: what it means, and what to do about it (CONTRACT §6.10).
 
-Nothing of the answer's body is ever repeated: it may echo the token or a secret.
+Nothing of the answer's body is ever repeated: it may echo the token or a secret. Those for the receivers' statuses
+are in `core/receivers.py`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,11 @@ from __future__ import annotations
 from reconciler.model import AuthScheme
 
 
-def explain_status(status: int, *, token_env: str, auth_scheme: AuthScheme, denied: bool = False) -> str:
-    """A sentence or two for the person on call; names the variable of the token, never the token."""
+def explain_put(status: int, *, token_env: str, auth_scheme: AuthScheme, denied: bool = False) -> str:
+    """Return a sentence or two on the answer to a PUT, for the person on call.
+
+    They name the variable of the token, never the token. `denied`: the answer was a 2xx that said no.
+    """
     if 200 <= status < 300:
         return 'Plug answered 2xx but said "value": false: it did not take the webhooks' if denied else "applied"
     if status == 401:
@@ -35,7 +39,7 @@ def explain_status(status: int, *, token_env: str, auth_scheme: AuthScheme, deni
 
 
 def explain_read(status: int, *, token_env: str) -> str:
-    """What an answer of the partner API means that is no account; names the variable of the token alone."""
+    """Return a sentence or two on an answer of the partner API that holds no account; names the token's variable."""
     if status == 401:
         return f"401: Plug did not accept the partner token of {token_env}. Check that it is current and whole"
     if status == 403:
