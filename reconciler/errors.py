@@ -1,37 +1,42 @@
-"""Every error the program raises on purpose, and the exit code each stands for (CONTRACT §4).
+"""Every error that the program raises on purpose, and its exit code (CONTRACT §4).
 
     ReconcilerError
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written
     ├── Declined              1  the answer to the question was no
-    ├── OutputFailed          1  a result that stdout doesn't take
-    │   └── ReaderGone           as its reader has gone: a pager, `head`
-    ├── PostFailed            1  a comment, a status or an issue that GitHub didn't take
+    ├── OutputFailed          1  a result that can't be written
+    │   └── ReaderGone           because nothing reads stdout any more: a pager or `head` has ended
+    ├── PostFailed            1  a comment, a status or an issue that GitHub did not accept
     │   └── TransientError       which may succeed at the next try: no answer, a fault of GitHub's, its rate limit
     └── StateError            4
         ├── Locked               another run's live intent
         ├── Conflict             a compare-and-swap that lost
         ├── Corrupt              a document that can't be read as one
         ├── NewerFormat          a document of a later version of this program
+        ├── SeveralUnreadable    more than one document that can't be read
         ├── Unreachable          the store didn't answer, or refused
         └── StalePlan            a saved or expected plan that the world has moved on from
 
-What happens to one environment in a run is data (an `Outcome`); what makes the run senseless is an
-exception. A library's error is translated once, at its adapter's edge, with `raise … from`.
+What happens to one environment in a run is data (an `Outcome`); an exception ends the whole run. A library's error is
+translated once, by the adapter that called it, with `raise … from`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.model.problem import Problem
 
+if TYPE_CHECKING:
+    from reconciler.model import Intent
+
 
 class ReconcilerError(Exception):
-    """What happened, where, and what to do next, in words for the person on call."""
+    """An error whose text says what happened, where, and what to do next, for the person on call."""
 
 
 class InputError(ReconcilerError):
-    """Invalid input. `problems` holds all of them, sorted; a plain text makes a single one."""
+    """Invalid input. `problems` holds every problem, sorted; it is empty where there is only a message."""
 
     def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(problems))
@@ -39,24 +44,24 @@ class InputError(ReconcilerError):
 
     @classmethod
     def of(cls, key: str, message: str, hint: str = "") -> InputError:
-        """One problem of a flag, a variable or an argument: `key` names it."""
+        """An error with one problem of a flag, a variable or an argument, which `key` names."""
         return cls(problems=[Problem.of(key, message, hint)])
 
 
 class Declined(ReconcilerError):
-    """A person was asked and said no."""
+    """The user was asked and said no."""
 
 
 class OutputFailed(ReconcilerError):
-    """The result was made, but can't be shown."""
+    """The result was made, but can't be shown or written."""
 
 
 class ReaderGone(OutputFailed):
-    """Nobody reads stdout any more. No BrokenPipeError: click would end the process where it meets one."""
+    """Nothing reads stdout any more. It is not a BrokenPipeError, at which click would end the process itself."""
 
 
 class PostFailed(ReconcilerError):
-    """GitHub didn't take it, or didn't answer. `status` is its answer's, None without any."""
+    """GitHub refused a request or did not answer it. `status` is that of its answer, None without an answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
@@ -64,7 +69,7 @@ class PostFailed(ReconcilerError):
 
 
 class TransientError(PostFailed):
-    """A failure that may be gone at the next try. `wait_s` is how long GitHub asks to wait, None without a word."""
+    """A failure that may be over at the next try. `wait_s` is how long GitHub asks to wait; None: it did not say."""
 
     wait_s: float | None = None
 
@@ -74,24 +79,45 @@ class StateError(ReconcilerError):
 
 
 class Locked(StateError):
-    pass
+    """Another run has a live intent. `intent` says who, since when and until when."""
+
+    def __init__(self, environment: str, intent: Intent, message: str) -> None:
+        self.environment = environment
+        self.intent = intent
+        super().__init__(message)
 
 
 class Conflict(StateError):
-    pass
+    """A compare-and-swap that lost. The default message is that of a store."""
+
+    def __init__(self, environment: str, message: str = "") -> None:
+        self.environment = environment
+        super().__init__(message or f"state of {environment}: another run wrote it in between")
 
 
 class Corrupt(StateError):
-    pass
+    """A document that can't be read as one. It is never taken for a missing one."""
 
 
 class NewerFormat(StateError):
-    pass
+    """A document of a later version of this program."""
+
+
+class SeveralUnreadable(StateError):
+    """More than one document of a read can't be read. `faults` has an error for each; the text has a line for each."""
+
+    def __init__(self, faults: Sequence[StateError]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in faults))
 
 
 class Unreachable(StateError):
-    pass
+    """The store did not answer, or refused."""
 
 
 class StalePlan(StateError):
-    pass
+    """A saved or expected plan is not the one that would be made now. `moved` names each difference that was found."""
+
+    def __init__(self, message: str, moved: Sequence[str] = ()) -> None:
+        self.moved = tuple(moved)
+        super().__init__(message)

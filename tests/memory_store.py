@@ -52,8 +52,7 @@ class MemoryStore:
     def _write_one(self, write: Write) -> WriteResult:
         standing = self.documents.get(write.environment)
         if (None if standing is None else version_of(standing)) != write.expected:
-            conflict = Conflict(f"state of {write.environment}: another run wrote it in between")
-            return WriteResult(write.environment, None, conflict)
+            return WriteResult(write.environment, None, Conflict(write.environment))
         if write.document is None:
             self.documents.pop(write.environment, None)
             return WriteResult(write.environment, None)

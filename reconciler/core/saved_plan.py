@@ -54,7 +54,7 @@ def check_saved_plan(saved: SavedPlan, fresh: Plan) -> Plan:
     if moved:
         listed = "\n".join(f"  {line}" for line in moved[:20])
         more = f"\n  … and {len(moved) - 20} more" if len(moved) > 20 else ""
-        raise StalePlan(f"this plan is stale; nothing was sent. Since it was made:\n{listed}{more}\nPlan again.")
+        raise StalePlan(f"this plan is stale; nothing was sent. Since it was made:\n{listed}{more}\nPlan again.", moved)
     return replace(fresh, environments=tuple(_decided(then, one) for one in fresh.environments))
 
 

@@ -1,8 +1,8 @@
-"""One environment's way through an apply: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`.
+"""The steps of one environment in an apply: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`.
 
-claim      the intent, durable before anything is sent; what has moved on since the plan is planned anew
-put        attempts, one after another, as core.attempts says, each in a slot of the run's pace
-settle     the outcome's document, or doubt where our intent is gone
+claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan
+put        make attempts, one after another, as core.attempts says, each in a slot of the rate limit
+settle     write the outcome, or doubt where our intent is gone
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reconciler.text.lock import describe_lock
 
 logger = logging.getLogger(__name__)
 
-CLAIM_TRIES = 5  # an intent that loses this many races in a row is left to those who win them
+CLAIM_TRIES = 5  # after this many lost races in a row, the environment is left to the other runs
 SETTLE_TRIES = 5
 LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
 _LEASE_OVER = (
@@ -37,11 +37,11 @@ _LEASE_OVER = (
 
 
 class EnvironmentRun:
-    """One environment's way through the protocol: `claim`, then `put`, then `settle`."""
+    """The steps of one environment: `claim`, then `put`, then `settle`."""
 
     def __init__(self, run: RunContext, planned: EnvironmentPlan, desired: Desired) -> None:
         self._run = run
-        self._planned = planned  # anew where the state has moved on
+        self._planned = planned  # planned again where the state has moved on
         self._desired = desired
         self._stored: Stored | None = None  # what our intent is written over
         self._attempts: list[Attempt] = []
@@ -57,7 +57,8 @@ class EnvironmentRun:
     def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
         return make_result(self._planned, outcome, attempts=self._attempts, message=message)
 
-    def _trouble(self, error: StateError, *, halt: bool) -> None:
+    def _note_trouble(self, *, halt: bool) -> None:
+        """The run had trouble with the state; with `halt` no further environment is begun."""
         self._run.state_trouble = True
         if halt:
             self._run.halt(f"the state of {self._planned.environment} could not be written")
@@ -67,7 +68,7 @@ class EnvironmentRun:
         return self._run.world.clock.now().replace(microsecond=0)
 
     async def _sleep(self, seconds: float) -> None:
-        """As long as that, or until the run is asked to end; who has sent nothing doesn't outwait the wave's end."""
+        """Sleep until the time is over or the run is asked to end; before the first PUT also until the wave ends."""
         waiting = [self._run.world.clock.sleep(seconds), self._run.stop.asked.wait()]
         if not self._attempts:
             waiting.append(self._run.ended.wait())
@@ -81,7 +82,7 @@ class EnvironmentRun:
     # --- the intent --------------------------------------------------------------------------------
 
     async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
-        """Our intent, durable; or the result where there is nothing to claim, or no way to."""
+        """Return the document with our intent, durable; or the result of an environment that is not claimed."""
         await self._run.pace.wait_until_near(self._sleep)
         try:
             self._stored = await reader.take(self._planned.environment)
@@ -95,17 +96,17 @@ class EnvironmentRun:
         return claimed
 
     async def _claim(self) -> Stored | EnvironmentResult:
-        """Raises StateError where the state can be neither read nor written."""
+        """Claim, again after each lost race. Raises StateError where the state can't be read or written."""
         for _ in range(CLAIM_TRIES):
-            over = self._find_lock() or self._find_refusal() or await self._plan_anew()
-            if over is not None:
-                return over
+            result = self._find_lock() or self._find_refusal() or await self._plan_again()
+            if result is not None:
+                return result
             try:
                 return await self._write_intent()
             except Conflict:
                 logger.info("%s: another run wrote its state meanwhile: read it again", self._planned.environment)
                 self._stored = await self._read()
-        raise Conflict(f"lost {CLAIM_TRIES} races for it in a row")
+        raise Conflict(self._planned.environment, f"lost {CLAIM_TRIES} races for it in a row")
 
     async def _write_intent(self) -> Stored:
         world = self._run.world
@@ -125,11 +126,12 @@ class EnvironmentRun:
         return Stored(document, written.version)
 
     def _unclaimed(self, fault: StateError) -> EnvironmentResult:
-        """No intent, so no PUT. Without doubt nothing was changed; an older doubt stays one."""
-        self._trouble(fault, halt=not isinstance(fault, Conflict))
+        """The result without an intent, and so without a PUT."""
+        self._note_trouble(halt=not isinstance(fault, Conflict))
         return self._unsent(f"not sent: the intent could not be written: {fault}")
 
     def _unsent(self, message: str) -> EnvironmentResult:
+        """The result where nothing was sent: `failed`, or `uncertain` where the state was in doubt before."""
         if self._stored is None:
             in_doubt = Reason.UNCERTAIN in self._planned.reasons
         else:
@@ -143,27 +145,27 @@ class EnvironmentRun:
         return self._result(Outcome.LOCKED, describe_lock(intent, self._run.world.clock.now()))
 
     def _find_refusal(self) -> EnvironmentResult | None:
-        """Its receivers fail: no intent, no PUT; an older doubt stays one."""
+        """The result of an environment whose receivers fail (--check-first): no intent, no PUT."""
         why = self._run.refused.get(self._planned.environment)
         return None if why is None else self._unsent(why)
 
-    async def _plan_anew(self) -> EnvironmentResult | None:
-        """Where the state has moved on since the plan (§6.9); None where there is something to do."""
+    async def _plan_again(self) -> EnvironmentResult | None:
+        """Plan again where the state has moved on since the plan (§6.9). None: there is something to do."""
         run, document = self._run, self._stored.document if self._stored else None
-        stands = (document.lineage, document.serial) if document else (None, 0)
-        if stands == (self._planned.lineage, self._planned.serial):
+        stored = (document.lineage, document.serial) if document else (None, 0)
+        if stored == (self._planned.lineage, self._planned.serial):
             return None
-        # what was asked for by hand is done once another run has put the desired
+        # without `requested`: another run has sent the desired webhooks, which is what --reassert asked for
         given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
         fingerprint = run.world.credentials.fingerprint(self._desired)
-        planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_anew(document))
+        planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_again(document))
         if planned.action is Action.NOOP:
             return self._result(Outcome.UNCHANGED, "another run applied it in between")
         other_account = (
             Reason.ACCOUNT_CHANGED in planned.reasons and Reason.ACCOUNT_CHANGED not in self._planned.reasons
         )
         if run.options.exact or other_account:
-            self._trouble(Conflict("moved on"), halt=False)
+            self._note_trouble(halt=False)
             return self._result(
                 Outcome.FAILED, "not sent: another run wrote its state after the plan was made. Plan again"
             )
@@ -171,10 +173,10 @@ class EnvironmentRun:
         self._planned = planned
         return None
 
-    async def _observe_anew(self, document: Document | None) -> Observation | None:
-        """What was seen at first may have been another run's PUT, or mended by it; so it is looked at again.
+    async def _observe_again(self, document: Document | None) -> Observation | None:
+        """Read the account again: the other run may have caused what was observed at first, or fixed it.
 
-        Where that fails, nobody knows: what was seen at first stands, and costs a PUT more at most.
+        Where the read fails, the first observation is used. At worst that costs one unnecessary PUT.
         """
         run = self._run
         if run.world.observer is None or self._desired.account_id is None:
@@ -201,21 +203,21 @@ class EnvironmentRun:
     # --- the PUT -----------------------------------------------------------------------------------
 
     async def put(self, ours: Stored) -> Stored:
-        """The attempts; none where the run came to its end since the intent was written. Our intent, as it stands."""
+        """Make the attempts, none where the run was ended meanwhile. Return the document with our intent."""
         if not self._is_over():
             ours = await self._attempt(ours)
         self._run.count(self._classify(ours))
         return ours
 
     def _is_over(self) -> bool:
-        """Whether nothing may be sent: no retry once the run was asked to end, no first PUT whatever ended it."""
+        """Whether nothing more may be sent: no retry after a signal, no first PUT after anything that ends a run."""
         if self._attempts:
             return bool(self._run.stop)
         self._not_begun = self._run.stop_reason
         return bool(self._not_begun)
 
     async def _attempt(self, ours: Stored) -> Stored:
-        """Attempts until `next_step` says that there is no more to do, the lease runs out, or we are asked to end."""
+        """Make attempts until `next_step` says that it is done, the lease ends, or the run is asked to end."""
         world, options = self._run.world, self._run.options
         begun = world.clock.monotonic()
         while True:
@@ -236,8 +238,8 @@ class EnvironmentRun:
                         return ours
             if self._attempts and world.clock.monotonic() - begun >= options.deadline_s:
                 return ours
-            # directly before the send: however long a state write takes, the sends stay evenly spaced. What is spent
-            # on waiting for a slot is no part of the deadline: it says nothing about this environment
+            # The slot is taken directly before the send, so that the sends stay evenly spaced however long a state
+            # write takes. Waiting for it does not count against the deadline: it says nothing about this environment.
             waiting_since = world.clock.monotonic()
             await self._run.pace.wait(self._sleep)
             if self._is_over():
@@ -260,10 +262,10 @@ class EnvironmentRun:
         logger.debug("%s: attempt %d: %s", name, number, attempt.message or "nothing more is known")
 
     async def _keep_lease(self, ours: Stored) -> Stored:
-        """A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written: a
-        lease that was spent on waiting is renewed, where our intent still stands.
+        """Renew a lease that was spent on waiting for a slot, and return the document with it.
 
-        Not where the clock was set, or the machine slept: then the plan is older than it looks.
+        A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written. The
+        lease is not renewed where the clock was set or the machine slept: then the plan is older than it looks.
         """
         options = self._run.options
         held_s = self._run.world.clock.monotonic() - self._leased_at
@@ -273,11 +275,11 @@ class EnvironmentRun:
         document = record.renew(ours.document, self._now(), options.lease_s)
         written = await self._write(document, ours)
         logger.info("%s: lease %s", self._planned.environment, "renewed" if written.version else "not renewed")
-        # not written: the lease is over, and nothing more is sent
+        # where it was not written, the lease ends and nothing more is sent
         return ours if written.version is None else Stored(document, written.version)
 
     def _lease_lasts(self, ours: Stored) -> bool:
-        """Checked directly before each send: a PUT must be over before another run may take the intent over (§6.8)."""
+        """Whether a PUT that is sent now is over before another run may take the intent over (§6.8)."""
         intent = ours.document.intent
         assert intent is not None, "ours, until it is settled"
         assert intent.lease_until is not None, "a live intent has a lease"
@@ -288,7 +290,7 @@ class EnvironmentRun:
     # --- the outcome -------------------------------------------------------------------------------
 
     async def settle(self, ours: Stored) -> EnvironmentResult:
-        """The outcome's document, and the result."""
+        """Write the outcome into the state, and return the result."""
         outcome = self._classify(ours)
         written = await self._write(self._settled(ours, outcome), ours)
         if written.error is None:
@@ -296,12 +298,12 @@ class EnvironmentRun:
             return self._result(outcome, self._message(outcome))
         logger.info("%s: %s, and the outcome could not be recorded", self._planned.environment, outcome)
         if isinstance(written.error, Conflict):
-            return await self._resettle(ours)
-        self._trouble(written.error or StateError(), halt=True)
+            return await self._impose_doubt(ours)
+        self._note_trouble(halt=True)
         return self._unrecorded(outcome, written.error, ours=ours)
 
     def _settled(self, ours: Stored, outcome: Outcome) -> Document | None:
-        """None: as it was before, not there."""
+        """Return the document of an outcome; None where there was none before the intent, and nothing was sent."""
         if outcome is Outcome.SKIPPED and self._stored is None:
             return None
         if outcome is Outcome.APPLIED:
@@ -324,47 +326,48 @@ class EnvironmentRun:
         return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
 
     def _unrecorded(self, outcome: Outcome, error: StateError | None, *, ours: Stored | None) -> EnvironmentResult:
-        """Our intent stands as it was written, so another run finds it, in doubt once its lease is over.
+        """The result where the outcome could not be written.
 
-        Without `ours` somebody took it away, and nothing in the state tells of our PUT.
+        Our intent is still in the state, so another run finds it, in doubt after its lease. `ours` is None where
+        another run or the user removed the intent: then nothing in the state shows our PUT.
         """
         name = self._planned.environment
         intent = ours.document.intent if ours else None
         if intent is not None and intent.lease_until is not None:
             until = f"{intent.lease_until:%Y-%m-%dT%H:%M:%SZ}"
             advice = (
-                f"Its intent stands until {until}: apply again then, or sooner after `reconciler state unlock {name}`"
+                f"Its lease lasts until {until}: apply again then, or sooner after `reconciler state unlock {name}`"
             )
         else:
-            advice = f"Its intent was taken away meanwhile: run `reconciler apply --reassert -e {name}`"
+            advice = f"Its intent was removed meanwhile: run `reconciler apply --reassert -e {name}`"
         if not self._attempts:
-            return self._result(outcome, f"not sent, and the intent could not be taken back: {error}. {advice}")
-        done = "Plug took it, but" if outcome is Outcome.APPLIED else f"{self._attempts[-1].message};"
+            return self._result(outcome, f"not sent, and the intent could not be removed: {error}. {advice}")
+        done = "Plug accepted it, but" if outcome is Outcome.APPLIED else f"{self._attempts[-1].message};"
         return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}. {advice}")
 
-    async def _resettle(self, ours: Stored) -> EnvironmentResult:
-        """The document is not the one we wrote. Ours gone: whoever wrote it didn't know of our PUT (§6.8)."""
-        self._trouble(Conflict("gone"), halt=False)
+    async def _impose_doubt(self, ours: Stored) -> EnvironmentResult:
+        """Write doubt into a document that another run, or the user, wrote without knowing of our PUT (§6.8)."""
+        self._note_trouble(halt=False)
         error: StateError | None = None
         for _ in range(SETTLE_TRIES):
             try:
-                standing = await self._read()
+                found = await self._read()
             except StateError as fault:
                 error = fault
                 break
-            document = standing.document if standing else None
+            document = found.document if found else None
             doubted = record.impose_doubt(document, ours.document, self._run.world.clock.now())
-            written = await self._write(doubted, standing)
+            written = await self._write(doubted, found)
             if written.version is not None:
                 return self._result(
                     Outcome.UNCERTAIN,
-                    "while the PUT was under way another run, unlock or forget took the intent away, or the state was "
-                    "put back or deleted: in doubt",
+                    "while the PUT was under way another run, unlock or forget removed the intent, or the state was "
+                    "restored or deleted: in doubt",
                 )
             error = written.error
             if not isinstance(error, Conflict):
                 break
-        self._trouble(error or StateError(), halt=True)
+        self._note_trouble(halt=True)
         return self._unrecorded(Outcome.UNCERTAIN, error, ours=None)
 
     # --- the store ---------------------------------------------------------------------------------
@@ -381,7 +384,7 @@ class EnvironmentRun:
 def make_result(
     planned: EnvironmentPlan, outcome: Outcome, *, attempts: Sequence[Attempt] = (), message: str = ""
 ) -> EnvironmentResult:
-    """What became of one environment; `attempts` counts those of which a byte was sent."""
+    """Return the result of one environment. Its `attempts` counts those of which a byte was sent."""
     answers = [attempt.status for attempt in attempts if attempt.status is not None]
     return EnvironmentResult(
         environment=planned.environment,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from reconciler.core import record
-from reconciler.errors import Conflict, InputError, Locked
+from reconciler.errors import InputError, Locked, StateError
 from reconciler.model import By, Desired, Document, Fingerprint, Stored
 from reconciler.ports import CredentialChecks, StateStore, Write
 from reconciler.text.counts import name_some
@@ -15,7 +15,7 @@ from reconciler.text.lock import describe_lock
 
 
 def find_stored(store: StateStore, environment: str) -> Stored:
-    """Raises InputError where the state has no such environment, StateError where it can't be read."""
+    """Return the document of an environment that is in the state. Raises InputError where it is not, StateError."""
     stored = store.read([environment]).get(environment)
     if stored is None:
         raise InputError.of("ENV", f"{environment!r} is not in the state", "`reconciler state list` shows what is")
@@ -23,19 +23,18 @@ def find_stored(store: StateStore, environment: str) -> Stored:
 
 
 def refuse_live(stored: Stored | None, now: datetime, *, doing: str) -> None:
-    """Raises Locked where another run has a live intent: its PUT may be under way."""
+    """Raise Locked where another run has a live intent: its PUT may be under way."""
     intent = stored.document.intent if stored else None
     if stored is not None and intent is not None and intent.is_live(now):
-        raise Locked(
-            f"{stored.document.environment}: {describe_lock(intent, now)}. Wait for it before you {doing}; "
-            f"if that run is dead: `reconciler state unlock {stored.document.environment}`"
-        )
+        name = stored.document.environment
+        advice = f"Wait for it before you {doing}; if that run is dead: `reconciler state unlock {name}`"
+        raise Locked(name, intent, f"{name}: {describe_lock(intent, now)}. {advice}")
 
 
 def find_adoptable(
     environment: str, desired: Iterable[Desired], store: StateStore, credentials: CredentialChecks, now: datetime
 ) -> Desired:
-    """The manifest of an environment that may be adopted.
+    """Return the manifest of an environment that may be adopted.
 
     Raises InputError (no such manifest, a malformed token), Locked, and what the store raises.
     """
@@ -50,7 +49,7 @@ def find_adoptable(
 
 
 def adopt(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:
-    """Records the desired as applied without a PUT: a person vouches for it. Ends doubt."""
+    """Record the desired webhooks as applied without a PUT, as the user vouches for them. Ends doubt."""
     stored = store.read([desired.environment]).get(desired.environment)
     refuse_live(stored, now, doing="adopt")
     document = record.adopt(
@@ -61,13 +60,13 @@ def adopt(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: da
 
 
 def forget(store: StateStore, stored: Stored, now: datetime) -> None:
-    """Drops the environment's document. Plug keeps what it holds."""
+    """Delete the environment's document. Plug is not called: its webhooks stay as they are."""
     refuse_live(stored, now, doing="forget")
     _write(store, Write(stored.document.environment, None, stored.version))
 
 
 def unlock(store: StateStore, stored: Stored) -> bool:
-    """Releases a lease; the intent stays, in doubt. False where there was none to release."""
+    """Release a lease; the intent stays, in doubt. Return False where there was no lease."""
     intent = stored.document.intent
     if intent is None or intent.lease_until is None:
         return False
@@ -76,18 +75,19 @@ def unlock(store: StateStore, stored: Stored) -> bool:
 
 
 def copy(source: StateStore, target: StateStore, now: datetime) -> int:
-    """Copies every document to an empty store, as it is; the number of them.
+    """Copy every document as it is to an empty store, and return their number.
 
-    Raises Locked where a run holds a live intent (its outcome would go to the old store), Conflict where the target
-    is not empty, and whatever the stores raise. What was copied when a write fails stays: copy to another place then.
+    Raises Locked where a run has a live intent (its outcome would be written to the old store), StateError where the
+    target is not empty, and what the stores raise. When a write fails, the documents that were copied stay in the
+    target: the next try needs another one.
     """
     stored = source.read(sorted(source.names()))
     for one in stored.values():
         refuse_live(one, now, doing="copy")
-    standing = sorted(target.names())
-    if standing:
-        raise Conflict(
-            f"{target.location} is not empty: it holds {name_some(standing)}. Copy to a place without a state, "
+    present = sorted(target.names())
+    if present:
+        raise StateError(
+            f"{target.location} is not empty: it holds {name_some(present)}. Copy to a place without a state, "
             "or forget these first"
         )
     results = target.write([Write(name, one.document, None) for name, one in stored.items()])

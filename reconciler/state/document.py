@@ -26,7 +26,7 @@ from pydantic import (
     with_config,
 )
 
-from reconciler.errors import Corrupt, NewerFormat, StateError
+from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
 from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent, Stored
 from reconciler.text.escape import for_terminal
 
@@ -278,9 +278,9 @@ def decode_head(data: bytes, /, *, environment: str, where: str) -> Head:
 
 
 def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) -> dict[str, T]:
-    """What `read_one` finds of each environment, those left out of which it finds nothing.
+    """Return what `read_one` finds for each environment; one for which it finds nothing is left out.
 
-    Raises one error with a line for each that can't be read, of the kind of the first.
+    Every environment is read. Raises the error of the one that can't be read, SeveralUnreadable for more than one.
     """
     found: dict[str, T] = {}
     faults: list[StateError] = []
@@ -293,7 +293,7 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
             if one is not None:
                 found[environment] = one
     if faults:
-        raise type(faults[0])("\n".join(str(fault) for fault in faults)) from faults[0]
+        raise faults[0] if len(faults) == 1 else SeveralUnreadable(faults)
     return found
 
 

@@ -197,7 +197,7 @@ class FolderStore:
             return fault
         version = None if found is None else version_of(found)
         if version != write.expected:
-            return Conflict(f"state of {write.environment}: another run wrote it in between")
+            return Conflict(write.environment)
         data = None if write.document is None else encode_document(write.document)
         temporary = f"{self._writing}/{uuid.uuid4().hex}"
         return _Prepared(write.environment, temporary, self._file(write.environment), data)

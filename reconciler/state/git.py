@@ -372,9 +372,7 @@ def _data(content: bytes) -> bytes:
 def _compare(tip: Tip, write: Write) -> WriteResult:
     standing = tip.blobs.get(write.environment)
     if (None if standing is None else version_of(standing)) != write.expected:
-        return WriteResult(
-            write.environment, None, Conflict(f"state of {write.environment}: another run wrote it in between")
-        )
+        return WriteResult(write.environment, None, Conflict(write.environment))
     return _written(write)
 
 

@@ -188,7 +188,7 @@ class ObjectStore:
             if isinstance(error, AlreadyExistsError | PreconditionError):
                 if found is not None and _is_tombstone(found[0]):
                     self._tombstones[name] = found[1]
-                raise Conflict(f"state of {name}: another run wrote it in between") from error
+                raise Conflict(name) from error
             raise self._unreachable(error) from error
         etag = result["e_tag"]
         if etag is None:

@@ -20,7 +20,7 @@ from tests.contract.remotes import git, make_remote
 FLEET = ("loja", "matriz")
 BRANCH = "reconciler-state"
 TAKEN_AWAY = (
-    "while the PUT was under way another run, unlock or forget took the intent away, or the state was put back or "
+    "while the PUT was under way another run, unlock or forget removed the intent, or the state was restored or "
     "deleted: in doubt"
 )
 
@@ -89,14 +89,14 @@ def test_a_branch_that_is_put_back_during_a_run_ends_in_doubt(cli: Cli, sandbox:
 
 
 def test_a_remote_that_goes_during_a_run_is_told_with_the_lease(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
-    """Plug took it and nothing can be recorded: what stands is the intent, until then and then."""
+    """Plug accepted it and the outcome can't be recorded: the intent stays until its lease ends."""
     ran = apply_during(cli, sandbox, lambda: remote.rename(cli.root / "gone.git"))
     (cli.root / "gone.git").rename(remote)
     assert (ran.code, only_outcome(ran, FLEET)) == (4, "uncertain")
     until = document(remote, "loja")["intent"]["lease_until"]
     message = message_of(ran, "loja")
     assert "can't be reached" in message
-    assert f"Its intent stands until {until}: apply again then, or sooner after `reconciler state unlock" in message
+    assert f"Its lease lasts until {until}: apply again then, or sooner after `reconciler state unlock" in message
     assert only_outcome(cli.run("apply", "--yes", "--format", "json", code=4), FLEET) == "locked"
     release(cli, *FLEET)
     assert_settles(cli)

@@ -70,7 +70,7 @@ class World:
 
 @pytest.mark.parametrize("jump_s", [-DAY_S, -10, 890, DAY_S], ids=["a day back", "back", "on", "a day on"])
 def test_a_clock_that_jumps_between_intent_and_send_sends_nothing(jump_s: int) -> None:
-    """The lease can't be trusted any more: failed, the intent taken back, and the reason told."""
+    """The lease can't be trusted any more: failed, the intent removed, and the reason reported."""
     world = World()
     planned = world.plan()
 
@@ -231,7 +231,7 @@ def test_a_machine_that_sleeps_longer_than_its_lease_wakes_up_to_a_doubt(
     ran = running.finish()
     assert (ran.code, ran.outcomes) == (4, {"loja": "uncertain"})
     assert message_of(ran, "loja") == (
-        "while the PUT was under way another run, unlock or forget took the intent away, or the state was put back or "
+        "while the PUT was under way another run, unlock or forget removed the intent, or the state was restored or "
         "deleted: in doubt"
     )
     assert_whole(cli)

@@ -61,7 +61,7 @@ def test_a_disk_that_is_full_at_the_intent_sends_nothing(cli: Cli) -> None:
 
 
 def test_a_disk_that_is_full_at_the_outcome_leaves_a_doubt_and_says_until_when(cli: Cli, sandbox: Sandbox) -> None:
-    """Plug took it and nothing tells so: uncertain, exit 4. The intent stands; wait for its lease, or unlock."""
+    """Plug accepted it and nothing in the state says so: uncertain, exit 4. Wait for the lease to end, or unlock."""
     cli.fleet("loja")
     hurt(cli, FULL_DISK)
     full = cli.root / "full"
@@ -75,10 +75,10 @@ def test_a_disk_that_is_full_at_the_outcome_leaves_a_doubt_and_says_until_when(c
     assert (ran.code, ran.outcomes) == (4, {"loja": "uncertain"})
     intent = cli.document("loja")["intent"]
     message = message_of(ran, "loja")
-    assert message.startswith("Plug took it, but the outcome could not be recorded: ")
+    assert message.startswith("Plug accepted it, but the outcome could not be recorded: ")
     assert "No space left on device. Make room on that disk" in message
     assert message.endswith(
-        f"Its intent stands until {intent['lease_until']}: apply again then, or sooner after "
+        f"Its lease lasts until {intent['lease_until']}: apply again then, or sooner after "
         "`reconciler state unlock loja`"
     )
     assert_whole(cli)

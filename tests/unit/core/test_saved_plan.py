@@ -45,6 +45,7 @@ def told(saved: Plan, fresh: Plan, *, intact: bool = True) -> list[str]:
     first, *lines, last = str(caught.value).splitlines()
     assert first == "this plan is stale; nothing was sent. Since it was made:"
     assert last == "Plan again."
+    assert [f"  {one}" for one in caught.value.moved[:20]] == lines[:20]
     return [line.strip() for line in lines]
 
 

@@ -268,7 +268,7 @@ def test_an_intent_that_can_not_be_taken_back_is_told_with_its_end() -> None:
     result = bench.apply()
     first, *_, last = result.environments
     assert first.outcome is Outcome.FAILED
-    assert first.message.startswith("not sent, and the intent could not be taken back: no space left on device. Its")
+    assert first.message.startswith("not sent, and the intent could not be removed: no space left on device. Its")
     intent = bench.store.read(["a"])["a"].document.intent
     assert intent is not None and intent.lease_until is not None
     assert f"until {intent.lease_until:%Y-%m-%dT%H:%M:%SZ}" in first.message
@@ -343,10 +343,10 @@ class RefusingStore(FaultyStore):
 
 @pytest.mark.parametrize(
     ("first", "message"),
-    [(answer(200, acts=True), "Plug took it, but the outcome"), (answer(400), "400; the outcome")],
+    [(answer(200, acts=True), "Plug accepted it, but the outcome"), (answer(400), "400; the outcome")],
 )
 def test_an_outcome_that_can_not_be_written_ends_the_run_and_tells_until_when(first: Behaviour, message: str) -> None:
-    """Whatever it was: the intent stands, so the next run takes it for a doubt (CONTRACT §6.7)."""
+    """Whatever it was: the intent stays in the state, so the next run finds it in doubt (CONTRACT §6.7)."""
     bench = Bench(*MANY)
     bench.store = RefusingStore()
     bench.plug.script.append(first)
@@ -354,7 +354,7 @@ def test_an_outcome_that_can_not_be_written_ends_the_run_and_tells_until_when(fi
     one, *_, last = result.environments
     assert (one.outcome, last.outcome, result.state_trouble) == (Outcome.UNCERTAIN, Outcome.SKIPPED, True)
     assert one.message == (
-        f"{message} could not be recorded: no space left on device. Its intent stands until 2026-11-23T12:15:00Z: "
+        f"{message} could not be recorded: no space left on device. Its lease lasts until 2026-11-23T12:15:00Z: "
         "apply again then, or sooner after `reconciler state unlock a`"
     )
     assert "the state of a could not be written" in last.message
@@ -482,7 +482,7 @@ def test_a_store_that_does_not_answer_after_a_put_is_asked_once() -> None:
     result = bench.apply()
     first, *_, last = result.environments
     assert (first.outcome, last.outcome) == (Outcome.UNCERTAIN, Outcome.SKIPPED)
-    assert "no answer within 120 s. Its intent was taken away meanwhile: run `reconciler apply --reassert -e a`" in (
+    assert "no answer within 120 s. Its intent was removed meanwhile: run `reconciler apply --reassert -e a`" in (
         first.message
     )
     assert store.asked == 1

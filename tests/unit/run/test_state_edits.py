@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.record import Claim, adopt, begin_intent, doubt
-from reconciler.errors import Conflict, Locked, Unreachable
+from reconciler.errors import Locked, StateError, Unreachable
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
 from reconciler.run.state_edits import copy, find_stored, unlock
@@ -39,7 +39,7 @@ def test_a_target_with_a_state_is_refused() -> None:
     """And left as it is."""
     target = filled(applied("c"))
     before = dict(target.documents)
-    with pytest.raises(Conflict, match="not empty: it holds c"):
+    with pytest.raises(StateError, match="not empty: it holds c"):
         copy(filled(applied("a")), target, START)
     assert target.documents == before
 
@@ -47,8 +47,9 @@ def test_a_target_with_a_state_is_refused() -> None:
 def test_a_live_intent_is_refused() -> None:
     """Its run would write its outcome to the old store."""
     target = MemoryStore()
-    with pytest.raises(Locked, match="before you copy"):
+    with pytest.raises(Locked, match="before you copy") as caught:
         copy(filled(applied("a"), intent("b")), target, START)
+    assert (caught.value.environment, caught.value.intent) == ("b", intent("b").intent)
     assert target.documents == {}
 
 

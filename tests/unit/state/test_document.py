@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import Corrupt, NewerFormat, StateError, Unreachable
+from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError, Unreachable
 from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent
 from reconciler.state.document import (
     MAX_SERIAL,
@@ -328,8 +328,17 @@ def test_those_of_which_nothing_is_stored_are_left_out() -> None:
     assert read_each("abc", reading({"a": 0, "c": 2})) == {"a": 0, "c": 2}
 
 
-def test_all_that_can_not_be_read_are_told_at_once() -> None:
-    """As what the first is: one line for each, so that nobody mends one and meets the next."""
-    with pytest.raises(Unreachable) as caught:
-        read_each("abcd", reading({"a": 1, "b": Unreachable("b is away"), "d": Corrupt("d is cut off")}))
+def test_one_that_can_not_be_read_is_raised_as_it_is() -> None:
+    fault = Corrupt("b is cut off")
+    with pytest.raises(Corrupt) as caught:
+        read_each("abc", reading({"a": 1, "b": fault, "c": 2}))
+    assert caught.value is fault
+
+
+def test_all_that_can_not_be_read_are_reported_at_once() -> None:
+    """One line for each, so that fixing one does not only reveal the next."""
+    faults = {"b": Unreachable("b is away"), "d": Corrupt("d is cut off")}
+    with pytest.raises(SeveralUnreadable) as caught:
+        read_each("abcd", reading({"a": 1, **faults}))
+    assert caught.value.faults == tuple(faults.values())
     assert str(caught.value) == "b is away\nd is cut off"
