@@ -1,8 +1,8 @@
-"""The apply of a plan: waves in order, a wave's environments by a handful of workers (CONTRACT §6).
+"""The apply of a plan: its waves in order, the environments of a wave by a few workers at a time (CONTRACT §6).
 
-apply_plan                     a result for every environment
-  └ _Wave.apply                so many at a time, until all are done or no further one may be begun
-      └ _Wave._apply_one       one of them: environment.py's claim, put and settle
+apply_plan                     return a result for every environment
+  └ _Wave.apply                run the environments of one wave until all are done, or no further one may be begun
+      └ _Wave._apply_one       run one of them: claim, put and settle of environment.py
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from reconciler.run.reader import StateReader
 
 logger = logging.getLogger(__name__)
 
-INTENTS_AHEAD_FACTOR = 25  # times the concurrency: what is put in a minute or two, well within a lease
-FLEET = 100  # environments in a wave: from here on, intents are written ahead of a free slot
+INTENTS_AHEAD_FACTOR = 25  # times the concurrency: so many are sent in a minute or two, well within a lease
+FLEET = 100  # environments in a wave; from this number on, intents are written before a slot is free
 
 
 async def apply_plan(
@@ -37,8 +37,8 @@ async def apply_plan(
 ) -> RunResult:
     """Do what the plan says, wave by wave. Everything that must be checked first has been checked.
 
-    `refused` are environments that end here, with the reason, before any intent (`--check-first`). Returns a result
-    for every environment of the plan but the orphans; raises only what is a fault of this program.
+    `refused` maps environments that end before their intent to the reason (`--check-first`). Returns a result for
+    every environment of the plan but the orphans. Raises only what is a fault of this program.
     """
     context = RunContext(world, options, stop, planned.observations, refused)
     todo = _without_orphans(planned.plan)
@@ -60,7 +60,7 @@ async def apply_plan(
 
 
 def make_idle_result(plan: Plan) -> RunResult:
-    """The result of a plan with nothing to do: no token, no lease and no loop is needed for it."""
+    """Return the result of a plan with nothing to do."""
     return RunResult(tuple(make_result(planned, Outcome.UNCHANGED) for planned in _without_orphans(plan)))
 
 
@@ -80,9 +80,9 @@ class _Wave:
         self._results: dict[str, EnvironmentResult] = {}
         width = self._find_width()
         claims = self._find_claims(width)
-        # environments whose intent is written or being written, and those whose PUT is under way
+        # the first for environments from the write of their intent on, the second for those whose PUT is under way
         self._begun, self._sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
-        # one with its last answer frees its slot, and still has to write the outcome down
+        # an environment frees both after its last answer, and its worker still has to write the outcome
         self._workers = min(claims + width, len(environments))
         putting = (planned.environment for planned in environments if planned.action.puts)
         self._reader = StateReader(
@@ -94,17 +94,17 @@ class _Wave:
         return (self._results[planned.environment] for planned in self._environments)
 
     async def apply(self) -> bool:
-        """Whether every outcome is `applied` or `unchanged`."""
+        """Apply the wave, and return whether every outcome is `applied` or `unchanged`."""
         await for_each(self._environments, self._workers, self._begin)
         return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
 
     def skip(self, why: str) -> None:
-        """Begin none of the wave."""
+        """Begin no environment of the wave."""
         for planned in self._environments:
             self._skip(planned, why)
 
     def _skip(self, planned: EnvironmentPlan, why: str) -> None:
-        """Where there was nothing to do, the environment is unchanged all the same."""
+        """An environment with nothing to do is `unchanged`, not `skipped`."""
         if planned.action is Action.NOOP:
             self._finish(planned, make_result(planned, Outcome.UNCHANGED))
         else:
@@ -143,19 +143,20 @@ class _Wave:
             self._context.world.report(result)
 
     def _find_claims(self, width: int) -> int:
-        """Environments between the first write of their intent and their last answer, at most.
+        """Return how many environments may be between the write of their intent and their last answer.
 
-        In a fleet the intents of the next are written while PUTs are under way, or a PUT's slot would stand empty
-        while a disk syncs; where a write costs a round trip, one of them carries the intents of all that fit into a
-        lease. What a signal or `max_failures` finds so, unsent, is taken back and `skipped`. In a small wave none is
-        written ahead: there is nothing to gain, and nothing to take back.
+        In a fleet, intents are written while other PUTs are under way; otherwise a slot would stay unused while a disk
+        syncs. Where a write costs a round trip, one write carries the intents of all environments that fit into a
+        lease. After a signal or `max_failures`, an intent without a PUT is removed and its environment is `skipped`.
+        In a small wave no intent is written ahead: it would gain nothing.
         """
         if self._context.writer.gathers:
             return INTENTS_AHEAD_FACTOR * width
         return 2 * width if len(self._environments) >= FLEET else width
 
     def _find_width(self) -> int:
-        """PUTs at a time: no more than the rate limit feeds, or leases would be spent on waiting for a slot."""
+        """Return how many PUTs may be under way: no more than the rate limit allows for, or leases would be spent on
+        waiting for a slot."""
         options = self._context.options
         if options.rate_limit is None:
             return options.concurrency

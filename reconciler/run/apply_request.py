@@ -1,4 +1,4 @@
-"""What the user asked of an apply, and the plan that it comes down to (CONTRACT §5, §6)."""
+"""An apply as the user asked for it, and the plan that results (CONTRACT §5, §6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.run.planning import PlanScope
 
 @dataclass(frozen=True, slots=True)
 class ApplyRequest:
-    """One apply. A `saved` plan knows its own scope and --reassert: then `scope` and `requested` are not looked at."""
+    """One apply. A `saved` plan has its own scope and --reassert: then `scope` and `requested` are not used."""
 
     scope: PlanScope
     requested: bool = False  # --reassert
@@ -31,13 +31,13 @@ class ApplyRequest:
 
 
 class MakePlan(Protocol):
-    """Plans the scope. `now` is the plan's clock; None: the present."""
+    """Plan the scope. `now` is the time of the plan; None: the present."""
 
     def __call__(self, scope: PlanScope, *, requested: bool, now: datetime | None = None) -> Planned: ...
 
 
 def plan_apply(request: ApplyRequest, make_plan: MakePlan, show: Callable[[Planned], None]) -> Planned:
-    """The plan to be done. `show` takes the one that was found instead of the expected one.
+    """Return the plan to be applied. `show` is called with the plan that is not the expected one.
 
     Raises StalePlan, and what `make_plan` raises.
     """
@@ -54,7 +54,7 @@ def plan_apply(request: ApplyRequest, make_plan: MakePlan, show: Callable[[Plann
 
 
 def _plan_saved(saved: SavedPlan, make_plan: MakePlan) -> Planned:
-    """The saved plan again, computed with its own clock, selection and observation."""
+    """Plan again with the saved plan's time, selection and observation, and check that both are the same."""
     was, seen = saved.plan, recall_observations(saved.plan)
 
     def recall(desired: Sequence[Desired], documents: Mapping[str, Document]) -> Mapping[str, Observation]:

@@ -1,4 +1,4 @@
-"""Calls the receivers: first where they are, then each with the documented bodies (CONTRACT §8)."""
+"""Calls to the receivers: first each host and port, then each URL with the documented bodies (CONTRACT §8)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from reconciler.ports import Clock, Receivers
 from reconciler.run.pace import Pace
 from reconciler.run.pool import for_each
 
-# POSTs in a row that got no answer, after which a place is called no more: a dead server behind ten thousand
-# receivers would otherwise be waited for the whole timeout seventy thousand times
+# After so many POSTs in a row without an answer, a host and port is not called any more: for a dead server behind ten
+# thousand receivers the check would otherwise wait for seventy thousand timeouts.
 SILENCE = 20
-
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +42,10 @@ class CheckWorld:
 def select_checked(
     desired: Sequence[Desired], globs: Sequence[str], shard: Shard | None, find_stored: Callable[[], Collection[str]]
 ) -> list[Desired]:
-    """The selected environments of the manifests. An orphan has no receivers, but its name is not a mistake.
+    """Return the selected environments of the manifests. A glob may match an orphan alone, which has no receivers.
 
-    `find_stored` gives the names in the state; it is called only where a glob matches no manifest. Raises InputError,
-    StateError.
+    `find_stored` returns the names in the state; it is called only where a glob matches no manifest. Raises
+    InputError, StateError.
     """
     names = {one.environment for one in desired}
     try:
@@ -57,10 +56,10 @@ def select_checked(
 
 
 async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions) -> CheckResult:
-    """A result for each receiver, in the order given. Raises only what is a fault of this program."""
+    """Return a result for each receiver, in the order given. Raises only what is a fault of this program."""
     run = _Check(world, options)
     await for_each(sorted({receiver.place for receiver in receivers}), options.concurrency, run.probe)
-    # by place: a server's connections are given back once its last receiver is done, however many servers there are
+    # by host and port: a server's connections are closed after its last receiver, however many servers there are
     by_place = sorted(range(len(receivers)), key=lambda number: receivers[number].place)
     run.left = Counter(receiver.place for receiver in receivers)
     results: dict[int, ReceiverCheck] = {}
@@ -101,7 +100,7 @@ class _Check:
         return conclude(receiver, probe, answers, self.world.clock.now())
 
     async def _call(self, receiver: Receiver, probe: ProbeResult) -> list[Answer]:
-        """The documented bodies one after another. Without an answer to one, the next would be waited for in vain."""
+        """POST the documented bodies one after another, until one of them gets no answer."""
         answers: list[Answer] = []
         place = receiver.place
         for body in self.world.bodies(receiver.event):

@@ -1,4 +1,4 @@
-"""What all environments of one apply share: the ports, the options, and why no further one may be begun."""
+"""The data that all environments of one apply share: ports, options, and why no further one may be begun."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class ApplyOptions:
     lease_s: float
     max_age_s: float | None
     max_failures: int
-    exact: bool = False  # a plan file or --expect: what has moved on is not planned anew
+    exact: bool = False  # a plan file or --expect: an environment that has moved on is not planned again
 
 
 @dataclass(slots=True)
 class Stop:
-    """Asked to end: nothing new is begun, what is under way is finished (CONTRACT §6.11)."""
+    """A request to end the run: nothing new is begun, PUTs under way are finished (CONTRACT §6.11)."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,7 +42,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class WaveBegun:
-    """For who watches: `number` (from 1) `of` the waves in which anything is put."""
+    """A wave for the progress display. `number` (from 1) and `of` count the waves in which anything is sent."""
 
     wave: int
     number: int
@@ -59,17 +59,17 @@ class World:
     clock: Clock
     by: By
     offload: Offload
-    pace: Pace | None = None  # where the run sent requests before
-    observer: Observer | None = None  # of --observe: what is planned anew is observed anew
+    pace: Pace | None = None  # the one of the requests that this run has sent already; None: a new one
+    observer: Observer | None = None  # with --observe, for environments that are planned again
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
-    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # of each that was to be put
+    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # of each environment with a PUT
     report_wave: Callable[[WaveBegun], None] = field(default=lambda begun: None)
 
 
 @dataclass(slots=True)
 class RunContext:
-    """One run. `observations` are what its plan was made from; `refused` says why an environment ends before any
-    intent (`--check-first`)."""
+    """One run. Its plan was made with `observations`; `refused` says why an environment ends before its intent
+    (`--check-first`)."""
 
     world: World
     options: ApplyOptions
@@ -91,7 +91,7 @@ class RunContext:
 
     @property
     def stop_reason(self) -> str:
-        """Why no further PUT may be begun; empty while one may."""
+        """The reason why no further PUT may be begun; empty while one may."""
         if self.stop:
             return "the run was interrupted"
         if not self._halted and self._failures >= self.options.max_failures:
@@ -99,16 +99,16 @@ class RunContext:
         return self._halted
 
     def count(self, outcome: Outcome) -> None:
-        """At once, before the outcome is written: `max_failures` must not be outrun by a slow state."""
+        """Count an outcome before it is written, so that a slow state does not delay `max_failures`."""
         self._failures += outcome not in DONE_OUTCOMES and outcome is not Outcome.SKIPPED
-        self._tell_end()
+        self._wake_waiting()
 
     def halt(self, why: str) -> None:
-        """No further environment of the run is begun."""
+        """Begin no further environment of the run."""
         self._halted = why
-        self._tell_end()
+        self._wake_waiting()
 
-    def _tell_end(self) -> None:
-        """Wakes up who waits for a first slot."""
+    def _wake_waiting(self) -> None:
+        """Wake up the environments that wait for their first slot, where the run is over."""
         if self.stop_reason:
             self.ended.set()

@@ -1,4 +1,4 @@
-"""All drift of the planned environments (CONTRACT §8)."""
+"""The drift of all planned environments (CONTRACT §8)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from reconciler.model import Finding
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
-    """`unchecked` counts the environments whose token or secret was not available to compare; `failed` says whether a
-    read of --observe failed."""
+    """The drift of a fleet.
+
+    `unchecked` counts the environments whose token or secret was not available to compare. `failed`: a read of
+    --observe failed.
+    """
 
     findings: Sequence[Finding]
     unchecked: int
@@ -21,7 +24,7 @@ class DriftResult:
 
 
 def find_all_drift(planned: Planned) -> DriftResult:
-    """The findings of a plan that was made without --reassert."""
+    """Return the drift that a plan shows. The plan was made without --reassert."""
     plan = planned.plan
     return DriftResult(
         findings=find_drift(plan.environments, planned.desired, planned.heads, planned.observations),

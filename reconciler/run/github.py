@@ -17,27 +17,28 @@ DRIFT_LABEL = "reconciler-drift"
 
 
 class Unposted(StrEnum):
-    """Why nothing was posted although nothing failed."""
+    """The reason why nothing was posted although nothing failed."""
 
     NO_PULL_REQUEST = "no-pull-request"
-    READ_ONLY = "read-only"  # a run of a fork or of Dependabot: then the job's summary has it all
+    READ_ONLY = "read-only"  # a run of a fork or of Dependabot; the job's summary shows the same
 
 
 class _MayOnlyRead(Exception):
-    """GitHub refused, as it lets no run of a fork or of Dependabot write."""
+    """GitHub refused, because a run of a fork or of Dependabot may not write."""
 
 
 def keep_comment(hub: Hub, name: str, make_text: Callable[[str], str]) -> Posted | Unposted:
-    """Keep the one comment of this name on the run's pull request, else on the one whose merge made the commit.
+    """Create or update the one comment of this name.
 
-    `make_text` takes the commit that the comment is about. Raises PostFailed.
+    It is on the run's pull request, else on the one whose merge made the commit. `make_text` takes the commit that the
+    comment is about. Raises PostFailed.
     """
     request = hub.pull_request or hub.find_merged()
     if request is None:
         return Unposted.NO_PULL_REQUEST
     sha = (request.head_sha if hub.pull_request else None) or hub.sha
     if request.number is None:
-        raise PostFailed("the pull request tells no number")
+        raise PostFailed("the pull request has no number")
     try:
         with _needing(hub, "comment (pull-requests: write)"):
             return hub.put_comment(request.number, name, make_text(sha))
@@ -60,24 +61,27 @@ def keep_status(hub: Hub, plan: Plan | None) -> CommitStatus | Unposted:
 
 
 def find_reviewed(hub: Hub) -> str:
-    """The digest on the pull request whose merge made this commit. Raises PostFailed where there is none."""
+    """Return the digest on the pull request whose merge made this commit. Raises PostFailed where it has none."""
     request = hub.find_merged()
     if request is None:
         raise PostFailed("no pull request brought this commit, so nothing was reviewed: merge one")
     digest = None if request.head_sha is None else hub.find_reviewed_digest(request.head_sha, CONTEXT)
     if digest is None:
-        raise PostFailed(f"the pull request {request.number} has no status {CONTEXT} that tells a digest")
+        raise PostFailed(f"the pull request {request.number} has no status {CONTEXT} with a digest")
     return digest
 
 
 def keep_drift_issue(hub: Hub, drifted: Sequence[str], issue: Issue) -> Posted | None:
-    """Keep the one issue on drift; without any drift it is closed. None where no issue is open. Raises PostFailed."""
+    """Open or update the one issue on drift, or close it where there is none. Raises PostFailed.
+
+    Returns None where there is neither drift nor an open issue.
+    """
     return hub.keep_issue(DRIFT, issue, label=DRIFT_LABEL, is_open=bool(drifted))
 
 
 @contextmanager
 def _needing(hub: Hub, what: str) -> Iterator[None]:
-    """Tell a refusal that GitHub always gives to such a run from one that a permission would end."""
+    """Distinguish a run that may never write (raises _MayOnlyRead) from a job that lacks a permission."""
     try:
         yield
     except PostFailed as error:

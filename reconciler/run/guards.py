@@ -1,4 +1,4 @@
-"""The checks of a whole run before its first byte is sent, and the guards that stop it (CONTRACT §6.1, §6.2)."""
+"""The checks and guards of a whole run, all before its first byte is sent (CONTRACT §6.1, §6.2)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from reconciler.errors import InputError, StateError
 from reconciler.model import Desired, Head, Problem
 from reconciler.ports import CredentialChecks, StateStore
 
-MAX_OTHERS = 1000  # environments; to read the state of more for the sake of one costs more than the guard is worth
+MAX_OTHERS = 1000  # environments; reading the state of more, for the sake of one, costs more than the guard is worth
 
 
 @dataclass(frozen=True, slots=True)
 class GuardInput:
-    """What the guards look at beside a plan. `desired` are all environments of the manifests, selected or not."""
+    """The input of the guards beside a plan. `desired` are all environments of the manifests, selected or not."""
 
     desired: Sequence[Desired]
     store: StateStore
@@ -34,7 +34,7 @@ class GuardInput:
 
 
 def check_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
-    """Check all that can be known before the first byte is sent. `warn` takes each warning, also before an error.
+    """Check everything that can be known before the first byte is sent. `warn` is called with each warning.
 
     Raises InputError with every problem, StateError.
     """
@@ -57,7 +57,7 @@ def check_before_sending(planned: Planned, given: GuardInput, now: datetime, war
 
 
 def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
-    """The same plan to be shown: with a warning for each guard that `apply` would trip, and for each live lock.
+    """Return the plan with a warning for each guard that would stop `apply`, and for each lock.
 
     Raises StateError.
     """
@@ -76,7 +76,7 @@ def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
 
 
 def find_putting(planned: Planned) -> list[Desired]:
-    """The environments that `apply` would PUT, in the plan's order."""
+    """Return the environments that `apply` would PUT, in the plan's order."""
     return [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
 
 
@@ -90,7 +90,7 @@ def _find_guards(planned: Planned, given: GuardInput) -> list[Problem]:
 
 
 def _find_taken(planned: Planned, given: GuardInput) -> list[Problem]:
-    """Tokens that, by the state, are another environment's: swapped, or set where they don't belong."""
+    """Find tokens with which, according to the state, another environment was applied: they were swapped."""
     available = {one.environment: given.credentials.account(one) for one in given.desired}
     putting = [one for one in find_putting(planned) if one.environment not in given.accepted]
     accounts = [(one, available[one.environment]) for one in putting]
@@ -105,7 +105,7 @@ def _read_holders(
     accounts: Sequence[tuple[Desired, str | None]],
     available: Mapping[str, str | None],
 ) -> dict[str, Head]:
-    """The state of the environments that may have been applied with one of the `accounts`, selected or not."""
+    """Read the state of the environments that may have been applied with one of the `accounts`, selected or not."""
     heads = {name: one for name, one in planned.heads.items() if name in available}
     unread = available.keys() - heads.keys()
     changed = any(account != find_applied_account(planned.heads.get(one.environment)) for one, account in accounts)

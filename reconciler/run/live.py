@@ -1,4 +1,4 @@
-"""The reads of --observe for a plan: what must be true before the first one, then all of them (CONTRACT §8)."""
+"""The reads of --observe for a plan: their checks, then all of them (CONTRACT §8)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from reconciler.run.pace import Pace
 
 @dataclass(frozen=True, slots=True)
 class LiveReads:
-    """Reads the account of each environment that has an account_id; without any, no token is needed.
+    """Read the account of each environment that has an account_id. Without any, no token is needed.
 
-    `open_observer` is entered once for all reads. `announce` takes the number of accounts, before the first read.
-    `pace` is the whole run's.
+    `open_observer` is called once for all reads, `announce` once before the first read with the number of accounts.
+    `pace` is that of the whole run.
     """
 
     credentials: CredentialChecks
@@ -33,10 +33,10 @@ class LiveReads:
     announce: Callable[[int], None]
 
     def __call__(self, desired: Sequence[Desired], documents: Mapping[str, Document]) -> Mapping[str, Observation]:
-        """An observation of each environment.
+        """Return an observation of each environment.
 
-        Raises InputError where the partner token or its address can't be used, or a token is malformed, before
-        anything is sent.
+        Before anything is sent it raises InputError where the partner token or its address can't be used, or a token
+        is malformed.
         """
         observed = [one for one in desired if one.account_id is not None]
         if not observed:

@@ -1,4 +1,4 @@
-"""Reads what Plug shows of many accounts: so many at a time, within the rate limit, retried (CONTRACT §8)."""
+"""Reads of many accounts: `concurrency` at a time, within the rate limit, with retries (CONTRACT §8)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ async def observe_all(
     options: ObserveOptions,
     pace: Pace,
 ) -> dict[str, Observation]:
-    """An observation of each environment; of those without an account_id only that they have none.
+    """Return an observation of each environment, UNOBSERVABLE for one without an account_id.
 
-    `pace` is the whole run's: what is read here and what is put afterwards keep one rate limit.
+    `pace` is that of the whole run: these reads and the PUTs after them share one rate limit.
     """
     wanted = list(desired)
     found = {one.environment: UNOBSERVABLE for one in wanted}
@@ -59,9 +59,9 @@ async def observe_one(
     sleep: Callable[[float], Awaitable[None]] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Observation:
-    """One environment with an account_id, compared with `document`'s applied record; retried as a PUT is (§6.6).
+    """Read one account, with retries as for a PUT (§6.6), and compare it with `document`'s applied record.
 
-    `sleep` may end early; once `stopped` says so, no further attempt is made.
+    The environment has an account_id. `sleep` may end early; no retry is made after `stopped` returns True.
     """
     rest = sleep or clock.sleep
     applied = document.applied if document else None

@@ -1,6 +1,6 @@
-"""At most `rate_limit` requests a second, over all environments, retries included; fewer where the server asks for it.
+"""The slots of the rate limit: at most `rate_limit` requests a second over all environments, retries included.
 
-What the rate is, `core/pace.py` decides (CONTRACT §6.4).
+`core/pace.py` decides what the rate is, also after a server asked for fewer requests (CONTRACT §6.4).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from reconciler.ports import Clock
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-NEAR_S = 2.0  # how long a slot may be away when a lease begins: next to nothing of it
-EARLY_S = 0.001  # slots nearer than this are there; and who wakes up earlier was woken by the end of the run
+NEAR_S = 2.0  # how long the wait for a slot may still be when a lease begins; it is a small part of any lease
+EARLY_S = 0.001  # a slot nearer than this is taken; a sleep that ends earlier than this was ended by the run's end
 LONGEST_PAUSE_S = 120.0  # the default of `deadline`
 
 
 class Pace:
-    """Hands out the slots, in the order in which they were asked for."""
+    """The slots of one run, taken in the order in which they were asked for."""
 
     def __init__(self, clock: Clock, rate_limit: float | None, *, longest_pause_s: float = LONGEST_PAUSE_S) -> None:
         self._clock = clock
@@ -33,25 +33,25 @@ class Pace:
 
     @property
     def slowdown(self) -> Slowdown | None:
-        """What the server asked for, while that holds."""
+        """The slowdown that a server asked for; None when it is over, or was never asked for."""
         return describe(self._pacing, self._clock.monotonic())
 
     async def wait_until_near(self, sleep: Sleep) -> None:
-        """Returns when a slot is near, without taking it: a lease that begins now is not spent on waiting."""
+        """Wait until a slot is near, without taking it, so that a lease that begins then is not spent on waiting."""
         while (ahead := self._ahead_s() - NEAR_S) > EARLY_S:
             if not await self._sleep(sleep, ahead):
                 return
 
     def _ahead_s(self) -> float:
-        """When there would be a slot for one more."""
+        """Return how long one more request would wait for its slot."""
         now = self._clock.monotonic()
         wait = wait_at(self._pacing, now)
         return max(0.0, wait) + self._waiting * interval_at(self._pacing, now)
 
     async def wait(self, sleep: Sleep) -> None:
-        """Returns when the caller may send, at once. `sleep` may end early (an interrupt); then there is no slot.
+        """Wait for a slot and take it: the caller sends at once. Where `sleep` ends early (a signal), no slot is taken.
 
-        First come, first served: who retries waits behind those that were there before.
+        Slots are given in the order of the calls: a retry waits behind the requests that wait already.
         """
         self._waiting += 1
         try:
@@ -64,19 +64,19 @@ class Pace:
             self._waiting -= 1
 
     def slow_down_after(self, attempt: Attempt, sent_at: float) -> None:
-        """What an answer says about the rate; `sent_at` is of the clock's `monotonic`."""
+        """Slow down where the attempt's answer asks for it. `sent_at` is a time of the clock's `monotonic`."""
         if asks_for_less(attempt):
             now = self._clock.monotonic()
             self._pacing = slow(self._pacing, attempt, sent_at=sent_at, now=now, longest_pause_s=self._longest_pause_s)
 
     async def _sleep(self, sleep: Sleep, seconds: float) -> bool:
-        """Whether it lasted as long."""
+        """Sleep, and return whether it lasted as long as it should."""
         until = self._clock.monotonic() + seconds
         await sleep(seconds)
         return self._clock.monotonic() > until - EARLY_S
 
     def _find_turn(self) -> asyncio.Lock:
-        """Of this event loop: what is observed before an apply runs in another one than the apply."""
+        """Return the lock of this event loop: reads before an apply run in another loop than the apply."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._turn = loop, asyncio.Lock()

@@ -1,4 +1,4 @@
-"""Desired environments and the store in, a plan out, with what it was made from (CONTRACT §5)."""
+"""Makes a plan from the desired environments and the store (CONTRACT §5)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapp
 
 @dataclass(frozen=True, slots=True)
 class PlanScope:
-    """Which environments are planned, and how much is read of each.
+    """The environments to plan, and how much is read of each.
 
-    With `whole` the documents are kept, the past included; a plan needs their heads alone.
+    With `whole` the result has the whole documents, history included. The plan itself needs only their heads.
     """
 
     globs: Sequence[str] = ()
@@ -46,7 +46,7 @@ def plan_environments(
     given: PlanInput,
     scope: PlanScope = EVERYTHING,
 ) -> Planned:
-    """Read the selected environments' state and plan. Calls the store alone, unless the scope has an `observe`.
+    """Read the state of the selected environments, and plan. Only the store is called, unless the scope observes.
 
     Raises InputError (a glob without a match, a malformed token), StateError (a selected document can't be read).
     """
@@ -86,7 +86,7 @@ def plan_environments(
 def _read(
     store: StateStore, names: Sequence[str], scope: PlanScope
 ) -> tuple[Mapping[str, Document], Mapping[str, Head]]:
-    """The documents, where they are needed, and the heads."""
+    """Return the documents, empty where only heads are needed, and the heads."""
     begun = time.monotonic()
     documents: dict[str, Document] = {}
     if scope.whole or scope.observe is not None:

@@ -1,4 +1,4 @@
-"""A handful of workers for many items: memory is bounded by what is under way, not by how much there is."""
+"""A few workers for many items, so that memory grows with the items under way and not with all of them."""
 
 from __future__ import annotations
 

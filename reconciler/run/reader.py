@@ -1,4 +1,4 @@
-"""Reads whole documents some way ahead of the workers: a journey for many, and in memory no more than a batch."""
+"""Reads of whole documents ahead of the workers: one round trip for a batch, and only a batch in memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ BATCH = 200  # documents; with ten records of history each takes some 20 kB
 
 
 class StateReader:
-    """Takes documents in the order in which a wave comes to them.
+    """The documents of a wave, read in batches in the wave's order.
 
-    What is taken may have been read a while ago: whoever writes over it is told by the compare-and-swap.
+    A document may have been read some time ago. A write over a newer one fails in the compare-and-swap.
     """
 
     def __init__(
@@ -29,13 +29,13 @@ class StateReader:
         self._store = store
         self._offload = offload
         self._to_read = deque(environments)
-        self._is_over = is_over  # whether nobody has a use for what is still to be read
+        self._is_over = is_over  # whether the run is over, and no further document is needed
         self._read: dict[str, Stored | None] = {}
         self._one_by_one: set[str] = set()  # their batch could not be read
         self._alone = asyncio.Lock()
 
     async def take(self, environment: str) -> Stored | None:
-        """The document of one of the environments, once; None where it has none, or the run is over meanwhile.
+        """Return the document of an environment, once. None: it has none, or the run is over.
 
         Raises StateError.
         """
@@ -52,8 +52,8 @@ class StateReader:
         try:
             await self._read_all(batch)
         except StateError:
-            # one that can't be read is no hindrance to the others. Each only when its turn comes: a store that
-            # doesn't answer is found out by the first, not waited for two hundred times
+            # One bad document must not fail the others, so each is read alone, and only when its environment's turn
+            # comes: a store that does not answer then costs one timeout, not two hundred.
             self._one_by_one.update(batch)
 
     async def _read_all(self, environments: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Gathers the state writes of many environments into few: who comes while a write is under way joins the next.
+"""Batches of state writes: a write requested while another is in flight joins the next batch.
 
 A write to the store costs about the same for one document as for a batch (a lock and a sync of the folder, a
 push of the branch), so the workers share them.
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Offload(Protocol):
-    """Runs a blocking call off the event loop, in a thread, as `asyncio.to_thread` does."""
+    """Run a blocking call in a thread, as `asyncio.to_thread` does."""
 
     def __call__(self, call: Callable[[], T], /) -> Awaitable[T]: ...
 
@@ -35,10 +35,10 @@ class _Batch:
 
 
 class StateWriter:
-    """`write` returns once its own write is durable, or has failed.
+    """The writer of one run. `write` returns when its own write is durable or has failed.
 
-    Where a write costs a journey (a push), it waits for others to join it: until everybody who is `inside` waits
-    for it, at most the store's `gather_s`.
+    Where a write costs a round trip (a push), a batch waits for others to join it: until every caller that is
+    `inside` waits for it, and at most the store's `gather_s`.
     """
 
     def __init__(self, store: StateStore, offload: Offload) -> None:
@@ -54,7 +54,7 @@ class StateWriter:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """While this lasts, the caller may come with another write."""
+        """Mark a caller that may request another write, for which a batch waits."""
         self._inside += 1
         try:
             yield
@@ -68,12 +68,12 @@ class StateWriter:
         if batch is None or batch.done is None:
             batch = self._gathering = _Batch()
             batch.done = self._latest = asyncio.create_task(self._write_batch(batch, self._latest))
-        place = len(batch.writes)
+        index = len(batch.writes)
         batch.writes.append(write)
         batch.changed.set()
-        # shielded: one worker that is cancelled must not take back the writes of the others
+        # shielded: the cancellation of one worker must not cancel the writes of the others
         results = await asyncio.shield(batch.done)
-        return results[place]
+        return results[index]
 
     async def _write_batch(self, batch: _Batch, before: asyncio.Task[list[WriteResult]] | None) -> list[WriteResult]:
         if before is not None:

@@ -80,7 +80,7 @@ def test_without_a_pull_request_nothing_is_posted() -> None:
 
 def test_a_pull_request_without_a_number_is_not_posted_to() -> None:
     """There is no address for it."""
-    with pytest.raises(PostFailed, match="the pull request tells no number"):
+    with pytest.raises(PostFailed, match="the pull request has no number"):
         keep_comment(FakeHub(pull_request=PullRequest(None, None)), "plan", str)
 
 
@@ -126,7 +126,7 @@ def test_the_reviewed_digest_is_that_of_the_merged_head() -> None:
     with pytest.raises(PostFailed, match="no pull request brought this commit"):
         find_reviewed(FakeHub())
     for request in (REQUEST, PullRequest(4, None)):
-        with pytest.raises(PostFailed, match="the pull request 4 has no status reconciler/plan that tells a digest"):
+        with pytest.raises(PostFailed, match="the pull request 4 has no status reconciler/plan with a digest"):
             find_reviewed(FakeHub(merged=request))
 
 
