@@ -1,4 +1,4 @@
-"""What `run/` needs of the world. Each docstring is the specification of its implementers."""
+"""The interfaces that `run/` needs of the outside world. Each docstring is the specification of its implementers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.errors import StateError
 from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Problem, Stored, Webhooks
 
-if TYPE_CHECKING:  # what a plan needs nothing of
+if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what a plan needs nothing of
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Put `document` (None: delete) where the stored version is `expected` (None: nothing is stored)."""
+    """Store `document` (None: delete it) if the stored version is `expected` (None: nothing is stored)."""
 
     environment: str
     document: Document | None
@@ -27,10 +27,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What became of one `Write`: durable under `version`, or not done because of `error`.
+    """The result of one `Write`: durable under `version`, or not done because of `error`.
 
-    `error` is a `Conflict` when another version stood there. With any other error the write may or may
-    not have landed; the caller must not act as if it had.
+    `error` is a `Conflict` where another version is stored. After any other error the write may or may not have been
+    stored; the caller must not act as if it had.
     """
 
     environment: str
@@ -48,51 +48,51 @@ class StateStore(Protocol):
 
     @property
     def location(self) -> str:
-        """As the `state` setting writes it, for messages."""
+        """The value of the `state` setting, for messages."""
         ...
 
     @property
     def gather_s(self) -> float:
-        """How long a write may wait for others to join it, where each costs a journey; 0: not at all."""
+        """The seconds that a write may wait for others to join it, where each costs a round trip; 0: not at all."""
         ...
 
     def names(self) -> frozenset[str]:
-        """What has a document, also under a name that fits no environment. Raises Unreachable."""
+        """The names of all documents, also of one that is not a valid environment name. Raises Unreachable."""
         ...
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         """The documents of those environments that have one.
 
-        Raises Corrupt or NewerFormat naming each bad document among those asked for (and no other),
-        Unreachable. A document that can't be read is never taken for a missing one.
+        Raises Corrupt or NewerFormat for a bad document among those asked for (and for no other), SeveralUnreadable
+        for more than one, Unreachable. A document that can't be read is never taken for a missing one.
         """
         ...
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        """As `read`, without the past: of a whole fleet that takes most of the memory, and decides nothing.
+        """As `read`, without the history, which takes most of the memory of a whole fleet and decides nothing.
 
-        Must: refuse what `read` refuses, a corrupt past too.
+        Must: raise where `read` raises, for a corrupt history too.
         """
         ...
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Each write on its own a compare-and-swap, all results in the order given. Never raises StateError."""
+        """Do each write as a compare-and-swap of its own; results are in the order given. Never raises StateError."""
         ...
 
     def close(self) -> None:
-        """Gives back what the store holds: a folder, a connection."""
+        """Release what the store uses: a temporary folder, a connection."""
         ...
 
 
 class Plug(Protocol):
-    """The update call. `put` sends one attempt and never raises for what the network or server did."""
+    """The update call. `put` makes one attempt, and never raises for an error of the network or the server."""
 
     async def put(self, desired: Desired) -> Attempt: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One attempt to read an account. `comparisons` is None where it showed nothing: `attempt.message` says why."""
+    """One attempt to read an account. `comparisons` is None where it failed: `attempt.message` says why."""
 
     attempt: Attempt
     comparisons: tuple[EventComparison, ...] | None = None
@@ -101,23 +101,23 @@ class Reading:
 class Observer(Protocol):
     """The partner API's read (FACTS P).
 
-    `read` makes one attempt and never raises for what the network or server did. It compares what the account
-    shows with `applied` (None: never applied) itself, as only it may see the secrets in the URLs: what it gives
-    holds none, nor one that only `past` (as of `find_past`) tells of. The environment has an account_id. Must:
-    send the partner token to the configured host alone.
+    `read` makes one attempt, and never raises for an error of the network or the server. It compares what the account
+    shows with `applied` (None: never applied) itself, as only it may see the secrets in the URLs. Its result holds no
+    secret, also none that was in a URL of `past` (as of `find_past`). The environment has an account_id. Must: send
+    the partner token to the configured host alone.
     """
 
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
 
 
 class Fingerprinter(Protocol):
-    """The tokens and secrets at hand, seen only as fingerprints."""
+    """The available tokens and secrets, seen only as fingerprints."""
 
     def fingerprint(self, desired: Desired) -> Fingerprint: ...
 
 
 class CredentialChecks(Fingerprinter, Protocol):
-    """What must be true of the available tokens and secrets before a run. No value is ever given out.
+    """The checks of the available tokens and secrets before a run. No value is ever returned.
 
     Must: read nothing but what it was made from; repeat no part of a value in a message.
     """
@@ -127,7 +127,7 @@ class CredentialChecks(Fingerprinter, Protocol):
         ...
 
     def organization(self, desired: Desired) -> str | None:
-        """The company that the token names, a hint and no proof; None without a token, or where it names none."""
+        """The company that the token names, which is a hint and not a proof; None without a token or a company."""
         ...
 
     def find_malformed_tokens(self, desired: Iterable[Desired]) -> Sequence[Problem]:
@@ -135,7 +135,7 @@ class CredentialChecks(Fingerprinter, Protocol):
         ...
 
     def find_missing(self, desired: Iterable[Desired]) -> Sequence[Problem]:
-        """Why the environments can't be PUT: no token, no secret, or a URL that is not valid once it is filled in."""
+        """The reasons why environments can't be PUT: no token, no secret, or a filled-in URL that is not valid."""
         ...
 
     def find_shared_accounts(self, desired: Iterable[Desired]) -> Sequence[Problem]:
@@ -143,39 +143,39 @@ class CredentialChecks(Fingerprinter, Protocol):
         ...
 
     def find_expired(self, desired: Iterable[Desired], now: datetime) -> Sequence[str]:
-        """A warning for each token that says of itself that it is no longer valid at `now`."""
+        """A warning for each token that, by its own claim, is not valid any more at `now`."""
         ...
 
     def find_partner_problems(
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
     ) -> Sequence[Problem]:
-        """Why the accounts of `observed` can't be read with the partner token in the variable `token_env`."""
+        """The reasons why the accounts of `observed` can't be read with the partner token in `token_env`."""
         ...
 
 
 class Receivers(Protocol):
-    """The servers behind the webhooks (CONTRACT §8). Nothing here raises for what a network or a server did.
+    """The servers behind the webhooks (CONTRACT §8). Nothing here raises for an error of the network or a server.
 
     Must: connect to no address that `choose_addresses` leaves out, and in a `post` to none but the probe's; never
     follow a redirect; end within the timeout; put nothing of an answer, and no filled-in URL, into a message.
     """
 
     async def probe(self, place: Place) -> ProbeResult:
-        """Resolves the name, connects, and speaks TLS where the scheme asks for it; sends nothing more."""
+        """Resolve the name, connect, and do the TLS handshake of an https URL; send nothing more."""
         ...
 
     async def post(self, receiver: Receiver, probe: ProbeResult, body: bytes) -> Answer:
-        """One POST of `body`, to the address of a probe that went well. May use a connection of an earlier one."""
+        """POST `body` once, to the address of a probe that is ok. May use a connection of an earlier POST."""
         ...
 
     async def leave(self, place: Place) -> None:
-        """No further POST goes there: gives its connections back."""
+        """Close the connections to a place: no further POST goes there."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """As GitHub shows one. None: it doesn't say."""
+    """A pull request as GitHub shows it; None for what GitHub does not say."""
 
     number: int | None
     head_sha: str | None  # its last commit
@@ -183,7 +183,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """`done`: created, updated, unchanged or closed; `url` is where it is looked at."""
+    """A comment or issue. `done` is created, updated, unchanged or closed; `url` is its page."""
 
     done: str
     url: str
@@ -198,7 +198,7 @@ class CommitStatus:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """`closing` is the last comment of one that is closed."""
+    """The content of an issue. `closing` is the last comment when it is closed."""
 
     title: str
     text: str
@@ -208,8 +208,8 @@ class Issue:
 class Hub(Protocol):
     """The repository on GitHub in whose workflow this process runs. Every method raises PostFailed.
 
-    Must: look for what an earlier try left before it writes, so that each call can be repeated; take for ours only
-    what the workflows' own author wrote; send the token to GitHub alone.
+    Must: look for the result of an earlier try before it writes, so that each call can be repeated; accept as ours
+    only what the workflows' own author wrote; send the token to GitHub alone.
     """
 
     @property
@@ -222,7 +222,7 @@ class Hub(Protocol):
 
     @property
     def pull_request(self) -> PullRequest | None:
-        """That of the event that began the run."""
+        """The pull request of the event that started the run."""
         ...
 
     @property
@@ -231,11 +231,11 @@ class Hub(Protocol):
         ...
 
     def find_merged(self) -> PullRequest | None:
-        """The pull request that brought the run's commit into the default branch; None for a direct push."""
+        """The pull request whose merge made the run's commit; None for a direct push."""
         ...
 
     def put_comment(self, number: int, name: str, text: str) -> Posted:
-        """The one comment of this name on a pull request: written, or rewritten."""
+        """Create or update the one comment of this name on a pull request."""
         ...
 
     def set_status(self, sha: str, status: CommitStatus) -> None: ...
@@ -245,7 +245,7 @@ class Hub(Protocol):
         ...
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
-        """The one issue of this name: opened, rewritten or closed; None where it is closed already."""
+        """Open, update or close the one issue of this name. None: it is closed already."""
         ...
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:

@@ -2,8 +2,8 @@
 
     account (JSON) ── parse_account ──> Account ── compare_account ──> comparisons
 
-What isn't shown, or can't be compared, is never taken to be the same. An account's URLs hold secrets, so no URL leaves
-`compare_account` but in a form that may be shown.
+A webhook that isn't shown, or can't be compared, never counts as the same. An account's URLs hold secrets, so
+`compare_account` returns them only in a form that may be shown.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ _BEYOND_HOST = re.compile(r"[a-z]+://[^/?]*[/?].", re.DOTALL)
 
 
 class NotAnAccount(ValueError):
-    """Why an answer is no account, in words that repeat nothing of it."""
+    """An answer is not an account. The text says why, and repeats nothing of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The six webhooks that an account can show. `shown`: a URL as it is, None where nothing is registered."""
+    """The webhooks that an account shows, six at most. `shown` has the URL as it is; None: nothing is registered."""
 
-    shown: Mapping[Event, str | None] = field(repr=False)  # with their secrets
+    shown: Mapping[Event, str | None] = field(repr=False)  # repr=False: the URLs hold secrets
     garbled: frozenset[Event]  # present, but neither a text nor null
 
 
 @dataclass(frozen=True, slots=True)
 class AvailableSecrets:
-    """How the holder of the secrets lets them be compared with. No value of one stays here."""
+    """Access to the available secrets, for comparisons. No value is kept here."""
 
-    value_of: Callable[[str], str | None]  # None: not at hand
-    replaced: frozenset[str] = frozenset()  # known to be another than the one that was applied
+    value_of: Callable[[str], str | None]  # None: not available
+    replaced: frozenset[str] = frozenset()  # names of those whose value is known to differ from the applied one
     occur_in: Callable[[str], bool] = field(default=lambda url: False)  # whether a URL holds any token or secret
 
 
 def parse_account(value: object) -> Account:
-    """The account in a decoded answer. Raises NotAnAccount: an answer without any of the fields shows nothing."""
+    """Return the account in a decoded answer. Raises NotAnAccount, also where it has none of the fields."""
     if not isinstance(value, dict):
-        raise NotAnAccount("the answer is no JSON object")
+        raise NotAnAccount("the answer is not a JSON object")
     present = {event: value[name] for event, name in FIELDS.items() if name in value}
     if not present:
-        raise NotAnAccount("the answer shows none of the webhooks, so it is no account as documented")
+        raise NotAnAccount("the answer has none of the webhooks, so it is not an account as documented")
     shown = {event: url for event, url in present.items() if url is None or isinstance(url, str)}
     return Account(shown, frozenset(present.keys() - shown.keys()))
 
@@ -70,20 +70,20 @@ def compare_account(
     secrets: AvailableSecrets,
     past: Sequence[Webhooks] = (),
 ) -> tuple[EventComparison, ...]:
-    """A comparison for each of the seven; without an applied record, only for those that the account doesn't show.
+    """Return a comparison for each of the seven events; without an applied record, only for those not shown.
 
-    `past`, as of `find_past`, is compared with nothing: it tells what of the account may hold a secret.
+    `past`, as of `find_past`, is not compared: it is used to find which URLs of the account may hold a secret.
     """
     masks = _find_masks(desired, applied or {}, past, secrets)
-    return tuple(_look_at_all(account, desired, applied, secrets, masks))
+    return tuple(_compare_all(account, desired, applied, secrets, masks))
 
 
 @dataclass(frozen=True, slots=True)
 class _Masks:
-    """What a URL that holds a secret looks like, though the secret's value is not known."""
+    """The means to recognize a URL that holds a secret whose value is not known."""
 
-    events: frozenset[Event]  # with a secret in their URL, now or once
-    texts: frozenset[str]  # text forms whose secrets can't be looked for by their value
+    events: frozenset[Event]  # with a secret in their URL, now or in the past
+    texts: frozenset[str]  # text forms with a secret that can't be searched for by its value
 
 
 def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], secrets: AvailableSecrets) -> _Masks:
@@ -97,11 +97,11 @@ def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], 
 
 
 def _is_known(text: str, secrets: AvailableSecrets) -> bool:
-    """Whether the values at hand are those that Plug holds, as far as anybody can tell."""
+    """Whether the values of all its secrets are available, and not known to differ from the applied ones."""
     return all(secrets.value_of(name) is not None and name not in secrets.replaced for name in secret_names(text))
 
 
-def _look_at_all(
+def _compare_all(
     account: Account, desired: Webhooks, applied: Webhooks | None, secrets: AvailableSecrets, masks: _Masks
 ) -> Iterator[EventComparison]:
     for event in EVENTS:
@@ -112,11 +112,11 @@ def _look_at_all(
         elif event not in account.shown:
             yield EventComparison(event, Verdict.UNSEEN, reason="the account doesn't show it")
         elif applied is not None:
-            # an empty text registers nothing either
-            yield _look(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)
+            # an empty URL means that nothing is registered, as null does
+            yield _compare_event(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)
 
 
-def _look(
+def _compare_event(
     event: Event, url: str | None, desired: str, applied: str, secrets: AvailableSecrets, masks: _Masks
 ) -> EventComparison:
     verdict, reason = _judge(applied, url, secrets)
@@ -127,7 +127,7 @@ def _look(
 
 
 def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdict, str]:
-    """Whether Plug holds the URL of this text form."""
+    """Decide whether Plug holds the URL of this text form; the second value is the reason of UNSEEN."""
     if url is None:
         return Verdict.DIFFERENT, ""
     names = secret_names(text)
@@ -139,7 +139,7 @@ def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdi
     if not _could_be(text, url, known):
         return Verdict.DIFFERENT, ""
     if lacking:
-        return Verdict.UNSEEN, f"{name_some(lacking)} is not at hand to compare the URL with"
+        return Verdict.UNSEEN, f"{name_some(lacking)} is not available to compare the URL with"
     replaced = [name for name in names if name in secrets.replaced]
     return Verdict.UNSEEN, f"{name_some(replaced)} was replaced since the last apply, so there is nothing to compare"
 
@@ -157,18 +157,18 @@ def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:
         return url == pieces[0]
     if not url.startswith(pieces[0]):
         return False
-    # the first place for each piece leaves the most room for the rest: linear, whatever is held
-    place = len(pieces[0])
+    # the first match of each piece leaves the most room for the rest, so one pass over the URL is enough
+    end = len(pieces[0])
     for piece in pieces[1:-1]:
-        found = url.find(piece, place + 1)
+        found = url.find(piece, end + 1)
         if found < 0:
             return False
-        place = found + len(piece)
-    return url.endswith(pieces[-1]) and len(url) - len(pieces[-1]) > place
+        end = found + len(piece)
+    return url.endswith(pieces[-1]) and len(url) - len(pieces[-1]) > end
 
 
 def _resembles(url: str, text: str) -> bool:
-    """Whether `url` may be `text` with its secret, pasted by hand perhaps: all up to the secret is the same."""
+    """Whether `url` may be `text` with its secret, perhaps pasted by hand: everything before the secret is the same."""
     head = split_secrets(text)[0][0]
     if _BEYOND_HOST.match(head):
         return url.startswith(head)
@@ -176,12 +176,12 @@ def _resembles(url: str, text: str) -> bool:
 
 
 def _show(event: Event, url: str | None, secrets: AvailableSecrets, masks: _Masks) -> str | None:
-    """The URL in its text form; only scheme and host where it holds, or may hold, a secret."""
+    """Return the URL in its text form; only scheme and host where it holds, or may hold, a secret."""
     if url is None:
         return None
     if event in masks.events or secrets.occur_in(url) or any(_resembles(url, text) for text in masks.texts):
         masked = mask_url(url)
         return "…" if secrets.occur_in(masked) else masked
     if len(url) > MAX_URL_BYTES:
-        url = url[:MAX_URL_BYTES] + "…"  # no webhook is as long: what follows tells nothing
+        url = url[:MAX_URL_BYTES] + "…"  # no valid webhook is longer, so the rest says nothing
     return url.replace("{", "{{").replace("}", "}}")

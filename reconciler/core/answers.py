@@ -1,4 +1,4 @@
-"""What an answer of Plug proves: whether it is complete, and what it says (CONTRACT §6.7).
+"""The judgement of an answer of Plug: whether it is complete, and whether it confirms the PUT (CONTRACT §6.7).
 
 The facts (what arrived, and how it ended) come from the transport; every decision about them is here.
 """
@@ -13,12 +13,12 @@ from typing import Any
 
 from reconciler.core.attempts import Fate, classify_answer
 
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 64 * 1024  # of an answer are read, as sent and without its codings
 MAX_DEPTH = 64  # the API's answers nest 3 deep; Python's own limit depends on its version and on the stack
 
 
 class End(StrEnum):
-    """How the body of an answer ended."""
+    """The end of an answer's body."""
 
     CERTAIN = "certain"  # Content-Length or chunks were fulfilled, the status has no body, or TLS was closed in order
     UNCERTAIN = "uncertain"  # the connection was closed, and nothing says that this was the end
@@ -35,10 +35,10 @@ class Repeated(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What arrived of an answer.
+    """The part of an answer that arrived.
 
-    `status` is None where not even a status line arrived. `body` is without its codings; None where it is longer than
-    MAX_ANSWER_BYTES, as sent or without its codings. `undecodable` names a coding that could not be undone.
+    `status` is None without a status line. `body` is decoded (Content-Encoding); None where it is longer than
+    MAX_ANSWER_BYTES, as sent or decoded. `undecodable` names a coding that could not be decoded.
     """
 
     status: int | None
@@ -48,7 +48,7 @@ class Arrived:
 
 
 class Incomplete(StrEnum):
-    """Why an answer proves nothing."""
+    """The reason why an answer proves nothing."""
 
     NO_ANSWER = "no-answer"
     CUT = "cut"  # it did not end, or nothing says that it ended
@@ -59,7 +59,7 @@ class Incomplete(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is known after an attempt. `why` is None where the answer is complete."""
+    """The result of `judge`. `why` is None where the answer is complete; `denied`: it was a 2xx that said no."""
 
     fate: Fate
     why: Incomplete | None = None
@@ -67,12 +67,12 @@ class Judgement:
 
     @property
     def complete(self) -> bool:
-        """Whether enough of an answer arrived to judge by."""
+        """Whether enough of an answer arrived to decide on it."""
         return self.why is None
 
 
 def judge(arrived: Arrived, *, written: bool) -> Judgement:
-    """The verdict on an attempt; `written`: a byte of its request may have left."""
+    """Judge the answer to an attempt. `written`: a byte of its request may have been sent."""
     status = arrived.status
     if status is None:
         return Judgement(Fate.AMBIGUOUS if written else Fate.UNSENT, Incomplete.NO_ANSWER)
@@ -108,7 +108,7 @@ def _judge_success(arrived: Arrived, status: int) -> Judgement:
 
 
 class Pairs(list[tuple[str, Any]]):
-    """A JSON object, with every pair of a key that appears more than once."""
+    """A JSON object that keeps every pair of a key that appears more than once."""
 
     def holds(self, key: str, value: object) -> bool:
         """Whether any pair of this key has exactly this value."""
@@ -116,7 +116,7 @@ class Pairs(list[tuple[str, Any]]):
 
 
 def merge_pairs(value: Any) -> Any:
-    """The value with its objects as dicts. Raises Repeated where a key appears twice in one of them."""
+    """Return the value with its objects as dicts. Raises Repeated where a key appears twice in one of them."""
     if isinstance(value, Pairs):
         merged = {key: merge_pairs(one) for key, one in value}
         if len(merged) != len(value):
@@ -126,7 +126,7 @@ def merge_pairs(value: Any) -> Any:
 
 
 def parse_answer(body: bytes) -> Any:
-    """The JSON of a body, its objects as `Pairs` and every whole number as 0; None where it is not JSON.
+    """Return the JSON of a body, its objects as `Pairs` and every whole number as 0; None where it is not JSON.
 
     Raises TooDeep.
     """
@@ -134,14 +134,14 @@ def parse_answer(body: bytes) -> Any:
     if _measure_depth(text) > MAX_DEPTH:
         raise TooDeep
     try:
-        # no number of an answer is read, and Python refuses those of many digits, which are JSON all the same
+        # Python refuses numbers of very many digits, which are valid JSON; no number of an answer is needed
         return json.loads(text, parse_int=lambda digits: 0, object_pairs_hook=Pairs)
     except ValueError:
         return None
 
 
 def _decode(body: bytes) -> str:
-    """In JSON's own encodings; else in Latin-1: an older server's refusal in Portuguese must not be taken for a yes."""
+    """Decode JSON's encodings, else Latin-1: an older server's refusal in Portuguese must not count as a success."""
     try:
         return body.decode(json.detect_encoding(body))
     except UnicodeDecodeError:
@@ -152,7 +152,7 @@ _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOT
 
 
 def _measure_depth(text: str) -> int:
-    """How deep the brackets outside of strings nest, whether or not the text is JSON."""
+    """Return how deep the brackets outside of strings nest, whether or not the text is JSON."""
     depth = deepest = 0
     for found in _STRING_OR_BRACKET.finditer(text):
         match found[0][0]:

@@ -1,4 +1,4 @@
-"""Which hosts and addresses may be public receivers, and which are this machine (CONTRACT §2, §3)."""
+"""Hosts and addresses: whether one may be a public receiver, or is this machine (CONTRACT §2, §3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_HOST_LENGTH = 253
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 
-# ranges that embed another address, which would have to be judged in its place: none is a receiver's
+# ranges whose addresses embed another address; a public receiver has no such address
 _EMBEDDING = (
     ipaddress.ip_network("64:ff9b::/96"),  # NAT64
     ipaddress.ip_network("64:ff9b:1::/48"),
@@ -24,7 +24,7 @@ _EMBEDDING = (
     ipaddress.ip_network("::ffff:0:0/96"),  # IPv4-mapped
     ipaddress.ip_network("::ffff:0:0:0/96"),  # IPv4-translated
 )
-# special ranges that the standard library's older tables take for global
+# special ranges that are global in the older tables of the standard library
 _SPECIAL = (
     ipaddress.ip_network("192.88.99.0/24"),  # 6to4 relays
     ipaddress.ip_network("192.0.0.0/24"),
@@ -39,7 +39,7 @@ _SPECIAL = (
 
 @lru_cache(maxsize=65536)
 def find_host_fault(host: str) -> Fault | None:
-    """Return what keeps a host from being a public receiver."""
+    """Return the reason why a host can't be a public receiver; None where it can."""
     if not host:
         return Fault("has no host", "write a host of two or more labels, as in hooks.example.com.br")
     if host.startswith("["):
@@ -81,7 +81,7 @@ def _find_address_fault(
 
 
 def is_special_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Private, loopback, link-local, multicast, reserved, or embedding another address: no public receiver."""
+    """Whether an address is not public: private, loopback, link-local, multicast, reserved, or embedding another."""
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return True
     return any(address in network for network in (*_EMBEDDING, *_SPECIAL) if network.version == address.version)
@@ -89,9 +89,10 @@ def is_special_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
 
 @lru_cache(maxsize=4096)
 def is_loopback_host(host: str) -> bool:
-    """`localhost`, 127.0.0.0/8 in canonical form, [::1]. A name below localhost may be looked up outside.
+    """Whether a host is this machine: `localhost`, 127.0.0.0/8 in canonical form, or [::1].
 
-    An IPv6 address with a zone, half a bracket or 127.0.0.1 in brackets is not: clients read these differently.
+    A name below localhost is not, as a name server outside may resolve it; nor is an IPv6 address with a zone, half a
+    bracket, or 127.0.0.1 in brackets, as clients read these differently.
     """
     lowered = host.lower()
     if lowered in ("localhost", "[::1]"):

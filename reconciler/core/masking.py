@@ -1,8 +1,9 @@
-"""Which URLs may show a secret, and what is shown of them: one rule for every output (CONTRACT §8, §11).
+"""The rule of what every output shows of a URL that may hold a secret (CONTRACT §8, §11).
 
-The text form of a URL names its secrets, `{secret:NAME}`, and is shown whole. A URL of the same event without such a
-place-holder may be the one from before its key became a secret, or one with the key pasted in by hand: only its scheme,
-host and port are shown. What the manifest says now is shown as it is written; what the state or Plug says is masked.
+The text form of a URL names its secrets, `{secret:NAME}`, and is shown whole. Another URL of the same event, without
+such a placeholder, may be from the time before its key became a secret, or may have the key pasted in by hand: only its
+scheme, host and port are shown. The manifest's URLs are shown as they are written; those of the state and of Plug are
+masked.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ _SHOWN_OF_MASKED = re.compile(
 
 
 def mask_url(url: str) -> str:
-    """Return scheme, host and port alone, of any text at all: a dashboard or a hand-edited state takes more than a
-    manifest. User information is left out; a text that doesn't begin as a URL is left out whole."""
+    """Return scheme, host and port alone, without user information; "…" for a text that doesn't begin as a URL.
+
+    Any text may come here: a dashboard or a state that was edited by hand accepts more than a manifest.
+    """
     match = _SHOWN_OF_MASKED.match(url)
     return f"{match['scheme']}://{match['host']}/…" if match else "…"
 
@@ -37,7 +40,7 @@ def find_secretive_events(webhooks: Iterable[Webhooks]) -> frozenset[Event]:
 
 
 def show_url(url: str, *, secretive: bool) -> str:
-    """Return a URL of the state as it may be shown; `secretive` where its event is among the secretive ones."""
+    """Return a URL of the state as it may be shown. `secretive`: its event is among the secretive ones."""
     return mask_url(url) if secretive and not has_secret(url) else url
 
 
