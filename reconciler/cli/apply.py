@@ -44,7 +44,7 @@ from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 
 _LAST_WORDS = (
-    "ended at once: what was under way stays locked, as `reconciler state list` shows. Release it with "
+    "ended at once: environments with a PUT under way stay locked, see `reconciler state list`. Release each with "
     "`reconciler state unlock ENVIRONMENT`, then run apply again"
 )
 STATE_THREADS = 4  # one writes; others may read again after a lost race
@@ -68,7 +68,7 @@ class ApplyFlags:
 @yes_option
 @click.option("--reassert", is_flag=True, help="PUT everything again, changed or not.")
 @observe_option
-@click.option("--check-first", is_flag=True, help="Call the receivers first; put no environment where one fails.")
+@click.option("--check-first", is_flag=True, help="Call the receivers first; don't PUT an environment where one fails.")
 @click.option("--expect", metavar="DIGEST", help="Refuse unless the plan's digest is this one: what was reviewed.")
 @click.option(
     "--accept-account-change",
@@ -84,12 +84,12 @@ class ApplyFlags:
 def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection) -> int:
     """Put the desired webhooks, or do exactly a saved plan.
 
-    Asks first, unless --yes. Everything is checked before anything is sent; per environment the intent is
-    written, then the PUT sent, then the outcome written. Run it again after any failure: it converges.
+    Asks first, unless --yes is given. Everything is checked before anything is sent. For each environment the intent
+    is written, then the PUT is sent, then the outcome is written. Run it again after any failure: it converges.
 
-    With --shard, several jobs share a fleet, each with guards and waves of its own: a run waits for the lower waves
-    of its own shard, never for another job's. Where a wave has to be over everywhere before the next begins, run
-    the jobs of one wave, selected with -e, after those of the other.
+    With --shard, several jobs share a fleet. Each has its own guards and waves: a run waits for the lower waves of
+    its own shard, never for those of another job. If a wave must be over in all shards before the next begins, run
+    the jobs of the first wave, selected with -e, before those of the second.
 
     \b
     Example:
@@ -134,7 +134,7 @@ def _read_plan(session: Session, file: str) -> SavedPlan:
 
 
 def _show_unexpected(session: Session, planned: Planned, form: Form) -> None:
-    """The plan that is not the one of --expect: what would have to be reviewed."""
+    """Show the plan that differs from the one of --expect: it is the one to review."""
     try:
         show_plan(with_guard_warnings(planned, session.guards()), form, session)
     except OutputFailed as error:
@@ -146,7 +146,7 @@ def _warn(warning: str) -> None:
 
 
 def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyFlags) -> RunResult:
-    """Ask, and do what has passed all checks."""
+    """Ask, and apply a plan that has passed all checks."""
     asks = has_work(planned.plan) and not flags.yes
     for warning in () if asks else describe_unobserved(planned.observations):
         _warn(warning)
@@ -160,7 +160,7 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
 
 
 def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
-    """The environments with a failing receiver, with the reason (--check-first)."""
+    """Return the environments with a failing receiver, and the reason (--check-first)."""
     from reconciler.cli.check import call_receivers
     from reconciler.core.receivers import find_refusals
 
@@ -168,7 +168,7 @@ def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
 
 
 def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
-    """Show the result. The code of what happened comes before that of a result that can't be shown."""
+    """Show the result and return its exit code. State trouble and an interrupt come before a failed output."""
     code = of_result(result)
     try:
         show_result(result, form, session)
@@ -200,7 +200,7 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
     stop = Stop()
     async with AsyncExitStack() as stack:
         stack.enter_context(stop_on_signals(partial(_stop, stop), _LAST_WORDS))
-        # of their own: names are looked up in the loop's threads, and a DNS that hangs must not keep outcomes waiting
+        # threads of their own: the loop's threads also resolve names, and a hanging DNS must not delay the outcomes
         state_threads = stack.enter_context(ThreadPoolExecutor(STATE_THREADS, "state"))
         progress = stack.enter_context(Progress(len(find_putting(planned)), lambda: session.pace.slowdown))
         await stack.enter_async_context(progress.ticking())
@@ -221,13 +221,13 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
 
 
 async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitStack, *, exact: bool) -> Observer | None:
-    """For what has to be planned again, where the plan was made with an account read; a saved plan never is."""
+    """Open the observer for environments that are planned again; None where the plan was saved or read no account."""
     if exact or not any(one.observable for one in planned.observations.values()):
         return None
     return await stack.enter_async_context(session.make_observer())
 
 
 def _stop(stop: Stop) -> None:
-    """Begin nothing new; what is under way finishes (§6.11)."""
+    """Begin no new PUT after the first signal; those under way finish (§6.11)."""
     stop.asked.set()
     say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")

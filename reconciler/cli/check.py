@@ -27,8 +27,9 @@ LOG_INTERVAL_S = 10.0
 def check(session: Session, no_post: bool, form: Form, selection: Selection) -> int:
     """Call each receiver with the documented example bodies.
 
-    Looks at its name, TLS and certificate, then POSTs what Plug would: a 2xx passes. Receivers are really called,
-    with made-up events. Needs no token; secrets in a URL are filled in (not for --no-post). Exits 2 when one fails.
+    Checks its name, TLS and certificate, then POSTs the bodies that Plug would: a 2xx passes. The receivers are really
+    called, with made-up events. Needs no token; secrets in a URL are filled in (not with --no-post). Exits 2 when one
+    fails.
 
     \b
     Example:
@@ -48,7 +49,7 @@ def check(session: Session, no_post: bool, form: Form, selection: Selection) -> 
 
 
 def call_receivers(session: Session, desired: Sequence[Desired], *, post: bool) -> CheckResult:
-    """Check the environments' receivers, with the progress on stderr; without `post` only as far as TLS."""
+    """Check the environments' receivers, with progress on stderr. Without `post` the check stops after TLS."""
     from reconciler.core.receivers import find_receivers
     from reconciler.plug.examples import example_bodies
     from reconciler.receivers.network import HttpReceivers
@@ -75,7 +76,7 @@ def _has_proxy(session: Session) -> bool:
 
 
 class _Progress:
-    """A line now and then, to stderr."""
+    """A line on stderr every ten seconds."""
 
     def __init__(self, total: int) -> None:
         self._total = total

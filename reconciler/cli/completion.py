@@ -1,4 +1,4 @@
-"""Names for the shell's Tab key."""
+"""Names that the shell completes at the Tab key."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def complete_environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The environments of the manifests and of a state on this machine whose name begins so, in order.
+    """Return the environments of the manifests, and of a state in a folder, whose name begins with `incomplete`.
 
-    What can't be read offers nothing: a shell asks in the middle of a line, and an error would be written over it.
+    Manifests or a state that can't be read add no name: the shell would show an error in the middle of the line.
     """
     return sorted(name for name in set(_find_names(context)) if name.startswith(incomplete))
 
@@ -27,6 +27,6 @@ def _find_names(context: click.Context) -> Iterator[str]:
     with suppress(ReconcilerError):
         yield from [one.environment for one in session.desired]
     with suppress(ReconcilerError):
-        # `state forget` is for what no manifest has any more. Nobody waits for a network at a key
+        # names that only the state has are needed for `state forget`; a store on the network would be too slow
         if isinstance(session.store, FolderStore):
             yield from session.store.names()

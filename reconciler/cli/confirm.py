@@ -1,4 +1,4 @@
-"""Asking before something is written (CONTRACT §4)."""
+"""The question before something is written (CONTRACT §4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.errors import Declined, InputError
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Returns when the answer is yes. Raises Declined, or InputError where there is no terminal to ask on."""
+    """Ask, and return when the answer is yes. Raises Declined, or InputError where there is no terminal to ask on."""
     if yes:
         return
     if not is_terminal(sys.stdin):
@@ -19,7 +19,7 @@ def confirm(question: str, *, yes: bool) -> None:
     try:
         answered = click.confirm(question, err=True)
     except click.Abort:
-        write_aside("\n")  # what is said of it begins a line of its own
+        write_aside("\n")  # so that the next message begins a new line
         raise
     if not answered:
         raise Declined("nothing was done")

@@ -29,8 +29,8 @@ _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TERM", "NO_COLOR", "USER", "LOGNAME"
 def demo(session: Session) -> int:
     """Show the whole story against a stand-in Plug on this machine.
 
-    Takes the manifests at hand to a temporary folder, with base URLs of the sandbox and made-up tokens and
-    secrets. Your state, your tokens and Plug itself are left alone.
+    Copies your manifests to a temporary folder, and uses base URLs of the sandbox and made-up tokens and secrets.
+    Your state, your tokens and Plug itself are not touched.
 
     \b
     Example:
@@ -40,23 +40,23 @@ def demo(session: Session) -> int:
     if not session.tree.names:
         raise InputError(problems=session.tree.errors)
     desired = session.desired
-    # its place in the copy, wherever the folder of manifests is: the user's own are never written to
+    # the path within the folder of manifests, for the copy: the user's own files are never written to
     edited = (session.folder / desired[0].source.file).relative_to(source)
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
         shutil.copytree(source, Path(folder) / "manifests")
-        with contextlib.chdir(folder):  # so that places read manifests/staging.yaml, as at home
+        with contextlib.chdir(folder):  # so that messages show manifests/staging.yaml, as in the user's own folder
             return _tell(desired, edited, session)
 
 
 def _tell(desired: Sequence[Desired], manifest: Path, outer: Session) -> int:
-    """`manifest` is that of the first environment, below the folder of manifests."""
+    """Run the story. `manifest` is the first environment's file, relative to the folder of manifests."""
     from reconciler.cli.main import run
     from reconciler.sandbox.server import serve_in_thread
     from reconciler.sandbox.story import Story, StoryWentWrong, make_up
 
     environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | make_up(desired)
     with serve_in_thread() as sandbox:
-        # quiet, as the example hosts are reserved ones, of which every command would warn again
+        # quiet: the example hosts are reserved ones, and every command would warn about them again
         inner = Session(environ, Path.cwd(), {"attempts": "2"}, sandbox.base_url, quiet=True, log=outer.log)
         story = Story(
             folder=inner.folder,

@@ -17,10 +17,10 @@ from reconciler.run.planning import PlanScope
 @selection_options
 @settings_options
 def drift(session: Session, observe: bool, form: Form, selection: Selection) -> int:
-    """Report whatever differs between manifests and state.
+    """Report every difference between manifests and state.
 
-    With --observe, from what Plug holds, too. Exits 2 when there is drift, 1 when a read of --observe failed. What
-    needs a token or a secret is compared where they are at hand.
+    With --observe, also those from what Plug holds. Exits 2 when there is drift, 1 when a read of --observe failed.
+    Accounts and secrets are compared where the token or secret is available.
 
     \b
     Example:

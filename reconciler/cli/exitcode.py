@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
 
 
 def of_result(result: RunResult) -> ExitCode:
-    """Interrupted whatever else holds; else state trouble before an environment that was not applied."""
+    """The code of an apply: an interrupt comes before trouble with the state, that before a failed environment."""
     if result.interrupted:
         return ExitCode.INTERRUPTED
     outcomes = {environment.outcome for environment in result.environments}
@@ -28,12 +28,12 @@ def of_result(result: RunResult) -> ExitCode:
 
 
 def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
-    """With `--detailed-exitcode`, 2 when there are changes; an orphan is none."""
+    """The code of a plan: with `--detailed-exitcode` 2 where apply would PUT anything."""
     return ExitCode.CHANGES if detailed and has_work(plan) else ExitCode.DONE
 
 
 def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
-    """2 for every kind but `unobservable`, which is information; 1 before it, where a read of --observe `failed`."""
+    """The code of drift: 1 where a read of --observe `failed`, else 2 for any finding that is not `unobservable`."""
     if failed:
         return ExitCode.NOT_APPLIED
     drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)
@@ -41,5 +41,5 @@ def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
 
 
 def of_check(result: CheckResult) -> ExitCode:
-    """2 when a receiver fails."""
+    """The code of a check: 2 where a receiver fails."""
     return ExitCode.DONE if all(receiver.ok for receiver in result.receivers) else ExitCode.CHANGES

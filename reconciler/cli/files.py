@@ -1,4 +1,4 @@
-"""Files that a command is given or asked for: plans, results, pages."""
+"""Files that the user names: plans and results to read, plans and pages to write."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_result(path: Path) -> ReadFile:
 
 
 def read_job_reports(folder: Path) -> list[JobReport]:
-    """What the jobs of an apply left, one folder each; a folder without a result is left out. Raises InputError."""
+    """Return the reports of an apply's jobs, one folder each; one without a result is skipped. Raises InputError."""
     from reconciler.core.workflow import JobReport
     from reconciler.formats.result_file import ResultFile, result_of
 
@@ -55,13 +55,13 @@ def read_job_reports(folder: Path) -> list[JobReport]:
 
 
 def read_text(path: str, key: str) -> str:
-    """Return a text that an earlier step left; bytes that are not UTF-8 become U+FFFD. Raises InputError."""
+    """Return a text that an earlier step wrote; bytes that are not UTF-8 become U+FFFD. Raises InputError."""
     data = _read(Path(path), shown=path, key=key, hint="name a file of an earlier step")
     return data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_document(path: Path, text: str, *, shown: str) -> None:
-    """Write the file of `--out` atomically: a full disk leaves the old file. Raises InputError."""
+    """Write the file of `--out` atomically: with a full disk the old file stays. Raises InputError."""
     reason = "is a folder" if is_folder(path) else ""
     if not reason:
         try:

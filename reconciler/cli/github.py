@@ -109,7 +109,7 @@ def check_waves(plan: str, wave: int) -> int:
 @github.command()
 @click.option("--out", metavar="FILE", required=True, help="The tokens file to write, for the setting tokens_file.")
 @click.option("--from", "source", metavar="FILE", help="Tokens that an earlier step fetched, as YAML or JSON.")
-@click.option("--environment", metavar="ENV", help="Whose token INPUT_TOKEN holds.")
+@click.option("--environment", metavar="ENV", help="The environment of the token in INPUT_TOKEN.")
 def tokens(out: str, source: str | None, environment: str | None) -> int:
     """Write a tokens file, and have the runner mask each token.
 
@@ -134,8 +134,8 @@ def tokens(out: str, source: str | None, environment: str | None) -> int:
 
 
 @github.command()
-@click.option("--title", required=True, help="What ended, for the heading.")
-@click.option("--log", metavar="FILE", required=True, help="What it wrote to stderr.")
+@click.option("--title", required=True, help="The heading, for example the command and its exit code.")
+@click.option("--log", metavar="FILE", required=True, help="The file with its stderr.")
 def failure(title: str, log: str) -> int:
     """Print what a failed command wrote, for the job's summary.
 
@@ -157,13 +157,18 @@ def failure(title: str, log: str) -> int:
 @github.command()
 @click.argument("name", metavar="NAME")
 @click.option("--file", metavar="FILE", help="The Markdown to post.")
-@click.option("--results", metavar="FOLDER", help="Post what the jobs of an apply left: one folder each.")
-@click.option("--planned", default="", metavar="JSON", help="With --results: the matrix, to name who left no result.")
+@click.option("--results", metavar="FOLDER", help="Post the results of the jobs of an apply: one folder each.")
+@click.option(
+    "--planned",
+    default="",
+    metavar="JSON",
+    help="With --results: the matrix, to find jobs without a result.",
+)
 @_author_option
 def comment(name: str, file: str | None, results: str | None, planned: str, author: str) -> int:
-    """Keep the one comment of NAME on the pull request.
+    """Create or update the one comment of NAME on the pull request.
 
-    In a run of a pull request on that one; else on the one whose merge made the commit, and if none did, nowhere.
+    In a run of a pull request it is that one, else the one whose merge made the commit. If none did, nothing is posted.
 
     \b
     Example:
@@ -198,7 +203,7 @@ def _render_results(folder: Path, planned: str) -> str:
 def status(plan_file: str | None) -> int:
     """Set the commit status reconciler/plan of a pull request.
 
-    It tells the digest of what the merge will do.
+    It shows the digest of the plan that the merge will apply.
 
     \b
     Example:
@@ -217,7 +222,7 @@ def status(plan_file: str | None) -> int:
 def reviewed() -> int:
     """Print the digest that was reviewed.
 
-    That of the pull request whose merge made this commit. Without one it exits with 1.
+    It is the one on the pull request whose merge made this commit. Exits 1 where there is none.
 
     \b
     Example:
@@ -233,14 +238,14 @@ def reviewed() -> int:
 
 
 @github.command()
-@click.option("--result", metavar="FILE", required=True, help="What drift found, as JSON.")
+@click.option("--result", metavar="FILE", required=True, help="The result of drift as JSON.")
 @click.option("--file", metavar="FILE", required=True, help="The same as Markdown: the issue's text.")
-@click.option("--exit-code", type=int, required=True, help="How drift ended: only 0 means clean.")
+@click.option("--exit-code", type=int, required=True, help="The exit code of drift: only 0 means that there is none.")
 @_author_option
 def issue(result: str, file: str, exit_code: int, author: str) -> int:
     """Keep the one issue on drift up to date.
 
-    It is opened where there is none, and closed when all is clean.
+    It is opened when there is drift, and closed when there is no drift any more.
 
     \b
     Example:

@@ -26,7 +26,7 @@ _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
 def init(folder: str, action: str | None) -> int:
     """Write a starting tree: manifests, settings, workflows.
 
-    For a new repository. What exists is left as it is, and named.
+    For a new repository. Files that exist are not changed, and are listed.
 
     \b
     Example:
@@ -59,7 +59,7 @@ def init(folder: str, action: str | None) -> int:
 
 
 def _reason_to_leave(top: Path, path: str, *, has_manifests: bool) -> str | None:
-    """Examples aren't mixed with one's own, settings aren't given twice, no link leads out of the folder."""
+    """Return why a file is not written: examples beside the user's manifests, settings twice, a link out of `top`."""
     # not resolve(), which raises for links in a circle
     if not Path(os.path.realpath((top / path).parent)).is_relative_to(os.path.realpath(top)):
         return "a link leads out of the folder"
@@ -78,7 +78,7 @@ def _has_settings(pyproject: Path) -> bool:
 
 
 def _write_new(top: Path, path: str, text: str) -> bool:
-    """False where something stands there already. Raises InputError where it can't be written."""
+    """Write a new file; return False where the path exists already. Raises InputError where it can't be written."""
     target = top / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def _write_new(top: Path, path: str, text: str) -> bool:
     except FileExistsError:
         if is_folder(target.parent):
             return False
-        raise _unwritable(target, "a file stands where a folder is needed") from None
+        raise _unwritable(target, "a file is where a folder is needed") from None
     except OSError as error:
         raise _unwritable(target, error.strerror or "failed") from error
     return True

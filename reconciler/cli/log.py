@@ -12,17 +12,17 @@ from reconciler.cli.output import write_aside
 from reconciler.text.escape import for_terminal
 from reconciler.text.hidden_values import HiddenValues
 
-LOGGER = "reconciler"  # of this package alone: a library's log may quote a header or a body
+LOGGER = "reconciler"  # only this package: the log of a library may quote a header or a body
 LEVELS = (logging.INFO, logging.DEBUG)  # of -v and -vv
-MIN_HIDDEN = 8  # characters of a variable that only its name makes suspicious
+MIN_HIDDEN = 8  # characters of a variable's value that is hidden only for the variable's name
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY")
 _OUR_SETTINGS = "RECONCILER_"
 
 
 class StepLog(logging.Handler):
-    """Writes `HH:MM:SS.mmm message` lines: one line each, harmless on a terminal, without a token or secret.
+    """Writes a line `HH:MM:SS.mmm message` for each step, escaped for the terminal, without a token or secret.
 
-    No caller logs one. The mask is for what nobody thought of, such as a server that echoes the token.
+    No caller logs a token or secret. The mask is a second protection, for example against a server that echoes one.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -41,7 +41,7 @@ class StepLog(logging.Handler):
             self._hidden.hide((value, quote(value, safe="", errors="replace")))
 
     def start(self, verbosity: int) -> None:
-        """Show the steps from now on, in as much detail as is asked for in all."""
+        """Show the steps from now on. The detail grows with each `-v`, also of several calls."""
         self.verbosity += verbosity
         logger = logging.getLogger(LOGGER)
         logger.setLevel(LEVELS[min(self.verbosity, len(LEVELS)) - 1])
@@ -50,7 +50,7 @@ class StepLog(logging.Handler):
             logger.addHandler(self)
 
     def stop(self) -> None:
-        """Leave the logger as it was."""
+        """Restore the logger."""
         logger = logging.getLogger(LOGGER)
         logger.removeHandler(self)
         logger.setLevel(logging.NOTSET)

@@ -1,4 +1,4 @@
-"""The command line's frame: which commands there are, and which exit code each end of one means (CONTRACT §4)."""
+"""The frame of all commands: their list, and the exit code of each error (CONTRACT §4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.text.escape import for_terminal
 REPORT_TO = "the maintainers of reconciler"
 SHOWN_FRAMES = 8  # the last calls before an internal error; -vv shows all
 
-# command -> the module in this folder that holds it; loaded when asked for, as each pulls its own weight in
+# command -> its module in this folder, which is imported when it is used: a command's imports take time
 COMMANDS = {
     "validate": "validate",
     "plan": "plan",
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            import difflib  # late: only who mistyped needs it
+            import difflib  # late: only a mistyped command needs it
 
             if near := difflib.get_close_matches(cmd_name, COMMANDS, n=1):
                 ctx.fail(f"there is no command {cmd_name!r}: did you mean {near[0]}?")
@@ -69,7 +69,7 @@ verbose_option(cli)
 
 
 def run(arguments: Sequence[str], *, obj: object = None) -> int:
-    """Runs one command and returns its exit code. `obj` is the Session of a caller in this process (the demo)."""
+    """Run one command and return its exit code. `obj` is the Session of a caller in this process (the demo)."""
     try:
         session = replace(obj) if isinstance(obj, Session) else Session()
     except InputError as error:
@@ -115,7 +115,7 @@ def _run(arguments: Sequence[str], session: Session) -> int:
         say(for_terminal(str(error)), label="error")
         _annotate(error, session)
         return ExitCode.NOT_APPLIED
-    except Exception as error:  # noqa: BLE001 - the only one: a fault of ours must not end as a dump of values
+    except Exception as error:  # noqa: BLE001 - the only one: our own faults must not print values
         _say_internal(error, whole=session.log is not None and session.log.verbosity > 1)
         return ExitCode.NOT_APPLIED
 
@@ -135,8 +135,10 @@ def _say_usage(error: click.ClickException) -> None:
 
 
 def _say_internal(error: Exception, *, whole: bool) -> None:
-    """Show where it happened, and no value: a message or a frame may hold a token. With `whole` every call of it and
-    of the errors that led to it."""
+    """Show where it happened, without any value: a message or a frame may hold a token.
+
+    With `whole` every call is shown, and those of the errors that caused it.
+    """
     say(f"internal error: {type(error).__name__}. Nothing is known to be wrong with your input.", label="error")
     for line in _frames(error, None if whole else SHOWN_FRAMES):
         say(line)
@@ -159,7 +161,7 @@ def _frames(error: BaseException, limit: int | None) -> Iterator[str]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The errors that led to this one, the nearest first; each once, though a chain may lead round."""
+    """Yield the errors that caused this one, the nearest first; each once, as a chain may be a circle."""
     seen = {id(error)}
     cause = error.__cause__ or error.__context__
     while cause is not None and id(cause) not in seen:

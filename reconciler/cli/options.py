@@ -17,13 +17,13 @@ from reconciler.settings.flags import SETTING_FLAGS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
-RESULT_FORMATS = (*FORMATS, "github")  # of what has something to annotate
+RESULT_FORMATS = (*FORMATS, "github")  # of results that annotations can be made of
 VERBOSE = "verbosity"
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a result is shown on stdout, and which files get it in which other formats (`--also`)."""
+    """The format of a result on stdout, and the files and formats of `--also`."""
 
     name: str = "text"
     also: tuple[tuple[str, str], ...] = ()  # format, file
@@ -68,7 +68,7 @@ def environments_option(command: Command) -> Command:
 
 
 def selection_options(command: Command) -> Command:
-    """`-e`, and the `--shard` of what may be split over several jobs, as a `Selection` named `selection`."""
+    """`-e` and `--shard`, as a `Selection` named `selection`."""
     return environments_option(_shard_option(gathered(Selection, "selection")(command)))
 
 
@@ -94,12 +94,12 @@ def format_option(command: Command) -> Command:
 
 
 def state_format_option(command: Command) -> Command:
-    """`--format` of what is only read."""
+    """`--format` of a result without annotations, as a `Form` named `form`."""
     return _format_option(command, FORMATS)
 
 
 def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
-    """Both options make one value: `--also` is read first and left for `--format` to take."""
+    """Make one value of both options: `--also` is read first, and `--format` picks it up."""
 
     def take_also(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
         context.meta[__name__] = tuple(_parse_also(value, formats) for value in values)
@@ -138,7 +138,7 @@ def observe_option(command: Command) -> Command:
     return click.option(
         "--observe",
         is_flag=True,
-        help="Read what Plug holds, where account_id is set; needs the partner token.",
+        help="Also read what Plug holds, where account_id is set; needs the partner token.",
     )(command)
 
 
@@ -147,7 +147,7 @@ def yes_option(command: Command) -> Command:
 
 
 def settings_options(command: Command) -> Command:
-    """Every setting as a flag of its name. The command gets a `session` that obeys those that are given."""
+    """Every setting as a flag of its name. The command gets a `session` with the flags that were given."""
 
     @functools.wraps(command)
     def call(**parameters: Any) -> Any:
@@ -168,7 +168,7 @@ def settings_options(command: Command) -> Command:
 
 
 def verbose_option(command: click.Command) -> None:
-    """`-v` of a command, a group and all that is in it: each step to stderr, twice for more."""
+    """Add `-v` to a command, or to a group and all its commands."""
 
     def take(context: click.Context, _parameter: click.Parameter, count: int) -> None:
         if count:

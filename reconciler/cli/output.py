@@ -1,4 +1,4 @@
-"""The only room that prints: results to stdout, everything else to stderr (CONTRACT §4)."""
+"""Everything that is printed: results to stdout, all else to stderr (CONTRACT §4)."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Python has None for a stream that was closed before the start (`>&-`)."""
+    """Whether a stream is a terminal. It is None where it was closed before the start (`>&-`)."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
-    """On a terminal alone, and never with NO_COLOR."""
+    """Whether to use colour: only on a terminal, and never with NO_COLOR."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and is_terminal(stream)
 
 
 def write(text: str) -> None:
-    """A result, whole, to stdout. Raises OutputFailed where it can't be written, ReaderGone where nobody reads it."""
+    """Write a whole result to stdout. Raises OutputFailed where that fails, ReaderGone where nothing reads it."""
     try:
         sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
         sys.stdout.flush()
     except BrokenPipeError as error:
-        raise ReaderGone("nobody reads stdout any more. What was done is done") from error
+        raise ReaderGone("nothing reads stdout any more. What was done is done") from error
     except (OSError, AttributeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is closed"
         raise OutputFailed(f"the result can't be written to stdout: {reason}. What was done is done") from error
 
 
 def say(text: str, *, label: str = "") -> None:
-    """A line for the person, to stderr. The text is escaped by whoever put foreign values into it.
+    """Write a line for the user to stderr. The caller has escaped the values in it.
 
-    Where nobody can read it (a full disk, a pager that has gone) the run goes on: PUTs may be under way.
+    Where it can't be written (a full disk, a closed pager) the run goes on: PUTs may be under way.
     """
     prefix = ""
     if label:
@@ -55,17 +55,17 @@ def say(text: str, *, label: str = "") -> None:
 
 
 def write_aside(text: str) -> None:
-    """To stderr, as far as it takes it."""
+    """Write to stderr, and ignore that it fails."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
 def tell_unshown(error: OutputFailed) -> None:
-    """A result that stdout doesn't take. Of a reader that has gone (a pager, `head`) nothing is said."""
+    """Report a result that could not be written to stdout; not where its reader ended (a pager, `head`)."""
     if not isinstance(error, ReaderGone):
         say(for_terminal(str(error)), label="error")
-    # what is left in its buffer must not fail a second time at the interpreter's end
+    # the rest of the buffer must not fail a second time when the interpreter ends
     with contextlib.suppress(OSError, ValueError, AttributeError):
         stdout = sys.stdout.fileno()
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
@@ -76,7 +76,7 @@ def say_problem(problem: Problem, *, label: str) -> None:
 
 
 def say_problems(error: InputError) -> None:
-    """All problems of the input, each on a line; nothing was sent or written."""
+    """Report all problems of the input, one on a line."""
     if not error.problems:
         say("\n".join(for_terminal(line) for line in str(error).split("\n")), label="error")
         return

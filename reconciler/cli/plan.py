@@ -43,9 +43,9 @@ class PlanFlags:
 def plan(session: Session, flags: PlanFlags, form: Form, selection: Selection) -> int:
     """Show what `apply` would do, and why.
 
-    Reads the manifests and the state; needs no token. With the tokens and secrets at hand it also notices a
-    changed account or a rotated secret, and with --observe what somebody changed in Plug itself. A saved plan
-    remembers its selection and shard.
+    Reads the manifests and the state; needs no token. With the tokens and secrets set it also notices a
+    changed account or a rotated secret, and with --observe a change made in Plug itself. A saved plan remembers its
+    selection and shard.
 
     \b
     Example:

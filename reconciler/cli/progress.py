@@ -1,4 +1,4 @@
-"""How far an apply is: a live line on a terminal, a line every ten seconds in a log. All to stderr."""
+"""The progress of an apply on stderr: a live line on a terminal, a line every ten seconds in a log."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ TICK_S = 0.5
 
 
 class Progress:
-    """`report` takes each result as it comes. What is not applied is told at once, for who watches.
+    """The progress display. `report` takes each result; a failure is shown at once.
 
-    `slowdown` is asked what slows the run. Of failures that are alike the first few are told; the summary has all.
+    `slowdown` returns what slows the run down. Of failures that are alike the first few are shown; the summary has all.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Progress:
         self._slowdown = slowdown
         self._monotonic = monotonic
         self._counts: Counter[Outcome] = Counter()
-        self._told: Counter[tuple[Outcome, int | None, str]] = Counter()
+        self._shown: Counter[tuple[Outcome, int | None, str]] = Counter()
         self._speed = Speed()
         self._wave = ""
         self._bar: RichProgress | None = None
@@ -81,7 +81,7 @@ class Progress:
 
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
-        """While this lasts, the time left is told also when nothing comes to an end: in a pause, or a slow answer."""
+        """Refresh regularly within the block, also while no environment ends: in a pause, or during a slow answer."""
 
         async def tick() -> None:
             while True:
@@ -99,16 +99,16 @@ class Progress:
     def report_wave(self, begun: WaveBegun) -> None:
         if begun.of > 1:
             self._wave = f" wave {begun.number} of {begun.of}"
-            self._tell(f"wave {begun.number} of {begun.of} begins (wave: {begun.wave})")
+            self._show(f"wave {begun.number} of {begun.of} begins (wave: {begun.wave})")
 
     def report(self, result: EnvironmentResult) -> None:
         self._counts[result.outcome] += 1
         if result.outcome not in DONE_OUTCOMES and result.outcome is not Outcome.SKIPPED:
-            self._tell_failure(result)
+            self._show_failure(result)
         self.refresh()
 
     def refresh(self) -> None:
-        """The live line, or once in ten seconds one of a log."""
+        """Update the live line, or write a line of the log where the last one is ten seconds old."""
         now = self._monotonic()
         self._speed.note(self._counts.total(), now)
         if self._bar is not None and self._task is not None:
@@ -118,11 +118,11 @@ class Progress:
             self._said_at = now
             counts = ", ".join(f"{number(count)} {outcome}" for outcome, count in sorted(self._counts.items()))
             wave = f",{self._wave}" if self._wave else ""
-            told = "; ".join(part for part in (counts, self._describe_pace(now)) if part)
-            say(f"{number(self._counts.total())} of {number(self._total)}{wave}: {told or 'begun'}")
+            shown = "; ".join(part for part in (counts, self._describe_pace(now)) if part)
+            say(f"{number(self._counts.total())} of {number(self._total)}{wave}: {shown or 'begun'}")
 
     def _describe_pace(self, now: float) -> str:
-        """`12/s, about 4 min left; slowed to 12/s by 429`."""
+        """Return such as `12/s, about 4 min left; slowed to 12/s by 429`."""
         parts = []
         done = self._counts.total()
         rate = self._speed.rate(done, now)
@@ -137,15 +137,15 @@ class Progress:
                 parts.append(f"Plug asked to wait, {time_left(slowdown.pause_s)} more")
         return "; ".join(parts)
 
-    def _tell_failure(self, result: EnvironmentResult) -> None:
+    def _show_failure(self, result: EnvironmentResult) -> None:
         kind = (result.outcome, result.status, like_message(result))
-        self._told[kind] += 1
-        if self._told[kind] <= SHOWN_ONE_BY_ONE:
-            self._tell(f"{for_terminal(result.environment)}: {result.outcome}: {for_terminal(result.message)}")
-        elif self._told[kind] == SHOWN_ONE_BY_ONE + 1:
-            self._tell(f"{for_terminal(result.environment)}: {result.outcome}, as those before; the summary has all")
+        self._shown[kind] += 1
+        if self._shown[kind] <= SHOWN_ONE_BY_ONE:
+            self._show(f"{for_terminal(result.environment)}: {result.outcome}: {for_terminal(result.message)}")
+        elif self._shown[kind] == SHOWN_ONE_BY_ONE + 1:
+            self._show(f"{for_terminal(result.environment)}: {result.outcome}, as those before; the summary has all")
 
-    def _tell(self, line: str) -> None:
+    def _show(self, line: str) -> None:
         if self._bar is not None:
             from rich.text import Text
 

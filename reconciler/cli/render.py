@@ -1,4 +1,4 @@
-"""A result in the asked formats: to stdout, to the files of `--also`, and as annotations to GitHub's runner."""
+"""The output of a result: to stdout, to the files of `--also`, and as annotations to GitHub's runner."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FILE_WIDTH = 100  # columns of a text in a file
 
 @dataclass(frozen=True, slots=True)
 class TextStyle:
-    """What a text is made for."""
+    """The colour and width of a text."""
 
     colour: bool
     width: int
 
 
 Views: TypeAlias = Mapping[str, Callable[[TextStyle], str]]
-"""One result, by format."""
+"""The renderers of one result, by format."""
 
 
 def check_files(form: Form, session: Session) -> None:
-    """Before anything is sent: can the files of `--also` be written? Raises InputError."""
+    """Check that the files of `--also` can be written. Raises InputError."""
     problems = [
         Problem.of("--also", f"{file} can't be written", "name a file in a folder that exists")
         for _, file in form.also
@@ -112,7 +112,7 @@ def show_state_list(documents: Sequence[Document], now: datetime, form: Form, se
 
 
 def show_document(document: Document, now: datetime, form: Form, session: Session) -> None:
-    """As JSON it is the stored document itself."""
+    """Show a state document. Its JSON is the stored document itself."""
 
     def stored(_: TextStyle) -> str:
         from reconciler.state.document import encode_document
@@ -141,7 +141,7 @@ def show_history(document: Document, form: Form, session: Session) -> None:
 
 
 def _load(form: str) -> Any:
-    """The module of a format; loaded when asked for, as each pulls its own weight in."""
+    """Return the module of a format, imported when it is used: its imports take time."""
     return importlib.import_module(f"reconciler.views.{form}")
 
 
@@ -150,7 +150,7 @@ def _load_format(name: str) -> Any:
 
 
 def _show(views: Views, form: Form, session: Session) -> None:
-    """Files first: a reader of stdout that goes away takes nothing from them, nor does a full disk from stdout."""
+    """Write the files first, then stdout: neither fails where only the other can't be written."""
     check_files(form, session)
     plain = TextStyle(colour=False, width=FILE_WIDTH)
     unwritten = []

@@ -19,16 +19,16 @@ from reconciler.text.escape import for_terminal
 
 @click.command()
 @click.option("--out", metavar="FILE", help="Write the page there instead of to stdout.")
-@click.option("--check", "check_file", metavar="FILE", help="Show receivers too: what `check --format json` printed.")
+@click.option("--check", "check_file", metavar="FILE", help="Show receivers too: the output of `check --format json`.")
 @observe_option
 @environments_option
 @settings_options
 def report(session: Session, out: str | None, check_file: str | None, observe: bool, globs: tuple[str, ...]) -> int:
     """Show the fleet on one HTML page.
 
-    Environments by event with drift, doubt and age in view; search, filters, and the history of each environment.
-    One file that fetches nothing: open it, mail it, keep it as a workflow's artifact. It shows what `plan`, `drift`
-    and `state` show, so it is for the same eyes.
+    A table of environments and events with drift, doubt and age; search, filters, and the history of each environment.
+    It is one file that fetches nothing: open it, mail it, keep it as a workflow's artifact. It shows the same data as
+    `plan`, `drift` and `state`, so give it only to people who may see those.
 
     \b
     Example:
@@ -38,7 +38,7 @@ def report(session: Session, out: str | None, check_file: str | None, observe: b
     checked = None if check_file is None else _read_check(session, check_file)
     planned = session.plan(PlanScope(globs, observe=session.live_reads(wanted=observe), whole=True))
     if checked is not None and globs:
-        # a fault of a receiver that no shown environment uses would be counted, and be nowhere on the page
+        # a failing receiver that no shown environment uses would be counted, but not be on the page
         shown = {one.environment for one in planned.plan.environments}
         checked = [one for one in checked if not shown.isdisjoint(one.environments)]
     page = _render(session, planned, checked)

@@ -77,7 +77,7 @@ def _is_token(token: str) -> bool:
     default=0.0,
     metavar="S",
     callback=_check_finite,
-    help="Seconds before a PUT is acted on.",
+    help="Seconds until a PUT takes effect.",
 )
 @click.option(
     "--failure-rate",
@@ -114,7 +114,7 @@ def sandbox(**options: Any) -> None:
     """Serve a stand-in for Plug on loopback, to try things out.
 
     No company is needed. The first line on stdout is its base URL. It keeps everything in memory, sends nothing
-    beyond this machine, and ends with Ctrl-C. Use made-up tokens: a command line is visible to others.
+    to other machines, and ends with Ctrl-C. Use made-up tokens: a command line is visible to others.
 
     \b
     Example:
@@ -125,7 +125,7 @@ def sandbox(**options: Any) -> None:
     \b
     Beside the PUT of Plug:
       GET  /integrator/account/ID/                        as a partner sees the account
-      POST /_sandbox/edit    {"token", "webhooks": {…}}   as somebody in the dashboard
+      POST /_sandbox/edit    {"token", "webhooks": {…}}   as a user in the dashboard
       POST /_sandbox/deliver {"token", "event"}           call the registered receiver
       POST /_sandbox/show    {"token"}                    all seven webhooks
     """

@@ -1,4 +1,4 @@
-"""What a command is run with: settings, manifests, credentials and store, each made when it is first asked for."""
+"""The objects that a command uses: settings, manifests, credentials and store, each made when it is first used."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def find_folder() -> Path:
 
 @dataclass
 class Session:
-    """One command's wiring. `base_url` replaces every base URL, those of manifests too: the demo's sandbox."""
+    """The objects of one command. `base_url` replaces every base URL, those of manifests too (for the demo)."""
 
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # which decodes at every look
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # os.environ decodes at each access
     folder: Path = field(default_factory=find_folder)
     flags: Mapping[str, Any] = field(default_factory=dict)
     base_url: str | None = None
-    quiet: bool = False  # without the tree's warnings: the demo's commands would repeat them eight times
+    quiet: bool = False  # without the manifests' warnings, which each command of the demo would repeat
     clock: SystemClock = field(default_factory=SystemClock)
     log: StepLog | None = None  # of -v
 
     def start_log(self, count: int) -> None:
-        """Show each step of what follows on stderr: for a `-v`, more for two."""
-        from reconciler.cli.log import StepLog  # late: without -v nothing waits for logging
+        """Show each step from now on on stderr: `count` is the number of `-v`."""
+        from reconciler.cli.log import StepLog  # late: importing logging takes time
 
         self.log = self.log or StepLog(self.environ)
         self.log.start(count)
@@ -76,7 +76,7 @@ class Session:
         return open_store(self.settings.state, self.folder)
 
     def close(self) -> None:
-        """Gives back what the store holds, where one was opened."""
+        """Close the store, if one was opened."""
         if "store" in self.__dict__:
             self.store.close()
 
@@ -99,7 +99,7 @@ class Session:
 
     @cached_property
     def tree(self) -> Tree:
-        """The manifests, whole, with their errors and warnings as data."""
+        """All manifests, with their errors and warnings as data."""
         from reconciler.core.policy import Policy
         from reconciler.manifests.load import load_tree
         from reconciler.manifests.merged import TreeOptions
@@ -151,7 +151,7 @@ class Session:
         return Pace(self.clock, self.settings.rate_limit, longest_pause_s=self.settings.deadline)
 
     def plan(self, scope: PlanScope, *, requested: bool = False, now: datetime | None = None) -> Planned:
-        """The plan of the scope, at `now` or the present, with the warnings of the manifests.
+        """Return the plan of the scope, at `now` or the present, with the warnings of the manifests.
 
         Raises InputError (manifests, settings, a malformed token, the partner's), StateError.
         """
@@ -163,19 +163,19 @@ class Session:
         )
         shown = () if self.quiet else (*self.tree.warnings, *self.tokens_file.problems)
         warnings = tuple(str(problem) for problem in shown)
-        # all that a plan makes is kept, or freed by counting; reading accounts, in between, makes cycles
+        # the reads of accounts make reference cycles, so the collector stays on for them
         with without_collector() if scope.observe is None else nullcontext():
             planned = plan_environments(desired, self.store, self.credentials, given, scope)
         return replace(planned, plan=replace(planned.plan, warnings=(*warnings, *planned.plan.warnings)))
 
     def guards(self, accepted: Sequence[str] = ()) -> GuardInput:
-        """What the guards look at. `accepted` are the environments of --accept-account-change."""
+        """Return the guards' input. `accepted` are the environments of --accept-account-change."""
         from reconciler.run.guards import GuardInput
 
         return GuardInput(self.desired, self.store, self.credentials, self.settings.max_changed, accepted)
 
     def live_reads(self, *, wanted: bool) -> Observe | None:
-        """What reads the live configuration for a plan with --observe; None without."""
+        """Return the reads of --observe for a plan; None where they are not wanted."""
         if not wanted:
             return None
         from reconciler.cli.output import say
@@ -196,7 +196,7 @@ class Session:
         )
 
     def make_observer(self) -> HttpObserver:
-        """The partner API, to be entered. The partner token has been checked."""
+        """Return the observer over the partner API, to be entered. The partner token must have been checked."""
         from reconciler.plug.credentials import find_hidden
         from reconciler.plug.partner import HttpObserver
         from reconciler.plug.secret import Secret
@@ -213,7 +213,7 @@ class Session:
 
 
 def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:
-    """The command's session: the caller's where there is one, with the flags that were given."""
+    """Return the command's session with its flags: the caller's where there is one, else a new one."""
     from reconciler.cli.setting_parameters import take_settings_flags
 
     flags = take_settings_flags(parameters)

@@ -1,4 +1,4 @@
-"""Settings' flags among a command's parameters."""
+"""The flags of settings among the parameters of a command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PREFIX = "setting_"
 
 
 def flag_parameter(flag: SettingFlag) -> str:
-    """The name of the parameter that holds what the flag was given."""
+    """Return the name of the parameter that holds the flag's value."""
     return _PREFIX + flag.path.replace(".", "__")
 
 
@@ -20,6 +20,6 @@ def is_settings_flag(parameter: str) -> bool:
 
 
 def take_settings_flags(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags that were given, by the path of their setting."""
+    """Return the values of the flags that were given, by the path of their setting."""
     paths = {flag_parameter(flag): flag.path for flag in SETTING_FLAGS}
     return {paths[name]: value for name, value in parameters.items() if name in paths and value is not None}

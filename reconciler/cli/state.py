@@ -60,7 +60,7 @@ def _changes_one(command: Command) -> Command:
 @selection_options
 @settings_options
 def list_(session: Session, form: Form, selection: Selection) -> int:
-    """Every environment in the state, and what is in doubt.
+    """List the environments in the state, and which are in doubt.
 
     \b
     Example:
@@ -72,7 +72,7 @@ def list_(session: Session, form: Form, selection: Selection) -> int:
     documents = [one.document for _, one in sorted(stored.items())]
     show_state_list(documents, session.clock.now(), form, session)
     if not names:
-        # a typo in `state`, or another folder than that of the settings, looks the same
+        # an empty state looks the same as a typo in `state`, or as the wrong working directory
         say(f"looked in {for_terminal(session.settings.state)}; is that the state you mean? `--state` names another")
     return ExitCode.DONE
 
@@ -80,7 +80,7 @@ def list_(session: Session, form: Form, selection: Selection) -> int:
 @state.command()
 @_reads_one
 def show(session: Session, environment: str, form: Form, globs: tuple[str, ...]) -> int:
-    """One environment's state, whole. With --format json: the document as it is stored.
+    """Show the whole state of one environment. With --format json: the document as it is stored.
 
     \b
     Example:
@@ -95,7 +95,7 @@ def show(session: Session, environment: str, form: Form, globs: tuple[str, ...])
 @state.command()
 @_reads_one
 def history(session: Session, environment: str, form: Form, globs: tuple[str, ...]) -> int:
-    """The last ten applied records of an environment.
+    """Show the last ten applied records of an environment.
 
     Newest first, with what each changed.
 
@@ -114,7 +114,7 @@ def history(session: Session, environment: str, form: Form, globs: tuple[str, ..
 def adopt(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
     """Record the desired webhooks as applied, without a PUT.
 
-    You vouch that Plug holds exactly what the manifest says. Ends doubt.
+    You confirm that Plug holds exactly what the manifest says. This ends doubt.
 
     \b
     Example:
@@ -139,7 +139,7 @@ def adopt(session: Session, environment: str, yes: bool, globs: tuple[str, ...])
 @state.command()
 @_changes_one
 def forget(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
-    """Drop an environment from the state. Plug keeps what it holds.
+    """Drop an environment from the state. Its webhooks in Plug stay as they are.
 
     \b
     Example:
@@ -148,7 +148,7 @@ def forget(session: Session, environment: str, yes: bool, globs: tuple[str, ...]
     select(globs, [environment])
     stored = find_stored(session.store, environment)
     refuse_live(stored, session.clock.now(), doing="forget")
-    confirm(f"Drop {for_terminal(environment)} from the state? Plug keeps what it holds", yes=yes)
+    confirm(f"Drop {for_terminal(environment)} from the state? Its webhooks in Plug stay as they are", yes=yes)
     forget_environment(session.store, stored, session.clock.now())
     say(f"forgotten: {for_terminal(environment)} is no longer in the state")
     return ExitCode.DONE
@@ -157,7 +157,7 @@ def forget(session: Session, environment: str, yes: bool, globs: tuple[str, ...]
 @state.command()
 @_changes_one
 def unlock(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
-    """Release a dead run's lease. The intent stays, in doubt: the next apply puts again.
+    """Release a dead run's lease. The intent stays, in doubt: the next apply sends the webhooks again.
 
     \b
     Example:
@@ -172,7 +172,7 @@ def unlock(session: Session, environment: str, yes: bool, globs: tuple[str, ...]
     holder = for_terminal(intent.by.actor or "the run")
     confirm(f"Release the lease of {holder} on {for_terminal(environment)}? Only if that run is dead", yes=yes)
     unlock_environment(session.store, stored)
-    say(f"unlocked: {for_terminal(environment)} is in doubt; the next apply puts its webhooks again")
+    say(f"unlocked: {for_terminal(environment)} is in doubt; the next apply sends its webhooks again")
     return ExitCode.DONE
 
 
@@ -184,8 +184,8 @@ def unlock(session: Session, environment: str, yes: bool, globs: tuple[str, ...]
 def copy(session: Session, source: str, target: str, yes: bool) -> int:
     """Copy the whole state from one store to another.
 
-    Say from a folder to a branch. TO must be empty, and no run may be at work on FROM. FROM is left as it is: change
-    the `state` setting afterwards, and let nobody apply with the old one.
+    For example from a folder to a branch. TO must be empty, and no run may be using FROM. FROM is not changed: change
+    the `state` setting afterwards, and make sure that no run uses the old one.
 
     \b
     Example:
@@ -200,8 +200,8 @@ def copy(session: Session, source: str, target: str, yes: bool) -> int:
     ):
         names = old.names()
         if not names:
-            raise InputError.of("FROM", f"{source} holds no state", "name the store that is in use now")
+            raise InputError.of("FROM", f"{source} holds no state", "name the store that is used now")
         confirm(f"Copy the state of {environments(len(names))} to {for_terminal(target)}?", yes=yes)
         count = copy_state(old, new, session.clock.now())
-    say(f"copied: {environments(count)}. Now set `state` to {for_terminal(target)}, for everybody who applies")
+    say(f"copied: {environments(count)}. Now set `state` to {for_terminal(target)}, for every run")
     return ExitCode.DONE

@@ -1,4 +1,4 @@
-"""A result of any command, read back from its JSON by the steps of a workflow."""
+"""Results of any command, as the steps of a workflow read them from their JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ANY: TypeAdapter[ResultFile | DriftFile | CheckFile | ValidationFile] = TypeAda
 
 
 def decode_any(data: bytes) -> ReadFile:
-    """Raises FormatError for what is not a result of this program."""
+    """Decode a result of any format. Raises FormatError for anything that is not one."""
     if data.lstrip()[:60].find(b"reconciler.plan/") >= 0:
         return decode_plan(data)
     try:
@@ -36,7 +36,10 @@ def plan_of(found: ReadFile) -> Plan | None:
 
 
 def affected(found: ReadFile) -> list[str]:
-    """The environments to be put, or put, or drifted, or with a failing receiver; in the file's order."""
+    """Return the environments that a plan would PUT, that were applied, that drifted or whose receiver failed.
+
+    They are in the file's order.
+    """
     plan = plan_of(found)
     if plan is not None:
         return [one.environment for one in plan.environments if one.action.puts]

@@ -13,7 +13,7 @@ CHECK_FORMAT = "reconciler.check/1"
 
 
 def encode_check(result: CheckResult) -> str:
-    """`check --format json` (CONTRACT §8). A receiver's `warning` is no failure."""
+    """Encode `check --format json` (CONTRACT §8). A receiver with a `warning` has passed."""
     passed = sum(1 for receiver in result.receivers if receiver.ok)
     summary = {
         "receivers": len(result.receivers),
@@ -21,11 +21,11 @@ def encode_check(result: CheckResult) -> str:
         "failed": len(result.receivers) - passed,
         "warnings": sum(1 for receiver in result.receivers if receiver.warning),
     }
-    receivers = [_checked_out(receiver) for receiver in result.receivers]
+    receivers = [_receiver_out(receiver) for receiver in result.receivers]
     return dump({"format": CHECK_FORMAT, "posted": result.posted, "summary": summary, "receivers": receivers})
 
 
-def _checked_out(receiver: ReceiverCheck) -> dict[str, Any]:
+def _receiver_out(receiver: ReceiverCheck) -> dict[str, Any]:
     return {
         "url": receiver.url,
         "event": receiver.event.value,
@@ -42,7 +42,7 @@ def _checked_out(receiver: ReceiverCheck) -> dict[str, Any]:
 
 
 class _Part(BaseModel):
-    """Types are held to; what a later version adds is ignored."""
+    """A part of the file. Types are checked strictly; keys that a later version adds are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -67,7 +67,7 @@ class CheckFile(_Part):
 
 
 def decode_check(data: bytes) -> list[ReceiverCheck]:
-    """Raises FormatError for what is not a result of `check`."""
+    """Decode the receivers. Raises FormatError for anything that is not a result of `check`."""
     try:
         parsed = CheckFile.model_validate_json(data)
     except ValidationError as error:

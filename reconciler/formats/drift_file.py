@@ -14,7 +14,7 @@ DRIFT_FORMAT = "reconciler.drift/1"
 
 
 def encode_drift(findings: Iterable[Finding]) -> str:
-    """`drift --format json` (CONTRACT §8), in the order given."""
+    """Encode `drift --format json` (CONTRACT §8), in the order given."""
     return dump({"format": DRIFT_FORMAT, "findings": [_finding_out(finding) for finding in findings]})
 
 
@@ -30,7 +30,7 @@ def _finding_out(finding: Finding) -> dict[str, Any]:
 
 
 class _Part(BaseModel):
-    """What a later version adds is ignored."""
+    """A part of the file. Keys that a later version adds are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -46,5 +46,5 @@ class DriftFile(_Part):
 
 
 def is_healable(found: DriftFile) -> bool:
-    """Whether an apply would mend any of it: an orphan it never touches."""
+    """Whether an apply would fix any of it; it never changes an orphan."""
     return any(one.kind not in (FindingKind.UNOBSERVABLE, FindingKind.ORPHAN) for one in found.findings)

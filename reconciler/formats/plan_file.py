@@ -1,4 +1,4 @@
-"""Plan files: what `plan --out` writes and `apply PLANFILE` reads (CONTRACT §5)."""
+"""Plan files, which `plan --out` writes and `apply PLANFILE` reads (CONTRACT §5)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PLAN_FORMAT = "reconciler.plan/1"
 
 
 def encode_plan(plan: Plan) -> str:
-    """`plan --format json`, and what `--out` saves (CONTRACT §5).
+    """Encode `plan --format json`, which `--out` saves too (CONTRACT §5).
 
-    `checksum` is over all the rest: a plan file that was edited says so.
+    `checksum` is over all other keys, so that an edited plan file is noticed.
     """
     count = plan.count_actions()
     value = {
@@ -71,7 +71,7 @@ def _change_out(change: Change) -> dict[str, Any]:
     }
 
 
-# a digest goes into GITHUB_OUTPUT and into a commit's status: nothing else may pass for one
+# a digest is copied into GITHUB_OUTPUT and a commit's status, so nothing but a digest is accepted
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -147,9 +147,9 @@ class _Plan(_Part):
 
 
 def decode_plan(data: bytes) -> SavedPlan:
-    """The saved plan. An edited one is reported by `intact`, not refused.
+    """Decode a saved plan. An edited one is not refused: its `intact` is False.
 
-    Raises FormatError for what is not a plan of this version.
+    Raises FormatError for anything that is not a plan of this version.
     """
     try:
         value: Any = json.loads(data)

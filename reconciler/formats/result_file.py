@@ -14,7 +14,7 @@ RESULT_FORMAT = "reconciler.result/1"
 
 
 def encode_result(result: RunResult) -> str:
-    """`apply --format json` (CONTRACT §6.12)."""
+    """Encode `apply --format json` (CONTRACT §6.12)."""
     count = Counter(one.outcome for one in result.environments)
     return dump(
         {
@@ -38,7 +38,7 @@ def _result_out(one: EnvironmentResult) -> dict[str, Any]:
 
 
 class _Part(BaseModel):
-    """What a later version adds is ignored."""
+    """A part of the file. Keys that a later version adds are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -59,7 +59,7 @@ class ResultFile(_Part):
 
 
 def result_of(file: ResultFile) -> RunResult:
-    """The result that a file holds, in its order."""
+    """Return the result in a file, in the file's order."""
     return RunResult(
         tuple(
             EnvironmentResult(

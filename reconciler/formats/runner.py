@@ -1,4 +1,4 @@
-"""What GitHub's runner reads: the outputs of a step, and the values that it is to mask."""
+"""Text for GitHub's runner: the outputs of a step, and the values that it must mask."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from reconciler.formats.any_result import ReadFile, affected, plan_of
 from reconciler.formats.drift_file import DriftFile, is_healable
 from reconciler.text.escape import for_json
 
-MAX_MATRIX_JOBS = 256  # by GitHub, in one matrix
+MAX_MATRIX_JOBS = 256  # GitHub's limit of one matrix
 
 
 def encode_outputs(found: ReadFile) -> str:
-    """`changed` and `environments`; of drift also `healable`, of a plan `digest` and `matrix`. One line each."""
+    """Encode the outputs, a line each: `changed`, `environments`; of drift `healable`, of a plan `digest`, `matrix`."""
     names = affected(found)
     lines = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
     if isinstance(found, DriftFile):
@@ -27,7 +27,7 @@ def encode_outputs(found: ReadFile) -> str:
 
 
 def decode_matrix(text: str) -> list[str]:
-    """The environments of the output `matrix`; empty text has none. Raises ValueError for anything else."""
+    """Return the environments of the output `matrix`, none for an empty text. Raises ValueError for any other text."""
     try:
         return [str(entry["environment"]) for entry in json.loads(text or "[]")]
     except (TypeError, KeyError) as error:
@@ -35,7 +35,7 @@ def decode_matrix(text: str) -> list[str]:
 
 
 def encode_masks(values: Iterable[str]) -> str:
-    """The command that hides each value in all that follows."""
+    """Encode the command that masks each value in all later output."""
     return "".join(sorted({f"::add-mask::{_escape(value)}\n" for value in values}))
 
 

@@ -15,7 +15,7 @@ STATE_HISTORY_FORMAT = "reconciler.state-history/1"
 
 
 def encode_state_list(documents: Iterable[Document], now: datetime) -> str:
-    """`state list --format json`, sorted by name; `now` tells a lease that lasts from one that ran out."""
+    """Encode `state list --format json`, sorted by name. `now` decides which leases are live."""
     ordered = sorted(documents, key=lambda document: document.environment)
     return dump({"format": STATE_LIST_FORMAT, "environments": [_listed_out(one, now) for one in ordered]})
 
@@ -39,7 +39,7 @@ def _listed_out(document: Document, now: datetime) -> dict[str, Any]:
 
 
 def encode_state_history(document: Document) -> str:
-    """`state history --format json`, newest first."""
+    """Encode `state history --format json`, newest first."""
     return dump(
         {
             "format": STATE_HISTORY_FORMAT,

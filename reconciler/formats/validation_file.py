@@ -1,4 +1,4 @@
-"""The findings of `validate` as JSON (CONTRACT §4)."""
+"""The problems that `validate` finds, as JSON (CONTRACT §4)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VALIDATION_FORMAT = "reconciler.validation/1"
 
 
 def encode_validation(errors: Sequence[Problem], warnings: Sequence[Problem]) -> str:
-    """`validate --format json` (CONTRACT §4)."""
+    """Encode `validate --format json` (CONTRACT §4)."""
     return dump(
         {
             "format": VALIDATION_FORMAT,
@@ -37,7 +37,7 @@ def _problem_out(problem: Problem) -> dict[str, Any]:
 
 
 class ValidationFile(BaseModel):
-    """What a later version adds is ignored."""
+    """The keys of the file that are read. Keys that a later version adds are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

@@ -1,1 +1,1 @@
-"""What adapters share: files, git, HTTP, signals. `run/`, `formats/` and `views/` never import it."""
+"""The tools that adapters share: files, git, HTTP, signals. `run/`, `formats/` and `views/` never import it."""

@@ -1,4 +1,4 @@
-"""The machine's clocks and chance."""
+"""The machine's clocks and its source of random numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """A `Clock` of the ports."""
+    """The machine as a `ports.Clock`."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -21,4 +21,4 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
     def jitter(self) -> float:
-        return random.random()  # noqa: S311 - spreads retries, guards nothing
+        return random.random()  # noqa: S311 - it spreads retries and protects nothing

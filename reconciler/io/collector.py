@@ -1,7 +1,7 @@
-"""Python's collector of reference cycles, switched off while a fleet is loaded and planned.
+"""A switch for Python's garbage collector, which is off while a fleet is loaded and planned.
 
-All objects that are made then are kept, or freed when their count of references reaches zero. Looking for cycles among
-a million of them takes a third of the time.
+The objects made in that time are kept, or freed when their reference count reaches zero. Searching a million of them
+for reference cycles would take a third of the time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Switch the collector off in the block. It never looks at the objects made there: an apply takes long."""
+    """Switch the collector off in the block. It will never search the objects that were made there."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,7 @@
-"""Files: the only module that opens, writes or replaces them. What differs between systems is decided here.
+"""Files: the only module that opens, writes or replaces them. It handles the differences between systems.
 
 Names are strings or paths. Everything is read and written as bytes, so no system translates line ends; text is UTF-8
-with "\\n". A read takes a limit and never waits for a pipe or a device that lies in place of a file. A file that is
+with "\\n". A read has a limit and never waits for a pipe or a device in place of a file. A file that is
 written whole is durable before it gets its name.
 
 Systems differ by what `os` offers, not by their names. Without O_DIRECTORY a folder can't be synced (Windows, whose
@@ -35,7 +35,7 @@ PATIENCE_S = 10.0  # an editor, a virus scanner or a sync client closes a file l
 PAUSE_S = 0.05
 
 HAS_MODES = hasattr(os, "getuid")
-"""Whether a file's mode says who may use it. Windows shows every file as readable by all."""
+"""Whether a file's mode says who may use it. On Windows every file looks readable by all."""
 
 _EVERYWHERE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # Without O_NONBLOCK, opening a pipe would wait for a writer that may never come.

@@ -1,7 +1,8 @@
 """Signals: one way for all systems. A signal ends the program with exit code 130 (CONTRACT §4, §6.11).
 
-`end_on_signals` is for the time while nothing is under way: the process ends at once. `stop_on_signals` is for the
-time while PUTs are: the first signal lets them finish, the second ends the process.
+With `end_on_signals`, which is for the time when nothing is under way, the process ends at once. With
+`stop_on_signals`, which is for the time when PUTs are, the first signal lets them finish and the second ends the
+process. `cli/apply.py` decides what the first one does to an apply.
 
 Ending a process without unwinding is safe at any moment, because every state write is atomic. A KeyboardInterrupt in
 the middle of an import or of a library's clean-up is not safe. This module is the first that is imported, so it must
@@ -30,13 +31,13 @@ _Former = Handler | int | None
 
 
 def end_on_signals() -> None:
-    """From now on a signal ends the process. Does nothing in a thread, where no handler can be set."""
+    """End the process at a signal from now on. Does nothing in a thread, where no handler can be set."""
     _install(_end_idle)
 
 
 @contextmanager
 def handling(handler: Handler) -> Iterator[None]:
-    """Call `handler` for each signal within the block; afterwards the former handlers are back."""
+    """Call `handler` for each signal within the block; restore the former handlers afterwards."""
     before = _install(handler)
     try:
         yield
@@ -47,9 +48,9 @@ def handling(handler: Handler) -> Iterator[None]:
 
 @contextmanager
 def stop_on_signals(on_first: Callable[[], None], last_words: str) -> Iterator[None]:
-    """Within the block, the first signal calls `on_first` in the running loop, and the second ends the process.
+    """Call `on_first` in the running loop at the first signal within the block; end the process at the second.
 
-    The second is not left to the loop, which may be busy. It writes `last_words` to stderr.
+    The second signal writes `last_words` to stderr. It does not wait for the loop, which may be busy.
     """
     from asyncio import get_running_loop
 

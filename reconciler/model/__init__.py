@@ -1,8 +1,8 @@
-"""The words of the domain as types: frozen, without behaviour that reads or writes anything.
+"""The words of the domain as types: frozen dataclasses and closed sets. None of them reads or writes anything.
 
 `Webhooks` maps each of the seven events to a URL in its *text form*: vars filled in, secrets as `{secret:NAME}`,
-literal braces doubled (CONTRACT §2). State, plans and every output show the text form; only `plug/` and `receivers/`
-hold the filled-in URL.
+literal braces doubled (CONTRACT §2). State, plans and every output have the text form; only `plug/` and `receivers/`
+have the filled-in URL.
 """
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck

@@ -9,7 +9,7 @@ from reconciler.model.manifest import Event
 
 
 class CheckStage(StrEnum):
-    """The way to a receiver, in order."""
+    """The stages of a receiver's check, in order."""
 
     DNS = "dns"  # its name, and whether the addresses are public
     CONNECT = "connect"
@@ -19,11 +19,11 @@ class CheckStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiverCheck:
-    """What became of one receiver URL and event.
+    """The result of one receiver URL and event.
 
-    `stage` is where it failed, else the last one that was passed. `status` is the answer's to the POST that failed,
-    else to the last. `latency_s` is that of the slowest POST, from its first byte to the answer's last; without a
-    POST it is what connecting took, TLS included. `addresses` are all that the name resolved to.
+    `stage` is the one that failed, else the last one that passed. `status` is that of the answer to the POST that
+    failed, else to the last POST. `latency_s` is that of the slowest POST, from its first byte to the answer's last
+    one; without a POST it is the time of connecting, TLS included. `addresses` are all that the name resolved to.
     """
 
     url: str  # text form
@@ -34,15 +34,15 @@ class ReceiverCheck:
     status: int | None = None
     latency_s: float | None = None
     addresses: tuple[str, ...] = ()
-    certificate_days: int | None = None  # whole days to its expiry; None without TLS, or where it was refused
-    message: str = ""  # why it failed
+    certificate_days: int | None = None  # whole days left; None without TLS, or where it was refused
+    message: str = ""  # the reason of a failure
     warning: str = ""
     place: str = ""  # host and port; empty in a result read back from a file
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """`receivers` by environment and event."""
+    """The result of a check, ordered by environment and event."""
 
     receivers: tuple[ReceiverCheck, ...]
-    posted: bool = True  # not with --no-post
+    posted: bool = True  # False with --no-post

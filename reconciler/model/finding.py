@@ -9,7 +9,7 @@ from reconciler.model.manifest import Event
 
 
 class FindingKind(StrEnum):
-    """Most telling first."""
+    """The kinds of drift, the most important first."""
 
     LIVE = "live"
     UNCERTAIN = "uncertain"
@@ -24,6 +24,8 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """One difference. `expected` and `actual` are URLs or other values, as they may be shown."""
+
     environment: str
     kind: FindingKind
     event: Event | None

@@ -1,4 +1,4 @@
-"""What the manifests want: environments and their seven webhooks."""
+"""Environments as the manifests describe them, and their seven webhooks."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ Webhooks: TypeAlias = Mapping[Event, str]
 
 
 class AuthScheme(StrEnum):
+    """The form of the token in a request's header."""
+
     RAW = "raw"  # Authorization: <token>
     BEARER = "bearer"  # Authorization: Bearer <token>
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What the manifests want of one environment, resolved: defaults merged, vars filled in."""
+    """One environment as the manifests want it: defaults merged, vars filled in."""
 
     environment: str
     wave: int
@@ -48,5 +50,5 @@ class Desired:
     secrets: tuple[str, ...]  # names of the {secret:NAME} used, sorted
     vars: Mapping[str, str]
     source: Location
-    sources: Mapping[Event, Location]  # where the value stands that won the merge
+    sources: Mapping[Event, Location]  # the place of the value that won the merge
     partner_base_url: str | None = None

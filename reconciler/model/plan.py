@@ -1,4 +1,4 @@
-"""What an apply would do, and why (CONTRACT §5)."""
+"""Plans: what an apply would do, and why (CONTRACT §5)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from reconciler.model.problem import Location
 
 
 class Action(StrEnum):
+    """The decision for one environment."""
+
     CREATE = "create"
     UPDATE = "update"
     REASSERT = "reassert"
@@ -20,12 +22,12 @@ class Action(StrEnum):
 
     @property
     def puts(self) -> bool:
-        """Whether `apply` PUTs an environment planned so."""
+        """Whether `apply` PUTs an environment with this action."""
         return self in (Action.CREATE, Action.UPDATE, Action.REASSERT)
 
 
 class Reason(StrEnum):
-    """In the order in which they are listed."""
+    """The reasons to plan an environment, in the order in which they are listed."""
 
     NEVER_APPLIED = "never-applied"
     WEBHOOKS_CHANGED = "webhooks-changed"
@@ -40,7 +42,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event that differs. `before` is None in a create."""
+    """One event whose desired URL differs from the applied one. `before` is None where nothing was applied."""
 
     event: Event
     before: str | None
@@ -50,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LiveDifference:
-    """An event of which Plug holds something else than what was applied."""
+    """An event for which Plug holds another URL than the applied one."""
 
     event: Event
     actual: str | None  # masked where the URL holds a secret; None: nothing is registered
@@ -59,11 +61,13 @@ class LiveDifference:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentPlan:
+    """The plan of one environment."""
+
     environment: str
     action: Action
     wave: int  # 0 for an orphan
     reasons: tuple[Reason, ...]
-    unchecked: tuple[str, ...]  # "account", "secret:NAME", "live" (a read of --observe that failed)
+    unchecked: tuple[str, ...]  # not compared: "account", "secret:NAME", "live" (a read of --observe that failed)
     source: Location | None  # None for an orphan
     changes: tuple[Change, ...]
     serial: int  # 0 where nothing is stored
@@ -73,7 +77,7 @@ class EnvironmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """`number` (from 1) `of` so many: those of the selected environments whose name hashes to it."""
+    """A part of the selected environments, by a hash of their names: `number` (from 1) of `of` parts."""
 
     number: int
     of: int
@@ -84,7 +88,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`environments` is sorted by wave and name. `warnings` are shown, never compared."""
+    """The plan of all selected environments, sorted by wave and name. `warnings` are shown, never compared."""
 
     created_at: datetime
     manifests_digest: str

@@ -1,4 +1,4 @@
-"""Where something is wrong with the input, what, and what would be right."""
+"""Problems of the input: where, what is wrong, and what would be right."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Location(NamedTuple):
-    """Where a value is written: `file` as shown to people, `line` and `column` from 1."""
+    """The place of a value: `file` as messages show it, `line` and `column` from 1."""
 
     file: str
     line: int
@@ -15,7 +15,7 @@ class Location(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a value, and what would be right, before anybody knows where the value is written."""
+    """What is wrong with a value, and what would be right. A `Problem` adds where the value is written."""
 
     message: str
     hint: str = ""
@@ -25,8 +25,8 @@ class Fault(NamedTuple):
 class Problem:
     """One error or warning of the input.
 
-    `file` is empty where no file holds the value (a flag, a variable); `line` and `column` are 0 where it isn't known
-    where in the file it is.
+    `file` is empty for a value that is not in a file (a flag, a variable). `line` and `column` are 0 where its place in
+    the file isn't known.
     """
 
     file: str
@@ -38,17 +38,17 @@ class Problem:
 
     @classmethod
     def at(cls, location: Location, key: str, message: str, hint: str = "") -> Problem:
-        """A problem at a place in a file."""
+        """Return a problem at a place in a file."""
         return cls(*location, key, message, hint)
 
     @classmethod
     def of(cls, key: str, message: str, hint: str = "") -> Problem:
-        """A problem of a flag, a variable or an argument: `key` names it."""
+        """Return a problem of a flag, a variable or an argument, which `key` names."""
         return cls("", 0, 0, key, message, hint)
 
     @classmethod
     def in_file(cls, file: str, key: str, message: str, hint: str = "") -> Problem:
-        """A problem of a file in which `key` is found without a line."""
+        """Return a problem of a file whose lines are not known."""
         return cls(file, 0, 0, key, message, hint)
 
     @property

@@ -1,4 +1,4 @@
-"""The outcomes of an apply (CONTRACT §6)."""
+"""The outcomes and results of an apply (CONTRACT §6)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from reconciler.model.plan import Reason
 
 
 class Outcome(StrEnum):
+    """The outcome of one environment; `core/outcome.py` decides it."""
+
     APPLIED = "applied"
     REJECTED = "rejected"
     FAILED = "failed"
@@ -20,6 +22,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentResult:
+    """The result of one environment."""
+
     environment: str
     outcome: Outcome
     reasons: tuple[Reason, ...]
@@ -31,7 +35,7 @@ class EnvironmentResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """`environments` in the plan's order, orphans left out."""
+    """The result of an apply: `environments` in the plan's order, without orphans."""
 
     environments: tuple[EnvironmentResult, ...]
     state_trouble: bool = False

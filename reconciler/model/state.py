@@ -1,4 +1,4 @@
-"""What is remembered of each environment (CONTRACT §7)."""
+"""The state of each environment (CONTRACT §7). `state/document.py` writes it as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.model.manifest import Webhooks
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who did it: GITHUB_ACTOR, GITHUB_SHA, run id and attempt, else the login name and git."""
+    """The user, commit and run of a change: from GitHub's variables, else the login name and git."""
 
     actor: str | None = None
     commit: str | None = None
@@ -20,10 +20,10 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a complete 2xx confirmed, or what a person adopted."""
+    """The applied record: webhooks that a complete 2xx confirmed, or that the user adopted."""
 
     endpoint: str
-    account: str | None  # "org:…" or "token:…"; None: adopted without the token at hand
+    account: str | None  # "org:…" or "token:…"; None: adopted without the token
     webhooks: Webhooks
     secrets: Mapping[str, str]  # name -> "hmac-sha256:…"
     at: datetime
@@ -33,7 +33,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Written before a PUT. Live while `now < lease_until`; otherwise nobody knows what its PUT did."""
+    """The note that is written before a PUT. It is live while `now < lease_until`; after that it is in doubt."""
 
     id: str
     webhooks: Webhooks
@@ -46,13 +46,14 @@ class Intent:
         return self.lease_until is not None and now < self.lease_until
 
     def is_in_doubt(self, now: datetime) -> bool:
-        """Whether nobody knows what its PUT did. One whose lease has run out is in doubt too: its run died."""
+        """Whether the effect of its PUT is unknown. After its lease it is in doubt too, as its run has ended without
+        an outcome."""
         return self.doubt or not self.is_live(now)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One applied record of the past (the latest included), with only the events it changed."""
+    """An applied record of the history, the latest included, with only the events that it changed."""
 
     at: datetime
     by: By
@@ -62,8 +63,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What decides of an environment's state: all but its past. `lineage` is made once; `serial` grows by one with
-    every write."""
+    """A state document without its history. `lineage` is made once; `serial` grows by one with every write."""
 
     environment: str
     lineage: str
@@ -81,14 +81,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Document(Head):
-    """The state of one environment, whole, as it is written."""
+    """The whole state of one environment, as it is written."""
 
     history: tuple[HistoryEntry, ...] = ()  # newest first, at most 10
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document as read, with the store's own version of it: what a compare-and-swap compares."""
+    """A document as it was read, with the store's version of it, which a compare-and-swap compares."""
 
     document: Document
     version: str
@@ -96,9 +96,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a token and secrets at hand look like in the state: nothing can be guessed back from it.
+    """The available token and secrets as the state may hold them: their values can't be derived from it.
 
-    `account` is None when no token is at hand; `secrets` holds those whose value and token are.
+    `account` is None without a token; `secrets` has those whose value and token are available.
     """
 
     account: str | None = None

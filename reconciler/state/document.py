@@ -1,4 +1,4 @@
-"""The state document as bytes: canonical JSON, so that a person can review its diff (CONTRACT §7)."""
+"""The state document as bytes: canonical JSON, so that its diff can be reviewed (CONTRACT §7)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from reconciler.text.escape import for_terminal
 FORMAT = "reconciler.state/1"
 ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 SUFFIX = ".json"
-MAX_SERIAL = 2**53  # what every reader of JSON counts to
+MAX_SERIAL = 2**53  # the largest integer that every reader of JSON knows exactly
 _NAME = re.compile(ENVIRONMENT_NAME)
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Decode(Protocol[T_co]):
 
 
 def version_of(data: bytes) -> str:
-    """What the stores compare: no two versions of a document share it, as `serial` is in the bytes."""
+    """Return the version that the stores compare. Each write has another one, as `serial` is in the bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -103,7 +103,7 @@ def _entry_out(entry: HistoryEntry) -> dict[str, Any]:
 
 
 def encode_document(document: Document) -> bytes:
-    """Sorted keys, two spaces, ASCII, a final newline."""
+    """Encode with sorted keys, two spaces, ASCII and a final newline."""
     value = {
         "format": FORMAT,
         "environment": document.environment,
@@ -117,7 +117,7 @@ def encode_document(document: Document) -> bytes:
 
 
 def _canonical(value: Any, margin: str) -> str:
-    """As `json.dumps(value, sort_keys=True, indent=2)`, which with an indent makes every character in Python."""
+    """Return `json.dumps(value, sort_keys=True, indent=2)`, which is slow: with an indent it doesn't use C."""
     if isinstance(value, str):
         return encode_basestring_ascii(value)
     if not value or not isinstance(value, dict | list):
@@ -137,7 +137,7 @@ _SEVEN = itemgetter(*EVENTS)
 
 
 def _take_seven(webhooks: dict[Event, str]) -> dict[Event, str]:
-    """All seven in the order of the vendor's page. No key but an event gets here."""
+    """Return all seven in the order of the vendor's page. Every key is an event."""
     if len(webhooks) != len(EVENTS):
         raise ValueError("all seven webhooks are expected")
     return dict(zip(EVENTS, _SEVEN(webhooks), strict=True))
@@ -148,7 +148,7 @@ def _take_changed(webhooks: dict[Event, str]) -> dict[Event, str]:
 
 
 def _check_calendar(instant: datetime) -> datetime:
-    """The first and last hours of the calendar have no UTC beside every offset, and UTC is how times are shown."""
+    """Refuse a time of the calendar's first or last hours that has no UTC: times are shown in UTC."""
     try:
         if instant.year in (MINYEAR, MAXYEAR):
             instant.astimezone(UTC)
@@ -166,10 +166,9 @@ _Changed: TypeAlias = Annotated[dict[Event, _Text], AfterValidator(_take_changed
 
 
 def _as(kind: type) -> GetPydanticSchema:
-    """Mark a class of keys as the description of one of the model's classes: that one is made.
+    """Mark a class of keys as the schema of a class of the model: pydantic makes an object of the model's class.
 
-    The model knows nothing of how it is written, and ten thousand documents become what the program works with at
-    once, without objects in between.
+    So the model has no knowledge of its JSON, and reading ten thousand documents makes no objects in between.
     """
 
     def replace_class(source: Any, handler: GetCoreSchemaHandler) -> Any:
@@ -179,7 +178,7 @@ def _as(kind: type) -> GetPydanticSchema:
     return GetPydanticSchema(replace_class)
 
 
-# No other key, and nothing coerced: `"1"` is not a serial.
+# Other keys are refused, and nothing is converted: `"1"` is not a serial.
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -228,7 +227,7 @@ _Entry: TypeAlias = Annotated[_EntryKeys, _as(HistoryEntry)]
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _HeadKeys(Head):
-    """The keys of a whole document: `format` and the past are checked, and not kept."""
+    """The keys of a whole document; `format` and `history` are checked, and not kept."""
 
     format: InitVar[Literal["reconciler.state/1"]]
     environment: _Name
@@ -251,7 +250,7 @@ class _DocumentKeys(Document):
     history: tuple[_Entry, ...]
 
 
-@cache  # made when the first document is read: that takes as long as to read a few hundred
+@cache  # made when the first document is read, as it takes as long as reading a few hundred of them
 def _whole_document() -> TypeAdapter[Document]:
     return TypeAdapter(Annotated[_DocumentKeys, _as(Document)])
 
@@ -262,17 +261,17 @@ def _head_alone() -> TypeAdapter[Head]:
 
 
 def decode_document(data: bytes, /, *, environment: str, where: str) -> Stored:
-    """The document of `environment` as read from `where` (a path or address, for messages).
+    """Return the document of `environment` as read from `where` (a path or address, for messages).
 
-    Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for one of a
-    later version. It is never taken for empty: that would create what was already applied, or worse.
+    Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for one of a later
+    version. Bad data is never taken for an empty state, which would at least PUT again what was applied.
     """
     document: Document = _decode(_whole_document(), data, environment=environment, where=where)
     return Stored(document, version_of(data))
 
 
 def decode_head(data: bytes, /, *, environment: str, where: str) -> Head:
-    """All but the document's past; refuses what `decode_document` refuses."""
+    """Return a document without its history. Raises where `decode_document` raises."""
     head: Head = _decode(_head_alone(), data, environment=environment, where=where)
     return head
 
@@ -299,7 +298,7 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
 
 def _decode(adapter: TypeAdapter[Any], data: bytes, *, environment: str, where: str) -> Any:
     if not is_environment_name(environment):
-        raise Corrupt(f"state: {for_terminal(where)}: the name fits no environment. Move it out of the state")
+        raise Corrupt(f"state: {for_terminal(where)}: not a valid environment name. Move the document out of the state")
     try:
         decoded: Head = adapter.validate_json(data)
     except ValidationError as error:
@@ -307,12 +306,12 @@ def _decode(adapter: TypeAdapter[Any], data: bytes, *, environment: str, where: 
     if decoded.environment != environment:
         raise Corrupt(
             f"state of {environment}: {where} holds another environment's document, {decoded.environment!r}. "
-            "Put the right document back from a backup or the history of the store"
+            "Restore the right document from a backup or the history of the store"
         )
     return decoded
 
 
-# any other may be anybody's text, a token too (CONTRACT §11)
+# any other key may be any text, a token too (CONTRACT §11)
 _KEYS_TO_SHOW = frozenset(
     {"format", *EVENTS, *(one.name for kind in (Document, Applied, Intent, HistoryEntry, By) for one in fields(kind))}
 )
@@ -327,7 +326,7 @@ def _explain(data: bytes, error: ValidationError, *, environment: str, where: st
     if newer is not None:
         return NewerFormat(
             f"state of {environment}: {where} has the format {newer!r}, newer than {FORMAT}. "
-            "Update reconciler; this version leaves the document alone"
+            "Update reconciler; this version does not change the document"
         )
     if not data.strip():
         what = "it is empty"
@@ -338,8 +337,8 @@ def _explain(data: bytes, error: ValidationError, *, environment: str, where: st
         what = f"at {place}: {fault}" if place else fault
     return Corrupt(
         f"state of {environment}: {where} is corrupt: {what}. "
-        "Put it back from a backup or the history of the store; only if there is none, and after looking at "
-        f"what Plug holds, remove it: the next apply then puts {environment} anew"
+        "Restore it from a backup or the history of the store. Only if there is none, and after you checked "
+        f"what Plug holds, remove it: the next apply then sends all webhooks of {environment}"
     )
 
 

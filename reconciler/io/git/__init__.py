@@ -1,1 +1,1 @@
-"""git, run as a program, and what is read from a checkout."""
+"""git, run as a program, and the reads from a checkout."""

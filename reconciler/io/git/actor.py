@@ -1,4 +1,4 @@
-"""Who runs this: recorded with every intent and applied record (CONTRACT §7)."""
+"""The user, commit and run of this process, recorded with every intent and applied record (CONTRACT §7)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError
 from reconciler.model import By
 
-MAX_LENGTH = 200  # a name is data of someone else's making: it must not blow up the state
+MAX_LENGTH = 200  # characters; the values come from outside and must not make the state large
 
 
 def find_by(environ: Mapping[str, str], folder: Path) -> By:
-    """GITHUB_ACTOR, GITHUB_SHA, GITHUB_RUN_ID and attempt; else the login name and git's HEAD."""
+    """Return GITHUB_ACTOR, GITHUB_SHA, GITHUB_RUN_ID and attempt; else the login name and git's HEAD."""
     run = environ.get("GITHUB_RUN_ID")
     attempt = environ.get("GITHUB_RUN_ATTEMPT")
     return By(
@@ -25,7 +25,7 @@ def find_by(environ: Mapping[str, str], folder: Path) -> By:
 
 
 def _limit(text: str | None) -> str | None:
-    # bytes that are no UTF-8 reach a variable as lone surrogates, which no reader of JSON takes
+    # bytes that are not UTF-8 become lone surrogates in a variable, which no reader of JSON accepts
     return text[:MAX_LENGTH].encode("utf-8", "replace").decode() if text else None
 
 

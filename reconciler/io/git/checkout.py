@@ -1,4 +1,4 @@
-"""The user's checkout: where it is, and what is read from it. Nothing here writes."""
+"""The user's checkout: its folder, and the reads from it. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Checkout:
 
     It is found here, by its `.git`, and not by git: git would take plain files named HEAD, config, objects and refs
     for a repository, run the programs that its configuration names, and a pull request can hold such files. No pull
-    request can hold a `.git`. git 2.38 and later can be told to pass over them (`safe.bareRepository`), older ones not.
+    request can hold a `.git`. Only git 2.38 and later can be made to ignore such files (`safe.bareRepository`).
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        """Raises: GitUnusable where there is no checkout."""
+        """Find the checkout. Raises: GitUnusable where there is none."""
         top = _find_top(folder, environ)
         if top is None:
             raise GitUnusable(
@@ -37,7 +37,7 @@ class Checkout:
         return run_git(arguments, self.top, self._environ)
 
     def check(self) -> None:
-        """Raises: GitUnusable where git refuses the checkout, as one that belongs to another user."""
+        """Ask git whether it accepts the checkout. Raises: GitUnusable, for example where another user owns it."""
         try:
             self.run("rev-parse", "--git-dir")
         except GitFailed as error:
@@ -47,7 +47,7 @@ class Checkout:
             ) from error
 
     def list_config(self) -> list[tuple[str, str]]:
-        """Return all entries that hold here, of every file and variable, in git's order: the last one wins."""
+        """Return all entries of every file and variable that apply here, in git's order: the last one wins."""
         entries = []
         for entry in self.run("config", "--list", "--includes", "-z").split(b"\0")[:-1]:
             key, separator, value = entry.decode(errors="surrogateescape").partition("\n")

@@ -1,7 +1,7 @@
 """The one runner of git: which program it is, the environment that it gets, and the reason of a failure.
 
-Every run is given an absolute program, passes over repositories that are made of plain files
-(`safe.bareRepository=explicit`), never asks on the terminal, and speaks English.
+Every run uses the absolute path of the program, ignores repositories that are made of plain files
+(`safe.bareRepository=explicit`), never asks on the terminal, and has English messages.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-TIMEOUT_S = 120.0  # a push of ten thousand documents takes seconds; a longer one waits for an answer of a person
+TIMEOUT_S = 120.0  # a push of ten thousand documents takes seconds; a longer one waits for input that never comes
 QUICK_TIMEOUT_S = 10.0  # for commands that read the local repository alone
 OLDEST = (2, 31)  # GIT_CONFIG_COUNT, which carries the configuration
 REASON_LENGTH = 500
@@ -23,8 +23,8 @@ LINES_BEFORE = 2  # lines of ssh or a helper before git's error that are part of
 logger = logging.getLogger(__name__)
 
 _PROGRAM = "git.exe" if os.name == "nt" else "git"
-# Variables of git that say how to reach a remote, or what is wrong. All others would lead git to another repository,
-# index or object store than the one that is named here.
+# The variables that say how to reach a remote, or that help to find an error. All others would make git use another
+# repository, index or object store than the one that is named here.
 _KEPT = (
     *("GIT_SSH", "GIT_ASKPASS", "GIT_SSL", "GIT_HTTP_", "GIT_PROXY", "GIT_CURL_VERBOSE", "GIT_TRACE"),
     *("GIT_ALLOW_PROTOCOL", "GIT_PROTOCOL", "GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES"),
@@ -72,15 +72,17 @@ def summarize(stderr: str) -> str:
     """Return one line with the lines of git, ssh and the remote that give a reason, without user information."""
     lines = [" ".join(line.split()) for line in stderr.splitlines()]
     remote = [_PREFIX.sub("", line) for line in lines if line.startswith("remote:")]
-    told = [line for line in remote if line and not _PROGRESS.match(line)]
-    told += _find_cause([line for line in lines if line and not line.startswith("remote:") and not _NOISE.match(line)])
-    if len(told) > 1:
-        told = [line for line in told if line != _UNREAD] or told
-    return hide_user_info("; ".join(dict.fromkeys(told)))[:REASON_LENGTH] or NO_REASON
+    reasons = [line for line in remote if line and not _PROGRESS.match(line)]
+    reasons += _find_cause(
+        [line for line in lines if line and not line.startswith("remote:") and not _NOISE.match(line)]
+    )
+    if len(reasons) > 1:
+        reasons = [line for line in reasons if line != _UNREAD] or reasons
+    return hide_user_info("; ".join(dict.fromkeys(reasons)))[:REASON_LENGTH] or NO_REASON
 
 
 def _find_cause(lines: list[str]) -> list[str]:
-    """git's first error, as those after it follow from it, and what ssh or another program said just before it."""
+    """Return git's first error, as it causes those after it, and the lines of ssh or a helper just before it."""
     first = next((number for number, line in enumerate(lines) if _PREFIX.match(line)), len(lines) - 1)
     return [_PREFIX.sub("", line) for line in lines[max(0, first - LINES_BEFORE) : first + 1]]
 
@@ -125,9 +127,9 @@ def check_version(environ: Mapping[str, str]) -> None:
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for git, without what would lead it elsewhere or let it ask on the terminal."""
+    """Return git's environment, without variables that point elsewhere or let it ask on the terminal."""
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT)}
-    # git looks up ssh and its helpers there, and works in the checkout
+    # git finds ssh and its helpers by PATH; a relative folder in it would be one of the checkout
     kept["PATH"] = os.pathsep.join(_absolute_folders(environ))
     return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 

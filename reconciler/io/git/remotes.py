@@ -1,4 +1,4 @@
-"""The repository on GitHub that a remote's address names."""
+"""The GitHub repository of a remote's address."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError
 
 # https://github.com/o/r.git, https://name:password@github.com/o/r, git@github.com:o/r.git,
-# ssh://git@github.com:22/o/r, ssh://git@ssh.github.com:443/o/r; user information is matched and left behind
+# ssh://git@github.com:22/o/r, ssh://git@ssh.github.com:443/o/r; user information is matched and not kept
 _GITHUB = re.compile(
     r"(?:(?:git\+)?(?:https?|ssh|git)://(?:[^@/\s]*@)?(?:www\.|ssh\.)?github\.com(?::[0-9]{1,5})?/"
     r"|(?:[^@:/\s]+@)?(?:www\.|ssh\.)?github\.com:/?)"

@@ -1,7 +1,7 @@
-"""A bare repository in a temporary folder, to talk to a remote of the user's checkout without touching it.
+"""A bare repository in a temporary folder: it reaches a remote of the user's checkout and never changes the checkout.
 
-HEAD, index, work tree, refs and objects of the checkout can't be touched from here, nor its hooks run. How to reach
-the remote is read from the checkout's configuration and handed on in variables: nothing of it is written to the disk.
+HEAD, index, work tree, refs and objects of the checkout can't be changed from here, and its hooks never run. The
+configuration of the remote is read from the checkout and passed on in variables: none of it is written to the disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REMOTE = "reconciler-remote"
 
 logger = logging.getLogger(__name__)
 
-# How to reach a remote, and nothing else.
+# The keys that say how to reach a remote; no other key is passed on.
 _BORROWED = re.compile(r"(?:url|http|credential|ssh|protocol)\..*|core\.(?:sshcommand|askpass|gitproxy)")
 _OF_THE_REMOTE = ("proxy", "proxyauthmethod")
 # Keys whose values add up. git reads the user's own files here too, but without those that `includeIf` adds for the
@@ -47,12 +47,12 @@ class ScratchRepository:
 
     @property
     def has_remote(self) -> bool:
-        """Tell whether the checkout knows the remote. Raises: GitUnusable, GitFailed."""
+        """Whether the checkout has the remote. Raises: GitUnusable, GitFailed."""
         return self._address is not None
 
     @property
     def has_push_address(self) -> bool:
-        """Tell whether the user's git would push to another address than the one that it reads."""
+        """Whether the user's git would push to another address than the one that it fetches from."""
         return any(key == f"remote.{self._remote}.pushurl" or key.endswith(".pushinsteadof") for key, _ in self._config)
 
     def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
@@ -90,7 +90,7 @@ class ScratchRepository:
 
     @cached_property
     def _folder_of_git(self) -> tempfile.TemporaryDirectory[str]:
-        config = dict(self._config)  # first: without a checkout nothing is made
+        config = dict(self._config)  # read first: without a checkout no folder is made
         try:
             made = tempfile.TemporaryDirectory(prefix="reconciler-git-")
         except OSError as error:
@@ -106,7 +106,7 @@ class ScratchRepository:
     @cached_property
     def _working_environ(self) -> dict[str, str]:
         environ = {**self._environ}
-        # what it holds is in the list that the checkout gave
+        # its entries are in the list that was read from the checkout
         environ.pop("GIT_CONFIG_PARAMETERS", None)
         borrowed = list(self._borrowed())
         empty = {key: "" for key, _ in borrowed if _LISTS.fullmatch(key)}

@@ -1,6 +1,7 @@
-"""Why a request failed: one table from a library's error to its cause, and from the cause to plain words.
+"""Causes of a failed request: one table from a library's error to its cause, and one from the cause to plain words.
 
-The error of a library is never quoted: it may hold what was sent. The words name the hop that failed (CONTRACT §6.13).
+The error of a library is never quoted: it may hold parts of the request. The words name the hop that failed
+(CONTRACT §6.13).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LONGEST_CHAIN = 20  # an error may be its own cause
 
 
 class Stage(StrEnum):
-    """How far a request came."""
+    """The step that a request has reached."""
 
     CONNECT = "connect"  # the name is looked up and the connection opened
     PROXY = "proxy"  # the proxy was asked for a tunnel
@@ -32,14 +33,14 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One of the servers on the way: its name in messages, and the setting that holds its address."""
+    """A server on the way of a request: its name in messages, and the setting that holds its address."""
 
     name: str
     setting: str
 
 
 class Cause(StrEnum):
-    """Why a request failed."""
+    """The cause of a failed request."""
 
     NAME_UNKNOWN = "name-unknown"
     NAME_SERVER_SILENT = "name-server-silent"
@@ -65,7 +66,7 @@ class Cause(StrEnum):
     BROKEN = "broken"
 
 
-# before there is a connection; with a proxy it is the connection to the proxy
+# causes before there is a connection; with a proxy it is the connection to the proxy
 OF_CONNECTING = (
     Cause.NAME_UNKNOWN,
     Cause.NAME_SERVER_SILENT,
@@ -122,7 +123,7 @@ _TIMEOUT_WORDS = {
     Stage.SEND: ("{hop} did not take the request within {detail}", ""),
     Stage.BODY: ("{hop} did not finish its answer within {detail}", ""),
 }
-# what a proxy's refusal means, and what to do about it
+# the advice for each status of a proxy that refuses
 _PROXY_ADVICE = {
     "403": "It does not let this connection through: ask who runs it",
     "407": "It asks for a user and a password: write http://USER:PASSWORD@HOST:PORT in {setting}",
@@ -134,7 +135,7 @@ _PROXY_ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What failed: how far the request had come, at which hop, and why."""
+    """A failed request: the step that it had reached, the hop, and the cause."""
 
     stage: Stage
     hop: Hop
@@ -142,12 +143,12 @@ class Failure:
     detail: str = ""
 
     def describe(self) -> str:
-        """What is wrong, in words that begin in lower case and have no full stop."""
+        """Return what is wrong, beginning in lower case and without a full stop."""
         words, _ = self._words()
         return words.format(hop=self.hop.name, detail=self.detail)
 
     def explain(self) -> str:
-        """What is wrong, and what to do about it."""
+        """Return what is wrong, and what to do about it."""
         _, advice = self._words()
         advice = advice.format(setting=self.hop.setting)
         return f"{self.describe()}. {advice}" if advice else self.describe()
@@ -172,7 +173,7 @@ class WireError(httpx.TransportError):
 
 
 def find_cause(error: BaseException, stage: Stage) -> tuple[Cause, str]:
-    """The cause of a library's error, and its detail; the most telling error of those behind it decides."""
+    """Return the cause of a library's error, and its detail. Of the errors behind it the most specific one decides."""
     chain = list(_walk(error))
     for find in (_find_in_tls, _find_in_name, _find_refusal, _find_in_socket, _find_in_http):
         for one in chain:
@@ -183,7 +184,7 @@ def find_cause(error: BaseException, stage: Stage) -> tuple[Cause, str]:
 
 
 def _walk(error: BaseException) -> Iterator[BaseException]:
-    """The error and those behind it: of a connection that was tried at several addresses, one for each."""
+    """Yield the error and those that caused it; a connection tried at several addresses has one for each."""
     waiting: list[BaseException | None] = [error]
     for _ in range(LONGEST_CHAIN):
         if not waiting:
@@ -231,7 +232,7 @@ def _find_in_name(error: BaseException, stage: Stage) -> Cause | None:
 
 
 def _find_refusal(error: BaseException, stage: Stage) -> Cause | None:
-    """Of several addresses one that refuses is reported: the others may be of a network that is not here (IPv6)."""
+    """Prefer the address that refused: the others may be of a network that this machine doesn't have (IPv6)."""
     return Cause.REFUSED if isinstance(error, ConnectionRefusedError) else None
 
 
@@ -256,7 +257,7 @@ def _find_in_http(error: BaseException, stage: Stage) -> Cause | None:
 
 
 def _describe_detail(error: BaseException, cause: Cause) -> str:
-    """OpenSSL's reason, which is a fixed text of its own; of nothing else a library's words are used."""
+    """Return OpenSSL's reason, which is one of its fixed texts; the words of other libraries are never used."""
     if cause is Cause.CERTIFICATE_REFUSED and isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message).rstrip(".")
     return ""

@@ -1,4 +1,4 @@
-"""Connections for those who send tokens and secrets, and one way to send over them that raises nothing."""
+"""Requests that hold tokens and secrets: kept connections, and a `send` that returns every failure as data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What became of one request. `failure` is None where an answer was read to its end, or as far as it is read."""
+    """The result of one request. `failure` is None where the answer was read to its end, or to the limit."""
 
     arrived: Arrived
     exchange: Exchange
@@ -36,7 +36,7 @@ class Reply:
 
     @property
     def latency_s(self) -> float | None:
-        """From the first byte of the request to the last of the answer that was read; None where none was written."""
+        """From the request's first byte to the last one that was read of the answer; None where nothing was written."""
         began_at = self.exchange.written_at
         return None if began_at is None else round(self.ended_at - began_at, 3)
 
@@ -57,9 +57,9 @@ class Connections:
         self._idle: dict[Hashable, list[Transport]] = {}
 
     async def __aenter__(self) -> Connections:
-        # made before the first request takes its slot of the rate limit, and all modules loaded that it needs (names
-        # are looked up in threads; anyio loads its half for asyncio at its first call): otherwise the first request
-        # would leave late, and the first second at the server would hold one too many
+        # The TLS context is made, and all modules are loaded (the threads that resolve names, and anyio's part for
+        # asyncio), before the first request takes its slot of the rate limit. Otherwise the first request would be
+        # sent late, and the server would see one request too many in its first second.
         self._tls = make_tls_context(system_roots=self._system_roots)
         await anyio.sleep(0)
         return self
@@ -78,20 +78,20 @@ class Connections:
 
     @property
     def limit(self) -> str:
-        """The limit of time of one request, for messages."""
+        """The timeout of one request, for messages."""
         return f"{self._timeout_s:g} s"
 
     async def leave(self, key: Hashable) -> None:
-        """Closes the idle connections of a key."""
+        """Close the idle connections of a key."""
         for transport in self._idle.pop(key, ()):
             await transport.aclose()
 
     async def send(self, request: httpx.Request, hop: Hop, key: Hashable = None, *, fresh: bool = False) -> Reply:
-        """Sends a request within the limit of time and reads its answer, 64 KiB at most.
+        """Send a request within the timeout, and read its answer up to MAX_ANSWER_BYTES.
 
-        `hop` is how messages call the server. Requests with the same `key` may share a connection; the default is the
-        URL's scheme, host and port. `fresh` asks for a new connection. Raises UnusableProxy, and nothing that the
-        network or the server did.
+        `hop` names the server in messages. Requests with the same `key` may share a connection; the default is the
+        URL's scheme, host and port. `fresh` asks for a new connection. Raises UnusableProxy, and nothing for an error
+        of the network or the server.
         """
         url = request.url
         key = (url.scheme, url.host, url.port) if key is None else key
@@ -123,14 +123,14 @@ class Connections:
             failure = error.failure
         ended_at = time.monotonic()
         _log(request, exchange, failure, ended_at - begun)
-        # of an answer that was not read to its end the body is not known, however far the transport came
+        # the body of an answer that was not read to its end is not known, also where the transport saw its end
         end = exchange.end if failure is None else End.CUT
         arrived = Arrived(exchange.status, end, body)
         return Reply(_undo_codings(arrived, headers), exchange, headers, ended_at, failure)
 
 
 async def _read_limited(response: httpx.Response) -> bytes | None:
-    """The body as it was sent; None where it is longer than is read."""
+    """Return the body as it was sent; None where it is longer than the limit."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     body = bytearray()
     try:
@@ -154,7 +154,7 @@ def _undo_codings(arrived: Arrived, headers: httpx.Headers) -> Arrived:
 
 
 def _log(request: httpx.Request, exchange: Exchange, failure: Failure | None, seconds: float) -> None:
-    """Method, host, status and time; never the path or the query, which may hold secrets."""
+    """Log method, host, status and time; never the path or the query, which may hold secrets."""
     if not logger.isEnabledFor(logging.INFO):
         return
     outcome = failure.describe() if failure else str(exchange.status)

@@ -1,4 +1,4 @@
-"""The codings of an answer's body: none is asked for, and some servers use one all the same."""
+"""The codings (Content-Encoding) of an answer's body. We never ask for one, and some servers still use one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import zlib
 
 # zlib's window sizes: deflate is meant in two ways, with zlib's header or without it
 _WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
-MOST_MEMBERS = 100  # of a gzip stream; each may be empty, so their number is bounded too
+MAX_MEMBERS = 100  # of a gzip stream; a member may be empty, so their number needs a limit too
 
 
 class UndecodableBody(Exception):
-    """A coding that is unknown, or that the body is not in. `coding` names it."""
+    """The coding is unknown, or the body is not valid in it. `coding` names it."""
 
     def __init__(self, coding: str) -> None:
         self.coding = coding
@@ -18,7 +18,7 @@ class UndecodableBody(Exception):
 
 
 def undo_codings(body: bytes, header: str, limit: int) -> bytes | None:
-    """The body without the codings that Content-Encoding lists; None where it is longer than `limit` bytes.
+    """Return the body without the codings that `header` lists; None where it is longer than `limit` bytes.
 
     Raises UndecodableBody.
     """
@@ -38,13 +38,13 @@ def undo_codings(body: bytes, header: str, limit: int) -> bytes | None:
 
 
 def _name_safely(coding: str) -> str:
-    """A coding's name is a token; anything else comes from a server that may put what it likes there."""
+    """Return the coding's name for a message, if it looks like one: a server may send any text there."""
     plain = coding.replace("-", "").replace("_", "")
     return coding if plain.isascii() and plain.isalnum() and len(coding) <= 20 else "(not a name)"
 
 
 def _unpack(packed: bytes, coding: str, limit: int) -> bytes | None:
-    """No further than the limit: zlib would make gigabytes of a megabyte."""
+    """Unpack up to the limit: zlib can turn a megabyte into gigabytes."""
     for window in _WINDOWS[coding]:
         try:
             return _unpack_members(packed, window, limit)
@@ -54,9 +54,9 @@ def _unpack(packed: bytes, coding: str, limit: int) -> bytes | None:
 
 
 def _unpack_members(packed: bytes, window: int, limit: int) -> bytes | None:
-    """All members of a gzip stream, or the one of deflate. Raises zlib.error."""
+    """Unpack all members of a gzip stream, or the one of deflate. Raises zlib.error."""
     body, rest = b"", packed
-    for _ in range(MOST_MEMBERS):
+    for _ in range(MAX_MEMBERS):
         unpacker = zlib.decompressobj(window)
         body += unpacker.decompress(rest, limit + 1 - len(body))
         if len(body) > limit:

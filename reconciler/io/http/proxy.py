@@ -1,4 +1,4 @@
-"""The proxy of the environment's variables (CONTRACT §3)."""
+"""The proxy that the environment's variables name, and the hosts that it is not used for (CONTRACT §3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnusableProxy(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy; `scheme` https: TLS is spoken with the proxy itself. `variable` is where it was found."""
+    """An HTTP proxy. `scheme` https: the connection to the proxy itself uses TLS. `variable` named it."""
 
     scheme: str
     host: str
@@ -38,16 +38,16 @@ class Proxy:
 
     @property
     def authorization(self) -> str | None:
-        """The value of Proxy-Authorization, where there is a user."""
+        """The value of Proxy-Authorization; None without a user."""
         if self.user is None:
             return None
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
 
 
 def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy of HTTPS_PROXY or ALL_PROXY for an https URL; none for loopback, nor where NO_PROXY excludes the host.
+    """Return the proxy of HTTPS_PROXY or ALL_PROXY for a URL; None where it is not used.
 
-    Raises UnusableProxy.
+    It is not used for http, for loopback, and for the hosts of NO_PROXY. Raises UnusableProxy.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" or is_loopback_url(url):
@@ -61,7 +61,7 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def parse_proxy(variable: str, text: str) -> Proxy:
-    """The proxy that a variable's value names; without a scheme it is an http one. Raises UnusableProxy."""
+    """Return the proxy that a variable's value names; without a scheme it is http. Raises UnusableProxy."""
     text = text.strip()
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
@@ -83,7 +83,7 @@ def parse_proxy(variable: str, text: str) -> Proxy:
 
 
 def _read_variables(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Scheme (or `no`) -> variable and value. Of two spellings the one in lower case counts; an empty one clears it."""
+    """Return scheme (or `no`) -> variable and value. The lower-case spelling wins; if it is empty, nothing is set."""
     names = sorted((name for name in environ if name.lower().endswith("_proxy")), key=str.islower)
     found = {name.lower().removesuffix("_proxy"): (name, environ[name]) for name in names}
     return {scheme: named for scheme, named in found.items() if named[1]}

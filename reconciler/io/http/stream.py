@@ -12,14 +12,14 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
-WHOLE_CHUNK_BYTES = 1 << 20  # more than a socket is ever read at once, so that nothing stays behind in the library
+WHOLE_CHUNK_BYTES = 1 << 20  # more than one read of a socket returns, so that the library keeps no rest
 
 
 class WholeChunks(ByteStream):
-    """A socket that gives each chunk whole, whatever size was asked for.
+    """A socket that returns each chunk whole, whatever size was asked for.
 
-    anyio keeps the rest of a chunk that is larger than was asked for, where neither the socket nor TLS shows it: the
-    bytes after an answer would be taken for the next answer.
+    anyio keeps the rest of a chunk that is larger than was asked for, and neither the socket nor TLS shows that rest:
+    bytes after an answer would then be read as the next answer.
     """
 
     def __init__(self, socket_stream: SocketStream) -> None:
@@ -43,12 +43,12 @@ class WholeChunks(ByteStream):
 
 
 async def connect(host: str, port: int) -> ByteStream:
-    """A connection to a name or an address. Raises OSError, or UnicodeError of a name that can't be looked up."""
+    """Connect to a name or an address. Raises OSError, or UnicodeError for a name that can't be looked up."""
     return WholeChunks(await anyio.connect_tcp(host, port))
 
 
 async def wrap_in_tls(stream: ByteStream, context: ssl.SSLContext, name: str) -> TLSStream:
-    """TLS over a stream; the stream is closed where the handshake fails. Raises OSError or an error of anyio."""
+    """Wrap a stream in TLS; close it where the handshake fails. Raises OSError or an error of anyio."""
     try:
         return await TLSStream.wrap(
             stream, server_side=False, hostname=name, ssl_context=context, standard_compatible=True
@@ -59,17 +59,17 @@ async def wrap_in_tls(stream: ByteStream, context: ssl.SSLContext, name: str) ->
 
 
 async def close(stream: ByteStream) -> None:
-    """Closes the socket at once: a server that keeps silent would not answer a TLS goodbye either."""
+    """Close the socket at once, without a close_notify of TLS, which a silent server would not answer."""
     try:
         await anyio.aclose_forcefully(stream)
     except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        return  # it is closed; why it failed is reported by what used it
+        return  # it is closed; the request that used it reports why it failed
 
 
 def is_quiet(stream: ByteStream) -> bool:
     """Whether a kept connection is open and nothing has arrived on it.
 
-    Whatever has arrived is a surplus: it would be taken for the answer to the next request.
+    Bytes that have arrived are surplus: they would be read as the answer to the next request.
     """
     ssl_object = stream.extra(TLSAttribute.ssl_object, None)
     if ssl_object is not None:
@@ -85,7 +85,7 @@ def is_quiet(stream: ByteStream) -> bool:
 
 
 def _is_readable(raw_socket: socket.socket) -> bool:
-    """Whether bytes or an end are waiting in the system's buffer."""
+    """Whether bytes, or the end of the connection, are waiting in the system's buffer."""
     if raw_socket.fileno() < 0:
         return True
     if hasattr(select, "poll"):  # `select` takes no descriptor above 1023

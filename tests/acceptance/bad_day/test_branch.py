@@ -155,7 +155,7 @@ def test_a_branch_that_is_deleted_before_a_run_is_a_fleet_of_creates(cli: Cli, r
         ("rm loja.json; ln -s /etc/passwd loja.json", "loja.json is corrupt", 0),
         ("ln -s matriz.json filial.json", "filial.json is corrupt", 0),
         ("head -c 20000000 /dev/zero > loja.json", "loja.json is corrupt", 0),
-        ('printf x > "::error::x.json"', "the name fits no environment", 0),
+        ('printf x > "::error::x.json"', "not a valid environment name", 0),
         ("mkdir .github; echo x > .github/x; echo y > README.md", "", 0),
     ],
     ids=["folder", "file", "folder.json", "link out", "link beside", "huge", "hostile name", "README"],

@@ -16,7 +16,7 @@ def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, monkeypatch: py
     drove = drive(tmp_path, {}, "init")
     assert (drove.code, drove.out) == (3, "")
     assert drove.err == (
-        "error: DIR: manifests/_defaults.yaml can't be written: a file stands where a folder is needed (choose a "
+        "error: DIR: manifests/_defaults.yaml can't be written: a file is where a folder is needed (choose a "
         "folder that can be written)\n"
     )
     assert (tmp_path / "manifests").read_text() == "mine\n"

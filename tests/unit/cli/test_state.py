@@ -45,5 +45,5 @@ def test_a_copy_of_nothing_is_refused(cli: Cli) -> None:
     """FROM is misspelt, and an empty TO would be taken for a state in which nothing was ever applied."""
     drove = drive(cli.folder, cli.environ, "state", "copy", "nowhere", "other", "--yes")
     assert drove.code == 3
-    assert drove.err == "error: FROM: nowhere holds no state (name the store that is in use now)\n"
+    assert drove.err == "error: FROM: nowhere holds no state (name the store that is used now)\n"
     assert not (cli.folder / "other").exists()

@@ -117,7 +117,7 @@ def test_an_account_id_is_one_segment_whatever_it_holds(account_id: str, segment
         (http("200 OK", b"<html>"), False, "not JSON"),
         (http("200 OK", b"\xff\xfe\x00"), False, "not JSON"),
         (http("200 OK", b"[" * 60_000), False, "nested"),
-        (http("200 OK", b"[]"), False, "no JSON object"),
+        (http("200 OK", b"[]"), False, "not a JSON object"),
         (http("200 OK", b'{"account": {}}'), False, "none of the webhooks"),
         (http("200 OK", b'{"onMessageStatus": null, "onMessageStatus": "x"}'), False, "twice"),
         (http("200 OK", account_of(DESIRED, pad="x" * 65_536)), False, "longer than"),

@@ -291,7 +291,9 @@ def test_the_calendars_first_and_last_years_are_within_it(year: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", encode_document(document())])
 def test_a_name_that_fits_no_environment_is_told_before_its_document(data: bytes) -> None:
-    with pytest.raises(Corrupt, match=re.escape("state: Notes.json: the name fits no environment. Move it out")):
+    with pytest.raises(
+        Corrupt, match=re.escape("state: Notes.json: not a valid environment name. Move the document out")
+    ):
         decode_document(data, environment="Notes", where="Notes.json")
 
 
