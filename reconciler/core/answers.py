@@ -141,11 +141,11 @@ def parse_answer(body: bytes) -> Any:
 
 
 def _decode(body: bytes) -> str:
-    """In JSON's own encodings; else in Latin-1: an older server's refusal in Portuguese must not be taken for a yes."""
-    try:
-        return body.decode(json.detect_encoding(body))
-    except UnicodeDecodeError:
-        return body.decode("latin-1")
+    """The text in the one of JSON's encodings that it is in, with a replacement for each byte that does not fit.
+
+    An older server may mix encodings. A refusal with a stray byte in its message must not be taken for a yes.
+    """
+    return body.decode(json.detect_encoding(body), errors="replace")
 
 
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
