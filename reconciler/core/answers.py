@@ -141,11 +141,11 @@ def parse_answer(body: bytes) -> Any:
 
 
 def _decode(body: bytes) -> str:
-    """Decode JSON's encodings, else Latin-1: an older server's refusal in Portuguese must not count as a success."""
-    try:
-        return body.decode(json.detect_encoding(body))
-    except UnicodeDecodeError:
-        return body.decode("latin-1")
+    """Decode in the one of JSON's encodings that the body is in, with a replacement for each byte that does not fit.
+
+    An older server may mix encodings. A refusal with a stray byte in its message must not count as a success.
+    """
+    return body.decode(json.detect_encoding(body), errors="replace")
 
 
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from reconciler.io.http.proxy import Proxy
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0  # of a connection, and between two parts of an answer
+ANSWER_TIMEOUT_S = 120.0  # of a whole answer
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of a hundred comments of the longest kind is shorter
 TRIES = 3
 LONGEST_WAIT_S = 60.0
 PAGE = 100  # the most that GitHub gives at once
@@ -88,15 +91,34 @@ class GitHub:
 
         assert self._client is not None
         try:
-            answer = self._client.request(method, path, json=body, params=params)
+            with self._client.stream(method, path, json=body, params=params) as answer:
+                content = _read(method, path, answer)
         except httpx.RequestError as error:  # of the transport, or of an answer that can't be decoded
             raise TransientError(f"GitHub didn't answer {method} {path}: {self._explain(error)}") from None
         if not answer.is_success:
-            raise _refused(method, path, answer)
+            raise self._refused(method, path, answer, content)
         try:
-            return answer.json() if answer.content else None
+            return json.loads(content) if content else None
         except (ValueError, RecursionError):
             raise PostFailed(f"GitHub's answer to {method} {path} is no JSON", answer.status_code) from None
+
+    def _refused(self, method: str, path: str, answer: httpx.Response, content: bytes) -> PostFailed:
+        try:
+            said = json.loads(content).get("message", "")
+        except (ValueError, AttributeError, RecursionError):
+            said = ""
+        said = said if isinstance(said, str) and said else answer.reason_phrase
+        # a gateway may echo the request; the token is masked before the text is cut, so that no part of it stays
+        said = said.replace(self._token, "***")[:200]
+        text = f"GitHub answered {answer.status_code} to {method} {path}: {said}"
+        wait = answer.headers.get("retry-after", "")
+        # the rate limit is told with 403 as well
+        limited = bool(wait) or answer.headers.get("x-ratelimit-remaining") == "0"
+        if not limited and answer.status_code not in RETRIED:
+            return PostFailed(text, answer.status_code)
+        error = TransientError(text, answer.status_code)
+        error.wait_s = float(wait[:12]) if wait.isascii() and wait.isdigit() else None
+        return error
 
     def _explain(self, error: httpx.RequestError) -> str:
         """Why there was no answer, and of which hop."""
@@ -139,20 +161,16 @@ class GitHub:
         return operation()
 
 
-def _refused(method: str, path: str, answer: httpx.Response) -> PostFailed:
-    import httpx
-
-    try:
-        said = answer.json().get("message", "")
-    except (ValueError, AttributeError, RecursionError, httpx.HTTPError):
-        said = ""
-    said = said[:200] if isinstance(said, str) else ""
-    text = f"GitHub answered {answer.status_code} to {method} {path}: {said or answer.reason_phrase}"
-    wait = answer.headers.get("retry-after", "")
-    # the rate limit is told with 403 as well
-    limited = bool(wait) or answer.headers.get("x-ratelimit-remaining") == "0"
-    if not limited and answer.status_code not in RETRIED:
-        return PostFailed(text, answer.status_code)
-    error = TransientError(text, answer.status_code)
-    error.wait_s = float(wait[:12]) if wait.isascii() and wait.isdigit() else None
-    return error
+def _read(method: str, path: str, answer: httpx.Response) -> bytes:
+    """The body of an answer. Raises PostFailed where it is too long, and TransientError where it takes too long."""
+    content, end = bytearray(), time.monotonic() + ANSWER_TIMEOUT_S
+    for part in answer.iter_bytes():
+        content += part
+        if len(content) > MAX_ANSWER_BYTES:
+            limit = f"{MAX_ANSWER_BYTES:,} bytes"
+            raise PostFailed(f"GitHub's answer to {method} {path} is longer than {limit}", answer.status_code)
+        if time.monotonic() > end:
+            raise TransientError(
+                f"GitHub did not finish its answer to {method} {path} within {ANSWER_TIMEOUT_S:g} s", answer.status_code
+            )
+    return bytes(content)

@@ -41,7 +41,8 @@ class Proxy:
         """The value of Proxy-Authorization; None without a user."""
         if self.user is None:
             return None
-        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
+        text = f"{self.user}:{self.password}"  # a byte that is not UTF-8 is sent as it was written
+        return "Basic " + base64.b64encode(text.encode(errors="surrogateescape")).decode("ascii")
 
 
 def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
@@ -53,11 +54,19 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
     if parts.scheme != "https" or is_loopback_url(url):
         return None
     proxies = _read_variables(environ)
-    excluded = {"no": proxies["no"][1]} if "no" in proxies else {}
-    if urllib.request.proxy_bypass_environment(parts.netloc, excluded):  # type: ignore[attr-defined]
+    if "no" in proxies and _is_excluded(f"{parts.hostname}:{parts.port or 443}", proxies["no"][1]):
         return None
     found = proxies.get("https") or proxies.get("all")
     return None if found is None else parse_proxy(*found)
+
+
+def _is_excluded(authority: str, names: str) -> bool:
+    """Whether NO_PROXY lists this HOST:PORT, by its name, its name and port, or a domain above it.
+
+    `*.example.com` means the same as `.example.com`, as in many programs.
+    """
+    plain = ",".join(name.strip().removeprefix("*.") for name in names.split(","))
+    return bool(urllib.request.proxy_bypass_environment(authority, {"no": plain}))  # type: ignore[attr-defined]
 
 
 def parse_proxy(variable: str, text: str) -> Proxy:
@@ -70,15 +79,17 @@ def parse_proxy(variable: str, text: str) -> Proxy:
         raise UnusableProxy.of(variable, "not a valid proxy address", _HINT) from None
     if parts.scheme.startswith("socks"):
         raise UnusableProxy.of(variable, "SOCKS proxies are not supported", _HINT)
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
+    # an @ behind the host: the password holds one of / ? #, and what looks like host and port is a part of it
+    misread = "@" in parts.path + parts.query + parts.fragment
+    if parts.scheme not in ("http", "https") or misread or not _HOST.fullmatch(host):
         raise UnusableProxy.of(variable, "not a valid proxy address", _HINT)
     return Proxy(
         scheme=parts.scheme,
         host=host,
         port=port or (443 if parts.scheme == "https" else 80),
         variable=variable,
-        user=None if parts.username is None else unquote(parts.username),
-        password=unquote(parts.password or ""),
+        user=None if parts.username is None else unquote(parts.username, errors="surrogateescape"),
+        password=unquote(parts.password or "", errors="surrogateescape"),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.abc import AnyByteStream, ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 WHOLE_CHUNK_BYTES = 1 << 20  # more than one read of a socket returns, so that the library keeps no rest
@@ -71,17 +71,23 @@ def is_quiet(stream: ByteStream) -> bool:
 
     Bytes that have arrived are surplus: they would be read as the answer to the next request.
     """
-    ssl_object = stream.extra(TLSAttribute.ssl_object, None)
-    if ssl_object is not None:
-        try:
-            ssl_object.read(1)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError:
+    layer: AnyByteStream = stream
+    while isinstance(layer, TLSStream):  # through a proxy that speaks TLS itself there are two
+        if not _has_nothing_to_read(layer.extra(TLSAttribute.ssl_object)):
             return False
-        else:
-            return False
+        layer = layer.transport_stream
     return not _is_readable(stream.extra(SocketAttribute.raw_socket))
+
+
+def _has_nothing_to_read(ssl_object: ssl.SSLObject) -> bool:
+    """Whether TLS holds no bytes that it received and nobody read, and has not seen an end."""
+    try:
+        ssl_object.read(1)
+    except ssl.SSLWantReadError:
+        return True
+    except ssl.SSLError:
+        return False
+    return False
 
 
 def _is_readable(raw_socket: socket.socket) -> bool:

@@ -149,6 +149,21 @@ def test_value_false_denies_in_every_encoding(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + '{"value": false, "message": "não"}'.encode("latin-1"),
+        *(
+            '{"message": "\ud83d", "value": false}'.encode(encoding, "surrogatepass")
+            for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+        ),
+    ],
+)
+def test_a_stray_byte_does_not_hide_a_denial(body: bytes) -> None:
+    """Two encodings mixed, or an emoji cut in half: the rest is read all the same."""
+    assert denies(body)
+
+
+@pytest.mark.parametrize(
     "body", [b'{"value": false, "x": ' + b"1" * 5000 + b"}", b'{"x": -' + b"1" * 5000 + b', "value": false}']
 )
 def test_a_number_that_python_refuses_does_not_hide_a_denial(body: bytes) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
+import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from reconciler.errors import PostFailed
+from reconciler.errors import PostFailed, TransientError
 from reconciler.github.api import MAX_PAGES, PAGE, GitHub
 from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, make_marker, put_comment
 from reconciler.github.run import WorkflowRun
 from reconciler.io.http.proxy import Proxy, parse_proxy
 from reconciler.ports import Posted
 from tests.acceptance.conftest import canary
-from tests.wire import answering, server
+from tests.wire import Talk, answering, http, read_request, server
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
 
 TEXT = "## Plan: 1 to create\n"
@@ -129,6 +132,52 @@ def test_a_proxy_that_fails_is_called_a_proxy(answer: bytes | None, reason: str)
             github.request("GET", "issues")
     assert reason.replace("PORT", str(port)) in str(failed.value)
     assert "canary-of-a-proxy" not in str(failed.value)
+
+
+def ask(talk: Talk, token: str) -> PostFailed:
+    """How a request fails at a server that does this."""
+    with server(talk) as port:
+        run = WorkflowRun(f"http://127.0.0.1:{port}", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+        with GitHub(run, token) as github, pytest.raises(PostFailed) as failed:
+            github.request("GET", "issues")
+    return failed.value
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "500 Error"])
+@pytest.mark.parametrize("before", [0, 190])
+def test_an_answer_that_echoes_the_token_is_masked(status: str, before: int) -> None:
+    """In its message and in its status line; also where the message is cut in the middle of the token."""
+    token = canary()
+    said = json.dumps({"message": "x" * before + token}).encode()
+    for answer in (http(status, said), http(f"{status} {token}")):
+        failed = str(ask(answering(answer), token))
+        assert token[:8] not in failed
+        assert "***" in failed
+
+
+def test_an_answer_that_does_not_end_in_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part arrives soon, so that the wait for the next one never ends it."""
+    monkeypatch.setattr("reconciler.github.api.ANSWER_TIMEOUT_S", 0.05)
+
+    def trickle(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:  # until the client has gone
+            connection.sendall(b" ")
+            time.sleep(0.01)
+
+    failed = ask(trickle, canary())
+    assert isinstance(failed, TransientError)
+    assert str(failed) == "GitHub did not finish its answer to GET issues within 0.05 s"
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_no_more_of_an_answer_is_read_than_github_sends(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed or not."""
+    monkeypatch.setattr("reconciler.github.api.MAX_ANSWER_BYTES", 1000)
+    body = json.dumps([" " * 1000]).encode()
+    answer = http("200 OK", gzip.compress(body) if coding == "gzip" else body, f"Content-Encoding: {coding}")
+    assert str(ask(answering(answer), canary())) == "GitHub's answer to GET issues is longer than 1,000 bytes"
 
 
 def make_proxy(port: int) -> Proxy:

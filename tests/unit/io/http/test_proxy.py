@@ -7,7 +7,8 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from reconciler.io.http.proxy import UnusableProxy, find_proxy, parse_proxy
 from tests.receiver import Authority
 from tests.wire import answering, http, read_head, read_request, server
 
+Got = TypeVar("Got")
 PLUG = "https://www.plugchat.com.br/x"
 HOP = Hop("Plug (www.plugchat.com.br)", "api.base_url")
 
@@ -40,7 +42,11 @@ HOP = Hop("Plug (www.plugchat.com.br)", "api.base_url")
         (PLUG, {"HTTPS_PROXY": "http://b:1", "https_proxy": "http://a:1"}, "a:1"),
         (PLUG, {"https_proxy": "", "HTTPS_PROXY": "http://b:1"}, None),
         (PLUG, {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "plugchat.com.br"}, None),
-        (PLUG, {"HTTPS_PROXY": "http://proxy:1", "no_proxy": "www.plugchat.com.br:443, x"}, "proxy:1"),
+        (PLUG, {"HTTPS_PROXY": "http://proxy:1", "no_proxy": "www.plugchat.com.br:443, x"}, None),
+        (PLUG, {"HTTPS_PROXY": "http://proxy:1", "no_proxy": "www.plugchat.com.br:8443"}, "proxy:1"),
+        (PLUG, {"HTTPS_PROXY": "http://proxy:1", "no_proxy": "x,*.plugchat.com.br"}, None),
+        (PLUG, {"HTTPS_PROXY": "http://proxy:1", "no_proxy": "chat.com.br, *.www.plugchat.com.br:1"}, "proxy:1"),
+        (PLUG, {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": " * "}, None),
         (PLUG, {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "*"}, None),
         ("https://localhost/x", {"HTTPS_PROXY": "http://proxy:1"}, None),
         ("http://127.0.0.1/x", {"HTTP_PROXY": "http://proxy:1", "ALL_PROXY": "http://proxy:1"}, None),
@@ -66,6 +72,10 @@ def test_a_proxy_is_for_https_beyond_this_machine(url: str, environ: dict[str, s
         ("http://pro\x1bxy:1", "not a valid proxy address"),
         ("http://pröxy:1", "not a valid proxy address"),
         ("::::", "not a valid proxy address"),
+        ("http://ana:12/canary@proxy:3128", "not a valid proxy address"),
+        ("http://ana:12?canary@proxy:3128", "not a valid proxy address"),
+        ("http://ana:12#canary@proxy:3128", "not a valid proxy address"),
+        ("https//ana:canary@proxy:3128", "not a valid proxy address"),
     ],
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
@@ -74,6 +84,12 @@ def test_an_unusable_proxy_is_reported_by_its_variable(variable: str, text: str,
     with pytest.raises(UnusableProxy) as raised:
         find_proxy(PLUG, {variable: text})
     assert str(raised.value) == f"{variable}: {message} (unset it, or write http://HOST:PORT)"
+
+
+@pytest.mark.parametrize("password", ["n\udce3o", "n%E3o"])
+def test_a_proxys_password_arrives_byte_for_byte(password: str) -> None:
+    """A byte that is not UTF-8, as the environment holds it or percent-encoded."""
+    assert parse_proxy("HTTPS_PROXY", f"http://ana:{password}@proxy").authorization == "Basic YW5hOm7jbw=="
 
 
 def test_a_proxys_password_is_not_in_its_text() -> None:
@@ -246,3 +262,62 @@ def test_a_tunnel_is_kept_like_any_connection(authority: Authority) -> None:
         replies = asyncio.run(run(port))
     assert [(reply.arrived.status, reply.exchange.reused) for reply in replies] == [(200, False), (200, True)]
     assert len(heads) == 1
+
+
+class Tls:
+    """The server's side of TLS over anything that carries bytes."""
+
+    def __init__(self, context: ssl.SSLContext, receive: Callable[[], bytes], send: Callable[[bytes], object]) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._receive, self._send = receive, send
+        self._repeat(self._tls.do_handshake)
+        self.flush()
+
+    def receive(self) -> bytes:
+        return self._repeat(lambda: self._tls.read(65536))
+
+    def write(self, *records: bytes) -> bytes:
+        """One record each, still to be sent: as they go over the wire."""
+        for record in records:
+            self._tls.write(record)
+        return self._outgoing.read()
+
+    def flush(self) -> None:
+        if waiting := self._outgoing.read():
+            self._send(waiting)
+
+    def _repeat(self, step: Callable[[], Got]) -> Got:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self.flush()
+                received = self._receive()
+                if not received:
+                    raise OSError("the client has gone") from None
+                self._incoming.write(received)
+
+
+def test_a_surplus_behind_a_proxy_with_tls_is_noticed(authority: Authority) -> None:
+    """It waits in the TLS with the proxy, where neither the socket nor the TLS with Plug shows it."""
+    contexts = [authority.context(name) for name in ("localhost", "www.plugchat.com.br")]
+    answers = [[http("200 OK", b"{}"), http("200 OK", b"{}")], [http("403 Forbidden")]]
+
+    def talk(connection: socket.socket) -> None:
+        outer = Tls(contexts[0], lambda: connection.recv(65536), connection.sendall)
+        outer.receive()
+        connection.sendall(outer.write(b"HTTP/1.1 200 OK\r\n\r\n"))
+        inner = Tls(contexts[1], outer.receive, lambda data: connection.sendall(outer.write(data)))
+        while True:
+            inner.receive()
+            # a record for each answer, each in a record of the proxy's, all in one segment
+            connection.sendall(b"".join(outer.write(inner.write(answer)) for answer in answers.pop(0)))
+
+    async def run(port: int) -> list[Reply]:
+        async with Connections({"HTTPS_PROXY": f"https://localhost:{port}"}, timeout_s=5) as connections:
+            return [await connections.send(httpx.Request("PUT", PLUG, content=b"{}"), HOP) for _ in range(2)]
+
+    with server(talk) as port:
+        replies = asyncio.run(run(port))
+    assert [(reply.arrived.status, reply.exchange.reused) for reply in replies] == [(200, False), (403, False)]
