@@ -130,7 +130,7 @@ class FolderStore:
             raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
 
     def _refuse_lost_link(self, path: str) -> None:
-        """Raises: Unreachable for a link to what is missing, say on a disk that is not mounted: it is no empty state."""
+        """Raises: Unreachable for a link to what is missing, as on a disk that is not mounted: no empty state."""
         if leads_nowhere(path):
             raise Unreachable(
                 f"state: {path} leads through a link to a place that is missing. Mount or make that place, "
