@@ -86,6 +86,13 @@ def is_link_entry(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or getattr(entry, "is_junction", _is_not)()
 
 
+def leads_nowhere(path: str | Path) -> bool:
+    """Whether a path that can't be found is missing because it, or a folder above it, is a link to what is missing."""
+    here = Path(path)
+    found = next((place for place in (here, *here.parents) if os.path.lexists(place)), None)
+    return found is not None and not os.path.exists(found)  # noqa: PTH110
+
+
 def _is_not(_path: object = None) -> bool:
     return False
 

@@ -18,6 +18,7 @@ from reconciler.io.files import (
     InUseError,
     Patience,
     is_link,
+    leads_nowhere,
     make_folder,
     read_regular,
     remove_folder,
@@ -80,6 +81,7 @@ class FolderStore:
         try:
             found = [name for name in os.listdir(self._path) if name.endswith(SUFFIX) and name[0] != "."]
         except FileNotFoundError:
+            self._refuse_lost_link(self._path_text)
             return frozenset()
         except OSError as error:
             raise self._unreachable("can't be read", error) from error
@@ -109,7 +111,7 @@ class FolderStore:
         except StateError as fault:
             return [WriteResult(write.environment, None, fault) for write in writes]
         except OSError as error:
-            unreachable = self._unreachable("can't be written", error)
+            unreachable = self._unreachable(f"{self._name_of(error)}can't be written", error)
             return [WriteResult(write.environment, None, unreachable) for write in writes]
         written = sum(result.error is None for result in results)
         logger.info("state: %s: wrote %d of %d documents", self._path, written, len(writes))
@@ -122,9 +124,18 @@ class FolderStore:
         try:
             return read_regular(self._file(environment), MAX_BYTES, patience)
         except FileNotFoundError:
+            self._refuse_lost_link(self._file(environment))
             return None
         except OSError as error:
             raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
+
+    def _refuse_lost_link(self, path: str) -> None:
+        """Raises: Unreachable for a link to what is missing, as on a disk that is not mounted: no empty state."""
+        if leads_nowhere(path):
+            raise Unreachable(
+                f"state: {path} leads through a link to a place that is missing. Mount or make that place, "
+                "or remove the link; then run again"
+            )
 
     def _unreachable(self, what: str, error: OSError) -> Unreachable:
         reason = error.strerror or type(error).__name__
@@ -133,14 +144,20 @@ class FolderStore:
             advice = "Close it there (an editor, a virus scanner, a sync client), then run again"
         return Unreachable(f"state: {self._path}: {what}: {reason}. {advice}")
 
+    def _name_of(self, error: OSError) -> str:
+        """Return the name in the folder that the error is about, and a blank; nothing for the folder itself."""
+        path = str(error.filename or "")
+        return f"{path.removeprefix(self._path_text + '/')} " if path.startswith(f"{self._path_text}/") else ""
+
     @contextlib.contextmanager
     def _locked(self) -> Iterator[Patience]:
         """Hold the folder's lock, and give the patience of this one write."""
         from filelock import FileLock, Timeout
 
         if not self._path.is_dir():
-            self._path.mkdir(parents=True, exist_ok=True)
-            sync_folder(self._path.parent)
+            self._make_folder()
+        self._refuse_link(f"{self._path_text}/.lock")
+        self._refuse_link(self._writing)
         patience = Patience()
         try:
             with FileLock(self._path / ".lock", timeout=LOCK_TIMEOUT_S):
@@ -157,10 +174,21 @@ class FolderStore:
                 "Look for a reconciler that hangs on this machine, end it and run again"
             ) from error
 
+    def _make_folder(self) -> None:
+        self._refuse_lost_link(self._path_text)
+        missing = [folder for folder in (self._path, *self._path.parents) if not folder.is_dir()]
+        self._path.mkdir(parents=True, exist_ok=True)
+        for folder in missing:
+            sync_folder(folder.parent)
+
+    @staticmethod
+    def _refuse_link(path: str) -> None:
+        """Raises: Unreachable for a link in place of a file of our own: what it leads to may be emptied or removed."""
+        if is_link(path):
+            raise Unreachable(f"state: {path} is a symbolic link, maybe to files of others. Remove it")
+
     def _sweep(self, patience: Patience) -> None:
         """Remove what a killed writer left. Only the lock's holder has temporary files, so all are dead."""
-        if is_link(self._writing):
-            raise Unreachable(f"state: {self._writing} is a symbolic link, maybe to files of others. Remove it")
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(self._writing):
                 unlink(f"{self._writing}/{name}", patience)

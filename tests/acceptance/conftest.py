@@ -179,8 +179,17 @@ class Cli:
 
     # --- running -----------------------------------------------------------------------------------
 
-    def start(self, *arguments: str, env: Mapping[str, str | None] | None = None, stdin: int | None = None) -> Running:
-        """Start `python -m reconciler`, a process with an interpreter of its own."""
+    def start(
+        self,
+        *arguments: str,
+        env: Mapping[str, str | None] | None = None,
+        stdin: int | None = None,
+        in_own_group: bool = False,
+    ) -> Running:
+        """Start `python -m reconciler`, a process with an interpreter of its own.
+
+        A shell starts each command in a group of its own, to which the terminal sends Ctrl-C.
+        """
         environ = self._environ_of_run(env)
         # xdist's workers ignore SIGINT, and a child would inherit that
         ignored = signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -192,6 +201,7 @@ class Cli:
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                process_group=0 if in_own_group else None,
             )
         finally:
             signal.signal(signal.SIGINT, ignored)

@@ -18,6 +18,7 @@ import pytest
 from reconciler.io.signals import SIGNALS
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import Cli, wait_until
+from tests.contract.remotes import git, make_clone, make_remote
 
 FLEET = tuple("abcdef")
 
@@ -72,6 +73,24 @@ def test_a_terminal_that_closes_lets_what_is_under_way_finish(cli: Cli, sandbox:
     assert cli.document("loja")["intent"] is None
     assert cli.held("loja") == cli.desired("loja")
     assert sandbox.plug.requests == before + 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_ends_git_too_loses_no_outcome(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
+    """A terminal sends it to the program and to git, in the middle of the push of what Plug took."""
+    remote = make_remote(cli.root)
+    cli.folder = make_clone(remote, cli.root / "checkout")
+    cli.fleet("loja")
+    pushes = cli.root / "pushes"
+    hook = remote / "hooks" / "pre-receive"
+    hook.write_text(f"#!/bin/sh\necho x >>'{pushes}'\nsleep 1\n")
+    hook.chmod(0o755)
+    running = cli.start("apply", "--yes", env={"RECONCILER_STATE": "git:origin/state"}, in_own_group=True)
+    wait_until(lambda: pushes.exists() and pushes.read_text().count("x") == 2, "the push of the outcome")
+    os.killpg(running.process.pid, number)
+    ran = running.finish()
+    assert (ran.code, "Interrupted: 1 applied." in ran.out) == (130, True), ran
+    assert '"intent": null' in git(remote, "show", "state:loja.json")
 
 
 def test_what_a_signal_skips_has_no_intent_written(cli: Cli, sandbox: Sandbox) -> None:

@@ -77,17 +77,44 @@ def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path
     assert store.names() == {"production", "staging"}
 
 
-def test_the_place_of_temporary_files_is_no_way_to_others_files(tmp_path: Path) -> None:
-    """A link there would have them swept away."""
+@pytest.mark.parametrize("name", [folder.WRITING, ".lock"])
+def test_a_file_of_our_own_is_no_way_to_others_files(name: str, tmp_path: Path) -> None:
+    """A link there, as a pull request can hold it, would have them swept away or emptied."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "precious").write_text("x")
     store = FolderStore(tmp_path / "state")
     (tmp_path / "state").mkdir()
-    (tmp_path / "state" / folder.WRITING).symlink_to(other)
+    (tmp_path / "state" / name).symlink_to(other if name == folder.WRITING else other / "precious")
     (written,) = store.write([Write("production", document(), None)])
-    assert "is a symbolic link, maybe to files of others. Remove it" in str(written.error)
+    assert f"{name} is a symbolic link, maybe to files of others. Remove it" in str(written.error)
     assert (other / "precious").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", [folder.WRITING, ".lock"])
+def test_what_is_in_place_of_a_file_of_our_own_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    if name == folder.WRITING:
+        name = f"{folder.WRITING}/deep"
+        (tmp_path / name).mkdir()
+    (written,) = FolderStore(tmp_path).write([Write("production", document(), None)])
+    assert f"state: {tmp_path}: {name} can't be written: " in str(written.error)
+
+
+@pytest.mark.parametrize("place", ["state/production.json", "state", "above"])
+def test_a_link_to_what_is_missing_is_no_empty_state(place: str, tmp_path: Path) -> None:
+    """As where the disk with the state is not mounted: another run's intent may be there."""
+    store = FolderStore(tmp_path / "above" / "state" if place == "above" else tmp_path / "state")
+    if place == "state/production.json":
+        (tmp_path / "state").mkdir()
+    (tmp_path / place).symlink_to(tmp_path / "missing")
+    with pytest.raises(Unreachable, match="through a link to a place that is missing"):
+        store.names()
+        store.read(["production"])
+    (written,) = store.write([Write("production", document(), None)])
+    assert "through a link to a place that is missing. Mount or make that place" in str(written.error)
+    assert (tmp_path / place).is_symlink()
+    assert not (tmp_path / "missing").exists()
 
 
 def test_a_forgotten_document_that_somebody_removed_meanwhile_is_a_conflict(tmp_path: Path) -> None:
@@ -101,7 +128,7 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A power cut leaves the old document or the new one, and what was told as written is there after it."""
-    store = FolderStore(tmp_path / "new" / "state")
+    store = FolderStore(tmp_path / "newer" / "new" / "state")
     done: list[tuple[str, str]] = []
     sync, replace_file, unlink = os.fsync, os.replace, os.unlink
 
@@ -120,13 +147,14 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
     results = store.write([Write(name, document(name), None) for name in "ab"])
-    folder = str(tmp_path / "new" / "state")
+    folder = str(tmp_path / "newer" / "new" / "state")
     temporary = {path for what, path in done if what == "rename"}
     assert len(temporary) == 2
-    assert done[0] == ("sync", str(tmp_path / "new")), "the new folder's own name"
-    assert set(done[1:3]) == {("sync", path) for path in temporary}
-    assert set(done[3:5]) == {("rename", path) for path in temporary}
-    assert done[5:] == [("sync", folder)]
+    above = {("sync", str(path)) for path in (tmp_path, tmp_path / "newer", tmp_path / "newer" / "new")}
+    assert set(done[:3]) == above, "the new folders' own names"
+    assert set(done[3:5]) == {("sync", path) for path in temporary}
+    assert set(done[5:7]) == {("rename", path) for path in temporary}
+    assert done[7:] == [("sync", folder)]
     done.clear()
     monkeypatch.setattr(os, "unlink", unlinked)
     store.write([Write("a", None, results[0].version)])

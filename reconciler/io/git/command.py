@@ -18,6 +18,7 @@ QUICK_TIMEOUT_S = 10.0  # for commands that read the local repository alone
 OLDEST = (2, 31)  # GIT_CONFIG_COUNT, which carries the configuration
 REASON_LENGTH = 500
 NO_REASON = "git gave no reason"
+RUNS = 3  # of a command that a signal ends; a terminal that closes sends two
 LINES_BEFORE = 2  # lines of ssh or a helper before git's error that are part of the reason
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ _KEPT = (
     *("GIT_SSH", "GIT_ASKPASS", "GIT_SSL", "GIT_HTTP_", "GIT_PROXY", "GIT_CURL_VERBOSE", "GIT_TRACE"),
     *("GIT_ALLOW_PROTOCOL", "GIT_PROTOCOL", "GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES"),
 )
-_USER_INFO = re.compile(r"://[^@/\s]*@")
+_USER_INFO = re.compile(r"://[^/\s]*@")  # up to the last @ before the path: a password may hold one
+_ENDED_BY_CONSOLE = 0xC000013A  # the exit code on Windows, where Ctrl-C reaches each process of the console
 _NOISE = re.compile(
     r"To |From |hint:|warning:|Warning:|@|Everything up-to-date|error: failed to push some refs"
     r"|Please make sure you have the correct access rights|and the repository exists"
@@ -142,29 +144,47 @@ def run_git(
     stdin: bytes = b"",
     timeout_s: float = QUICK_TIMEOUT_S,
 ) -> bytes:
-    """Run git in `folder` and return what it printed. Raises: GitFailed, GitUnusable."""
+    """Run git in `folder` and return what it printed. Raises: GitFailed, GitUnusable.
+
+    Ctrl-C in a terminal, a terminal that closes, and some supervisors send their signal to git too, while this program
+    goes on to record what is under way. So what a signal ended is run again; each command here may be.
+    """
     program = find_program(environ)
     command = [program, "-c", "safe.bareRepository=explicit", *arguments]
     logger.debug("run in %s: git %s", folder, hide_user_info(" ".join(arguments)))
-    try:
-        done = subprocess.run(  # noqa: S603 - our own words; names are checked before they get here
-            command,
-            cwd=folder,
-            env=clean_environ(environ),
-            input=stdin,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise GitFailed(-1, "", f"fatal: no answer within {timeout_s:g} s") from error
-    except OSError as error:
-        raise GitUnusable(
-            f"{program} can't be run: {error.strerror}. Install git, or set `state` to a folder"
-        ) from error
+    for left in reversed(range(RUNS)):
+        try:
+            done = subprocess.run(  # noqa: S603 - our own words; names are checked before they get here
+                command,
+                cwd=folder,
+                env=clean_environ(environ),
+                input=stdin,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise GitFailed(-1, "", f"fatal: no answer within {timeout_s:g} s") from error
+        except OSError as error:
+            raise GitUnusable(
+                f"{program} can't be run: {error.strerror}. Install git, or set `state` to a folder"
+            ) from error
+        if not _was_ended(done.returncode) or not left:
+            break
+        logger.info("git %s was ended by a signal: run it again", arguments[0])
+    return _judge(done, arguments[0])
+
+
+def _was_ended(code: int) -> bool:
+    return code < 0 or code == _ENDED_BY_CONSOLE
+
+
+def _judge(done: subprocess.CompletedProcess[bytes], name: str) -> bytes:
     stderr = done.stderr.decode(errors="replace")
     if stderr:
-        logger.debug("git %s said: %s", arguments[0], summarize(stderr))
+        logger.debug("git %s said: %s", name, summarize(stderr))
+    if _was_ended(done.returncode):
+        stderr += f"\nfatal: git was ended from outside {RUNS} times (code {done.returncode})"
     if done.returncode != 0:
         raise GitFailed(done.returncode, done.stdout.decode(errors="replace"), stderr)
     return done.stdout

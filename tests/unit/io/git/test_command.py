@@ -14,6 +14,7 @@ from reconciler.io.git.command import (
     GitUnusable,
     check_version,
     find_program,
+    hide_user_info,
     run_git,
     summarize,
 )
@@ -102,6 +103,26 @@ def test_git_is_given_no_variable_that_leads_it_elsewhere(tmp_path: Path) -> Non
     given = run_git(["x"], tmp_path, {"PATH": f"{tmp_path}:/usr/bin:/bin", **kept, **led}).decode().splitlines()
     found = dict(line.split("=", 1) for line in given if line.startswith(("GIT_", "HOME", "LC_ALL")))
     assert found == {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
+@pytest.mark.parametrize("number", ["INT", "HUP", "TERM", "KILL"])
+def test_what_a_signal_ends_is_run_again(tmp_path: Path, number: str) -> None:
+    """Ctrl-C in a terminal ends git too, while the program goes on to record what is under way."""
+    make_git(tmp_path, f"cat; echo x >>'{tmp_path}/runs'; test $(wc -l <'{tmp_path}/runs') = 3 || kill -{number} $$")
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    assert run_git(["fast-import"], tmp_path, environ, stdin=b"all of it") == b"all of it"
+    assert (tmp_path / "runs").read_text() == "x\n" * 3
+
+
+def test_what_signals_always_end_is_told(tmp_path: Path) -> None:
+    make_git(tmp_path, "kill -KILL $$")
+    with pytest.raises(GitFailed, match=r"git was ended from outside 3 times \(code -9\)"):
+        run_git(["push"], tmp_path, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+
+
+@pytest.mark.parametrize("text", ["https://ana:p@ss@host.test/x", "https://ana@host.test/x", "https://@host.test/x"])
+def test_a_password_that_holds_an_at_is_hidden_whole(text: str) -> None:
+    assert hide_user_info(f"no {text} of ana@host.test") == "no https://host.test/x of ana@host.test"
 
 
 def test_what_is_logged_holds_no_password(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
