@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -71,9 +71,13 @@ class Session:
 
     @cached_property
     def store(self) -> StateStore:
-        from reconciler.state.open import open_store
+        return self.find_store()()
 
-        return open_store(self.settings.state, self.folder)
+    def find_store(self) -> Callable[[], StateStore]:
+        """Return what opens the store of the setting `state`. Raises InputError where it doesn't name one."""
+        from reconciler.state.open import parse_state
+
+        return parse_state(self.settings.state, self.folder, self.environ)
 
     def close(self) -> None:
         """Gives back what the store holds, where one was opened."""

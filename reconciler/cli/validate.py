@@ -28,7 +28,7 @@ def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
     warnings: tuple[Problem, ...] = ()
     try:
         tree = session.tree
-        _ = session.store  # opens nothing, but knows a setting that names no store
+        session.find_store()  # which is not opened: that may take an extra of the package
         warnings = (*session.tokens_file.problems, *tree.warnings)
         errors = tree.errors
         if globs and not errors:
