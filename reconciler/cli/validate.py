@@ -29,7 +29,7 @@ def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
     try:
         tree = session.tree
         session.find_store()  # which is not opened: that may take an extra of the package
-        warnings = (*session.tokens_file.problems, *tree.warnings)
+        warnings = (*session.secret_files.problems, *tree.warnings)
         errors = tree.errors
         if globs and not errors:
             select(globs, tree.names)

@@ -109,9 +109,10 @@ def find_path_fault(path: str, *, explicit: bool, has_drives: bool) -> Fault | N
         return None
     if path.startswith("refs/"):
         return Fault("names a ref of git", "write git:REMOTE/BRANCH, or ./refs/… for a folder")
-    if ":" not in first:
+    before, colon, _ = first.partition(":")
+    if not before or not colon:
         return None
-    if "@" in first.partition(":")[0]:
+    if "@" in before:
         return Fault("is the address of a repository", f"write {_HOW_GIT}")
     return Fault("has a colon in its first name", "write git:REMOTE/BRANCH, or ./ before a folder's path")
 

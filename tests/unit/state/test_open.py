@@ -41,6 +41,7 @@ def refusal(setting: str, folder: Path = Path("/work")) -> tuple[str, str]:
         ("./a:b", "/work/a:b"),
         ("./~plug", "/work/~plug"),
         ("./S3:/bucket", "/work/S3:/bucket"),
+        ("::x", "/work/::x"),
         ("a~/it's", "/work/a~/it's"),
         ("git:origin/reconciler-state", "git:origin/reconciler-state"),
         ("git:up.stream/states/plug", "git:up.stream/states/plug"),
