@@ -100,8 +100,8 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     """
     _check_usage(flags, selection)
     check_files(form, session)
-    if session.tokens_file.problems and not flags.dry_run:
-        raise InputError(problems=(*session.tokens_file.problems, *session.tree.errors))
+    if session.secret_files.problems and not flags.dry_run:
+        raise InputError(problems=(*session.secret_files.problems, *session.tree.errors))
     request = _make_request(session, flags, selection)
     planned = plan_apply(request, session.plan, lambda other: _show_unexpected(session, other, form))
     if flags.dry_run:

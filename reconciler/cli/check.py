@@ -40,9 +40,11 @@ def check(session: Session, no_post: bool, form: Form, selection: Selection) -> 
     from reconciler.run.check import select_checked
 
     wanted = select_checked(session.desired, selection.globs, selection.shard, lambda: session.store.names())
-    problems = [] if no_post else session.credentials.find_missing_secrets(wanted)
-    if problems:
-        raise InputError(problems=problems)
+    if not no_post:
+        credentials = session.credentials
+        problems = session.secret_files.secrets_problems or credentials.find_missing_secrets(wanted)
+        if problems:
+            raise InputError(problems=problems)
     result = call_receivers(session, wanted, post=not no_post)
     show_check(result, form, session)
     return of_check(result)
@@ -56,12 +58,15 @@ def call_receivers(session: Session, desired: Sequence[Desired], *, post: bool) 
     from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
 
     settings = session.settings
-    receivers = find_receivers(desired, allow_local_receivers=settings.allow_local_receivers)
+    credentials = session.credentials
+    receivers = find_receivers(
+        desired, allow_local_receivers=settings.allow_local_receivers, find_scope=credentials.secret_scope
+    )
     options = CheckOptions(concurrency=settings.concurrency, rate_limit=settings.rate_limit, post=post)
     progress = _Progress(len(receivers))
 
     async def run() -> CheckResult:
-        async with HttpReceivers(session.credentials.fill_url, timeout_s=settings.timeout) as network:
+        async with HttpReceivers(credentials.fill_url, timeout_s=settings.timeout) as network:
             world = CheckWorld(network, session.clock, example_bodies, progress.report)
             return await check_receivers(receivers, world, options)
 

@@ -123,7 +123,7 @@ def tokens(out: str, source: str | None, environment: str | None) -> int:
     """
     from reconciler.formats.runner import encode_masks
     from reconciler.github.inputs import find_input_tokens
-    from reconciler.plug.tokens_file import write_tokens_file
+    from reconciler.plug.secret_files import write_tokens_file
 
     if os.environ.get("GITHUB_ACTIONS") != "true":
         raise InputError.of("GITHUB_ACTIONS", "is not true", "outside the runner the tokens would be shown")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,7 +22,7 @@ from reconciler.run.planning import Observe, PlanScope, plan_environments
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
     from reconciler.manifests.merged import Tree
-    from reconciler.plug.credentials import EnvironCredentials, SecretNames, TokensFile
+    from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
     from reconciler.run.guards import GuardInput
     from reconciler.run.pace import Pace
@@ -71,9 +71,13 @@ class Session:
 
     @cached_property
     def store(self) -> StateStore:
-        from reconciler.state.open import open_store
+        return self.find_store()()
 
-        return open_store(self.settings.state, self.folder)
+    def find_store(self) -> Callable[[], StateStore]:
+        """Return what opens the store of the setting `state`. Raises InputError where it doesn't name one."""
+        from reconciler.state.open import parse_state
+
+        return parse_state(self.settings.state, self.folder, self.environ)
 
     def close(self) -> None:
         """Close the store, if one was opened."""
@@ -83,12 +87,13 @@ class Session:
     # --- manifests and credentials -----------------------------------------------------------------
 
     @cached_property
-    def tokens_file(self) -> TokensFile:
-        from reconciler.plug.credentials import find_hidden, read_tokens_file
+    def secret_files(self) -> SecretFiles:
+        """The tokens and secrets files, with what is wrong with them as data. All their values are hidden from now."""
+        from reconciler.plug.credentials import find_hidden, read_secret_files
 
-        file = read_tokens_file(self.settings.tokens_file, self.folder)
-        self.hide(*(value.reveal() for value in find_hidden(self.environ, file, self.secret_names)))
-        return file
+        files = read_secret_files(self.settings.tokens_file, self.settings.secrets_file, self.folder)
+        self.hide(*(value.reveal() for value in find_hidden(self.environ, files, self.secret_names)))
+        return files
 
     @property
     def secret_names(self) -> SecretNames:
@@ -105,7 +110,7 @@ class Session:
         from reconciler.manifests.merged import TreeOptions
         from reconciler.plug.credentials import find_known_tokens
 
-        settings, file = self.settings, self.tokens_file
+        settings, files = self.settings, self.secret_files
         allowed = settings.policy.allowed_hosts
         options = TreeOptions(
             base_url=settings.api.base_url,
@@ -118,9 +123,9 @@ class Session:
                 allowed=() if allowed is None else (tuple(allowed),), denied=tuple(settings.policy.denied_hosts)
             ),
             partner_base_url=settings.partner.base_url,
-            known_tokens=find_known_tokens(self.environ, file, self.secret_names),
-            tokens_file_environments=frozenset(file.tokens),
-            tokens_file_unread=bool(file.problems),
+            known_tokens=find_known_tokens(self.environ, files, self.secret_names),
+            tokens_file_environments=frozenset(files.tokens),
+            tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,
         )
         if self.folder == Path.cwd():
@@ -138,8 +143,8 @@ class Session:
     def credentials(self) -> EnvironCredentials:
         from reconciler.plug.credentials import EnvironCredentials
 
-        local = self.settings.allow_local_receivers
-        return EnvironCredentials(self.environ, self.tokens_file.tokens, allow_local_receivers=local)
+        files, local = self.secret_files, self.settings.allow_local_receivers
+        return EnvironCredentials(self.environ, files.tokens, files.secrets, allow_local_receivers=local)
 
     # --- use cases ---------------------------------------------------------------------------------
 
@@ -161,7 +166,7 @@ class Session:
             max_age_s=self.settings.max_age,
             requested=requested,
         )
-        shown = () if self.quiet else (*self.tree.warnings, *self.tokens_file.problems)
+        shown = () if self.quiet else (*self.tree.warnings, *self.secret_files.problems)
         warnings = tuple(str(problem) for problem in shown)
         # the reads of accounts make reference cycles, so the collector stays on for them
         with without_collector() if scope.observe is None else nullcontext():
@@ -204,9 +209,9 @@ class Session:
         token_env = self.settings.partner.token_env
         return HttpObserver(
             self.credentials,
-            self.credentials.secret(token_env) or Secret(""),
+            self.credentials.partner_token(token_env) or Secret(""),
             token_env,
-            hidden=find_hidden(self.environ, self.tokens_file, self.secret_names),
+            hidden=find_hidden(self.environ, self.secret_files, self.secret_names),
             timeout_s=self.settings.timeout,
             environ=self.environ,
         )

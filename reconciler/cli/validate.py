@@ -28,8 +28,8 @@ def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
     warnings: tuple[Problem, ...] = ()
     try:
         tree = session.tree
-        _ = session.store  # raises for a setting that does not name a store; opens nothing
-        warnings = (*session.tokens_file.problems, *tree.warnings)
+        session.find_store()  # which is not opened: that may take an extra of the package
+        warnings = (*session.secret_files.problems, *tree.warnings)
         errors = tree.errors
         if globs and not errors:
             select(globs, tree.names)

@@ -6,7 +6,7 @@ Nothing of an answer but its status is ever repeated: it may echo a secret.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -74,16 +74,24 @@ class Answer:
 # --- which, and where ------------------------------------------------------------------------------
 
 
-def find_receivers(desired: Iterable[Desired], *, allow_local_receivers: bool) -> list[Receiver]:
+def find_receivers(
+    desired: Iterable[Desired],
+    *,
+    allow_local_receivers: bool,
+    find_scope: Callable[[Desired, str], str | None] = lambda desired, url: None,
+) -> list[Receiver]:
     """Each distinct URL and event once, in the order of the environments and events given.
+
+    `find_scope` gives the environment that fills in a URL with a secret of its own: that makes it a URL of its own.
 
     Loopback is allowed where the setting says so and every environment that uses the URL has its base URL on
     loopback too, as in `validate` (CONTRACT §2).
     """
-    users: dict[tuple[str, Event], list[Desired]] = {}
+    users: dict[tuple[str, Event, str | None], list[Desired]] = {}
     for one in desired:
         for event in EVENTS:
-            users.setdefault((one.webhooks[event], event), []).append(one)
+            url = one.webhooks[event]
+            users.setdefault((url, event, find_scope(one, url)), []).append(one)
     return [
         Receiver(
             url=url,
@@ -93,7 +101,7 @@ def find_receivers(desired: Iterable[Desired], *, allow_local_receivers: bool) -
                 url, allow_local=allow_local_receivers and all(is_loopback_url(one.endpoint) for one in using)
             ),
         )
-        for (url, event), using in users.items()
+        for (url, event, _), using in users.items()
     ]
 
 

@@ -51,6 +51,10 @@ class NotRegularError(OSError):
     """A pipe, a device or a folder is in place of a file."""
 
 
+class PipeError(NotRegularError):
+    """A pipe is in place of a file."""
+
+
 class TooLargeError(OSError):
     """A file is larger than its limit."""
 
@@ -186,6 +190,8 @@ def _open_to_read(path: str | Path) -> int:
 def _not_regular(found: os.stat_result, path: str | Path) -> OSError:
     if stat.S_ISDIR(found.st_mode):
         return NotRegularError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if stat.S_ISFIFO(found.st_mode):
+        return PipeError(errno.EINVAL, "it is a pipe, not a regular file", path)
     return NotRegularError(errno.EINVAL, "it is not a regular file", path)
 
 

@@ -17,6 +17,7 @@ from reconciler.core.urls import (
     host_of,
     is_loopback_url,
 )
+from reconciler.core.variables import NOT_A_TOKEN, is_token_variable
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
 from reconciler.manifests.tree import DEFAULTS
@@ -129,8 +130,10 @@ class Resolver:
         value = entry.values.get("token_env")
         if value is None or value.value is None:
             return default_token_env(entry.name, self._options.token_prefix)
-        if not value.value.startswith(self._options.token_prefix):
+        if not is_token_variable(value.value, self._options.token_prefix):
             message = f"must start with {self._options.token_prefix}"
+            if value.value.startswith(NOT_A_TOKEN):
+                message += f", and not with {NOT_A_TOKEN}"
             self._fault(value, "token_env", message, "so that no manifest can send another secret away", entry)
         return str(value.value)
 

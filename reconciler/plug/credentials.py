@@ -3,46 +3,62 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.core.fill import fill_secrets
 from reconciler.core.urls import find_base_url_fault, find_filled_fault, find_secret_fault
+from reconciler.core.variables import is_token_variable
 from reconciler.errors import InputError
 from reconciler.model import EVENTS, Desired, Event, Fingerprint, Problem
 from reconciler.plug.secret import Secret
+from reconciler.plug.secret_files import SecretValues, load_secrets_file, load_tokens_file
 from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
 from reconciler.text.counts import name_some
+
+T = TypeVar("T")
 
 MIN_SEARCHED_TOKEN = 8  # characters; a shorter value occurs in any text by chance
 MIN_HIDDEN = 4  # characters; to mask one URL too many costs little, but every text has all single characters
 
 
 @dataclass(frozen=True, slots=True)
-class TokensFile:
-    """The tokens of the setting `tokens_file`, by environment; `problems` says why it can't be read."""
+class SecretFiles:
+    """The content of the files that `tokens_file` and `secrets_file` name, and why one of them can't be read."""
 
-    tokens: Mapping[str, Secret] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    tokens: Mapping[str, Secret] = field(default_factory=dict)  # by environment
+    secrets: SecretValues = field(default_factory=SecretValues)
+    tokens_problems: tuple[Problem, ...] = ()
+    secrets_problems: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.tokens_problems, *self.secrets_problems)
 
 
-def read_tokens_file(setting: str | None, folder: Path) -> TokensFile:
-    """The file that the setting names, a relative path taken from `folder`; without a setting it has no tokens."""
+def read_secret_files(tokens_file: str | None, secrets_file: str | None, folder: Path) -> SecretFiles:
+    """Read the files that the settings name, relative paths taken from `folder`. A file that isn't set is empty."""
+    tokens, tokens_problems = _read_file("tokens_file", tokens_file, folder, load_tokens_file)
+    secrets, secrets_problems = _read_file("secrets_file", secrets_file, folder, load_secrets_file)
+    return SecretFiles(tokens or {}, secrets or SecretValues(), tokens_problems, secrets_problems)
+
+
+def _read_file(
+    key: str, setting: str | None, folder: Path, load: Callable[[Path, str], T]
+) -> tuple[T | None, tuple[Problem, ...]]:
     if setting is None:
-        return TokensFile()
-    from reconciler.plug.tokens_file import load_tokens_file
-
+        return None, ()
     try:
         path = Path(setting).expanduser()
     except RuntimeError:
-        message, hint = f"{setting} names nobody's home folder", "write the whole path"
-        return TokensFile(problems=(Problem.of("tokens_file", message, hint),))
+        return None, (Problem.of(key, f"{setting} names nobody's home folder", "write the whole path"),)
     try:
-        return TokensFile(load_tokens_file(folder / path, setting))
+        return load(folder / path, setting), ()
     except InputError as error:
-        return TokensFile(problems=error.problems)
+        return None, error.problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +70,40 @@ class SecretNames:
     partner_token_env: str
 
 
-def find_known_tokens(environ: Mapping[str, str], file: TokensFile, names: SecretNames) -> tuple[str, ...]:
+def find_known_tokens(environ: Mapping[str, str], files: SecretFiles, names: SecretNames) -> tuple[str, ...]:
     """The values that may be in no manifest: of the token variables, the partner token's, the tokens file."""
     prefix, partner = names.token_prefix, names.partner_token_env
-    found = {value for name, value in environ.items() if name.startswith(prefix) or name == partner}
-    found |= {token.reveal() for token in file.tokens.values()}
+    found = {value for name, value in environ.items() if is_token_variable(name, prefix) or name == partner}
+    found |= {token.reveal() for token in files.tokens.values()}
     return tuple(sorted(value for value in found if len(value) >= MIN_SEARCHED_TOKEN))
 
 
-def find_hidden(environ: Mapping[str, str], file: TokensFile, names: SecretNames) -> Sequence[Secret]:
+def find_hidden(environ: Mapping[str, str], files: SecretFiles, names: SecretNames) -> Sequence[Secret]:
     """Every available token and secret, of any environment: no output may show one."""
-    prefixes = (names.token_prefix, names.secret_prefix)
-    found = {value for name, value in environ.items() if name.startswith(prefixes)}
+    found = {
+        value
+        for name, value in environ.items()
+        if is_token_variable(name, names.token_prefix) or name.startswith(names.secret_prefix)
+    }
     found.add(environ.get(names.partner_token_env, ""))
-    found |= {token.reveal() for token in file.tokens.values()}
+    found |= {value.reveal() for value in (*files.tokens.values(), *files.secrets.all_values())}
     return tuple(Secret(value) for value in sorted(found) if len(value) >= MIN_HIDDEN)
 
 
 class EnvironCredentials:
-    """Looks tokens and secrets up in `environ`, then in the tokens of a tokens file. Reads nothing else."""
+    """Looks tokens and secrets up in `environ`, then in the files of credentials. Reads nothing else."""
 
     def __init__(
         self,
         environ: Mapping[str, str],
         tokens_file: Mapping[str, Secret] | None = None,
+        secrets_file: SecretValues | None = None,
         *,
         allow_local_receivers: bool = False,
     ) -> None:
         self._environ = environ
         self._tokens_file = tokens_file or {}
+        self._secrets_file = secrets_file or SecretValues()
         self._allow_local_receivers = allow_local_receivers
         self._accounts: dict[Secret, str] = {}
 
@@ -98,9 +119,21 @@ class EnvironCredentials:
             return desired.token_env
         return f"the tokens file ({desired.environment})"
 
-    def secret(self, name: str) -> Secret | None:
-        value = self._environ.get(name)
+    def partner_token(self, token_env: str) -> Secret | None:
+        """From the variable alone: it opens the accounts of all environments."""
+        value = self._environ.get(token_env)
         return Secret(value) if value else None
+
+    def secret(self, name: str, environment: str | None) -> Secret | None:
+        """From the variable of that name, else from the secrets file: of the environment, then of all."""
+        value = self._environ.get(name)
+        return Secret(value) if value else self._secrets_file.find(name, environment)
+
+    def secret_scope(self, desired: Desired, text: str) -> str | None:
+        """The environment, where it fills in a URL with a secret of its own; None where all fill it in alike."""
+        own = self._secrets_file.own.get(desired.environment, {})
+        used = (name for name in desired.secrets if name in own and f"{{secret:{name}}}" in text)
+        return desired.environment if any(not self._environ.get(name) for name in used) else None
 
     def fingerprint(self, desired: Desired) -> Fingerprint:
         """The state's form of the available token and secrets. Without a token nothing can be signed."""
@@ -109,7 +142,7 @@ class EnvironCredentials:
             return Fingerprint()
         secrets = {}
         for name in desired.secrets:
-            secret = self.secret(name)
+            secret = self.secret(name, desired.environment)
             if secret is not None:
                 secrets[name] = f"hmac-sha256:{token.sign(secret.reveal().encode(errors='surrogateescape'))}"
         return Fingerprint(account=self._account(token), secrets=secrets)
@@ -123,15 +156,16 @@ class EnvironCredentials:
 
     def fill(self, desired: Desired) -> dict[Event, str]:
         """The URLs as they are sent: the only place where secrets get into them."""
-        return {event: self.fill_url(desired.webhooks[event]) for event in EVENTS}
+        return {event: self.fill_url(desired.webhooks[event], desired.environment) for event in EVENTS}
 
-    def fill_url(self, text: str) -> str:
+    def fill_url(self, text: str, environment: str) -> str:
         """One URL as it is sent, from its text form."""
-        return fill_secrets(text, self._reveal)
 
-    def _reveal(self, name: str) -> str:
-        secret = self.secret(name)
-        return "" if secret is None else secret.reveal()
+        def reveal(name: str) -> str:
+            secret = self.secret(name, environment)
+            return "" if secret is None else secret.reveal()
+
+        return fill_secrets(text, reveal)
 
     # --- checks ------------------------------------------------------------------------------------
 
@@ -142,12 +176,8 @@ class EnvironCredentials:
             token = self.token(one)
             fault = None if token is None else find_token_fault(token)
             if fault is not None:
-                hint = "store the token again, without a line end or quotes around it"
-                problems.append(
-                    _problem(
-                        one, "token_env", f"the token of {one.environment} in {self.token_origin(one)} {fault}", hint
-                    )
-                )
+                message = f"the token of {one.environment} in {self.token_origin(one)} {fault.message}"
+                problems.append(_problem(one, "token_env", message, fault.hint))
         return problems
 
     def find_missing(self, desired: Iterable[Desired]) -> list[Problem]:
@@ -169,18 +199,16 @@ class EnvironCredentials:
             return
         bad: set[str] = set()
         for name in desired.secrets:
-            value = self._environ.get(name)
-            fault = "is not set" if value is None else find_secret_fault(value)
-            if fault is not None:
+            problem = self._find_secret_problem(desired, name)
+            if problem is not None:
                 bad.add(name)
-                hint = f"it stands in a webhook of {desired.environment} as {{secret:{name}}}"
-                yield _problem(desired, name, f"the variable {name} {fault}", hint)
+                yield problem
         if bad:
             return
         for event in EVENTS:
             if "{secret:" not in desired.webhooks[event]:
                 continue
-            url = fill_secrets(desired.webhooks[event], self._reveal)
+            url = self.fill_url(desired.webhooks[event], desired.environment)
             fault = find_filled_fault(url, allow_local=self._allow_local_receivers)
             if fault is not None:
                 source = desired.sources[event]
@@ -188,20 +216,33 @@ class EnvironCredentials:
                 message = f"once {names} is filled in, the URL {fault}"
                 yield Problem.at(source, f"webhooks.{event}", message, "")
 
+    def _find_secret_problem(self, desired: Desired, name: str) -> Problem | None:
+        secret = self.secret(name, desired.environment)
+        use = f"a webhook of {desired.environment} has {{secret:{name}}}"
+        if secret is None:
+            state = "is empty" if name in self._environ else "is not set"
+            hint = f"set the variable {name}, or put {name} into the secrets file: {use}"
+            return _problem(desired, name, f"the variable {name} {state}", hint)
+        fault = find_secret_fault(secret.reveal())
+        if fault is None:
+            return None
+        origin = f"the variable {name}" if self._environ.get(name) else f"{name} of the secrets file"
+        return _problem(desired, name, f"{origin} {fault}", use)
+
     def find_partner_problems(
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
     ) -> list[Problem]:
         """Why the accounts of `observed` can't be read: the partner token, or the address that it would be sent to."""
         problems = []
-        token = self.secret(token_env)
+        token = self.partner_token(token_env)
         if token is None:
             names = name_some([one.environment for one in observed])
             message = f"there is no partner token in {token_env}, and --observe reads the account of {names} with it"
             hint = f"set the variable {token_env}, or leave --observe out"
             problems.append(Problem.of("partner.token_env", message, hint))
         elif (fault := find_token_fault(token)) is not None:
-            hint = "store the token again, without a line end or quotes around it"
-            problems.append(Problem.of("partner.token_env", f"the partner token in {token_env} {fault}", hint))
+            message = f"the partner token in {token_env} {fault.message}"
+            problems.append(Problem.of("partner.token_env", message, fault.hint))
         # the settings check the address where it is set; its default is checked here, where it is used
         for url in sorted({one.partner_base_url or "" for one in observed}):
             address_fault = find_base_url_fault(url, allowed_hosts)

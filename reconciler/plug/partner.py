@@ -91,7 +91,7 @@ class HttpObserver(Sender):
 
     def _reveal(self, desired: Desired, name: str) -> str | None:
         """Only what the manifest names: an edited state must not have other variables compared with."""
-        secret = self._credentials.secret(name) if name in desired.secrets else None
+        secret = self._credentials.secret(name, desired.environment) if name in desired.secrets else None
         return None if secret is None else secret.reveal()
 
     def _find_replaced(self, desired: Desired, applied: Applied | None) -> frozenset[str]:

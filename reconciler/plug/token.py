@@ -5,25 +5,35 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.model import Fault
 from reconciler.plug.secret import Secret
 
 ACCOUNT_MESSAGE = b"reconciler-account"
 ACCOUNT_DIGITS = 16
+_QUOTES = "\"'`"
+_HEADER = re.compile(r"\s*(?:(?:proxy-)?authorization\s*:|bearer(?:\s|:|%20))", re.IGNORECASE)
 
 
-def find_token_fault(token: Secret) -> str | None:
+def find_token_fault(token: Secret) -> Fault | None:
     """Why a token can't be one, without repeating any of it."""
     value = token.reveal()
+    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+        return Fault("has quotes around it", "store the bare token; env files keep quotes as part of the value")
+    if _HEADER.match(value):
+        message = "begins with Bearer or Authorization: as in a header"
+        return Fault(message, "store the bare token; set api.auth_scheme to bearer where Plug expects that word")
+    hint = "store the token again, without a line end or quotes around it"
     if value.isascii() and value.isprintable() and " " not in value:
         return None
     if any(char.isspace() for char in value):
-        return "holds white space (often a line end from copying)"
+        return Fault("holds white space (often a line end from copying)", hint)
     if not value.isascii():
-        return "holds a character outside ASCII"
-    return "holds a control character"
+        return Fault("holds a character outside ASCII", hint)
+    return Fault("holds a control character", hint)
 
 
 def organization_of(token: Secret) -> str | None:

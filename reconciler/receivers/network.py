@@ -44,12 +44,13 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class HttpReceivers:
-    """The `Receivers` port. `fill` gives a URL as it is sent from its text form; `resolve` a name's addresses.
+    """The `Receivers` port. `fill` gives a URL as an environment sends it from its text form; `resolve` a name's
+    addresses.
 
     Entering raises InputError where SSL_CERT_FILE or SSL_CERT_DIR can't be read.
     """
 
-    def __init__(self, fill: Callable[[str], str], *, timeout_s: float, resolve: Resolve | None = None) -> None:
+    def __init__(self, fill: Callable[[str, str], str], *, timeout_s: float, resolve: Resolve | None = None) -> None:
         self._fill = fill
         self._timeout_s = timeout_s
         self._resolve = resolve or self._ask_resolver
@@ -153,7 +154,7 @@ class HttpReceivers:
         place = receiver.place
         assert probe.address is not None, "probed first"
         host = f"[{probe.address}]" if ":" in probe.address else probe.address
-        _, authority, target = split_url(self._fill(receiver.url))
+        _, authority, target = split_url(self._fill(receiver.url, receiver.environments[0]))
         headers = {
             "Host": authority,
             "Content-Type": "application/json",

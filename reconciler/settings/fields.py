@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     max_changed: Annotated[MaxChanged | None, BeforeValidator(none_or(parse_limit))] = _described("max_changed", None)
     max_failures: Annotated[int, BeforeValidator(parse_whole(1, 1_000_000))] = _described("max_failures", 10)
     tokens_file: Text | None = _described("tokens_file", None)
+    secrets_file: Text | None = _described("secrets_file", None)
     allow_local_receivers: Annotated[bool, BeforeValidator(parse_boolean)] = _described("allow_local_receivers", False)
     policy: PolicySettings = Field(PolicySettings(), description=FLAGS["policy"].help)
     secret_prefix: VariableName = _described("secret_prefix", "PLUG_SECRET_")

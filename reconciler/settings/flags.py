@@ -49,6 +49,7 @@ SETTING_FLAGS: tuple[SettingFlag, ...] = (
     SettingFlag("max_changed", "Refuse more updates than this in one run: a count or a percentage.", "N"),
     SettingFlag("max_failures", "Begin no further environment of a wave after so many failures.", "N"),
     SettingFlag("tokens_file", "YAML or JSON file, environment to token, mode 600.", "FILE"),
+    SettingFlag("secrets_file", "YAML or JSON file, secret to value, also by environment, mode 600.", "FILE"),
     SettingFlag("allow_local_receivers", "Accept receivers on loopback where the base URL is too.", is_bool=True),
     SettingFlag("policy", "Both lists of the policy, as a JSON object.", "JSON"),
     SettingFlag(

@@ -1,42 +1,175 @@
-"""The `state` setting -> a store."""
+"""The `state` setting -> a store (CONTRACT §3). An ambiguous text is refused: a wrong guess would forget the state."""
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path, PurePath
 
 from reconciler.errors import InputError
+from reconciler.io.git.checkout import Checkout
+from reconciler.io.git.command import GitError, GitUnusable
+from reconciler.model import Fault
 from reconciler.ports import StateStore
 
+HAS_DRIVES = bool(PurePath("c:/").drive)  # on Windows
+
 _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
-_BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?(?<!\.lock)", re.ASCII)
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")  # a single letter is a drive of Windows
+_BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?", re.ASCII)
+_NO_BRANCH = re.compile(r"\.\.|//|/\.|\.lock(?:/|\Z)")  # what git accepts in no name of a branch
+_BUCKET = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._=/-]*)?", re.ASCII)
+_BUCKETS = ("s3", "gs", "az")
+_SCHEMES = ("file", "git", *_BUCKETS)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.ASCII | re.DOTALL)  # a single letter is a drive of Windows
+_DRIVE = re.compile(r"/?[A-Za-z]:", re.ASCII)
+_QUOTES = "\"'`´‘’“”„«»"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_TEMPLATE = re.compile(r"\{\{|%[A-Za-z_][A-Za-z0-9_]*%", re.ASCII)
+_REF = re.compile(r"(?:refs/)?remotes/")
+_OF_REPOSITORIES = ("http", "https", "ssh", "git+ssh", "git+https")
+_HOW_GIT = "git:REMOTE/BRANCH with one of the checkout's remotes (`git remote -v`)"
+_NO_FOLDER = Fault("does not name a folder", "write a path such as .reconciler/state")
 
 
-def open_store(setting: str, folder: Path) -> StateStore:
+def open_store(setting: str, folder: Path, environ: Mapping[str, str] | None = None) -> StateStore:
     """Return the store that `setting` names, a relative path taken from `folder`. Opens nothing yet.
+
+    Raises InputError for a setting that does not name a store, and where a bucket's extra is not installed.
+    """
+    return parse_state(setting, folder, environ)()
+
+
+def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = None) -> Callable[[], StateStore]:
+    """Return what opens the store: the setting is checked, and nothing is imported that only its store needs.
+
+    `environ` is the environment in which git is asked for remotes. No message repeats the setting, which may be a
+    token in the wrong place.
 
     Raises InputError for a setting that does not name a store.
     """
     from reconciler.state.folder import FolderStore
 
-    match = _SCHEME.match(setting)
-    if match is None or match[1] == "file":
-        path = setting.removeprefix("file:")
-        if match is not None and path.startswith("//"):
-            path = _path_of_url(path)
-        if not path or "\0" in path:
-            raise _wrong("does not name a folder", "write a path such as .reconciler/state")
-        return FolderStore(folder / path)
-    if match[1] == "git":
-        return _open_git(setting.removeprefix("git:"), folder)
-    if match[1] in {"s3", "gs", "az"}:
-        from reconciler.state.objects import ObjectStore
+    match = _SCHEME.fullmatch(setting)
+    scheme, rest = (match[1], match[2]) if match else ("", setting)
+    _refuse(_find_text_fault(setting, scheme, rest) or _find_scheme_fault(scheme))
+    if scheme == "git":
+        return _parse_git(rest, folder)
+    if scheme in _BUCKETS:
+        return _parse_bucket(setting)
+    if scheme == "file" and rest.startswith("//"):
+        path = _path_of_url(rest)
+    else:
+        _refuse(find_path_fault(rest, explicit=scheme == "file", has_drives=HAS_DRIVES))
+        path = rest
+        if not scheme:
+            _refuse(_find_remote_fault(path, folder, os.environ if environ is None else environ))
+    return partial(FolderStore, folder / _expand(path))
 
-        if not re.fullmatch(r"(s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._=/-]*)?", setting, re.ASCII):
-            raise _wrong("names no bucket", "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
-        return ObjectStore(setting)
-    raise _wrong(f"{match[1]}: is not a store", "write a folder's path, git:REMOTE/BRANCH, or s3://, gs:// or az://")
+
+# --- what could be meant otherwise -------------------------------------------------------------------
+
+
+def _find_text_fault(setting: str, scheme: str, rest: str) -> Fault | None:
+    """Find what a shell, an env file or a template would have taken away. Nothing does that here."""
+    if scheme in ("", "file") and (not rest or not _can_be_a_name(setting)):
+        return _NO_FOLDER
+    for text in filter(None, (setting, rest)):
+        if text[0] in _QUOTES or text[-1] in _QUOTES:
+            return Fault("has a quote at an end, which would be part of the name", "write it without quotes")
+        if text != text.strip():
+            return Fault("begins or ends with a space", "remove it")
+    if "$" in setting or (_TEMPLATE.search(setting) and not setting.startswith("file://")):
+        return Fault("has a place-holder such as $NAME, which is not filled in", "write the value in its place")
+    return None
+
+
+def _find_scheme_fault(scheme: str) -> Fault | None:
+    if scheme in ("", *_SCHEMES):
+        return None
+    if scheme.lower() in _SCHEMES:
+        return Fault("has its scheme in capitals", f"write {scheme.lower()}: in small letters")
+    hint = "write a folder's path, git:REMOTE/BRANCH, or s3://, gs:// or az://"
+    if scheme.lower() in _OF_REPOSITORIES:
+        hint = f"write {_HOW_GIT}; or a folder's path, s3://, gs:// or az://"
+    return Fault(f"{scheme}: is not a store", hint)
+
+
+def find_path_fault(path: str, *, explicit: bool, has_drives: bool) -> Fault | None:
+    """Find why a text is not the path of a folder. `explicit`: it came after `file:`, so it is nothing else."""
+    first = re.split(r"[/\\]", path, maxsplit=1)[0]
+    if path.startswith("~") and first != "~":
+        return Fault("~NAME is not filled in", "write the whole path, or ./~NAME for a folder of that name")
+    if _DRIVE.match(path):
+        return _find_drive_fault(path, has_drives=has_drives)
+    if "\\" in path and not has_drives:
+        return Fault("has a backslash, which is part of a name on this system", "write / between folders")
+    if explicit:
+        return None
+    if path.startswith("refs/"):
+        return Fault("names a ref of git", "write git:REMOTE/BRANCH, or ./refs/… for a folder")
+    before, colon, _ = first.partition(":")
+    if not before or not colon:
+        return None
+    if "@" in before:
+        return Fault("is the address of a repository", f"write {_HOW_GIT}")
+    return Fault("has a colon in its first name", "write git:REMOTE/BRANCH, or ./ before a folder's path")
+
+
+def _find_drive_fault(path: str, *, has_drives: bool) -> Fault | None:
+    if not has_drives:
+        return Fault("begins with a drive letter, which only Windows knows", "write a path of this system")
+    if not re.match(r"[A-Za-z]:[/\\]", path):
+        return Fault("is relative to a drive's own working directory", r"write the whole path, as in C:\plug\state")
+    return None
+
+
+def _find_remote_fault(path: str, folder: Path, environ: Mapping[str, str]) -> Fault | None:
+    """Find a remote of the checkout around `folder` that the path begins with, whether or not such a folder exists."""
+    text = _REF.sub("", path, count=1) if _REF.match(path) else path
+    if "/" not in text or text[0] in "./~":
+        return None
+    for remote in _find_remotes(folder, environ):
+        if text.startswith(f"{remote}/"):
+            hint = f"write git:{remote}/BRANCH, or ./{remote}/… for a folder"
+            return Fault(f"begins with {remote}, a remote of this checkout, but not with git:", hint)
+    return None
+
+
+def _find_remotes(folder: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        checkout = Checkout(folder, environ)
+    except GitUnusable:
+        return ()
+    try:
+        return checkout.find_remotes()
+    except GitError:
+        return ("origin",)  # git refuses the checkout, or is not installed; a clone has this remote
+
+
+# --- the stores --------------------------------------------------------------------------------------
+
+
+def _can_be_a_name(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return _CONTROL.search(text) is None
+
+
+def _expand(path: str) -> str:
+    """Return the path with the user's home folder for a `~` at its beginning. Raises InputError."""
+    if not path.startswith("~"):
+        return path
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path()
+    if not home.is_absolute():
+        raise _wrong(Fault("begins with ~, but your home folder is not known", "set HOME, or write the whole path"))
+    return str(home) + path[1:]
 
 
 def _path_of_url(rest: str) -> str:
@@ -46,18 +179,49 @@ def _path_of_url(rest: str) -> str:
     path = url2pathname(rest[2:]) if re.match("///(?!/)", rest) else ""
     if not Path(path).is_absolute():
         hint = "write file:///srv/state, on Windows file:///C:/state, or a plain path"
-        raise _wrong("does not name an absolute path after file://", hint)
+        raise _wrong(Fault("does not name an absolute path after file://", hint))
+    if not _can_be_a_name(path):
+        raise _wrong(_NO_FOLDER)
+    if _DRIVE.match(path):
+        _refuse(_find_drive_fault(path, has_drives=HAS_DRIVES))
     return path
 
 
-def _open_git(place: str, folder: Path) -> StateStore:
-    from reconciler.state.git import GitStore
-
+def _parse_git(place: str, folder: Path) -> Callable[[], StateStore]:
     remote, slash, branch = place.partition("/")
-    if not slash or not _REMOTE.fullmatch(remote) or not _BRANCH.fullmatch(branch) or ".." in branch or "//" in branch:
-        raise _wrong("names no remote and branch", "write git:REMOTE/BRANCH, as in git:origin/reconciler-state")
-    return GitStore(folder, remote, branch)
+    if branch.startswith("refs/"):
+        hint = "write git:REMOTE/BRANCH, with the name of the branch alone"
+        raise _wrong(Fault("has refs/ before the branch", hint))
+    known = _REMOTE.fullmatch(remote) and _BRANCH.fullmatch(branch) and not _NO_BRANCH.search(branch)
+    if not slash or not known or branch == "HEAD":
+        hint = "write git:REMOTE/BRANCH, as in git:origin/reconciler-state"
+        raise _wrong(Fault("names no remote and branch", hint))
+
+    def open_git() -> StateStore:
+        from reconciler.state.git import GitStore
+
+        return GitStore(folder, remote, branch)
+
+    return open_git
 
 
-def _wrong(message: str, hint: str) -> InputError:
-    return InputError.of("state", message, hint)
+def _parse_bucket(setting: str) -> Callable[[], StateStore]:
+    if not _BUCKET.fullmatch(setting):
+        hint = "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"
+        raise _wrong(Fault("names no bucket", hint))
+
+    def open_bucket() -> StateStore:
+        from reconciler.state.objects import ObjectStore
+
+        return ObjectStore(setting)
+
+    return open_bucket
+
+
+def _refuse(fault: Fault | None) -> None:
+    if fault is not None:
+        raise _wrong(fault)
+
+
+def _wrong(fault: Fault) -> InputError:
+    return InputError.of("state", *fault)

@@ -62,7 +62,7 @@ def test_a_tokens_secret_that_is_no_mapping_leaves_no_file(cli: Cli) -> None:
     """And repeats nothing of it."""
     cli.environ |= {"GITHUB_ACTIONS": "true", "INPUT_TOKENS": canary()}
     out, err = raw(cli, "github", "tokens", "--out", "tokens")
-    assert out == "" and "holds no mapping" in err and cli.environ["INPUT_TOKENS"] not in err
+    assert out == "" and "is not a mapping" in err and cli.environ["INPUT_TOKENS"] not in err
     assert not (cli.folder / "tokens").exists()
 
 

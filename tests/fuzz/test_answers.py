@@ -168,7 +168,7 @@ def test_any_answer_of_a_receiver_is_an_answer(plug: _Plug, answer: bytes) -> No
     """Its stage, and nothing of what it said."""
 
     async def post() -> Any:
-        receivers = HttpReceivers(lambda text: text, timeout_s=5)
+        receivers = HttpReceivers(lambda text, environment: text, timeout_s=5)
         async with receivers:
             place = Place("http", "127.0.0.1", plug.port, allow_local=True)
             receiver = Receiver(f"http://127.0.0.1:{plug.port}/x", Event.MESSAGE_STATUS, ("production",), place)

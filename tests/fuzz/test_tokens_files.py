@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.errors import InputError
-from reconciler.plug.tokens_file import load_tokens_file
+from reconciler.plug.secret_files import load_secrets_file, load_tokens_file
 from tests.fuzz.hostile import CANARY, PIECES, as_json, bounded, mutated, refused_or, spliced
 
 VALID = {"loja": CANARY, "matriz": CANARY + "x", "filial": "e30.e30.e30"}
@@ -28,4 +28,7 @@ def test_a_tokens_file_is_one_or_refused(data: bytes) -> None:
         path.touch(0o600)
         path.write_bytes(data)
         tokens = refused_or(lambda: load_tokens_file(path, "tokens"), InputError)
+        secrets = refused_or(lambda: load_secrets_file(path, "secrets"), InputError)
     assert tokens is None or CANARY not in f"{list(tokens.values())}"
+    assert secrets is None or CANARY not in f"{secrets}"
+    assert tokens is None or secrets is not None, "what is a tokens file is a secrets file with one level"

@@ -62,6 +62,10 @@ class Checkout:
         """Return the address of the remote `origin`, None without one. It may hold a password."""
         return self._first_line("remote", "get-url", "origin")
 
+    def find_remotes(self) -> tuple[str, ...]:
+        """Return the names of the checkout's remotes. Raises: GitFailed, GitUnusable."""
+        return tuple(self.run("remote").decode(errors="surrogateescape").splitlines())
+
     def _first_line(self, *arguments: str) -> str | None:
         try:
             return self.run(*arguments).decode(errors="replace").strip()

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from reconciler.errors import InputError
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.secret import Secret
+from reconciler.plug.secret_files import load_tokens_file
 from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
-from reconciler.plug.tokens_file import load_tokens_file
 from tests.fakes import START, make_desired
 
 CANARY = "canary-token-0123456789"
@@ -77,7 +77,34 @@ def test_a_token_that_can_not_be_one_is_told_without_repeating_it(token: str) ->
     assert token not in fault
 
 
-@pytest.mark.parametrize("token", ["", "a", "a.b.c", "!~", '"\\'])
+@pytest.mark.parametrize(
+    ("token", "message", "hint"),
+    [
+        (f'"{CANARY}"', "has quotes around it", "bare token"),
+        (f"'{CANARY}'", "has quotes around it", "bare token"),
+        (f"`{CANARY}`", "has quotes around it", "bare token"),
+        (f"Bearer {CANARY}", "begins with Bearer", "set api.auth_scheme"),
+        (f"bearer {CANARY}", "begins with Bearer", "set api.auth_scheme"),
+        (f"Authorization: {CANARY}", "begins with Bearer", "set api.auth_scheme"),
+        (f"authorization:{CANARY}", "begins with Bearer", "set api.auth_scheme"),
+        (f"Authorization: Bearer {CANARY}\n", "begins with Bearer", "set api.auth_scheme"),
+    ],
+)
+def test_what_was_copied_with_the_token_is_named(token: str, message: str, hint: str) -> None:
+    """Plug would answer 401, which tells the user nothing."""
+    fault = find_token_fault(Secret(token))
+    assert fault is not None
+    assert fault.message.startswith(message)
+    assert hint in fault.hint
+    one = make_desired()
+    [problem] = EnvironCredentials({one.token_env: token}).find_malformed_tokens([one])
+    assert message in problem.message
+    assert CANARY not in str(problem)
+    [problem] = EnvironCredentials({"PARTNER": token}).find_partner_problems([], "PARTNER", ())
+    assert message in problem.message
+
+
+@pytest.mark.parametrize("token", ["", "a", "a.b.c", "!~", '"\\', '"', "bearertoken", "Authorization", "a'b'"])
 def test_a_token_of_visible_characters_may_be_one(token: str) -> None:
     """What it means Plug decides."""
     assert find_token_fault(Secret(token)) is None
@@ -180,7 +207,7 @@ def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
     token = "canary-" + "[{" * 40
     text = f"# {'- ' * 40}\nproduction: '{token}'\n"
     assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(token)}
-    with pytest.raises(InputError, match=r"^tokens.yaml:3:1: tokens_file: is nested: a token is no text"):
+    with pytest.raises(InputError, match=r"^tokens.yaml:3:1: tokens_file: is nested too deeply"):
         load_tokens_file(tokens_file(tmp_path, f"{text}staging: {'[' * 40}{']' * 40}\n"), "tokens.yaml")
 
 

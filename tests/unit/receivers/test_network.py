@@ -94,7 +94,7 @@ def check(
     receivers = [one for one in find_receivers(desired, allow_local_receivers=local) if one.event is event]
 
     async def run() -> CheckResult:
-        fill = lambda text: text.replace("{secret:PLUG_SECRET_A}", SECRET)  # noqa: E731
+        fill = lambda text, environment: text.replace("{secret:PLUG_SECRET_A}", SECRET)  # noqa: E731
         async with HttpReceivers(fill, timeout_s=timeout_s, resolve=resolve) as network:
             world = CheckWorld(network, RealClock(), example_bodies)
             return await check_receivers(receivers, world, CheckOptions(concurrency, None, post))

@@ -44,6 +44,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "max_changed": None,
         "max_failures": 10,
         "tokens_file": None,
+        "secrets_file": None,
         "allow_local_receivers": False,
         "policy": {"allowed_hosts": None, "denied_hosts": ()},
         "secret_prefix": "PLUG_SECRET_",

@@ -1,0 +1,13 @@
+"""Names of environment variables that hold a token."""
+
+from __future__ import annotations
+
+NOT_A_TOKEN = "PLUG_TOKENS"  # noqa: S105 - begins the names of the workflows' own: PLUG_TOKENS, PLUG_TOKENS_FROM
+
+
+def is_token_variable(name: str, prefix: str) -> bool:
+    """Return whether a variable holds a token: its name begins with the setting `token_prefix`.
+
+    The workflows' own variables begin with it too, but hold a whole tokens file, or where the tokens come from.
+    """
+    return name.startswith(prefix) and (prefix.startswith(NOT_A_TOKEN) or not name.startswith(NOT_A_TOKEN))

@@ -1,0 +1,207 @@
+"""The files of the settings `tokens_file` and `secrets_file`: YAML or JSON that only their owner may use (CONTRACT §3).
+
+One loader for both: what may be wrong with a file that holds credentials is the same, whatever they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import InputError
+from reconciler.io.files import HAS_MODES, PipeError, TooLargeError, Utf16Error, read_with_stat, without_mark, write_new
+from reconciler.model import Fault, Problem
+from reconciler.plug.secret import Secret
+
+MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten
+MAX_DEPTH = 32  # of at most two levels
+ROOT = 0
+_DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file is for, in the words of its faults. `setting` is the name of the setting that names the file."""
+
+    setting: str
+    entry: str  # what a value is
+    example: str
+
+
+TOKENS = FileKind("tokens_file", "a token", "production: <token>")
+SECRETS = FileKind("secrets_file", "a secret", "PLUG_SECRET_RECEIVE: <secret>")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValues:
+    """The secrets of a file by name: for all environments, and by environment."""
+
+    general: Mapping[str, Secret] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
+
+    def find(self, name: str, environment: str | None) -> Secret | None:
+        """Return the environment's own value, else the one for all."""
+        own = self.own.get(environment, {}).get(name) if environment is not None else None
+        return own or self.general.get(name)
+
+    def all_values(self) -> Iterator[Secret]:
+        yield from self.general.values()
+        for own in self.own.values():
+            yield from own.values()
+
+
+def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
+    """Return the tokens by environment. `shown` is the path as the setting writes it.
+
+    Raises InputError, which repeats nothing of the content: unreadable, open to other users, not a mapping of texts,
+    a key twice. Where files have no owner and mode (Windows), the user's profile folder protects the file.
+    """
+    return {name: _text_of(value, TOKENS, shown) for name, value in _read_entries(path, shown, TOKENS)}
+
+
+def load_secrets_file(path: Path, shown: str) -> SecretValues:
+    """Return the secrets: an entry is a name with its value, or an environment with a mapping of those.
+
+    Raises InputError as `load_tokens_file` does.
+    """
+    import yaml
+
+    general: dict[str, Secret] = {}
+    own: dict[str, Mapping[str, Secret]] = {}
+    for name, value in _read_entries(path, shown, SECRETS):
+        if isinstance(value, yaml.MappingNode):
+            own[name] = {key: _text_of(one, SECRETS, shown) for key, one in _entries_of(value, SECRETS, shown)}
+        else:
+            general[name] = _text_of(value, SECRETS, shown)
+    return SecretValues(general, own)
+
+
+def write_tokens_file(path: Path, text: str) -> Mapping[str, Secret]:
+    """Write a new file that only its owner may read, in place of what was there, and return its tokens.
+
+    Raises InputError, and leaves no file, where the text is not a tokens file.
+    """
+    path.unlink(missing_ok=True)
+    write_new(path, text.encode(), mode=0o600)
+    try:
+        return load_tokens_file(path, "the tokens")
+    except InputError:
+        path.unlink()
+        raise
+
+
+# --- the file ----------------------------------------------------------------------------------------
+
+
+def _read_entries(path: Path, shown: str, kind: FileKind) -> Iterator[tuple[str, Any]]:
+    text = _read_text(path, shown, kind)
+    return _entries_of(_compose(text, shown, kind), kind, shown)
+
+
+def _read_text(path: Path, shown: str, kind: FileKind) -> str:
+    try:
+        data, found = read_with_stat(path, MAX_BYTES)
+    except TooLargeError:
+        raise _error(kind, shown, "is larger than 16 MiB") from None
+    except PipeError as error:
+        hint = "give it a file: `sops exec-file --no-fifo` makes one that only you may use"
+        raise _error(kind, shown, "is a pipe, which can be read only once", hint) from error
+    except OSError as error:
+        hint = f"create it with mode 600, or set `{kind.setting}` to where it is"
+        raise _error(kind, shown, f"can't be read: {error.strerror or type(error).__name__}", hint) from error
+    if HAS_MODES:
+        fault = find_access_fault(found.st_mode, found.st_uid, os.geteuid(), shown)
+        if fault is not None:
+            raise _error(kind, shown, *fault)
+    try:
+        return without_mark(data).decode()
+    except Utf16Error as error:
+        hint = "store it as UTF-8: in PowerShell, with Set-Content -Encoding utf8"
+        raise _error(kind, shown, str(error), hint) from None
+    except UnicodeDecodeError:
+        raise _error(kind, shown, "is not UTF-8", "store it as UTF-8") from None
+
+
+def find_access_fault(mode: int, owner: int, user: int, shown: str) -> Fault | None:
+    """Find why a file of this mode and owner is not `user`'s alone. root may read every file anyway."""
+    if owner not in (user, ROOT):
+        hint = "it must belong to the user who runs this, or to root: make a copy of your own, with mode 600"
+        return Fault("belongs to another user", hint)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return Fault("group or others may use it", f"chmod 600 {shown}")
+    return None
+
+
+# --- the content -------------------------------------------------------------------------------------
+
+
+def _compose(text: str, shown: str, kind: FileKind) -> Any:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        nested = _find_nested(text, loader)
+        if nested is not None:
+            raise _error(kind, shown, "is nested too deeply", f"write lines such as {kind.example}", nested)
+        return yaml.compose(text, Loader=loader)
+    # the library's own message may quote the line, so only the line's number is given
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise _error(kind, shown, "is neither YAML nor JSON", line=line) from None
+    except (yaml.YAMLError, RecursionError):
+        raise _error(kind, shown, "is neither YAML nor JSON") from None
+
+
+def _find_nested(text: str, loader: Any) -> int | None:
+    """The line of what is nested deeper than any such file: libyaml's composer recurses in C, to its very end.
+
+    Only a text that may be so is read twice; the stream of events never recurses.
+    """
+    import yaml
+
+    if sum(map(text.count, ("[", "{", "- ", "? "))) <= MAX_DEPTH and not _DEEP_INDENT.search(text):
+        return None
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            return event.start_mark.line + 1 if event.start_mark else 1
+    return None
+
+
+def _entries_of(node: Any, kind: FileKind, shown: str) -> Iterator[tuple[str, Any]]:
+    """The keys and value nodes of a mapping, each key once."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        raise _error(kind, shown, "is not a mapping", f"write lines such as {kind.example}")
+    seen: set[str] = set()
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+            raise _error(kind, shown, "a key is not a name", f"write lines such as {kind.example}", line)
+        if key.value in seen:
+            raise _error(kind, shown, "a name appears twice", "keep one of the two", line)
+        seen.add(key.value)
+        yield key.value, value
+
+
+def _text_of(node: Any, kind: FileKind, shown: str) -> Secret:
+    import yaml
+
+    if not isinstance(node, yaml.ScalarNode) or node.tag != _TEXT or not node.value:
+        hint = f"write lines such as {kind.example}, a number in quotes"
+        raise _error(kind, shown, f"{kind.entry} is not a text", hint, node.start_mark.line + 1)
+    return Secret(node.value)
+
+
+def _error(kind: FileKind, shown: str, message: str, hint: str = "", line: int = 1) -> InputError:
+    return InputError(problems=[Problem(shown, line, 1, kind.setting, message, hint)])
