@@ -9,7 +9,9 @@ import sys
 def _forget_working_directory() -> None:
     """Take away the working directory that `python -m` puts first on the path: a checkout may hold a click.py.
 
-    If the package itself was imported from there, the folder goes last, so that installed packages win.
+    If the package itself was imported from there, the folder goes last, so that installed packages win. What Python
+    imports before it gets here (contextlib, on 3.11) still comes from there: only the command `reconciler` and
+    `python -P -m reconciler` are safe in a checkout of others.
     """
     if sys.flags.safe_path or not sys.path:
         return

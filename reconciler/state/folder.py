@@ -145,8 +145,8 @@ class FolderStore:
         return Unreachable(f"state: {self._path}: {what}: {reason}. {advice}")
 
     def _name_of(self, error: OSError) -> str:
-        """Return the name in the folder that the error is about, and a blank; nothing for the folder itself."""
-        path = str(error.filename or "")
+        """Return the name in the folder that the error is about, and a blank; nothing for the folder or its disk."""
+        path = "" if error.errno in _ADVICE else str(error.filename or "")
         return f"{path.removeprefix(self._path_text + '/')} " if path.startswith(f"{self._path_text}/") else ""
 
     @contextlib.contextmanager

@@ -28,11 +28,10 @@ def environ_of(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
-def start(clone: Path, sandbox: Sandbox, *arguments: str) -> subprocess.Popen[str]:
+def start(clone: Path, sandbox: Sandbox, *arguments: str, **more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "reconciler", *arguments]
-    return subprocess.Popen(
-        command, cwd=clone, env=environ_of(sandbox), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    environ = {**environ_of(sandbox), **more}
+    return subprocess.Popen(command, cwd=clone, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def write_manifests(seed: Path, version: str) -> None:
@@ -108,3 +107,16 @@ def test_a_run_of_one_wave_pushes_twice(tmp_path: Path) -> None:
     assert run.returncode == 0
     subjects = git(remote, "log", "--reverse", "--format=%s", "reconciler-state").split("\n")
     assert subjects == ["intent: a, b, c", "applied: a, b, c", ""]
+
+
+def test_an_address_that_is_no_ascii_is_reached_under_any_locale(tmp_path: Path) -> None:
+    """A system of before UTF-8 has its own rule for the bytes of variables, in which git gets the address."""
+    remote = make_remote(tmp_path).rename(tmp_path / "c\N{LATIN SMALL LETTER O WITH ACUTE}digo.git")
+    clone = make_clone(remote, tmp_path / "clone")
+    write_manifests(clone, "1")
+    old = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with serve_in_thread(Options()) as sandbox:
+        run = start(clone, sandbox, "apply", "--yes", **old)
+        assert run.communicate(timeout=180)[1] == ""
+    assert run.returncode == 0
+    assert "reconciler-state" in git(remote, "for-each-ref")

@@ -50,7 +50,8 @@ class Checkout:
         """Return all entries of every file and variable that apply here, in git's order: the last one wins."""
         entries = []
         for entry in self.run("config", "--list", "--includes", "-z").split(b"\0")[:-1]:
-            key, separator, value = entry.decode(errors="surrogateescape").partition("\n")
+            # by the system's own rule for variables, in which the values are handed on: any byte comes out as it was
+            key, separator, value = os.fsdecode(entry).partition("\n")
             entries.append((key, value if separator else "true"))  # a key without a value is a true one
         return entries
 

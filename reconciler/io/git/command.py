@@ -166,6 +166,10 @@ def run_git(
         except subprocess.TimeoutExpired as error:
             raise GitFailed(-1, "", f"fatal: no answer within {timeout_s:g} s") from error
         except OSError as error:
+            if not os.path.isdir(folder):  # noqa: PTH112 - never raises
+                raise GitUnusable(
+                    f"{folder} is gone, and git works there. Make a checkout again, then run again"
+                ) from error
             raise GitUnusable(
                 f"{program} can't be run: {error.strerror}. Install git, or set `state` to a folder"
             ) from error

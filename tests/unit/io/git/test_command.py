@@ -66,6 +66,12 @@ def test_a_program_that_can_not_be_started_is_named(tmp_path: Path) -> None:
         run_git(["--version"], tmp_path, {"PATH": str(tmp_path)})
 
 
+def test_a_folder_that_is_gone_is_not_a_missing_git(tmp_path: Path) -> None:
+    make_git(tmp_path, "exit 0")
+    with pytest.raises(GitUnusable, match="gone is gone, and git works there"):
+        run_git(["--version"], tmp_path / "gone", {"PATH": str(tmp_path)})
+
+
 @pytest.mark.parametrize(
     "said",
     ["2.31.0", "2.31", "2.39.5", "2.39.5 (Apple Git-154)", "2.45.1.windows.1", "2.50.0-rc1", "2.52.GIT", "3.0.0"],
