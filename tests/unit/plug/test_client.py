@@ -147,7 +147,7 @@ def test_a_packed_answer_is_unpacked_no_further_than_it_is_read() -> None:
     [
         (packed("br", b"x"), "200, but the answer's coding br can't be undone"),
         (packed("gzip", b"x"), "200, but the answer's coding gzip can't be undone"),
-        (packed(f"{TOKEN}\x1b[31m", b"x"), "200, but the answer's coding (not a name) can't be undone"),
+        (packed(f"{TOKEN}\x1b[31m", b"x"), "200, but the answer's coding (of an unknown name) can't be undone"),
         (http("200 OK", b"[" * 65), "200, but the answer is nested more than 64 deep"),
         (
             http("200 OK", b"{", length=9),
@@ -164,7 +164,7 @@ def test_a_packed_answer_is_unpacked_no_further_than_it_is_read() -> None:
     ],
 )
 def test_an_answer_that_proves_nothing_says_why(answer: bytes, message: str) -> None:
-    """In our own words, with Plug's name; of a coding its name, where it is one."""
+    """In our own words, with Plug's name; of a coding its name, where it is a registered one."""
     with server(answering(answer)) as port:
         attempt = put(port)
     assert attempt.message == message.replace("PORT", str(port))
