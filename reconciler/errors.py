@@ -1,4 +1,4 @@
-"""Every error that the program raises on purpose, and its exit code (CONTRACT §4).
+"""The errors that end a command, and their exit codes (CONTRACT §4).
 
     ReconcilerError
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written

@@ -22,7 +22,7 @@ from reconciler.cli.options import (
     settings_options,
     yes_option,
 )
-from reconciler.cli.output import say, tell_unshown
+from reconciler.cli.output import report_unwritten, say
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Session
@@ -138,7 +138,7 @@ def _show_unexpected(session: Session, planned: Planned, form: Form) -> None:
     try:
         show_plan(with_guard_warnings(planned, session.guards()), form, session)
     except OutputFailed as error:
-        tell_unshown(error)
+        report_unwritten(error)
 
 
 def _warn(warning: str) -> None:
@@ -175,7 +175,7 @@ def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
     except OutputFailed as error:
         if code in (ExitCode.DONE, ExitCode.NOT_APPLIED):
             raise
-        tell_unshown(error)
+        report_unwritten(error)
     return code
 
 

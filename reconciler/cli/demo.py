@@ -45,10 +45,10 @@ def demo(session: Session) -> int:
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
         shutil.copytree(source, Path(folder) / "manifests")
         with contextlib.chdir(folder):  # so that messages show manifests/staging.yaml, as in the user's own folder
-            return _tell(desired, edited, session)
+            return _run_story(desired, edited, session)
 
 
-def _tell(desired: Sequence[Desired], manifest: Path, outer: Session) -> int:
+def _run_story(desired: Sequence[Desired], manifest: Path, outer: Session) -> int:
     """Run the story. `manifest` is the first environment's file, relative to the folder of manifests."""
     from reconciler.cli.main import run
     from reconciler.sandbox.server import serve_in_thread

@@ -11,7 +11,7 @@ import click
 from reconciler import __version__
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import verbose_option
-from reconciler.cli.output import say, say_problems, tell_unshown
+from reconciler.cli.output import report_unwritten, say, say_problems
 from reconciler.cli.session import Session
 from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
 from reconciler.text.escape import for_terminal
@@ -88,7 +88,7 @@ def _run(arguments: Sequence[str], session: Session) -> int:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=session)
         return int(code) if isinstance(code, int) else ExitCode.DONE
     except OutputFailed as error:
-        tell_unshown(error)
+        report_unwritten(error)
         return ExitCode.NOT_APPLIED
     except (click.Abort, KeyboardInterrupt):
         say("interrupted: nothing further was done")

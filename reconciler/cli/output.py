@@ -61,7 +61,7 @@ def write_aside(text: str) -> None:
         sys.stderr.flush()
 
 
-def tell_unshown(error: OutputFailed) -> None:
+def report_unwritten(error: OutputFailed) -> None:
     """Report a result that could not be written to stdout; not where its reader ended (a pager, `head`)."""
     if not isinstance(error, ReaderGone):
         say(for_terminal(str(error)), label="error")

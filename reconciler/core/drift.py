@@ -61,7 +61,7 @@ def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, docum
         message = "applied through another endpoint than the one configured"
         return Finding(name, FindingKind.ENDPOINT, None, expected, applied.endpoint, message)
     if reason is Reason.ACCOUNT_CHANGED:
-        message = "the token at hand belongs to another account, or was replaced"
+        message = "the available token belongs to another account, or was replaced"
         return Finding(name, FindingKind.ACCOUNT, None, None, applied.account, message)
     if reason is Reason.SECRET_CHANGED:
         message = "a secret of a webhook URL, or the token it is recorded under, was replaced"

@@ -70,7 +70,7 @@ def find_guards(
 ) -> list[Problem]:
     """Every guard that applying this plan would trip, but for reserved hosts, of which the tree warns already.
 
-    `accounts`: each environment that would be PUT, with the organization of its token at hand (None: none).
+    `accounts`: each environment that would be PUT, with the organization of its available token (None: none).
     `accepted`: the environments of --accept-account-change.
     """
     problems = []
@@ -103,20 +103,20 @@ def find_account_change(planned: Planned, one: EnvironmentPlan, organization: st
 
 
 def find_taken_accounts(
-    accounts: Iterable[tuple[Desired, str | None]], heads: Mapping[str, Head], at_hand: Mapping[str, str | None]
+    accounts: Iterable[tuple[Desired, str | None]], heads: Mapping[str, Head], available: Mapping[str, str | None]
 ) -> list[Problem]:
     """Tokens of the company that another environment was last applied to: they would overwrite each other (§6.1).
 
     `accounts`: each environment that would be PUT, with its token's. `heads`: of the manifests' environments, those
-    in the state; `at_hand`: the account of each one's token (None: none). A new name for an environment is no such
-    case: its old one is in no manifest. Left to their own guards are tokens that two have at hand, and JWTs of
+    in the state; `available`: the account of each one's token (None: none). A new name for an environment is no such
+    case: its old one is in no manifest. Left to their own guards are tokens that two environments share, and JWTs of
     another organization than before.
     """
     holder = {
         account: name
         for name, account in ((name, find_applied_account(one)) for name, one in sorted(heads.items(), reverse=True))
         if account is not None
-        and (at_hand[name] is None or (at_hand[name] != account and not account.startswith(ORGANIZATION)))
+        and (available[name] is None or (available[name] != account and not account.startswith(ORGANIZATION)))
     }
     problems = []
     for one, account in accounts:

@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
     SAME = "same"
     DIFFERENT = "different"
-    UNSEEN = "unseen"  # not shown, or nothing at hand to compare it with
+    UNSEEN = "unseen"  # not shown, or nothing available to compare it with
     GARBLED = "garbled"  # shown in a form that is not documented: that much of the read failed
 
 

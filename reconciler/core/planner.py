@@ -1,4 +1,4 @@
-"""Desired, applied and what is at hand -> a plan (CONTRACT §5). Pure: the same input, the same plan."""
+"""Desired, applied and the available credentials -> a plan (CONTRACT §5). Pure: the same input, the same plan."""
 
 from __future__ import annotations
 

@@ -10,20 +10,20 @@ from reconciler.core.planner import LIVE
 from reconciler.errors import StalePlan
 from reconciler.model import Action, EnvironmentPlan, Plan, Reason
 
-# what depends on the tokens and secrets at hand, which may differ between the one who plans and the one who applies
-AT_HAND = frozenset({Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED})
+# These depend on the available tokens and secrets, which may differ between the plan and the apply.
+CREDENTIAL_REASONS = frozenset({Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED})
 
 
 @dataclass(frozen=True, slots=True)
 class SavedPlan:
-    """A plan file: the plan as it was decided, without what only a manifest knows."""
+    """The plan of a plan file, without the data that only manifests have."""
 
     plan: Plan
-    intact: bool  # its checksum fits: nobody edited it
+    intact: bool  # its checksum fits, so it was not edited
 
 
 def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
-    """What was seen when the plan was made: it is computed again with its own observation (CONTRACT §5)."""
+    """Return what was observed when the plan was made, so that it can be made again with it (CONTRACT §5)."""
     if not plan.observed:
         return None
     return {
@@ -36,9 +36,9 @@ def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
 
 
 def check_saved_plan(saved: SavedPlan, fresh: Plan) -> Plan:
-    """`fresh` with the saved plan's decisions; `fresh` was made with the saved plan's clock, selection and observation.
+    """Return `fresh`, which was made with the saved plan's time, selection and observation, with its decisions.
 
-    Raises StalePlan with a sentence for each thing that moved on.
+    Raises StalePlan with each difference.
     """
     moved: list[str] = []
     if not saved.intact:
@@ -73,7 +73,8 @@ def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | 
         return [f"{name}: its state was written (serial {then.serial} then, {now.serial} now)"]
     if _urls(then) != _urls(now) or (then.action is Action.ORPHAN) != (now.action is Action.ORPHAN):
         return [f"{name}: its changes are others"]
-    if set(then.reasons) - AT_HAND != set(now.reasons) - AT_HAND or not _is_sound(then):
+    changed = set(then.reasons) ^ set(now.reasons)
+    if changed - CREDENTIAL_REASONS or not _is_sound(then):
         return [f"{name}: its reasons are others: was it planned with another max_age, or the plan file edited?"]
     return []
 
@@ -83,7 +84,7 @@ def _urls(one: EnvironmentPlan) -> list[tuple[str, str | None, str]]:
 
 
 def _is_sound(one: EnvironmentPlan) -> bool:
-    """Whether action and reasons go together: an edited file's may not."""
+    """Whether action and reasons fit together, which they may not in an edited file."""
     if one.action in (Action.NOOP, Action.ORPHAN):
         return not one.reasons
     expected = Action.REASSERT
@@ -100,9 +101,9 @@ def _decided(then: Mapping[str, EnvironmentPlan], now: EnvironmentPlan) -> Envir
 
 
 def check_expected(digest: str, fresh: Plan) -> None:
-    """`--expect`: what was reviewed is what is applied. A plan with nothing left to change is done.
+    """Check that the plan is the reviewed one (`--expect`). Raises StalePlan.
 
-    Raises StalePlan. Reasserts pass: they put again what was approved before.
+    A plan without a create or an update passes: a reassert only sends again what was approved before.
     """
     changing = any(one.action in (Action.CREATE, Action.UPDATE) for one in fresh.environments)
     if changing and fresh.digest != digest:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from reconciler.core.workflow import make_matrix
 from reconciler.formats.any_result import ReadFile, affected, plan_of
 from reconciler.formats.drift_file import DriftFile, is_healable
-from reconciler.text.escape import for_json
+from reconciler.text.escape import encode_workflow_data, for_json
 
 MAX_MATRIX_JOBS = 256  # GitHub's limit of one matrix
 
@@ -36,11 +36,7 @@ def decode_matrix(text: str) -> list[str]:
 
 def encode_masks(values: Iterable[str]) -> str:
     """Encode the command that masks each value in all later output."""
-    return "".join(sorted({f"::add-mask::{_escape(value)}\n" for value in values}))
-
-
-def _escape(value: str) -> str:
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return "".join(sorted({f"::add-mask::{encode_workflow_data(value)}\n" for value in values}))
 
 
 def _compact(value: object) -> str:

@@ -51,7 +51,7 @@ class _Sieve:
 
 
 class TokenSearch:
-    """Knows the values of the tokens at hand."""
+    """Knows the values of the available tokens."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
         known = tuple(tokens)

@@ -82,12 +82,12 @@ class HttpObserver(Sender):
     def _compare(
         self, account: Account, desired: Desired, applied: Applied | None, past: Sequence[Webhooks]
     ) -> tuple[EventComparison, ...]:
-        at_hand = AvailableSecrets(
+        available = AvailableSecrets(
             value_of=lambda name: self._reveal(desired, name),
             replaced=self._find_replaced(desired, applied),
             occur_in=self._holds_hidden,
         )
-        return compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand, past)
+        return compare_account(account, desired.webhooks, applied.webhooks if applied else None, available, past)
 
     def _reveal(self, desired: Desired, name: str) -> str | None:
         """Only what the manifest names: an edited state must not have other variables compared with."""
@@ -95,12 +95,12 @@ class HttpObserver(Sender):
         return None if secret is None else secret.reveal()
 
     def _find_replaced(self, desired: Desired, applied: Applied | None) -> frozenset[str]:
-        """Secrets at hand that are signed otherwise than the applied ones: replaced, or their token was."""
+        """Return the available secrets whose signature is not the applied one: they, or their token, were replaced."""
         if applied is None:
             return frozenset()
-        at_hand = self._credentials.fingerprint(desired).secrets
+        available = self._credentials.fingerprint(desired).secrets
         return frozenset(
-            name for name, signed in at_hand.items() if name in applied.secrets and applied.secrets[name] != signed
+            name for name, signed in available.items() if name in applied.secrets and applied.secrets[name] != signed
         )
 
     def _holds_hidden(self, url: str) -> bool:

@@ -76,7 +76,7 @@ class ObjectStore:
         except (BaseError, ValueError) as error:
             # the library's own words may hold a credential
             scheme = urlsplit(self._url).scheme
-            message = f"{scheme}:// can't be opened with the variables at hand"
+            message = f"{scheme}:// can't be opened with the variables that are set"
             raise InputError.of("state", message, _VARIABLES.get(scheme, "")) from error
 
     @property

@@ -73,8 +73,12 @@ def for_workflow_data(value: str) -> str:
     """For what follows the second `::` of a workflow command; its lines stay lines."""
     lines = re.split(r"(\r|\n)", value)
     shown = "".join(line if line in ("\r", "\n") else _visible(line) for line in lines)
-    shown = shown.replace("##[", "#\\x23[")
-    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return encode_workflow_data(shown.replace("##[", "#\\x23["))
+
+
+def encode_workflow_data(value: str) -> str:
+    """Encode a value that the runner must get unchanged, such as one that it is to mask."""
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def for_workflow_property(value: str) -> str:

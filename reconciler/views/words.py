@@ -120,14 +120,14 @@ def unchanged_line(plan: Plan) -> str | None:
     unread = sum(1 for planned in unchanged if LIVE in planned.unchecked)
     text = f"Unchanged: {environments(len(unchanged))}"
     if by_text:
-        text += f", {number(by_text)} compared by text alone (no token or secret at hand)"
+        text += f", {number(by_text)} compared by text alone (no token or secret available)"
     if unread:
         text += f", {number(unread)} not observed (the read failed)"
     return text + "."
 
 
 def unchecked_line(group: Group) -> str | None:
-    """`not compared, as not at hand: account`, `not observed: the read failed`; of a group, in how many."""
+    """`not compared, as not available: account`, `not observed: the read failed`; of a group, in how many."""
     several = len(group.members) > 1
     lacking = [member for member in group.members if set(member.unchecked) - {LIVE}]
     unread = [member for member in group.members if LIVE in member.unchecked]
@@ -135,7 +135,7 @@ def unchecked_line(group: Group) -> str | None:
     if lacking:
         what = dict.fromkeys(item for member in lacking for item in member.unchecked if item != LIVE)
         where = f" (in {number(len(lacking))} of them)" if several else ""
-        parts.append(f"not compared, as not at hand: {', '.join(what)}{where}")
+        parts.append(f"not compared, as not available: {', '.join(what)}{where}")
     if unread:
         where = f" (in {number(len(unread))} of them)" if several else ""
         parts.append(f"not observed: the read failed{where}")

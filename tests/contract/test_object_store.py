@@ -201,7 +201,7 @@ def test_variables_that_open_no_store_are_told_by_name(
     with pytest.raises(InputError) as caught:
         open_store(setting, tmp_path)
     (problem,) = caught.value.problems
-    assert problem.message == f"{setting[:2]}:// can't be opened with the variables at hand"
+    assert problem.message == f"{setting[:2]}:// can't be opened with the variables that are set"
     assert hint in problem.hint
     assert "canary" not in str(problem)
 

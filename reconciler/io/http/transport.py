@@ -1,7 +1,7 @@
-"""One connection to one server: a request out in one piece, an answer in, and the facts about both.
+"""A connection to one server: it sends a request in one piece, reads the answer, and notes the facts about both.
 
-It drives h11's public connection over anyio's streams. A transport is used by one worker at a time; a shared pool slows
-down with concurrency.
+It uses h11's public Connection over anyio's streams. A transport is used by one worker at a time, as a shared pool
+slows down with concurrency.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 
 @dataclass(slots=True)
 class Exchange:
-    """The facts of one request and its answer so far; the transport fills them in, also where it raises.
+    """The facts of one request and its answer so far. The transport notes them, also where it raises.
 
-    Give it to a request as its extension `exchange`.
+    A request has it as its extension `exchange`.
     """
 
-    hop: Hop  # the one that is spoken to now
+    hop: Hop  # the server that the transport talks to now
     stage: Stage = Stage.CONNECT
     reused: bool = False  # the connection had served a request before
-    written_at: float | None = None  # of the monotonic clock; from then on a byte of the request may have left
+    written_at: float | None = None  # of the monotonic clock; from then on a byte of the request may have been sent
     answered: bool = False  # a byte of an answer arrived
     status: int | None = None  # of the final answer's status line
     end: End = End.CUT
@@ -48,17 +48,17 @@ class Exchange:
 
     @property
     def written(self) -> bool:
-        """Whether a byte of the request may have left."""
+        """Whether a byte of the request may have been sent."""
         return self.written_at is not None
 
     def failed(self, cause: Cause, detail: str = "") -> Failure:
-        """A failure at the stage and the hop that were reached."""
+        """Return a failure at the stage and the hop that were reached."""
         return Failure(self.stage, self.hop, cause, detail)
 
 
 @contextlib.contextmanager
 def _translated(exchange: Exchange) -> Iterator[None]:
-    """The errors of sockets, TLS and HTTP as WireError."""
+    """Translate the errors of sockets, TLS and HTTP into WireError."""
     try:
         yield
     except WireError:
@@ -75,66 +75,66 @@ def _translated(exchange: Exchange) -> Iterator[None]:
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends requests to one server, over a connection that is kept while it is quiet.
+    """Requests to one server, over a connection that is kept as long as nothing arrives on it.
 
-    A request's extensions: `exchange` gets the facts, `sni_hostname` is the name that the certificate must be for
+    A request's extensions: `exchange` gets the facts, `sni_hostname` is the name that the certificate must have
     (default: the URL's host), `target` the request target byte for byte (default: the URL's). Raises WireError.
-    Its socket is closed whenever a request fails or is cancelled, at whatever stage.
+    The socket is closed when a request fails or is cancelled, at every stage.
     """
 
     def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None = None) -> None:
         self._tls = tls
         self._proxy = proxy
-        self._kept: _Line | None = None
+        self._kept: _Connection | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer's head; its body is read from the response's stream."""
+        """Send the request and return the answer's head; the body is read from the response's stream."""
         exchange = request.extensions.get("exchange") or Exchange(Hop(request.url.host, "the URL"))
         server = exchange.hop
-        line = await self._take_kept()
-        if line is None:
-            line = _Line(await self._open(request, exchange))
+        connection = await self._take_kept()
+        if connection is None:
+            connection = _Connection(await self._open(request, exchange))
         else:
             exchange.reused = True
         exchange.hop = server
         try:
             with _translated(exchange):
-                head = await line.ask(request, exchange)
+                head = await connection.ask(request, exchange)
         except BaseException:  # a cancellation too
-            await line.close()
+            await connection.close()
             raise
         return httpx.Response(
             head.status_code,
             headers=list(head.headers.raw_items()),
-            stream=_Body(self, line, exchange),
+            stream=_Body(self, connection, exchange),
             extensions={"exchange": exchange},
         )
 
     async def aclose(self) -> None:
-        """Closes the connection that is kept."""
+        """Close the connection that is kept."""
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept.close()
 
-    async def _take_kept(self) -> _Line | None:
-        """The kept connection, unless the server has closed it or said more than it was asked."""
+    async def _take_kept(self) -> _Connection | None:
+        """Return the kept connection, unless the server has closed it or sent surplus bytes."""
         kept, self._kept = self._kept, None
         if kept is None or streams.is_quiet(kept.stream):
             return kept
         await kept.close()
         return None
 
-    async def give_back(self, line: _Line, exchange: Exchange) -> None:
-        """Keeps a connection whose answer was read to its end, where another request may follow on it."""
-        if line.is_reusable(exchange):
-            self._kept = line
+    async def give_back(self, connection: _Connection, exchange: Exchange) -> None:
+        """Take back a connection whose answer was read to its end: keep it where it can be used again."""
+        if connection.is_reusable(exchange):
+            self._kept = connection
         else:
-            await line.close()
+            await connection.close()
 
     # --- opening -----------------------------------------------------------------------------------
 
     async def _open(self, request: httpx.Request, exchange: Exchange) -> ByteStream:
-        """A connection to the request's server, with TLS where its scheme asks for it."""
+        """Open a connection to the request's server, with TLS for https."""
         url, server = request.url, exchange.hop
         port = url.port or (443 if url.scheme == "https" else 80)
         name = str(request.extensions.get("sni_hostname") or url.host)
@@ -150,7 +150,7 @@ class Transport(httpx.AsyncBaseTransport):
         return stream
 
     async def _open_tunnel(self, proxy: Proxy, host: str, port: int, exchange: Exchange) -> ByteStream:
-        """A connection to a server through a proxy's CONNECT."""
+        """Open a connection to a server through a proxy's CONNECT."""
         exchange.hop = Hop(f"the proxy {proxy.address}", proxy.variable)
         exchange.stage = Stage.CONNECT
         stream = await streams.connect(proxy.host, proxy.port)
@@ -178,28 +178,28 @@ async def _ask_for_tunnel(stream: ByteStream, proxy: Proxy, target: str, exchang
             connection.receive_data(await stream.receive())
     if not 200 <= event.status_code < 300:
         raise WireError(exchange.failed(Cause.PROXY_ANSWER, str(event.status_code)))
-    if connection.trailing_data[0]:  # the server behind it speaks only after us
+    if connection.trailing_data[0]:  # the server behind the proxy sends nothing before our TLS handshake
         raise WireError(exchange.failed(Cause.NOT_HTTP))
 
 
 @dataclass(slots=True)
-class _Line:
-    """A stream and the HTTP that is spoken over it."""
+class _Connection:
+    """A stream, and the state of the HTTP on it."""
 
     stream: ByteStream
     _http: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT, MAX_HEAD_BYTES))
-    _closed_in_order: bool = False  # by TLS's goodbye
+    _closed_in_order: bool = False  # by a close_notify of TLS
     _ends_with_connection: bool = False  # neither a length nor chunks nor the status says where the body ends
 
     async def ask(self, request: httpx.Request, exchange: Exchange) -> h11.Response:
-        """Sends a request, head and body in one piece, and reads the final answer's head."""
+        """Send a request, head and body in one piece, and return the final answer's head."""
         exchange.stage = Stage.SEND
         data = self._encode(request)
         exchange.written_at = time.monotonic()
         try:
             await self.stream.send(data)
         except anyio.BrokenResourceError as error:
-            # a server may answer and close before it has read the whole request: what it said counts
+            # a server may answer and close before it has read the whole request: that answer counts
             with contextlib.suppress(WireError, anyio.BrokenResourceError):
                 return await self._read_head(exchange)
             raise error from error.__cause__
@@ -215,7 +215,7 @@ class _Line:
         return b"".join(part for part in parts if part)
 
     async def _read_head(self, exchange: Exchange) -> h11.Response:
-        """The head of the final answer; those of a 1xx before it are skipped."""
+        """Return the head of the final answer; the heads of a 1xx before it are skipped."""
         exchange.stage = Stage.HEAD
         head, interim = b"", 0  # what arrived of the final answer's head; heads of 1xx
         while interim <= MAX_INTERIM:
@@ -235,7 +235,7 @@ class _Line:
                 self._http.receive_data(data)
             else:
                 break
-            # also of a head that is cut, invalid or too large: of a 3xx or 4xx the status line is enough
+            # noted also for a head that is cut, invalid or too large: of a 3xx or 4xx the status line is enough
             exchange.status = _read_status(head)
         raise WireError(exchange.failed(Cause.NOT_HTTP))
 
@@ -246,7 +246,7 @@ class _Line:
         self._ends_with_connection = not framed and head.status_code not in _NO_BODY
 
     async def read_body(self, exchange: Exchange) -> bytes | None:
-        """The next part of the body; None at its end. Sets how it ended."""
+        """Return the next part of the body, None at its end. Notes in `exchange` how it ended."""
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.Data):
@@ -265,11 +265,11 @@ class _Line:
             self._http.receive_data(data)
 
     async def _receive(self) -> bytes:
-        """The next bytes; none where the connection was closed, over TLS with its goodbye or without."""
+        """Return the next bytes; empty where the connection was closed, with or without a close_notify."""
         try:
             return await self.stream.receive()
         except anyio.EndOfStream:
-            # TLS says with this that it was closed in order; plain TCP says nothing
+            # over TLS this means a close_notify; over plain TCP it means nothing
             self._closed_in_order = isinstance(self.stream, TLSStream)
         except anyio.BrokenResourceError as error:
             if not _is_plain_end(error):
@@ -277,7 +277,7 @@ class _Line:
         return b""
 
     def is_reusable(self, exchange: Exchange) -> bool:
-        """Whether the server let the connection open and said no more than it was asked."""
+        """Whether another request may follow: the connection is open, and no surplus bytes came."""
         exchange.surplus = bool(self._http.trailing_data[0])
         if exchange.surplus or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
@@ -291,47 +291,47 @@ class _Line:
 
 
 def _read_status(head: bytes) -> int | None:
-    """The status of a final answer whose status line has arrived."""
+    """Return the status of a final answer whose status line has arrived."""
     found = _STATUS_LINE.match(head)
     status = int(found[1]) if found else 0
     return status if status >= 200 else None
 
 
 def _is_plain_end(error: anyio.BrokenResourceError) -> bool:
-    """Whether the connection just ended, without TLS's goodbye: no reset, and no fault of TLS."""
+    """Whether the connection just ended, without a close_notify, a reset or an error of TLS."""
     return isinstance(error.__cause__, ssl.SSLEOFError) or "UNEXPECTED_EOF" in str(
         getattr(error.__cause__, "reason", "")
     )
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer. Closed before its end it takes the connection along."""
+    """The body of an answer. Closing it before its end closes the connection."""
 
-    def __init__(self, transport: Transport, line: _Line, exchange: Exchange) -> None:
+    def __init__(self, transport: Transport, connection: _Connection, exchange: Exchange) -> None:
         self._transport = transport
-        self._line: _Line | None = line
+        self._connection: _Connection | None = connection
         self._exchange = exchange
 
     def __aiter__(self) -> _Body:
         return self
 
     async def __anext__(self) -> bytes:
-        line = self._line
-        if line is None:
+        connection = self._connection
+        if connection is None:
             raise StopAsyncIteration
         try:
             with _translated(self._exchange):
-                part = await line.read_body(self._exchange)
+                part = await connection.read_body(self._exchange)
         except BaseException:  # a cancellation too
             await self.aclose()
             raise
         if part is not None:
             return part
-        self._line = None
-        await self._transport.give_back(line, self._exchange)
+        self._connection = None
+        await self._transport.give_back(connection, self._exchange)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            await line.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()

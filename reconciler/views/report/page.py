@@ -186,7 +186,7 @@ def _notes(report: Report, seen: Sequence[Seen]) -> Iterator[str]:
         )
     by_text = sum(1 for one in seen if one.planned.unchecked)
     if by_text:
-        yield (f"{environments(by_text)} compared by text alone: the token or a secret was not at hand.")
+        yield (f"{environments(by_text)} compared by text alone: the token or a secret was not available.")
     if report.checked is not None:
         failing = sum(1 for one in report.checked if not one.ok)
         yield f"{counted(len(report.checked), 'receiver')} checked, {number(failing)} failing."

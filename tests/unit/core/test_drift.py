@@ -81,7 +81,7 @@ def test_another_endpoint_account_and_secret_are_findings() -> None:
             None,
             None,
             "org:1",
-            "the token at hand belongs to another account, or was replaced",
+            "the available token belongs to another account, or was replaced",
         ),
         Finding(
             "production",
