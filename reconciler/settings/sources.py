@@ -97,6 +97,9 @@ class _Variables(EnvSettingsSource):
 
 
 def read_variables(environ: Mapping[str, str]) -> Layer:
+    """An empty variable is not given: GitHub Actions passes a variable that isn't set as an empty text."""
+    environ = {name: value for name, value in environ.items() if value}
+
     def place_of(path: str) -> SettingPlace:
         name = PREFIX + path.replace(".", "__").upper()
         group, dot, key = path.partition(".")
