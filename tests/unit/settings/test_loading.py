@@ -20,7 +20,8 @@ NOWHERE = "/nonexistent"
 
 
 def load(folder: Path | str = NOWHERE, environ: dict[str, str] | None = None, **flags: Any) -> Settings:
-    return load_settings(environ or {}, str(folder), {name.replace("__", "."): value for name, value in flags.items()})
+    given = {name.replace("__", "."): value for name, value in flags.items()}
+    return load_settings(environ or {}, str(folder), given).settings
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:

@@ -164,7 +164,7 @@ def test_a_long_line_of_others_settings_hinders_nobody(tmp_path: Path) -> None:
     versions = ", ".join(f'"package{number}>=1.{number}.0"' for number in range(200))
     text = f"[project]\ndependencies = [{versions}]\n# {'.' * 300}\n[tool.reconciler]\nattempts = 7\n"
     (tmp_path / "pyproject.toml").write_text(text)
-    assert load_settings({}, str(tmp_path), {}).attempts == 7
+    assert load_settings({}, str(tmp_path), {}).settings.attempts == 7
 
 
 def test_a_token_among_the_allowed_hosts_is_not_repeated() -> None:
