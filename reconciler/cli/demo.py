@@ -55,6 +55,8 @@ def _run_story(desired: Sequence[Desired], manifest: Path, outer: Session) -> in
     from reconciler.sandbox.story import Story, StoryWentWrong, make_up
 
     environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | make_up(desired)
+    # a checkout around the temporary folder would lend its settings, and its state
+    environ["GIT_CEILING_DIRECTORIES"] = str(Path.cwd().parent)
     with serve_in_thread() as sandbox:
         # quiet: the example hosts are reserved ones, and every command would warn about them again
         inner = Session(environ, Path.cwd(), {"attempts": "2"}, sandbox.base_url, quiet=True, log=outer.log)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.plug.partner import HttpObserver
     from reconciler.run.guards import GuardInput
     from reconciler.run.pace import Pace
-    from reconciler.settings import Settings
+    from reconciler.settings import LoadedSettings, Settings
 
 
 def find_folder() -> Path:
@@ -63,8 +63,12 @@ class Session:
         if self.log is not None:
             self.log.hide(values)
 
-    @cached_property
+    @property
     def settings(self) -> Settings:
+        return self._loaded.settings
+
+    @cached_property
+    def _loaded(self) -> LoadedSettings:
         from reconciler.settings import load_settings
 
         return load_settings(self.environ, str(self.folder), self.flags)
@@ -77,7 +81,7 @@ class Session:
         """Return what opens the store of the setting `state`. Raises InputError where it doesn't name one."""
         from reconciler.state.open import parse_state
 
-        return parse_state(self.settings.state, self.folder, self.environ)
+        return parse_state(self.settings.state, self._loaded.state_folder, self.environ)
 
     def close(self) -> None:
         """Close the store, if one was opened."""

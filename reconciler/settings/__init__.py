@@ -6,6 +6,6 @@ apart, in `reconciler.settings.flags`: importing this package costs what pydanti
 """
 
 from reconciler.settings.fields import Api, Partner, PolicySettings, Settings
-from reconciler.settings.load import load_settings
+from reconciler.settings.load import LoadedSettings, load_settings
 
-__all__ = ["Api", "Partner", "PolicySettings", "Settings", "load_settings"]
+__all__ = ["Api", "LoadedSettings", "Partner", "PolicySettings", "Settings", "load_settings"]

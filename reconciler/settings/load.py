@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
 from reconciler.errors import InputError
-from reconciler.model import Fault
+from reconciler.io.git.checkout import find_top
+from reconciler.model import Fault, Problem
 from reconciler.settings.faults import find_misfits, find_place_of, find_unknown_variables, path_of, translate
 from reconciler.settings.fields import Settings, active_sources
-from reconciler.settings.sources import Layer, read_files, read_flags, read_variables
+from reconciler.settings.sources import Layer, find_file, read_flags, read_variables
 
 MAX_FAULTS = 50  # reported one by one: each is compared with all names
 logger = logging.getLogger(__name__)
 
 
-def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> Settings:
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings, and the folder that a relative `state` is taken from."""
+
+    settings: Settings
+    state_folder: Path
+
+
+def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> LoadedSettings:
     """The settings of a run in `folder`. `flags`: a setting's path to the text given on the command line.
 
     Raises InputError with every fault, each saying where the value came from.
     """
     problems = list(find_unknown_variables(environ))
-    files = read_files(Path(folder), problems)
-    unreadable = len(files) == 0 and any(problem.file for problem in problems)
-    for layer in files:
-        logger.info("settings: read %s in %s", layer.place_of("").file, folder)
-    if not files:
+    file = find_file(Path(folder), find_top(Path(folder), environ), problems)
+    if file.layer is None:
         logger.info("settings: no file in %s", folder)
-    layers = [read_flags(flags), read_variables(environ), *files]
+    else:
+        logger.info("settings: read %s in %s", file.layer.place_of("").file, folder)
+    unreadable = file.layer is None and any(problem.file for problem in problems)
+    given = [read_flags(flags), read_variables(environ)]
+    settings = _merge_and_check([*given, *([file.layer] if file.layer else [])], problems, unreadable=unreadable)
+    in_file = not any(layer.holds("state") for layer in given)
+    return LoadedSettings(settings, file.folder if in_file else Path(folder))
+
+
+def _merge_and_check(layers: list[Layer], problems: list[Problem], *, unreadable: bool) -> Settings:
+    """The merged settings. `unreadable`: a file is left out, so what it holds can't be compared with the rest."""
     try:
         settings = _merge(layers)
         wrong: set[str] = set()

@@ -6,6 +6,7 @@ pydantic-settings reads and merges them. What it can't say is where a value came
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from reconciler.settings.values import parse_group
 
 FILE = "reconciler.toml"
 PYPROJECT = "pyproject.toml"
+PATHS = ("manifests", "tokens_file", "secrets_file")
 GROUPS = frozenset(path.partition(".")[0] for path in FLAGS if "." in path)
 VARIABLES = {flag.variable for flag in FLAGS.values()} | {PREFIX + group.upper() for group in GROUPS}
 
@@ -97,6 +99,9 @@ class _Variables(EnvSettingsSource):
 
 
 def read_variables(environ: Mapping[str, str]) -> Layer:
+    """An empty variable is not given: GitHub Actions passes a variable that isn't set as an empty text."""
+    environ = {name: value for name, value in environ.items() if value}
+
     def place_of(path: str) -> SettingPlace:
         name = PREFIX + path.replace(".", "__").upper()
         group, dot, key = path.partition(".")
@@ -146,14 +151,42 @@ class _TomlFile(TomlConfigSettingsSource):
         return table if isinstance(table, dict) else {}
 
 
-def read_files(folder: Path, problems: list[Problem]) -> list[Layer]:
-    """reconciler.toml, or [tool.reconciler] of pyproject.toml: one layer at the most."""
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """The settings of a file, None without one, and the folder that its relative paths are taken from."""
+
+    layer: Layer | None
+    folder: Path
+
+
+def find_file(folder: Path, top: Path | None, problems: list[Problem]) -> SettingsFile:
+    """Read the nearest file with settings: in `folder`, then above it up to `top`; without `top`, in `folder` alone.
+
+    A file that can't be read is added to `problems`, and ends the search.
+    """
+    inner = Path(os.path.realpath(folder))
+    above = [] if top is None or top == inner else [one for one in inner.parents if one == top or top in one.parents]
+    faults = len(problems)
+    for candidate in (folder, *above):
+        prefix = "" if candidate is folder else os.path.relpath(candidate, inner)
+        layers = _read_files(candidate, prefix, problems)
+        if layers or len(problems) > faults:
+            return SettingsFile(layers[0] if layers else None, candidate)
+    return SettingsFile(None, folder)
+
+
+def _read_files(folder: Path, prefix: str, problems: list[Problem]) -> list[Layer]:
+    """reconciler.toml, or [tool.reconciler] of pyproject.toml: one layer at the most.
+
+    `prefix` leads from the working directory to the folder: paths in problems and in settings begin with it.
+    """
     layers: list[Layer] = []
     for name, header in ((FILE, ()), (PYPROJECT, ("tool", "reconciler"))):
-        source = _read_toml(folder / name, header, problems)
+        shown = os.path.join(prefix, name)  # noqa: PTH118 - a text to be shown
+        source = _read_toml(folder / name, shown, header, problems)
         if source is None or source.table is None:
             continue
-        layer = Layer(source(), _toml_places(name, header))
+        layer = Layer(_with_prefix(source(), prefix), _toml_places(shown, header))
         if layers:
             fault = Fault(f"settings are here and in {FILE} too", "keep one of them")
             problems.append(layer.place_of("").problem(fault))
@@ -163,11 +196,29 @@ def read_files(folder: Path, problems: list[Problem]) -> list[Layer]:
     return layers[:1]
 
 
+def _with_prefix(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the settings with relative paths as they are written from the working directory.
+
+    The default folder of manifests is beside the file as well, wherever a command runs. `state` may be no path at all,
+    so it is left as it is: its store is opened from the file's folder.
+    """
+    if not prefix:
+        return values
+    values = {"manifests": Settings.model_fields["manifests"].default, **values}
+
+    def move(value: object) -> object:
+        if not isinstance(value, str) or not value.strip() or value.startswith("~"):
+            return value
+        return os.path.join(prefix, value)  # noqa: PTH118 - a text, which may be the whole path already
+
+    return {key: move(value) if key in PATHS else value for key, value in values.items()}
+
+
 def _toml_places(file: str, header: tuple[str, ...]) -> Callable[[str], SettingPlace]:
     return lambda path: SettingPlace(file, ".".join((*header, path) if path else header))
 
 
-def _read_toml(path: Path, header: tuple[str, ...], problems: list[Problem]) -> _TomlFile | None:
+def _read_toml(path: Path, shown: str, header: tuple[str, ...], problems: list[Problem]) -> _TomlFile | None:
     try:
         return _TomlFile(path, header)
     except FileNotFoundError:
@@ -175,7 +226,7 @@ def _read_toml(path: Path, header: tuple[str, ...], problems: list[Problem]) -> 
             return None
         fault = Fault("can't be read: it is a link to nowhere", "remove the link, or point it to a file")
     except tomllib.TOMLDecodeError as error:
-        problems.append(_find_syntax_problem(path.name, str(error)))
+        problems.append(_find_syntax_problem(shown, str(error)))
         return None
     except UnicodeDecodeError:
         fault = Fault("can't be read: it is not UTF-8", "store it as UTF-8")
@@ -187,7 +238,7 @@ def _read_toml(path: Path, header: tuple[str, ...], problems: list[Problem]) -> 
         fault = Fault("can't be read: it is nested too deeply")
     except OSError as error:
         fault = Fault(f"can't be read: {error.strerror or type(error).__name__}", "make it a readable file")
-    problems.append(SettingPlace(path.name, "").problem(fault))
+    problems.append(SettingPlace(shown, "").problem(fault))
     return None
 
 

@@ -102,9 +102,11 @@ def parse_limit(value: object) -> MaxChanged:
 
 
 def parse_hosts(value: object) -> tuple[str, ...]:
-    """A list, or its text in a variable or a flag: comma separated, or JSON. An empty text is an empty list."""
+    """A list, or its text in a variable or a flag: comma separated, or JSON."""
     if isinstance(value, str):
-        value = parse_json(value) if value.lstrip().startswith("[") else value.split(",") if value.strip() else []
+        if not value.strip():
+            raise ValueError("is empty", "write [] for an empty list")
+        value = parse_json(value) if value.lstrip().startswith("[") else value.split(",")
     if not isinstance(value, list | tuple):
         raise ValueError("is not a list of hosts", "write hosts separated by commas, or a list of texts")
     return tuple(parse_text(host).strip() for host in value)

@@ -68,3 +68,24 @@ def test_a_secret_of_the_file_is_not_shown_in_a_log(cli: Cli, wire: Wire, verbos
     wire.answers[:] = [reply(400, f"{own} {other}".encode(), reason=f"{own} {other}")]
     cli.run("apply", "--yes", verbose, code=1)
     assert own.encode() in wire.requests[0].body
+
+
+def test_a_run_below_the_root_of_the_checkout_is_the_same(cli: Cli) -> None:
+    """Settings, manifests, state and secrets are those of the checkout, from any folder of it."""
+    cli.fleet("loja")
+    own = canary("secret")
+    cli.canaries.add(own)
+    del cli.environ[SECRET]
+    secrets_file(cli, {"loja": {SECRET: own}})
+    del cli.environ["RECONCILER_SECRETS_FILE"]
+    cli.write("reconciler.toml", "secrets_file = 'secrets.json'\nstate = 'states'\n")
+    (cli.folder / ".git").mkdir()
+    top, cli.folder = cli.folder, cli.folder / "services" / "plug"
+    cli.folder.mkdir(parents=True)
+    cli.run("apply", "--yes", code=0)
+    assert [path.name for path in (top / "states").glob("*.json")] == ["loja.json"]
+    assert list(cli.folder.iterdir()) == []
+    assert str(cli.held("loja")["receiveMessage"]).endswith(f"?key={own}")
+    cli.folder = top
+    assert cli.run("plan", "--format", "json", code=0).actions == {"loja": "noop"}
+    assert cli.run("validate", code=0, env={"RECONCILER_STATE": "s3://bucket/plug"}).err == ""

@@ -55,9 +55,10 @@ VARIABLES = [flag.variable for flag in SETTING_FLAGS] + ["RECONCILER_API", "RECO
 
 
 def check(environ: dict[str, str], folder: str, flags: dict[str, object]) -> None:
-    settings = refused_or(lambda: load_settings(environ, folder, flags), InputError)
-    if settings is None:
+    loaded = refused_or(lambda: load_settings(environ, folder, flags), InputError)
+    if loaded is None:
         return
+    settings = loaded.settings
     place = seen_by_all(settings.api.base_url)
     allowed = {host.strip("[]") for host in map(str.lower, settings.api.allowed_hosts)}
     assert is_this_machine(place.host) or (place.scheme == "https" and place.host in allowed)

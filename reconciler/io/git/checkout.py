@@ -24,7 +24,7 @@ class Checkout:
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         """Find the checkout. Raises: GitUnusable where there is none."""
-        top = _find_top(folder, environ)
+        top = find_top(folder, environ)
         if top is None:
             raise GitUnusable(
                 f"a git: store needs a git repository around {folder}. Run in a checkout, or set `state` to a folder"
@@ -84,7 +84,8 @@ def advise_ownership(error: GitFailed, folder: Path | str) -> str | None:
     return f"git {refused[0]}: it belongs to another user. If you trust it, run `{advice}`, then run again"
 
 
-def _find_top(folder: Path, environ: Mapping[str, str]) -> Path | None:
+def find_top(folder: Path, environ: Mapping[str, str]) -> Path | None:
+    """Return the top folder of the checkout around `folder`, without asking git; None without a checkout."""
     ceilings = {
         os.path.realpath(ceiling) for ceiling in environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep) if ceiling
     }

@@ -20,7 +20,8 @@ NOWHERE = "/nonexistent"
 
 
 def load(folder: Path | str = NOWHERE, environ: dict[str, str] | None = None, **flags: Any) -> Settings:
-    return load_settings(environ or {}, str(folder), {name.replace("__", "."): value for name, value in flags.items()})
+    given = {name.replace("__", "."): value for name, value in flags.items()}
+    return load_settings(environ or {}, str(folder), given).settings
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -105,19 +106,28 @@ def test_a_variable_in_lower_case_is_somebody_elses() -> None:
     assert load(environ={"reconciler_attempts": "9", "reconciler_x": "9"}).attempts == 4
 
 
+@pytest.mark.parametrize("variable", [flag.variable for flag in SETTING_FLAGS] + ["RECONCILER_API"])
+def test_an_empty_variable_is_not_given(tmp_path: Path, variable: str) -> None:
+    """GitHub Actions can't leave a variable out. The file's value counts, else the default."""
+    assert load(environ={variable: ""}) == load()
+    (tmp_path / "reconciler.toml").write_text(
+        "attempts = 7\nstate = 'states'\n[policy]\nallowed_hosts = ['a.test']\ndenied_hosts = ['b.test']\n"
+    )
+    assert load(tmp_path, {variable: ""}) == load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("written", "hosts"),
     [
         ("a.test", ("a.test",)),
         ("a.test, b.test", ("a.test", "b.test")),
         ('["a.test", "b.test"]', ("a.test", "b.test")),
-        ("", ()),
-        (" ", ()),
         ("[]", ()),
+        (" [] ", ()),
     ],
 )
 def test_a_list_is_comma_separated_or_json(written: str, hosts: tuple[str, ...]) -> None:
-    """In a variable as in a flag; an empty one is an empty list, which allows nothing."""
+    """In a variable as in a flag; an empty list allows nothing."""
     assert load(environ={"RECONCILER_POLICY__ALLOWED_HOSTS": written}).policy.allowed_hosts == hosts
     assert load(policy__allowed_hosts=written).policy.allowed_hosts == hosts
     assert load(policy__denied_hosts=written).policy.denied_hosts == hosts

@@ -47,6 +47,8 @@ WRONG: list[tuple[str, Any]] = [
     *each("manifests", "", " ", "a\nb", "a\0b", 3, []),
     *each("state", "", 3),
     ("tokens_file", ""),
+    ("secrets_file", ""),
+    ("api.allowed_hosts", ""),
     ("allow_local_receivers", "maybe"),
     ("allow_local_receivers", ""),
     ("allow_local_receivers", 1),
@@ -57,8 +59,8 @@ WRONG: list[tuple[str, Any]] = [
     *each("partner.base_url", "", "https://evil.test", "ftp://api.plugchat.com.br"),
     *each("partner.token_env", "", "1X", "A-B", CANARY),
     *[(path, "") for path in ("secret_prefix", "token_prefix")],
-    *each("policy.allowed_hosts", "https://a.test", "*", "a.*.test", "[1", '[""]', 3, [3]),
-    *each("policy.denied_hosts", "a,,b", "a.test/x", "a.test:443", {}),
+    *each("policy.allowed_hosts", "", " ", "https://a.test", "*", "a.*.test", "[1", '[""]', 3, [3]),
+    *each("policy.denied_hosts", "", "a,,b", "a.test/x", "a.test:443", {}),
     *each("policy", "a.test", "[]", "null", "{", ""),
 ]
 
@@ -162,7 +164,7 @@ def test_a_long_line_of_others_settings_hinders_nobody(tmp_path: Path) -> None:
     versions = ", ".join(f'"package{number}>=1.{number}.0"' for number in range(200))
     text = f"[project]\ndependencies = [{versions}]\n# {'.' * 300}\n[tool.reconciler]\nattempts = 7\n"
     (tmp_path / "pyproject.toml").write_text(text)
-    assert load_settings({}, str(tmp_path), {}).attempts == 7
+    assert load_settings({}, str(tmp_path), {}).settings.attempts == 7
 
 
 def test_a_token_among_the_allowed_hosts_is_not_repeated() -> None:
@@ -232,6 +234,7 @@ def test_the_table_in_pyproject_must_be_a_table(tmp_path: Path) -> None:
 def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
     """A typing error must not leave a default in place silently."""
     assert fault(environ={name: CANARY}) == Problem.of(name, "is not a setting", f"did you mean {near}?")
+    assert fault(environ={name: ""}).key == name
 
 
 @pytest.mark.parametrize("name", ["RECONCILER_ZZZ", "RECONCILER_", "RECONCILER_X"])
@@ -278,8 +281,8 @@ def test_a_lease_must_outlast_deadline_and_timeout() -> None:
 def test_a_base_url_must_be_on_an_allowed_host() -> None:
     """The default too; loopback always is allowed, plain http as well."""
     assert fault(api__allowed_hosts="other.test").key == "api.base_url"
-    assert fault(api__allowed_hosts="").key == "api.base_url"
-    load_settings({}, "/nonexistent", {"api.allowed_hosts": "", "api.base_url": "http://127.0.0.1:8080/x"})
+    assert fault(api__allowed_hosts="[]").key == "api.base_url"
+    load_settings({}, "/nonexistent", {"api.allowed_hosts": "[]", "api.base_url": "http://127.0.0.1:8080/x"})
 
 
 def test_the_partner_url_obeys_the_list_where_it_is_set() -> None:
