@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -21,6 +22,7 @@ TRIES = 3
 LONGEST_WAIT_S = 60.0
 PAGE = 100  # the most that GitHub gives at once
 MAX_PAGES = 30  # of comments or issues: three thousand are looked through
+MAX_ANSWER_BYTES = 16 * 1024 * 1024  # as sent, and decoded; a page of 100 comments of 64 KiB takes about 7 MiB
 RETRIED = frozenset({429, 500, 502, 503, 504})
 
 Got = TypeVar("Got")
@@ -88,15 +90,16 @@ class GitHub:
 
         assert self._client is not None
         try:
-            answer = self._client.request(method, path, json=body, params=params)
-        except httpx.RequestError as error:  # of the transport, or of an answer that can't be decoded
+            with self._client.stream(method, path, json=body, params=params) as answer:
+                content = _read_content(method, path, answer)
+        except httpx.RequestError as error:  # an error of the transport
             raise TransientError(f"GitHub didn't answer {method} {path}: {self._explain(error)}") from None
         if not answer.is_success:
-            raise _refused(method, path, answer)
+            raise _refused(method, path, answer, content)
         try:
-            return answer.json() if answer.content else None
+            return json.loads(content) if content else None
         except (ValueError, RecursionError):
-            raise PostFailed(f"GitHub's answer to {method} {path} is no JSON", answer.status_code) from None
+            raise PostFailed(f"GitHub's answer to {method} {path} is not valid JSON", answer.status_code) from None
 
     def _explain(self, error: httpx.RequestError) -> str:
         """Why there was no answer, and of which hop."""
@@ -139,12 +142,34 @@ class GitHub:
         return operation()
 
 
-def _refused(method: str, path: str, answer: httpx.Response) -> PostFailed:
-    import httpx
+def _read_content(method: str, path: str, answer: httpx.Response) -> bytes:
+    """Return the body, decoded. Raises PostFailed for one that is too large, and TransientError for a broken coding."""
+    from reconciler.io.http.coding import UndecodableBody, undo_codings
 
+    sent = bytearray()
+    for chunk in answer.iter_raw():
+        sent += chunk
+        if len(sent) > MAX_ANSWER_BYTES:
+            raise _too_large(method, path, answer)
     try:
-        said = answer.json().get("message", "")
-    except (ValueError, AttributeError, RecursionError, httpx.HTTPError):
+        content = undo_codings(bytes(sent), answer.headers.get("content-encoding", ""), MAX_ANSWER_BYTES)
+    except UndecodableBody as error:
+        message = f"GitHub's answer to {method} {path} can't be decoded as {error.coding}"
+        raise TransientError(message, answer.status_code) from None
+    if content is None:
+        raise _too_large(method, path, answer)
+    return content
+
+
+def _too_large(method: str, path: str, answer: httpx.Response) -> PostFailed:
+    message = f"GitHub's answer to {method} {path} is larger than {MAX_ANSWER_BYTES >> 20} MiB"
+    return PostFailed(message, answer.status_code)
+
+
+def _refused(method: str, path: str, answer: httpx.Response, content: bytes) -> PostFailed:
+    try:
+        said = json.loads(content).get("message", "")
+    except (ValueError, AttributeError, RecursionError):
         said = ""
     said = said[:200] if isinstance(said, str) else ""
     text = f"GitHub answered {answer.status_code} to {method} {path}: {said or answer.reason_phrase}"
