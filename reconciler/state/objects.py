@@ -171,6 +171,7 @@ class ObjectStore:
         except FileNotFoundError:
             return None
         if result.meta["size"] > MAX_BYTES:
+            del result  # the error's traceback would keep it, and with it the connection, open
             raise make_too_large(name, self._address(name))
         etag = result.meta["e_tag"]
         if etag is None:
