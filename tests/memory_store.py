@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from reconciler.errors import Conflict
 from reconciler.model import Head, Stored
 from reconciler.ports import Write, WriteResult
-from reconciler.state.document import decode_document, decode_head, encode_document, version_of
+from reconciler.state.document import (
+    MAX_BYTES,
+    Decode,
+    decode_document,
+    decode_head,
+    encode_document,
+    make_too_large,
+    read_each,
+    version_of,
+)
+
+T = TypeVar("T")
 
 
 class MemoryStore:
@@ -34,16 +46,22 @@ class MemoryStore:
             return frozenset(self.documents)
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
-        return {
-            name: decode_document(data, environment=name, where="memory") for name, data in self._find(environments)
-        }
+        return self._read_each(environments, decode_document)
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        return {name: decode_head(data, environment=name, where="memory") for name, data in self._find(environments)}
+        return self._read_each(environments, decode_head)
 
-    def _find(self, environments: Iterable[str]) -> list[tuple[str, bytes]]:
+    def _read_each(self, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
+        def read_one(name: str) -> T | None:
+            data = found.get(name)
+            if data is not None and len(data) > MAX_BYTES:
+                raise make_too_large(name, f"memory:{name}")
+            return None if data is None else decode(data, environment=name, where=f"memory:{name}")
+
+        wanted = list(environments)
         with self._lock:
-            return [(name, self.documents[name]) for name in environments if name in self.documents]
+            found = {name: self.documents[name] for name in wanted if name in self.documents}
+        return read_each(wanted, read_one)
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         with self._lock:

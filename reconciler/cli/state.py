@@ -24,9 +24,10 @@ from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.io.git.actor import find_by
 from reconciler.run.state_edits import adopt as adopt_environment
+from reconciler.run.state_edits import check_rename, find_adoptable, find_stored, refuse_live
 from reconciler.run.state_edits import copy as copy_state
-from reconciler.run.state_edits import find_adoptable, find_stored, refuse_live
 from reconciler.run.state_edits import forget as forget_environment
+from reconciler.run.state_edits import rename as rename_environment
 from reconciler.run.state_edits import unlock as unlock_environment
 from reconciler.text.escape import for_terminal
 
@@ -177,6 +178,32 @@ def unlock(session: Session, environment: str, yes: bool, globs: tuple[str, ...]
 
 
 @state.command()
+@click.argument("old", metavar="OLD", shell_complete=complete_environments)
+@click.argument("new", metavar="NEW", shell_complete=complete_environments)
+@yes_option
+@settings_options
+def rename(session: Session, old: str, new: str, yes: bool) -> int:
+    """Carry the memory of an environment over to its new name.
+
+    Rename the environment in the manifests first. Nothing is sent to Plug.
+
+    \b
+    Example:
+      reconciler state rename staging homologacao
+    """
+    from reconciler.state.document import is_environment_name
+
+    if not is_environment_name(new):
+        hint = "write up to 63 characters of a-z, 0-9, '.', '_' and '-'; begin with a letter or digit"
+        raise InputError.of("NEW", f"{new!r} is not a valid name of an environment", hint)
+    renaming = check_rename(session.store, (old, new), session.desired, session.clock.now())
+    confirm(f"Carry the state of {for_terminal(old)} over to {for_terminal(new)}?", yes=yes)
+    rename_environment(session.store, renaming)
+    say(f"renamed: the state of {for_terminal(old)} is now that of {for_terminal(new)}")
+    return ExitCode.DONE
+
+
+@state.command()
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 @yes_option
@@ -184,8 +211,8 @@ def unlock(session: Session, environment: str, yes: bool, globs: tuple[str, ...]
 def copy(session: Session, source: str, target: str, yes: bool) -> int:
     """Copy the whole state from one store to another.
 
-    For example from a folder to a branch. TO must be empty, and no run may be using FROM. FROM is not changed: change
-    the `state` setting afterwards, and make sure that no run uses the old one.
+    For example from a folder to a branch. TO must be empty, or hold what an earlier copy left there, and no run may use
+    FROM. FROM is not changed: change the `state` setting afterwards, and make sure that no run uses the old one.
 
     \b
     Example:

@@ -109,6 +109,11 @@ def doubt(document: Document) -> Document:
     return replace(document, serial=document.serial + 1, intent=intent)
 
 
+def rename(document: Document, environment: str) -> Document:
+    """The same memory under another name: everything goes along, and the serial rises."""
+    return replace(document, environment=environment, serial=document.serial + 1)
+
+
 def impose_doubt(document: Document | None, ours: Document, now: datetime) -> Document:
     """Our intent is gone, and our PUT may have landed last: make sure that the next apply reasserts.
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0  # of a connection, and between two parts of an answer
 ANSWER_TIMEOUT_S = 120.0  # of a whole answer
-MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of a hundred comments of the longest kind is shorter
 TRIES = 3
 LONGEST_WAIT_S = 60.0
 PAGE = 100  # the most that GitHub gives at once
 MAX_PAGES = 30  # of comments or issues: three thousand are looked through
+MAX_ANSWER_BYTES = 16 * 1024 * 1024  # as sent, and decoded; a page of 100 comments of 64 KiB takes about 7 MiB
 RETRIED = frozenset({429, 500, 502, 503, 504})
 
 Got = TypeVar("Got")
@@ -100,7 +100,7 @@ class GitHub:
         try:
             return json.loads(content) if content else None
         except (ValueError, RecursionError):
-            raise PostFailed(f"GitHub's answer to {method} {path} is no JSON", answer.status_code) from None
+            raise PostFailed(f"GitHub's answer to {method} {path} is not valid JSON", answer.status_code) from None
 
     def _refused(self, method: str, path: str, answer: httpx.Response, content: bytes) -> PostFailed:
         try:
@@ -162,15 +162,27 @@ class GitHub:
 
 
 def _read(method: str, path: str, answer: httpx.Response) -> bytes:
-    """The body of an answer. Raises PostFailed where it is too long, and TransientError where it takes too long."""
-    content, end = bytearray(), time.monotonic() + ANSWER_TIMEOUT_S
-    for part in answer.iter_bytes():
-        content += part
-        if len(content) > MAX_ANSWER_BYTES:
-            limit = f"{MAX_ANSWER_BYTES:,} bytes"
-            raise PostFailed(f"GitHub's answer to {method} {path} is longer than {limit}", answer.status_code)
+    """Return the decoded body. Raises PostFailed for one that is too large, TransientError for a slow or broken one."""
+    from reconciler.io.http.coding import UndecodableBody, undo_codings
+
+    sent, end = bytearray(), time.monotonic() + ANSWER_TIMEOUT_S
+    for chunk in answer.iter_raw():
+        sent += chunk
+        if len(sent) > MAX_ANSWER_BYTES:
+            raise _too_large(method, path, answer)
         if time.monotonic() > end:
-            raise TransientError(
-                f"GitHub did not finish its answer to {method} {path} within {ANSWER_TIMEOUT_S:g} s", answer.status_code
-            )
-    return bytes(content)
+            message = f"GitHub did not finish its answer to {method} {path} within {ANSWER_TIMEOUT_S:g} s"
+            raise TransientError(message, answer.status_code)
+    try:
+        content = undo_codings(bytes(sent), answer.headers.get("content-encoding", ""), MAX_ANSWER_BYTES)
+    except UndecodableBody as error:
+        message = f"GitHub's answer to {method} {path} can't be decoded as {error.coding}"
+        raise TransientError(message, answer.status_code) from None
+    if content is None:
+        raise _too_large(method, path, answer)
+    return content
+
+
+def _too_large(method: str, path: str, answer: httpx.Response) -> PostFailed:
+    message = f"GitHub's answer to {method} {path} is larger than {MAX_ANSWER_BYTES >> 20} MiB"
+    return PostFailed(message, answer.status_code)

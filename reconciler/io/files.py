@@ -197,7 +197,9 @@ def _not_regular(found: os.stat_result, path: str | Path) -> OSError:
 
 def _read_all(descriptor: int, size_bytes: int, limit: int, path: str | Path) -> bytes:
     """Read to the end. One call is enough for most files: a buffer of 1 MiB for each costs more than reading it."""
-    data = os.read(descriptor, min(size_bytes, limit) + 1)
+    if size_bytes > limit:
+        raise _too_large(limit, path)
+    data = os.read(descriptor, size_bytes + 1)
     if len(data) != size_bytes:  # it came in parts, or grew, or has no size
         parts, length = [data], len(data)
         while length <= limit and (more := os.read(descriptor, min(CHUNK, limit + 1 - length))):
@@ -205,8 +207,12 @@ def _read_all(descriptor: int, size_bytes: int, limit: int, path: str | Path) ->
             length += len(more)
         data = b"".join(parts)
     if len(data) > limit:
-        raise TooLargeError(errno.EFBIG, f"it is larger than {_shown_size(limit)}", path)
+        raise _too_large(limit, path)
     return data
+
+
+def _too_large(limit: int, path: str | Path) -> TooLargeError:
+    return TooLargeError(errno.EFBIG, f"it is larger than {_shown_size(limit)}", path)
 
 
 def _shown_size(size_bytes: int) -> str:

@@ -1,9 +1,10 @@
-"""Edits of the state by hand: adopt, forget, unlock, each one compare-and-swap; copy (CONTRACT §4)."""
+"""Edits of the state by hand: adopt, forget, unlock, each one compare-and-swap; rename; copy (CONTRACT §4)."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core import record
@@ -12,6 +13,15 @@ from reconciler.model import By, Desired, Document, Fingerprint, Stored
 from reconciler.ports import CredentialChecks, StateStore, Write
 from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
+
+
+@dataclass(frozen=True, slots=True)
+class Renaming:
+    """What a rename was found to do. `standing` is what the new name has now."""
+
+    old: Stored
+    document: Document
+    standing: Stored | None
 
 
 def find_stored(store: StateStore, environment: str) -> Stored:
@@ -77,24 +87,70 @@ def unlock(store: StateStore, stored: Stored) -> bool:
 def copy(source: StateStore, target: StateStore, now: datetime) -> int:
     """Copy every document as it is to an empty store, and return their number.
 
+    A copy that was cut short is completed: what the target has already counts where it equals the source's.
+
     Raises Locked where a run has a live intent (its outcome would be written to the old store), StateError where the
-    target is not empty, and what the stores raise. When a write fails, the documents that were copied stay in the
-    target: the next try needs another one.
+    target holds anything else, and what the stores raise, with the number of documents that were copied.
     """
     stored = source.read(sorted(source.names()))
     for one in stored.values():
         refuse_live(one, now, doing="copy")
-    present = sorted(target.names())
-    if present:
+    held = target.names()
+    copied = target.read(sorted(held & stored.keys()))
+    other = held - {name for name, one in copied.items() if one.document == stored[name].document}
+    if other:
         raise StateError(
-            f"{target.location} is not empty: it holds {name_some(present)}. Copy to a place without a state, "
+            f"{target.location} is not empty: it holds {name_some(sorted(other))}. Copy to a place without a state, "
             "or forget these first"
         )
-    results = target.write([Write(name, one.document, None) for name, one in stored.items()])
-    for result in results:
-        if result.error is not None:
-            raise result.error
-    return len(results)
+    results = target.write([Write(name, one.document, None) for name, one in stored.items() if name not in held])
+    faults = [result.error for result in results if result.error is not None]
+    if faults:
+        done = len(stored) - len(faults)
+        raise type(faults[0])(
+            f"{faults[0]}\ncopied {done} of {len(stored)} documents to {target.location}. Keep using the old state, "
+            "fix the cause and run the same `reconciler state copy` again: it copies what is missing"
+        ) from faults[0]
+    return len(stored)
+
+
+def check_rename(store: StateStore, names: tuple[str, str], desired: Iterable[Desired], now: datetime) -> Renaming:
+    """Return what a rename of `names` (old, new; both valid names) would do. Writes nothing.
+
+    Raises InputError where a manifest still names the old environment, the new name has a memory of its own, or
+    there is nothing to carry over; Locked for another run's live intent; and what the store raises.
+    """
+    old, new = names
+    if old == new:
+        raise InputError.of("NEW", f"{new!r} is the old name too", "name what the environment is called now")
+    if any(one.environment == old for one in desired):
+        raise InputError.of("OLD", f"a manifest still names {old!r}", "rename it in the manifests first")
+    found = store.read(names)
+    if old not in found:
+        hint = "`reconciler state list` shows what is. If an earlier rename was cut short, it is complete"
+        raise InputError.of("OLD", f"{old!r} is not in the state", hint)
+    refuse_live(found[old], now, doing="rename")
+    renamed, standing = record.rename(found[old].document, new), found.get(new)
+    if standing is not None and standing.document != renamed:
+        refuse_live(standing, now, doing="rename")
+        if standing.document.applied is not None or standing.document.intent is not None:
+            raise InputError.of(
+                "NEW",
+                f"{new!r} has an applied record or an intent of its own",
+                f"keep it and drop the old one with `reconciler state forget {old}`, or forget {new} first",
+            )
+    return Renaming(found[old], renamed, standing)
+
+
+def rename(store: StateStore, renaming: Renaming) -> None:
+    """Carries the memory of an environment over: the new document is written before the old one goes.
+
+    Killed in between, both are there; the same rename again removes the old one. Raises what the store raises.
+    """
+    standing, document = renaming.standing, renaming.document
+    if standing is None or standing.document != document:
+        _write(store, Write(document.environment, document, standing.version if standing else None))
+    _write(store, Write(renaming.old.document.environment, None, renaming.old.version))
 
 
 def _write(store: StateStore, write: Write) -> None:

@@ -33,8 +33,13 @@ from reconciler.text.escape import for_terminal
 FORMAT = "reconciler.state/1"
 ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 SUFFIX = ".json"
+MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, take a hundredth of it
 MAX_SERIAL = 2**53  # the largest integer that every reader of JSON knows exactly
 _NAME = re.compile(ENVIRONMENT_NAME)
+_HOW_TO_RESTORE = (
+    "Restore it from a backup or the history of the store. Only if there is none, and after you checked what Plug "
+    "holds, remove it: the next apply then sends all webhooks of {}"
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -49,6 +54,14 @@ class Decode(Protocol[T_co]):
 def version_of(data: bytes) -> str:
     """Return the version that the stores compare. Each write has another one, as `serial` is in the bytes."""
     return hashlib.sha256(data).hexdigest()
+
+
+def make_too_large(environment: str, where: str) -> Corrupt:
+    """Return the error of a document that is larger than MAX_BYTES, which no store reads."""
+    return Corrupt(
+        f"state of {for_terminal(environment)}: {where} is larger than {MAX_BYTES >> 20} MiB, so it is not a document "
+        f"of this program, and was not read. {_HOW_TO_RESTORE.format(for_terminal(environment))}"
+    )
 
 
 def is_environment_name(name: str) -> bool:
@@ -335,11 +348,7 @@ def _explain(data: bytes, error: ValidationError, *, environment: str, where: st
         place = ".".join(str(part) for part in takewhile(_may_be_shown, first["loc"]))
         fault = "a key that no document has" if first["type"] == "unexpected_keyword_argument" else str(first["msg"])
         what = f"at {place}: {fault}" if place else fault
-    return Corrupt(
-        f"state of {environment}: {where} is corrupt: {what}. "
-        "Restore it from a backup or the history of the store. Only if there is none, and after you checked "
-        f"what Plug holds, remove it: the next apply then sends all webhooks of {environment}"
-    )
+    return Corrupt(f"state of {environment}: {where} is corrupt: {what}. {_HOW_TO_RESTORE.format(environment)}")
 
 
 def _newer_format(data: bytes) -> str | None:

@@ -17,6 +17,7 @@ from reconciler.errors import Conflict, StateError, Unreachable
 from reconciler.io.files import (
     InUseError,
     Patience,
+    TooLargeError,
     is_link,
     leads_nowhere,
     make_folder,
@@ -30,11 +31,13 @@ from reconciler.io.files import (
 from reconciler.model import Head, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
+    MAX_BYTES,
     SUFFIX,
     Decode,
     decode_document,
     decode_head,
     encode_document,
+    make_too_large,
     read_each,
     version_of,
 )
@@ -44,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this long is stuck
 WRITING = ".writing"  # the folder of temporary files: what a killed writer left is found without reading all names
-MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, take a hundredth of it
 SYNCS_AT_A_TIME = 4  # more of them only get in each other's way
 
 _ADVICE = {
@@ -126,6 +128,8 @@ class FolderStore:
         except FileNotFoundError:
             self._refuse_lost_link(self._file(environment))
             return None
+        except TooLargeError as error:
+            raise make_too_large(environment, self._file(environment)) from error
         except OSError as error:
             raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
 

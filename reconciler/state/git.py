@@ -27,11 +27,13 @@ from reconciler.io.git.scratch import REMOTE, ScratchRepository
 from reconciler.model import Document, Head, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
+    MAX_BYTES,
     SUFFIX,
     Decode,
     decode_document,
     decode_head,
     encode_document,
+    make_too_large,
     read_each,
     version_of,
 )
@@ -64,11 +66,23 @@ _OWN_FILE = re.compile(r"(README|LICENSE|\.)[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
+class Blob:
+    """A document as git names it, unread."""
+
+    object_id: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tip:
-    """The branch as last seen. `commit` is None where there is no branch; `blobs` by the environment's name."""
+    """The branch as last seen. `commit` is None where there is no branch.
+
+    `blobs` has every document by the environment's name; `contents` grows with those that are asked for.
+    """
 
     commit: str | None = None
-    blobs: Mapping[str, bytes] = field(default_factory=dict)
+    blobs: Mapping[str, Blob] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
 
 
 class Git(Protocol):
@@ -131,13 +145,13 @@ class GitStore:
             return frozenset(tip.blobs)
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
-        tip = self._look_unless_seen()
+        documents = self._read_each(environments, decode_document)
         self._unread = False
-        return self._read_each(tip, environments, decode_document)
+        return documents
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         # The tip stays unread: an apply still reads it whole, and its write conflicts where the branch has moved on.
-        return self._read_each(self._look_unless_seen(), environments, decode_head)
+        return self._read_each(environments, decode_head)
 
     def _look_unless_seen(self) -> Tip:
         asked_at = time.monotonic()
@@ -146,13 +160,21 @@ class GitStore:
             seen = self._unread or self._looked_at >= asked_at
             return self._tip if seen and self._tip is not None else self._refresh()
 
-    def _read_each(self, tip: Tip, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
-        def read_one(environment: str) -> T | None:
-            data = tip.blobs.get(environment)
-            where = f"{self.location}:{environment}{SUFFIX}"
-            return None if data is None else decode(data, environment=environment, where=where)
+    def _read_each(self, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
+        wanted = list(environments)
+        tip = self._look_unless_seen()
+        with self._alone:
+            self._load(tip, wanted)
 
-        return read_each(environments, read_one)
+        def read_one(environment: str) -> T | None:
+            if environment not in tip.blobs:
+                return None
+            where = f"{self.location}:{environment}{SUFFIX}"
+            if environment not in tip.contents:
+                raise make_too_large(environment, where)
+            return decode(tip.contents[environment], environment=environment, where=where)
+
+        return read_each(wanted, read_one)
 
     def _refresh(self) -> Tip:
         """The branch as it is now. Raises Unreachable; a fetch that fails is never an empty state."""
@@ -204,35 +226,43 @@ class GitStore:
                 return commit
         return None
 
-    def _read_tree(self, commit: str) -> dict[str, bytes]:
-        entries: list[tuple[str, str]] = []
-        for entry in self._git.run("ls-tree", "-z", commit).decode(errors="surrogateescape").split("\0"):
+    def _read_tree(self, commit: str) -> dict[str, Blob]:
+        """Return the documents of a commit with their sizes. Reads none of them."""
+        blobs: dict[str, Blob] = {}
+        for entry in self._git.run("ls-tree", "-z", "--long", commit).decode(errors="surrogateescape").split("\0"):
             if not entry:
                 continue
             head, _, name = entry.partition("\t")
-            _, kind, blob = head.split(" ")
+            _, kind, object_id, size = head.split()
             if kind == "blob" and name.endswith(SUFFIX) and not name.startswith("."):
-                entries.append((name.removesuffix(SUFFIX), blob))
+                blobs[name.removesuffix(SUFFIX)] = Blob(object_id, int(size))
             elif not _OWN_FILE.fullmatch(name):
                 raise Corrupt(
                     f"state: {self.location} holds {name!r}, which is no state: a branch of its own is needed. "
                     "If this branch is your state's, remove that from it with git; else set `state` to another branch, "
                     "say git:origin/reconciler-state"
                 )
-        contents = self._read_blobs([blob for _, blob in entries])
-        return {name: content for (name, _), content in zip(entries, contents, strict=True)}
+        return blobs
 
-    def _read_blobs(self, blobs: Sequence[str]) -> list[bytes]:
-        """All contents through one process."""
-        answer = self._git.run("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
-        contents: list[bytes] = []
+    def _load(self, tip: Tip, names: Iterable[str]) -> None:
+        """Read the contents of those documents into the tip, all through one process, but none that is too large."""
+        unread = sorted({name for name in names if name in tip.blobs} - tip.contents.keys())
+        unread = [name for name in unread if tip.blobs[name].size_bytes <= MAX_BYTES]
+        if not unread:
+            return
+        asked = "".join(f"{tip.blobs[name].object_id}\n" for name in unread)
+        try:
+            answer = self._git.run("cat-file", "--batch", stdin=asked.encode())
+        except GitUnusable as error:
+            raise Unreachable(f"state: {error}") from error
+        except GitFailed as error:
+            raise self._unreachable(error) from error
         position = 0
-        for _ in blobs:
-            end = answer.index(b"\n", position)
-            size = int(answer[position:end].split(b" ")[2])
-            contents.append(answer[end + 1 : end + 1 + size])
-            position = end + 1 + size + 1
-        return contents
+        for name in unread:
+            begin = answer.index(b"\n", position) + 1
+            end = begin + tip.blobs[name].size_bytes
+            tip.contents[name] = answer[begin:end]
+            position = end + 1
 
     # --- writing -----------------------------------------------------------------------------------
 
@@ -253,6 +283,7 @@ class GitStore:
         tip = self._tip if self._tip is not None else self._refresh()
         unmoved = 0
         for attempt in range(TRIES):
+            self._load(tip, [write.environment for write in writes])
             # A push without an answer may have landed all the same: then the document on the branch is ours.
             landed = [attempt > 0 and _has_landed(tip, write) for write in writes]
             results = [
@@ -301,7 +332,7 @@ class GitStore:
 
     @staticmethod
     def _decode_or_none(tip: Tip, name: str) -> Document | None:
-        data = tip.blobs.get(name)
+        data = tip.contents.get(name)
         return None if data is None else decode_document(data, environment=name, where=name).document
 
     def _push(self, tip: Tip, commit: str) -> GitFailed | None:
@@ -370,7 +401,9 @@ def _data(content: bytes) -> bytes:
 
 
 def _compare(tip: Tip, write: Write) -> WriteResult:
-    standing = tip.blobs.get(write.environment)
+    standing = tip.contents.get(write.environment)
+    if standing is None and write.environment in tip.blobs:
+        return WriteResult(write.environment, None, make_too_large(write.environment, f"{write.environment}{SUFFIX}"))
     if (None if standing is None else version_of(standing)) != write.expected:
         return WriteResult(write.environment, None, Conflict(write.environment))
     return _written(write)
@@ -378,10 +411,9 @@ def _compare(tip: Tip, write: Write) -> WriteResult:
 
 def _has_landed(tip: Tip, write: Write) -> bool:
     """Tell whether the document on the branch is the one that we would have written: a serial makes each unique."""
-    standing = tip.blobs.get(write.environment)
     if write.document is None:
-        return standing is None
-    return standing == encode_document(write.document)
+        return write.environment not in tip.blobs
+    return tip.contents.get(write.environment) == encode_document(write.document)
 
 
 def _written(write: Write) -> WriteResult:
@@ -391,10 +423,13 @@ def _written(write: Write) -> WriteResult:
 
 
 def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
-    blobs = dict(tip.blobs)
+    blobs, contents = dict(tip.blobs), dict(tip.contents)
     for write in writes:
         if write.document is None:
             blobs.pop(write.environment, None)
+            contents.pop(write.environment, None)
         else:
-            blobs[write.environment] = encode_document(write.document)
-    return Tip(commit, blobs)
+            content = encode_document(write.document)
+            contents[write.environment] = content
+            blobs[write.environment] = Blob("", len(content))  # its content is known: git is never asked for it
+    return Tip(commit, blobs, contents)

@@ -21,10 +21,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from reconciler.core.urls import is_loopback_url
-from reconciler.errors import Conflict, InputError, StateError, Unreachable
+from reconciler.errors import Conflict, Corrupt, InputError, StateError, Unreachable
 from reconciler.model import Head, Problem, Stored
 from reconciler.ports import Write, WriteResult
-from reconciler.state.document import SUFFIX, decode_document, decode_head, encode_document, read_each
+from reconciler.state.document import (
+    MAX_BYTES,
+    SUFFIX,
+    decode_document,
+    decode_head,
+    encode_document,
+    make_too_large,
+    read_each,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -107,50 +115,64 @@ class ObjectStore:
                 if entry["size"] <= MAX_TOMBSTONE_BYTES:
                     small.append(name)
         logger.info("state: %s: listed %d documents", self._url, len(found))
-        contents = self._map(self._get, small)
-        return frozenset(found) - {
-            name for name, content in zip(small, contents, strict=True) if content is None or _is_tombstone(content[0])
-        }
+        contents = self._map(self._get_document, small)
+        return frozenset(found) - {name for name, content in zip(small, contents, strict=True) if content is None}
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
-        found = self._find(environments)
-
-        def decode(name: str) -> Stored:
-            data, etag = found[name]
+        def decode(name: str, data: bytes, etag: str) -> Stored:
             return Stored(decode_document(data, environment=name, where=self._address(name)).document, etag)
 
-        return read_each(found, decode)
+        return self._read_each(environments, decode)
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        found = self._find(environments)
-        return read_each(found, lambda name: decode_head(found[name][0], environment=name, where=self._address(name)))
+        def decode(name: str, data: bytes, _etag: str) -> Head:
+            return decode_head(data, environment=name, where=self._address(name))
+
+        return self._read_each(environments, decode)
 
     def _address(self, name: str) -> str:
         return f"{self._url}/{name}{SUFFIX}"
 
-    def _find(self, environments: Iterable[str]) -> dict[str, tuple[bytes, str]]:
-        """Content and ETag of each that has a document."""
+    def _read_each(self, environments: Iterable[str], decode: Callable[[str, bytes, str], T]) -> dict[str, T]:
         wanted = list(environments)
-        documents: dict[str, tuple[bytes, str]] = {}
-        for name, found in zip(wanted, self._map(self._get, wanted), strict=True):
-            if found is None:
-                continue
-            data, etag = found
-            if _is_tombstone(data):
-                self._tombstones[name] = etag
-            else:
-                documents[name] = found
+        found = dict(zip(wanted, self._map(self._get_or_refuse, wanted), strict=True))
+
+        def read_one(name: str) -> T | None:
+            one = found[name]
+            if isinstance(one, Corrupt):
+                raise one
+            return None if one is None else decode(name, *one)
+
+        documents = read_each(wanted, read_one)
         logger.info("state: %s: read %d documents", self._url, len(documents))
         return documents
 
+    def _get_or_refuse(self, name: str) -> tuple[bytes, str] | Corrupt | None:
+        """Return the error of one document as a value, so that the others can be read and named too."""
+        try:
+            return self._get_document(name)
+        except Corrupt as fault:
+            return fault
+
+    def _get_document(self, name: str) -> tuple[bytes, str] | None:
+        """Content and ETag; None where there is no document. The ETag of a tombstone is kept for a later write."""
+        found = self._get(name)
+        if found is not None and _is_tombstone(found[0]):
+            self._tombstones[name] = found[1]
+            return None
+        return found
+
     def _get(self, name: str) -> tuple[bytes, str] | None:
-        """Content and ETag; None where there is no such object."""
+        """Content and ETag; None where there is no such object. Raises Corrupt, before it reads, for a large one."""
         import obstore
 
         try:
             result = self._translated(lambda: obstore.get(self._client, f"{name}{SUFFIX}"), missing=True)
         except FileNotFoundError:
             return None
+        if result.meta["size"] > MAX_BYTES:
+            del result  # the error's traceback would keep it, and with it the connection, open
+            raise make_too_large(name, self._address(name))
         etag = result.meta["e_tag"]
         if etag is None:
             raise Unreachable(f"state: {self._url}: the store gives no ETag, so no write could be made safe")

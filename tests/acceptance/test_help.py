@@ -38,6 +38,8 @@ BEFORE = {
     "check": WITHOUT_RECEIVERS,
     "report": WITHOUT_RECEIVERS,
     "state copy": "git push --quiet origin :reconciler-state",  # its target must be empty
+    "state rename": "mv manifests/staging.yaml manifests/homologacao.yaml && sed -i 's/staging/homologacao/' "
+    "manifests/homologacao.yaml",
     "github failure": "echo 'error: state: it is locked' > stderr.txt",
     "github tokens": """echo '{"staging": "of-a-vault"}' > vault.json""",
 }

@@ -19,10 +19,13 @@ import pytest
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
 from reconciler.model import By
 from reconciler.ports import Write
+from reconciler.run.state_edits import copy
 from reconciler.state import objects
 from reconciler.state.objects import ObjectStore
 from reconciler.state.open import open_store
 from tests.contract.test_stores import document, put
+from tests.fakes import START
+from tests.memory_store import MemoryStore
 
 Open = Callable[[], ObjectStore]
 
@@ -303,6 +306,17 @@ def test_who_meets_a_tombstone_where_nothing_was_can_write_over_it_next_time(buc
     one.write([Write("production", None, version)])
     assert isinstance(two.write([Write("production", document(), None)])[0].error, Conflict)
     assert two.write([Write("production", document(), None)])[0].error is None
+
+
+def test_a_state_is_copied_where_all_was_forgotten(bucket: Open) -> None:
+    """As the refusal of a copy advises, by a process that has only listed the names."""
+    one = bucket()
+    version = put(one, document(version="2"))
+    one.write([Write("production", None, version)])
+    source = MemoryStore()
+    put(source, document())
+    assert copy(source, bucket(), START) == 1
+    assert bucket().read(["production"])["production"].document == document()
 
 
 def test_a_document_that_says_it_is_forgotten_is_one(bucket: Open) -> None:

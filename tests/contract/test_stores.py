@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,11 @@ from reconciler.core.record import adopt
 from reconciler.errors import Conflict, Corrupt, NewerFormat, Unreachable
 from reconciler.model import By, Document, Fingerprint, Head
 from reconciler.ports import StateStore, Write
-from reconciler.state.document import encode_document
+from reconciler.state.document import MAX_BYTES, encode_document
 from reconciler.state.folder import FolderStore
 from reconciler.state.git import GitStore
 from reconciler.state.open import open_store
+from tests.contract.behind import photograph, plant
 from tests.contract.remotes import make_clone, make_remote
 from tests.fakes import START, make_desired
 from tests.memory_store import MemoryStore
@@ -144,6 +146,97 @@ def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
     assert store.names() == {"a", "b", "c"}
 
 
+# --- what can't be trusted -------------------------------------------------------------------------
+
+WHOLE = encode_document(document("bad"))
+BAD: dict[str, tuple[bytes, type[Exception]]] = {
+    "zero-bytes": (b"", Corrupt),
+    "blank": (b"\n", Corrupt),
+    "brace": (b"{", Corrupt),
+    "truncated": (WHOLE[:-20], Corrupt),
+    "nested": (b"[" * 100_000, Corrupt),
+    "list": (b"[]", Corrupt),
+    "no-text": (b"\xff", Corrupt),
+    "of-another": (encode_document(document("good")), Corrupt),
+    "no-such-time": (re.sub(rb'"at": "[^"]*"', b'"at": "0001-01-01T00:00:00+14:00"', WHOLE), Corrupt),
+    "serial-text": (WHOLE.replace(b'"serial": 1', b'"serial": "1"'), Corrupt),
+    "serial-zero": (WHOLE.replace(b'"serial": 1', b'"serial": 0'), Corrupt),
+    "unknown-event": (WHOLE.replace(b'"whenDisconnecting"', b'"whenConnecting"'), Corrupt),
+    "unknown-key": (WHOLE.replace(b'"intent": null', b'"intent": null, "more": 1'), Corrupt),
+    "corrupt-past": (WHOLE.replace(b'"history": [', b'"history": [7, '), Corrupt),
+    "newer": (WHOLE.replace(b"reconciler.state/1", b"reconciler.state/9"), NewerFormat),
+    "newer-shape": (b'{"format": "reconciler.state/9", "anything": []}', NewerFormat),
+    "Does_Not.Fit!": (WHOLE.replace(b'"bad"', b'"Does_Not.Fit!"'), Corrupt),
+    "too-large": (b" " * MAX_BYTES + WHOLE.replace(b'"bad"', b'"too-large"'), Corrupt),
+}
+
+
+def _name(data: bytes, name: str) -> bytes:
+    return data.replace(b'"environment": "bad"', b'"environment": "' + name.encode() + b'"')
+
+
+def test_a_document_that_cannot_be_trusted_is_named_and_left_alone(store: StateStore, tmp_path: Path) -> None:
+    """It is never taken for empty; beside it the others are read, and a reader asks for all the bad ones at once."""
+    put(store, document("good"))
+    plant(store, tmp_path, {name: _name(data, name) for name, (data, _) in BAD.items()})
+    before = photograph(store, tmp_path)
+    assert store.names() == {"good", *BAD}
+    for read in (store.read, store.read_heads):
+        for name, (_, error) in BAD.items():
+            with pytest.raises(error, match=re.escape(name)):
+                read([name, "good"])
+        with pytest.raises(Corrupt) as caught:
+            read(["good", *BAD])
+        lines = str(caught.value).split("\n")
+        assert len(lines) == len(BAD)
+        assert all(name in line for name, line in zip(BAD, lines, strict=True))
+        assert set(read(["good", "missing"])) == {"good"}
+    assert store.read(["good"])["good"].document == document("good")
+    refused = store.write([Write(name, document(name), None) for name in ("zero-bytes", "too-large", "new")])
+    assert [isinstance(result.error, Conflict | Corrupt) for result in refused] == [True, True, False]
+    assert store.write([Write("new", None, refused[2].version)])[0].error is None
+    if isinstance(store, MemoryStore | FolderStore):
+        assert {name: data for name, data in photograph(store, tmp_path).items() if ".lock" not in name} == {
+            name: data for name, data in before.items() if ".lock" not in name
+        }
+
+
+@pytest.mark.parametrize("size_bytes", [MAX_BYTES, MAX_BYTES + 1])
+def test_a_document_is_refused_by_its_size(size_bytes: int, store: StateStore, tmp_path: Path) -> None:
+    """Before it is read: what was not asked for, or is too large, takes no memory."""
+    put(store, document("good"))
+    plant(store, tmp_path, {"large": WHOLE.replace(b'"bad"', b'"large"').rjust(size_bytes)})
+    tracemalloc.start()
+    try:
+        assert store.names() == {"good", "large"}
+        assert set(store.read_heads(["good"])) == {"good"}
+        assert set(store.read(["good"])) == {"good"}
+        if size_bytes > MAX_BYTES:
+            for read in (store.read, store.read_heads):
+                with pytest.raises(Corrupt, match=r"large.* is larger than 16 MiB, .*Put it back from a backup"):
+                    read(["good", "large"])
+        assert tracemalloc.get_traced_memory()[1] < MAX_BYTES / 2
+    finally:
+        tracemalloc.stop()
+    if size_bytes == MAX_BYTES:
+        assert set(store.read(["large"])) == {"large"}
+
+
+def test_reading_changes_nothing(store: StateStore, tmp_path: Path) -> None:
+    """No lock, no marker, no object: the place is the same to the byte, a forgotten and a corrupt document too."""
+    version = put(store, document("gone"))
+    put(store, document("good"))
+    assert store.write([Write("gone", None, version)])[0].error is None
+    plant(store, tmp_path, {"bad": b""})
+    before = photograph(store, tmp_path)
+    assert store.names() == {"bad", "good"}
+    for read in (store.read, store.read_heads):
+        assert set(read(["good", "gone", "missing"])) == {"good"}
+        with pytest.raises(Corrupt):
+            read(["bad"])
+    assert photograph(store, tmp_path) == before
+
+
 # --- between processes -----------------------------------------------------------------------------
 
 
@@ -259,39 +352,6 @@ def test_reading_writes_nothing(tmp_path: Path) -> None:
     store.names()
     store.read(["production"])
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("data", "error"),
-    [
-        (b"", Corrupt),
-        (b"{", Corrupt),
-        (b"[" * 100_000, Corrupt),
-        (re.sub(rb'"at": "[^"]*"', b'"at": "0001-01-01T00:00:00+14:00"', encode_document(document())), Corrupt),
-        (b"[]", Corrupt),
-        (b"\xff", Corrupt),
-        (encode_document(document("staging")), Corrupt),
-        (encode_document(document()).replace(b'"serial": 1', b'"serial": "1"'), Corrupt),
-        (encode_document(document()).replace(b'"serial": 1', b'"serial": 0'), Corrupt),
-        (encode_document(document()).replace(b'"whenDisconnecting"', b'"whenConnecting"'), Corrupt),
-        (encode_document(document()).replace(b'"intent": null', b'"intent": null, "more": 1'), Corrupt),
-        (encode_document(document()).replace(b"state/1", b"state/2"), NewerFormat),
-        (b'{"format": "reconciler.state/3", "anything": []}', NewerFormat),
-    ],
-)
-def test_a_document_that_can_not_be_trusted_is_named_and_left_alone(
-    tmp_path: Path, data: bytes, error: type[Exception]
-) -> None:
-    """It is never taken for empty, and beside it the others can be read."""
-    store = FolderStore(tmp_path)
-    put(store, document("staging"))
-    path = tmp_path / "production.json"
-    path.write_bytes(data)
-    for read in (store.read, store.read_heads):
-        with pytest.raises(error, match=r"production\.json"):
-            read(["production", "staging"])
-    assert store.read(["staging"])["staging"].document == document("staging")
-    assert path.read_bytes() == data
 
 
 def test_a_foreign_file_is_no_environment(tmp_path: Path) -> None:

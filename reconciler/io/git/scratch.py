@@ -31,6 +31,8 @@ _OF_THE_REMOTE = ("proxy", "proxyauthmethod")
 _LISTS = re.compile(r"http\.(?:.*\.)?(?:extraheader|curloptresolve)|credential\.(?:.*\.)?helper")
 _OWN = (
     *(("core.hooksPath", os.devnull), ("push.gpgSign", "false"), ("gc.auto", "0"), ("maintenance.auto", "false")),
+    # a larger blob is never read here: git writes it to the disk in pieces, where it would hold it in memory
+    *(("core.bigFileThreshold", "16m"), ("transfer.unpackLimit", "1")),
     *(("core.fsync", "all"), ("user.name", "reconciler"), ("user.email", "reconciler@localhost")),
 )
 _NETWORK = ("ls-remote", "fetch", "push")

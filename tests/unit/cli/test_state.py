@@ -47,3 +47,25 @@ def test_a_copy_of_nothing_is_refused(cli: Cli) -> None:
     assert drove.code == 3
     assert drove.err == "error: FROM: nowhere holds no state (name the store that is used now)\n"
     assert not (cli.folder / "other").exists()
+
+
+def test_a_rename_carries_the_memory_over(cli: Cli) -> None:
+    """A valid name alone is taken, and only once the manifests have it."""
+    cli.fleet("loja")
+    assert drive(cli.folder, cli.environ, "state", "adopt", "loja", "--yes").code == 0
+    before = cli.document("loja")
+    drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial", "--yes")
+    assert drove.code == 3
+    assert drove.err == "error: OLD: a manifest still names 'loja' (rename it in the manifests first)\n"
+    (cli.folder / "manifests" / "loja.yaml").unlink()
+    cli.fleet("filial")
+    drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "../filial", "--yes")
+    assert (drove.code, "'../filial' is not a valid name" in drove.err) == (3, True)
+    drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial")
+    assert (drove.code, "add --yes to go ahead" in drove.err) == (3, True)
+    drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial", "--yes")
+    assert (drove.code, drove.err) == (0, "renamed: the state of loja is now that of filial\n")
+    assert not (cli.state_folder / "loja.json").exists()
+    assert cli.document("filial") == {**before, "environment": "filial", "serial": before["serial"] + 1}
+    drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial", "--yes")
+    assert (drove.code, "'loja' is not in the state" in drove.err) == (3, True)

@@ -7,13 +7,14 @@ import gzip
 import json
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from reconciler.errors import PostFailed, TransientError
-from reconciler.github.api import MAX_PAGES, PAGE, GitHub
+from reconciler.github.api import MAX_ANSWER_BYTES, MAX_PAGES, PAGE, GitHub
 from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, make_marker, put_comment
 from reconciler.github.run import WorkflowRun
 from reconciler.io.http.proxy import Proxy, parse_proxy
@@ -191,3 +192,43 @@ def test_no_more_than_some_thousand_comments_are_looked_through(hub: FakeGitHub,
     assert put_comment(github, 4, "plan", TEXT).done == "created"
     assert len(hub.requests) == MAX_PAGES + 1
     assert json.dumps(comment) == json.dumps(hub.comments[4][-2])
+
+
+def pack_spaces(size_bytes: int) -> bytes:
+    """A JSON text of spaces: a thousandth of its size when packed."""
+    return gzip.compress(b" " * (size_bytes - 2) + b"[]", 9)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "told"), [(MAX_ANSWER_BYTES, None), (MAX_ANSWER_BYTES + 1, "is larger than 16 MiB")]
+)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("status", [200, 422])
+def test_an_answer_is_read_no_further_than_the_bound(
+    size_bytes: int, told: str | None, packed: bool, status: int
+) -> None:
+    """As sent and once it is unpacked, also of a refusal: a few hundred kilobytes must not become gigabytes."""
+    body = pack_spaces(size_bytes) if packed else b" " * (size_bytes - 2) + b"[]"
+    coding = b"Content-Encoding: gzip\r\n" if packed else b""
+    head = b"HTTP/1.1 %d X\r\n%sContent-Length: %d\r\n\r\n" % (status, coding, len(body))
+    with server(answering(head + body)) as port:
+        run = WorkflowRun(f"http://127.0.0.1:{port}", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+        with GitHub(run, canary()) as github, contextlib.ExitStack() as stack:
+            if told or status != 200:
+                stack.enter_context(pytest.raises(PostFailed, match=told or "GitHub answered 422 to GET issues: X"))
+            assert github.request("GET", "issues") == []
+
+
+def test_a_small_answer_that_would_unpack_to_gigabytes_takes_no_memory() -> None:
+    body = pack_spaces(256 * 1024 * 1024)
+    head = b"HTTP/1.1 200 X\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with server(answering(head + body)) as port:
+        run = WorkflowRun(f"http://127.0.0.1:{port}", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+        with GitHub(run, canary()) as github:
+            tracemalloc.start()
+            try:
+                with pytest.raises(PostFailed, match="GitHub's answer to GET issues is larger than 16 MiB"):
+                    github.request("GET", "issues")
+                assert tracemalloc.get_traced_memory()[1] < 4 * MAX_ANSWER_BYTES
+            finally:
+                tracemalloc.stop()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from reconciler.core.record import Claim, adopt, begin_intent, doubt
-from reconciler.errors import Locked, StateError, Unreachable
+from reconciler.core.record import Claim, adopt, begin_intent, clear, doubt
+from reconciler.errors import Conflict, InputError, Locked, StateError, Unreachable
 from reconciler.model import By, Document, Fingerprint
-from reconciler.ports import Write
-from reconciler.run.state_edits import copy, find_stored, unlock
-from tests.fakes import START, FaultyStore, StoreFault, make_desired
+from reconciler.ports import StateStore, Write
+from reconciler.run.state_edits import check_rename, copy, find_stored, rename, unlock
+from reconciler.state.folder import FolderStore
+from tests.fakes import START, FaultyStore, Killed, StoreFault, make_desired
 from tests.memory_store import MemoryStore
+
+FAULTS = [None, StoreFault.FAILS, StoreFault.LANDS, StoreFault.KILLED_BEFORE, StoreFault.KILLED_AFTER]
 
 
 def filled(*documents: Document) -> MemoryStore:
@@ -56,8 +63,94 @@ def test_a_live_intent_is_refused() -> None:
 def test_a_copy_that_fails_says_so() -> None:
     target = FaultyStore()
     target.faults.append(StoreFault.FAILS)
-    with pytest.raises(Unreachable, match="no space left"):
+    with pytest.raises(Unreachable, match=r"no space left.*\ncopied 0 of 2 documents to memory\. Keep using the old"):
         copy(filled(applied("a"), applied("b")), target, START)
+
+
+def test_a_copy_that_was_cut_short_is_completed() -> None:
+    """What equals the source's counts; anything else is refused and left as it is."""
+    source, target = filled(applied("a"), doubt(intent("b")), applied("c")), filled(doubt(intent("b")))
+    assert copy(source, target, START) == 3
+    assert target.documents == source.documents
+    assert copy(source, target, START) == 3
+    other = filled(applied("a"), intent("b"), applied("d"))
+    before = dict(other.documents)
+    with pytest.raises(Conflict, match="not empty: it holds b, d"):
+        copy(source, other, START)
+    assert other.documents == before
+
+
+def carry_over(store: StateStore) -> None:
+    rename(store, check_rename(store, ("old", "new"), [make_desired("new", "3")], START))
+
+
+@pytest.fixture(params=["memory", "folder"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
+    return MemoryStore() if request.param == "memory" else FolderStore(tmp_path / "state")
+
+
+@pytest.mark.parametrize("memory", [applied("old"), doubt(intent("old"))], ids=["settled", "in doubt"])
+@pytest.mark.parametrize(
+    "fault", [None, StoreFault.FAILS, StoreFault.LANDS, StoreFault.KILLED_BEFORE, StoreFault.KILLED_AFTER]
+)
+@pytest.mark.parametrize("write", [0, 1])
+def test_a_rename_that_is_cut_short_loses_nothing_and_is_completed(
+    memory: Document, fault: str | None, write: int, place: StateStore
+) -> None:
+    """At either write, with whatever end: the memory is there at every moment, and a second call completes it."""
+    assert place.write([Write("old", memory, None)])[0].error is None
+    faulty = FaultyStore()
+    faulty.inner = place  # type: ignore[assignment]
+    faulty.faults.extend([*[None] * write, fault])
+    with contextlib.suppress(Killed, Unreachable):
+        carry_over(faulty)
+    expected = replace(memory, environment="new", serial=memory.serial + 1)
+    kept = {name: one.document for name, one in place.read(["old", "new"]).items()}
+    assert kept.get("old") == memory or kept.get("new") == expected
+    assert all(one in (memory, expected) for one in kept.values())
+    if "old" in kept:
+        carry_over(place)
+    assert {name: one.document for name, one in place.read(place.names()).items()} == {"new": expected}
+
+
+def test_a_rename_is_refused_where_a_manifest_still_names_the_old_one() -> None:
+    store = filled(applied("old"))
+    before = dict(store.documents)
+    with pytest.raises(InputError, match="a manifest still names 'old'"):
+        check_rename(store, ("old", "new"), [make_desired("old"), make_desired("new")], START)
+    with pytest.raises(InputError, match="'old' is the old name too"):
+        check_rename(store, ("old", "old"), [], START)
+    assert store.documents == before
+
+
+@pytest.mark.parametrize("standing", [applied("new"), doubt(intent("new"))], ids=["applied", "intent"])
+def test_a_rename_never_replaces_a_memory(standing: Document) -> None:
+    store = filled(applied("old"), standing)
+    before = dict(store.documents)
+    with pytest.raises(InputError, match="'new' has an applied record or an intent of its own"):
+        carry_over(store)
+    assert store.documents == before
+
+
+def test_a_rename_replaces_a_document_that_remembers_nothing() -> None:
+    """As a first apply leaves it that was rejected."""
+    first = begin_intent(None, make_desired("new"), Claim("i", "l", START, 900, By("ana")))
+    store = filled(applied("old"), clear(first))
+    carry_over(store)
+    assert store.names() == {"new"}
+    assert find_stored(store, "new").document == replace(applied("old"), environment="new", serial=2)
+
+
+@pytest.mark.parametrize("name", ["old", "new"])
+def test_a_rename_waits_for_a_live_intent(name: str) -> None:
+    store = filled(*{"old": applied("old"), name: intent(name)}.values())
+    with pytest.raises(Locked, match=f"{name}: .*before you rename"):
+        carry_over(store)
+
+
+def test_a_rename_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="'old' is not in the state"):
+        carry_over(filled(applied("new")))
 
 
 def test_an_unlock_releases_the_lease_and_keeps_the_intent_in_doubt() -> None:
