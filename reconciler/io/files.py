@@ -153,6 +153,8 @@ def read_with_stat(path: str | Path, limit: int, patience: Patience | None = Non
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise _not_regular(found, path)
+        if found.st_size > limit:
+            raise _too_large(limit, path)
         return _read_all(descriptor, found.st_size, limit, path), found
     finally:
         os.close(descriptor)
@@ -197,9 +199,7 @@ def _not_regular(found: os.stat_result, path: str | Path) -> OSError:
 
 def _read_all(descriptor: int, size_bytes: int, limit: int, path: str | Path) -> bytes:
     """Read to the end. One call is enough for most files: a buffer of 1 MiB for each costs more than reading it."""
-    if size_bytes > limit:
-        raise _too_large(limit, path)
-    data = os.read(descriptor, size_bytes + 1)
+    data = os.read(descriptor, min(size_bytes, limit) + 1)
     if len(data) != size_bytes:  # it came in parts, or grew, or has no size
         parts, length = [data], len(data)
         while length <= limit and (more := os.read(descriptor, min(CHUNK, limit + 1 - length))):
