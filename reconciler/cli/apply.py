@@ -30,7 +30,6 @@ from reconciler.core.observe import describe_unobserved
 from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.errors import InputError, OutputFailed
-from reconciler.io.git.actor import find_by
 from reconciler.io.signals import stop_on_signals
 from reconciler.model import RunResult
 from reconciler.model.plan import has_work
@@ -210,7 +209,7 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
             plug=await stack.enter_async_context(plug),
             credentials=session.credentials,
             clock=session.clock,
-            by=find_by(session.environ, session.folder),
+            by=session.find_by(),
             offload=partial(asyncio.get_running_loop().run_in_executor, state_threads),
             pace=session.pace,
             observer=await _enter_observer(session, planned, stack, exact=exact),

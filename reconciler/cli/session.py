@@ -15,7 +15,7 @@ from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
-from reconciler.model import Desired
+from reconciler.model import By, Desired
 from reconciler.ports import StateStore
 from reconciler.run.planning import Observe, PlanScope, plan_environments
 
@@ -140,6 +140,16 @@ class Session:
 
         local = self.settings.allow_local_receivers
         return EnvironCredentials(self.environ, self.tokens_file.tokens, allow_local_receivers=local)
+
+    def find_by(self) -> By:
+        """Who runs this, from which commit of the manifests."""
+        from reconciler.io.git.actor import find_by
+        from reconciler.settings.sources import FILE, read_files
+
+        # reconciler.toml also where it is missing: deleted, it differs from the commit
+        names = {FILE, *(layer.place_of("").file for layer in read_files(self.folder, []))}
+        files = [self.folder / name for name in sorted(names)]
+        return find_by(self.environ, self.folder / self.settings.manifests, files)
 
     # --- use cases ---------------------------------------------------------------------------------
 
