@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 
-from reconciler.errors import Conflict
-from reconciler.model import Head, Stored
+from reconciler.errors import Conflict, StateError
+from reconciler.model import Head, Original, Stored
 from reconciler.ports import Write, WriteResult
-from reconciler.state.document import decode_document, decode_head, encode_document, version_of
+from reconciler.state.document import decode_document, decode_head, decode_original, encode_write, version_of
 
 
 class MemoryStore:
@@ -38,6 +38,11 @@ class MemoryStore:
             name: decode_document(data, environment=name, where="memory") for name, data in self._find(environments)
         }
 
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        return {
+            name: decode_original(data, environment=name, where="memory") for name, data in self._find(environments)
+        }
+
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         return {name: decode_head(data, environment=name, where="memory") for name, data in self._find(environments)}
 
@@ -54,9 +59,12 @@ class MemoryStore:
         if (None if standing is None else version_of(standing)) != write.expected:
             conflict = Conflict(f"state of {write.environment}: another run wrote it in between")
             return WriteResult(write.environment, None, conflict)
-        if write.document is None:
+        try:
+            data = encode_write(write)
+        except StateError as fault:
+            return WriteResult(write.environment, None, fault)
+        if data is None:
             self.documents.pop(write.environment, None)
             return WriteResult(write.environment, None)
-        data = encode_document(write.document)
         self.documents[write.environment] = data
         return WriteResult(write.environment, version_of(data))

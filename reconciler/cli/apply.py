@@ -195,6 +195,7 @@ def _options(session: Session, *, exact: bool) -> ApplyOptions:
 
 async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *, exact: bool) -> RunResult:
     from reconciler.plug.client import HttpPlug
+    from reconciler.state.document import find_write_fault
 
     stop = Stop()
     async with AsyncExitStack() as stack:
@@ -211,6 +212,7 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
             clock=session.clock,
             by=session.find_by(),
             offload=partial(asyncio.get_running_loop().run_in_executor, state_threads),
+            find_write_fault=find_write_fault,
             pace=session.pace,
             observer=await _enter_observer(session, planned, stack, exact=exact),
             report=progress.report,

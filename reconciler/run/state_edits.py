@@ -8,7 +8,7 @@ from datetime import datetime
 
 from reconciler.core import record
 from reconciler.errors import Conflict, InputError, Locked
-from reconciler.model import By, Desired, Document, Fingerprint, Stored
+from reconciler.model import By, Desired, Document, Fingerprint, Original, Stored
 from reconciler.ports import CredentialChecks, StateStore, Write
 from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
@@ -22,7 +22,7 @@ def find_stored(store: StateStore, environment: str) -> Stored:
     return stored
 
 
-def refuse_live(stored: Stored | None, now: datetime, *, doing: str) -> None:
+def refuse_live(stored: Stored | Original | None, now: datetime, *, doing: str) -> None:
     """Raises Locked where another run has a live intent: its PUT may be under way."""
     intent = stored.document.intent if stored else None
     if stored is not None and intent is not None and intent.is_live(now):
@@ -76,12 +76,12 @@ def unlock(store: StateStore, stored: Stored) -> bool:
 
 
 def copy(source: StateStore, target: StateStore, now: datetime) -> int:
-    """Copies every document to an empty store, as it is; the number of them.
+    """Copy every document to an empty store, byte for byte; return how many.
 
     Raises Locked where a run holds a live intent (its outcome would go to the old store), Conflict where the target
     is not empty, and whatever the stores raise. What was copied when a write fails stays: copy to another place then.
     """
-    stored = source.read(sorted(source.names()))
+    stored = source.read_originals(sorted(source.names()))
     for one in stored.values():
         refuse_live(one, now, doing="copy")
     standing = sorted(target.names())
@@ -90,7 +90,7 @@ def copy(source: StateStore, target: StateStore, now: datetime) -> int:
             f"{target.location} is not empty: it holds {name_some(standing)}. Copy to a place without a state, "
             "or forget these first"
         )
-    results = target.write([Write(name, one.document, None) for name, one in stored.items()])
+    results = target.write([Write(name, one.document, None, one.data) for name, one in stored.items()])
     for result in results:
         if result.error is not None:
             raise result.error

@@ -26,14 +26,16 @@ from reconciler.io.files import (
     unlink,
     write_new,
 )
-from reconciler.model import Head, Stored
+from reconciler.model import Head, Original, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
+    MAX_BYTES,
     SUFFIX,
     Decode,
     decode_document,
     decode_head,
-    encode_document,
+    decode_original,
+    encode_write,
     read_each,
     version_of,
 )
@@ -43,7 +45,6 @@ logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this long is stuck
 WRITING = ".writing"  # the folder of temporary files: what a killed writer left is found without reading all names
-MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, take a hundredth of it
 SYNCS_AT_A_TIME = 4  # more of them only get in each other's way
 
 _ADVICE = {
@@ -87,6 +88,9 @@ class FolderStore:
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         return self._read_each(environments, decode_document)
+
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        return self._read_each(environments, decode_original)
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         return self._read_each(environments, decode_head)
@@ -193,12 +197,12 @@ class FolderStore:
         """The file to be written, or why it may not be."""
         try:
             found = self._read_bytes(write.environment, patience)
+            data = encode_write(write)
         except StateError as fault:
             return fault
         version = None if found is None else version_of(found)
         if version != write.expected:
             return Conflict(f"state of {write.environment}: another run wrote it in between")
-        data = None if write.document is None else encode_document(write.document)
         temporary = f"{self._writing}/{uuid.uuid4().hex}"
         return _Prepared(write.environment, temporary, self._file(write.environment), data)
 

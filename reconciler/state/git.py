@@ -24,14 +24,15 @@ from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
 from reconciler.io.git.checkout import advise_ownership
 from reconciler.io.git.command import NO_REASON, GitFailed, GitUnusable
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
-from reconciler.model import Document, Head, Stored
+from reconciler.model import Document, Head, Original, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
     SUFFIX,
     Decode,
     decode_document,
     decode_head,
-    encode_document,
+    decode_original,
+    encode_write,
     read_each,
     version_of,
 )
@@ -134,6 +135,11 @@ class GitStore:
         tip = self._look_unless_seen()
         self._unread = False
         return self._read_each(tip, environments, decode_document)
+
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        tip = self._look_unless_seen()
+        self._unread = False
+        return self._read_each(tip, environments, decode_original)
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         # The tip stays unread: an apply still reads it whole, and its write conflicts where the branch has moved on.
@@ -292,10 +298,11 @@ class GitStore:
         stream.append(b"from " + tip.commit.encode() + b"\n" if tip.commit else b"")
         for write in writes:
             name = f"{write.environment}{SUFFIX}".encode()
-            if write.document is None:
+            data = encode_write(write)
+            if data is None:
                 stream.append(b"D " + name + b"\n")
             else:
-                stream.append(b"M 100644 inline " + name + b"\n" + _data(encode_document(write.document)))
+                stream.append(b"M 100644 inline " + name + b"\n" + _data(data))
         stream.append(b"get-mark :1\ndone\n")
         return self._git.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).decode().strip()
 
@@ -379,24 +386,30 @@ def _compare(tip: Tip, write: Write) -> WriteResult:
 
 
 def _has_landed(tip: Tip, write: Write) -> bool:
-    """Tell whether the document on the branch is the one that we would have written: a serial makes each unique."""
-    standing = tip.blobs.get(write.environment)
-    if write.document is None:
-        return standing is None
-    return standing == encode_document(write.document)
+    """Tell whether the document on the branch is the one that we would have written: a serial makes each unique.
+
+    One that can't be written has never been kept for a push.
+    """
+    try:
+        return tip.blobs.get(write.environment) == encode_write(write)
+    except StateError:
+        return False
 
 
 def _written(write: Write) -> WriteResult:
-    return WriteResult(
-        write.environment, None if write.document is None else version_of(encode_document(write.document))
-    )
+    try:
+        data = encode_write(write)
+    except StateError as fault:
+        return WriteResult(write.environment, None, fault)
+    return WriteResult(write.environment, None if data is None else version_of(data))
 
 
 def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
     blobs = dict(tip.blobs)
     for write in writes:
-        if write.document is None:
+        data = encode_write(write)
+        if data is None:
             blobs.pop(write.environment, None)
         else:
-            blobs[write.environment] = encode_document(write.document)
+            blobs[write.environment] = data
     return Tip(commit, blobs)

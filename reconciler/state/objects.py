@@ -22,9 +22,16 @@ from urllib.parse import urlsplit
 
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, InputError, StateError, Unreachable
-from reconciler.model import Head, Problem, Stored
+from reconciler.model import Head, Original, Problem, Stored
 from reconciler.ports import Write, WriteResult
-from reconciler.state.document import SUFFIX, decode_document, decode_head, encode_document, read_each
+from reconciler.state.document import (
+    SUFFIX,
+    decode_document,
+    decode_head,
+    decode_original,
+    encode_write,
+    read_each,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -121,6 +128,12 @@ class ObjectStore:
 
         return read_each(found, decode)
 
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        found = self._find(environments)
+        return read_each(
+            found, lambda name: decode_original(found[name][0], environment=name, where=self._address(name))
+        )
+
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         found = self._find(environments)
         return read_each(found, lambda name: decode_head(found[name][0], environment=name, where=self._address(name)))
@@ -175,7 +188,7 @@ class ObjectStore:
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         name = write.environment
-        data = _tombstone() if write.document is None else encode_document(write.document)
+        data = encode_write(write) or _tombstone()
         expected = write.expected or self._tombstones.get(name)
         mode: Any = "create" if expected is None else {"e_tag": expected}
         try:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from reconciler.errors import Conflict, Unreachable
 from reconciler.ports import Write
 from reconciler.state import folder
+from reconciler.state.document import MAX_BYTES
 from reconciler.state.folder import FolderStore
 from tests.contract.test_stores import document, put
 
@@ -41,11 +42,11 @@ def test_a_link_that_leads_in_a_circle_is_unreachable_and_stays(tmp_path: Path) 
     assert store.read(["b"])["b"].document == document("b")
 
 
-@pytest.mark.parametrize("size", [folder.MAX_BYTES, folder.MAX_BYTES + 1])
+@pytest.mark.parametrize("size", [MAX_BYTES, MAX_BYTES + 1])
 def test_what_is_larger_than_a_document_can_be_is_not_read(size: int, tmp_path: Path) -> None:
     with (tmp_path / "a.json").open("wb") as file:
         file.truncate(size)
-    expected = "a.json can't be read: it is larger than 16 MiB" if size > folder.MAX_BYTES else "is corrupt"
+    expected = "a.json can't be read: it is larger than 16 MiB" if size > MAX_BYTES else "is corrupt"
     with pytest.raises(Exception, match=expected):
         FolderStore(tmp_path).read(["a"])
 
