@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateError
-from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Problem, Stored, Webhooks
+from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Original, Problem, Stored, Webhooks
 
 if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.attempts import Attempt
@@ -18,11 +18,15 @@ if TYPE_CHECKING:  # modules that a plan does not need
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Store `document` (None: delete it) if the stored version is `expected` (None: nothing is stored)."""
+    """Store `document` (None: delete it) if the stored version is `expected` (None: nothing is stored).
+
+    `original` has the document's bytes in the store that it is copied from; None: the document is encoded.
+    """
 
     environment: str
     document: Document | None
     expected: str | None
+    original: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,10 @@ class StateStore(Protocol):
         """
         ...
 
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        """As `read`, with the bytes as they are stored, for a copy of them."""
+        ...
+
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         """As `read`, without the history, which takes most of the memory of a whole fleet and decides nothing.
 
@@ -76,7 +84,10 @@ class StateStore(Protocol):
         ...
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Do each write as a compare-and-swap of its own; results are in the order given. Never raises StateError."""
+        """Do each write as a compare-and-swap of its own; results are in the order given. Never raises StateError.
+
+        Must: refuse a document that this version could not read again.
+        """
         ...
 
     def close(self) -> None:

@@ -23,12 +23,14 @@ from reconciler.model import (
     Fingerprint,
     Head,
     Location,
+    Original,
     Problem,
     Stored,
     Webhooks,
 )
 from reconciler.ports import Reading, StateStore, Write, WriteResult
 from reconciler.run.context import ApplyOptions, World
+from reconciler.state.document import find_write_fault
 from tests.memory_store import MemoryStore
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -91,6 +93,7 @@ class FakeCredentials:
 
     def __init__(self) -> None:
         self.accounts: dict[str, str | None] = {}
+        self.expiries: dict[str, datetime] = {}
         self.secrets: dict[str, str] = {}
         self.malformed: set[str] = set()
         self.missing: set[str] = set()
@@ -103,7 +106,7 @@ class FakeCredentials:
             name: "hmac-sha256:" + hashlib.sha256(self.secrets.get(name, name).encode()).hexdigest()
             for name in desired.secrets
         }
-        return Fingerprint(account=self.account(desired), secrets=signed)
+        return Fingerprint(self.account(desired), signed, self.expiries.get(desired.environment))
 
     def account(self, desired: Desired) -> str | None:
         return self.accounts.get(desired.environment, f"org:{desired.environment}")
@@ -255,6 +258,9 @@ class FaultyStore:
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         return self.inner.read(environments)
 
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        return self.inner.read_originals(environments)
+
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         return self.inner.read_heads(environments)
 
@@ -303,4 +309,5 @@ def make_world(
         clock=clock,
         by=By("ana", "c0ffee", "1/1"),
         offload=run_here,
+        find_write_fault=find_write_fault,
     )

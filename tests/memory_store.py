@@ -6,15 +6,16 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from reconciler.errors import Conflict
-from reconciler.model import Head, Stored
+from reconciler.errors import Conflict, StateError
+from reconciler.model import Head, Original, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
     MAX_BYTES,
     Decode,
     decode_document,
     decode_head,
-    encode_document,
+    decode_original,
+    encode_write,
     make_too_large,
     read_each,
     version_of,
@@ -48,6 +49,9 @@ class MemoryStore:
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         return self._read_each(environments, decode_document)
 
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        return self._read_each(environments, decode_original)
+
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         return self._read_each(environments, decode_head)
 
@@ -71,9 +75,12 @@ class MemoryStore:
         standing = self.documents.get(write.environment)
         if (None if standing is None else version_of(standing)) != write.expected:
             return WriteResult(write.environment, None, Conflict(write.environment))
-        if write.document is None:
+        try:
+            data = encode_write(write)
+        except StateError as fault:
+            return WriteResult(write.environment, None, fault)
+        if data is None:
             self.documents.pop(write.environment, None)
             return WriteResult(write.environment, None)
-        data = encode_document(write.document)
         self.documents[write.environment] = data
         return WriteResult(write.environment, version_of(data))

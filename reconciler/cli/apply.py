@@ -30,7 +30,6 @@ from reconciler.core.observe import describe_unobserved
 from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.errors import InputError, OutputFailed
-from reconciler.io.git.actor import find_by
 from reconciler.io.signals import stop_on_signals
 from reconciler.model import RunResult
 from reconciler.model.plan import has_work
@@ -196,6 +195,7 @@ def _options(session: Session, *, exact: bool) -> ApplyOptions:
 
 async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *, exact: bool) -> RunResult:
     from reconciler.plug.client import HttpPlug
+    from reconciler.state.document import find_write_fault
 
     stop = Stop()
     async with AsyncExitStack() as stack:
@@ -210,8 +210,9 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
             plug=await stack.enter_async_context(plug),
             credentials=session.credentials,
             clock=session.clock,
-            by=find_by(session.environ, session.folder),
+            by=session.find_by(),
             offload=partial(asyncio.get_running_loop().run_in_executor, state_threads),
+            find_write_fault=find_write_fault,
             pace=session.pace,
             observer=await _enter_observer(session, planned, stack, exact=exact),
             report=progress.report,

@@ -15,7 +15,7 @@ from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
-from reconciler.model import Desired
+from reconciler.model import By, Desired
 from reconciler.ports import StateStore
 from reconciler.run.planning import Observe, PlanScope, plan_environments
 
@@ -149,6 +149,12 @@ class Session:
 
         files, local = self.secret_files, self.settings.allow_local_receivers
         return EnvironCredentials(self.environ, files.tokens, files.secrets, allow_local_receivers=local)
+
+    def find_by(self) -> By:
+        """Who runs this, from which commit of the manifests."""
+        from reconciler.io.git.actor import find_by
+
+        return find_by(self.environ, self.folder / self.settings.manifests, self._loaded.files)
 
     # --- use cases ---------------------------------------------------------------------------------
 

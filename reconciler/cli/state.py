@@ -22,7 +22,6 @@ from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
 from reconciler.errors import InputError
-from reconciler.io.git.actor import find_by
 from reconciler.run.state_edits import adopt as adopt_environment
 from reconciler.run.state_edits import check_rename, find_adoptable, find_stored, refuse_live
 from reconciler.run.state_edits import copy as copy_state
@@ -126,7 +125,7 @@ def adopt(session: Session, environment: str, yes: bool, globs: tuple[str, ...])
     desired = find_adoptable(environment, session.desired, session.store, session.credentials, now)
     confirm(f"Record the manifest of {environment} as applied, without a PUT?", yes=yes)
     fingerprint = session.credentials.fingerprint(desired)
-    by = find_by(session.environ, session.folder)
+    by = session.find_by()
     adopt_environment(session.store, desired, fingerprint, now, by)
     say(f"adopted: the state of {for_terminal(environment)} is what the manifest says")
     if fingerprint.account is None:

@@ -16,9 +16,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from reconciler.model import Applied, By, Desired, Document, Event, Fingerprint, HistoryEntry, Intent
+from reconciler.model import (
+    Applied,
+    By,
+    Desired,
+    Document,
+    Event,
+    Fingerprint,
+    HistoryEntry,
+    Intent,
+    LastTry,
+    Outcome,
+)
 
 HISTORY_LENGTH = 10
+MESSAGE_LENGTH = 500  # characters of a last try's message
+SERIAL_ROOM = 1000  # writes that one intent may need: its outcome, and a renewed lease for each long wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,14 @@ class Claim:
     now: datetime
     lease_s: float
     by: By
+    account: str | None = None  # of the token that the PUT will be sent with
+
+
+def make_last(outcome: Outcome, status: int | None, message: str, at: datetime, by: By) -> LastTry:
+    """A last try whose message fits into a document, whatever it was made from."""
+    # a lone surrogate, from a name of the system, is text that no reader of JSON takes
+    told = message[:MESSAGE_LENGTH].encode("utf-8", "replace").decode()
+    return LastTry(outcome=outcome, status=status, message=told, at=at, by=by)
 
 
 def begin_intent(document: Document | None, desired: Desired, claim: Claim) -> Document:
@@ -45,6 +66,8 @@ def begin_intent(document: Document | None, desired: Desired, claim: Claim) -> D
         at=claim.now,
         lease_until=claim.now + timedelta(seconds=claim.lease_s),
         by=claim.by,
+        endpoint=desired.endpoint,
+        account=claim.account,
     )
     if document is None:
         return Document(environment=desired.environment, lineage=claim.lineage, serial=1, intent=intent)
@@ -59,9 +82,26 @@ def renew(document: Document, now: datetime, lease_s: float) -> Document:
     return replace(document, serial=document.serial + 1, intent=intent)
 
 
-def confirm(document: Document, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:
-    """After a 2xx: what was sent is the applied record, and there is no intent."""
-    return _record(document, desired, fingerprint, now, by, adopted=False)
+def find_following(document: Document, desired: Desired, fingerprint: Fingerprint) -> tuple[Document, ...]:
+    """Return the largest documents that may be written after the one with our intent, whatever its PUT brings."""
+    if document.intent is None:
+        raise ValueError("there is no intent to follow")
+    at, by = document.intent.at, document.intent.by
+    last = make_last(Outcome.UNCERTAIN, 599, "\U0010ffff" * MESSAGE_LENGTH, at, by)
+    later = replace(document, serial=document.serial + SERIAL_ROOM - 1)
+    return confirm(later, desired, fingerprint, at, by, last), doubt(later, last)
+
+
+def confirm(
+    document: Document,
+    desired: Desired,
+    fingerprint: Fingerprint,
+    now: datetime,
+    by: By,
+    last: LastTry | None = None,
+) -> Document:
+    """After a 2xx: what was sent is the applied record, and there is no intent. `last` as of `clear`."""
+    return _record(_tried(document, last), desired, fingerprint, now, by, adopted=False)
 
 
 def adopt(
@@ -83,6 +123,7 @@ def _record(
         at=now,
         by=by,
         adopted=adopted,
+        token_expires_at=fingerprint.token_expires_at,
     )
     before: Mapping[Event, str] = document.applied.webhooks if document.applied else {}
     changed = {event: url for event, url in applied.webhooks.items() if before.get(event) != url}
@@ -92,21 +133,36 @@ def _record(
         serial=document.serial + 1,
         applied=applied,
         intent=None,
-        history=(entry, *document.history)[:HISTORY_LENGTH],
+        history=(entry, *_keep_difference(document, applied))[:HISTORY_LENGTH],
     )
 
 
-def clear(document: Document) -> Document:
-    """After a rejection or a failure without doubt: Plug holds what it held, so the intent is taken back."""
-    return replace(document, serial=document.serial + 1, intent=None)
+def _keep_difference(document: Document, applied: Applied) -> tuple[HistoryEntry, ...]:
+    """The history, whose newest entry gets its record's endpoint and account where `applied` has others."""
+    before, history = document.applied, document.history
+    if before is None or not history or (before.endpoint, before.account) == (applied.endpoint, applied.account):
+        return history
+    return (replace(history[0], endpoint=before.endpoint, account=before.account), *history[1:])
 
 
-def doubt(document: Document) -> Document:
-    """Nobody knows what the PUT did: the intent stays, in doubt, and its lease is released."""
+def _tried(document: Document, last: LastTry | None) -> Document:
+    return document if last is None else replace(document, last=last)
+
+
+def clear(document: Document, last: LastTry | None = None) -> Document:
+    """After a rejection or a failure without doubt: Plug was not changed, so the intent is taken back.
+
+    `last` says how the run's try ended; without one, as nothing was tried, the one before stays.
+    """
+    return replace(_tried(document, last), serial=document.serial + 1, intent=None)
+
+
+def doubt(document: Document, last: LastTry | None = None) -> Document:
+    """Nobody knows what the PUT did: the intent stays, in doubt, and its lease is released. `last` as of `clear`."""
     if document.intent is None:
         raise ValueError("there is no intent to doubt")
     intent = replace(document.intent, doubt=True, lease_until=None)
-    return replace(document, serial=document.serial + 1, intent=intent)
+    return replace(_tried(document, last), serial=document.serial + 1, intent=intent)
 
 
 def rename(document: Document, environment: str) -> Document:
@@ -114,8 +170,10 @@ def rename(document: Document, environment: str) -> Document:
     return replace(document, environment=environment, serial=document.serial + 1)
 
 
-def impose_doubt(document: Document | None, ours: Document, now: datetime) -> Document:
+def impose_doubt(document: Document | None, ours: Document, now: datetime, last: LastTry | None = None) -> Document:
     """Our intent is gone, and our PUT may have landed last: make sure that the next apply reasserts.
+
+    `last` as of `clear`.
 
     `document` is what stands there now, `ours` what we wrote. Another run's live intent keeps its id and
     lease, so that its PUT stays alone, and is put in doubt: it will find that and not call itself certain.
@@ -124,9 +182,11 @@ def impose_doubt(document: Document | None, ours: Document, now: datetime) -> Do
         raise ValueError("there was no intent of ours")
     orphaned = replace(ours.intent, doubt=True, lease_until=None)
     if document is None:
-        return Document(environment=ours.environment, lineage=ours.lineage, serial=ours.serial + 1, intent=orphaned)
+        return Document(
+            environment=ours.environment, lineage=ours.lineage, serial=ours.serial + 1, intent=orphaned, last=last
+        )
     standing = document.intent
     intent = orphaned
     if standing is not None and standing.is_live(now) and standing.id != orphaned.id:
         intent = replace(standing, doubt=True)
-    return replace(document, serial=document.serial + 1, intent=intent)
+    return replace(_tried(document, last), serial=document.serial + 1, intent=intent)

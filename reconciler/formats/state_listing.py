@@ -35,6 +35,9 @@ def _listed_out(document: Document, now: datetime) -> dict[str, Any]:
         "doubt": document.is_in_doubt(now),
         "lease_until": instant(intent.lease_until) if intent else None,
         "locked": document.is_locked(now),
+        "token_expires_at": instant(applied.token_expires_at) if applied else None,
+        "last_outcome": document.last.outcome.value if document.last else None,
+        "last_at": instant(document.last.at) if document.last else None,
     }
 
 
@@ -49,6 +52,8 @@ def encode_state_history(document: Document) -> str:
                     "at": instant(entry.at),
                     "adopted": entry.adopted,
                     "by": {"actor": entry.by.actor, "commit": entry.by.commit, "run": entry.by.run},
+                    "endpoint": entry.endpoint,
+                    "account": entry.account,
                     "webhooks": {event.value: url for event, url in entry.webhooks.items()},
                 }
                 for entry in document.history

@@ -11,7 +11,19 @@ from reconciler.model.manifest import EVENTS, AuthScheme, Desired, Event, Webhoo
 from reconciler.model.plan import Action, Change, EnvironmentPlan, LiveDifference, Plan, Reason, Shard, has_work
 from reconciler.model.problem import Fault, Location, Problem
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
-from reconciler.model.state import Applied, By, Document, Fingerprint, Head, HistoryEntry, Intent, Stored
+from reconciler.model.state import (
+    Applied,
+    BodyForm,
+    By,
+    Document,
+    Fingerprint,
+    Head,
+    HistoryEntry,
+    Intent,
+    LastTry,
+    Original,
+    Stored,
+)
 
 __all__ = [
     "DONE_OUTCOMES",
@@ -19,6 +31,7 @@ __all__ = [
     "Action",
     "Applied",
     "AuthScheme",
+    "BodyForm",
     "By",
     "Change",
     "CheckResult",
@@ -35,8 +48,10 @@ __all__ = [
     "Head",
     "HistoryEntry",
     "Intent",
+    "LastTry",
     "LiveDifference",
     "Location",
+    "Original",
     "Outcome",
     "Plan",
     "Problem",

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from reconciler.model.manifest import Webhooks
+from reconciler.model.result import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """The user, commit and run of a change: from GitHub's variables, else the login name and git."""
+    """The user, commit and run of a change. `commit` is a full hash; a `+` follows it where a file differed from it."""
 
     actor: str | None = None
     commit: str | None = None
     run: str | None = None
+
+
+class BodyForm(StrEnum):
+    """How the seven webhooks are placed in the body of the PUT. Only `flat` is sent so far."""
+
+    FLAT = "flat"  # the seven keys at the top level
+    VALUE = "value"  # inside one object under the key `value`
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,8 @@ class Applied:
     at: datetime
     by: By
     adopted: bool = False
+    body: BodyForm = BodyForm.FLAT
+    token_expires_at: datetime | None = None  # None: the token does not say, or nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,8 @@ class Intent:
     at: datetime
     lease_until: datetime | None
     by: By
+    endpoint: str | None = None  # None: written by a version that did not record it
+    account: str | None = None  # of the token that the PUT is sent with
 
     def is_live(self, now: datetime) -> bool:
         return self.lease_until is not None and now < self.lease_until
@@ -53,17 +66,35 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """An applied record of the history, the latest included, with only the events that it changed."""
+    """An applied record of the history, the latest included, with only the events that it changed.
+
+    `endpoint` and `account` are those of this record, and given where the record after it has others. Without an
+    `endpoint` both are as in the record after it; for the newest, as in `applied`.
+    """
 
     at: datetime
     by: By
     webhooks: Webhooks
     adopted: bool = False
+    endpoint: str | None = None
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastTry:
+    """How the last run that wrote an intent ended. `message` is in the program's own words."""
+
+    outcome: Outcome
+    status: int | None  # of the last answer
+    message: str
+    at: datetime
+    by: By
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A state document without its history. `lineage` is made once; `serial` grows by one with every write."""
+    """A state document without its history and its last try. `lineage` is made once; `serial` grows by one with every
+    write."""
 
     environment: str
     lineage: str
@@ -84,6 +115,7 @@ class Document(Head):
     """The whole state of one environment, as it is written."""
 
     history: tuple[HistoryEntry, ...] = ()  # newest first, at most 10
+    last: LastTry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +127,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """A document with its bytes as they are stored, for a copy of it."""
+
+    document: Document
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """The available token and secrets as the state may hold them: their values can't be derived from it.
 
@@ -103,3 +143,4 @@ class Fingerprint:
 
     account: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    token_expires_at: datetime | None = None

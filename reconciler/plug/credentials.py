@@ -145,7 +145,7 @@ class EnvironCredentials:
             secret = self.secret(name, desired.environment)
             if secret is not None:
                 secrets[name] = f"hmac-sha256:{token.sign(secret.reveal().encode(errors='surrogateescape'))}"
-        return Fingerprint(account=self._account(token), secrets=secrets)
+        return Fingerprint(account=self._account(token), secrets=secrets, token_expires_at=expires_at(token))
 
     def _account(self, token: Secret) -> str:
         """Worked out once: a plan asks for each token's twice."""

@@ -46,12 +46,12 @@ def organization_of(token: Secret) -> str | None:
 
 
 def expires_at(token: Secret) -> datetime | None:
-    """The `exp` of a JWT's payload."""
+    """The `exp` of a JWT's payload, in whole seconds."""
     found = _payload(token).get("exp")
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     try:
-        return datetime.fromtimestamp(found, UTC)
+        return datetime.fromtimestamp(found, UTC).replace(microsecond=0)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.observe import Observation
-from reconciler.model import By, EnvironmentResult, Outcome
+from reconciler.model import By, Document, EnvironmentResult, Outcome
 from reconciler.model.result import DONE_OUTCOMES
 from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore
 from reconciler.run.pace import Pace
@@ -59,6 +59,7 @@ class World:
     clock: Clock
     by: By
     offload: Offload
+    find_write_fault: Callable[[Document], str | None]  # why a document could not be read once it is written
     pace: Pace | None = None  # the one of the requests that this run has sent already; None: a new one
     observer: Observer | None = None  # with --observe, for environments that are planned again
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)

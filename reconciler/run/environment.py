@@ -18,7 +18,17 @@ from reconciler.core.observe import Observation
 from reconciler.core.outcome import classify
 from reconciler.core.planner import PlanInput, plan_environment
 from reconciler.errors import Conflict, StateError
-from reconciler.model import Action, Desired, Document, EnvironmentPlan, EnvironmentResult, Outcome, Reason, Stored
+from reconciler.model import (
+    Action,
+    Desired,
+    Document,
+    EnvironmentPlan,
+    EnvironmentResult,
+    LastTry,
+    Outcome,
+    Reason,
+    Stored,
+)
 from reconciler.ports import Write, WriteResult
 from reconciler.run.context import RunContext
 from reconciler.run.observe import ObserveOptions, observe_one
@@ -33,6 +43,10 @@ LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
 _LEASE_OVER = (
     "its lease was over, or began in the future, when its turn came: this machine slept, its clock was set, or the "
     "state is very slow. Run apply again"
+)
+_TAKEN_AWAY = (
+    "while the PUT was under way another run, unlock or forget removed the intent, or the state was restored or "
+    "deleted: in doubt"
 )
 
 
@@ -110,14 +124,20 @@ class EnvironmentRun:
 
     async def _write_intent(self) -> Stored:
         world = self._run.world
+        fingerprint = world.credentials.fingerprint(self._desired)
         claim = record.Claim(
             intent_id=world.new_id(),
             lineage=world.new_id(),
             now=self._now(),
             lease_s=self._run.options.lease_s,
             by=world.by,
+            account=fingerprint.account,
         )
         document = record.begin_intent(self._stored.document if self._stored else None, self._desired, claim)
+        for following in record.find_following(document, self._desired, fingerprint):
+            fault = world.find_write_fault(following)
+            if fault is not None:
+                raise StateError(fault)
         self._leased_at = world.clock.monotonic()
         written = await self._write(document, self._stored)
         if written.version is None:
@@ -306,14 +326,19 @@ class EnvironmentRun:
         """Return the document of an outcome; None where there was none before the intent, and nothing was sent."""
         if outcome is Outcome.SKIPPED and self._stored is None:
             return None
+        last = None if outcome is Outcome.SKIPPED else self._last(outcome)
         if outcome is Outcome.APPLIED:
             fingerprint = self._run.world.credentials.fingerprint(self._desired)
-            return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by)
+            return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by, last)
         intent = ours.document.intent
         in_doubt = intent is not None and intent.doubt
         if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
-            return record.doubt(ours.document)
-        return record.clear(ours.document)
+            return record.doubt(ours.document, last)
+        return record.clear(ours.document, last)
+
+    def _last(self, outcome: Outcome, message: str | None = None) -> LastTry:
+        told = self._message(outcome) if message is None else message
+        return record.make_last(outcome, find_status(self._attempts), told, self._now(), self._run.world.by)
 
     def _message(self, outcome: Outcome) -> str:
         if outcome is Outcome.APPLIED:
@@ -349,6 +374,7 @@ class EnvironmentRun:
         """Write doubt into a document that another run, or the user, wrote without knowing of our PUT (§6.8)."""
         self._note_trouble(halt=False)
         error: StateError | None = None
+        last = self._last(Outcome.UNCERTAIN, _TAKEN_AWAY)
         for _ in range(SETTLE_TRIES):
             try:
                 found = await self._read()
@@ -356,14 +382,10 @@ class EnvironmentRun:
                 error = fault
                 break
             document = found.document if found else None
-            doubted = record.impose_doubt(document, ours.document, self._run.world.clock.now())
+            doubted = record.impose_doubt(document, ours.document, self._run.world.clock.now(), last)
             written = await self._write(doubted, found)
             if written.version is not None:
-                return self._result(
-                    Outcome.UNCERTAIN,
-                    "while the PUT was under way another run, unlock or forget removed the intent, or the state was "
-                    "restored or deleted: in doubt",
-                )
+                return self._result(Outcome.UNCERTAIN, _TAKEN_AWAY)
             error = written.error
             if not isinstance(error, Conflict):
                 break
@@ -385,13 +407,17 @@ def make_result(
     planned: EnvironmentPlan, outcome: Outcome, *, attempts: Sequence[Attempt] = (), message: str = ""
 ) -> EnvironmentResult:
     """Return the result of one environment. Its `attempts` counts those of which a byte was sent."""
-    answers = [attempt.status for attempt in attempts if attempt.status is not None]
     return EnvironmentResult(
         environment=planned.environment,
         outcome=outcome,
         reasons=planned.reasons,
         attempts=sum(attempt.fate is not Fate.UNSENT for attempt in attempts),
-        status=answers[-1] if answers else None,
+        status=find_status(attempts),
         message=message,
         seconds=0.0,
     )
+
+
+def find_status(attempts: Sequence[Attempt]) -> int | None:
+    """Return the last answer's status; None without an answer."""
+    return next((attempt.status for attempt in reversed(attempts) if attempt.status is not None), None)

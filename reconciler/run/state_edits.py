@@ -9,7 +9,7 @@ from datetime import datetime
 
 from reconciler.core import record
 from reconciler.errors import InputError, Locked, StateError
-from reconciler.model import By, Desired, Document, Fingerprint, Stored
+from reconciler.model import By, Desired, Document, Fingerprint, Original, Stored
 from reconciler.ports import CredentialChecks, StateStore, Write
 from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
@@ -32,7 +32,7 @@ def find_stored(store: StateStore, environment: str) -> Stored:
     return stored
 
 
-def refuse_live(stored: Stored | None, now: datetime, *, doing: str) -> None:
+def refuse_live(stored: Stored | Original | None, now: datetime, *, doing: str) -> None:
     """Raise Locked where another run has a live intent: its PUT may be under way."""
     intent = stored.document.intent if stored else None
     if stored is not None and intent is not None and intent.is_live(now):
@@ -85,14 +85,14 @@ def unlock(store: StateStore, stored: Stored) -> bool:
 
 
 def copy(source: StateStore, target: StateStore, now: datetime) -> int:
-    """Copy every document as it is to an empty store, and return their number.
+    """Copy every document to an empty store, byte for byte, and return their number.
 
     A copy that was cut short is completed: what the target has already counts where it equals the source's.
 
     Raises Locked where a run has a live intent (its outcome would be written to the old store), StateError where the
     target holds anything else, and what the stores raise, with the number of documents that were copied.
     """
-    stored = source.read(sorted(source.names()))
+    stored = source.read_originals(sorted(source.names()))
     for one in stored.values():
         refuse_live(one, now, doing="copy")
     held = target.names()
@@ -103,7 +103,9 @@ def copy(source: StateStore, target: StateStore, now: datetime) -> int:
             f"{target.location} is not empty: it holds {name_some(sorted(other))}. Copy to a place without a state, "
             "or forget these first"
         )
-    results = target.write([Write(name, one.document, None) for name, one in stored.items() if name not in held])
+    results = target.write(
+        [Write(name, one.document, None, one.data) for name, one in stored.items() if name not in held]
+    )
     faults = [result.error for result in results if result.error is not None]
     if faults:
         done = len(stored) - len(faults)

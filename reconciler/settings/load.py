@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
@@ -15,7 +15,7 @@ from reconciler.io.git.checkout import find_top
 from reconciler.model import Fault, Problem
 from reconciler.settings.faults import find_misfits, find_place_of, find_unknown_variables, path_of, translate
 from reconciler.settings.fields import Settings, active_sources
-from reconciler.settings.sources import Layer, find_file, read_flags, read_variables
+from reconciler.settings.sources import FILE, Layer, find_file, read_flags, read_variables
 
 MAX_FAULTS = 50  # reported one by one: each is compared with all names
 logger = logging.getLogger(__name__)
@@ -23,10 +23,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The settings, and the folder that a relative `state` is taken from."""
+    """The settings, the folder that a relative `state` is taken from, and the files that settings may be in.
+
+    `files` has reconciler.toml also where it is missing: deleted, it differs from the commit.
+    """
 
     settings: Settings
     state_folder: Path
+    files: tuple[Path, ...] = ()
 
 
 def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> LoadedSettings:
@@ -44,7 +48,9 @@ def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, o
     given = [read_flags(flags), read_variables(environ)]
     settings = _merge_and_check([*given, *([file.layer] if file.layer else [])], problems, unreadable=unreadable)
     in_file = not any(layer.holds("state") for layer in given)
-    return LoadedSettings(settings, file.folder if in_file else Path(folder))
+    names = {FILE} if file.layer is None else {FILE, PurePath(file.layer.place_of("").file).name}
+    files = tuple(file.folder / name for name in sorted(names))
+    return LoadedSettings(settings, file.folder if in_file else Path(folder), files)
 
 
 def _merge_and_check(layers: list[Layer], problems: list[Problem], *, unreadable: bool) -> Settings:

@@ -27,26 +27,42 @@ from pydantic import (
 )
 
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
-from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent, Stored
+from reconciler.model import (
+    EVENTS,
+    Applied,
+    By,
+    Document,
+    Event,
+    Head,
+    HistoryEntry,
+    Intent,
+    LastTry,
+    Original,
+    Stored,
+)
+from reconciler.ports import Write
 from reconciler.text.escape import for_terminal
 
-FORMAT = "reconciler.state/1"
+LATEST = 2  # of the format; one of 1 is read, and written as the latest at its next write
+FORMAT = f"reconciler.state/{LATEST}"
 ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 SUFFIX = ".json"
 MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, take a hundredth of it
 MAX_SERIAL = 2**53  # the largest integer that every reader of JSON knows exactly
+INDENTED_FACTOR = 4  # an indented document is at most this many times as long as the same one on a single line
 _NAME = re.compile(ENVIRONMENT_NAME)
 _HOW_TO_RESTORE = (
     "Restore it from a backup or the history of the store. Only if there is none, and after you checked what Plug "
     "holds, remove it: the next apply then sends all webhooks of {}"
 )
 
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Decode(Protocol[T_co]):
-    """`decode_document` or `decode_head`."""
+    """`decode_document`, `decode_original` or `decode_head`."""
 
     def __call__(self, data: bytes, /, *, environment: str, where: str) -> T_co: ...
 
@@ -75,6 +91,10 @@ def format_instant(instant: datetime) -> str:
     return instant.isoformat().replace("+00:00", "Z")
 
 
+def _instant_out(instant: datetime | None) -> str | None:
+    return None if instant is None else format_instant(instant)
+
+
 def _by_out(by: By) -> dict[str, Any]:
     return {"actor": by.actor, "commit": by.commit, "run": by.run}
 
@@ -85,6 +105,8 @@ def _applied_out(applied: Applied) -> dict[str, Any]:
         "account": applied.account,
         "webhooks": dict(applied.webhooks),
         "secrets": dict(applied.secrets),
+        "body": applied.body.value,
+        "token_expires_at": _instant_out(applied.token_expires_at),
         "at": format_instant(applied.at),
         "by": _by_out(applied.by),
     }
@@ -96,10 +118,12 @@ def _applied_out(applied: Applied) -> dict[str, Any]:
 def _intent_out(intent: Intent) -> dict[str, Any]:
     return {
         "id": intent.id,
+        "endpoint": intent.endpoint,
+        "account": intent.account,
         "webhooks": dict(intent.webhooks),
         "doubt": intent.doubt,
         "at": format_instant(intent.at),
-        "lease_until": None if intent.lease_until is None else format_instant(intent.lease_until),
+        "lease_until": _instant_out(intent.lease_until),
         "by": _by_out(intent.by),
     }
 
@@ -112,21 +136,72 @@ def _entry_out(entry: HistoryEntry) -> dict[str, Any]:
     }
     if entry.adopted:
         out["adopted"] = True
+    if entry.endpoint is not None:
+        out |= {"endpoint": entry.endpoint, "account": entry.account}
     return out
 
 
-def encode_document(document: Document) -> bytes:
-    """Encode with sorted keys, two spaces, ASCII and a final newline."""
-    value = {
+def _last_out(last: LastTry) -> dict[str, Any]:
+    return {
+        "outcome": last.outcome.value,
+        "status": last.status,
+        "message": last.message,
+        "at": format_instant(last.at),
+        "by": _by_out(last.by),
+    }
+
+
+def _document_out(document: Document) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "environment": document.environment,
         "lineage": document.lineage,
         "serial": document.serial,
         "applied": None if document.applied is None else _applied_out(document.applied),
         "intent": None if document.intent is None else _intent_out(document.intent),
+        "last": None if document.last is None else _last_out(document.last),
         "history": [_entry_out(entry) for entry in document.history],
     }
-    return f"{_canonical(value, '')}\n".encode()
+
+
+def encode_document(document: Document) -> bytes:
+    """Sorted keys, two spaces, ASCII, a final newline."""
+    return f"{_canonical(_document_out(document), '')}\n".encode()
+
+
+def encode_write(write: Write) -> bytes | None:
+    """Return the bytes that a store is to hold: the document's own encoding, or those of a copy; None: nothing.
+
+    Raises: StateError where this version could not read them again.
+    """
+    if write.document is None:
+        return None
+    data = encode_document(write.document) if write.original is None else write.original
+    fault = _find_fault(write.document, len(data))
+    if fault is not None:
+        raise StateError(fault)
+    return data
+
+
+def find_write_fault(document: Document) -> str | None:
+    """Return why this version could not read the document once it is written; None where it could."""
+    if INDENTED_FACTOR * len(json.dumps(_document_out(document))) <= MAX_BYTES:  # many times as fast as the encoder
+        return _find_fault(document, 0)
+    return _find_fault(document, len(encode_document(document)))
+
+
+def _find_fault(document: Document, size_bytes: int) -> str | None:
+    name = document.environment
+    if document.serial > MAX_SERIAL:
+        what = f"its serial would pass {MAX_SERIAL}, the largest that can be read"
+    elif size_bytes > MAX_BYTES:
+        what = f"it would take {size_bytes} bytes, and only {MAX_BYTES} can be read"
+    else:
+        return None
+    return (
+        f"state of {name}: the next document could not be read again: {what}. Was the document edited by hand? Fix "
+        f"it, or run `reconciler state forget {name}`: the next apply then sends {name} again and begins a new one"
+    )
 
 
 def _canonical(value: Any, margin: str) -> str:
@@ -191,6 +266,9 @@ def _as(kind: type) -> GetPydanticSchema:
     return GetPydanticSchema(replace_class)
 
 
+# What the former format did not have is null where it is missing, so both are read by one schema.
+_Format: TypeAlias = Literal["reconciler.state/1", "reconciler.state/2"]
+
 # Other keys are refused, and nothing is converted: `"1"` is not a serial.
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -205,62 +283,75 @@ _By: TypeAlias = Annotated[_ByKeys, _as(By)]
 
 
 @with_config(_STRICT)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _AppliedKeys(Applied):
     endpoint: _Text
     webhooks: _Seven
     secrets: dict[str, str]
     at: _At
     by: _By
+    token_expires_at: _At | None = None
 
 
 @with_config(_STRICT)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _IntentKeys(Intent):
     id: _Text
     webhooks: _Seven
     at: _At
     lease_until: _At | None
     by: _By
+    endpoint: _Text | None = None
 
 
 @with_config(_STRICT)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _EntryKeys(HistoryEntry):
     at: _At
     by: _By
     webhooks: _Changed
+    endpoint: _Text | None = None
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LastKeys(LastTry):
+    at: _At
+    by: _By
 
 
 _Applied: TypeAlias = Annotated[_AppliedKeys, _as(Applied)]
 _Intent: TypeAlias = Annotated[_IntentKeys, _as(Intent)]
 _Entry: TypeAlias = Annotated[_EntryKeys, _as(HistoryEntry)]
+_Last: TypeAlias = Annotated[_LastKeys, _as(LastTry)]
 
 
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _HeadKeys(Head):
-    """The keys of a whole document; `format` and `history` are checked, and not kept."""
+    """The keys of a whole document: `format`, the history and the last try are checked, and not kept."""
 
-    format: InitVar[Literal["reconciler.state/1"]]
+    format: InitVar[_Format]
     environment: _Name
     lineage: _Text
     serial: _Serial
     applied: _Applied | None
     intent: _Intent | None
     history: InitVar[tuple[_Entry, ...]]
+    last: InitVar[_Last | None] = None
 
 
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _DocumentKeys(Document):
-    format: InitVar[Literal["reconciler.state/1"]]
+    format: InitVar[_Format]
     environment: _Name
     lineage: _Text
     serial: _Serial
     applied: _Applied | None
     intent: _Intent | None
     history: tuple[_Entry, ...]
+    last: _Last | None = None
 
 
 @cache  # made when the first document is read, as it takes as long as reading a few hundred of them
@@ -283,8 +374,14 @@ def decode_document(data: bytes, /, *, environment: str, where: str) -> Stored:
     return Stored(document, version_of(data))
 
 
+def decode_original(data: bytes, /, *, environment: str, where: str) -> Original:
+    """The document with its own bytes; refuses what `decode_document` refuses."""
+    document: Document = _decode(_whole_document(), data, environment=environment, where=where)
+    return Original(document, data)
+
+
 def decode_head(data: bytes, /, *, environment: str, where: str) -> Head:
-    """Return a document without its history. Raises where `decode_document` raises."""
+    """Return a document without its history and last try. Raises where `decode_document` raises."""
     head: Head = _decode(_head_alone(), data, environment=environment, where=where)
     return head
 
@@ -326,7 +423,11 @@ def _decode(adapter: TypeAdapter[Any], data: bytes, *, environment: str, where: 
 
 # any other key may be any text, a token too (CONTRACT §11)
 _KEYS_TO_SHOW = frozenset(
-    {"format", *EVENTS, *(one.name for kind in (Document, Applied, Intent, HistoryEntry, By) for one in fields(kind))}
+    {
+        "format",
+        *EVENTS,
+        *(one.name for kind in (Document, Applied, Intent, HistoryEntry, LastTry, By) for one in fields(kind)),
+    }
 )
 
 
@@ -341,14 +442,15 @@ def _explain(data: bytes, error: ValidationError, *, environment: str, where: st
             f"state of {environment}: {where} has the format {newer!r}, newer than {FORMAT}. "
             "Update reconciler; this version does not change the document"
         )
-    if not data.strip():
-        what = "it is empty"
-    else:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in takewhile(_may_be_shown, first["loc"]))
-        fault = "a key that no document has" if first["type"] == "unexpected_keyword_argument" else str(first["msg"])
-        what = f"at {place}: {fault}" if place else fault
+    what = _explain_first(error) if data.strip() else "it is empty"
     return Corrupt(f"state of {environment}: {where} is corrupt: {what}. {_HOW_TO_RESTORE.format(environment)}")
+
+
+def _explain_first(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in takewhile(_may_be_shown, first["loc"]))
+    fault = "a key that no document has" if first["type"] == "unexpected_keyword_argument" else str(first["msg"])
+    return f"at {place}: {fault}" if place else fault
 
 
 def _newer_format(data: bytes) -> str | None:
@@ -360,4 +462,4 @@ def _newer_format(data: bytes) -> str | None:
     if not isinstance(found, str):
         return None
     match = re.fullmatch(r"reconciler\.state/([1-9][0-9]{0,5})", found)
-    return found if match and int(match[1]) > 1 else None
+    return found if match and int(match[1]) > LATEST else None

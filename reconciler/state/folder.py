@@ -28,7 +28,7 @@ from reconciler.io.files import (
     unlink,
     write_new,
 )
-from reconciler.model import Head, Stored
+from reconciler.model import Head, Original, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
     MAX_BYTES,
@@ -36,7 +36,8 @@ from reconciler.state.document import (
     Decode,
     decode_document,
     decode_head,
-    encode_document,
+    decode_original,
+    encode_write,
     make_too_large,
     read_each,
     version_of,
@@ -91,6 +92,9 @@ class FolderStore:
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         return self._read_each(environments, decode_document)
+
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        return self._read_each(environments, decode_original)
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         return self._read_each(environments, decode_head)
@@ -225,12 +229,12 @@ class FolderStore:
         """The file to be written, or why it may not be."""
         try:
             found = self._read_bytes(write.environment, patience)
+            data = encode_write(write)
         except StateError as fault:
             return fault
         version = None if found is None else version_of(found)
         if version != write.expected:
             return Conflict(write.environment)
-        data = None if write.document is None else encode_document(write.document)
         temporary = f"{self._writing}/{uuid.uuid4().hex}"
         return _Prepared(write.environment, temporary, self._file(write.environment), data)
 

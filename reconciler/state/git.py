@@ -24,7 +24,7 @@ from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
 from reconciler.io.git.checkout import advise_ownership
 from reconciler.io.git.command import NO_REASON, GitFailed, GitUnusable
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
-from reconciler.model import Document, Head, Stored
+from reconciler.model import Document, Head, Original, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
     MAX_BYTES,
@@ -32,7 +32,8 @@ from reconciler.state.document import (
     Decode,
     decode_document,
     decode_head,
-    encode_document,
+    decode_original,
+    encode_write,
     make_too_large,
     read_each,
     version_of,
@@ -148,6 +149,11 @@ class GitStore:
         documents = self._read_each(environments, decode_document)
         self._unread = False
         return documents
+
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        originals = self._read_each(environments, decode_original)
+        self._unread = False
+        return originals
 
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         # The tip stays unread: an apply still reads it whole, and its write conflicts where the branch has moved on.
@@ -323,10 +329,11 @@ class GitStore:
         stream.append(b"from " + tip.commit.encode() + b"\n" if tip.commit else b"")
         for write in writes:
             name = f"{write.environment}{SUFFIX}".encode()
-            if write.document is None:
+            data = encode_write(write)
+            if data is None:
                 stream.append(b"D " + name + b"\n")
             else:
-                stream.append(b"M 100644 inline " + name + b"\n" + _data(encode_document(write.document)))
+                stream.append(b"M 100644 inline " + name + b"\n" + _data(data))
         stream.append(b"get-mark :1\ndone\n")
         return self._git.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).decode().strip()
 
@@ -410,26 +417,34 @@ def _compare(tip: Tip, write: Write) -> WriteResult:
 
 
 def _has_landed(tip: Tip, write: Write) -> bool:
-    """Tell whether the document on the branch is the one that we would have written: a serial makes each unique."""
+    """Tell whether the document on the branch is the one that we would have written: a serial makes each unique.
+
+    One that can't be written has never been kept for a push.
+    """
     if write.document is None:
         return write.environment not in tip.blobs
-    return tip.contents.get(write.environment) == encode_document(write.document)
+    try:
+        return tip.contents.get(write.environment) == encode_write(write)
+    except StateError:
+        return False
 
 
 def _written(write: Write) -> WriteResult:
-    return WriteResult(
-        write.environment, None if write.document is None else version_of(encode_document(write.document))
-    )
+    try:
+        data = encode_write(write)
+    except StateError as fault:
+        return WriteResult(write.environment, None, fault)
+    return WriteResult(write.environment, None if data is None else version_of(data))
 
 
 def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
     blobs, contents = dict(tip.blobs), dict(tip.contents)
     for write in writes:
-        if write.document is None:
+        data = encode_write(write)
+        if data is None:
             blobs.pop(write.environment, None)
             contents.pop(write.environment, None)
         else:
-            content = encode_document(write.document)
-            contents[write.environment] = content
-            blobs[write.environment] = Blob("", len(content))  # its content is known: git is never asked for it
+            contents[write.environment] = data
+            blobs[write.environment] = Blob("", len(data))  # its content is known: git is never asked for it
     return Tip(commit, blobs, contents)

@@ -22,14 +22,15 @@ from urllib.parse import urlsplit
 
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, Corrupt, InputError, StateError, Unreachable
-from reconciler.model import Head, Problem, Stored
+from reconciler.model import Head, Original, Problem, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
     MAX_BYTES,
     SUFFIX,
     decode_document,
     decode_head,
-    encode_document,
+    decode_original,
+    encode_write,
     make_too_large,
     read_each,
 )
@@ -124,6 +125,12 @@ class ObjectStore:
 
         return self._read_each(environments, decode)
 
+    def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
+        def decode(name: str, data: bytes, _etag: str) -> Original:
+            return decode_original(data, environment=name, where=self._address(name))
+
+        return self._read_each(environments, decode)
+
     def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
         def decode(name: str, data: bytes, _etag: str) -> Head:
             return decode_head(data, environment=name, where=self._address(name))
@@ -197,7 +204,7 @@ class ObjectStore:
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         name = write.environment
-        data = _tombstone() if write.document is None else encode_document(write.document)
+        data = encode_write(write) or _tombstone()
         expected = write.expected or self._tombstones.get(name)
         mode: Any = "create" if expected is None else {"e_tag": expected}
         try:

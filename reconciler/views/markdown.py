@@ -7,7 +7,7 @@ what was left out is counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from reconciler.core.masking import show_document
@@ -140,7 +140,7 @@ def _document_row(document: Document, now: datetime) -> str:
 
 def _by_cells(by: By) -> tuple[str, str]:
     actor = for_markdown_code(by.actor) if by.actor else ""
-    return actor, for_markdown_code(by.commit[: words.COMMIT_LENGTH]) if by.commit else ""
+    return actor, for_markdown_code(words.shorten_commit(by.commit)) if by.commit else ""
 
 
 def render_state_show(document: Document, now: datetime) -> str:
@@ -160,6 +160,10 @@ def render_state_show(document: Document, now: datetime) -> str:
     if intent:
         facts.append(("intent of", instant(intent.at) or ""))
         facts += [(f"{event.value} (intent)", for_markdown_code(url)) for event, url in intent.webhooks.items()]
+    if document.last:
+        facts.append(("last try", words.describe_last(document.last)))
+        if document.last.message:
+            facts.append(("message", for_markdown_code(document.last.message)))
     head = [f"## State of {for_markdown_code(document.environment)}"]
     rows = [(row(*fact), 1) for fact in facts]
     return page(head, table(("", ""), rows, "more", room=_room(head, [])), [])
@@ -168,13 +172,16 @@ def render_state_show(document: Document, now: datetime) -> str:
 def render_state_history(document: Document) -> str:
     """A timeline, newest first."""
     head = [f"## History of {for_markdown_code(document.environment)}"]
-    rows = [(_entry_row(entry), 1) for entry in show_document(document).history]
+    moves = words.find_moves(document)
+    shown = show_document(document).history
+    rows = [(_entry_row(entry, moved), 1) for entry, moved in zip(shown, moves, strict=True)]
     header = ("at", "", "by", "commit", "changed")
     return page(head, table(header, rows, "more: run `reconciler state history`", room=_room(head, [])), [])
 
 
-def _entry_row(entry: HistoryEntry) -> str:
-    changed = "<br>".join(f"{event.value} {for_markdown_code(url)}" for event, url in entry.webhooks.items())
+def _entry_row(entry: HistoryEntry, moved: Mapping[str, str]) -> str:
+    facts = {**moved} | {event.value: url for event, url in entry.webhooks.items()}
+    changed = "<br>".join(f"{name} {for_markdown_code(value)}" for name, value in facts.items())
     how = "adopted" if entry.adopted else "applied"
     return row(instant(entry.at) or "", how, *_by_cells(entry.by), changed or "nothing changed")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from reconciler.core.masking import show_document
-from reconciler.model import Applied, By, Document, HistoryEntry, Intent
+from reconciler.model import Applied, By, Document, HistoryEntry, Intent, LastTry
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 from reconciler.text.instants import age, instant
@@ -48,7 +48,7 @@ def _actor(by: By) -> str:
 
 
 def _commit(by: By) -> str:
-    return for_terminal(by.commit[: words.COMMIT_LENGTH]) if by.commit else "-"
+    return for_terminal(words.shorten_commit(by.commit)) if by.commit else "-"
 
 
 def _by_line(by: By) -> str:
@@ -74,6 +74,8 @@ def render_state_show(document: Document, now: datetime, *, colour: bool, width:
     sections.append(_applied_lines(document.applied, style))
     if document.intent is not None:
         sections.append(_intent_lines(document.intent, now, style))
+    if document.last is not None:
+        sections.append(_last_lines(document.last, style))
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
 
 
@@ -85,6 +87,8 @@ def _applied_lines(applied: Applied | None, style: Style) -> list[str]:
         ("endpoint", for_terminal(applied.endpoint)),
         ("account", for_terminal(applied.account) if applied.account else "not known"),
     ]
+    if applied.token_expires_at is not None:
+        facts.append(("token until", instant(applied.token_expires_at) or ""))
     facts += [("secret", for_terminal(name)) for name in sorted(applied.secrets)]
     facts += [(event.value, for_terminal(url)) for event, url in applied.webhooks.items()]
     how = "Adopted" if applied.adopted else "Applied"
@@ -95,10 +99,21 @@ def _intent_lines(intent: Intent, now: datetime, style: Style) -> list[str]:
     if intent.is_live(now):
         what = f"live until {instant(intent.lease_until)}" + (", in doubt" if intent.doubt else "")
     else:
-        what = "in doubt: nobody knows what its PUT did. Run reconciler apply: it puts the desired once more"
+        what = "in doubt: nobody knows what its PUT did. Run reconciler apply: it sends the desired webhooks again"
     facts = [("by", _by_line(intent.by)), ("id", for_terminal(intent.id))]
+    if intent.endpoint is not None:
+        account = for_terminal(intent.account) if intent.account else "not known"
+        facts += [("endpoint", for_terminal(intent.endpoint)), ("account", account)]
     facts += [(event.value, for_terminal(url)) for event, url in intent.webhooks.items()]
     heading = style.bold(f"Intent of {instant(intent.at)}: ") + style.yellow(what)
+    return [heading, *(f"  {row}" for row in columns(facts))]
+
+
+def _last_lines(last: LastTry, style: Style) -> list[str]:
+    facts = [("by", _by_line(last.by))]
+    if last.message:
+        facts.append(("message", for_terminal(last.message)))
+    heading = style.bold("Last try: ") + for_terminal(words.describe_last(last))
     return [heading, *(f"  {row}" for row in columns(facts))]
 
 
@@ -109,12 +124,15 @@ def render_state_history(document: Document, *, colour: bool, width: int = 100) 
     if not document.history:
         return f"{for_terminal(document.environment)}: nothing was ever applied.\n"
     sections = [[style.bold(for_terminal(document.environment))]]
-    sections += [_entry_lines(entry, style) for entry in document.history]
+    moves = words.find_moves(document)
+    sections += [_entry_lines(entry, moved, style) for entry, moved in zip(document.history, moves, strict=True)]
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
 
 
-def _entry_lines(entry: HistoryEntry, style: Style) -> list[str]:
+def _entry_lines(entry: HistoryEntry, moved: Mapping[str, str], style: Style) -> list[str]:
     how = style.yellow("adopted") if entry.adopted else style.green("applied")
     heading = f"{style.bold(instant(entry.at) or '')}  {how} by {_by_line(entry.by)}"
-    changed = columns((event.value, for_terminal(url)) for event, url in entry.webhooks.items())
-    return [heading, *(f"  {row}" for row in changed or ["nothing changed: the same webhooks were put again"])]
+    facts = [(name, for_terminal(value)) for name, value in moved.items()]
+    facts += [(event.value, for_terminal(url)) for event, url in entry.webhooks.items()]
+    changed = columns(facts) or ["nothing changed: the same webhooks were sent again"]
+    return [heading, *(f"  {row}" for row in changed)]

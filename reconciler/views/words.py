@@ -15,6 +15,7 @@ from reconciler.model import (
     EnvironmentPlan,
     Finding,
     FindingKind,
+    LastTry,
     Outcome,
     Plan,
     Problem,
@@ -28,7 +29,6 @@ from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
-
 NOTHING = "nothing"  # where no webhook is registered in Plug
 
 STATE_TROUBLE = "State trouble: not everything could be recorded or begun. What the messages name comes first."
@@ -243,3 +243,30 @@ def standing(document: Document, now: datetime) -> str:
     if document.applied is not None and document.applied.adopted:
         parts.append("adopted")
     return ", ".join(parts) or "settled"
+
+
+def shorten_commit(commit: str) -> str:
+    """Return the first digits, with the `+` that says that a file differed from the commit."""
+    return commit[:COMMIT_LENGTH] + ("+" if commit.endswith("+") and len(commit) > COMMIT_LENGTH else "")
+
+
+def find_moves(document: Document) -> list[dict[str, str]]:
+    """Return what each record of the history changed beside webhooks, newest first: `endpoint`, `account`."""
+    moves: list[dict[str, str]] = [{} for _ in document.history]
+    applied = document.applied
+    endpoint, account = (applied.endpoint, applied.account) if applied else ("", None)
+    for place, older in enumerate(document.history[1:]):
+        if older.endpoint is None:
+            continue
+        if older.endpoint != endpoint:
+            moves[place]["endpoint"] = endpoint
+        if older.account != account:
+            moves[place]["account"] = account or "not known"
+        endpoint, account = older.endpoint, older.account
+    return moves
+
+
+def describe_last(last: LastTry) -> str:
+    """How the last try ended: `rejected at 2026-11-23T12:00:00Z, status 401`."""
+    status = "" if last.status is None else f", status {last.status}"
+    return f"{last.outcome} at {instant(last.at)}{status}"

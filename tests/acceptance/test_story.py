@@ -120,7 +120,7 @@ def test_an_environment_is_created_left_alone_and_updated(cli: Cli, sandbox: San
     assert steady(applied) == result_document("applied", ["never-applied"])
     assert cli.held("loja") == urls
     assert steady(cli.document("loja")) == {
-        "format": "reconciler.state/1",
+        "format": "reconciler.state/2",
         "environment": "loja",
         "lineage": "…",
         "serial": 2,
@@ -129,10 +129,19 @@ def test_an_environment_is_created_left_alone_and_updated(cli: Cli, sandbox: San
             "account": "…",
             "webhooks": urls,
             "secrets": {},
+            "body": "flat",
+            "token_expires_at": None,
             "at": "…",
             "by": {"actor": "…", "commit": None, "run": None},
         },
         "intent": None,
+        "last": {
+            "outcome": "applied",
+            "status": 200,
+            "message": "",
+            "at": "…",
+            "by": {"actor": "…", "commit": None, "run": None},
+        },
         "history": [{"at": "…", "by": {"actor": "…", "commit": None, "run": None}, "webhooks": urls}],
     }
 

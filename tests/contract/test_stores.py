@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 
 from reconciler.core.record import adopt
 from reconciler.errors import Conflict, Corrupt, NewerFormat, Unreachable
-from reconciler.model import By, Document, Fingerprint, Head
+from reconciler.model import By, Document, Fingerprint, Head, Original
 from reconciler.ports import StateStore, Write
 from reconciler.state.document import MAX_BYTES, encode_document
 from reconciler.state.folder import FolderStore
@@ -107,6 +108,30 @@ def test_a_head_is_its_document_without_the_past(store: StateStore) -> None:
     whole = document()
     head = Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
     assert store.read_heads(["production", "staging"]) == {"production": head}
+
+
+def test_a_copy_is_stored_byte_for_byte(store: StateStore) -> None:
+    """Of the former format and in another layout than ours; its version is that of the bytes."""
+    value = json.loads(encode_document(document()))
+    value["format"] = "reconciler.state/1"
+    del value["last"], value["applied"]["body"], value["applied"]["token_expires_at"]
+    data = json.dumps(value, indent=1).encode()
+    result = store.write([Write("production", document(), None, data)])[0]
+    stored = store.read(["production"])["production"]
+    assert (result.error, stored.document, stored.version) == (None, document(), result.version)
+    assert store.read_originals(["production", "staging"]) == {"production": Original(document(), data)}
+
+
+@pytest.mark.parametrize("following", [{"serial": 2**53 + 1}, {"lineage": "x" * 16 * 1024 * 1024}])
+def test_what_could_not_be_read_again_is_not_written(store: StateStore, following: dict[str, Any]) -> None:
+    """And keeps no other write of the batch back."""
+    version = put(store, document())
+    refused, other = store.write(
+        [Write("production", replace(document(), **following), version), Write("staging", document("staging"), None)]
+    )
+    assert "the next document could not be read again" in str(refused.error)
+    assert other.error is None
+    assert store.read(["production"])["production"].document == document()
 
 
 def test_a_version_is_overwritten_only_by_who_read_it(store: StateStore) -> None:

@@ -120,6 +120,7 @@ ODD: list[Any] = [
     "reconciler.plan/1",
     "reconciler.state/2",
     "reconciler.state/1",
+    "reconciler.state/3",
 ]
 # copied: what one example is made of must not be changed by the next
 odd = st.integers(0, len(ODD) - 1).map(lambda at: copy.deepcopy(ODD[at])) | hostile_texts | st.integers() | st.floats()

@@ -10,6 +10,7 @@ from reconciler.model import (
     EVENTS,
     Action,
     Applied,
+    BodyForm,
     By,
     Change,
     CheckResult,
@@ -22,6 +23,7 @@ from reconciler.model import (
     FindingKind,
     HistoryEntry,
     Intent,
+    LastTry,
     LiveDifference,
     Location,
     Outcome,
@@ -350,26 +352,37 @@ def documents() -> dict[str, Document]:
     by = By("octocat", "0123456789abcdef0123456789abcdef01234567", "17-1")
     urls = webhooks("hooks.acme.com.br", "production")
     applied = Applied(
-        "https://www.plugchat.com.br/u", "org:42", urls, {"PLUG_SECRET_RECEIVE": "hmac-sha256:00"}, NOW, by
+        "https://www.plugchat.com.br/u",
+        "org:42",
+        urls,
+        {"PLUG_SECRET_RECEIVE": "hmac-sha256:00"},
+        NOW,
+        by,
+        False,
+        BodyForm.FLAT,
+        NOW,
     )
     history = (
         HistoryEntry(NOW, By("maria"), {}, adopted=True),
+        HistoryEntry(NOW, by, {}, False, "https://plug.acme.com.br/u", None),
         HistoryEntry(NOW, by, {Event.RECEIVE_MESSAGE: urls[Event.RECEIVE_MESSAGE]}),
     )
-    live = Intent("i1", urls, False, NOW, NOW.replace(minute=15), by)
+    live = Intent("i1", urls, False, NOW, NOW.replace(minute=15), by, "https://www.plugchat.com.br/u", "org:42")
+    last = LastTry(Outcome.REJECTED, 401, "401: Plug did not accept the token of PLUG_TOKEN_STAGING", NOW, by)
     dead = Intent("i2", urls, True, NOW, None, By())
     foul = By(HOSTILE, HOSTILE, HOSTILE)
     bad = dict.fromkeys(EVENTS, HOSTILE)
     return {
         "settled": Document("production", "l1", 4, applied, None, history),
-        "locked": Document("staging", "l2", 5, applied, live, history),
+        "locked": Document("staging", "l2", 5, applied, live, history, last),
         "in-doubt": Document("novo", "l3", 1, None, dead, ()),
         "hostile": Document(
             HOSTILE,
             HOSTILE,
             2,
             Applied(HOSTILE, HOSTILE, bad, {HOSTILE: HOSTILE}, NOW, foul, adopted=True),
-            Intent(HOSTILE, bad, True, NOW, None, foul),
-            (HistoryEntry(NOW, foul, bad),),
+            Intent(HOSTILE, bad, True, NOW, None, foul, HOSTILE, HOSTILE),
+            (HistoryEntry(NOW, foul, bad), HistoryEntry(NOW, foul, bad, False, f"{HOSTILE}2", HOSTILE)),
+            LastTry(Outcome.FAILED, None, HOSTILE, NOW, foul),
         ),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import settings
@@ -15,7 +16,7 @@ from reconciler.core import record
 from reconciler.core.attempts import Attempt
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Locked
-from reconciler.model import EVENTS, Action, Desired, Outcome, Plan, RunResult
+from reconciler.model import EVENTS, Action, Desired, Document, Outcome, Plan, RunResult
 from reconciler.ports import Write
 from reconciler.run import apply
 from reconciler.run.apply import apply_plan
@@ -26,6 +27,7 @@ from reconciler.state.document import decode_document
 from tests.conftest import examples
 from tests.fakes import (
     OPTIONS,
+    START,
     Behaviour,
     FakeClock,
     FakeCredentials,
@@ -67,6 +69,18 @@ STORE_FAULTS = [
     StoreFault.KILLED_BEFORE,
     StoreFault.KILLED_AFTER,
 ]
+
+
+def find_places(document: Document) -> list[tuple[str, str | None]]:
+    """The endpoint and account of each record of the history, newest first."""
+    if document.applied is None:
+        return []
+    place = document.applied.endpoint, document.applied.account
+    places = []
+    for entry in document.history:
+        place = place if entry.endpoint is None else (entry.endpoint, entry.account)
+        places.append(place)
+    return places
 
 
 class Protocol(RuleBasedStateMachine):
@@ -113,9 +127,14 @@ class Protocol(RuleBasedStateMachine):
         """Edits, and reverts: few versions, so that an old one comes back."""
         self.desired[name] = make_desired(name, version)
 
-    @rule(name=st.sampled_from(NAMES), account=st.sampled_from(["org:1", "org:2"]))
-    def change_token(self, name: str, account: str) -> None:
+    @rule(name=st.sampled_from(NAMES), account=st.sampled_from(["org:1", "org:2"]), days=st.sampled_from([0, 1]))
+    def change_token(self, name: str, account: str, days: int) -> None:
         self.credentials.accounts[name] = account + name
+        self.credentials.expiries[name] = START + timedelta(days=days)
+
+    @rule(name=st.sampled_from(NAMES), host=st.sampled_from(["plug.example.com", "plug.example.net"]))
+    def move_to_another_endpoint(self, name: str, host: str) -> None:
+        self.desired[name] = replace(self.desired[name], endpoint=f"https://{host}/update-webhooks")
 
     @rule(
         behaviours=st.lists(st.sampled_from(sorted(BEHAVIOURS)), max_size=8),
@@ -312,6 +331,7 @@ class Protocol(RuleBasedStateMachine):
         assert intent is not None
         assert intent.is_live(self.clock.now())
         assert dict(intent.webhooks) == dict(desired.webhooks)
+        assert (intent.endpoint, intent.account) == (desired.endpoint, self.credentials.account(desired))
 
     def _check_writes(self, writes: Sequence[Write]) -> None:
         """Rule 5: a write names the version it replaces, and its serial is the next one."""
@@ -320,15 +340,42 @@ class Protocol(RuleBasedStateMachine):
             if standing is None or write.document is None or standing.version != write.expected:
                 continue
             assert write.document.serial == standing.document.serial + 1
+            self._check_last(standing.document, write.document)
+            self._check_history(standing.document, write.document)
+
+    def _check_last(self, before: Document, after: Document) -> None:
+        """The last try changes only in a write that ends or doubts an intent, and says which of the two it was."""
+        if after.last == before.last:
+            return
+        assert after.last is not None
+        doubted = after.intent is not None and after.intent.doubt
+        assert doubted == (after.last.outcome is Outcome.UNCERTAIN)
+        assert (after.applied != before.applied) <= (after.last.outcome is Outcome.APPLIED)
+
+    def _check_history(self, before: Document, after: Document) -> None:
+        """Where and for whom every record was applied is known, from the newest backwards."""
+        known, more = find_places(before), len(after.history) - len(before.history)
+        if after.applied != before.applied:
+            more = 1  # of a full history the oldest entry goes
+        assert find_places(after)[more:] == known[: record.HISTORY_LENGTH - more]
 
     def _check_result(self, result: RunResult) -> None:
         for one in result.environments:
             stored = self.store.read([one.environment]).get(one.environment)
+            last = stored.document.last if stored else None
+            if one.outcome in (Outcome.APPLIED, Outcome.REJECTED):
+                assert last is not None
+                assert (last.outcome, last.status, last.message) == (one.outcome, one.status, one.message)
             if one.outcome is Outcome.APPLIED:
                 assert stored is not None
+                desired = self.desired[one.environment]
+                fingerprint = self.credentials.fingerprint(desired)
                 assert stored.document.intent is None
                 assert stored.document.applied is not None
-                assert dict(stored.document.applied.webhooks) == dict(self.desired[one.environment].webhooks)
+                assert dict(stored.document.applied.webhooks) == dict(desired.webhooks)
+                assert stored.document.applied.endpoint == desired.endpoint
+                assert stored.document.applied.account == fingerprint.account
+                assert stored.document.applied.token_expires_at == fingerprint.token_expires_at
             if one.outcome is Outcome.UNCERTAIN:
                 assert stored is not None
                 assert stored.document.intent is not None
@@ -387,6 +434,7 @@ def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch)
     """A check that can't fail proves nothing: with doubt taken out, a lost answer and a revert make a noop lie."""
     monkeypatch.setattr(record, "doubt", record.clear)
     machine = Protocol()
+    machine.store.before_write = lambda writes: None  # it would find the fault too, and earlier
     machine.heal()
     machine.edit("a", "2")
     world = make_world(machine.store, machine.plug, machine.clock, machine.credentials)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reconciler.io.git.command import GitFailed, GitUnusable, run_git
@@ -58,6 +58,25 @@ class Checkout:
     def find_head(self) -> str | None:
         """Return HEAD's commit; None before the first one."""
         return self._first_line("rev-parse", "--verify", "--quiet", "HEAD")
+
+    def differs(self, paths: Iterable[Path]) -> bool:
+        """Return whether any file at or below `paths` differs from HEAD. Paths outside of the checkout are left out.
+
+        An ignored file counts where it is YAML: it is read as a manifest all the same. Neither is the index written
+        nor is a monitor of the file system started. Raises: GitFailed, GitUnusable.
+        """
+        here = [os.path.relpath(path, self.top) for path in map(os.path.realpath, paths) if self._holds(path)]
+        if not here:
+            return False
+        listed = self.run(
+            *("--no-optional-locks", "--literal-pathspecs", "-c", "core.fsmonitor=false", "status", "--porcelain"),
+            *("--untracked-files=all", "--ignored", "--ignore-submodules=none", "--no-renames", "-z", "--", *here),
+        )
+        entries = listed.split(b"\0")[:-1]
+        return any(not entry.startswith(b"!! ") or entry.endswith((b".yaml", b".yml")) for entry in entries)
+
+    def _holds(self, path: str) -> bool:
+        return Path(path).is_relative_to(self.top)
 
     def find_origin(self) -> str | None:
         """Return the address of the remote `origin`, None without one. It may hold a password."""

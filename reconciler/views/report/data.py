@@ -74,7 +74,7 @@ CELLS: Mapping[Cell, tuple[str, str]] = {
 }
 _STANDING_DIGITS = {standing: str(place) for place, standing in enumerate(Standing)}
 _CELL_DIGITS = {cell: str(place) for place, cell in enumerate(Cell)}
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_COMMIT = re.compile(r"([0-9a-f]{7,64})\+?")
 _RUN = re.compile(r"([0-9]+)(?:[/-]([0-9]+))?")
 
 
@@ -204,8 +204,9 @@ def find_addresses(repository: str | None, by: By) -> tuple[str | None, str | No
     """Where a commit and a run can be looked at: only what is a commit or a run by its looks, and only on GitHub."""
     commit = run = None
     if repository is not None:
-        if by.commit is not None and _COMMIT.fullmatch(by.commit):
-            commit = f"{repository}/commit/{by.commit}"
+        match = _COMMIT.fullmatch(by.commit) if by.commit is not None else None
+        if match is not None:
+            commit = f"{repository}/commit/{match[1]}"
         match = _RUN.fullmatch(by.run) if by.run is not None else None
         if match is not None:
             run = f"{repository}/actions/runs/{match[1]}" + (f"/attempts/{match[2]}" if match[2] else "")

@@ -221,7 +221,7 @@
   };
   const who = (by) => {
     const [actor, commit, run, commitAddress, runAddress] = by;
-    return [actor || "unknown", commit ? [" \u00b7 commit ", link(commitAddress, commit.slice(0, 12))] : [],
+    return [actor || "unknown", commit ? [" \u00b7 commit ", link(commitAddress, commit.replace(/^(.{12}).*?(\+?)$/, "$1$2"))] : [],
       run ? [" \u00b7 run ", link(runAddress, run)] : []].flat();
   };
   const told = (look, title, message, next) => h("div", { class: `told c-${look}` }, h("b", null, title), ` ${message}`,

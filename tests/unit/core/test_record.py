@@ -9,17 +9,18 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core import record
-from reconciler.model import By, Desired, Document, Fingerprint, Intent
+from reconciler.model import BodyForm, By, Desired, Document, Fingerprint, Intent, Outcome
 from tests.fakes import START, make_desired
 
 BY = By("ana", "c0ffee", "1/1")
 LATER = START + timedelta(seconds=30)
-PRINT = Fingerprint("org:1", {"PLUG_SECRET_A": "hmac-sha256:1"})
+PRINT = Fingerprint("org:1", {"PLUG_SECRET_A": "hmac-sha256:1"}, LATER)
+LAST = record.make_last(Outcome.REJECTED, 401, "refused", LATER, BY)
 OLD, NEW = make_desired(), make_desired(version="2")
 
 
 def claim(intent_id: str = "ours") -> record.Claim:
-    return record.Claim(intent_id, "lineage", START, 900.0, BY)
+    return record.Claim(intent_id, "lineage", START, 900.0, BY, "org:1")
 
 
 def applied(desired: Desired = OLD) -> Document:
@@ -38,7 +39,9 @@ def intent_of(document: Document) -> Intent:
 def test_an_intent_says_what_is_put_by_whom_and_until_when() -> None:
     """And leaves the applied record and the history as they are."""
     document = begun()
-    assert document.intent == Intent("ours", NEW.webhooks, False, START, START + timedelta(seconds=900), BY)
+    assert document.intent == Intent(
+        "ours", NEW.webhooks, False, START, START + timedelta(seconds=900), BY, OLD.endpoint, "org:1"
+    )
     assert document == replace(applied(), serial=3, intent=document.intent)
 
 
@@ -95,6 +98,7 @@ def test_a_confirmed_document_says_what_was_put_with_which_token_and_secrets() -
     assert (confirmed.applied.endpoint, confirmed.applied.account) == (half.endpoint, "org:1")
     assert (confirmed.applied.webhooks, confirmed.applied.secrets) == (half.webhooks, PRINT.secrets)
     assert (confirmed.applied.at, confirmed.applied.by, confirmed.applied.adopted) == (LATER, BY, False)
+    assert (confirmed.applied.body, confirmed.applied.token_expires_at) == (BodyForm.FLAT, LATER)
     newest, first = confirmed.history
     assert dict(newest.webhooks) == dict(list(NEW.webhooks.items())[:3])
     assert dict(first.webhooks) == dict(OLD.webhooks)
@@ -142,3 +146,74 @@ def test_our_own_intent_found_live_is_released() -> None:
     """Somebody wrote around it: nobody else holds it, so it needs no lease."""
     doubted = record.impose_doubt(replace(begun(), serial=7), begun(), LATER)
     assert (intent_of(doubted).lease_until, doubted.serial) == (None, 8)
+
+
+# --- the last try ----------------------------------------------------------------------------------
+
+
+STEPS: tuple[Callable[..., Document], ...] = (
+    lambda *last: record.clear(begun(), *last),
+    lambda *last: record.doubt(begun(), *last),
+    lambda *last: record.confirm(begun(), NEW, PRINT, LATER, BY, *last),
+    lambda *last: record.impose_doubt(applied(), begun(), LATER, *last),
+    lambda *last: record.impose_doubt(None, begun(), LATER, *last),
+)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_last_try_is_recorded_by_the_step_that_ends_it_and_nothing_else_changes(
+    step: Callable[..., Document],
+) -> None:
+    """In the same write."""
+    assert step(LAST) == replace(step(), last=LAST)
+
+
+def test_what_tries_nothing_leaves_the_last_try() -> None:
+    """A new intent, a renewed lease, an intent that is taken back, an unlock, an adoption."""
+    tried = record.begin_intent(record.clear(begun(), LAST), NEW, claim())
+    assert tried.last == LAST
+    steps = (record.renew(tried, LATER, 900.0), record.clear(tried), record.doubt(tried))
+    assert {document.last for document in steps} == {LAST}
+    assert record.adopt(tried, OLD, PRINT, START, BY, lineage="new").last == LAST
+
+
+def test_a_last_tries_message_always_fits() -> None:
+    """However long, and with a name of the system that no reader of JSON takes."""
+    made = record.make_last(Outcome.FAILED, None, "\udcff" + "x" * 1000, LATER, BY)
+    assert made.message == "?" + "x" * 499
+
+
+# --- where a record was applied --------------------------------------------------------------------
+
+
+def test_a_history_entry_keeps_its_endpoint_and_account_where_the_next_ones_differ() -> None:
+    """Walked from the applied record backwards, each record's own are known."""
+    moved = replace(NEW, endpoint="https://other.example.com/update-webhooks")
+    document = record.confirm(begun(), OLD, PRINT, LATER, BY)
+    document = record.confirm(document, moved, PRINT, LATER, BY)
+    document = record.confirm(document, moved, replace(PRINT, account=None), LATER, BY)
+    document = record.adopt(document, moved, PRINT, LATER, BY, lineage="new")
+    document = record.confirm(document, moved, replace(PRINT, token_expires_at=None), LATER, BY)
+    assert [(entry.endpoint, entry.account) for entry in document.history] == [
+        (None, None),
+        (None, None),
+        (moved.endpoint, None),  # without a token: the next record's account is known
+        (moved.endpoint, "org:1"),
+        (OLD.endpoint, "org:1"),
+        (None, None),
+    ]
+
+
+# --- what may follow -------------------------------------------------------------------------------
+
+
+def test_what_may_follow_an_intent_is_no_larger_than_foreseen() -> None:
+    """Room for renewed leases in the serial, and for the longest message."""
+    ours = begun()
+    confirmed, doubted = record.find_following(ours, NEW, PRINT)
+    assert confirmed.applied is not None and confirmed.applied.webhooks == NEW.webhooks
+    assert doubted.intent is not None and doubted.last is not None
+    assert {confirmed.serial, doubted.serial} == {ours.serial + record.SERIAL_ROOM}
+    assert len(doubted.last.message) == record.MESSAGE_LENGTH
+    with pytest.raises(ValueError, match="no intent"):
+        record.find_following(applied(), NEW, PRINT)

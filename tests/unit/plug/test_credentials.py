@@ -237,3 +237,11 @@ def test_a_tokens_file_of_another_form_is_refused_without_repeating_it(tmp_path:
     with pytest.raises(InputError) as caught:
         load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml")
     assert CANARY not in str(caught.value)
+
+
+def test_a_fingerprint_says_until_when_the_token_is_valid() -> None:
+    """In whole seconds, as a person reads it in the state; an opaque token says nothing."""
+    token = jwt(organizationId="1", exp=START.timestamp() + 0.5)
+    desired = make_desired()
+    assert EnvironCredentials({desired.token_env: token}).fingerprint(desired).token_expires_at == START
+    assert EnvironCredentials({desired.token_env: "opaque"}).fingerprint(desired).token_expires_at is None

@@ -13,13 +13,14 @@ from reconciler.core import record
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Unreachable
-from reconciler.model import By, Desired, EnvironmentResult, Outcome, Reason, RunResult, Stored
+from reconciler.model import By, Desired, EnvironmentResult, Fingerprint, Outcome, Reason, RunResult, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.run import state_edits as state
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.environment import CLAIM_TRIES, SETTLE_TRIES
 from reconciler.run.planning import plan_environments
+from reconciler.state.document import MAX_BYTES, MAX_SERIAL, encode_document
 from tests.fakes import (
     OPTIONS,
     START,
@@ -186,6 +187,40 @@ def test_a_doubt_that_came_after_the_plan_is_told_where_the_intent_can_not_be_wr
     assert only(result).outcome is Outcome.UNCERTAIN
     assert only(result).message == "not sent: the intent could not be written: no space left on device"
     assert bench.plug.received == []
+
+
+@pytest.mark.parametrize("grown", ["serial", "size"])
+def test_nothing_is_sent_where_an_outcome_could_not_be_read_again(grown: str) -> None:
+    """The intent still fits; what follows it would not."""
+    bench = Bench()
+    standing = state.adopt(bench.store.inner, bench.desired[0], Fingerprint(), START, By("eva"))
+    if grown == "serial":
+        standing = replace(standing, serial=MAX_SERIAL - 1)
+    else:
+        ours = record.begin_intent(standing, make_desired("a", "2"), record.Claim("i" * 32, "l", START, 900, By("ana")))
+        standing = replace(standing, lineage="l" * (MAX_BYTES - 1000 - len(encode_document(ours))))
+    bench.store.inner.documents["a"] = encode_document(standing)
+    bench.want("2")
+    result = bench.apply()
+    assert (only(result).outcome, result.state_trouble) == (Outcome.FAILED, True)
+    assert only(result).message.startswith(
+        "not sent: the intent could not be written: state of a: the next document could not be read again: "
+    )
+    assert bench.plug.received == []
+    assert bench.store.inner.documents["a"] == encode_document(standing)
+
+
+def test_the_last_try_and_the_intents_account_are_recorded() -> None:
+    """In the program's own words, by whom and when; an environment that was not begun leaves it."""
+    bench = Bench()
+    bench.plug.script.extend([answer(503), answer(401)])
+    assert only(bench.apply()).outcome is Outcome.UNCERTAIN
+    document = bench.store.read(["a"])["a"].document
+    assert document.last is not None and document.intent is not None
+    assert (document.intent.endpoint, document.intent.account) == (bench.desired[0].endpoint, "org:a")
+    last = document.last
+    assert (last.outcome, last.status, last.message) == (Outcome.UNCERTAIN, 401, "401 (tried 2 times)")
+    assert (last.by, last.at) == (By("ana", "c0ffee", "1/1"), bench.clock.now().replace(microsecond=0))
 
 
 @pytest.mark.parametrize("races", [CLAIM_TRIES - 1, CLAIM_TRIES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reconciler.core.record import Claim, adopt, begin_intent, clear, doubt
 from reconciler.errors import Conflict, InputError, Locked, StateError, Unreachable
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import StateStore, Write
+from reconciler.run.state_edits import adopt as adopt_by_hand
 from reconciler.run.state_edits import check_rename, copy, find_stored, rename, unlock
 from reconciler.state.folder import FolderStore
 from tests.fakes import START, FaultyStore, Killed, StoreFault, make_desired
@@ -165,4 +167,22 @@ def test_an_unlock_of_what_nobody_holds_writes_nothing(document: Document) -> No
     store = filled(document)
     before = dict(store.documents)
     assert not unlock(store, find_stored(store, "a"))
+    assert store.documents == before
+
+
+def test_a_copy_keeps_the_former_format() -> None:
+    """It is no write: the next apply makes it the latest."""
+    source, target = filled(applied("a")), MemoryStore()
+    value = json.loads(source.documents["a"])
+    value["format"] = "reconciler.state/1"
+    source.documents["a"] = json.dumps(value).encode()
+    assert copy(source, target, START) == 1
+    assert target.documents == source.documents
+
+
+def test_an_adoption_that_could_not_be_read_again_is_refused() -> None:
+    store = filled(replace(applied("a"), serial=2**53))
+    before = dict(store.documents)
+    with pytest.raises(StateError, match="could not be read again: its serial"):
+        adopt_by_hand(store, make_desired("a"), Fingerprint(), START, By("ana"))
     assert store.documents == before

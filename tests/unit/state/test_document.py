@@ -13,12 +13,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError, Unreachable
-from reconciler.model import EVENTS, Applied, By, Document, Event, Head, HistoryEntry, Intent
+from reconciler.model import (
+    EVENTS,
+    Applied,
+    BodyForm,
+    By,
+    Document,
+    Event,
+    Head,
+    HistoryEntry,
+    Intent,
+    LastTry,
+    Original,
+    Outcome,
+)
+from reconciler.ports import Write
 from reconciler.state.document import (
+    INDENTED_FACTOR,
+    MAX_BYTES,
     MAX_SERIAL,
     decode_document,
     decode_head,
+    decode_original,
     encode_document,
+    encode_write,
+    find_write_fault,
     read_each,
     version_of,
 )
@@ -32,9 +51,18 @@ def document() -> Document:
     by = By("ana", "c0ffee", None)
     return Document(
         *("production", "lineage", 3),
-        applied=Applied("https://plug", None, URLS, {"PLUG_SECRET_A": "hmac-sha256:0"}, START, by, adopted=True),
-        intent=Intent("i", URLS, True, START, None, by),
-        history=(HistoryEntry(START, by, {Event.MESSAGE_STATUS: "https://x"}), HistoryEntry(START, by, {}, True)),
+        applied=Applied(
+            *("https://plug", None, URLS, {"PLUG_SECRET_A": "hmac-sha256:0"}, START, by),
+            adopted=True,
+            body=BodyForm.VALUE,
+            token_expires_at=START,
+        ),
+        intent=Intent("i", URLS, True, START, None, by, "https://plug", "org:1"),
+        history=(
+            HistoryEntry(START, by, {Event.MESSAGE_STATUS: "https://x"}),
+            HistoryEntry(START, by, {}, True, "https://before", None),
+        ),
+        last=LastTry(Outcome.REJECTED, 401, "refused", START, by),
     )
 
 
@@ -120,6 +148,7 @@ AS_WRITTEN = """\
     "account": null,
     "adopted": true,
     "at": "2026-11-23T12:00:00Z",
+    "body": "value",
     "by": {
       "actor": "ana",
       "commit": "c0ffee",
@@ -129,10 +158,11 @@ AS_WRITTEN = """\
     "secrets": {
       "PLUG_SECRET_A": "hmac-sha256:0"
     },
+    "token_expires_at": "2026-11-23T12:00:00Z",
     "webhooks": WEBHOOKS
   },
   "environment": "production",
-  "format": "reconciler.state/1",
+  "format": "reconciler.state/2",
   "history": [
     {
       "at": "2026-11-23T12:00:00Z",
@@ -146,6 +176,7 @@ AS_WRITTEN = """\
       }
     },
     {
+      "account": null,
       "adopted": true,
       "at": "2026-11-23T12:00:00Z",
       "by": {
@@ -153,10 +184,12 @@ AS_WRITTEN = """\
         "commit": "c0ffee",
         "run": null
       },
+      "endpoint": "https://before",
       "webhooks": {}
     }
   ],
   "intent": {
+    "account": "org:1",
     "at": "2026-11-23T12:00:00Z",
     "by": {
       "actor": "ana",
@@ -164,9 +197,21 @@ AS_WRITTEN = """\
       "run": null
     },
     "doubt": true,
+    "endpoint": "https://plug",
     "id": "i",
     "lease_until": null,
     "webhooks": WEBHOOKS
+  },
+  "last": {
+    "at": "2026-11-23T12:00:00Z",
+    "by": {
+      "actor": "ana",
+      "commit": "c0ffee",
+      "run": null
+    },
+    "message": "refused",
+    "outcome": "rejected",
+    "status": 401
   },
   "lineage": "lineage",
   "serial": 3
@@ -184,6 +229,85 @@ def test_a_head_is_all_but_the_past() -> None:
     whole = document()
     head = decode_head(encode_document(whole), environment="production", where="here")
     assert head == Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
+
+
+def former() -> tuple[bytes, Document]:
+    """A document as the version before wrote it, and what it says."""
+    whole = document()
+    assert whole.applied is not None and whole.intent is not None
+    said = replace(
+        whole,
+        applied=replace(whole.applied, body=BodyForm.FLAT, token_expires_at=None),
+        intent=replace(whole.intent, endpoint=None, account=None),
+        history=tuple(replace(entry, endpoint=None, account=None) for entry in whole.history),
+        last=None,
+    )
+    value = json.loads(encode_document(said))
+    value["format"] = "reconciler.state/1"
+    del value["last"], value["applied"]["body"], value["applied"]["token_expires_at"]
+    del value["intent"]["endpoint"], value["intent"]["account"]
+    return json.dumps(value, indent=2, sort_keys=True).encode() + b"\n", said
+
+
+@pytest.mark.parametrize("text", ["reconciler.state/1", "reconciler.state\\/1"])
+def test_a_document_of_the_former_format_is_read_and_written_as_the_latest(text: str) -> None:
+    """What it did not have is null, and the body was flat. PHP writes a slash with a backslash before it."""
+    data, said = former()
+    data = data.replace(b"reconciler.state/1", text.encode())
+    read = decode_document(data, environment="production", where="here").document
+    assert read == said
+    assert json.loads(encode_document(read))["format"] == "reconciler.state/2"
+    head = decode_head(data, environment="production", where="here")
+    assert head == Head(said.environment, said.lineage, said.serial, said.applied, said.intent)
+
+
+def test_an_original_has_the_bytes_that_are_stored() -> None:
+    """Of the former format and in another layout than ours too."""
+    data, said = former()
+    data = json.dumps(json.loads(data)).encode()
+    assert decode_original(data, environment="production", where="here") == Original(said, data)
+    assert encode_write(Write("production", said, None, data)) == data
+
+
+# --- what this version could not read again --------------------------------------------------------
+
+
+def large(more: int) -> Document:
+    """One whose encoding is `more` bytes above the limit."""
+    filled = replace(document(), lineage="x")
+    return replace(filled, lineage="x" * (MAX_BYTES - len(encode_document(filled)) + 1 + more))
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        (replace(document(), serial=MAX_SERIAL), None),
+        (replace(document(), serial=MAX_SERIAL + 1), "its serial would pass 9007199254740992"),
+        (large(0), None),
+        (large(1), "it would take 16777217 bytes, and only 16777216 can be read"),
+    ],
+    ids=["last serial", "serial", "largest", "size"],
+)
+def test_a_document_that_could_not_be_read_again_is_not_written(written: Document, fault: str | None) -> None:
+    """The one check before anything is sent, and the stores' own, which is the last line."""
+    if fault is None:
+        assert find_write_fault(written) is None
+        data = encode_write(Write("production", written, None))
+        assert data is not None and len(data) <= MAX_BYTES
+        assert decode_document(data, environment="production", where="here").document == written
+        return
+    assert fault in (find_write_fault(written) or "")
+    with pytest.raises(StateError, match=fault):
+        encode_write(Write("production", written, None))
+
+
+@given(st.integers(0, 40))
+def test_no_document_is_indented_to_more_than_the_factor(entries: int) -> None:
+    """What makes the quick check of the size right: without text, layout takes its largest part."""
+    entry = HistoryEntry(START, By(), {})
+    flat = Document("a", "l", 1, None, None, (entry,) * entries)
+    compact = json.dumps(json.loads(encode_document(flat)))
+    assert len(encode_document(flat)) <= INDENTED_FACTOR * len(compact)
 
 
 def test_what_is_not_adopted_and_not_in_doubt_says_nothing_of_it() -> None:
@@ -242,6 +366,15 @@ def changed(*path: str | int, to: Any) -> bytes:
         (changed("format", to="reconciler.state/2x"), "at format: "),
         (changed("format", to="reconciler.state/9999999"), "at format: "),
         (changed("format", to=2), "at format: "),
+        (changed("applied", "body", to="nested"), "at applied.body: "),
+        (changed("applied", "token_expires_at", to="soon"), "at applied.token_expires_at: "),
+        (changed("intent", "endpoint", to=""), "at intent.endpoint: "),
+        (changed("intent", "account", to=1), "at intent.account: "),
+        (changed("history", 1, "endpoint", to=""), "at history.1.endpoint: "),
+        (changed("last", to={}), "at last.outcome: "),
+        (changed("last", "outcome", to="done"), "at last.outcome: "),
+        (changed("last", "status", to="401"), "at last.status: "),
+        (changed("last", "at", to="2026-11-23"), "at last.at: "),
         (changed("lineage", to=""), "at lineage: "),
         (changed("lineage", to=None), "at lineage: "),
         (changed("serial", to=0), "at serial: "),
@@ -297,12 +430,12 @@ def test_a_name_that_fits_no_environment_is_told_before_its_document(data: bytes
         decode_document(data, environment="Notes", where="Notes.json")
 
 
-@pytest.mark.parametrize("newer", ["reconciler.state/2", "reconciler.state/10", "reconciler.state/999999"])
+@pytest.mark.parametrize("newer", ["reconciler.state/3", "reconciler.state/10", "reconciler.state/999999"])
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_newer_format_is_left_alone_whatever_else_it_says(newer: str, whole: bool) -> None:
     """Nobody knows what a later version writes, so nothing beside the format counts."""
     data = changed("format", to=newer) if whole else json.dumps({"format": newer, "environments": []}).encode()
-    with pytest.raises(NewerFormat, match=re.escape(f"here has the format {newer!r}, newer than reconciler.state/1.")):
+    with pytest.raises(NewerFormat, match=re.escape(f"here has the format {newer!r}, newer than reconciler.state/2.")):
         decode_document(data, environment="production", where="here")
 
 

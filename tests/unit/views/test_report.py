@@ -17,6 +17,7 @@ from reconciler.model import EVENTS, By, Event, HistoryEntry
 from reconciler.text.escape import for_page
 from reconciler.views.report import render_report
 from reconciler.views.report.data import find_addresses
+from reconciler.views.words import shorten_commit
 from tests.golden import report_samples
 
 NAMES = list(report_samples.reports())
@@ -170,3 +171,11 @@ def test_the_list_without_scripts_is_bounded() -> None:
     assert "Environments that need a look" in listing
     assert "And 113 more: <code>reconciler drift</code>" in listing
     assert "cliente-03" not in listing
+
+
+def test_a_commit_that_the_manifests_differed_from_is_linked_without_its_plus() -> None:
+    """The address is that of the commit; the text keeps the plus, also where it is shortened."""
+    commit, _ = find_addresses("https://github.com/acme/plug", By(commit=f"{'0123456789' * 4}+"))
+    assert commit == f"https://github.com/acme/plug/commit/{'0123456789' * 4}"
+    assert shorten_commit(f"{'0123456789' * 4}+") == "012345678901+"
+    assert shorten_commit("c0ffee+") == "c0ffee+"
