@@ -354,9 +354,8 @@ class Protocol(RuleBasedStateMachine):
 
     def _check_history(self, before: Document, after: Document) -> None:
         """Where and for whom every record was applied is known, from the newest backwards."""
-        known, more = find_places(before), len(after.history) - len(before.history)
-        if after.applied != before.applied:
-            more = 1  # of a full history the oldest entry goes
+        known = find_places(before)
+        more = 1 if after.history != before.history else 0  # of a full history the oldest entry goes
         assert find_places(after)[more:] == known[: record.HISTORY_LENGTH - more]
 
     def _check_result(self, result: RunResult) -> None:
