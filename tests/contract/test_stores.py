@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from reconciler.core.record import adopt
-from reconciler.errors import Conflict, Corrupt, NewerFormat, Unreachable
+from reconciler.errors import Conflict, Corrupt, NewerFormat, SeveralUnreadable, Unreachable
 from reconciler.model import By, Document, Fingerprint, Head, Original
 from reconciler.ports import StateStore, Write
-from reconciler.state.document import MAX_BYTES, encode_document
+from reconciler.state.document import FORMAT, MAX_BYTES, encode_document
 from reconciler.state.folder import FolderStore
 from reconciler.state.git import GitStore
 from reconciler.state.open import open_store
@@ -189,7 +189,7 @@ BAD: dict[str, tuple[bytes, type[Exception]]] = {
     "unknown-event": (WHOLE.replace(b'"whenDisconnecting"', b'"whenConnecting"'), Corrupt),
     "unknown-key": (WHOLE.replace(b'"intent": null', b'"intent": null, "more": 1'), Corrupt),
     "corrupt-past": (WHOLE.replace(b'"history": [', b'"history": [7, '), Corrupt),
-    "newer": (WHOLE.replace(b"reconciler.state/1", b"reconciler.state/9"), NewerFormat),
+    "newer": (WHOLE.replace(FORMAT.encode(), b"reconciler.state/9"), NewerFormat),
     "newer-shape": (b'{"format": "reconciler.state/9", "anything": []}', NewerFormat),
     "Does_Not.Fit!": (WHOLE.replace(b'"bad"', b'"Does_Not.Fit!"'), Corrupt),
     "too-large": (b" " * MAX_BYTES + WHOLE.replace(b'"bad"', b'"too-large"'), Corrupt),
@@ -210,7 +210,7 @@ def test_a_document_that_cannot_be_trusted_is_named_and_left_alone(store: StateS
         for name, (_, error) in BAD.items():
             with pytest.raises(error, match=re.escape(name)):
                 read([name, "good"])
-        with pytest.raises(Corrupt) as caught:
+        with pytest.raises(SeveralUnreadable) as caught:
             read(["good", *BAD])
         lines = str(caught.value).split("\n")
         assert len(lines) == len(BAD)
@@ -238,7 +238,7 @@ def test_a_document_is_refused_by_its_size(size_bytes: int, store: StateStore, t
         assert set(store.read(["good"])) == {"good"}
         if size_bytes > MAX_BYTES:
             for read in (store.read, store.read_heads):
-                with pytest.raises(Corrupt, match=r"large.* is larger than 16 MiB, .*Put it back from a backup"):
+                with pytest.raises(Corrupt, match=r"large.* is larger than 16 MiB, .*Restore it from a backup"):
                     read(["good", "large"])
         assert tracemalloc.get_traced_memory()[1] < MAX_BYTES / 2
     finally:

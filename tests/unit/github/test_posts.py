@@ -172,15 +172,6 @@ def test_an_answer_that_does_not_end_in_time_is_not_waited_for(monkeypatch: pyte
     assert str(failed) == "GitHub did not finish its answer to GET issues within 0.05 s"
 
 
-@pytest.mark.parametrize("coding", ["identity", "gzip"])
-def test_no_more_of_an_answer_is_read_than_github_sends(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packed or not."""
-    monkeypatch.setattr("reconciler.github.api.MAX_ANSWER_BYTES", 1000)
-    body = json.dumps([" " * 1000]).encode()
-    answer = http("200 OK", gzip.compress(body) if coding == "gzip" else body, f"Content-Encoding: {coding}")
-    assert str(ask(answering(answer), canary())) == "GitHub's answer to GET issues is longer than 1,000 bytes"
-
-
 def make_proxy(port: int) -> Proxy:
     return parse_proxy("HTTPS_PROXY", f"http://ana:canary-of-a-proxy@127.0.0.1:{port}")
 
