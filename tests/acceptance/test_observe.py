@@ -257,7 +257,7 @@ def shown(cli: Cli, **fields: Any) -> bytes:
     ("body", "word"),
     [
         (b"<html>", "not JSON"),
-        (b"[]", "no JSON object"),
+        (b"[]", "not a JSON object"),
         (b'{"data": {"onMessageStatus": null}}', "none of the webhooks"),
         (b" " * 70_000, "longer than"),
     ],

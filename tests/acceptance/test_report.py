@@ -161,11 +161,16 @@ def test_commits_are_linked_to_the_checkouts_repository(cli: Cli) -> None:
     cli.fleet("loja")
     secret = "ghs_canary0123456789"
     cli.canaries.add(secret)
-    for command in (["init", "-q"], ["remote", "add", "origin", f"https://x:{secret}@github.com/acme/plug.git"]):
+    for command in (
+        ["init", "-q"],
+        ["remote", "add", "origin", f"https://x:{secret}@github.com/acme/plug.git"],
+        ["add", "manifests"],
+        ["-c", "user.name=ana", "-c", "user.email=ana@acme.com.br", "commit", "-q", "-m", "First"],
+    ):
         subprocess.run(["git", *command], cwd=cli.folder, env=cli.environ, check=True)
     cli.planted.add(cli.folder / ".git/config")
-    sha = "0123456789abcdef0123456789abcdef01234567"
-    by = {"GITHUB_ACTOR": "octocat", "GITHUB_SHA": sha, "GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "1"}
+    sha = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=cli.folder, env=cli.environ, text=True).strip()
+    by = {"GITHUB_ACTOR": "octocat", "GITHUB_SHA": "0" * 40, "GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "1"}
     cli.run("apply", "--yes", code=0, env=by)
     page = cli.run("report", code=0).out
     home = "https://github.com/acme/plug"

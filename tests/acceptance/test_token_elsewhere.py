@@ -133,6 +133,8 @@ def test_no_spelling_of_a_base_url_leads_a_token_elsewhere(
     environ = {name: value for name, value in cli.environ.items() if name.startswith(("PLUG_", "PATH", "HOME"))}
     for trick in TRICKS:
         url = trick.format(port=evil.port)
+        if not url and way in ("variable", "partner"):
+            continue  # an empty variable counts as not given
         given, arguments = dict(environ), ["apply", "--yes"]
         match way:
             case "flag":

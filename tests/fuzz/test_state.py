@@ -154,15 +154,15 @@ class _Remote:
         if command == "ls-remote":
             return self._listed.encode("utf-8", "replace")
         if command == "ls-tree":
-            return b"".join(f"100644 {kind} {'0' * 40}\t".encode() + name + b"\0" for kind, name, _ in self._entries)
+            sizes = [str(len(content)) if kind == "blob" else "-" for kind, _, content in self._entries]
+            return b"".join(
+                f"100644 {kind} {number:040x} {size:>7}\t".encode() + name + b"\0"
+                for number, ((kind, name, _), size) in enumerate(zip(self._entries, sizes, strict=True))
+            )
         if command == "cat-file":
-            wanted = [content for kind, name, content in self._entries if kind == "blob" and name.endswith(b".json")]
-            wanted = [one for one, (_, name, _) in zip(wanted, self._kept(), strict=False) if not name.startswith(b".")]
-            return b"".join(f"{'0' * 40} blob {len(one)}\n".encode() + one + b"\n" for one in wanted)
+            asked = [(object_id, self._entries[int(object_id, 16)][2]) for object_id in stdin.decode().split()]
+            return b"".join(f"{object_id} blob {len(one)}\n".encode() + one + b"\n" for object_id, one in asked)
         return b"0" * 40 + b"\n"
-
-    def _kept(self) -> list[tuple[str, bytes, bytes]]:
-        return [one for one in self._entries if one[0] == "blob" and one[1].endswith(b".json")]
 
     def close(self) -> None:
         pass
