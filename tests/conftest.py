@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,10 @@ _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", _patient, derandomize=True, database=None, max_examples=_EXAMPLES)
 settings.register_profile("thorough", _patient, print_blob=True, max_examples=2_000)
 settings.load_profile("default")
+
+# Where SIGHUP is ignored, as below nohup, every process of a test would inherit that. A handler is not inherited.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 _OURS = re.compile(r"(RECONCILER|PLUG|GITHUB)_.*|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
 
