@@ -24,9 +24,11 @@ settings.register_profile("default", _patient, derandomize=True, database=None, 
 settings.register_profile("thorough", _patient, print_blob=True, max_examples=2_000)
 settings.load_profile("default")
 
-# Where SIGHUP is ignored, as below nohup, every process of a test would inherit that. A handler is not inherited.
-if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, lambda number, frame: None)
+# Below nohup, or in the background of a script, signals are ignored, and every process of a test would inherit that. A
+# handler is not inherited.
+for _number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda number, frame: None)
 
 _OURS = re.compile(r"(RECONCILER|PLUG|GITHUB)_.*|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
 
