@@ -201,6 +201,24 @@ def test_the_digest_knows_every_before_and_after() -> None:
     assert len(digests) == 3
 
 
+def test_the_digest_knows_every_destination_and_the_one_before() -> None:
+    """Of an update that changes one text."""
+    one, was = make_desired(version="2"), make_desired(version="1")
+
+    def digest(desired: Desired, before: Desired) -> str:
+        return make_plan([desired], {"production": applied(before)}, lambda _: PRINT, NOW).digest
+
+    others = [
+        digest(replace(one, endpoint="https://other/"), was),
+        digest(replace(one, body=BodyForm.VALUE), was),
+        digest(replace(one, auth_scheme=AuthScheme.BEARER), was),
+        digest(replace(one, token_env="PLUG_TOKEN_B"), was),
+        digest(one, replace(was, endpoint="https://other/")),
+        digest(one, replace(was, body=BodyForm.VALUE)),
+    ]
+    assert len({digest(one, was), *others}) == 7
+
+
 def test_a_description_makes_no_plan_stale() -> None:
     """Nor does a moved line; a wave or an endpoint does."""
     one = make_desired()
