@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from importlib import metadata
+from itertools import pairwise
 from pathlib import PurePath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -41,7 +42,7 @@ def make_extra_command(extra: str, *, prefix: PurePath, python: str, checkout: s
 
 
 def _follow(parts: list[str], first: str, second: str) -> bool:
-    return (first, second) in zip(parts, parts[1:], strict=False)
+    return (first, second) in pairwise(parts)
 
 
 def _find_checkout() -> str | None:
