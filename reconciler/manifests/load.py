@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from reconciler.core.policy import Policy, find_pattern_fault
+from reconciler.core.portable import find_reserved_fault
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.io.collector import without_collector
 from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value
@@ -44,14 +45,14 @@ def load_tree(root: str, options: TreeOptions) -> Tree:
 
 
 def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
-    folder = walk(root, loader.problems)
+    folder = walk(root, loader.problems, loader.warnings)
     if folder is not None:
         loader.load_folder(folder, InheritedDefaults({}, options.policy))
     resolver = Resolver(options)
     named = [entry for entry in loader.entries if not entry.nameless]
     desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
     errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
-    warnings = {*find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
+    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
         errors=tuple(sorted(loader.without_tokens(errors))),
@@ -65,6 +66,7 @@ class _Loader:
         self._search = TokenSearch(options.known_tokens)
         self._found_tokens: list[str] = []
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.entries: list[Entry] = []
         self.files = 0
 
@@ -180,14 +182,19 @@ class _Loader:
         )
 
     def _name_of(self, file: File, values: dict[str, Value]) -> str | None:
-        """`environment:`, else the file's stem; None where that is no name."""
+        """Return `environment:`, else the file's stem; None where that is not a valid name."""
         given = values.get("environment")
         if given is not None:
+            reserved = None if given.value is None else find_reserved_fault(given.value)
+            if reserved is not None:
+                message = f"the name of the environment {reserved}"
+                hint = "choose a name that works on every system: the state may be in a folder"
+                self.problems.append(Problem.at(given.source, "environment", message, hint))
             return None if given.value is None else str(given.value)
         stem = file.name.rpartition("/")[2].rpartition(".")[0]
         if re.fullmatch(ENVIRONMENT_PATTERN, stem):
             return stem
-        message = "the file's name is no name of an environment"
+        message = "the file's name is not a valid name of an environment"
         hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
         self.problems.append(Problem(file.name, 1, 1, "environment", message, hint))
         return None

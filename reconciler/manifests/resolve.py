@@ -18,9 +18,9 @@ from reconciler.core.urls import (
     is_loopback_url,
 )
 from reconciler.core.variables import NOT_A_TOKEN, is_token_variable
+from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
-from reconciler.manifests.tree import DEFAULTS
 from reconciler.model import EVENTS, AuthScheme, Desired, Event, Location, Problem
 from reconciler.text.counts import name_some
 
