@@ -26,14 +26,15 @@ def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
       reconciler validate --format json | jq '.errors[].message'
     """
     warnings: tuple[Problem, ...] = ()
+    environments = None
     try:
         tree = session.tree
         session.find_store()  # which is not opened: that may take an extra of the package
         warnings = (*session.secret_files.problems, *tree.warnings)
-        errors = tree.errors
+        errors, environments = tree.errors, len(tree.desired)
         if globs and not errors:
             select(globs, tree.names)
     except InputError as error:
         errors = error.problems or (Problem.of("", str(error)),)
-    show_validation(errors, warnings, form, session)
+    show_validation(errors, warnings, environments, form, session)
     return ExitCode.INVALID_INPUT if errors else ExitCode.DONE

@@ -19,6 +19,7 @@ from reconciler.core.reserved import find_reserved_hosts
 from reconciler.io.collector import without_collector
 from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value
 from reconciler.manifests.nodes import File, Path, Position, parse_file
+from reconciler.manifests.quoting import Quoting, SourceLines
 from reconciler.manifests.resolve import Resolver
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, dotted, near_miss
 from reconciler.manifests.shared import find_shared, find_shared_urls
@@ -46,6 +47,7 @@ def load_tree(root: str, options: TreeOptions) -> Tree:
 
 def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
     folder = walk(root, loader.problems, loader.warnings)
+    loader.unquoted.update(loader.problems, loader.warnings)
     if folder is not None:
         loader.load_folder(folder, InheritedDefaults({}, options.policy))
     resolver = Resolver(options)
@@ -55,16 +57,20 @@ def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
     warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
-        errors=tuple(sorted(loader.without_tokens(errors))),
-        warnings=tuple(sorted(loader.without_tokens(warnings))),
+        errors=loader.show(errors),
+        warnings=loader.show(warnings),
         names=frozenset(entry.name for entry in named),
     )
 
 
 class _Loader:
     def __init__(self, options: TreeOptions) -> None:
+        self._options = options
         self._search = TokenSearch(options.known_tokens)
         self._found_tokens: list[str] = []
+        self._escaped_tokens_in: set[str] = set()  # files: no line of theirs is quoted
+        self.lines = SourceLines()
+        self.unquoted: set[Problem] = set()  # of a file's name, so that none of its lines is at fault
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.entries: list[Entry] = []
@@ -78,7 +84,17 @@ class _Loader:
         for inner in folder.folders:
             self.load_folder(inner, beneath)
 
-    def without_tokens(self, problems: set[Problem]) -> set[Problem]:
+    def show(self, problems: set[Problem]) -> tuple[Problem, ...]:
+        """Return what is reported of the problems, sorted, each with its line; the misnamed files have none."""
+        shown = sorted(self._without_tokens(problems))
+        if not shown:
+            return ()
+        quoting = Quoting(self.lines, (*self._options.known_tokens, *self._options.known_secrets, *self._found_tokens))
+        return tuple(
+            one if one in self.unquoted or one.file in self._escaped_tokens_in else quoting.quote(one) for one in shown
+        )
+
+    def _without_tokens(self, problems: set[Problem]) -> set[Problem]:
         """Whatever repeats a token that was found is left out: the token's own problem stands for it. Case does not
         count, as hosts are told in lower case.
 
@@ -131,6 +147,7 @@ class _Loader:
         for problem in self._search.scan(file.name, text)[0]:
             if not any(token in text for token in found):
                 self._found_tokens.append(text)
+                self._escaped_tokens_in.add(file.name)
                 file.problem(position, dotted(path), problem.message, problem.hint)
 
     def _load_defaults(self, name: str, beneath: InheritedDefaults) -> InheritedDefaults:
@@ -196,7 +213,9 @@ class _Loader:
             return stem
         message = "the file's name is not a valid name of an environment"
         hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
-        self.problems.append(Problem(file.name, 1, 1, "environment", message, hint))
+        problem = Problem(file.name, 1, 1, "environment", message, hint)
+        self.problems.append(problem)
+        self.unquoted.add(problem)
         return None
 
 

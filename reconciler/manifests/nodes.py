@@ -7,6 +7,8 @@ is used (libyaml's, in C), and the nodes are walked here.
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -45,10 +47,36 @@ class _Composer(LOADER):  # type: ignore[misc]
         return _LIST if kind is yaml.SequenceNode else _MAPPING
 
 
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")  # MAX_DEPTH, after any line end of YAML
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
+
+
+class Lines:
+    """A text as lines, which end where YAML ends them.
+
+    Only a number is kept for each line: a megabyte of line ends must not become half a million texts.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = array("L", [0])
+        self._starts.extend(match.end() for match in _LINE_END.finditer(text))
+
+    def line(self, number: int) -> str | None:
+        """Return a line without its end; None where the text has fewer."""
+        if not 1 <= number <= len(self._starts):
+            return None
+        start = self._starts[number - 1]
+        end = self._starts[number] if number < len(self._starts) else len(self._text)
+        return self._text[start:end].rstrip("\n\r\x85\u2028\u2029")
+
+    def locate(self, offset: int) -> Position:
+        """Return line and column of an offset."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +140,8 @@ def _decode(name: str, data: bytes) -> str | Problem:
         return Problem(name, before.count(b"\n") + 1, column, "", "is not UTF-8", "save the file as UTF-8")
     found = _FORBIDDEN.search(text)
     if found is not None:
-        line, column = locate(text, found.start())
-        return Problem(name, line, column, "", "holds a character that YAML forbids", "remove it")
+        return Problem(name, *Lines(text).locate(found.start()), "", "holds a character that YAML forbids", "remove it")
     return text
-
-
-def locate(text: str, offset: int) -> Position:
-    """Line and column of an offset."""
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
 
 def _find_event_fault(name: str, text: str) -> Problem | None:

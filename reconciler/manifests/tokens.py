@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from reconciler.manifests.nodes import File, Path, locate
+from reconciler.manifests.nodes import File, Lines, Path
 from reconciler.manifests.schema import dotted, is_token_key
 from reconciler.model import Problem
 
@@ -23,6 +23,11 @@ JWT_BEGINNING = "eyJ"
 MAX_IN_A_FILE = 100  # found one by one; a file with as many is no manifest, and nothing else is told of it
 MANY = 20  # beyond so many tokens a file is first asked whether it can hold any
 HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"
+
+
+def mask_jwts(text: str, mask: str) -> str:
+    """Return the text with the mask in place of each JWT."""
+    return _JWT.sub(lambda match: match[0].removesuffix(match[1]) + mask, text) if JWT_BEGINNING in text else text
 
 
 class _Sieve:
@@ -69,11 +74,12 @@ class TokenSearch:
         found: list[str] = []
         if not self._opaque.tokens and JWT_BEGINNING not in text:
             return problems, found
+        lines = Lines(text)
         for offset, value, what in sorted(self._find(text)):
             if any(value in other for other in found):
                 continue
             found.append(value)
-            problems.append(Problem(name, *locate(text, offset), "", what, HINT))
+            problems.append(Problem(name, *lines.locate(offset), "", what, HINT))
             if len(found) == MAX_IN_A_FILE:
                 break
         return problems, found

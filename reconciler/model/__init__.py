@@ -9,7 +9,7 @@ from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
 from reconciler.model.finding import Finding, FindingKind
 from reconciler.model.manifest import EVENTS, AuthScheme, Desired, Event, Webhooks
 from reconciler.model.plan import Action, Change, EnvironmentPlan, LiveDifference, Plan, Reason, Shard, has_work
-from reconciler.model.problem import Fault, Location, Problem
+from reconciler.model.problem import Fault, Location, Problem, Quote
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
 from reconciler.model.state import (
     Applied,
@@ -55,6 +55,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Problem",
+    "Quote",
     "Reason",
     "ReceiverCheck",
     "RunResult",
