@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from reconciler.model import AuthScheme, Desired, Location, Problem
 
 
 class Value(NamedTuple):
-    """A value and where it stands. `value` is None where it can't be used: its fault is already told."""
+    """A value and its place. `value` is None where it can't be used: its fault is already reported."""
 
     value: Any
     source: Location
@@ -47,23 +47,45 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
+class Vars:
+    """The vars of a manifest: its own, and those of the folders around it.
+
+    The two are not merged: a thousand manifests below one large file of defaults would each have a copy of it.
+    """
+
+    own: Mapping[str, Value] = field(default_factory=dict)
+    inherited: Mapping[str, Value] = field(default_factory=dict)
+
+    def find(self, name: str) -> Value | None:
+        """Return the nearest value of this name."""
+        return self.own.get(name) or self.inherited.get(name)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names, the nearest first; one may come twice."""
+        yield from self.own
+        yield from self.inherited
+
+
+@dataclass(frozen=True, slots=True)
 class InheritedDefaults:
     """What a folder's manifests are merged over."""
 
     values: Mapping[str, Value]
     policy: Policy
     broken: bool = False  # a defaults file can't be used: what it would give is unknown, so nothing is missed
+    vars: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One manifest, merged."""
+    """One manifest, merged. `values` has all but the vars."""
 
     name: str
-    nameless: bool  # its name is no name, which is told; the rest is checked all the same
+    nameless: bool  # its name is not valid, which is reported; the rest is checked all the same
     values: Mapping[str, Value]
     policy: Policy
     broken: bool
     start: Location
     webhooks_at: Location
     unknown_events: frozenset[str]
+    vars: Vars = field(default_factory=Vars)

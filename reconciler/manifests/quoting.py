@@ -14,7 +14,7 @@ from reconciler.manifests.nodes import LOADER, Lines
 from reconciler.manifests.schema import is_token_key
 from reconciler.manifests.tokens import mask_jwts
 from reconciler.manifests.tree import MAX_BYTES
-from reconciler.model import Problem, Quote
+from reconciler.model import Location, Problem, Quote
 from reconciler.text.hidden_values import MASK, HiddenValues
 
 MAX_TEXT = 200  # characters of a quoted line
@@ -37,6 +37,20 @@ class SourceLines:
         """Return a line without its end; None where it can't be read any more."""
         lines = self._read(file)
         return None if lines is None else lines.line(number)
+
+    def find_value(self, source: Location, value: str) -> int | None:
+        """Return the column of a value's first character, where its line holds it as it is."""
+        line = self.line(source.file, source.line) or ""
+        if line.startswith(value, source.column - 1):
+            return source.column
+        quoted = line[source.column - 1 : source.column] in ("'", '"') and line.startswith(value, source.column)
+        return source.column + 1 if quoted else None
+
+    def is_on_several(self, source: Location, value: str) -> bool:
+        """Whether a value is a block (`>`, `|`), or goes on in the next line."""
+        line = self.line(source.file, source.line) or ""
+        written = line[source.column - 1 :].rstrip()
+        return bool(written) and (written[0] in ">|" or value.startswith(written.lstrip("\"'")))
 
 
 def _read(file: str) -> Lines | None:
