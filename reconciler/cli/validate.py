@@ -30,7 +30,8 @@ def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
     try:
         tree = session.tree
         session.find_store()  # which is not opened: that may take an extra of the package
-        warnings = (*session.secret_files.problems, *tree.warnings)
+        changed = session.credentials.find_changed_secrets(tree.desired)
+        warnings = (*session.secret_files.problems, *tree.warnings, *changed)
         errors, environments = tree.errors, len(tree.desired)
         if globs and not errors:
             select(globs, tree.names)

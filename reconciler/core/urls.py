@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
-from reconciler.core.fill import MAX_URL_BYTES, TOO_LONG, fill_secrets
+from reconciler.core.fill import MAX_URL_BYTES, TOO_LONG, fill_secrets, split_secrets
 from reconciler.core.hosts import find_host_fault, is_loopback_host
 from reconciler.model import Fault
 
@@ -80,6 +80,41 @@ def find_filled_fault(url: str, *, allow_local: bool) -> str | None:
     """What is wrong with a URL whose secrets are filled in, in words that repeat nothing of it."""
     fault = _find_sent_fault(url, allow_local=allow_local)
     return None if fault is None else fault.message
+
+
+def find_change(value: str, *, in_query: bool) -> Fault | None:
+    """Return why a receiver would get another value than a secret's, in words that repeat nothing of it.
+
+    `in_query`: it is filled in behind the first `?` of the URL, else into the path.
+    """
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+        return Fault("has quotes around it, which are sent along", "store the bare value")
+    if "%" in value:
+        hint = "leave it, if the value was percent-encoded for the URL; else write %25 in its place"
+        return Fault("holds a '%', which the receiver decodes", hint)
+    for character, (effect, encoded) in (_CHANGED_IN_QUERY if in_query else _CHANGED_IN_PATH).items():
+        if character in value:
+            return Fault(f"holds a '{character}', {effect}", f"write {encoded} in its place")
+    return None
+
+
+def find_secret_places(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each secret of a URL's text form, and whether it is in the query."""
+    literals, names = split_secrets(text)
+    in_query = False
+    for literal, name in zip(literals, names, strict=False):
+        in_query = in_query or "?" in literal
+        yield name, in_query
+
+
+_CHANGED_IN_QUERY = {
+    "&": ("which ends the value in a query", "%26"),
+    "+": ("which is read as a blank in a query", "%2B"),
+}
+_CHANGED_IN_PATH = {
+    "/": ("which ends a part of the path", "%2F"),
+    "?": ("which ends the path", "%3F"),
+}
 
 
 def find_secret_fault(value: str) -> str | None:

@@ -15,6 +15,9 @@ from reconciler.io.files import write_whole
 from reconciler.model import Desired, Event
 from reconciler.sandbox.server import Sandbox
 
+SELECTING = ("plan", "apply", "drift")
+"""The commands of the story that are about all environments, unless `-e` selects some."""
+
 
 class StoryPart(StrEnum):
     """What a text of the story is, for how it looks on a terminal."""
@@ -41,7 +44,8 @@ class Story:
     """Each chapter says what it does, does it with the real command, and checks what came of it.
 
     `folder` has the copied manifests, `edited` is the environment that is changed, and `manifest` its file below the
-    folder of manifests. `run` runs a command with `environ` against the sandbox and returns its exit code.
+    folder of manifests. `globs` select the environments, where not all take part. `run` runs a command with `environ`
+    against the sandbox and returns its exit code.
     """
 
     folder: Path
@@ -51,6 +55,7 @@ class Story:
     manifest: Path
     run: Callable[[Sequence[str]], int]
     write: Callable[[str, StoryPart], None]
+    globs: Sequence[str] = ()
     chapter: int = 0
 
     def tell(self) -> None:
@@ -137,6 +142,8 @@ class Story:
         self.write(text, StoryPart.TEXT)
 
     def _run(self, *arguments: str, expect: int = 0) -> None:
+        if arguments[0] in SELECTING and "-e" not in arguments:
+            arguments = (*arguments, *(word for glob in self.globs for word in ("-e", glob)))
         self.write("$ reconciler " + " ".join(arguments), StoryPart.COMMAND)
         code = self.run(arguments)
         self.write(f"(exit code {code})", StoryPart.ENDED)

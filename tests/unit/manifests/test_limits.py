@@ -89,7 +89,7 @@ def test_only_the_first_problems_of_a_file_are_reported_one_by_one() -> None:
     errors = [one for one in load().errors if one.file == "manifests/loja.yaml"]
     assert len(errors) == MAX_PROBLEMS + 1
     assert (errors[-1].line, errors[-1].message) == (100, "the file has 8 more problems")
-    assert [one.key for one in load().errors if one.file == "manifests/outra.yaml"] == ["wave", "webhooks"]
+    assert [one.key for one in load().errors if one.file == "manifests/outra.yaml"] == ["webhooks", "wave"]
 
 
 @pytest.mark.parametrize("text", ["a: [" + "x," * MAX_NODES + "]\n", "a: 1\n" * (MAX_NODES // 2 + 1)])
@@ -113,7 +113,8 @@ def test_unknown_keys_of_defaults_are_not_copied_into_each_manifest() -> None:
     for name in "abc":
         write("{}", f"{name}.yaml")
     tree = load()
-    assert (tree.desired, tree.names) == ((), {"a", "b", "c"})
+    assert len(tree.desired) == 0
+    assert tree.names == {"a", "b", "c"}
     assert [(one.file, one.key) for one in tree.errors] == [("manifests/_defaults.yaml", key) for key in ("k1", "k2")]
 
 
