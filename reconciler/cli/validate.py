@@ -32,7 +32,7 @@ def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
         session.find_store()  # which is not opened: that may take an extra of the package
         changed = session.credentials.find_changed_secrets(tree.desired)
         warnings = (*session.secret_files.problems, *tree.warnings, *changed)
-        errors, environments = tree.errors, len(tree.desired)
+        errors, environments = tree.errors, tree.count_right()
         if globs and not errors:
             select(globs, tree.names)
     except InputError as error:

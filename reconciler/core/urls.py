@@ -189,14 +189,13 @@ def _describe_foreign(character: str) -> Fault:
 
 
 def _find_blank_fault(url: str) -> Fault:
-    message = "holds white space or a control character"
     if "\n" in url.strip():
-        return Fault(f"{message}: a line end", ONE_LINE)
+        return Fault("holds a line end", ONE_LINE)
     if url != url.rstrip():
-        return Fault(f"{message}: at the end", "remove it")
+        return Fault("ends in white space", "remove it")
     if url != url.lstrip():
-        return Fault(f"{message}: at the beginning", "remove it")
-    return Fault(message, "percent-encode it, as in %20")
+        return Fault("begins with white space", "remove it")
+    return Fault("holds white space or a control character", "percent-encode it, as in %20")
 
 
 @lru_cache(maxsize=65536)

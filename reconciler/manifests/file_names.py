@@ -10,6 +10,7 @@ DEFAULTS = "_defaults.yaml"
 WRONG_DEFAULTS = "_defaults.yml"
 SUFFIXES = (".yaml", ".yml")
 
+_TRAILING = re.compile(r"[.\s]+\Z")
 _NAMED_LIKE_DATA = re.compile(r"\.(?:yaml|yml|json)", re.IGNORECASE)
 
 
@@ -22,7 +23,7 @@ def find_near_miss(name: str) -> Fault | None:
     """Return what is wrong with a file's name that is nearly `_defaults.yaml` or that of a manifest."""
     if name == DEFAULTS:
         return None
-    written = name.rstrip(". ")
+    written = _TRAILING.sub("", name)
     if name == WRONG_DEFAULTS:
         return Fault(f"defaults are read from {DEFAULTS} only", f"rename it to {DEFAULTS}")
     if any(_is_one_letter_off(written.casefold(), known) for known in (DEFAULTS, WRONG_DEFAULTS)):

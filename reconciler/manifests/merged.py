@@ -45,6 +45,14 @@ class Tree:
     warnings: tuple[Problem, ...]
     names: frozenset[str]
 
+    def count_right(self) -> int:
+        """Return the number of environments without an error in their manifest and the files with their URLs."""
+        wrong = {problem.file for problem in self.errors}
+        return sum(
+            one.source.file not in wrong and wrong.isdisjoint(source.file for source in one.sources.values())
+            for one in self.desired
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Vars:

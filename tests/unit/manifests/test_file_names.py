@@ -35,7 +35,13 @@ def test_a_name_that_is_nearly_that_of_the_defaults_is_an_error(name: str) -> No
     [
         *(("production.YML", "production.yml"), ("loja.Yaml", "loja.yaml"), ("loja.ymal", "loja.yaml")),
         *(("loja.yamll", "loja.yaml"), ("loja.yyml", "loja.yml"), ("loja.ylm", "loja.yml"), ("a.b.YAML", "a.b.yaml")),
-        *(("loja.yaml ", "loja.yaml"), ("loja.yml..", "loja.yml"), ("loja.YAML. ", "loja.yaml"), ("ß.YML", "ß.yml")),
+        *(
+            ("loja.yaml ", "loja.yaml"),
+            ("loja.yml..", "loja.yml"),
+            ("loja.YAML. ", "loja.yaml"),
+            ("ß.YML", "ß.yml"),
+            ("a.yaml\u00a0", "a.yaml"),
+        ),
     ],
 )
 def test_a_name_that_is_nearly_that_of_a_manifest_is_an_error(name: str, meant: str) -> None:

@@ -56,11 +56,11 @@ FOREIGN = "holds a character outside ASCII: "
     ("written", "message", "hint"),
     [
         (">-\n    https://hooks.acme.com.br/a\n    /b", BLANK, "write the URL in one line"),
-        ("|\n    https://hooks.acme.com.br/a", f"{BLANK}: at the end", "write the URL in one line"),
+        ("|\n    https://hooks.acme.com.br/a", "ends in white space", "write the URL in one line"),
         ("https://hooks.acme.com.br/a\n    /b", BLANK, "write the URL in one line"),
         ('"https://hooks.acme.com.br/a\n    /b"', BLANK, "write the URL in one line"),
-        ('"https://hooks.acme.com.br/a "', f"{BLANK}: at the end", "remove it"),
-        ('" https://hooks.acme.com.br/a"', f"{BLANK}: at the beginning", "remove it"),
+        ('"https://hooks.acme.com.br/a "', "ends in white space", "remove it"),
+        ('" https://hooks.acme.com.br/a"', "begins with white space", "remove it"),
         ("https://hooks.acme.com.br/a b", BLANK, "percent-encode it, as in %20"),
         ("https://hooks.acme.com.br/{{ environment }}", BLANK, "write {environment} to have it filled in"),
         ("https://https://hooks.acme.com.br/", "begins with https:// twice", "remove one of the two"),
@@ -268,7 +268,7 @@ def test_a_var_is_not_named_like_a_secret(name: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message", "hint"),
     [
-        ("'hooks.acme.com.br '", f"{BLANK}: at the end", "remove it"),
+        ("'hooks.acme.com.br '", "ends in white space", "remove it"),
         ("hooks acme.com.br", BLANK, "percent-encode it, as in %20"),
         ("hooks\u00a0acme.com.br", f"{FOREIGN}U+00A0 (no-break space), in column 19", "remove it"),
         ("https://hooks.acme.com.br", "begins with https:// twice", "remove one of the two"),

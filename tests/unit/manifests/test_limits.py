@@ -113,7 +113,7 @@ def test_unknown_keys_of_defaults_are_not_copied_into_each_manifest() -> None:
     for name in "abc":
         write("{}", f"{name}.yaml")
     tree = load()
-    assert len(tree.desired) == 0
+    assert tree.count_right() == 0
     assert tree.names == {"a", "b", "c"}
     assert [(one.file, one.key) for one in tree.errors] == [("manifests/_defaults.yaml", key) for key in ("k1", "k2")]
 
