@@ -73,12 +73,12 @@ class _Fault:
 class Resolver:
     """Gathers the faults of all environments, each place once.
 
-    `used` are the places of the vars that some environment's URL names. They are all only where `knows_names` is true:
-    else a URL could not be read.
+    `used` are the names of vars that a URL of an environment names, each with the manifest. They are all only where
+    `knows_names` is true: else a URL could not be read.
     """
 
     def __init__(self, options: TreeOptions, lines: SourceLines) -> None:
-        self.used: set[Location] = set()
+        self.used: set[tuple[frozenset[str], str]] = set()
         self.knows_names = True
         self._options = options
         self._lines = lines
@@ -159,13 +159,6 @@ class Resolver:
             self._fault(value, "token_env", message, "so that no manifest can send another secret away", entry)
         return str(value.value)
 
-    def _take_var(self, entry: Entry, name: str) -> Value | None:
-        """Return the var, which some URL names from now on."""
-        value = entry.vars.find(name)
-        if value is not None:
-            self.used.add(value.source)
-        return value
-
     # Most environments take all from their defaults and have nothing wrong: what depends on the text as it is
     # written is done once for all of them, and all seven are filled in and looked at together. Wherever that finds
     # anything in the least unusual it gives None, and `_webhooks` does it one by one, and tells what is wrong.
@@ -200,9 +193,10 @@ class Resolver:
         return _Written(tuple(parts), frozenset(parts[1::2]), places, fixed, tuple(sorted(secrets)), sources)
 
     def _fill_plain(self, written: _Written, entry: Entry) -> dict[Event, str] | None:
+        self.used.add((written.names, entry.start.file))
         known = {}
         for name in written.names:
-            value = None if name == ENVIRONMENT else self._take_var(entry, name)
+            value = None if name == ENVIRONMENT else entry.vars.find(name)
             if name != ENVIRONMENT and (value is None or value.value is None):
                 return None
             known[name] = entry.name if value is None else value.value
@@ -275,8 +269,9 @@ class Resolver:
         variables: dict[str, str] = {}
         unknown: list[str] = []
         usable = True
+        self.used.add((frozenset(template.names), entry.start.file))
         for name in template.names:
-            found = None if name == ENVIRONMENT else self._take_var(entry, name)
+            found = None if name == ENVIRONMENT else entry.vars.find(name)
             if found is None:
                 unknown += [name] if name != ENVIRONMENT else []
             elif found.value is None or self._has_own_fault(entry, name, found):
@@ -301,7 +296,7 @@ class Resolver:
         near = near_miss(name, chain((ENVIRONMENT,), entry.vars.names()))
         if near is None:
             return "write it under vars"
-        self._take_var(entry, near)  # it would be reported as one that no URL names
+        self.used.add((frozenset((near,)), entry.start.file))  # else it would be reported as unused
         return f"did you mean {{{near}}}?"
 
     def _has_own_fault(self, entry: Entry, name: str, value: Value) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from reconciler.core.fill import ENVIRONMENT
 from reconciler.core.urls import find_other_template
+from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.merged import TreeOptions, Value
 from reconciler.manifests.nodes import File
 from reconciler.manifests.schema import dotted
@@ -37,10 +39,17 @@ def find_var_fault(name: str, value: str, options: TreeOptions) -> Fault | None:
     return None
 
 
-def find_unused(found: Iterable[tuple[str, Value]], used: Collection[Location]) -> Iterator[Problem]:
-    """Warnings: vars that no URL of any environment below them names."""
+def find_unused(found: Iterable[tuple[str, Value]], used: Iterable[tuple[frozenset[str], str]]) -> Iterator[Problem]:
+    """Warnings: vars that no URL of any environment below them names. `used` are names with the manifests' files."""
+    reached: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for names, place in used:
+        while names not in reached[place]:
+            reached[place].add(names)
+            place = place.rpartition("/")[0]
+    named = {place: frozenset[str]().union(*several) for place, several in reached.items()}
     for name, value in found:
-        if value.source not in used:
+        folder, _, file = value.source.file.rpartition("/")
+        if name not in named.get(folder if file == DEFAULTS else value.source.file, ()):
             hint = f"write {{{name}}} in a URL, or remove the var"
             yield Problem.at(value.source, f"vars.{name}", "no URL below this file names this var", hint)
 

@@ -5,6 +5,7 @@ The caller runs the commands and shows the texts: this module imports no command
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -144,7 +145,7 @@ class Story:
     def _run(self, *arguments: str, expect: int = 0) -> None:
         if arguments[0] in SELECTING and "-e" not in arguments:
             arguments = (*arguments, *(word for glob in self.globs for word in ("-e", glob)))
-        self.write("$ reconciler " + " ".join(arguments), StoryPart.COMMAND)
+        self.write(f"$ reconciler {shlex.join(arguments)}", StoryPart.COMMAND)
         code = self.run(arguments)
         self.write(f"(exit code {code})", StoryPart.ENDED)
         if code != expect:

@@ -55,7 +55,7 @@ def test_the_story_of_some_environments_leaves_the_others_out(home: Path) -> Non
     """A token is made up for these only, so that a plan of the others would fail."""
     drove = drive(home, {}, "demo", "-e", "prod*")
     assert (drove.code, "error" in drove.err) == (0, False), drove.out
-    assert "$ reconciler apply --yes -e prod*" in drove.out
+    assert "$ reconciler apply --yes -e 'prod*'\n" in drove.out
     assert "(manifests/production.yaml: messageStatus gets ?version=" in drove.out
     assert drive(home, {}, "demo", "-e", "nobody").code == 3
 

@@ -222,14 +222,17 @@ def test_other_signs_are_left_in_peace(written: str) -> None:
 
 
 def test_a_var_that_no_url_names_is_a_warning_at_its_place() -> None:
-    """Each once; one that only a nearer value hides is one too, and one that a single environment names is not."""
+    """Each once; one that a single environment below it names is none, even where a nearer value hides it."""
     write("vars: {host: hooks.acme.com.br, base: plug, unused: x}\n", "_defaults.yaml")
     write("vars: {base: other, own: y}\n" + webhooks(receiveMessage="https://{host}/{base}"), "a.yaml")
     write("vars: {base: third}\n" + webhooks(receiveMessage="https://hooks.acme.com.br/{base}"), "b.yaml")
+    Path("manifests/team").mkdir()
+    write("vars: {host: hooks.acme.com.br, deep: z}\n", "team/_defaults.yaml")
+    write(webhooks(receiveMessage="https://hooks.acme.com.br/{deep}/{environment}"), "team/c.yaml")
     assert [(file, line, key) for file, line, key, _, _ in warnings()] == [
-        ("manifests/_defaults.yaml", 1, "vars.base"),
         ("manifests/_defaults.yaml", 1, "vars.unused"),
         ("manifests/a.yaml", 1, "vars.own"),
+        ("manifests/team/_defaults.yaml", 1, "vars.host"),
     ]
 
 
