@@ -28,7 +28,7 @@ from reconciler.model.plan import (
     Shard,
     has_work,
 )
-from reconciler.model.problem import Fault, Location, Problem
+from reconciler.model.problem import Fault, Location, Problem, Quote
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
 from reconciler.model.state import (
     Applied,
@@ -76,6 +76,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Problem",
+    "Quote",
     "Reason",
     "ReceiverCheck",
     "RunResult",
