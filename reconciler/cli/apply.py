@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.confirm import confirm
 from reconciler.cli.exitcode import ExitCode, of_result
 from reconciler.cli.options import (
@@ -61,7 +62,7 @@ class ApplyFlags:
     accepted: tuple[str, ...]
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("planfile", required=False)
 @click.option("--dry-run", is_flag=True, help="Exactly `plan`: no token needed, nothing sent or written.")
 @yes_option

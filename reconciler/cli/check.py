@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_check
 from reconciler.cli.options import Form, Selection, format_option, selection_options, settings_options
 from reconciler.cli.output import say
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 LOG_INTERVAL_S = 10.0
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option("--no-post", is_flag=True, help="Stop after DNS, connecting and TLS: send nothing.")
 @format_option
 @selection_options

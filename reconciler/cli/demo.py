@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import environments_option, settings_options
 from reconciler.cli.output import say, wants_colour, write
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TERM", "NO_COLOR", "USER", "LOGNAME", "COLUMNS")
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @environments_option
 @settings_options
 def demo(session: Session, globs: tuple[str, ...]) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import click
 
+from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_drift
 from reconciler.cli.options import Form, Selection, format_option, observe_option, selection_options, settings_options
 from reconciler.cli.output import say
@@ -11,7 +12,7 @@ from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @observe_option
 @format_option
 @selection_options

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
+from reconciler.cli.commands import Group
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_job_reports, read_result, read_text
 from reconciler.cli.output import say, write
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.run.github import Unposted
 
 
-@click.group()
+@click.group(cls=Group, proposed=("outputs", "failure"))
 def github() -> None:
     """Steps of the GitHub workflows, run by them and not by people.
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import click
 
 from reconciler import __version__
+from reconciler.cli.commands import Group
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import verbose_option
 from reconciler.cli.output import report_unwritten, say, say_problems
@@ -37,16 +38,16 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+# the commands that may be proposed for a mistyped one: none that sends or writes
+PROPOSED = ("validate", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo")
+
+
+class LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            import difflib  # late: only a mistyped command needs it
-
-            if near := difflib.get_close_matches(cmd_name, COMMANDS, n=1):
-                ctx.fail(f"there is no command {cmd_name!r}: did you mean {near[0]}?")
             return None
         module = importlib.import_module(f"reconciler.cli.{COMMANDS[cmd_name]}")
         command = getattr(module, cmd_name)
@@ -57,6 +58,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    proposed=PROPOSED,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExample:\n  reconciler demo\n  reconciler validate && reconciler plan\n  reconciler apply",
 )

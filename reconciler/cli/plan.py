@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_plan
 from reconciler.cli.options import (
     Form,
@@ -31,7 +32,7 @@ class PlanFlags:
     observe: bool
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option("--out", metavar="FILE", help="Save the plan, for `reconciler apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to apply.")
 @click.option("--reassert", is_flag=True, help="Plan to PUT everything again, changed or not.")

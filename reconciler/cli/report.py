@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_document, write_document
 from reconciler.cli.options import environments_option, observe_option, settings_options
@@ -17,7 +18,7 @@ from reconciler.run.planning import PlanScope
 from reconciler.text.escape import for_terminal
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.option("--out", metavar="FILE", help="Write the page there instead of to stdout.")
 @click.option("--check", "check_file", metavar="FILE", help="Show receivers too: the output of `check --format json`.")
 @observe_option

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import click
 
+from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import Form, environments_option, format_option, settings_options
 from reconciler.cli.render import show_validation
@@ -11,7 +12,7 @@ from reconciler.errors import InputError
 from reconciler.model import Problem
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @format_option
 @environments_option
 @settings_options

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 class SettingFlag:
     """`path` is the setting's name, as in `api.base_url`; the flag and the variable are made of it.
 
-    A list is written comma separated or as JSON, in one flag. A `--no-` form goes with every `is_bool`.
+    A list is written comma separated or as JSON, in one flag. A `--no-` form goes with every `is_bool`. `help` and
+    `default`, in words where no value says it, fit one line of a terminal of 80 columns.
     """
 
     path: str
     help: str
     metavar: str = "TEXT"
     is_bool: bool = False
+    default: str = ""
 
     @property
     def name(self) -> str:
@@ -30,35 +32,29 @@ class SettingFlag:
 
 
 SETTING_FLAGS: tuple[SettingFlag, ...] = (
-    SettingFlag("manifests", "Folder of the manifests.", "DIR"),
-    SettingFlag(
-        "state", "Where the applied state is kept: a folder, git:REMOTE/BRANCH, or s3://, gs://, az://.", "STORE"
-    ),
-    SettingFlag("api.base_url", "Where Plug's API is.", "URL"),
-    SettingFlag("api.auth_scheme", "How the token is sent: raw or bearer.", "SCHEME"),
-    SettingFlag("api.body", "Where the webhooks are in the body: flat, or value (in an object `value`).", "FORM"),
-    SettingFlag("api.allowed_hosts", "Hosts a token may be sent to, comma separated.", "HOSTS"),
-    SettingFlag("partner.base_url", "Where Plug's partner API is.", "URL"),
-    SettingFlag("partner.token_env", "Variable that holds the partner token.", "NAME"),
-    SettingFlag("concurrency", "PUTs at a time.", "N"),
-    SettingFlag("rate_limit", "Requests a second over all environments, retries included; or none.", "N"),
-    SettingFlag("timeout", "Limit of one attempt, from connect to the last byte.", "DURATION"),
-    SettingFlag("attempts", "Attempts for each environment.", "N"),
-    SettingFlag("deadline", "Limit of all attempts for one environment.", "DURATION"),
-    SettingFlag("lease", "How long an intent keeps other runs away.", "DURATION"),
-    SettingFlag("max_age", "Put again what was applied longer ago than this; or none.", "DURATION"),
-    SettingFlag("max_changed", "Refuse more updates than this in one run: a count or a percentage.", "N"),
-    SettingFlag("max_failures", "Begin no further environment of a wave after so many failures.", "N"),
-    SettingFlag("tokens_file", "YAML or JSON file, environment to token, mode 600.", "FILE"),
-    SettingFlag("secrets_file", "YAML or JSON file, secret to value, also by environment, mode 600.", "FILE"),
-    SettingFlag("allow_local_receivers", "Accept receivers on loopback where the base URL is too.", is_bool=True),
-    SettingFlag("policy", "Both lists of the policy, as a JSON object.", "JSON"),
-    SettingFlag(
-        "policy.allowed_hosts",
-        "Hosts a webhook may have, comma separated, as in *.example.com.br.",
-        "HOSTS",
-    ),
-    SettingFlag("policy.denied_hosts", "Hosts no webhook may have, comma separated.", "HOSTS"),
-    SettingFlag("secret_prefix", "What the name of every {secret:NAME} starts with.", "PREFIX"),
-    SettingFlag("token_prefix", "What the name of every token_env starts with.", "PREFIX"),
+    SettingFlag("manifests", "Folder of the manifests.", "DIR", default="manifests"),
+    SettingFlag("state", "Where the state is kept.", "STORE", default=".reconciler/state"),
+    SettingFlag("api.base_url", "Plug's API.", "URL", default="https://www.plugchat.com.br"),
+    SettingFlag("api.auth_scheme", "Form of the token: raw or bearer.", "SCHEME", default="raw"),
+    SettingFlag("api.body", "Form of the body: flat or value.", "FORM", default="flat"),
+    SettingFlag("api.allowed_hosts", "Where a token may go.", "HOSTS", default="Plug's www, app, api"),
+    SettingFlag("partner.base_url", "Partner API.", "URL", default="https://api.plugchat.com.br"),
+    SettingFlag("partner.token_env", "Its token's variable.", "NAME", default="PLUG_PARTNER_TOKEN"),
+    SettingFlag("concurrency", "PUTs at a time.", "N", default="8"),
+    SettingFlag("rate_limit", "Requests a second, retries too.", "N", default="none"),
+    SettingFlag("timeout", "One attempt, to the last byte.", "DURATION", default="30s"),
+    SettingFlag("attempts", "Attempts for each environment.", "N", default="4"),
+    SettingFlag("deadline", "All attempts of one environment.", "DURATION", default="120s"),
+    SettingFlag("lease", "How long an intent locks others out.", "DURATION", default="900s"),
+    SettingFlag("max_age", "Send again what is older.", "DURATION", default="none"),
+    SettingFlag("max_changed", "Most updates: a count or a share.", "N", default="50%"),
+    SettingFlag("max_failures", "Failures that end a wave.", "N", default="10"),
+    SettingFlag("tokens_file", "File of tokens by environment, mode 600.", "FILE"),
+    SettingFlag("secrets_file", "File of secrets by name, mode 600.", "FILE"),
+    SettingFlag("allow_local_receivers", "Accept receivers on loopback.", is_bool=True, default="false"),
+    SettingFlag("policy", "Both lists as a JSON object.", "JSON"),
+    SettingFlag("policy.allowed_hosts", "Hosts a webhook may have.", "HOSTS", default="all"),
+    SettingFlag("policy.denied_hosts", "Hosts no webhook may have.", "HOSTS", default="none"),
+    SettingFlag("secret_prefix", "Start of a secret's name.", "PREFIX", default="PLUG_SECRET_"),
+    SettingFlag("token_prefix", "Start of a token_env.", "PREFIX", default="PLUG_TOKEN"),
 )

@@ -45,7 +45,7 @@ def test_wrong_usage_ends_with_3_and_an_empty_stdout(cli: Cli, arguments: tuple[
 @pytest.mark.parametrize(
     ("arguments", "near"),
     [
-        (("pln",), "there is no command 'pln': did you mean plan?"),
+        (("pln",), "unknown command 'pln'; did you mean plan?"),
         (("plan", "--reasert"), "Did you mean"),
         (("plan", "-e", "lojja"), "did you mean loja-1?"),
         (("plan", "-e", "matr"), "did you mean matriz?"),

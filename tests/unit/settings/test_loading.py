@@ -14,7 +14,7 @@ from reconciler.core.guards import MaxChanged
 from reconciler.errors import InputError
 from reconciler.model import AuthScheme, BodyForm
 from reconciler.settings import Settings, load_settings
-from reconciler.settings.flags import SETTING_FLAGS
+from reconciler.settings.flags import SETTING_FLAGS, SettingFlag
 
 NOWHERE = "/nonexistent"
 
@@ -210,6 +210,15 @@ def test_the_table_of_flags_equals_the_model() -> None:
         if field.description is not None:
             found[name] = (field.description, field.annotation is bool)
     assert found == {flag.path: (flag.help, flag.is_bool) for flag in SETTING_FLAGS}
+
+
+IN_WORDS = ("api.allowed_hosts", "max_changed", "policy.allowed_hosts", "policy.denied_hosts")
+
+
+@pytest.mark.parametrize("flag", [flag for flag in SETTING_FLAGS if flag.default and flag.path not in IN_WORDS])
+def test_the_help_shows_the_default(flag: SettingFlag) -> None:
+    """Giving what the help shows as the default changes nothing."""
+    assert load_settings({}, NOWHERE, {flag.path: flag.default}).settings == load()
 
 
 def test_names_are_made_of_the_path() -> None:

@@ -1,0 +1,95 @@
+"""The help of a command, and what is proposed for a mistyped one (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from reconciler.cli.commands import Group, SettingsCommand
+from reconciler.cli.main import COMMANDS, PROPOSED, cli, run
+from reconciler.cli.setting_parameters import is_settings_flag
+from reconciler.settings.flags import SETTING_FLAGS
+
+READS = {  # every command that may be proposed, by group
+    "": {"validate", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo"},
+    "state": {"list", "show", "history"},
+    "github": {"outputs", "failure"},
+}
+
+
+def find(*path: str) -> click.Command:
+    command: click.Command = cli
+    for word in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None
+        command = found
+    return command
+
+
+def help_of(*path: str, columns: int = 80) -> str:
+    """The help in a terminal of so many columns."""
+    command = find(*path)
+    context = click.Context(command, info_name=path[-1], terminal_width=columns - 2)
+    return command.get_help(context)
+
+
+def test_the_options_of_the_command_come_before_the_settings() -> None:
+    """A reader finds what is special about it on the first screen."""
+    own, _, settings = help_of("plan").partition("\nSettings:\n")
+    assert [name for name in ("--out", "--format", "--verbose", "--help") if name not in own] == []
+    assert [flag.name for flag in SETTING_FLAGS if f"{flag.name} " in own] == []
+    assert "Example:" in own
+    assert "--state STORE                 Where the state is kept. [.reconciler/state]\n" in settings
+
+
+def test_each_setting_is_one_line_of_eighty_columns() -> None:
+    """With its default; no line is longer than the terminal."""
+    _, _, settings = help_of("state", "forget").partition("\nSettings:\n")
+    rows, _, _ = settings.partition("\n\n")
+    assert len(rows.splitlines()) == len(SETTING_FLAGS)
+    assert max(map(len, help_of("plan").splitlines())) <= 80
+
+
+def test_a_command_without_settings_has_no_heading_for_them() -> None:
+    """There is nothing below it."""
+    assert "Settings:" not in help_of("schema")
+
+
+@pytest.mark.parametrize("path", [(name,) for name in COMMANDS] + [("state", "adopt"), ("state", "copy")])
+def test_every_command_with_settings_shows_them_apart(path: tuple[str, ...]) -> None:
+    """One that is made in another way would show three screens of settings."""
+    command = find(*path)
+    if any(is_settings_flag(one.name or "") for one in command.params):
+        assert isinstance(command, SettingsCommand)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("lint",), "unknown command 'lint'; did you mean validate?"),
+        (("valdate",), "unknown command 'valdate'; did you mean validate?"),
+        (("aply",), "unknown command 'aply'"),
+        (("innit",), "unknown command 'innit'"),
+        (("state", "lst"), "unknown command 'lst'; did you mean list?"),
+        (("state", "forgit"), "unknown command 'forgit'"),
+        (("state", "coppy"), "unknown command 'coppy'"),
+        (("github", "coment"), "unknown command 'coment'"),
+        (("zzz",), "unknown command 'zzz'"),
+    ],
+)
+def test_a_near_miss_never_proposes_what_writes(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is offered a word types it."""
+    assert run(words) == 3
+    assert capsys.readouterr().err.splitlines()[0] == f"error: {said}"
+
+
+@pytest.mark.parametrize("path", READS)
+def test_only_what_reads_is_proposed(path: str) -> None:
+    """The list is kept here too: a new command is proposed after a second thought."""
+    group = find(*path.split())
+    assert isinstance(group, Group)
+    assert set(group.proposed) == READS[path]
+    assert set(PROPOSED) == READS[""]
