@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli.commands import SettingsCommand
+from reconciler.cli.completion import complete_environments, complete_files
 from reconciler.cli.confirm import confirm
 from reconciler.cli.exitcode import ExitCode, of_result
 from reconciler.cli.options import (
@@ -63,7 +64,7 @@ class ApplyFlags:
 
 
 @click.command(cls=SettingsCommand)
-@click.argument("planfile", required=False)
+@click.argument("planfile", required=False, shell_complete=complete_files)
 @click.option("--dry-run", is_flag=True, help="Exactly `plan`: no token needed, nothing sent or written.")
 @yes_option
 @click.option("--reassert", is_flag=True, help="PUT everything again, changed or not.")
@@ -77,6 +78,7 @@ class ApplyFlags:
     "accepted",
     multiple=True,
     metavar="ENV",
+    shell_complete=complete_environments,
     help="This environment's token may belong to another organization than last time; repeatable.",
 )
 @format_option

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 import click
 
 from reconciler.cli.commands import Group
+from reconciler.cli.completion import complete_files, complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_job_reports, read_result, read_text
+from reconciler.cli.options import file_option
 from reconciler.cli.output import say, write
 from reconciler.errors import InputError
 from reconciler.formats.any_result import affected, plan_of
@@ -64,7 +66,7 @@ def _say_posted(what: str, posted: Posted | CommitStatus | Unposted) -> None:
 
 
 @github.command()
-@click.argument("result", metavar="RESULT")
+@click.argument("result", metavar="RESULT", shell_complete=complete_files)
 def outputs(result: str) -> int:
     """Print what later steps need of a result, for GITHUB_OUTPUT.
 
@@ -82,7 +84,7 @@ def outputs(result: str) -> int:
 
 
 @github.command("check-waves")
-@click.argument("plan", metavar="PLAN")
+@click.argument("plan", metavar="PLAN", shell_complete=complete_files)
 @click.option("--wave", type=int, required=True, help="The wave that is about to begin.")
 def check_waves(plan: str, wave: int) -> int:
     """Exit 1 while an earlier wave of a plan isn't done.
@@ -108,8 +110,8 @@ def check_waves(plan: str, wave: int) -> int:
 
 
 @github.command()
-@click.option("--out", metavar="FILE", required=True, help="The tokens file to write, for the setting tokens_file.")
-@click.option("--from", "source", metavar="FILE", help="Tokens that an earlier step fetched, as YAML or JSON.")
+@file_option("--out", required=True, help="The tokens file to write, for the setting tokens_file.")
+@file_option("--from", "source", help="Tokens that an earlier step fetched, as YAML or JSON.")
 @click.option("--environment", metavar="ENV", help="The environment of the token in INPUT_TOKEN.")
 def tokens(out: str, source: str | None, environment: str | None) -> int:
     """Write a tokens file, and have the runner mask each token.
@@ -136,7 +138,7 @@ def tokens(out: str, source: str | None, environment: str | None) -> int:
 
 @github.command()
 @click.option("--title", required=True, help="The heading, for example the command and its exit code.")
-@click.option("--log", metavar="FILE", required=True, help="The file with its stderr.")
+@file_option("--log", required=True, help="The file with its stderr.")
 def failure(title: str, log: str) -> int:
     """Print what a failed command wrote, for the job's summary.
 
@@ -157,8 +159,13 @@ def failure(title: str, log: str) -> int:
 
 @github.command()
 @click.argument("name", metavar="NAME")
-@click.option("--file", metavar="FILE", help="The Markdown to post.")
-@click.option("--results", metavar="FOLDER", help="Post the results of the jobs of an apply: one folder each.")
+@file_option("--file", help="The Markdown to post.")
+@click.option(
+    "--results",
+    metavar="FOLDER",
+    shell_complete=complete_folders,
+    help="Post the results of the jobs of an apply: one folder each.",
+)
 @click.option(
     "--planned",
     default="",
@@ -200,7 +207,7 @@ def _render_results(folder: Path, planned: str) -> str:
 
 
 @github.command()
-@click.option("--plan", "plan_file", metavar="FILE", help="The plan as JSON. Without one the status is a failure.")
+@file_option("--plan", "plan_file", help="The plan as JSON. Without one the status is a failure.")
 def status(plan_file: str | None) -> int:
     """Set the commit status reconciler/plan of a pull request.
 
@@ -239,8 +246,8 @@ def reviewed() -> int:
 
 
 @github.command()
-@click.option("--result", metavar="FILE", required=True, help="The result of drift as JSON.")
-@click.option("--file", metavar="FILE", required=True, help="The same as Markdown: the issue's text.")
+@file_option("--result", required=True, help="The result of drift as JSON.")
+@file_option("--file", required=True, help="The same as Markdown: the issue's text.")
 @click.option("--exit-code", type=int, required=True, help="The exit code of drift: only 0 means that there is none.")
 @_author_option
 def issue(result: str, file: str, exit_code: int, author: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
 from reconciler.errors import InputError
@@ -17,7 +18,7 @@ _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", default=".")
+@click.argument("folder", metavar="[DIR]", shell_complete=complete_folders, default=".")
 @click.option(
     "--action",
     metavar="OWNER/REPO/PATH@COMMIT",

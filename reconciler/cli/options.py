@@ -9,7 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from reconciler.cli.completion import complete_environments
+from reconciler.cli.completion import (
+    complete_environments,
+    complete_file_of_format,
+    complete_files,
+    complete_folders,
+)
 from reconciler.cli.setting_parameters import flag_parameter, is_settings_flag
 from reconciler.core.shard import parse_shard
 from reconciler.model import Shard
@@ -19,6 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
 RESULT_FORMATS = (*FORMATS, "github")  # of results that annotations can be made of
 VERBOSE = "verbosity"
+_COMPLETIONS = {"FILE": complete_files, "DIR": complete_folders, "STORE": complete_folders}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,11 @@ def gathered(kind: type[Any], into: str) -> Callable[[Command], Command]:
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def file_option(*names: str, **more: Any) -> Callable[[Command], Command]:
+    """An option that names a file, which the shell completes."""
+    return click.option(*names, metavar="FILE", shell_complete=complete_files, **more)
 
 
 def environments_option(command: Command) -> Command:
@@ -111,6 +122,7 @@ def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
         "--also",
         multiple=True,
         metavar="FORMAT=FILE",
+        shell_complete=lambda _context, _parameter, incomplete: complete_file_of_format(formats, incomplete),
         is_eager=True,
         expose_value=False,
         callback=take_also,
@@ -163,6 +175,7 @@ def settings_options(command: Command) -> Command:
         options: dict[str, Any] = {"help": flag.help, "default": None}
         if not flag.is_bool:
             options["metavar"] = flag.metavar
+            options["shell_complete"] = _COMPLETIONS.get(flag.metavar)
         wrapped = click.option(name, flag_parameter(flag), **options)(wrapped)
     return wrapped  # type: ignore[no-any-return]
 

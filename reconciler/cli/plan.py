@@ -10,6 +10,7 @@ from reconciler.cli.exitcode import of_plan
 from reconciler.cli.options import (
     Form,
     Selection,
+    file_option,
     format_option,
     gathered,
     observe_option,
@@ -33,7 +34,7 @@ class PlanFlags:
 
 
 @click.command(cls=SettingsCommand)
-@click.option("--out", metavar="FILE", help="Save the plan, for `reconciler apply FILE`.")
+@file_option("--out", help="Save the plan, for `reconciler apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to apply.")
 @click.option("--reassert", is_flag=True, help="Plan to PUT everything again, changed or not.")
 @observe_option

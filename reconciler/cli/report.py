@@ -8,7 +8,7 @@ import click
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_document, write_document
-from reconciler.cli.options import environments_option, observe_option, settings_options
+from reconciler.cli.options import environments_option, file_option, observe_option, settings_options
 from reconciler.cli.output import say, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
@@ -19,8 +19,8 @@ from reconciler.text.escape import for_terminal
 
 
 @click.command(cls=SettingsCommand)
-@click.option("--out", metavar="FILE", help="Write the page there instead of to stdout.")
-@click.option("--check", "check_file", metavar="FILE", help="Show receivers too: the output of `check --format json`.")
+@file_option("--out", help="Write the page there instead of to stdout.")
+@file_option("--check", "check_file", help="Show receivers too: the output of `check --format json`.")
 @observe_option
 @environments_option
 @settings_options

@@ -5,7 +5,7 @@ from contextlib import closing
 import click
 
 from reconciler.cli.commands import Group
-from reconciler.cli.completion import complete_environments
+from reconciler.cli.completion import complete_environments, complete_folders
 from reconciler.cli.confirm import confirm
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import (
@@ -204,8 +204,8 @@ def rename(session: Session, old: str, new: str, yes: bool) -> int:
 
 
 @state.command()
-@click.argument("source", metavar="FROM")
-@click.argument("target", metavar="TO")
+@click.argument("source", metavar="FROM", shell_complete=complete_folders)
+@click.argument("target", metavar="TO", shell_complete=complete_folders)
 @yes_option
 @settings_options
 def copy(session: Session, source: str, target: str, yes: bool) -> int:

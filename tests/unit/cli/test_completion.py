@@ -1,12 +1,18 @@
-"""The Tab key where asking would cost a network."""
+"""The Tab key: files, folders and environments, and nothing that would cost a network."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import click
+import pytest
 from click.shell_completion import ShellComplete
 
 from reconciler.cli.main import cli as program
 from reconciler.cli.session import Session
 from tests.acceptance.conftest import Cli
+
+NOWHERE = click.Context(program)
 
 
 def test_a_state_that_is_elsewhere_is_not_asked(cli: Cli) -> None:
@@ -17,3 +23,54 @@ def test_a_state_that_is_elsewhere_is_not_asked(cli: Cli) -> None:
     shell = ShellComplete(program, {"obj": session}, "reconciler", "_RECONCILER_COMPLETE")
     assert [one.value for one in shell.get_completions(["state", "forget"], "")] == ["loja", "matriz"]
     assert [one.value for one in shell.get_completions(["plan", "-e"], "l")] == ["loja"]
+
+
+def complete(cli: Cli, *words: str) -> list[tuple[str, str]]:
+    """The value and the type of all that is offered for the last word."""
+    shell = ShellComplete(program, {"obj": Session(environ=cli.environ, folder=cli.folder)}, "reconciler", "_COMPLETE")
+    return [(one.value, one.type) for one in shell.get_completions(list(words[:-1]), words[-1])]
+
+
+def every_parameter(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Parameter]]:
+    """All parameters of a command and of those in it, each with the words of its command."""
+    for one in command.params:
+        yield " ".join((*path, one.human_readable_name)), one
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from every_parameter(inner, (*path, name))
+
+
+PARAMETERS = dict(every_parameter(program))
+KINDS = {
+    **dict.fromkeys(("FILE", "PLANFILE", "RESULT", "PLAN"), "file"),
+    **dict.fromkeys(("DIR", "[DIR]", "FOLDER", "STORE", "FROM", "TO"), "dir"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name, one in PARAMETERS.items() if one.make_metavar(NOWHERE) in KINDS])
+def test_the_shell_completes_files_and_folders(name: str) -> None:
+    """In every command, for each option and argument that names one."""
+    one = PARAMETERS[name]
+    context = click.Context(program, resilient_parsing=True)
+    offered = [(item.value, item.type) for item in one.shell_complete(context, "no")]
+    assert offered == [("no", KINDS[one.make_metavar(NOWHERE)])]
+
+
+def test_an_account_change_is_accepted_of_an_environment(cli: Cli) -> None:
+    """The names of the manifests, as after -e."""
+    cli.fleet("loja", "matriz")
+    assert complete(cli, "apply", "--accept-account-change", "m") == [("matriz", "plain")]
+
+
+def test_the_file_of_a_format_is_offered(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First the format, then what the folder has; a folder that isn't there has nothing."""
+    monkeypatch.chdir(cli.folder)
+    cli.write("out/plan.json", "{}")
+    cli.write("out/sub/plan.md", "")
+    assert complete(cli, "state", "list", "--also", "j") == [("json=", "plain")]
+    assert complete(cli, "plan", "--also", "json=ou") == [("json=out/", "plain")]
+    assert complete(cli, "plan", "--also", "json=out/") == [("json=out/plan.json", "plain"), ("json=out/sub/", "plain")]
+    assert complete(cli, "plan", "--also", "json=nowhere/") == []
