@@ -180,7 +180,9 @@ class Session:
         warnings = tuple(str(problem) for problem in shown)
         # the reads of accounts make reference cycles, so the collector stays on for them
         with without_collector() if scope.observe is None else nullcontext():
-            planned = plan_environments(desired, self.store, self.credentials, given, scope)
+            planned = plan_environments(
+                desired, self.store, self.credentials, given, scope, location=self.settings.state
+            )
         return replace(planned, plan=replace(planned.plan, warnings=(*warnings, *planned.plan.warnings)))
 
     def guards(self, accepted: Sequence[str] = ()) -> GuardInput:

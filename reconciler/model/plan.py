@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.manifest import Event
 from reconciler.model.problem import Location
+from reconciler.model.where import Where
 
 
 class Action(StrEnum):
@@ -99,6 +100,7 @@ class Plan:
     observed: bool = False  # --observe
     shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
+    where: Where | None = None  # None only where no state was read
 
     def count_actions(self) -> Counter[Action]:
         return Counter(planned.action for planned in self.environments)

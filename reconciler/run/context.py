@@ -78,6 +78,7 @@ class RunContext:
     observations: Mapping[str, Observation]
     refused: Mapping[str, str]
     state_trouble: bool = False
+    new_documents: int = 0  # written where the state held none of that environment
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # no further environment of this wave is begun
     writer: StateWriter = field(init=False)
     pace: Pace = field(init=False)

@@ -26,6 +26,7 @@ from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, group_findings, message_of
 from reconciler.views import words
 from reconciler.views.text_drift import in_order
+from reconciler.views.where_words import describe_new_state, where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
 
@@ -57,7 +58,10 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
     summary = words.plan_summary(plan)
     if has_work(plan):
         summary += f"\nDigest: {plan.digest}"
+    summary += f"\n{where_text(plan.where)}" if plan.where else ""
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
+    new = describe_new_state(plan.where, str)
+    shown += [Annotation("warning", "reconciler plan", new, "new state")] if new else []
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
     return _render(shown, path_of)
 
@@ -71,7 +75,7 @@ def render_result(result: RunResult, *, path_of: PathOf) -> str:
     ]
     level = "error" if shown or result.state_trouble or result.interrupted else "notice"
     text = words.STATE_TROUBLE if result.state_trouble else ""
-    summary = "\n".join(part for part in (words.result_summary(result), text) if part)
+    summary = "\n".join(part for part in (words.result_summary(result), text, where_text(result.where)) if part)
     return _render([Annotation(level, "reconciler apply", summary, "result"), *shown], path_of)
 
 

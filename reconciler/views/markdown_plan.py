@@ -11,6 +11,7 @@ from reconciler.text.escape import for_markdown, for_markdown_block, for_markdow
 from reconciler.text.groups import Group, group_alike
 from reconciler.views import words
 from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row
+from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
 OPEN_BLOCKS = 10  # of so many changes the details stand open; a longer page is skimmed first
 LEAST_CHARS = 20  # no block is shorter
@@ -22,7 +23,8 @@ def render_plan(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]]
     groups = group_alike(plan, vars_by_environment)
     changed = [group for group in groups if group.representative.action is not Action.REASSERT]
     reasserted = [group for group in groups if group.representative.action is Action.REASSERT]
-    head = [f"## {words.plan_summary(plan)}", _summary_table(plan)]
+    head = [*new_state_paragraph(plan.where), f"## {words.plan_summary(plan)}", _summary_table(plan)]
+    head += where_paragraph(plan.where)
     if changed:
         head.append(f"Digest: {for_markdown_code(plan.digest)}")
     head += _warnings(plan)

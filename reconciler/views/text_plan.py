@@ -11,6 +11,7 @@ from reconciler.text.escape import for_terminal
 from reconciler.text.groups import Group, group_alike
 from reconciler.views import words
 from reconciler.views.style import Style, carets, columns, find_difference, name_lines, wrap
+from reconciler.views.where_words import new_state_lines, where_lines
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REASSERT: "="}
 BEFORE, AFTER = "        before  ", "        after   "
@@ -29,11 +30,13 @@ def render_plan(
     """The plan as text; the last line is its summary. Environments that differ in their vars alone are folded."""
     style = Style(colour)
     groups = words.in_order_of_matter(group_alike(plan, vars_by_environment))
-    sections = [_group_lines(group, style, width) for group in groups]
+    sections = [new_state_lines(plan.where, style)]
+    sections += [_group_lines(group, style, width) for group in groups]
     sections.append(_orphan_lines(plan, style))
     unchanged = words.unchanged_line(plan)
     sections.append([style.dim(unchanged)] if unchanged else [])
     sections.append([style.yellow("warning: ") + for_terminal(warning) for warning in plan.warnings])
+    sections.append(where_lines(plan.where, style, width))
     sections.append(_closing_lines(plan, style))
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 

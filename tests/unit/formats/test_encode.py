@@ -10,15 +10,21 @@ from tests.golden.samples import DIGEST, NOW, documents, drifts, plan_of, planne
 
 
 def test_a_plan_has_the_contracts_keys_in_order() -> None:
-    """CONTRACT §5, with selection, requested, observed, shard and warnings after the digest."""
+    """CONTRACT §5, with selection and what follows it after the digest; `state` and `apis` are those of §4."""
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "digest", "selection", "requested", "observed", "shard",
-        "warnings", "summary", "environments", "checksum",
+        "state", "apis", "new_state", "warnings", "summary", "environments", "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"
     assert plan["digest"] == DIGEST
+    assert plan["state"] == {"location": "git:origin/reconciler-state", "documents": 8}
+    assert plan["apis"] == [
+        {"host": "www.plugchat.com.br", "environments": 7, "sandbox": False},
+        {"host": "127.0.0.1:8787", "environments": 1, "sandbox": True},
+    ]
+    assert plan["new_state"] is False
     assert plan["summary"] == {"create": 1, "update": 2, "reassert": 2, "noop": 3, "orphan": 1}
     production = next(one for one in plan["environments"] if one["environment"] == "production")
     assert production == {
