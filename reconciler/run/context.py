@@ -42,7 +42,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class WaveBegun:
-    """A wave for the progress display. `number` (from 1) and `of` count the waves in which anything is sent."""
+    """A wave for the progress display.
+
+    `wave` is its number in the manifests; `number` (from 1) and `of` count the waves in which anything is sent.
+    """
 
     wave: int
     number: int

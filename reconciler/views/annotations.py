@@ -19,14 +19,16 @@ from reconciler.model import (
     Problem,
     ReceiverCheck,
     RunResult,
+    Where,
 )
 from reconciler.model.plan import has_work
 from reconciler.text.counts import counted, name_some
 from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, group_findings, message_of
+from reconciler.text.new_state import describe_new_state
 from reconciler.views import words
 from reconciler.views.text_drift import in_order
-from reconciler.views.where_words import describe_new_state, where_text
+from reconciler.views.where_words import where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
 
@@ -60,8 +62,7 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
         summary += f"\nDigest: {plan.digest}"
     summary += f"\n{where_text(plan.where)}" if plan.where else ""
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
-    new = describe_new_state(plan.where, str)
-    shown += [Annotation("warning", "reconciler plan", new, "new state")] if new else []
+    shown += _of_new_state("reconciler plan", plan.where)
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
     return _render(shown, path_of)
 
@@ -98,6 +99,12 @@ def render_check(result: CheckResult, *, path_of: PathOf) -> str:
 def render_error(message: str) -> str:
     """What ended a command, where there is no place to point at."""
     return _render([Annotation("error", "reconciler", message, message)], lambda _: None)
+
+
+def _of_new_state(title: str, where: Where | None) -> list[Annotation]:
+    if where is None or not where.is_new:
+        return []
+    return [Annotation("warning", title, describe_new_state(where), "new state")]
 
 
 def _of_problem(level: str, problem: Problem) -> Annotation:

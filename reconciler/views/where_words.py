@@ -10,25 +10,19 @@ from collections.abc import Callable, Sequence
 from reconciler.model import ApiUse, Where
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown_code, for_terminal
+from reconciler.text.new_state import describe_new_state
 from reconciler.views.style import Style, wrap
 
 HOSTS_SHOWN = 50  # the others are counted
 
 
-def describe_new_state(where: Where | None, show: Callable[[str], str]) -> str | None:
-    """Return what to check where no applied record was found; None where there is one."""
-    if where is None or not where.is_new:
-        return None
-    near = f" (did you mean {show(where.near)}?)" if where.near else ""
-    return f"nothing was ever applied to {show(where.location)}; if that is wrong, check `state`{near}"
+def name_api(api: ApiUse, show: Callable[[str], str]) -> str:
+    return f"the sandbox {show(api.host)}" if api.sandbox else show(api.host)
 
 
 def describe_apis(apis: Sequence[ApiUse], show: Callable[[str], str]) -> str:
     """`www.plugchat.com.br (3 environments), the sandbox 127.0.0.1:8787 (1 environment)`."""
-    shown = [
-        f"{'the sandbox ' if api.sandbox else ''}{show(api.host)} ({environments(api.environments)})"
-        for api in apis[:HOSTS_SHOWN]
-    ]
+    shown = [f"{name_api(api, show)} ({environments(api.environments)})" for api in apis[:HOSTS_SHOWN]]
     left = len(apis) - len(shown)
     return ", ".join(shown) + (f" and {counted(left, 'more host')}" if left > 0 else "")
 
@@ -40,8 +34,9 @@ def describe_state(where: Where, show: Callable[[str], str]) -> str:
 
 def new_state_lines(where: Where | None, style: Style) -> list[str]:
     """The first line of a text about a new state; it is not wrapped, so that a script can find it."""
-    described = describe_new_state(where, for_terminal)
-    return [style.yellow(f"New state: {described}")] if described else []
+    if where is None or not where.is_new:
+        return []
+    return [style.yellow(f"New state: {describe_new_state(where, for_terminal)}")]
 
 
 def where_lines(where: Where | None, style: Style, width: int) -> list[str]:
@@ -55,8 +50,9 @@ def where_lines(where: Where | None, style: Style, width: int) -> list[str]:
 
 def new_state_paragraph(where: Where | None) -> list[str]:
     """The first paragraph of a page in Markdown about a new state."""
-    described = describe_new_state(where, for_markdown_code)
-    return [f"**New state:** {described}."] if described else []
+    if where is None or not where.is_new:
+        return []
+    return [f"**New state:** {describe_new_state(where, for_markdown_code)}"]
 
 
 def where_paragraph(where: Where | None) -> list[str]:
