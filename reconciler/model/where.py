@@ -28,6 +28,11 @@ class Where:
     is_new: bool = False  # no document of the state holds an applied record
     near: str | None = None  # of a new state: another branch or folder that may be meant
 
+    @property
+    def needs_vouching(self) -> bool:
+        """Whether somebody must confirm that this state is meant: it is new, and not all APIs are a sandbox."""
+        return self.is_new and not all(api.sandbox for api in self.apis)
+
     def grown(self, documents: int) -> Where:
         """Return the same with so many more documents."""
         return replace(self, documents=self.documents + documents)
