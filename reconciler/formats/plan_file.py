@@ -34,6 +34,7 @@ def encode_plan(plan: Plan) -> str:
         "requested": plan.requested,
         "observed": plan.observed,
         "shard": None if plan.shard is None else str(plan.shard),
+        "new_hosts": list(plan.new_hosts),
         "warnings": list(plan.warnings),
         "summary": {action.value: count[action] for action in Action},
         "environments": [_planned_out(planned) for planned in plan.environments],
@@ -50,6 +51,7 @@ def _planned_out(planned: EnvironmentPlan) -> dict[str, Any]:
         "unchecked": list(planned.unchecked),
         "source": _source_out(planned.source),
         "changes": [_change_out(change) for change in planned.changes],
+        "hosts": list(planned.hosts),
         "state": {"serial": planned.serial, "lineage": planned.lineage},
     }
     if Reason.LIVE_DRIFT in planned.reasons:
@@ -112,6 +114,7 @@ class _Environment(_Part):
     changes: list[_Change]
     state: _State
     live: list[_Live] = []
+    hosts: list[str] = []
 
     def value(self) -> EnvironmentPlan:
         return EnvironmentPlan(
@@ -127,6 +130,7 @@ class _Environment(_Part):
             serial=self.state.serial,
             lineage=self.state.lineage,
             live=tuple(LiveDifference(one.event, one.actual) for one in self.live),
+            hosts=tuple(self.hosts),
         )
 
 
@@ -141,6 +145,7 @@ class _Plan(_Part):
     requested: bool
     observed: bool = False
     shard: str | None = None
+    new_hosts: list[str] = []
     warnings: list[str]
     summary: Annotated[dict[str, int], Field()]
     environments: list[_Environment]
@@ -171,5 +176,6 @@ def decode_plan(data: bytes) -> SavedPlan:
         requested=parsed.requested,
         observed=parsed.observed,
         shard=shard,
+        new_hosts=tuple(parsed.new_hosts),
     )
     return SavedPlan(plan, intact=checksum == digest_of(value))

@@ -73,6 +73,7 @@ class EnvironmentPlan:
     serial: int  # 0 where nothing is stored
     lineage: str | None
     live: tuple[LiveDifference, ...] = ()
+    hosts: tuple[str, ...] = ()  # of all seven webhooks that an apply would send, with the port where a URL has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Plan:
     observed: bool = False  # --observe
     shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
+    new_hosts: tuple[str, ...] = ()  # of `hosts`, those that no applied record has; none where nothing was ever applied
 
     def count_actions(self) -> Counter[Action]:
         return Counter(planned.action for planned in self.environments)

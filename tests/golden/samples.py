@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.groups import find_hosts
 from reconciler.model import (
     EVENTS,
     Action,
@@ -63,7 +64,9 @@ def planned(
     unchecked: tuple[str, ...] = (),
     changed: tuple[Change, ...] = (),
     live: tuple[LiveDifference, ...] = (),
+    unchanged: tuple[str, ...] = (),
 ) -> EnvironmentPlan:
+    """`unchanged` are hosts of webhooks that are sent without a change."""
     stored = action is not Action.CREATE
     return EnvironmentPlan(
         environment=environment,
@@ -76,6 +79,7 @@ def planned(
         serial=3 if stored else 0,
         lineage="7d0c" if stored else None,
         live=live,
+        hosts=tuple(sorted({*unchanged, *find_hosts(change.after for change in changed)})),
     )
 
 
@@ -90,9 +94,9 @@ def update(environment: str, before: str, after: str, wave: int = 0) -> Environm
     return planned(environment, Action.UPDATE, Reason.WEBHOOKS_CHANGED, wave=wave, changed=changed)
 
 
-def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = ()) -> Plan:
+def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = (), new_hosts: tuple[str, ...] = ()) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
-    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings)
+    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts)
 
 
 def _receive(before: str, after: str, environment: str) -> tuple[Change, ...]:
@@ -110,13 +114,14 @@ def plans() -> dict[str, Plan]:
             Reason.SECRET_CHANGED,
             wave=1,
             unchecked=("account",),
+            unchanged=("hooks.acme.com.br", "status.acme.com.br:8443"),
             changed=_receive(
                 f"https://hooks.acme.com.br/plug/receive{secret}",
                 f"https://hooks2.acme.com.br/plug/receive{secret}",
                 "production",
             ),
         ),
-        planned("staging", Action.REASSERT, Reason.UNCERTAIN, Reason.EXPIRED),
+        planned("staging", Action.REASSERT, Reason.UNCERTAIN, Reason.EXPIRED, unchanged=("hooks.acme.com.br",)),
         planned(
             "live",
             Action.REASSERT,
@@ -151,12 +156,25 @@ def plans() -> dict[str, Plan]:
         planned("same-by-text", Action.NOOP, unchecked=("account", "secret:PLUG_SECRET_RECEIVE")),
         planned("gone", Action.ORPHAN),
         warnings=("max_changed: 6 of 11 applied environments would be updated, at most 5 are allowed (50%)",),
+        new_hosts=("hooks2.acme.com.br",),
     )
     names = [f"cliente-{number:03}" for number in range(60)]
     grouped = plan_of(
         *(update(name, "v1.acme.com.br", "v2.acme.com.br", wave=at % 3) for at, name in enumerate(names)),
-        *(planned(f"r{number}", Action.REASSERT, Reason.REQUESTED) for number in range(6)),
+        *(
+            planned(f"r{number}", Action.REASSERT, Reason.REQUESTED, unchanged=(f"h{number // 5}.com",))
+            for number in range(6)
+        ),
         create("alone"),
+    )
+    hosts = ["hooks.acme.com.br"] * 6 + ["hooks2.acme.com.br"] * 2 + ["elsewhere.example.net"]
+    receive = _receive("https://hooks.acme.com.br/a", "https://hooks.acme.com.br/b", "_defaults")
+    hidden = plan_of(
+        *(
+            planned(f"loja-{at}", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=receive, unchanged=(host,))
+            for at, host in enumerate(hosts)
+        ),
+        new_hosts=("elsewhere.example.net",),
     )
     hostile = plan_of(
         planned(
@@ -174,6 +192,7 @@ def plans() -> dict[str, Plan]:
     return {
         "mixed": mixed,
         "grouped": grouped,
+        "grouped-hosts": hidden,
         "hostile": hostile,
         "nothing-to-do": plan_of(planned("a", Action.NOOP), planned("b", Action.NOOP)),
         "empty": plan_of(),

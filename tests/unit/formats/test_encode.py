@@ -10,11 +10,11 @@ from tests.golden.samples import DIGEST, NOW, documents, drifts, plan_of, planne
 
 
 def test_a_plan_has_the_contracts_keys_in_order() -> None:
-    """CONTRACT §5, with selection, requested, observed, shard and warnings after the digest."""
+    """CONTRACT §5, with selection and what follows it after the digest."""
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "digest", "selection", "requested", "observed", "shard",
-        "warnings", "summary", "environments", "checksum",
+        "new_hosts", "warnings", "summary", "environments", "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"
@@ -37,6 +37,7 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
                 "line": 12,
             }
         ],
+        "hosts": ["hooks.acme.com.br", "hooks2.acme.com.br", "status.acme.com.br:8443"],
         "state": {"serial": 3, "lineage": "7d0c"},
     }
 
