@@ -277,18 +277,21 @@ def shorten_commit(commit: str) -> str:
 
 
 def find_moves(document: Document) -> list[dict[str, str]]:
-    """Return what each record of the history changed beside webhooks, newest first: `endpoint`, `account`."""
+    """Return what each record of the history changed beside webhooks, newest first: `endpoint`, `account`, `body`."""
     moves: list[dict[str, str]] = [{} for _ in document.history]
     applied = document.applied
     endpoint, account = (applied.endpoint, applied.account) if applied else ("", None)
+    body = applied.body if applied else None
     for place, older in enumerate(document.history[1:]):
-        if older.endpoint is None:
-            continue
-        if older.endpoint != endpoint:
-            moves[place]["endpoint"] = endpoint
-        if older.account != account:
-            moves[place]["account"] = account or "not known"
-        endpoint, account = older.endpoint, older.account
+        if older.endpoint is not None:
+            if older.endpoint != endpoint:
+                moves[place]["endpoint"] = endpoint
+            if older.account != account:
+                moves[place]["account"] = account or "not known"
+            endpoint, account = older.endpoint, older.account
+        if older.body is not None and body is not None:
+            moves[place]["body"] = body.value
+            body = older.body
     return moves
 
 

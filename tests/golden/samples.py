@@ -383,7 +383,7 @@ def documents() -> dict[str, Document]:
     )
     history = (
         HistoryEntry(NOW, By("maria"), {}, adopted=True),
-        HistoryEntry(NOW, by, {}, False, "https://plug.acme.com.br/u", None),
+        HistoryEntry(NOW, by, {}, False, "https://plug.acme.com.br/u", None, BodyForm.VALUE),
         HistoryEntry(NOW, by, {Event.RECEIVE_MESSAGE: urls[Event.RECEIVE_MESSAGE]}),
     )
     live = Intent("i1", urls, False, NOW, NOW.replace(minute=15), by, "https://www.plugchat.com.br/u", "org:42")
