@@ -120,6 +120,7 @@ class Session:
         options = TreeOptions(
             base_url=settings.api.base_url,
             auth_scheme=settings.api.auth_scheme,
+            body=settings.api.body,
             allowed_hosts=settings.api.allowed_hosts,
             allow_local_receivers=settings.allow_local_receivers,
             secret_prefix=settings.secret_prefix,

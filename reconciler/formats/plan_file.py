@@ -37,6 +37,7 @@ def encode_plan(plan: Plan) -> str:
         "shard": None if plan.shard is None else str(plan.shard),
         **encode_where(plan.where),
         "new_state": plan.where is not None and plan.where.is_new,
+        "new_hosts": list(plan.new_hosts),
         "warnings": list(plan.warnings),
         "summary": {action.value: count[action] for action in Action},
         "environments": [_planned_out(planned) for planned in plan.environments],
@@ -53,6 +54,7 @@ def _planned_out(planned: EnvironmentPlan) -> dict[str, Any]:
         "unchecked": list(planned.unchecked),
         "source": _source_out(planned.source),
         "changes": [_change_out(change) for change in planned.changes],
+        "hosts": list(planned.hosts),
         "state": {"serial": planned.serial, "lineage": planned.lineage},
     }
     if Reason.LIVE_DRIFT in planned.reasons:
@@ -115,6 +117,7 @@ class _Environment(_Part):
     changes: list[_Change]
     state: _State
     live: list[_Live] = []
+    hosts: list[str] = []
 
     def value(self) -> EnvironmentPlan:
         return EnvironmentPlan(
@@ -130,6 +133,7 @@ class _Environment(_Part):
             serial=self.state.serial,
             lineage=self.state.lineage,
             live=tuple(LiveDifference(one.event, one.actual) for one in self.live),
+            hosts=tuple(self.hosts),
         )
 
 
@@ -147,6 +151,7 @@ class _Plan(_Part):
     state: StatePlacePart | None = None
     apis: list[ApiUsePart] = []
     new_state: bool = False
+    new_hosts: list[str] = []
     warnings: list[str]
     summary: Annotated[dict[str, int], Field()]
     environments: list[_Environment]
@@ -184,5 +189,6 @@ def decode_plan(data: bytes) -> SavedPlan:
         observed=parsed.observed,
         shard=shard,
         where=parsed.where(),
+        new_hosts=tuple(parsed.new_hosts),
     )
     return SavedPlan(plan, intact=checksum == digest_of(value))

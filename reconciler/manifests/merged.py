@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from reconciler.core.policy import Policy
-from reconciler.model import AuthScheme, Desired, Location, Problem
+from reconciler.model import AuthScheme, BodyForm, Desired, Location, Problem
 
 
 class Value(NamedTuple):
@@ -24,6 +24,7 @@ class TreeOptions:
     base_url: str
     auth_scheme: AuthScheme
     allowed_hosts: tuple[str, ...]
+    body: BodyForm = BodyForm.FLAT
     allow_local_receivers: bool = False
     secret_prefix: str = "PLUG_SECRET_"  # noqa: S105 - names' beginnings
     token_prefix: str = "PLUG_TOKEN"  # noqa: S105

@@ -21,7 +21,7 @@ from reconciler.core.variables import NOT_A_TOKEN, is_token_variable
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
 from reconciler.manifests.tree import DEFAULTS
-from reconciler.model import EVENTS, AuthScheme, Desired, Event, Location, Problem
+from reconciler.model import EVENTS, AuthScheme, BodyForm, Desired, Event, Location, Problem
 from reconciler.text.counts import name_some
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
@@ -79,6 +79,7 @@ class Resolver:
             webhooks = self._webhooks(entry, variables, bad_variables, allow_local=allow_local)
         token_env = self._token_env(entry)
         account_id = values.get("account_id")
+        organization_id = values.get("organization_id")
         description = values.get("description")
         wave = values.get("wave")
         if self._faulty or None in [value.value for value in values.values()]:
@@ -99,6 +100,8 @@ class Resolver:
             if written is None
             else written.sources,
             partner_base_url=self._options.base_url_override or self._options.partner_base_url,
+            organization_id=None if organization_id is None else organization_id.value,
+            body=self._body(entry),
         )
 
     def problems(self) -> Iterator[Problem]:
@@ -125,6 +128,10 @@ class Resolver:
     def _auth_scheme(self, entry: Entry) -> AuthScheme:
         value = entry.values.get("api.auth_scheme")
         return self._options.auth_scheme if value is None else AuthScheme(value.value)
+
+    def _body(self, entry: Entry) -> BodyForm:
+        value = entry.values.get("api.body")
+        return self._options.body if value is None else BodyForm(value.value)
 
     def _token_env(self, entry: Entry) -> str:
         value = entry.values.get("token_env")

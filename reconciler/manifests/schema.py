@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.manifests.nodes import AmbiguousScalar, File, Path
-from reconciler.model import EVENTS
+from reconciler.model import EVENTS, AuthScheme, BodyForm
 
 ENVIRONMENT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -49,6 +49,10 @@ class ApiPart(_Part):
 
     base_url: str = Field(default=_NOT_GIVEN, description="Where this company's API is; a host of api.allowed_hosts.")
     auth_scheme: Literal["raw", "bearer"] = Field(default=_NOT_GIVEN, description="How the token is sent.")
+    body: Literal["flat", "value"] = Field(
+        default=_NOT_GIVEN,
+        description="Where the seven webhooks are in the body of the PUT: at the top level, or in an object `value`.",
+    )
 
 
 class PolicyPart(_Part):
@@ -68,6 +72,10 @@ class CommonPart(_Part):
     )
     account_id: Annotated[str, Field(pattern=ACCOUNT_PATTERN)] = Field(
         default=_NOT_GIVEN, description="The partner API's id; makes the environment observable."
+    )
+    organization_id: Annotated[str, Field(pattern=ACCOUNT_PATTERN)] = Field(
+        default=_NOT_GIVEN,
+        description="The company that this environment is: the organizationId of its token. Another one is refused.",
     )
     api: ApiPart = Field(default=_NOT_GIVEN)
     vars: dict[str, str] = Field(default=_NOT_GIVEN, description="Texts that fill in {NAME} in the webhooks.")
@@ -119,7 +127,7 @@ def _tidy(schema: Any) -> None:
 
 _EXPECTED = {
     "wave": "a whole number from 0 to 9999, in plain decimals without quotes",
-    "api": "a mapping such as {base_url: …, auth_scheme: raw}",
+    "api": "a mapping such as {base_url: …, auth_scheme: raw, body: flat}",
     "vars": "a mapping of names to texts",
     "webhooks": "a mapping of events to URLs, with a space after each colon",
     "policy": "a mapping of allowed_hosts and denied_hosts to lists",
@@ -189,12 +197,18 @@ def _report_value(file: File, path: Path, error: ErrorDetails) -> None:
     elif kind == "string_pattern_mismatch":
         file.problem(position, key, *_PATTERN_WORDS[str(path[0])])
     elif kind == "literal_error" and isinstance(value, str):
-        near = near_miss(value, ("raw", "bearer"))
-        file.problem(position, key, "is no scheme", f"did you mean {near}?" if near else "write raw or bearer")
+        known, message = _CHOICES[key]
+        near = near_miss(value, known)
+        file.problem(position, key, message, f"did you mean {near}?" if near else f"write {' or '.join(known)}")
     else:
         expected = _EXPECTED.get(key, _EXPECTED.get(str(path[0]), "") if len(path) == 1 else "")
         file.problem(position, key, f"is {describe(value)}", f"write {expected or _text_hint(value)}")
 
+
+_CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
+    "api.auth_scheme": (tuple(AuthScheme), "is not a known scheme"),
+    "api.body": (tuple(BodyForm), "is not a known body form"),
+}
 
 _PATTERN_WORDS = {
     "environment": (
@@ -202,6 +216,10 @@ _PATTERN_WORDS = {
         "lower-case letters, digits, dot, underscore and hyphen, at most 63, a letter or digit first",
     ),
     "account_id": ("is no id of an account", "letters, digits, dot, underscore and hyphen, as in 32133-31232-312321"),
+    "organization_id": (
+        "is not a valid id of an organization",
+        "letters, digits, dot, underscore and hyphen, as the organizationId in the token's payload",
+    ),
     "token_env": ("is no name of a variable", "the variable's name, never the token itself"),
 }
 

@@ -7,13 +7,12 @@ have the filled-in URL.
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
 from reconciler.model.finding import Finding, FindingKind
-from reconciler.model.manifest import EVENTS, AuthScheme, Desired, Event, Webhooks
+from reconciler.model.manifest import EVENTS, AuthScheme, BodyForm, Desired, Event, Webhooks
 from reconciler.model.plan import Action, Change, EnvironmentPlan, LiveDifference, Plan, Reason, Shard, has_work
 from reconciler.model.problem import Fault, Location, Problem
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
 from reconciler.model.state import (
     Applied,
-    BodyForm,
     By,
     Document,
     Fingerprint,

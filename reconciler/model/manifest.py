@@ -35,6 +35,13 @@ class AuthScheme(StrEnum):
     BEARER = "bearer"  # Authorization: Bearer <token>
 
 
+class BodyForm(StrEnum):
+    """The place of the seven webhooks in the body of the PUT (FACTS D)."""
+
+    FLAT = "flat"  # at the top level
+    VALUE = "value"  # inside one object under the key `value`
+
+
 @dataclass(frozen=True, slots=True)
 class Desired:
     """One environment as the manifests want it: defaults merged, vars filled in."""
@@ -52,3 +59,5 @@ class Desired:
     source: Location
     sources: Mapping[Event, Location]  # the place of the value that won the merge
     partner_base_url: str | None = None
+    organization_id: str | None = None  # the company that this environment is; None: not pinned
+    body: BodyForm = BodyForm.FLAT

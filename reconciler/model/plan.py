@@ -74,6 +74,7 @@ class EnvironmentPlan:
     serial: int  # 0 where nothing is stored
     lineage: str | None
     live: tuple[LiveDifference, ...] = ()
+    hosts: tuple[str, ...] = ()  # of all seven webhooks that an apply would send, with the port where a URL has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Plan:
     shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
     where: Where | None = None  # None only where no state was read
+    new_hosts: tuple[str, ...] = ()  # of `hosts`, those that no applied record has; none where nothing was ever applied
 
     def count_actions(self) -> Counter[Action]:
         return Counter(planned.action for planned in self.environments)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
-from reconciler.model.manifest import Webhooks
+from reconciler.model.manifest import BodyForm, Webhooks
 from reconciler.model.result import Outcome
 
 
@@ -18,13 +17,6 @@ class By:
     actor: str | None = None
     commit: str | None = None
     run: str | None = None
-
-
-class BodyForm(StrEnum):
-    """How the seven webhooks are placed in the body of the PUT. Only `flat` is sent so far."""
-
-    FLAT = "flat"  # the seven keys at the top level
-    VALUE = "value"  # inside one object under the key `value`
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ class HistoryEntry:
     """An applied record of the history, the latest included, with only the events that it changed.
 
     `endpoint` and `account` are those of this record, and given where the record after it has others. Without an
-    `endpoint` both are as in the record after it; for the newest, as in `applied`.
+    `endpoint` both are as in the record after it; for the newest, as in `applied`. The same holds for `body` alone.
     """
 
     at: datetime
@@ -78,6 +70,7 @@ class HistoryEntry:
     adopted: bool = False
     endpoint: str | None = None
     account: str | None = None
+    body: BodyForm | None = None
 
 
 @dataclass(frozen=True, slots=True)

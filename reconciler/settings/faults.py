@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault
-from reconciler.model import AuthScheme, Fault, Problem
+from reconciler.model import AuthScheme, BodyForm, Fault, Problem
 from reconciler.settings.fields import FLAGS, PREFIX, Settings
 from reconciler.settings.sources import GROUPS, VARIABLES, Layer, SettingPlace
 
@@ -62,6 +62,8 @@ def _find_fault(path: str, found: ErrorDetails) -> Fault:
     if found["type"] == "extra_forbidden":
         return find_unknown(path, [*FLAGS, *GROUPS])
     if found["type"] == "enum":
+        if path == "api.body":
+            return Fault("is not a known body form", f"write {' or '.join(BodyForm)}")
         return Fault("is not a known scheme", f"write {' or '.join(AuthScheme)}")
     if path in GROUPS:
         return Fault("is not a table", f"write a table [{path}], in a variable or flag a JSON object")

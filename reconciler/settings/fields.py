@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from reconciler.core.guards import MaxChanged
-from reconciler.model import AuthScheme
+from reconciler.model import AuthScheme, BodyForm
 from reconciler.settings.flags import SETTING_FLAGS
 from reconciler.settings.values import (
     Hosts,
@@ -39,6 +39,7 @@ class _Group(BaseModel):
 class Api(_Group):
     base_url: Text = _described("api.base_url", "https://www.plugchat.com.br")
     auth_scheme: AuthScheme = _described("api.auth_scheme", AuthScheme.RAW)
+    body: BodyForm = _described("api.body", BodyForm.FLAT)
     allowed_hosts: Hosts = _described(
         "api.allowed_hosts", ("www.plugchat.com.br", "app.plugchat.com.br", "api.plugchat.com.br")
     )

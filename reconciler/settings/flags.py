@@ -36,6 +36,7 @@ SETTING_FLAGS: tuple[SettingFlag, ...] = (
     ),
     SettingFlag("api.base_url", "Where Plug's API is.", "URL"),
     SettingFlag("api.auth_scheme", "How the token is sent: raw or bearer.", "SCHEME"),
+    SettingFlag("api.body", "Where the webhooks are in the body: flat, or value (in an object `value`).", "FORM"),
     SettingFlag("api.allowed_hosts", "Hosts a token may be sent to, comma separated.", "HOSTS"),
     SettingFlag("partner.base_url", "Where Plug's partner API is.", "URL"),
     SettingFlag("partner.token_env", "Variable that holds the partner token.", "NAME"),

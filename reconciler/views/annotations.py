@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from reconciler.core.groups import list_hosts
 from reconciler.model import (
     CheckResult,
     EnvironmentResult,
@@ -22,7 +23,7 @@ from reconciler.model import (
     Where,
 )
 from reconciler.model.plan import has_work
-from reconciler.text.counts import counted, name_some
+from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, group_findings, message_of
 from reconciler.text.new_state import describe_new_state
@@ -31,6 +32,7 @@ from reconciler.views.text_drift import in_order
 from reconciler.views.where_words import where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
+MAX_CHARS = 4_000  # of a message; GitHub's runner cuts it after 4,096
 
 PathOf: TypeAlias = Callable[[str], str | None]
 """A file as this program shows it -> its path in the repository, with `/`; None where it is in none."""
@@ -56,15 +58,36 @@ def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *,
 
 
 def render_plan(plan: Plan, *, path_of: PathOf) -> str:
-    """The summary as a notice, and every warning."""
+    """The summary as a notice, the hosts as another, and every warning."""
     summary = words.plan_summary(plan)
     if has_work(plan):
         summary += f"\nDigest: {plan.digest}"
     summary += f"\n{where_text(plan.where)}" if plan.where else ""
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
     shown += _of_new_state("reconciler plan", plan.where)
+    shown += _of_hosts(plan)
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
     return _render(shown, path_of)
+
+
+def _of_hosts(plan: Plan) -> list[Annotation]:
+    """The hosts that the plan would send to Plug, new ones first, as many as fit."""
+    putting = [planned for planned in plan.environments if planned.action.puts]
+    hosts = list_hosts(putting, frozenset(plan.new_hosts))
+    if not hosts:
+        return []
+    lines: list[str] = []
+    room = MAX_CHARS
+    for use in hosts:
+        named = "" if use.is_usual else f": {name_some(use.environments)}"
+        line = f"{words.host_label(use, str)}: {environments(len(use.environments))}{named}"
+        room -= len(line) + 1
+        if room < 0:
+            lines.append(f"… and {counted(len(hosts) - len(lines), 'more host')}: see the log")
+            break
+        lines.append(line)
+    title = f"reconciler plan: {counted(len(hosts), 'host')}"
+    return [Annotation("notice", title, "\n".join(lines), "hosts")]
 
 
 def render_result(result: RunResult, *, path_of: PathOf) -> str:

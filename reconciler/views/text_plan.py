@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from reconciler.core.groups import Group, HostUse, group_alike
 from reconciler.model import Action, ApiUse, Change, EnvironmentPlan, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
-from reconciler.text.groups import Group, group_alike
 from reconciler.views import words
 from reconciler.views.style import Style, carets, columns, find_difference, name_lines, wrap
 from reconciler.views.where_words import describe_apis, describe_state, name_api, new_state_lines, where_lines
@@ -32,6 +32,8 @@ def render_plan(
     groups = words.in_order_of_matter(group_alike(plan, vars_by_environment))
     sections = [new_state_lines(plan.where, style)]
     sections += [_group_lines(group, style, width) for group in groups]
+    note = words.new_hosts_note(plan)
+    sections.append([style.dim(line) for line in wrap(note, indent="", width=width)] if note else [])
     sections.append(_orphan_lines(plan, style))
     unchanged = words.unchanged_line(plan)
     sections.append([style.dim(unchanged)] if unchanged else [])
@@ -63,8 +65,6 @@ def _closing_lines(plan: Plan, style: Style) -> list[str]:
 def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     planned = group.representative
     lines = [_header(group, style)]
-    if len(group.members) > 1:
-        lines += name_lines(group.environments, indent="    ", width=width, whole=True)
     if planned.action is Action.CREATE:
         lines += _create_lines(planned, style)
     else:
@@ -72,6 +72,13 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
         for at, change in enumerate(planned.changes):
             lines += _change_lines(change, _common_source(group, at), live.pop(change.event, None), style)
         lines += [line for difference in live.values() for line in _live_lines(difference, style)]
+    if len(group.members) > 1:
+        lines += _host_lines(group.hosts, style, width)
+        lines += ["    environments", *name_lines(group.environments, indent=EVENT_INDENT, width=width, whole=True)]
+    else:
+        lines += [
+            line for text in words.host_notes(group, for_terminal) for line in wrap(text, indent="    ", width=width)
+        ]
     unchecked = words.unchecked_line(group)
     if unchecked:
         lines += [style.dim(line) for line in wrap(for_terminal(unchecked), indent="    ", width=width)]
@@ -87,6 +94,22 @@ def _header(group: Group, style: Style) -> str:
     wave = words.waves(group.members)
     where = f", {wave}" if wave else ""
     return f"{paint(symbol)} {style.bold(name)}  {paint(planned.action.value)}{where}: {words.reasons(planned)}"
+
+
+def _host_lines(hosts: Sequence[HostUse], style: Style, width: int) -> list[str]:
+    """Every host that a group would send, each with its number of environments, and with their names if unusual."""
+    rows = columns((words.host_label(use, for_terminal), environments(len(use.environments))) for use in hosts)
+    lines = ["    hosts"]
+    for use, row in zip(hosts, rows, strict=True):
+        line, more = EVENT_INDENT + row, []
+        if not use.is_usual:
+            named = ", ".join(for_terminal(name) for name in use.environments)
+            if len(line) + len(named) + 2 <= width:
+                line += f": {named}"
+            else:
+                line, more = f"{line}:", wrap(named, indent=EVENT_INDENT + "    ", width=width)
+        lines += [style.yellow(line) if use.is_new else line, *more]
+    return lines
 
 
 def _create_lines(planned: EnvironmentPlan, style: Style) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from reconciler.core.groups import Group, HostUse, find_unchanged_hosts
 from reconciler.core.planner import LIVE
 from reconciler.model import (
     Action,
@@ -24,7 +25,6 @@ from reconciler.model import (
     RunResult,
 )
 from reconciler.text.counts import counted, environments, number
-from reconciler.text.groups import Group
 from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
@@ -124,6 +124,32 @@ def unchanged_line(plan: Plan) -> str | None:
     if unread:
         text += f", {number(unread)} not observed (the read failed)"
     return text + "."
+
+
+def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
+    """`new host: a.com`, `unchanged webhooks at b.com`: what the changes of one environment don't show."""
+    new = [use.host for use in group.hosts if use.is_new]
+    unchanged = find_unchanged_hosts(group.members[0])
+    notes = [f"new host{'s' if len(new) > 1 else ''}: {', '.join(map(escape, new))}"] if new else []
+    return [*notes, f"unchanged webhooks at {', '.join(map(escape, unchanged))}"] if unchanged else notes
+
+
+def host_label(use: HostUse, escape: Callable[[str], str]) -> str:
+    """`a.com`, `b.com:8443 (new)`."""
+    return f"{escape(use.host)} (new)" if use.is_new else escape(use.host)
+
+
+def new_hosts_note(plan: Plan) -> str | None:
+    """With which part of the state the hosts were compared, where it is not the whole."""
+    if not plan.new_hosts or not (plan.selection or plan.shard):
+        return None
+    return "new: no applied record of the selected environments has this host; those of others were not compared."
+
+
+def new_host_count(group: Group) -> str:
+    """`, 1 new host`, or nothing."""
+    count = sum(1 for use in group.hosts if use.is_new)
+    return f", {counted(count, 'new host')}" if count else ""
 
 
 def unchecked_line(group: Group) -> str | None:
@@ -251,18 +277,21 @@ def shorten_commit(commit: str) -> str:
 
 
 def find_moves(document: Document) -> list[dict[str, str]]:
-    """Return what each record of the history changed beside webhooks, newest first: `endpoint`, `account`."""
+    """Return what each record of the history changed beside webhooks, newest first: `endpoint`, `account`, `body`."""
     moves: list[dict[str, str]] = [{} for _ in document.history]
     applied = document.applied
     endpoint, account = (applied.endpoint, applied.account) if applied else ("", None)
+    body = applied.body if applied else None
     for place, older in enumerate(document.history[1:]):
-        if older.endpoint is None:
-            continue
-        if older.endpoint != endpoint:
-            moves[place]["endpoint"] = endpoint
-        if older.account != account:
-            moves[place]["account"] = account or "not known"
-        endpoint, account = older.endpoint, older.account
+        if older.endpoint is not None:
+            if older.endpoint != endpoint:
+                moves[place]["endpoint"] = endpoint
+            if older.account != account:
+                moves[place]["account"] = account or "not known"
+            endpoint, account = older.endpoint, older.account
+        if older.body is not None and body is not None:
+            moves[place]["body"] = body.value
+            body = older.body
     return moves
 
 

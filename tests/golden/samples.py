@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.groups import find_hosts
 from reconciler.model import (
     EVENTS,
     Action,
@@ -65,7 +66,9 @@ def planned(
     unchecked: tuple[str, ...] = (),
     changed: tuple[Change, ...] = (),
     live: tuple[LiveDifference, ...] = (),
+    unchanged: tuple[str, ...] = (),
 ) -> EnvironmentPlan:
+    """`unchanged` are hosts of webhooks that are sent without a change."""
     stored = action is not Action.CREATE
     return EnvironmentPlan(
         environment=environment,
@@ -78,6 +81,7 @@ def planned(
         serial=3 if stored else 0,
         lineage="7d0c" if stored else None,
         live=live,
+        hosts=tuple(sorted({*unchanged, *find_hosts(change.after for change in changed)})),
     )
 
 
@@ -100,9 +104,14 @@ WHERE = Where(
 HOSTILE_WHERE = Where(HOSTILE, 1, (ApiUse(HOSTILE, 1, sandbox=False),), is_new=True, near=HOSTILE)
 
 
-def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = (), where: Where | None = None) -> Plan:
+def plan_of(
+    *environments: EnvironmentPlan,
+    warnings: tuple[str, ...] = (),
+    new_hosts: tuple[str, ...] = (),
+    where: Where | None = None,
+) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
-    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings, where=where)
+    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts, where=where)
 
 
 def _receive(before: str, after: str, environment: str) -> tuple[Change, ...]:
@@ -120,13 +129,14 @@ def plans() -> dict[str, Plan]:
             Reason.SECRET_CHANGED,
             wave=1,
             unchecked=("account",),
+            unchanged=("hooks.acme.com.br", "status.acme.com.br:8443"),
             changed=_receive(
                 f"https://hooks.acme.com.br/plug/receive{secret}",
                 f"https://hooks2.acme.com.br/plug/receive{secret}",
                 "production",
             ),
         ),
-        planned("staging", Action.REASSERT, Reason.UNCERTAIN, Reason.EXPIRED),
+        planned("staging", Action.REASSERT, Reason.UNCERTAIN, Reason.EXPIRED, unchanged=("hooks.acme.com.br",)),
         planned(
             "live",
             Action.REASSERT,
@@ -162,12 +172,25 @@ def plans() -> dict[str, Plan]:
         planned("gone", Action.ORPHAN),
         warnings=("max_changed: 6 of 11 applied environments would be updated, at most 5 are allowed (50%)",),
         where=WHERE,
+        new_hosts=("hooks2.acme.com.br",),
     )
     names = [f"cliente-{number:03}" for number in range(60)]
     grouped = plan_of(
         *(update(name, "v1.acme.com.br", "v2.acme.com.br", wave=at % 3) for at, name in enumerate(names)),
-        *(planned(f"r{number}", Action.REASSERT, Reason.REQUESTED) for number in range(6)),
+        *(
+            planned(f"r{number}", Action.REASSERT, Reason.REQUESTED, unchanged=(f"h{number // 5}.com",))
+            for number in range(6)
+        ),
         create("alone"),
+    )
+    hosts = ["hooks.acme.com.br"] * 6 + ["hooks2.acme.com.br"] * 2 + ["elsewhere.example.net"]
+    receive = _receive("https://hooks.acme.com.br/a", "https://hooks.acme.com.br/b", "_defaults")
+    hidden = plan_of(
+        *(
+            planned(f"loja-{at}", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=receive, unchanged=(host,))
+            for at, host in enumerate(hosts)
+        ),
+        new_hosts=("elsewhere.example.net",),
     )
     hostile = plan_of(
         planned(
@@ -186,6 +209,7 @@ def plans() -> dict[str, Plan]:
     return {
         "mixed": mixed,
         "grouped": grouped,
+        "grouped-hosts": hidden,
         "hostile": hostile,
         "nothing-to-do": plan_of(planned("a", Action.NOOP), planned("b", Action.NOOP)),
         "new-state": plan_of(
@@ -387,7 +411,7 @@ def documents() -> dict[str, Document]:
     )
     history = (
         HistoryEntry(NOW, By("maria"), {}, adopted=True),
-        HistoryEntry(NOW, by, {}, False, "https://plug.acme.com.br/u", None),
+        HistoryEntry(NOW, by, {}, False, "https://plug.acme.com.br/u", None, BodyForm.VALUE),
         HistoryEntry(NOW, by, {Event.RECEIVE_MESSAGE: urls[Event.RECEIVE_MESSAGE]}),
     )
     live = Intent("i1", urls, False, NOW, NOW.replace(minute=15), by, "https://www.plugchat.com.br/u", "org:42")

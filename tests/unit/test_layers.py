@@ -19,7 +19,7 @@ PURE = ("core", "text", "model", "errors.py")
 STANDARD = frozenset(
     {
         "__future__", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
-        "functools", "hashlib", "html", "ipaddress", "json", "re", "typing",
+        "functools", "hashlib", "html", "ipaddress", "json", "re", "typing", "unicodedata",
     }
 )  # fmt: skip
 THIRD_PARTY = {"core/changes.py": "deepdiff"}  # the one place that diffs two environments, and it diffs values alone

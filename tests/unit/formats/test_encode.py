@@ -29,7 +29,7 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "digest", "selection", "requested", "observed", "shard",
-        "state", "apis", "new_state", "warnings", "summary", "environments", "checksum",
+        "state", "apis", "new_state", "new_hosts", "warnings", "summary", "environments", "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"
@@ -58,6 +58,7 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
                 "line": 12,
             }
         ],
+        "hosts": ["hooks.acme.com.br", "hooks2.acme.com.br", "status.acme.com.br:8443"],
         "state": {"serial": 3, "lineage": "7d0c"},
     }
 

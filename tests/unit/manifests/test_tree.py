@@ -15,7 +15,7 @@ import pytest
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.schema import json_schema
-from reconciler.model import EVENTS, AuthScheme, Location
+from reconciler.model import EVENTS, AuthScheme, BodyForm, Location
 
 WEBHOOKS = "webhooks:\n" + "".join(
     f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS
@@ -287,8 +287,17 @@ def test_the_json_schema_describes_every_key(manifests: Path) -> None:
     assert schema["additionalProperties"] is False
     assert "required" not in schema
     known = {"environment", "description", "wave", "token_env", "account_id", "api", "vars", "webhooks"}
-    assert set(schema["properties"]) == known
+    assert set(schema["properties"]) == known | {"organization_id"}
+    assert schema["$defs"]["ApiPart"]["properties"]["body"]["enum"] == list(BodyForm)
     assert all(str(event) in json.dumps(schema) for event in EVENTS)
+
+
+def test_an_environment_has_its_own_organization_and_form_of_body(manifests: Path) -> None:
+    """What a manifest does not say comes from the settings; a company has no default."""
+    (manifests / "other.yaml").write_text("organization_id: 64f0c2\napi: {body: flat}\n" + WEBHOOKS)
+    options = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",), BodyForm.VALUE)
+    found = {one.environment: (one.organization_id, one.body) for one in load_tree("manifests", options).desired}
+    assert found == {"other": ("64f0c2", BodyForm.FLAT), "production": (None, BodyForm.VALUE)}
 
 
 def test_the_demos_sandbox_replaces_the_partner_address_too(manifests: Path) -> None:

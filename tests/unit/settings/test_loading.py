@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.guards import MaxChanged
 from reconciler.errors import InputError
-from reconciler.model import AuthScheme
+from reconciler.model import AuthScheme, BodyForm
 from reconciler.settings import Settings, load_settings
 from reconciler.settings.flags import SETTING_FLAGS
 
@@ -32,6 +32,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "api": {
             "base_url": "https://www.plugchat.com.br",
             "auth_scheme": AuthScheme.RAW,
+            "body": BodyForm.FLAT,
             "allowed_hosts": ("www.plugchat.com.br", "app.plugchat.com.br", "api.plugchat.com.br"),
         },
         "partner": {"base_url": "https://api.plugchat.com.br", "token_env": "PLUG_PARTNER_TOKEN"},
@@ -64,13 +65,15 @@ def test_a_flag_beats_a_variable_and_a_variable_the_file(tmp_path: Path) -> None
 def test_settings_of_one_group_come_from_all_sources(tmp_path: Path) -> None:
     """A group is merged, not replaced."""
     (tmp_path / "reconciler.toml").write_text(
-        '[api]\nbase_url = "https://file.test/x"\nauth_scheme = "bearer"\nallowed_hosts = ["file.test"]\n'
+        '[api]\nbase_url = "https://file.test/x"\nauth_scheme = "bearer"\nbody = "value"\n'
+        'allowed_hosts = ["file.test"]\n'
     )
     environ = {"RECONCILER_API__ALLOWED_HOSTS": "variable.test", "RECONCILER_API__BASE_URL": "https://variable.test"}
     settings = load(tmp_path, environ, api__base_url="https://variable.test/flag")
     assert settings.api.model_dump() == {
         "base_url": "https://variable.test/flag",
         "auth_scheme": AuthScheme.BEARER,
+        "body": BodyForm.VALUE,
         "allowed_hosts": ("variable.test",),
     }
 

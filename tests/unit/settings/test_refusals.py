@@ -54,6 +54,7 @@ WRONG: list[tuple[str, Any]] = [
     ("allow_local_receivers", 1),
     ("api.auth_scheme", "basic"),
     ("api.auth_scheme", ""),
+    *each("api.body", "Flat", "", 3),
     *each("api.base_url", "", "plug", "http://www.plugchat.com.br", "https://evil.test", 3),
     *[("api.base_url", f"https://www.plugchat.com.br{rest}") for rest in ("?x", "#x", ":0", "@x.test")],
     *each("partner.base_url", "", "https://evil.test", "ftp://api.plugchat.com.br"),
@@ -78,6 +79,8 @@ def test_a_fault_names_the_variable() -> None:
     """The whole name, as it would have to be changed."""
     found = fault(environ={"RECONCILER_API__AUTH_SCHEME": "basic"})
     assert found == Problem.of("RECONCILER_API__AUTH_SCHEME", "is not a known scheme", "write raw or bearer")
+    found = fault(environ={"RECONCILER_API__BODY": "values"})
+    assert found == Problem.of("RECONCILER_API__BODY", "is not a known body form", "write flat or value")
 
 
 def test_a_fault_within_a_groups_object_names_the_key() -> None:

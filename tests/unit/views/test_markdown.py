@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -74,6 +75,27 @@ def test_a_block_that_is_too_long_leaves_the_next_one_room() -> None:
     page = markdown.render_plan(plan_of(huge, create("b")))
     assert "<code>b</code>" in page
     assert "… and 1 more environment with changes" in page
+
+
+def test_names_are_left_out_before_hosts() -> None:
+    """Of each host one name remains; the host stays, with its number of environments."""
+    environments = [
+        replace(update(f"c{at}-{'n' * 50}", "v1.com", "v2.com"), hosts=(f"h{at % 200}.acme.com",))
+        for at in range(2_000)
+    ]
+    page = markdown.render_plan(plan_of(*environments, new_hosts=("h7.acme.com",)))
+    assert len(page) <= 65_000
+    listed = re.findall(r"^- `(h\d+)\.acme\.com`(.*): 10 environments: `c\d+-n+` and 9 more$", page, re.MULTILINE)
+    assert listed[0] == ("h7", " (new)")
+    assert sorted(host for host, _ in listed) == sorted(f"h{at}" for at in range(200))
+    assert "not shown here" not in page
+
+
+def test_a_plan_of_a_part_says_with_what_its_hosts_were_compared() -> None:
+    """A host is not new only because another environment has it, whose state was not read."""
+    plan = plan_of(update("a", "v1.com", "v2.com"), new_hosts=("v2.com",))
+    assert "were not compared" not in markdown.render_plan(plan)
+    assert "those of others were not compared" in markdown.render_plan(replace(plan, selection=("a",)))
 
 
 def test_a_small_plan_leaves_nothing_out() -> None:
