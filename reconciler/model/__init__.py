@@ -6,7 +6,7 @@ have the filled-in URL.
 """
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
-from reconciler.model.finding import Finding, FindingKind
+from reconciler.model.finding import Drift, Finding, FindingKind
 from reconciler.model.manifest import EVENTS, AuthScheme, BodyForm, Desired, Event, Webhooks
 from reconciler.model.plan import Action, Change, EnvironmentPlan, LiveDifference, Plan, Reason, Shard, has_work
 from reconciler.model.problem import Fault, Location, Problem
@@ -39,6 +39,7 @@ __all__ = [
     "CheckStage",
     "Desired",
     "Document",
+    "Drift",
     "EnvironmentPlan",
     "EnvironmentResult",
     "Event",
