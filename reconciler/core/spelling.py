@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Iterator
 
 ENOUGH = 24  # characters at a spelling's end that are searched for: a longer one is found by these
+PART = 32  # characters of a value: each code of so many is longer than ENOUGH
 MIN_CORE = 4  # characters of a value in base64, without those that its neighbours share; fewer occur in any text
 _HEX = {f"{number:02x}": chr(number) for number in range(256)}
 _ONE_ALPHABET = str.maketrans("-_", "+/")  # of base64: the other alphabet writes these two for those
@@ -53,10 +54,18 @@ def _fold(text: str) -> str:
 
 
 def _spell(value: str) -> Iterator[str]:
-    """Each spelling, and each backwards. The search folds case, so the codes of both cases are spellings too."""
-    for spelling in (value, undo_percent(value), *_encode(value), *_encode(value.lower()), *_encode(value.upper())):
-        yield spelling
-        yield spelling[::-1]
+    """Return each spelling, and each backwards; of a long value from the part that its end comes from."""
+    for text in {value, undo_percent(value)}:
+        yield from _spell_part(text[-PART:])
+        for spelling in _spell_part(text[:PART]):
+            yield spelling[::-1]
+
+
+def _spell_part(text: str) -> Iterator[str]:
+    """The search folds case, so the codes of both cases are spellings too."""
+    yield text
+    for cased in {text, text.lower(), text.upper()}:
+        yield from _encode(cased)
 
 
 def _encode(value: str) -> Iterator[str]:

@@ -107,7 +107,7 @@ class HttpObserver(Sender):
 
     @cached_property
     def _spelled(self) -> SpelledValues:
-        """Made when the first account differs: of ten thousand tokens it takes half a second."""
+        """Made when the first account differs: of ten thousand tokens it takes a second or two."""
         return SpelledValues(value.reveal() for value in self._hidden)
 
     def _holds_hidden(self, url: str) -> bool:
