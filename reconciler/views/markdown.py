@@ -147,8 +147,11 @@ def render_state_show(document: Document, now: datetime) -> str:
 
 
 def render_state_history(document: Document) -> str:
-    """A timeline, newest first."""
+    """The last try, and a timeline, newest first."""
     head = [f"## History of {for_markdown_code(document.environment)}"]
+    if document.last is not None:
+        message = f": {for_markdown(document.last.message)}" if document.last.message else ""
+        head.append(f"Last try: {words.describe_last(document.last)}{message}")
     moves = words.find_moves(document)
     shown = show_document(document).history
     rows = [(_entry_row(entry, moved), 1) for entry, moved in zip(shown, moves, strict=True)]

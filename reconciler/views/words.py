@@ -325,14 +325,18 @@ def find_moves(document: Document) -> list[dict[str, str]]:
     for place, older in enumerate(document.history[1:]):
         if older.endpoint is not None:
             if older.endpoint != endpoint:
-                moves[place]["endpoint"] = endpoint
+                moves[place]["endpoint"] = _moved(endpoint, older.endpoint)
             if older.account != account:
-                moves[place]["account"] = account or "not known"
+                moves[place]["account"] = _moved(account or "not known", older.account or "not known")
             endpoint, account = older.endpoint, older.account
         if older.body is not None and body is not None:
-            moves[place]["body"] = body.value
+            moves[place]["body"] = _moved(body.value, older.body.value)
             body = older.body
     return moves
+
+
+def _moved(now: str, before: str) -> str:
+    return f"{now} (before: {before})"
 
 
 def describe_last(last: LastTry) -> str:
