@@ -12,8 +12,8 @@ from reconciler.core.digest import digest_of
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.core.shard import parse_shard
 from reconciler.formats.json_text import FormatError, describe_place, dump
-from reconciler.formats.where_part import ApiUsePart, StatePlacePart, encode_where
-from reconciler.model import Action, Change, EnvironmentPlan, Event, LiveDifference, Location, Plan, Reason, Where
+from reconciler.formats.where_part import ApiUsePart, StatePlacePart, decode_where, encode_where
+from reconciler.model import Action, Change, EnvironmentPlan, Event, LiveDifference, Location, Plan, Reason
 from reconciler.text.instants import instant
 
 PLAN_FORMAT = "reconciler.plan/1"
@@ -156,12 +156,6 @@ class _Plan(_Part):
     summary: Annotated[dict[str, int], Field()]
     environments: list[_Environment]
 
-    def where(self) -> Where | None:
-        if self.state is None:
-            return None
-        apis = tuple(api.value() for api in self.apis)
-        return Where(self.state.location, self.state.documents, apis, self.new_state)
-
 
 def decode_plan(data: bytes) -> SavedPlan:
     """Decode a saved plan. An edited one is not refused: its `intact` is False.
@@ -188,7 +182,7 @@ def decode_plan(data: bytes) -> SavedPlan:
         requested=parsed.requested,
         observed=parsed.observed,
         shard=shard,
-        where=parsed.where(),
+        where=decode_where(parsed.state, parsed.apis, is_new=parsed.new_state),
         new_hosts=tuple(parsed.new_hosts),
     )
     return SavedPlan(plan, intact=checksum == digest_of(value))

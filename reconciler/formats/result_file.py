@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.formats.json_text import dump
-from reconciler.formats.where_part import encode_where
+from reconciler.formats.where_part import ApiUsePart, StatePlacePart, decode_where, encode_where
 from reconciler.model import EnvironmentResult, Outcome, Reason, RunResult
 
 RESULT_FORMAT = "reconciler.result/1"
@@ -57,6 +57,8 @@ class _Result(_Part):
 
 class ResultFile(_Part):
     format: Literal["reconciler.result/1"]
+    state: StatePlacePart | None = None
+    apis: list[ApiUsePart] = []
     environments: list[_Result]
 
 
@@ -68,5 +70,6 @@ def result_of(file: ResultFile) -> RunResult:
                 one.environment, one.outcome, tuple(one.reasons), one.attempts, one.status, one.message, one.seconds
             )
             for one in file.environments
-        )
+        ),
+        where=decode_where(file.state, file.apis),
     )

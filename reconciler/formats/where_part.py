@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -35,3 +36,10 @@ class ApiUsePart(_Part):
 
     def value(self) -> ApiUse:
         return ApiUse(self.host, self.environments, self.sandbox)
+
+
+def decode_where(state: StatePlacePart | None, apis: Iterable[ApiUsePart], *, is_new: bool = False) -> Where | None:
+    """Return the place of a run as a file has it; None where no state was read."""
+    if state is None:
+        return None
+    return Where(state.location, state.documents, tuple(api.value() for api in apis), is_new)

@@ -41,7 +41,7 @@ class RunResult:
     environments: tuple[EnvironmentResult, ...]
     state_trouble: bool = False
     interrupted: bool = False
-    where: Where | None = None  # None where the results of several jobs were joined
+    where: Where | None = None
 
 
 DONE_OUTCOMES = frozenset({Outcome.APPLIED, Outcome.UNCHANGED})
