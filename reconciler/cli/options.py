@@ -98,6 +98,11 @@ def state_format_option(command: Command) -> Command:
     return _format_option(command, FORMATS)
 
 
+def plain_format_option(command: Command) -> Command:
+    """`--format` of a result that is shown as text or JSON alone, as a `Form` named `form`."""
+    return _format_option(command, FORMATS[:2])
+
+
 def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
     """Make one value of both options: `--also` is read first, and `--format` picks it up."""
 

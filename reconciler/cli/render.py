@@ -18,7 +18,7 @@ from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.files import is_folder, write_whole
-from reconciler.model import CheckResult, Document, Finding, Problem, RunResult
+from reconciler.model import CheckResult, Document, Finding, Problem, ResolvedEnvironment, RunResult
 
 FILE_WIDTH = 100  # columns of a text in a file
 
@@ -133,6 +133,14 @@ def show_history(document: Document, form: Form, session: Session) -> None:
         "text": lambda style: _load("text").render_state_history(document, colour=style.colour),
         "json": lambda _: _load_format("state_listing").encode_state_history(document),
         "markdown": lambda _: _load("markdown").render_state_history(document),
+    }
+    _show(views, form, session)
+
+
+def show_environment(resolved: ResolvedEnvironment, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda style: _load("text").render_environment(resolved, colour=style.colour),
+        "json": lambda _: _load_format("environment_file").encode_environment(resolved),
     }
     _show(views, form, session)
 

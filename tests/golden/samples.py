@@ -27,12 +27,18 @@ from reconciler.model import (
     LastTry,
     LiveDifference,
     Location,
+    Origin,
     Outcome,
     Plan,
     Problem,
     Reason,
     ReceiverCheck,
+    ResolvedEnvironment,
+    ResolvedValue,
+    ResolvedVar,
+    ResolvedWebhook,
     RunResult,
+    SettingPlace,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -203,6 +209,32 @@ def _result(
     environment: str, outcome: Outcome, status: int | None, message: str, attempts: int = 1
 ) -> EnvironmentResult:
     return EnvironmentResult(environment, outcome, (Reason.WEBHOOKS_CHANGED,), attempts, status, message, 0.4321)
+
+
+def resolved() -> dict[str, ResolvedEnvironment]:
+    """An environment with each origin, and one of hostile values."""
+
+    def make(name: str, text: str, file: str) -> ResolvedEnvironment:
+        place = Location(file, 3, 7)
+        values = (
+            ResolvedValue("environment", name, Origin.FILE_NAME),
+            ResolvedValue("description", text, Origin.MANIFEST, source=place),
+            ResolvedValue("wave", 0, Origin.DEFAULT),
+            ResolvedValue("account_id", None, Origin.DEFAULT),
+            ResolvedValue("api.base_url", text, Origin.SETTING, setting=SettingPlace(file, "api.base_url")),
+            ResolvedValue("api.body", "value", Origin.SETTING, setting=SettingPlace("", "--api-body")),
+        )
+        webhooks = (
+            ResolvedWebhook(Event.RECEIVE_MESSAGE, text, "https://{host}/r", place, ("host",), ("PLUG_SECRET_A",)),
+            ResolvedWebhook(Event.MESSAGE_STATUS, text, text, place, (), ()),
+        )
+        variables = (ResolvedVar("host", text, place, used=True), ResolvedVar("unread", "x", place, used=False))
+        return ResolvedEnvironment(name, place, text, values, variables, webhooks)
+
+    return {
+        "plain": make("production", "https://hooks.acme.com.br/r", "manifests/production.yaml"),
+        "hostile": make(HOSTILE, HOSTILE, HOSTILE),
+    }
 
 
 def results() -> dict[str, RunResult]:
