@@ -42,8 +42,8 @@ class Group:
 def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]]) -> list[Group]:
     """Return the creates, updates and reasserts of a plan, each in one group, in the order of the first members.
 
-    Environments are alike whose action, reasons and texts are equal, but for the values of `vars_by_environment` and
-    their names; their waves and hosts may differ.
+    Environments are alike whose action, reasons, texts and destination are equal, but for the values of
+    `vars_by_environment` and their names; their waves, hosts and the variables of their tokens may differ.
     """
     putting = [planned for planned in plan.environments if planned.action.puts]
     folded = fold(putting, lambda planned: planned.environment, _find_likeness, vars_by_environment)
@@ -94,9 +94,12 @@ def find_new_hosts(planned: Iterable[EnvironmentPlan], heads: Iterable[Head]) ->
 def _find_likeness(planned: EnvironmentPlan, put_back: Rewrite) -> Hashable:
     texts = [text or "" for change in planned.changes for text in (change.before, change.after)]
     texts += [text or "" for difference in planned.live for text in (difference.actual, difference.expected)]
+    destination = planned.destination
     return (
         planned.action,
         planned.reasons,
+        destination and (destination.endpoint, destination.body, destination.auth_scheme),
+        (planned.endpoint_before, planned.body_before),
         tuple((change.event, change.before is None) for change in planned.changes),
         tuple((difference.event, difference.actual is None) for difference in planned.live),
         put_back("\0".join(texts)),

@@ -25,7 +25,7 @@ def render_plan(
     *,
     max_chars: int = MAX_CHARS,
 ) -> str:
-    """Summary, digest, warnings, changes, reasserts, orphans, unchanged.
+    """Summary, digest, notes, warnings, changes, reasserts, orphans, unchanged.
 
     A host that doesn't fit is left out only where fewer names don't help. It is counted.
     """
@@ -35,6 +35,7 @@ def render_plan(
     head = [f"## {words.plan_summary(plan)}", _summary_table(plan)]
     if changed:
         head.append(f"Digest: {for_markdown_code(plan.digest)}")
+    head += [f"**Note**: {for_markdown(note)}" for note in words.destination_notes(plan)]
     head += _warnings(plan)
     tail = [words.new_hosts_note(plan) or "", *_orphans(plan), words.unchanged_line(plan) or ""]
     room = max_chars - len(page(head, [], tail)) - 3 * NOTE_CHARS
@@ -180,6 +181,10 @@ def _diff_lines(group: Group) -> list[str]:
     planned = group.representative
     live = {difference.event: difference for difference in planned.live}
     lines: list[str] = []
+    for moved in planned.destination_changes:
+        lines.append(f"# {moved.part.value}")
+        lines += [f"- {moved.before}"] if moved.before is not None else []
+        lines.append(f"+ {moved.after}")
     for at, change in enumerate(planned.changes):
         shared = all(member.changes[at].source == change.source for member in group.members)
         lines.append(f"# {change.event.value}" + (f" ({change.source.file}:{change.source.line})" if shared else ""))
