@@ -16,9 +16,11 @@ from reconciler.cli.options import Form
 from reconciler.cli.output import wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
+from reconciler.core.where import find_apis
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.files import is_folder, write_whole
 from reconciler.model import CheckResult, Document, Finding, Problem, ResolvedEnvironment, RunResult
+from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
 
@@ -50,6 +52,11 @@ def plan_text(planned: Planned, *, colour: bool, width: int | None = None) -> st
     view = _load("text_plan")
     filled = planned.vars_by_environment
     return str(view.render_plan(planned.plan, filled, colour=colour, width=width or _width()))
+
+
+def ask_to_apply(planned: Planned) -> str:
+    """Return the question before a plan is applied."""
+    return str(_load("text_plan").render_question(planned.plan, find_apis(find_putting(planned))))
 
 
 def show_plan(planned: Planned, form: Form, session: Session) -> None:

@@ -21,6 +21,7 @@ from reconciler.run.planning import Observe, PlanScope, plan_environments
 
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
+    from reconciler.core.guards import FirstApply
     from reconciler.manifests.merged import Tree
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
@@ -189,14 +190,18 @@ class Session:
         warnings = tuple(str(problem) for problem in shown)
         # the reads of accounts make reference cycles, so the collector stays on for them
         with without_collector() if scope.observe is None else nullcontext():
-            planned = plan_environments(desired, self.store, self.credentials, given, scope)
+            planned = plan_environments(
+                desired, self.store, self.credentials, given, scope, location=self.settings.state
+            )
         return replace(planned, plan=replace(planned.plan, warnings=(*warnings, *planned.plan.warnings)))
 
-    def guards(self, accepted: Sequence[str] = ()) -> GuardInput:
+    def guards(self, accepted: Sequence[str] = (), first: FirstApply | None = None) -> GuardInput:
         """Return the guards' input. `accepted` are the environments of --accept-account-change."""
+        from reconciler.core.guards import FirstApply
         from reconciler.run.guards import GuardInput
 
-        return GuardInput(self.desired, self.store, self.credentials, self.settings.max_changed, accepted)
+        limit = self.settings.max_changed
+        return GuardInput(self.desired, self.store, self.credentials, limit, accepted, first or FirstApply())
 
     def live_reads(self, *, wanted: bool) -> Observe | None:
         """Return the reads of --observe for a plan; None where they are not wanted."""

@@ -13,6 +13,7 @@ from reconciler.core.digest import digest_of
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.core.shard import parse_shard
 from reconciler.formats.json_text import FormatError, describe_place, dump
+from reconciler.formats.where_part import ApiUsePart, StatePlacePart, encode_where
 from reconciler.model import (
     Action,
     AuthScheme,
@@ -25,6 +26,7 @@ from reconciler.model import (
     Location,
     Plan,
     Reason,
+    Where,
 )
 from reconciler.text.instants import instant
 
@@ -48,6 +50,8 @@ def encode_plan(plan: Plan) -> str:
         "requested": plan.requested,
         "observed": plan.observed,
         "shard": None if plan.shard is None else str(plan.shard),
+        **encode_where(plan.where),
+        "new_state": plan.where is not None and plan.where.is_new,
         "new_hosts": list(plan.new_hosts),
         "warnings": list(plan.warnings),
         "summary": {action.value: count[action] for action in Action},
@@ -179,10 +183,19 @@ class _Plan(_Part):
     requested: bool
     observed: bool = False
     shard: str | None = None
+    state: StatePlacePart | None = None
+    apis: list[ApiUsePart] = []
+    new_state: bool = False
     new_hosts: list[str] = []
     warnings: list[str]
     summary: Annotated[dict[str, int], Field()]
     environments: list[_Environment]
+
+    def where(self) -> Where | None:
+        if self.state is None:
+            return None
+        apis = tuple(api.value() for api in self.apis)
+        return Where(self.state.location, self.state.documents, apis, self.new_state)
 
 
 def decode_plan(data: bytes) -> SavedPlan:
@@ -211,6 +224,7 @@ def decode_plan(data: bytes) -> SavedPlan:
         requested=parsed.requested,
         observed=parsed.observed,
         shard=shard,
+        where=parsed.where(),
         new_hosts=tuple(parsed.new_hosts),
     )
     return SavedPlan(plan, intact=checksum == digest_of(value))

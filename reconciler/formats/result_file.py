@@ -8,17 +8,19 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.formats.json_text import dump
+from reconciler.formats.where_part import encode_where
 from reconciler.model import EnvironmentResult, Outcome, Reason, RunResult
 
 RESULT_FORMAT = "reconciler.result/1"
 
 
 def encode_result(result: RunResult) -> str:
-    """Encode `apply --format json` (CONTRACT §6.12)."""
+    """Encode `apply --format json` (CONTRACT §6.14)."""
     count = Counter(one.outcome for one in result.environments)
     return dump(
         {
             "format": RESULT_FORMAT,
+            **encode_where(result.where),
             "summary": {outcome.value: count[outcome] for outcome in Outcome},
             "environments": [_result_out(one) for one in result.environments],
         }

@@ -49,11 +49,13 @@ from reconciler.model.state import (
     Original,
     Stored,
 )
+from reconciler.model.where import ApiUse, Where
 
 __all__ = [
     "DONE_OUTCOMES",
     "EVENTS",
     "Action",
+    "ApiUse",
     "Applied",
     "AuthScheme",
     "BodyForm",
@@ -95,5 +97,6 @@ __all__ = [
     "Shard",
     "Stored",
     "Webhooks",
+    "Where",
     "has_work",
 ]

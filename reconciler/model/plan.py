@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.manifest import BodyForm, Destination, DestinationPart, Event
 from reconciler.model.problem import Location
+from reconciler.model.where import Where
 
 
 class Action(StrEnum):
@@ -134,6 +135,7 @@ class Plan:
     observed: bool = False  # --observe
     shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
+    where: Where | None = None  # None only where no state was read
     new_hosts: tuple[str, ...] = ()  # of `hosts`, those that no applied record has; none where nothing was ever applied
 
     def count_actions(self) -> Counter[Action]:

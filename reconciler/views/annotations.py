@@ -22,13 +22,16 @@ from reconciler.model import (
     Problem,
     ReceiverCheck,
     RunResult,
+    Where,
 )
 from reconciler.model.plan import has_work
 from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, group_findings, message_of
+from reconciler.text.new_state import describe_new_state
 from reconciler.views import words
 from reconciler.views.text_drift import in_order
+from reconciler.views.where_words import where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
 MAX_CHARS = 4_000  # of a message; GitHub's runner cuts it after 4,096
@@ -61,7 +64,9 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
     summary = words.plan_summary(plan)
     if has_work(plan):
         summary += f"\nDigest: {plan.digest}"
+    summary += f"\n{where_text(plan.where)}" if plan.where else ""
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
+    shown += _of_new_state("reconciler plan", plan.where)
     shown += _of_hosts(plan)
     shown += _of_moves(plan)
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
@@ -97,7 +102,7 @@ def render_result(result: RunResult, *, path_of: PathOf) -> str:
     ]
     level = "error" if shown or result.state_trouble or result.interrupted else "notice"
     text = words.STATE_TROUBLE if result.state_trouble else ""
-    summary = "\n".join(part for part in (words.result_summary(result), text) if part)
+    summary = "\n".join(part for part in (words.result_summary(result), text, where_text(result.where)) if part)
     return _render([Annotation(level, "reconciler apply", summary, "result"), *shown], path_of)
 
 
@@ -120,6 +125,12 @@ def render_check(result: CheckResult, *, path_of: PathOf) -> str:
 def render_error(message: str) -> str:
     """What ended a command, where there is no place to point at."""
     return _render([Annotation("error", "reconciler", message, message)], lambda _: None)
+
+
+def _of_new_state(title: str, where: Where | None) -> list[Annotation]:
+    if where is None or not where.is_new:
+        return []
+    return [Annotation("warning", title, describe_new_state(where), "new state")]
 
 
 def _of_problem(level: str, problem: Problem) -> Annotation:

@@ -21,6 +21,7 @@ from reconciler.views.markdown_check import render_check
 from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
 from reconciler.views.markdown_plan import render_plan
 from reconciler.views.text_drift import in_order
+from reconciler.views.where_words import where_paragraph
 
 __all__ = [
     "MAX_CHARS",
@@ -39,7 +40,7 @@ def render_result(result: RunResult) -> str:
     """What was not applied as a table, the rest counted, what to do next."""
     count = Counter(one.outcome for one in result.environments)
     occurring = [outcome for outcome in Outcome if count[outcome]]
-    head = [f"## {words.result_summary(result)}"]
+    head = [f"## {words.result_summary(result)}", *where_paragraph(result.where)]
     applied = [one.environment for one in result.environments if one.outcome is Outcome.APPLIED]
     tail = [f"Applied: {environments(len(applied))}: {names(applied)}."] if applied else []
     if count[Outcome.UNCHANGED]:

@@ -11,6 +11,7 @@ from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import words
 from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row
+from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
 OPEN_BLOCKS = 10  # of so many changes the details stand open; a longer page is skimmed first
 LEAST_CHARS = 20  # no block is shorter
@@ -32,7 +33,8 @@ def render_plan(
     groups = group_alike(plan, vars_by_environment)
     changed = [group for group in groups if group.representative.action is not Action.REASSERT]
     reasserted = [group for group in groups if group.representative.action is Action.REASSERT]
-    head = [f"## {words.plan_summary(plan)}", _summary_table(plan)]
+    head = [*new_state_paragraph(plan.where), f"## {words.plan_summary(plan)}", _summary_table(plan)]
+    head += where_paragraph(plan.where)
     if changed:
         head.append(f"Digest: {for_markdown_code(plan.digest)}")
     head += [f"**Note**: {for_markdown(note)}" for note in words.destination_notes(plan)]

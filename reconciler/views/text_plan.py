@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from reconciler.core.groups import Group, HostUse, group_alike
-from reconciler.model import Action, Change, EnvironmentPlan, LiveDifference, Plan
+from reconciler.model import Action, ApiUse, Change, EnvironmentPlan, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
 from reconciler.views import words
 from reconciler.views.style import Style, carets, columns, find_difference, name_lines, wrap
+from reconciler.views.where_words import describe_apis, describe_state, name_api, new_state_lines, where_lines
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REASSERT: "="}
 BEFORE, AFTER = "        before  ", "        after   "
@@ -29,7 +30,8 @@ def render_plan(
     """The plan as text; the last line is its summary. Environments that differ in their vars alone are folded."""
     style = Style(colour)
     groups = words.in_order_of_matter(group_alike(plan, vars_by_environment))
-    sections = [_group_lines(group, style, width) for group in groups]
+    sections = [new_state_lines(plan.where, style)]
+    sections += [_group_lines(group, style, width) for group in groups]
     note = words.new_hosts_note(plan)
     sections.append([style.dim(line) for line in wrap(note, indent="", width=width)] if note else [])
     sections.append(_orphan_lines(plan, style))
@@ -37,8 +39,22 @@ def render_plan(
     sections.append([style.dim(unchanged)] if unchanged else [])
     sections.append([style.yellow("note: ") + for_terminal(note) for note in words.destination_notes(plan)])
     sections.append([style.yellow("warning: ") + for_terminal(warning) for warning in plan.warnings])
+    sections.append(where_lines(plan.where, style, width))
     sections.append(_closing_lines(plan, style))
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def render_question(plan: Plan, apis: Sequence[ApiUse]) -> str:
+    """The question before an apply: how many environments, where, and recorded in which state.
+
+    `apis` are those of the environments that are sent.
+    """
+    count = plan.count_actions()
+    actions = ", ".join(f"{number(count[action])} to {action}" for action in SYMBOLS)
+    sent = environments(sum(count[action] for action in SYMBOLS))
+    where = name_api(apis[0], for_terminal) if len(apis) == 1 else describe_apis(apis, for_terminal)
+    state = f", with the state {describe_state(plan.where, for_terminal)}" if plan.where else ""
+    return "\n".join([*new_state_lines(plan.where, Style(colour=False)), f"Put {sent} ({actions}) at {where}{state}?"])
 
 
 def _closing_lines(plan: Plan, style: Style) -> list[str]:

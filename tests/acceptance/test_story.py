@@ -41,6 +41,7 @@ VOLATILE = {
     "endpoint": r"http://127\.0\.0\.1:\d+/api/integrations/update-webhooks",
     "endpoint_before": r"http://127\.0\.0\.1:\d+/api/integrations/update-webhooks",
     "actor": r".+",
+    "host": r"127\.0\.0\.1:\d+",
 }
 
 
@@ -72,6 +73,8 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
         "requested": False,
         "observed": False,
         "shard": None,
+        **where(documents=1 if state["serial"] else 0),
+        "new_state": not state["serial"],
         "warnings": [],
         "summary": {"create": 0, "update": 0, "reassert": 0, "noop": 0, "orphan": 0, action: 1},
         "environments": [
@@ -98,11 +101,19 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
     }
 
 
+def where(documents: int) -> dict[str, Any]:
+    return {
+        "state": {"location": ".reconciler/state", "documents": documents},
+        "apis": [{"host": "…", "environments": 1, "sandbox": True}],
+    }
+
+
 def result_document(outcome: str, reasons: list[str], **values: Any) -> dict[str, Any]:
     none = dict.fromkeys(("applied", "rejected", "failed", "uncertain", "unchanged", "skipped", "locked"), 0)
     one = {"environment": "loja", "outcome": outcome, "reasons": reasons, "attempts": 1, "status": 200, "message": ""}
     return {
         "format": "reconciler.result/1",
+        **where(documents=1),
         "summary": {**none, outcome: 1},
         "environments": [{**one, "seconds": "…", **values}],
     }

@@ -11,6 +11,7 @@ from reconciler.core.groups import find_hosts
 from reconciler.model import (
     EVENTS,
     Action,
+    ApiUse,
     Applied,
     AuthScheme,
     BodyForm,
@@ -43,6 +44,7 @@ from reconciler.model import (
     ResolvedWebhook,
     RunResult,
     SettingPlace,
+    Where,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -112,9 +114,22 @@ def update(environment: str, before: str, after: str, wave: int = 0) -> Environm
     return planned(environment, Action.UPDATE, Reason.WEBHOOKS_CHANGED, wave=wave, changed=changed)
 
 
-def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = (), new_hosts: tuple[str, ...] = ()) -> Plan:
+WHERE = Where(
+    "git:origin/reconciler-state",
+    8,
+    (ApiUse("www.plugchat.com.br", 7, sandbox=False), ApiUse("127.0.0.1:8787", 1, sandbox=True)),
+)
+HOSTILE_WHERE = Where(HOSTILE, 1, (ApiUse(HOSTILE, 1, sandbox=False),), is_new=True, near=HOSTILE)
+
+
+def plan_of(
+    *environments: EnvironmentPlan,
+    warnings: tuple[str, ...] = (),
+    new_hosts: tuple[str, ...] = (),
+    where: Where | None = None,
+) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
-    return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts)
+    return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts, where=where)
 
 
 def moved() -> Plan:
@@ -190,6 +205,7 @@ def plans() -> dict[str, Plan]:
         planned("same-by-text", Action.NOOP, unchecked=("account", "secret:PLUG_SECRET_RECEIVE")),
         planned("gone", Action.ORPHAN),
         warnings=("max_changed: 6 of 11 applied environments would be updated, at most 5 are allowed (50%)",),
+        where=WHERE,
         new_hosts=("hooks2.acme.com.br",),
     )
     names = [f"cliente-{number:03}" for number in range(60)]
@@ -225,6 +241,7 @@ def plans() -> dict[str, Plan]:
         planned(HOSTILE, Action.CREATE, Reason.NEVER_APPLIED, changed=_receive("", HOSTILE, HOSTILE)),
         planned(f"orphan {HOSTILE}", Action.ORPHAN),
         warnings=(HOSTILE,),
+        where=HOSTILE_WHERE,
     )
     return {
         "mixed": mixed,
@@ -233,6 +250,16 @@ def plans() -> dict[str, Plan]:
         "hostile": hostile,
         "moved": moved(),
         "nothing-to-do": plan_of(planned("a", Action.NOOP), planned("b", Action.NOOP)),
+        "new-state": plan_of(
+            create("staging"),
+            where=Where(
+                "git:origin/reconcilier-state",
+                0,
+                (ApiUse("www.plugchat.com.br", 1, sandbox=False),),
+                is_new=True,
+                near="reconciler-state",
+            ),
+        ),
         "empty": plan_of(),
     }
 
@@ -282,11 +309,12 @@ def results() -> dict[str, RunResult]:
         _result("same", Outcome.UNCHANGED, None, "", 0),
     )
     return {
-        "mixed": RunResult(mixed, state_trouble=True),
+        "mixed": RunResult(mixed, state_trouble=True, where=WHERE),
         "done": RunResult((_result("production", Outcome.APPLIED, 200, "applied"),)),
         "interrupted": RunResult((_result("a", Outcome.SKIPPED, None, "interrupted", 0),), interrupted=True),
         "hostile": RunResult(
-            (_result(HOSTILE, Outcome.REJECTED, 400, HOSTILE), _result(HOSTILE, Outcome.APPLIED, 200, ""))
+            (_result(HOSTILE, Outcome.REJECTED, 400, HOSTILE), _result(HOSTILE, Outcome.APPLIED, 200, "")),
+            where=HOSTILE_WHERE,
         ),
         "empty": RunResult(()),
     }
