@@ -23,6 +23,7 @@ from reconciler.model import CheckResult, Document, Finding, Problem, ResolvedEn
 from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
+SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB of a step, and shows what stopped it in the same place
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ def show_plan(planned: Planned, form: Form, session: Session) -> None:
         "text": lambda style: plan_text(planned, colour=style.colour, width=style.width),
         "json": lambda _: _load_format("plan_file").encode_plan(planned.plan),
         "markdown": lambda _: _load("markdown").render_plan(planned.plan, planned.vars_by_environment),
+        "summary": lambda _: _load("markdown").render_plan(
+            planned.plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS
+        ),
         "github": lambda _: _load("annotations").render_plan(planned.plan, path_of=find_path(session)),
     }
     _show(views, form, session)
@@ -171,7 +175,8 @@ def _show(views: Views, form: Form, session: Session) -> None:
     unwritten = []
     for other, file in form.also:
         try:
-            write_whole(session.folder / file, views[other](plain))
+            view = views.get(other) or views["markdown"]  # a short result is the same in the summary of a job
+            write_whole(session.folder / file, view(plain))
         except OSError as error:
             unwritten.append(f"{file} can't be written: {error.strerror}")
     if form.name != "github" and "github" in views and wants_annotations(session.environ):

@@ -75,6 +75,7 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
         "shard": None,
         **where(documents=1 if state["serial"] else 0),
         "new_state": not state["serial"],
+        "new_hosts": [],
         "warnings": [],
         "summary": {"create": 0, "update": 0, "reassert": 0, "noop": 0, "orphan": 0, action: 1},
         "environments": [
@@ -94,6 +95,7 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
                 "endpoint_before": "…" if state["serial"] else None,
                 "body_before": "flat" if state["serial"] else None,
                 "changes": changes,
+                "hosts": [] if action == "noop" else [BASE.split("/")[2]],
                 "state": state,
             }
         ],
