@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.core.urls import host_with_port_of
@@ -18,6 +18,7 @@ class HostUse:
     environments: tuple[str, ...]
     is_new: bool  # no applied record that was read has a webhook there
     is_usual: bool  # the most frequent, or of all environments: they need not be named
+    others: tuple[str, ...] = ()  # the environments without a webhook there, where they are fewer; sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,20 @@ def list_hosts(members: Sequence[EnvironmentPlan], new_hosts: frozenset[str]) ->
             environments.setdefault(host, []).append(member.environment)
     counts = sorted(map(len, environments.values()), reverse=True)
     usual = {len(members), counts[0] if counts and counts[:2] != [counts[0]] * 2 else 0}
+    every = sorted(member.environment for member in members)
     uses = [
-        HostUse(host, tuple(sorted(names)), host in new_hosts, len(names) in usual)
+        HostUse(host, tuple(sorted(names)), host in new_hosts, len(names) in usual, _find_fewer(every, names))
         for host, names in environments.items()
     ]
     return tuple(sorted(uses, key=lambda use: (not use.is_new, -len(use.environments), use.host)))
+
+
+def _find_fewer(every: Sequence[str], names: Collection[str]) -> tuple[str, ...]:
+    """Return the names that are left of all, where these are fewer."""
+    if 2 * len(names) <= len(every):
+        return ()
+    known = frozenset(names)
+    return tuple(name for name in every if name not in known)
 
 
 def find_unchanged_hosts(planned: EnvironmentPlan) -> tuple[str, ...]:

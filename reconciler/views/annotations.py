@@ -82,8 +82,8 @@ def _of_hosts(plan: Plan) -> list[Annotation]:
     lines: list[str] = []
     room = MAX_CHARS
     for use in hosts:
-        named = "" if use.is_usual else f": {name_some(use.environments)}"
-        line = f"{words.host_label(use, str)}: {environments(len(use.environments))}{named}"
+        named = words.host_environments(use, name_some)
+        line = f"{words.host_label(use, str)}: {environments(len(use.environments))}{named and f': {named}'}"
         room -= len(line) + 1
         if room < 0:
             lines.append(f"… and {counted(len(hosts) - len(lines), 'more host')}: see the log")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 from reconciler.core.groups import Group, HostUse, group_alike, list_hosts
@@ -172,9 +173,9 @@ def _block(group: Group, hosts: Sequence[HostUse], names_of_a_host: int, *, is_o
 def _host_list(group: Group, hosts: Sequence[HostUse], names_of_a_host: int, *, indent: str) -> list[str]:
     lines = []
     for use in hosts:
-        named = "" if use.is_usual else f": {names(use.environments, most=names_of_a_host)}"
+        named = words.host_environments(use, partial(names, most=names_of_a_host))
         label = words.host_label(use, for_markdown_code)
-        lines.append(f"{indent}- {label}: {environments(len(use.environments))}{named}")
+        lines.append(f"{indent}- {label}: {environments(len(use.environments))}{named and f': {named}'}")
     left_out = len(group.hosts) - len(hosts)
     return [*lines, f"{indent}- … and {counted(left_out, 'more host')}"] if left_out else lines
 

@@ -105,8 +105,8 @@ def _host_lines(hosts: Sequence[HostUse], style: Style, width: int) -> list[str]
     lines = ["    hosts"]
     for use, row in zip(hosts, rows, strict=True):
         line, more = EVENT_INDENT + row, []
-        if not use.is_usual:
-            named = ", ".join(for_terminal(name) for name in use.environments)
+        named = words.host_environments(use, lambda names: ", ".join(map(for_terminal, names)))
+        if named:
             if len(line) + len(named) + 2 <= width:
                 line += f": {named}"
             else:

@@ -167,6 +167,13 @@ def host_label(use: HostUse, escape: Callable[[str], str]) -> str:
     return f"{escape(use.host)} (new)" if use.is_new else escape(use.host)
 
 
+def host_environments(use: HostUse, shown: Callable[[Sequence[str]], str]) -> str:
+    """The environments that are named of a host: `a, b`, `all but c`, or nothing for the usual host."""
+    if use.is_usual:
+        return ""
+    return f"all but {shown(use.others)}" if use.others else shown(use.environments)
+
+
 def new_hosts_note(plan: Plan) -> str | None:
     """With which part of the state the hosts were compared, where it is not the whole."""
     if not plan.new_hosts or not (plan.selection or plan.shard):

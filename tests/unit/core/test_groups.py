@@ -166,6 +166,14 @@ def test_only_the_most_frequent_host_or_one_of_all_needs_no_names() -> None:
     assert usual() == []
 
 
+def test_of_a_host_that_most_have_the_others_are_known() -> None:
+    """`all but e2` is read faster than the names of most."""
+    uses = {use.host: use for use in list_hosts(_at("a b", "a b", "a c"), frozenset())}
+    assert uses["b"].others == ("e2",)
+    assert (uses["a"].others, uses["c"].others) == ((), ())
+    assert not uses["b"].is_usual
+
+
 def test_hosts_are_compared_in_lower_case_and_with_their_port() -> None:
     urls = ["https://A.com/x", "https://a.com?y", "https://a.com:8443/x", "https://[2001:db8::1]:444/", "https://a.com"]
     assert find_hosts(urls) == ("[2001:db8::1]:444", "a.com", "a.com:8443")
