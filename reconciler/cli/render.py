@@ -19,7 +19,7 @@ from reconciler.core.planner import Planned
 from reconciler.core.where import find_apis
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.files import is_folder, write_whole
-from reconciler.model import CheckResult, Document, Finding, Problem, ResolvedEnvironment, RunResult
+from reconciler.model import CheckResult, Document, Drift, Problem, ResolvedEnvironment, RunResult
 from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
@@ -83,14 +83,21 @@ def show_result(result: RunResult, form: Form, session: Session) -> None:
     _show(views, form, session)
 
 
-def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> None:
+def show_drift(found: Drift, planned: Planned, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda style: _load("text").render_drift(findings, colour=style.colour, width=style.width),
-        "json": lambda _: _load_format("drift_file").encode_drift(findings),
-        "markdown": lambda _: _load("markdown").render_drift(findings),
-        "github": lambda _: _load("annotations").render_drift(findings, path_of=find_path(session)),
+        "text": lambda style: drift_text(found, planned, style),
+        "json": lambda _: _load_format("drift_file").encode_drift(found),
+        "markdown": lambda _: _load("markdown").render_drift(found, planned.vars_by_environment),
+        "github": lambda _: _load("annotations").render_drift(
+            found, planned.vars_by_environment, path_of=find_path(session)
+        ),
     }
     _show(views, form, session)
+
+
+def drift_text(found: Drift, planned: Planned, style: TextStyle) -> str:
+    view = _load("text")
+    return str(view.render_drift(found, planned.vars_by_environment, colour=style.colour, width=style.width))
 
 
 def show_check(result: CheckResult, form: Form, session: Session) -> None:

@@ -6,7 +6,7 @@ have the filled-in URL.
 """
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
-from reconciler.model.finding import Finding, FindingKind
+from reconciler.model.finding import Drift, Finding, FindingKind
 from reconciler.model.manifest import (
     EVENTS,
     AuthScheme,
@@ -68,6 +68,7 @@ __all__ = [
     "DestinationChange",
     "DestinationPart",
     "Document",
+    "Drift",
     "EnvironmentPlan",
     "EnvironmentResult",
     "Event",

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from reconciler.model import (
     CheckStage,
     EnvironmentResult,
-    Event,
-    Finding,
-    FindingKind,
     ReceiverCheck,
 )
 
@@ -18,26 +15,6 @@ SHOWN_ONE_BY_ONE = 5  # up to so many alike environments are shown each on its o
 
 _INSTANT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _TRIED = re.compile(r" \(tried \d+ times\)$", re.ASCII)
-
-
-# --- findings --------------------------------------------------------------------------------------
-
-
-def group_findings(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """What is unobservable for the same reason in more than five environments as one; every other alone.
-
-    In the order given. `whenDisconnecting` is unobservable everywhere: a fleet's drift must not drown in it.
-    """
-    alike: dict[Hashable, list[Finding]] = {}
-    for at, one in enumerate(findings):
-        likeness: tuple[Event | None, str] | int = at
-        if one.kind is FindingKind.UNOBSERVABLE:
-            likeness = (one.event, one.message)
-        alike.setdefault(likeness, []).append(one)
-    groups: list[list[Finding]] = []
-    for members in alike.values():
-        groups += [members] if len(members) > SHOWN_ONE_BY_ONE else [[member] for member in members]
-    return groups
 
 
 # --- results ---------------------------------------------------------------------------------------
@@ -62,21 +39,29 @@ def like_message(one: EnvironmentResult) -> str:
     message = re.sub(rf"(?<![A-Za-z0-9]){re.escape(one.environment)}(?![A-Za-z0-9])", "ENVIRONMENT", one.message)
     variable = re.sub(r"[^A-Z0-9]", "_", one.environment.upper())
     message = re.sub(rf"(?<=_){re.escape(variable)}(?![A-Z0-9])", "ENVIRONMENT", message)
-    return _INSTANT.sub("TIME", _TRIED.sub("", message))
+    return without_instants(_TRIED.sub("", message))
+
+
+def without_instants(text: str) -> str:
+    return _INSTANT.sub("TIME", text)
 
 
 def message_of(group: Sequence[EnvironmentResult]) -> str:
     """What all of a group say; instants that differ as the first and the last of them."""
     if len(group) == 1:
         return group[0].message
-    said = [_INSTANT.findall(one.message) for one in group]
+    return join_instants([one.message for one in group], like_message(group[0]))
+
+
+def join_instants(texts: Sequence[str], alike: str) -> str:
+    """Return what texts share, `alike`, with TIME replaced by their instants: those that differ as `first to last`."""
     ranges = []
-    for instants in zip(*said, strict=False):  # alike messages hold as many of them
+    for instants in zip(*map(_INSTANT.findall, texts), strict=False):  # alike texts hold as many of them
         first, last = min(instants), max(instants)
         ranges.append(first if first == last else f"{first} to {last}")
-    parts = like_message(group[0]).split("TIME")
-    if len(parts) != len(ranges) + 1:  # somebody's message says TIME itself
-        return like_message(group[0])
+    parts = alike.split("TIME")
+    if len(parts) != len(ranges) + 1:  # a text says TIME itself
+        return alike
     return parts[0] + "".join(instant + part for instant, part in zip(ranges, parts[1:], strict=True))
 
 

@@ -6,17 +6,19 @@ most ten are printed: one of each kind of fault first, and where there are more,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
+from reconciler.core.finding_groups import FindingGroup, group_findings
 from reconciler.core.groups import list_hosts
 from reconciler.model import (
     CheckResult,
     DestinationChange,
+    Drift,
     EnvironmentPlan,
     EnvironmentResult,
-    Finding,
     FindingKind,
     Plan,
     Problem,
@@ -27,10 +29,9 @@ from reconciler.model import (
 from reconciler.model.plan import has_work
 from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.escape import for_workflow_data, for_workflow_property
-from reconciler.text.groups import group_failing_receivers, group_failures, group_findings, message_of
+from reconciler.text.groups import group_failing_receivers, group_failures, message_of
 from reconciler.text.new_state import describe_new_state
 from reconciler.views import words
-from reconciler.views.text_drift import in_order
 from reconciler.views.where_words import where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
@@ -106,11 +107,17 @@ def render_result(result: RunResult, *, path_of: PathOf) -> str:
     return _render([Annotation(level, "reconciler apply", summary, "result"), *shown], path_of)
 
 
-def render_drift(findings: Iterable[Finding], *, path_of: PathOf) -> str:
-    """Each finding as a warning, what can't be seen as a notice; else that there is none."""
-    ordered = in_order(findings)
-    shown = [_of_findings(group) for group in group_findings(ordered)]
-    return _render([Annotation("notice", "reconciler drift", words.drift_summary(ordered), "drift"), *shown], path_of)
+def render_drift(
+    drift: Drift, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({}), *, path_of: PathOf
+) -> str:
+    """Each group of findings as a warning, what can't be seen as a notice; and the summary."""
+    summary = "\n".join(part for part in (words.drift_summary(drift), where_text(drift.where)) if part)
+    shown = [
+        *_of_new_state("reconciler drift", drift.where),
+        Annotation("notice", "reconciler drift", summary, "drift"),
+    ]
+    shown += [_of_findings(group) for group in group_findings(drift.findings, vars_by_environment)]
+    return _render(shown, path_of)
 
 
 def render_check(result: CheckResult, *, path_of: PathOf) -> str:
@@ -175,18 +182,21 @@ def _of_receivers(group: Sequence[ReceiverCheck]) -> Annotation:
     return Annotation("error", title, f"{first.url}\n{first.message}", (first.stage, first.message))
 
 
-def _of_findings(group: Sequence[Finding]) -> Annotation:
-    finding = group[0]
-    level = "notice" if finding.kind is FindingKind.UNOBSERVABLE else "warning"
-    event = f" {finding.event}" if finding.event else ""
-    lines = [finding.message]
-    if finding.expected is not None:
-        lines.append(f"expected {finding.expected}")
-    if finding.actual is not None:
-        lines.append(f"actual {finding.actual}")
-    return Annotation(
-        level, f"{name_some([one.environment for one in group])}{event}: {finding.kind}", "\n".join(lines), finding.kind
-    )
+def _of_findings(group: FindingGroup) -> Annotation:
+    level = "notice" if group.kind is FindingKind.UNOBSERVABLE else "warning"
+    first = group.findings[0]
+    event = f" {first.event}" if first.event and len(group.findings) == 1 else ""
+    lines = [] if group.message is None else [group.message]
+    for finding in group.findings:
+        if not event and finding.event is not None:
+            lines.append(f"{finding.event}" if group.message else f"{finding.event}: {finding.message}")
+        elif group.message is None:
+            lines.append(finding.message)
+        if finding.expected is not None:
+            lines.append(f"expected {finding.expected}")
+        if finding.actual is not None:
+            lines.append(f"actual {finding.actual}")
+    return Annotation(level, f"{name_some(group.environments)}{event}: {group.kind}", "\n".join(lines), group.kind)
 
 
 # --- the lines ---------------------------------------------------------------------------------------

@@ -10,13 +10,12 @@ from reconciler.model import Action, ApiUse, Change, EnvironmentPlan, LiveDiffer
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
 from reconciler.views import words
-from reconciler.views.style import Style, carets, columns, find_difference, name_lines, wrap
+from reconciler.views.style import Style, columns, compare, name_lines, wrap
 from reconciler.views.where_words import describe_apis, describe_state, name_api, new_state_lines, where_lines
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REASSERT: "="}
 BEFORE, AFTER = "        before  ", "        after   "
 APPLIED, OBSERVED = "        applied   ", "        observed  "
-MASKED = "…"  # ends what is shown of a URL that may hold a secret
 EVENT_INDENT = "      "
 
 
@@ -139,7 +138,7 @@ def _change_lines(change: Change, source: str, live: LiveDifference | None, styl
         return _compared_lines(heading, change.before, change.after, style)
     lines = [EVENT_INDENT + heading]
     labels = (BEFORE.ljust(len(OBSERVED)), AFTER.ljust(len(OBSERVED)))
-    before, after = _compared((labels[0], change.before), (labels[1], change.after), style)
+    before, after = compare((labels[0], change.before), (labels[1], change.after), style)
     return [*lines, *before, OBSERVED + style.red(_observed(live)), *after]
 
 
@@ -147,7 +146,7 @@ def _compared_lines(heading: str, before: str | None, after: str, style: Style) 
     """Before and after under each other, below what they are of."""
     if before is None:
         return [EVENT_INDENT + heading, AFTER + style.green(for_terminal(after))]
-    going, coming = _compared((BEFORE, before), (AFTER, after), style)
+    going, coming = compare((BEFORE, before), (AFTER, after), style)
     return [EVENT_INDENT + heading, *going, *coming]
 
 
@@ -156,32 +155,15 @@ def _live_lines(live: LiveDifference, style: Style) -> list[str]:
     heading = f"{EVENT_INDENT}{live.event.value}  {style.dim('live drift')}"
     if live.expected is None:
         return [heading, OBSERVED + style.red(_observed(live))]
-    if live.actual is None or live.actual.endswith(MASKED):
+    if live.actual is None or words.is_masked(live.actual):
         applied = APPLIED + style.green(for_terminal(live.expected))
         return [heading, OBSERVED + style.red(_observed(live)), applied]
-    observed, applied_lines = _compared((OBSERVED, live.actual), (APPLIED, live.expected), style)
+    observed, applied_lines = compare((OBSERVED, live.actual), (APPLIED, live.expected), style)
     return [heading, *observed, *applied_lines]
 
 
 def _observed(live: LiveDifference) -> str:
     return words.NOTHING if live.actual is None else for_terminal(live.actual)
-
-
-def _compared(first: tuple[str, str], second: tuple[str, str], style: Style) -> tuple[list[str], list[str]]:
-    """The lines of two texts, each with its label, that differ: what goes in red, what comes in green."""
-    (label, before), (other_label, after) = first, second
-    before, after = for_terminal(before), for_terminal(after)
-    difference = find_difference(before, after)
-    if style.colour:
-        start, end = difference.before
-        going = style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:])
-        start, end = difference.after
-        coming = style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:])
-        return [label + going], [other_label + coming]
-    marks = carets(difference.before, len(label)), carets(difference.after, len(other_label))
-    return [line for line in (label + before, marks[0]) if line], [
-        line for line in (other_label + after, marks[1]) if line
-    ]
 
 
 def _orphan_lines(plan: Plan, style: Style) -> list[str]:

@@ -22,6 +22,7 @@ from reconciler.model import (
     Destination,
     DestinationPart,
     Document,
+    Drift,
     EnvironmentPlan,
     EnvironmentResult,
     Event,
@@ -345,7 +346,7 @@ def fleet_result() -> RunResult:
     return RunResult(tuple(outcomes))
 
 
-def drifts() -> dict[str, list[Finding]]:
+def drifts() -> dict[str, Drift]:
     event, url = Event.RECEIVE_MESSAGE, "https://hooks.acme.com.br/plug/receive"
     every = [
         Finding("gone", FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest"),
@@ -358,6 +359,7 @@ def drifts() -> dict[str, list[Finding]]:
         Finding("a", FindingKind.ACCOUNT, None, None, "org:1", "another account"),
         Finding("a", FindingKind.SECRET, None, None, None, "a secret was replaced"),
         Finding("a", FindingKind.EXPIRED, None, None, None, "applied longer ago than max_age"),
+        Finding("a", FindingKind.TOKEN_EXPIRY, None, None, "2026-11-30T12:00:00Z", "it ends at 2026-11-30T12:00:00Z"),
         Finding("a", FindingKind.UNOBSERVABLE, event, None, None, "the account doesn't show it"),
         Finding("b", FindingKind.UNOBSERVABLE, None, None, None, "no account_id"),
     ]
@@ -365,12 +367,24 @@ def drifts() -> dict[str, list[Finding]]:
         Finding(f"c{at}", FindingKind.UNOBSERVABLE, Event.WHEN_DISCONNECTING, None, None, "never shown")
         for at in range(60)
     ]
+    lojas = [f"loja-{at:03}" for at in range(30)]
+    alike = [
+        Finding(name, FindingKind.UNAPPLIED, one, f"https://{host}/2/{one}", f"https://{host}/1/{one}", "it differs")
+        for name in lojas
+        for one, host in ((event, "hooks.acme.com.br"), (Event.MESSAGE_STATUS, f"{name}.acme.com.br"))
+    ]
+    alike += [Finding(name, FindingKind.ACCOUNT, None, None, f"org:{name}", "another account") for name in lojas]
+    alike += [
+        Finding(name, FindingKind.TOKEN_EXPIRY, None, None, ends, f"the token ends at {ends}")
+        for name, ends in ((name, f"2026-12-0{1 + at % 3}T00:00:00Z") for at, name in enumerate(lojas))
+    ]
     return {
-        "every-kind": every,
-        "unobservable": every[-1:],
-        "fleet": [every[4], *fleet, every[-1]],
-        "none": [],
-        "hostile": [Finding(HOSTILE, FindingKind.LIVE, event, HOSTILE, HOSTILE, HOSTILE)],
+        "every-kind": Drift(tuple(every), WHERE, observed=2, accounts_not_compared=1, secrets_not_compared=1),
+        "unobservable": Drift(tuple(every[-1:]), WHERE, observed=0),
+        "fleet": Drift((every[4], *fleet, every[-1]), observed=61),
+        "alike": Drift(tuple(alike), WHERE),
+        "none": Drift((), replace(WHERE, is_new=True), accounts_not_compared=2),
+        "hostile": Drift((Finding(HOSTILE, FindingKind.LIVE, event, HOSTILE, HOSTILE, HOSTILE),), HOSTILE_WHERE),
     }
 
 

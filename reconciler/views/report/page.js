@@ -230,6 +230,7 @@
   const TITLES = {
     uncertain: "In doubt:", orphan: "Orphan:", unobservable: "Unknown:", account: "Account:", endpoint: "Endpoint:",
     secret: "Secret:", expired: "Too old:", live: "Live drift:", unapplied: "Not applied:",
+    "token-expiry": "Token:",
   };
   const notices = (env) => {
     const next = (kind) => (data.kinds[kind] || "").replaceAll("ENVIRONMENT", env.name);

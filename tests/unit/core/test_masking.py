@@ -12,7 +12,7 @@ from reconciler.core.drift import find_drift
 from reconciler.core.masking import find_secretive, mask_url, show_document, show_url
 from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.formats.plan_file import encode_plan
-from reconciler.model import EVENTS, Applied, By, Desired, Document, Event, Fingerprint, HistoryEntry, Intent
+from reconciler.model import EVENTS, Applied, By, Desired, Document, Drift, Event, Fingerprint, HistoryEntry, Intent
 from reconciler.views import markdown, text
 from reconciler.views.report import Report, render_report
 from reconciler.views.report.data import look_at, make_rows
@@ -110,8 +110,8 @@ def outputs(wanted: Desired | None, one: Document) -> dict[str, str]:
         "plan": text.render_plan(plan, colour=False),
         "plan in Markdown": markdown.render_plan(plan),
         "plan as JSON": encode_plan(plan),
-        "drift": text.render_drift(findings, colour=False),
-        "drift in Markdown": markdown.render_drift(findings),
+        "drift": text.render_drift(Drift(tuple(findings)), colour=False),
+        "drift in Markdown": markdown.render_drift(Drift(tuple(findings))),
         "report": json.dumps([*make_rows(report, look_at(report))]) + render_report(report),
         "state show": text.render_state_show(one, now, colour=False),
         "state show in Markdown": markdown.render_state_show(one, now),

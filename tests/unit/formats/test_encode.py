@@ -5,9 +5,10 @@ from __future__ import annotations
 import json as stdlib_json
 from dataclasses import replace
 
+from reconciler.formats.any_result import decode_any
 from reconciler.formats.plan_file import decode_plan
 from reconciler.formats.runner import encode_outputs
-from reconciler.model import Action, ApiUse, Event, LiveDifference, Outcome, Reason
+from reconciler.model import Action, ApiUse, Drift, Event, Finding, FindingKind, LiveDifference, Outcome, Reason
 from tests import json_view as json
 from tests.golden.samples import (
     DIGEST,
@@ -154,3 +155,10 @@ def test_a_plan_says_whether_its_apply_needs_new_state() -> None:
         assert read.intact
         assert f"new-state={stdlib_json.dumps(needed)}\n" in encode_outputs(read)
         assert read.plan.where == where
+
+
+def test_a_token_that_ends_is_drift_that_no_apply_heals() -> None:
+    """It names its environment, and begins no apply."""
+    ends = Finding("loja", FindingKind.TOKEN_EXPIRY, None, None, "2026-12-01T00:00:00Z", "it ends")
+    outputs = encode_outputs(decode_any(json.render_drift(Drift((ends,), WHERE)).encode()))
+    assert outputs == 'changed=true\nenvironments=["loja"]\nhealable=false\n'
