@@ -11,7 +11,13 @@ ENVIRONMENT_FORMAT = "reconciler.environment/1"
 
 
 def encode_environment(resolved: ResolvedEnvironment) -> str:
-    """Encode `show ENV --format json`. Each value has `file` and `line`, which are null where no file gives it."""
+    """Encode `show ENV --format json`.
+
+    `file` and `line` of the whole are the manifest's. `values` are keys of a manifest, such as `api.base_url`, with
+    their `origin`: `manifest` (or a _defaults.yaml), `file-name`, `setting` or `default`. `vars` say whether a webhook
+    of the environment uses them. `webhooks` have the `url` in its text form, and as it is `written`. `file` and `line`
+    are null where no file, or no line of it, is known.
+    """
     return dump(
         {
             "format": ENVIRONMENT_FORMAT,
