@@ -18,7 +18,7 @@ from reconciler.settings.flags import SETTING_FLAGS
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
 RESULT_FORMATS = (*FORMATS, "github")  # of results that annotations can be made of
-SUMMARY = "summary"  # of --also: Markdown that may be as long as the summary of a job
+SUMMARY = "summary"  # of --also: Markdown as long as the summary of a job may be
 VERBOSE = "verbosity"
 
 
@@ -121,7 +121,7 @@ def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
         is_eager=True,
         expose_value=False,
         callback=take_also,
-        help="Write the result to a file too, in this format, or as `summary`: long Markdown; repeatable.",
+        help=f"Write the result to a file too, as {', '.join(file_formats)}; repeatable.",
     )(command)
     return click.option(
         "--format",
