@@ -71,7 +71,7 @@ NEXT_FOR_OUTCOME = {
 NEXT_FOR_KIND = {
     FindingKind.LIVE: (
         "live: Plug itself was changed. To keep that, write it into the manifest; to undo it, run reconciler apply "
-        "--observe."
+        "--observe. Where a PUT changes nothing although Plug answers 200, try the other api.body."
     ),
     FindingKind.UNCERTAIN: "uncertain: run reconciler apply, which sends the desired webhooks again.",
     FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",
