@@ -19,10 +19,11 @@ from reconciler.core.planner import Planned
 from reconciler.core.where import find_apis
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.files import is_folder, write_whole
-from reconciler.model import CheckResult, Document, Drift, Problem, RunResult
+from reconciler.model import CheckResult, Document, Drift, Problem, ResolvedEnvironment, RunResult
 from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
+SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB of a step, and shows what stopped it in the same place
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ def show_plan(planned: Planned, form: Form, session: Session) -> None:
         "text": lambda style: plan_text(planned, colour=style.colour, width=style.width),
         "json": lambda _: _load_format("plan_file").encode_plan(planned.plan),
         "markdown": lambda _: _load("markdown").render_plan(planned.plan, planned.vars_by_environment),
+        "summary": lambda _: _load("markdown").render_plan(
+            planned.plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS
+        ),
         "github": lambda _: _load("annotations").render_plan(planned.plan, path_of=find_path(session)),
     }
     _show(views, form, session)
@@ -151,6 +155,14 @@ def show_history(document: Document, form: Form, session: Session) -> None:
     _show(views, form, session)
 
 
+def show_environment(resolved: ResolvedEnvironment, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda style: _load("text").render_environment(resolved, colour=style.colour),
+        "json": lambda _: _load_format("environment_file").encode_environment(resolved),
+    }
+    _show(views, form, session)
+
+
 # --- how ---------------------------------------------------------------------------------------------
 
 
@@ -170,7 +182,8 @@ def _show(views: Views, form: Form, session: Session) -> None:
     unwritten = []
     for other, file in form.also:
         try:
-            write_whole(session.folder / file, views[other](plain))
+            view = views.get(other) or views["markdown"]  # a short result is the same in the summary of a job
+            write_whole(session.folder / file, view(plain))
         except OSError as error:
             unwritten.append(f"{file} can't be written: {error.strerror}")
     if form.name != "github" and "github" in views and wants_annotations(session.environ):

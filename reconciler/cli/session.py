@@ -15,7 +15,7 @@ from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
-from reconciler.model import By, Desired
+from reconciler.model import By, Desired, SettingPlace
 from reconciler.ports import StateStore
 from reconciler.run.planning import Observe, PlanScope, plan_environments
 
@@ -74,6 +74,10 @@ class Session:
 
         return load_settings(self.environ, str(self.folder), self.flags)
 
+    def find_setting(self, path: str) -> SettingPlace | None:
+        """Return where a setting was given; None where it has its default."""
+        return self._loaded.find_place(path)
+
     @cached_property
     def store(self) -> StateStore:
         return self.find_store()()
@@ -110,6 +114,10 @@ class Session:
     @cached_property
     def tree(self) -> Tree:
         """All manifests, with their errors and warnings as data."""
+        return self.load_manifests()
+
+    def load_manifests(self, keep: str | None = None) -> Tree:
+        """Read all manifests, and keep the merged manifest of one environment."""
         from reconciler.core.policy import Policy
         from reconciler.manifests.load import load_tree
         from reconciler.manifests.merged import TreeOptions
@@ -135,8 +143,8 @@ class Session:
             base_url_override=self.base_url,
         )
         if self.folder == Path.cwd():
-            return load_tree(settings.manifests, options)
-        return load_tree(str(self.folder / settings.manifests), options)
+            return load_tree(settings.manifests, options, keep=keep)
+        return load_tree(str(self.folder / settings.manifests), options, keep=keep)
 
     @cached_property
     def desired(self) -> Sequence[Desired]:

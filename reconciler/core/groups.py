@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.core.urls import host_with_port_of
@@ -18,6 +18,7 @@ class HostUse:
     environments: tuple[str, ...]
     is_new: bool  # no applied record that was read has a webhook there
     is_usual: bool  # the most frequent, or of all environments: they need not be named
+    others: tuple[str, ...] = ()  # the environments without a webhook there, where they are fewer; sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Group:
 def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]]) -> list[Group]:
     """Return the creates, updates and reasserts of a plan, each in one group, in the order of the first members.
 
-    Environments are alike whose action, reasons and texts are equal, but for the values of `vars_by_environment` and
-    their names; their waves and hosts may differ.
+    Environments are alike whose action, reasons, texts and destination are equal, but for the values of
+    `vars_by_environment` and their names; their waves, hosts and the variables of their tokens may differ.
     """
     putting = [planned for planned in plan.environments if planned.action.puts]
     folded = fold(putting, lambda planned: planned.environment, _find_likeness, vars_by_environment)
@@ -61,11 +62,20 @@ def list_hosts(members: Sequence[EnvironmentPlan], new_hosts: frozenset[str]) ->
             environments.setdefault(host, []).append(member.environment)
     counts = sorted(map(len, environments.values()), reverse=True)
     usual = {len(members), counts[0] if counts and counts[:2] != [counts[0]] * 2 else 0}
+    every = sorted(member.environment for member in members)
     uses = [
-        HostUse(host, tuple(sorted(names)), host in new_hosts, len(names) in usual)
+        HostUse(host, tuple(sorted(names)), host in new_hosts, len(names) in usual, _find_fewer(every, names))
         for host, names in environments.items()
     ]
     return tuple(sorted(uses, key=lambda use: (not use.is_new, -len(use.environments), use.host)))
+
+
+def _find_fewer(every: Sequence[str], names: Collection[str]) -> tuple[str, ...]:
+    """Return the names that are left of all, where these are fewer."""
+    if 2 * len(names) <= len(every):
+        return ()
+    known = frozenset(names)
+    return tuple(name for name in every if name not in known)
 
 
 def find_unchanged_hosts(planned: EnvironmentPlan) -> tuple[str, ...]:
@@ -94,9 +104,12 @@ def find_new_hosts(planned: Iterable[EnvironmentPlan], heads: Iterable[Head]) ->
 def _find_likeness(planned: EnvironmentPlan, put_back: Rewrite) -> Hashable:
     texts = [text or "" for change in planned.changes for text in (change.before, change.after)]
     texts += [text or "" for difference in planned.live for text in (difference.actual, difference.expected)]
+    destination = planned.destination
     return (
         planned.action,
         planned.reasons,
+        destination and (destination.endpoint, destination.body, destination.auth_scheme),
+        (planned.endpoint_before, planned.body_before),
         tuple((change.event, change.before is None) for change in planned.changes),
         tuple((difference.event, difference.actual is None) for difference in planned.live),
         put_back("\0".join(texts)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from reconciler.model import (
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
 
+CHANGING = frozenset({Reason.WEBHOOKS_CHANGED, Reason.ENDPOINT_CHANGED})  # the reasons that make an update
 LIVE = "live"  # `unchecked` of an environment whose account was to be read, and could not be
 
 
@@ -46,16 +47,12 @@ def plan_environment(
     given: PlanInput,
     observation: Observation | None = None,
 ) -> EnvironmentPlan:
-    """What `apply` would do with one environment and why: all reasons that hold, in the contract's order.
+    """Return what `apply` would do with one environment, and all reasons that hold, in the contract's order.
 
-    `observation` is that of --observe. It adds a reason and takes none away: not all seven can be seen.
+    `observation` is that of --observe. It adds a reason and removes none, as not all seven can be seen.
     """
     applied = document.applied if document else None
-    live: tuple[LiveDifference, ...] = ()
-    if observation and applied:
-        from reconciler.core.observe import find_live  # late, as few plans observe
-
-        live = find_live(observation, desired, document)
+    live = _find_live(observation, desired, document)
     changes = make_changes(desired, applied.webhooks if applied else None)
     reasons: list[Reason] = []
     unchecked: tuple[str, ...] = ()
@@ -87,14 +84,26 @@ def plan_environment(
         lineage=document.lineage if document else None,
         live=live,
         hosts=find_hosts(desired.webhooks.values()) if action.puts else (),
+        destination=desired.destination,
+        endpoint_before=applied.endpoint if applied else None,
+        body_before=applied.body if applied else None,
+        overrides=desired.overrides,
     )
 
 
-def choose_action(applied: Applied | None, reasons: Iterable[Reason]) -> Action:
-    """`create` without an applied record, else `update` where a text differs, else by any other reason."""
+def _find_live(observation: Observation | None, desired: Desired, document: Head | None) -> tuple[LiveDifference, ...]:
+    if observation is None or document is None or document.applied is None:
+        return ()
+    from reconciler.core.observe import find_live  # late, as few plans observe
+
+    return find_live(observation, desired, document)
+
+
+def choose_action(applied: Applied | None, reasons: Sequence[Reason]) -> Action:
+    """Return `create` without an applied record, else `update` where a text or the destination differs."""
     if applied is None:
         return Action.CREATE
-    if Reason.WEBHOOKS_CHANGED in reasons:
+    if not CHANGING.isdisjoint(reasons):
         return Action.UPDATE
     return Action.REASSERT if reasons else Action.NOOP
 
@@ -105,7 +114,7 @@ def compare_record(
     """The reasons beside the texts, and what could not be compared for want of a token or a secret."""
     reasons: list[Reason] = []
     unchecked: list[str] = []
-    if applied.endpoint != desired.endpoint:
+    if (applied.endpoint, applied.body) != (desired.endpoint, desired.body):
         reasons.append(Reason.ENDPOINT_CHANGED)
     if fingerprint.account is None or applied.account is None:
         unchecked.append("account")
@@ -137,6 +146,8 @@ def plan_orphan(document: Head) -> EnvironmentPlan:
         changes=(),
         serial=document.serial,
         lineage=document.lineage,
+        endpoint_before=document.applied.endpoint if document.applied else None,
+        body_before=document.applied.body if document.applied else None,
     )
 
 
@@ -146,14 +157,16 @@ def make_plan(
     fingerprint_of: Callable[[Desired], Fingerprint],
     given: PlanInput,
     *,
+    fleet: Sequence[Desired] | None = None,
     selection: tuple[str, ...] = (),
     shard: Shard | None = None,
     observations: Mapping[str, Observation] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """The plan of the selected environments; `documents` beyond `desired` are orphans.
+    """Return the plan of the selected environments; `documents` beyond `desired` are orphans.
 
-    `observations` are those of --observe; None: it was not asked for.
+    `fleet` has all environments of the manifests; None: `desired` has them. `observations` are those of --observe;
+    None: it was not asked for.
     """
     wanted = tuple(desired)
     observed = observations or {}
@@ -164,9 +177,11 @@ def make_plan(
     known = {one.environment for one in wanted}
     planned += [plan_orphan(document) for name, document in documents.items() if name not in known]
     planned.sort(key=lambda one: (one.wave, one.environment))
+    digest = manifests_digest(wanted)
     return Plan(
         created_at=given.now,
-        manifests_digest=manifests_digest(wanted),
+        manifests_digest=digest,
+        fleet_digest=digest if fleet is None or len(fleet) == len(wanted) else manifests_digest(fleet),
         digest=plan_digest(planned),
         environments=tuple(planned),
         selection=selection,

@@ -44,6 +44,7 @@ class Tree:
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     names: frozenset[str]
+    kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,35 @@ have the filled-in URL.
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
 from reconciler.model.finding import Drift, Finding, FindingKind
-from reconciler.model.manifest import EVENTS, AuthScheme, BodyForm, Desired, Event, Webhooks
-from reconciler.model.plan import Action, Change, EnvironmentPlan, LiveDifference, Plan, Reason, Shard, has_work
-from reconciler.model.problem import Fault, Location, Problem
+from reconciler.model.manifest import (
+    EVENTS,
+    AuthScheme,
+    BodyForm,
+    Desired,
+    Destination,
+    DestinationPart,
+    Event,
+    Webhooks,
+)
+from reconciler.model.plan import (
+    Action,
+    Change,
+    DestinationChange,
+    EnvironmentPlan,
+    LiveDifference,
+    Plan,
+    Reason,
+    Shard,
+    has_work,
+)
+from reconciler.model.problem import Fault, Location, Problem, SettingPlace
+from reconciler.model.resolved import (
+    Origin,
+    ResolvedEnvironment,
+    ResolvedValue,
+    ResolvedVar,
+    ResolvedWebhook,
+)
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
 from reconciler.model.state import (
     Applied,
@@ -38,6 +64,9 @@ __all__ = [
     "CheckResult",
     "CheckStage",
     "Desired",
+    "Destination",
+    "DestinationChange",
+    "DestinationPart",
     "Document",
     "Drift",
     "EnvironmentPlan",
@@ -53,13 +82,19 @@ __all__ = [
     "LastTry",
     "LiveDifference",
     "Location",
+    "Origin",
     "Original",
     "Outcome",
     "Plan",
     "Problem",
     "Reason",
     "ReceiverCheck",
+    "ResolvedEnvironment",
+    "ResolvedValue",
+    "ResolvedVar",
+    "ResolvedWebhook",
     "RunResult",
+    "SettingPlace",
     "Shard",
     "Stored",
     "Webhooks",

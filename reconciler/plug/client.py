@@ -33,7 +33,13 @@ class HttpPlug(Sender):
         if status is None or not verdict.complete:
             return make_attempt(reply, verdict, describe_incomplete(reply, verdict))
         origin = self._credentials.token_origin(desired)
-        message = explain_put(status, token_env=origin, auth_scheme=desired.auth_scheme, denied=verdict.denied)
+        message = explain_put(
+            status,
+            token_env=origin,
+            auth_scheme=desired.auth_scheme,
+            body=desired.body,
+            denied=verdict.denied,
+        )
         return make_attempt(reply, verdict, message)
 
 

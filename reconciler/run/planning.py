@@ -73,6 +73,7 @@ def plan_environments(
         heads,
         credentials.fingerprint,
         given,
+        fleet=desired,
         selection=tuple(scope.globs),
         shard=scope.shard,
         observations=observations,

@@ -15,7 +15,9 @@ from reconciler.core.finding_groups import FindingGroup, group_findings
 from reconciler.core.groups import list_hosts
 from reconciler.model import (
     CheckResult,
+    DestinationChange,
     Drift,
+    EnvironmentPlan,
     EnvironmentResult,
     FindingKind,
     Plan,
@@ -59,7 +61,7 @@ def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *,
 
 
 def render_plan(plan: Plan, *, path_of: PathOf) -> str:
-    """The summary as a notice, the hosts as another, and every warning."""
+    """The summary and the hosts as notices, what changes of the destinations as warnings, and every warning."""
     summary = words.plan_summary(plan)
     if has_work(plan):
         summary += f"\nDigest: {plan.digest}"
@@ -67,6 +69,7 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
     shown += _of_new_state("reconciler plan", plan.where)
     shown += _of_hosts(plan)
+    shown += _of_moves(plan)
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
     return _render(shown, path_of)
 
@@ -80,8 +83,8 @@ def _of_hosts(plan: Plan) -> list[Annotation]:
     lines: list[str] = []
     room = MAX_CHARS
     for use in hosts:
-        named = "" if use.is_usual else f": {name_some(use.environments)}"
-        line = f"{words.host_label(use, str)}: {environments(len(use.environments))}{named}"
+        named = words.host_environments(use, name_some)
+        line = f"{words.host_label(use, str)}: {environments(len(use.environments))}{named and f': {named}'}"
         room -= len(line) + 1
         if room < 0:
             lines.append(f"… and {counted(len(hosts) - len(lines), 'more host')}: see the log")
@@ -141,6 +144,30 @@ def _of_problem(level: str, problem: Problem) -> Annotation:
     hint = f"\n{problem.hint}" if problem.hint else ""
     title = f"reconciler: {problem.key}" if problem.key else "reconciler"
     return Annotation(level, title, problem.message + hint, problem.message, problem.file, problem.line, problem.column)
+
+
+def _of_moves(plan: Plan) -> list[Annotation]:
+    """Return a warning for each change of a destination, with the environments that it is the same for."""
+    members: dict[DestinationChange, list[EnvironmentPlan]] = {}
+    for planned in plan.environments:
+        for moved in planned.destination_changes:
+            members.setdefault(moved, []).append(planned)
+    return [_of_move(moved, alike) for moved, alike in members.items()]
+
+
+def _of_move(moved: DestinationChange, alike: Sequence[EnvironmentPlan]) -> Annotation:
+    names = name_some([planned.environment for planned in alike])
+    before = "" if moved.before is None else f"before {moved.before}\n"
+    source = alike[0].source
+    return Annotation(
+        level="warning",
+        title=f"reconciler plan: {moved.part} of {names}",
+        message=f"{before}after {moved.after}",
+        kind=moved,
+        file=source.file if source else "",
+        line=source.line if source else 0,
+        column=source.column if source else 0,
+    )
 
 
 def _of_failures(outcome: str, group: Sequence[EnvironmentResult]) -> Annotation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 from reconciler.core.groups import Group, HostUse, group_alike, list_hosts
@@ -26,7 +27,7 @@ def render_plan(
     *,
     max_chars: int = MAX_CHARS,
 ) -> str:
-    """Summary, digest, warnings, changes, reasserts, orphans, unchanged.
+    """Summary, digest, notes, warnings, changes, reasserts, orphans, unchanged.
 
     A host that doesn't fit is left out only where fewer names don't help. It is counted.
     """
@@ -37,6 +38,7 @@ def render_plan(
     head += where_paragraph(plan.where)
     if changed:
         head.append(f"Digest: {for_markdown_code(plan.digest)}")
+    head += [f"**Note**: {for_markdown(note)}" for note in words.destination_notes(plan)]
     head += _warnings(plan)
     tail = [words.new_hosts_note(plan) or "", *_orphans(plan), words.unchanged_line(plan) or ""]
     room = max_chars - len(page(head, [], tail)) - 3 * NOTE_CHARS
@@ -171,9 +173,9 @@ def _block(group: Group, hosts: Sequence[HostUse], names_of_a_host: int, *, is_o
 def _host_list(group: Group, hosts: Sequence[HostUse], names_of_a_host: int, *, indent: str) -> list[str]:
     lines = []
     for use in hosts:
-        named = "" if use.is_usual else f": {names(use.environments, most=names_of_a_host)}"
+        named = words.host_environments(use, partial(names, most=names_of_a_host))
         label = words.host_label(use, for_markdown_code)
-        lines.append(f"{indent}- {label}: {environments(len(use.environments))}{named}")
+        lines.append(f"{indent}- {label}: {environments(len(use.environments))}{named and f': {named}'}")
     left_out = len(group.hosts) - len(hosts)
     return [*lines, f"{indent}- … and {counted(left_out, 'more host')}"] if left_out else lines
 
@@ -182,6 +184,10 @@ def _diff_lines(group: Group) -> list[str]:
     planned = group.representative
     live = {difference.event: difference for difference in planned.live}
     lines: list[str] = []
+    for moved in planned.destination_changes:
+        lines.append(f"# {moved.part.value}")
+        lines += [f"- {moved.before}"] if moved.before is not None else []
+        lines.append(f"+ {moved.after}")
     for at, change in enumerate(planned.changes):
         shared = all(member.changes[at].source == change.source for member in group.members)
         lines.append(f"# {change.event.value}" + (f" ({change.source.file}:{change.source.line})" if shared else ""))

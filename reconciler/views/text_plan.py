@@ -36,6 +36,7 @@ def render_plan(
     sections.append(_orphan_lines(plan, style))
     unchanged = words.unchanged_line(plan)
     sections.append([style.dim(unchanged)] if unchanged else [])
+    sections.append([style.yellow("note: ") + for_terminal(note) for note in words.destination_notes(plan)])
     sections.append([style.yellow("warning: ") + for_terminal(warning) for warning in plan.warnings])
     sections.append(where_lines(plan.where, style, width))
     sections.append(_closing_lines(plan, style))
@@ -64,6 +65,8 @@ def _closing_lines(plan: Plan, style: Style) -> list[str]:
 def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     planned = group.representative
     lines = [_header(group, style)]
+    for moved in planned.destination_changes:
+        lines += _compared_lines(moved.part.value, moved.before, moved.after, style)
     if planned.action is Action.CREATE:
         lines += _create_lines(planned, style)
     else:
@@ -101,8 +104,8 @@ def _host_lines(hosts: Sequence[HostUse], style: Style, width: int) -> list[str]
     lines = ["    hosts"]
     for use, row in zip(hosts, rows, strict=True):
         line, more = EVENT_INDENT + row, []
-        if not use.is_usual:
-            named = ", ".join(for_terminal(name) for name in use.environments)
+        named = words.host_environments(use, lambda names: ", ".join(map(for_terminal, names)))
+        if named:
             if len(line) + len(named) + 2 <= width:
                 line += f": {named}"
             else:
@@ -130,15 +133,21 @@ def _common_source(group: Group, at: int) -> str:
 
 def _change_lines(change: Change, source: str, live: LiveDifference | None, style: Style) -> list[str]:
     """`live`: what Plug holds instead of the change's before."""
-    lines = [f"{EVENT_INDENT}{change.event.value}" + (f"  {style.dim(source)}" if source else "")]
-    if change.before is None:
-        return [*lines, AFTER + style.green(for_terminal(change.after))]
-    if live is None:
-        before, after = compare((BEFORE, change.before), (AFTER, change.after), style)
-        return [*lines, *before, *after]
+    heading = change.event.value + (f"  {style.dim(source)}" if source else "")
+    if change.before is None or live is None:
+        return _compared_lines(heading, change.before, change.after, style)
+    lines = [EVENT_INDENT + heading]
     labels = (BEFORE.ljust(len(OBSERVED)), AFTER.ljust(len(OBSERVED)))
     before, after = compare((labels[0], change.before), (labels[1], change.after), style)
     return [*lines, *before, OBSERVED + style.red(_observed(live)), *after]
+
+
+def _compared_lines(heading: str, before: str | None, after: str, style: Style) -> list[str]:
+    """Before and after under each other, below what they are of."""
+    if before is None:
+        return [EVENT_INDENT + heading, AFTER + style.green(for_terminal(after))]
+    going, coming = compare((BEFORE, before), (AFTER, after), style)
+    return [EVENT_INDENT + heading, *going, *coming]
 
 
 def _live_lines(live: LiveDifference, style: Style) -> list[str]:

@@ -13,6 +13,7 @@ from reconciler.model import (
     Action,
     CheckResult,
     CheckStage,
+    DestinationPart,
     Document,
     Drift,
     EnvironmentPlan,
@@ -26,12 +27,13 @@ from reconciler.model import (
     ReceiverCheck,
     RunResult,
 )
-from reconciler.text.counts import counted, environments, number
+from reconciler.text.counts import counted, environments, name_some, number
 from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
 MASKED = "…"  # in place of a part of a URL that is not shown
+NOTE_LENGTH = 100  # characters of a value in a note
 NOTHING = "nothing"  # where no webhook is registered in Plug
 
 STATE_TROUBLE = "State trouble: not everything could be recorded or begun. What the messages name comes first."
@@ -40,12 +42,17 @@ REASONS = {
     Reason.NEVER_APPLIED: "never applied",
     Reason.WEBHOOKS_CHANGED: "webhooks changed",
     Reason.UNCERTAIN: "an earlier PUT is in doubt",
-    Reason.ENDPOINT_CHANGED: "the endpoint changed",
+    Reason.ENDPOINT_CHANGED: "endpoint or body form changed",
     Reason.ACCOUNT_CHANGED: "the token's account changed",
     Reason.SECRET_CHANGED: "a secret changed",
     Reason.EXPIRED: "applied longer ago than max_age",
     Reason.LIVE_DRIFT: "live drift",
     Reason.REQUESTED: "requested with --reassert",
+}
+
+NOT_USUAL = {
+    DestinationPart.TOKEN_ENV: "the name's default",
+    DestinationPart.AUTH_SCHEME: "the setting's",
 }
 
 # gravest first: what nobody knows, then what Plug or the way to it refused, then what was not tried
@@ -64,14 +71,14 @@ NEXT_FOR_OUTCOME = {
 NEXT_FOR_KIND = {
     FindingKind.LIVE: (
         "live: Plug itself was changed. To keep that, write it into the manifest; to undo it, run reconciler apply "
-        "--observe."
+        "--observe. Where a PUT changes nothing although Plug answers 200, try the other api.body."
     ),
     FindingKind.UNCERTAIN: "uncertain: run reconciler apply, which sends the desired webhooks again.",
     FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",
     FindingKind.ACCOUNT: (
         "account: is it the right company's token? If so: reconciler apply --accept-account-change ENVIRONMENT."
     ),
-    FindingKind.ENDPOINT: "endpoint: check api.base_url, then run reconciler apply.",
+    FindingKind.ENDPOINT: "endpoint: check api.base_url and api.body, then run reconciler apply.",
     FindingKind.SECRET: "secret: run reconciler apply, so that Plug sends the new value.",
     FindingKind.EXPIRED: "expired: run reconciler apply, which sends the desired webhooks again.",
     FindingKind.TOKEN_EXPIRY: (
@@ -91,6 +98,27 @@ NEXT_FOR_KIND = {
 
 def reasons(planned: EnvironmentPlan) -> str:
     return ", ".join(REASONS[reason] for reason in planned.reasons)
+
+
+def destination_notes(plan: Plan) -> list[str]:
+    """Return a line for the variables of tokens and one for the header's forms that are not the usual ones.
+
+    Another one puts nothing again, so such an environment may be unchanged in the plan.
+    """
+    notes = []
+    for part, usual in NOT_USUAL.items():
+        found = [
+            f"{planned.environment} ({shorten(getattr(planned.destination, part))})"
+            for planned in plan.environments
+            if part in planned.overrides
+        ]
+        if found:
+            notes.append(f"{part} is not {usual}: {name_some(found)}")
+    return notes
+
+
+def shorten(text: str) -> str:
+    return text if len(text) <= NOTE_LENGTH else text[: NOTE_LENGTH - 1] + "…"
 
 
 def waves(members: Sequence[EnvironmentPlan]) -> str:
@@ -144,6 +172,13 @@ def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
 def host_label(use: HostUse, escape: Callable[[str], str]) -> str:
     """`a.com`, `b.com:8443 (new)`."""
     return f"{escape(use.host)} (new)" if use.is_new else escape(use.host)
+
+
+def host_environments(use: HostUse, shown: Callable[[Sequence[str]], str]) -> str:
+    """The environments that are named of a host: `a, b`, `all but c`, or nothing for the usual host."""
+    if use.is_usual:
+        return ""
+    return f"all but {shown(use.others)}" if use.others else shown(use.environments)
 
 
 def new_hosts_note(plan: Plan) -> str | None:

@@ -13,11 +13,14 @@ from reconciler.model import (
     Action,
     ApiUse,
     Applied,
+    AuthScheme,
     BodyForm,
     By,
     Change,
     CheckResult,
     CheckStage,
+    Destination,
+    DestinationPart,
     Document,
     Drift,
     EnvironmentPlan,
@@ -30,16 +33,24 @@ from reconciler.model import (
     LastTry,
     LiveDifference,
     Location,
+    Origin,
     Outcome,
     Plan,
     Problem,
     Reason,
     ReceiverCheck,
+    ResolvedEnvironment,
+    ResolvedValue,
+    ResolvedVar,
+    ResolvedWebhook,
     RunResult,
+    SettingPlace,
     Where,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ENDPOINT = "https://www.plugchat.com.br/api/integrations/update-webhooks"
+DESTINATION = Destination(ENDPOINT, BodyForm.FLAT, AuthScheme.RAW, "PLUG_TOKEN_X")
 DIGEST = "sha256:" + "ab" * 32
 HOSTILE = (
     "\x1b]0;owned\x07 | `a` ``b`` @everyone #12 GH-3 ##[error]x ::error::y </details></pre></code><img src=x> "
@@ -69,6 +80,8 @@ def planned(
     changed: tuple[Change, ...] = (),
     live: tuple[LiveDifference, ...] = (),
     unchanged: tuple[str, ...] = (),
+    destination: Destination = DESTINATION,
+    overrides: frozenset[DestinationPart] = frozenset(),
 ) -> EnvironmentPlan:
     """`unchanged` are hosts of webhooks that are sent without a change."""
     stored = action is not Action.CREATE
@@ -84,6 +97,10 @@ def planned(
         lineage="7d0c" if stored else None,
         live=live,
         hosts=tuple(sorted({*unchanged, *find_hosts(change.after for change in changed)})),
+        destination=None if action is Action.ORPHAN else destination,
+        endpoint_before=ENDPOINT if stored else None,
+        body_before=BodyForm.FLAT if stored else None,
+        overrides=overrides,
     )
 
 
@@ -113,7 +130,23 @@ def plan_of(
     where: Where | None = None,
 ) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
-    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts, where=where)
+    return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts, where=where)
+
+
+def moved() -> Plan:
+    """Destinations that change, alone, with webhooks and in a group; of a create; and notes."""
+    app = replace(DESTINATION, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks")
+    own = replace(DESTINATION, auth_scheme=AuthScheme.BEARER, token_env="PLUG_TOKEN_OTHER")
+    both = replace(app, body=BodyForm.VALUE)
+    names = [f"cliente-{number}" for number in range(7)]
+    changed = update("production", "v1.acme.com.br", "v2.acme.com.br").changes[:1]
+    why, parts = Reason.ENDPOINT_CHANGED, DestinationPart
+    return plan_of(
+        *(planned(name, Action.UPDATE, why, destination=app, unchanged=("hooks.acme.com.br",)) for name in names),
+        planned("production", Action.UPDATE, Reason.WEBHOOKS_CHANGED, why, changed=changed, destination=both),
+        replace(create("novo"), destination=app, overrides=frozenset({parts.ENDPOINT})),
+        planned("same", Action.NOOP, destination=own, overrides=frozenset({parts.AUTH_SCHEME, parts.TOKEN_ENV})),
+    )
 
 
 def _receive(before: str, after: str, environment: str) -> tuple[Change, ...]:
@@ -199,7 +232,10 @@ def plans() -> dict[str, Plan]:
             "hostile",
             Action.UPDATE,
             Reason.WEBHOOKS_CHANGED,
+            Reason.ENDPOINT_CHANGED,
             unchecked=(f"secret:{HOSTILE}",),
+            destination=Destination(HOSTILE, BodyForm.FLAT, AuthScheme.RAW, HOSTILE),
+            overrides=frozenset({DestinationPart.TOKEN_ENV}),
             changed=_receive(f"https://a.b/{HOSTILE}", HOSTILE, HOSTILE),
             live=(LiveDifference(Event.MESSAGE_STATUS, HOSTILE),),
         ),
@@ -213,6 +249,7 @@ def plans() -> dict[str, Plan]:
         "grouped": grouped,
         "grouped-hosts": hidden,
         "hostile": hostile,
+        "moved": moved(),
         "nothing-to-do": plan_of(planned("a", Action.NOOP), planned("b", Action.NOOP)),
         "new-state": plan_of(
             create("staging"),
@@ -232,6 +269,32 @@ def _result(
     environment: str, outcome: Outcome, status: int | None, message: str, attempts: int = 1
 ) -> EnvironmentResult:
     return EnvironmentResult(environment, outcome, (Reason.WEBHOOKS_CHANGED,), attempts, status, message, 0.4321)
+
+
+def resolved() -> dict[str, ResolvedEnvironment]:
+    """An environment with each origin, and one of hostile values."""
+
+    def make(name: str, text: str, file: str) -> ResolvedEnvironment:
+        place = Location(file, 3, 7)
+        values = (
+            ResolvedValue("environment", name, Origin.FILE_NAME),
+            ResolvedValue("description", text, Origin.MANIFEST, source=place),
+            ResolvedValue("wave", 0, Origin.DEFAULT),
+            ResolvedValue("account_id", None, Origin.DEFAULT),
+            ResolvedValue("api.base_url", text, Origin.SETTING, setting=SettingPlace(file, "api.base_url")),
+            ResolvedValue("api.body", "value", Origin.SETTING, setting=SettingPlace("", "--api-body")),
+        )
+        webhooks = (
+            ResolvedWebhook(Event.RECEIVE_MESSAGE, text, "https://{host}/r", place, ("host",), ("PLUG_SECRET_A",)),
+            ResolvedWebhook(Event.MESSAGE_STATUS, text, text, place, (), ()),
+        )
+        variables = (ResolvedVar("host", text, place, used=True), ResolvedVar("unread", "x", place, used=False))
+        return ResolvedEnvironment(name, place, text, values, variables, webhooks)
+
+    return {
+        "plain": make("production", "https://hooks.acme.com.br/r", "manifests/production.yaml"),
+        "hostile": make(HOSTILE, HOSTILE, HOSTILE),
+    }
 
 
 def results() -> dict[str, RunResult]:

@@ -56,6 +56,9 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"validation-{name}.colour.txt", partial(text.render_validation, *problems, colour=True)
         yield f"validation-{name}.md", partial(markdown.render_validation, *problems)
         yield f"validation-{name}.github", partial(github.render_validation, *problems, path_of=str)
+    for name, resolved in samples.resolved().items():
+        yield f"environment-{name}.json", partial(json.render_environment, resolved)
+        yield f"environment-{name}.txt", partial(text.render_environment, resolved, colour=False)
     now = samples.NOW
     for name, document in samples.documents().items():
         yield f"state-history-{name}.json", partial(json.render_state_history, document)

@@ -1,4 +1,5 @@
-"""Whatever the fleet: every host that an apply would send to Plug is on the page, or counted (CONTRACT §5)."""
+"""Whatever the fleet: every host that an apply would send to Plug, and every place that a token would go, is on the
+page, or what doesn't fit is counted (CONTRACT §5)."""
 
 from __future__ import annotations
 
@@ -13,22 +14,25 @@ from hypothesis import strategies as st
 
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.core.record import adopt
-from reconciler.model import EVENTS, By, Desired, Fingerprint, Head, Location, Plan
+from reconciler.core.where import find_apis
+from reconciler.model import EVENTS, By, Desired, Fingerprint, Head, Location, Plan, Where
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text
 from tests.conftest import examples
 from tests.fakes import START, make_desired
 
+ENDPOINTS = ("www.plugchat.com.br",) * 8 + ("app.plugchat.com.br", "127.0.0.1:8787")
 SAME_PLACE = Location("manifests/_defaults.yaml", 4, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A plan, what was filled in, and the hosts of all that it sends."""
+    """A plan, what was filled in, and the hosts of all that it sends, and sends it to."""
 
     plan: Plan
     filled: dict[str, dict[str, str]]
     hosts: frozenset[str]
+    endpoints: frozenset[str]  # the hosts that a token would go to
 
 
 def make_fleet(seed: int, size: int, pool: int) -> Fleet:
@@ -43,10 +47,12 @@ def make_fleet(seed: int, size: int, pool: int) -> Fleet:
     heads = {one.environment: head for one in environments if (head := _make_head(chance, one, hosts)) is not None}
     given_input = PlanInput(START, requested=chance.random() < 0.3)
     plan = make_plan(environments, heads, lambda _: Fingerprint(), given_input)
-    putting = {planned.environment for planned in plan.environments if planned.action.puts}
-    sent = [url for one in environments if one.environment in putting for url in one.webhooks.values()]
-    authorities = frozenset(url.split("/")[2].lower() for url in sent)
-    return Fleet(plan, {one.environment: dict(one.vars) for one in environments}, authorities)
+    names = {planned.environment for planned in plan.environments if planned.action.puts}
+    putting = [one for one in environments if one.environment in names]
+    sent = frozenset(url.split("/")[2].lower() for one in putting for url in one.webhooks.values())
+    endpoints = frozenset(one.endpoint.split("/")[2] for one in putting)
+    plan = replace(plan, where=Where("file:state", len(heads), find_apis(environments)))
+    return Fleet(plan, {one.environment: dict(one.vars) for one in environments}, sent, endpoints)
 
 
 def _make_environment(chance: random.Random, name: str, hosts: list[str]) -> Desired:
@@ -56,6 +62,7 @@ def _make_environment(chance: random.Random, name: str, hosts: list[str]) -> Des
     return replace(
         make_desired(name),
         webhooks=webhooks,
+        endpoint=f"https://{chance.choice(ENDPOINTS)}/api/integrations/update-webhooks",
         vars={"host": host, "other": other},
         sources=dict.fromkeys(EVENTS, SAME_PLACE),
     )
@@ -90,6 +97,7 @@ def test_every_host_that_is_sent_is_in_the_text(fleet: Fleet) -> None:
     """Changed or not, in a group or alone."""
     page = text.render_plan(fleet.plan, fleet.filled, colour=False)
     assert set(shown_hosts(page, fleet.hosts, before="before ")) == fleet.hosts
+    assert set(shown_hosts(page, fleet.endpoints, before="before ")) == fleet.endpoints
 
 
 @settings(max_examples=examples(20))
@@ -101,6 +109,7 @@ def test_every_host_that_is_sent_is_in_the_markdown_or_counted(fleet: Fleet, max
     said = re.search(r"([0-9,]+) more hosts? not shown here", page)
     missing = fleet.hosts - set(shown_hosts(page, fleet.hosts, before="- https://"))
     assert len(missing) == (int(said[1].replace(",", "")) if said else 0)
+    assert set(shown_hosts(page, fleet.endpoints, before="- https://")) == fleet.endpoints
 
 
 @settings(max_examples=examples(20))

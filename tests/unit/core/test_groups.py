@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from reconciler.core.groups import (
     Group,
@@ -13,7 +14,7 @@ from reconciler.core.groups import (
     group_alike,
     list_hosts,
 )
-from reconciler.model import Action, EnvironmentPlan, Event, LiveDifference, Reason
+from reconciler.model import Action, AuthScheme, BodyForm, EnvironmentPlan, Event, LiveDifference, Reason
 from tests.golden.samples import create, plan_of, planned, update
 from tests.golden.samples import documents as samples_documents
 
@@ -102,6 +103,25 @@ def test_live_differences_are_compared_too() -> None:
     assert group.representative.live == (LiveDifference(Event.MESSAGE_STATUS, "https://evil.com/{environment}"),)
 
 
+def test_environments_with_another_destination_are_not_alike() -> None:
+    """A token that would go elsewhere is not hidden in a group; the name of its variable may differ."""
+
+    def with_part(name: str, **parts: Any) -> EnvironmentPlan:
+        one = update(name, "v1.com", "v2.com")
+        assert one.destination is not None
+        own = f"PLUG_TOKEN_{name.upper().replace('-', '_')}"
+        return replace(one, destination=replace(one.destination, token_env=own, **parts))
+
+    others = [
+        with_part("a", endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks"),
+        with_part("b", body=BodyForm.VALUE),
+        with_part("c", auth_scheme=AuthScheme.BEARER),
+        replace(with_part("c2"), endpoint_before="https://app.plugchat.com.br/"),
+    ]
+    groups = group_alike(plan_of(*others, *(with_part(name) for name in NAMES)), {})
+    assert [len(group.members) for group in groups] == [1, 1, 1, 1, 6]
+
+
 # --- hosts -----------------------------------------------------------------------------------------
 
 
@@ -144,6 +164,14 @@ def test_only_the_most_frequent_host_or_one_of_all_needs_no_names() -> None:
     assert usual("a", "a", "b", "b", "c") == []
     assert usual("a b", "a b", "a b c") == ["a", "b"]
     assert usual() == []
+
+
+def test_of_a_host_that_most_have_the_others_are_known() -> None:
+    """`all but e2` is read faster than the names of most."""
+    uses = {use.host: use for use in list_hosts(_at("a b", "a b", "a c"), frozenset())}
+    assert uses["b"].others == ("e2",)
+    assert (uses["a"].others, uses["c"].others) == ((), ())
+    assert not uses["b"].is_usual
 
 
 def test_hosts_are_compared_in_lower_case_and_with_their_port() -> None:

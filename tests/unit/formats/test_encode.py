@@ -12,6 +12,7 @@ from reconciler.model import Action, ApiUse, Drift, Event, Finding, FindingKind,
 from tests import json_view as json
 from tests.golden.samples import (
     DIGEST,
+    ENDPOINT,
     NOW,
     WHERE,
     create,
@@ -26,11 +27,12 @@ from tests.golden.samples import (
 
 
 def test_a_plan_has_the_contracts_keys_in_order() -> None:
-    """CONTRACT §5, with selection and what follows it after the digest; `state` and `apis` are those of §4."""
+    """CONTRACT §5, with selection and what follows it after the digests; `state` and `apis` are of §4."""
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
-        "format", "tool", "created_at", "manifests_digest", "digest", "selection", "requested", "observed", "shard",
-        "state", "apis", "new_state", "new_hosts", "warnings", "summary", "environments", "checksum",
+        "format", "tool", "created_at", "manifests_digest", "fleet_digest", "digest", "selection", "requested",
+        "observed", "shard", "state", "apis", "new_state", "new_hosts", "warnings", "summary", "environments",
+        "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"
@@ -50,6 +52,9 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
         "reasons": ["webhooks-changed", "secret-changed"],
         "unchecked": ["account"],
         "source": {"file": "manifests/production.yaml", "line": 1},
+        "destination": {"endpoint": ENDPOINT, "body": "flat", "auth_scheme": "raw", "token_env": "PLUG_TOKEN_X"},
+        "endpoint_before": ENDPOINT,
+        "body_before": "flat",
         "changes": [
             {
                 "event": "receiveMessage",
