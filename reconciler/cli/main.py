@@ -23,6 +23,7 @@ SHOWN_FRAMES = 8  # the last calls before an internal error; -vv shows all
 # command -> its module in this folder, which is imported when it is used: a command's imports take time
 COMMANDS = {
     "validate": "validate",
+    "show": "show",
     "plan": "plan",
     "apply": "apply",
     "drift": "drift",

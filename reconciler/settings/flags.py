@@ -48,6 +48,7 @@ SETTING_FLAGS: tuple[SettingFlag, ...] = (
     SettingFlag("lease", "How long an intent keeps other runs away.", "DURATION"),
     SettingFlag("max_age", "Put again what was applied longer ago than this; or none.", "DURATION"),
     SettingFlag("max_changed", "Refuse more updates than this in one run: a count or a percentage.", "N"),
+    SettingFlag("token_warning", "Report a token as drift that ends within this.", "DURATION"),
     SettingFlag("max_failures", "Begin no further environment of a wave after so many failures.", "N"),
     SettingFlag("tokens_file", "YAML or JSON file, environment to token, mode 600.", "FILE"),
     SettingFlag("secrets_file", "YAML or JSON file, secret to value, also by environment, mode 600.", "FILE"),
