@@ -22,8 +22,6 @@ from reconciler.model import (
 FindSetting: TypeAlias = Callable[[str], SettingPlace | None]
 """A setting -> where it was given; None where it has its default."""
 
-_VARS = "vars."
-
 
 def trace_environment(entry: Entry, desired: Desired, find_setting: FindSetting) -> ResolvedEnvironment:
     """Return the environment `desired`, which `entry` resolves to without a fault, with the places of its values."""
@@ -35,9 +33,9 @@ def trace_environment(entry: Entry, desired: Desired, find_setting: FindSetting)
         endpoint=desired.endpoint,
         values=tuple(_trace_values(entry, desired, find_setting)),
         vars=tuple(
-            ResolvedVar(key.removeprefix(_VARS), value.value, value.source, key.removeprefix(_VARS) in named)
-            for key, value in sorted(entry.values.items())
-            if key.startswith(_VARS)
+            ResolvedVar(name, value.value, value.source, name in named)
+            for name in sorted(set(entry.vars.names()))
+            if (value := entry.vars.find(name)) is not None
         ),
         webhooks=webhooks,
     )
