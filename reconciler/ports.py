@@ -60,6 +60,13 @@ class StateStore(Protocol):
         """The seconds that a write may wait for others to join it, where each costs a round trip; 0: not at all."""
         ...
 
+    def find_near(self) -> str | None:
+        """Return another branch or folder whose name is close to this store's, as a slip may have made this one.
+
+        Called for a state that holds nothing. Must: return None where there is none, or where the lookup fails.
+        """
+        ...
+
     def names(self) -> frozenset[str]:
         """The names of all documents, also of one that is not a valid environment name. Raises Unreachable."""
         ...

@@ -252,6 +252,9 @@ class FaultyStore:
     def close(self) -> None:
         pass
 
+    def find_near(self) -> str | None:
+        return self.inner.find_near()
+
     def names(self) -> frozenset[str]:
         return self.inner.names()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.formats.check_file import encode_check as render_check
 from reconciler.formats.drift_file import encode_drift as render_drift
+from reconciler.formats.environment_file import encode_environment as render_environment
 from reconciler.formats.plan_file import encode_plan as render_plan
 from reconciler.formats.result_file import encode_result as render_result
 from reconciler.formats.state_listing import encode_state_history as render_state_history
@@ -13,6 +14,7 @@ from reconciler.formats.validation_file import encode_validation as render_valid
 __all__ = [
     "render_check",
     "render_drift",
+    "render_environment",
     "render_plan",
     "render_result",
     "render_state_history",

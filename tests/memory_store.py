@@ -42,6 +42,9 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing is held."""
 
+    def find_near(self) -> str | None:
+        return None
+
     def names(self) -> frozenset[str]:
         with self._lock:
             return frozenset(self.documents)

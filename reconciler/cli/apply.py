@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -24,10 +25,11 @@ from reconciler.cli.options import (
     settings_options,
     yes_option,
 )
-from reconciler.cli.output import report_unwritten, say
+from reconciler.cli.output import report_unwritten, say, wants_colour
 from reconciler.cli.progress import Progress
-from reconciler.cli.render import check_files, plan_text, show_plan, show_result
+from reconciler.cli.render import ask_to_apply, check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Session
+from reconciler.core.guards import FirstApply
 from reconciler.core.observe import describe_unobserved
 from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import SavedPlan
@@ -41,7 +43,6 @@ from reconciler.run.apply_request import ApplyRequest, plan_apply
 from reconciler.run.context import ApplyOptions, Stop, World
 from reconciler.run.guards import check_before_sending, find_putting, with_guard_warnings
 from reconciler.run.planning import PlanScope
-from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 
 _LAST_WORDS = (
@@ -61,6 +62,12 @@ class ApplyFlags:
     check_first: bool
     expect: str | None
     accepted: tuple[str, ...]
+    new_state: bool
+
+    @property
+    def first(self) -> FirstApply:
+        """A plan file may have been made with a slip that nobody sees any more, so a question doesn't vouch for it."""
+        return FirstApply(asked=not self.yes and self.planfile is None, declared=self.new_state)
 
 
 @click.command(cls=SettingsCommand)
@@ -81,6 +88,7 @@ class ApplyFlags:
     shell_complete=complete_environments,
     help="This environment's token may belong to another organization than last time; repeatable.",
 )
+@click.option("--new-state", is_flag=True, help="This is the first apply: the state holds no applied record yet.")
 @format_option
 @selection_options
 @settings_options
@@ -91,6 +99,9 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     Asks first, unless --yes is given. Everything is checked before anything is sent. For each environment the intent
     is written, then the PUT is sent, then the outcome is written. Run it again after any failure: it converges.
 
+    With --yes or a plan file, the very first apply of a state needs --new-state, unless it goes to a sandbox: a state
+    that holds nothing is most often a slip in the setting.
+
     With --shard, several jobs share a fleet. Each has its own guards and waves: a run waits for the lower waves of
     its own shard, never for those of another job. If a wave must be over in all shards before the next begins, run
     the jobs of the first wave, selected with -e, before those of the second.
@@ -98,6 +109,7 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     \b
     Example:
       reconciler apply
+      reconciler apply --yes --new-state
       reconciler apply --yes -e 'staging*'
       reconciler plan --out plan.json && reconciler apply --yes plan.json
       reconciler apply --yes --shard 2/4
@@ -109,9 +121,9 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     request = _make_request(session, flags, selection)
     planned = plan_apply(request, session.plan, lambda other: _show_unexpected(session, other, form))
     if flags.dry_run:
-        show_plan(with_guard_warnings(planned, session.guards(flags.accepted)), form, session)
+        show_plan(with_guard_warnings(planned, session.guards(flags.accepted, flags.first)), form, session)
         return ExitCode.DONE
-    check_before_sending(planned, session.guards(flags.accepted), session.clock.now(), _warn)
+    check_before_sending(planned, session.guards(flags.accepted, flags.first), session.clock.now(), _warn)
     for problem in session.credentials.find_changed_secrets(find_putting(planned)):
         _warn(str(problem))
     return _show(_do(session, planned, request, flags), form, session)
@@ -159,8 +171,8 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
     if not has_work(planned.plan):
         return make_idle_result(planned.plan)
     if asks:
-        say(plan_text(planned, colour=False))
-    confirm(f"Put the webhooks of {environments(len(find_putting(planned)))}?", yes=flags.yes)
+        say(plan_text(planned, colour=wants_colour(sys.stderr, session.environ)))
+    confirm(ask_to_apply(planned), yes=flags.yes)
     refused = _find_refused(session, planned) if flags.check_first else {}
     return asyncio.run(_run(session, planned, refused, exact=request.exact))
 

@@ -5,7 +5,6 @@ import click
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_drift
 from reconciler.cli.options import Form, Selection, format_option, observe_option, selection_options, settings_options
-from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import Session
 from reconciler.run.fleet_drift import find_all_drift
@@ -29,12 +28,7 @@ def drift(session: Session, observe: bool, form: Form, selection: Selection) -> 
       reconciler drift --observe
       reconciler drift --format json -e 'production*'
     """
-    from reconciler.text.counts import environments
-
     planned = session.plan(PlanScope(selection.globs, selection.shard, session.live_reads(wanted=observe)))
-    result = find_all_drift(planned)
-    show_drift(result.findings, form, session)
-    if result.unchecked:
-        count = environments(result.unchecked)
-        say(f"{count}: account or secrets not compared, as their token or secret is not available")
-    return of_drift(result.findings, failed=result.failed)
+    found = find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
+    show_drift(found, planned, form, session)
+    return of_drift(found.findings, failed=found.failed)

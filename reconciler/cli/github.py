@@ -70,8 +70,9 @@ def _say_posted(what: str, posted: Posted | CommitStatus | Unposted) -> None:
 def outputs(result: str) -> int:
     """Print what later steps need of a result, for GITHUB_OUTPUT.
 
-    One line each: `changed` (true or false), `environments` (a JSON list of names), and of a plan also `digest`
-    and `matrix` (a JSON list of objects, for a job an environment); of drift `healable` (true or false).
+    One line each: `changed` (true or false), `environments` (a JSON list of names), and of a plan also `digest`,
+    `matrix` (a JSON list of objects, for a job an environment) and `new-state` (true where its apply needs
+    --new-state); of drift `healable` (true or false).
 
     \b
     Example:

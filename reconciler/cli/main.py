@@ -24,6 +24,7 @@ SHOWN_FRAMES = 8  # the last calls before an internal error; -vv shows all
 # command -> its module in this folder, which is imported when it is used: a command's imports take time
 COMMANDS = {
     "validate": "validate",
+    "show": "show",
     "plan": "plan",
     "apply": "apply",
     "drift": "drift",
@@ -39,7 +40,7 @@ COMMANDS = {
 
 
 # the commands that may be proposed for a mistyped one: none that sends or writes
-PROPOSED = ("validate", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo")
+PROPOSED = ("validate", "show", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo")
 
 
 class LazyGroup(Group):

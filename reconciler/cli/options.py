@@ -23,6 +23,7 @@ from reconciler.settings.flags import SETTING_FLAGS
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
 RESULT_FORMATS = (*FORMATS, "github")  # of results that annotations can be made of
+SUMMARY = "summary"  # of --also: Markdown as long as the summary of a job may be
 VERBOSE = "verbosity"
 _COMPLETIONS = {"FILE": complete_files, "DIR": complete_folders, "STORE": complete_folders}
 
@@ -109,11 +110,17 @@ def state_format_option(command: Command) -> Command:
     return _format_option(command, FORMATS)
 
 
+def plain_format_option(command: Command) -> Command:
+    """`--format` of a result that is shown as text or JSON alone, as a `Form` named `form`."""
+    return _format_option(command, FORMATS[:2])
+
+
 def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
     """Make one value of both options: `--also` is read first, and `--format` picks it up."""
+    file_formats = (*formats, SUMMARY) if "markdown" in formats else formats
 
     def take_also(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
-        context.meta[__name__] = tuple(_parse_also(value, formats) for value in values)
+        context.meta[__name__] = tuple(_parse_also(value, file_formats) for value in values)
 
     def take_format(context: click.Context, _: click.Parameter, name: str) -> Form:
         return Form(name, context.meta[__name__])
@@ -126,7 +133,7 @@ def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
         is_eager=True,
         expose_value=False,
         callback=take_also,
-        help="Write the result to a file too, in this format; repeatable.",
+        help=f"Write the result to a file too, as {', '.join(file_formats)}; repeatable.",
     )(command)
     return click.option(
         "--format",

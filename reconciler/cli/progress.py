@@ -18,7 +18,7 @@ from reconciler.core.speed import Speed, time_left
 from reconciler.model import EnvironmentResult, Outcome
 from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import WaveBegun
-from reconciler.text.counts import number
+from reconciler.text.counts import number, ordinal
 from reconciler.text.escape import for_terminal
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, like_message
 
@@ -98,8 +98,8 @@ class Progress:
 
     def report_wave(self, begun: WaveBegun) -> None:
         if begun.of > 1:
-            self._wave = f" wave {begun.number} of {begun.of}"
-            self._show(f"wave {begun.number} of {begun.of} begins (wave: {begun.wave})")
+            self._wave = f" wave {begun.wave}, {ordinal(begun.number)} of {begun.of}"
+            self._show(f"wave {begun.wave} begins, {ordinal(begun.number)} of {begun.of}")
 
     def report(self, result: EnvironmentResult) -> None:
         self._counts[result.outcome] += 1

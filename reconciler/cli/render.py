@@ -15,11 +15,14 @@ from reconciler.cli.options import Form
 from reconciler.cli.output import is_terminal, terminal_width, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
+from reconciler.core.where import find_apis
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.files import is_folder, write_whole
-from reconciler.model import CheckResult, Document, Finding, Problem, RunResult
+from reconciler.model import CheckResult, Document, Drift, Problem, ResolvedEnvironment, RunResult
+from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
+SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB of a step, and shows what stopped it in the same place
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,19 @@ def plan_text(planned: Planned, *, colour: bool, width: int | None = None) -> st
     return str(view.render_plan(planned.plan, filled, colour=colour, width=width or terminal_width()))
 
 
+def ask_to_apply(planned: Planned) -> str:
+    """Return the question before a plan is applied."""
+    return str(_load("text_plan").render_question(planned.plan, find_apis(find_putting(planned))))
+
+
 def show_plan(planned: Planned, form: Form, session: Session) -> None:
     views: Views = {
         "text": lambda style: plan_text(planned, colour=style.colour, width=style.width),
         "json": lambda _: _load_format("plan_file").encode_plan(planned.plan),
         "markdown": lambda _: _load("markdown").render_plan(planned.plan, planned.vars_by_environment),
+        "summary": lambda _: _load("markdown").render_plan(
+            planned.plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS
+        ),
         "github": lambda _: _load("annotations").render_plan(planned.plan, path_of=find_path(session)),
     }
     _show(views, form, session)
@@ -72,14 +83,21 @@ def show_result(result: RunResult, form: Form, session: Session) -> None:
     _show(views, form, session)
 
 
-def show_drift(findings: Sequence[Finding], form: Form, session: Session) -> None:
+def show_drift(found: Drift, planned: Planned, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda style: _load("text").render_drift(findings, colour=style.colour, width=style.width),
-        "json": lambda _: _load_format("drift_file").encode_drift(findings),
-        "markdown": lambda _: _load("markdown").render_drift(findings),
-        "github": lambda _: _load("annotations").render_drift(findings, path_of=find_path(session)),
+        "text": lambda style: drift_text(found, planned, style),
+        "json": lambda _: _load_format("drift_file").encode_drift(found),
+        "markdown": lambda _: _load("markdown").render_drift(found, planned.vars_by_environment),
+        "github": lambda _: _load("annotations").render_drift(
+            found, planned.vars_by_environment, path_of=find_path(session)
+        ),
     }
     _show(views, form, session)
+
+
+def drift_text(found: Drift, planned: Planned, style: TextStyle) -> str:
+    view = _load("text")
+    return str(view.render_drift(found, planned.vars_by_environment, colour=style.colour, width=style.width))
 
 
 def show_check(result: CheckResult, form: Form, session: Session) -> None:
@@ -150,6 +168,14 @@ def show_history(document: Document, form: Form, session: Session) -> None:
     _show(views, form, session)
 
 
+def show_environment(resolved: ResolvedEnvironment, form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda style: _load("text").render_environment(resolved, colour=style.colour),
+        "json": lambda _: _load_format("environment_file").encode_environment(resolved),
+    }
+    _show(views, form, session)
+
+
 # --- how ---------------------------------------------------------------------------------------------
 
 
@@ -169,7 +195,8 @@ def _show(views: Views, form: Form, session: Session) -> None:
     unwritten = []
     for other, file in form.also:
         try:
-            write_whole(session.folder / file, views[other](plain))
+            view = views.get(other) or views["markdown"]  # a short result is the same in the summary of a job
+            write_whole(session.folder / file, view(plain))
         except OSError as error:
             unwritten.append(f"{file} can't be written: {error.strerror}")
     if form.name != "github" and "github" in views and wants_annotations(session.environ):

@@ -62,12 +62,13 @@ def _render(session: Session, planned: Planned, checked: Sequence[ReceiverCheck]
     from reconciler.io.git.remotes import find_repository
     from reconciler.views.report import Report, render_report
 
+    warning_s = session.settings.token_warning
     return render_report(
         Report(
             plan=planned.plan,
             desired=planned.desired,
             documents=planned.documents,
-            findings=find_all_drift(planned).findings,
+            findings=find_all_drift(planned, session.credentials, token_warning_s=warning_s).findings,
             store=session.settings.state,
             repository=find_repository(session.environ, session.folder),
             checked=checked,

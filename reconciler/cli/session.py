@@ -15,12 +15,13 @@ from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
-from reconciler.model import By, Desired
+from reconciler.model import By, Desired, SettingPlace
 from reconciler.ports import StateStore
 from reconciler.run.planning import Observe, PlanScope, plan_environments
 
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
+    from reconciler.core.guards import FirstApply
     from reconciler.manifests.merged import Tree
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
@@ -73,6 +74,10 @@ class Session:
 
         return load_settings(self.environ, str(self.folder), self.flags)
 
+    def find_setting(self, path: str) -> SettingPlace | None:
+        """Return where a setting was given; None where it has its default."""
+        return self._loaded.find_place(path)
+
     @cached_property
     def store(self) -> StateStore:
         return self.find_store()()
@@ -109,6 +114,10 @@ class Session:
     @cached_property
     def tree(self) -> Tree:
         """All manifests, with their errors and warnings as data."""
+        return self.load_manifests()
+
+    def load_manifests(self, keep: str | None = None) -> Tree:
+        """Read all manifests, and keep the merged manifest of one environment."""
         from reconciler.core.policy import Policy
         from reconciler.manifests.load import load_tree
         from reconciler.manifests.merged import TreeOptions
@@ -135,8 +144,8 @@ class Session:
             base_url_override=self.base_url,
         )
         if self.folder == Path.cwd():
-            return load_tree(settings.manifests, options)
-        return load_tree(str(self.folder / settings.manifests), options)
+            return load_tree(settings.manifests, options, keep=keep)
+        return load_tree(str(self.folder / settings.manifests), options, keep=keep)
 
     @cached_property
     def desired(self) -> Sequence[Desired]:
@@ -182,14 +191,18 @@ class Session:
         warnings = tuple(str(problem) for problem in shown)
         # the reads of accounts make reference cycles, so the collector stays on for them
         with without_collector() if scope.observe is None else nullcontext():
-            planned = plan_environments(desired, self.store, self.credentials, given, scope)
+            planned = plan_environments(
+                desired, self.store, self.credentials, given, scope, location=self.settings.state
+            )
         return replace(planned, plan=replace(planned.plan, warnings=(*warnings, *planned.plan.warnings)))
 
-    def guards(self, accepted: Sequence[str] = ()) -> GuardInput:
+    def guards(self, accepted: Sequence[str] = (), first: FirstApply | None = None) -> GuardInput:
         """Return the guards' input. `accepted` are the environments of --accept-account-change."""
+        from reconciler.core.guards import FirstApply
         from reconciler.run.guards import GuardInput
 
-        return GuardInput(self.desired, self.store, self.credentials, self.settings.max_changed, accepted)
+        limit = self.settings.max_changed
+        return GuardInput(self.desired, self.store, self.credentials, limit, accepted, first or FirstApply())
 
     def live_reads(self, *, wanted: bool) -> Observe | None:
         """Return the reads of --observe for a plan; None where they are not wanted."""

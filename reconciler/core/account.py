@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.fill import MAX_URL_BYTES, fill_secrets, secret_names, split_secrets
-from reconciler.core.masking import find_secretive_events, mask_url
+from reconciler.core.masking import find_secretive_events, mask_query, mask_url
 from reconciler.core.observe import EventComparison, Verdict
 from reconciler.model import EVENTS, Event, Webhooks
 from reconciler.text.counts import name_some
@@ -175,7 +175,7 @@ def _resembles(url: str, text: str) -> bool:
 
 
 def _show(event: Event, url: str | None, secrets: AvailableSecrets, masks: _Masks) -> str | None:
-    """Return the URL in its text form; only scheme and host where it holds, or may hold, a secret."""
+    """Return the URL in its text form, its query without values; only scheme and host where it may hold a secret."""
     if url is None:
         return None
     if event in masks.events or secrets.occur_in(url) or any(_resembles(url, text) for text in masks.texts):
@@ -183,4 +183,4 @@ def _show(event: Event, url: str | None, secrets: AvailableSecrets, masks: _Mask
         return "…" if secrets.occur_in(masked) else masked
     if len(url) > MAX_URL_BYTES:
         url = url[:MAX_URL_BYTES] + "…"  # no valid webhook is longer, so the rest says nothing
-    return url.replace("{", "{{").replace("}", "}}")
+    return mask_query(url).replace("{", "{{").replace("}", "}}")

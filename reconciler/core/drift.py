@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from reconciler.core.masking import find_secretive, mask_url
 from reconciler.core.observe import Observation, find_live_findings
-from reconciler.model import Action, Desired, DestinationPart, EnvironmentPlan, Finding, FindingKind, Head, Reason
+from reconciler.model import (
+    Action,
+    Desired,
+    DestinationPart,
+    EnvironmentPlan,
+    Finding,
+    FindingKind,
+    Fingerprint,
+    Head,
+    Reason,
+)
+from reconciler.text.instants import instant
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWatch:
+    """What tells when a token ends: those that end up to `warning_s` seconds after `now` are findings."""
+
+    now: datetime
+    warning_s: float
+    fingerprint_of: Callable[[Desired], Fingerprint]
+
 
 _MOVED = {
     DestinationPart.ENDPOINT: "applied through another endpoint than the one configured",
@@ -20,10 +43,12 @@ def find_drift(
     desired: Mapping[str, Desired],
     documents: Mapping[str, Head],
     observations: Mapping[str, Observation] | None = None,
+    tokens: TokenWatch | None = None,
 ) -> list[Finding]:
-    """The findings of a plan that was not asked to reassert, ordered by what matters, then by name.
+    """Return the findings of a plan that was not asked to reassert, ordered by what matters, then by name.
 
-    `observations` are those of --observe; without them nothing is said of what Plug holds.
+    `observations` are those of --observe; without them nothing is said of what Plug holds. Without `tokens` nothing is
+    said of their ends.
     """
     findings = [
         finding
@@ -32,6 +57,8 @@ def find_drift(
     ]
     for name, observation in (observations or {}).items():
         findings.extend(find_live_findings(name, observation, desired.get(name), documents.get(name)))
+    if tokens is not None:
+        findings.extend(_find_ending_tokens(desired.values(), documents, tokens))
     return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
 
 
@@ -74,3 +101,25 @@ def _finding_of_reason(reason: Reason, name: str, document: Head | None) -> Find
         at = applied.at.isoformat().replace("+00:00", "Z")
         return Finding(name, FindingKind.EXPIRED, None, None, None, f"last applied at {at}, longer ago than max_age")
     return None
+
+
+def _find_ending_tokens(
+    desired: Iterable[Desired], documents: Mapping[str, Head], tokens: TokenWatch
+) -> Iterable[Finding]:
+    """Find the tokens of applied environments that end soon, or have ended. An available one speaks for itself."""
+    latest = tokens.now + timedelta(seconds=tokens.warning_s)
+    for one in desired:
+        head = documents.get(one.environment)
+        if head is None or head.applied is None:
+            continue
+        available = tokens.fingerprint_of(one)
+        known = available.account is not None
+        ends_at = available.token_expires_at if known else head.applied.token_expires_at
+        if ends_at is None or ends_at > latest:
+            continue
+        which = "the available token" if known else "the token of the last apply"
+        message = (
+            f"{which} {'ended' if ends_at <= tokens.now else 'ends'} at {instant(ends_at)}: no apply changes that but "
+            "the next PUT with a new token"
+        )
+        yield Finding(one.environment, FindingKind.TOKEN_EXPIRY, None, None, instant(ends_at), message)

@@ -10,6 +10,7 @@ from reconciler.core.planner import Planned
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.urls import is_loopback_url
 from reconciler.model import Action, Desired, EnvironmentPlan, Head, Plan, Problem
+from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
 DEFAULT_FLOOR = 10  # below this many applied environments the default guard says nothing
@@ -138,6 +139,35 @@ def find_taken_accounts(
 def find_applied_account(head: Head | None) -> str | None:
     """The account last applied to; None where there is none, or nobody knows."""
     return head.applied.account if head and head.applied else None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstApply:
+    """Who vouches that a state without any applied record is the one that is meant.
+
+    `asked`: the user is shown the plan and answers a question. `declared`: --new-state.
+    """
+
+    asked: bool = False
+    declared: bool = False
+
+
+def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
+    """Refuse to send to Plug with a state that nobody vouches for: most often the setting `state` has a slip.
+
+    A sandbox needs no state that is right. --new-state is refused where there is an applied record, so that it can't
+    stay in a script.
+    """
+    where = planned.plan.where
+    if where is None:
+        return []
+    if not where.is_new:
+        message = f"{where.location} holds an applied record, so this is not its first apply"
+        return [Problem.of("--new-state", message, "drop it")] if first.declared else []
+    endpoints = (planned.desired[one.environment].endpoint for one in planned.plan.environments if one.action.puts)
+    if first.declared or first.asked or all(map(is_loopback_url, endpoints)):
+        return []
+    return [Problem.of("state", describe_new_state(where), "if this is its first apply, add --new-state")]
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:

@@ -25,6 +25,10 @@ _SHOWN_OF_MASKED = re.compile(
 )
 
 
+_QUERY_PART = re.compile(r"[^&;]+")
+_USER_INFO = re.compile(r"(?<=://)[^/\\]*(?=@)")
+
+
 def mask_url(url: str) -> str:
     """Return scheme, host and port alone, without user information; "…" for a text that doesn't begin as a URL.
 
@@ -32,6 +36,24 @@ def mask_url(url: str) -> str:
     """
     match = _SHOWN_OF_MASKED.match(url)
     return f"{match['scheme']}://{match['host']}/…" if match else "…"
+
+
+def mask_query(url: str) -> str:
+    """Return an observed URL with `…` for each value of its query, its fragment and its user information.
+
+    Whoever registered it may have put a key there, whatever the manifest has.
+    """
+    rest, hash_sign, _ = url.partition("#")
+    address, question_mark, query = rest.partition("?")
+    values = _QUERY_PART.sub(lambda part: _mask_value(part[0]), query)
+    return _USER_INFO.sub("…", address) + question_mark + values + (f"{hash_sign}…" if hash_sign else "")
+
+
+def _mask_value(part: str) -> str:
+    name, equals, value = part.partition("=")
+    if not name or not equals:
+        return "…"
+    return f"{name}={'…' if value else ''}"
 
 
 def find_secretive_events(webhooks: Iterable[Webhooks]) -> frozenset[Event]:

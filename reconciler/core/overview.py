@@ -97,7 +97,8 @@ def summarize_environment(
 
 
 def _drifts_beside(findings: Iterable[Finding]) -> bool:
-    return any(finding.kind in BESIDE_THE_TEXT or finding.kind is FindingKind.SECRET for finding in findings)
+    beside = BESIDE_THE_TEXT | {FindingKind.SECRET, FindingKind.TOKEN_EXPIRY}
+    return any(finding.kind in beside for finding in findings)
 
 
 def _is_unseen(findings: Iterable[Finding]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.changes import make_changes
 from reconciler.core.digest import manifests_digest, plan_digest
+from reconciler.core.groups import find_hosts, find_new_hosts
 from reconciler.model import (
     Action,
     Applied,
@@ -70,9 +71,10 @@ def plan_environment(
         unchecked = (*unchecked, LIVE)
     if given.requested:
         reasons.append(Reason.REQUESTED)
+    action = choose_action(applied, reasons)
     return EnvironmentPlan(
         environment=desired.environment,
-        action=choose_action(applied, reasons),
+        action=action,
         wave=desired.wave,
         reasons=tuple(reasons),
         unchecked=unchecked,
@@ -81,6 +83,7 @@ def plan_environment(
         serial=document.serial if document else 0,
         lineage=document.lineage if document else None,
         live=live,
+        hosts=find_hosts(desired.webhooks.values()) if action.puts else (),
         destination=desired.destination,
         endpoint_before=applied.endpoint if applied else None,
         body_before=applied.body if applied else None,
@@ -186,6 +189,7 @@ def make_plan(
         observed=observations is not None,
         shard=shard,
         warnings=warnings,
+        new_hosts=find_new_hosts(planned, documents.values()),
     )
 
 

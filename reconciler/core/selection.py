@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from reconciler.core.shard import holds
@@ -37,12 +37,17 @@ def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
 
 
 def _hint(glob: str, known: frozenset[str]) -> str:
-    """Whom a glob could have meant. A comma is of no name: somebody took -e for a list."""
+    """Return a hint for a glob without a match. No name has a comma: with one, -e was taken for a list."""
     if "," in glob:
         return "give each its own -e, as in -e one -e another"
-    import difflib  # late: only who mistyped needs it
+    return find_near_environment(glob, known)
 
-    begins = sorted(name for name in known if name.startswith(glob))
-    if near := begins[:1] or difflib.get_close_matches(glob, known, n=1):
+
+def find_near_environment(name: str, known: Collection[str]) -> str:
+    """Return a hint that names the known environment that was probably meant, or else some of them."""
+    import difflib  # late: only a mistyped name needs it
+
+    begins = sorted(other for other in known if other.startswith(name))
+    if near := begins[:1] or difflib.get_close_matches(name, known, n=1):
         return f"did you mean {near[0]}?"
     return f"there is {name_some(sorted(known))}" if known else "there is none yet"

@@ -222,6 +222,12 @@ def _host_of_authority(authority: str) -> str:
     return _split_authority(authority.partition("?")[0])[0].lower()
 
 
+def host_with_port_of(url: str) -> str:
+    """Return the host of a URL in lower case, with its port where it has one; "" where there is none."""
+    scheme, _, rest = url.partition("://")
+    return rest.partition("/")[0].partition("?")[0].lower() if scheme in ("https", "http") else ""
+
+
 def split_url(url: str) -> tuple[str, str, str]:
     """Scheme, authority and request target of a URL without a fault; the target as written, with a `/` at its start."""
     match = _SHAPE.fullmatch(url)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.digest import plan_digest
+from reconciler.core.where import join_places
 from reconciler.model import Plan, RunResult
 
 RESULT_PREFIX = "result-"  # of the artifacts that apply.yml uploads: the environment follows
@@ -51,7 +52,8 @@ def join_results(results: Iterable[RunResult]) -> RunResult | None:
     """The results of several jobs as one, each environment's last, by name; None without any."""
     found = list(results)
     last = {one.environment: one for result in found for one in result.environments}
-    return RunResult(tuple(one for _, one in sorted(last.items()))) if found else None
+    where = join_places([result.where for result in found if result.where is not None])
+    return RunResult(tuple(one for _, one in sorted(last.items())), where=where) if found else None
 
 
 def describe_plan(plan: Plan | None) -> str:

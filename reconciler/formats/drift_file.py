@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.formats.json_text import dump
-from reconciler.model import Finding, FindingKind
+from reconciler.formats.where_part import encode_where
+from reconciler.model import Drift, Finding, FindingKind
 
 DRIFT_FORMAT = "reconciler.drift/1"
 
 
-def encode_drift(findings: Iterable[Finding]) -> str:
+def encode_drift(drift: Drift) -> str:
     """Encode `drift --format json` (CONTRACT §8), in the order given."""
-    return dump({"format": DRIFT_FORMAT, "findings": [_finding_out(finding) for finding in findings]})
+    findings = [_finding_out(finding) for finding in drift.findings]
+    return dump({"format": DRIFT_FORMAT, **encode_where(drift.where), "findings": findings})
 
 
 def _finding_out(finding: Finding) -> dict[str, Any]:
@@ -46,5 +47,6 @@ class DriftFile(_Part):
 
 
 def is_healable(found: DriftFile) -> bool:
-    """Whether an apply would fix any of it; it never changes an orphan."""
-    return any(one.kind not in (FindingKind.UNOBSERVABLE, FindingKind.ORPHAN) for one in found.findings)
+    """Whether an apply would fix any of it; it never changes an orphan, and makes no token last longer."""
+    unhealable = (FindingKind.UNOBSERVABLE, FindingKind.ORPHAN, FindingKind.TOKEN_EXPIRY)
+    return any(one.kind not in unhealable for one in found.findings)

@@ -13,6 +13,7 @@ from reconciler.core.digest import digest_of
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.core.shard import parse_shard
 from reconciler.formats.json_text import FormatError, describe_place, dump
+from reconciler.formats.where_part import ApiUsePart, StatePlacePart, decode_where, encode_where
 from reconciler.model import (
     Action,
     AuthScheme,
@@ -48,6 +49,9 @@ def encode_plan(plan: Plan) -> str:
         "requested": plan.requested,
         "observed": plan.observed,
         "shard": None if plan.shard is None else str(plan.shard),
+        **encode_where(plan.where),
+        "new_state": plan.where is not None and plan.where.is_new,
+        "new_hosts": list(plan.new_hosts),
         "warnings": list(plan.warnings),
         "summary": {action.value: count[action] for action in Action},
         "environments": [_planned_out(planned) for planned in plan.environments],
@@ -67,6 +71,7 @@ def _planned_out(planned: EnvironmentPlan) -> dict[str, Any]:
         "endpoint_before": planned.endpoint_before,
         "body_before": planned.body_before,
         "changes": [_change_out(change) for change in planned.changes],
+        "hosts": list(planned.hosts),
         "state": {"serial": planned.serial, "lineage": planned.lineage},
     }
     if Reason.LIVE_DRIFT in planned.reasons:
@@ -142,6 +147,7 @@ class _Environment(_Part):
     changes: list[_Change]
     state: _State
     live: list[_Live] = []
+    hosts: list[str] = []
 
     def value(self) -> EnvironmentPlan:
         return EnvironmentPlan(
@@ -157,6 +163,7 @@ class _Environment(_Part):
             serial=self.state.serial,
             lineage=self.state.lineage,
             live=tuple(LiveDifference(one.event, one.actual) for one in self.live),
+            hosts=tuple(self.hosts),
             destination=None if self.destination is None else self.destination.value(),
             endpoint_before=self.endpoint_before,
             body_before=self.body_before,
@@ -175,6 +182,10 @@ class _Plan(_Part):
     requested: bool
     observed: bool = False
     shard: str | None = None
+    state: StatePlacePart | None = None
+    apis: list[ApiUsePart] = []
+    new_state: bool = False
+    new_hosts: list[str] = []
     warnings: list[str]
     summary: Annotated[dict[str, int], Field()]
     environments: list[_Environment]
@@ -206,5 +217,7 @@ def decode_plan(data: bytes) -> SavedPlan:
         requested=parsed.requested,
         observed=parsed.observed,
         shard=shard,
+        where=decode_where(parsed.state, parsed.apis, is_new=parsed.new_state),
+        new_hosts=tuple(parsed.new_hosts),
     )
     return SavedPlan(plan, intact=checksum == digest_of(value))

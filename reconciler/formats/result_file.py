@@ -8,17 +8,19 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.formats.json_text import dump
+from reconciler.formats.where_part import ApiUsePart, StatePlacePart, decode_where, encode_where
 from reconciler.model import EnvironmentResult, Outcome, Reason, RunResult
 
 RESULT_FORMAT = "reconciler.result/1"
 
 
 def encode_result(result: RunResult) -> str:
-    """Encode `apply --format json` (CONTRACT §6.12)."""
+    """Encode `apply --format json` (CONTRACT §6.14)."""
     count = Counter(one.outcome for one in result.environments)
     return dump(
         {
             "format": RESULT_FORMAT,
+            **encode_where(result.where),
             "summary": {outcome.value: count[outcome] for outcome in Outcome},
             "environments": [_result_out(one) for one in result.environments],
         }
@@ -55,6 +57,8 @@ class _Result(_Part):
 
 class ResultFile(_Part):
     format: Literal["reconciler.result/1"]
+    state: StatePlacePart | None = None
+    apis: list[ApiUsePart] = []
     environments: list[_Result]
 
 
@@ -66,5 +70,6 @@ def result_of(file: ResultFile) -> RunResult:
                 one.environment, one.outcome, tuple(one.reasons), one.attempts, one.status, one.message, one.seconds
             )
             for one in file.environments
-        )
+        ),
+        where=decode_where(file.state, file.apis),
     )

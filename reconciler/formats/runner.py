@@ -14,7 +14,8 @@ MAX_MATRIX_JOBS = 256  # GitHub's limit of one matrix
 
 
 def encode_outputs(found: ReadFile) -> str:
-    """Encode the outputs, a line each: `changed`, `environments`; of drift `healable`, of a plan `digest`, `matrix`."""
+    """Encode the outputs, a line each: `changed`, `environments`; of drift `healable`; of a plan `digest`, `matrix`,
+    `new-state` (whether its apply needs --new-state)."""
     names = affected(found)
     lines = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
     if isinstance(found, DriftFile):
@@ -22,6 +23,7 @@ def encode_outputs(found: ReadFile) -> str:
     plan = plan_of(found)
     if plan is not None:
         lines["digest"] = plan.digest
+        lines["new-state"] = json.dumps(plan.where is not None and plan.where.needs_vouching)
         lines["matrix"] = _compact(make_matrix(plan)) if len(names) <= MAX_MATRIX_JOBS else "[]"
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 

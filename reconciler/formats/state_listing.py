@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.formats.json_text import dump
-from reconciler.model import By, Document
+from reconciler.model import By, Document, LastTry
 from reconciler.text.instants import instant
 
 STATE_LIST_FORMAT = "reconciler.state-list/1"
@@ -47,11 +47,12 @@ def encode_state_history(document: Document) -> str:
         {
             "format": STATE_HISTORY_FORMAT,
             "environment": document.environment,
+            "last": None if document.last is None else _last_out(document.last),
             "history": [
                 {
                     "at": instant(entry.at),
                     "adopted": entry.adopted,
-                    "by": {"actor": entry.by.actor, "commit": entry.by.commit, "run": entry.by.run},
+                    "by": _by_out(entry.by),
                     "endpoint": entry.endpoint,
                     "account": entry.account,
                     "body": None if entry.body is None else entry.body.value,
@@ -61,3 +62,17 @@ def encode_state_history(document: Document) -> str:
             ],
         }
     )
+
+
+def _last_out(last: LastTry) -> dict[str, Any]:
+    return {
+        "outcome": last.outcome.value,
+        "status": last.status,
+        "message": last.message,
+        "at": instant(last.at),
+        "by": _by_out(last.by),
+    }
+
+
+def _by_out(by: By) -> dict[str, str | None]:
+    return {"actor": by.actor, "commit": by.commit, "run": by.run}

@@ -50,17 +50,17 @@ MAX_TOKENS = 2 * MAX_IN_A_FILE
 _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 
-def load_tree(root: str, options: TreeOptions) -> Tree:
-    """Reads and checks everything below `root`, whatever will be selected of it."""
+def load_tree(root: str, options: TreeOptions, *, keep: str | None = None) -> Tree:
+    """Read and check everything below `root`, whatever will be selected of it, and keep one merged manifest."""
     begun = time.monotonic()
     loader = _Loader(options)
     with without_collector():
-        tree = _load(root, options, loader)
+        tree = _load(root, options, loader, keep)
     logger.info("manifests: read %d files below %s in %.2f s", loader.files, root, time.monotonic() - begun)
     return tree
 
 
-def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
+def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) -> Tree:
     folder = walk(root, loader.problems, loader.warnings)
     loader.unquoted.update(loader.problems, loader.warnings)
     if folder is not None:
@@ -77,6 +77,7 @@ def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
         errors=loader.show(errors),
         warnings=loader.show(warnings),
         names=frozenset(entry.name for entry in named),
+        kept=next((entry for entry in named if entry.name == keep), None),
     )
 
 

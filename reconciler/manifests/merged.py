@@ -45,6 +45,7 @@ class Tree:
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     names: frozenset[str]
+    kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 
     def count_right(self) -> int:
         """Return the number of environments without an error in their manifest and the files with their URLs."""

@@ -6,7 +6,7 @@ have the filled-in URL.
 """
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
-from reconciler.model.finding import Finding, FindingKind
+from reconciler.model.finding import Drift, Finding, FindingKind
 from reconciler.model.manifest import (
     EVENTS,
     AuthScheme,
@@ -28,7 +28,14 @@ from reconciler.model.plan import (
     Shard,
     has_work,
 )
-from reconciler.model.problem import Fault, Location, Problem, Quote
+from reconciler.model.problem import Fault, Location, Problem, Quote, SettingPlace
+from reconciler.model.resolved import (
+    Origin,
+    ResolvedEnvironment,
+    ResolvedValue,
+    ResolvedVar,
+    ResolvedWebhook,
+)
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
 from reconciler.model.state import (
     Applied,
@@ -42,11 +49,13 @@ from reconciler.model.state import (
     Original,
     Stored,
 )
+from reconciler.model.where import ApiUse, Where
 
 __all__ = [
     "DONE_OUTCOMES",
     "EVENTS",
     "Action",
+    "ApiUse",
     "Applied",
     "AuthScheme",
     "BodyForm",
@@ -59,6 +68,7 @@ __all__ = [
     "DestinationChange",
     "DestinationPart",
     "Document",
+    "Drift",
     "EnvironmentPlan",
     "EnvironmentResult",
     "Event",
@@ -72,6 +82,7 @@ __all__ = [
     "LastTry",
     "LiveDifference",
     "Location",
+    "Origin",
     "Original",
     "Outcome",
     "Plan",
@@ -79,9 +90,15 @@ __all__ = [
     "Quote",
     "Reason",
     "ReceiverCheck",
+    "ResolvedEnvironment",
+    "ResolvedValue",
+    "ResolvedVar",
+    "ResolvedWebhook",
     "RunResult",
+    "SettingPlace",
     "Shard",
     "Stored",
     "Webhooks",
+    "Where",
     "has_work",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.manifest import Event
+from reconciler.model.where import Where
 
 
 class FindingKind(StrEnum):
@@ -18,6 +19,7 @@ class FindingKind(StrEnum):
     ENDPOINT = "endpoint"
     SECRET = "secret"  # noqa: S105 - a kind's name
     EXPIRED = "expired"
+    TOKEN_EXPIRY = "token-expiry"  # noqa: S105 - a kind's name
     ORPHAN = "orphan"
     UNOBSERVABLE = "unobservable"
 
@@ -32,3 +34,19 @@ class Finding:
     expected: str | None
     actual: str | None
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The drift of the planned environments, and what was looked at.
+
+    `observed` counts the accounts that --observe read; None: Plug was not read. The two counts of environments that
+    were not compared are of those whose token or secret was not available. `failed`: a read of --observe failed.
+    """
+
+    findings: tuple[Finding, ...]
+    where: Where | None = None
+    observed: int | None = None
+    accounts_not_compared: int = 0
+    secrets_not_compared: int = 0
+    failed: bool = False

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from reconciler.model.manifest import BodyForm, Destination, DestinationPart, Event
 from reconciler.model.problem import Location
+from reconciler.model.where import Where
 
 
 class Action(StrEnum):
@@ -83,6 +84,7 @@ class EnvironmentPlan:
     serial: int  # 0 where nothing is stored
     lineage: str | None
     live: tuple[LiveDifference, ...] = ()
+    hosts: tuple[str, ...] = ()  # of all seven webhooks that an apply would send, with the port where a URL has one
     destination: Destination | None = None  # None for an orphan
     endpoint_before: str | None = None  # the applied one; None where nothing was applied
     body_before: BodyForm | None = None  # as `endpoint_before`
@@ -133,6 +135,8 @@ class Plan:
     observed: bool = False  # --observe
     shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
+    where: Where | None = None  # None only where no state was read
+    new_hosts: tuple[str, ...] = ()  # of `hosts`, those that no applied record has; none where nothing was ever applied
 
     def count_actions(self) -> Counter[Action]:
         return Counter(planned.action for planned in self.environments)

@@ -75,3 +75,14 @@ class Problem:
         key = f"{self.key}: " if self.key else ""
         hint = f" ({self.hint})" if self.hint else ""
         return f"{where}{key}{self.message}{hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingPlace:
+    """Where a setting was given: a key of `file`, or the name of a flag or a variable where `file` is empty."""
+
+    file: str
+    key: str
+
+    def problem(self, fault: Fault) -> Problem:
+        return Problem.in_file(self.file, self.key, *fault)

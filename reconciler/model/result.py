@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.model.plan import Reason
+from reconciler.model.where import Where
 
 
 class Outcome(StrEnum):
@@ -40,6 +41,7 @@ class RunResult:
     environments: tuple[EnvironmentResult, ...]
     state_trouble: bool = False
     interrupted: bool = False
+    where: Where | None = None
 
 
 DONE_OUTCOMES = frozenset({Outcome.APPLIED, Outcome.UNCHANGED})

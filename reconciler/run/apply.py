@@ -56,12 +56,14 @@ async def apply_plan(
             if not await wave.apply():
                 failed_wave = number
         results.extend(wave.results())
-    return RunResult(tuple(results), state_trouble=context.state_trouble, interrupted=bool(stop))
+    where = planned.plan.where and planned.plan.where.grown(context.new_documents)
+    return RunResult(tuple(results), context.state_trouble, bool(stop), where)
 
 
 def make_idle_result(plan: Plan) -> RunResult:
     """Return the result of a plan with nothing to do."""
-    return RunResult(tuple(make_result(planned, Outcome.UNCHANGED) for planned in _without_orphans(plan)))
+    results = tuple(make_result(planned, Outcome.UNCHANGED) for planned in _without_orphans(plan))
+    return RunResult(results, where=plan.where)
 
 
 def _without_orphans(plan: Plan) -> list[EnvironmentPlan]:

@@ -42,7 +42,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class WaveBegun:
-    """A wave for the progress display. `number` (from 1) and `of` count the waves in which anything is sent."""
+    """A wave for the progress display.
+
+    `wave` is its number in the manifests; `number` (from 1) and `of` count the waves in which anything is sent.
+    """
 
     wave: int
     number: int
@@ -78,6 +81,7 @@ class RunContext:
     observations: Mapping[str, Observation]
     refused: Mapping[str, str]
     state_trouble: bool = False
+    new_documents: int = 0  # written where the state held none of that environment
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # no further environment of this wave is begun
     writer: StateWriter = field(init=False)
     pace: Pace = field(init=False)

@@ -142,6 +142,7 @@ class EnvironmentRun:
         written = await self._write(document, self._stored)
         if written.version is None:
             raise written.error or StateError("the store gave no reason")
+        self._run.new_documents += self._stored is None
         logger.info("%s: intent written, serial %d", self._planned.environment, document.serial)
         return Stored(document, written.version)
 

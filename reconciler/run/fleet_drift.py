@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from reconciler.core.drift import TokenWatch, find_drift
+from reconciler.core.planner import Planned
+from reconciler.model import Drift
+from reconciler.ports import Fingerprinter
 
-from reconciler.core.drift import find_drift
-from reconciler.core.planner import LIVE, Planned
-from reconciler.model import Finding
+ACCOUNT, SECRET = "account", "secret:"  # what `unchecked` of a plan holds, or begins with
 
 
-@dataclass(frozen=True, slots=True)
-class DriftResult:
-    """The drift of a fleet.
+def find_all_drift(planned: Planned, credentials: Fingerprinter, *, token_warning_s: float) -> Drift:
+    """Return the drift that a plan shows. The plan was made without --reassert.
 
-    `unchecked` counts the environments whose token or secret was not available to compare. `failed`: a read of
-    --observe failed.
+    A token that ends within `token_warning_s` of the plan's time is drift too.
     """
-
-    findings: Sequence[Finding]
-    unchecked: int
-    failed: bool
-
-
-def find_all_drift(planned: Planned) -> DriftResult:
-    """Return the drift that a plan shows. The plan was made without --reassert."""
     plan = planned.plan
-    return DriftResult(
-        findings=find_drift(plan.environments, planned.desired, planned.heads, planned.observations),
-        unchecked=sum(1 for one in plan.environments if set(one.unchecked) - {LIVE}),
+    tokens = TokenWatch(plan.created_at, token_warning_s, credentials.fingerprint)
+    read = [one for one in planned.observations.values() if one.observable and not one.failure]
+    return Drift(
+        findings=tuple(find_drift(plan.environments, planned.desired, planned.heads, planned.observations, tokens)),
+        where=plan.where,
+        observed=len(read) if plan.observed else None,
+        accounts_not_compared=sum(1 for one in plan.environments if ACCOUNT in one.unchecked),
+        secrets_not_compared=sum(
+            1 for one in plan.environments if any(item.startswith(SECRET) for item in one.unchecked)
+        ),
         failed=any(one.faults for one in planned.observations.values()),
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.core.guards import (
+    FirstApply,
     MaxChanged,
     find_applied_account,
     find_guards,
+    find_new_state,
     find_reserved_receivers,
     find_taken_accounts,
 )
@@ -31,6 +33,7 @@ class GuardInput:
     credentials: CredentialChecks
     max_changed: MaxChanged | None
     accepted: Collection[str] = ()  # the environments of --accept-account-change
+    first: FirstApply = field(default_factory=FirstApply)
 
 
 def check_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
@@ -49,6 +52,7 @@ def check_before_sending(planned: Planned, given: GuardInput, now: datetime, war
     problems.extend(given.credentials.find_shared_accounts(given.desired))
     problems.extend(_find_taken(planned, given))
     problems.extend(_find_guards(planned, given))
+    problems.extend(find_new_state(planned, given.first))
     problems.extend(find_reserved_receivers(planned))
     for warning in given.credentials.find_expired(putting, now):
         warn(warning)
@@ -63,6 +67,7 @@ def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
     """
     problems = [
         *_find_guards(planned, given),
+        *find_new_state(planned, given.first),
         *given.credentials.find_shared_accounts(given.desired),
         *_find_taken(planned, given),
     ]

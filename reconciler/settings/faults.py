@@ -10,9 +10,9 @@ from pydantic_core import ErrorDetails
 
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault
-from reconciler.model import AuthScheme, BodyForm, Fault, Problem
+from reconciler.model import AuthScheme, BodyForm, Fault, Problem, SettingPlace
 from reconciler.settings.fields import FLAGS, PREFIX, Settings
-from reconciler.settings.sources import GROUPS, VARIABLES, Layer, SettingPlace
+from reconciler.settings.sources import GROUPS, VARIABLES, Layer
 
 LEASE_MARGIN_S = 60.0  # what a run may lose between its attempts without its lease being the shorter
 

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     lease: Seconds = _described("lease", 900.0)
     max_age: Annotated[float | None, BeforeValidator(none_or(parse_seconds))] = _described("max_age", None)
     max_changed: Annotated[MaxChanged | None, BeforeValidator(none_or(parse_limit))] = _described("max_changed", None)
+    token_warning: Annotated[float, BeforeValidator(parse_seconds)] = _described("token_warning", 14 * 86_400.0)
     max_failures: Annotated[int, BeforeValidator(parse_whole(1, 1_000_000))] = _described("max_failures", 10)
     tokens_file: Text | None = _described("tokens_file", None)
     secrets_file: Text | None = _described("secrets_file", None)

@@ -49,6 +49,7 @@ SETTING_FLAGS: tuple[SettingFlag, ...] = (
     SettingFlag("max_age", "Send again what is older.", "DURATION", default="none"),
     SettingFlag("max_changed", "Most updates: a count or a share.", "N", default="50%"),
     SettingFlag("max_failures", "Failures that end a wave.", "N", default="10"),
+    SettingFlag("token_warning", "Report a token that ends within.", "DURATION", default="14d"),
     SettingFlag("tokens_file", "File of tokens by environment, mode 600.", "FILE"),
     SettingFlag("secrets_file", "File of secrets by name, mode 600.", "FILE"),
     SettingFlag("allow_local_receivers", "Accept receivers on loopback.", is_bool=True, default="false"),

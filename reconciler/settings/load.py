@@ -12,7 +12,7 @@ from pydantic_settings import InitSettingsSource
 
 from reconciler.errors import InputError
 from reconciler.io.git.checkout import find_top
-from reconciler.model import Fault, Problem
+from reconciler.model import Fault, Problem, SettingPlace
 from reconciler.settings.faults import find_misfits, find_place_of, find_unknown_variables, path_of, translate
 from reconciler.settings.fields import Settings, active_sources
 from reconciler.settings.sources import FILE, Layer, find_file, read_flags, read_variables
@@ -31,6 +31,11 @@ class LoadedSettings:
     settings: Settings
     state_folder: Path
     files: tuple[Path, ...] = ()
+    layers: tuple[Layer, ...] = ()  # the strongest first
+
+    def find_place(self, path: str) -> SettingPlace | None:
+        """Return where a setting was given; None where it has its default."""
+        return next((layer.place_of(path) for layer in self.layers if layer.holds(path)), None)
 
 
 def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> LoadedSettings:
@@ -46,11 +51,12 @@ def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, o
         logger.info("settings: read %s in %s", file.layer.place_of("").file, folder)
     unreadable = file.layer is None and any(problem.file for problem in problems)
     given = [read_flags(flags), read_variables(environ)]
-    settings = _merge_and_check([*given, *([file.layer] if file.layer else [])], problems, unreadable=unreadable)
+    layers = [*given, *([file.layer] if file.layer else [])]
+    settings = _merge_and_check(layers, problems, unreadable=unreadable)
     in_file = not any(layer.holds("state") for layer in given)
     names = {FILE} if file.layer is None else {FILE, PurePath(file.layer.place_of("").file).name}
     files = tuple(file.folder / name for name in sorted(names))
-    return LoadedSettings(settings, file.folder if in_file else Path(folder), files)
+    return LoadedSettings(settings, file.folder if in_file else Path(folder), files, tuple(layers))
 
 
 def _merge_and_check(layers: list[Layer], problems: list[Problem], *, unreadable: bool) -> Settings:

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from reconciler.io.files import TooLargeError, read_regular
-from reconciler.model import Fault, Problem
+from reconciler.model import Fault, Problem, SettingPlace
 from reconciler.settings.fields import FLAGS, PREFIX, Settings
 from reconciler.settings.values import parse_group
 
@@ -26,17 +26,6 @@ PYPROJECT = "pyproject.toml"
 PATHS = ("manifests", "tokens_file", "secrets_file")
 GROUPS = frozenset(path.partition(".")[0] for path in FLAGS if "." in path)
 VARIABLES = {flag.variable for flag in FLAGS.values()} | {PREFIX + group.upper() for group in GROUPS}
-
-
-@dataclass(frozen=True, slots=True)
-class SettingPlace:
-    """Where a setting was given: a key of `file`, or the name of a flag or a variable where `file` is empty."""
-
-    file: str
-    key: str
-
-    def problem(self, fault: Fault) -> Problem:
-        return Problem.in_file(self.file, self.key, *fault)
 
 
 @dataclass(frozen=True)

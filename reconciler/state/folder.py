@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from reconciler.core.where import find_near_names
 from reconciler.errors import Conflict, StateError, Unreachable
 from reconciler.io.files import (
     InUseError,
     Patience,
     TooLargeError,
+    is_folder,
     is_link,
     leads_nowhere,
     make_folder,
@@ -79,6 +81,19 @@ class FolderStore:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+    def find_near(self) -> str | None:
+        """Look for a folder with documents whose path differs from this one in a single name."""
+        path = self._path
+        while not is_folder(path.parent) and path.parent != path:
+            path = path.parent  # the first folder that is missing is the one whose name may be wrong
+        below = self._path.relative_to(path)
+        try:
+            near = find_near_names(path.name, os.listdir(path.parent))
+        except OSError as error:
+            logger.debug("state: the folders beside %s can't be listed: %s", path, error.strerror)
+            return None
+        return next((name for name in near if _holds_documents(path.parent / name / below)), None)
 
     def names(self) -> frozenset[str]:
         try:
@@ -273,6 +288,13 @@ class FolderStore:
         except OSError as error:
             return self._unreachable(f"{file.environment}{SUFFIX} can't be written", error)
         return None
+
+
+def _holds_documents(folder: Path) -> bool:
+    try:
+        return any(name.endswith(SUFFIX) for name in os.listdir(folder))
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

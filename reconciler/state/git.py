@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from reconciler.core.where import find_near_names
 from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
 from reconciler.io.git.checkout import advise_ownership
-from reconciler.io.git.command import NO_REASON, GitFailed, GitUnusable
+from reconciler.io.git.command import NO_REASON, GitError, GitFailed, GitUnusable
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
 from reconciler.model import Document, Head, Original, Stored
 from reconciler.ports import Write, WriteResult
@@ -48,6 +49,7 @@ TRIES = 12  # pushes that lose to others in a row; each waits a little longer, a
 QUICK_TRIES = 3  # pushes that fail in a row, although the branch has not moved, in a way that may pass
 BACKOFF_S = 0.2
 BACKOFF_CAP_S = 5.0
+BRANCHES = "refs/heads/"
 LOCAL_REF = "refs/heads/state"
 NEXT_REF = "refs/heads/next"
 GATHER_S = 4.0  # an outcome is durable within 5 s (CONTRACT §6.4)
@@ -135,9 +137,19 @@ class GitStore:
 
     @property
     def _ref(self) -> str:
-        return f"refs/heads/{self._branch}"
+        return f"{BRANCHES}{self._branch}"
 
     # --- reading -----------------------------------------------------------------------------------
+
+    def find_near(self) -> str | None:
+        try:
+            with self._alone:
+                listed = self._git.run("ls-remote", "--refs", "--heads", REMOTE)
+        except GitError as error:
+            logger.debug("state: the branches beside %s can't be listed: %s", self._branch, error)
+            return None
+        refs = (line.partition("\t")[2] for line in listed.decode(errors="replace").splitlines())
+        return next(iter(find_near_names(self._branch, (ref.removeprefix(BRANCHES) for ref in refs))), None)
 
     def names(self) -> frozenset[str]:
         with self._alone:

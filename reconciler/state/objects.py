@@ -103,6 +103,10 @@ class ObjectStore:
 
     # --- reading -----------------------------------------------------------------------------------
 
+    def find_near(self) -> str | None:
+        """Return None: a bucket may hold very many prefixes, and a credential often sees no other one."""
+        return None
+
     def names(self) -> frozenset[str]:
         import obstore
 

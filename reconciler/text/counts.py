@@ -18,6 +18,12 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def ordinal(count: int) -> str:
+    """`1st`, `2nd`, `11th`."""
+    ending = "th" if count % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
+    return f"{number(count)}{ending}"
+
+
 def counted(count: int, one: str, several: str = "") -> str:
     """`1 environment`, `2,412 environments`."""
     return f"{number(count)} {one if count == 1 else several or one + 's'}"

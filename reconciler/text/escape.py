@@ -1,8 +1,8 @@
 """Data made harmless for the place it is shown in: the only module that knows those places (CONTRACT §11).
 
-URLs, descriptions, file names, answers and actor names are data. Wherever they are shown, control characters
-are visible, markup is text, nobody is mentioned, and no line can pass for a command to GitHub's runner: it
-trims a line and looks for `::` at its start, and for `##[` anywhere.
+URLs, descriptions, file names, answers and actor names are data. Wherever they are shown, what is hidden or looks like
+something else is written out, markup is text, nobody is mentioned, and no line can pass for a command to GitHub's
+runner: it trims a line and looks for `::` at its start, and for `##[` anywhere.
 
 Every function for a value takes any text at all, lone surrogates included, and returns one line. `for_json` takes a
 whole JSON text, `for_markdown_block` the lines of a block.
@@ -14,21 +14,34 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-# Cc, Cf, Cs, Zl and Zp of Unicode, and what else is invisible: fillers, the grapheme joiner, hidden tags.
+# What can't be seen, steers the direction of a text, or looks like a blank without being one: Cc, Cf, Cs, Zl, Zp and Zs
+# of Unicode but for U+0020, its default-ignorable characters, and U+2800, a Braille pattern without a dot.
 # Written out, as asking unicodedata for each of 1.1 million characters would cost every start 0.2 s.
 _HIDDEN = (
     "["
-    "\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
-    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb"
-    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\x00-\x1f\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680\u17b4\u17b5"
+    "\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
     "]"
 )
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LEADING_COLON = re.compile(r"(\s*):")
 
+# What a text in a European language is written with: nothing in it is hidden, nor of another script.
+_FAMILIAR = r"[ -~¡-¬®-´¶-ÖØ-öø-ɏ‐-―‘-‟†-…€]*"
+# A word, with the marks that any script combines with its letters; or an escape that is in the text already, which
+# belongs to no word: its letters are not the author's.
+_MARKS = r"\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_WORD = rf"\\(?:[nrt]|x[0-9a-f]{{2}}|u[0-9a-f]{{4}}|U[0-9a-f]{{8}})|[\w{_MARKS}]+"
+_ORDINALS = "ªº"  # of 1ª and nº: Latin letters, although their names don't begin so
+
 
 def _show(match: re.Match[str]) -> str:
-    character = match[0]
+    return _write_out(match[0])
+
+
+def _write_out(character: str) -> str:
     if character in _SHORT:
         return _SHORT[character]
     code = ord(character)
@@ -37,16 +50,43 @@ def _show(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _show_foreign(match: re.Match[str]) -> str:
+    """Write out the letters of another script in a word with Latin ones: they can look the same."""
+    word = match[0]
+    if word.isascii():
+        return word
+    scripts = [_find_script(character) for character in word]
+    if "LATIN" not in scripts:
+        return word
+    return "".join(
+        character if script in ("", "LATIN") else _write_out(character)
+        for character, script in zip(word, scripts, strict=True)
+    )
+
+
 @cache
-def _hidden() -> re.Pattern[str]:
-    """Compiled where a text is not plain, which few are: it takes longer than to show a whole plan."""
-    return re.compile(_HIDDEN)
+def _find_script(character: str) -> str:
+    """Return the first word of a letter's name in Unicode, such as LATIN or CYRILLIC; "" for any other character."""
+    import unicodedata  # late, as few texts need it
+
+    if unicodedata.category(character)[0] != "L" and unicodedata.category(character) != "Nl":
+        return ""
+    return "LATIN" if character in _ORDINALS else unicodedata.name(character, "UNNAMED").partition(" ")[0]
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern where a text is not ASCII, which few are: it takes longer than to show a whole plan."""
+    return re.compile(pattern)
 
 
 def _visible(value: str) -> str:
     if value.isascii() and value.isprintable():
         return value
-    return _hidden().sub(_show, value)
+    if _compiled(_FAMILIAR).fullmatch(value):
+        return value
+    shown = _compiled(_HIDDEN).sub(_show, value)
+    return shown if shown.isascii() else _compiled(_WORD).sub(_show_foreign, shown)
 
 
 # --- terminal, log, workflow command, JSON ---------------------------------------------------------

@@ -6,30 +6,36 @@ most ten are printed: one of each kind of fault first, and where there are more,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
+from reconciler.core.finding_groups import FindingGroup, group_findings
+from reconciler.core.groups import list_hosts
 from reconciler.model import (
     CheckResult,
     DestinationChange,
+    Drift,
     EnvironmentPlan,
     EnvironmentResult,
-    Finding,
     FindingKind,
     Plan,
     Problem,
     ReceiverCheck,
     RunResult,
+    Where,
 )
 from reconciler.model.plan import has_work
-from reconciler.text.counts import counted, name_some
+from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.escape import for_workflow_data, for_workflow_property
-from reconciler.text.groups import group_failing_receivers, group_failures, group_findings, message_of
+from reconciler.text.groups import group_failing_receivers, group_failures, message_of
+from reconciler.text.new_state import describe_new_state
 from reconciler.views import words
-from reconciler.views.text_drift import in_order
+from reconciler.views.where_words import where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
+MAX_CHARS = 4_000  # of a message; GitHub's runner cuts it after 4,096
 
 PathOf: TypeAlias = Callable[[str], str | None]
 """A file as this program shows it -> its path in the repository, with `/`; None where it is in none."""
@@ -56,14 +62,37 @@ def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *,
 
 
 def render_plan(plan: Plan, *, path_of: PathOf) -> str:
-    """The summary as a notice, what changes of the destinations as warnings, and every warning."""
+    """The summary and the hosts as notices, what changes of the destinations as warnings, and every warning."""
     summary = words.plan_summary(plan)
     if has_work(plan):
         summary += f"\nDigest: {plan.digest}"
+    summary += f"\n{where_text(plan.where)}" if plan.where else ""
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
+    shown += _of_new_state("reconciler plan", plan.where)
+    shown += _of_hosts(plan)
     shown += _of_moves(plan)
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
     return _render(shown, path_of)
+
+
+def _of_hosts(plan: Plan) -> list[Annotation]:
+    """The hosts that the plan would send to Plug, new ones first, as many as fit."""
+    putting = [planned for planned in plan.environments if planned.action.puts]
+    hosts = list_hosts(putting, frozenset(plan.new_hosts))
+    if not hosts:
+        return []
+    lines: list[str] = []
+    room = MAX_CHARS
+    for use in hosts:
+        named = words.host_environments(use, name_some)
+        line = f"{words.host_label(use, str)}: {environments(len(use.environments))}{named and f': {named}'}"
+        room -= len(line) + 1
+        if room < 0:
+            lines.append(f"… and {counted(len(hosts) - len(lines), 'more host')}: see the log")
+            break
+        lines.append(line)
+    title = f"reconciler plan: {counted(len(hosts), 'host')}"
+    return [Annotation("notice", title, "\n".join(lines), "hosts")]
 
 
 def render_result(result: RunResult, *, path_of: PathOf) -> str:
@@ -75,15 +104,21 @@ def render_result(result: RunResult, *, path_of: PathOf) -> str:
     ]
     level = "error" if shown or result.state_trouble or result.interrupted else "notice"
     text = words.STATE_TROUBLE if result.state_trouble else ""
-    summary = "\n".join(part for part in (words.result_summary(result), text) if part)
+    summary = "\n".join(part for part in (words.result_summary(result), text, where_text(result.where)) if part)
     return _render([Annotation(level, "reconciler apply", summary, "result"), *shown], path_of)
 
 
-def render_drift(findings: Iterable[Finding], *, path_of: PathOf) -> str:
-    """Each finding as a warning, what can't be seen as a notice; else that there is none."""
-    ordered = in_order(findings)
-    shown = [_of_findings(group) for group in group_findings(ordered)]
-    return _render([Annotation("notice", "reconciler drift", words.drift_summary(ordered), "drift"), *shown], path_of)
+def render_drift(
+    drift: Drift, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({}), *, path_of: PathOf
+) -> str:
+    """Each group of findings as a warning, what can't be seen as a notice; and the summary."""
+    summary = "\n".join(part for part in (words.drift_summary(drift), where_text(drift.where)) if part)
+    shown = [
+        *_of_new_state("reconciler drift", drift.where),
+        Annotation("notice", "reconciler drift", summary, "drift"),
+    ]
+    shown += [_of_findings(group) for group in group_findings(drift.findings, vars_by_environment)]
+    return _render(shown, path_of)
 
 
 def render_check(result: CheckResult, *, path_of: PathOf) -> str:
@@ -98,6 +133,12 @@ def render_check(result: CheckResult, *, path_of: PathOf) -> str:
 def render_error(message: str) -> str:
     """What ended a command, where there is no place to point at."""
     return _render([Annotation("error", "reconciler", message, message)], lambda _: None)
+
+
+def _of_new_state(title: str, where: Where | None) -> list[Annotation]:
+    if where is None or not where.is_new:
+        return []
+    return [Annotation("warning", title, describe_new_state(where), "new state")]
 
 
 def _of_problem(level: str, problem: Problem) -> Annotation:
@@ -145,18 +186,21 @@ def _of_receivers(group: Sequence[ReceiverCheck]) -> Annotation:
     return Annotation("error", title, f"{first.url}\n{first.message}", (first.stage, first.message))
 
 
-def _of_findings(group: Sequence[Finding]) -> Annotation:
-    finding = group[0]
-    level = "notice" if finding.kind is FindingKind.UNOBSERVABLE else "warning"
-    event = f" {finding.event}" if finding.event else ""
-    lines = [finding.message]
-    if finding.expected is not None:
-        lines.append(f"expected {finding.expected}")
-    if finding.actual is not None:
-        lines.append(f"actual {finding.actual}")
-    return Annotation(
-        level, f"{name_some([one.environment for one in group])}{event}: {finding.kind}", "\n".join(lines), finding.kind
-    )
+def _of_findings(group: FindingGroup) -> Annotation:
+    level = "notice" if group.kind is FindingKind.UNOBSERVABLE else "warning"
+    first = group.findings[0]
+    event = f" {first.event}" if first.event and len(group.findings) == 1 else ""
+    lines = [] if group.message is None else [group.message]
+    for finding in group.findings:
+        if not event and finding.event is not None:
+            lines.append(f"{finding.event}" if group.message else f"{finding.event}: {finding.message}")
+        elif group.message is None:
+            lines.append(finding.message)
+        if finding.expected is not None:
+            lines.append(f"expected {finding.expected}")
+        if finding.actual is not None:
+            lines.append(f"actual {finding.actual}")
+    return Annotation(level, f"{name_some(group.environments)}{event}: {group.kind}", "\n".join(lines), group.kind)
 
 
 # --- the lines ---------------------------------------------------------------------------------------

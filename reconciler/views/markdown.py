@@ -11,16 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from reconciler.core.masking import show_document
-from reconciler.model import By, Document, EnvironmentResult, Finding, HistoryEntry, Outcome, Problem, RunResult
+from reconciler.model import By, Document, EnvironmentResult, HistoryEntry, Outcome, Problem, RunResult
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_code
-from reconciler.text.groups import group_failures, group_findings, message_of
+from reconciler.text.groups import group_failures, message_of
 from reconciler.text.instants import age, instant
 from reconciler.views import words
 from reconciler.views.markdown_check import render_check
+from reconciler.views.markdown_drift import render_drift
 from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
 from reconciler.views.markdown_plan import render_plan
-from reconciler.views.text_drift import in_order
+from reconciler.views.where_words import where_paragraph
 
 __all__ = [
     "MAX_CHARS",
@@ -39,7 +40,7 @@ def render_result(result: RunResult) -> str:
     """What was not applied as a table, the rest counted, what to do next."""
     count = Counter(one.outcome for one in result.environments)
     occurring = [outcome for outcome in Outcome if count[outcome]]
-    head = [f"## {words.result_summary(result)}"]
+    head = [f"## {words.result_summary(result)}", *where_paragraph(result.where)]
     applied = [one.environment for one in result.environments if one.outcome is Outcome.APPLIED]
     tail = [f"Applied: {environments(len(applied))}: {names(applied)}."] if applied else []
     if count[Outcome.UNCHANGED]:
@@ -68,31 +69,6 @@ def _result_row(group: Sequence[EnvironmentResult]) -> str:
         "" if first.status is None else str(first.status),
         str(max(one.attempts for one in group)),
         for_markdown(message_of(group)),
-    )
-
-
-def render_drift(findings: Iterable[Finding]) -> str:
-    """The findings as a table, by what matters, and what to do next; alike unobservable ones are one row."""
-    ordered = in_order(findings)
-    head = [f"## {words.drift_summary(ordered)}"]
-    occurring = {finding.kind for finding in ordered}
-    tail = _advice([text for kind, text in words.NEXT_FOR_KIND.items() if kind in occurring])
-    rows = [(_finding_row(group), len(group)) for group in group_findings(ordered)]
-    header = ("kind", "environment", "event", "expected", "actual", "message")
-    return page(head, table(header, rows, "more findings: run `reconciler drift`", room=_room(head, tail)), tail)
-
-
-def _finding_row(group: Sequence[Finding]) -> str:
-    finding = group[0]
-    who = names([one.environment for one in group])
-    nothing = finding.actual is None and words.actual_of(finding)
-    return row(
-        finding.kind.value,
-        f"{environments(len(group))}: {who}" if len(group) > 1 else who,
-        for_markdown_code(finding.event.value) if finding.event else "",
-        for_markdown_code(finding.expected) if finding.expected is not None else "",
-        nothing or (for_markdown_code(finding.actual) if finding.actual is not None else ""),
-        for_markdown(finding.message),
     )
 
 
@@ -171,8 +147,11 @@ def render_state_show(document: Document, now: datetime) -> str:
 
 
 def render_state_history(document: Document) -> str:
-    """A timeline, newest first."""
+    """The last try, and a timeline, newest first."""
     head = [f"## History of {for_markdown_code(document.environment)}"]
+    if document.last is not None:
+        message = f": {for_markdown(document.last.message)}" if document.last.message else ""
+        head.append(f"Last try: {words.describe_last(document.last)}{message}")
     moves = words.find_moves(document)
     shown = show_document(document).history
     rows = [(_entry_row(entry, moved), 1) for entry, moved in zip(shown, moves, strict=True)]

@@ -48,9 +48,9 @@ def table(header: Sequence[str], rows: Sequence[tuple[str, int]], more: str, *, 
     return [*parts, f"… and {number(left_out)} {more}"] if left_out else parts
 
 
-def names(environments: Sequence[str]) -> str:
-    """As inline code; those beyond the fiftieth are counted."""
-    shown = ", ".join(for_markdown_code(name) for name in environments[: words.NAMES_SHOWN])
-    if len(environments) > words.NAMES_SHOWN:
-        shown += f" and {number(len(environments) - words.NAMES_SHOWN)} more"
+def names(environments: Sequence[str], most: int = words.NAMES_SHOWN) -> str:
+    """As inline code; those beyond so many are counted."""
+    shown = ", ".join(for_markdown_code(name) for name in environments[:most])
+    if len(environments) > most:
+        shown += f" and {number(len(environments) - most)} more"
     return shown

@@ -95,6 +95,23 @@ def display_width(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
 
 
+def compare(first: tuple[str, str], second: tuple[str, str], style: Style) -> tuple[list[str], list[str]]:
+    """Return the lines of two texts, each with its label, that differ: what goes in red, what comes in green."""
+    (label, before), (other_label, after) = first, second
+    before, after = for_terminal(before), for_terminal(after)
+    difference = find_difference(before, after)
+    if style.colour:
+        start, end = difference.before
+        going = style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:])
+        start, end = difference.after
+        coming = style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:])
+        return [label + going], [other_label + coming]
+    marks = carets(difference.before, len(label)), carets(difference.after, len(other_label))
+    return [line for line in (label + before, marks[0]) if line], [
+        line for line in (other_label + after, marks[1]) if line
+    ]
+
+
 def wrap(text: str, *, indent: str, width: int) -> list[str]:
     """Lines of at most `width` columns, save for a word that is longer; the text is escaped already."""
     room = max(width - len(indent), 20)

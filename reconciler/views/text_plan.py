@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from reconciler.model import Action, Change, EnvironmentPlan, LiveDifference, Plan
+from reconciler.core.groups import Group, HostUse, group_alike
+from reconciler.model import Action, ApiUse, Change, EnvironmentPlan, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
-from reconciler.text.groups import Group, group_alike
 from reconciler.views import words
-from reconciler.views.style import Style, carets, columns, find_difference, name_lines, wrap
+from reconciler.views.style import Style, columns, compare, name_lines, wrap
+from reconciler.views.where_words import describe_apis, describe_state, name_api, new_state_lines, where_lines
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REASSERT: "="}
 BEFORE, AFTER = "        before  ", "        after   "
 APPLIED, OBSERVED = "        applied   ", "        observed  "
-MASKED = "…"  # ends what is shown of a URL that may hold a secret
 EVENT_INDENT = "      "
 
 
@@ -29,14 +29,31 @@ def render_plan(
     """The plan as text; the last line is its summary. Environments that differ in their vars alone are folded."""
     style = Style(colour)
     groups = words.in_order_of_matter(group_alike(plan, vars_by_environment))
-    sections = [_group_lines(group, style, width) for group in groups]
+    sections = [new_state_lines(plan.where, style)]
+    sections += [_group_lines(group, style, width) for group in groups]
+    note = words.new_hosts_note(plan)
+    sections.append([style.dim(line) for line in wrap(note, indent="", width=width)] if note else [])
     sections.append(_orphan_lines(plan, style))
     unchanged = words.unchanged_line(plan)
     sections.append([style.dim(unchanged)] if unchanged else [])
     sections.append([style.yellow("note: ") + for_terminal(note) for note in words.destination_notes(plan)])
     sections.append([style.yellow("warning: ") + for_terminal(warning) for warning in plan.warnings])
+    sections.append(where_lines(plan.where, style, width))
     sections.append(_closing_lines(plan, style))
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def render_question(plan: Plan, apis: Sequence[ApiUse]) -> str:
+    """The question before an apply: how many environments, where, and recorded in which state.
+
+    `apis` are those of the environments that are sent.
+    """
+    count = plan.count_actions()
+    actions = ", ".join(f"{number(count[action])} to {action}" for action in SYMBOLS)
+    sent = environments(sum(count[action] for action in SYMBOLS))
+    where = name_api(apis[0], for_terminal) if len(apis) == 1 else describe_apis(apis, for_terminal)
+    state = f", with the state {describe_state(plan.where, for_terminal)}" if plan.where else ""
+    return "\n".join([*new_state_lines(plan.where, Style(colour=False)), f"Put {sent} ({actions}) at {where}{state}?"])
 
 
 def _closing_lines(plan: Plan, style: Style) -> list[str]:
@@ -48,8 +65,6 @@ def _closing_lines(plan: Plan, style: Style) -> list[str]:
 def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     planned = group.representative
     lines = [_header(group, style)]
-    if len(group.members) > 1:
-        lines += name_lines(group.environments, indent="    ", width=width, whole=True)
     for moved in planned.destination_changes:
         lines += _compared_lines(moved.part.value, moved.before, moved.after, style)
     if planned.action is Action.CREATE:
@@ -59,6 +74,13 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
         for at, change in enumerate(planned.changes):
             lines += _change_lines(change, _common_source(group, at), live.pop(change.event, None), style)
         lines += [line for difference in live.values() for line in _live_lines(difference, style)]
+    if len(group.members) > 1:
+        lines += _host_lines(group.hosts, style, width)
+        lines += ["    environments", *name_lines(group.environments, indent=EVENT_INDENT, width=width, whole=True)]
+    else:
+        lines += [
+            line for text in words.host_notes(group, for_terminal) for line in wrap(text, indent="    ", width=width)
+        ]
     unchecked = words.unchecked_line(group)
     if unchecked:
         lines += [style.dim(line) for line in wrap(for_terminal(unchecked), indent="    ", width=width)]
@@ -74,6 +96,22 @@ def _header(group: Group, style: Style) -> str:
     wave = words.waves(group.members)
     where = f", {wave}" if wave else ""
     return f"{paint(symbol)} {style.bold(name)}  {paint(planned.action.value)}{where}: {words.reasons(planned)}"
+
+
+def _host_lines(hosts: Sequence[HostUse], style: Style, width: int) -> list[str]:
+    """Every host that a group would send, each with its number of environments, and with their names if unusual."""
+    rows = columns((words.host_label(use, for_terminal), environments(len(use.environments))) for use in hosts)
+    lines = ["    hosts"]
+    for use, row in zip(hosts, rows, strict=True):
+        line, more = EVENT_INDENT + row, []
+        named = words.host_environments(use, lambda names: ", ".join(map(for_terminal, names)))
+        if named:
+            if len(line) + len(named) + 2 <= width:
+                line += f": {named}"
+            else:
+                line, more = f"{line}:", wrap(named, indent=EVENT_INDENT + "    ", width=width)
+        lines += [style.yellow(line) if use.is_new else line, *more]
+    return lines
 
 
 def _create_lines(planned: EnvironmentPlan, style: Style) -> list[str]:
@@ -100,7 +138,7 @@ def _change_lines(change: Change, source: str, live: LiveDifference | None, styl
         return _compared_lines(heading, change.before, change.after, style)
     lines = [EVENT_INDENT + heading]
     labels = (BEFORE.ljust(len(OBSERVED)), AFTER.ljust(len(OBSERVED)))
-    before, after = _compared((labels[0], change.before), (labels[1], change.after), style)
+    before, after = compare((labels[0], change.before), (labels[1], change.after), style)
     return [*lines, *before, OBSERVED + style.red(_observed(live)), *after]
 
 
@@ -108,7 +146,7 @@ def _compared_lines(heading: str, before: str | None, after: str, style: Style) 
     """Before and after under each other, below what they are of."""
     if before is None:
         return [EVENT_INDENT + heading, AFTER + style.green(for_terminal(after))]
-    going, coming = _compared((BEFORE, before), (AFTER, after), style)
+    going, coming = compare((BEFORE, before), (AFTER, after), style)
     return [EVENT_INDENT + heading, *going, *coming]
 
 
@@ -117,32 +155,15 @@ def _live_lines(live: LiveDifference, style: Style) -> list[str]:
     heading = f"{EVENT_INDENT}{live.event.value}  {style.dim('live drift')}"
     if live.expected is None:
         return [heading, OBSERVED + style.red(_observed(live))]
-    if live.actual is None or live.actual.endswith(MASKED):
+    if live.actual is None or words.is_masked(live.actual):
         applied = APPLIED + style.green(for_terminal(live.expected))
         return [heading, OBSERVED + style.red(_observed(live)), applied]
-    observed, applied_lines = _compared((OBSERVED, live.actual), (APPLIED, live.expected), style)
+    observed, applied_lines = compare((OBSERVED, live.actual), (APPLIED, live.expected), style)
     return [heading, *observed, *applied_lines]
 
 
 def _observed(live: LiveDifference) -> str:
     return words.NOTHING if live.actual is None else for_terminal(live.actual)
-
-
-def _compared(first: tuple[str, str], second: tuple[str, str], style: Style) -> tuple[list[str], list[str]]:
-    """The lines of two texts, each with its label, that differ: what goes in red, what comes in green."""
-    (label, before), (other_label, after) = first, second
-    before, after = for_terminal(before), for_terminal(after)
-    difference = find_difference(before, after)
-    if style.colour:
-        start, end = difference.before
-        going = style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:])
-        start, end = difference.after
-        coming = style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:])
-        return [label + going], [other_label + coming]
-    marks = carets(difference.before, len(label)), carets(difference.after, len(other_label))
-    return [line for line in (label + before, marks[0]) if line], [
-        line for line in (other_label + after, marks[1]) if line
-    ]
 
 
 def _orphan_lines(plan: Plan, style: Style) -> list[str]:

@@ -10,6 +10,7 @@ from reconciler.text.escape import for_terminal
 from reconciler.text.groups import group_failures, message_of
 from reconciler.views import words
 from reconciler.views.style import Style, columns, name_lines, wrap
+from reconciler.views.where_words import where_lines
 
 APPLIED_SHOWN = 20  # one line each; the others are counted
 
@@ -26,6 +27,7 @@ def render_result(result: RunResult, *, colour: bool, width: int = 100) -> str:
     unchanged = sum(1 for one in result.environments if one.outcome is Outcome.UNCHANGED)
     sections.append([style.dim(f"Unchanged: {environments(unchanged)}.")] if unchanged else [])
     sections.append(_next_lines(result, style, width))
+    sections.append(where_lines(result.where, style, width))
     sections.append([style.bold(words.result_summary(result))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 

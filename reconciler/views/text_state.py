@@ -119,12 +119,14 @@ def _last_lines(last: LastTry, style: Style) -> list[str]:
 
 
 def render_state_history(document: Document, *, colour: bool, width: int = 100) -> str:
-    """A timeline, newest first: when, who, from what, and the events each record changed."""
+    """The last try, and a timeline, newest first: when, who, from what commit, and what each record changed."""
     style = Style(colour)
     document = show_document(document)
-    if not document.history:
+    if not document.history and document.last is None:
         return f"{for_terminal(document.environment)}: nothing was ever applied.\n"
     sections = [[style.bold(for_terminal(document.environment))]]
+    if document.last is not None:
+        sections.append(_last_lines(document.last, style))
     moves = words.find_moves(document)
     sections += [_entry_lines(entry, moved, style) for entry, moved in zip(document.history, moves, strict=True)]
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"

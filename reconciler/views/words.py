@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from reconciler.core.finding_groups import FindingGroup
+from reconciler.core.groups import Group, HostUse, find_unchanged_hosts
 from reconciler.core.planner import LIVE
 from reconciler.model import (
     Action,
@@ -13,6 +15,7 @@ from reconciler.model import (
     CheckStage,
     DestinationPart,
     Document,
+    Drift,
     EnvironmentPlan,
     Finding,
     FindingKind,
@@ -25,11 +28,11 @@ from reconciler.model import (
     RunResult,
 )
 from reconciler.text.counts import counted, environments, name_some, number
-from reconciler.text.groups import Group
 from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
+MASKED = "…"  # in place of a part of a URL that is not shown
 NOTE_LENGTH = 100  # characters of a value in a note
 NOTHING = "nothing"  # where no webhook is registered in Plug
 
@@ -67,24 +70,28 @@ NEXT_FOR_OUTCOME = {
 
 NEXT_FOR_KIND = {
     FindingKind.LIVE: (
-        "live: somebody changed Plug itself. If that is to stay, write it into the manifest; if not, run reconciler "
-        "apply --observe. Where a PUT changes nothing although Plug answers 200, try the other api.body."
+        "live: Plug itself was changed. To keep that, write it into the manifest; to undo it, run reconciler apply "
+        "--observe. Where a PUT changes nothing although Plug answers 200, try the other api.body."
     ),
-    FindingKind.UNCERTAIN: "uncertain: run reconciler apply: it puts the desired once more.",
+    FindingKind.UNCERTAIN: "uncertain: run reconciler apply, which sends the desired webhooks again.",
     FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",
     FindingKind.ACCOUNT: (
         "account: is it the right company's token? If so: reconciler apply --accept-account-change ENVIRONMENT."
     ),
     FindingKind.ENDPOINT: "endpoint: check api.base_url and api.body, then run reconciler apply.",
     FindingKind.SECRET: "secret: run reconciler apply, so that Plug sends the new value.",
-    FindingKind.EXPIRED: "expired: run reconciler apply: it puts the desired once more.",
+    FindingKind.EXPIRED: "expired: run reconciler apply, which sends the desired webhooks again.",
+    FindingKind.TOKEN_EXPIRY: (
+        "token-expiry: get a new token from Plug and store it where the old one is. The next PUT with it records when "
+        "it ends; reconciler apply --reassert sends one."
+    ),
     FindingKind.ORPHAN: (
         "orphan: Plug still holds its webhooks. Bring its manifest back, or drop it: reconciler state forget "
         "ENVIRONMENT."
     ),
     FindingKind.UNOBSERVABLE: (
-        "unobservable: no drift in itself, and nobody knows what Plug holds there. After a failed read: mend what "
-        "its message names, then run reconciler drift --observe again."
+        "unobservable: this is not drift, but what Plug holds there is unknown. After a failed read: fix what its "
+        "message names, then run reconciler drift --observe again."
     ),
 }
 
@@ -154,6 +161,39 @@ def unchanged_line(plan: Plan) -> str | None:
     return text + "."
 
 
+def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
+    """`new host: a.com`, `unchanged webhooks at b.com`: what the changes of one environment don't show."""
+    new = [use.host for use in group.hosts if use.is_new]
+    unchanged = find_unchanged_hosts(group.members[0])
+    notes = [f"new host{'s' if len(new) > 1 else ''}: {', '.join(map(escape, new))}"] if new else []
+    return [*notes, f"unchanged webhooks at {', '.join(map(escape, unchanged))}"] if unchanged else notes
+
+
+def host_label(use: HostUse, escape: Callable[[str], str]) -> str:
+    """`a.com`, `b.com:8443 (new)`."""
+    return f"{escape(use.host)} (new)" if use.is_new else escape(use.host)
+
+
+def host_environments(use: HostUse, shown: Callable[[Sequence[str]], str]) -> str:
+    """The environments that are named of a host: `a, b`, `all but c`, or nothing for the usual host."""
+    if use.is_usual:
+        return ""
+    return f"all but {shown(use.others)}" if use.others else shown(use.environments)
+
+
+def new_hosts_note(plan: Plan) -> str | None:
+    """With which part of the state the hosts were compared, where it is not the whole."""
+    if not plan.new_hosts or not (plan.selection or plan.shard):
+        return None
+    return "new: no applied record of the selected environments has this host; those of others were not compared."
+
+
+def new_host_count(group: Group) -> str:
+    """`, 1 new host`, or nothing."""
+    count = sum(1 for use in group.hosts if use.is_new)
+    return f", {counted(count, 'new host')}" if count else ""
+
+
 def unchecked_line(group: Group) -> str | None:
     """`not compared, as not available: account`, `not observed: the read failed`; of a group, in how many."""
     several = len(group.members) > 1
@@ -177,17 +217,33 @@ def result_summary(result: RunResult) -> str:
     return f"{'Interrupted' if result.interrupted else 'Result'}: {parts or 'nothing to do'}."
 
 
-def drift_summary(findings: Sequence[Finding]) -> str:
-    """`Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift.`"""
-    drift = [finding for finding in findings if finding.kind is not FindingKind.UNOBSERVABLE]
-    unseen = _unseen(findings)
-    if not drift:
-        return f"No drift, but unobservable: {unseen}." if unseen else "No drift."
-    count = Counter(finding.kind for finding in drift)
+def has_drift(drift: Drift) -> bool:
+    return any(finding.kind is not FindingKind.UNOBSERVABLE for finding in drift.findings)
+
+
+def drift_summary(drift: Drift) -> str:
+    """`Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift in …` with what was looked at."""
+    found = [finding for finding in drift.findings if finding.kind is not FindingKind.UNOBSERVABLE]
+    unseen = _unseen(drift.findings)
+    if not found:
+        return f"No drift in {looked_at(drift)}{f'; unobservable: {unseen}' if unseen else ''}."
+    count = Counter(finding.kind for finding in found)
     parts = [f"{number(count[kind])} {kind}" for kind in FindingKind if count[kind]]
-    where = environments(len({finding.environment for finding in drift}))
+    where = environments(len({finding.environment for finding in found}))
     beside = f" Unobservable: {unseen}." if unseen else ""
-    return f"Drift: {counted(len(drift), 'finding')} in {where} ({', '.join(parts)}).{beside}"
+    return f"Drift: {counted(len(found), 'finding')} in {where} ({', '.join(parts)}).{beside}"
+
+
+def looked_at(drift: Drift) -> str:
+    """`the manifests and the state; Plug was not read, accounts of 2 environments were not compared`."""
+    if drift.observed is None:
+        what, lacking = "the manifests and the state", ["Plug was not read"]
+    else:
+        what, lacking = f"the manifests, the state and {counted(drift.observed, 'account')} of Plug", []
+    for name, left_out in (("accounts", drift.accounts_not_compared), ("secrets", drift.secrets_not_compared)):
+        if left_out:
+            lacking.append(f"{name} of {environments(left_out)} were not compared")
+    return "; ".join([what, *([", ".join(lacking)] if lacking else [])])
 
 
 def _unseen(findings: Iterable[Finding]) -> str:
@@ -200,11 +256,28 @@ def _unseen(findings: Iterable[Finding]) -> str:
     return ", ".join(parts)
 
 
+def is_masked(url: str) -> bool:
+    """Whether a part of an observed URL is not shown, so that it can't be compared letter by letter."""
+    return MASKED in url
+
+
 def actual_of(finding: Finding) -> str | None:
-    """What Plug holds, or what was applied; of live drift also that nothing is registered."""
+    """Return what Plug holds, or what was applied; of live drift also that nothing is registered.
+
+    When a token ends is in the message already.
+    """
     if finding.actual is None and finding.kind is FindingKind.LIVE:
         return NOTHING
-    return finding.actual
+    return None if finding.kind is FindingKind.TOKEN_EXPIRY else finding.actual
+
+
+def list_hosts(group: FindingGroup, show: Callable[[str], str]) -> str:
+    """`a.acme.com.br (12 environments), b.acme.com.br`: where there is no number, it is one environment."""
+    shown = [
+        show(host) + (f" ({environments(count)})" if count > 1 else "") for host, count in group.hosts[:NAMES_SHOWN]
+    ]
+    left = len(group.hosts) - len(shown)
+    return ", ".join(shown) + (f" and {counted(left, 'more host')}" if left > 0 else "")
 
 
 NEXT_FOR_STAGE = {
@@ -289,14 +362,18 @@ def find_moves(document: Document) -> list[dict[str, str]]:
     for place, older in enumerate(document.history[1:]):
         if older.endpoint is not None:
             if older.endpoint != endpoint:
-                moves[place]["endpoint"] = endpoint
+                moves[place]["endpoint"] = _moved(endpoint, older.endpoint)
             if older.account != account:
-                moves[place]["account"] = account or "not known"
+                moves[place]["account"] = _moved(account or "not known", older.account or "not known")
             endpoint, account = older.endpoint, older.account
         if older.body is not None and body is not None:
-            moves[place]["body"] = body.value
+            moves[place]["body"] = _moved(body.value, older.body.value)
             body = older.body
     return moves
+
+
+def _moved(now: str, before: str) -> str:
+    return f"{now} (before: {before})"
 
 
 def describe_last(last: LastTry) -> str:

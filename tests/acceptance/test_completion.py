@@ -32,6 +32,7 @@ def test_environments_of_the_manifests_are_offered(cli: Cli) -> None:
     cli.fleet("loja", "loja-2", "matriz")
     assert complete(cli, "plan", "-e", "lo") == ["loja", "loja-2"]
     assert complete(cli, "state", "show", "") == ["loja", "loja-2", "matriz"]
+    assert complete(cli, "show", "lo") == ["loja", "loja-2"]
     assert complete(cli, "plan", "--manifests", "elsewhere", "-e", "") == []
 
 

@@ -102,10 +102,14 @@ def test_also_writes_the_same_result_in_other_formats(cli: Cli) -> None:
     """From one run: the text in the log, Markdown and JSON in files. A bad name or place is told before anything."""
     cli.fleet("loja")
     text = cli.run("plan", code=0).out
-    ran = cli.run("plan", "--also", "json=plan.json", "--also", "markdown=plan.md", code=0)
+    files = ("--also", "json=plan.json", "--also", "markdown=plan.md", "--also", "summary=summary.md")
+    ran = cli.run("plan", *files, code=0)
     assert ran.out == text
     assert json.loads((cli.folder / "plan.json").read_text())["summary"]["create"] == 1
-    assert (cli.folder / "plan.md").read_text().startswith("## Plan: 1 to create")
+    assert "## Plan: 1 to create" in (cli.folder / "plan.md").read_text()
+    assert (cli.folder / "summary.md").read_text() == (cli.folder / "plan.md").read_text()
+    cli.run("state", "list", "--also", "summary=list.md", code=0)
+    assert (cli.folder / "list.md").read_text().startswith("## State")
     cli.run("apply", "--yes", "--also", "json=no/such/folder.json", code=3)
     cli.run("apply", "--yes", "--also", "yaml=x", code=3)
     assert not cli.state_folder.exists()

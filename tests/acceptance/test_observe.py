@@ -46,7 +46,7 @@ def edit(cli: Cli, name: str, **webhooks: str | None) -> None:
 def drift(cli: Cli, code: int, *arguments: str) -> list[Any]:
     """The findings, without those of the webhook that is never shown."""
     ran = cli.run("drift", "--observe", "--format", "json", *arguments, code=code)
-    assert list(ran.json) == ["format", "findings"]
+    assert list(ran.json) == ["format", "state", "apis", "findings"]
     assert all(
         list(one) == ["environment", "kind", "event", "expected", "actual", "message"] for one in ran.json["findings"]
     )
@@ -95,7 +95,8 @@ def test_what_is_no_longer_registered_is_drift(live: Cli) -> None:
     plan = live.run("plan", "--observe", "--format", "json", code=0).json
     assert environment(plan, "matriz")["live"] == [{"event": "startAttendance", "actual": None}]
     text = live.run("drift", "--observe", code=2).out
-    assert f"expected https://{HOST}/matriz/1/startAttendance, actual nothing" in text
+    sides = f"        expected  https://{HOST}/matriz/1/startAttendance\n        actual    nothing\n"
+    assert f"      startAttendance\n{sides}" in text
 
 
 def test_a_delivery_error_hook_that_is_gone_can_no_longer_be_seen(live: Cli) -> None:

@@ -16,6 +16,7 @@ RUNS = [
     "init elsewhere",
     "schema",
     "validate",
+    "show loja",
     "plan --detailed-exitcode",
     "apply --yes",
     "drift --format markdown",

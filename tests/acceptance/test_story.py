@@ -41,6 +41,7 @@ VOLATILE = {
     "endpoint": r"http://127\.0\.0\.1:\d+/api/integrations/update-webhooks",
     "endpoint_before": r"http://127\.0\.0\.1:\d+/api/integrations/update-webhooks",
     "actor": r".+",
+    "host": r"127\.0\.0\.1:\d+",
 }
 
 
@@ -72,6 +73,9 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
         "requested": False,
         "observed": False,
         "shard": None,
+        **where(documents=1 if state["serial"] else 0),
+        "new_state": not state["serial"],
+        "new_hosts": [],
         "warnings": [],
         "summary": {"create": 0, "update": 0, "reassert": 0, "noop": 0, "orphan": 0, action: 1},
         "environments": [
@@ -91,10 +95,18 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
                 "endpoint_before": "…" if state["serial"] else None,
                 "body_before": "flat" if state["serial"] else None,
                 "changes": changes,
+                "hosts": [] if action == "noop" else [BASE.split("/")[2]],
                 "state": state,
             }
         ],
         "checksum": "…",
+    }
+
+
+def where(documents: int) -> dict[str, Any]:
+    return {
+        "state": {"location": ".reconciler/state", "documents": documents},
+        "apis": [{"host": "…", "environments": 1, "sandbox": True}],
     }
 
 
@@ -103,6 +115,7 @@ def result_document(outcome: str, reasons: list[str], **values: Any) -> dict[str
     one = {"environment": "loja", "outcome": outcome, "reasons": reasons, "attempts": 1, "status": 200, "message": ""}
     return {
         "format": "reconciler.result/1",
+        **where(documents=1),
         "summary": {**none, outcome: 1},
         "environments": [{**one, "seconds": "…", **values}],
     }
@@ -182,7 +195,8 @@ def test_an_environment_is_created_left_alone_and_updated(cli: Cli, sandbox: San
     result = cli.run("apply", "--yes", "--format", "json", code=0).json
     assert steady(result) == result_document("applied", ["webhooks-changed"])
     assert cli.held("loja") == urls
-    assert cli.run("drift", "--format", "json", code=0).json == {"format": "reconciler.drift/1", "findings": []}
+    drift = steady(cli.run("drift", "--format", "json", code=0).json)
+    assert drift == {"format": "reconciler.drift/1", **where(documents=1), "findings": []}
 
 
 def test_the_example_manifests_are_applied_as_they_are(cli: Cli) -> None:

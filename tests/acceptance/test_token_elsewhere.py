@@ -135,7 +135,7 @@ def test_no_spelling_of_a_base_url_leads_a_token_elsewhere(
         url = trick.format(port=evil.port)
         if not url and way in ("variable", "partner"):
             continue  # an empty variable counts as not given
-        given, arguments = dict(environ), ["apply", "--yes"]
+        given, arguments = dict(environ), ["apply", "--yes", "--new-state"]
         match way:
             case "flag":
                 arguments += ["--api-base-url", url]
@@ -171,7 +171,7 @@ def test_an_allowed_host_is_a_whole_name(cli: Cli, evil: Wire, hosts: str) -> No
     """No pattern, no address around it; and one name lets no other pass."""
     cli.fleet("loja")
     environ = {"RECONCILER_API__ALLOWED_HOSTS": hosts, "RECONCILER_API__BASE_URL": "https://x.evil.test"}
-    cli.run("apply", "--yes", code=3, env={**environ, "HTTPS_PROXY": evil.base_url})
+    cli.run("apply", "--yes", "--new-state", code=3, env={**environ, "HTTPS_PROXY": evil.base_url})
     assert evil.connections == 0
 
 
@@ -187,7 +187,7 @@ def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_token(cli: Cli, evil: Wire, n
     cli.fleet("loja")
     evil.answers = [reply(407, b"", [f"Location: {evil.base_url}/", "Proxy-Authenticate: Basic"])]
     environ = {"RECONCILER_API__BASE_URL": "https://www.plugchat.com.br", name: f"http://{user}127.0.0.1:{evil.port}"}
-    ran = cli.run("apply", "--yes", "--attempts", "1", "--format", "json", env=environ, code=1)
+    ran = cli.run("apply", "--yes", "--new-state", "--attempts", "1", "--format", "json", env=environ, code=1)
     assert ran.outcomes == {"loja": "failed"}
     assert "canary-of-the-proxy" not in ran.out + ran.err
     asked = only(evil.requests)
@@ -202,7 +202,7 @@ def test_an_unusable_proxy_sends_nothing_and_shows_nothing(cli: Cli, evil: Wire,
     """Not around it either: whoever set it wants nothing to go out directly."""
     cli.fleet("loja")
     environ = {"RECONCILER_API__BASE_URL": "https://www.plugchat.com.br", "HTTPS_PROXY": proxy.format(port=evil.port)}
-    ran = cli.run("apply", "--yes", "--attempts", "1", "--format", "json", env=environ, code=1)
+    ran = cli.run("apply", "--yes", "--new-state", "--attempts", "1", "--format", "json", env=environ, code=1)
     assert ran.outcomes == {"loja": "failed"}
     assert "canary-pw" not in ran.out + ran.err and "internal error" not in ran.err
     assert evil.requests == []

@@ -287,3 +287,15 @@ def test_a_store_can_be_closed_at_any_time_and_used_on(tmp_path: Path) -> None:
     store.close()
     assert store.location == str(tmp_path)
     assert store.gather_s == 0
+
+
+def test_a_folder_with_documents_and_a_near_name_is_found(tmp_path: Path) -> None:
+    """Whichever name of the path has the slip; a folder without documents is not meant."""
+    put(FolderStore(tmp_path / ".reconciler" / "state"), document())
+    (tmp_path / ".reconciler" / "states").mkdir()
+    (tmp_path / "reconciler").mkdir()
+    assert FolderStore(tmp_path / ".reconciler" / "stat").find_near() == "state"
+    assert FolderStore(tmp_path / ".reconcilier" / "state").find_near() == ".reconciler"
+    assert FolderStore(tmp_path / ".reconciler" / "state").find_near() is None
+    assert FolderStore(tmp_path / "elsewhere").find_near() is None
+    assert FolderStore(tmp_path / "no" / "such" / "folder").find_near() is None

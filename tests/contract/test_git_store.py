@@ -536,3 +536,17 @@ def test_variables_have_the_last_word_over_what_a_checkout_kept(remote: Path, tm
         assert store.names() == frozenset()
         store.close()
     assert seen and set(seen) == {ours}
+
+
+def test_a_branch_with_a_near_name_is_found(remote: Path, stores: list[GitStore], tmp_path: Path) -> None:
+    """None where it is the branch itself, or where the branches can't be listed."""
+    put(stores[0], document())
+    mistyped = GitStore(make_clone(remote, tmp_path / "three"), "origin", "reconcilier-state")
+    assert mistyped.names() == frozenset()
+    assert mistyped.find_near() == "reconciler-state"
+    assert stores[0].find_near() is None
+    git(tmp_path / "three", "remote", "set-url", "origin", str(tmp_path / "gone"))
+    other = GitStore(tmp_path / "three", "origin", "reconcilier-state")
+    assert other.find_near() is None
+    mistyped.close()
+    other.close()

@@ -22,11 +22,13 @@ from hypothesis import strategies as st
 from reconciler.model import (
     EVENTS,
     Action,
+    ApiUse,
     Applied,
     By,
     CheckResult,
     CheckStage,
     Document,
+    Drift,
     EnvironmentResult,
     Event,
     Finding,
@@ -40,6 +42,7 @@ from reconciler.model import (
     Quote,
     Reason,
     RunResult,
+    Where,
 )
 from reconciler.text import escape
 from reconciler.text.commit_message import describe_commit
@@ -87,7 +90,8 @@ def everything(value: str) -> dict[str, Callable[[Any], str]]:
     result = RunResult(
         tuple(EnvironmentResult(value, one, (), 1, 500, value, 1.0) for one in Outcome), state_trouble=True
     )
-    findings = [Finding(value, kind, Event.MESSAGE_STATUS, value, value, value) for kind in FindingKind]
+    findings = tuple(Finding(value, kind, Event.MESSAGE_STATUS, value, value, value) for kind in FindingKind)
+    drift = Drift(findings, Where(value, 1, (ApiUse(value, 1, sandbox=True),), is_new=True, near=value))
     receivers = tuple(
         checked(
             value,
@@ -108,7 +112,7 @@ def everything(value: str) -> dict[str, Callable[[Any], str]]:
     return {
         "plan": lambda view: view.render_plan(plan),
         "result": lambda view: view.render_result(result),
-        "drift": lambda view: view.render_drift(findings),
+        "drift": lambda view: view.render_drift(drift),
         "check": lambda view: view.render_check(check),
         "validation": lambda view: view.render_validation(problems, problems),
         "state list": lambda view: view.render_state_list([document], NOW),

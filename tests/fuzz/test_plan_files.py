@@ -67,7 +67,7 @@ def test_an_edited_plan_file_is_refused(planned: Planned, data: st.DataObject) -
     outputs = drive(planned.folder, planned.environ, "github", "outputs", str(path))
     assert outputs.code in (0, 3)
     lines = [line.partition("=") for line in outputs.out.splitlines()]
-    assert [name for name, _, _ in lines] in ([], ["changed", "environments", "digest", "matrix"])
+    assert [name for name, _, _ in lines] in ([], ["changed", "environments", "digest", "new-state", "matrix"])
 
 
 RESULTS = [
@@ -86,7 +86,7 @@ RESULTS_WITH_A_FOREIGN_KEY = [
     as_json({**json.loads(json_view.render_plan(samples.plans()["mixed"])), "summary": {CANARY: "x"}}),
     as_json({"format": "reconciler.check/1", "receivers": [{CANARY: 1}]}),
 ]
-OUTPUTS = ("changed", "environments", "digest", "matrix", "healable")
+OUTPUTS = ("changed", "environments", "digest", "new-state", "matrix", "healable")
 
 
 @bounded

@@ -11,6 +11,7 @@ from reconciler.core.planner import PlanInput, make_plan
 from reconciler.model import (
     EVENTS,
     Applied,
+    BodyForm,
     By,
     CheckStage,
     Desired,
@@ -21,7 +22,9 @@ from reconciler.model import (
     Fingerprint,
     HistoryEntry,
     Intent,
+    LastTry,
     Location,
+    Outcome,
     ReceiverCheck,
     Webhooks,
 )
@@ -118,6 +121,10 @@ def _fleet() -> tuple[list[Desired], dict[str, Document]]:
     documents["loja-duvida"] = replace(doubtful, intent=Intent("i1", sent, True, at, None, by))
     lease = Intent("i2", wanted[6].webhooks, False, NOW - timedelta(minutes=2), NOW + timedelta(minutes=13), by)
     documents["loja-presa"] = replace(locked, intent=lease)
+    moved = documents["production"]
+    older = replace(moved.history[1], endpoint="https://plug.acme.com.br/u", account=None, body=BodyForm.VALUE)
+    last = LastTry(Outcome.REJECTED, 401, "401: Plug did not accept the token of PLUG_TOKEN_PRODUCTION", at, by)
+    documents["production"] = replace(moved, history=(moved.history[0], older, *moved.history[2:]), last=last)
     return wanted, documents
 
 

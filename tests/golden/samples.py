@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.groups import find_hosts
 from reconciler.model import (
     EVENTS,
     Action,
+    ApiUse,
     Applied,
     AuthScheme,
     BodyForm,
@@ -20,6 +22,7 @@ from reconciler.model import (
     Destination,
     DestinationPart,
     Document,
+    Drift,
     EnvironmentPlan,
     EnvironmentResult,
     Event,
@@ -30,13 +33,20 @@ from reconciler.model import (
     LastTry,
     LiveDifference,
     Location,
+    Origin,
     Outcome,
     Plan,
     Problem,
     Quote,
     Reason,
     ReceiverCheck,
+    ResolvedEnvironment,
+    ResolvedValue,
+    ResolvedVar,
+    ResolvedWebhook,
     RunResult,
+    SettingPlace,
+    Where,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -70,9 +80,11 @@ def planned(
     unchecked: tuple[str, ...] = (),
     changed: tuple[Change, ...] = (),
     live: tuple[LiveDifference, ...] = (),
+    unchanged: tuple[str, ...] = (),
     destination: Destination = DESTINATION,
     overrides: frozenset[DestinationPart] = frozenset(),
 ) -> EnvironmentPlan:
+    """`unchanged` are hosts of webhooks that are sent without a change."""
     stored = action is not Action.CREATE
     return EnvironmentPlan(
         environment=environment,
@@ -85,6 +97,7 @@ def planned(
         serial=3 if stored else 0,
         lineage="7d0c" if stored else None,
         live=live,
+        hosts=tuple(sorted({*unchanged, *find_hosts(change.after for change in changed)})),
         destination=None if action is Action.ORPHAN else destination,
         endpoint_before=ENDPOINT if stored else None,
         body_before=BodyForm.FLAT if stored else None,
@@ -103,9 +116,22 @@ def update(environment: str, before: str, after: str, wave: int = 0) -> Environm
     return planned(environment, Action.UPDATE, Reason.WEBHOOKS_CHANGED, wave=wave, changed=changed)
 
 
-def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = ()) -> Plan:
+WHERE = Where(
+    "git:origin/reconciler-state",
+    8,
+    (ApiUse("www.plugchat.com.br", 7, sandbox=False), ApiUse("127.0.0.1:8787", 1, sandbox=True)),
+)
+HOSTILE_WHERE = Where(HOSTILE, 1, (ApiUse(HOSTILE, 1, sandbox=False),), is_new=True, near=HOSTILE)
+
+
+def plan_of(
+    *environments: EnvironmentPlan,
+    warnings: tuple[str, ...] = (),
+    new_hosts: tuple[str, ...] = (),
+    where: Where | None = None,
+) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
-    return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings)
+    return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts, where=where)
 
 
 def moved() -> Plan:
@@ -117,7 +143,7 @@ def moved() -> Plan:
     changed = update("production", "v1.acme.com.br", "v2.acme.com.br").changes[:1]
     why, parts = Reason.ENDPOINT_CHANGED, DestinationPart
     return plan_of(
-        *(planned(name, Action.UPDATE, why, destination=app) for name in names),
+        *(planned(name, Action.UPDATE, why, destination=app, unchanged=("hooks.acme.com.br",)) for name in names),
         planned("production", Action.UPDATE, Reason.WEBHOOKS_CHANGED, why, changed=changed, destination=both),
         replace(create("novo"), destination=app, overrides=frozenset({parts.ENDPOINT})),
         planned("same", Action.NOOP, destination=own, overrides=frozenset({parts.AUTH_SCHEME, parts.TOKEN_ENV})),
@@ -139,13 +165,14 @@ def plans() -> dict[str, Plan]:
             Reason.SECRET_CHANGED,
             wave=1,
             unchecked=("account",),
+            unchanged=("hooks.acme.com.br", "status.acme.com.br:8443"),
             changed=_receive(
                 f"https://hooks.acme.com.br/plug/receive{secret}",
                 f"https://hooks2.acme.com.br/plug/receive{secret}",
                 "production",
             ),
         ),
-        planned("staging", Action.REASSERT, Reason.UNCERTAIN, Reason.EXPIRED),
+        planned("staging", Action.REASSERT, Reason.UNCERTAIN, Reason.EXPIRED, unchanged=("hooks.acme.com.br",)),
         planned(
             "live",
             Action.REASSERT,
@@ -180,12 +207,26 @@ def plans() -> dict[str, Plan]:
         planned("same-by-text", Action.NOOP, unchecked=("account", "secret:PLUG_SECRET_RECEIVE")),
         planned("gone", Action.ORPHAN),
         warnings=("max_changed: 6 of 11 applied environments would be updated, at most 5 are allowed (50%)",),
+        where=WHERE,
+        new_hosts=("hooks2.acme.com.br",),
     )
     names = [f"cliente-{number:03}" for number in range(60)]
     grouped = plan_of(
         *(update(name, "v1.acme.com.br", "v2.acme.com.br", wave=at % 3) for at, name in enumerate(names)),
-        *(planned(f"r{number}", Action.REASSERT, Reason.REQUESTED) for number in range(6)),
+        *(
+            planned(f"r{number}", Action.REASSERT, Reason.REQUESTED, unchanged=(f"h{number // 5}.com",))
+            for number in range(6)
+        ),
         create("alone"),
+    )
+    hosts = ["hooks.acme.com.br"] * 6 + ["hooks2.acme.com.br"] * 2 + ["elsewhere.example.net"]
+    receive = _receive("https://hooks.acme.com.br/a", "https://hooks.acme.com.br/b", "_defaults")
+    hidden = plan_of(
+        *(
+            planned(f"loja-{at}", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=receive, unchanged=(host,))
+            for at, host in enumerate(hosts)
+        ),
+        new_hosts=("elsewhere.example.net",),
     )
     hostile = plan_of(
         planned(
@@ -202,13 +243,25 @@ def plans() -> dict[str, Plan]:
         planned(HOSTILE, Action.CREATE, Reason.NEVER_APPLIED, changed=_receive("", HOSTILE, HOSTILE)),
         planned(f"orphan {HOSTILE}", Action.ORPHAN),
         warnings=(HOSTILE,),
+        where=HOSTILE_WHERE,
     )
     return {
         "mixed": mixed,
         "grouped": grouped,
+        "grouped-hosts": hidden,
         "hostile": hostile,
         "moved": moved(),
         "nothing-to-do": plan_of(planned("a", Action.NOOP), planned("b", Action.NOOP)),
+        "new-state": plan_of(
+            create("staging"),
+            where=Where(
+                "git:origin/reconcilier-state",
+                0,
+                (ApiUse("www.plugchat.com.br", 1, sandbox=False),),
+                is_new=True,
+                near="reconciler-state",
+            ),
+        ),
         "empty": plan_of(),
     }
 
@@ -217,6 +270,32 @@ def _result(
     environment: str, outcome: Outcome, status: int | None, message: str, attempts: int = 1
 ) -> EnvironmentResult:
     return EnvironmentResult(environment, outcome, (Reason.WEBHOOKS_CHANGED,), attempts, status, message, 0.4321)
+
+
+def resolved() -> dict[str, ResolvedEnvironment]:
+    """An environment with each origin, and one of hostile values."""
+
+    def make(name: str, text: str, file: str) -> ResolvedEnvironment:
+        place = Location(file, 3, 7)
+        values = (
+            ResolvedValue("environment", name, Origin.FILE_NAME),
+            ResolvedValue("description", text, Origin.MANIFEST, source=place),
+            ResolvedValue("wave", 0, Origin.DEFAULT),
+            ResolvedValue("account_id", None, Origin.DEFAULT),
+            ResolvedValue("api.base_url", text, Origin.SETTING, setting=SettingPlace(file, "api.base_url")),
+            ResolvedValue("api.body", "value", Origin.SETTING, setting=SettingPlace("", "--api-body")),
+        )
+        webhooks = (
+            ResolvedWebhook(Event.RECEIVE_MESSAGE, text, "https://{host}/r", place, ("host",), ("PLUG_SECRET_A",)),
+            ResolvedWebhook(Event.MESSAGE_STATUS, text, text, place, (), ()),
+        )
+        variables = (ResolvedVar("host", text, place, used=True), ResolvedVar("unread", "x", place, used=False))
+        return ResolvedEnvironment(name, place, text, values, variables, webhooks)
+
+    return {
+        "plain": make("production", "https://hooks.acme.com.br/r", "manifests/production.yaml"),
+        "hostile": make(HOSTILE, HOSTILE, HOSTILE),
+    }
 
 
 def results() -> dict[str, RunResult]:
@@ -232,11 +311,12 @@ def results() -> dict[str, RunResult]:
         _result("same", Outcome.UNCHANGED, None, "", 0),
     )
     return {
-        "mixed": RunResult(mixed, state_trouble=True),
+        "mixed": RunResult(mixed, state_trouble=True, where=WHERE),
         "done": RunResult((_result("production", Outcome.APPLIED, 200, "applied"),)),
         "interrupted": RunResult((_result("a", Outcome.SKIPPED, None, "interrupted", 0),), interrupted=True),
         "hostile": RunResult(
-            (_result(HOSTILE, Outcome.REJECTED, 400, HOSTILE), _result(HOSTILE, Outcome.APPLIED, 200, ""))
+            (_result(HOSTILE, Outcome.REJECTED, 400, HOSTILE), _result(HOSTILE, Outcome.APPLIED, 200, "")),
+            where=HOSTILE_WHERE,
         ),
         "empty": RunResult(()),
     }
@@ -267,7 +347,7 @@ def fleet_result() -> RunResult:
     return RunResult(tuple(outcomes))
 
 
-def drifts() -> dict[str, list[Finding]]:
+def drifts() -> dict[str, Drift]:
     event, url = Event.RECEIVE_MESSAGE, "https://hooks.acme.com.br/plug/receive"
     every = [
         Finding("gone", FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest"),
@@ -280,6 +360,7 @@ def drifts() -> dict[str, list[Finding]]:
         Finding("a", FindingKind.ACCOUNT, None, None, "org:1", "another account"),
         Finding("a", FindingKind.SECRET, None, None, None, "a secret was replaced"),
         Finding("a", FindingKind.EXPIRED, None, None, None, "applied longer ago than max_age"),
+        Finding("a", FindingKind.TOKEN_EXPIRY, None, None, "2026-11-30T12:00:00Z", "it ends at 2026-11-30T12:00:00Z"),
         Finding("a", FindingKind.UNOBSERVABLE, event, None, None, "the account doesn't show it"),
         Finding("b", FindingKind.UNOBSERVABLE, None, None, None, "no account_id"),
     ]
@@ -287,12 +368,24 @@ def drifts() -> dict[str, list[Finding]]:
         Finding(f"c{at}", FindingKind.UNOBSERVABLE, Event.WHEN_DISCONNECTING, None, None, "never shown")
         for at in range(60)
     ]
+    lojas = [f"loja-{at:03}" for at in range(30)]
+    alike = [
+        Finding(name, FindingKind.UNAPPLIED, one, f"https://{host}/2/{one}", f"https://{host}/1/{one}", "it differs")
+        for name in lojas
+        for one, host in ((event, "hooks.acme.com.br"), (Event.MESSAGE_STATUS, f"{name}.acme.com.br"))
+    ]
+    alike += [Finding(name, FindingKind.ACCOUNT, None, None, f"org:{name}", "another account") for name in lojas]
+    alike += [
+        Finding(name, FindingKind.TOKEN_EXPIRY, None, None, ends, f"the token ends at {ends}")
+        for name, ends in ((name, f"2026-12-0{1 + at % 3}T00:00:00Z") for at, name in enumerate(lojas))
+    ]
     return {
-        "every-kind": every,
-        "unobservable": every[-1:],
-        "fleet": [every[4], *fleet, every[-1]],
-        "none": [],
-        "hostile": [Finding(HOSTILE, FindingKind.LIVE, event, HOSTILE, HOSTILE, HOSTILE)],
+        "every-kind": Drift(tuple(every), WHERE, observed=2, accounts_not_compared=1, secrets_not_compared=1),
+        "unobservable": Drift(tuple(every[-1:]), WHERE, observed=0),
+        "fleet": Drift((every[4], *fleet, every[-1]), observed=61),
+        "alike": Drift(tuple(alike), WHERE),
+        "none": Drift((), replace(WHERE, is_new=True), accounts_not_compared=2),
+        "hostile": Drift((Finding(HOSTILE, FindingKind.LIVE, event, HOSTILE, HOSTILE, HOSTILE),), HOSTILE_WHERE),
     }
 
 

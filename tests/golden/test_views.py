@@ -39,12 +39,12 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "result-fleet.txt", partial(text.render_result, many, colour=False)
     yield "result-fleet.md", partial(markdown.render_result, many)
     yield "result-fleet.github", partial(github.render_result, many, path_of=str)
-    for name, findings in samples.drifts().items():
-        yield f"drift-{name}.json", partial(json.render_drift, findings)
-        yield f"drift-{name}.txt", partial(text.render_drift, findings, colour=False)
-        yield f"drift-{name}.colour.txt", partial(text.render_drift, findings, colour=True)
-        yield f"drift-{name}.md", partial(markdown.render_drift, findings)
-        yield f"drift-{name}.github", partial(github.render_drift, findings, path_of=str)
+    for name, drift in samples.drifts().items():
+        yield f"drift-{name}.json", partial(json.render_drift, drift)
+        yield f"drift-{name}.txt", partial(text.render_drift, drift, colour=False)
+        yield f"drift-{name}.colour.txt", partial(text.render_drift, drift, colour=True)
+        yield f"drift-{name}.md", partial(markdown.render_drift, drift)
+        yield f"drift-{name}.github", partial(github.render_drift, drift, path_of=str)
     for name, check in samples.checks().items():
         yield f"check-{name}.json", partial(json.render_check, check)
         yield f"check-{name}.txt", partial(text.render_check, check, colour=False)
@@ -59,6 +59,9 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"validation-{name}.colour.txt", partial(validation, layout=Layout(colour=True, width=100))
         yield f"validation-{name}.md", partial(markdown.render_validation, *problems)
         yield f"validation-{name}.github", partial(github.render_validation, *problems, path_of=str)
+    for name, resolved in samples.resolved().items():
+        yield f"environment-{name}.json", partial(json.render_environment, resolved)
+        yield f"environment-{name}.txt", partial(text.render_environment, resolved, colour=False)
     now = samples.NOW
     for name, document in samples.documents().items():
         yield f"state-history-{name}.json", partial(json.render_state_history, document)

@@ -20,6 +20,7 @@ PIECES = [
     "@everyone", "#12", "GH-1", "www.evil.test", "https://evil.test", "</details>", "<img src=x>", "</code>", "</pre>",
     "&amp;", "*b*", "_i_", "~~", "~~~", "- ", "1. ", "1) ", "> ", "# ", "===", "[x](y)", "![x](y)", "$", "%", ",",
     "\u202e", "\u200b", "\u2028", "\x7f", "\x85", "\xa0", "\ud800", "<!--", "a", "é", "]]>", "{secret:PLUG_SECRET_X}",
+    "\u2800", "\ufe0f", "\u0430", "\u0301", "\u03bf", "nº", "\\u", "0430",
 ]  # fmt: skip
 texts = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
@@ -36,9 +37,24 @@ VISIBLE: list[Callable[[str], str]] = [
 ]
 
 
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: nothing is drawn for them
+IGNORABLE = {
+    0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0,
+    *range(0xFFF0, 0xFFF9), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000),
+}  # fmt: skip
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a character can't be seen, steers a terminal or the direction of a text, or is an unusual blank."""
+    if character == " ":
+        return False
+    odd = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
+    return odd or character == "\u2800" or ord(character) in IGNORABLE
+
+
 def hidden(text: str) -> list[str]:
-    """The characters that can't be seen or that steer a terminal."""
-    return [character for character in text if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    return [character for character in text if is_hidden(character)]
 
 
 def rendered(markdown: str) -> str:
@@ -56,8 +72,8 @@ def tags_of(page: str) -> list[str]:
 
 
 def visible(value: str) -> str:
-    """The value with its hidden characters written out: for a terminal nothing else is changed in one character."""
-    return "".join(character if character == ":" else escape.for_terminal(character) for character in value)
+    """The value with what is hidden, or looks like something else, written out."""
+    return escape.for_page(value)
 
 
 def shown(value: str) -> str:
@@ -96,6 +112,52 @@ def test_the_older_workflow_command_is_broken_up(escaped: Callable[[str], str], 
 def test_escaping_for_a_terminal_twice_changes_nothing(value: str) -> None:
     """What is harmless stays as it is."""
     assert escape.for_terminal(escape.for_terminal(value)) == escape.for_terminal(value)
+
+
+def test_every_hidden_character_is_written_out() -> None:
+    """All of Unicode: directions, default-ignorable characters, and every blank but U+0020."""
+    every = "".join(filter(is_hidden, map(chr, range(0x110000))))
+    assert len(every) > 6000
+    assert escape.for_terminal(every).isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown_as"),
+    [
+        ("p\u0430ypal", "p\\u0430ypal"),  # Cyrillic
+        ("\u0440roduction", "\\u0440roduction"),
+        ("g\u03bfod_2", "g\\u03bfod_2"),  # Greek
+        ("a1\u0430", "a1\\u0430"),
+        ("a\u0301\u0430", "a\u0301\\u0430"),  # a mark doesn't end a word
+        ("\uff41bc", "\\uff41bc"),  # fullwidth
+        ("5\u00b5s", "5\\xb5s"),
+        (
+            "\u043f\u0440\u0438\u0432\u0435\u0442 world",
+            "\u043f\u0440\u0438\u0432\u0435\u0442 world",
+        ),  # words of their own
+        ("\u043f\u0440\u0438-a.com", "\u043f\u0440\u0438-a.com"),
+        ("\n\u043f\u0440\u0438", "\\n\u043f\u0440\u0438"),  # the n is ours
+        ("José, São Paulo: nº 1ª çã €", "José, São Paulo: nº 1ª çã €"),
+        ("Jose\u0301", "Jose\u0301"),
+        ("\u65e5\u672c\u8a9e 42", "\u65e5\u672c\u8a9e 42"),
+        ("a\u2800b\xa0c\u3000d\ufe0f", "a\\u2800b\\xa0c\\u3000d\\ufe0f"),
+    ],
+)
+def test_a_letter_that_only_looks_latin_is_written_out(value: str, shown_as: str) -> None:
+    """Letters of another script in a word with Latin ones are; a word of one script and accents are not."""
+    assert escape.for_terminal(value) == shown_as
+    assert escape.for_page(value) == shown_as
+    assert escape.for_workflow_data(value.strip("\n")) == shown_as.removeprefix("\\n")
+    assert html.unescape(escape.for_markdown_block([value], language="text")).split("\n")[1] == shown_as
+
+
+def test_what_is_familiar_is_all_latin() -> None:
+    """The short cut for European texts and the long way agree on each of its characters."""
+    for code in range(0xA0, 0x2100):
+        character = chr(code)
+        if escape.for_terminal(f" {character}") == f" {character}" and unicodedata.category(character)[0] == "L":
+            short, long = f"a{character}", f"a{character} \u4e2d"
+            assert escape.for_terminal(long) == f"{escape.for_terminal(short)} \u4e2d"
 
 
 @given(value=texts)

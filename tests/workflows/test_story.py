@@ -350,3 +350,18 @@ def test_a_fleet_is_applied_in_one_job_with_one_secret(team: Team) -> None:
     assert "300 applied" in run.summary
     assert team.plug_holds("loja-0297", Event.MESSAGE_STATUS) == "https://loja-0297.acme.com.br/plug/loja-0297/status"
     assert list(team.runner.folder.rglob("tokens-*")) == []
+
+
+def test_a_first_apply_to_plug_is_declared_by_hand(team: Team) -> None:
+    """Else the first job ends it, before anybody is asked to approve another. No job is held up by the flag later."""
+    team.runner.environ |= {
+        "RECONCILER_API__BASE_URL": "https://plug.invalid",
+        "RECONCILER_API__ALLOWED_HOSTS": "plug.invalid",
+        "RECONCILER_ATTEMPTS": "1",
+    }
+    run = team.run("apply", team.pushed())
+    assert run.conclusions["plan"] == "failure" and run.conclusions["environment"] == "skipped"
+    assert "run this workflow by hand with new_state" in run.log
+    run = team.run("apply", team.by_hand(new_state=True))
+    assert run.conclusions["plan"] == "success"
+    assert "(plug.invalid) was not found" in run.jobs["environment (staging)"].log

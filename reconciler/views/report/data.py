@@ -6,12 +6,13 @@
  "environments": [row]}
 
 A row: [name, description, wave, source, standings, cells, events whose receiver fails, applied, URLs, findings,
-        intent, history, checks, unchecked, serial]
+        intent, history, checks, unchecked, serial, last try]
  an event is its number in the table of their names, a check its number in the table of checks; URLs are seven texts;
  what isn't there is null
  standings and cells are texts of one digit each, into the tables of their names; a digit of cells for each event
  applied: [at, by, adopted]          finding: [kind, event, expected, actual, message, span]
- intent:  [at, lease until, doubt, by, delta from applied]      history: [[at, by, adopted, delta]]
+ intent:  [at, lease until, doubt, by, delta from applied]      history: [[at, by, adopted, delta, moves]]
+ moves:   [[name, value]] of endpoint, account and body      last try: [outcome, status, message, at, by]
  by:      [actor, commit, run, commit's address, run's address]      delta: [[event, URL]]
  span:    [start, end, start, end] of the differing part of actual and expected, in characters
 
@@ -39,6 +40,7 @@ from reconciler.model import (
     EnvironmentPlan,
     Finding,
     FindingKind,
+    LastTry,
     Plan,
     ReceiverCheck,
     Webhooks,
@@ -234,13 +236,24 @@ def _row(one: Seen, repository: str | None, failing: Sequence[int], checks: Mapp
         list(_findings(one)),
         _intent(one.document, document, repository) if one.document and document else None,
         [
-            [_seconds(entry.at), _by(repository, entry.by), entry.adopted, _delta(entry.webhooks)]
-            for entry in (document.history if document else ())
-        ],
+            [_seconds(entry.at), _by(repository, entry.by), entry.adopted, _delta(entry.webhooks), _moves(moved)]
+            for entry, moved in zip(document.history, words.find_moves(document), strict=True)
+        ]
+        if document
+        else [],
         list(checks.get(planned.environment, ())),
         [for_page(item) for item in planned.unchecked],
         planned.serial,
+        _last(document.last, repository) if document and document.last else None,
     ]
+
+
+def _moves(moved: Mapping[str, str]) -> list[list[str]]:
+    return [[name, for_page(value)] for name, value in moved.items()]
+
+
+def _last(last: LastTry, repository: str | None) -> list[Any]:
+    return [last.outcome.value, last.status, for_page(last.message), _seconds(last.at), _by(repository, last.by)]
 
 
 def _delta(webhooks: Webhooks) -> list[list[Any]]:

@@ -11,7 +11,7 @@
   const SHORT = ["finish", "start", "receive", "sending", "error", "status", "discon."];
   const WHY = {
     live: "Plug differs", unapplied: "manifest differs", account: "another account", endpoint: "another endpoint",
-    secret: "secret replaced", expired: "too old",
+    secret: "secret replaced", expired: "too old", "token-expiry": "token ends",
   };
   const SIDES = { live: ["Applied", "In Plug"], unapplied: ["Manifest", "Applied"], endpoint: ["Configured", "Applied"] };
   const standings = data.standings.map(([key, word, glyph]) => ({ key, word, glyph }));
@@ -46,10 +46,10 @@
 
   const environments = data.environments.map((row, place) => {
     const [name, description, wave, source, standing, cell, failing, applied, urls, findings, intent, history,
-      checks, unchecked, serial] = row;
+      checks, unchecked, serial, last] = row;
     return { name, description, wave, source, standings: [...standing].map((digit) => standings[digit]),
       rank: Number(standing[0]), cells: cell, failing, applied, urls, findings, intent, history, checks, unchecked,
-      serial, place, haystack: null };
+      serial, last, place, haystack: null };
   });
   const byName = new Map(environments.map((env) => [env.name, env]));
   const holds = (env, key) => env.standings.some((one) => one.key === key);
@@ -230,6 +230,7 @@
   const TITLES = {
     uncertain: "In doubt:", orphan: "Orphan:", unobservable: "Unknown:", account: "Account:", endpoint: "Endpoint:",
     secret: "Secret:", expired: "Too old:", live: "Live drift:", unapplied: "Not applied:",
+    "token-expiry": "Token:",
   };
   const notices = (env) => {
     const next = (kind) => (data.kinds[kind] || "").replaceAll("ENVIRONMENT", env.name);
@@ -253,7 +254,7 @@
     }
     if (holds(env, "never")) made.push(told("never", "Never applied:", "Plug was never told of these webhooks by this tool.", next("unapplied")));
     if (unseen.length) made.push(h("p", { class: "aside" }, `${counted(unseen.length, "event")} could not be seen in Plug.`));
-    if (env.unchecked.length) made.push(h("p", { class: "aside" }, `Not compared, as not at hand: ${env.unchecked.join(", ")}.`));
+    if (env.unchecked.length) made.push(h("p", { class: "aside" }, `Not compared, as not available: ${env.unchecked.join(", ")}.`));
     return made;
   };
   const receiver = (env, id, desired) => {
@@ -283,13 +284,14 @@
         .map((one) => h("div", null, h("small", null, one[4]))),
       ...env.checks.filter((check) => data.checks[check][0] === event).map((check) => receiver(env, check, url)));
   };
-  const changes = (pairs) => {
-    return pairs.length === 0 ? h("div", null, h("small", null, "the same webhooks were put again"))
-      : h("dl", { class: "sides" }, ...pairs.flatMap(([event, url]) => side(data.events[event], url)));
+  const changes = (pairs, moves = []) => {
+    return pairs.length + moves.length === 0 ? h("div", null, h("small", null, "the same webhooks were sent again"))
+      : h("dl", { class: "sides" }, ...moves.flatMap(([name, value]) => side(name, value)),
+        ...pairs.flatMap(([event, url]) => side(data.events[event], url)));
   };
   const timeline = (env) => {
-    const items = env.history.map(([at, by, adopted, delta]) => h("li", null, h("b", null, adopted ? "Adopted" : "Applied"), " ",
-      time(at), ` (${span(data.made - at)} before this page) by `, ...who(by), changes(delta)));
+    const items = env.history.map(([at, by, adopted, delta, moves]) => h("li", null, h("b", null, adopted ? "Adopted" : "Applied"), " ",
+      time(at), ` (${span(data.made - at)} before this page) by `, ...who(by), changes(delta, moves)));
     if (env.intent) {
       const [at, , doubt, by, delta] = env.intent;
       const what = holds(env, "locked") ? (doubt ? "At work, an earlier PUT in doubt" : "At work") : "In doubt";
@@ -307,7 +309,9 @@
         env.applied ? fact(env.applied[2] ? "Adopted" : "Applied", time(env.applied[0]),
           ` (${span(data.made - env.applied[0])} before this page)`) : fact("Applied", "never"),
         env.applied ? fact("By", ...who(env.applied[1])) : [],
-        env.serial ? fact("State serial", String(env.serial)) : []),
+        env.serial ? fact("State serial", String(env.serial)) : [],
+        env.last ? fact("Last try", `${env.last[0]}${env.last[1] === null ? "" : `, status ${env.last[1]}`}, `, time(env.last[3]),
+          " by ", ...who(env.last[4]), env.last[2] ? h("div", null, env.last[2]) : null) : []),
       ...notices(env),
       h("h3", null, "Events"), h("ul", { class: "events" }, ...data.events.map((_, event) => eventItem(env, event))),
       h("h3", null, "History"), timeline(env));

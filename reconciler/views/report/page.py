@@ -25,6 +25,7 @@ from reconciler.model import EVENTS, FindingKind
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_html
 from reconciler.text.instants import age, instant
+from reconciler.text.new_state import describe_new_state
 from reconciler.views.report.data import (
     CELLS,
     STANDINGS,
@@ -36,6 +37,7 @@ from reconciler.views.report.data import (
     make_data,
     make_rows,
 )
+from reconciler.views.where_words import describe_apis, describe_state
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -55,6 +57,7 @@ def render_report(report: Report) -> str:
     style, script = _read("page.css"), _read("page.js")
     listed = seen if len(seen) <= SMALL_FLEET else [one for one in seen if one.overview.standings != (Standing.SYNC,)]
     listed = sorted(listed, key=lambda one: _GRAVITY[one.overview.standings[0]])
+    where = report.plan.where
     page = _template().render(
         policy=make_policy(style, script),
         style=_as_is(style),
@@ -63,7 +66,8 @@ def render_report(report: Report) -> str:
         headline=_headline(count, len(seen)),
         made=instant(report.made_at),
         made_shown=f"{report.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-        store=report.store,
+        state=report.store if where is None else describe_state(where, str),
+        apis=None if where is None or not where.apis else describe_apis(where.apis, str),
         tool=f"reconciler {__version__}",
         selection=report.plan.selection,
         total=len(seen),
@@ -174,6 +178,9 @@ def _bar(count: Counter[Standing]) -> Iterator[tuple[Standing, float, float]]:
 
 def _notes(report: Report, seen: Sequence[Seen]) -> Iterator[str]:
     """What the page rests on: nobody must take it for more than was looked at."""
+    where = report.plan.where
+    if where is not None and where.is_new:
+        yield f"New state: {describe_new_state(where)}"
     if report.observed:
         yield (
             "Manifests are compared with what was last applied, and that with what Plug holds. What Plug doesn't "

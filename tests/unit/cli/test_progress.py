@@ -56,8 +56,8 @@ def test_waves_are_named_and_what_slows_is_told(capsys: pytest.CaptureFixture[st
     watch.at += 10
     progress.refresh()
     assert capsys.readouterr().err.splitlines() == [
-        "wave 2 of 3 begins (wave: 5)",
-        "0 of 300, wave 2 of 3: slowed to 12/s by 429; Plug asked to wait, 8 s more",
+        "wave 5 begins, 2nd of 3",
+        "0 of 300, wave 5, 2nd of 3: slowed to 12/s by 429; Plug asked to wait, 8 s more",
     ]
     watch.slowdown = Slowdown(status=503, rate=0.5, pause_s=0)
     for number in range(30):
@@ -164,9 +164,9 @@ def test_a_terminal_gets_one_live_line_that_is_gone_in_the_end(terminal: None, m
     """Above it what is to be read; a long line is not broken, and nothing in it acts."""
     shown = show_on_a_terminal(monkeypatch)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
-    assert "wave 2 of 2 begins (wave: 5)\r\n" in plain
+    assert "wave 5 begins, 2nd of 2\r\n" in plain
     assert f"loja-2: rejected: 401: [bold]not[/bold] valid\\x1b[2J{' x' * 60}\r\n" in plain
-    assert re.search(r"applying wave 2 of 2 ━+ 3/3 1\.\d/s", plain)
+    assert re.search(r"applying wave 5, 2nd of 2 ━+ 3/3 1\.\d/s", plain)
     assert "\x1b[2J" not in shown
     assert "\x1b[3" in shown  # it is in colour
     assert shown.rstrip().endswith(("\x1b[2K", "\x1b[?25h"))  # the line is erased, the cursor is back
@@ -188,7 +188,7 @@ def test_a_terminal_that_can_not_move_its_cursor_gets_a_logs_lines(
     monkeypatch.setenv("TERM", "dumb")
     shown = show_on_a_terminal(monkeypatch)
     assert "\x1b" not in shown
-    assert shown.splitlines()[0] == "wave 2 of 2 begins (wave: 5)"
+    assert shown.splitlines()[0] == "wave 5 begins, 2nd of 2"
 
 
 def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from reconciler.core.drift import find_drift
+from reconciler.core.drift import TokenWatch, find_drift
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.model import EVENTS, BodyForm, By, Desired, Document, Event, Finding, FindingKind, Fingerprint
@@ -128,3 +128,46 @@ def test_an_orphan_is_a_finding_and_findings_go_by_kind_then_name() -> None:
         ("a", FindingKind.ORPHAN),
     ]
     assert found[-1].message == "in the state, but in no manifest"
+
+
+DAY = timedelta(days=1)
+
+
+def ending(recorded: datetime | None, available: Fingerprint) -> list[Finding]:
+    """The findings on the token of an environment whose record says `recorded`."""
+    document = adopt(None, ONE, replace(PRINT, token_expires_at=recorded), START, By("ana"), lineage="l")
+    planned = plan_environment(ONE, document, PRINT, PlanInput(START))
+    tokens = TokenWatch(START, 14 * 86_400, lambda desired: available)
+    return find_drift([planned], {ONE.environment: ONE}, {ONE.environment: document}, tokens=tokens)
+
+
+def test_a_recorded_token_that_ends_soon_is_a_finding_without_any_token() -> None:
+    """Its instant is `actual`; up to the warning's last second, and also once it has ended."""
+    nothing = Fingerprint()
+    (soon,) = ending(START + 14 * DAY, nothing)
+    assert (soon.kind, soon.event, soon.expected) == (FindingKind.TOKEN_EXPIRY, None, None)
+    assert soon.actual == "2026-12-07T12:00:00Z"
+    assert "ends at 2026-12-07T12:00:00Z" in soon.message and "the next PUT with a new token" in soon.message
+    (ended,) = ending(START - DAY, nothing)
+    assert "the token of the last apply ended at 2026-11-22T12:00:00Z" in ended.message
+    assert ending(START + 14 * DAY + timedelta(seconds=1), nothing) == []
+    assert ending(None, nothing) == []
+
+
+def test_an_available_token_speaks_before_the_record() -> None:
+    """A new one ends the finding, an opaque one too; one that ends sooner makes one."""
+    assert ending(START, replace(PRINT, token_expires_at=START + 365 * DAY)) == []
+    assert ending(START, PRINT) == []
+    (finding,) = ending(START + 365 * DAY, replace(PRINT, token_expires_at=START + DAY))
+    assert "the available token ends at" in finding.message
+
+
+def test_a_token_of_what_was_never_applied_is_not_watched() -> None:
+    """Nor that of an orphan: nothing is sent with it."""
+    tokens = TokenWatch(START, 86_400, lambda desired: replace(PRINT, token_expires_at=START))
+    planned = plan_environment(ONE, None, PRINT, PlanInput(START))
+    kinds = {finding.kind for finding in find_drift([planned], {ONE.environment: ONE}, {}, tokens=tokens)}
+    assert kinds == {FindingKind.UNAPPLIED}
+    gone = adopt(None, ONE, replace(PRINT, token_expires_at=START), START, By("ana"), lineage="l")
+    found = find_drift([plan_orphan(gone)], {}, {ONE.environment: gone}, tokens=tokens)
+    assert [finding.kind for finding in found] == [FindingKind.ORPHAN]

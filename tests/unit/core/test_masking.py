@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from reconciler.core.drift import find_drift
-from reconciler.core.masking import find_secretive, mask_url, show_document, show_url
+from reconciler.core.masking import find_secretive, mask_query, mask_url, show_document, show_url
 from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.formats.plan_file import encode_plan
-from reconciler.model import EVENTS, Applied, By, Desired, Document, Event, Fingerprint, HistoryEntry, Intent
+from reconciler.model import EVENTS, Applied, By, Desired, Document, Drift, Event, Fingerprint, HistoryEntry, Intent
 from reconciler.views import markdown, text
 from reconciler.views.report import Report, render_report
 from reconciler.views.report.data import look_at, make_rows
@@ -110,8 +110,8 @@ def outputs(wanted: Desired | None, one: Document) -> dict[str, str]:
         "plan": text.render_plan(plan, colour=False),
         "plan in Markdown": markdown.render_plan(plan),
         "plan as JSON": encode_plan(plan),
-        "drift": text.render_drift(findings, colour=False),
-        "drift in Markdown": markdown.render_drift(findings),
+        "drift": text.render_drift(Drift(tuple(findings)), colour=False),
+        "drift in Markdown": markdown.render_drift(Drift(tuple(findings))),
         "report": json.dumps([*make_rows(report, look_at(report))]) + render_report(report),
         "state show": text.render_state_show(one, now, colour=False),
         "state show in Markdown": markdown.render_state_show(one, now),
@@ -135,3 +135,20 @@ def test_a_plan_is_the_same_with_the_past_and_without() -> None:
     bare = replace(one, history=())
     plans = [plan_environment(wanted, each, Fingerprint(), PlanInput(START)) for each in (one, bare)]
     assert plans[0] == plans[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.com/x", "https://a.com/x"),
+        ("https://a.com/x?key=abc&other=d", "https://a.com/x?key=…&other=…"),
+        ("https://a.com/x?bare;empty=;=v", "https://a.com/x?…;empty=;…"),
+        ("https://a.com/x?key=a=b", "https://a.com/x?key=…"),
+        ("https://ana:pw@a.com/x@y", "https://…@a.com/x@y"),
+        ("https://a@b:pw@a.com", "https://…@a.com"),
+        ("https://a.com/#token=abc?x=y", "https://a.com/#…"),
+        ("https://a.com?x", "https://a.com?…"),
+    ],
+)
+def test_of_an_observed_url_no_value_of_its_query_is_shown(url: str, shown: str) -> None:
+    assert mask_query(url) == shown

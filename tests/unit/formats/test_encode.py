@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 import json as stdlib_json
+from dataclasses import replace
 
-from reconciler.model import Action, Event, LiveDifference, Outcome, Reason
+from reconciler.formats.any_result import decode_any
+from reconciler.formats.plan_file import decode_plan
+from reconciler.formats.runner import encode_outputs
+from reconciler.model import Action, ApiUse, Drift, Event, Finding, FindingKind, LiveDifference, Outcome, Reason
 from tests import json_view as json
-from tests.golden.samples import DIGEST, ENDPOINT, NOW, documents, drifts, plan_of, planned, plans, results, validations
+from tests.golden.samples import (
+    DIGEST,
+    ENDPOINT,
+    NOW,
+    WHERE,
+    create,
+    documents,
+    drifts,
+    plan_of,
+    planned,
+    plans,
+    results,
+    validations,
+)
 
 
 def test_a_plan_has_the_contracts_keys_in_order() -> None:
-    """CONTRACT §5, with selection, requested, observed, shard and warnings after the digests."""
+    """CONTRACT §5, with selection and what follows it after the digests; `state` and `apis` are of §4."""
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "fleet_digest", "digest", "selection", "requested",
-        "observed", "shard", "warnings", "summary", "environments", "checksum",
+        "observed", "shard", "state", "apis", "new_state", "new_hosts", "warnings", "summary", "environments",
+        "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"
     assert plan["digest"] == DIGEST
+    assert plan["state"] == {"location": "git:origin/reconciler-state", "documents": 8}
+    assert plan["apis"] == [
+        {"host": "www.plugchat.com.br", "environments": 7, "sandbox": False},
+        {"host": "127.0.0.1:8787", "environments": 1, "sandbox": True},
+    ]
+    assert plan["new_state"] is False
     assert plan["summary"] == {"create": 1, "update": 2, "reassert": 2, "noop": 3, "orphan": 1}
     production = next(one for one in plan["environments"] if one["environment"] == "production")
     assert production == {
@@ -40,6 +64,7 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
                 "line": 12,
             }
         ],
+        "hosts": ["hooks.acme.com.br", "hooks2.acme.com.br", "status.acme.com.br:8443"],
         "state": {"serial": 3, "lineage": "7d0c"},
     }
 
@@ -118,3 +143,25 @@ def test_the_state_list_tells_a_live_lease_from_one_that_ran_out() -> None:
         (listed,) = stdlib_json.loads(json.render_state_list([staging], now))["environments"]
         assert (listed["locked"], listed["doubt"]) == (locked, not locked)
         assert listed["lease_until"] == "2026-11-23T12:15:00Z"
+
+
+def test_a_plan_says_whether_its_apply_needs_new_state() -> None:
+    """A sandbox alone needs no state that is right."""
+    sandbox = ApiUse("127.0.0.1:8787", 1, sandbox=True)
+    for where, needed in (
+        (None, False),
+        (WHERE, False),
+        (replace(WHERE, is_new=True), True),
+        (replace(WHERE, is_new=True, apis=(sandbox,)), False),
+    ):
+        read = decode_plan(json.render_plan(plan_of(create("a"), where=where)).encode())
+        assert read.intact
+        assert f"new-state={stdlib_json.dumps(needed)}\n" in encode_outputs(read)
+        assert read.plan.where == where
+
+
+def test_a_token_that_ends_is_drift_that_no_apply_heals() -> None:
+    """It names its environment, and begins no apply."""
+    ends = Finding("loja", FindingKind.TOKEN_EXPIRY, None, None, "2026-12-01T00:00:00Z", "it ends")
+    outputs = encode_outputs(decode_any(json.render_drift(Drift((ends,), WHERE)).encode()))
+    assert outputs == 'changed=true\nenvironments=["loja"]\nhealable=false\n'

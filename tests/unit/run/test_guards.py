@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.guards import MaxChanged
+from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.errors import Corrupt, InputError
@@ -46,7 +46,7 @@ class Bench:
         return plan_environments(self.desired, self.store, self.credentials, PlanInput(START), PlanScope(globs))
 
     def given(self, limit: MaxChanged | None = None, accepted: tuple[str, ...] = ()) -> GuardInput:
-        return GuardInput(self.desired, self.store, self.credentials, limit, accepted)
+        return GuardInput(self.desired, self.store, self.credentials, limit, accepted, FirstApply(asked=True))
 
     def check(self, planned: Planned, given: GuardInput) -> list[str]:
         """The keys of all problems."""
@@ -128,3 +128,35 @@ def test_a_plan_that_is_shown_names_what_apply_would_refuse_and_who_holds_a_lock
     assert [line.partition(":")[0] for line in shown[1:]] == ["apply would refuse", "apply would refuse", "b", "b"]
     assert "max_changed" in shown[1] and "ana" in shown[-1]
     assert [one.environment for one in find_putting(planned)] == ["a", "b"]
+
+
+def test_a_new_state_is_refused_beside_the_other_guards_unless_somebody_vouches_for_it() -> None:
+    """A person who is asked, or --new-state. Where nothing is put, there is nothing to refuse."""
+    bench = Bench("a", "b")
+    bench.credentials.missing = {"a"}
+    nobody, asked, declared = FirstApply(), FirstApply(asked=True), FirstApply(declared=True)
+    assert bench.check(bench.plan(), replace(bench.given(), first=nobody)) == ["a", "state"]
+    assert bench.check(bench.plan(), replace(bench.given(), first=asked)) == ["a"]
+    assert bench.check(bench.plan(), replace(bench.given(), first=declared)) == ["a"]
+    shown = with_guard_warnings(bench.plan(), replace(bench.given(), first=nobody)).plan.warnings
+    assert [line for line in shown if "nothing was ever applied to memory" in line and "--new-state" in line]
+    bench.desired = []
+    assert bench.check(bench.plan(), replace(bench.given(), first=nobody)) == []
+
+
+def test_a_sandbox_needs_no_state_that_is_right() -> None:
+    """Where one environment of several leaves the machine, the guard holds."""
+    bench = Bench("a", "b")
+    bench.desired = [replace(one, endpoint="http://127.0.0.1:8787/x") for one in bench.desired]
+    assert bench.check(bench.plan(), replace(bench.given(), first=FirstApply())) == []
+    bench.desired[1] = real("b")
+    assert bench.check(bench.plan(), replace(bench.given(), first=FirstApply())) == ["state"]
+
+
+def test_new_state_is_refused_where_there_is_a_record() -> None:
+    """Of any environment, selected or not; also for a sandbox, and where nothing is to be done."""
+    bench = Bench("a", "b", applied=("a",))
+    declared = replace(bench.given(), first=FirstApply(declared=True))
+    assert bench.check(bench.plan("b"), declared) == ["--new-state"]
+    assert bench.check(bench.plan("a"), declared) == ["--new-state"]
+    assert bench.check(bench.plan("b"), replace(bench.given(), first=FirstApply())) == []

@@ -44,6 +44,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "lease": 900.0,
         "max_age": None,
         "max_changed": None,
+        "token_warning": 14 * 86_400.0,
         "max_failures": 10,
         "tokens_file": None,
         "secrets_file": None,

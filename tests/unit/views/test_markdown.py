@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -11,6 +12,7 @@ from markdown_it import MarkdownIt
 from reconciler.model import (
     EVENTS,
     Action,
+    Drift,
     EnvironmentPlan,
     EnvironmentResult,
     Finding,
@@ -76,6 +78,27 @@ def test_a_block_that_is_too_long_leaves_the_next_one_room() -> None:
     assert "… and 1 more environment with changes" in page
 
 
+def test_names_are_left_out_before_hosts() -> None:
+    """Of each host one name remains; the host stays, with its number of environments."""
+    environments = [
+        replace(update(f"c{at}-{'n' * 50}", "v1.com", "v2.com"), hosts=(f"h{at % 200}.acme.com",))
+        for at in range(2_000)
+    ]
+    page = markdown.render_plan(plan_of(*environments, new_hosts=("h7.acme.com",)))
+    assert len(page) <= 65_000
+    listed = re.findall(r"^- `(h\d+)\.acme\.com`(.*): 10 environments: `c\d+-n+` and 9 more$", page, re.MULTILINE)
+    assert listed[0] == ("h7", " (new)")
+    assert sorted(host for host, _ in listed) == sorted(f"h{at}" for at in range(200))
+    assert "not shown here" not in page
+
+
+def test_a_plan_of_a_part_says_with_what_its_hosts_were_compared() -> None:
+    """A host is not new only because another environment has it, whose state was not read."""
+    plan = plan_of(update("a", "v1.com", "v2.com"), new_hosts=("v2.com",))
+    assert "were not compared" not in markdown.render_plan(plan)
+    assert "those of others were not compared" in markdown.render_plan(replace(plan, selection=("a",)))
+
+
 def test_a_small_plan_leaves_nothing_out() -> None:
     """No note where nothing is missing."""
     assert "… and" not in markdown.render_plan(plans()["mixed"])
@@ -94,14 +117,14 @@ def test_every_other_page_keeps_the_bound_too() -> None:
         for number in range(1_200)
     ]
     findings = [
-        Finding(f"c{number}", FindingKind.LIVE, None, HOSTILE, HOSTILE, HOSTILE * (number % 9))
+        Finding(f"c{number}", FindingKind.LIVE, None, HOSTILE, f"{number}", HOSTILE * (number % 9))
         for number in range(1_200)
     ]
     problems = [Problem(f"m/{number}.yaml", 1, 1, "wave", HOSTILE) for number in range(1_200)]
     fleet = [documents()["settled"], documents()["hostile"]] * 600
     pages = [
         markdown.render_result(RunResult(tuple(outcomes))),
-        markdown.render_drift(findings),
+        markdown.render_drift(Drift(tuple(findings))),
         markdown.render_validation(problems, problems),
         markdown.render_state_list(fleet, NOW),
     ]
@@ -111,16 +134,16 @@ def test_every_other_page_keeps_the_bound_too() -> None:
             r"\n… and ([0-9,]+) more", page
         )
         assert left_out is not None
-        rows = sum(1 for line in page.splitlines() if line.startswith("| ")) - 2
+        rows = page.count("<details") or sum(1 for line in page.splitlines() if line.startswith("| ")) - 2
         assert rows + int(left_out[1].replace(",", "")) == total
 
 
 def test_the_tables_of_every_page_render_whole() -> None:
     """Through a real renderer every row has as many cells as its header."""
-    findings = [Finding(HOSTILE, FindingKind.LIVE, None, HOSTILE, HOSTILE, HOSTILE)]
+    result = RunResult((EnvironmentResult(HOSTILE, Outcome.REJECTED, (), 1, 400, HOSTILE, 1.0),))
     renderer = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    page = renderer.render(markdown.render_drift(findings))
-    assert page.count("<th>") == page.count("<td>") == 6
+    page = renderer.render(markdown.render_result(result))
+    assert page.count("<th>") == page.count("<td>") == 5
     allowed = {"h2", "table", "thead", "tbody", "tr", "th", "td", "code", "p", "ul", "li"}
     assert set(re.findall(r"</?([a-z0-9]+)", page)) <= allowed
 

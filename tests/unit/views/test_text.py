@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import Action, Reason
-from reconciler.views import style, text
+from reconciler.views import style, text, text_plan
 from tests.golden.samples import (
     HOSTILE,
+    WHERE,
     changes,
     create,
     drifts,
@@ -91,9 +93,10 @@ def test_colour_changes_no_word_of_a_result(name: str) -> None:
 
 @pytest.mark.parametrize("name", drifts())
 def test_colour_changes_no_word_of_drift(name: str) -> None:
-    """Colour is an addition."""
-    findings = drifts()[name]
-    assert _without_colour(text.render_drift(findings, colour=True)) == text.render_drift(findings, colour=False)
+    """Apart from the carets, which colour stands for."""
+    plain = text.render_drift(drifts()[name], colour=False).splitlines()
+    coloured = _without_colour(text.render_drift(drifts()[name], colour=True)).splitlines()
+    assert [line for line in plain if set(line.strip()) != {"^"}] == coloured
 
 
 def test_a_group_of_thousands_names_them_all() -> None:
@@ -124,3 +127,18 @@ def test_no_wrapped_line_starts_a_workflow_command(words: list[str], width: int)
     """A break before `::` is no way around the escape."""
     for line in style.wrap(" ".join(words), indent="  ", width=width):
         assert not line.strip().startswith("::")
+
+
+def test_the_question_names_numbers_apis_and_state() -> None:
+    """And first that nothing was ever applied to the state, where that is so."""
+    plain = plan_of(create("a"), update("b", "x.com", "y.com"), where=WHERE)
+    apis = WHERE.apis
+    sent = "Put 2 environments (1 to create, 1 to update, 0 to reassert) at"
+    state = "with the state git:origin/reconciler-state (8 documents)?"
+    assert text_plan.render_question(plain, apis[:1]) == f"{sent} www.plugchat.com.br, {state}"
+    both = "www.plugchat.com.br (7 environments), the sandbox 127.0.0.1:8787 (1 environment)"
+    assert text_plan.render_question(plain, apis) == f"{sent} {both}, {state}"
+    new = replace(plain, where=replace(WHERE, is_new=True, near="reconciler-stats"))
+    first, question = text_plan.render_question(new, apis[1:]).split("\n")
+    assert first.endswith("check `state`: did you mean reconciler-stats?")
+    assert question == f"{sent} the sandbox 127.0.0.1:8787, {state}"

@@ -1,0 +1,123 @@
+"""Findings that are alike but for the environment's own name and vars, so that they are read once (CONTRACT §8)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.core.urls import host_with_port_of
+from reconciler.model import Finding, FindingKind
+from reconciler.text.alike import Alike, Rewrite, fold
+from reconciler.text.counts import counted
+from reconciler.text.groups import join_instants, without_instants
+
+ORDER = {kind: place for place, kind in enumerate(FindingKind)}
+OWN_ACTUAL = (FindingKind.ACCOUNT, FindingKind.TOKEN_EXPIRY)  # `actual` is another in every environment
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """The findings of one kind in one environment, or in more than five that are alike.
+
+    `findings` are those of one environment. Of several, they are the first one's, with `{environment}` and `{NAME}` for
+    the values that differ; `hosts` then has every host that is not in these, with its number of environments.
+    """
+
+    kind: FindingKind
+    environments: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    hosts: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def message(self) -> str | None:
+        """What all of its findings say; None where they differ."""
+        messages = {finding.message for finding in self.findings}
+        return messages.pop() if len(messages) == 1 else None
+
+    @property
+    def size(self) -> int:
+        """The number of findings that it stands for."""
+        return len(self.environments) * len(self.findings)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """By what matters, then by environment; the events of one stay in the order given.
+
+    Of the unobservable, whole environments come before single events.
+    """
+
+    def matter(finding: Finding) -> tuple[int, bool, str]:
+        beside = finding.kind is FindingKind.UNOBSERVABLE and finding.event is not None
+        return ORDER[finding.kind], beside, finding.environment
+
+    return sorted(findings, key=matter)
+
+
+def group_findings(
+    findings: Iterable[Finding], vars_by_environment: Mapping[str, Mapping[str, str]]
+) -> list[FindingGroup]:
+    """Return every finding in one group, by what matters, then in the order of the first environments."""
+    of_one: dict[Hashable, list[Finding]] = {}
+    for finding in in_order(findings):
+        of_one.setdefault((finding.kind, finding.environment), []).append(finding)
+    units = [tuple(found) for found in of_one.values()]
+    folded = fold(units, lambda found: found[0].environment, _find_likeness, vars_by_environment)
+    return [_make_group(alike) for alike in folded]
+
+
+def _find_likeness(found: Sequence[Finding], put_back: Rewrite) -> Hashable:
+    kind = found[0].kind
+    texts = [finding.expected or "" for finding in found]
+    texts += [finding.actual or "" for finding in found if kind not in OWN_ACTUAL]
+    return (
+        kind,
+        tuple((finding.event, finding.expected is None, finding.actual is None) for finding in found),
+        put_back("\0".join([*texts, *(without_instants(finding.message) for finding in found)])),
+    )
+
+
+def _make_group(alike: Alike[tuple[Finding, ...]]) -> FindingGroup:
+    first = alike.members[0]
+    if len(alike.members) == 1:
+        return FindingGroup(first[0].kind, (first[0].environment,), first)
+    shown = tuple(
+        replace(
+            finding,
+            expected=None if finding.expected is None else alike.rewrite(finding.expected),
+            actual=_join_actual([member[at] for member in alike.members], alike.rewrite),
+            message=_join_messages([member[at].message for member in alike.members], alike.rewrite),
+        )
+        for at, finding in enumerate(first)
+    )
+    environments = tuple(found[0].environment for found in alike.members)
+    return FindingGroup(first[0].kind, environments, shown, _list_hosts(alike.members, shown))
+
+
+def _join_messages(messages: Sequence[str], rewrite: Rewrite) -> str:
+    return join_instants(messages, rewrite(without_instants(messages[0])))
+
+
+def _join_actual(findings: Sequence[Finding], rewrite: Rewrite) -> str | None:
+    actual = findings[0].actual
+    if actual is None or findings[0].kind not in OWN_ACTUAL:
+        return None if actual is None else rewrite(actual)
+    different = sorted({finding.actual or "" for finding in findings})
+    if len(different) == 1:
+        return actual
+    if findings[0].kind is FindingKind.TOKEN_EXPIRY:
+        return f"{different[0]} to {different[-1]}"
+    return counted(len(different), "account")
+
+
+def _list_hosts(members: Iterable[Sequence[Finding]], shown: Iterable[Finding]) -> tuple[tuple[str, int], ...]:
+    """Return the hosts that the URLs shown don't name: those of the most environments first, then by name."""
+    count = Counter(host for found in members for host in _find_hosts(found))
+    named = _find_hosts(shown)
+    hidden = [(host, number) for host, number in count.items() if host not in named]
+    return tuple(sorted(hidden, key=lambda item: (-item[1], item[0])))
+
+
+def _find_hosts(findings: Iterable[Finding]) -> set[str]:
+    texts = [text for finding in findings if finding.event for text in (finding.expected, finding.actual) if text]
+    return {host_with_port_of(text) for text in texts} - {""}

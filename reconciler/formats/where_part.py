@@ -1,0 +1,45 @@
+"""Where a run acts, as the keys `state` and `apis` that plan, result and drift share (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from reconciler.model import ApiUse, Where
+
+
+def encode_where(where: Where | None) -> dict[str, Any]:
+    """Return the two keys; `state` is null where no state was read."""
+    if where is None:
+        return {"state": None, "apis": []}
+    return {
+        "state": {"location": where.location, "documents": where.documents},
+        "apis": [{"host": api.host, "environments": api.environments, "sandbox": api.sandbox} for api in where.apis],
+    }
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class StatePlacePart(_Part):
+    location: str
+    documents: int
+
+
+class ApiUsePart(_Part):
+    host: str
+    environments: int
+    sandbox: bool
+
+    def value(self) -> ApiUse:
+        return ApiUse(self.host, self.environments, self.sandbox)
+
+
+def decode_where(state: StatePlacePart | None, apis: Iterable[ApiUsePart], *, is_new: bool = False) -> Where | None:
+    """Return the place of a run as a file has it; None where no state was read."""
+    if state is None:
+        return None
+    return Where(state.location, state.documents, tuple(api.value() for api in apis), is_new)

@@ -1,0 +1,38 @@
+"""The places where a run acts: the APIs that it sends to, and the state (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUse:
+    """One host that environments are sent to. `sandbox`: it is loopback."""
+
+    host: str  # with its port where the base URL has one
+    environments: int
+    sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The state and the APIs of the planned environments.
+
+    `location` is the setting `state` as it is written; `documents` counts those of the whole state, whatever `-e`
+    selects. `apis` are sorted by their number of environments, the most first, then by host.
+    """
+
+    location: str
+    documents: int
+    apis: tuple[ApiUse, ...]
+    is_new: bool = False  # no document of the state holds an applied record
+    near: str | None = None  # of a new state: another branch or folder that may be meant
+
+    @property
+    def needs_vouching(self) -> bool:
+        """Whether somebody must confirm that this state is meant: it is new, and not all APIs are a sandbox."""
+        return self.is_new and not all(api.sandbox for api in self.apis)
+
+    def grown(self, documents: int) -> Where:
+        """Return the same with so many more documents."""
+        return replace(self, documents=self.documents + documents)

@@ -1,0 +1,197 @@
+"""Alike environments are read once, and hide no host (CONTRACT §5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.groups import (
+    Group,
+    HostUse,
+    find_hosts,
+    find_new_hosts,
+    find_unchanged_hosts,
+    group_alike,
+    list_hosts,
+)
+from reconciler.model import Action, AuthScheme, BodyForm, EnvironmentPlan, Event, LiveDifference, Reason
+from tests.golden.samples import create, plan_of, planned, update
+from tests.golden.samples import documents as samples_documents
+
+NAMES = [f"cliente-{number:02}" for number in range(6)]
+
+
+def _urls(group: Group) -> list[str]:
+    return [change.after for change in group.representative.changes]
+
+
+def test_five_alike_are_shown_one_by_one() -> None:
+    """Only more than five make a group."""
+    environments = [create(name) for name in NAMES[:5]]
+    assert group_alike(plan_of(*environments), {}) == [
+        Group((one,), one, (HostUse("hooks.acme.com.br", (one.environment,), is_new=False, is_usual=True),))
+        for one in environments
+    ]
+
+
+def test_six_alike_are_one_group_with_placeholders() -> None:
+    """The name of each environment is written as {environment}."""
+    (group,) = group_alike(plan_of(*(create(name) for name in NAMES)), {})
+    assert group.environments == tuple(NAMES)
+    assert _urls(group) == [f"https://hooks.acme.com.br/plug/{{environment}}/{event}" for event in Event]
+
+
+def test_vars_that_differ_are_written_as_their_name_and_shared_ones_as_they_are() -> None:
+    """A host of its own in each environment folds; a host that all share stays legible."""
+    environments = [update(name, "old.com.br", f"h{at}.{name}.com.br") for at, name in enumerate(NAMES)]
+    variables = {name: {"host": f"h{at}.{name}.com.br", "plug": "plug"} for at, name in enumerate(NAMES)}
+    (group,) = group_alike(plan_of(*environments), variables)
+    assert _urls(group)[0] == "https://{host}/plug/{environment}/finishAttendance"
+    assert group.representative.changes[0].before == "https://old.com.br/plug/{environment}/finishAttendance"
+
+
+def test_a_name_within_a_word_does_not_keep_an_environment_out() -> None:
+    """`plu`, `hook` and `a` stand in every URL, and are names an environment may have."""
+    names = ["acm", "plu", "hook", "a", "finish", "e"]
+    (group,) = group_alike(plan_of(*(create(name) for name in names)), {})
+    assert group.environments == tuple(sorted(names))
+
+
+def test_a_name_glued_to_a_word_is_found_too() -> None:
+    """What whole words don't fold, any occurrence may."""
+    (group,) = group_alike(plan_of(*(update(name, "a.com", f"{name}corp.com") for name in NAMES)), {})
+    assert _urls(group)[0] == "https://{environment}corp.com/plug/{environment}/finishAttendance"
+
+
+def test_other_changes_actions_and_reasons_are_not_alike() -> None:
+    """A seventh that differs stands on its own, in the plan's order."""
+    others: list[EnvironmentPlan] = [
+        create("b-other"),
+        update("c-other", "v1.com", "v3.com"),
+        replace(update("d-other", "v1.com", "v2.com"), reasons=(Reason.WEBHOOKS_CHANGED, Reason.SECRET_CHANGED)),
+    ]
+    groups = group_alike(plan_of(*others, *(update(name, "v1.com", "v2.com") for name in NAMES)), {})
+    assert [len(group.members) for group in groups] == [1, 1, 6, 1]
+
+
+def test_every_environment_that_is_put_is_in_one_group() -> None:
+    """Nothing is lost or doubled; unchanged environments and orphans are left to one line each."""
+    environments = [
+        *(update(name, "v1.com", "v2.com", wave=at) for at, name in enumerate(NAMES)),
+        *(planned(f"r{number}", Action.REASSERT, Reason.REQUESTED) for number in range(7)),
+        create("new"),
+        planned("same", Action.NOOP),
+        planned("gone", Action.ORPHAN),
+    ]
+    groups = group_alike(plan_of(*environments), {})
+    members = sorted(member.environment for group in groups for member in group.members)
+    assert members == sorted(one.environment for one in environments if one.action.puts)
+
+
+def test_live_differences_are_compared_too() -> None:
+    """Alike drift of a whole fleet is one group."""
+    live = [
+        planned(
+            name,
+            Action.REASSERT,
+            Reason.LIVE_DRIFT,
+            live=(LiveDifference(Event.MESSAGE_STATUS, f"https://evil.com/{name}"),),
+        )
+        for name in NAMES
+    ]
+    (group,) = group_alike(plan_of(*live), {})
+    assert group.representative.live == (LiveDifference(Event.MESSAGE_STATUS, "https://evil.com/{environment}"),)
+
+
+def test_environments_with_another_destination_are_not_alike() -> None:
+    """A token that would go elsewhere is not hidden in a group; the name of its variable may differ."""
+
+    def with_part(name: str, **parts: Any) -> EnvironmentPlan:
+        one = update(name, "v1.com", "v2.com")
+        assert one.destination is not None
+        own = f"PLUG_TOKEN_{name.upper().replace('-', '_')}"
+        return replace(one, destination=replace(one.destination, token_env=own, **parts))
+
+    others = [
+        with_part("a", endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks"),
+        with_part("b", body=BodyForm.VALUE),
+        with_part("c", auth_scheme=AuthScheme.BEARER),
+        replace(with_part("c2"), endpoint_before="https://app.plugchat.com.br/"),
+    ]
+    groups = group_alike(plan_of(*others, *(with_part(name) for name in NAMES)), {})
+    assert [len(group.members) for group in groups] == [1, 1, 1, 1, 6]
+
+
+# --- hosts -----------------------------------------------------------------------------------------
+
+
+def _at(*hosts: str) -> list[EnvironmentPlan]:
+    """One environment for each, with its webhooks at these hosts, separated by blanks."""
+    return [
+        planned(f"e{at}", Action.REASSERT, Reason.REQUESTED, unchanged=tuple(host.split()))
+        for at, host in enumerate(hosts)
+    ]
+
+
+def test_one_var_of_its_own_hides_no_host_in_a_group() -> None:
+    """80 environments with one template, of which one fills in another host: it is listed first, by name."""
+    names = [f"cliente-{number:02}" for number in range(80)]
+    hosts = dict.fromkeys(names, "hooks.acme.com.br") | {"cliente-17": "elsewhere.example.net"}
+    environments = [update(name, f"v1.{host}", host) for name, host in hosts.items()]
+    variables = {name: {"host": host} for name, host in hosts.items()}
+    plan = replace(plan_of(*environments), new_hosts=("elsewhere.example.net",))
+    (group,) = group_alike(plan, variables)
+    assert _urls(group)[0] == "https://{host}/plug/{environment}/finishAttendance"
+    assert [(use.host, len(use.environments), use.is_new, use.is_usual) for use in group.hosts] == [
+        ("elsewhere.example.net", 1, True, False),
+        ("hooks.acme.com.br", 79, False, True),
+    ]
+    assert group.hosts[0].environments == ("cliente-17",)
+
+
+def test_new_hosts_come_first_then_those_of_the_most_environments() -> None:
+    uses = list_hosts(_at("b", "b", "a", "n", "c", "c", "c"), frozenset({"n"}))
+    assert [use.host for use in uses] == ["n", "c", "b", "a"]
+
+
+def test_only_the_most_frequent_host_or_one_of_all_needs_no_names() -> None:
+    """Two that tie are both named: neither follows from the other where a third exists."""
+
+    def usual(*hosts: str) -> list[str]:
+        return [use.host for use in list_hosts(_at(*hosts), frozenset()) if use.is_usual]
+
+    assert usual("a", "a", "b") == ["a"]
+    assert usual("a", "a", "b", "b", "c") == []
+    assert usual("a b", "a b", "a b c") == ["a", "b"]
+    assert usual() == []
+
+
+def test_of_a_host_that_most_have_the_others_are_known() -> None:
+    """`all but e2` is read faster than the names of most."""
+    uses = {use.host: use for use in list_hosts(_at("a b", "a b", "a c"), frozenset())}
+    assert uses["b"].others == ("e2",)
+    assert (uses["a"].others, uses["c"].others) == ((), ())
+    assert not uses["b"].is_usual
+
+
+def test_hosts_are_compared_in_lower_case_and_with_their_port() -> None:
+    urls = ["https://A.com/x", "https://a.com?y", "https://a.com:8443/x", "https://[2001:db8::1]:444/", "https://a.com"]
+    assert find_hosts(urls) == ("[2001:db8::1]:444", "a.com", "a.com:8443")
+
+
+def test_a_host_is_new_that_no_applied_record_has() -> None:
+    """An intent is not a record. Without any record nothing is marked: everything would be new."""
+    documents = samples_documents()
+    applied = documents["settled"]
+    known = find_hosts(applied.applied.webhooks.values() if applied.applied else ())
+    environments = _at(" ".join(known), "new.com")
+    assert known
+    assert find_new_hosts(environments, [applied]) == ("new.com",)
+    assert find_new_hosts(environments, [replace(applied, applied=None)]) == ()
+    assert find_new_hosts(environments, []) == ()
+
+
+def test_hosts_that_no_change_of_an_environment_shows_are_found() -> None:
+    changed = replace(update("a", "v1.com", "v2.com"), hosts=("other.com:1", "v2.com"))
+    assert find_unchanged_hosts(changed) == ("other.com:1",)
+    assert find_unchanged_hosts(create("a")) == ()

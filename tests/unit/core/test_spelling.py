@@ -1,0 +1,79 @@
+"""A known value is found in every spelling, in time that grows with the text alone (CONTRACT §8)."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from reconciler.core.spelling import SpelledValues, undo_percent
+from tests.conftest import examples
+
+VALUE = "Canary-Value_1~with+odd/chars%41"
+KNOWN = SpelledValues([VALUE, "another-value-that-is-not-there"])
+
+SPELLINGS = {
+    "plain": VALUE,
+    "upper": VALUE.upper(),
+    "lower": VALUE.lower(),
+    "reversed": VALUE[::-1],
+    "percent": quote(VALUE, safe=""),
+    "percent, small": "".join(f"%{byte:02x}" for byte in VALUE.encode()),
+    "percent, thrice": quote(quote(quote(VALUE, safe=""), safe=""), safe=""),
+    "percent, reversed": quote(VALUE[::-1], safe=""),
+    "hex": VALUE.encode().hex(),
+    "hex, upper": VALUE.encode().hex().upper(),
+    "hex of upper": VALUE.upper().encode().hex(),
+    "base64": base64.b64encode(VALUE.encode()).decode(),
+    "base64, url": base64.urlsafe_b64encode(VALUE.encode()).decode(),
+    "base64, no padding": base64.urlsafe_b64encode(VALUE.encode()).decode().rstrip("="),
+    "base64, percent": quote(base64.b64encode(VALUE.encode()).decode(), safe=""),
+    "base64, reversed": base64.b64encode(VALUE.encode()).decode()[::-1],
+    "base64, case lost": base64.b64encode(VALUE.encode()).decode().lower(),
+    "base64 of lower": base64.b64encode(VALUE.lower().encode()).decode(),
+    **{
+        f"base64, {before} before, {after} after": base64.b64encode(
+            b"x" * before + VALUE.encode() + b"y" * after
+        ).decode()
+        for before in range(3)
+        for after in range(3)
+    },
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_every_spelling_is_found_and_what_lacks_its_end_is_not(spelling: str) -> None:
+    assert KNOWN.occur_in(f"https://a.com/x/{spelling}/y")
+    assert not KNOWN.occur_in(f"https://a.com/x/{spelling[:8]}/y")
+
+
+def test_nothing_is_found_where_nothing_is_known_and_in_a_plain_url() -> None:
+    assert not SpelledValues([]).occur_in(VALUE)
+    assert not SpelledValues([""]).occur_in(VALUE)
+    assert not KNOWN.occur_in("https://hooks.acme.com.br/plug/production/messageStatus?a=1&b=2")
+
+
+@given(st.text(alphabet="%25aA4/", max_size=60))
+@example("%2%35")
+@example("%%32%35")
+def test_percent_encoding_is_undone_as_by_decoding_again_and_again(text: str) -> None:
+    """Nothing is left that could be decoded, and encoding it once more leads to the same."""
+    undone = undo_percent(text)
+    assert undo_percent(undone) == undone
+    assert undo_percent(quote(text, safe="")) == undone
+
+
+@given(st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=4, max_size=40), st.data())
+def test_any_value_is_found_in_base64_of_any_text_around_it(value: str, data: st.DataObject) -> None:
+    before, after = (data.draw(st.binary(max_size=examples(5))) for _ in range(2))
+    text = base64.b64encode(before + value.encode() + after).decode()
+    assert SpelledValues([value]).occur_in(f"https://a.com/{text}")
+
+
+def test_a_flood_of_percent_signs_costs_time_in_proportion_to_its_length() -> None:
+    """Each character is taken up once and decoded once; decoding it pass by pass would take thousands of passes."""
+    flood = "%" + "25" * 30_000 + "41"
+    assert undo_percent(flood) == "A"

@@ -1,0 +1,52 @@
+"""Where a run acts, and which name a mistyped one may be a slip of (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.core.where import find_apis, find_near_names, join_places
+from reconciler.model import ApiUse, Where
+from tests.fakes import make_desired
+
+
+def test_each_host_is_counted_with_its_port_the_most_used_first() -> None:
+    """The path says nothing of where a token goes; loopback is a sandbox."""
+    endpoints = [
+        "https://www.plugchat.com.br/api/x",
+        "https://WWW.plugchat.com.br/other/x",
+        "http://127.0.0.1:8787/api/x",
+        "https://app.plugchat.com.br/api/x",
+        "https://www.plugchat.com.br:8443/api/x",
+        "http://[::1]:8787/api/x",
+    ]
+    desired = [make_desired(f"e{at}", endpoint=endpoint) for at, endpoint in enumerate(endpoints)]
+    assert find_apis(desired) == (
+        ApiUse("www.plugchat.com.br", 2, sandbox=False),
+        ApiUse("127.0.0.1:8787", 1, sandbox=True),
+        ApiUse("[::1]:8787", 1, sandbox=True),
+        ApiUse("app.plugchat.com.br", 1, sandbox=False),
+        ApiUse("www.plugchat.com.br:8443", 1, sandbox=False),
+    )
+    assert find_apis([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("reconcilier-state", ["reconciler-state"]),
+        ("reconciler_state", ["reconciler-state"]),
+        ("reconciler-state", []),
+        ("plug", []),
+    ],
+)
+def test_a_near_name_is_close_and_another(name: str, found: list[str]) -> None:
+    assert find_near_names(name, ["main", "reconciler-state", "feature/webhooks", name]) == found
+
+
+def test_jobs_of_one_run_are_joined() -> None:
+    """Each applied environments of its own; the last one saw the most documents."""
+    one = Where("git:origin/state", 1, (ApiUse("a.com", 1, sandbox=False),), is_new=True)
+    other = Where("git:origin/state", 3, (ApiUse("b.com", 2, sandbox=False), ApiUse("a.com", 2, sandbox=False)))
+    apis = (ApiUse("a.com", 3, sandbox=False), ApiUse("b.com", 2, sandbox=False))
+    assert join_places([one, other]) == Where("git:origin/state", 3, apis)
+    assert join_places([]) is None

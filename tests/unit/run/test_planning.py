@@ -1,0 +1,85 @@
+"""What a plan says of the state that it was made from (CONTRACT §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.core.planner import PlanInput
+from reconciler.core.record import Claim, adopt, begin_intent
+from reconciler.errors import Unreachable
+from reconciler.model import By, Document, Fingerprint, Head, Where
+from reconciler.ports import Write
+from reconciler.run.planning import PlanScope, plan_environments
+from tests.fakes import START, FakeCredentials, make_desired
+from tests.memory_store import MemoryStore
+
+ONE, OTHER = make_desired("one"), make_desired("other")
+
+
+class Store(MemoryStore):
+    """Counts the heads that are read, and knows a branch beside it. Heads of `unreadable` can't be read."""
+
+    def __init__(self, *documents: Document) -> None:
+        super().__init__()
+        self.write([Write(document.environment, document, None) for document in documents])
+        self.read_names: list[str] = []
+        self.unreadable: set[str] = set()
+
+    def find_near(self) -> str | None:
+        return "state"
+
+    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
+        names = list(environments)
+        self.read_names += names
+        if self.unreadable & set(names):
+            raise Unreachable("state: can't be read")
+        return super().read_heads(names)
+
+
+def applied(name: str) -> Document:
+    return adopt(None, make_desired(name), Fingerprint(), START, By("ana"), lineage="l")
+
+
+def tried(name: str) -> Document:
+    return begin_intent(None, make_desired(name), Claim("i", "l", START, 900, By("ana")))
+
+
+def plan(store: Store, *globs: str) -> Where:
+    given, scope = PlanInput(START), PlanScope(globs)
+    planned = plan_environments([ONE, OTHER], store, FakeCredentials(), given, scope, location="git:origin/stat")
+    assert planned.plan.where is not None
+    return planned.plan.where
+
+
+def test_an_empty_state_is_new_and_has_a_near_name() -> None:
+    where = plan(Store())
+    assert (where.location, where.documents, where.is_new, where.near) == ("git:origin/stat", 0, True, "state")
+    assert [(api.host, api.environments) for api in where.apis] == [("plug.example.com", 2)]
+
+
+def test_a_state_of_unfinished_tries_is_new_still() -> None:
+    """Nothing was applied to it, whatever it holds."""
+    where = plan(Store(tried("one"), tried("gone")))
+    assert (where.documents, where.is_new) == (2, True)
+
+
+def test_one_record_of_any_environment_makes_it_known() -> None:
+    """Also of one that was not selected, or is in no manifest; the lookup of near names is spared."""
+    for name in ("one", "other", "gone"):
+        store = Store(applied(name))
+        assert plan(store, "one") == Where("git:origin/stat", 1, plan(Store(), "one").apis)
+
+
+def test_of_a_large_state_few_heads_are_read_beside_the_selected_ones() -> None:
+    store = Store(*(applied(f"e{number:03}") for number in range(200)))
+    assert not plan(store, "one").is_new
+    assert store.read_names == ["e000"]
+    tries = Store(*(tried(f"e{number:03}") for number in range(200)))
+    assert plan(tries, "one").is_new
+    assert sorted(tries.read_names) == sorted(tries.names())
+
+
+def test_a_document_that_cannot_be_read_is_no_sign_of_a_new_state() -> None:
+    store = Store(tried("gone"))
+    store.unreadable = {"gone"}
+    assert not plan(store, "one").is_new
