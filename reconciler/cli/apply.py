@@ -182,7 +182,10 @@ def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
     from reconciler.cli.check import call_receivers
     from reconciler.core.receivers import find_refusals
 
-    return find_refusals(call_receivers(session, find_putting(planned), post=True))
+    result = call_receivers(session, find_putting(planned), post=True)
+    if result.interrupted:
+        raise click.Abort
+    return find_refusals(result)
 
 
 def _show(result: RunResult, form: Form, session: Session) -> ExitCode:

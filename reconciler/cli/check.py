@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -11,14 +12,15 @@ from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_check
 from reconciler.cli.options import Form, Selection, format_option, selection_options, settings_options
 from reconciler.cli.output import say
+from reconciler.cli.progress import CountProgress
 from reconciler.errors import InputError
+from reconciler.io.signals import stop_on_signals
 from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck
+from reconciler.text.counts import number
 from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
-
-LOG_INTERVAL_S = 10.0
 
 
 @click.command(cls=SettingsCommand)
@@ -60,6 +62,7 @@ def call_receivers(session: Session, desired: Sequence[Desired], *, post: bool) 
     from reconciler.plug.examples import example_bodies
     from reconciler.receivers.network import HttpReceivers
     from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
+    from reconciler.run.context import Stop
 
     settings = session.settings
     credentials = session.credentials
@@ -67,12 +70,15 @@ def call_receivers(session: Session, desired: Sequence[Desired], *, post: bool) 
         desired, allow_local_receivers=settings.allow_local_receivers, find_scope=credentials.secret_scope
     )
     options = CheckOptions(concurrency=settings.concurrency, rate_limit=settings.rate_limit, post=post)
-    progress = _Progress(len(receivers))
 
     async def run() -> CheckResult:
-        async with HttpReceivers(credentials.fill_url, timeout_s=settings.timeout) as network:
-            world = CheckWorld(network, session.clock, example_bodies, progress.report)
-            return await check_receivers(receivers, world, options)
+        stop = Stop()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(stop_on_signals(stop.asked.set, "ended at once"))
+            network = HttpReceivers(credentials.fill_url, timeout_s=settings.timeout)
+            counts = _Counts(len(receivers), stack.enter_context(CountProgress("checking receivers")))
+            world = CheckWorld(await stack.enter_async_context(network), session.clock, example_bodies, counts.report)
+            return await check_receivers(receivers, world, options, stop)
 
     result = asyncio.run(run())
     if any(one.stage is CheckStage.CONNECT and not one.ok for one in result.receivers) and _has_proxy(session):
@@ -84,18 +90,16 @@ def _has_proxy(session: Session) -> bool:
     return any(name.lower() in ("https_proxy", "all_proxy") and value for name, value in session.environ.items())
 
 
-class _Progress:
-    """A line on stderr every ten seconds."""
+@dataclass
+class _Counts:
+    """The receivers that were checked so far, and how many of them fail."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._failed = 0
-        self._said_at = time.monotonic()
+    total: int
+    progress: CountProgress
+    done: int = 0
+    failed: int = 0
 
     def report(self, receiver: ReceiverCheck) -> None:
-        self._done += 1
-        self._failed += not receiver.ok
-        if time.monotonic() - self._said_at >= LOG_INTERVAL_S:
-            self._said_at = time.monotonic()
-            say(f"{self._done} of {self._total} receivers checked, {self._failed} failed")
+        self.done += 1
+        self.failed += not receiver.ok
+        self.progress.report(self.done, self.total, f"{number(self.failed)} failed")

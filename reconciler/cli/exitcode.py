@@ -41,5 +41,7 @@ def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
 
 
 def of_check(result: CheckResult) -> ExitCode:
-    """The code of a check: 2 where a receiver fails."""
+    """The code of a check: 2 where a receiver fails; an interrupt comes before that."""
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
     return ExitCode.DONE if all(receiver.ok for receiver in result.receivers) else ExitCode.CHANGES

@@ -1,20 +1,22 @@
-"""The progress of an apply on stderr: a live line on a terminal, a line every ten seconds in a log."""
+"""Progress on stderr: a live line on a terminal, a line every ten seconds in a log."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import is_terminal, say, wants_colour
 from reconciler.core.pace import Slowdown
 from reconciler.core.speed import Speed, time_left
+from reconciler.io.watch import report_done, watching
 from reconciler.model import EnvironmentResult, Outcome
 from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import WaveBegun
@@ -23,11 +25,128 @@ from reconciler.text.escape import for_terminal
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, like_message
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
 
 LOG_INTERVAL_S = 10.0
 TICK_S = 0.5
+APPEARS_AFTER_S = 2.0
+
+
+class LiveLine:
+    """One line of a terminal, such as `applying ━━━━ 3/10 12/s`: it is drawn again and again, and erased in the end."""
+
+    def __init__(self, doing: str, total: int | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console: Console = Console(stderr=True, no_color=not wants_colour(sys.stderr, os.environ))
+        count = TextColumn("{task.fields[count]}", style="progress.download")
+        columns = (TextColumn("{task.description}"), BarColumn(), count, TextColumn("{task.fields[note]}"))
+        self._bar: RichProgress = Progress(*columns, console=self._console, transient=True)
+        self._bar.start()
+        self._console.show_cursor(True)  # a second signal ends the process at once, and would leave it hidden
+        self._task = self._bar.add_task(doing, total=total, count=_count(0, total), note="")
+
+    def update(self, doing: str, done: int, total: int | None, note: str) -> None:
+        self._bar.update(
+            self._task, description=doing, completed=done, total=total, count=_count(done, total), note=note
+        )
+
+    def show_above(self, line: str) -> None:
+        from rich.text import Text
+
+        with suppress(OSError):  # a terminal that has gone must not end what is under way
+            self._console.print(Text(line), soft_wrap=True)
+
+    def erase(self) -> None:
+        with suppress(OSError):
+            self._bar.stop()
+
+
+def _count(done: int, total: int | None) -> str:
+    return "" if total is None else f"{number(done)}/{number(total)}"
+
+
+def _can_redraw() -> bool:
+    return is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
+
+class CountProgress:
+    """The progress of a step that only counts, such as a check: shown once it takes more than two seconds.
+
+    `doing` is such as `checking receivers`. `report` may be called from any thread.
+    """
+
+    def __init__(self, doing: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._doing = doing
+        self._monotonic = monotonic
+        self._done = 0
+        self._total: int | None = None  # None: it is not known yet
+        self._note = ""
+        self._line: LiveLine | None = None
+        self._redraws = False
+        self._ended = False
+        self._said_at = monotonic()
+        self._alone = threading.RLock()
+        self._timer = threading.Timer(APPEARS_AFTER_S, self._appear)
+        self._timer.daemon = True
+
+    def __enter__(self) -> CountProgress:
+        self._redraws = _can_redraw()
+        if self._redraws:
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
+        with self._alone:
+            self._ended = True
+            if self._line is not None:
+                self._line.erase()
+
+    def _appear(self) -> None:
+        with self._alone:
+            if not self._ended:
+                self._line = LiveLine(self._doing, self._total)
+                self._draw()
+
+    def count(self, done: int, total: int, doing: str) -> None:
+        """Report a part of the step that may have words of its own."""
+        with self._alone:
+            self._doing = doing or self._doing
+            self.report(done, total)
+
+    def report(self, done: int, total: int, note: str = "") -> None:
+        with self._alone:
+            self._done, self._total, self._note = done, total, note
+            if self._line is not None:
+                self._draw()
+            elif not self._redraws:
+                self._log()
+
+    def _draw(self) -> None:
+        if self._line is not None:
+            self._line.update(self._doing, self._done, self._total, self._note)
+
+    def _log(self) -> None:
+        now = self._monotonic()
+        if now - self._said_at >= LOG_INTERVAL_S:
+            self._said_at = now
+            note = f", {self._note}" if self._note else ""
+            say(f"{self._doing}: {number(self._done)} of {number(self._total or 0)}{note}")
+
+
+@contextmanager
+def watch_state(doing: str) -> Iterator[None]:
+    """Show how far the reads and writes of the state within the block are."""
+    with CountProgress(doing) as progress, watching(progress.count):
+        yield
+
+
+def report_read(done: int, total: int) -> None:
+    """Show how many accounts are read, where the state is watched."""
+    report_done(done, total, "observing accounts")
 
 
 class Progress:
@@ -49,35 +168,20 @@ class Progress:
         self._shown: Counter[tuple[Outcome, int | None, str]] = Counter()
         self._speed = Speed()
         self._wave = ""
-        self._bar: RichProgress | None = None
-        self._task: TaskID | None = None
+        self._line: LiveLine | None = None
         self._said_at = monotonic()
         self._speed.note(0, self._said_at)
 
     def __enter__(self) -> Progress:
-        if self._total and is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb":
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-            console = Console(stderr=True, no_color=not wants_colour(sys.stderr, os.environ))
-            self._bar = Progress(
-                TextColumn("applying{task.fields[wave]}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[pace]}"),
-                console=console,
-                transient=True,
-            )
-            self._bar.start()
-            self._task = self._bar.add_task("apply", total=self._total, wave="", pace="")
+        if self._total and _can_redraw():
+            self._line = LiveLine("applying", self._total)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            with suppress(OSError):
-                self._bar.stop()
+        if self._line is not None:
+            self._line.erase()
 
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
@@ -111,9 +215,8 @@ class Progress:
         """Update the live line, or write a line of the log where the last one is ten seconds old."""
         now = self._monotonic()
         self._speed.note(self._counts.total(), now)
-        if self._bar is not None and self._task is not None:
-            pace = self._describe_pace(now)
-            self._bar.update(self._task, completed=self._counts.total(), wave=self._wave, pace=pace)
+        if self._line is not None:
+            self._line.update(f"applying{self._wave}", self._counts.total(), self._total, self._describe_pace(now))
         elif now - self._said_at >= LOG_INTERVAL_S:
             self._said_at = now
             counts = ", ".join(f"{number(count)} {outcome}" for outcome, count in sorted(self._counts.items()))
@@ -146,11 +249,8 @@ class Progress:
             self._show(f"{for_terminal(result.environment)}: {result.outcome}, as those before; the summary has all")
 
     def _show(self, line: str) -> None:
-        if self._bar is not None:
-            from rich.text import Text
-
-            with suppress(OSError):  # a terminal that has gone must not end what is under way
-                self._bar.console.print(Text(line), soft_wrap=True)
+        if self._line is not None:
+            self._line.show_above(line)
         else:
             say(line)
 

@@ -181,6 +181,8 @@ class Session:
 
         Raises InputError (manifests, settings, a malformed token, the partner's), StateError.
         """
+        from reconciler.cli.progress import watch_state
+
         desired = self.desired
         given = PlanInput(
             now=now or self.clock.now().replace(microsecond=0),
@@ -190,7 +192,7 @@ class Session:
         shown = () if self.quiet else (*self.tree.warnings, *self.secret_files.problems)
         warnings = tuple(str(problem) for problem in shown)
         # the reads of accounts make reference cycles, so the collector stays on for them
-        with without_collector() if scope.observe is None else nullcontext():
+        with watch_state("reading the state"), without_collector() if scope.observe is None else nullcontext():
             planned = plan_environments(
                 desired, self.store, self.credentials, given, scope, location=self.settings.state
             )
@@ -209,6 +211,7 @@ class Session:
         if not wanted:
             return None
         from reconciler.cli.output import say
+        from reconciler.cli.progress import report_read
         from reconciler.run.live import LiveReads
         from reconciler.run.observe import ObserveOptions
         from reconciler.text.counts import environments
@@ -220,7 +223,7 @@ class Session:
             allowed_hosts=settings.api.allowed_hosts,
             open_observer=self.make_observer,
             clock=self.clock,
-            options=ObserveOptions(settings.concurrency, settings.attempts, settings.deadline),
+            options=ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_read),
             pace=self.pace,
             announce=lambda count: None if self.quiet else say(f"observing {environments(count)}"),
         )

@@ -19,6 +19,7 @@ from reconciler.cli.options import (
     yes_option,
 )
 from reconciler.cli.output import say
+from reconciler.cli.progress import watch_state
 from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
@@ -68,8 +69,9 @@ def list_(session: Session, form: Form, selection: Selection) -> int:
       reconciler state list
       reconciler state list -e 'staging*'
     """
-    names = session.store.names()
-    stored = session.store.read(sorted(select(selection.globs, names, selection.shard)))
+    with watch_state("reading the state"):
+        names = session.store.names()
+        stored = session.store.read(sorted(select(selection.globs, names, selection.shard)))
     documents = [one.document for _, one in sorted(stored.items())]
     show_state_list(documents, session.clock.now(), form, session)
     if not names:
@@ -229,6 +231,7 @@ def copy(session: Session, source: str, target: str, yes: bool) -> int:
         if not names:
             raise InputError.of("FROM", f"{source} holds no state", "name the store that is used now")
         confirm(f"Copy the state of {environments(len(names))} to {for_terminal(target)}?", yes=yes)
-        count = copy_state(old, new, session.clock.now())
+        with watch_state("copying the state"):
+            count = copy_state(old, new, session.clock.now())
     say(f"copied: {environments(count)}. Now set `state` to {for_terminal(target)}, for every run")
     return ExitCode.DONE

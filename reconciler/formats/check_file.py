@@ -21,8 +21,11 @@ def encode_check(result: CheckResult) -> str:
         "failed": len(result.receivers) - passed,
         "warnings": sum(1 for receiver in result.receivers if receiver.warning),
     }
+    if result.interrupted:
+        summary["unchecked"] = result.unchecked
     receivers = [_receiver_out(receiver) for receiver in result.receivers]
-    return dump({"format": CHECK_FORMAT, "posted": result.posted, "summary": summary, "receivers": receivers})
+    head = {"format": CHECK_FORMAT, "posted": result.posted, "interrupted": result.interrupted}
+    return dump({**head, "summary": summary, "receivers": receivers})
 
 
 def _receiver_out(receiver: ReceiverCheck) -> dict[str, Any]:

@@ -46,3 +46,5 @@ class CheckResult:
 
     receivers: tuple[ReceiverCheck, ...]
     posted: bool = True  # False with --no-post
+    unchecked: int = 0  # receivers that were left when the check was interrupted
+    interrupted: bool = False

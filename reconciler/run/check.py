@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -12,6 +13,7 @@ from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.model import CheckResult, CheckStage, Desired, Event, ReceiverCheck, Shard
 from reconciler.ports import Clock, Receivers
+from reconciler.run.context import Stop
 from reconciler.run.pace import Pace
 from reconciler.run.pool import for_each
 
@@ -55,21 +57,46 @@ def select_checked(
     return [one for one in desired if one.environment in selected]
 
 
-async def check_receivers(receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions) -> CheckResult:
-    """Return a result for each receiver, in the order given. Raises only what is a fault of this program."""
+async def check_receivers(
+    receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions, stop: Stop | None = None
+) -> CheckResult:
+    """Return a result for each receiver, in the order given. Raises only what is a fault of this program.
+
+    Once `stop` is asked for, calls under way are given up, and the result holds what was checked so far.
+    """
+    results: dict[int, ReceiverCheck] = {}
+    checking = asyncio.create_task(_check_all(receivers, world, options, results))
+    stopping = asyncio.create_task((Stop() if stop is None else stop).asked.wait())
+    await asyncio.wait((checking, stopping), return_when=asyncio.FIRST_COMPLETED)
+    interrupted = not checking.done()
+    for task in (checking, stopping):
+        task.cancel()
+    await asyncio.wait((checking, stopping))
+    if not interrupted:
+        checking.result()  # raises what a worker raised
+    return CheckResult(
+        tuple(results[number] for number in sorted(results)),
+        posted=options.post,
+        unchecked=len(receivers) - len(results),
+        interrupted=interrupted,
+    )
+
+
+async def _check_all(
+    receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions, results: dict[int, ReceiverCheck]
+) -> None:
+    """Check all receivers, and put each one's result into `results` by its number."""
     run = _Check(world, options)
     await for_each(sorted({receiver.place for receiver in receivers}), options.concurrency, run.probe)
     # by host and port: a server's connections are closed after its last receiver, however many servers there are
     by_place = sorted(range(len(receivers)), key=lambda number: receivers[number].place)
     run.left = Counter(receiver.place for receiver in receivers)
-    results: dict[int, ReceiverCheck] = {}
 
     async def check(number: int) -> None:
         results[number] = await run.check(receivers[number])
         world.report(results[number])
 
     await for_each(by_place, options.concurrency, check)
-    return CheckResult(tuple(results[number] for number in range(len(receivers))), posted=options.post)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from reconciler.core.attempts import Attempt, Done, Wait, next_step
 from reconciler.core.observe import UNOBSERVABLE, Observation, find_past
@@ -23,6 +24,7 @@ class ObserveOptions:
     concurrency: int
     attempts: int
     deadline_s: float
+    report: Callable[[int, int], None] = lambda done, total: None  # called after each account
 
 
 async def observe_all(
@@ -39,12 +41,15 @@ async def observe_all(
     """
     wanted = list(desired)
     found = {one.environment: UNOBSERVABLE for one in wanted}
+    observable = [one for one in wanted if one.account_id is not None]
+    done = count(1)
 
     async def observe(one: Desired) -> None:
         document = documents.get(one.environment)
         found[one.environment] = await observe_one(one, document, observer, clock, options, pace)
+        options.report(next(done), len(observable))
 
-    await for_each((one for one in wanted if one.account_id is not None), options.concurrency, observe)
+    await for_each(observable, options.concurrency, observe)
     return found
 
 

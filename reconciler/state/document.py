@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
+from reconciler.io.watch import counted
 from reconciler.model import (
     EVENTS,
     Applied,
@@ -395,7 +396,8 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
     """
     found: dict[str, T] = {}
     faults: list[StateError] = []
-    for environment in environments:
+    wanted = list(environments)
+    for environment in counted(wanted, len(wanted)):
         try:
             one = read_one(environment)
         except StateError as fault:

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, Corrupt, InputError, StateError, Unreachable
+from reconciler.io.watch import counted
 from reconciler.model import Head, Original, Problem, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.state.document import (
@@ -244,7 +245,7 @@ class ObjectStore:
         if len(items) < 2:
             return [call(item) for item in items]
         with ThreadPoolExecutor(min(PARALLEL, len(items))) as pool:
-            return list(pool.map(call, items))
+            return list(counted(pool.map(call, items), len(items)))
 
     def _translated(self, call: Callable[[], R], *, missing: bool = False) -> R:
         """Raises Unreachable for the library's errors, FileNotFoundError where `missing` is expected."""

@@ -289,12 +289,13 @@ NEXT_FOR_STAGE = {
 
 
 def check_summary(result: CheckResult) -> str:
-    """`Check: 14 receivers: 13 passed, 1 failed; 2 warnings.`; without POSTs it says so."""
+    """`Check: 14 receivers: 13 passed, 1 failed; 2 warnings.`; without POSTs, or interrupted, it says so."""
     failed = sum(1 for receiver in result.receivers if not receiver.ok)
     warnings = len(check_warnings(result))
     parts = [f"{number(len(result.receivers) - failed)} passed"] + ([f"{number(failed)} failed"] if failed else [])
     text = f"Check: {counted(len(result.receivers), 'receiver')}: {', '.join(parts)}"
     text += f"; {counted(warnings, 'warning')}" if warnings else ""
+    text += f"; interrupted: {number(result.unchecked)} not checked" if result.interrupted else ""
     return text + ("." if result.posted else "; nothing was posted (--no-post).")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -256,13 +257,26 @@ def test_nobody_is_called_in_a_dry_run_or_after_a_no(local: Cli, serve: Serve) -
     assert local.state_bytes() == {}
 
 
-@pytest.mark.parametrize("command", [("check",), ("apply", "--yes", "--check-first")])
-def test_a_signal_ends_a_check_at_once(local: Cli, serve: Serve, command: tuple[str, ...]) -> None:
+def test_a_signal_ends_a_check_with_what_was_checked_so_far(local: Cli, serve: Serve) -> None:
+    """Exit 130 although a call never comes back; those before it are shown."""
+    receiver = serve()
+    fleet(local, receiver, "loja")
+    manifest(local, "loja", "/hang", receiver)
+    running = local.start("check", "--timeout", "30", "--concurrency", "1")
+    wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
+    running.process.send_signal(signal.SIGINT)
+    ran = running.finish(timeout_s=25)  # less than the timeout
+    assert ran.code == 130
+    last = ran.out.splitlines()[-1]
+    assert re.fullmatch(r"Check: [1-6] receivers?: [1-6] passed; interrupted: [1-6] not checked\.", last), ran
+
+
+def test_a_signal_ends_a_check_before_an_apply_at_once(local: Cli, serve: Serve) -> None:
     """Exit 130 and nothing on stdout; nothing was written or put."""
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", "/hang", receiver)
-    running = local.start(*command, "--timeout", "30")
+    running = local.start("apply", "--yes", "--check-first", "--timeout", "30")
     wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
     running.process.send_signal(signal.SIGINT)
     ran = running.finish(timeout_s=25)  # less than the timeout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.cli import check as module
+from reconciler.cli import progress as module
 from tests.acceptance.conftest import Cli
 from tests.fuzz.hostile import drive
 from tests.receiver import serve_receiver
@@ -45,5 +45,5 @@ def test_how_far_it_is_comes_to_stderr_now_and_then(dead: Cli, monkeypatch: pyte
     """Every ten seconds; here at each receiver."""
     monkeypatch.setattr(module, "LOG_INTERVAL_S", 0.0)
     assert drive(dead.folder, dead.environ, "check").err.splitlines() == [
-        f"{number} of 7 receivers checked, {number} failed" for number in range(1, 8)
+        f"checking receivers: {number} of 7, {number} failed" for number in range(1, 8)
     ]

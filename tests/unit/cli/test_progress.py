@@ -9,13 +9,15 @@ import pty
 import re
 import sys
 import threading
+from typing import Any
 
 import pytest
 
 from reconciler.cli import progress as module
-from reconciler.cli.progress import Progress
+from reconciler.cli.progress import CountProgress, Progress, watch_state
 from reconciler.core.pace import Slowdown
 from reconciler.core.speed import time_left
+from reconciler.io.watch import counted, report_done
 from reconciler.model import EnvironmentResult, Outcome
 from reconciler.run.context import WaveBegun
 
@@ -208,3 +210,64 @@ def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pyt
     assert (sys.stdout, sys.stderr) == (stdout, stream)  # the bar had them meanwhile; the result comes next
     with contextlib.suppress(OSError):  # what is left in its buffer
         stream.close()
+
+
+# --- steps that only count ---------------------------------------------------------------------------
+
+
+def plain(shown: str) -> str:
+    """What a terminal got, without colour and moves of the cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def test_a_step_that_counts_gets_a_line_every_ten_seconds_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """And none while it is short."""
+    watch = Watch()
+    with CountProgress("checking receivers", lambda: watch.at) as progress:
+        for done in range(1, 26):
+            watch.at += 1
+            progress.report(done, 7_000, f"{done // 5} failed")
+    assert capsys.readouterr().err.splitlines() == [
+        "checking receivers: 10 of 7,000, 2 failed",
+        "checking receivers: 20 of 7,000, 4 failed",
+    ]
+
+
+def test_a_long_step_appears_on_a_terminal_with_done_of_total(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads of the state and of accounts are one line, which is erased in the end."""
+    monkeypatch.setattr(module, "APPEARS_AFTER_S", 0.0)
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen.stream)
+    appeared = threading.Event()
+
+    class Line(module.LiveLine):
+        def update(self, *given: Any) -> None:
+            super().update(*given)
+            appeared.set()
+
+    monkeypatch.setattr(module, "LiveLine", Line)
+    with watch_state("reading the state"):
+        assert appeared.wait(60)
+        assert list(counted("abc", 3)) == ["a", "b", "c"]
+        report_done(1, 2, "observing accounts")
+    shown = screen.finish()
+    assert "reading the state" in plain(shown)
+    assert re.search(r"observing accounts [━╺╸]+ 1/2", plain(shown))
+    assert shown.rstrip().endswith(("\x1b[2K", "\x1b[?25h"))
+
+
+def test_a_short_step_shows_nothing_on_a_terminal(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line would only flicker."""
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen.stream)
+    monkeypatch.setattr(module, "APPEARS_AFTER_S", 3_600.0)
+    with watch_state("reading the state"):
+        list(counted("abc", 3))
+    assert screen.finish() == ""
+
+
+def test_nobody_watches_outside_of_the_block(capsys: pytest.CaptureFixture[str]) -> None:
+    """Items come through all the same."""
+    assert list(counted(iter("ab"), 2)) == ["a", "b"]
+    report_done(1, 2)
+    assert capsys.readouterr().err == ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from reconciler.cli.exitcode import of_check
 from reconciler.core.planner import PlanInput
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, find_receivers
+from reconciler.formats.check_file import encode_check
 from reconciler.model import EVENTS, By, CheckResult, CheckStage, Document, Event, Intent, Outcome, RunResult
 from reconciler.plug.examples import example_bodies
 from reconciler.ports import Write
@@ -18,6 +21,7 @@ from reconciler.run.apply import apply_plan
 from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.planning import plan_environments
+from reconciler.views.words import check_summary
 from tests.fakes import OPTIONS, START, FakeClock, FakeCredentials, FakePlug, make_desired, make_world
 from tests.memory_store import MemoryStore
 
@@ -100,6 +104,55 @@ def test_a_body_that_got_no_answer_is_the_last_one() -> None:
         fake = FakeReceivers(FakeClock(), {url: status})
         check(fake, "a")
         assert sum(1 for post in fake.posts if post[0] == url) == calls
+
+
+def interrupt_after(calls: int) -> CheckResult:
+    """A check of one environment, stopped when so many POSTs have begun; the last one is never answered."""
+    stop = Stop()
+
+    @dataclass
+    class Hanging(FakeReceivers):
+        async def post(self, receiver: Receiver, probe: ProbeResult, body: bytes) -> Answer:
+            if len(self.posts) + 1 < calls:
+                return await FakeReceivers.post(self, receiver, probe, body)
+            stop.asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError("the wait has no end")
+
+    fake = Hanging(FakeClock())
+    receivers = find_receivers([make_desired("a")], allow_local_receivers=False)
+    world = CheckWorld(fake, fake.clock, example_bodies)
+    return asyncio.run(check_receivers(receivers, world, CheckOptions(1, None), stop))
+
+
+def test_an_interrupted_check_returns_what_was_checked_so_far() -> None:
+    """A call under way is given up: its receiver counts as not checked."""
+    result = interrupt_after(4)
+    assert (result.interrupted, len(result.receivers), result.unchecked) == (True, 2, 5)
+    assert all(one.ok for one in result.receivers)
+    assert of_check(result) == 130
+    assert check_summary(result) == "Check: 2 receivers: 2 passed; interrupted: 5 not checked."
+    assert json.loads(encode_check(result))["summary"]["unchecked"] == 5
+
+
+def test_a_check_that_came_to_its_end_is_not_interrupted() -> None:
+    """Its JSON says so too, and has no count of what is left."""
+    result = check(FakeReceivers(FakeClock()), "a")
+    document = json.loads(encode_check(result))
+    assert (document["interrupted"], "unchecked" in document["summary"]) == (False, False)
+
+
+def test_a_fault_of_a_worker_is_raised() -> None:
+    """It is a fault of this program, and no receiver's."""
+
+    @dataclass
+    class Broken(FakeReceivers):
+        async def post(self, receiver: Receiver, probe: ProbeResult, body: bytes) -> Answer:
+            raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup) as caught:
+        check(Broken(FakeClock()), "a")
+    assert caught.group_contains(ZeroDivisionError)
 
 
 # --- apply --check-first ---------------------------------------------------------------------------
