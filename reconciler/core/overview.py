@@ -58,11 +58,6 @@ class Overview:
     standings: tuple[Standing, ...]
     cells: tuple[Cell, ...]
 
-    @property
-    def main(self) -> Standing:
-        """The gravest but for failing receivers: every environment is counted once by it."""
-        return next(standing for standing in self.standings if standing is not Standing.FAILING)
-
 
 BESIDE_THE_TEXT = frozenset({FindingKind.ACCOUNT, FindingKind.ENDPOINT, FindingKind.EXPIRED})
 

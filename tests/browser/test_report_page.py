@@ -62,6 +62,11 @@ def test_a_search_finds_names_descriptions_and_urls(chromium: Chromium) -> None:
         page.keyboard.press("/")
         page.keyboard.type("rua xv hooks-V2")
         assert names(visit) == ["loja-centro"]
+        for typed in ("homologacao", "HOMOLOGA\u00c7\u00c3O", "homologac\u0327ao"):
+            page.fill("#_search", typed)
+            assert names(visit) == ["staging"]
+        page.fill("#_search", "lo\u0301ja ce\u0301ntro")  # accents that are not in the text
+        assert names(visit) == ["loja-centro"]
         page.fill("#_search", "teste/loja")  # a URL that only Plug holds
         assert names(visit) == ["loja-mudada"]
         page.fill("#_search", "no such thing")
@@ -96,7 +101,17 @@ def test_filters_narrow_the_list_together(chromium: Chromium) -> None:
         page.fill("#_days", "365")
         assert names(visit) == ["loja-velha"]
         assert page.locator("#_count").inner_text() == "1 of 27 environments"
+        assert page.evaluate("location.hash") == "#?state=doubt&state=drift&wave=2&days=365"
+        page.locator(ROWS).first.click()
+        page.locator("#_name", has_text="loja-velha").wait_for()
+        page.reload()  # as a link that somebody was sent
+        page.locator("#_name", has_text="loja-velha").wait_for()
+        assert page.evaluate("location.hash") == "#loja-velha?state=doubt&state=drift&wave=2&days=365"
+        assert names(visit) == ["loja-velha"]
+        assert page.locator("button.tile[data-standing=drift]").get_attribute("aria-pressed") == "true"
+        page.keyboard.press("Escape")
         page.locator("#_clear").click()
+        assert page.evaluate("location.hash") == ""
         page.fill("#_days", "21")
         assert names(visit) == ["loja-velha", "antiga"]  # exactly 21 days is not older, never is no age
 
@@ -112,9 +127,19 @@ def test_an_environment_is_opened_by_its_fragment(chromium: Chromium) -> None:
         first = page.locator("#_detail .events > li").first
         assert first.locator("del").inner_text() == "hooks"
         assert first.locator("ins").inner_text() == "hooks-v2"
+        heads = page.locator("#_detail h3").all_inner_texts()
+        assert [head.lower() for head in heads] == ["events that need a look", "history"]  # all seven differ
+        assert page.locator("#_detail .told").first.evaluate(
+            "one => one.compareDocumentPosition"
+            "(document.querySelector('#_detail .facts')) & Node.DOCUMENT_POSITION_FOLLOWING"
+        )
+        page.evaluate("location.hash = '#loja-duvida'")
+        page.locator("#_name", has_text="loja-duvida").wait_for()
+        assert "since 2" in page.locator(ROWS).first.locator(".standing small").inner_text()
         page.evaluate("location.hash = '#production'")
         page.locator("#_name", has_text="production").wait_for()
         detail = page.locator("#_detail")
+        assert detail.locator("h3").nth(1).inner_text().lower() == "other events"
         assert "status 500" in detail.inner_text()
         assert "certificate 80 days" in detail.inner_text()
         assert detail.locator(".timeline > li").count() == 2
@@ -369,7 +394,7 @@ def test_an_old_page_says_so(chromium: Chromium) -> None:
     old = replace(report, plan=replace(report.plan, created_at=NOW.replace(year=2025)))
 
     def look(visit: Visit) -> None:
-        assert visit.page.locator("#_stale").inner_text().endswith(" d ago")
+        assert visit.page.locator("#_stale").inner_text().endswith(" d ago; all ages are as of then")
 
     chromium.visit(render_report(old), look)
 

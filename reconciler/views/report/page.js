@@ -53,16 +53,17 @@
   });
   const byName = new Map(environments.map((env) => [env.name, env]));
   const holds = (env, key) => env.standings.some((one) => one.key === key);
+  const searchable = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase(); // S\u00e3o is found by sao
   const haystack = (env) => {
     if (env.haystack === null) {
       const texts = [env.name, env.description, ...env.urls, ...env.findings.flatMap((one) => [one[2], one[3]])];
-      env.haystack = texts.filter((text) => text !== null).join("\n").toLowerCase();
+      env.haystack = searchable(texts.filter((text) => text !== null).join("\n"));
     }
     return env.haystack;
   };
   const why = (env) => {
     const told = new Set(env.findings.filter((one) => one[0] in WHY).map((one) => WHY[one[0]]));
-    if (env.intent && (holds(env, "doubt") || holds(env, "locked"))) told.add(`since ${span(data.made - env.intent[0])}`);
+    if (env.intent && (holds(env, "doubt") || holds(env, "locked"))) told.add(`since ${instant(env.intent[0]).slice(0, 16)} UTC`);
     if (env.failing.length) told.add(`${env.failing.length} of 7 receivers`);
     if (holds(env, "orphan")) told.add("in no manifest");
     return [...told].join(", ");
@@ -86,6 +87,7 @@
   let shown = [];
   let active = 0; // the row that takes the focus
   let opened = null;
+  let ready = false; // whether changes of the filters are kept in the address
   const drawn = new Map(); // place in `shown` -> its row
 
   const order = () => { ordered = [...environments].sort(ORDERS[$("_order").value]); };
@@ -96,7 +98,7 @@
       .filter(Boolean).join(", ");
   };
   const filter = () => {
-    const terms = $("_search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const terms = searchable($("_search").value).split(/\s+/).filter(Boolean);
     const wave = $("_wave").value;
     const days = $("_days").valueAsNumber;
     const before = data.made - days * DAY_S;
@@ -112,6 +114,7 @@
     $("_count").textContent = shown.length === environments.length
       ? counted(shown.length, "environment") : `${number(shown.length)} of ${counted(environments.length, "environment")}`;
     $("_clear").hidden = filterWords() === "";
+    keepAddress();
     $("_none").hidden = shown.length > 0;
     grid.setAttribute("aria-rowcount", shown.length + 1);
     countEvents();
@@ -122,8 +125,7 @@
     const counts = new Array(data.events.length).fill(0);
     for (const env of shown) {
       for (let event = 0; event < counts.length; event += 1) {
-        const { key } = cells[env.cells[event]];
-        if ((key !== "sync" && key !== "unknown") || env.failing.includes(event)) counts[event] += 1;
+        if (needsLook(env, event)) counts[event] += 1;
       }
     }
     for (const head of document.querySelectorAll(".columns .event")) {
@@ -156,7 +158,7 @@
       "aria-selected": env === opened ? "true" : "false", "data-place": place },
       h("div", { role: "rowheader", class: "name", title: env.name }, h("span", null, env.name),
         env.description === null ? null : h("small", null, env.description)),
-      h("div", { role: "gridcell", class: "standing" }, ...badges(env, { slim: true }), h("small", null, why(env))),
+      h("div", { role: "gridcell", class: "standing" }, ...badges(env, { slim: true }), h("small", { title: why(env) }, why(env))),
       ...data.events.map((name, event) => h("div", { role: "gridcell", class: `cell c-${cells[env.cells[event]].key}`,
         title: `${name}: ${cellWord(env, event)}` }, ...cellParts(env, event))),
       h("div", { role: "gridcell", class: "age", title: env.applied ? `applied ${instant(env.applied[0])}` : "never applied" },
@@ -252,7 +254,9 @@
       const events = env.findings.filter((one) => one[0] === kind);
       if (events.length) made.push(told(LOOKS[kind] || "drift", TITLES[kind], `${counted(events.length, "event")}, below.`, next(kind)));
     }
-    if (holds(env, "never")) made.push(told("never", "Never applied:", "Plug was never told of these webhooks by this tool.", next("unapplied")));
+    if (holds(env, "never")) made.push(told("never", "Never applied:", holds(env, "doubt")
+      ? "no PUT of this tool is confirmed, and one that is in doubt may have reached Plug."
+      : "no PUT of this tool is confirmed.", next("unapplied")));
     if (unseen.length) made.push(h("p", { class: "aside" }, `${counted(unseen.length, "event")} could not be seen in Plug.`));
     if (env.unchecked.length) made.push(h("p", { class: "aside" }, `Not compared, as not available: ${env.unchecked.join(", ")}.`));
     return made;
@@ -291,7 +295,7 @@
   };
   const timeline = (env) => {
     const items = env.history.map(([at, by, adopted, delta, moves]) => h("li", null, h("b", null, adopted ? "Adopted" : "Applied"), " ",
-      time(at), ` (${span(data.made - at)} before this page) by `, ...who(by), changes(delta, moves)));
+      time(at), ` (${span(data.made - at)} before this page was made) by `, ...who(by), changes(delta, moves)));
     if (env.intent) {
       const [at, , doubt, by, delta] = env.intent;
       const what = holds(env, "locked") ? (doubt ? "At work, an earlier PUT in doubt" : "At work") : "In doubt";
@@ -299,21 +303,28 @@
     }
     return items.length ? h("ol", { class: "timeline" }, ...items) : h("p", null, "Nothing was ever applied.");
   };
+  const needsLook = (env, event) =>
+    !["sync", "unknown"].includes(cells[env.cells[event]].key) || env.failing.includes(event);
+  const eventList = (env, heading, events) => events.length === 0 ? []
+    : [h("h3", null, heading), h("ul", { class: "events" }, ...events.map((event) => eventItem(env, event)))];
   const detail = (env, nameId) => {
     const fact = (term, ...parts) => [h("dt", null, term), h("dd", null, ...parts)];
+    const places = data.events.map((_, event) => event);
+    const grave = places.filter((event) => needsLook(env, event));
+    const rest = places.filter((event) => !needsLook(env, event));
     return h("article", { class: "one" },
       h("h2", { id: nameId }, env.name), h("p", null, ...badges(env, { slim: false }).flatMap((badge) => [badge, " "])),
       env.description === null ? null : h("p", null, env.description),
+      ...notices(env), ...eventList(env, "Events that need a look", grave),
       h("dl", { class: "facts" },
         env.source === null ? [] : [...fact("Manifest", h("code", null, env.source)), ...fact("Wave", String(env.wave))],
         env.applied ? fact(env.applied[2] ? "Adopted" : "Applied", time(env.applied[0]),
-          ` (${span(data.made - env.applied[0])} before this page)`) : fact("Applied", "never"),
+          ` (${span(data.made - env.applied[0])} before this page was made)`) : fact("Applied", "never"),
         env.applied ? fact("By", ...who(env.applied[1])) : [],
         env.serial ? fact("State serial", String(env.serial)) : [],
         env.last ? fact("Last try", `${env.last[0]}${env.last[1] === null ? "" : `, status ${env.last[1]}`}, `, time(env.last[3]),
           " by ", ...who(env.last[4]), env.last[2] ? h("div", null, env.last[2]) : null) : []),
-      ...notices(env),
-      h("h3", null, "Events"), h("ul", { class: "events" }, ...data.events.map((_, event) => eventItem(env, event))),
+      ...eventList(env, grave.length ? "Other events" : "Events", rest),
       h("h3", null, "History"), timeline(env));
   };
   const step = (by) => {
@@ -352,21 +363,52 @@
     $("_detail").replaceChildren();
     document.body.classList.remove("open");
     document.title = title;
-    history.replaceState(null, "", location.pathname + location.search);
+    keepAddress();
     for (const row of drawn.values()) row.remove();
     drawn.clear();
     moveTo(place >= 0 ? place : active, { focus: true });
   };
+
+  // --- the address: #ENVIRONMENT?FILTERS, so that a link shows the same list -----------------------------------------
+
+  const FILTERS = { search: "_search", wave: "_wave", days: "_days" };
+  const makeFragment = (env) => {
+    const filters = new URLSearchParams();
+    for (const one of standings) if (chosen.has(one.key)) filters.append("state", one.key);
+    for (const [name, id] of Object.entries(FILTERS)) if ($(id).value.trim() !== "") filters.set(name, $(id).value.trim());
+    if ($("_order").value !== "grave") filters.set("order", $("_order").value);
+    const query = filters.toString();
+    return `${env ? `#${encodeURIComponent(env.name)}` : query && "#"}${query && `?${query}`}`;
+  };
+  const keepAddress = () => {
+    if (!ready) return;
+    const fragment = makeFragment(opened);
+    if (location.hash !== fragment) history.replaceState(null, "", fragment || location.pathname + location.search);
+  };
+  const takeFilters = (filters, env) => {
+    ready = false; // an address that is read is not written
+    const before = makeFragment(env);
+    chosen.clear();
+    for (const key of filters.getAll("state")) if (standings.some((one) => one.key === key)) chosen.add(key);
+    for (const tile of document.querySelectorAll("button.tile")) tile.setAttribute("aria-pressed", String(chosen.has(tile.dataset.standing)));
+    for (const [name, id] of Object.entries(FILTERS)) $(id).value = filters.get(name) || "";
+    $("_order").value = filters.get("order") || "grave";
+    if ($("_order").value === "") $("_order").value = "grave";
+    if (makeFragment(env) !== before) { order(); filter(); }
+    ready = true;
+  };
   const go = (env) => {
     if (!env) return;
-    const hash = `#${encodeURIComponent(env.name)}`;
+    const hash = makeFragment(env);
     if (location.hash === hash) open(env, { focus: true }); else location.hash = hash;
   };
   const follow = () => {
-    let name = "";
-    try { name = decodeURIComponent(location.hash.slice(1)); } catch { name = location.hash.slice(1); }
-    if (name === "") { if (opened) shut(); return; }
+    const [place, query = ""] = location.hash.slice(1).split("?", 2);
+    let name = place;
+    try { name = decodeURIComponent(place); } catch { /* it is shown as it is */ }
     const env = byName.get(name);
+    takeFilters(new URLSearchParams(query), env || null);
+    if (name === "") { if (opened) shut(); return; }
     if (env) open(env, { focus: true });
     else $("_count").textContent = `No environment ${name} in this report`;
   };
@@ -383,7 +425,7 @@
       h("table", null,
         h("thead", null, h("tr", null, ...["Environment", "State"].map((name) => h("th", { scope: "col" }, name)),
           ...data.events.map((name) => h("th", { scope: "col", class: "event" }, ...broken(name))),
-          ...["Age", "Applied by"].map((name) => h("th", { scope: "col" }, name)))),
+          ...["Age when made", "Applied by"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", null, ...shown.map((env) => h("tr", null, h("th", { scope: "row" }, env.name),
           h("td", null, ...badges(env, { slim: false })),
           ...data.events.map((_, event) => h("td", { class: `event cell-${cells[env.cells[event]].key}` },
@@ -403,13 +445,13 @@
       const name = data.events[head.dataset.event];
       head.append(h("span", { class: "long" }, ...broken(name)), h("span", { class: "short" }, SHORT[head.dataset.event]), h("b"));
     }
-    const labels = ["Environment", "State", ...data.events, "Age", "Applied by"];
+    const labels = ["Environment", "State", ...data.events, "Age when this page was made", "Applied by"];
     grid.append(h("div", { role: "rowgroup", class: "sr" }, h("div", { role: "row", "aria-rowindex": 1 },
       ...labels.map((label) => h("span", { role: "columnheader" }, label)))), rows);
     const waves = [...new Set(environments.filter((env) => env.source !== null).map((env) => env.wave))].sort((a, b) => a - b);
     $("_wave").append(...waves.map((wave) => h("option", { value: String(wave) }, String(wave))));
     const age = Date.now() / 1000 - data.made;
-    if (age >= 3600) $("_stale").textContent = `${span(age)} ago`;
+    if (age >= 3600) $("_stale").textContent = `${span(age)} ago; all ages are as of then`;
     for (const tile of document.querySelectorAll("button.tile")) {
       tile.disabled = false;
       tile.addEventListener("click", () => {

@@ -72,7 +72,8 @@ def render_report(report: Report) -> str:
         selection=report.plan.selection,
         total=len(seen),
         tiles=[(standing, *STANDINGS[standing], count[standing]) for standing in _tiles(report)],
-        bar=list(_bar(Counter(one.overview.main for one in seen))),
+        overlap=_describe_overlap(seen),
+        bar=list(_bar(Counter(one.overview.standings[0] for one in seen))),
         notes=list(_notes(report, seen)),
         warnings=report.plan.warnings[:MAX_WARNINGS],
         warning_count=len(report.plan.warnings),
@@ -161,6 +162,13 @@ def _tiles(report: Report) -> Iterator[Standing]:
         looked_for = {Standing.FAILING: report.checked is not None, Standing.UNKNOWN: report.observed}
         if standing is not Standing.SYNC and looked_for.get(standing, True):
             yield standing
+
+
+def _describe_overlap(seen: Sequence[Seen]) -> str:
+    """Return that the totals overlap, where an environment counts in more than one; else nothing."""
+    several = sum(1 for one in seen if len(one.overview.standings) > 1)
+    verb = "is" if several == 1 else "are"
+    return f"The totals overlap: {environments(several)} {verb} counted in more than one." if several else ""
 
 
 def _bar(count: Counter[Standing]) -> Iterator[tuple[Standing, float, float]]:

@@ -179,3 +179,26 @@ def test_a_commit_that_the_manifests_differed_from_is_linked_without_its_plus() 
     assert commit == f"https://github.com/acme/plug/commit/{'0123456789' * 4}"
     assert shorten_commit(f"{'0123456789' * 4}+") == "012345678901+"
     assert shorten_commit("c0ffee+") == "c0ffee+"
+
+
+def bar_of(page: str) -> list[str]:
+    """The standings of the bar at the head, from left to right."""
+    return [str(attributes["class"]).removeprefix("s-") for tag, attributes in Elements(page).tags if tag == "rect"]
+
+
+def test_failing_receivers_show_in_the_bar() -> None:
+    """A fleet whose receivers all fail isn't green, though Plug holds what it should."""
+    report = report_samples.every_standing()
+    (name,) = [one.environment for one in report.plan.environments if one.environment == "production"]
+    planned = tuple(one for one in report.plan.environments if one.environment == name)
+    failing = replace(report, plan=replace(report.plan, environments=planned))
+    assert bar_of(render_report(failing)) == ["failing"]
+    assert "failing" in bar_of(render_report(report))
+
+
+def test_the_page_says_that_totals_overlap() -> None:
+    """Their sum is more than the fleet, and a reader who adds them up is not left to wonder."""
+    page = render_report(report_samples.every_standing())
+    assert "The totals overlap: " in page
+    assert " counted in more than one." in page
+    assert "The totals overlap" not in render_report(report_samples.reports()["empty"])
