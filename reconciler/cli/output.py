@@ -16,6 +16,7 @@ from reconciler.text.escape import for_terminal
 
 MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scroll the cause away
 
+MIN_COLUMNS = 40  # of a terminal; one that is narrower breaks the lines itself
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
@@ -32,6 +33,15 @@ def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
 def terminal_width() -> int:
     """Return the columns of a text for the terminal; of a narrow or wide one, what can still be read well."""
     return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))
+
+
+def fit_terminal(text: str, stream: TextIO) -> str:
+    """Break the long lines of a text for people where a terminal shows it; elsewhere each stays whole, for `grep`."""
+    if not is_terminal(stream):
+        return text
+    from reconciler.views.fold import fold  # late: only a terminal needs it
+
+    return fold(text, max(MIN_COLUMNS, shutil.get_terminal_size((100, 24)).columns))
 
 
 def write(text: str) -> None:
@@ -56,7 +66,7 @@ def say(text: str, *, label: str = "") -> None:
         prefix = f"{label}: "
         if wants_colour(sys.stderr, os.environ):
             prefix = click.style(prefix, fg=_COLOURS.get(label), bold=True)
-    write_aside(f"{prefix}{text}\n")
+    write_aside(fit_terminal(f"{prefix}{text}\n", sys.stderr))
 
 
 def write_aside(text: str) -> None:

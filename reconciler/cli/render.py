@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from reconciler.cli.annotations import annotate, find_path, wants_annotations
 from reconciler.cli.options import Form
-from reconciler.cli.output import is_terminal, terminal_width, wants_colour, write
+from reconciler.cli.output import fit_terminal, is_terminal, terminal_width, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
 from reconciler.core.where import find_apis
@@ -135,7 +135,9 @@ def show_validation(
 
 def show_state_list(documents: Sequence[Document], now: datetime, form: Form, session: Session) -> None:
     views: Views = {
-        "text": lambda style: _load("text").render_state_list(documents, now, colour=style.colour),
+        "text": lambda style: _load("text").render_state_list(
+            documents, now, colour=style.colour, width=style.width if style.on_terminal else None
+        ),
         "json": lambda _: _load_format("state_listing").encode_state_list(documents, now),
         "markdown": lambda _: _load("markdown").render_state_list(documents, now),
     }
@@ -202,6 +204,7 @@ def _show(views: Views, form: Form, session: Session) -> None:
     if form.name != "github" and "github" in views and wants_annotations(session.environ):
         annotate(views["github"](plain))
     colour = wants_colour(sys.stdout, os.environ)
-    write(views[form.name](TextStyle(colour, terminal_width(), on_terminal=is_terminal(sys.stdout))))
+    shown = views[form.name](TextStyle(colour, terminal_width(), on_terminal=is_terminal(sys.stdout)))
+    write(fit_terminal(shown, sys.stdout) if form.name == "text" else shown)
     if unwritten:
         raise OutputFailed(f"{'; '.join(unwritten)}. What was done is done")

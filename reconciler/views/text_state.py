@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from reconciler.core.masking import show_document
@@ -13,33 +13,47 @@ from reconciler.text.instants import age, instant
 from reconciler.views import words
 from reconciler.views.style import Style, columns
 
-LIST_HEADER = ("ENVIRONMENT", "SERIAL", "APPLIED", "AGE", "BY", "COMMIT", "STANDING")
+LIST_HEADER = ("ENVIRONMENT", "STANDING", "AGE", "APPLIED", "BY", "COMMIT", "SERIAL")  # what matters most comes first
 
 
-def render_state_list(documents: Iterable[Document], now: datetime, *, colour: bool, width: int = 100) -> str:
-    """An aligned table sorted by name; `now` tells a lease that lasts from one that ran out."""
+def render_state_list(documents: Iterable[Document], now: datetime, *, colour: bool, width: int | None = None) -> str:
+    """An aligned table sorted by name; `now` tells a lease that lasts from one that ran out.
+
+    Columns that don't fit `width` are left out from the right, and named; None: all are shown.
+    """
     style = Style(colour)
     ordered = sorted(documents, key=lambda document: document.environment)
     if not ordered:
         return "The state is empty: nothing was ever applied.\n"
-    rows = columns([LIST_HEADER, *(_listed(document, now) for document in ordered)])
+    table = [LIST_HEADER, *(_listed(document, now) for document in ordered)]
+    shown = len(LIST_HEADER) if width is None else _count_fitting(table, width)
+    rows = columns(row[:shown] for row in table)
     lines = [style.bold(rows[0])]
     for row, document in zip(rows[1:], ordered, strict=True):
         lines.append(style.yellow(row) if document.intent is not None else row)
     lines += ["", style.bold(f"{environments(len(ordered))}.")]
+    if shown < len(LIST_HEADER):
+        left_out = ", ".join(LIST_HEADER[shown:]).lower()
+        lines.append(style.dim(f"This terminal is too narrow for {left_out}: --format json has them."))
     return "\n".join(lines) + "\n"
+
+
+def _count_fitting(table: Sequence[Sequence[str]], width: int) -> int:
+    """Return how many columns of a table fit; name, standing and age always count."""
+    sizes = [max(len(row[place]) for row in table) for place in range(len(LIST_HEADER))]
+    return max(3, sum(sum(sizes[: place + 1]) + 2 * place <= width for place in range(len(sizes))))
 
 
 def _listed(document: Document, now: datetime) -> tuple[str, ...]:
     applied = document.applied
     return (
         for_terminal(document.environment),
-        str(document.serial),
-        (instant(applied.at) if applied else None) or "never",
+        words.standing(document, now),
         age(applied.at if applied else None, now),
+        (instant(applied.at) if applied else None) or "never",
         _actor(applied.by if applied else By()),
         _commit(applied.by if applied else By()),
-        words.standing(document, now),
+        str(document.serial),
     )
 
 

@@ -149,7 +149,7 @@ def test_an_environment_is_opened_by_its_fragment(chromium: Chromium) -> None:
         links = detail.locator("a").evaluate_all("all => all.map((one) => one.href)")
         assert all(link.startswith("https://github.com/acme/plug/") for link in links)  # no receiver is a link
         page.go_back()
-        page.locator("#_name", has_text="loja-centro").wait_for()
+        page.locator("#_name", has_text="loja-duvida").wait_for()
 
     chromium.visit(page_of("every-standing"), read, fragment="#loja-centro")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from tests.golden.samples import (
     WHERE,
     changes,
     create,
+    documents,
     drifts,
     plan_of,
     planned,
@@ -142,3 +144,17 @@ def test_the_question_names_numbers_apis_and_state() -> None:
     first, question = text_plan.render_question(new, apis[1:]).split("\n")
     assert first.endswith("check `state`: did you mean reconciler-stats?")
     assert question == f"{sent} the sandbox 127.0.0.1:8787, {state}"
+
+
+def test_a_narrow_terminal_keeps_the_columns_that_matter() -> None:
+    """Name, standing and age; what is left out is named, and a file has all columns."""
+    known = [one for one in documents().values() if one.environment in ("production", "staging")]
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    narrow = text.render_state_list(known, now, colour=False, width=60)
+    wide = text.render_state_list(known, now, colour=False)
+    assert narrow.splitlines()[0].split()[:3] == wide.splitlines()[0].split()[:3] == ["ENVIRONMENT", "STANDING", "AGE"]
+    assert wide.splitlines()[0].split()[3:] == ["APPLIED", "BY", "COMMIT", "SERIAL"]
+    assert max(map(len, narrow.splitlines()[: 1 + len(known)])) <= 60
+    assert narrow.splitlines()[-1].startswith("This terminal is too narrow for ")
+    assert "commit, serial: --format json has them." in narrow
+    assert "too narrow" not in wide
