@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LOG_INTERVAL_S = 10.0
 TICK_S = 0.5
 APPEARS_AFTER_S = 2.0
+BAR_COLUMNS = 20  # so that the line and the ^C that a terminal echoes fit 60 columns
 
 
 class LiveLine:
@@ -42,7 +43,7 @@ class LiveLine:
 
         self._console: Console = Console(stderr=True, no_color=not wants_colour(sys.stderr, os.environ))
         count = TextColumn("{task.fields[count]}", style="progress.download")
-        columns = (TextColumn("{task.description}"), BarColumn(), count, TextColumn("{task.fields[note]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(BAR_COLUMNS), count, TextColumn("{task.fields[note]}"))
         self._bar: RichProgress = Progress(*columns, console=self._console, transient=True)
         self._bar.start()
         self._console.show_cursor(True)  # a second signal ends the process at once, and would leave it hidden
