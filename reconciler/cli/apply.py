@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from reconciler.run.apply import apply_plan, make_idle_result
 from reconciler.run.apply_request import ApplyRequest, plan_apply
 from reconciler.run.context import ApplyOptions, Stop, World
 from reconciler.run.guards import check_before_sending, find_putting, with_guard_warnings
-from reconciler.run.planning import PlanScope
+from reconciler.run.planning import PlanScope, refuse_malformed_tokens
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 
@@ -102,8 +102,9 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     if session.secret_files.problems and not flags.dry_run:
         raise InputError(problems=(*session.secret_files.problems, *session.tree.errors))
     request = _make_request(session, flags, selection)
-    planned = plan_apply(request, session.plan, lambda other: _show_unexpected(session, other, form))
+    planned = plan_apply(request, session.plan_to_apply, lambda other: _show_unexpected(session, other, form))
     if flags.dry_run:
+        refuse_malformed_tokens(planned, session.credentials)
         show_plan(with_guard_warnings(planned, session.guards(flags.accepted)), form, session)
         return ExitCode.DONE
     check_before_sending(planned, session.guards(flags.accepted), session.clock.now(), _warn)
@@ -155,7 +156,8 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
         say(plan_text(planned, colour=False))
     confirm(f"Put the webhooks of {environments(len(find_putting(planned)))}?", yes=flags.yes)
     refused = _find_refused(session, planned) if flags.check_first else {}
-    return asyncio.run(_run(session, planned, refused, exact=request.exact))
+    options = _options(session, exact=request.exact, accepted=flags.accepted)
+    return asyncio.run(_run(session, planned, options, refused))
 
 
 def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
@@ -178,7 +180,7 @@ def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
     return code
 
 
-def _options(session: Session, *, exact: bool) -> ApplyOptions:
+def _options(session: Session, *, exact: bool, accepted: Collection[str]) -> ApplyOptions:
     settings = session.settings
     return ApplyOptions(
         concurrency=settings.concurrency,
@@ -190,10 +192,11 @@ def _options(session: Session, *, exact: bool) -> ApplyOptions:
         max_age_s=settings.max_age,
         max_failures=settings.max_failures,
         exact=exact,
+        accepted=accepted,
     )
 
 
-async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *, exact: bool) -> RunResult:
+async def _run(session: Session, planned: Planned, options: ApplyOptions, refused: Mapping[str, str]) -> RunResult:
     from reconciler.plug.client import HttpPlug
     from reconciler.state.document import find_write_fault
 
@@ -214,11 +217,12 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
             offload=partial(asyncio.get_running_loop().run_in_executor, state_threads),
             find_write_fault=find_write_fault,
             pace=session.pace,
-            observer=await _enter_observer(session, planned, stack, exact=exact),
+            observer=await _enter_observer(session, planned, stack, exact=options.exact),
             report=progress.report,
             report_wave=progress.report_wave,
+            warn=_warn,
         )
-        return await apply_plan(planned, world, _options(session, exact=exact), stop, refused)
+        return await apply_plan(planned, world, options, stop, refused)
 
 
 async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitStack, *, exact: bool) -> Observer | None:

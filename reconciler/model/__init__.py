@@ -21,6 +21,7 @@ from reconciler.model.state import (
     Intent,
     LastTry,
     Original,
+    Snapshot,
     Stored,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "ReceiverCheck",
     "RunResult",
     "Shard",
+    "Snapshot",
     "Stored",
     "Webhooks",
     "has_work",

@@ -1,6 +1,7 @@
 """The steps of one environment in an apply: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`.
 
-claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan
+claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan,
+           and compare the token with the accounts of all others, before the intent and once more after it
 put        make attempts, one after another, as core.attempts says, each in a slot of the rate limit
 settle     write the outcome, or doubt where our intent is gone
 """
@@ -61,6 +62,8 @@ class EnvironmentRun:
         self._attempts: list[Attempt] = []
         self._leased_at = 0.0  # of the monotonic clock
         self._not_begun = ""  # why nothing was sent although the intent was written ahead
+        self._refusal = ""  # why nothing may be sent: another environment holds the token's account
+        self._fingerprint = run.world.credentials.fingerprint(desired)
 
     def _classify(self, ours: Stored) -> Outcome:
         if self._not_begun:
@@ -107,12 +110,14 @@ class EnvironmentRun:
             claimed = self._unclaimed(error)
         if isinstance(claimed, EnvironmentResult):
             self._run.count(claimed.outcome)
+        else:
+            await self._compare_again()
         return claimed
 
     async def _claim(self) -> Stored | EnvironmentResult:
         """Claim, again after each lost race. Raises StateError where the state can't be read or written."""
         for _ in range(CLAIM_TRIES):
-            result = self._find_lock() or self._find_refusal() or await self._plan_again()
+            result = self._find_lock() or self._find_refusal() or await self._plan_again() or self._find_holder()
             if result is not None:
                 return result
             try:
@@ -124,17 +129,16 @@ class EnvironmentRun:
 
     async def _write_intent(self) -> Stored:
         world = self._run.world
-        fingerprint = world.credentials.fingerprint(self._desired)
         claim = record.Claim(
             intent_id=world.new_id(),
             lineage=world.new_id(),
             now=self._now(),
             lease_s=self._run.options.lease_s,
             by=world.by,
-            account=fingerprint.account,
+            account=self._fingerprint.account,
         )
         document = record.begin_intent(self._stored.document if self._stored else None, self._desired, claim)
-        for following in record.find_following(document, self._desired, fingerprint):
+        for following in record.find_following(document, self._desired, self._fingerprint):
             fault = world.find_write_fault(following)
             if fault is not None:
                 raise StateError(fault)
@@ -169,6 +173,22 @@ class EnvironmentRun:
         why = self._run.refused.get(self._planned.environment)
         return None if why is None else self._unsent(why)
 
+    def _find_holder(self) -> EnvironmentResult | None:
+        """The result of an environment whose token is another one's (§6.2): no intent, no PUT."""
+        why = self._run.accounts.find_refusal(self._planned.environment, self._fingerprint.account)
+        return None if why is None else self._unsent(f"not sent: {why}")
+
+    async def _compare_again(self) -> None:
+        """Compare the token once more with what others wrote before our intent, which is durable now."""
+        accounts = self._run.accounts
+        try:
+            await accounts.look_again()
+        except StateError as fault:
+            self._note_trouble(halt=True)
+            self._refusal = f"what other runs wrote could not be read: {fault}"
+        else:
+            self._refusal = accounts.find_refusal(self._planned.environment, self._fingerprint.account) or ""
+
     async def _plan_again(self) -> EnvironmentResult | None:
         """Plan again where the state has moved on since the plan (§6.9). None: there is something to do."""
         run, document = self._run, self._stored.document if self._stored else None
@@ -177,8 +197,8 @@ class EnvironmentRun:
             return None
         # without `requested`: another run has sent the desired webhooks, which is what --reassert asked for
         given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
-        fingerprint = run.world.credentials.fingerprint(self._desired)
-        planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_again(document))
+        observation = await self._observe_again(document)
+        planned = plan_environment(self._desired, document, self._fingerprint, given, observation)
         if planned.action is Action.NOOP:
             return self._result(Outcome.UNCHANGED, "another run applied it in between")
         other_account = (
@@ -231,6 +251,8 @@ class EnvironmentRun:
 
     def _is_over(self) -> bool:
         """Whether nothing more may be sent: no retry after a signal, no first PUT after anything that ends a run."""
+        if self._refusal:
+            return True
         if self._attempts:
             return bool(self._run.stop)
         self._not_begun = self._run.stop_reason
@@ -328,8 +350,8 @@ class EnvironmentRun:
             return None
         last = None if outcome is Outcome.SKIPPED else self._last(outcome)
         if outcome is Outcome.APPLIED:
-            fingerprint = self._run.world.credentials.fingerprint(self._desired)
-            return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by, last)
+            by = self._run.world.by
+            return record.confirm(ours.document, self._desired, self._fingerprint, self._now(), by, last)
         intent = ours.document.intent
         in_doubt = intent is not None and intent.doubt
         if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
@@ -346,7 +368,7 @@ class EnvironmentRun:
         if self._not_begun:
             return f"not begun: {self._not_begun}"
         if not self._attempts:
-            return f"not sent: {_LEASE_OVER}"
+            return f"not sent: {self._refusal or _LEASE_OVER}"
         tries = len(self._attempts)
         return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
 
@@ -395,8 +417,11 @@ class EnvironmentRun:
     # --- the store ---------------------------------------------------------------------------------
 
     async def _write(self, document: Document | None, over: Stored | None) -> WriteResult:
-        expected = over.version if over else None
-        return await self._run.writer.write(Write(self._planned.environment, document, expected))
+        name, expected = self._planned.environment, over.version if over else None
+        result = await self._run.writer.write(Write(name, document, expected))
+        if result.error is None:
+            self._run.accounts.note(name, document)
+        return result
 
     async def _read(self) -> Stored | None:
         name = self._planned.environment

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from reconciler.core.planner import PlanInput, Planned, make_plan
+from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
 from reconciler.core.selection import select
-from reconciler.errors import InputError
+from reconciler.errors import InputError, SeveralUnreadable
 from reconciler.model import Desired, Document, Head, Shard
 from reconciler.ports import CredentialChecks, StateStore
 
@@ -46,13 +46,15 @@ def plan_environments(
     given: PlanInput,
     scope: PlanScope = EVERYTHING,
 ) -> Planned:
-    """Read the state of the selected environments, and plan. Only the store is called, unless the scope observes.
+    """Read the heads of the whole fleet, and plan the scope. Only the store is called, unless the scope observes.
 
-    Raises InputError (a glob without a match, a malformed token), StateError (a selected document can't be read).
+    Raises InputError (a glob without a match), StateError (a selected document can't be read).
     """
-    stored_names = store.names()
-    selected = select(scope.globs, stored_names | {one.environment for one in desired}, scope.shard)
-    documents, heads = _read(store, sorted(selected & stored_names), scope)
+    fleet, selected = _read_fleet(desired, store, scope)
+    documents: Mapping[str, Document] = {}
+    heads: Mapping[str, Head] = {name: head for name, head in fleet.heads.items() if name in selected}
+    if scope.whole or scope.observe is not None:
+        heads = documents = {name: stored.document for name, stored in store.read(heads).items()}
     wanted = [one for one in desired if one.environment in selected]
     observations: Mapping[str, Observation] | None = None
     warnings: tuple[str, ...] = ()
@@ -71,26 +73,37 @@ def plan_environments(
         observations=observations,
         warnings=warnings,
     )
-    malformed = credentials.find_malformed_tokens(wanted)
-    if malformed:
-        raise InputError(problems=malformed)
     return Planned(
         plan,
         {one.environment: one for one in wanted},
         heads,
         observations or {},
         documents if scope.whole else {},
+        fleet,
     )
 
 
-def _read(
-    store: StateStore, names: Sequence[str], scope: PlanScope
-) -> tuple[Mapping[str, Document], Mapping[str, Head]]:
-    """Return the documents, empty where only heads are needed, and the heads."""
+def refuse_malformed_tokens(planned: Planned, credentials: CredentialChecks) -> None:
+    """Raise InputError where a planned environment has a value that can't be a token: what it says of it is wrong."""
+    malformed = credentials.find_malformed_tokens(planned.desired.values())
+    if malformed:
+        raise InputError(problems=malformed)
+
+
+def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope) -> tuple[Fleet, frozenset[str]]:
+    """Return the heads of all documents, and the names that are selected.
+
+    Raises: StateError where a selected document can't be read.
+    """
     begun = time.monotonic()
-    documents: dict[str, Document] = {}
-    if scope.whole or scope.observe is not None:
-        documents = {name: stored.document for name, stored in store.read(names).items()}
-    heads: Mapping[str, Head] = documents or store.read_heads(names)
-    logger.info("state: read %d documents from %s in %.2f s", len(heads), store.location, time.monotonic() - begun)
-    return documents, heads
+    manifests = frozenset(one.environment for one in desired)
+    found = store.read_changes()
+    selected = select(scope.globs, found.heads.keys() | found.faults.keys() | manifests, scope.shard)
+    faults = [fault for name, fault in found.faults.items() if name in selected]
+    if faults:
+        raise faults[0] if len(faults) == 1 else SeveralUnreadable(faults)
+    unseen = {name: str(fault) for name, fault in found.faults.items()}
+    logger.info(
+        "state: read %d documents from %s in %.2f s", len(found.heads), store.location, time.monotonic() - begun
+    )
+    return Fleet(manifests, found.heads, unseen, found.snapshot), selected
