@@ -68,7 +68,9 @@ class ApplyFlags:
 @click.option("--reassert", is_flag=True, help="PUT everything again, changed or not.")
 @observe_option
 @click.option("--check-first", is_flag=True, help="Call the receivers first; don't PUT an environment where one fails.")
-@click.option("--expect", metavar="DIGEST", help="Refuse unless the plan's digest is this one: what was reviewed.")
+@click.option(
+    "--expect", metavar="DIGEST", help="Refuse unless the plan's digest or fleet_digest is this one: what was reviewed."
+)
 @click.option(
     "--accept-account-change",
     "accepted",

@@ -7,7 +7,10 @@ from typing import Any
 
 import click
 
+from reconciler.model import BodyForm
+
 DEFAULT_PORT = 8787
+BOTH = "both"  # forms of a body
 
 
 def _check_finite(_context: click.Context, /, _parameter: click.Parameter, value: float | None) -> float | None:
@@ -32,6 +35,10 @@ def _check_accounts(_context: click.Context, /, _parameter: click.Parameter, val
             raise click.BadParameter("an account id is given twice")
         accounts[account_id] = token
     return accounts
+
+
+def _find_forms(_context: click.Context, /, _parameter: click.Parameter, value: str) -> frozenset[BodyForm]:
+    return frozenset(BodyForm) if value == BOTH else frozenset({BodyForm(value)})
 
 
 def _is_token(token: str) -> bool:
@@ -69,6 +76,20 @@ def _is_token(token: str) -> bool:
     metavar="T",
     callback=_check_tokens,
     help="A valid partner token; repeatable. Without it any non-empty one is valid.",
+)
+@click.option(
+    "--body",
+    "body_forms",
+    type=click.Choice((*(form.value for form in BodyForm), BOTH)),
+    default=BOTH,
+    show_default=True,
+    callback=_find_forms,
+    help="Where it takes the seven webhooks: at the top level of the body, in an object `value`, or in both.",
+)
+@click.option(
+    "--ignore-other-form",
+    is_flag=True,
+    help="Answer 200 to a body in the other form and change nothing, as a deployment may. Else it is refused: 400.",
 )
 @click.option(
     "--latency",

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from reconciler.model import EVENTS, Action, Desired, EnvironmentPlan
+from reconciler.model import EVENTS, Action, Desired, Destination, EnvironmentPlan
 
 
 def digest_of(value: object) -> str:
@@ -16,16 +16,18 @@ def digest_of(value: object) -> str:
 
 
 def manifests_digest(desired: Iterable[Desired]) -> str:
-    """Over the resolved desired: a comment, a description or a moved line doesn't make a plan stale."""
+    """Return the digest of what these environments shall be.
+
+    A comment, a description or a moved line doesn't change it, nor does the state.
+    """
     return digest_of(
         [
             [
                 one.environment,
                 one.wave,
-                one.endpoint,
-                one.auth_scheme,
-                one.token_env,
+                _destination_out(one.destination),
                 one.account_id,
+                one.organization_id,
                 [one.webhooks[event] for event in EVENTS],
             ]
             for one in sorted(desired, key=lambda one: one.environment)
@@ -34,15 +36,25 @@ def manifests_digest(desired: Iterable[Desired]) -> str:
 
 
 def plan_digest(planned: Iterable[EnvironmentPlan]) -> str:
-    """Over the creates and updates alone.
+    """Return the digest of the creates and updates.
 
-    Reasserts put again what was approved before and depend on tokens and the clock; left out, the plan of
-    a pull request and the one on merge that would change the same have the same digest.
+    Reasserts send again what was approved before, and depend on tokens and the clock. They are left out, so that the
+    plan of a pull request and the plan on merge that would change the same have the same digest.
     """
     return digest_of(
         [
-            [one.environment, [[change.event, change.before, change.after] for change in one.changes]]
+            [
+                one.environment,
+                [[change.event, change.before, change.after] for change in one.changes],
+                None if one.destination is None else _destination_out(one.destination),
+                one.endpoint_before,
+                one.body_before,
+            ]
             for one in sorted(planned, key=lambda one: one.environment)
             if one.action in (Action.CREATE, Action.UPDATE)
         ]
     )
+
+
+def _destination_out(destination: Destination) -> list[str]:
+    return [destination.endpoint, destination.body, destination.auth_scheme, destination.token_env]

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.core.masking import find_secretive, mask_url
 from reconciler.core.observe import Observation, find_live_findings
-from reconciler.model import Action, Desired, EnvironmentPlan, Finding, FindingKind, Head, Reason
+from reconciler.model import Action, Desired, DestinationPart, EnvironmentPlan, Finding, FindingKind, Head, Reason
 
+_MOVED = {
+    DestinationPart.ENDPOINT: "applied through another endpoint than the one configured",
+    DestinationPart.BODY: "applied with another form of body than the one configured",
+}
 ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 
 
@@ -42,13 +46,17 @@ def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: He
         message = "never applied" if never else "the manifest differs from what was last applied"
         actual = mask_url(change.before) if change.before and change.event in secretive else change.before
         yield Finding(name, FindingKind.UNAPPLIED, change.event, change.after, actual, message)
+    for moved in planned.destination_changes:
+        if moved.before is not None:
+            message = _MOVED[moved.part]
+            yield Finding(name, FindingKind.ENDPOINT, None, moved.after, moved.before, message)
     for reason in planned.reasons:
-        finding = _finding_of_reason(reason, name, desired, document)
+        finding = _finding_of_reason(reason, name, document)
         if finding is not None:
             yield finding
 
 
-def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, document: Head | None) -> Finding | None:
+def _finding_of_reason(reason: Reason, name: str, document: Head | None) -> Finding | None:
     applied = document.applied if document else None
     if reason is Reason.UNCERTAIN:
         since = document.intent.at.isoformat().replace("+00:00", "Z") if document and document.intent else "?"
@@ -56,10 +64,6 @@ def _finding_of_reason(reason: Reason, name: str, desired: Desired | None, docum
         return Finding(name, FindingKind.UNCERTAIN, None, None, None, message)
     if applied is None:
         return None
-    if reason is Reason.ENDPOINT_CHANGED:
-        expected = desired.endpoint if desired else None
-        message = "applied through another endpoint than the one configured"
-        return Finding(name, FindingKind.ENDPOINT, None, expected, applied.endpoint, message)
     if reason is Reason.ACCOUNT_CHANGED:
         message = "the available token belongs to another account, or was replaced"
         return Finding(name, FindingKind.ACCOUNT, None, None, applied.account, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from reconciler.model import (
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
 
+CHANGING = frozenset({Reason.WEBHOOKS_CHANGED, Reason.ENDPOINT_CHANGED})  # the reasons that make an update
 LIVE = "live"  # `unchecked` of an environment whose account was to be read, and could not be
 
 
@@ -85,14 +86,18 @@ def plan_environment(
         serial=document.serial if document else 0,
         lineage=document.lineage if document else None,
         live=live,
+        destination=desired.destination,
+        endpoint_before=applied.endpoint if applied else None,
+        body_before=applied.body if applied else None,
+        overrides=desired.overrides,
     )
 
 
-def choose_action(applied: Applied | None, reasons: Iterable[Reason]) -> Action:
-    """`create` without an applied record, else `update` where a text differs, else by any other reason."""
+def choose_action(applied: Applied | None, reasons: Sequence[Reason]) -> Action:
+    """Return `create` without an applied record, else `update` where a text or the destination differs."""
     if applied is None:
         return Action.CREATE
-    if Reason.WEBHOOKS_CHANGED in reasons:
+    if not CHANGING.isdisjoint(reasons):
         return Action.UPDATE
     return Action.REASSERT if reasons else Action.NOOP
 
@@ -103,7 +108,7 @@ def compare_record(
     """The reasons beside the texts, and what could not be compared for want of a token or a secret."""
     reasons: list[Reason] = []
     unchecked: list[str] = []
-    if applied.endpoint != desired.endpoint:
+    if (applied.endpoint, applied.body) != (desired.endpoint, desired.body):
         reasons.append(Reason.ENDPOINT_CHANGED)
     if fingerprint.account is None or applied.account is None:
         unchecked.append("account")
@@ -135,6 +140,8 @@ def plan_orphan(document: Head) -> EnvironmentPlan:
         changes=(),
         serial=document.serial,
         lineage=document.lineage,
+        endpoint_before=document.applied.endpoint if document.applied else None,
+        body_before=document.applied.body if document.applied else None,
     )
 
 
@@ -144,14 +151,16 @@ def make_plan(
     fingerprint_of: Callable[[Desired], Fingerprint],
     given: PlanInput,
     *,
+    fleet: Sequence[Desired] | None = None,
     selection: tuple[str, ...] = (),
     shard: Shard | None = None,
     observations: Mapping[str, Observation] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """The plan of the selected environments; `documents` beyond `desired` are orphans.
+    """Return the plan of the selected environments; `documents` beyond `desired` are orphans.
 
-    `observations` are those of --observe; None: it was not asked for.
+    `fleet` has all environments of the manifests; None: `desired` has them. `observations` are those of --observe;
+    None: it was not asked for.
     """
     wanted = tuple(desired)
     observed = observations or {}
@@ -162,9 +171,11 @@ def make_plan(
     known = {one.environment for one in wanted}
     planned += [plan_orphan(document) for name, document in documents.items() if name not in known]
     planned.sort(key=lambda one: (one.wave, one.environment))
+    digest = manifests_digest(wanted)
     return Plan(
         created_at=given.now,
-        manifests_digest=manifests_digest(wanted),
+        manifests_digest=digest,
+        fleet_digest=digest if fleet is None or len(fleet) == len(wanted) else manifests_digest(fleet),
         digest=plan_digest(planned),
         environments=tuple(planned),
         selection=selection,

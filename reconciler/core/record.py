@@ -123,6 +123,7 @@ def _record(
         at=now,
         by=by,
         adopted=adopted,
+        body=desired.body,
         token_expires_at=fingerprint.token_expires_at,
     )
     before: Mapping[Event, str] = document.applied.webhooks if document.applied else {}
@@ -138,11 +139,16 @@ def _record(
 
 
 def _keep_difference(document: Document, applied: Applied) -> tuple[HistoryEntry, ...]:
-    """The history, whose newest entry gets its record's endpoint and account where `applied` has others."""
+    """Return the history, whose newest entry gets what `applied` has otherwise: endpoint and account, and body."""
     before, history = document.applied, document.history
-    if before is None or not history or (before.endpoint, before.account) == (applied.endpoint, applied.account):
+    if before is None or not history:
         return history
-    return (replace(history[0], endpoint=before.endpoint, account=before.account), *history[1:])
+    newest = history[0]
+    if (before.endpoint, before.account) != (applied.endpoint, applied.account):
+        newest = replace(newest, endpoint=before.endpoint, account=before.account)
+    if before.body is not applied.body:
+        newest = replace(newest, body=before.body)
+    return (newest, *history[1:])
 
 
 def _tried(document: Document, last: LastTry | None) -> Document:

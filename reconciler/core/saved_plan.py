@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.observe import EventComparison, Observation, Verdict
-from reconciler.core.planner import LIVE
+from reconciler.core.planner import CHANGING, LIVE
 from reconciler.errors import StalePlan
-from reconciler.model import Action, EnvironmentPlan, Plan, Reason
+from reconciler.model import Action, BodyForm, Destination, EnvironmentPlan, Plan, Reason
 
 # These depend on the available tokens and secrets, which may differ between the plan and the apply.
 CREDENTIAL_REASONS = frozenset({Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED})
@@ -71,6 +71,8 @@ def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | 
         return [f"{name}: its state was forgotten and made anew (another lineage)"]
     if then.serial != now.serial:
         return [f"{name}: its state was written (serial {then.serial} then, {now.serial} now)"]
+    if _destination(then) != _destination(now):
+        return [f"{name}: its destination is another"]
     if _urls(then) != _urls(now) or (then.action is Action.ORPHAN) != (now.action is Action.ORPHAN):
         return [f"{name}: its changes are others"]
     changed = set(then.reasons) ^ set(now.reasons)
@@ -83,6 +85,10 @@ def _urls(one: EnvironmentPlan) -> list[tuple[str, str | None, str]]:
     return [(change.event, change.before, change.after) for change in one.changes]
 
 
+def _destination(one: EnvironmentPlan) -> tuple[Destination | None, str | None, BodyForm | None]:
+    return one.destination, one.endpoint_before, one.body_before
+
+
 def _is_sound(one: EnvironmentPlan) -> bool:
     """Whether action and reasons fit together, which they may not in an edited file."""
     if one.action in (Action.NOOP, Action.ORPHAN):
@@ -90,7 +96,7 @@ def _is_sound(one: EnvironmentPlan) -> bool:
     expected = Action.REASSERT
     if Reason.NEVER_APPLIED in one.reasons:
         expected = Action.CREATE
-    elif Reason.WEBHOOKS_CHANGED in one.reasons:
+    elif not CHANGING.isdisjoint(one.reasons):
         expected = Action.UPDATE
     return bool(one.reasons) and one.action is expected
 
@@ -101,13 +107,15 @@ def _decided(then: Mapping[str, EnvironmentPlan], now: EnvironmentPlan) -> Envir
 
 
 def check_expected(digest: str, fresh: Plan) -> None:
-    """Check that the plan is the reviewed one (`--expect`). Raises StalePlan.
+    """Check that the plan is the reviewed one (`--expect`): `digest` is its digest, or the fleet's. Raises StalePlan.
 
-    A plan without a create or an update passes: a reassert only sends again what was approved before.
+    A plan without a create or an update passes, as a reassert only sends again what was approved before; with
+    --reassert it passes only where it reasserts nothing.
     """
-    changing = any(one.action in (Action.CREATE, Action.UPDATE) for one in fresh.environments)
-    if changing and fresh.digest != digest:
-        raise StalePlan(
-            f"the plan is not the one expected ({digest}) but {fresh.digest}; nothing was sent. "
-            "Review the plan above, then run apply with its digest"
-        )
+    changing = (Action.CREATE, Action.UPDATE, *((Action.REASSERT,) if fresh.requested else ()))
+    if digest in (fresh.digest, fresh.fleet_digest) or not any(one.action in changing for one in fresh.environments):
+        return
+    raise StalePlan(
+        f"the plan is not the one expected ({digest}): its digest is {fresh.digest}, its fleet_digest "
+        f"{fresh.fleet_digest}; nothing was sent. Review the plan above, then run apply with its digest"
+    )

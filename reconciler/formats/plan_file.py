@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -12,7 +13,19 @@ from reconciler.core.digest import digest_of
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.core.shard import parse_shard
 from reconciler.formats.json_text import FormatError, describe_place, dump
-from reconciler.model import Action, Change, EnvironmentPlan, Event, LiveDifference, Location, Plan, Reason
+from reconciler.model import (
+    Action,
+    AuthScheme,
+    BodyForm,
+    Change,
+    Destination,
+    EnvironmentPlan,
+    Event,
+    LiveDifference,
+    Location,
+    Plan,
+    Reason,
+)
 from reconciler.text.instants import instant
 
 PLAN_FORMAT = "reconciler.plan/1"
@@ -29,6 +42,7 @@ def encode_plan(plan: Plan) -> str:
         "tool": f"reconciler {__version__}",
         "created_at": instant(plan.created_at),
         "manifests_digest": plan.manifests_digest,
+        "fleet_digest": plan.fleet_digest,
         "digest": plan.digest,
         "selection": list(plan.selection),
         "requested": plan.requested,
@@ -49,6 +63,9 @@ def _planned_out(planned: EnvironmentPlan) -> dict[str, Any]:
         "reasons": [reason.value for reason in planned.reasons],
         "unchecked": list(planned.unchecked),
         "source": _source_out(planned.source),
+        "destination": None if planned.destination is None else asdict(planned.destination),
+        "endpoint_before": planned.endpoint_before,
+        "body_before": planned.body_before,
         "changes": [_change_out(change) for change in planned.changes],
         "state": {"serial": planned.serial, "lineage": planned.lineage},
     }
@@ -92,6 +109,16 @@ class _Change(_Part):
     line: int
 
 
+class _Destination(_Part):
+    endpoint: str
+    body: BodyForm
+    auth_scheme: AuthScheme
+    token_env: str
+
+    def value(self) -> Destination:
+        return Destination(self.endpoint, self.body, self.auth_scheme, self.token_env)
+
+
 class _Live(_Part):
     event: Event
     actual: str | None
@@ -109,6 +136,9 @@ class _Environment(_Part):
     reasons: list[Reason]
     unchecked: list[str]
     source: _Source | None
+    destination: _Destination | None
+    endpoint_before: str | None
+    body_before: BodyForm | None
     changes: list[_Change]
     state: _State
     live: list[_Live] = []
@@ -127,6 +157,9 @@ class _Environment(_Part):
             serial=self.state.serial,
             lineage=self.state.lineage,
             live=tuple(LiveDifference(one.event, one.actual) for one in self.live),
+            destination=None if self.destination is None else self.destination.value(),
+            endpoint_before=self.endpoint_before,
+            body_before=self.body_before,
         )
 
 
@@ -135,6 +168,7 @@ class _Plan(_Part):
     tool: str
     created_at: AwareDatetime
     manifests_digest: Digest
+    fleet_digest: Digest
     digest: Digest
     checksum: Digest
     selection: list[str]
@@ -165,6 +199,7 @@ def decode_plan(data: bytes) -> SavedPlan:
     plan = Plan(
         created_at=parsed.created_at,
         manifests_digest=parsed.manifests_digest,
+        fleet_digest=parsed.fleet_digest,
         digest=parsed.digest,
         environments=tuple(one.value() for one in parsed.environments),
         selection=tuple(parsed.selection),

@@ -54,6 +54,7 @@ def encode_state_history(document: Document) -> str:
                     "by": {"actor": entry.by.actor, "commit": entry.by.commit, "run": entry.by.run},
                     "endpoint": entry.endpoint,
                     "account": entry.account,
+                    "body": None if entry.body is None else entry.body.value,
                     "webhooks": {event.value: url for event, url in entry.webhooks.items()},
                 }
                 for entry in document.history

@@ -21,7 +21,18 @@ from reconciler.core.variables import NOT_A_TOKEN, is_token_variable
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
 from reconciler.manifests.tree import DEFAULTS
-from reconciler.model import EVENTS, AuthScheme, BodyForm, Desired, Event, Location, Problem
+from reconciler.model import (
+    EVENTS,
+    AuthScheme,
+    BodyForm,
+    Desired,
+    Destination,
+    DestinationPart,
+    Event,
+    Fault,
+    Location,
+    Problem,
+)
 from reconciler.text.counts import name_some
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
@@ -31,6 +42,10 @@ MOST_WRITTEN = 1024  # sets of webhooks kept; where every manifest writes its ow
 
 _VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
+_LOOPBACK = Fault(
+    "is on this machine (loopback), and the setting api.base_url is not",
+    "a manifest can't send a token to a port of this machine; for a sandbox set api.base_url (--api-base-url)",
+)
 _NO_POLICY = Policy()
 _NO_VARIABLE = re.compile("[^A-Z0-9]")
 
@@ -84,13 +99,14 @@ class Resolver:
         wave = values.get("wave")
         if self._faulty or None in [value.value for value in values.values()]:
             return None
+        destination = Destination(_endpoint(base_url), self._body(entry), self._auth_scheme(entry), token_env)
         return Desired(
             environment=entry.name,
             wave=0 if wave is None else wave.value,
             webhooks=webhooks,
-            endpoint=base_url.rstrip("/") + UPDATE_PATH,
-            auth_scheme=self._auth_scheme(entry),
-            token_env=token_env,
+            endpoint=destination.endpoint,
+            auth_scheme=destination.auth_scheme,
+            token_env=destination.token_env,
             account_id=None if account_id is None else account_id.value,
             description=None if description is None else description.value,
             secrets=secret_names("".join(webhooks.values())) if written is None else written.secrets,
@@ -101,7 +117,8 @@ class Resolver:
             else written.sources,
             partner_base_url=self._options.base_url_override or self._options.partner_base_url,
             organization_id=None if organization_id is None else organization_id.value,
-            body=self._body(entry),
+            body=destination.body,
+            overrides=self._find_overrides(entry, destination),
         )
 
     def problems(self) -> Iterator[Problem]:
@@ -121,6 +138,8 @@ class Resolver:
         if value is None or value.value is None:
             return self._options.base_url
         fault = find_base_url_fault(value.value, self._options.allowed_hosts)
+        if fault is None and is_loopback_url(value.value) and not is_loopback_url(self._options.base_url):
+            fault = _LOOPBACK
         if fault is not None:
             self._fault(value, "api.base_url", *fault, entry)
         return str(value.value)
@@ -132,6 +151,19 @@ class Resolver:
     def _body(self, entry: Entry) -> BodyForm:
         value = entry.values.get("api.body")
         return self._options.body if value is None else BodyForm(value.value)
+
+    def _find_overrides(self, entry: Entry, destination: Destination) -> frozenset[DestinationPart]:
+        """Return the parts of the destination that are not as in the settings, or not the name's default."""
+        options = self._options
+        usual = Destination(
+            _endpoint(options.base_url if options.base_url_override is None else options.base_url_override),
+            options.body,
+            options.auth_scheme,
+            default_token_env(entry.name, options.token_prefix),
+        )
+        if destination == usual:
+            return frozenset()
+        return frozenset(part for part in DestinationPart if getattr(destination, part) != getattr(usual, part))
 
     def _token_env(self, entry: Entry) -> str:
         value = entry.values.get("token_env")
@@ -291,6 +323,10 @@ class Resolver:
             violation = find_violation(entry.policy, host_of(text))
             if violation is not None:
                 self._fault(value, key, *violation, entry, own=True)
+
+
+def _endpoint(base_url: str) -> str:
+    return base_url.rstrip("/") + UPDATE_PATH
 
 
 def default_token_env(environment: str, prefix: str) -> str:

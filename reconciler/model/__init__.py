@@ -7,8 +7,27 @@ have the filled-in URL.
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
 from reconciler.model.finding import Finding, FindingKind
-from reconciler.model.manifest import EVENTS, AuthScheme, BodyForm, Desired, Event, Webhooks
-from reconciler.model.plan import Action, Change, EnvironmentPlan, LiveDifference, Plan, Reason, Shard, has_work
+from reconciler.model.manifest import (
+    EVENTS,
+    AuthScheme,
+    BodyForm,
+    Desired,
+    Destination,
+    DestinationPart,
+    Event,
+    Webhooks,
+)
+from reconciler.model.plan import (
+    Action,
+    Change,
+    DestinationChange,
+    EnvironmentPlan,
+    LiveDifference,
+    Plan,
+    Reason,
+    Shard,
+    has_work,
+)
 from reconciler.model.problem import Fault, Location, Problem
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
 from reconciler.model.state import (
@@ -37,6 +56,9 @@ __all__ = [
     "CheckResult",
     "CheckStage",
     "Desired",
+    "Destination",
+    "DestinationChange",
+    "DestinationPart",
     "Document",
     "EnvironmentPlan",
     "EnvironmentResult",

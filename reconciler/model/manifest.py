@@ -42,6 +42,25 @@ class BodyForm(StrEnum):
     VALUE = "value"  # inside one object under the key `value`
 
 
+class DestinationPart(StrEnum):
+    """The parts of a destination."""
+
+    ENDPOINT = "endpoint"
+    BODY = "body"
+    AUTH_SCHEME = "auth_scheme"
+    TOKEN_ENV = "token_env"  # noqa: S105 - a part's name
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the PUT of an environment is sent, and how: the place that its token goes to."""
+
+    endpoint: str  # the whole URL of the PUT
+    body: BodyForm
+    auth_scheme: AuthScheme
+    token_env: str
+
+
 @dataclass(frozen=True, slots=True)
 class Desired:
     """One environment as the manifests want it: defaults merged, vars filled in."""
@@ -61,3 +80,8 @@ class Desired:
     partner_base_url: str | None = None
     organization_id: str | None = None  # the company that this environment is; None: not pinned
     body: BodyForm = BodyForm.FLAT
+    overrides: frozenset[DestinationPart] = frozenset()  # what differs from the settings, or from the name's default
+
+    @property
+    def destination(self) -> Destination:
+        return Destination(self.endpoint, self.body, self.auth_scheme, self.token_env)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from reconciler.model.manifest import Event
+from reconciler.model.manifest import BodyForm, Destination, DestinationPart, Event
 from reconciler.model.problem import Location
 
 
@@ -51,6 +51,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationChange:
+    """The endpoint or the form of the body, where it differs from the applied one. `before` is None where nothing was
+    applied."""
+
+    part: DestinationPart
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class LiveDifference:
     """An event for which Plug holds another URL than the applied one."""
 
@@ -73,6 +83,25 @@ class EnvironmentPlan:
     serial: int  # 0 where nothing is stored
     lineage: str | None
     live: tuple[LiveDifference, ...] = ()
+    destination: Destination | None = None  # None for an orphan
+    endpoint_before: str | None = None  # the applied one; None where nothing was applied
+    body_before: BodyForm | None = None  # as `endpoint_before`
+    overrides: frozenset[DestinationPart] = frozenset()  # as of `Desired`; not part of the saved plan
+
+    @property
+    def destination_changes(self) -> tuple[DestinationChange, ...]:
+        """What an update changes of the destination; of a create, what is not as in the settings."""
+        if self.destination is None:
+            return ()
+        parts = (
+            (DestinationPart.ENDPOINT, self.endpoint_before, self.destination.endpoint),
+            (DestinationPart.BODY, self.body_before, self.destination.body),
+        )
+        return tuple(
+            DestinationChange(part, before, after)
+            for part, before, after in parts
+            if (part in self.overrides if before is None else before != after)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +117,15 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of all selected environments, sorted by wave and name. `warnings` are shown, never compared."""
+    """The plan of all selected environments, sorted by wave and name. `warnings` are shown, never compared.
+
+    `manifests_digest` is over the planned environments of the manifests, `fleet_digest` over all of them, whatever is
+    selected; `digest` is over the creates and updates.
+    """
 
     created_at: datetime
     manifests_digest: str
+    fleet_digest: str
     digest: str
     environments: tuple[EnvironmentPlan, ...]
     selection: tuple[str, ...] = ()  # the globs of -e

@@ -61,7 +61,7 @@ class HistoryEntry:
     """An applied record of the history, the latest included, with only the events that it changed.
 
     `endpoint` and `account` are those of this record, and given where the record after it has others. Without an
-    `endpoint` both are as in the record after it; for the newest, as in `applied`.
+    `endpoint` both are as in the record after it; for the newest, as in `applied`. The same holds for `body` alone.
     """
 
     at: datetime
@@ -70,6 +70,7 @@ class HistoryEntry:
     adopted: bool = False
     endpoint: str | None = None
     account: str | None = None
+    body: BodyForm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import assert_never
 
 from reconciler.core.answers import judge
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.io.http.proxy import UnusableProxy
-from reconciler.model import AuthScheme, Desired
+from reconciler.model import AuthScheme, BodyForm, Desired, Event
 from reconciler.plug.sender import Sender, describe_incomplete, make_attempt
 from reconciler.text.plug_status import explain_put
 
@@ -21,7 +23,7 @@ class HttpPlug(Sender):
         if token is None:
             return Attempt(Fate.UNSENT, message=f"no token in {desired.token_env}")
         authorization = token.reveal() if desired.auth_scheme is AuthScheme.RAW else f"Bearer {token.reveal()}"
-        body = json.dumps(self._credentials.fill(desired), ensure_ascii=False, separators=(",", ":")).encode()
+        body = make_body(self._credentials.fill(desired), desired.body)
         try:
             reply = await self._send("PUT", desired.endpoint, authorization, setting="api.base_url", body=body)
         except UnusableProxy as error:
@@ -31,5 +33,23 @@ class HttpPlug(Sender):
         if status is None or not verdict.complete:
             return make_attempt(reply, verdict, describe_incomplete(reply, verdict))
         origin = self._credentials.token_origin(desired)
-        message = explain_put(status, token_env=origin, auth_scheme=desired.auth_scheme, denied=verdict.denied)
+        message = explain_put(
+            status,
+            token_env=origin,
+            auth_scheme=desired.auth_scheme,
+            body=desired.body,
+            denied=verdict.denied,
+        )
         return make_attempt(reply, verdict, message)
+
+
+def make_body(filled: Mapping[Event, str], form: BodyForm) -> bytes:
+    """Return the body of the PUT (CONTRACT §6.5). `filled` holds the seven URLs as they are sent."""
+    match form:
+        case BodyForm.FLAT:
+            value: object = filled
+        case BodyForm.VALUE:
+            value = {"value": filled}
+        case _:
+            assert_never(form)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -68,6 +68,7 @@ def plan_environments(
         heads,
         credentials.fingerprint,
         given,
+        fleet=desired,
         selection=tuple(scope.globs),
         shard=scope.shard,
         observations=observations,

@@ -12,7 +12,14 @@ from typing import cast
 from starlette.types import Receive, Scope, Send
 
 from reconciler.sandbox.control_routes import ACCOUNT_PATH, make_routes
-from reconciler.sandbox.plug import MAX_BODY_BYTES, Malformed, PutFate, SimulatedPlug, parse_webhooks
+from reconciler.sandbox.plug import (
+    MAX_BODY_BYTES,
+    Malformed,
+    PutFate,
+    SimulatedPlug,
+    describe_other_form,
+    parse_webhooks,
+)
 
 PUT_PATH = "/api/integrations/update-webhooks"
 
@@ -79,14 +86,17 @@ class App:
         if media_type != b"application/json":
             return _refuse(415, "the Content-Type header is not application/json")
         try:
-            webhooks = parse_webhooks(body)
+            form, webhooks = parse_webhooks(body)
         except Malformed as error:
             return _refuse(400, str(error))
-        return self._answer_fate(self._plug.put(token, webhooks))
+        options = self._plug.options
+        if form not in options.body_forms and not options.ignore_other_form:
+            return _refuse(400, describe_other_form(form))
+        return self._answer_fate(self._plug.put(token, webhooks, form))
 
     def _answer_fate(self, fate: PutFate) -> _Answer:
         match fate:
-            case PutFate.DONE:
+            case PutFate.DONE | PutFate.IGNORED:
                 return 200, _VALUE_TRUE, ()
             case PutFate.LOST:
                 return _NO_ANSWER

@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, MutableSequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
-from reconciler.model import EVENTS, Event
+from reconciler.model import EVENTS, BodyForm, Event
 
 MAX_BODY_BYTES = 1024 * 1024  # seven URLs of 2,048 bytes take 15 KiB; anything near this is a mistake
 
@@ -43,7 +43,8 @@ class Options:
 
     Without `tokens` any non-empty token is valid, without `partner_tokens` any of a partner. `accounts` maps a
     partner account's id to its token.
-    `rate_limit` is PUTs a second over all companies.
+    `rate_limit` is PUTs a second over all companies. A PUT whose body has another form than those of `body_forms` is
+    refused with 400, or, with `ignore_other_form`, answered with 200 and not done.
     """
 
     port: int = 0
@@ -55,6 +56,8 @@ class Options:
     rate_limit: float | None = None
     lost_answers: float = 0.0
     seed: int = 0
+    body_forms: frozenset[BodyForm] = frozenset(BodyForm)
+    ignore_other_form: bool = False
 
 
 class PutFate(StrEnum):
@@ -65,6 +68,7 @@ class PutFate(StrEnum):
     UNAVAILABLE = "unavailable"  # 503, not done
     BROKEN = "broken"  # 500, not done
     LIMITED = "limited"  # 429, not done
+    IGNORED = "ignored"  # answered as if it were done, not done: the body has another form
 
     @property
     def acts(self) -> bool:
@@ -121,10 +125,12 @@ class SimulatedPlug:
         """The company of a valid token; one never seen before has nothing configured."""
         return self.companies.get(token) or self.companies.setdefault(token, Company())
 
-    def put(self, token: str, webhooks: Mapping[Event, str]) -> PutFate:
+    def put(self, token: str, webhooks: Mapping[Event, str], form: BodyForm = BodyForm.FLAT) -> PutFate:
         """Replace the company's configuration, or not: see the fate."""
         company = self.company(token)
         fate = self._find_fate(token, company)
+        if fate.acts and form not in self.options.body_forms:
+            fate = PutFate.IGNORED
         company.received += 1
         self.received.append(ReceivedPut(token, webhooks, fate))
         if fate.acts:
@@ -211,12 +217,25 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def parse_webhooks(body: bytes) -> dict[Event, str]:
-    """The seven webhooks of a PUT. Raises Malformed."""
-    value = parse_object(body)
+def parse_webhooks(body: bytes) -> tuple[BodyForm, dict[Event, str]]:
+    """The seven webhooks of a PUT, and the form of its body (FACTS D). Raises Malformed."""
+    form, value = BodyForm.FLAT, parse_object(body)
+    if value.keys() == {"value"} and isinstance(value["value"], dict):
+        form, value = BodyForm.VALUE, value["value"]
     if value.keys() != _NAMES:
         raise Malformed(_describe_names(value))
-    return {event: _check_url(event, value[event]) for event in EVENTS}
+    return form, {event: _check_url(event, value[event]) for event in EVENTS}
+
+
+def describe_other_form(form: BodyForm) -> str:
+    """Return the refusal of a body in this form."""
+    match form:
+        case BodyForm.FLAT:
+            return "the seven webhooks are at the top level of the body; this sandbox takes them in an object `value`"
+        case BodyForm.VALUE:
+            return "the seven webhooks are in an object `value`; this sandbox takes them at the top level of the body"
+        case _:
+            assert_never(form)
 
 
 def parse_edit(value: object) -> dict[Event, str | None]:

@@ -138,6 +138,8 @@ def _entry_out(entry: HistoryEntry) -> dict[str, Any]:
         out["adopted"] = True
     if entry.endpoint is not None:
         out |= {"endpoint": entry.endpoint, "account": entry.account}
+    if entry.body is not None:
+        out["body"] = entry.body.value
     return out
 
 

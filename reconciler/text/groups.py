@@ -54,8 +54,8 @@ class Group:
 def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]] | None = None) -> list[Group]:
     """The creates, updates and reasserts of a plan, each in exactly one group, in the order of the first members.
 
-    Alike are those of equal action, reasons and texts; waves may differ. `vars_by_environment` holds what was filled
-    into the texts beside the names. Linear in the size of the plan.
+    Alike are those of equal action, reasons, texts and changes of the destination; waves may differ.
+    `vars_by_environment` holds what was filled into the texts beside the names. Linear in the size of the plan.
     Values are looked for as whole words first (`com` is not found in `example.com`'s `company`), then, among
     those still alone, anywhere (`{environment}corp`).
     """
@@ -136,6 +136,7 @@ def _likeness(planned: EnvironmentPlan, values: _Values, mark: Mark) -> Hashable
     return (
         planned.action,
         planned.reasons,
+        planned.destination_changes,
         tuple((change.event, change.before is None) for change in planned.changes),
         tuple((difference.event, difference.actual is None) for difference in planned.live),
         values.put_back("\0".join(texts), planned.environment, mark),

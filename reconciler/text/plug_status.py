@@ -6,23 +6,27 @@ are in `core/receivers.py`.
 
 from __future__ import annotations
 
-from reconciler.model import AuthScheme
+from reconciler.model import AuthScheme, BodyForm
 
 
-def explain_put(status: int, *, token_env: str, auth_scheme: AuthScheme, denied: bool = False) -> str:
+def explain_put(status: int, *, token_env: str, auth_scheme: AuthScheme, body: BodyForm, denied: bool = False) -> str:
     """Return a sentence or two on the answer to a PUT, for the person on call.
 
     They name the variable of the token, never the token. `denied`: the answer was a 2xx that said no.
     """
     if 200 <= status < 300:
         return 'Plug answered 2xx but said "value": false: it did not take the webhooks' if denied else "applied"
+    other_body = BodyForm.VALUE if body is BodyForm.FLAT else BodyForm.FLAT
+    try_body = f'try api.body "{other_body}" (now "{body}")'
     if status == 401:
         other = AuthScheme.BEARER if auth_scheme is AuthScheme.RAW else AuthScheme.RAW
         return (
             f"401: Plug did not accept the token of {token_env}. Check that it is this company's current token "
             f'and whole; if it is, try api.auth_scheme "{other}" (now "{auth_scheme}"). Plug also answers 401 '
-            "to webhooks it can't read"
+            f"to webhooks it can't read: if the token works elsewhere, {try_body}"
         )
+    if status in (400, 422):
+        return f"{status}: Plug refused the webhooks. Check that every URL is https and complete; if it is, {try_body}"
     if status == 405:
         return (
             "405: this address does not take a PUT. Check api.base_url: is it Plug's, with the right path prefix? "
@@ -62,12 +66,10 @@ _READ_REASONS = {
     422: "Plug refused the request. Check account_id",
 }
 _REASONS = {
-    400: "Plug refused the webhooks. Check that every URL is https and complete",
     403: "the token is valid but may not change webhooks",
     404: "there is no update call at this address. Check api.base_url",
     408: "Plug gave up waiting for the request",
     413: "Plug says that the request is too large",
-    422: "Plug refused the webhooks. Check that every URL is https and complete",
     425: "Plug asked to come again later",
     429: "Plug asks for fewer requests. Set rate_limit, or try again later",
     500: "Plug failed while it handled the request",

@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 from reconciler.model import (
     CheckResult,
+    DestinationChange,
+    EnvironmentPlan,
     EnvironmentResult,
     Finding,
     FindingKind,
@@ -53,11 +55,12 @@ def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *,
 
 
 def render_plan(plan: Plan, *, path_of: PathOf) -> str:
-    """The summary as a notice, and every warning."""
+    """The summary as a notice, what changes of the destinations as warnings, and every warning."""
     summary = words.plan_summary(plan)
     if has_work(plan):
         summary += f"\nDigest: {plan.digest}"
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
+    shown += _of_moves(plan)
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
     return _render(shown, path_of)
 
@@ -100,6 +103,30 @@ def _of_problem(level: str, problem: Problem) -> Annotation:
     hint = f"\n{problem.hint}" if problem.hint else ""
     title = f"reconciler: {problem.key}" if problem.key else "reconciler"
     return Annotation(level, title, problem.message + hint, problem.message, problem.file, problem.line, problem.column)
+
+
+def _of_moves(plan: Plan) -> list[Annotation]:
+    """Return a warning for each change of a destination, with the environments that it is the same for."""
+    members: dict[DestinationChange, list[EnvironmentPlan]] = {}
+    for planned in plan.environments:
+        for moved in planned.destination_changes:
+            members.setdefault(moved, []).append(planned)
+    return [_of_move(moved, alike) for moved, alike in members.items()]
+
+
+def _of_move(moved: DestinationChange, alike: Sequence[EnvironmentPlan]) -> Annotation:
+    names = name_some([planned.environment for planned in alike])
+    before = "" if moved.before is None else f"before {moved.before}\n"
+    source = alike[0].source
+    return Annotation(
+        level="warning",
+        title=f"reconciler plan: {moved.part} of {names}",
+        message=f"{before}after {moved.after}",
+        kind=moved,
+        file=source.file if source else "",
+        line=source.line if source else 0,
+        column=source.column if source else 0,
+    )
 
 
 def _of_failures(outcome: str, group: Sequence[EnvironmentResult]) -> Annotation:

@@ -156,6 +156,7 @@ def render_state_show(document: Document, now: datetime) -> str:
     if applied:
         facts.append(("by", ", ".join(cell for cell in _by_cells(applied.by) if cell)))
         facts.append(("endpoint", for_markdown_code(applied.endpoint)))
+        facts.append(("body", applied.body.value))
         facts += [(event.value, for_markdown_code(url)) for event, url in applied.webhooks.items()]
     if intent:
         facts.append(("intent of", instant(intent.at) or ""))

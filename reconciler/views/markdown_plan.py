@@ -18,13 +18,14 @@ LIST_CHARS = 6_000  # for the warnings, and at least for the reasserts; more tha
 
 
 def render_plan(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> str:
-    """Summary, digest, warnings, changes, reasserts, orphans, unchanged."""
+    """Summary, digest, notes, warnings, changes, reasserts, orphans, unchanged."""
     groups = group_alike(plan, vars_by_environment)
     changed = [group for group in groups if group.representative.action is not Action.REASSERT]
     reasserted = [group for group in groups if group.representative.action is Action.REASSERT]
     head = [f"## {words.plan_summary(plan)}", _summary_table(plan)]
     if changed:
         head.append(f"Digest: {for_markdown_code(plan.digest)}")
+    head += [f"**Note**: {for_markdown(note)}" for note in words.destination_notes(plan)]
     head += _warnings(plan)
     tail = [*_orphans(plan), words.unchanged_line(plan) or ""]
     room = MAX_CHARS - len(page(head, [], tail)) - 2 * NOTE_CHARS
@@ -107,6 +108,10 @@ def _diff_lines(group: Group) -> list[str]:
     planned = group.representative
     live = {difference.event: difference for difference in planned.live}
     lines: list[str] = []
+    for moved in planned.destination_changes:
+        lines.append(f"# {moved.part.value}")
+        lines += [f"- {moved.before}"] if moved.before is not None else []
+        lines.append(f"+ {moved.after}")
     for at, change in enumerate(planned.changes):
         shared = all(member.changes[at].source == change.source for member in group.members)
         lines.append(f"# {change.event.value}" + (f" ({change.source.file}:{change.source.line})" if shared else ""))

@@ -33,6 +33,7 @@ def render_plan(
     sections.append(_orphan_lines(plan, style))
     unchanged = words.unchanged_line(plan)
     sections.append([style.dim(unchanged)] if unchanged else [])
+    sections.append([style.yellow("note: ") + for_terminal(note) for note in words.destination_notes(plan)])
     sections.append([style.yellow("warning: ") + for_terminal(warning) for warning in plan.warnings])
     sections.append(_closing_lines(plan, style))
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -49,6 +50,8 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     lines = [_header(group, style)]
     if len(group.members) > 1:
         lines += name_lines(group.environments, indent="    ", width=width, whole=True)
+    for moved in planned.destination_changes:
+        lines += _compared_lines(moved.part.value, moved.before, moved.after, style)
     if planned.action is Action.CREATE:
         lines += _create_lines(planned, style)
     else:
@@ -92,15 +95,21 @@ def _common_source(group: Group, at: int) -> str:
 
 def _change_lines(change: Change, source: str, live: LiveDifference | None, style: Style) -> list[str]:
     """`live`: what Plug holds instead of the change's before."""
-    lines = [f"{EVENT_INDENT}{change.event.value}" + (f"  {style.dim(source)}" if source else "")]
-    if change.before is None:
-        return [*lines, AFTER + style.green(for_terminal(change.after))]
-    if live is None:
-        before, after = _compared((BEFORE, change.before), (AFTER, change.after), style)
-        return [*lines, *before, *after]
+    heading = change.event.value + (f"  {style.dim(source)}" if source else "")
+    if change.before is None or live is None:
+        return _compared_lines(heading, change.before, change.after, style)
+    lines = [EVENT_INDENT + heading]
     labels = (BEFORE.ljust(len(OBSERVED)), AFTER.ljust(len(OBSERVED)))
     before, after = _compared((labels[0], change.before), (labels[1], change.after), style)
     return [*lines, *before, OBSERVED + style.red(_observed(live)), *after]
+
+
+def _compared_lines(heading: str, before: str | None, after: str, style: Style) -> list[str]:
+    """Before and after under each other, below what they are of."""
+    if before is None:
+        return [EVENT_INDENT + heading, AFTER + style.green(for_terminal(after))]
+    going, coming = _compared((BEFORE, before), (AFTER, after), style)
+    return [EVENT_INDENT + heading, *going, *coming]
 
 
 def _live_lines(live: LiveDifference, style: Style) -> list[str]:

@@ -86,6 +86,7 @@ def _applied_lines(applied: Applied | None, style: Style) -> list[str]:
         ("by", _by_line(applied.by)),
         ("endpoint", for_terminal(applied.endpoint)),
         ("account", for_terminal(applied.account) if applied.account else "not known"),
+        ("body", applied.body.value),
     ]
     if applied.token_expires_at is not None:
         facts.append(("token until", instant(applied.token_expires_at) or ""))

@@ -11,6 +11,7 @@ from reconciler.model import (
     Action,
     CheckResult,
     CheckStage,
+    DestinationPart,
     Document,
     EnvironmentPlan,
     Finding,
@@ -23,12 +24,13 @@ from reconciler.model import (
     ReceiverCheck,
     RunResult,
 )
-from reconciler.text.counts import counted, environments, number
+from reconciler.text.counts import counted, environments, name_some, number
 from reconciler.text.groups import Group
 from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
+NOTE_LENGTH = 100  # characters of a value in a note
 NOTHING = "nothing"  # where no webhook is registered in Plug
 
 STATE_TROUBLE = "State trouble: not everything could be recorded or begun. What the messages name comes first."
@@ -37,12 +39,17 @@ REASONS = {
     Reason.NEVER_APPLIED: "never applied",
     Reason.WEBHOOKS_CHANGED: "webhooks changed",
     Reason.UNCERTAIN: "an earlier PUT is in doubt",
-    Reason.ENDPOINT_CHANGED: "the endpoint changed",
+    Reason.ENDPOINT_CHANGED: "endpoint or body form changed",
     Reason.ACCOUNT_CHANGED: "the token's account changed",
     Reason.SECRET_CHANGED: "a secret changed",
     Reason.EXPIRED: "applied longer ago than max_age",
     Reason.LIVE_DRIFT: "live drift",
     Reason.REQUESTED: "requested with --reassert",
+}
+
+NOT_USUAL = {
+    DestinationPart.TOKEN_ENV: "the name's default",
+    DestinationPart.AUTH_SCHEME: "the setting's",
 }
 
 # gravest first: what nobody knows, then what Plug or the way to it refused, then what was not tried
@@ -68,7 +75,7 @@ NEXT_FOR_KIND = {
     FindingKind.ACCOUNT: (
         "account: is it the right company's token? If so: reconciler apply --accept-account-change ENVIRONMENT."
     ),
-    FindingKind.ENDPOINT: "endpoint: check api.base_url, then run reconciler apply.",
+    FindingKind.ENDPOINT: "endpoint: check api.base_url and api.body, then run reconciler apply.",
     FindingKind.SECRET: "secret: run reconciler apply, so that Plug sends the new value.",
     FindingKind.EXPIRED: "expired: run reconciler apply: it puts the desired once more.",
     FindingKind.ORPHAN: (
@@ -84,6 +91,27 @@ NEXT_FOR_KIND = {
 
 def reasons(planned: EnvironmentPlan) -> str:
     return ", ".join(REASONS[reason] for reason in planned.reasons)
+
+
+def destination_notes(plan: Plan) -> list[str]:
+    """Return a line for the variables of tokens and one for the header's forms that are not the usual ones.
+
+    Another one puts nothing again, so such an environment may be unchanged in the plan.
+    """
+    notes = []
+    for part, usual in NOT_USUAL.items():
+        found = [
+            f"{planned.environment} ({shorten(getattr(planned.destination, part))})"
+            for planned in plan.environments
+            if part in planned.overrides
+        ]
+        if found:
+            notes.append(f"{part} is not {usual}: {name_some(found)}")
+    return notes
+
+
+def shorten(text: str) -> str:
+    return text if len(text) <= NOTE_LENGTH else text[: NOTE_LENGTH - 1] + "…"
 
 
 def waves(members: Sequence[EnvironmentPlan]) -> str:
@@ -251,18 +279,21 @@ def shorten_commit(commit: str) -> str:
 
 
 def find_moves(document: Document) -> list[dict[str, str]]:
-    """Return what each record of the history changed beside webhooks, newest first: `endpoint`, `account`."""
+    """Return what each record of the history changed beside webhooks, newest first: `endpoint`, `account`, `body`."""
     moves: list[dict[str, str]] = [{} for _ in document.history]
     applied = document.applied
     endpoint, account = (applied.endpoint, applied.account) if applied else ("", None)
+    body = applied.body if applied else None
     for place, older in enumerate(document.history[1:]):
-        if older.endpoint is None:
-            continue
-        if older.endpoint != endpoint:
-            moves[place]["endpoint"] = endpoint
-        if older.account != account:
-            moves[place]["account"] = account or "not known"
-        endpoint, account = older.endpoint, older.account
+        if older.endpoint is not None:
+            if older.endpoint != endpoint:
+                moves[place]["endpoint"] = endpoint
+            if older.account != account:
+                moves[place]["account"] = account or "not known"
+            endpoint, account = older.endpoint, older.account
+        if older.body is not None and body is not None:
+            moves[place]["body"] = body.value
+            body = older.body
     return moves
 
 

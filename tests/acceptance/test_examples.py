@@ -33,7 +33,7 @@ def load_case(folder: Path) -> Tree:
     return load_tree(
         "manifests",
         TreeOptions(
-            base_url="https://www.plugchat.com.br",
+            base_url=options.get("base_url", "https://www.plugchat.com.br"),
             auth_scheme=AuthScheme.RAW,
             allowed_hosts=("www.plugchat.com.br", "app.plugchat.com.br", "api.plugchat.com.br"),
             policy=Policy(denied=tuple(options.get("denied", ()))),

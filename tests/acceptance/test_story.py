@@ -32,12 +32,14 @@ VOLATILE = {
     "tool": r"reconciler \d+\.\d+\.\d+",
     "digest": r"sha256:[0-9a-f]{64}",
     "manifests_digest": r"sha256:[0-9a-f]{64}",
+    "fleet_digest": r"sha256:[0-9a-f]{64}",
     "checksum": r"sha256:[0-9a-f]{64}",
     "lineage": r"[0-9a-f]{32}",
     "seconds": r"\d+(\.\d+)?",
     "at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     "account": r"token:[0-9a-f]{16}",
     "endpoint": r"http://127\.0\.0\.1:\d+/api/integrations/update-webhooks",
+    "endpoint_before": r"http://127\.0\.0\.1:\d+/api/integrations/update-webhooks",
     "actor": r".+",
 }
 
@@ -64,6 +66,7 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
         "tool": "…",
         "created_at": "…",
         "manifests_digest": "…",
+        "fleet_digest": "…",
         "digest": "…",
         "selection": [],
         "requested": False,
@@ -79,6 +82,14 @@ def plan_document(action: str, reasons: list[str], changes: list[Any], state: An
                 "reasons": reasons,
                 "unchecked": [],
                 "source": {"file": "manifests/loja.yaml", "line": 1},
+                "destination": {
+                    "endpoint": "…",
+                    "body": "flat",
+                    "auth_scheme": "raw",
+                    "token_env": "PLUG_TOKEN_LOJA",
+                },
+                "endpoint_before": "…" if state["serial"] else None,
+                "body_before": "flat" if state["serial"] else None,
                 "changes": changes,
                 "state": state,
             }

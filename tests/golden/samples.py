@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,14 @@ from reconciler.model import (
     EVENTS,
     Action,
     Applied,
+    AuthScheme,
     BodyForm,
     By,
     Change,
     CheckResult,
     CheckStage,
+    Destination,
+    DestinationPart,
     Document,
     EnvironmentPlan,
     EnvironmentResult,
@@ -35,6 +39,8 @@ from reconciler.model import (
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ENDPOINT = "https://www.plugchat.com.br/api/integrations/update-webhooks"
+DESTINATION = Destination(ENDPOINT, BodyForm.FLAT, AuthScheme.RAW, "PLUG_TOKEN_X")
 DIGEST = "sha256:" + "ab" * 32
 HOSTILE = (
     "\x1b]0;owned\x07 | `a` ``b`` @everyone #12 GH-3 ##[error]x ::error::y </details></pre></code><img src=x> "
@@ -63,6 +69,8 @@ def planned(
     unchecked: tuple[str, ...] = (),
     changed: tuple[Change, ...] = (),
     live: tuple[LiveDifference, ...] = (),
+    destination: Destination = DESTINATION,
+    overrides: frozenset[DestinationPart] = frozenset(),
 ) -> EnvironmentPlan:
     stored = action is not Action.CREATE
     return EnvironmentPlan(
@@ -76,6 +84,10 @@ def planned(
         serial=3 if stored else 0,
         lineage="7d0c" if stored else None,
         live=live,
+        destination=None if action is Action.ORPHAN else destination,
+        endpoint_before=ENDPOINT if stored else None,
+        body_before=BodyForm.FLAT if stored else None,
+        overrides=overrides,
     )
 
 
@@ -92,7 +104,23 @@ def update(environment: str, before: str, after: str, wave: int = 0) -> Environm
 
 def plan_of(*environments: EnvironmentPlan, warnings: tuple[str, ...] = ()) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
-    return Plan(NOW, DIGEST, DIGEST, ordered, warnings=warnings)
+    return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings)
+
+
+def moved() -> Plan:
+    """Destinations that change, alone, with webhooks and in a group; of a create; and notes."""
+    app = replace(DESTINATION, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks")
+    own = replace(DESTINATION, auth_scheme=AuthScheme.BEARER, token_env="PLUG_TOKEN_OTHER")
+    both = replace(app, body=BodyForm.VALUE)
+    names = [f"cliente-{number}" for number in range(7)]
+    changed = update("production", "v1.acme.com.br", "v2.acme.com.br").changes[:1]
+    why, parts = Reason.ENDPOINT_CHANGED, DestinationPart
+    return plan_of(
+        *(planned(name, Action.UPDATE, why, destination=app) for name in names),
+        planned("production", Action.UPDATE, Reason.WEBHOOKS_CHANGED, why, changed=changed, destination=both),
+        replace(create("novo"), destination=app, overrides=frozenset({parts.ENDPOINT})),
+        planned("same", Action.NOOP, destination=own, overrides=frozenset({parts.AUTH_SCHEME, parts.TOKEN_ENV})),
+    )
 
 
 def _receive(before: str, after: str, environment: str) -> tuple[Change, ...]:
@@ -163,7 +191,10 @@ def plans() -> dict[str, Plan]:
             "hostile",
             Action.UPDATE,
             Reason.WEBHOOKS_CHANGED,
+            Reason.ENDPOINT_CHANGED,
             unchecked=(f"secret:{HOSTILE}",),
+            destination=Destination(HOSTILE, BodyForm.FLAT, AuthScheme.RAW, HOSTILE),
+            overrides=frozenset({DestinationPart.TOKEN_ENV}),
             changed=_receive(f"https://a.b/{HOSTILE}", HOSTILE, HOSTILE),
             live=(LiveDifference(Event.MESSAGE_STATUS, HOSTILE),),
         ),
@@ -175,6 +206,7 @@ def plans() -> dict[str, Plan]:
         "mixed": mixed,
         "grouped": grouped,
         "hostile": hostile,
+        "moved": moved(),
         "nothing-to-do": plan_of(planned("a", Action.NOOP), planned("b", Action.NOOP)),
         "empty": plan_of(),
     }
@@ -364,7 +396,7 @@ def documents() -> dict[str, Document]:
     )
     history = (
         HistoryEntry(NOW, By("maria"), {}, adopted=True),
-        HistoryEntry(NOW, by, {}, False, "https://plug.acme.com.br/u", None),
+        HistoryEntry(NOW, by, {}, False, "https://plug.acme.com.br/u", None, BodyForm.VALUE),
         HistoryEntry(NOW, by, {Event.RECEIVE_MESSAGE: urls[Event.RECEIVE_MESSAGE]}),
     )
     live = Intent("i1", urls, False, NOW, NOW.replace(minute=15), by, "https://www.plugchat.com.br/u", "org:42")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from reconciler.core.drift import find_drift
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import Claim, adopt, begin_intent
-from reconciler.model import EVENTS, By, Desired, Document, Event, Finding, FindingKind, Fingerprint
+from reconciler.model import EVENTS, BodyForm, By, Desired, Document, Event, Finding, FindingKind, Fingerprint
 from tests.fakes import ENDPOINT, START, make_desired
 
 PRINT = Fingerprint("org:1", {"PLUG_SECRET_A": "hmac-sha256:1"})
@@ -100,6 +100,13 @@ def test_another_endpoint_account_and_secret_are_findings() -> None:
             "a secret of a webhook URL, or the token it is recorded under, was replaced",
         ),
     ]
+
+
+def test_another_form_of_the_body_is_a_finding_of_the_endpoint() -> None:
+    """By itself."""
+    message = "applied with another form of body than the one configured"
+    [finding] = drift(replace(ONE, body=BodyForm.VALUE), applied())
+    assert finding == Finding("production", FindingKind.ENDPOINT, None, "value", "flat", message)
 
 
 def test_what_is_older_than_max_age_is_expired() -> None:

@@ -10,7 +10,22 @@ import pytest
 from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import PlanInput, Planned, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent, confirm
-from reconciler.model import EVENTS, Action, By, Desired, Document, EnvironmentPlan, Event, Fingerprint, Reason, Shard
+from reconciler.model import (
+    EVENTS,
+    Action,
+    AuthScheme,
+    BodyForm,
+    By,
+    Desired,
+    DestinationChange,
+    DestinationPart,
+    Document,
+    EnvironmentPlan,
+    Event,
+    Fingerprint,
+    Reason,
+    Shard,
+)
 from tests.fakes import START, make_desired
 
 NOW = PlanInput(now=START)
@@ -58,7 +73,6 @@ def test_a_changed_text_is_an_update_of_that_event_alone() -> None:
 @pytest.mark.parametrize(
     ("desired", "fingerprint", "given", "reason"),
     [
-        (replace(SECRET, endpoint="https://other/"), PRINT, NOW, Reason.ENDPOINT_CHANGED),
         (SECRET, replace(PRINT, account="org:2"), NOW, Reason.ACCOUNT_CHANGED),
         (SECRET, replace(PRINT, secrets={"PLUG_SECRET_A": "hmac-sha256:2"}), NOW, Reason.SECRET_CHANGED),
         (SECRET, PRINT, PlanInput(now=START + timedelta(seconds=61), max_age_s=60), Reason.EXPIRED),
@@ -71,6 +85,43 @@ def test_each_other_reason_is_a_reassert(
     """With no change of text."""
     planned = plan_environment(desired, applied(), fingerprint, given)
     assert (planned.action, planned.reasons, planned.changes) == (Action.REASSERT, (reason,), ())
+
+
+MOVED = replace(SECRET, endpoint="https://other/")
+WRAPPED = replace(SECRET, body=BodyForm.VALUE)
+
+
+@pytest.mark.parametrize(
+    ("desired", "changes"),
+    [
+        (MOVED, [DestinationChange(DestinationPart.ENDPOINT, SECRET.endpoint, "https://other/")]),
+        (WRAPPED, [DestinationChange(DestinationPart.BODY, "flat", "value")]),
+    ],
+)
+def test_another_endpoint_or_form_of_body_is_an_update(desired: Desired, changes: list[DestinationChange]) -> None:
+    """No text changes: where a token goes is reviewed like a URL."""
+    planned = plan_environment(desired, applied(), PRINT, NOW)
+    assert (planned.action, planned.reasons, planned.changes) == (Action.UPDATE, (Reason.ENDPOINT_CHANGED,), ())
+    assert planned.destination == desired.destination
+    assert (planned.endpoint_before, planned.body_before) == (SECRET.endpoint, BodyForm.FLAT)
+    assert list(planned.destination_changes) == changes
+    assert plan_environment(desired, applied(desired), PRINT, NOW).action is Action.NOOP
+
+
+def test_another_token_variable_or_scheme_puts_nothing_again() -> None:
+    """Neither is in the applied record: the account says whose token it is."""
+    desired = replace(SECRET, token_env="PLUG_TOKEN_B", auth_scheme=AuthScheme.BEARER)
+    planned = plan_environment(desired, applied(), PRINT, NOW)
+    assert (planned.action, planned.destination_changes) == (Action.NOOP, ())
+    assert planned.destination == desired.destination
+
+
+def test_a_create_shows_of_its_destination_what_is_not_as_in_the_settings() -> None:
+    """Nothing was applied, so there is no before."""
+    overrides = frozenset({DestinationPart.ENDPOINT, DestinationPart.TOKEN_ENV})
+    planned = plan_environment(replace(MOVED, overrides=overrides), None, PRINT, NOW)
+    assert planned.destination_changes == (DestinationChange(DestinationPart.ENDPOINT, None, "https://other/"),)
+    assert plan_environment(MOVED, None, PRINT, NOW).destination_changes == ()
 
 
 def test_a_record_as_old_as_max_age_is_not_expired_yet() -> None:
@@ -150,6 +201,24 @@ def test_the_digest_knows_every_before_and_after() -> None:
     assert len(digests) == 3
 
 
+def test_the_digest_knows_every_destination_and_the_one_before() -> None:
+    """Of an update that changes one text."""
+    one, was = make_desired(version="2"), make_desired(version="1")
+
+    def digest(desired: Desired, before: Desired) -> str:
+        return make_plan([desired], {"production": applied(before)}, lambda _: PRINT, NOW).digest
+
+    others = [
+        digest(replace(one, endpoint="https://other/"), was),
+        digest(replace(one, body=BodyForm.VALUE), was),
+        digest(replace(one, auth_scheme=AuthScheme.BEARER), was),
+        digest(replace(one, token_env="PLUG_TOKEN_B"), was),
+        digest(one, replace(was, endpoint="https://other/")),
+        digest(one, replace(was, body=BodyForm.VALUE)),
+    ]
+    assert len({digest(one, was), *others}) == 7
+
+
 def test_a_description_makes_no_plan_stale() -> None:
     """Nor does a moved line; a wave or an endpoint does."""
     one = make_desired()
@@ -159,7 +228,28 @@ def test_a_description_makes_no_plan_stale() -> None:
 
     assert digest(one) == digest(replace(one, description="other", source=one.source._replace(line=9)))
     assert digest(one) != digest(replace(one, wave=1))
-    assert digest(one) != digest(replace(one, endpoint="https://other/"))
+    for other in (
+        replace(one, endpoint="https://other/"),
+        replace(one, body=BodyForm.VALUE),
+        replace(one, token_env="PLUG_TOKEN_B"),
+        replace(one, auth_scheme=AuthScheme.BEARER),
+        replace(one, account_id="1"),
+        replace(one, organization_id="1"),
+    ):
+        assert digest(one) != digest(other)
+
+
+def test_the_fleets_digest_is_over_all_environments_whatever_is_planned() -> None:
+    """Two parts of one fleet have it in common; each part has a digest of its own."""
+    fleet = [make_desired("a"), make_desired("b")]
+    whole, first, second = (
+        make_plan(part, {}, lambda _: PRINT, NOW, fleet=fleet) for part in (fleet, fleet[:1], fleet[1:])
+    )
+    assert whole.fleet_digest == whole.manifests_digest == first.fleet_digest == second.fleet_digest
+    assert len({plan.manifests_digest for plan in (whole, first, second)}) == 3
+    other = make_plan(fleet[:1], {}, lambda _: PRINT, NOW, fleet=[fleet[0], make_desired("b", "2")])
+    assert (other.manifests_digest, other.digest) == (first.manifests_digest, first.digest)
+    assert other.fleet_digest != first.fleet_digest
 
 
 def test_confirming_twice_keeps_ten_records_of_history() -> None:
@@ -190,5 +280,9 @@ def test_a_plan_remembers_what_it_was_asked_and_an_orphan_what_is_stored() -> No
     assert (plan.shard, plan.warnings) == (Shard(1, 1), ("look",))
     assert Planned(plan, {SECRET.environment: SECRET}, {}).vars_by_environment == {SECRET.environment: SECRET.vars}
     orphan, one = sorted(plan.environments, key=lambda planned: planned.environment)
-    assert orphan == EnvironmentPlan("gone", Action.ORPHAN, 0, (), (), None, (), 1, "l")
+    assert orphan == EnvironmentPlan(
+        *("gone", Action.ORPHAN, 0, (), (), None, (), 1, "l"),
+        endpoint_before=SECRET.endpoint,
+        body_before=BodyForm.FLAT,
+    )
     assert (one.source, one.serial, one.lineage) == (SECRET.source, 1, "l")

@@ -204,6 +204,17 @@ def test_a_history_entry_keeps_its_endpoint_and_account_where_the_next_ones_diff
     ]
 
 
+def test_a_record_and_its_history_know_the_form_of_the_body() -> None:
+    """A history entry has it where the next record has another, by itself."""
+    wrapped = replace(NEW, body=BodyForm.VALUE)
+    document = record.confirm(begun(), wrapped, PRINT, LATER, BY)
+    document = record.adopt(document, wrapped, PRINT, LATER, BY, lineage="new")
+    document = record.confirm(document, NEW, PRINT, LATER, BY)
+    assert document.applied is not None and document.applied.body is BodyForm.FLAT
+    found = [(entry.endpoint, entry.body) for entry in document.history]
+    assert found == [(None, None), (None, BodyForm.VALUE), (None, None), (None, BodyForm.FLAT)]
+
+
 # --- what may follow -------------------------------------------------------------------------------
 
 

@@ -12,10 +12,10 @@ from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import LIVE, PlanInput
 from reconciler.core.saved_plan import SavedPlan, check_expected, check_saved_plan, recall_observations
 from reconciler.errors import StalePlan
-from reconciler.model import Action, By, EnvironmentPlan, Event, LiveDifference, Plan, Reason
+from reconciler.model import Action, BodyForm, By, EnvironmentPlan, Event, LiveDifference, Plan, Reason
 from reconciler.ports import Write
 from reconciler.run import state_edits as state
-from reconciler.run.planning import plan_environments
+from reconciler.run.planning import EVERYTHING, PlanScope, plan_environments
 from tests.fakes import START, FakeCredentials, make_desired
 from tests.memory_store import MemoryStore
 
@@ -35,8 +35,9 @@ class Place:
     def forget(self, name: str) -> None:
         state.forget(self.store, state.find_stored(self.store, name), START)
 
-    def plan(self) -> Plan:
-        return plan_environments(self.desired, self.store, self.credentials, PlanInput(START)).plan
+    def plan(self, scope: PlanScope = EVERYTHING, *, requested: bool = False) -> Plan:
+        given = PlanInput(START, requested=requested)
+        return plan_environments(self.desired, self.store, self.credentials, given, scope).plan
 
 
 def told(saved: Plan, fresh: Plan, *, intact: bool = True) -> list[str]:
@@ -77,6 +78,10 @@ def test_a_plan_that_still_fits_is_what_is_applied() -> None:
         (lambda place: place.desired.append(make_desired("c")), "c: appeared"),
         (lambda place: place.desired.pop(), "b: is gone"),
         (lambda place: place.desired.__setitem__(1, make_desired("b", "2")), "b: its changes are others"),
+        (
+            lambda place: place.desired.__setitem__(0, make_desired("a", token_env="PLUG_TOKEN_B")),
+            "a: its destination is another",
+        ),
     ],
 )
 def test_each_thing_that_moved_on_is_told(move: Callable[[Place], object], line: str) -> None:
@@ -92,6 +97,37 @@ def test_an_edited_file_is_told_whatever_was_edited() -> None:
     assert told(saved, place.plan(), intact=False) == ["the plan file was edited after it was saved"]
     assert told(replace(saved, digest="sha256:0"), place.plan()) == ["the plan file was edited: its digest is another"]
     assert told(replace(saved, manifests_digest="sha256:0"), place.plan()) == ["the manifests have changed"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: replace(one, destination=make_desired("a", endpoint="http://127.0.0.1:1/").destination),
+        lambda one: replace(one, endpoint_before="http://127.0.0.1:1/"),
+        lambda one: replace(one, body_before=BodyForm.VALUE),
+    ],
+)
+def test_another_destination_in_the_file_is_reported(change: Callable[[EnvironmentPlan], EnvironmentPlan]) -> None:
+    """Whatever the digests in the file say."""
+    place = Place()
+    assert told(edited(place.plan(), "a", change), place.plan()) == ["a: its destination is another"]
+
+
+def test_a_plan_of_a_part_is_not_stale_where_the_rest_of_the_fleet_changed() -> None:
+    place = Place()
+    scope = PlanScope(("a",))
+    saved = place.plan(scope)
+    place.desired[1] = make_desired("b", "2")
+    fresh = place.plan(scope)
+    assert saved.fleet_digest != fresh.fleet_digest
+    assert check_saved_plan(SavedPlan(saved, intact=True), fresh).environments == fresh.environments
+
+
+def test_a_plan_that_only_moves_an_environment_still_fits() -> None:
+    place = Place()
+    place.desired = [make_desired("a", "0", endpoint="https://other.example.com/")]
+    (planned,) = check_saved_plan(SavedPlan(place.plan(), intact=True), place.plan()).environments
+    assert (planned.action, planned.reasons) == (Action.UPDATE, (Reason.ENDPOINT_CHANGED,))
 
 
 @pytest.mark.parametrize(
@@ -194,8 +230,46 @@ def test_a_fleet_that_moved_on_is_told_in_twenty_lines(count: int) -> None:
 def test_an_expected_digest_is_asked_only_of_what_changes_anything() -> None:
     place = Place()
     check_expected(place.plan().digest, place.plan())
-    with pytest.raises(StalePlan, match=r"the plan is not the one expected \(sha256:0\) but sha256:"):
-        check_expected("sha256:0", place.plan())
+    plan = place.plan()
+    words = rf"the plan is not the one expected \(sha256:0\): its digest is {plan.digest}, its fleet_digest "
+    with pytest.raises(StalePlan, match=words + plan.fleet_digest):
+        check_expected("sha256:0", plan)
     for one in place.desired:
         place.adopt(one.environment, "1")
     check_expected("sha256:0", place.plan())
+
+
+def test_the_digest_of_the_fleet_is_expected_too() -> None:
+    """It is that of all environments, whatever part of them is planned."""
+    place = Place()
+    fleet_digest = place.plan().fleet_digest
+    check_expected(fleet_digest, place.plan())
+    check_expected(fleet_digest, place.plan(PlanScope(("a",))))
+    place.desired[1] = make_desired("b", "2")
+    with pytest.raises(StalePlan):
+        check_expected(fleet_digest, place.plan(PlanScope(("a",))))
+
+
+def test_with_reassert_there_is_something_to_do_as_long_as_anything_is_reasserted() -> None:
+    """The digest of the manifests covers it, and that of the changes where they are none."""
+    place = Place()
+    place.adopt("a", "1")
+    place.adopt("b", "1")
+    plan = place.plan(requested=True)
+    assert {one.action for one in plan.environments} == {Action.REASSERT}
+    with pytest.raises(StalePlan):
+        check_expected("sha256:0", plan)
+    check_expected(plan.fleet_digest, plan)
+    check_expected(plan.digest, plan)
+    place.desired = []
+    check_expected("sha256:0", place.plan(requested=True))
+
+
+def test_a_move_alone_is_not_passed_as_nothing_to_do() -> None:
+    place = Place()
+    place.adopt("a", "1")
+    place.desired.pop()
+    empty = place.plan().digest
+    place.desired[0] = make_desired("a", endpoint="http://127.0.0.1:1/")
+    with pytest.raises(StalePlan):
+        check_expected(empty, place.plan())

@@ -6,15 +6,15 @@ import json as stdlib_json
 
 from reconciler.model import Action, Event, LiveDifference, Outcome, Reason
 from tests import json_view as json
-from tests.golden.samples import DIGEST, NOW, documents, drifts, plan_of, planned, plans, results, validations
+from tests.golden.samples import DIGEST, ENDPOINT, NOW, documents, drifts, plan_of, planned, plans, results, validations
 
 
 def test_a_plan_has_the_contracts_keys_in_order() -> None:
-    """CONTRACT §5, with selection, requested, observed, shard and warnings after the digest."""
+    """CONTRACT §5, with selection, requested, observed, shard and warnings after the digests."""
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
-        "format", "tool", "created_at", "manifests_digest", "digest", "selection", "requested", "observed", "shard",
-        "warnings", "summary", "environments", "checksum",
+        "format", "tool", "created_at", "manifests_digest", "fleet_digest", "digest", "selection", "requested",
+        "observed", "shard", "warnings", "summary", "environments", "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"
@@ -28,6 +28,9 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
         "reasons": ["webhooks-changed", "secret-changed"],
         "unchecked": ["account"],
         "source": {"file": "manifests/production.yaml", "line": 1},
+        "destination": {"endpoint": ENDPOINT, "body": "flat", "auth_scheme": "raw", "token_env": "PLUG_TOKEN_X"},
+        "endpoint_before": ENDPOINT,
+        "body_before": "flat",
         "changes": [
             {
                 "event": "receiveMessage",

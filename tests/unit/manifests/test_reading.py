@@ -194,8 +194,9 @@ def test_a_shared_local_receiver_is_told_with_those_that_must_not_use_it(root: P
     local = WEBHOOKS.replace("https://hooks.acme.com.br/{environment}/finishAttendance", "http://127.0.0.1:8080/x")
     (root / "_defaults.yaml").write_text(local)
     (root / "b.yaml").write_text('api: {base_url: "http://127.0.0.1:1"}\n')
-    (root / "c.yaml").write_text("{}")
-    assert errors(allow_local_receivers=True) == [("manifests/_defaults.yaml", "is not https (in c)")]
+    (root / "c.yaml").write_text('api: {base_url: "https://www.plugchat.com.br"}\n')
+    found = errors(allow_local_receivers=True, base_url="http://127.0.0.1:2")
+    assert found == [("manifests/_defaults.yaml", "is not https (in c)")]
 
 
 @pytest.mark.parametrize("before", ["Bearer%20", "token%3D", "x", "old_", "eyJ"])

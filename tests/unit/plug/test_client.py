@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 import socket
 import ssl
@@ -20,7 +21,7 @@ import pytest
 import trustme
 
 from reconciler.core.attempts import Attempt, Fate
-from reconciler.model import AuthScheme, Desired
+from reconciler.model import AuthScheme, BodyForm, Desired
 from reconciler.plug.client import HttpPlug
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.sender import parse_retry_after
@@ -67,6 +68,15 @@ def test_bearer_is_the_other_scheme() -> None:
     with server(answering(http("200 OK"), seen)) as port:
         put(port, desired=make_desired(auth_scheme=AuthScheme.BEARER))
     assert b"Authorization: Bearer " + TOKEN.encode() + b"\r\n" in seen[0]
+
+
+def test_the_other_form_of_the_body_has_the_seven_inside_one_object() -> None:
+    """Nothing else is beside it (FACTS D)."""
+    desired = make_desired(body=BodyForm.VALUE)
+    seen: list[bytes] = []
+    with server(answering(http("200 OK"), seen)) as port:
+        assert put(port, desired=desired).confirmed
+    assert json.loads(seen[0].partition(b"\r\n\r\n")[2]) == {"value": desired.webhooks}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import EVENTS, Event
+from reconciler.model import EVENTS, BodyForm, Event
 from reconciler.sandbox.plug import (
     MAX_BODY_BYTES,
     Malformed,
@@ -131,6 +131,16 @@ def test_every_put_is_kept_with_its_fate() -> None:
     ]
 
 
+@pytest.mark.parametrize("form", BodyForm)
+def test_a_put_in_another_form_is_ignored_and_chance_goes_on_as_before(form: BodyForm) -> None:
+    """The company keeps what it had; a PUT that would have failed fails."""
+    plug = SimulatedPlug(Options(body_forms=frozenset({form}), failure_rate=0.5, seed=5))
+    fates = [plug.put("t", SEVEN, BodyForm.VALUE) for _ in range(50)]
+    expected = {PutFate.DONE: PutFate.DONE if form is BodyForm.VALUE else PutFate.IGNORED}
+    assert fates == [expected.get(fate, fate) for fate in _fates(50, failure_rate=0.5, seed=5)]
+    assert (plug.company("t").puts > 0) == (plug.company("t").webhooks == SEVEN) == (form is BodyForm.VALUE)
+
+
 def test_no_representation_shows_a_token() -> None:
     """What a failing assertion prints holds no token."""
     plug = SimulatedPlug(Options(tokens=frozenset({"canary"}), accounts={"1": "canary"}))
@@ -177,7 +187,8 @@ def _put_body(**changes: object) -> bytes:
 )
 def test_https_and_loopback_are_accepted(url: str) -> None:
     """Plain http is fine where the host is this machine."""
-    assert parse_webhooks(_put_body(startAttendance=url))[Event.START_ATTENDANCE] == url
+    form, webhooks = parse_webhooks(_put_body(startAttendance=url))
+    assert (form, webhooks[Event.START_ATTENDANCE]) == (BodyForm.FLAT, url)
 
 
 @pytest.mark.parametrize(
@@ -207,9 +218,17 @@ def test_other_urls_are_refused_by_the_event_s_name(url: object) -> None:
         parse_webhooks(_put_body(startAttendance=url))
 
 
+def test_the_form_of_a_body_is_found() -> None:
+    """Only an object under the one key `value` is the other form."""
+    assert parse_webhooks(json.dumps({"value": SEVEN}).encode()) == (BodyForm.VALUE, SEVEN)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
+        (b'{"value": "https://x.example.com"}', "missing: .*; not among the seven: 1"),
+        (b'{"value": {}}', "missing: finishAttendance"),
+        (_put_body(value={}), "not among the seven: 1$"),
         (b"", "not JSON"),
         (b"{", "not JSON"),
         (b"\xff", "not JSON"),

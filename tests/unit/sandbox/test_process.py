@@ -18,6 +18,7 @@ import reconciler.sandbox.server
 from reconciler.cli.sandbox import sandbox
 from reconciler.errors import InputError
 from reconciler.io.signals import SIGNALS
+from reconciler.model import BodyForm
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import serve_in_thread
 
@@ -106,7 +107,7 @@ def test_every_switch_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     """The flags are the contract's."""
     given = (
         "--port 0 --token a --token b --account 7=a --account 8=x=y --latency 0.5 --failure-rate 0.25"
-        " --rate-limit 10 --lost-answers 1 --seed 42"
+        " --rate-limit 10 --lost-answers 1 --seed 42 --body value --ignore-other-form"
     )
     assert _options(monkeypatch, *given.split()) == Options(
         port=0,
@@ -117,6 +118,8 @@ def test_every_switch_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
         rate_limit=10.0,
         lost_answers=1.0,
         seed=42,
+        body_forms=frozenset({BodyForm.VALUE}),
+        ignore_other_form=True,
     )
 
 

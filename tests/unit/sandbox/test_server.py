@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reconciler.errors import InputError
-from reconciler.model import EVENTS, Event
+from reconciler.model import EVENTS, BodyForm, Event
 from reconciler.plug.examples import example_bodies
 from reconciler.sandbox.app import PUT_PATH
 from reconciler.sandbox.plug import Options, PutFate
@@ -93,6 +93,24 @@ def test_both_spellings_of_a_header_are_accepted(serve: Any, webhooks: dict[str,
     client = serve()
     assert client.put(webhooks, **headers).status == 200
     assert client.plug.companies.keys() == {"canary-token"}
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+@pytest.mark.parametrize("form", BodyForm)
+def test_another_form_than_the_one_asked_for_is_refused_or_ignored(
+    serve: Any, webhooks: dict[str, str], form: BodyForm, *, ignore: bool
+) -> None:
+    """400 that names both forms, or 200 as if it were done; a body that is wrong in itself is refused either way."""
+    client = serve(body_forms=frozenset({form}), ignore_other_form=ignore)
+    bodies: dict[BodyForm, dict[str, Any]] = {BodyForm.FLAT: webhooks, BodyForm.VALUE: {"value": webhooks}}
+    own, other = bodies.pop(form), *bodies.values()
+    refused = client.put(other)
+    assert refused.status == (200 if ignore else 400)
+    assert ignore or ("top level" in refused.body["error"] and "`value`" in refused.body["error"])
+    assert set(client.plug.company("canary-token").webhooks.values()) == {None}
+    assert client.put(own).status == 200
+    assert client.plug.company("canary-token").webhooks == webhooks
+    assert client.put({"value": {}}).status == 400
 
 
 def test_a_path_prefix_is_accepted(serve: Any, webhooks: dict[str, str]) -> None:

@@ -60,7 +60,7 @@ def document() -> Document:
         intent=Intent("i", URLS, True, START, None, by, "https://plug", "org:1"),
         history=(
             HistoryEntry(START, by, {Event.MESSAGE_STATUS: "https://x"}),
-            HistoryEntry(START, by, {}, True, "https://before", None),
+            HistoryEntry(START, by, {}, True, "https://before", None, BodyForm.FLAT),
         ),
         last=LastTry(Outcome.REJECTED, 401, "refused", START, by),
     )
@@ -179,6 +179,7 @@ AS_WRITTEN = """\
       "account": null,
       "adopted": true,
       "at": "2026-11-23T12:00:00Z",
+      "body": "flat",
       "by": {
         "actor": "ana",
         "commit": "c0ffee",
@@ -239,7 +240,7 @@ def former() -> tuple[bytes, Document]:
         whole,
         applied=replace(whole.applied, body=BodyForm.FLAT, token_expires_at=None),
         intent=replace(whole.intent, endpoint=None, account=None),
-        history=tuple(replace(entry, endpoint=None, account=None) for entry in whole.history),
+        history=tuple(replace(entry, endpoint=None, account=None, body=None) for entry in whole.history),
         last=None,
     )
     value = json.loads(encode_document(said))
