@@ -6,12 +6,13 @@ import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from reconciler.core.observe import Observation
 from reconciler.core.planner import Fleet
-from reconciler.model import By, Document, EnvironmentResult, Outcome
+from reconciler.model import By, Document, EnvironmentResult, Outcome, Stored
 from reconciler.model.result import DONE_OUTCOMES
-from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore
+from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore, Write, WriteResult
 from reconciler.run.accounts import Accounts
 from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter
@@ -106,6 +107,17 @@ class RunContext:
         if not self._halted and self._failures >= self.options.max_failures:
             return f"{self._failures} environments of this wave were not applied (max_failures)"
         return self._halted
+
+    def now(self) -> datetime:
+        """The time in whole seconds: what a person reads in the document is what the program compares."""
+        return self.world.clock.now().replace(microsecond=0)
+
+    async def write(self, environment: str, document: Document | None, over: Stored | None) -> WriteResult:
+        """Write a document (None: delete it) over the version that was read; None: over nothing."""
+        result = await self.writer.write(Write(environment, document, over.version if over else None))
+        if result.error is None:
+            self.accounts.note(environment, document)
+        return result
 
     def count(self, outcome: Outcome) -> None:
         """Count an outcome before it is written, so that a slow state does not delay `max_failures`."""
