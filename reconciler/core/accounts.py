@@ -119,10 +119,10 @@ def _describe(holder: Holder, environment: str, now: datetime) -> str:
 
 def _advise(holder: Holder, environment: str, fleet: FleetRules) -> str:
     other = holder.environment
-    wait = "wait for that run; then, " if holder.hold is Hold.SENDING else ""
+    wait = "wait for that run; " if holder.hold is Hold.SENDING else ""
     if other not in fleet.manifests:
         return (
-            f"{wait}{other} is in no manifest: if it is the old name of {environment}, run `reconciler state rename "
+            f"{wait}no manifest has {other}: if it is the old name of {environment}, run `reconciler state rename "
             f"{other} {environment}`; if it is not needed any more, `reconciler state forget {other}`"
         )
     hint = (

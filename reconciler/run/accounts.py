@@ -54,7 +54,7 @@ class Accounts:
         if account is None:
             return None
         fault = find_refusal(self._book, environment, account, self.clock.now(), self._rules)
-        return None if fault is None else f"{fault.message}. To fix it, {fault.hint}"
+        return None if fault is None else f"{fault.message}. {fault.hint[0].upper()}{fault.hint[1:]}"
 
     async def look_again(self) -> None:
         """Read what others wrote before the last write of this run. Raises StateError.

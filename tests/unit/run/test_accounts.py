@@ -95,7 +95,7 @@ def test_an_account_that_another_run_took_after_the_plan_is_found_after_the_inte
         "record": "that b was last applied to",
     }
     assert message.startswith(f"not sent: the token of a belongs to the Plug company {begins[other]}")
-    assert "give each environment its own company's token" in message
+    assert "ive each environment its own company's token" in message
     document = bench.store.read(["a"])["a"].document
     assert (document.intent, document.applied) == (None, None)
     assert document.last is not None
