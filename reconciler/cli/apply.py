@@ -88,9 +88,9 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     Asks first, unless --yes is given. Everything is checked before anything is sent. For each environment the intent
     is written, then the PUT is sent, then the outcome is written. Run it again after any failure: it converges.
 
-    With --shard, several jobs share a fleet. Each has its own guards and waves: a run waits for the lower waves of
-    its own shard, never for those of another job. If a wave must be over in all shards before the next begins, run
-    the jobs of the first wave, selected with -e, before those of the second.
+    With --shard, several jobs share a fleet. Guards are decided over all shards. Each job has its own waves: a run
+    waits for the lower waves of its own shard, never for those of another job. If a wave must be over in all shards
+    before the next begins, run the jobs of the first wave, selected with -e, before those of the second.
 
     \b
     Example:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
-from reconciler.core.planner import Planned
+from reconciler.core.planner import PlanInput, Planned, plan_environment
 from reconciler.core.reserved import find_reserved_hosts
+from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
-from reconciler.model import Action, Desired, Plan, Problem
+from reconciler.model import Action, Desired, Fingerprint, Problem
 
 DEFAULT_PERCENT = 50.0
 DEFAULT_FLOOR = 10  # below this many applied environments the default guard says nothing
@@ -44,12 +45,28 @@ def parse_max_changed(text: str) -> MaxChanged:
     return MaxChanged(percent, percent=True)
 
 
-def find_too_many_updates(plan: Plan, applied: int, limit: MaxChanged | None) -> Problem | None:
+def count_updates(planned: Planned, desired: Iterable[Desired]) -> int:
+    """Count the environments that would be updated, over all shards: one person asked for all of them at once.
+
+    `desired` are all environments of the manifests.
+    """
+    plan, heads = planned.plan, planned.fleet.heads
+    if plan.shard is None:
+        return sum(1 for one in plan.environments if one.action is Action.UPDATE)
+    selected = select(plan.selection, heads.keys() | planned.fleet.manifests)
+    return sum(
+        plan_environment(one, heads.get(one.environment), Fingerprint(), PlanInput(plan.created_at)).action
+        is Action.UPDATE
+        for one in desired
+        if one.environment in selected
+    )
+
+
+def find_too_many_updates(updates: int, applied: int, limit: MaxChanged | None) -> Problem | None:
     """Return the guard's problem, or None. `applied` counts the environments of the fleet with an applied record.
 
     Without a `limit` it is half of them, and only from ten on: a small fleet is reviewed by eye.
     """
-    updates = sum(1 for planned in plan.environments if planned.action is Action.UPDATE)
     if limit is None:
         if applied < DEFAULT_FLOOR:
             return None

@@ -10,6 +10,7 @@ from reconciler.core.accounts import AccountBook, FleetRules
 from reconciler.core.guards import (
     MaxChanged,
     Putting,
+    count_updates,
     find_account_problems,
     find_reserved_receivers,
     find_too_many_updates,
@@ -84,7 +85,8 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
     credentials = given.credentials
     putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
     rules = FleetRules(planned.fleet.manifests, given.accepted)
-    too_many = find_too_many_updates(planned.plan, planned.fleet.applied_count, given.max_changed)
+    updates = count_updates(planned, given.desired)
+    too_many = find_too_many_updates(updates, planned.fleet.applied_count, given.max_changed)
     return [
         *([] if too_many is None else [too_many]),
         *credentials.find_shared_accounts(given.desired),
