@@ -47,16 +47,12 @@ def plan_environment(
     given: PlanInput,
     observation: Observation | None = None,
 ) -> EnvironmentPlan:
-    """What `apply` would do with one environment and why: all reasons that hold, in the contract's order.
+    """Return what `apply` would do with one environment, and all reasons that hold, in the contract's order.
 
-    `observation` is that of --observe. It adds a reason and takes none away: not all seven can be seen.
+    `observation` is that of --observe. It adds a reason and removes none, as not all seven can be seen.
     """
     applied = document.applied if document else None
-    live: tuple[LiveDifference, ...] = ()
-    if observation and applied:
-        from reconciler.core.observe import find_live  # late, as few plans observe
-
-        live = find_live(observation, desired, document)
+    live = _find_live(observation, desired, document)
     changes = make_changes(desired, applied.webhooks if applied else None)
     reasons: list[Reason] = []
     unchecked: tuple[str, ...] = ()
@@ -91,6 +87,14 @@ def plan_environment(
         body_before=applied.body if applied else None,
         overrides=desired.overrides,
     )
+
+
+def _find_live(observation: Observation | None, desired: Desired, document: Head | None) -> tuple[LiveDifference, ...]:
+    if observation is None or document is None or document.applied is None:
+        return ()
+    from reconciler.core.observe import find_live  # late, as few plans observe
+
+    return find_live(observation, desired, document)
 
 
 def choose_action(applied: Applied | None, reasons: Sequence[Reason]) -> Action:

@@ -44,7 +44,7 @@ _VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
 _LOOPBACK = Fault(
     "is on this machine (loopback), and the setting api.base_url is not",
-    "a manifest can't send a token to a port of this machine; for a sandbox set api.base_url (--api-base-url)",
+    "a manifest can't send a token to a port of this machine; for a sandbox give --api-base-url",
 )
 _NO_POLICY = Policy()
 _NO_VARIABLE = re.compile("[^A-Z0-9]")

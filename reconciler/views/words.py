@@ -67,8 +67,8 @@ NEXT_FOR_OUTCOME = {
 
 NEXT_FOR_KIND = {
     FindingKind.LIVE: (
-        "live: somebody changed Plug itself. If that is to stay, write it into the manifest; if not: reconciler "
-        "apply --observe puts the desired again."
+        "live: somebody changed Plug itself. If that is to stay, write it into the manifest; if not, run reconciler "
+        "apply --observe. Where a PUT changes nothing although Plug answers 200, try the other api.body."
     ),
     FindingKind.UNCERTAIN: "uncertain: run reconciler apply: it puts the desired once more.",
     FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",

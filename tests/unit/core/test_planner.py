@@ -219,6 +219,15 @@ def test_the_digest_knows_every_destination_and_the_one_before() -> None:
     assert len({digest(one, was), *others}) == 7
 
 
+def test_the_digest_of_a_plan_without_changes_is_known() -> None:
+    """The workflow that drift begins expects it: it may send again what was applied, and nothing new."""
+    plan = make_plan(
+        [make_desired()], {"production": applied(make_desired())}, lambda _: PRINT, replace(NOW, requested=True)
+    )
+    assert [one.action for one in plan.environments] == [Action.REASSERT]
+    assert plan.digest == "sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+
+
 def test_a_description_makes_no_plan_stale() -> None:
     """Nor does a moved line; a wave or an endpoint does."""
     one = make_desired()

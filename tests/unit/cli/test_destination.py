@@ -1,0 +1,84 @@
+"""Where a PUT goes, and in which form, from the manifest to Plug and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model import BodyForm
+from reconciler.sandbox.plug import Options
+from reconciler.sandbox.server import Sandbox
+from tests.acceptance.conftest import Cli, canary
+from tests.fuzz.hostile import Drove, drive
+
+ONE = "account_id: 1-loja\n"
+
+
+def run(cli: Cli, *arguments: str) -> Drove:
+    return drive(cli.folder, cli.environ, *arguments)
+
+
+def only(cli: Cli, *arguments: str) -> Any:
+    (planned,) = json.loads(run(cli, *arguments, "--format", "json").out)["environments"]
+    return planned
+
+
+def test_a_form_that_plug_ignores_is_found_by_observing_and_the_other_one_ends_it(cli: Cli, sandbox: Sandbox) -> None:
+    """Plug answers 200 and changes nothing: manifests and state agree, and only a reading tells."""
+    cli.fleet("loja")
+    cli.manifest("loja", more=ONE)
+    cli.environ |= {"PLUG_PARTNER_TOKEN": canary("partner"), "RECONCILER_PARTNER__BASE_URL": sandbox.base_url}
+    forms = frozenset({BodyForm.VALUE})
+    accounts = {"1-loja": cli.token("loja")}
+    sandbox.plug.options = replace(Options(), accounts=accounts, body_forms=forms, ignore_other_form=True)
+    assert only(cli, "apply", "--yes")["outcome"] == "applied"
+    assert set(cli.held("loja").values()) == {None}
+    assert run(cli, "drift").code == 0
+    found = json.loads(run(cli, "drift", "--observe", "--format", "json").out)["findings"]
+    assert [one["kind"] for one in found].count("live") == 5
+
+    cli.environ["RECONCILER_API__BODY"] = "value"
+    planned = only(cli, "plan")
+    assert (planned["action"], planned["reasons"], planned["changes"]) == ("update", ["endpoint-changed"], [])
+    assert (planned["body_before"], planned["destination"]["body"]) == ("flat", "value")
+    (finding,) = json.loads(run(cli, "drift", "--format", "json").out)["findings"]
+    assert (finding["kind"], finding["expected"], finding["actual"]) == ("endpoint", "value", "flat")
+    assert only(cli, "apply", "--yes")["outcome"] == "applied"
+    assert cli.held("loja") == cli.desired("loja")
+    assert cli.document("loja")["applied"]["body"] == "value"
+    assert run(cli, "drift", "--observe").code == 0
+
+
+def test_a_pull_request_that_moves_an_environment_is_not_what_was_expected(cli: Cli) -> None:
+    """The digest of a plan without changes passes no token to another place, nor does an older plan file."""
+    cli.fleet("loja")
+    assert run(cli, "apply", "--yes").code == 0
+    before = json.loads(run(cli, "plan", "--out", "plan.json", "--format", "json").out)
+    elsewhere = cli.environ["RECONCILER_API__BASE_URL"].replace("127.0.0.1", "localhost")
+    cli.manifest("loja", more=f'api: {{base_url: "{elsewhere}"}}\n')
+    requests = cli.sandbox.plug.requests
+    refused = run(cli, "apply", "--yes", "--expect", before["digest"])
+    assert (refused.code, "~ loja  update: endpoint" in refused.out, elsewhere in refused.out) == (4, True, True)
+    stale = run(cli, "apply", "--yes", "plan.json")
+    assert (stale.code, "loja: its destination is another" in stale.err) == (4, True)
+    assert cli.sandbox.plug.requests == requests
+    planned = json.loads(run(cli, "plan", "--format", "json").out)
+    for key in ("digest", "fleet_digest"):
+        assert before[key] != planned[key]
+    assert only(cli, "apply", "--yes", "--expect", planned["fleet_digest"])["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "apply"])
+def test_a_manifest_sends_no_token_to_a_port_of_this_machine(cli: Cli, command: str) -> None:
+    """Unless the setting itself names a sandbox."""
+    cli.fleet("loja")
+    cli.manifest("loja", more='api: {base_url: "http://127.0.0.1:1"}\n')
+    assert run(cli, "plan").code == 0
+    del cli.environ["RECONCILER_API__BASE_URL"]
+    refused = run(cli, command)
+    assert refused.code == 3
+    problem = "manifests/loja.yaml:4:17: api.base_url: is on this machine (loopback), and the setting "
+    assert problem in refused.out + refused.err
