@@ -37,7 +37,7 @@ def main(program: Path) -> int:
         run("plan", "--detailed-exitcode", *state, code=2)
         run("demo")
         told = run("plan", "--state", "s3://bucket/prefix", code=3)
-        if "reconciler[objects]" not in told:
+        if "plug-reconciler[objects]" not in told:
             sys.exit(f"without the extra, s3:// says nothing of it:\n{told}")
     print("the wheel runs alone")
     return 0

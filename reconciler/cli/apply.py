@@ -122,6 +122,8 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
         show_plan(with_guard_warnings(planned, session.guards(flags.accepted, flags.first)), form, session)
         return ExitCode.DONE
     check_before_sending(planned, session.guards(flags.accepted, flags.first), session.clock.now(), _warn)
+    for problem in session.credentials.find_changed_secrets(find_putting(planned)):
+        _warn(str(problem))
     return _show(_do(session, planned, request, flags), form, session)
 
 

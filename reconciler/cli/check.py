@@ -12,6 +12,7 @@ from reconciler.cli.options import Form, Selection, format_option, selection_opt
 from reconciler.cli.output import say
 from reconciler.errors import InputError
 from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck
+from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -45,6 +46,8 @@ def check(session: Session, no_post: bool, form: Form, selection: Selection) -> 
         problems = session.secret_files.secrets_problems or credentials.find_missing_secrets(wanted)
         if problems:
             raise InputError(problems=problems)
+        for problem in credentials.find_changed_secrets(wanted):
+            say(for_terminal(str(problem)), label="warning")
     result = call_receivers(session, wanted, post=not no_post)
     show_check(result, form, session)
     return of_check(result)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.options import settings_options
+from reconciler.cli.options import environments_option, settings_options
 from reconciler.cli.output import say, wants_colour, write
 from reconciler.cli.session import Session
+from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.model import Desired
 
@@ -25,8 +26,9 @@ _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TERM", "NO_COLOR", "USER", "LOGNAME"
 
 
 @click.command()
+@environments_option
 @settings_options
-def demo(session: Session) -> int:
+def demo(session: Session, globs: tuple[str, ...]) -> int:
     """Show the whole story against a stand-in Plug on this machine.
 
     Copies your manifests to a temporary folder, and uses base URLs of the sandbox and made-up tokens and secrets.
@@ -35,21 +37,26 @@ def demo(session: Session) -> int:
     \b
     Example:
       reconciler demo
+      reconciler demo -e 'staging*'
     """
     source = session.folder / session.settings.manifests
     if not session.tree.names:
         raise InputError(problems=session.tree.errors)
-    desired = session.desired
+    selected = select(globs, session.tree.names)
+    desired = [one for one in session.desired if one.environment in selected]
     # the path within the folder of manifests, for the copy: the user's own files are never written to
     edited = (session.folder / desired[0].source.file).relative_to(source)
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
         shutil.copytree(source, Path(folder) / "manifests")
         with contextlib.chdir(folder):  # so that messages show manifests/staging.yaml, as in the user's own folder
-            return _run_story(desired, edited, session)
+            return _run_story(desired, edited, globs, session)
 
 
-def _run_story(desired: Sequence[Desired], manifest: Path, outer: Session) -> int:
-    """Run the story. `manifest` is the first environment's file, relative to the folder of manifests."""
+def _run_story(desired: Sequence[Desired], manifest: Path, globs: Sequence[str], outer: Session) -> int:
+    """Run the story. `manifest` is the first environment's file, relative to the folder of manifests.
+
+    `globs` select the environments, where not all take part.
+    """
     from reconciler.cli.main import run
     from reconciler.sandbox.server import serve_in_thread
     from reconciler.sandbox.story import Story, StoryWentWrong, make_up
@@ -66,6 +73,7 @@ def _run_story(desired: Sequence[Desired], manifest: Path, outer: Session) -> in
             sandbox=sandbox,
             edited=desired[0],
             manifest=manifest,
+            globs=globs,
             run=lambda arguments: run(arguments, obj=inner),
             write=_write,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -11,7 +12,6 @@ from typing import TextIO
 import click
 
 from reconciler.errors import InputError, OutputFailed, ReaderGone
-from reconciler.model import Problem
 from reconciler.text.escape import for_terminal
 
 MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scroll the cause away
@@ -27,6 +27,11 @@ def is_terminal(stream: TextIO | None) -> bool:
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
     """Whether to use colour: only on a terminal, and never with NO_COLOR."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def terminal_width() -> int:
+    """Return the columns of a text for the terminal; of a narrow or wide one, what can still be read well."""
+    return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))
 
 
 def write(text: str) -> None:
@@ -71,17 +76,20 @@ def report_unwritten(error: OutputFailed) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
 
 
-def say_problem(problem: Problem, *, label: str) -> None:
-    say(for_terminal(str(problem)), label=label)
-
-
 def say_problems(error: InputError) -> None:
-    """Report all problems of the input, one on a line."""
+    """Report all problems of the input: on a terminal with the lines of the files, else one on a line."""
     if not error.problems:
         say("\n".join(for_terminal(line) for line in str(error).split("\n")), label="error")
         return
-    for problem in error.problems[:MAX_SHOWN_PROBLEMS]:
-        say_problem(problem, label="error")
+    from reconciler.views.diagnostics import Layout, Severity, render_line, render_problems  # late: few runs need them
+
+    shown = error.problems[:MAX_SHOWN_PROBLEMS]
+    if is_terminal(sys.stderr):
+        layout = Layout(wants_colour(sys.stderr, os.environ), terminal_width())
+        write_aside("".join(f"{line}\n" for line in render_problems(shown, Severity.ERROR, layout)))
+    else:
+        for problem in shown:
+            say(render_line(problem), label="error")
     left = len(error.problems) - MAX_SHOWN_PROBLEMS
     if left > 0:
         say(f"… and {left} more: `reconciler validate --format json` lists all")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, TypeAlias
 
 from reconciler.cli.annotations import annotate, find_path, wants_annotations
 from reconciler.cli.options import Form
-from reconciler.cli.output import wants_colour, write
+from reconciler.cli.output import is_terminal, terminal_width, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
 from reconciler.core.where import find_apis
@@ -28,10 +27,11 @@ SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB of a step, and shows wh
 
 @dataclass(frozen=True, slots=True)
 class TextStyle:
-    """The colour and width of a text."""
+    """The colour and width of a text, and whether a terminal shows it."""
 
     colour: bool
     width: int
+    on_terminal: bool = False
 
 
 Views: TypeAlias = Mapping[str, Callable[[TextStyle], str]]
@@ -52,7 +52,7 @@ def check_files(form: Form, session: Session) -> None:
 def plan_text(planned: Planned, *, colour: bool, width: int | None = None) -> str:
     view = _load("text_plan")
     filled = planned.vars_by_environment
-    return str(view.render_plan(planned.plan, filled, colour=colour, width=width or _width()))
+    return str(view.render_plan(planned.plan, filled, colour=colour, width=width or terminal_width()))
 
 
 def ask_to_apply(planned: Planned) -> str:
@@ -110,11 +110,24 @@ def show_check(result: CheckResult, form: Form, session: Session) -> None:
     _show(views, form, session)
 
 
-def show_validation(errors: Sequence[Problem], warnings: Sequence[Problem], form: Form, session: Session) -> None:
+def show_validation(
+    errors: Sequence[Problem], warnings: Sequence[Problem], environments: int | None, form: Form, session: Session
+) -> None:
+    """Show the problems of the input. `environments` have no error; None: the manifests were not read."""
+
+    def as_text(style: TextStyle) -> str:
+        from reconciler.views.diagnostics import Layout
+
+        layout = Layout(style.colour, style.width if style.on_terminal else None)
+        return str(_load("text").render_validation(errors, warnings, environments=environments, layout=layout))
+
+    def as_json(_: TextStyle) -> str:
+        return str(_load_format("validation_file").encode_validation(errors, warnings, environments=environments))
+
     views: Views = {
-        "text": lambda style: _load("text").render_validation(errors, warnings, colour=style.colour),
-        "json": lambda _: _load_format("validation_file").encode_validation(errors, warnings),
-        "markdown": lambda _: _load("markdown").render_validation(errors, warnings),
+        "text": as_text,
+        "json": as_json,
+        "markdown": lambda _: _load("markdown").render_validation(errors, warnings, environments=environments),
         "github": lambda _: _load("annotations").render_validation(errors, warnings, path_of=find_path(session)),
     }
     _show(views, form, session)
@@ -188,10 +201,7 @@ def _show(views: Views, form: Form, session: Session) -> None:
             unwritten.append(f"{file} can't be written: {error.strerror}")
     if form.name != "github" and "github" in views and wants_annotations(session.environ):
         annotate(views["github"](plain))
-    write(views[form.name](TextStyle(colour=wants_colour(sys.stdout, os.environ), width=_width())))
+    colour = wants_colour(sys.stdout, os.environ)
+    write(views[form.name](TextStyle(colour, terminal_width(), on_terminal=is_terminal(sys.stdout))))
     if unwritten:
         raise OutputFailed(f"{'; '.join(unwritten)}. What was done is done")
-
-
-def _width() -> int:
-    return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))

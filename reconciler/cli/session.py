@@ -121,7 +121,7 @@ class Session:
         from reconciler.core.policy import Policy
         from reconciler.manifests.load import load_tree
         from reconciler.manifests.merged import TreeOptions
-        from reconciler.plug.credentials import find_known_tokens
+        from reconciler.plug.credentials import find_hidden, find_known_tokens
 
         settings, files = self.settings, self.secret_files
         allowed = settings.policy.allowed_hosts
@@ -138,6 +138,7 @@ class Session:
             ),
             partner_base_url=settings.partner.base_url,
             known_tokens=find_known_tokens(self.environ, files, self.secret_names),
+            known_secrets=tuple(one.reveal() for one in find_hidden(self.environ, files, self.secret_names)),
             tokens_file_environments=frozenset(files.tokens),
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,

@@ -26,14 +26,16 @@ def validate(session: Session, form: Form, globs: tuple[str, ...]) -> int:
       reconciler validate --format json | jq '.errors[].message'
     """
     warnings: tuple[Problem, ...] = ()
+    environments = None
     try:
         tree = session.tree
         session.find_store()  # which is not opened: that may take an extra of the package
-        warnings = (*session.secret_files.problems, *tree.warnings)
-        errors = tree.errors
+        changed = session.credentials.find_changed_secrets(tree.desired)
+        warnings = (*session.secret_files.problems, *tree.warnings, *changed)
+        errors, environments = tree.errors, tree.count_right()
         if globs and not errors:
             select(globs, tree.names)
     except InputError as error:
         errors = error.problems or (Problem.of("", str(error)),)
-    show_validation(errors, warnings, form, session)
+    show_validation(errors, warnings, environments, form, session)
     return ExitCode.INVALID_INPUT if errors else ExitCode.DONE

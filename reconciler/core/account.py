@@ -12,10 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.fill import fill_secrets, secret_names, split_secrets
+from reconciler.core.fill import MAX_URL_BYTES, fill_secrets, secret_names, split_secrets
 from reconciler.core.masking import find_secretive_events, mask_query, mask_url
 from reconciler.core.observe import EventComparison, Verdict
-from reconciler.core.urls import MAX_URL_BYTES
 from reconciler.model import EVENTS, Event, Webhooks
 from reconciler.text.counts import name_some
 

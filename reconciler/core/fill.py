@@ -8,12 +8,24 @@ as sent     https://hooks.example.com/{x}?key=s3cret                     on the 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from reconciler.model import Fault
+
 SECRET = "secret:"  # noqa: S105 - the syntax
 ENVIRONMENT = "environment"
+MAX_URL_BYTES = 2048
+TOO_LONG = Fault(f"is longer than {MAX_URL_BYTES:,} bytes", "shorten the path or the query")
+
+# What a URL may be written with, beside its length: each bounds what filling it in costs for every environment of a
+# folder. A place-holder takes at least a byte, unless its value is empty.
+MAX_WRITTEN = 32 * MAX_URL_BYTES
+MAX_PLACES = MAX_URL_BYTES
+MAX_NAMES = 50  # different ones
+
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _SENT_PART = re.compile(r"\{\{|\}\}|\{secret:([^{}]*)\}")
 _VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
@@ -31,52 +43,94 @@ class TemplateFault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`parts` alternate literal text (in the text form) and names: literal, name, literal, name, …, literal."""
+    """`parts` alternate literal text (in the text form) and names: literal, name, literal, name, …, literal.
+
+    `names` counts the vars, `environment` included, and `secrets` has the names of {secret:NAME}, each once.
+    `fixed_bytes` is the length of the rest of the URL as it is sent, a byte for each secret.
+    """
 
     parts: tuple[str, ...]
-    names: tuple[str, ...]  # of vars, `environment` included, in order
-    secrets: tuple[str, ...]  # of {secret:NAME}, in order
+    names: Mapping[str, int]
+    secrets: tuple[str, ...]
+    fixed_bytes: int
+
+    def measure(self, environment: str, values: Mapping[str, str]) -> int:
+        """Return the length of the URL with the vars filled in, without filling them in. Raises KeyError."""
+        lengths = (
+            count * len(environment if name == ENVIRONMENT else values[name]) for name, count in self.names.items()
+        )
+        return self.fixed_bytes + sum(lengths)
 
 
-@lru_cache(maxsize=4096)  # with defaults, thousands of environments share a template
 def parse_template(text: str) -> Template:
     """Raises TemplateFault."""
+    parsed = _parse(text)
+    if isinstance(parsed, Fault):
+        raise TemplateFault(*parsed)
+    return parsed
+
+
+@lru_cache(maxsize=4096)  # with defaults, thousands of environments share a template, or what is wrong with it
+def _parse(text: str) -> Template | Fault:
     if "{" not in text and "}" not in text:
-        return Template((text,), (), ())
-    parts: list[str] = [""]
+        return Template((text,), {}, (), len(text))
+    if len(text) > MAX_WRITTEN:
+        return TOO_LONG
+    parts: list[str] = []
+    literal: list[str] = []
     names: list[str] = []
     secrets: list[str] = []
-    position = 0
+    position = fixed_bytes = 0
     for match in _PART.finditer(text):
-        parts[-1] += text[position : match.start()]
+        literal.append(text[position : match.start()])
+        fixed_bytes += match.start() - position
         position = match.end()
-        found = match.group()
-        if found in ("{{", "}}"):
-            parts[-1] += found
-            continue
-        name = match[1]
-        if name is None:
-            raise TemplateFault(f"a {found!r} stands alone", "write {{ or }} for a literal brace")
-        if name.startswith(SECRET):
-            secrets.append(_checked_secret(name.removeprefix(SECRET)))
-            parts[-1] += found
-            continue
-        if not _VAR_NAME.fullmatch(name):
-            raise TemplateFault("a name in braces is none", "write {NAME} for a var, {{ and }} for literal braces")
-        names.append(name)
-        parts += [name, ""]
-    parts[-1] += text[position:]
-    return Template(tuple(parts), tuple(names), tuple(secrets))
+        found, name = match[0], match[1]
+        if found in ("{{", "}}") or (name is not None and name.startswith(SECRET)):
+            literal.append(found)
+            fixed_bytes += 1
+            if name is not None:
+                secrets.append(name.removeprefix(SECRET))
+        elif name is not None and _VAR_NAME.fullmatch(name):
+            names.append(name)
+            parts += ["".join(literal), name]
+            literal.clear()
+        else:
+            return _find_brace_fault(found, name)
+    literal.append(text[position:])
+    fixed_bytes += len(text) - position
+    parts.append("".join(literal))
+    fault = _find_secret_fault(secrets) or _find_flood(names, secrets)
+    return fault or Template(tuple(parts), Counter(names), tuple(dict.fromkeys(secrets)), fixed_bytes)
 
 
-def _checked_secret(name: str) -> str:
-    if not _SECRET_NAME.fullmatch(name):
-        raise TemplateFault("a {secret:…} names no environment variable", "write {secret:PLUG_SECRET_NAME}")
-    return name
+def _find_brace_fault(found: str, name: str | None) -> Fault:
+    if name is None:
+        return Fault(f"has a single {found!r}", "write {{ or }} for a literal brace")
+    meant = name.strip()
+    if _VAR_NAME.fullmatch(meant):
+        return Fault("has blanks around a name in braces", f"write {{{meant}}}, without blanks")
+    if meant.lower().startswith("secret") and ":" in meant:
+        return Fault("names a secret in another form", "write {secret:PLUG_SECRET_NAME}, in lower case, without blanks")
+    return Fault("has an invalid name in braces", "write {NAME} for a var, {{ and }} for literal braces")
+
+
+def _find_secret_fault(names: list[str]) -> Fault | None:
+    if all(_SECRET_NAME.fullmatch(name) for name in names):
+        return None
+    return Fault("has a {secret:…} without the name of an environment variable", "write {secret:PLUG_SECRET_NAME}")
+
+
+def _find_flood(names: list[str], secrets: list[str]) -> Fault | None:
+    if len(names) + len(secrets) > MAX_PLACES:
+        return TOO_LONG
+    if len({*names, *secrets}) > MAX_NAMES:
+        return Fault(f"fills in more than {MAX_NAMES} different names", "write out what is the same everywhere")
+    return None
 
 
 def fill_vars(template: Template, environment: str, values: Mapping[str, str]) -> str:
-    """The text form. Raises KeyError with the first name that is neither `environment` nor in `values`."""
+    """Return the text form. Raises KeyError with the first name that is neither `environment` nor in `values`."""
     if len(template.parts) == 1:
         return template.parts[0]
     filled = list(template.parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from reconciler.model import Fault
 
@@ -25,12 +25,42 @@ _RESERVED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Patterns of hosts. A host is looked up by its own labels, however many patterns there are.
+
+    `*.x` is every name below x at any depth, not x itself. Case doesn't matter.
+    """
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._by_name = {pattern.lower(): pattern for pattern in reversed(patterns)}
+
+    def find(self, host: str) -> str | None:
+        """Return the pattern that matches the host, without port."""
+        if not self._by_name:
+            return None
+        lowered = host.lower()
+        found = self._by_name.get(lowered)
+        place = lowered.find(".")
+        while found is None and place >= 0:
+            found = self._by_name.get("*" + lowered[place:])
+            place = lowered.find(".", place + 1)
+        return found
+
+
+@dataclass(frozen=True)
 class Policy:
     """`allowed` is a list of lists: a host must be in each, so a nearer file can only narrow. `denied` wins."""
 
     allowed: tuple[tuple[str, ...], ...] = ()
     denied: tuple[str, ...] = ()
+
+    @cached_property
+    def denied_patterns(self) -> _Patterns:
+        return _Patterns(self.denied)
+
+    @cached_property
+    def allowed_patterns(self) -> tuple[tuple[tuple[str, ...], _Patterns], ...]:
+        return tuple((allowed, _Patterns(allowed)) for allowed in self.allowed)
 
     def narrowed(self, allowed: tuple[str, ...] | None, denied: tuple[str, ...]) -> Policy:
         """With what a nearer file adds."""
@@ -49,22 +79,14 @@ def find_pattern_fault(pattern: str) -> Fault | None:
     )
 
 
-@lru_cache(maxsize=65536)
-def matches(pattern: str, host: str) -> bool:
-    """`*.x` is every name below x at any depth, not x itself. Case doesn't matter; `host` has no port."""
-    pattern, host = pattern.lower(), host.lower()
-    return host.endswith(pattern[1:]) and host != pattern[2:] if pattern.startswith("*.") else host == pattern
-
-
-@lru_cache(maxsize=65536)
 def find_violation(policy: Policy, host: str) -> Fault | None:
-    """Why the policy refuses the host."""
-    for pattern in policy.denied:
-        if matches(pattern, host):
-            hint = "choose another host, or change the policy"
-            return Fault(f"the policy denies the host {host} ({pattern})", hint)
-    for allowed in policy.allowed:
-        if not any(matches(pattern, host) for pattern in allowed):
+    """Return why the policy refuses the host, which has no port."""
+    pattern = policy.denied_patterns.find(host)
+    if pattern is not None:
+        hint = "choose another host, or change the policy"
+        return Fault(f"the policy denies the host {host} ({pattern})", hint)
+    for allowed, patterns in policy.allowed_patterns:
+        if patterns.find(host) is None:
             listed = ", ".join(allowed[:5]) + (", …" if len(allowed) > 5 else "") if allowed else "none"
             return Fault(f"the policy doesn't allow the host {host}", f"allowed here: {listed}")
     return None

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
-from reconciler.core.fill import fill_secrets
+from reconciler.core.fill import MAX_URL_BYTES, TOO_LONG, fill_secrets, split_secrets
 from reconciler.core.hosts import find_host_fault, is_loopback_host
 from reconciler.model import Fault
 
-MAX_URL_BYTES = 2048
+ONE_LINE = "write the URL in one line: a block (>, |) or a line break puts a blank or a line end into it"
 SECRET_STAND_IN = "x"  # noqa: S105 - where a secret will stand while the rest is checked
 
 _SHAPE = re.compile(r"(https?)://([^/?]*)(.*)", re.DOTALL)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
+_TWICE = re.compile(r"https?://https?:(?://)?", re.IGNORECASE)
+_QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb")
+_TEMPLATE_WORD = r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}"
+_OTHER_TEMPLATE = re.compile(
+    rf"(?<!\{{)\{{\{{\s{{0,9}}(?P<braces>{_TEMPLATE_WORD})\s{{0,9}}\}}\}}(?!\}})"
+    rf"|\$\{{(?P<dollar>[^{{}}]{{0,99}})\}}|\$\((?P<call>[^()]{{0,99}})\)"
+    rf"|<(?P<angle>[A-Za-z_][\w -]{{0,99}})>|%\((?P<percent>[A-Za-z_]\w{{0,99}})\)s",
+    re.ASCII,
+)
 
 # A URL without a fault as most are written, in its text form: what seventy thousand of a large fleet go through.
 _PLAIN_PATTERN = r"https://([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)(?::[1-9][0-9]{0,3})?(?:[/?][!\"$-\[\]-~]*)?"
@@ -54,10 +64,57 @@ def _find_misplaced_secret(text: str) -> Fault | None:
     return None
 
 
+def find_other_template(text: str) -> tuple[str, str] | None:
+    """Return what looks like the template of another tool in a URL as it is written, and the name in it."""
+    found = _OTHER_TEMPLATE.search(text)
+    return None if found is None else (found[0], str(found[found.lastgroup or 0]).strip())
+
+
+def find_foreign(text: str) -> int | None:
+    """Return the offset of the first character outside ASCII."""
+    found = None if text.isascii() else _FOREIGN.search(text)
+    return None if found is None else found.start()
+
+
 def find_filled_fault(url: str, *, allow_local: bool) -> str | None:
     """What is wrong with a URL whose secrets are filled in, in words that repeat nothing of it."""
     fault = _find_sent_fault(url, allow_local=allow_local)
     return None if fault is None else fault.message
+
+
+def find_change(value: str, *, in_query: bool) -> Fault | None:
+    """Return why a receiver would get another value than a secret's, in words that repeat nothing of it.
+
+    `in_query`: it is filled in behind the first `?` of the URL, else into the path.
+    """
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
+        return Fault("has quotes around it, which are sent along", "store the bare value")
+    if "%" in value:
+        hint = "leave it, if the value was percent-encoded for the URL; else write %25 in its place"
+        return Fault("holds a '%', which the receiver decodes", hint)
+    for character, (effect, encoded) in (_CHANGED_IN_QUERY if in_query else _CHANGED_IN_PATH).items():
+        if character in value:
+            return Fault(f"holds a '{character}', {effect}", f"write {encoded} in its place")
+    return None
+
+
+def find_secret_places(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each secret of a URL's text form, and whether it is in the query."""
+    literals, names = split_secrets(text)
+    in_query = False
+    for literal, name in zip(literals, names, strict=False):
+        in_query = in_query or "?" in literal
+        yield name, in_query
+
+
+_CHANGED_IN_QUERY = {
+    "&": ("which ends the value in a query", "%26"),
+    "+": ("which is read as a blank in a query", "%2B"),
+}
+_CHANGED_IN_PATH = {
+    "/": ("which ends a part of the path", "%2F"),
+    "?": ("which ends the path", "%3F"),
+}
 
 
 def find_secret_fault(value: str) -> str | None:
@@ -78,15 +135,18 @@ def find_secret_fault(value: str) -> str | None:
 
 
 def _find_sent_fault(url: str, *, allow_local: bool) -> Fault | None:
-    fault = _find_character_fault(url)
+    fault = find_character_fault(url)
     if fault is not None:
         return fault
+    if _TWICE.match(url):
+        return Fault("begins with https:// twice", "remove one of the two")
     match = _SHAPE.fullmatch(url)
     if match is None:
         return Fault("is not an https URL", "write https://, in lower case, a host and a path")
     scheme, authority, _ = match.groups()
     if "@" in authority:
-        return Fault("holds user information (an '@' before the path)", "put a secret into the path or the query")
+        hint = "put a secret into the path or the query, as {secret:PLUG_SECRET_NAME}"
+        return Fault("holds user information (an '@' before the path)", hint)
     host, port = _split_authority(authority)
     if port is not None and not (_PORT.fullmatch(port) and int(port) <= 65535):
         return Fault("has an invalid port", "write a port from 1 to 65535, or leave it out")
@@ -97,18 +157,45 @@ def _find_sent_fault(url: str, *, allow_local: bool) -> Fault | None:
     return find_host_fault(host)
 
 
-def _find_character_fault(url: str) -> Fault | None:
-    if not url.isascii():
-        return Fault("holds a character outside ASCII", "write a host as punycode (xn--…) and percent-encode the rest")
+def find_character_fault(url: str) -> Fault | None:
+    """Return what is wrong with the characters of a URL, or of a part of one."""
+    foreign = find_foreign(url)
+    if foreign is not None:
+        return _describe_foreign(url[foreign])
     if len(url) > MAX_URL_BYTES:
-        return Fault(f"is longer than {MAX_URL_BYTES:,} bytes", "shorten the path or the query")
+        return TOO_LONG
     if " " in url or _UNPRINTABLE.search(url):
-        return Fault("holds white space or a control character", "percent-encode it, as in %20")
+        return _find_blank_fault(url)
     if "\\" in url:
         return Fault("holds a backslash", "write /, or percent-encode it as %5C")
     if "#" in url:
         return Fault("holds a fragment (#…), which is never sent", "remove it, or percent-encode it as %23")
     return None
+
+
+def _describe_foreign(character: str) -> Fault:
+    import unicodedata  # late: few URLs need it
+
+    name = unicodedata.name(character, "a character without a name").lower()
+    if character in _QUOTES:
+        hint = "remove it: a text program made it of a straight quote. Write straight quotes around the URL, or none"
+    elif unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cf"):
+        hint = "remove it: it looks like a blank, or like nothing"
+    elif unicodedata.category(character) == "Pd":
+        hint = "write a plain hyphen, if that is what you mean, else percent-encode it"
+    else:
+        hint = "write a host as punycode (xn--…) and percent-encode the rest"
+    return Fault(f"holds a character outside ASCII: U+{ord(character):04X} ({name})", hint)
+
+
+def _find_blank_fault(url: str) -> Fault:
+    if "\n" in url.strip():
+        return Fault("holds a line end", ONE_LINE)
+    if url != url.rstrip():
+        return Fault("ends in white space", "remove it")
+    if url != url.lstrip():
+        return Fault("begins with white space", "remove it")
+    return Fault("holds white space or a control character", "percent-encode it, as in %20")
 
 
 @lru_cache(maxsize=65536)
@@ -162,7 +249,7 @@ def is_loopback_url(url: str) -> bool:
 
 def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | None:
     """What is wrong with the address that a token is sent to: a token goes to known hosts alone."""
-    fault = _find_character_fault(url)
+    fault = find_character_fault(url)
     if fault is not None:
         return fault
     match = _SHAPE.fullmatch(url)

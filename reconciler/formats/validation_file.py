@@ -13,12 +13,18 @@ from reconciler.model import Problem
 VALIDATION_FORMAT = "reconciler.validation/1"
 
 
-def encode_validation(errors: Sequence[Problem], warnings: Sequence[Problem]) -> str:
-    """Encode `validate --format json` (CONTRACT §4)."""
+def encode_validation(
+    errors: Sequence[Problem], warnings: Sequence[Problem], *, environments: int | None = None
+) -> str:
+    """Encode `validate --format json` (CONTRACT §4). `environments` is the number of those without an error.
+
+    It is null where the manifests were not read, as the settings don't say where they are.
+    """
     return dump(
         {
             "format": VALIDATION_FORMAT,
             "ok": not errors,
+            "environments": environments,
             "errors": [_problem_out(problem) for problem in errors],
             "warnings": [_problem_out(problem) for problem in warnings],
         }
@@ -30,6 +36,8 @@ def _problem_out(problem: Problem) -> dict[str, Any]:
         "file": problem.file,
         "line": problem.line,
         "column": problem.column,
+        "end_column": problem.end_column,
+        "text": problem.quote.text if problem.quote else "",
         "key": problem.key,
         "message": problem.message,
         "hint": problem.hint,

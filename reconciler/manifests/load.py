@@ -3,7 +3,7 @@
     walk ── parse each file, check keys and types ── merge defaults beneath ── resolve each environment ── compare all
 
 A file becomes a flat mapping of dotted paths to values with their places, so that merging is a dict union and
-every later fault still knows where its value stands.
+every later fault still knows the place of its value. The vars are kept apart, as there may be many.
 """
 
 from __future__ import annotations
@@ -11,20 +11,37 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from reconciler.core.policy import Policy, find_pattern_fault
+from reconciler.core.portable import find_reserved_fault
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.io.collector import without_collector
-from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value
+from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value, Vars
 from reconciler.manifests.nodes import File, Path, Position, parse_file
+from reconciler.manifests.quoting import Quoting, SourceLines
 from reconciler.manifests.resolve import Resolver
-from reconciler.manifests.schema import ENVIRONMENT_PATTERN, Defaults, Manifest, check_file, dotted, near_miss
+from reconciler.manifests.schema import (
+    ENVIRONMENT_PATTERN,
+    MAX_PROBLEMS,
+    Defaults,
+    Manifest,
+    check_file,
+    dotted,
+    find_misplaced_events,
+    known_keys,
+    near_miss,
+)
 from reconciler.manifests.shared import find_shared, find_shared_urls
-from reconciler.manifests.tokens import HINT as TOKEN_HINT
+from reconciler.manifests.tokens import HINTS as TOKEN_HINTS
 from reconciler.manifests.tokens import MAX_IN_A_FILE, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
+from reconciler.manifests.vars import OTHER_TEMPLATES, find_other_templates, find_unused, find_var_fault
 from reconciler.model import EVENTS, Location, Problem
+from reconciler.text.counts import counted
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +61,21 @@ def load_tree(root: str, options: TreeOptions, *, keep: str | None = None) -> Tr
 
 
 def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) -> Tree:
-    folder = walk(root, loader.problems)
+    folder = walk(root, loader.problems, loader.warnings)
+    loader.unquoted.update(loader.problems, loader.warnings)
     if folder is not None:
         loader.load_folder(folder, InheritedDefaults({}, options.policy))
-    resolver = Resolver(options)
+    resolver = Resolver(options, loader.lines)
     named = [entry for entry in loader.entries if not entry.nameless]
     desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
     errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
-    warnings = {*find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
+    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
+    if resolver.knows_names and not loader.has_unread:
+        warnings.update(find_unused(loader.vars, resolver.used))
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
-        errors=tuple(sorted(loader.without_tokens(errors))),
-        warnings=tuple(sorted(loader.without_tokens(warnings))),
+        errors=loader.show(errors),
+        warnings=loader.show(warnings),
         names=frozenset(entry.name for entry in named),
         kept=next((entry for entry in named if entry.name == keep), None),
     )
@@ -63,11 +83,18 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
 
 class _Loader:
     def __init__(self, options: TreeOptions) -> None:
+        self._options = options
         self._search = TokenSearch(options.known_tokens)
         self._found_tokens: list[str] = []
+        self._escaped_tokens_in: set[str] = set()  # files: no line of theirs is quoted
+        self.lines = SourceLines()
+        self.unquoted: set[Problem] = set()  # of a file's name, so that none of its lines is at fault
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.entries: list[Entry] = []
+        self.vars: list[tuple[str, Value]] = []
         self.files = 0
+        self._parsed = 0
 
     def load_folder(self, folder: Folder, beneath: InheritedDefaults) -> None:
         if folder.defaults is not None:
@@ -77,7 +104,22 @@ class _Loader:
         for inner in folder.folders:
             self.load_folder(inner, beneath)
 
-    def without_tokens(self, problems: set[Problem]) -> set[Problem]:
+    @property
+    def has_unread(self) -> bool:
+        """Whether there is a file whose URLs are not known."""
+        return self.files != self._parsed
+
+    def show(self, problems: set[Problem]) -> tuple[Problem, ...]:
+        """Return what is reported of the problems, sorted, each with its line; the misnamed files have none."""
+        shown = sorted(count_rest(sorted(self._without_tokens(problems))))
+        if not shown:
+            return ()
+        quoting = Quoting(self.lines, (*self._options.known_tokens, *self._options.known_secrets, *self._found_tokens))
+        return tuple(
+            one if one in self.unquoted or one.file in self._escaped_tokens_in else quoting.quote(one) for one in shown
+        )
+
+    def _without_tokens(self, problems: set[Problem]) -> set[Problem]:
         """Whatever repeats a token that was found is left out: the token's own problem stands for it. Case does not
         count, as hosts are told in lower case.
 
@@ -86,30 +128,32 @@ class _Loader:
         if not self._found_tokens:
             return problems
         if len(self._found_tokens) > MAX_TOKENS:
-            return {one for one in problems if one.hint == TOKEN_HINT}
+            return {one for one in problems if one.hint in TOKEN_HINTS}
         tokens = {token.lower() for token in self._found_tokens}
         shown = ((one, str(one).lower()) for one in problems)
         return {one for one, text in shown if not any(token in text for token in tokens)}
 
     def _parse(self, name: str, model: type[Manifest] | type[Defaults]) -> tuple[File, set[Path]] | None:
+        self.files += 1
         data = read_bytes(name, self.problems)
         if data is None:
             return None
-        self.files += 1
         logger.debug("manifests: read %s, %d bytes", name, len(data))
         problems, found = self._search.scan(name, data.decode(errors="replace").removeprefix("\ufeff"))
-        self.problems.extend(problems)
         self._found_tokens.extend(found)
-        if len(found) >= MAX_IN_A_FILE:
+        file = None if len(found) >= MAX_IN_A_FILE else parse_file(name, data)
+        if not isinstance(file, File):
+            self.problems.extend([*problems, *(file or ())])
             return None
-        file = parse_file(name, data)
-        if isinstance(file, list):
-            self.problems.extend(file)
-            return None
+        self._parsed += 1
+        self.problems.extend(self._search.name_keys(problems, found, file))
         if b"\\" in data or b"''" in data:
             self._scan_escaped(file, found)
+        if any(sign in data for sign in OTHER_TEMPLATES):
+            self.warnings.extend(find_other_templates(file))
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
+        self._check_vars(file, bad)
         if not token_keys and not file.problems:
             return file, bad
         told = {path for path, _ in token_keys}
@@ -118,27 +162,43 @@ class _Loader:
         self.problems.extend(one for one in file.problems if (one.line, one.column) not in places)
         return file, bad | told
 
+    def _check_vars(self, file: File, bad: set[Path]) -> None:
+        """Find what is wrong with a var whichever URL names it, and keep the others."""
+        written = file.values.get("vars")
+        for name, value in written.items() if isinstance(written, dict) else ():
+            path = ("vars", name)
+            fault = find_var_fault(name, value, self._options) if isinstance(value, str) else None
+            if fault is not None:
+                file.problem(file.position(path), dotted(path), *fault)
+                bad.add(path)
+            elif path not in bad:
+                self.vars.append((name, Value(value, Location(file.name, *file.position(path)))))
+
     def _scan_escaped(self, file: File, found: list[str]) -> None:
-        """A token that is written with YAML's escapes stands in no line of the text, but in a value or a key."""
+        """Find tokens that are written with YAML's escapes: in no line of the text, but in a value or a key."""
         for path, value in find_texts(file.values):
             self._scan_text(file, file.position(path), path, value, found)
         for path, position in file.key_positions.items():
             self._scan_text(file, position, path[:-1], str(path[-1]), found)
 
     def _scan_text(self, file: File, position: Position, path: Path, text: str, found: list[str]) -> None:
-        """`path` is what may be told of the place: it ends before a key that is the token itself."""
-        for problem in self._search.scan(file.name, text)[0]:
+        """`path` is what may be shown of the place: it ends before a key that is the token itself."""
+        problems, tokens = self._search.scan(file.name, text)
+        for problem in self._search.name_keys(problems, tokens, file):
             if not any(token in text for token in found):
                 self._found_tokens.append(text)
+                self._escaped_tokens_in.add(file.name)
                 file.problem(position, dotted(path), problem.message, problem.hint)
 
     def _load_defaults(self, name: str, beneath: InheritedDefaults) -> InheritedDefaults:
         parsed = self._parse(name, Defaults)
         if parsed is None:
-            return InheritedDefaults(beneath.values, beneath.policy, broken=True)
+            return InheritedDefaults(beneath.values, beneath.policy, broken=True, vars=beneath.vars)
         file, bad = parsed
         policy = self._load_policy(file, bad, beneath.policy)
-        return InheritedDefaults({**beneath.values, **flatten(file, bad)}, policy, beneath.broken)
+        values = {**beneath.values, **flatten(file, bad, Defaults)}
+        broken = beneath.broken or bool(find_misplaced_events(file))
+        return InheritedDefaults(values, policy, broken, {**beneath.vars, **vars_of(file, bad)})
 
     def _load_policy(self, file: File, bad: set[Path], policy: Policy) -> Policy:
         part = file.values.get("policy")
@@ -164,7 +224,7 @@ class _Loader:
         if parsed is None:
             return
         file, bad = parsed
-        values = flatten(file, bad)
+        values = flatten(file, bad, Manifest)
         environment = self._name_of(file, values)
         start = file.key_positions.get(("environment",), file.start)
         self.entries.append(
@@ -176,46 +236,95 @@ class _Loader:
                 broken=beneath.broken,
                 start=Location(name, *start),
                 webhooks_at=Location(name, *file.key_positions.get(("webhooks",), file.start)),
-                unknown_events=frozenset(_meant(path) for path in bad if path[0] == "webhooks" and len(path) == 2),
+                unknown_events=_find_unknown_events(file, bad),
+                vars=Vars(vars_of(file, bad), beneath.vars),
             )
         )
 
     def _name_of(self, file: File, values: dict[str, Value]) -> str | None:
-        """`environment:`, else the file's stem; None where that is no name."""
+        """Return `environment:`, else the file's stem; None where that is not a valid name."""
         given = values.get("environment")
         if given is not None:
+            reserved = None if given.value is None else find_reserved_fault(given.value)
+            if reserved is not None:
+                message = f"the name of the environment {reserved}"
+                hint = "choose a name that works on every system: the state may be in a folder"
+                self.problems.append(Problem.at(given.source, "environment", message, hint))
             return None if given.value is None else str(given.value)
         stem = file.name.rpartition("/")[2].rpartition(".")[0]
         if re.fullmatch(ENVIRONMENT_PATTERN, stem):
             return stem
-        message = "the file's name is no name of an environment"
+        message = "the file's name is not a valid name of an environment"
         hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
-        self.problems.append(Problem(file.name, 1, 1, "environment", message, hint))
+        problem = Problem(file.name, 1, 1, "environment", message, hint)
+        self.problems.append(problem)
+        self.unquoted.add(problem)
         return None
 
 
-def _meant(path: Path) -> str:
-    """The event that an unknown key was probably meant to be: it isn't missed a second time."""
-    return near_miss(str(path[1]), _EVENT_NAMES) or ""
+def _find_unknown_events(file: File, bad: set[Path]) -> frozenset[str]:
+    """Return the events that unknown keys were probably meant to be: they aren't missed a second time."""
+    unknown = [str(path[1]) for path in bad if path[0] == "webhooks" and len(path) == 2]
+    found = {near_miss(name, _EVENT_NAMES) or "" for name in unknown[:MAX_PROBLEMS]}
+    inner = file.values.get("value")
+    misplaced = [str(path[0]) for path in find_misplaced_events(file)]
+    return frozenset({*found, *misplaced, *(inner if "value" in misplaced and isinstance(inner, dict) else ())})
 
 
-def flatten(file: File, bad: set[Path]) -> dict[str, Value]:
-    """`webhooks.receiveMessage` and the like, with None for what can't be used."""
+@lru_cache
+def _known(model: type[Manifest] | type[Defaults], path: Path) -> frozenset[str]:
+    return frozenset(known_keys(model, path))
+
+
+def flatten(file: File, bad: set[Path], model: type[Manifest] | type[Defaults]) -> dict[str, Value]:
+    """Return `webhooks.receiveMessage` and the like, with None for what can't be used; all but policy and vars.
+
+    All unknown keys are one entry, so that what is merged into thousands of manifests is small.
+    """
     flat: dict[str, Value] = {}
 
     def add(path: Path, value: Any) -> None:
         position = file.positions.get(path) or file.position(path)
-        usable = None if path in bad else value
-        flat[".".join(map(str, path))] = Value(usable, Location(file.name, *position))
+        flat[".".join(map(str, path))] = Value(None if path in bad else value, Location(file.name, *position))
 
+    known = _known(model, ())
     for key, value in file.values.items():
-        if key == "policy":
-            continue
-        if isinstance(value, dict):
-            for inner, leaf in value.items():
-                add((key, inner), leaf)
-            if (key,) in bad:
-                add((key,), None)
-        else:
-            add((key,), value)
+        if key not in known:
+            flat[""] = Value(None, Location(file.name, *file.start))
+        elif key == "vars" and not isinstance(value, dict):
+            add((key,), None)
+        elif key not in ("policy", "vars"):
+            _flatten_key(key, value, bad, add)
     return flat
+
+
+def _flatten_key(key: str, value: Any, bad: set[Path], add: Callable[[Path, Any], None]) -> None:
+    if not isinstance(value, dict):
+        add((key,), value)
+        return
+    known = _known(Defaults, (key,))
+    for inner, leaf in value.items():
+        if inner in known:
+            add((key, inner), leaf)
+    if (key,) in bad or not known.issuperset(value):
+        add((key,), None)
+
+
+def vars_of(file: File, bad: set[Path]) -> dict[str, Value]:
+    """Return the vars of a file, with None for what can't be used."""
+    written = file.values.get("vars")
+    return {
+        name: Value(None if ("vars", name) in bad else value, Location(file.name, *file.position(("vars", name))))
+        for name, value in (written.items() if isinstance(written, dict) else ())
+    }
+
+
+def count_rest(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield the first problems of each file, and one that counts the others."""
+    for file, group in groupby(problems, key=lambda problem: problem.file):
+        found = list(group)
+        yield from found[:MAX_PROBLEMS]
+        if len(found) > MAX_PROBLEMS:
+            first = found[MAX_PROBLEMS]
+            more = counted(len(found) - MAX_PROBLEMS, "more problem")
+            yield Problem(file, first.line, first.column, "", f"the file has {more}", "fix the first ones first")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from reconciler.model import AuthScheme, BodyForm, Desired, Location, Problem
 
 
 class Value(NamedTuple):
-    """A value and where it stands. `value` is None where it can't be used: its fault is already told."""
+    """A value and its place. `value` is None where it can't be used: its fault is already reported."""
 
     value: Any
     source: Location
@@ -31,6 +31,7 @@ class TreeOptions:
     policy: Policy = field(default_factory=Policy)
     partner_base_url: str | None = None
     known_tokens: tuple[str, ...] = ()
+    known_secrets: tuple[str, ...] = ()  # masked, with the tokens, in the lines that are quoted
     tokens_file_environments: frozenset[str] = frozenset()
     tokens_file_unread: bool = False  # there is one, but it can't be read: who shares a variable is unknown
     base_url_override: str | None = None  # the demo's sandbox replaces every base URL
@@ -46,6 +47,34 @@ class Tree:
     names: frozenset[str]
     kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 
+    def count_right(self) -> int:
+        """Return the number of environments without an error in their manifest and the files with their URLs."""
+        wrong = {problem.file for problem in self.errors}
+        return sum(
+            one.source.file not in wrong and wrong.isdisjoint(source.file for source in one.sources.values())
+            for one in self.desired
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Vars:
+    """The vars of a manifest: its own, and those of the folders around it.
+
+    The two are not merged: a thousand manifests below one large file of defaults would each have a copy of it.
+    """
+
+    own: Mapping[str, Value] = field(default_factory=dict)
+    inherited: Mapping[str, Value] = field(default_factory=dict)
+
+    def find(self, name: str) -> Value | None:
+        """Return the nearest value of this name."""
+        return self.own.get(name) or self.inherited.get(name)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names, the nearest first; one may come twice."""
+        yield from self.own
+        yield from self.inherited
+
 
 @dataclass(frozen=True, slots=True)
 class InheritedDefaults:
@@ -54,17 +83,19 @@ class InheritedDefaults:
     values: Mapping[str, Value]
     policy: Policy
     broken: bool = False  # a defaults file can't be used: what it would give is unknown, so nothing is missed
+    vars: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One manifest, merged."""
+    """One manifest, merged. `values` has all but the vars."""
 
     name: str
-    nameless: bool  # its name is no name, which is told; the rest is checked all the same
+    nameless: bool  # its name is not valid, which is reported; the rest is checked all the same
     values: Mapping[str, Value]
     policy: Policy
     broken: bool
     start: Location
     webhooks_at: Location
     unknown_events: frozenset[str]
+    vars: Vars = field(default_factory=Vars)

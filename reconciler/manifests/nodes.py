@@ -7,6 +7,8 @@ is used (libyaml's, in C), and the nodes are walked here.
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,6 +17,7 @@ import yaml
 from reconciler.model import Fault, Problem
 
 MAX_ALIASES = 100
+MAX_NODES = 50_000  # keys and values; a node takes 20 times the memory of its text
 MAX_DEPTH = 32  # a manifest has three levels; libyaml's composer recurses in C and must not be led deep
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -45,10 +48,49 @@ class _Composer(LOADER):  # type: ignore[misc]
         return _LIST if kind is yaml.SequenceNode else _MAPPING
 
 
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")  # MAX_DEPTH, after any line end of YAML
+MIN_NODE = 2  # characters that a node takes at least
+_GIT_CRYPT = b"\x00GITCRYPT\x00"
+_PLAIN = "decrypt it: a manifest is plain text. Secrets come from {secret:NAME}, tokens from token_env"
+_OTHER_FILES = {
+    "version https://git-lfs.github.com/spec/": Fault(
+        "is a pointer of Git LFS, not the file itself", "run `git lfs pull`; in a workflow, check out with `lfs: true`"
+    ),
+    "$ANSIBLE_VAULT;": Fault("is encrypted by Ansible Vault", _PLAIN),
+    "-----BEGIN AGE ENCRYPTED FILE-----": Fault("is encrypted by age", _PLAIN),
+    "-----BEGIN PGP MESSAGE-----": Fault("is encrypted by PGP", _PLAIN),
+}
+_CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: |$)", re.MULTILINE)
+_SOPS = re.compile(r"^sops:", re.MULTILINE)
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
+
+
+class Lines:
+    """A text as lines, which end where YAML ends them.
+
+    Only a number is kept for each line: a megabyte of line ends must not become half a million texts.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = array("L", [0])
+        self._starts.extend(match.end() for match in _LINE_END.finditer(text))
+
+    def line(self, number: int) -> str | None:
+        """Return a line without its end; None where the text has fewer."""
+        if not 1 <= number <= len(self._starts):
+            return None
+        start = self._starts[number - 1]
+        end = self._starts[number] if number < len(self._starts) else len(self._text)
+        return self._text[start:end].rstrip("\n\r\x85\u2028\u2029")
+
+    def locate(self, offset: int) -> Position:
+        """Return line and column of an offset."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +128,7 @@ def parse_file(name: str, data: bytes) -> File | list[Problem]:
     text = _decode(name, data)
     if isinstance(text, Problem):
         return [text]
-    fault = _find_event_fault(name, text)
+    fault = _find_other_content(name, text) or _find_event_fault(name, text)
     if fault is not None:
         return [fault]
     try:
@@ -98,12 +140,14 @@ def parse_file(name: str, data: bytes) -> File | list[Problem]:
         return [Problem(name, 1, 1, "", "the file is empty", "write {} to take everything from _defaults.yaml")]
     file.start = _position(root)
     if not isinstance(root, yaml.MappingNode):
-        return [Problem(name, *file.start, "", "is no mapping", "write lines such as `environment: production`")]
+        return [Problem(name, *file.start, "", "is not a mapping", "write lines such as `environment: production`")]
     _Walk(file).mapping(root, ())
     return file
 
 
 def _decode(name: str, data: bytes) -> str | Problem:
+    if data.startswith(_GIT_CRYPT):
+        return Problem.in_file(name, "", "is encrypted by git-crypt", "run `git-crypt unlock` in this repository")
     try:
         text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -112,22 +156,32 @@ def _decode(name: str, data: bytes) -> str | Problem:
         return Problem(name, before.count(b"\n") + 1, column, "", "is not UTF-8", "save the file as UTF-8")
     found = _FORBIDDEN.search(text)
     if found is not None:
-        line, column = locate(text, found.start())
-        return Problem(name, line, column, "", "holds a character that YAML forbids", "remove it")
+        return Problem(name, *Lines(text).locate(found.start()), "", "holds a character that YAML forbids", "remove it")
     return text
 
 
-def locate(text: str, offset: int) -> Position:
-    """Line and column of an offset."""
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+def _find_other_content(name: str, text: str) -> Problem | None:
+    """Find what is in the place of a manifest: a conflict of git, a pointer to a file, an encrypted text."""
+    for beginning, fault in _OTHER_FILES.items():
+        if text.startswith(beginning):
+            return Problem(name, 1, 1, "", *fault)
+    conflict = _CONFLICT.search(text)
+    if conflict is not None:
+        hint = "resolve the conflict: keep what is right, and remove the lines with <<<<<<<, ======= and >>>>>>>"
+        return Problem(name, *Lines(text).locate(conflict.start()), "", "holds a conflict marker of git", hint)
+    sops = _SOPS.search(text) if "ENC[" in text else None
+    if sops is not None:
+        return Problem(name, *Lines(text).locate(sops.start()), "sops", "the file is encrypted with sops", _PLAIN)
+    return None
 
 
 def _find_event_fault(name: str, text: str) -> Problem | None:
-    """Tags, too many aliases, too deep nesting: seen in the stream of events, which never recurses.
+    """Tags, too many aliases or nodes, too deep nesting: seen in the stream of events, which never recurses.
 
     Most files can hold none of these, and are not read twice.
     """
+    if len(text) > MIN_NODE * MAX_NODES:
+        return _find_in_events(name, text)
     # an indented level takes a line of its own, and is at least one character deeper than the one around it
     if _DEEP_INDENT.search(text):
         return _find_in_events(name, text)
@@ -138,7 +192,7 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
 
 
 def _find_in_events(name: str, text: str) -> Problem | None:
-    depth = aliases = 0
+    depth = aliases = nodes = 0
     try:
         for event in yaml.parse(text, Loader=LOADER):
             if isinstance(event, yaml.AliasEvent):
@@ -147,6 +201,10 @@ def _find_in_events(name: str, text: str) -> Problem | None:
                 depth += 1
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
+            nodes += isinstance(event, yaml.NodeEvent)
+            if nodes > MAX_NODES:
+                message = f"holds more than {MAX_NODES:,} keys and values"
+                return Problem(name, *_mark(event.start_mark), "", message, "a manifest holds one environment")
             fault = _judge_event(event, depth, aliases)
             if fault is not None:
                 return Problem(name, *_mark(event.start_mark), "", *fault)
@@ -179,7 +237,9 @@ def _translate(name: str, error: yaml.MarkedYAMLError) -> Problem:
     hint = "look at this line and the one before"
     if error.problem is not None and "cannot start any token" in error.problem:
         hint = "indent with spaces, never with tabs; put a text that begins with @, ` or % in quotes"
-    return Problem(name, line, column, "", f"is no YAML: {error.problem}", hint)
+    elif error.problem is not None and "mapping values are not allowed" in error.problem:
+        hint = "put a text that holds a colon and a blank into quotes; else look at the indentation of this line"
+    return Problem(name, line, column, "", f"is not valid YAML: {error.problem}", hint)
 
 
 def _position(node: yaml.Node) -> Position:
@@ -205,7 +265,7 @@ class _Walk:
             here = (*path, key)
             if key in values:
                 first = file.key_positions[here]
-                message = f"stands twice: also in line {first[0]}"
+                message = f"appears twice: also in line {first[0]}"
                 file.problem(_position(key_node), _dotted(here), message, "YAML would keep the last one silently")
                 continue
             # PyYAML counts from 0
@@ -219,7 +279,7 @@ class _Walk:
     def _refuse_key(self, node: yaml.Node, path: Path) -> None:
         position = _position(node)
         if not isinstance(node, yaml.ScalarNode):
-            self._file.problem(position, _dotted(path), "a key is no text", "write name: value")
+            self._file.problem(position, _dotted(path), "a key is not a text", "write name: value")
             return
         key = _dotted((*path, node.value))
         if node.tag == _TAG + "merge":

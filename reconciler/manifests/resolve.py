@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
-from reconciler.core.fill import ENVIRONMENT, Template, TemplateFault, fill_vars, parse_template, secret_names
+from reconciler.core.fill import (
+    ENVIRONMENT,
+    MAX_URL_BYTES,
+    TOO_LONG,
+    Template,
+    TemplateFault,
+    fill_vars,
+    parse_template,
+    secret_names,
+)
 from reconciler.core.hosts import find_host_fault
 from reconciler.core.policy import Policy, find_violation
 from reconciler.core.urls import (
-    MAX_URL_BYTES,
+    ONE_LINE,
     find_base_url_fault,
+    find_character_fault,
+    find_foreign,
+    find_other_template,
     find_plain_hosts,
     find_url_fault,
     host_of,
     is_loopback_url,
 )
 from reconciler.core.variables import NOT_A_TOKEN, is_token_variable
+from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.merged import Entry, TreeOptions, Value
+from reconciler.manifests.quoting import SourceLines
 from reconciler.manifests.schema import near_miss
-from reconciler.manifests.tree import DEFAULTS
 from reconciler.model import (
     EVENTS,
     AuthScheme,
@@ -37,10 +51,10 @@ from reconciler.text.counts import name_some
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
 
-MOST_NAMES = 10  # told of one URL: a flood of them, looked up in a flood of vars, would take hours
+MOST_NAMES = 10  # reported of one URL: a flood of them, looked up in a flood of vars, would take hours
 MOST_WRITTEN = 1024  # sets of webhooks kept; where every manifest writes its own, they would only take memory
+MOST_FILLED = 4 * len(EVENTS) * MAX_URL_BYTES  # characters that seven URLs are filled in to before they are measured
 
-_VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
 _LOOPBACK = Fault(
     "is on this machine (loopback), and the setting api.base_url is not",
@@ -56,6 +70,8 @@ class _Written:
 
     parts: tuple[str, ...]  # of all templates, a line each: literal, name, literal, name, …, literal
     names: frozenset[str]
+    places: int  # of names in the parts
+    fixed: int  # characters of the other parts
     secrets: tuple[str, ...]  # sorted
     sources: Mapping[Event, Location]
 
@@ -70,28 +86,34 @@ class _Fault:
 
 
 class Resolver:
-    """Gathers the faults of all environments, each place once."""
+    """Gathers the faults of all environments, each place once.
 
-    def __init__(self, options: TreeOptions) -> None:
+    `used` are the names of vars that a URL of an environment names, each with the manifest. They are all only where
+    `knows_names` is true: else a URL could not be read.
+    """
+
+    def __init__(self, options: TreeOptions, lines: SourceLines) -> None:
+        self.used: set[tuple[frozenset[str], str]] = set()
+        self.knows_names = True
         self._options = options
+        self._lines = lines
         self._faults: dict[tuple[Location, str, str], _Fault] = {}
         self._faulty = False
-        self._named: Collection[str] = ()  # the vars that the environment's URLs name: what alike ones are folded by
+        self._named: dict[str, str] = {}  # the vars that the environment's URLs name: what alike ones are folded by
         self._written: dict[tuple[Value | None, ...], _Written | None] = {}
-        self._var_names: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {}
+        self._bad_vars: dict[Location, bool] = {}  # that URLs name: whether a fault of their own is reported
 
     def resolve(self, entry: Entry) -> Desired | None:
-        """The environment; None where anything of it is wrong (or can't be known)."""
+        """Return the environment; None where anything of it is wrong (or can't be known)."""
         self._faulty = entry.broken or entry.nameless
-        self._named = ()
+        self._named = {}
         values = entry.values
         base_url = self._base_url(entry)
-        variables, bad_variables = self._variables(entry)
         written = self._write_down(tuple(map(values.get, _WEBHOOK_KEYS.values())))
-        webhooks = None if written is None else self._fill_plain(written, entry, variables)
+        webhooks = None if written is None else self._fill_plain(written, entry)
         if written is None or webhooks is None:
             allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
-            webhooks = self._webhooks(entry, variables, bad_variables, allow_local=allow_local)
+            webhooks = self._webhooks(entry, allow_local=allow_local)
         token_env = self._token_env(entry)
         account_id = values.get("account_id")
         organization_id = values.get("organization_id")
@@ -110,7 +132,7 @@ class Resolver:
             account_id=None if account_id is None else account_id.value,
             description=None if description is None else description.value,
             secrets=secret_names("".join(webhooks.values())) if written is None else written.secrets,
-            vars={name: variables[name] for name in variables if name in self._named},
+            vars={name: self._named[name] for name in sorted(self._named)},
             source=entry.start,
             sources={event: values[key].source for event, key in _WEBHOOK_KEYS.items()}
             if written is None
@@ -176,32 +198,6 @@ class Resolver:
             self._fault(value, "token_env", message, "so that no manifest can send another secret away", entry)
         return str(value.value)
 
-    def _variables(self, entry: Entry) -> tuple[dict[str, str], set[str]]:
-        """The vars, and the names of those that can't be used."""
-        variables: dict[str, str] = {}
-        bad: set[str] = set()
-        for key, name in self._find_vars(tuple(entry.values)):
-            value = entry.values[key]
-            if value.value is None:
-                bad.add(name)
-            elif name == ENVIRONMENT:
-                self._fault(value, key, "is filled in by itself", "choose another name", entry)
-            elif not _VAR_NAME.fullmatch(name):
-                self._fault(value, key, "is no name of a var", "letters, digits, _ and -, a letter first", entry)
-            elif "{" in value.value or "}" in value.value:
-                self._fault(value, key, "holds a brace", "a var's value is literal; write it out", entry)
-                bad.add(name)
-            else:
-                variables[name] = value.value
-        return variables, bad
-
-    def _find_vars(self, keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-        """The keys of vars with their names: the same in most of a fleet's manifests."""
-        found = self._var_names.get(keys)
-        if found is None:
-            found = self._var_names[keys] = tuple((key, key[5:]) for key in keys if key.startswith("vars."))
-        return found
-
     # Most environments take all from their defaults and have nothing wrong: what depends on the text as it is
     # written is done once for all of them, and all seven are filled in and looked at together. Wherever that finds
     # anything in the least unusual it gives None, and `_webhooks` does it one by one, and tells what is wrong.
@@ -216,6 +212,7 @@ class Resolver:
     def _make_written(self, values: tuple[Value | None, ...]) -> _Written | None:
         parts: list[str] = [""]
         secrets: set[str] = set()
+        places = 0
         for value in values:
             if value is None or value.value is None:
                 return None
@@ -227,18 +224,25 @@ class Resolver:
             parts += template.parts[1:]
             parts[-1] += "\n"
             secrets.update(template.secrets)
+            places += sum(template.names.values())
         if not all(name.startswith(self._options.secret_prefix) for name in secrets):
             return None
         sources = {event: value.source for event, value in zip(EVENTS, values, strict=True) if value is not None}
-        return _Written(tuple(parts), frozenset(parts[1::2]), tuple(sorted(secrets)), sources)
+        fixed = sum(map(len, parts[::2]))
+        return _Written(tuple(parts), frozenset(parts[1::2]), places, fixed, tuple(sorted(secrets)), sources)
 
-    def _fill_plain(self, written: _Written, entry: Entry, variables: Mapping[str, str]) -> dict[Event, str] | None:
-        filled = list(written.parts)
-        known = {**variables, ENVIRONMENT: entry.name}
-        try:
-            filled[1::2] = [known[name] for name in filled[1::2]]
-        except KeyError:
+    def _fill_plain(self, written: _Written, entry: Entry) -> dict[Event, str] | None:
+        self.used.add((written.names, entry.start.file))
+        known = {}
+        for name in written.names:
+            value = None if name == ENVIRONMENT else entry.vars.find(name)
+            if name != ENVIRONMENT and (value is None or value.value is None):
+                return None
+            known[name] = entry.name if value is None else value.value
+        if written.fixed + written.places * max(map(len, known.values()), default=0) > MOST_FILLED:
             return None
+        filled = list(written.parts)
+        filled[1::2] = [known[name] for name in filled[1::2]]
         lines = "".join(filled)
         texts = lines.split("\n")
         hosts = find_plain_hosts(lines)
@@ -247,20 +251,21 @@ class Resolver:
         for host in set(hosts):
             if find_host_fault(host) is not None or find_violation(entry.policy, host.lower()) is not None:
                 return None
-        self._named = written.names
+        known.pop(ENVIRONMENT, None)
+        self._named = known
         return dict(zip(EVENTS, texts, strict=False))
 
-    def _webhooks(
-        self, entry: Entry, variables: dict[str, str], bad: set[str], *, allow_local: bool
-    ) -> dict[Event, str]:
+    def _webhooks(self, entry: Entry, *, allow_local: bool) -> dict[Event, str]:
         webhooks: dict[Event, str] = {}
         missing: list[Event] = []
         for event in EVENTS:
             value = entry.values.get(_WEBHOOK_KEYS[event])
             if value is None:
                 missing.append(event)
-            elif value.value is not None:
-                text = self._fill(entry, event, value, variables, bad)
+            elif value.value is None:
+                self.knows_names = False
+            else:
+                text = self._fill(entry, event, value, allow_local=allow_local)
                 if text is not None:
                     webhooks[event] = text
                     self._check_url(entry, event, value, text, allow_local=allow_local)
@@ -278,30 +283,84 @@ class Resolver:
         hint = f"a PUT replaces all seven; write them here or in {DEFAULTS}"
         _note(self._faults, entry.webhooks_at, "webhooks", message, hint, None)
 
-    def _fill(self, entry: Entry, event: Event, value: Value, variables: dict[str, str], bad: set[str]) -> str | None:
+    def _fill(self, entry: Entry, event: Event, value: Value, *, allow_local: bool) -> str | None:
+        """Return the URL in its text form; None where it can't be filled in, which is reported."""
         key = _WEBHOOK_KEYS[event]
         try:
             template = parse_template(value.value)
         except TemplateFault as fault:
             self._fault(value, key, fault.message, fault.hint, entry)
+            self.knows_names = False
             return None
-        self._named = {*self._named, *template.names}
-        named = self._check_names(entry, key, value, template, variables, bad)
-        if not self._check_secrets(entry, key, value, template) or not named:
+        variables = self._find_vars(entry, key, value, template)
+        if not self._check_secrets(entry, key, value, template) or variables is None:
             return None
+        if not self._check_host_var(entry, template, allow_local=allow_local):
+            return None
+        if template.measure(entry.name, variables) > MAX_URL_BYTES:
+            self._fault(value, key, *TOO_LONG, entry, own=bool(template.names))
+            return None
+        self._named.update(variables)
         return fill_vars(template, entry.name, variables)
 
-    def _check_names(
-        self, entry: Entry, key: str, value: Value, template: Template, variables: Mapping[str, str], bad: set[str]
-    ) -> bool:
-        """Whether all can be filled in. Tells of each unknown one, but of those in `bad`: theirs is told at the var."""
-        unfilled = dict.fromkeys(name for name in template.names if name != ENVIRONMENT and name not in variables)
-        self._faulty = self._faulty or bool(unfilled)
-        for name in [name for name in unfilled if name not in bad][:MOST_NAMES]:
-            near = near_miss(name, (*variables, ENVIRONMENT))
-            hint = f"did you mean {{{near}}}?" if near else "write it under vars"
-            self._fault(value, key, f"{{{name}}} is neither environment nor a var", hint, entry, own=True)
-        return not unfilled
+    def _find_vars(self, entry: Entry, key: str, value: Value, template: Template) -> dict[str, str] | None:
+        """Return the vars that a URL names; None where one is unknown or can't be used, which is reported."""
+        variables: dict[str, str] = {}
+        unknown: list[str] = []
+        usable = True
+        self.used.add((frozenset(template.names), entry.start.file))
+        for name in template.names:
+            found = None if name == ENVIRONMENT else entry.vars.find(name)
+            if found is None:
+                unknown += [name] if name != ENVIRONMENT else []
+            elif found.value is None or self._has_own_fault(entry, name, found):
+                usable = False
+            else:
+                variables[name] = found.value
+        self._faulty = self._faulty or bool(unknown) or not usable
+        for name in unknown[:MOST_NAMES]:
+            message = f"{{{name}}} is neither environment nor a var"
+            known = self._faults.get((value.source, key, message))
+            hint = self._find_hint(entry, name) if known is None else known.hint
+            self._fault(value, key, message, hint, entry, own=True)
+        return variables if usable and not unknown else None
+
+    def _find_hint(self, entry: Entry, name: str) -> str:
+        """Return what to do about an unknown name in braces."""
+        upper = name.upper()
+        if upper.startswith(self._options.secret_prefix.upper()):
+            return f"write {{secret:{name}}}: a secret is filled in when the URL is sent, and shown nowhere"
+        if upper.startswith(self._options.token_prefix.upper()):
+            return "a token is in no URL: it is sent in a header. A receiver's own key is written as {secret:NAME}"
+        near = near_miss(name, chain((ENVIRONMENT,), entry.vars.names()))
+        if near is None:
+            return "write it under vars"
+        self.used.add((frozenset((near,)), entry.start.file))  # else it would be reported as unused
+        return f"did you mean {{{near}}}?"
+
+    def _has_own_fault(self, entry: Entry, name: str, value: Value) -> bool:
+        """Whether a var can be a part of no URL. That is reported at the var, not at each URL that names it."""
+        if value.source not in self._bad_vars:
+            fault = find_character_fault(value.value)
+            self._bad_vars[value.source] = fault is not None and fault != TOO_LONG
+            if fault is not None and fault != TOO_LONG:
+                self._fault(value, f"vars.{name}", *self._explain(fault, value, value.value), entry)
+        return self._bad_vars[value.source]
+
+    def _check_host_var(self, entry: Entry, template: Template, *, allow_local: bool) -> bool:
+        """Whether a var that is the host of the URL may be one. Else that is reported at the var."""
+        parts = template.parts
+        if len(parts) < 3 or parts[0] != "https://" or not (parts[2] == "" or parts[2][0] in "/?:"):
+            return True
+        value = None if parts[1] == ENVIRONMENT else entry.vars.find(parts[1])
+        if value is None or (parts[2] == "" and len(parts) > 3):
+            return True
+        fault = find_url_fault(f"https://{value.value}", allow_local=allow_local)
+        if fault is None or fault == TOO_LONG:
+            return True
+        own = self._options.allow_local_receivers  # what may be local depends on the environment's own base URL
+        self._fault(value, f"vars.{parts[1]}", *fault, entry, own=own)
+        return False
 
     def _check_secrets(self, entry: Entry, key: str, value: Value, template: Template) -> bool:
         prefix = self._options.secret_prefix
@@ -317,12 +376,28 @@ class Resolver:
         if fault is not None:
             # what may be local depends on the environment's own base URL
             own = text != value.value or self._options.allow_local_receivers
-            self._fault(value, key, *fault, entry, own=own)
+            self._fault(value, key, *self._explain(fault, value, text), entry, own=own)
             return
         if entry.policy != _NO_POLICY:
             violation = find_violation(entry.policy, host_of(text))
             if violation is not None:
                 self._fault(value, key, *violation, entry, own=True)
+
+    def _explain(self, fault: Fault, value: Value, text: str) -> Fault:
+        """Add to the fault of a text's characters what only its file shows: a column, several lines, a template."""
+        written = str(value.value)
+        foreign = find_foreign(written)
+        if foreign is None and not any(char.isspace() for char in text):
+            return fault
+        column = self._lines.find_value(value.source, written)
+        if foreign is not None and column is not None and fault == find_character_fault(written):
+            return Fault(f"{fault.message}, in column {column + foreign}", fault.hint)
+        template = find_other_template(written)
+        if template is not None and " " in template[0]:
+            return Fault(fault.message, f"write {{{template[1]}}} to have it filled in")
+        if foreign is None and column is None and self._lines.is_on_several(value.source, written):
+            return Fault(fault.message, ONE_LINE)
+        return fault
 
 
 def _endpoint(base_url: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +19,12 @@ ENVIRONMENT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
+MAX_PROBLEMS = 100  # of a file, reported one by one
+MAX_COMPARED = 40  # characters of a word that may be a misspelt one; the time grows with the square
+MAX_CANDIDATES = 100  # words that a misspelt one is compared with, and those that are looked at to find them
+MAX_SEEN = 2000
+_EVENT_NAMES = tuple(str(event) for event in EVENTS)
+
 # a default of None is never validated and only means "not given": an explicit null is an error
 _NOT_GIVEN: Any = None
 
@@ -26,9 +34,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
+# For editors, which can't know what a var holds: https, http of this machine, or a place-holder; and nothing that is
+# refused in any URL, such as a blank, a backslash, a fragment or a character outside ASCII.
+_URL_PATTERN = r"^(https://|http://(localhost|127\.|\[::1\])|\{[A-Za-z_])[!-\"$-\[\]-~]*$"
+
+
 def _url(what: str) -> Any:
     return Field(
-        default=_NOT_GIVEN, description=f"Called when {what}. An https URL; {{NAME}} and {{secret:NAME}} are filled in."
+        default=_NOT_GIVEN,
+        description=f"Called when {what}. An https URL; {{NAME}} and {{secret:NAME}} are filled in.",
+        json_schema_extra={"pattern": _URL_PATTERN},
     )
 
 
@@ -137,13 +152,19 @@ _EXPECTED = {
 
 
 def check_file(file: File, model: type[BaseModel]) -> set[Path]:
-    """Adds the file's problems of keys and types; the paths that can't be used."""
+    """Add the file's problems of keys and types, and return the paths that can't be used."""
     try:
         model.model_validate(file.values)
     except ValidationError as error:
         bad: set[Path] = set()
+        misplaced = find_misplaced_events(file)
+        if misplaced:
+            _report_misplaced(file, misplaced)
+            bad |= misplaced
         for one in error.errors(include_url=False):
             path: Path = tuple(one["loc"])
+            if path in bad:
+                continue
             if one["type"] == "extra_forbidden":
                 _report_unknown(file, path, model)
             else:
@@ -153,8 +174,27 @@ def check_file(file: File, model: type[BaseModel]) -> set[Path]:
     return set()
 
 
+def find_misplaced_events(file: File) -> set[Path]:
+    """Return the keys of the seven events at the top of the file, or inside `value`: as the vendor's page has them."""
+    found: set[Path] = {(event,) for event in _EVENT_NAMES if event in file.values}
+    inner = file.values.get("value")
+    if isinstance(inner, dict) and any(event in inner for event in _EVENT_NAMES):
+        found.add(("value",))
+    return found
+
+
+def _report_misplaced(file: File, paths: set[Path]) -> None:
+    """Report all events as one, at the first of them."""
+    position, path = min((file.key_positions[path], path) for path in paths)
+    if path == ("value",):
+        message, hint = "the events are inside `value`", "write `webhooks:` in its place, without the level `value`"
+    else:
+        message, hint = "the events are at the top of the file", "write the events under `webhooks:`"
+    file.problem(position, dotted(path), message, hint)
+
+
 def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
-    """The keys that the mapping at `path` may have."""
+    """Return the keys that the mapping at `path` may have."""
     if not path:
         return tuple(model.model_fields)
     parts: dict[str, type[BaseModel]] = {"api": ApiPart, "webhooks": WebhooksPart, "policy": PolicyPart}
@@ -164,21 +204,30 @@ def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
 def _report_unknown(file: File, path: Path, model: type[BaseModel]) -> None:
     key = str(path[-1])
     known = known_keys(model, path[:-1])
-    near = near_miss(key, known)
+    # beyond, problems are only counted
+    near = near_miss(key, known) if len(file.problems) < MAX_PROBLEMS else None
     if path == ("environment",):
         hint = "a _defaults.yaml belongs to many environments; write it into the manifest"
     elif path == ("policy",):
-        hint = "a policy stands in _defaults.yaml or the settings, never in a manifest"
+        hint = "a policy is in _defaults.yaml or the settings, never in a manifest"
     elif near is not None:
         hint = f"did you mean {near}?"
     else:
         hint = "known here: " + ", ".join(known)
     position = file.key_positions.get(path, file.start)
-    file.problem(position, dotted(path), "is no event" if path[0] == "webhooks" else "is no key of a manifest", hint)
+    message = "is not an event" if path[0] == "webhooks" else "is not a key of a manifest"
+    file.problem(position, dotted(path), message, hint)
 
 
-def near_miss(word: str, known: tuple[str, ...]) -> str | None:
-    lowered = {name.lower(): name for name in known}
+def near_miss(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is most like this one. Of many only a part is compared, and no long ones."""
+    if len(word) > MAX_COMPARED:
+        return None
+    compared = [name for name in islice(known, MAX_SEEN) if len(name) <= MAX_COMPARED]
+    if len(compared) > MAX_CANDIDATES:
+        alike = (name for name in compared if abs(len(name) - len(word)) < 3 and name[:1] == word[:1])
+        compared = list(islice(alike, MAX_CANDIDATES))
+    lowered = {name.lower(): name for name in compared}
     found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
     return lowered[found[0]] if found else None
 
@@ -212,15 +261,18 @@ _CHOICES: dict[str, tuple[tuple[str, ...], str]] = {
 
 _PATTERN_WORDS = {
     "environment": (
-        "is no name of an environment",
+        "is not a valid name of an environment",
         "lower-case letters, digits, dot, underscore and hyphen, at most 63, a letter or digit first",
     ),
-    "account_id": ("is no id of an account", "letters, digits, dot, underscore and hyphen, as in 32133-31232-312321"),
+    "account_id": (
+        "is not a valid id of an account",
+        "letters, digits, dot, underscore and hyphen, as in 32133-31232-312321",
+    ),
     "organization_id": (
         "is not a valid id of an organization",
         "letters, digits, dot, underscore and hyphen, as the organizationId in the token's payload",
     ),
-    "token_env": ("is no name of a variable", "the variable's name, never the token itself"),
+    "token_env": ("is not a valid name of a variable", "the variable's name, never the token itself"),
 }
 
 

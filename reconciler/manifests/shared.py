@@ -31,11 +31,11 @@ def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Prob
         ("account_id", "each environment is one account", partial(text_of, "account_id")),
         ("organization_id", "each environment is one company", partial(text_of, "organization_id")),
     ):
-        for sharing in _group(unique, value_of):
+        for shared, sharing in _group(unique, value_of):
             # a tokens file tells tokens apart by environment
             if name == "token_env" and (options.tokens_file_unread or all(one.name in from_file for one in sharing)):
                 continue
-            yield from _tell(name, hint, sharing)
+            yield from _tell(name, hint, sharing, shared)
 
 
 def _unique(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -46,13 +46,13 @@ def _unique(entries: Sequence[Entry]) -> Iterator[Entry]:
             yield entry
 
 
-def _group(entries: Iterable[Entry], value_of: Callable[[Entry], str | None]) -> Iterator[list[Entry]]:
+def _group(entries: Iterable[Entry], value_of: Callable[[Entry], str | None]) -> Iterator[tuple[str, list[Entry]]]:
     groups: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         value = value_of(entry)
         if value is not None:
             groups[value].append(entry)
-    return (sharing for sharing in groups.values() if len(sharing) > 1)
+    return ((shared, sharing) for shared, sharing in groups.items() if len(sharing) > 1)
 
 
 def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -61,24 +61,30 @@ def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
         other = first.setdefault(entry.name, entry)
         if other is not entry:
             place = f"{other.start.file}:{other.start.line}"
-            message = f"{entry.name} stands in {place} too"
+            message = f"{entry.name} is in {place} too"
             yield Problem(*_place(entry.start), "environment", message, "names are unique over the tree")
 
 
-def _tell(key: str, hint: str, sharing: Sequence[Entry]) -> Iterator[Problem]:
-    """At the place of each value but the first; a value in the defaults is one place, told once."""
+def _tell(key: str, hint: str, sharing: Sequence[Entry], shared: str) -> Iterator[Problem]:
+    """At the place of each value but the first; a value in the defaults is one place, reported once.
+
+    A default is made of the environment's name, which is where it is reported then.
+    """
     first = sharing[0]
-    places: dict[Location, list[str]] = defaultdict(list)
+    where = f"{first.name} ({first.start.file}:{first.start.line})"
+    places: dict[tuple[Location, str], list[str]] = defaultdict(list)
     for entry in sharing[1:]:
         value = entry.values.get(key)
-        places[entry.start if value is None else value.source].append(entry.name)
-    for source, names in places.items():
+        place = (entry.start, "environment") if value is None else (value.source, key)
+        places[place].append(entry.name)
+    for (source, place_key), names in places.items():
         verb = "has" if len(names) == 1 else "have"
-        where = f"{first.name} ({first.start.file}:{first.start.line})"
+        default = key != place_key
         message = (
-            f"{name_some(names)} {verb} the same {key} as {where}: each apply would overwrite the other's webhooks"
+            f"{name_some(names)} {verb} the same {f'default {key}, {shared},' if default else key} as {where}: "
+            "each apply would overwrite the other's webhooks"
         )
-        yield Problem(*_place(source), key, message, hint)
+        yield Problem(*_place(source), place_key, message, f"write {key} into one of the two" if default else hint)
 
 
 def find_shared_urls(desired: Sequence[Desired]) -> Iterator[Problem]:

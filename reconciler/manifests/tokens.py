@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from reconciler.manifests.nodes import File, Path, locate
+from reconciler.core.jwt import ORGANIZATION, read_payload
+from reconciler.manifests.nodes import File, Lines, Path
 from reconciler.manifests.schema import dotted, is_token_key
 from reconciler.model import Problem
 
@@ -22,7 +24,21 @@ _JWT = re.compile(
 JWT_BEGINNING = "eyJ"
 MAX_IN_A_FILE = 100  # found one by one; a file with as many is no manifest, and nothing else is told of it
 MANY = 20  # beyond so many tokens a file is first asked whether it can hold any
+JWT = "holds a token (a JWT)"
 HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"
+
+
+def mask_jwts(text: str, mask: str) -> str:
+    """Return the text with the mask in place of each JWT."""
+    return _JWT.sub(lambda match: match[0].removesuffix(match[1]) + mask, text) if JWT_BEGINNING in text else text
+
+
+RECEIVERS_KEY = "holds a JWT that is not a token of Plug, but a receiver's own key"
+RECEIVERS_HINT = (
+    "write {secret:PLUG_SECRET_NAME} in its place, and let the receiver have a new key: "
+    "this one is in the history of this file"
+)
+HINTS = frozenset({HINT, RECEIVERS_HINT})
 
 
 class _Sieve:
@@ -69,20 +85,38 @@ class TokenSearch:
         found: list[str] = []
         if not self._opaque.tokens and JWT_BEGINNING not in text:
             return problems, found
+        lines = Lines(text)
         for offset, value, what in sorted(self._find(text)):
             if any(value in other for other in found):
                 continue
             found.append(value)
-            problems.append(Problem(name, *locate(text, offset), "", what, HINT))
+            problems.append(Problem(name, *lines.locate(offset), "", what, HINT))
             if len(found) == MAX_IN_A_FILE:
                 break
         return problems, found
+
+    def name_keys(self, problems: Sequence[Problem], found: Sequence[str], file: File) -> Iterator[Problem]:
+        """Return the problems of `scan` with the keys of the values that hold the tokens; those of comments have none.
+
+        A JWT in a URL that does not say which company it belongs to can't be a token of Plug.
+        """
+        texts = list(find_texts(file.values)) if problems else []
+        for problem, token in zip(problems, found, strict=True):
+            path = next((path for path, text in texts if token in text), ())
+            key = dotted(path)
+            if token in key:
+                key = ""
+            foreign = problem.message == JWT and token not in self._jwts and ORGANIZATION not in read_payload(token)
+            if foreign and path[:1] == ("webhooks",):
+                yield replace(problem, key=key, message=RECEIVERS_KEY, hint=RECEIVERS_HINT)
+            else:
+                yield replace(problem, key=key)
 
     def _find(self, text: str) -> Iterable[tuple[int, str, str]]:
         tokens = [*self._opaque.find_in(text)]
         if JWT_BEGINNING in text:
             for match in _JWT.finditer(text):
-                yield match.start(1), match[1], "holds a token (a JWT)"
+                yield match.start(1), match[1], JWT
             tokens += self._jwt_sieve.find_in(text)
         for token in tokens:
             offset = text.find(token)
@@ -95,7 +129,7 @@ def find_token_keys(file: File) -> list[tuple[Path, Problem]]:
     found = []
     for path, position in file.key_positions.items():
         if is_token_key(str(path[-1])):
-            message = "a token, secret or password never stands in a manifest"
+            message = "a token, secret or password is never in a manifest"
             hint = "token_env names the variable that holds the token; {secret:NAME} fills a secret into a URL"
             found.append((path, Problem(file.name, *position, dotted(path), message, hint)))
     return found

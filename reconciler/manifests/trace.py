@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeAlias
 
 from reconciler.core.fill import ENVIRONMENT, parse_template, secret_names
@@ -22,8 +22,6 @@ from reconciler.model import (
 FindSetting: TypeAlias = Callable[[str], SettingPlace | None]
 """A setting -> where it was given; None where it has its default."""
 
-_VARS = "vars."
-
 
 def trace_environment(entry: Entry, desired: Desired, find_setting: FindSetting) -> ResolvedEnvironment:
     """Return the environment `desired`, which `entry` resolves to without a fault, with the places of its values."""
@@ -34,13 +32,16 @@ def trace_environment(entry: Entry, desired: Desired, find_setting: FindSetting)
         source=desired.source,
         endpoint=desired.endpoint,
         values=tuple(_trace_values(entry, desired, find_setting)),
-        vars=tuple(
-            ResolvedVar(key.removeprefix(_VARS), value.value, value.source, key.removeprefix(_VARS) in named)
-            for key, value in sorted(entry.values.items())
-            if key.startswith(_VARS)
-        ),
+        vars=tuple(_trace_vars(entry, named)),
         webhooks=webhooks,
     )
+
+
+def _trace_vars(entry: Entry, named: Collection[str]) -> Iterator[ResolvedVar]:
+    for name in sorted({*entry.vars.names()}):
+        value = entry.vars.find(name)
+        if value is not None:
+            yield ResolvedVar(name, value.value, value.source, name in named)
 
 
 def _trace_values(entry: Entry, desired: Desired, find_setting: FindSetting) -> list[ResolvedValue]:

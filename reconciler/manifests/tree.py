@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from reconciler.core.portable import comparable, find_reserved_fault
 from reconciler.io.files import NotRegularError, TooLargeError, is_link_entry, read_regular
+from reconciler.manifests.file_names import DEFAULTS, SUFFIXES, find_near_miss, is_hidden, is_not_read
 from reconciler.model import Problem
 from reconciler.text.escape import for_terminal
 
-DEFAULTS = "_defaults.yaml"
-WRONG_DEFAULTS = "_defaults.yml"
-SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 1024 * 1024  # of a manifest
 MAX_FOLDERS = 100  # within each other; the walk recurses, and must not be led to the end of Python's stack
 
@@ -29,10 +28,10 @@ class Folder:
     folders: list[Folder] = field(default_factory=list)
 
 
-def walk(root: str, problems: list[Problem]) -> Folder | None:
+def walk(root: str, problems: list[Problem], warnings: list[Problem]) -> Folder | None:
     """Return the tree below `root` in the order of names; None, with a problem, if it can't be walked.
 
-    Names are shown with forward slashes on every system.
+    Names are shown with forward slashes on every system. `warnings` gets the files that are not read.
     """
     shown = PurePath(root).as_posix()
     hint = "run in the folder that holds it, set `manifests` to where it is, or begin with `reconciler init`"
@@ -44,7 +43,7 @@ def walk(root: str, problems: list[Problem]) -> Folder | None:
         problems.append(Problem(shown, 1, 1, "manifests", f"can't be read: {error.strerror}", hint))
         return None
     real = Path(os.path.realpath(shown))
-    folder = _walk_folder(shown, real, (real,), problems)
+    folder = _Walk(real, problems, warnings).folder(shown, (real,))
     if not any(True for _ in all_manifests(folder)) and not problems:
         problems.append(Problem(shown, 1, 1, "manifests", "holds no manifest", "add one such as production.yaml"))
     return folder
@@ -56,52 +55,81 @@ def all_manifests(folder: Folder) -> Iterator[str]:
         yield from all_manifests(inner)
 
 
-def _walk_folder(shown: str, root: Path, parents: tuple[Path, ...], problems: list[Problem]) -> Folder:
-    folder = Folder(shown)
-    try:
-        with os.scandir(shown) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as error:
-        problems.append(Problem(shown, 1, 1, "", f"can't be read: {error.strerror}"))
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The walk of one tree. `root` is its real path."""
+
+    root: Path
+    problems: list[Problem]
+    warnings: list[Problem]
+
+    def folder(self, shown: str, parents: tuple[Path, ...]) -> Folder:
+        """Return a folder and all below it. `parents` are the real paths of the folders around it, and its own."""
+        folder = Folder(shown)
+        try:
+            with os.scandir(shown) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            self._refuse(shown, f"can't be read: {error.strerror}")
+            return folder
+        names: dict[str, str] = {}
+        for entry in entries:
+            if self._judge_name(entry, shown, names):
+                self._sort_in(folder, entry, f"{shown}/{entry.name}", parents)
         return folder
-    for entry in entries:
-        _sort_in(folder, entry, f"{shown}/{entry.name}", root, parents, problems)
-    return folder
+
+    def _judge_name(self, entry: os.DirEntry[str], folder: str, names: dict[str, str]) -> bool:
+        """Whether a file or folder may be read under its name. `names` are those before it in the folder."""
+        name, shown = entry.name, f"{folder}/{entry.name}"
+        if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):
+            # bytes that are not UTF-8: no JSON could hold the name
+            self._refuse(for_terminal(shown), "has a name that is not UTF-8", "rename it")
+            return False
+        near = find_near_miss(name)
+        if near is not None and not _is_folder(entry):
+            self._refuse(shown, *near)
+            return False
+        reserved = find_reserved_fault(name)
+        if reserved is not None:
+            self._refuse(shown, f"its name {reserved}", "choose a name that works on every system")
+        first = names.setdefault(comparable(name), name)
+        if first != name:
+            message = f"has the same name as {folder}/{first} on systems where case or the form of an accent is ignored"
+            self._refuse(shown, message, "rename one of the two")
+        if is_not_read(name) and not _is_folder(entry):
+            hint = "a manifest ends in .yaml or .yml; move what is not a manifest out of this folder"
+            self.warnings.append(Problem(shown, 1, 1, "", "is not read because of its ending", hint))
+            return False
+        return name == DEFAULTS or not is_hidden(name)
+
+    def _sort_in(self, folder: Folder, entry: os.DirEntry[str], shown: str, parents: tuple[Path, ...]) -> None:
+        named_as_manifest = entry.name.endswith(SUFFIXES)
+        if is_link_entry(entry):
+            fault = _find_link_fault(Path(os.path.realpath(shown)), self.root, parents)
+            if fault is not None:
+                if named_as_manifest or os.path.isdir(shown):  # noqa: PTH112 - entry.is_dir() fails on a loop
+                    self._refuse(shown, *fault)
+                return
+        if entry.is_dir():
+            if len(parents) > MAX_FOLDERS:
+                self._refuse(shown, "is nested too deeply", f"{MAX_FOLDERS} folders are enough")
+                return
+            here = Path(os.path.realpath(shown))
+            folder.folders.append(self.folder(shown, (*parents, here)))
+        elif entry.name == DEFAULTS:
+            folder.defaults = shown
+        elif named_as_manifest:
+            folder.manifests.append(shown)
+
+    def _refuse(self, shown: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(shown, 1, 1, "", message, hint))
 
 
-def _sort_in(
-    folder: Folder, entry: os.DirEntry[str], shown: str, root: Path, parents: tuple[Path, ...], problems: list[Problem]
-) -> None:
-    if not shown.isascii() and any(
-        "\ud800" <= char <= "\udfff" for char in shown
-    ):  # bytes that are no UTF-8: no JSON could hold the name
-        problems.append(Problem(for_terminal(shown), 1, 1, "", "has a name that is not UTF-8", "rename it"))
-        return
-    if entry.name == WRONG_DEFAULTS:
-        problems.append(
-            Problem(shown, 1, 1, "", f"defaults are read from {DEFAULTS} alone", f"rename it to {DEFAULTS}")
-        )
-        return
-    is_defaults = entry.name == DEFAULTS
-    if entry.name[0] in "._" and not is_defaults:
-        return
-    named_as_manifest = entry.name.endswith(SUFFIXES)
-    if is_link_entry(entry):
-        fault = _find_link_fault(Path(os.path.realpath(shown)), root, parents)
-        if fault is not None:
-            if named_as_manifest or os.path.isdir(shown):  # noqa: PTH112 - entry.is_dir() fails on a loop
-                problems.append(Problem(shown, 1, 1, "", *fault))
-            return
-    if entry.is_dir():
-        if len(parents) > MAX_FOLDERS:
-            problems.append(Problem(shown, 1, 1, "", "is nested too deeply", f"{MAX_FOLDERS} folders are enough"))
-            return
-        here = Path(os.path.realpath(shown))
-        folder.folders.append(_walk_folder(shown, root, (*parents, here), problems))
-    elif is_defaults:
-        folder.defaults = shown
-    elif named_as_manifest:
-        folder.manifests.append(shown)
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> tuple[str, str] | None:

@@ -28,7 +28,7 @@ from reconciler.model.plan import (
     Shard,
     has_work,
 )
-from reconciler.model.problem import Fault, Location, Problem, SettingPlace
+from reconciler.model.problem import Fault, Location, Problem, Quote, SettingPlace
 from reconciler.model.resolved import (
     Origin,
     ResolvedEnvironment,
@@ -88,6 +88,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Problem",
+    "Quote",
     "Reason",
     "ReceiverCheck",
     "ResolvedEnvironment",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -21,12 +21,24 @@ class Fault(NamedTuple):
     hint: str = ""
 
 
+class Quote(NamedTuple):
+    """A line of a file with tokens and secrets masked, at most 200 characters of it.
+
+    `text[start:end]` is the part that a problem is about.
+    """
+
+    text: str
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One error or warning of the input.
 
     `file` is empty for a value that is not in a file (a flag, a variable). `line` and `column` are 0 where its place in
-    the file isn't known.
+    the file isn't known. `quote` is the line and `end_column` the first column behind the part that is wrong, 0 without
+    a quote. Neither makes two problems different.
     """
 
     file: str
@@ -35,6 +47,8 @@ class Problem:
     key: str
     message: str
     hint: str = ""
+    end_column: int = field(default=0, compare=False)
+    quote: Quote | None = field(default=None, compare=False)
 
     @classmethod
     def at(cls, location: Location, key: str, message: str, hint: str = "") -> Problem:

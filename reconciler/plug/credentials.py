@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.core.fill import fill_secrets
-from reconciler.core.urls import find_base_url_fault, find_filled_fault, find_secret_fault
+from reconciler.core.urls import (
+    find_base_url_fault,
+    find_change,
+    find_filled_fault,
+    find_secret_fault,
+    find_secret_places,
+)
 from reconciler.core.variables import is_token_variable
 from reconciler.errors import InputError
-from reconciler.model import EVENTS, Desired, Event, Fingerprint, Problem
+from reconciler.model import EVENTS, Desired, Event, Fault, Fingerprint, Problem
 from reconciler.plug.secret import Secret
 from reconciler.plug.secret_files import SecretValues, load_secrets_file, load_tokens_file
 from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
@@ -226,8 +232,24 @@ class EnvironCredentials:
         fault = find_secret_fault(secret.reveal())
         if fault is None:
             return None
-        origin = f"the variable {name}" if self._environ.get(name) else f"{name} of the secrets file"
-        return _problem(desired, name, f"{origin} {fault}", use)
+        return _problem(desired, name, f"{self._secret_origin(name)} {fault}", use)
+
+    def find_changed_secrets(self, desired: Iterable[Desired]) -> list[Problem]:
+        """Find available secrets whose value would arrive changed: warnings, each at the first URL that it is in."""
+        found: dict[tuple[str, Secret, Fault], Problem] = {}
+        for one in desired:
+            for event in EVENTS if one.secrets else ():
+                for name, in_query in find_secret_places(one.webhooks[event]):
+                    secret = self.secret(name, one.environment)
+                    fault = None if secret is None else find_change(secret.reveal(), in_query=in_query)
+                    if secret is not None and fault is not None:
+                        message = f"{self._secret_origin(name)} {fault.message}"
+                        problem = Problem.at(one.sources[event], f"webhooks.{event}", message, fault.hint)
+                        found.setdefault((name, secret, fault), problem)
+        return list(found.values())
+
+    def _secret_origin(self, name: str) -> str:
+        return f"the variable {name}" if self._environ.get(name) else f"{name} of the secrets file"
 
     def find_partner_problems(
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]

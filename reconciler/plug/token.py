@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from datetime import UTC, datetime
-from typing import Any
 
+from reconciler.core.jwt import ORGANIZATION, read_payload
 from reconciler.model import Fault
 from reconciler.plug.secret import Secret
 
@@ -38,7 +35,7 @@ def find_token_fault(token: Secret) -> Fault | None:
 
 def organization_of(token: Secret) -> str | None:
     """The `organizationId` of a JWT's payload; None for an opaque token."""
-    found = _payload(token).get("organizationId")
+    found = read_payload(token.reveal()).get(ORGANIZATION)
     if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
         return None
     text = str(found)
@@ -47,7 +44,7 @@ def organization_of(token: Secret) -> str | None:
 
 def expires_at(token: Secret) -> datetime | None:
     """The `exp` of a JWT's payload, in whole seconds."""
-    found = _payload(token).get("exp")
+    found = read_payload(token.reveal()).get("exp")
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     try:
@@ -62,15 +59,3 @@ def account_of(token: Secret) -> str:
     if organization is not None:
         return f"org:{organization}"
     return f"token:{token.sign(ACCOUNT_MESSAGE)[:ACCOUNT_DIGITS]}"
-
-
-def _payload(token: Secret) -> dict[str, Any]:
-    parts = token.reveal().split(".")
-    if len(parts) != 3:
-        return {}
-    padded = parts[1] + "=" * (-len(parts[1]) % 4)
-    try:
-        value = json.loads(base64.urlsafe_b64decode(padded))
-    except (binascii.Error, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -5,6 +5,7 @@ The caller runs the commands and shows the texts: this module imports no command
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,6 +15,9 @@ from typing import Any
 from reconciler.io.files import write_whole
 from reconciler.model import Desired, Event
 from reconciler.sandbox.server import Sandbox
+
+SELECTING = ("plan", "apply", "drift")
+"""The commands of the story that are about all environments, unless `-e` selects some."""
 
 
 class StoryPart(StrEnum):
@@ -41,7 +45,8 @@ class Story:
     """Each chapter says what it does, does it with the real command, and checks what came of it.
 
     `folder` has the copied manifests, `edited` is the environment that is changed, and `manifest` its file below the
-    folder of manifests. `run` runs a command with `environ` against the sandbox and returns its exit code.
+    folder of manifests. `globs` select the environments, where not all take part. `run` runs a command with `environ`
+    against the sandbox and returns its exit code.
     """
 
     folder: Path
@@ -51,6 +56,7 @@ class Story:
     manifest: Path
     run: Callable[[Sequence[str]], int]
     write: Callable[[str, StoryPart], None]
+    globs: Sequence[str] = ()
     chapter: int = 0
 
     def tell(self) -> None:
@@ -137,7 +143,9 @@ class Story:
         self.write(text, StoryPart.TEXT)
 
     def _run(self, *arguments: str, expect: int = 0) -> None:
-        self.write("$ reconciler " + " ".join(arguments), StoryPart.COMMAND)
+        if arguments[0] in SELECTING and "-e" not in arguments:
+            arguments = (*arguments, *(word for glob in self.globs for word in ("-e", glob)))
+        self.write(f"$ reconciler {shlex.join(arguments)}", StoryPart.COMMAND)
         code = self.run(arguments)
         self.write(f"(exit code {code})", StoryPart.ENDED)
         if code != expect:

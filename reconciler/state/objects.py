@@ -56,7 +56,6 @@ _VARIABLES = {
     "gs": "GOOGLE_APPLICATION_CREDENTIALS must name a key file that can be read, or be unset",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or the variables of a service principal",
 }
-INSTALL = "pip install 'reconciler[objects]'"
 
 
 class ObjectStore:
@@ -74,7 +73,10 @@ class ObjectStore:
             from obstore.store import from_url
         except ImportError as error:
             scheme = urlsplit(self._url).scheme
-            problem = Problem.of("state", f"{scheme}:// needs an extra of the package", f"install it: {INSTALL}")
+            from reconciler.io.installed import describe_extra_install  # late: only this error needs it
+
+            install = describe_extra_install("objects")
+            problem = Problem.of("state", f"{scheme}:// needs an extra of the package", f"install it: {install}")
             raise InputError(problems=[problem]) from error
         options: Any = {"timeout": "30s"}
         endpoint = next((self._environ[name] for name in _ENDPOINTS if self._environ.get(name)), "")

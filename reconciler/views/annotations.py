@@ -43,7 +43,7 @@ PathOf: TypeAlias = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """`kind` is what alike ones share; `line` and `column` count from 1, and 0 is none."""
+    """`kind` is what alike ones share; `line` and the columns count from 1; 0 is unknown."""
 
     level: str  # error, warning or notice
     title: str
@@ -52,6 +52,7 @@ class Annotation:
     file: str = ""
     line: int = 0
     column: int = 0
+    end_column: int = 0
 
 
 def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *, path_of: PathOf) -> str:
@@ -143,7 +144,10 @@ def _of_new_state(title: str, where: Where | None) -> list[Annotation]:
 def _of_problem(level: str, problem: Problem) -> Annotation:
     hint = f"\n{problem.hint}" if problem.hint else ""
     title = f"reconciler: {problem.key}" if problem.key else "reconciler"
-    return Annotation(level, title, problem.message + hint, problem.message, problem.file, problem.line, problem.column)
+    quote = f"\n> {problem.quote.text.strip()}" if problem.quote else ""
+    message = problem.message + hint + quote
+    place = (problem.file, problem.line, problem.column, problem.end_column)
+    return Annotation(level, title, message, problem.message, *place)
 
 
 def _of_moves(plan: Plan) -> list[Annotation]:
@@ -231,6 +235,9 @@ def _line(one: Annotation, path_of: PathOf) -> str:
     path = path_of(one.file) if one.file else None
     properties = {"title": one.title}
     if path is not None:
-        properties = {"file": path, "line": str(max(1, one.line)), "col": str(max(1, one.column)), **properties}
+        place = {"file": path, "line": str(max(1, one.line)), "col": str(max(1, one.column))}
+        if one.end_column:
+            place["endColumn"] = str(one.end_column)
+        properties = {**place, **properties}
     named = ",".join(f"{name}={for_workflow_property(value)}" for name, value in properties.items())
     return f"::{one.level} {named}::{for_workflow_data(one.message)}"

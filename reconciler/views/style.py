@@ -40,6 +40,12 @@ class Style:
     def cyan(self, text: str) -> str:
         return self._wrap("36", text)
 
+    def error(self, text: str) -> str:
+        return self._wrap("1;31", text)
+
+    def warning(self, text: str) -> str:
+        return self._wrap("1;33", text)
+
     def removed(self, text: str) -> str:
         return self._wrap("1;4;31", text)
 
@@ -94,6 +100,16 @@ def compare(first: tuple[str, str], second: tuple[str, str], style: Style) -> tu
     return [line for line in (label + before, marks[0]) if line], [
         line for line in (other_label + after, marks[1]) if line
     ]
+
+
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes; it is escaped already, so it has no control character."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # late: most texts are ASCII
+
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
 
 
 def wrap(text: str, *, indent: str, width: int) -> list[str]:

@@ -8,10 +8,9 @@ from reconciler.views.text_environment import render_environment
 from reconciler.views.text_plan import render_plan
 from reconciler.views.text_result import render_result
 from reconciler.views.text_state import render_state_history, render_state_list, render_state_show
-from reconciler.views.text_validation import problem_line, render_validation
+from reconciler.views.text_validation import render_validation
 
 __all__ = [
-    "problem_line",
     "render_check",
     "render_drift",
     "render_environment",

@@ -325,10 +325,12 @@ def check_hosts(result: CheckResult) -> list[tuple[str, str, str]]:
 
 
 def validation_summary(errors: Sequence[Problem], warnings: Sequence[Problem], *, count: int | None) -> str:
-    """`Valid: 12 environments, no warnings.` or `Invalid: 2 errors, 1 warning.`"""
+    """`Valid: 12 environments, no warnings.` or `Invalid: 2 errors, 1 warning. 11 environments have no error.`"""
     warned = counted(len(warnings), "warning") if warnings else "no warnings"
     if errors:
-        return f"Invalid: {counted(len(errors), 'error')}, {warned}."
+        verb = "has" if count == 1 else "have"
+        right = f" {environments(count)} {verb} no error." if count else ""
+        return f"Invalid: {counted(len(errors), 'error')}, {warned}.{right}"
     fleet = f"{environments(count)}, " if count is not None else ""
     return f"Valid: {fleet}{warned}."
 

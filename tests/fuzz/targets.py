@@ -38,6 +38,7 @@ from reconciler.manifests.resolve import UPDATE_PATH
 from reconciler.model import AuthScheme
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text_validation
+from reconciler.views.diagnostics import Layout
 from tests import json_view
 
 SEEDS = Path(__file__).parent / "seeds"
@@ -82,7 +83,8 @@ def in_a_new_folder() -> Iterator[None]:
 def check_shown(tree: Tree) -> None:
     assert bool(tree.errors) or tree.desired or not tree.names, "neither an error nor an environment"
     for shown in (
-        text_validation.render_validation(tree.errors, tree.warnings, colour=False),
+        text_validation.render_validation(tree.errors, tree.warnings, layout=Layout()),
+        text_validation.render_validation(tree.errors, tree.warnings, layout=Layout(width=60)),
         markdown.render_validation(tree.errors, tree.warnings),
         json_view.render_validation(tree.errors, tree.warnings),
         github.render_validation(tree.errors, tree.warnings, path_of=str),

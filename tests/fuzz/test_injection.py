@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cmarkgfm
@@ -38,6 +39,7 @@ from reconciler.model import (
     Location,
     Outcome,
     Problem,
+    Quote,
     Reason,
     RunResult,
     Where,
@@ -46,6 +48,7 @@ from reconciler.text import escape
 from reconciler.text.commit_message import describe_commit
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text_check, text_drift, text_plan, text_result, text_state, text_validation
+from reconciler.views.diagnostics import Layout
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
@@ -82,7 +85,8 @@ def document_with(value: str) -> Document:
 
 def everything(value: str) -> dict[str, Callable[[Any], str]]:
     """Each of our results with the value wherever somebody else's stands: a name -> how a view renders it."""
-    problems = [Problem(value, 1, 1, value, value, value), Problem.of("", value)]
+    quote = Quote(value, len(value) // 3, len(value) // 2)
+    problems = [Problem(value, 1, 1, value, value, value, 2, quote), Problem.of("", value)]
     result = RunResult(
         tuple(EnvironmentResult(value, one, (), 1, 500, value, 1.0) for one in Outcome), state_trouble=True
     )
@@ -160,12 +164,15 @@ def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
 
 
 class _Text:
-    """The text views, with colours: what they say without them is what a log shows."""
+    """The text views, with colours: what they say without them is what a log shows. Problems have blocks with them."""
 
     def __init__(self, colour: bool) -> None:
         self._how = {"colour": colour}
+        self._layout = Layout(colour, 60 if colour else None)
 
     def __getattr__(self, name: str) -> Callable[..., str]:
+        if name == "render_validation":
+            return partial(text_validation.render_validation, layout=self._layout)
         for view in (text_plan, text_result, text_drift, text_check, text_validation, text_state):
             if hasattr(view, name):
                 return lambda *given: getattr(view, name)(*given, **self._how)

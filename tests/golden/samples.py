@@ -37,6 +37,7 @@ from reconciler.model import (
     Outcome,
     Plan,
     Problem,
+    Quote,
     Reason,
     ReceiverCheck,
     ResolvedEnvironment,
@@ -462,14 +463,30 @@ def checks() -> dict[str, CheckResult]:
 def validations() -> dict[str, tuple[list[Problem], list[Problem]]]:
     error = Problem("manifests/a.yaml", 3, 7, "wave", "a whole number is expected, not '1'", "write 1")
     warning = Problem("manifests/a.yaml", 9, 3, "webhooks.receiveMessage", "example.com is reserved")
+    line = "  receiveMessage: https://hooks.acme.com.br/loja do centro/receive?key={secret:PLUG_SECRET_A}&token=***"
+    quoted = Problem(
+        "manifests/loja.yaml",
+        12,
+        19,
+        "webhooks.receiveMessage",
+        "holds white space or a control character, so that Plug could not call it",
+        "percent-encode it, as in %20",
+        109,
+        Quote(line, 18, 100),
+    )
+    wide = Problem("manifests/a.yaml", 3, 14, "wave", "is a text", "write 1", 15, Quote("名前: 東京 x: 12", 10, 12))
     return {
+        "quoted": ([quoted, wide], [replace(warning, quote=Quote("- :: x", 2, 4))]),
         "errors": (
             [error, Problem.of("RECONCILER_STAET", "unknown", "did you mean RECONCILER_STATE?")],
             [warning],
         ),
         "warnings": ([], [warning]),
         "clean": ([], []),
-        "hostile": ([Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE)], [Problem.of("", HOSTILE)]),
+        "hostile": (
+            [Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE, 9, Quote(HOSTILE, 20, 200))],
+            [Problem.of("", HOSTILE)],
+        ),
     }
 
 

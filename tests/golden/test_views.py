@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text
+from reconciler.views.diagnostics import Layout
 from tests import json_view as json
 from tests.golden import samples
 
@@ -52,8 +53,10 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"check-{name}.github", partial(github.render_check, check, path_of=str)
     for name, problems in samples.validations().items():
         yield f"validation-{name}.json", partial(json.render_validation, *problems)
-        yield f"validation-{name}.txt", partial(text.render_validation, *problems, colour=False)
-        yield f"validation-{name}.colour.txt", partial(text.render_validation, *problems, colour=True)
+        validation = partial(text.render_validation, *problems, environments=2)
+        yield f"validation-{name}.txt", partial(validation, layout=Layout())
+        yield f"validation-{name}.terminal.txt", partial(validation, layout=Layout(width=60))
+        yield f"validation-{name}.colour.txt", partial(validation, layout=Layout(colour=True, width=100))
         yield f"validation-{name}.md", partial(markdown.render_validation, *problems)
         yield f"validation-{name}.github", partial(github.render_validation, *problems, path_of=str)
     for name, resolved in samples.resolved().items():

@@ -18,8 +18,9 @@ PURE = ("core", "text", "model", "errors.py")
 # clock, a file, a socket, a process or chance. A test holds the list down to what is used.
 STANDARD = frozenset(
     {
-        "__future__", "base64", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum",
-        "fnmatch", "functools", "hashlib", "html", "ipaddress", "json", "re", "typing", "unicodedata",
+        "__future__", "base64", "binascii", "collections", "collections.abc", "dataclasses", "datetime",
+        "difflib", "enum", "fnmatch", "functools", "hashlib", "html", "ipaddress", "json", "re", "typing",
+        "unicodedata",
     }
 )  # fmt: skip
 THIRD_PARTY = {"core/changes.py": "deepdiff"}  # the one place that diffs two environments, and it diffs values alone

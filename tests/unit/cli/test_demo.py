@@ -51,6 +51,15 @@ def test_the_story_comes_out_and_leaves_what_is_here_alone(home: Path, place: st
     assert drove.out.endswith("`reconciler validate`, and `reconciler plan` with your own manifests.\n")
 
 
+def test_the_story_of_some_environments_leaves_the_others_out(home: Path) -> None:
+    """A token is made up for these only, so that a plan of the others would fail."""
+    drove = drive(home, {}, "demo", "-e", "prod*")
+    assert (drove.code, "error" in drove.err) == (0, False), drove.out
+    assert "$ reconciler apply --yes -e 'prod*'\n" in drove.out
+    assert "(manifests/production.yaml: messageStatus gets ?version=" in drove.out
+    assert drive(home, {}, "demo", "-e", "nobody").code == 3
+
+
 def test_an_environment_that_is_observable_keeps_its_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is added to its manifest for that, and a query is added to."""
     (tmp_path / "hooks").mkdir()

@@ -20,7 +20,7 @@ NOTHING: Any = None  # no view is rendered
         (lambda: render.show_result(NOTHING, Form(), NOTHING), RESULT_FORMATS),
         (lambda: render.show_drift(NOTHING, NOTHING, Form(), NOTHING), RESULT_FORMATS),
         (lambda: render.show_check(NOTHING, Form(), NOTHING), RESULT_FORMATS),
-        (lambda: render.show_validation(NOTHING, NOTHING, Form(), NOTHING), RESULT_FORMATS),
+        (lambda: render.show_validation(NOTHING, NOTHING, None, Form(), NOTHING), RESULT_FORMATS),
         (lambda: render.show_state_list(NOTHING, NOTHING, Form(), NOTHING), FORMATS),
         (lambda: render.show_document(NOTHING, NOTHING, Form(), NOTHING), FORMATS),
         (lambda: render.show_history(NOTHING, Form(), NOTHING), FORMATS),

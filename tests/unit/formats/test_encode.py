@@ -113,15 +113,18 @@ def test_a_finding_has_the_contracts_keys() -> None:
 def test_a_validation_with_warnings_alone_is_ok() -> None:
     """CONTRACT §4."""
     errors, warnings = validations()["warnings"]
-    assert stdlib_json.loads(json.render_validation(errors, warnings)) == {
+    assert stdlib_json.loads(json.render_validation(errors, warnings, environments=2)) == {
         "format": "reconciler.validation/1",
         "ok": True,
+        "environments": 2,
         "errors": [],
         "warnings": [
             {
                 "file": "manifests/a.yaml",
                 "line": 9,
                 "column": 3,
+                "end_column": 0,
+                "text": "",
                 "key": "webhooks.receiveMessage",
                 "message": "example.com is reserved",
                 "hint": "",

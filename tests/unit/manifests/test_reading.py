@@ -155,7 +155,7 @@ def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:
     (root / "b.yaml").write_text(text)
     [problem] = load().errors
     assert (problem.file, problem.line, problem.key) == ("manifests/b.yaml", 7, "webhooks.messageStatus")
-    assert problem.message == "holds a token (a JWT)"
+    assert problem.message == "holds a JWT that is not a token of Plug, but a receiver's own key"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from reconciler.core.policy import Policy
 from reconciler.core.urls import host_of
-from reconciler.manifests.merged import Entry, TreeOptions, Value
+from reconciler.manifests.merged import Entry, TreeOptions, Value, Vars
+from reconciler.manifests.quoting import SourceLines
 from reconciler.manifests.resolve import Resolver, _Written
 from reconciler.manifests.tokens import MANY, TokenSearch
 from reconciler.model import EVENTS, AuthScheme, Desired, Location, Problem
@@ -55,22 +56,25 @@ def entries(draw: st.DrawFn) -> list[Entry]:
     made = []
     for number in range(3):
         file = f"manifests/e{number}.yaml"
-        values = {
-            f"vars.{name}": Value(draw(VARS), Location(file, 1, 1))
-            for name in draw(st.sets(st.sampled_from(["host", "more"])))
+        named = {
+            name: Value(draw(VARS), Location(file, 1, at))
+            for at, name in enumerate(sorted(draw(st.sets(st.sampled_from(["host", "more"])))), 1)
         }
+        values = {}
         if draw(st.booleans()):
             values[f"webhooks.{draw(st.sampled_from(EVENTS))}"] = Value(draw(TEXTS | st.none()), Location(file, 2, 2))
         place = Location(file, 1, 1)
         merged = {**shared, **values}
-        made.append(Entry(f"e{number}", False, merged, draw(POLICIES), draw(st.booleans()), place, place, frozenset()))
+        broken, own = draw(st.booleans()), draw(st.booleans())
+        variables = Vars(named, {}) if own else Vars({}, named)
+        made.append(Entry(f"e{number}", False, merged, draw(POLICIES), broken, place, place, frozenset(), variables))
     return made
 
 
 @given(entries())
 def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
     """The same environments, and the same problems at the same places."""
-    assert resolve(Resolver(OPTIONS), made) == resolve(OneByOne(OPTIONS), made)
+    assert resolve(Resolver(OPTIONS, SourceLines()), made) == resolve(OneByOne(OPTIONS, SourceLines()), made)
 
 
 @pytest.mark.parametrize("most", [1, 2])
@@ -90,9 +94,9 @@ def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.M
         )
         for number in range(5)
     ]
-    expected = resolve(OneByOne(OPTIONS), made)
+    expected = resolve(OneByOne(OPTIONS, SourceLines()), made)
     monkeypatch.setattr("reconciler.manifests.resolve.MOST_WRITTEN", most)
-    resolver = Resolver(OPTIONS)
+    resolver = Resolver(OPTIONS, SourceLines())
     assert resolve(resolver, made) == expected
     assert len(resolver._written) <= most
 

@@ -315,3 +315,15 @@ def test_folders_nested_beyond_reason_are_an_error(manifests: Path) -> None:
     (manifests / ("d/" * 101)).mkdir()
     (error,) = load().errors
     assert (error.file, error.message) == ("manifests" + "/d" * 101, "is nested too deeply")
+
+
+def test_an_environment_is_right_where_none_of_its_files_has_an_error(manifests: Path) -> None:
+    """Its own manifest, and the defaults that it takes URLs from; also where it could be read all the same."""
+    (manifests / "b.yaml").write_text("# token_env: eyJhbGciOiJub25lIn0.eyJzdWIiOjF9.c2ln\n" + WEBHOOKS)
+    (manifests / "team").mkdir()
+    (manifests / "team/_defaults.yaml").write_text("policy: {allowed_hosts: [a b]}\n" + WEBHOOKS)
+    (manifests / "team/c.yaml").write_text("{}")
+    tree = load()
+    assert {one.file for one in tree.errors} == {"manifests/b.yaml", "manifests/team/_defaults.yaml"}
+    assert tree.names == {"production", "b", "c"}
+    assert tree.count_right() == 1

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reconciler.errors import InputError
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.secret import Secret
-from reconciler.plug.secret_files import load_tokens_file
+from reconciler.plug.secret_files import SecretValues, load_tokens_file
 from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
 from tests.fakes import START, make_desired
 
@@ -245,3 +245,56 @@ def test_a_fingerprint_says_until_when_the_token_is_valid() -> None:
     desired = make_desired()
     assert EnvironCredentials({desired.token_env: token}).fingerprint(desired).token_expires_at == START
     assert EnvironCredentials({desired.token_env: "opaque"}).fingerprint(desired).token_expires_at is None
+
+
+PATH, QUERY = (
+    "https://hooks.acme.com.br/{secret:PLUG_SECRET_A}/x",
+    "https://hooks.acme.com.br/x?k={secret:PLUG_SECRET_A}",
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "value", "message"),
+    [
+        (QUERY, "canary&1", "holds a '&', which ends the value in a query"),
+        (QUERY, "canary+1", "holds a '+', which is read as a blank in a query"),
+        (PATH, "canary/1", "holds a '/', which ends a part of the path"),
+        (PATH, "canary?1", "holds a '?', which ends the path"),
+        (PATH, "canary%41", "holds a '%', which the receiver decodes"),
+        (QUERY, "canary%", "holds a '%', which the receiver decodes"),
+        (QUERY, '"canary"', "has quotes around it, which are sent along"),
+        (PATH, "'canary'", "has quotes around it, which are sent along"),
+    ],
+)
+def test_a_secret_that_would_arrive_changed_is_named_by_its_variable(url: str, value: str, message: str) -> None:
+    """At the first URL that it is in, once, and without any of the value."""
+    credentials = EnvironCredentials({"PLUG_SECRET_A": value})
+    fleet = [
+        make_desired(name, secrets=("PLUG_SECRET_A",), webhooks=dict.fromkeys(make_desired().webhooks, url))
+        for name in ("loja", "matriz")
+    ]
+    (problem,) = credentials.find_changed_secrets(fleet)
+    assert (problem.where, problem.key) == ("manifests/loja.yaml:3:3", "webhooks.finishAttendance")
+    assert problem.message == f"the variable PLUG_SECRET_A {message}"
+    assert "canary" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("url", "value"), [(PATH, "a&b+c=d"), (QUERY, "a/b?c=d"), (QUERY, "'a"), (PATH, '"'), (QUERY, ""), ("{{x}}?", "&")]
+)
+def test_a_secret_that_arrives_as_it_is_is_no_warning(url: str, value: str) -> None:
+    """What ends one part of a URL is an ordinary character of another; a missing value is another fault."""
+    desired = make_desired(secrets=("PLUG_SECRET_A",), webhooks=dict.fromkeys(make_desired().webhooks, url))
+    assert EnvironCredentials({"PLUG_SECRET_A": value}).find_changed_secrets([desired]) == []
+
+
+def test_a_secret_of_an_environments_own_is_named_with_its_file() -> None:
+    """Two environments with values of their own are two warnings."""
+    values = SecretValues({}, {name: {"PLUG_SECRET_A": Secret(f"{name}&")} for name in ("loja", "matriz")})
+    fleet = [
+        make_desired(name, secrets=("PLUG_SECRET_A",), webhooks=dict.fromkeys(make_desired().webhooks, QUERY))
+        for name in ("loja", "matriz", "outra")
+    ]
+    found = EnvironCredentials({}, secrets_file=values).find_changed_secrets(fleet)
+    assert [one.file for one in found] == ["manifests/loja.yaml", "manifests/matriz.yaml"]
+    assert {one.message.partition(" holds")[0] for one in found} == {"PLUG_SECRET_A of the secrets file"}

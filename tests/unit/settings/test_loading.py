@@ -148,6 +148,15 @@ def test_a_group_can_be_given_as_json() -> None:
     assert load(environ=environ).policy.denied_hosts == ("c.test",)
 
 
+def test_an_empty_variable_leaves_the_files_policy_on_and_an_empty_list_takes_it_back(tmp_path: Path) -> None:
+    """GitHub passes a variable that is not set as an empty text; nobody meant to allow a denied host with it."""
+    (tmp_path / "reconciler.toml").write_text('[policy]\nallowed_hosts = ["a.test"]\ndenied_hosts = ["b.test"]\n')
+    names = ("RECONCILER_POLICY", "RECONCILER_POLICY__ALLOWED_HOSTS", "RECONCILER_POLICY__DENIED_HOSTS")
+    policy = load(tmp_path, dict.fromkeys(names, "")).policy
+    assert (policy.allowed_hosts, policy.denied_hosts) == (("a.test",), ("b.test",))
+    assert load(tmp_path, {"RECONCILER_POLICY__DENIED_HOSTS": "[]"}).policy.denied_hosts == ()
+
+
 def test_none_takes_back_what_the_file_says(tmp_path: Path) -> None:
     """A setting whose default is none can be set to it again."""
     (tmp_path / "reconciler.toml").write_text('rate_limit = 5\nmax_age = "7d"\nmax_changed = 3\n')

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -123,24 +123,27 @@ def _trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
 
 
+def relay(client: socket.socket, behind: socket.socket) -> None:
+    """Copy both ways until one side has closed. In one thread: a TLS socket must not be read while it is written."""
+    while True:
+        waiting = isinstance(client, ssl.SSLSocket) and client.pending() > 0
+        readable = [client] if waiting else select.select([client, behind], [], [])[0]
+        for source in readable:
+            data = source.recv(65536)
+            if not data:
+                return
+            (behind if source is client else client).sendall(data)
+
+
 @contextlib.contextmanager
 def tunnelling(to: int, heads: list[bytes], tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """A proxy whose tunnels all lead to a port of this machine; its own port."""
-
-    def copy(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
 
     def talk(connection: socket.socket) -> None:
         heads.append(read_head(connection))
         connection.sendall(b"HTTP/1.1 200 Connection established\r\nX-Proxy: y\r\n\r\n")
         with socket.create_connection(("127.0.0.1", to)) as behind:
-            thread = threading.Thread(target=copy, args=(behind, connection))
-            thread.start()
-            copy(connection, behind)
-            thread.join()
+            relay(connection, behind)
 
     with server(talk, tls) as port:
         yield port

@@ -1,0 +1,23 @@
+"""The payload of a JWT. It is a hint, never proof: the signature can't be checked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+ORGANIZATION = "organizationId"
+
+
+def read_payload(text: str) -> dict[str, Any]:
+    """Return the payload of a JWT; empty where the text is not one."""
+    parts = text.split(".")
+    if len(parts) != 3:
+        return {}
+    padded = parts[1] + "=" * (-len(parts[1]) % 4)
+    try:
+        value = json.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

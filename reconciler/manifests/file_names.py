@@ -1,0 +1,70 @@
+"""What the name of a file in the tree means, and names that are nearly one with a meaning (CONTRACT §2)."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.model import Fault
+
+DEFAULTS = "_defaults.yaml"
+WRONG_DEFAULTS = "_defaults.yml"
+SUFFIXES = (".yaml", ".yml")
+
+_TRAILING = re.compile(r"[.\s]+\Z")
+_NAMED_LIKE_DATA = re.compile(r"\.(?:yaml|yml|json)", re.IGNORECASE)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder holds no environment, as its author wants it."""
+    return name[0] in "._" and name != DEFAULTS
+
+
+def find_near_miss(name: str) -> Fault | None:
+    """Return what is wrong with a file's name that is nearly `_defaults.yaml` or that of a manifest."""
+    if name == DEFAULTS:
+        return None
+    written = _TRAILING.sub("", name)
+    if name == WRONG_DEFAULTS:
+        return Fault(f"defaults are read from {DEFAULTS} only", f"rename it to {DEFAULTS}")
+    if any(_is_one_letter_off(written.casefold(), known) for known in (DEFAULTS, WRONG_DEFAULTS)):
+        message = f"is not read: its name is nearly {DEFAULTS}"
+        return Fault(message, f"did you mean {DEFAULTS}? Rename it")
+    if is_hidden(name) or name.endswith(SUFFIXES):
+        return None
+    stem, dot, ending = written.rpartition(".")
+    for suffix in SUFFIXES:
+        if dot + ending.casefold() in _slips_of(suffix):
+            message = "is not read: its name is nearly that of a manifest"
+            return Fault(message, f"did you mean {stem}{suffix}? Rename it")
+    return None
+
+
+def is_not_read(name: str) -> bool:
+    """Whether a file looks like a manifest or defaults, but has another ending: a backup, a file of another format."""
+    if name.endswith(SUFFIXES) or _NAMED_LIKE_DATA.search(name) is None:
+        return False
+    return not is_hidden(name) or name.casefold().startswith((DEFAULTS, WRONG_DEFAULTS))
+
+
+def _slips_of(suffix: str) -> frozenset[str]:
+    """Return the suffix, and its letters with two swapped or one doubled."""
+    letters = suffix[1:]
+    pairs = range(len(letters) - 1)
+    swapped = {letters[:at] + letters[at + 1] + letters[at] + letters[at + 2 :] for at in pairs}
+    doubled = {letters[:at] + letters[at] + letters[at:] for at in range(len(letters))}
+    return frozenset("." + one for one in {letters, *swapped, *doubled})
+
+
+def _is_one_letter_off(name: str, known: str) -> bool:
+    """Whether the names are equal, or differ by one letter that was added, lost or changed, or by two swapped ones."""
+    if abs(len(name) - len(known)) > 1 or name.endswith("~"):  # an editor's backup is not a slip
+        return False
+    start = 0
+    while start < min(len(name), len(known)) and name[start] == known[start]:
+        start += 1
+    rest, other = name[start:], known[start:]
+    if len(rest) == len(other):
+        swapped = other[1::-1] + other[2:] if len(other) > 1 else other
+        return rest[1:] == other[1:] or rest == swapped
+    longer, shorter = (rest, other) if len(rest) > len(other) else (other, rest)
+    return longer[1:] == shorter

@@ -1,0 +1,145 @@
+"""The lines of manifests that problems quote: cut, and with tokens and secrets masked (CONTRACT §2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache
+
+import yaml
+
+from reconciler.io.files import NotRegularError, TooLargeError, read_regular
+from reconciler.manifests.nodes import LOADER, Lines
+from reconciler.manifests.schema import is_token_key
+from reconciler.manifests.tokens import mask_jwts
+from reconciler.manifests.tree import MAX_BYTES
+from reconciler.model import Location, Problem, Quote
+from reconciler.text.hidden_values import MASK, HiddenValues
+
+MAX_TEXT = 200  # characters of a quoted line
+MAX_MASKED = 4096  # characters before and behind the place that are searched for tokens; no token is as long
+BEFORE = 60  # characters that are shown before the place in a line that is cut
+MAX_ABOVE = 20  # lines above that are looked at for a key such as `token`
+FILES = 3  # texts that are kept: a manifest and the defaults of two folders
+
+_WORD = re.compile(r"\S+")
+_KEYS = re.compile(r"""(?:^|(?<=[\s{,?-]))["']?([A-Za-z_][A-Za-z0-9_.-]{0,60})["']?\s{0,9}:""")
+
+
+class SourceLines:
+    """Reads lines of the tree's files again, for what is said of them. A file that is gone has none."""
+
+    def __init__(self) -> None:
+        self._read = lru_cache(maxsize=FILES)(_read)
+
+    def line(self, file: str, number: int) -> str | None:
+        """Return a line without its end; None where it can't be read any more."""
+        lines = self._read(file)
+        return None if lines is None else lines.line(number)
+
+    def find_value(self, source: Location, value: str) -> int | None:
+        """Return the column of a value's first character, where its line holds it as it is."""
+        line = self.line(source.file, source.line) or ""
+        if line.startswith(value, source.column - 1):
+            return source.column
+        quoted = line[source.column - 1 : source.column] in ("'", '"') and line.startswith(value, source.column)
+        return source.column + 1 if quoted else None
+
+    def is_on_several(self, source: Location, value: str) -> bool:
+        """Whether a value is a block (`>`, `|`), or goes on in the next line."""
+        line = self.line(source.file, source.line) or ""
+        written = line[source.column - 1 :].rstrip()
+        return bool(written) and (written[0] in ">|" or value.startswith(written.lstrip("\"'")))
+
+
+def _read(file: str) -> Lines | None:
+    try:
+        return Lines(read_regular(file, MAX_BYTES).decode(errors="replace").removeprefix("\ufeff"))
+    except (OSError, NotRegularError, TooLargeError):
+        return None
+
+
+class Quoting:
+    """Adds the lines that problems are about. `hidden` are the texts that none of them may show."""
+
+    def __init__(self, lines: SourceLines, hidden: Iterable[str]) -> None:
+        self._lines = lines
+        self._hidden = HiddenValues()
+        self._hidden.hide(hidden)
+
+    def quote(self, problem: Problem) -> Problem:
+        """Return the problem with its line; as it is where the line can't be read."""
+        line = self._lines.line(problem.file, problem.line)
+        if line is None or not line.strip() or problem.column < 1:
+            return problem
+        start = min(problem.column - 1, len(line))
+        end = max(start + 1, _find_end(line[: start + MAX_MASKED], start))
+        first = max(0, start - MAX_MASKED)
+        shown = _Shown(line[first : start + MAX_MASKED], self._mask, is_secret=self._is_below_token(problem))
+        mark = shown.position(start - first), shown.position(end - first)
+        return replace(problem, end_column=end + 1, quote=_cut(shown.text, *mark))
+
+    def _mask(self, text: str) -> str:
+        return self._hidden.mask(mask_jwts(text, MASK))
+
+    def _is_below_token(self, problem: Problem) -> bool:
+        """Whether the line continues the value of a key such as `token` in a line above."""
+        line = self._lines.line(problem.file, problem.line) or ""
+        indent = len(line) - len(line.lstrip())
+        for number in range(problem.line - 1, max(0, problem.line - 1 - MAX_ABOVE), -1):
+            above = (self._lines.line(problem.file, number) or "")[:MAX_MASKED]
+            outer = len(above) - len(above.lstrip())
+            if above.strip() and outer < indent:
+                if _find_token_value(above) is not None:
+                    return True
+                indent = outer
+        return False
+
+
+class _Shown:
+    """A line as it is shown, and where its characters are in that text. All behind a key such as `token` is masked."""
+
+    def __init__(self, line: str, mask: Callable[[str], str], *, is_secret: bool) -> None:
+        self._line, self._mask = line, mask
+        secret_from = len(line) - len(line.lstrip()) if is_secret else _find_token_value(line)
+        self._secret_from = len(line) if secret_from is None else secret_from
+        self.text = mask(line[: self._secret_from]) + (MASK if line[self._secret_from :].strip() else "")
+
+    def position(self, offset: int) -> int:
+        """Return where the character at an offset of the line is shown; behind a masked part for one within it."""
+        found = len(self._mask(self._line[: min(offset, self._secret_from)]))
+        return min(found + (len(MASK) if offset > self._secret_from else 0), len(self.text))
+
+
+def _find_token_value(line: str) -> int | None:
+    """Return where the value of a key such as `token` begins in a line."""
+    return next((match.end() + 1 for match in _KEYS.finditer(line) if is_token_key(match[1])), None)
+
+
+def _find_end(line: str, start: int) -> int:
+    """Return where the key or value that begins at `start` ends within the line."""
+    try:
+        for token in yaml.scan(line, Loader=LOADER):
+            begin, end = token.start_mark, token.end_mark
+            if isinstance(token, yaml.ScalarToken) and (begin.line, begin.column) == (0, start):
+                return int(end.column) if end.line == 0 else len(line.rstrip())
+            if begin.line > 0 or begin.column > start:
+                break
+    except yaml.YAMLError:
+        pass
+    word = _WORD.match(line, start)
+    return word.end() if word else start
+
+
+def _cut(text: str, start: int, end: int) -> Quote:
+    if len(text) <= MAX_TEXT:
+        return Quote(text, start, end)
+    first = max(0, min(start - BEFORE, len(text) - MAX_TEXT))
+    before, kept = ("…", first + 1) if first else ("", 0)
+    room = MAX_TEXT - len(before)
+    behind = text[kept:]
+    shown = behind if len(behind) <= room else behind[: room - 1] + "…"
+    text = before + shown
+    shift = len(before) - kept
+    return Quote(text, start + shift, min(end + shift, len(text)))

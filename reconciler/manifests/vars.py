@@ -1,0 +1,71 @@
+"""The vars, and what is written like one of another tool's (CONTRACT §2)."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from reconciler.core.fill import ENVIRONMENT
+from reconciler.core.urls import find_other_template
+from reconciler.manifests.file_names import DEFAULTS
+from reconciler.manifests.merged import TreeOptions, Value
+from reconciler.manifests.nodes import File
+from reconciler.manifests.schema import dotted
+from reconciler.model import EVENTS, Fault, Location, Problem
+
+OTHER_TEMPLATES = (b"{{", b"${", b"$(", b"<", b"%(")
+"""How each of them begins, so that most files are not searched."""
+
+MAX_SHOWN = 40  # characters of a template
+
+_VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+
+
+def find_var_fault(name: str, value: str, options: TreeOptions) -> Fault | None:
+    """Return what is wrong with a var, whichever URL names it."""
+    if name == ENVIRONMENT:
+        return Fault("is filled in by itself", "choose another name")
+    if not _VAR_NAME.fullmatch(name):
+        return Fault("is not a valid name of a var", "letters, digits, _ and -, a letter first")
+    if name.upper().startswith(options.secret_prefix.upper()):
+        hint = f"write {{secret:{name}}} in the URL: the value comes from the variable, and no file holds it"
+        return Fault("has the name of a secret, but a var's value is shown in every plan", hint)
+    if name.upper().startswith(options.token_prefix.upper()):
+        hint = "the token comes from the variable that token_env names, and is in no URL"
+        return Fault("has the name of a token, but a var's value is shown in every plan", hint)
+    if "{" in value or "}" in value:
+        return Fault("holds a brace", "a var's value is literal; write it out")
+    return None
+
+
+def find_unused(found: Iterable[tuple[str, Value]], used: Iterable[tuple[frozenset[str], str]]) -> Iterator[Problem]:
+    """Warnings: vars that no URL of any environment below them names. `used` are names with the manifests' files."""
+    reached: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for names, place in used:
+        while names not in reached[place]:
+            reached[place].add(names)
+            place = place.rpartition("/")[0]
+    named = {place: frozenset[str]().union(*several) for place, several in reached.items()}
+    for name, value in found:
+        folder, _, file = value.source.file.rpartition("/")
+        if name not in named.get(folder if file == DEFAULTS else value.source.file, ()):
+            hint = f"write {{{name}}} in a URL, or remove the var"
+            yield Problem.at(value.source, f"vars.{name}", "no URL below this file names this var", hint)
+
+
+def find_other_templates(file: File) -> Iterator[Problem]:
+    """Warnings: what another tool would fill in, in the URLs of a file. Here it is sent as it is written."""
+    webhooks = file.values.get("webhooks")
+    for event in EVENTS:
+        url = webhooks.get(event) if isinstance(webhooks, dict) else None
+        found = find_other_template(url) if isinstance(url, str) else None
+        if found is not None:
+            path = ("webhooks", str(event))
+            shown, name = found
+            what = "with single braces" if shown.startswith("{{") else "as it is written"
+            message = f"{shown if len(shown) <= MAX_SHOWN else shown[:MAX_SHOWN] + '…'} is sent {what}, not filled in"
+            if shown.startswith("${"):
+                message = f"the $ of {shown} is sent as it is written"
+            hint = f"write {{{name}}} to have it filled in"
+            yield Problem.at(Location(file.name, *file.position(path)), dotted(path), message, hint)

@@ -1,0 +1,310 @@
+"""Slips of authors, each with the word that leads out of it: the hint names the cause that was found."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.manifests.load import load_tree
+from reconciler.manifests.merged import Tree, TreeOptions
+from reconciler.model import EVENTS, AuthScheme
+
+URLS = {str(event): f"https://hooks.acme.com.br/{{environment}}/{event}" for event in EVENTS}
+JWT_HEADER = "eyJhbGciOiJub25lIn0"
+
+
+def jwt(**payload: Any) -> str:
+    return f"{JWT_HEADER}.{base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip('=')}.c2lnbmF0dXJl"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("manifests").mkdir()
+
+
+def write(text: str, name: str = "loja.yaml") -> None:
+    Path(f"manifests/{name}").write_text(text)
+
+
+def webhooks(**written: str) -> str:
+    """The seven, some of them as they are written here."""
+    return "webhooks:\n" + "".join(f"  {event}: {written.get(event, url)}\n" for event, url in URLS.items())
+
+
+def load(**options: Any) -> Tree:
+    return load_tree(
+        "manifests",
+        TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",), **options),
+    )
+
+
+def only_error(**options: Any) -> tuple[int, int, str, str, str]:
+    (error,) = load(**options).errors
+    return error.line, error.column, error.key, error.message, error.hint
+
+
+BLANK = "holds white space or a control character"
+FOREIGN = "holds a character outside ASCII: "
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        (">-\n    https://hooks.acme.com.br/a\n    /b", BLANK, "write the URL in one line"),
+        ("|\n    https://hooks.acme.com.br/a", "ends in white space", "write the URL in one line"),
+        ("https://hooks.acme.com.br/a\n    /b", BLANK, "write the URL in one line"),
+        ('"https://hooks.acme.com.br/a\n    /b"', BLANK, "write the URL in one line"),
+        ('"https://hooks.acme.com.br/a "', "ends in white space", "remove it"),
+        ('" https://hooks.acme.com.br/a"', "begins with white space", "remove it"),
+        ("https://hooks.acme.com.br/a b", BLANK, "percent-encode it, as in %20"),
+        ("https://hooks.acme.com.br/{{ environment }}", BLANK, "write {environment} to have it filled in"),
+        ("https://https://hooks.acme.com.br/", "begins with https:// twice", "remove one of the two"),
+        (
+            "https://me:key@hooks.acme.com.br/",
+            "holds user information",
+            "put a secret into the path or the query, as {s",
+        ),
+        (
+            "https://hooks.acme.com.br/{ environment }",
+            "has blanks around a name in braces",
+            "write {environment}, with",
+        ),
+        ("https://hooks.acme.com.br/{secrets:PLUG_X}", "names a secret in another form", "write {secret:PLUG_SECRET_"),
+        (
+            "https://hooks.acme.com.br/{PLUG_SECRET_A}",
+            "{PLUG_SECRET_A} is neither",
+            "write {secret:PLUG_SECRET_A}: a s",
+        ),
+        (
+            "https://hooks.acme.com.br/{plug_secret_a}",
+            "{plug_secret_a} is neither",
+            "write {secret:plug_secret_a}: a s",
+        ),
+        ("https://hooks.acme.com.br/{PLUG_TOKEN_A}", "{PLUG_TOKEN_A} is neither", "a token is in no URL"),
+        (
+            f"https://hooks.acme.com.br/?k={jwt(sub=1)}",
+            "holds a JWT that is not a token of Plug",
+            "write {secret:PLUG_",
+        ),
+        (
+            f"https://hooks.acme.com.br/?k={jwt(organizationId=1)}",
+            "holds a token (a JWT)",
+            "remove it, and take the tok",
+        ),
+    ],
+)
+def test_the_hint_names_the_cause(written: str, message: str, hint: str) -> None:
+    """One error, at the URL, with what to do about this slip."""
+    write(webhooks(receiveMessage=written))
+    line, _, key, found, shown = only_error()
+    assert (line, key) == (4, "webhooks.receiveMessage")
+    assert found.startswith(message)
+    assert shown.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        (
+            "https://hooks.acme.com.br/a\u00a0b",
+            f"{FOREIGN}U+00A0 (no-break space), in column 46",
+            "remove it: it looks",
+        ),
+        ("'https://hooks.acme.com.br/\u200b'", f"{FOREIGN}U+200B (zero width space), in column 46", "remove it: it lo"),
+        (
+            "\u201chttps://hooks.acme.com.br/\u201d",
+            f"{FOREIGN}U+201C (left double quotation mark), in column 19",
+            "remo",
+        ),
+        ("https://hooks.acme.com.br/a\u2013b", f"{FOREIGN}U+2013 (en dash), in column 46", "write a plain hyphen"),
+        (
+            "https://atenção.com.br/",
+            f"{FOREIGN}U+00E7 (latin small letter c with cedilla), in column 31",
+            "write a host",
+        ),
+        (
+            '"https://hooks.acme.com.br/\\u00e9"',
+            f"{FOREIGN}U+00E9 (latin small letter e with acute)",
+            "write a host as",
+        ),
+    ],
+)
+def test_a_character_outside_ascii_has_its_name_and_column(written: str, message: str, hint: str) -> None:
+    """The column is that of the file; a character that is written with an escape has none."""
+    write(webhooks(receiveMessage=written))
+    _, _, _, found, shown = only_error()
+    assert found == message
+    assert shown.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message", "hint"),
+    [
+        ("description: Loja: centro\n", (1, 18), "is not valid YAML: mapping values", "put a text that holds a colon"),
+        ("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n", (2, 1), "holds a conflict marker", "resolve the con"),
+        ("version: ENC[AES256_GCM,data:x]\nsops:\n  mac: x\n", (2, 1), "the file is encrypted with sops", "decrypt it"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid x\n",
+            (1, 1),
+            "is a pointer of Git LFS",
+            "run `git lfs pull`",
+        ),
+        ("$ANSIBLE_VAULT;1.1;AES256\n6162\n", (1, 1), "is encrypted by Ansible Vault", "decrypt it"),
+        ("\0GITCRYPT\0\x01\x02", (0, 0), "is encrypted by git-crypt", "run `git-crypt unlock`"),
+    ],
+)
+def test_what_is_not_a_manifest_is_named(text: str, place: tuple[int, int], message: str, hint: str) -> None:
+    """By what it is, and not by the first thing in it that YAML does not take."""
+    write(text)
+    line, column, _, found, shown = only_error()
+    assert (line, column) == place
+    assert found.startswith(message)
+    assert shown.startswith(hint)
+
+
+FLAT = "".join(f"{event}: {url}\n" for event, url in URLS.items())
+
+
+@pytest.mark.parametrize("name", ["loja.yaml", "_defaults.yaml"])
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        (f"description: x\n{FLAT}", "finishAttendance", "the events are at the top of the file"),
+        ("description: x\nvalue:\n  " + FLAT.replace("\n", "\n  "), "value", "the events are inside `value`"),
+    ],
+)
+def test_the_vendors_body_is_one_error(name: str, text: str, key: str, message: str) -> None:
+    """At the first event, and none is missed a second time."""
+    write("{}", "outra.yaml") if name == "_defaults.yaml" else None
+    write(text, name)
+    line, column, found_key, found, hint = only_error()
+    assert (line, column, found_key, found) == (2, 1, key, message)
+    assert "webhooks:" in hint
+
+
+def warnings(**options: Any) -> list[tuple[str, int, str, str, str]]:
+    tree = load(**options)
+    assert tree.errors == ()
+    return [(one.file, one.line, one.key, one.message, one.hint) for one in tree.warnings]
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "name"),
+    [
+        ("{{environment}}", "{{environment}} is sent with single braces, not filled in", "environment"),
+        ("{{secret:PLUG_A}}", "{{secret:PLUG_A}} is sent with single braces, not filled in", "secret:PLUG_A"),
+        ("{{ITEM.name}}", "{{ITEM.name}} is sent with single braces, not filled in", "ITEM.name"),
+        ("${environment}", "the $ of ${environment} is sent as it is written", "environment"),
+        ("$(hostname)", "$(hostname) is sent as it is written, not filled in", "hostname"),
+        ("<environment>", "<environment> is sent as it is written, not filled in", "environment"),
+        ("%(environment)s", "%(environment)s is sent as it is written, not filled in", "environment"),
+    ],
+)
+def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str, message: str, name: str) -> None:
+    """Once, where it is written, however many environments it reaches."""
+    write(webhooks(receiveMessage=f"https://hooks.acme.com.br/{{environment}}/{written}"), "_defaults.yaml")
+    write("{}", "a.yaml")
+    write("{}", "b.yaml")
+    hint = f"write {{{name}}} to have it filled in"
+    assert warnings() == [("manifests/_defaults.yaml", 4, "webhooks.receiveMessage", message, hint)]
+
+
+@pytest.mark.parametrize("written", ["{{{environment}}}", "{{ }}", "$x", "100%", "a<b", "{{a-b", "%28x%29s"])
+def test_other_signs_are_left_in_peace(written: str) -> None:
+    """Doubled braces around a name that is filled in, and signs that no tool reads."""
+    write(webhooks(receiveMessage="'https://hooks.acme.com.br/r'").replace("/r'", f"/r/{written.replace(' ', '')}'"))
+    assert warnings() == []
+
+
+def test_a_var_that_no_url_names_is_a_warning_at_its_place() -> None:
+    """Each once; one that a single environment below it names is none, even where a nearer value hides it."""
+    write("vars: {host: hooks.acme.com.br, base: plug, unused: x}\n", "_defaults.yaml")
+    write("vars: {base: other, own: y}\n" + webhooks(receiveMessage="https://{host}/{base}"), "a.yaml")
+    write("vars: {base: third}\n" + webhooks(receiveMessage="https://hooks.acme.com.br/{base}"), "b.yaml")
+    Path("manifests/team").mkdir()
+    write("vars: {host: hooks.acme.com.br, deep: z}\n", "team/_defaults.yaml")
+    write(webhooks(receiveMessage="https://hooks.acme.com.br/{deep}/{environment}"), "team/c.yaml")
+    assert [(file, line, key) for file, line, key, _, _ in warnings()] == [
+        ("manifests/_defaults.yaml", 1, "vars.unused"),
+        ("manifests/a.yaml", 1, "vars.own"),
+        ("manifests/team/_defaults.yaml", 1, "vars.host"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        webhooks(receiveMessage="https://{hosst}/"),
+        webhooks(receiveMessage="https://{ho st}/"),
+        webhooks(receiveMessage="[x]"),
+        "webhooks: [",
+    ],
+)
+def test_what_a_url_would_name_is_not_guessed(slip: str) -> None:
+    """Beside a URL or a file that can't be read, no var is said to be unused."""
+    write("vars: {host: hooks.acme.com.br}\n", "_defaults.yaml")
+    write(slip)
+    tree = load()
+    assert len(tree.errors) == 1
+    assert tree.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("PLUG_SECRET_RECEIVE", "has the name of a secret, but a var's value is shown in every plan"),
+        ("plug_secret_receive", "has the name of a secret, but a var's value is shown in every plan"),
+        ("Plug_Token_Loja", "has the name of a token, but a var's value is shown in every plan"),
+    ],
+)
+def test_a_var_is_not_named_like_a_secret(name: str, message: str) -> None:
+    """Its value is in the plan, the state and the file."""
+    write(f"vars: {{{name}: abc}}\n" + webhooks(receiveMessage=f"https://hooks.acme.com.br/{{{name}}}"))
+    assert only_error()[:4] == (1, len(name) + 10, f"vars.{name}", message)
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "hint"),
+    [
+        ("'hooks.acme.com.br '", "ends in white space", "remove it"),
+        ("hooks acme.com.br", BLANK, "percent-encode it, as in %20"),
+        ("hooks\u00a0acme.com.br", f"{FOREIGN}U+00A0 (no-break space), in column 19", "remove it"),
+        ("https://hooks.acme.com.br", "begins with https:// twice", "remove one of the two"),
+        ("10.0.0.1", "the host 10.0.0.1 is in a private or special range", "Plug calls the URL over the internet"),
+        ("hooks", "the host hooks has one label only", ""),
+        ("''", "has no host", "write a host of two or more labels"),
+        ("hooks.acme.com.br:0", "has an invalid port", "write a port"),
+    ],
+)
+def test_a_vars_own_fault_is_reported_at_the_var_once(value: str, message: str, hint: str) -> None:
+    """And not at each of the seven URLs of each environment."""
+    seven = "webhooks:\n" + "".join(f"  {event}: https://{{host}}/{event}\n" for event in EVENTS)
+    write(f"vars: {{host: {value}}}\n{seven}", "_defaults.yaml")
+    write("{}", "a.yaml")
+    write("{}", "b.yaml")
+    line, column, key, found, shown = only_error()
+    assert (line, column, key) == (1, 14, "vars.host")
+    assert found.startswith(message.partition(" has one")[0])
+    assert shown.startswith(hint)
+
+
+def test_a_jwt_in_a_value_is_reported_with_its_key_and_one_in_a_comment_without() -> None:
+    """Where it can't be a receiver's key, the token is to be taken back."""
+    write(f"description: {jwt(sub=1)}\nvars: {{'{jwt(sub=2)}': x}} # {jwt(sub=3)}\n{webhooks()}")
+    found = [(one.line, one.key, one.message) for one in load().errors]
+    assert found == [
+        (1, "description", "holds a token (a JWT)"),
+        (2, "", "holds a token (a JWT)"),
+        (2, "", "holds a token (a JWT)"),
+    ]
+
+
+def test_a_token_that_is_available_is_never_called_a_receivers_key() -> None:
+    """It is Plug's, whatever its payload says."""
+    write(webhooks(receiveMessage=f"https://hooks.acme.com.br/?k={jwt(sub=1)}"))
+    assert only_error(known_tokens=(jwt(sub=1),))[3] == "holds a token (a JWT)"
