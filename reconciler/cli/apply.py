@@ -106,7 +106,6 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     \b
     Example:
       reconciler apply
-      reconciler apply --yes --new-state
       reconciler apply --yes -e 'staging*'
       reconciler plan --out plan.json && reconciler apply --yes plan.json
       reconciler apply --yes --shard 2/4
