@@ -36,7 +36,7 @@ def test_from_a_pull_request_to_an_applied_and_watched_webhook(team: Team) -> No
     opened = team.open_pull("status-v2")
     run = team.run("plan", opened)
     assert run.conclusions == {"plan": "failure"}
-    assert "::error file=manifests/production.yaml,line=2,col=7,title=reconciler%3A wave::" in run.log
+    assert "::error file=manifests/production.yaml,line=2,col=7,endColumn=11,title=reconciler%3A wave::" in run.log
     (comment,) = team.github.comment_texts(1)
     assert "Invalid: 1 error" in comment and "manifests/production.yaml:2:7" in comment
     head = team.github.pulls[1]["head"]["sha"]
