@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from typing import TypeAlias
 
 from reconciler.core.fill import ENVIRONMENT, parse_template, secret_names
@@ -32,16 +32,13 @@ def trace_environment(entry: Entry, desired: Desired, find_setting: FindSetting)
         source=desired.source,
         endpoint=desired.endpoint,
         values=tuple(_trace_values(entry, desired, find_setting)),
-        vars=tuple(_trace_vars(entry, named)),
+        vars=tuple(
+            ResolvedVar(name, value.value, value.source, name in named)
+            for name in sorted(set(entry.vars.names()))
+            if (value := entry.vars.find(name)) is not None
+        ),
         webhooks=webhooks,
     )
-
-
-def _trace_vars(entry: Entry, named: Collection[str]) -> Iterator[ResolvedVar]:
-    for name in sorted({*entry.vars.names()}):
-        value = entry.vars.find(name)
-        if value is not None:
-            yield ResolvedVar(name, value.value, value.source, name in named)
 
 
 def _trace_values(entry: Entry, desired: Desired, find_setting: FindSetting) -> list[ResolvedValue]:

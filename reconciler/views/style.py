@@ -85,6 +85,16 @@ def carets(span: tuple[int, int], indent: int) -> str:
     return " " * (indent + start) + "^" * (end - start) if end > start else ""
 
 
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes; it is escaped already, so it has no control character."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # late: most texts are ASCII
+
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+
+
 def compare(first: tuple[str, str], second: tuple[str, str], style: Style) -> tuple[list[str], list[str]]:
     """Return the lines of two texts, each with its label, that differ: what goes in red, what comes in green."""
     (label, before), (other_label, after) = first, second
@@ -100,16 +110,6 @@ def compare(first: tuple[str, str], second: tuple[str, str], style: Style) -> tu
     return [line for line in (label + before, marks[0]) if line], [
         line for line in (other_label + after, marks[1]) if line
     ]
-
-
-def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes; it is escaped already, so it has no control character."""
-    if text.isascii():
-        return len(text)
-    import unicodedata  # late: most texts are ASCII
-
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
 
 
 def wrap(text: str, *, indent: str, width: int) -> list[str]:

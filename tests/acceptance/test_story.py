@@ -195,11 +195,8 @@ def test_an_environment_is_created_left_alone_and_updated(cli: Cli, sandbox: San
     result = cli.run("apply", "--yes", "--format", "json", code=0).json
     assert steady(result) == result_document("applied", ["webhooks-changed"])
     assert cli.held("loja") == urls
-    assert steady(cli.run("drift", "--format", "json", code=0).json) == {
-        "format": "reconciler.drift/1",
-        **where(documents=1),
-        "findings": [],
-    }
+    drift = steady(cli.run("drift", "--format", "json", code=0).json)
+    assert drift == {"format": "reconciler.drift/1", **where(documents=1), "findings": []}
 
 
 def test_the_example_manifests_are_applied_as_they_are(cli: Cli) -> None:
