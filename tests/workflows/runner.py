@@ -304,6 +304,7 @@ class _RunningJob:
             "GITHUB_ACTOR": self.workflow.event.actor,
             "GITHUB_API_URL": self.runner.github.url,
             "GITHUB_EVENT_NAME": given["event_name"],
+            "GITHUB_JOB": self.job.name.partition(" (")[0],
             "GITHUB_EVENT_PATH": str(event),
             "GITHUB_REF": given["ref"],
             "GITHUB_REF_NAME": given["ref_name"],
@@ -394,9 +395,12 @@ class _RunningJob:
             subprocess.run(["git", *command], cwd=target, check=True, capture_output=True)
 
     def _download(self, given: Mapping[str, str]) -> None:
-        """Of several, each into a folder of its name; without any, nothing."""
-        for artifact in sorted(self.workflow.artifacts.glob(given["pattern"])):
-            shutil.copytree(artifact, self.workspace / given["path"] / artifact.name)
+        """Several go each into a folder of its name, unless they are merged; a single one never does (since v5)."""
+        found = sorted(self.workflow.artifacts.glob(given["pattern"]))
+        merged = len(found) == 1 or given.get("merge-multiple") == "true"
+        for artifact in found:
+            to = self.workspace / given["path"]
+            shutil.copytree(artifact, to if merged else to / artifact.name, dirs_exist_ok=True)
 
 
 def _steps_context(steps: Mapping[str, Step]) -> dict[str, Any]:
