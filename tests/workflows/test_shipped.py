@@ -14,8 +14,8 @@ import yaml
 
 from reconciler import starter
 from tests.acceptance.conftest import ROOT
+from tests.workflows.engine import DEFAULT_BRANCH, STAND_INS
 from tests.workflows.own import render_own_workflow
-from tests.workflows.runner import DEFAULT_BRANCH
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/reconciler/action.yml"
@@ -93,6 +93,16 @@ def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
         assert workflow["permissions"] == {}, name
         assert job["permissions"], name
         assert job["timeout-minutes"], name
+
+
+def test_every_step_gives_only_inputs_that_its_action_has() -> None:
+    """GitHub only warns of another one, and act says nothing. The stand-ins name the inputs of the real actions."""
+    for name, step in steps():
+        if "uses" in step:
+            action = step["uses"].partition("@")[0]
+            path = STAND_INS / action.removeprefix("actions/") / "action.yml"
+            known = load(path if action.startswith("actions/") else ACTION)["inputs"]
+            assert step.get("with", {}).keys() <= known.keys(), f"{name}: {action}"
 
 
 def test_no_checkout_keeps_its_credentials() -> None:
