@@ -92,7 +92,8 @@ class ForkServer:
                     given.callback(os.close, stdin)
                 request = fork_client.pack(list(arguments), str(folder), dict(environ))
                 sent = socket.send_fds(connection, [request], [stdin, out_there, err_there])
-                connection.sendall(request[sent:])
+                if sent < len(request):  # see fork_client.py
+                    connection.sendall(request[sent:])
             return _collect(out, err, connection, timeout_s)
 
     def close(self) -> None:
