@@ -125,28 +125,30 @@ class Runner:
         token = f"ghs_{uuid.uuid4().hex}"
         of_jobs = {f"{token}-{name}": _permissions(workflow, name, event) for name in workflow["jobs"]}
         self.github.tokens |= of_jobs
-        done = subprocess.run(
-            [ACT, event.name, *self._arguments(folder, text, event, token)],
-            cwd=folder,
-            env={
-                "PATH": f"{STAND_INS / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "HOME": str(folder),  # where act and git look for settings of the user
-                "GOMAXPROCS": "1",  # a run ends before act could gain by threads or by collecting garbage
-                "GOGC": "off",
-                **measured(),
-            },
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        log = folder / "log"
+        with log.open("wb") as written:
+            done = subprocess.run(
+                [ACT, event.name, *self._arguments(folder, text, event, token)],
+                cwd=folder,
+                env={
+                    "PATH": f"{STAND_INS / 'bin'}{os.pathsep}{os.environ['PATH']}",
+                    "HOME": str(folder),  # where act and git look for settings of the user
+                    "GOMAXPROCS": "1",  # a run ends before act could gain by threads or by collecting garbage
+                    "GOGC": "off",
+                    **measured(),
+                },
+                stdout=written,
+                stderr=subprocess.PIPE,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
         for one in of_jobs:
             del self.github.tokens[one]
         secrets = {token, *self.secrets.values(), *(v for one in self.environments.values() for v in one.values())}
         secrets |= {basic("x-access-token", one).removeprefix("Basic ") for one in of_jobs}
-        jobs = _read_jobs(workflow, done.stdout, secrets)
+        jobs = _read_jobs(workflow, log.read_text(), secrets)
         failed = any(job.conclusion == "failure" for job in jobs.values())
-        assert done.returncode == int(failed), f"{done.stdout}\n{done.stderr}"
+        assert done.returncode == int(failed), f"{log.read_text()}\n{done.stderr!r}"
         return Run(jobs)
 
     def _arguments(self, folder: Path, text: str, event: Event, token: str) -> list[str]:
@@ -198,6 +200,7 @@ class Runner:
             "GITHUB_SERVER_URL": self.server_url,
             "SHA_REF": event.sha,  # act's name for what becomes GITHUB_SHA
             "STAND_IN_ARTIFACTS": str(folder / "artifacts"),
+            "STAND_IN_LOG": str(folder / "log"),
             "STAND_IN_PROGRAM": str(program),
             "STAND_IN_REMOTE": self.remote_url,
             **self.environ,
@@ -336,6 +339,8 @@ def _read_job(name: str, entries: Sequence[dict[str, Any]], secrets: set[str]) -
     for entry in entries:
         if entry.get("command") == "add-mask":
             masks.add(entry["arg"])
+        elif str(entry.get("command")).startswith("end-of-step"):
+            continue  # of stand_ins/bin/bash
         elif "raw" in entry or entry.get("raw_output"):
             line = entry.get("raw", entry["msg"])
             # stricter than GitHub's runner, which hides what is masked: here it must not be written
