@@ -2,9 +2,9 @@
 
 A run is a process of its own: its exit code, streams, signals, environment and working directory are real, and nothing
 of it is left for the next one. Two things differ from `python -m reconciler`: the interpreter was started before, so
-variables that steer its start (PYTHON…, LANG, LC_…) have no effect, and all modules are imported already, and made
-ready to read a document, so that nothing in the working directory can take their place. Runs that depend on one of those need a process of their own;
-RECONCILER_TEST_PROCESSES=own gives one to every run.
+variables that steer its start (PYTHON…, LANG, LC_…) have no effect, and all modules are imported already, and ready to
+read a document, so that nothing in the working directory can take their place. Runs that depend on one of those need a
+process of their own; RECONCILER_TEST_PROCESSES=own gives one to every run.
 """
 
 from __future__ import annotations
