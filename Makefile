@@ -48,6 +48,8 @@ check: $(DEV) ## format, lint, types, who imports whom, dead code, dependencies,
 	$(BIN)/deptry .
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml \
+	  reconciler/starter/tree/dependabot.yml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/actionlint -shellcheck=shellcheck
 	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
 	$(BIN)/python .ci/check_sources.py

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateError
-from reconciler.model import Applied, Desired, Document, Fingerprint, Head, Original, Problem, Stored, Webhooks
+from reconciler.model import (
+    Applied,
+    Desired,
+    Document,
+    Fingerprint,
+    Head,
+    Original,
+    Problem,
+    Snapshot,
+    Stored,
+    Webhooks,
+)
 
 if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.attempts import Attempt
@@ -40,6 +51,20 @@ class WriteResult:
     environment: str
     version: str | None
     error: StateError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The difference between a snapshot of a store and the one that was made now.
+
+    `heads` are those of new and changed documents, `gone` the names of documents that are not stored any more, and
+    `faults` says why a new or changed document can't be read.
+    """
+
+    snapshot: Snapshot
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
+    faults: Mapping[str, StateError] = field(default_factory=dict)
 
 
 class StateStore(Protocol):
@@ -83,10 +108,12 @@ class StateStore(Protocol):
         """As `read`, with the bytes as they are stored, for a copy of them."""
         ...
 
-    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        """As `read`, without the history, which takes most of the memory of a whole fleet and decides nothing.
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        """The heads of all documents, or of those that changed since a snapshot that this object made.
 
-        Must: raise where `read` raises, for a corrupt history too.
+        Must: show every document that another process had written when this object's last write was stored; find a
+        fault wherever `read` raises for one document, in a history too; read only what changed. May: repeat a
+        document, and repeat or leave out what this object wrote itself. Raises Unreachable.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import re
@@ -38,6 +39,16 @@ def examples(count: int) -> int:
     profile = settings.default
     assert profile is not None
     return count * profile.max_examples // _EXAMPLES
+
+
+# Thousands of tests are collected and then live to the end: looking for garbage among them costs a minute of CPU.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of every later search for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,14 +21,14 @@ from reconciler.model import (
     Desired,
     Event,
     Fingerprint,
-    Head,
     Location,
     Original,
     Problem,
+    Snapshot,
     Stored,
     Webhooks,
 )
-from reconciler.ports import Reading, StateStore, Write, WriteResult
+from reconciler.ports import Changes, Reading, StateStore, Write, WriteResult
 from reconciler.run.context import ApplyOptions, World
 from reconciler.state.document import find_write_fault
 from tests.memory_store import MemoryStore
@@ -264,8 +264,8 @@ class FaultyStore:
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
         return self.inner.read_originals(environments)
 
-    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        return self.inner.read_heads(environments)
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        return self.inner.read_changes(since)
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         self.before_write(writes)

@@ -24,7 +24,8 @@ def main() -> None:
     connection.connect(sys.argv[1])
     request = pack(sys.argv[2:], os.getcwd(), dict(os.environ))
     sent = connection.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("3i", 0, 1, 2))])
-    connection.sendall(request[sent:])
+    if sent < len(request):  # even an empty send fails once the server has closed, and the run may have ended already
+        connection.sendall(request[sent:])
     answer = b""
     while len(answer) < 2 * STATUS.size:
         chunk = connection.recv(64)

@@ -2,9 +2,9 @@
 
 A run is a process of its own: its exit code, streams, signals, environment and working directory are real, and nothing
 of it is left for the next one. Two things differ from `python -m reconciler`: the interpreter was started before, so
-variables that steer its start (PYTHON…, LANG, LC_…) have no effect, and all modules are imported already, so that
-nothing in the working directory can take their place. Runs that depend on one of those need a process of their own;
-RECONCILER_TEST_PROCESSES=own gives one to every run.
+variables that steer its start (PYTHON…, LANG, LC_…) have no effect, and all modules are imported already, and ready to
+read a document, so that nothing in the working directory can take their place. Runs that depend on one of those need a
+process of their own; RECONCILER_TEST_PROCESSES=own gives one to every run.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ STARTED_WITH = {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
 STEERING = ("PYTHON", "LC_", "LANG")
 # Imported late by the program, and by most of its commands. rich and obstore are left to those that need them.
 LATE = ("httpx", "anyio._backends._asyncio", "jinja2", "filelock", "h11", "ssl", "asyncio", "concurrent.futures.thread")
+# Before the first document is read, its schema is made, which takes as long as most runs.
+DOCUMENT = b"""{"format": "reconciler.state/2", "environment": "x", "lineage": "x", "serial": 1,
+"applied": null, "intent": null, "last": null, "history": []}"""
 OWN = os.environ.get("RECONCILER_TEST_PROCESSES") == "own"
 
 
@@ -92,7 +95,8 @@ class ForkServer:
                     given.callback(os.close, stdin)
                 request = fork_client.pack(list(arguments), str(folder), dict(environ))
                 sent = socket.send_fds(connection, [request], [stdin, out_there, err_there])
-                connection.sendall(request[sent:])
+                if sent < len(request):  # see fork_client.py
+                    connection.sendall(request[sent:])
             return _collect(out, err, connection, timeout_s)
 
     def close(self) -> None:
@@ -261,6 +265,10 @@ def main() -> None:
         importlib.import_module(module.name)
     for name in LATE:
         importlib.import_module(name)
+    from reconciler.state.document import decode_document, decode_head
+
+    decode_document(DOCUMENT, environment="x", where="")
+    decode_head(DOCUMENT, environment="x", where="")
     gc.collect()
     gc.freeze()  # so that a collection in a run doesn't write to, and so copy, all that it shares
     _serve(listener)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from reconciler.errors import Conflict, StateError
-from reconciler.model import Head, Original, Stored
-from reconciler.ports import Write, WriteResult
+from reconciler.model import Original, Snapshot, Stored
+from reconciler.ports import Changes, Write, WriteResult
+from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
     Decode,
@@ -55,8 +56,21 @@ class MemoryStore:
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
         return self._read_each(environments, decode_original)
 
-    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        return self._read_each(environments, decode_head)
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        with self._lock:
+            documents = dict(self.documents)
+
+        def read_one(name: str) -> Found:
+            data = documents[name]
+            try:
+                if len(data) > MAX_BYTES:
+                    raise make_too_large(name, f"memory:{name}")
+                return decode_head(data, environment=name, where=f"memory:{name}"), version_of(data)
+            except StateError as fault:
+                return fault
+
+        marks = {name: version_of(data) for name, data in documents.items()}
+        return find_changes(since, marks, None, lambda changed: [read_one(name) for name in changed])
 
     def _read_each(self, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
         def read_one(name: str) -> T | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ from reconciler.run.apply import apply_plan, make_idle_result
 from reconciler.run.apply_request import ApplyRequest, plan_apply
 from reconciler.run.context import ApplyOptions, Stop, World
 from reconciler.run.guards import check_before_sending, find_putting, with_guard_warnings
-from reconciler.run.planning import PlanScope
+from reconciler.run.planning import PlanScope, refuse_malformed_tokens
 from reconciler.text.escape import for_terminal
 
 _LAST_WORDS = (
@@ -102,14 +102,13 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     With --yes or a plan file, the very first apply of a state needs --new-state, unless it goes to a sandbox: a state
     that holds nothing is most often a slip in the setting.
 
-    With --shard, several jobs share a fleet. Each has its own guards and waves: a run waits for the lower waves of
-    its own shard, never for those of another job. If a wave must be over in all shards before the next begins, run
-    the jobs of the first wave, selected with -e, before those of the second.
+    With --shard, several jobs share a fleet. Guards are decided over all shards. Each job has its own waves: a run
+    waits for the lower waves of its own shard, never for those of another job. If a wave must be over in all shards
+    before the next begins, run the jobs of the first wave, selected with -e, before those of the second.
 
     \b
     Example:
       reconciler apply
-      reconciler apply --yes --new-state
       reconciler apply --yes -e 'staging*'
       reconciler plan --out plan.json && reconciler apply --yes plan.json
       reconciler apply --yes --shard 2/4
@@ -119,8 +118,9 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     if session.secret_files.problems and not flags.dry_run:
         raise InputError(problems=(*session.secret_files.problems, *session.tree.errors))
     request = _make_request(session, flags, selection)
-    planned = plan_apply(request, session.plan, lambda other: _show_unexpected(session, other, form))
+    planned = plan_apply(request, session.plan_to_apply, lambda other: _show_unexpected(session, other, form))
     if flags.dry_run:
+        refuse_malformed_tokens(planned, session.credentials)
         show_plan(with_guard_warnings(planned, session.guards(flags.accepted, flags.first)), form, session)
         return ExitCode.DONE
     check_before_sending(planned, session.guards(flags.accepted, flags.first), session.clock.now(), _warn)
@@ -174,7 +174,8 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
         say(plan_text(planned, colour=wants_colour(sys.stderr, session.environ)))
     confirm(ask_to_apply(planned), yes=flags.yes)
     refused = _find_refused(session, planned) if flags.check_first else {}
-    return asyncio.run(_run(session, planned, refused, exact=request.exact))
+    options = _options(session, exact=request.exact, accepted=flags.accepted)
+    return asyncio.run(_run(session, planned, options, refused))
 
 
 def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
@@ -200,7 +201,7 @@ def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
     return code
 
 
-def _options(session: Session, *, exact: bool) -> ApplyOptions:
+def _options(session: Session, *, exact: bool, accepted: Collection[str]) -> ApplyOptions:
     settings = session.settings
     return ApplyOptions(
         concurrency=settings.concurrency,
@@ -212,10 +213,11 @@ def _options(session: Session, *, exact: bool) -> ApplyOptions:
         max_age_s=settings.max_age,
         max_failures=settings.max_failures,
         exact=exact,
+        accepted=accepted,
     )
 
 
-async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *, exact: bool) -> RunResult:
+async def _run(session: Session, planned: Planned, options: ApplyOptions, refused: Mapping[str, str]) -> RunResult:
     from reconciler.plug.client import HttpPlug
     from reconciler.state.document import find_write_fault
 
@@ -236,11 +238,12 @@ async def _run(session: Session, planned: Planned, refused: Mapping[str, str], *
             offload=partial(asyncio.get_running_loop().run_in_executor, state_threads),
             find_write_fault=find_write_fault,
             pace=session.pace,
-            observer=await _enter_observer(session, planned, stack, exact=exact),
+            observer=await _enter_observer(session, planned, stack, exact=options.exact),
             report=progress.report,
             report_wave=progress.report_wave,
+            warn=_warn,
         )
-        return await apply_plan(planned, world, _options(session, exact=exact), stop, refused)
+        return await apply_plan(planned, world, options, stop, refused)
 
 
 async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitStack, *, exact: bool) -> Observer | None:

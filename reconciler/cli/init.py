@@ -11,7 +11,7 @@ from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
 from reconciler.errors import InputError
-from reconciler.io.files import is_folder
+from reconciler.io.files import is_file, is_folder
 from reconciler.text.escape import for_terminal
 
 _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
@@ -66,6 +66,8 @@ def _reason_to_leave(top: Path, path: str, *, has_manifests: bool) -> str | None
         return "a link leads out of the folder"
     if path.startswith("manifests/") and has_manifests:
         return "there are manifests already"
+    if path == ".github/dependabot.yml" and is_file(top / ".github/dependabot.yaml"):
+        return ".github/dependabot.yaml is there: GitHub reads only one of them"
     if path == "reconciler.toml" and _has_settings(top / "pyproject.toml"):
         return 'pyproject.toml holds the settings: set state = "git:origin/reconciler-state" there'
     return None

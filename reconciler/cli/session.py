@@ -17,7 +17,7 @@ from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
 from reconciler.model import By, Desired, SettingPlace
 from reconciler.ports import StateStore
-from reconciler.run.planning import Observe, PlanScope, plan_environments
+from reconciler.run.planning import Observe, PlanScope, plan_environments, refuse_malformed_tokens
 
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
@@ -176,10 +176,17 @@ class Session:
 
         return Pace(self.clock, self.settings.rate_limit, longest_pause_s=self.settings.deadline)
 
-    def plan(self, scope: PlanScope, *, requested: bool = False, now: datetime | None = None) -> Planned:
+    def plan(self, scope: PlanScope, *, requested: bool = False) -> Planned:
+        """Return the plan of the scope. Raises as `plan_to_apply`, and InputError for a malformed token."""
+        planned = self.plan_to_apply(scope, requested=requested)
+        refuse_malformed_tokens(planned, self.credentials)
+        return planned
+
+    def plan_to_apply(self, scope: PlanScope, *, requested: bool = False, now: datetime | None = None) -> Planned:
         """Return the plan of the scope, at `now` or the present, with the warnings of the manifests.
 
-        Raises InputError (manifests, settings, a malformed token, the partner's), StateError.
+        Tokens are not checked: `apply` reports a malformed one together with everything else that it refuses.
+        Raises InputError (manifests, settings, the partner's token), StateError.
         """
         from reconciler.cli.progress import watch_state
 
@@ -204,7 +211,7 @@ class Session:
         from reconciler.run.guards import GuardInput
 
         limit = self.settings.max_changed
-        return GuardInput(self.desired, self.store, self.credentials, limit, accepted, first or FirstApply())
+        return GuardInput(self.desired, self.credentials, limit, accepted, first or FirstApply())
 
     def live_reads(self, *, wanted: bool) -> Observe | None:
         """Return the reads of --observe for a plan; None where they are not wanted."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
-from reconciler.core.planner import Planned
+from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
+from reconciler.core.planner import PlanInput, Planned, plan_environment
 from reconciler.core.reserved import find_reserved_hosts
+from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
-from reconciler.model import Action, Desired, EnvironmentPlan, Head, Plan, Problem
+from reconciler.model import Action, Desired, Fingerprint, Problem
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
@@ -43,12 +46,28 @@ def parse_max_changed(text: str) -> MaxChanged:
     return MaxChanged(percent, percent=True)
 
 
-def find_too_many_updates(plan: Plan, applied: int, limit: MaxChanged | None) -> str | None:
-    """The guard's message, or None. `applied`: how many planned environments have an applied record.
+def count_updates(planned: Planned, desired: Iterable[Desired]) -> int:
+    """Count the environments that would be updated, over all shards: one person asked for all of them at once.
 
-    Without an own `limit` it is half of them, and only from ten on: a small fleet is reviewed by eye.
+    `desired` are all environments of the manifests.
     """
-    updates = sum(1 for planned in plan.environments if planned.action is Action.UPDATE)
+    plan, heads = planned.plan, planned.fleet.heads
+    if plan.shard is None:
+        return sum(1 for one in plan.environments if one.action is Action.UPDATE)
+    selected = select(plan.selection, heads.keys() | planned.fleet.manifests)
+    return sum(
+        plan_environment(one, heads.get(one.environment), Fingerprint(), PlanInput(plan.created_at)).action
+        is Action.UPDATE
+        for one in desired
+        if one.environment in selected
+    )
+
+
+def find_too_many_updates(updates: int, applied: int, limit: MaxChanged | None) -> Problem | None:
+    """Return the guard's problem, or None. `applied` counts the environments of the fleet with an applied record.
+
+    Without a `limit` it is half of them, and only from ten on: a small fleet is reviewed by eye.
+    """
     if limit is None:
         if applied < DEFAULT_FLOOR:
             return None
@@ -56,89 +75,39 @@ def find_too_many_updates(plan: Plan, applied: int, limit: MaxChanged | None) ->
     allowed = limit.allowed(applied)
     if updates <= allowed:
         return None
-    return f"{updates} of {applied} applied environments would be updated, at most {allowed} are allowed ({limit})"
+    message = f"{updates} of {applied} applied environments would be updated, at most {allowed} are allowed ({limit})"
+    return Problem.of("max_changed", message, "if that is meant: --max-changed 100%")
 
 
-ORGANIZATION = "org:"
+@dataclass(frozen=True, slots=True)
+class Putting:
+    """An environment that would be PUT, with what its available token says; None where it does not, or there is none.
 
-
-def find_guards(
-    planned: Planned,
-    accounts: Iterable[tuple[EnvironmentPlan, str | None]],
-    *,
-    max_changed: MaxChanged | None,
-    accepted: Collection[str],
-) -> list[Problem]:
-    """Every guard that applying this plan would trip, but for reserved hosts, of which the tree warns already.
-
-    `accounts`: each environment that would be PUT, with the organization of its available token (None: none).
-    `accepted`: the environments of --accept-account-change.
+    `account` is the token's as the state names it, `organization` the company that a JWT names.
     """
-    problems = []
-    too_many = find_too_many_updates(planned.plan, planned.applied_count, max_changed)
-    if too_many is not None:
-        problems.append(Problem.of("max_changed", too_many, "if that is meant: --max-changed 100%"))
-    for one, organization in accounts:
-        change = find_account_change(planned, one, organization)
-        if change is not None and one.environment not in accepted:
-            problems.append(change)
-    return problems
+
+    desired: Desired
+    account: str | None
+    organization: str | None
 
 
-def find_account_change(planned: Planned, one: EnvironmentPlan, organization: str | None) -> Problem | None:
-    """A JWT of another organization than the one last applied: most often two tokens were swapped."""
-    head = planned.heads.get(one.environment)
-    applied = head.applied if head else None
-    if applied is None or applied.account is None or organization is None:
-        return None
-    if not applied.account.startswith(ORGANIZATION) or applied.account == ORGANIZATION + organization:
-        return None
-    desired = planned.desired[one.environment]
-    source = desired.source
-    message = (
-        f"the token of {one.environment} belongs to organization {organization}, but the state says "
-        f"{applied.account.removeprefix(ORGANIZATION)}: were two tokens swapped?"
-    )
-    hint = f"if the company really changed: --accept-account-change {one.environment}"
-    return Problem.at(source, "token_env", message, hint)
-
-
-def find_taken_accounts(
-    accounts: Iterable[tuple[Desired, str | None]], heads: Mapping[str, Head], available: Mapping[str, str | None]
+def find_account_problems(
+    book: AccountBook, putting: Iterable[Putting], now: datetime, rules: FleetRules
 ) -> list[Problem]:
-    """Tokens of the company that another environment was last applied to: they would overwrite each other (§6.1).
-
-    `accounts`: each environment that would be PUT, with its token's. `heads`: of the manifests' environments, those
-    in the state; `available`: the account of each one's token (None: none). A new name for an environment is no such
-    case: its old one is in no manifest. Left to their own guards are tokens that two environments share, and JWTs of
-    another organization than before.
-    """
-    holder = {
-        account: name
-        for name, account in ((name, find_applied_account(one)) for name, one in sorted(heads.items(), reverse=True))
-        if account is not None
-        and (available[name] is None or (available[name] != account and not account.startswith(ORGANIZATION)))
-    }
+    """Compare tokens with the pin, with the environment's own record, and with what all others hold (§6.2)."""
     problems = []
-    for one, account in accounts:
-        other = None if account is None else holder.get(account)
-        if other is None or other == one.environment:
-            continue
-        message = (
-            f"the token of {one.environment} belongs to the Plug company that {other} was last applied to: each apply "
-            "would overwrite the other's webhooks"
-        )
-        hint = (
-            "give each environment its own company's token (on GitHub as a secret of the environment, not of the "
-            f"repository); if the company really moved: --accept-account-change {one.environment}"
-        )
-        problems.append(Problem.at(one.source, "token_env", message, hint))
+    for one in putting:
+        environment, source = one.desired.environment, one.desired.source
+        pinned = find_pin_fault(one.desired, one.organization)
+        changed = find_change_fault(environment, book.find(environment), one.organization)
+        taken = None if one.account is None else find_refusal(book, environment, one.account, now, rules)
+        if pinned is not None:
+            problems.append(Problem.at(source, "organization_id", *pinned))
+        if changed is not None and environment not in rules.accepted:
+            problems.append(Problem.at(source, "token_env", *changed))
+        if taken is not None:
+            problems.append(Problem.at(source, "token_env", *taken))
     return problems
-
-
-def find_applied_account(head: Head | None) -> str | None:
-    """The account last applied to; None where there is none, or nobody knows."""
-    return head.applied.account if head and head.applied else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +140,7 @@ def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:
-    """Hosts for documentation or local use never get a company's customers' messages, save in a sandbox (§9)."""
+    """Hosts for documentation or local use never get a company's customers' messages, but in a sandbox (§9)."""
     sent = (
         planned.desired[one.environment]
         for one in planned.plan.environments

@@ -22,6 +22,7 @@ from reconciler.model import (
     Plan,
     Reason,
     Shard,
+    Snapshot,
 )
 
 if TYPE_CHECKING:
@@ -194,6 +195,26 @@ def make_plan(
 
 
 @dataclass(frozen=True, slots=True)
+class Fleet:
+    """What guards decide over, whatever was selected: the heads of all documents, orphans included.
+
+    `manifests` has the names of all environments in the manifests, and `unseen` says of a document beside the
+    selection why it can't be read.
+    """
+
+    manifests: frozenset[str] = frozenset()
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+
+    @property
+    def applied_count(self) -> int:
+        """How many environments of the manifests have an applied record: percentages are taken of them."""
+        heads = (self.heads.get(name) for name in self.manifests)
+        return sum(1 for head in heads if head is not None and head.applied is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A plan beside what it was made from; `desired` and `heads` hold the selected environments."""
 
@@ -202,13 +223,9 @@ class Planned:
     heads: Mapping[str, Head]
     observations: Mapping[str, Observation] = field(default_factory=dict)  # of --observe
     documents: Mapping[str, Document] = field(default_factory=dict)  # the heads' whole documents, where asked for
+    fleet: Fleet = field(default_factory=Fleet)
 
     @property
     def vars_by_environment(self) -> Mapping[str, Mapping[str, str]]:
         """What was filled into the URLs: views fold alike environments by it."""
         return {name: one.vars for name, one in self.desired.items()}
-
-    @property
-    def applied_count(self) -> int:
-        """How many of the planned environments have an applied record: what percentages are taken of."""
-        return sum(1 for head in self.heads.values() if head.applied is not None)

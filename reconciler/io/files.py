@@ -18,7 +18,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -295,6 +295,45 @@ def sync_folder(path: str | Path) -> None:
     except OSError as error:
         if error.errno != errno.EINVAL:  # some file systems sync no folders
             raise
+    finally:
+        os.close(descriptor)
+
+
+def stamp_folder(path: str | Path) -> int | None:
+    """Give a folder a time of change that no other one has, in ns, so that a later change of a name in it can be seen.
+
+    None where the system or the file system does not keep exact times.
+    """
+    now = int(time.time()) * 1_000_000_000
+    stamp = now + (uuid.uuid4().int % 1_000_000_000 | 1)  # odd: coarser times could not hold it
+    try:
+        with _open_folder(path) as descriptor:
+            os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, stamp))
+            return stamp if os.fstat(descriptor).st_mtime_ns == stamp else None
+    except OSError:
+        return None
+
+
+def read_stamp(path: str | Path) -> int | None:
+    """Return the time of the last change of a name in a folder, in ns; None where it can't be known."""
+    try:
+        with _open_folder(
+            path
+        ) as descriptor:  # a server is asked again at an open; a stat may be answered from a cache
+            return os.fstat(descriptor).st_mtime_ns
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _open_folder(path: str | Path) -> Iterator[int]:
+    """Raises OSError, on systems that open no folders too."""
+    flag = getattr(os, "O_DIRECTORY", None)
+    if flag is None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), path)
+    descriptor = os.open(path, os.O_RDONLY | flag | _EVERYWHERE)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 

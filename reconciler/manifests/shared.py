@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from reconciler.manifests.merged import Entry, TreeOptions
 from reconciler.manifests.resolve import default_token_env
@@ -12,7 +13,7 @@ from reconciler.text.counts import name_some
 
 
 def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Problem]:
-    """Environments of the same name, `token_env` or `account_id`."""
+    """Environments of the same name, `token_env`, `account_id` or `organization_id`."""
     unique = list(_unique(entries))
     yield from _find_same_names(entries)
     from_file = options.tokens_file_environments
@@ -21,13 +22,14 @@ def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Prob
         value = entry.values.get("token_env")
         return default_token_env(entry.name, options.token_prefix) if value is None else value.value
 
-    def account_id(entry: Entry) -> str | None:
-        value = entry.values.get("account_id")
+    def text_of(key: str, entry: Entry) -> str | None:
+        value = entry.values.get(key)
         return None if value is None else value.value
 
     for name, hint, value_of in (
         ("token_env", "each company has its own token", token_env),
-        ("account_id", "each environment is one account", account_id),
+        ("account_id", "each environment is one account", partial(text_of, "account_id")),
+        ("organization_id", "each environment is one company", partial(text_of, "organization_id")),
     ):
         for shared, sharing in _group(unique, value_of):
             # a tokens file tells tokens apart by environment

@@ -47,6 +47,7 @@ from reconciler.model.state import (
     Intent,
     LastTry,
     Original,
+    Snapshot,
     Stored,
 )
 from reconciler.model.where import ApiUse, Where
@@ -97,6 +98,7 @@ __all__ = [
     "RunResult",
     "SettingPlace",
     "Shard",
+    "Snapshot",
     "Stored",
     "Webhooks",
     "Where",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -109,6 +109,14 @@ class Document(Head):
 
     history: tuple[HistoryEntry, ...] = ()  # newest first, at most 10
     last: LastTry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The versions of all documents of a store at one moment. Only the store that made it can compare it."""
+
+    marks: Mapping[str, Hashable] = field(default_factory=dict)  # by document
+    epoch: int | None = None  # another one once another process may have written; None: only the marks say so
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ async def apply_plan(
     `refused` maps environments that end before their intent to the reason (`--check-first`). Returns a result for
     every environment of the plan but the orphans. Raises only what is a fault of this program.
     """
-    context = RunContext(world, options, stop, planned.observations, refused)
+    context = RunContext(world, options, stop, planned.observations, planned.fleet, refused)
     todo = _without_orphans(planned.plan)
     numbers = {wave: number for number, wave in enumerate(sorted({one.wave for one in todo if one.action.puts}), 1)}
     results: list[EnvironmentResult] = []

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from reconciler.core.observe import Observation
-from reconciler.model import By, Document, EnvironmentResult, Outcome
+from reconciler.core.planner import Fleet
+from reconciler.model import By, Document, EnvironmentResult, Outcome, Stored
 from reconciler.model.result import DONE_OUTCOMES
-from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore
+from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore, Write, WriteResult
+from reconciler.run.accounts import Accounts
 from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter
 
@@ -28,6 +31,7 @@ class ApplyOptions:
     max_age_s: float | None
     max_failures: int
     exact: bool = False  # a plan file or --expect: an environment that has moved on is not planned again
+    accepted: Collection[str] = ()  # the environments of --accept-account-change
 
 
 @dataclass(slots=True)
@@ -68,28 +72,33 @@ class World:
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
     report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # of each environment with a PUT
     report_wave: Callable[[WaveBegun], None] = field(default=lambda begun: None)
+    warn: Callable[[str], None] = field(default=lambda warning: None)
 
 
 @dataclass(slots=True)
 class RunContext:
-    """One run. Its plan was made with `observations`; `refused` says why an environment ends before its intent
-    (`--check-first`)."""
+    """One run. Its plan was made with `observations` and over `fleet`; `refused` says why an environment ends before
+    its intent (`--check-first`)."""
 
     world: World
     options: ApplyOptions
     stop: Stop
     observations: Mapping[str, Observation]
+    fleet: Fleet
     refused: Mapping[str, str]
     state_trouble: bool = False
     new_documents: int = 0  # written where the state held none of that environment
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # no further environment of this wave is begun
     writer: StateWriter = field(init=False)
+    accounts: Accounts = field(init=False)
     pace: Pace = field(init=False)
     _halted: str = ""  # by trouble with the state
     _failures: int = 0  # in this wave: the next one begins only after one without any
 
     def __post_init__(self) -> None:
-        self.writer = StateWriter(self.world.store, self.world.offload)
+        world = self.world
+        self.writer = StateWriter(world.store, world.offload)
+        self.accounts = Accounts(world.store, world.offload, world.clock, self.fleet, self.options.accepted, world.warn)
         self.pace = self.world.pace or Pace(
             self.world.clock, self.options.rate_limit, longest_pause_s=self.options.deadline_s
         )
@@ -102,6 +111,17 @@ class RunContext:
         if not self._halted and self._failures >= self.options.max_failures:
             return f"{self._failures} environments of this wave were not applied (max_failures)"
         return self._halted
+
+    def now(self) -> datetime:
+        """The time in whole seconds: what a person reads in the document is what the program compares."""
+        return self.world.clock.now().replace(microsecond=0)
+
+    async def write(self, environment: str, document: Document | None, over: Stored | None) -> WriteResult:
+        """Write a document (None: delete it) over the version that was read; None: over nothing."""
+        result = await self.writer.write(Write(environment, document, over.version if over else None))
+        if result.error is None:
+            self.accounts.note(environment, document)
+        return result
 
     def count(self, outcome: Outcome) -> None:
         """Count an outcome before it is written, so that a slow state does not delay `max_failures`."""

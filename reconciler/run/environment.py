@@ -1,19 +1,18 @@
 """The steps of one environment in an apply: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`.
 
-claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan
-put        make attempts, one after another, as core.attempts says, each in a slot of the rate limit
+claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan,
+           and compare the token with the accounts of all others, before the intent and once more after it
+put        make attempts, one after another, as core.attempts says, each in a slot of the rate limit: see sending.py
 settle     write the outcome, or doubt where our intent is gone
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from reconciler.core import record
-from reconciler.core.attempts import Attempt, Done, Fate, Wait, next_step
+from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.observe import Observation
 from reconciler.core.outcome import classify
 from reconciler.core.planner import PlanInput, plan_environment
@@ -29,17 +28,16 @@ from reconciler.model import (
     Reason,
     Stored,
 )
-from reconciler.ports import Write, WriteResult
 from reconciler.run.context import RunContext
 from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.reader import StateReader
+from reconciler.run.sending import Sending
 from reconciler.text.lock import describe_lock
 
 logger = logging.getLogger(__name__)
 
 CLAIM_TRIES = 5  # after this many lost races in a row, the environment is left to the other runs
 SETTLE_TRIES = 5
-LEASE_MARGIN_S = 2.0  # instants in a document are whole seconds
 _LEASE_OVER = (
     "its lease was over, or began in the future, when its turn came: this machine slept, its clock was set, or the "
     "state is very slow. Run apply again"
@@ -58,18 +56,18 @@ class EnvironmentRun:
         self._planned = planned  # planned again where the state has moved on
         self._desired = desired
         self._stored: Stored | None = None  # what our intent is written over
-        self._attempts: list[Attempt] = []
-        self._leased_at = 0.0  # of the monotonic clock
-        self._not_begun = ""  # why nothing was sent although the intent was written ahead
+        self._sending = Sending(run, desired)
+        self._refusal = ""  # why nothing may be sent: another environment holds the token's account
+        self._fingerprint = run.world.credentials.fingerprint(desired)
 
     def _classify(self, ours: Stored) -> Outcome:
-        if self._not_begun:
+        if self._sending.not_begun:
             return Outcome.SKIPPED
         intent = ours.document.intent
-        return classify(self._attempts, doubt=intent is not None and intent.doubt)
+        return classify(self._sending.attempts, doubt=intent is not None and intent.doubt)
 
     def _result(self, outcome: Outcome, message: str = "") -> EnvironmentResult:
-        return make_result(self._planned, outcome, attempts=self._attempts, message=message)
+        return make_result(self._planned, outcome, attempts=self._sending.attempts, message=message)
 
     def _note_trouble(self, *, halt: bool) -> None:
         """The run had trouble with the state; with `halt` no further environment is begun."""
@@ -77,27 +75,11 @@ class EnvironmentRun:
         if halt:
             self._run.halt(f"the state of {self._planned.environment} could not be written")
 
-    def _now(self) -> datetime:
-        # whole seconds: what a person reads in the document is what the program compares
-        return self._run.world.clock.now().replace(microsecond=0)
-
-    async def _sleep(self, seconds: float) -> None:
-        """Sleep until the time is over or the run is asked to end; before the first PUT also until the wave ends."""
-        waiting = [self._run.world.clock.sleep(seconds), self._run.stop.asked.wait()]
-        if not self._attempts:
-            waiting.append(self._run.ended.wait())
-        tasks = [asyncio.ensure_future(one) for one in waiting]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-
     # --- the intent --------------------------------------------------------------------------------
 
     async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
         """Return the document with our intent, durable; or the result of an environment that is not claimed."""
-        await self._run.pace.wait_until_near(self._sleep)
+        await self._run.pace.wait_until_near(self._sending.sleep)
         try:
             self._stored = await reader.take(self._planned.environment)
             if self._run.stop_reason:
@@ -107,12 +89,14 @@ class EnvironmentRun:
             claimed = self._unclaimed(error)
         if isinstance(claimed, EnvironmentResult):
             self._run.count(claimed.outcome)
+        else:
+            await self._compare_again()
         return claimed
 
     async def _claim(self) -> Stored | EnvironmentResult:
         """Claim, again after each lost race. Raises StateError where the state can't be read or written."""
         for _ in range(CLAIM_TRIES):
-            result = self._find_lock() or self._find_refusal() or await self._plan_again()
+            result = self._find_lock() or self._find_refusal() or await self._plan_again() or self._find_holder()
             if result is not None:
                 return result
             try:
@@ -124,22 +108,21 @@ class EnvironmentRun:
 
     async def _write_intent(self) -> Stored:
         world = self._run.world
-        fingerprint = world.credentials.fingerprint(self._desired)
         claim = record.Claim(
             intent_id=world.new_id(),
             lineage=world.new_id(),
-            now=self._now(),
+            now=self._run.now(),
             lease_s=self._run.options.lease_s,
             by=world.by,
-            account=fingerprint.account,
+            account=self._fingerprint.account,
         )
         document = record.begin_intent(self._stored.document if self._stored else None, self._desired, claim)
-        for following in record.find_following(document, self._desired, fingerprint):
+        for following in record.find_following(document, self._desired, self._fingerprint):
             fault = world.find_write_fault(following)
             if fault is not None:
                 raise StateError(fault)
-        self._leased_at = world.clock.monotonic()
-        written = await self._write(document, self._stored)
+        self._sending.begin_lease()
+        written = await self._run.write(self._planned.environment, document, self._stored)
         if written.version is None:
             raise written.error or StateError("the store gave no reason")
         self._run.new_documents += self._stored is None
@@ -170,6 +153,22 @@ class EnvironmentRun:
         why = self._run.refused.get(self._planned.environment)
         return None if why is None else self._unsent(why)
 
+    def _find_holder(self) -> EnvironmentResult | None:
+        """The result of an environment whose token is another one's (§6.2): no intent, no PUT."""
+        why = self._run.accounts.find_refusal(self._planned.environment, self._fingerprint.account)
+        return None if why is None else self._unsent(f"not sent: {why}")
+
+    async def _compare_again(self) -> None:
+        """Compare the token once more with what others wrote before our intent, which is durable now."""
+        accounts = self._run.accounts
+        try:
+            await accounts.look_again()
+        except StateError as fault:
+            self._note_trouble(halt=True)
+            self._refusal = f"what other runs wrote could not be read: {fault}"
+        else:
+            self._refusal = accounts.find_refusal(self._planned.environment, self._fingerprint.account) or ""
+
     async def _plan_again(self) -> EnvironmentResult | None:
         """Plan again where the state has moved on since the plan (§6.9). None: there is something to do."""
         run, document = self._run, self._stored.document if self._stored else None
@@ -178,8 +177,8 @@ class EnvironmentRun:
             return None
         # without `requested`: another run has sent the desired webhooks, which is what --reassert asked for
         given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
-        fingerprint = run.world.credentials.fingerprint(self._desired)
-        planned = plan_environment(self._desired, document, fingerprint, given, await self._observe_again(document))
+        observation = await self._observe_again(document)
+        planned = plan_environment(self._desired, document, self._fingerprint, given, observation)
         if planned.action is Action.NOOP:
             return self._result(Outcome.UNCHANGED, "another run applied it in between")
         other_account = (
@@ -214,106 +213,26 @@ class EnvironmentRun:
             run.world.clock,
             options,
             run.pace,
-            sleep=self._sleep,
+            sleep=self._sending.sleep,
             stopped=lambda: bool(run.stop),
         )
         if observation.failure:
             return run.observations.get(self._planned.environment)
         return observation
 
-    # --- the PUT -----------------------------------------------------------------------------------
-
     async def put(self, ours: Stored) -> Stored:
         """Make the attempts, none where the run was ended meanwhile. Return the document with our intent."""
-        if not self._is_over():
-            ours = await self._attempt(ours)
+        if not self._refusal:
+            ours = await self._sending.send(ours)
         self._run.count(self._classify(ours))
         return ours
-
-    def _is_over(self) -> bool:
-        """Whether nothing more may be sent: no retry after a signal, no first PUT after anything that ends a run."""
-        if self._attempts:
-            return bool(self._run.stop)
-        self._not_begun = self._run.stop_reason
-        return bool(self._not_begun)
-
-    async def _attempt(self, ours: Stored) -> Stored:
-        """Make attempts until `next_step` says that it is done, the lease ends, or the run is asked to end."""
-        world, options = self._run.world, self._run.options
-        begun = world.clock.monotonic()
-        while True:
-            step = next_step(
-                self._attempts,
-                limit=options.attempts,
-                deadline_s=options.deadline_s,
-                elapsed_s=world.clock.monotonic() - begun,
-                jitter=world.clock.jitter(),
-            )
-            match step:
-                case Done():
-                    return ours
-                case Wait(seconds):
-                    logger.info("%s: next attempt in %.1f s", self._planned.environment, seconds)
-                    await self._sleep(seconds)
-                    if self._is_over():
-                        return ours
-            if self._attempts and world.clock.monotonic() - begun >= options.deadline_s:
-                return ours
-            # The slot is taken directly before the send, so that the sends stay evenly spaced however long a state
-            # write takes. Waiting for it does not count against the deadline: it says nothing about this environment.
-            waiting_since = world.clock.monotonic()
-            await self._run.pace.wait(self._sleep)
-            if self._is_over():
-                return ours
-            ours = await self._keep_lease(ours)
-            begun += world.clock.monotonic() - waiting_since
-            if not self._lease_lasts(ours):
-                return ours
-            sent_at = world.clock.monotonic()
-            attempt = await world.plug.put(self._desired)
-            self._run.pace.slow_down_after(attempt, sent_at)
-            self._attempts.append(attempt)
-            self._log_attempt(attempt, world.clock.monotonic() - sent_at)
-
-    def _log_attempt(self, attempt: Attempt, seconds: float) -> None:
-        answer = "no status" if attempt.status is None else str(attempt.status)
-        name, number = self._planned.environment, len(self._attempts)
-        doubt = "" if attempt.fate is Fate.DEFINITE else f", {attempt.fate}: {attempt.message}"
-        logger.info("%s: attempt %d: %s in %.3f s%s", name, number, answer, seconds, doubt)
-        logger.debug("%s: attempt %d: %s", name, number, attempt.message or "nothing more is known")
-
-    async def _keep_lease(self, ours: Stored) -> Stored:
-        """Renew a lease that was spent on waiting for a slot, and return the document with it.
-
-        A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written. The
-        lease is not renewed where the clock was set or the machine slept: then the plan is older than it looks.
-        """
-        options = self._run.options
-        held_s = self._run.world.clock.monotonic() - self._leased_at
-        if self._lease_lasts(ours) or held_s < options.lease_s - options.timeout_s - LEASE_MARGIN_S:
-            return ours
-        self._leased_at = self._run.world.clock.monotonic()
-        document = record.renew(ours.document, self._now(), options.lease_s)
-        written = await self._write(document, ours)
-        logger.info("%s: lease %s", self._planned.environment, "renewed" if written.version else "not renewed")
-        # where it was not written, the lease ends and nothing more is sent
-        return ours if written.version is None else Stored(document, written.version)
-
-    def _lease_lasts(self, ours: Stored) -> bool:
-        """Whether a PUT that is sent now is over before another run may take the intent over (§6.8)."""
-        intent = ours.document.intent
-        assert intent is not None, "ours, until it is settled"
-        assert intent.lease_until is not None, "a live intent has a lease"
-        now = self._run.world.clock.now()
-        # a clock that was set back would make the lease look longer than it is
-        return now >= intent.at and now + timedelta(seconds=self._run.options.timeout_s) < intent.lease_until
 
     # --- the outcome -------------------------------------------------------------------------------
 
     async def settle(self, ours: Stored) -> EnvironmentResult:
         """Write the outcome into the state, and return the result."""
         outcome = self._classify(ours)
-        written = await self._write(self._settled(ours, outcome), ours)
+        written = await self._run.write(self._planned.environment, self._settled(ours, outcome), ours)
         if written.error is None:
             logger.info("%s: %s, recorded", self._planned.environment, outcome)
             return self._result(outcome, self._message(outcome))
@@ -329,8 +248,8 @@ class EnvironmentRun:
             return None
         last = None if outcome is Outcome.SKIPPED else self._last(outcome)
         if outcome is Outcome.APPLIED:
-            fingerprint = self._run.world.credentials.fingerprint(self._desired)
-            return record.confirm(ours.document, self._desired, fingerprint, self._now(), self._run.world.by, last)
+            by = self._run.world.by
+            return record.confirm(ours.document, self._desired, self._fingerprint, self._run.now(), by, last)
         intent = ours.document.intent
         in_doubt = intent is not None and intent.doubt
         if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
@@ -339,17 +258,17 @@ class EnvironmentRun:
 
     def _last(self, outcome: Outcome, message: str | None = None) -> LastTry:
         told = self._message(outcome) if message is None else message
-        return record.make_last(outcome, find_status(self._attempts), told, self._now(), self._run.world.by)
+        return record.make_last(outcome, find_status(self._sending.attempts), told, self._run.now(), self._run.world.by)
 
     def _message(self, outcome: Outcome) -> str:
         if outcome is Outcome.APPLIED:
             return ""
-        if self._not_begun:
-            return f"not begun: {self._not_begun}"
-        if not self._attempts:
-            return f"not sent: {_LEASE_OVER}"
-        tries = len(self._attempts)
-        return self._attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
+        if self._sending.not_begun:
+            return f"not begun: {self._sending.not_begun}"
+        if not self._sending.attempts:
+            return f"not sent: {self._refusal or _LEASE_OVER}"
+        tries = len(self._sending.attempts)
+        return self._sending.attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
 
     def _unrecorded(self, outcome: Outcome, error: StateError | None, *, ours: Stored | None) -> EnvironmentResult:
         """The result where the outcome could not be written.
@@ -366,9 +285,9 @@ class EnvironmentRun:
             )
         else:
             advice = f"Its intent was removed meanwhile: run `reconciler apply --reassert -e {name}`"
-        if not self._attempts:
+        if not self._sending.attempts:
             return self._result(outcome, f"not sent, and the intent could not be removed: {error}. {advice}")
-        done = "Plug accepted it, but" if outcome is Outcome.APPLIED else f"{self._attempts[-1].message};"
+        done = "Plug accepted it, but" if outcome is Outcome.APPLIED else f"{self._sending.attempts[-1].message};"
         return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}. {advice}")
 
     async def _impose_doubt(self, ours: Stored) -> EnvironmentResult:
@@ -384,7 +303,7 @@ class EnvironmentRun:
                 break
             document = found.document if found else None
             doubted = record.impose_doubt(document, ours.document, self._run.world.clock.now(), last)
-            written = await self._write(doubted, found)
+            written = await self._run.write(self._planned.environment, doubted, found)
             if written.version is not None:
                 return self._result(Outcome.UNCERTAIN, _TAKEN_AWAY)
             error = written.error
@@ -394,10 +313,6 @@ class EnvironmentRun:
         return self._unrecorded(Outcome.UNCERTAIN, error, ours=None)
 
     # --- the store ---------------------------------------------------------------------------------
-
-    async def _write(self, document: Document | None, over: Stored | None) -> WriteResult:
-        expected = over.version if over else None
-        return await self._run.writer.write(Write(self._planned.environment, document, expected))
 
     async def _read(self) -> Stored | None:
         name = self._planned.environment

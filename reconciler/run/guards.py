@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from reconciler.core.accounts import AccountBook, FleetRules
 from reconciler.core.guards import (
     FirstApply,
     MaxChanged,
-    find_applied_account,
-    find_guards,
+    Putting,
+    count_updates,
+    find_account_problems,
     find_new_state,
     find_reserved_receivers,
-    find_taken_accounts,
+    find_too_many_updates,
 )
-from reconciler.core.planner import Planned
-from reconciler.errors import InputError, StateError
-from reconciler.model import Desired, Head, Problem
-from reconciler.ports import CredentialChecks, StateStore
-
-MAX_OTHERS = 1000  # environments; reading the state of more, for the sake of one, costs more than the guard is worth
+from reconciler.core.planner import Fleet, Planned
+from reconciler.errors import InputError
+from reconciler.model import Desired, Problem
+from reconciler.ports import CredentialChecks
+from reconciler.text.counts import name_some
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,6 @@ class GuardInput:
     """The input of the guards beside a plan. `desired` are all environments of the manifests, selected or not."""
 
     desired: Sequence[Desired]
-    store: StateStore
     credentials: CredentialChecks
     max_changed: MaxChanged | None
     accepted: Collection[str] = ()  # the environments of --accept-account-change
@@ -39,7 +38,7 @@ class GuardInput:
 def check_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
     """Check everything that can be known before the first byte is sent. `warn` is called with each warning.
 
-    Raises InputError with every problem, StateError.
+    Raises InputError with every problem.
     """
     known = {one.environment for one in given.desired}
     problems = [
@@ -48,32 +47,22 @@ def check_before_sending(planned: Planned, given: GuardInput, now: datetime, war
         if name not in known
     ]
     putting = find_putting(planned)
+    problems.extend(given.credentials.find_malformed_tokens(planned.desired.values()))
     problems.extend(given.credentials.find_missing(putting))
-    problems.extend(given.credentials.find_shared_accounts(given.desired))
-    problems.extend(_find_taken(planned, given))
-    problems.extend(_find_guards(planned, given))
-    problems.extend(find_new_state(planned, given.first))
+    problems.extend(_find_guards(planned, given, now))
     problems.extend(find_reserved_receivers(planned))
-    for warning in given.credentials.find_expired(putting, now):
+    for warning in (*given.credentials.find_expired(putting, now), *describe_unseen(planned.fleet)):
         warn(warning)
     if problems:
         raise InputError(problems=problems)
 
 
 def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
-    """Return the plan with a warning for each guard that would stop `apply`, and for each lock.
-
-    Raises StateError.
-    """
-    problems = [
-        *_find_guards(planned, given),
-        *find_new_state(planned, given.first),
-        *given.credentials.find_shared_accounts(given.desired),
-        *_find_taken(planned, given),
-    ]
+    """Return the plan with a warning for each guard that would stop `apply`, and for each lock."""
     warnings = (
         *planned.plan.warnings,
-        *(f"apply would refuse: {problem}" for problem in problems),
+        *(f"apply would refuse: {problem}" for problem in _find_guards(planned, given, planned.plan.created_at)),
+        *describe_unseen(planned.fleet),
         *given.credentials.find_expired(find_putting(planned), planned.plan.created_at),
         *_find_locks(planned),
     )
@@ -85,42 +74,28 @@ def find_putting(planned: Planned) -> list[Desired]:
     return [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
 
 
-def _find_guards(planned: Planned, given: GuardInput) -> list[Problem]:
-    accounts = [
-        (one, given.credentials.organization(planned.desired[one.environment]))
-        for one in planned.plan.environments
-        if one.action.puts
-    ]
-    return find_guards(planned, accounts, max_changed=given.max_changed, accepted=given.accepted)
-
-
-def _find_taken(planned: Planned, given: GuardInput) -> list[Problem]:
-    """Find tokens with which, according to the state, another environment was applied: they were swapped."""
-    available = {one.environment: given.credentials.account(one) for one in given.desired}
-    putting = [one for one in find_putting(planned) if one.environment not in given.accepted]
-    accounts = [(one, available[one.environment]) for one in putting]
-    if not any(account for _, account in accounts):
+def describe_unseen(fleet: Fleet) -> list[str]:
+    """Return a warning of the documents beside the selection that can't be read: no guard saw them."""
+    if not fleet.unseen:
         return []
-    return find_taken_accounts(accounts, _read_holders(planned, given.store, accounts, available), available)
+    names = name_some(sorted(fleet.unseen))
+    first = next(iter(fleet.unseen.values()))
+    return [f"the guards could not read the state of {names}: {first}"]
 
 
-def _read_holders(
-    planned: Planned,
-    store: StateStore,
-    accounts: Sequence[tuple[Desired, str | None]],
-    available: Mapping[str, str | None],
-) -> dict[str, Head]:
-    """Read the state of the environments that may have been applied with one of the `accounts`, selected or not."""
-    heads = {name: one for name, one in planned.heads.items() if name in available}
-    unread = available.keys() - heads.keys()
-    changed = any(account != find_applied_account(planned.heads.get(one.environment)) for one, account in accounts)
-    if len(unread) > MAX_OTHERS or not changed:
-        unread = {name for name in unread if available[name] is None}
-    if planned.plan.selection and 0 < len(unread) <= MAX_OTHERS:
-        # a corrupt document of an environment that was not selected must not stop this run (CONTRACT §7)
-        with contextlib.suppress(StateError):
-            heads |= store.read_heads(sorted(unread & store.names()))
-    return heads
+def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
+    """Find every guard that applying this plan would trip, except reserved hosts, of which the tree warns already."""
+    credentials = given.credentials
+    putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
+    rules = FleetRules(planned.fleet.manifests, given.accepted)
+    updates = count_updates(planned, given.desired)
+    too_many = find_too_many_updates(updates, planned.fleet.applied_count, given.max_changed)
+    return [
+        *([] if too_many is None else [too_many]),
+        *credentials.find_shared_accounts(given.desired),
+        *find_account_problems(AccountBook(planned.fleet.heads), putting, now, rules),
+        *find_new_state(planned, given.first),
+    ]
 
 
 def _find_locks(planned: Planned) -> list[str]:

@@ -35,16 +35,12 @@ class LiveReads:
     def __call__(self, desired: Sequence[Desired], documents: Mapping[str, Document]) -> Mapping[str, Observation]:
         """Return an observation of each environment.
 
-        Before anything is sent it raises InputError where the partner token or its address can't be used, or a token
-        is malformed.
+        Raises, before anything is sent: InputError where the partner token or its address can't be used.
         """
         observed = [one for one in desired if one.account_id is not None]
         if not observed:
             return {one.environment: UNOBSERVABLE for one in desired}
-        problems = [
-            *self.credentials.find_partner_problems(observed, self.partner_token_env, self.allowed_hosts),
-            *self.credentials.find_malformed_tokens(desired),
-        ]
+        problems = self.credentials.find_partner_problems(observed, self.partner_token_env, self.allowed_hosts)
         if problems:
             raise InputError(problems=problems)
         self.announce(len(observed))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from reconciler.core.planner import PlanInput, Planned, make_plan
+from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
 from reconciler.core.selection import select
 from reconciler.core.where import find_apis
-from reconciler.errors import InputError, StateError
+from reconciler.errors import InputError, SeveralUnreadable
 from reconciler.model import Desired, Document, Head, Shard, Where
 from reconciler.ports import CredentialChecks, StateStore
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from reconciler.core.observe import Observation
 
 logger = logging.getLogger(__name__)
-
-BATCH_GROWTH = 10  # of the documents that are read to find an applied record; one round trip of an object store each
 
 # the selected environments and what is stored of them -> an observation of each
 Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapping[str, Observation]]"
@@ -51,15 +49,17 @@ def plan_environments(
     *,
     location: str | None = None,
 ) -> Planned:
-    """Read the state of the selected environments, and plan. Only the store is called, unless the scope observes.
+    """Read the heads of the whole fleet, and plan the scope. Only the store is called, unless the scope observes.
 
     `location` is the setting `state` as it is written; None: as the store calls itself.
 
-    Raises InputError (a glob without a match, a malformed token), StateError (a selected document can't be read).
+    Raises InputError (a glob without a match), StateError (a selected document can't be read).
     """
-    stored_names = store.names()
-    selected = select(scope.globs, stored_names | {one.environment for one in desired}, scope.shard)
-    documents, heads = _read(store, sorted(selected & stored_names), scope)
+    fleet, selected = _read_fleet(desired, store, scope)
+    documents: Mapping[str, Document] = {}
+    heads: Mapping[str, Head] = {name: head for name, head in fleet.heads.items() if name in selected}
+    if scope.whole or scope.observe is not None:
+        heads = documents = {name: stored.document for name, stored in store.read(heads).items()}
     wanted = [one for one in desired if one.environment in selected]
     observations: Mapping[str, Observation] | None = None
     warnings: tuple[str, ...] = ()
@@ -79,62 +79,50 @@ def plan_environments(
         observations=observations,
         warnings=warnings,
     )
-    malformed = credentials.find_malformed_tokens(wanted)
-    if malformed:
-        raise InputError(problems=malformed)
-    where = _find_where(wanted, store, stored_names, heads, location or store.location)
+    where = _find_where(wanted, store, fleet, location or store.location)
     return Planned(
         replace(plan, where=where),
         {one.environment: one for one in wanted},
         heads,
         observations or {},
         documents if scope.whole else {},
+        fleet,
     )
 
 
-def _find_where(
-    wanted: Sequence[Desired], store: StateStore, names: Collection[str], heads: Mapping[str, Head], location: str
-) -> Where:
-    is_new = not _holds_applied(store, names, heads)
+def refuse_malformed_tokens(planned: Planned, credentials: CredentialChecks) -> None:
+    """Raise InputError where a planned environment has a value that can't be a token: what it says of it is wrong."""
+    malformed = credentials.find_malformed_tokens(planned.desired.values())
+    if malformed:
+        raise InputError(problems=malformed)
+
+
+def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, location: str) -> Where:
+    """A document that can't be read may hold an applied record: whatever is wrong with it, the state is not new."""
+    is_new = not fleet.unseen and all(head.applied is None for head in fleet.heads.values())
     return Where(
         location=location,
-        documents=len(names),
+        documents=len(fleet.heads) + len(fleet.unseen),
         apis=find_apis(wanted),
         is_new=is_new,
         near=store.find_near() if is_new else None,
     )
 
 
-def _holds_applied(store: StateStore, names: Collection[str], heads: Mapping[str, Head]) -> bool:
-    """Whether any document of the state, selected or not, holds an applied record.
+def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope) -> tuple[Fleet, frozenset[str]]:
+    """Return the heads of all documents, and the names that are selected.
 
-    The others are read until one does, which is most often the first. One that can't be read may hold a record, and so
-    counts: whatever is wrong with it, this is not an empty state.
+    Raises: StateError where a selected document can't be read.
     """
-    if any(head.applied is not None for head in heads.values()):
-        return True
-    unread = sorted(set(names) - heads.keys())
-    size = 1
-    while unread:
-        batch, unread = unread[:size], unread[size:]
-        try:
-            found = store.read_heads(batch)
-        except StateError:
-            return True
-        if any(head.applied is not None for head in found.values()):
-            return True
-        size *= BATCH_GROWTH
-    return False
-
-
-def _read(
-    store: StateStore, names: Sequence[str], scope: PlanScope
-) -> tuple[Mapping[str, Document], Mapping[str, Head]]:
-    """Return the documents, empty where only heads are needed, and the heads."""
     begun = time.monotonic()
-    documents: dict[str, Document] = {}
-    if scope.whole or scope.observe is not None:
-        documents = {name: stored.document for name, stored in store.read(names).items()}
-    heads: Mapping[str, Head] = documents or store.read_heads(names)
-    logger.info("state: read %d documents from %s in %.2f s", len(heads), store.location, time.monotonic() - begun)
-    return documents, heads
+    manifests = frozenset(one.environment for one in desired)
+    found = store.read_changes()
+    selected = select(scope.globs, found.heads.keys() | found.faults.keys() | manifests, scope.shard)
+    faults = [fault for name, fault in found.faults.items() if name in selected]
+    if faults:
+        raise faults[0] if len(faults) == 1 else SeveralUnreadable(faults)
+    unseen = {name: str(fault) for name, fault in found.faults.items()}
+    logger.info(
+        "state: read %d documents from %s in %.2f s", len(found.heads), store.location, time.monotonic() - begun
+    )
+    return Fleet(manifests, found.heads, unseen, found.snapshot), selected

@@ -1,7 +1,8 @@
-"""What `reconciler init` writes: a starting tree, and the three workflows.
+"""The files that `reconciler init` writes: a starting tree, and the three workflows.
 
-The workflows here are the source; those in this repository's own `.github/workflows` are made of them, with the
-action of the checkout in place of a pinned one (a test compares them).
+The workflows here are the source. Those in this repository's own `.github/workflows` are made of them, with the action
+of the checkout in place of a pinned one (a test compares them). Dependabot updates the pinned actions in both, so the
+sources are valid YAML: the action is the local action `./@ACTION@`, which Dependabot leaves alone.
 """
 
 from __future__ import annotations
@@ -32,17 +33,19 @@ _TREE = {
 
 
 def render_workflow(name: str, action: str, *, before_action: str = "") -> str:
-    """A workflow that uses `action`, a reference such as `acme/reconciler/.github/actions/reconciler@<commit>`.
+    """Return a workflow that uses `action`, a reference such as `acme/reconciler/.github/actions/reconciler@<commit>`.
 
     `before_action` are steps, as YAML, that bring the action there first.
     """
-    return _read(f"workflows/{name}.yml").replace("@TOOL@\n", before_action).replace("@ACTION@", action)
+    text = _read(f"workflows/{name}.yml")
+    return text.replace("      # @TOOL@\n", before_action).replace("./@ACTION@", action)
 
 
 def starting_files(action: str) -> Mapping[str, str]:
     """Path below the new repository -> text."""
     files = {path: _read(f"tree/{source}") for path, source in _TREE.items()}
-    return files | {f".github/workflows/{name}.yml": render_workflow(name, action) for name in WORKFLOWS}
+    workflows = {f".github/workflows/{name}.yml": render_workflow(name, action) for name in WORKFLOWS}
+    return files | workflows | {".github/dependabot.yml": _read("tree/dependabot.yml")}
 
 
 def find_action(environ: Mapping[str, str]) -> str | None:

@@ -23,15 +23,18 @@ from reconciler.io.files import (
     is_link,
     leads_nowhere,
     make_folder,
-    read_regular,
+    read_stamp,
+    read_with_stat,
     remove_folder,
     replace,
+    stamp_folder,
     sync_folder,
     unlink,
     write_new,
 )
-from reconciler.model import Head, Original, Stored
-from reconciler.ports import Write, WriteResult
+from reconciler.model import Original, Snapshot, Stored
+from reconciler.ports import Changes, Write, WriteResult
+from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
     SUFFIX,
@@ -67,6 +70,10 @@ class FolderStore:
         self._path_text = str(path)
         self._writing = f"{path}/{WRITING}"
         self._pool: ThreadPoolExecutor | None = None
+        # The epoch changes where another process may have written since our last write: the folder then has another
+        # time of change than the one that we gave it below the lock.
+        self._epoch = 0
+        self._stamp: int | None = None
 
     @property
     def location(self) -> str:
@@ -111,8 +118,32 @@ class FolderStore:
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
         return self._read_each(environments, decode_original)
 
-    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        return self._read_each(environments, decode_head)
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        epoch = self._epoch
+        if since is not None and since.epoch == epoch:
+            return Changes(since)
+        names, patience = self.names(), Patience()
+        marks = {name: None if since is None else self._find_mark(name) for name in names}
+        found = find_changes(since, marks, epoch, lambda changed: [self._read_head(one, patience) for one in changed])
+        logger.info("state: %s: read %d of %d documents", self._path, len(found.heads), len(names))
+        return found
+
+    def _find_mark(self, environment: str) -> tuple[int, ...] | None:
+        """Return the mark of a document's version; None where it can't be had."""
+        try:
+            return _make_mark(os.stat(self._file(environment)))  # noqa: PTH116 - half of pathlib's time
+        except OSError:
+            return None
+
+    def _read_head(self, environment: str, patience: Patience) -> Found:
+        try:
+            found = self._read_file(environment, patience)
+            if found is None:
+                return None
+            head = decode_head(found[0], environment=environment, where=self._file(environment))
+        except StateError as fault:
+            return fault
+        return head, _make_mark(found[1])
 
     def _read_each(self, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
         patience = Patience()
@@ -142,8 +173,12 @@ class FolderStore:
         return f"{self._path_text}/{environment}{SUFFIX}"  # strings: pathlib takes as long as reading a small file
 
     def _read_bytes(self, environment: str, patience: Patience) -> bytes | None:
+        found = self._read_file(environment, patience)
+        return None if found is None else found[0]
+
+    def _read_file(self, environment: str, patience: Patience) -> tuple[bytes, os.stat_result] | None:
         try:
-            return read_regular(self._file(environment), MAX_BYTES, patience)
+            return read_with_stat(self._file(environment), MAX_BYTES, patience)
         except FileNotFoundError:
             self._refuse_lost_link(self._file(environment))
             return None
@@ -183,7 +218,7 @@ class FolderStore:
         self._refuse_link(self._writing)
         patience = Patience()
         try:
-            with FileLock(self._path / ".lock", timeout=LOCK_TIMEOUT_S):
+            with FileLock(self._path / ".lock", timeout=LOCK_TIMEOUT_S), self._noticing_others():
                 self._sweep(patience)
                 make_folder(self._writing, patience)
                 try:
@@ -196,6 +231,15 @@ class FolderStore:
                 f"state: {self._path}: another process has held the folder's lock for {LOCK_TIMEOUT_S:g} s. "
                 "Look for a reconciler that hangs on this machine, end it and run again"
             ) from error
+
+    @contextlib.contextmanager
+    def _noticing_others(self) -> Iterator[None]:
+        """Begin a new epoch where the folder was changed since our last write. The caller holds the lock."""
+        if self._stamp is None or read_stamp(self._path) != self._stamp:
+            self._epoch += 1
+        self._stamp = None  # also after a write that fails
+        yield
+        self._stamp = stamp_folder(self._path)
 
     def _make_folder(self) -> None:
         self._refuse_lost_link(self._path_text)
@@ -295,6 +339,11 @@ def _holds_documents(folder: Path) -> bool:
         return any(name.endswith(SUFFIX) for name in os.listdir(folder))
     except OSError:
         return False
+
+
+def _make_mark(found: os.stat_result) -> tuple[int, ...]:
+    """Return what differs between two versions of a file: each is a new file, written after the one before."""
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ whole batch; their messages say who, which run, and which environments with whic
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import os
@@ -15,7 +16,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -25,8 +26,9 @@ from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
 from reconciler.io.git.checkout import advise_ownership
 from reconciler.io.git.command import NO_REASON, GitError, GitFailed, GitUnusable
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
-from reconciler.model import Document, Head, Original, Stored
-from reconciler.ports import Write, WriteResult
+from reconciler.model import Document, Original, Snapshot, Stored
+from reconciler.ports import Changes, Write, WriteResult
+from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
     SUFFIX,
@@ -52,6 +54,7 @@ BACKOFF_CAP_S = 5.0
 BRANCHES = "refs/heads/"
 LOCAL_REF = "refs/heads/state"
 NEXT_REF = "refs/heads/next"
+HEADS_AT_A_TIME_BYTES = 4 * 1024 * 1024
 GATHER_S = 4.0  # an outcome is durable within 5 s (CONTRACT §6.4)
 
 # A failure that may pass: the push lost a race, the server could not order it against another one, or the connection
@@ -121,6 +124,7 @@ class GitStore:
         self._branch = branch
         self._sleep = sleep
         self._tip: Tip | None = None
+        self._epoch = 0  # of the commits of others that were seen: our own push begins no new one
         self._unread = False  # names() has seen this tip, and no read has used it
         # One command at a time: workers that lost a race read again while the push of another is in flight, and git
         # refuses two fetches into one repository.
@@ -167,9 +171,33 @@ class GitStore:
         self._unread = False
         return originals
 
-    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        # The tip stays unread: an apply still reads it whole, and its write conflicts where the branch has moved on.
-        return self._read_each(environments, decode_head)
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        if since is not None and since.epoch == self._epoch:
+            # Nobody else pushed between our pushes. Who pushes after our last one finds in the branch what it wrote.
+            return Changes(since)
+        with self._alone:
+            tip = self._tip
+            if since is None or tip is None:
+                tip = self._refresh()
+                # The tip stays unread: an apply still reads it whole, and its write conflicts where the branch moved.
+                self._unread = True
+            marks = {name: blob.object_id for name, blob in tip.blobs.items()}
+            found = find_changes(since, marks, self._epoch, lambda changed: self._read_heads(tip, changed))
+        logger.info("state: %s: read %d of %d documents", self.location, len(found.heads), len(marks))
+        return found
+
+    def _read_heads(self, tip: Tip, names: Sequence[str]) -> Iterator[Found]:
+        """Read the heads a few at a time, and keep no content: a fleet's takes hundreds of MiB."""
+        for few in _split(tip, names):
+            contents = self._fetch_contents(tip, few)
+            for name in few:
+                where = f"{self.location}:{name}{SUFFIX}"
+                try:
+                    if name not in contents:
+                        raise make_too_large(name, where)
+                    yield decode_head(contents[name], environment=name, where=where), tip.blobs[name].object_id
+                except StateError as fault:
+                    yield fault
 
     def _look_unless_seen(self) -> Tip:
         asked_at = time.monotonic()
@@ -221,14 +249,14 @@ class GitStore:
         if self._tip is not None and self._tip.commit == commit:
             return self._tip
         if commit is None:
-            self._tip = Tip()
+            self._tip, self._epoch = Tip(), self._epoch + 1
             return self._tip
         self._git.run(
             *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--depth=1"),
             *("--force", REMOTE, f"{self._ref}:{LOCAL_REF}"),
         )
         fetched = self._git.run("rev-parse", LOCAL_REF).decode().strip()
-        self._tip = Tip(fetched, self._read_tree(fetched))
+        self._tip, self._epoch = Tip(fetched, self._read_tree(fetched)), self._epoch + 1
         return self._tip
 
     def _find_commit(self) -> str | None:
@@ -264,10 +292,14 @@ class GitStore:
 
     def _load(self, tip: Tip, names: Iterable[str]) -> None:
         """Read the contents of those documents into the tip, all through one process, but none that is too large."""
-        unread = sorted({name for name in names if name in tip.blobs} - tip.contents.keys())
-        unread = [name for name in unread if tip.blobs[name].size_bytes <= MAX_BYTES]
+        tip.contents.update(self._fetch_contents(tip, sorted({name for name in names if name in tip.blobs})))
+
+    def _fetch_contents(self, tip: Tip, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the contents of those documents, but of none that is too large."""
+        contents = {name: tip.contents[name] for name in names if name in tip.contents}
+        unread = [name for name in names if name not in contents and tip.blobs[name].size_bytes <= MAX_BYTES]
         if not unread:
-            return
+            return contents
         asked = "".join(f"{tip.blobs[name].object_id}\n" for name in unread)
         try:
             answer = self._git.run("cat-file", "--batch", stdin=asked.encode())
@@ -279,8 +311,9 @@ class GitStore:
         for name in unread:
             begin = answer.index(b"\n", position) + 1
             end = begin + tip.blobs[name].size_bytes
-            tip.contents[name] = answer[begin:end]
+            contents[name] = answer[begin:end]
             position = end + 1
+        return contents
 
     # --- writing -----------------------------------------------------------------------------------
 
@@ -449,6 +482,25 @@ def _written(write: Write) -> WriteResult:
     return WriteResult(write.environment, None if data is None else version_of(data))
 
 
+def _make_object_id(data: bytes) -> str:
+    """Return git's name of a document. In a repository that uses SHA-256 it is another one: it is then read again."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _split(tip: Tip, names: Sequence[str]) -> Iterator[list[str]]:
+    """Split the names so that the documents of each part take little memory; a large one is alone."""
+    few: list[str] = []
+    size_bytes = 0
+    for name in names:
+        size_bytes += tip.blobs[name].size_bytes
+        if few and size_bytes > HEADS_AT_A_TIME_BYTES:
+            yield few
+            few, size_bytes = [], tip.blobs[name].size_bytes
+        few.append(name)
+    if few:
+        yield few
+
+
 def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
     blobs, contents = dict(tip.blobs), dict(tip.contents)
     for write in writes:
@@ -458,5 +510,5 @@ def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
             contents.pop(write.environment, None)
         else:
             contents[write.environment] = data
-            blobs[write.environment] = Blob("", len(data))  # its content is known: git is never asked for it
+            blobs[write.environment] = Blob(_make_object_id(data), len(data))
     return Tip(commit, blobs, contents)

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from reconciler.core.urls import is_loopback_url
-from reconciler.errors import Conflict, Corrupt, InputError, StateError, Unreachable
+from reconciler.errors import Conflict, Corrupt, InputError, NewerFormat, StateError, Unreachable
 from reconciler.io.watch import counted
-from reconciler.model import Head, Original, Problem, Stored
-from reconciler.ports import Write, WriteResult
+from reconciler.model import Original, Problem, Snapshot, Stored
+from reconciler.ports import Changes, Write, WriteResult
+from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
     SUFFIX,
@@ -37,6 +38,7 @@ from reconciler.state.document import (
 )
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore as Client
 
 logger = logging.getLogger(__name__)
@@ -109,22 +111,23 @@ class ObjectStore:
         return None
 
     def names(self) -> frozenset[str]:
+        found = self._list()
+        small = [name for name, entry in found.items() if entry["size"] <= MAX_TOMBSTONE_BYTES]
+        contents = self._map(self._get_document, small)
+        return frozenset(found) - {name for name, content in zip(small, contents, strict=True) if content is None}
+
+    def _list(self) -> dict[str, ObjectMeta]:
+        """List the objects with the name of a document: documents and tombstones."""
         import obstore
 
-        found: set[str] = set()
-        small: list[str] = []
+        found: dict[str, ObjectMeta] = {}
         for page in self._translated(lambda: list(obstore.list(self._client))):
             for entry in page:
                 path = entry["path"]
-                if "/" in path or not path.endswith(SUFFIX) or path.startswith("."):
-                    continue
-                name = path.removesuffix(SUFFIX)
-                found.add(name)
-                if entry["size"] <= MAX_TOMBSTONE_BYTES:
-                    small.append(name)
+                if "/" not in path and path.endswith(SUFFIX) and not path.startswith("."):
+                    found[path.removesuffix(SUFFIX)] = entry
         logger.info("state: %s: listed %d documents", self._url, len(found))
-        contents = self._map(self._get_document, small)
-        return frozenset(found) - {name for name, content in zip(small, contents, strict=True) if content is None}
+        return found
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         def decode(name: str, data: bytes, etag: str) -> Stored:
@@ -138,11 +141,21 @@ class ObjectStore:
 
         return self._read_each(environments, decode)
 
-    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        def decode(name: str, data: bytes, _etag: str) -> Head:
-            return decode_head(data, environment=name, where=self._address(name))
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        marks = {name: entry["e_tag"] for name, entry in self._list().items()}
+        found = find_changes(since, marks, None, lambda changed: self._map(self._read_head, changed))
+        logger.info("state: %s: read %d of %d documents", self._url, len(found.heads), len(marks))
+        return found
 
-        return self._read_each(environments, decode)
+    def _read_head(self, name: str) -> Found:
+        """Raises: Unreachable, which is no fault of one document."""
+        try:
+            found = self._get_document(name)
+            if found is None:
+                return None
+            return decode_head(found[0], environment=name, where=self._address(name)), found[1]
+        except (Corrupt, NewerFormat) as fault:
+            return fault
 
     def _address(self, name: str) -> str:
         return f"{self._url}/{name}{SUFFIX}"

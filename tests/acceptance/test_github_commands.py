@@ -91,7 +91,8 @@ def test_annotations_go_to_stderr_and_stdout_stays_what_was_asked_for(cli: Cli) 
     cli.write("manifests/loja.yaml", "wave: soon\n")
     out, err = raw(cli, "plan", "--format", "json")
     errors = [line for line in err.splitlines() if line.startswith("::error")]
-    assert "::error file=work/manifests/loja.yaml,line=1,col=7,title=reconciler%3A wave" in "\n".join(errors)
+    place = "file=work/manifests/loja.yaml,line=1,col=7,endColumn=11"
+    assert f"::error {place},title=reconciler%3A wave" in "\n".join(errors)
     assert out == ""
     out, err = raw(cli, "validate", "--format", "github")
     assert out.startswith("::error file=work/manifests/loja.yaml,line=1")

@@ -96,6 +96,31 @@ def test_a_token_of_another_organization_needs_to_be_accepted(cli: Cli) -> None:
     assert cli.held("loja") == cli.desired("loja")
 
 
+def test_a_token_of_another_company_than_the_manifest_names_is_refused(cli: Cli) -> None:
+    """At the manifest's place; a plan warns of it, and no flag lets it pass."""
+    cli.fleet("loja")
+    cli.manifest("loja", more="organization_id: org-1\n")
+    cli.environ["PLUG_TOKEN_LOJA"] = make_jwt("org-2")
+    error = refused(cli, "--accept-account-change", "loja")
+    assert "manifests/loja.yaml:1:1: organization_id: the token of loja belongs to organization org-2" in error
+    (warning,) = cli.run("plan", "--format", "json", code=0).json["warnings"]
+    assert warning.startswith("apply would refuse: manifests/loja.yaml:1:1: organization_id: ")
+    cli.environ["PLUG_TOKEN_LOJA"] = make_jwt("org-1")
+    assert cli.run("apply", "--yes", "--format", "json", code=0).outcomes == {"loja": "applied"}
+
+
+def test_a_document_that_can_not_be_read_beside_the_selection_is_a_warning(cli: Cli) -> None:
+    """It names what no guard saw."""
+    cli.fleet("loja", "matriz")
+    cli.run("apply", "--yes", code=0)
+    (cli.folder / ".reconciler" / "state" / "matriz.json").write_text("{")
+    cli.manifest("loja", version="2")
+    ran = cli.run("apply", "--yes", "-e", "loja", "--format", "json", code=0)
+    assert ran.outcomes == {"loja": "applied"}
+    assert "warning: the guards could not read the state of matriz: state of matriz" in ran.err
+    cli.run("apply", "--yes", code=4)
+
+
 def test_an_expired_token_is_a_warning_alone(cli: Cli) -> None:
     """A JWT's exp is a hint: Plug has the last word."""
     cli.fleet("loja")
@@ -161,11 +186,18 @@ def test_unusable_secrets_are_all_named_and_never_shown(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("token", ["canary token-space", "canary-token-line\n", "canary-token-é"])
-def test_a_malformed_token_is_named_by_its_variable(cli: Cli, token: str) -> None:
-    """White space and non-ASCII characters make no token."""
-    cli.fleet("loja")
+def test_a_malformed_token_is_named_by_its_variable_beside_all_else(cli: Cli, token: str) -> None:
+    """White space and non-ASCII characters make no token. A plan refuses it too."""
+    cli.fleet("loja", "matriz")
     cli.environ["PLUG_TOKEN_LOJA"] = token
-    assert "PLUG_TOKEN_LOJA" in refused(cli)
+    del cli.environ["PLUG_TOKEN_MATRIZ"], cli.environ[SECRET]
+    error = refused(cli)
+    for name in ("PLUG_TOKEN_LOJA", "PLUG_TOKEN_MATRIZ", SECRET):
+        assert name in error
+    for arguments in (("plan",), ("apply", "--dry-run"), ("drift",)):
+        error = cli.run(*arguments, code=3).err
+        assert "PLUG_TOKEN_LOJA" in error
+        assert "PLUG_TOKEN_MATRIZ" not in error
 
 
 def test_a_tokens_file_that_others_may_read_is_refused(cli: Cli) -> None:

@@ -12,7 +12,7 @@ from tests.workflows.conftest import ACTION
 def test_a_new_repository_passes_validate_as_it_is(cli: Cli) -> None:
     """Its hosts are reserved ones, so a warning says that apply won't send them."""
     made = cli.run("init", "new", "--action", ACTION, code=0)
-    assert [line.split()[0] for line in made.out.splitlines()] == ["wrote"] * 8
+    assert [line.split()[0] for line in made.out.splitlines()] == ["wrote"] * 9
     cli.folder /= "new"
     assert cli.run("validate", "--format", "json", code=0).json["ok"]
     assert "reserved" in cli.run("validate", code=0).out
@@ -28,6 +28,7 @@ def test_init_leaves_what_exists_and_names_it(cli: Cli) -> None:
     cli.write("manifests/mine.yaml", "{}\n")
     cli.write("pyproject.toml", "[tool.reconciler]\n")
     cli.write(".github/workflows/plan.yml", "mine\n")
+    cli.write(".github/dependabot.yml", "mine\n")
     made = cli.run("init", "--action", ACTION, code=0)
     left = [line for line in made.out.splitlines() if line.startswith("left")]
     assert [line.split()[1] for line in left] == [
@@ -36,11 +37,21 @@ def test_init_leaves_what_exists_and_names_it(cli: Cli) -> None:
         "manifests/production.yaml:",
         "reconciler.toml:",
         ".github/workflows/plan.yml:",
+        ".github/dependabot.yml:",
     ]
-    assert (cli.folder / ".github/workflows/plan.yml").read_text() == "mine\n"
+    for path in (".github/workflows/plan.yml", ".github/dependabot.yml"):
+        assert (cli.folder / path).read_text() == "mine\n"
     assert sorted(path.name for path in (cli.folder / "manifests").iterdir()) == ["mine.yaml"]
     again = cli.run("init", "--action", ACTION, code=0)
     assert {line.split()[0] for line in again.out.splitlines()} == {"left"}
+
+
+def test_init_writes_no_second_settings_of_dependabot(cli: Cli) -> None:
+    """GitHub takes the file with either ending."""
+    cli.write(".github/dependabot.yaml", "mine\n")
+    made = cli.run("init", "--action", ACTION, code=0)
+    assert "left   .github/dependabot.yml: .github/dependabot.yaml is there" in made.out
+    assert not (cli.folder / ".github/dependabot.yml").exists()
 
 
 def test_init_says_what_to_fill_in_where_the_actions_place_is_unknown(cli: Cli) -> None:

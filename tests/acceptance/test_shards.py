@@ -153,18 +153,21 @@ def test_a_saved_plan_remembers_its_shard(cli: Cli, sandbox: Sandbox) -> None:
     assert set(ran.outcomes) == mine == {name for name in FLEET[:9] if cli.puts(name)}
 
 
-def test_a_guard_is_of_the_shard_it_runs_on(cli: Cli, sandbox: Sandbox) -> None:
-    """max_changed counts what this run would change, and what it selects."""
+def test_a_guard_is_decided_over_all_shards(cli: Cli, sandbox: Sandbox) -> None:
+    """What is refused for the fleet is refused for each part of it; a part alone may change altogether."""
     cli.fleet(*FLEET)
     cli.run("apply", "--yes", code=0)
-    changed = [name for name in FLEET if shard_of(name) == "1/3"]
-    for name in changed:
+    for name in FLEET[:13]:
         cli.manifest(name, version="2")
-    assert len(changed) >= 2
-    ran = cli.run("apply", "--yes", "--shard", "1/3", "--max-changed", "50%", code=3)
-    assert f"{len(changed)} of {len(changed)} applied environments" in ran.err
-    cli.run("apply", "--yes", "--shard", "2/3", "--max-changed", "50%", code=0)
-    cli.run("apply", "--yes", "--max-changed", "50%", code=0)
+    for shard in SHARDS:
+        ran = cli.run("apply", "--yes", "--shard", shard, code=3)
+        assert "13 of 24 applied environments would be updated, at most 12 are allowed (50%)" in ran.err
+    changed = [name for name in FLEET if shard_of(name) == "1/3"]
+    for name in FLEET:
+        cli.manifest(name, version="3" if name in changed else "1")
+    assert 2 <= len(changed) <= 12
+    ran = cli.run("apply", "--yes", "--shard", "1/3", "--format", "json", code=0)
+    assert list(ran.outcomes.values()) == ["applied"] * len(changed)
 
 
 def test_a_shard_waits_for_its_own_waves_alone(cli: Cli, sandbox: Sandbox) -> None:

@@ -11,9 +11,10 @@ import pytest
 from filelock import FileLock
 
 from reconciler.errors import Conflict, Unreachable
+from reconciler.model import Snapshot
 from reconciler.ports import Write
 from reconciler.state import folder
-from reconciler.state.document import MAX_BYTES
+from reconciler.state.document import MAX_BYTES, encode_document
 from reconciler.state.folder import FolderStore
 from tests.contract.test_stores import document, put
 
@@ -299,3 +300,66 @@ def test_a_folder_with_documents_and_a_near_name_is_found(tmp_path: Path) -> Non
     assert FolderStore(tmp_path / ".reconciler" / "state").find_near() is None
     assert FolderStore(tmp_path / "elsewhere").find_near() is None
     assert FolderStore(tmp_path / "no" / "such" / "folder").find_near() is None
+
+
+# --- the comparison with a snapshot ----------------------------------------------------------------
+
+
+def settle_down(store: FolderStore) -> Snapshot:
+    """A snapshot after the store's first write: from then on it knows of every change by others."""
+    put(store, document("first"))
+    return store.read_changes(store.read_changes().snapshot).snapshot
+
+
+def test_after_our_own_writes_nothing_is_looked_at(tmp_path: Path) -> None:
+    """The folder has the time of change that the last of them gave it, so a fleet's files need no look each."""
+    store = FolderStore(tmp_path)
+    seen = settle_down(store)
+    for name in "abc":
+        put(store, document(name))
+        assert store.read_changes(seen).snapshot is seen
+    store.close()
+
+
+@pytest.mark.parametrize("how", ["by another process", "by hand"])
+def test_a_change_between_our_writes_is_found_after_the_second(how: str, tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    seen = settle_down(store)
+    if how == "by hand":
+        (tmp_path / "theirs.new").write_bytes(encode_document(document("theirs")))
+        (tmp_path / "theirs.new").rename(tmp_path / "theirs.json")
+    else:
+        put(FolderStore(tmp_path), document("theirs"))
+    put(store, document("ours"))
+    assert "theirs" in store.read_changes(seen).heads
+
+
+def test_a_file_system_without_exact_times_is_looked_at_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change within the same second would not show."""
+    exact = os.utime
+
+    def coarse(path: int, *, ns: tuple[int, int]) -> None:
+        exact(path, ns=(ns[0], ns[1] // 10**9 * 10**9))
+
+    monkeypatch.setattr(os, "utime", coarse)
+    store = FolderStore(tmp_path)
+    seen = settle_down(store)
+    put(store, document("ours"))
+    assert set(store.read_changes(seen).heads) == {"ours"}
+
+
+def test_a_write_that_failed_is_followed_by_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FolderStore(tmp_path)
+    seen = settle_down(store)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert store.write([Write("lost", document("lost"), None)])[0].error is not None
+    put(FolderStore(tmp_path), document("theirs"))
+    put(store, document("ours"))
+    assert "theirs" in store.read_changes(seen).heads

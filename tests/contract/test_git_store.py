@@ -201,27 +201,26 @@ def test_many_who_read_at_once_through_one_store_ask_the_remote_once(stores: lis
         assert seen == [serial] * 8
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_a_plan_asks_the_remote_once_and_a_write_once(whole: bool, stores: list[GitStore], tmp_path: Path) -> None:
-    """A look and a fetch for the names; the first read after them asks for nothing, the next one looks again."""
+def test_a_plan_asks_the_remote_once_and_a_write_once(stores: list[GitStore], tmp_path: Path) -> None:
+    """A look and a fetch for the heads; the first read after them asks for nothing, the next one looks again."""
     put(stores[1], document())
     asked: list[str] = []
     store = open_meddled(
         tmp_path / "one",
         before=lambda command: asked.append(command) if command in ("ls-remote", "fetch", "push") else None,
     )
-    assert store.names() == {"production"}
-    assert set(store.read_heads(["production"])) == {"production"}
-    assert set(store.read(["production"]) if whole else store.read_heads(["production"])) == {"production"}
+    seen = store.read_changes()
+    assert set(seen.heads) == {"production"}
+    assert set(store.read(["production"])) == {"production"}
     assert asked == ["ls-remote", "fetch"]
-    if whole:
-        store.read(["production"])
-        assert asked == ["ls-remote", "fetch", "ls-remote"], "another run may have written meanwhile"
+    store.read(["production"])
+    assert asked == ["ls-remote", "fetch", "ls-remote"], "another run may have written meanwhile"
     version = store.read(["production"])["production"].version
     asked.clear()
     version = put(store, replace(document(version="2"), serial=2), version)
     put(store, replace(document(version="3"), serial=3), version)
-    assert asked == ["push", "push"]
+    store.read_changes(seen.snapshot)
+    assert asked == ["push", "push"], "what others pushed before is known from the push"
     assert store.location == f"git:origin/{BRANCH}"
     assert store.gather_s > 0
     store.close()

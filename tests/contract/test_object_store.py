@@ -265,7 +265,7 @@ def answering(
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_store_that_refuses_our_credentials_says_what_they_need(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(monkeypatch, listing=status, reading=status, writing=status) as store:
-        for ask in (store.names, lambda: store.read(["a"]), lambda: store.read_heads(["a"])):
+        for ask in (store.names, lambda: store.read(["a"]), store.read_changes):
             with pytest.raises(Unreachable, match=r"s3://box/plug: the store refuses our credentials. It needs to"):
                 ask()
         (written,) = store.write([Write("a", document("a"), None)])

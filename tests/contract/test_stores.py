@@ -24,6 +24,7 @@ from reconciler.ports import StateStore, Write
 from reconciler.state.document import FORMAT, MAX_BYTES, encode_document
 from reconciler.state.folder import FolderStore
 from reconciler.state.git import GitStore
+from reconciler.state.objects import ObjectStore
 from reconciler.state.open import open_store
 from tests.contract.behind import photograph, plant
 from tests.contract.remotes import make_clone, make_remote
@@ -87,7 +88,6 @@ def test_what_is_there_is_read_beside_what_is_not(store: StateStore) -> None:
         "a": document("a"),
         "c": document("c"),
     }
-    assert set(store.read_heads(["missing", "a", "b", "c"])) == {"a", "c"}
     assert store.read([]) == {}
 
 
@@ -103,11 +103,12 @@ def test_who_lost_once_loses_again_until_he_has_read(store: StateStore) -> None:
 
 
 def test_a_head_is_its_document_without_the_past(store: StateStore) -> None:
-    """Of those that have one."""
+    """Of all that are stored."""
     put(store, document())
     whole = document()
     head = Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
-    assert store.read_heads(["production", "staging"]) == {"production": head}
+    found = store.read_changes()
+    assert (found.heads, found.gone, found.faults) == ({"production": head}, frozenset(), {})
 
 
 def test_a_copy_is_stored_byte_for_byte(store: StateStore) -> None:
@@ -171,6 +172,78 @@ def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
     assert store.names() == {"a", "b", "c"}
 
 
+# --- what changed since a snapshot -----------------------------------------------------------------
+
+
+@pytest.fixture
+def other(store: StateStore, tmp_path: Path) -> Iterator[StateStore]:
+    """The same place as another process opens it."""
+    made: StateStore
+    if isinstance(store, FolderStore):
+        made = FolderStore(Path(store.location))
+    elif isinstance(store, GitStore):
+        made = GitStore(tmp_path / "clone", "origin", "reconciler-state")
+    else:
+        made = ObjectStore(store.location) if isinstance(store, ObjectStore) else store
+    yield made
+    made.close()
+
+
+def test_what_another_wrote_before_our_write_is_found_after_it(store: StateStore, other: StateStore) -> None:
+    """Of several thousand documents the three that changed are read, and what is gone is named."""
+    for name in ("created", "edited", "forgotten", "same"):
+        if name != "created":
+            put(other, document(name))
+    seen = store.read_changes().snapshot
+    put(other, document("created"))
+    put(other, replace(document("edited", version="2"), serial=2), other.read(["edited"])["edited"].version)
+    assert other.write([Write("forgotten", None, other.read(["forgotten"])["forgotten"].version)])[0].error is None
+    put(store, document("ours"))
+    found = store.read_changes(seen)
+    assert {name: head.serial for name, head in found.heads.items() if name != "ours"} == {"created": 1, "edited": 2}
+    assert (set(found.gone), dict(found.faults)) == ({"forgotten"}, {})
+
+
+def test_nothing_is_found_twice_and_an_old_text_is_a_change(store: StateStore, other: StateStore) -> None:
+    """Our own writes may be repeated or left out, once."""
+    version = put(other, document("theirs"))
+    seen = store.read_changes().snapshot
+    ours = put(store, document("ours"))
+    found = store.read_changes(seen)
+    assert found.heads.keys() <= {"ours"}
+    found = store.read_changes(found.snapshot)
+    assert (found.heads, found.gone, found.faults) == ({}, frozenset(), {})
+    version = put(other, replace(document("theirs", version="2"), serial=2), version)
+    put(other, replace(document("theirs"), serial=3), version)
+    put(store, replace(document("ours"), serial=2), ours)
+    assert store.read_changes(found.snapshot).heads["theirs"].serial == 3
+
+
+def test_of_two_writers_the_later_one_finds_the_other(store: StateStore, other: StateStore) -> None:
+    """Both have a snapshot without either document; at most one of them may miss what the other wrote."""
+    snapshots = {id(one): one.read_changes().snapshot for one in (store, other)}
+    for round_ in range(3):
+        put(store, document(f"a{round_}"))
+        put(other, document(f"b{round_}"))
+        found = [one.read_changes(snapshots[id(one)]) for one in (store, other)]
+        seen = [set(one.heads) for one in found]
+        assert f"a{round_}" in seen[1]
+        assert store is other or f"b{round_}" in seen[0] or isinstance(store, FolderStore | GitStore)
+        snapshots = {id(one): changes.snapshot for one, changes in zip((store, other), found, strict=True)}
+
+
+def test_a_changed_document_that_can_not_be_read_is_a_fault(store: StateStore, tmp_path: Path) -> None:
+    """Beside it what changed is read."""
+    put(store, document("same"))
+    seen = store.read_changes().snapshot
+    plant(store, tmp_path, {"bad": b"", "good": _name(WHOLE, "good")})
+    if isinstance(store, GitStore):
+        store.names()  # the branch is looked at
+    put(store, document("ours"))
+    found = store.read_changes(seen)
+    assert (found.heads.keys() - {"ours"}, set(found.faults)) == ({"good"}, {"bad"})
+
+
 # --- what can't be trusted -------------------------------------------------------------------------
 
 WHOLE = encode_document(document("bad"))
@@ -206,16 +279,20 @@ def test_a_document_that_cannot_be_trusted_is_named_and_left_alone(store: StateS
     plant(store, tmp_path, {name: _name(data, name) for name, (data, _) in BAD.items()})
     before = photograph(store, tmp_path)
     assert store.names() == {"good", *BAD}
-    for read in (store.read, store.read_heads):
-        for name, (_, error) in BAD.items():
-            with pytest.raises(error, match=re.escape(name)):
-                read([name, "good"])
-        with pytest.raises(SeveralUnreadable) as caught:
-            read(["good", *BAD])
-        lines = str(caught.value).split("\n")
-        assert len(lines) == len(BAD)
-        assert all(name in line for name, line in zip(BAD, lines, strict=True))
-        assert set(read(["good", "missing"])) == {"good"}
+    for name, (_, error) in BAD.items():
+        with pytest.raises(error, match=re.escape(name)):
+            store.read([name, "good"])
+    with pytest.raises(SeveralUnreadable) as caught:
+        store.read(["good", *BAD])
+    lines = str(caught.value).split("\n")
+    assert len(lines) == len(BAD)
+    assert all(name in line for name, line in zip(BAD, lines, strict=True))
+    assert set(store.read(["good", "missing"])) == {"good"}
+    found = store.read_changes()
+    assert (set(found.heads), found.faults.keys()) == ({"good"}, BAD.keys())
+    for name, (_, error) in BAD.items():
+        assert isinstance(found.faults[name], error)
+        assert name in str(found.faults[name])
     assert store.read(["good"])["good"].document == document("good")
     refused = store.write([Write(name, document(name), None) for name in ("zero-bytes", "too-large", "new")])
     assert [isinstance(result.error, Conflict | Corrupt) for result in refused] == [True, True, False]
@@ -234,12 +311,14 @@ def test_a_document_is_refused_by_its_size(size_bytes: int, store: StateStore, t
     tracemalloc.start()
     try:
         assert store.names() == {"good", "large"}
-        assert set(store.read_heads(["good"])) == {"good"}
         assert set(store.read(["good"])) == {"good"}
         if size_bytes > MAX_BYTES:
-            for read in (store.read, store.read_heads):
-                with pytest.raises(Corrupt, match=r"large.* is larger than 16 MiB, .*Restore it from a backup"):
-                    read(["good", "large"])
+            refusal = r"large.* is larger than 16 MiB, .*Restore it from a backup"
+            with pytest.raises(Corrupt, match=refusal):
+                store.read(["good", "large"])
+            found = store.read_changes()
+            assert set(found.heads) == {"good"}
+            assert re.search(refusal, str(found.faults["large"]))
         assert tracemalloc.get_traced_memory()[1] < MAX_BYTES / 2
     finally:
         tracemalloc.stop()
@@ -255,10 +334,12 @@ def test_reading_changes_nothing(store: StateStore, tmp_path: Path) -> None:
     plant(store, tmp_path, {"bad": b""})
     before = photograph(store, tmp_path)
     assert store.names() == {"bad", "good"}
-    for read in (store.read, store.read_heads):
-        assert set(read(["good", "gone", "missing"])) == {"good"}
-        with pytest.raises(Corrupt):
-            read(["bad"])
+    assert set(store.read(["good", "gone", "missing"])) == {"good"}
+    with pytest.raises(Corrupt):
+        store.read(["bad"])
+    found = store.read_changes()
+    assert (set(found.heads), set(found.faults)) == ({"good"}, {"bad"})
+    assert not store.read_changes(found.snapshot).heads
     assert photograph(store, tmp_path) == before
 
 

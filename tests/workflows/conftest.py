@@ -19,8 +19,8 @@ from reconciler.sandbox.server import Sandbox, serve_in_thread
 from tests.acceptance.conftest import ROOT, SECRET, TIMEOUT_S, canary
 from tests.contract.remotes import git, serve_guarded
 from tests.forked import FORKS, STARTED_WITH
+from tests.workflows.engine import DEFAULT_BRANCH, Event, Run, Runner, require_act
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
-from tests.workflows.runner import DEFAULT_BRANCH, Event, Run, Runner
 
 ACTION = "acme/reconciler/.github/actions/reconciler@" + "c0ffee" * 6 + "c0ff"
 HOST = "hooks.acme.com.br"
@@ -165,8 +165,11 @@ def plug() -> Iterator[Sandbox]:
 @pytest.fixture
 def team(tmp_path: Path, plug: Sandbox) -> Iterator[Team]:
     """`init` was run, hosts were filled in and pushed, and the secrets of two GitHub Environments are set."""
+    require_act()
     remote = tmp_path / "plug-webhooks.git"
     git(tmp_path, "init", "-q", "--bare", "-b", DEFAULT_BRANCH, str(remote))
+    with (remote / "config").open("a") as config:
+        config.write("[receive]\n\tautogc = false\n")  # it lives for one test
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(remote), str(clone))
     code, _, err = FORKS.run(["init", str(clone), "--action", ACTION], tmp_path, dict(os.environ), None, TIMEOUT_S)

@@ -21,6 +21,7 @@ from tests.acceptance.conftest import ROOT, SECRET, assert_harmless, wait_until
 from tests.contract.remotes import git
 from tests.forked import write_own_program
 from tests.workflows.conftest import Team
+from tests.workflows.engine import TOOL_FILES
 from tests.workflows.own import render_own_workflow
 from tests.workflows.test_shipped import ACTION, load
 
@@ -76,59 +77,26 @@ def test_the_pull_requests_own_modules_are_not_imported(team: Team) -> None:
 
 
 def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) -> None:
-    """The pull request changes the action itself: the one of the base branch is used."""
+    """The pull request changes the action itself, and puts a link in the way of the base branch's.
+
+    Through that link the tool would be checked out into the manifests, and the plan be that of the base branch.
+    """
     git(team.clone, "checkout", "-q", "main")
-    team.write(".github/actions/reconciler/action.yml", ACTION.read_text())
+    for name in TOOL_FILES:
+        team.write(name, (ROOT / name).read_text())
     for name in starter.WORKFLOWS:
         team.write(f".github/workflows/{name}.yml", render_own_workflow(name))
     team.push("Hold the tool")
     team.edit(
         ".github/actions/reconciler/action.yml", "set -euo pipefail", "echo the code of the pull request ran; exit 1"
     )
-    team.edit("manifests/production.yaml", "wave: 1", "wave: 2")
-    run = team.run("plan", team.open_pull("own-tool"))
-    assert run.conclusions == {"plan": "success"}
-    assert "2 to create" in team.github.comment_texts(1)[0]
-    run = team.run("apply", team.by_hand())
-    assert set(run.conclusions.values()) == {"success", "skipped"}
-
-
-def test_a_link_named_like_the_tools_folder_leads_the_checkout_nowhere(team: Team) -> None:
-    """The tool would be checked out into the manifests, and the plan be that of the base branch."""
-    git(team.clone, "checkout", "-q", "main")
-    team.write(".github/actions/reconciler/action.yml", ACTION.read_text())
-    for name in starter.WORKFLOWS:
-        team.write(f".github/workflows/{name}.yml", render_own_workflow(name))
-    team.push("Hold the tool")
     (team.clone / ".tool").symlink_to("manifests")
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
-    team.run("plan", team.open_pull("link"))
+    run = team.run("plan", team.open_pull("own-tool"))
+    assert run.conclusions == {"plan": "success"}
     assert "/status/v2" in team.github.comment_texts(1)[0]
-
-
-@pytest.mark.parametrize("code", [1, 2, 3])
-def test_a_command_that_fails_at_once_fails_the_step(tmp_path: Path, code: int) -> None:
-    """Also where it has ended before the script comes to wait for it; and a 2 without a result is no answer."""
-    (step,) = (one for one in load(ACTION)["runs"]["steps"] if one.get("id") == "run")
-    program = tmp_path / "reconciler/bin/reconciler"
-    program.parent.mkdir(parents=True)
-    program.write_text(f'#!/bin/sh\nif [ "$1" = plan ]; then exit {code}; fi\n')
-    program.chmod(0o755)
-    script = tmp_path / "script.sh"
-    script.write_text('trap() { sleep 0.3; builtin trap "$@"; }\n' + step["run"])
-    environ = {
-        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-        "RUNNER_TEMP": str(tmp_path),
-        "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-        "COMMAND": "plan",
-        "ARGUMENTS": "",
-        "TOKENS_FILE": "",
-        "GIT_TOKEN": "",
-    }
-    done = subprocess.run(["bash", "-e", str(script)], cwd=tmp_path, env=environ, capture_output=True, check=False)
-    assert done.returncode == code
-    assert f"exit-code={code}" in (tmp_path / "output").read_text()
+    run = team.run("apply", team.by_hand())
+    assert set(run.conclusions.values()) == {"success", "skipped"}
 
 
 def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
@@ -158,8 +126,10 @@ def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
             "RUNNER_TEMP": str(tmp_path / "temp"),
             "GITHUB_OUTPUT": str(tmp_path / "output"),
             "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            "GITHUB_JOB": "fleet",
             "COMMAND": "apply",
             "ARGUMENTS": "--yes",
+            "ENVIRONMENT": "",
             "TOKENS_FILE": "",
             "GIT_TOKEN": "",
             "RECONCILER_STATE": ".reconciler/state",

@@ -14,11 +14,13 @@ import yaml
 
 from reconciler import starter
 from tests.acceptance.conftest import ROOT
+from tests.workflows.engine import DEFAULT_BRANCH, STAND_INS
 from tests.workflows.own import render_own_workflow
-from tests.workflows.runner import DEFAULT_BRANCH
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/reconciler/action.yml"
+SOURCES = sorted((ROOT / "reconciler/starter/workflows").glob("*.yml"))
+DEPENDABOT = ROOT / ".github/dependabot.yml"
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -64,12 +66,43 @@ def test_every_action_of_others_is_pinned_by_its_commit_with_the_version_beside(
                 assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", found[1]) and found[2], line
 
 
+def test_every_action_has_one_pin_in_all_files() -> None:
+    """Ours and the ones that `init` writes are updated together."""
+    texts = [path.read_text() for path in [*WORKFLOWS, ACTION, *SOURCES]]
+    pins = {pin for text in texts for pin in re.findall(r"uses: ([^./\s][^\s]*@.*)", text)}
+    assert len(pins) == len({pin.partition("@")[0] for pin in pins}), sorted(pins)
+
+
+def test_dependabot_looks_into_every_folder_that_pins_an_action() -> None:
+    """Nothing else moves the pins. It must be able to read each file, and waits for a release to be a week old."""
+    (actions,) = (one for one in load(DEPENDABOT)["updates"] if one["package-ecosystem"] == "github-actions")
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in [*WORKFLOWS, ACTION, *SOURCES]}
+    assert folders == {".github/workflows", ".github/actions/reconciler", "reconciler/starter/workflows"}
+    assert actions["directories"] == ["/", "/.github/actions/*", "/reconciler/starter/workflows"]
+    for path in SOURCES:
+        assert load(path)["jobs"]
+    written = yaml.load(starter.starting_files("a/b@c")[".github/dependabot.yml"], Loader=yaml.BaseLoader)
+    for update in [*load(DEPENDABOT)["updates"], *written["updates"]]:
+        assert int(update["cooldown"]["default-days"]) >= 7
+        assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
+
+
 def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
     """Least of all: what a job doesn't name it doesn't have."""
     for name, workflow, job in jobs():
         assert workflow["permissions"] == {}, name
         assert job["permissions"], name
         assert job["timeout-minutes"], name
+
+
+def test_every_step_gives_only_inputs_that_its_action_has() -> None:
+    """GitHub only warns of another one, and act says nothing. The stand-ins name the inputs of the real actions."""
+    for name, step in steps():
+        if "uses" in step:
+            action = step["uses"].partition("@")[0]
+            path = STAND_INS / action.removeprefix("actions/") / "action.yml"
+            known = load(path if action.startswith("actions/") else ACTION)["inputs"]
+            assert step.get("with", {}).keys() <= known.keys(), f"{name}: {action}"
 
 
 def test_no_checkout_keeps_its_credentials() -> None:

@@ -55,7 +55,7 @@ socket.getaddrinfo = hang
 def test_a_name_that_is_not_found_is_a_failure_and_says_where_to_look(cli: Cli) -> None:
     """Nothing was sent, so nothing is in doubt; no attempt is counted."""
     cli.fleet(*FLEET)
-    ran = cli.run("apply", "--yes", *NAMELESS, "--attempts", "1", "--format", "json", code=1)
+    ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, "--attempts", "1", "--format", "json", code=1)
     assert only_outcome(ran, FLEET) == "failed"
     assert {one["attempts"] for one in ran.json["environments"]} == {0}
     assert message_of(ran, "a") == (
@@ -72,7 +72,7 @@ def test_a_dns_that_hangs_keeps_no_outcome_waiting(cli: Cli) -> None:
     cli.fleet(*fleet)
     hurt(cli, HANGING_DNS)
     options = ("--timeout", "1", "--attempts", "1", "--concurrency", "24", "--max-failures", "100")
-    ran = cli.run("apply", "--yes", *NAMELESS, *options, "--format", "json", code=1)
+    ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, *options, "--format", "json", code=1)
     assert only_outcome(ran, fleet) == "failed"
     assert message_of(ran, fleet[0]) == (
         "not sent: no connection to Plug (plug.invalid) within 1 s. "
@@ -345,7 +345,7 @@ def test_a_netrc_or_proxy_of_the_machine_is_no_way_around_tls(cli: Cli, tmp_path
     """A proxy that is not there: https never falls back to a direct connection; nothing is sent."""
     cli.fleet("a")
     env = {"HTTPS_PROXY": "http://127.0.0.1:1"}
-    ran = cli.run("apply", "--yes", *NAMELESS, "--attempts", "1", "--format", "json", code=1, env=env)
+    ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, "--attempts", "1", "--format", "json", code=1, env=env)
     assert ran.outcomes == {"a": "failed"}
     assert message_of(ran, "a") == (
         "not sent: the connection to the proxy 127.0.0.1:1 was refused. "

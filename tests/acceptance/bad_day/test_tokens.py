@@ -95,12 +95,16 @@ def test_an_old_token_of_one_that_is_given_to_a_new_one_is_refused(cli: Cli) -> 
     assert_converges(cli, "loja", "nova")
 
 
-def test_an_environment_that_was_renamed_keeps_its_token(cli: Cli) -> None:
-    """Its old name is in no manifest any more, so nobody else has the token."""
+def test_an_environment_that_was_renamed_takes_its_memory_along(cli: Cli) -> None:
+    """Until then its old name, which is in no manifest, holds the company; the refusal says what to run."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     (cli.folder / "manifests" / "loja.yaml").unlink()
     cli.manifest("loja-centro")
     cli.environ[cli.token_env("loja-centro")] = cli.environ.pop("PLUG_TOKEN_LOJA")
+    refused = cli.run("apply", "--yes", code=3)
+    assert "run `reconciler state rename loja loja-centro`" in refused.err
+    assert "if it is not needed any more, `reconciler state forget loja`" in refused.err
+    cli.run("state", "rename", "loja", "loja-centro", "--yes", code=0)
     ran = cli.run("apply", "--yes", "--format", "json", code=0)
     assert ran.outcomes == {"loja-centro": "applied"}

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.guards import MaxChanged, find_too_many_updates, parse_max_changed
-from reconciler.core.planner import PlanInput, make_plan
+from reconciler.core.guards import MaxChanged, count_updates, find_too_many_updates, parse_max_changed
+from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
 from reconciler.core.record import adopt
-from reconciler.model import By, Fingerprint, Plan
+from reconciler.core.shard import holds
+from reconciler.model import By, Desired, Fingerprint, Shard
 from tests.fakes import START, make_desired
 
 
-def fleet(size: int, updates: int) -> Plan:
-    """`size` applied environments, of which `updates` are edited."""
+def fleet(size: int, updates: int, shard: Shard | None = None) -> tuple[Planned, list[Desired]]:
+    """`size` applied environments, of which `updates` are edited; the plan is of the shard."""
     names = [f"e{number:02}" for number in range(size)]
     documents = {name: adopt(None, make_desired(name), Fingerprint(), START, By(), lineage="l") for name in names}
-    wanted = [make_desired(name, "2" if place < updates else "1") for place, name in enumerate(names)]
-    return make_plan(wanted, documents, lambda one: Fingerprint(), PlanInput(START))
+    desired = [make_desired(name, "2" if place < updates else "1") for place, name in enumerate(names)]
+    wanted = [one for one in desired if shard is None or holds(shard, one.environment)]
+    heads = {one.environment: documents[one.environment] for one in wanted}
+    plan = make_plan(wanted, heads, lambda one: Fingerprint(), PlanInput(START), shard=shard)
+    return Planned(plan, {}, {}, fleet=Fleet(frozenset(names), documents)), desired
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,17 @@ def fleet(size: int, updates: int) -> Plan:
 def test_the_guard(size: int, updates: int, limit: str | None, refused: bool) -> None:
     """The default is half, from ten environments on; an own limit always holds."""
     parsed = None if limit is None else parse_max_changed(limit)
-    assert (find_too_many_updates(fleet(size, updates), size, parsed) is not None) is refused
+    planned, desired = fleet(size, updates)
+    updated = count_updates(planned, desired)
+    assert (find_too_many_updates(updated, planned.fleet.applied_count, parsed) is not None) is refused
+
+
+def test_updates_are_counted_over_all_shards() -> None:
+    """Jobs that share a fleet must not pass one by one what is refused for all of it."""
+    for number in (1, 2, 3):
+        planned, desired = fleet(12, 7, Shard(number, 3))
+        assert 0 < len(planned.plan.environments) < 12
+        assert (count_updates(planned, desired), planned.fleet.applied_count) == (7, 12)
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "101%", "1.5", "50 %%", "½"])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.core.record import Claim, adopt, begin_intent
-from reconciler.errors import Corrupt, InputError
-from reconciler.model import By, Desired, Head
+from reconciler.errors import Corrupt, InputError, SeveralUnreadable
+from reconciler.model import By, Desired, Fingerprint, Problem
 from reconciler.ports import Write
 from reconciler.run.guards import GuardInput, check_before_sending, find_putting, with_guard_warnings
-from reconciler.run.planning import PlanScope, plan_environments
+from reconciler.run.planning import PlanScope, plan_environments, refuse_malformed_tokens
 from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
 
 RESERVED = "hooks.example.com"
@@ -45,16 +48,32 @@ class Bench:
     def plan(self, *globs: str) -> Planned:
         return plan_environments(self.desired, self.store, self.credentials, PlanInput(START), PlanScope(globs))
 
+    def hold(self, name: str, account: str) -> None:
+        """Record the environment as applied to another company than its name says."""
+        stored, desired = self.store.read([name])[name], make_desired(name)
+        document = adopt(stored.document, desired, Fingerprint(account), START, By(), lineage="l")
+        self.store.write([Write(name, document, stored.version)])
+
+    def begin(self, name: str, account: str) -> None:
+        """Another run writes an intent for the environment."""
+        claim = Claim(intent_id="i", lineage="l", now=START, lease_s=900, by=By("ana"), account=account)
+        stored = self.store.read([name]).get(name)
+        document = begin_intent(stored.document if stored else None, real(name), claim)
+        self.store.write([Write(name, document, stored.version if stored else None)])
+
     def given(self, limit: MaxChanged | None = None, accepted: tuple[str, ...] = ()) -> GuardInput:
-        return GuardInput(self.desired, self.store, self.credentials, limit, accepted, FirstApply(asked=True))
+        return GuardInput(self.desired, self.credentials, limit, accepted, FirstApply(asked=True))
 
     def check(self, planned: Planned, given: GuardInput) -> list[str]:
         """The keys of all problems."""
+        return [problem.key for problem in self.find_problems(planned, given)]
+
+    def find_problems(self, planned: Planned, given: GuardInput) -> Sequence[Problem]:
         try:
             check_before_sending(planned, given, START, self.warnings.append)
         except InputError as error:
-            return [problem.key for problem in error.problems]
-        return []
+            return error.problems
+        return ()
 
 
 def test_a_healthy_plan_passes_without_a_word() -> None:
@@ -83,43 +102,94 @@ def test_a_token_of_another_company_than_before_is_refused_unless_accepted() -> 
     assert bench.check(bench.plan(), bench.given(accepted=("a",))) == []
 
 
-def test_the_state_of_what_was_not_selected_is_read_for_a_swapped_token() -> None:
-    """The token of `a` is the company that `b` was last applied to, and `b` has none."""
-    bench = Bench("a", "b", applied=("b",))
-    bench.credentials.accounts |= {"a": "token:1234", "b": None}
-    fingerprint = replace(bench.credentials.fingerprint(bench.desired[1]), account="token:1234")
-    stored = bench.store.read(["b"])["b"]
-    document = adopt(stored.document, bench.desired[1], fingerprint, START, By(), lineage="l")
-    bench.store.write([Write("b", document, stored.version)])
-    assert bench.check(bench.plan("a"), bench.given()) == ["token_env"]
+def test_every_other_environment_of_the_state_is_compared() -> None:
+    """Of a company that another environment was last applied to, whatever is selected, its own token or none."""
+    for theirs in ("token:1234", "token:5678", None):
+        bench = Bench("a", "b", applied=("b",))
+        bench.hold("b", "token:1234")
+        bench.credentials.accounts |= {"a": "token:1234", "b": theirs}
+        (problem,) = bench.find_problems(bench.plan("a"), bench.given())
+        assert "the Plug company that b was last applied to" in problem.message
+        assert "--accept-account-change a" in problem.hint
+        assert bench.check(bench.plan("a"), bench.given(accepted=("a",))) == []
 
 
-def test_a_corrupt_document_of_another_environment_stops_nobody() -> None:
-    """It was not selected; without its state there is one guard less."""
-    bench = Bench("a", "b", applied=("b",))
-    bench.credentials.accounts |= {"a": "token:1234", "b": None}
-    planned = bench.plan("a")
-    read: list[list[str]] = []
+def test_an_orphan_holds_its_company_too() -> None:
+    """An environment that was renamed in the manifests alone: the memory of the old name is to be carried over."""
+    bench = Bench("old", applied=("old",))
+    bench.desired = [real("new")]
+    bench.credentials.accounts["new"] = "org:old"
+    (problem,) = bench.find_problems(bench.plan("new"), bench.given())
+    assert "`reconciler state rename old new`" in problem.hint
+    assert "`reconciler state forget old`" in problem.hint
 
-    class Broken(FaultyStore):
-        def names(self) -> frozenset[str]:
-            return frozenset({"b"})
 
-        def read_heads(self, environments: object) -> dict[str, Head]:
-            read.append(list(environments))  # type: ignore[call-overload]
-            raise Corrupt("b: not a document")
+def test_a_live_intent_of_another_environment_can_not_be_accepted() -> None:
+    """Another run is sending to that company just now."""
+    bench = Bench("a", "b", applied=())
+    bench.begin("b", "org:a")
+    for accepted in ((), ("a",)):
+        (problem,) = bench.find_problems(bench.plan("a"), bench.given(accepted=accepted))
+        assert "to which b is being applied right now (another run is at work: ana, since" in problem.message
+        assert "accept" not in problem.hint
 
-    assert bench.check(planned, replace(bench.given(), store=Broken())) == []
-    assert read == [["b"]]
+
+@pytest.mark.parametrize(
+    ("pin", "account", "keys"),
+    [("1", "org:1", []), ("1", "org:2", ["organization_id"]), ("1", "token:12", []), (None, "org:2", [])],
+)
+def test_a_token_of_another_company_than_the_manifest_names(pin: str | None, account: str, keys: list[str]) -> None:
+    """It is refused, and no flag lets it pass; a token that names no company is not compared."""
+    bench = Bench("a")
+    bench.desired = [replace(bench.desired[0], organization_id=pin)]
+    bench.credentials.accounts["a"] = account
+    assert bench.check(bench.plan(), bench.given(accepted=("a",))) == keys
+    shown = with_guard_warnings(bench.plan(), bench.given()).plan.warnings
+    assert ["apply would refuse: manifests/a.yaml:1:1: organization_id: " in line for line in shown] == [
+        True for _ in keys
+    ]
+
+
+def test_a_malformed_token_hides_no_other_fault() -> None:
+    """Both come in one run; what only shows the plan refuses it alone."""
+    bench = Bench("a", "b", "c")
+    bench.credentials.malformed, bench.credentials.missing, bench.credentials.shared = {"a"}, {"b"}, {"c"}
+    assert bench.check(bench.plan(), bench.given()) == ["a", "b", "c"]
+    with pytest.raises(InputError, match="a malformed token"):
+        refuse_malformed_tokens(bench.plan(), bench.credentials)
+    refuse_malformed_tokens(bench.plan("b"), bench.credentials)
+
+
+def test_a_percentage_is_of_the_whole_fleet_whatever_is_selected() -> None:
+    """Orphans are not in it: they can't be updated."""
+    names = tuple("abcdefghijkl")
+    bench = Bench(*names, applied=names)
+    bench.desired = bench.desired[:10]
+    bench.edit(*names[:6])
+    assert bench.check(bench.plan(*names[:5]), bench.given()) == []
+    (problem,) = bench.find_problems(bench.plan(*names[:6]), bench.given())
+    assert problem.message.startswith("6 of 10 applied environments would be updated, at most 5 are allowed")
+
+
+def test_documents_that_can_not_be_read_beside_the_selection_are_a_warning() -> None:
+    """It names what no guard saw. Where they are selected, the plan is refused with all of them."""
+    bench = Bench("a", "b", "c", applied=("b", "c"))
+    bench.store.inner.documents |= {"b": b"", "c": b"{"}
+    assert bench.check(bench.plan("a"), bench.given()) == []
+    (warning,) = bench.warnings
+    assert warning.startswith("the guards could not read the state of b, c: state of b: ")
+    assert warning in with_guard_warnings(bench.plan("a"), bench.given()).plan.warnings
+    with pytest.raises(Corrupt, match="state of b"):
+        bench.plan("a", "b")
+    with pytest.raises(SeveralUnreadable):
+        bench.plan()
 
 
 def test_a_plan_that_is_shown_names_what_apply_would_refuse_and_who_holds_a_lock() -> None:
     """Each once, as a warning, with the plan's own before them."""
     bench = Bench("a", "b", applied=("a", "b"))
     bench.edit("a", "b")
-    claim = Claim(intent_id="i", lineage="l", now=START, lease_s=900, by=By("ana"))
-    stored = bench.store.read(["b"])["b"]
-    bench.store.write([Write("b", begin_intent(stored.document, bench.desired[1], claim), stored.version)])
+    bench.begin("b", "org:b")
     bench.credentials.shared, bench.credentials.expired = {"a"}, {"b"}
     planned = bench.plan()
     planned = replace(planned, plan=replace(planned.plan, warnings=("first",), created_at=START + timedelta(seconds=1)))

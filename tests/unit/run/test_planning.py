@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from reconciler.core.planner import PlanInput
 from reconciler.core.record import Claim, adopt, begin_intent
-from reconciler.errors import Unreachable
-from reconciler.model import By, Document, Fingerprint, Head, Where
+from reconciler.model import By, Document, Fingerprint, Where
 from reconciler.ports import Write
 from reconciler.run.planning import PlanScope, plan_environments
 from tests.fakes import START, FakeCredentials, make_desired
@@ -17,23 +14,14 @@ ONE, OTHER = make_desired("one"), make_desired("other")
 
 
 class Store(MemoryStore):
-    """Counts the heads that are read, and knows a branch beside it. Heads of `unreadable` can't be read."""
+    """Knows a branch beside it."""
 
     def __init__(self, *documents: Document) -> None:
         super().__init__()
         self.write([Write(document.environment, document, None) for document in documents])
-        self.read_names: list[str] = []
-        self.unreadable: set[str] = set()
 
     def find_near(self) -> str | None:
         return "state"
-
-    def read_heads(self, environments: Iterable[str]) -> dict[str, Head]:
-        names = list(environments)
-        self.read_names += names
-        if self.unreadable & set(names):
-            raise Unreachable("state: can't be read")
-        return super().read_heads(names)
 
 
 def applied(name: str) -> Document:
@@ -70,16 +58,8 @@ def test_one_record_of_any_environment_makes_it_known() -> None:
         assert plan(store, "one") == Where("git:origin/stat", 1, plan(Store(), "one").apis)
 
 
-def test_of_a_large_state_few_heads_are_read_beside_the_selected_ones() -> None:
-    store = Store(*(applied(f"e{number:03}") for number in range(200)))
-    assert not plan(store, "one").is_new
-    assert store.read_names == ["e000"]
-    tries = Store(*(tried(f"e{number:03}") for number in range(200)))
-    assert plan(tries, "one").is_new
-    assert sorted(tries.read_names) == sorted(tries.names())
-
-
 def test_a_document_that_cannot_be_read_is_no_sign_of_a_new_state() -> None:
     store = Store(tried("gone"))
-    store.unreadable = {"gone"}
-    assert not plan(store, "one").is_new
+    store.documents["broken"] = b""
+    where = plan(store, "one")
+    assert (where.documents, where.is_new) == (2, False)

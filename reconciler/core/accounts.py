@@ -1,0 +1,157 @@
+"""The Plug companies that the environments of a fleet hold, and whose token would overwrite another's webhooks.
+
+An environment holds the account of its applied record, and that of its intent: its PUT is under way, or nobody knows
+what it did (CONTRACT §6.1).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+from reconciler.model import Desired, Fault, Head, Intent
+
+ORGANIZATION = "org:"
+
+
+class Hold(StrEnum):
+    """How an environment holds an account."""
+
+    SENDING = "sending"  # by a live intent
+    APPLIED = "applied"  # by its applied record
+    IN_DOUBT = "in-doubt"  # by an intent whose PUT may have changed it
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Another environment that holds an account. `intent` is None where its applied record does."""
+
+    environment: str
+    hold: Hold
+    intent: Intent | None = None
+
+
+class AccountBook:
+    """The accounts of all environments whose heads are known, by account."""
+
+    def __init__(self, heads: Mapping[str, Head] | None = None) -> None:
+        self._heads: dict[str, Head] = {}
+        self._holders: dict[str, set[str]] = defaultdict(set)  # account -> environments
+        for environment, head in (heads or {}).items():
+            self.update(environment, head)
+
+    def update(self, environment: str, head: Head | None) -> None:
+        """Take over the present head of an environment; None where it has no document any more."""
+        for account in find_accounts(self._heads.pop(environment, None)):
+            self._holders[account].discard(environment)
+        if head is not None:
+            self._heads[environment] = head
+            for account in find_accounts(head):
+                self._holders[account].add(environment)
+
+    def find(self, environment: str) -> Head | None:
+        """Return what is known of an environment."""
+        return self._heads.get(environment)
+
+    def find_other(self, account: str, environment: str, now: datetime) -> Holder | None:
+        """Return another environment that holds the account, one that is just sending first; None without one."""
+        others = sorted(self._holders.get(account, set()) - {environment})
+        found = [_find_hold(self._heads[other], account, now) for other in others]
+        return min(found, key=lambda one: list(Hold).index(one.hold), default=None)
+
+
+def find_accounts(head: Head | None) -> Collection[str]:
+    """Return the accounts that an environment holds."""
+    if head is None:
+        return ()
+    accounts = (head.applied.account if head.applied else None, head.intent.account if head.intent else None)
+    return {account for account in accounts if account is not None}
+
+
+def _find_hold(head: Head, account: str, now: datetime) -> Holder:
+    intent = head.intent
+    if intent is not None and intent.account == account and intent.is_live(now):
+        return Holder(head.environment, Hold.SENDING, intent)
+    if head.applied is not None and head.applied.account == account:
+        return Holder(head.environment, Hold.APPLIED)
+    return Holder(head.environment, Hold.IN_DOUBT, intent)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRules:
+    """`manifests` are the names of all environments in the manifests; `accepted` those of --accept-account-change."""
+
+    manifests: Collection[str]
+    accepted: Collection[str] = ()
+
+
+def find_refusal(book: AccountBook, environment: str, account: str, now: datetime, fleet: FleetRules) -> Fault | None:
+    """Return why a token of this account may not be sent for the environment; None where it may."""
+    holder = book.find_other(account, environment, now)
+    if holder is None or (environment in fleet.accepted and holder.hold is not Hold.SENDING):
+        return None
+    return Fault(_describe(holder, environment, now), _advise(holder, environment, fleet))
+
+
+def _describe(holder: Holder, environment: str, now: datetime) -> str:
+    from reconciler.text.lock import describe_lock  # late, as few runs need it
+
+    other = holder.environment
+    match holder.hold:
+        case Hold.APPLIED:
+            company = f"that {other} was last applied to"
+        case Hold.IN_DOUBT:
+            company = f"that an unfinished PUT of {other} may have changed"
+        case Hold.SENDING:
+            assert holder.intent is not None
+            company = f"to which {other} is being applied right now ({describe_lock(holder.intent, now)})"
+        case _:
+            assert_never(holder.hold)
+    return (
+        f"the token of {environment} belongs to the Plug company {company}: each apply would overwrite the other's "
+        "webhooks"
+    )
+
+
+def _advise(holder: Holder, environment: str, fleet: FleetRules) -> str:
+    other = holder.environment
+    wait = "wait for that run; " if holder.hold is Hold.SENDING else ""
+    if other not in fleet.manifests:
+        return (
+            f"{wait}no manifest has {other}: if it is the old name of {environment}, run `reconciler state rename "
+            f"{other} {environment}`; if it is not needed any more, `reconciler state forget {other}`"
+        )
+    hint = (
+        f"{wait}give each environment its own company's token (on GitHub as a secret of the environment, not of the "
+        "repository)"
+    )
+    return hint if wait else f"{hint}; if the company really moved: --accept-account-change {environment}"
+
+
+def find_pin_fault(desired: Desired, organization: str | None) -> Fault | None:
+    """Return why a token's company contradicts the manifest; an opaque token names none, and is not compared."""
+    if desired.organization_id is None or organization is None or organization == desired.organization_id:
+        return None
+    return Fault(
+        f"the token of {desired.environment} belongs to organization {organization}, but its manifest says "
+        f"{desired.organization_id}",
+        f"set {desired.token_env} to that company's token, or correct organization_id",
+    )
+
+
+def find_change_fault(environment: str, head: Head | None, organization: str | None) -> Fault | None:
+    """Return the fault of a JWT of another organization than last applied: most often two tokens were swapped."""
+    account = head.applied.account if head and head.applied else None
+    if account is None or organization is None:
+        return None
+    if not account.startswith(ORGANIZATION) or account == ORGANIZATION + organization:
+        return None
+    return Fault(
+        f"the token of {environment} belongs to organization {organization}, but the state says "
+        f"{account.removeprefix(ORGANIZATION)}: were two tokens swapped?",
+        f"if the company really changed: --accept-account-change {environment}",
+    )

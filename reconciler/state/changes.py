@@ -1,0 +1,39 @@
+"""The comparison of a store's documents with a snapshot of them, shared by all stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from reconciler.errors import StateError
+from reconciler.io.watch import counted
+from reconciler.model import Head, Snapshot
+from reconciler.ports import Changes
+
+# a head with the mark of the version that was read; or why that can't be read; None: there is no document any more
+Found: TypeAlias = tuple[Head, Hashable] | StateError | None
+
+
+def find_changes(
+    since: Snapshot | None,
+    marks: Mapping[str, Hashable],
+    epoch: int | None,
+    read: Callable[[Sequence[str]], Iterable[Found]],
+) -> Changes:
+    """Read what differs from a snapshot. `read` returns what it finds for each name, in their order.
+
+    `marks` has the mark of each document now, None where it is known only once the document is read. `epoch` must
+    have been taken before the marks.
+    """
+    before = since.marks if since else {}
+    changed = sorted(name for name, mark in marks.items() if mark is None or before.get(name) != mark)
+    now, heads, faults = dict(marks), {}, {}
+    gone = {name for name in before if name not in marks}
+    for name, found in zip(changed, counted(read(changed), len(changed)), strict=True):
+        if found is None:
+            gone.add(name)
+        elif isinstance(found, StateError):
+            faults[name] = found
+        else:
+            heads[name], now[name] = found
+    return Changes(Snapshot(now, epoch), heads, frozenset(gone), faults)

@@ -1,0 +1,79 @@
+"""Which other environment holds an account, however often documents change (CONTRACT §6.1)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.core.accounts import AccountBook, Hold
+from reconciler.core.record import Claim, adopt, begin_intent, doubt
+from reconciler.model import By, Document, Fingerprint, Head
+from tests.conftest import examples
+from tests.fakes import START, make_desired
+
+ACCOUNTS = [None, "org:1", "org:2", "token:1"]
+LEASE_S = 900
+
+
+def make_head(name: str, applied: str | None, intent: str | None, *, in_doubt: bool = False) -> Document:
+    document = adopt(None, make_desired(name), Fingerprint(applied), START, By(), lineage="l")
+    if intent is None:
+        return document
+    document = begin_intent(document, make_desired(name), Claim("i", "l", START, LEASE_S, By(), intent))
+    return doubt(document) if in_doubt else document
+
+
+heads = st.builds(make_head, st.just("x"), st.sampled_from(ACCOUNTS), st.sampled_from(ACCOUNTS), in_doubt=st.booleans())
+
+
+@settings(max_examples=examples(100))
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | heads), max_size=12))
+def test_another_holder_is_found_where_there_is_one(updates: list[tuple[str, Head | None]]) -> None:
+    """The same as from all present documents at once."""
+    book, present = AccountBook(), dict[str, Head]()
+    for name, head in updates:
+        present.pop(name, None)
+        if head is not None:
+            present[name] = make_head(
+                name,
+                head.applied.account if head.applied else None,
+                head.intent.account if head.intent else None,
+                in_doubt=head.intent is not None and head.intent.doubt,
+            )
+        book.update(name, present.get(name))
+    for account in ("org:1", "org:2", "token:1"):
+        for environment in "abc":
+            holding = {
+                name
+                for name, head in present.items()
+                if (head.applied and head.applied.account == account)
+                or (head.intent and head.intent.account == account)
+            }
+            found = book.find_other(account, environment, START)
+            assert (found is not None) == bool(holding - {environment})
+            assert found is None or found.environment in holding - {environment}
+
+
+@pytest.mark.parametrize(
+    ("after_s", "in_doubt", "hold"),
+    [(0, False, Hold.SENDING), (LEASE_S, False, Hold.IN_DOUBT), (0, True, Hold.IN_DOUBT)],
+)
+def test_an_intent_holds_its_account_also_after_its_lease(after_s: float, in_doubt: bool, hold: Hold) -> None:
+    """Its PUT may have landed."""
+    book = AccountBook({"a": make_head("a", "org:before", "org:1", in_doubt=in_doubt)})
+    found = book.find_other("org:1", "b", START + timedelta(seconds=after_s))
+    assert found is not None and found.hold is hold
+
+
+def test_who_is_sending_is_named_first() -> None:
+    """That can't be accepted, and passes soonest."""
+    book = AccountBook(
+        {"a": make_head("a", "org:1", None), "b": make_head("b", None, "org:1"), "c": make_head("c", "org:1", "org:1")}
+    )
+    found = book.find_other("org:1", "d", START)
+    assert found is not None and (found.environment, found.hold) == ("b", Hold.SENDING)
+    found = book.find_other("org:1", "d", START + timedelta(seconds=LEASE_S))
+    assert found is not None and (found.environment, found.hold) == ("a", Hold.APPLIED)

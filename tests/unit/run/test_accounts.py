@@ -1,0 +1,258 @@
+"""The second comparison of accounts: what others wrote between the plan and the intent, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.core import record
+from reconciler.core.attempts import Attempt
+from reconciler.core.planner import Fleet, PlanInput, Planned
+from reconciler.errors import Unreachable
+from reconciler.model import By, Desired, Fingerprint, Outcome, RunResult, Snapshot
+from reconciler.ports import Changes, Write
+from reconciler.run.accounts import Accounts
+from reconciler.run.apply import apply_plan
+from reconciler.run.context import Stop
+from reconciler.run.planning import PlanScope, plan_environments
+from tests.fakes import (
+    OPTIONS,
+    START,
+    FakeClock,
+    FakeCredentials,
+    FakePlug,
+    FaultyStore,
+    answer,
+    make_desired,
+    make_world,
+    no_answer,
+    run_here,
+)
+
+SHARED = "org:shared"
+
+
+class Bench:
+    """Two environments with one token, each applied by a run of its own."""
+
+    def __init__(self) -> None:
+        self.clock, self.plug, self.store, self.credentials = FakeClock(), FakePlug(), FaultyStore(), FakeCredentials()
+        self.credentials.accounts = {"a": SHARED, "b": SHARED}
+        self.warnings: list[str] = []
+
+    def plan(self, name: str) -> Planned:
+        desired = [make_desired("a"), make_desired("b")]
+        planned = plan_environments(desired, self.store, self.credentials, PlanInput(self.clock.now()))
+        (one,) = (one for one in planned.plan.environments if one.environment == name)
+        return replace(planned, plan=replace(planned.plan, environments=(one,)))
+
+    async def apply(self, planned: Planned, accepted: tuple[str, ...] = ()) -> RunResult:
+        world = make_world(self.store, self.plug, self.clock, self.credentials)
+        world = replace(world, warn=self.warnings.append)
+        return await apply_plan(planned, world, replace(OPTIONS, accepted=accepted), Stop())
+
+    def before_intent(self, call: Callable[[], Any]) -> None:
+        """`call` is what another process does between the read of a's document and the write of its intent."""
+
+        def before(writes: Sequence[Write]) -> None:
+            self.store.before_write = lambda writes: None
+            call()
+
+        self.store.before_write = before
+
+    def write_other(self, *, doubt: bool = False) -> None:
+        """Another run writes the intent of `b`, and leaves it in doubt where that is asked for."""
+        claim = record.Claim("i", "l", START, 900, By("eva"), SHARED)
+        document = record.begin_intent(None, make_desired("b"), claim)
+        self.store.inner.write([Write("b", record.doubt(document) if doubt else document, None)])
+
+    def adopt_other(self) -> None:
+        document = record.adopt(None, make_desired("b"), Fingerprint(SHARED), START, By("eva"), lineage="l")
+        self.store.inner.write([Write("b", document, None)])
+
+
+def only(result: RunResult) -> tuple[Outcome, str]:
+    (one,) = result.environments
+    return one.outcome, one.message
+
+
+@pytest.mark.parametrize("other", ["intent", "doubt", "record"])
+def test_an_account_that_another_run_took_after_the_plan_is_found_after_the_intent(other: str) -> None:
+    """Nothing is sent, and the intent is cleared; the message names the other environment and what to do."""
+    bench = Bench()
+    planned = bench.plan("a")
+    bench.before_intent(bench.adopt_other if other == "record" else lambda: bench.write_other(doubt=other == "doubt"))
+    outcome, message = only(asyncio.run(bench.apply(planned)))
+    assert (outcome, bench.plug.received) == (Outcome.FAILED, [])
+    begins = {
+        "intent": "to which b is being applied right now (another run is at work: eva, since 2026-11-23T12:00:00Z",
+        "doubt": "that an unfinished PUT of b may have changed",
+        "record": "that b was last applied to",
+    }
+    assert message.startswith(f"not sent: the token of a belongs to the Plug company {begins[other]}")
+    assert "ive each environment its own company's token" in message
+    document = bench.store.read(["a"])["a"].document
+    assert (document.intent, document.applied) == (None, None)
+    assert document.last is not None
+    assert (document.last.outcome, document.last.message) == (outcome, message)
+
+
+def test_an_account_that_is_known_to_be_taken_is_refused_before_the_intent() -> None:
+    """No document is written."""
+    bench = Bench()
+    bench.adopt_other()
+    outcome, message = only(asyncio.run(bench.apply(bench.plan("a"))))
+    assert (outcome, bench.plug.received, set(bench.store.names())) == (Outcome.FAILED, [], {"b"})
+    assert "b was last applied to" in message
+
+
+def test_who_refuses_with_an_inherited_doubt_stays_in_doubt() -> None:
+    bench = Bench()
+    claim = record.Claim("i", "l", START, 900, By("eva"), "org:before")
+    in_doubt = record.doubt(record.begin_intent(None, make_desired("a"), claim))
+    bench.store.inner.write([Write("a", in_doubt, None)])
+    planned = bench.plan("a")
+    bench.before_intent(bench.adopt_other)
+    outcome, message = only(asyncio.run(bench.apply(planned)))
+    assert (outcome, bench.plug.received) == (Outcome.UNCERTAIN, [])
+    assert "b was last applied to" in message
+    intent = bench.store.read(["a"])["a"].document.intent
+    assert intent is not None and intent.doubt and intent.lease_until is None
+
+
+@pytest.mark.parametrize("other", ["doubt", "record", "intent"])
+def test_an_accepted_account_is_sent_to_unless_another_run_is_sending(other: str) -> None:
+    bench = Bench()
+    planned = bench.plan("a")
+    bench.before_intent(bench.adopt_other if other == "record" else lambda: bench.write_other(doubt=other == "doubt"))
+    outcome, _ = only(asyncio.run(bench.apply(planned, accepted=("a",))))
+    assert outcome is (Outcome.FAILED if other == "intent" else Outcome.APPLIED)
+
+
+def test_an_orphan_is_named_with_what_carries_its_memory_over() -> None:
+    bench = Bench()
+    planned = bench.plan("a")
+    planned = replace(planned, fleet=replace(planned.fleet, manifests=frozenset({"a"})))
+    bench.before_intent(bench.adopt_other)
+    _, message = only(asyncio.run(bench.apply(planned)))
+    assert "`reconciler state rename b a`" in message
+    assert "`reconciler state forget b`" in message
+
+
+@pytest.mark.parametrize("ambiguous", [False, True])
+def test_of_two_runs_in_one_another_only_the_first_one_sends(ambiguous: bool) -> None:
+    """The second one begins, and ends, while the first one's PUT is under way; or after it ended in doubt."""
+    bench = Bench()
+    late = bench.plan("b")
+    seen: list[tuple[Outcome, str]] = []
+
+    async def meanwhile(plug: FakePlug, desired: Desired) -> Attempt:
+        seen.append(only(await bench.apply(late)))
+        return await (no_answer(acts=True) if ambiguous else answer(200, acts=True))(plug, desired)
+
+    bench.plug.script.extend([meanwhile, *([no_answer(acts=True)] * OPTIONS.attempts if ambiguous else [])])
+    outcome, _ = only(asyncio.run(bench.apply(bench.plan("a"))))
+    bench.plug.script.clear()
+    assert outcome is (Outcome.UNCERTAIN if ambiguous else Outcome.APPLIED)
+    assert seen[0][0] is Outcome.FAILED
+    assert only(asyncio.run(bench.apply(late)))[0] is Outcome.FAILED
+    assert set(bench.plug.received) == {"a"}
+
+
+def test_a_state_that_can_not_be_read_again_sends_nothing() -> None:
+    """The intent is taken back, and no further environment is begun."""
+
+    class Broken(FaultyStore):
+        def read_changes(self, since: Snapshot | None = None) -> Changes:
+            if since is not None:
+                raise Unreachable("state: the store did not answer")
+            return super().read_changes(since)
+
+    bench = Bench()
+    bench.store = Broken()
+    result = asyncio.run(bench.apply(bench.plan("a")))
+    assert only(result) == (
+        Outcome.FAILED,
+        "not sent: what other runs wrote could not be read: state: the store did not answer",
+    )
+    assert (result.state_trouble, bench.plug.received) == (True, [])
+    assert bench.store.read(["a"])["a"].document.intent is None
+
+
+def test_a_document_that_can_not_be_read_is_a_warning_once() -> None:
+    """It stops nobody."""
+    bench = Bench()
+    bench.store.inner.documents["known"] = b""
+    planned = plan_environments(
+        [make_desired("a"), make_desired("b")], bench.store, FakeCredentials(), PlanInput(START), PlanScope(("[ab]",))
+    )
+    bench.credentials.accounts = {}
+    bench.before_intent(lambda: bench.store.inner.documents.update(bad=b"{"))
+    result = asyncio.run(bench.apply(planned))
+    assert [one.outcome for one in result.environments] == [Outcome.APPLIED] * 2
+    (warning,) = bench.warnings
+    assert warning.startswith("the tokens were not compared with bad, which can't be read: state of bad: ")
+
+
+# --- what it costs ---------------------------------------------------------------------------------
+
+
+class CountingStore(FaultyStore):
+    """Counts the scans, and lets none end before the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scans = 0
+        self.gate = threading.Event()
+
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        self.scans += 1
+        assert self.gate.wait(60)
+        return super().read_changes(since)
+
+
+def make_accounts(store: FaultyStore, offload: Any = run_here) -> Accounts:
+    return Accounts(store, offload, FakeClock(), Fleet(), (), lambda warning: None)
+
+
+def test_a_scan_that_is_requested_while_one_is_in_flight_joins_the_next() -> None:
+    """The one in flight may have begun before the intent was written."""
+    store = CountingStore()
+
+    async def run() -> int:
+        accounts = make_accounts(store, asyncio.to_thread)
+        first = asyncio.create_task(accounts.look_again())
+        while not store.scans:
+            await asyncio.sleep(0)
+        joining = [asyncio.create_task(accounts.look_again()) for _ in range(100)]
+        await asyncio.sleep(0)
+        store.gate.set()
+        await asyncio.gather(first, *joining)
+        return store.scans
+
+    assert asyncio.run(run()) == 2
+
+
+def test_what_this_run_wrote_during_a_scan_is_newer_than_what_the_scan_found() -> None:
+    """A document that was created, changed or removed meanwhile."""
+    store = FaultyStore()
+    created = record.begin_intent(None, make_desired("b"), record.Claim("i", "l", START, 900, By(), "org:old"))
+    changed = record.confirm(created, make_desired("b"), Fingerprint("org:new"), START, By())
+
+    async def run() -> Accounts:
+        accounts = make_accounts(store)
+        accounts.note("b", changed)
+        store.inner.write([Write("b", created, None)])
+        await accounts.look_again()
+        return accounts
+
+    accounts = asyncio.run(run())
+    assert accounts.find_refusal("a", "org:old") is None
+    assert "b was last applied to" in (accounts.find_refusal("a", "org:new") or "")
+    accounts.note("b", None)
+    assert accounts.find_refusal("a", "org:new") is None
