@@ -41,7 +41,7 @@ def _describe(flag: SettingFlag) -> tuple[str, str]:
     return name, f"{flag.help} [{flag.default}]" if flag.default else flag.help
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """A group of commands. Only those of `proposed` are proposed for a word that comes near: they write nothing."""
 
     command_class = SettingsCommand

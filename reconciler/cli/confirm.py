@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from reconciler.cli.output import is_terminal, write_aside
+from reconciler.cli.output import fit_terminal, is_terminal, write_aside
 from reconciler.errors import Declined, InputError
 
 
@@ -17,7 +17,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not is_terminal(sys.stdin):
         raise InputError.of("--yes", "there is no terminal to ask on", "add --yes to go ahead without a question")
     try:
-        answered = click.confirm(question, err=True)
+        answered = click.confirm(fit_terminal(question, sys.stderr, spare=len(" [y/N]: ")), err=True)
     except click.Abort:
         write_aside("\n")  # so that the next message begins a new line
         raise

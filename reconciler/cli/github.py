@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import click
 
-from reconciler.cli.commands import Group
+from reconciler.cli.commands import CommandGroup
 from reconciler.cli.completion import complete_files, complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_job_reports, read_result, read_text
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.run.github import Unposted
 
 
-@click.group(cls=Group, proposed=("outputs", "failure"))
+@click.group(cls=CommandGroup, proposed=("outputs", "failure"))
 def github() -> None:
     """Steps of the GitHub workflows, run by them and not by people.
 

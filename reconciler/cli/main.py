@@ -9,7 +9,7 @@ from dataclasses import replace
 import click
 
 from reconciler import __version__
-from reconciler.cli.commands import Group
+from reconciler.cli.commands import CommandGroup
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import verbose_option
 from reconciler.cli.output import report_unwritten, say, say_problems
@@ -43,7 +43,7 @@ COMMANDS = {
 PROPOSED = ("validate", "show", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo")
 
 
-class LazyGroup(Group):
+class LazyGroup(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 

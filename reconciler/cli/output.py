@@ -35,13 +35,16 @@ def terminal_width() -> int:
     return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))
 
 
-def fit_terminal(text: str, stream: TextIO) -> str:
-    """Break the long lines of a text for people where a terminal shows it; elsewhere each stays whole, for `grep`."""
+def fit_terminal(text: str, stream: TextIO, *, spare: int = 0) -> str:
+    """Break the long lines of a text where a terminal shows it, and leave so many columns free in each.
+
+    Elsewhere each line stays whole, for `grep`.
+    """
     if not is_terminal(stream):
         return text
     from reconciler.views.fold import fold  # late: only a terminal needs it
 
-    return fold(text, max(MIN_COLUMNS, shutil.get_terminal_size((100, 24)).columns))
+    return fold(text, max(MIN_COLUMNS, shutil.get_terminal_size((100, 24)).columns - spare))
 
 
 def write(text: str) -> None:

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import click
 
-from reconciler.cli.commands import Group
+from reconciler.cli.commands import CommandGroup
 from reconciler.cli.completion import complete_environments, complete_folders
 from reconciler.cli.confirm import confirm
 from reconciler.cli.exitcode import ExitCode
@@ -33,7 +33,7 @@ from reconciler.run.state_edits import unlock as unlock_environment
 from reconciler.text.escape import for_terminal
 
 
-@click.group(cls=Group, proposed=("list", "show", "history"))
+@click.group(cls=CommandGroup, proposed=("list", "show", "history"))
 def state() -> None:
     """Read the applied state, and correct it by hand.
 

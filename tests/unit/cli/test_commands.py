@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from reconciler.cli.commands import Group, SettingsCommand
+from reconciler.cli.commands import CommandGroup, SettingsCommand
 from reconciler.cli.main import COMMANDS, PROPOSED, cli, run
 from reconciler.cli.setting_parameters import is_settings_flag
 from reconciler.settings.flags import SETTING_FLAGS
@@ -90,6 +90,6 @@ def test_a_near_miss_never_proposes_what_writes(
 def test_only_what_reads_is_proposed(path: str) -> None:
     """The list is kept here too: a new command is proposed after a second thought."""
     group = find(*path.split())
-    assert isinstance(group, Group)
+    assert isinstance(group, CommandGroup)
     assert set(group.proposed) == READS[path]
     assert set(PROPOSED) == READS[""]
