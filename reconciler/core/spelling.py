@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
-from math import gcd
 
 ENOUGH = 24  # characters at a spelling's end that are searched for: a longer one is found by these
 PART = 32  # characters of a value: each code of so many is longer than ENOUGH
 MIN_CORE = 4  # characters of a code, without those that its neighbours share; fewer occur in any text
 _HEX = {f"{number:02x}": chr(number) for number in range(256)}
 _ONE_ALPHABET = str.maketrans("-_", "+/")  # of base64: the other alphabet writes these two for those
+_BYTES_OF_CODE = {5: 5, 6: 3}  # bits of a character -> bytes after which a character ends with a byte again
 _OTHER_ALPHABET = str.maketrans("+/", "-_")
 
 
@@ -88,7 +88,7 @@ def _encode_rarely(data: bytes) -> Iterator[str]:
 
 def _encode_in_bits(data: bytes, encode: Callable[[bytes], bytes], *, bits: int) -> Iterator[str]:
     """Return the code of the data behind any number of bytes, without the characters that its neighbours share."""
-    for before in range(bits // gcd(8, bits)):
+    for before in range(_BYTES_OF_CODE[bits]):
         code = encode(b"\0" * before + data).decode()
         core = code[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]
         if len(core) >= MIN_CORE:

@@ -65,7 +65,7 @@ def find_other_templates(file: File) -> Iterator[Problem]:
     for sign, problem in _find_each_template(file):
         found.setdefault(sign, []).append(problem)
     for first, *others in found.values():
-        more = f" (as in {counted(len(others), 'more URL')} of this file)" if others else ""
+        more = f"; so are those of {counted(len(others), 'more URL')} of this file" if others else ""
         yield replace(first, message=first.message + more)
 
 

@@ -221,7 +221,7 @@ def test_alike_templates_of_a_file_are_one_warning_with_their_number() -> None:
     assert [(key, message) for _, _, key, message, _ in warnings()] == [
         (
             "webhooks.finishAttendance",
-            "$(x0) is sent as it is written, not filled in (as in 5 more URLs of this file)",
+            "$(x0) is sent as it is written, not filled in; so are those of 5 more URLs of this file",
         ),
         ("webhooks.messageStatus", "<x> is sent as it is written, not filled in"),
     ]
