@@ -196,14 +196,14 @@ class Session:
             max_age_s=self.settings.max_age,
             requested=requested,
         )
-        shown = () if self.quiet else (*self.tree.warnings, *self.secret_files.problems)
+        shown = () if self.quiet else (*self.secret_files.problems, *self.tree.warnings)
         warnings = tuple(str(problem) for problem in shown)
         # the reads of accounts make reference cycles, so the collector stays on for them
         with watch_state("reading the state"), without_collector() if scope.observe is None else nullcontext():
             planned = plan_environments(
                 desired, self.store, self.credentials, given, scope, location=self.settings.state
             )
-        return replace(planned, plan=replace(planned.plan, warnings=(*warnings, *planned.plan.warnings)))
+        return replace(planned, plan=replace(planned.plan, warnings=(*planned.plan.warnings, *warnings)))
 
     def guards(self, accepted: Sequence[str] = (), first: FirstApply | None = None) -> GuardInput:
         """Return the guards' input. `accepted` are the environments of --accept-account-change."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 ENOUGH = 24  # characters at a spelling's end that are searched for: a longer one is found by these
 PART = 32  # characters of a value: each code of so many is longer than ENOUGH
-MIN_CORE = 4  # characters of a value in base64, without those that its neighbours share; fewer occur in any text
+MIN_CORE = 4  # characters of a code, without those that its neighbours share; fewer occur in any text
 _HEX = {f"{number:02x}": chr(number) for number in range(256)}
 _ONE_ALPHABET = str.maketrans("-_", "+/")  # of base64: the other alphabet writes these two for those
+_BYTES_OF_CODE = {5: 5, 6: 3}  # bits of a character -> bytes after which a character ends with a byte again
+_OTHER_ALPHABET = str.maketrans("+/", "-_")
 
 
 class SpelledValues:
-    """Values that are found as they are, in any case, reversed, percent-encoded any number of times, in hex and base64.
+    """Values that are found as they are, in any case, reversed, percent-encoded any number of times, and encoded:
+    in hex, base32, base64, hex of base64, base64 of hex and base64 of base64.
 
     Base64 is found in both alphabets, with or without padding, and within the code of a longer text. The time of a
     search is proportional to the length of the text, whether one value is searched for or ten thousand.
@@ -30,10 +33,9 @@ class SpelledValues:
     def occur_in(self, text: str) -> bool:
         """Whether any of the values is in the text, in any of the spellings."""
         return any(
-            view[at : at + length] in ends
+            not ends.isdisjoint([view[at : at + length] for at in range(len(view) - length + 1)])
             for view in {_fold(text), _fold(undo_percent(text))}
             for length, ends in self._by_length.items()
-            for at in range(len(view) - length + 1)
         )
 
 
@@ -57,6 +59,7 @@ def _spell(value: str) -> Iterator[str]:
     """Return each spelling, and each backwards; of a long value from the part that its end comes from."""
     for text in {value, undo_percent(value)}:
         yield from _spell_part(text[-PART:])
+        yield from _encode_rarely(text[-PART:].encode("utf-8", "surrogateescape"))
         for spelling in _spell_part(text[:PART]):
             yield spelling[::-1]
 
@@ -65,17 +68,28 @@ def _spell_part(text: str) -> Iterator[str]:
     """The search folds case, so the codes of both cases are spellings too."""
     yield text
     for cased in {text, text.lower(), text.upper()}:
-        yield from _encode(cased)
+        data = cased.encode("utf-8", "surrogateescape")
+        yield data.decode("latin-1")  # its bytes as they are, which percent-encoding leads to
+        yield data.hex()
+        yield from _encode_in_bits(data, base64.b64encode, bits=6)
 
 
-def _encode(value: str) -> Iterator[str]:
-    """The value in hex, in base64, and as its bytes are, which percent-encoding leads to."""
-    data = value.encode("utf-8", "surrogateescape")
-    yield data.decode("latin-1")
-    yield data.hex()
-    for before in range(3):
-        # three bytes make four characters: where the value begins within three, its neighbours share the first ones
-        code = base64.b64encode(b"\0" * before + data).decode()
-        core = code[(0, 2, 3)[before] : (before + len(data)) * 8 // 6]
+def _encode_rarely(data: bytes) -> Iterator[str]:
+    """Return the rarer codes of a value, which is only searched for in its own case, and not backwards."""
+    yield from _encode_in_bits(data, base64.b32encode, bits=5)
+    codes = {data.hex(), data.hex().upper()}
+    for code in _encode_in_bits(data, base64.b64encode, bits=6):
+        codes |= {code, code.translate(_OTHER_ALPHABET)}
+        yield code.encode().hex()
+        yield code.translate(_OTHER_ALPHABET).encode().hex()
+    for code in codes:
+        yield from _encode_in_bits(code.encode(), base64.b64encode, bits=6)
+
+
+def _encode_in_bits(data: bytes, encode: Callable[[bytes], bytes], *, bits: int) -> Iterator[str]:
+    """Return the code of the data behind any number of bytes, without the characters that its neighbours share."""
+    for before in range(_BYTES_OF_CODE[bits]):
+        code = encode(b"\0" * before + data).decode()
+        core = code[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]
         if len(core) >= MIN_CORE:
             yield core

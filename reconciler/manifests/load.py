@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -84,7 +84,7 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
 class _Loader:
     def __init__(self, options: TreeOptions) -> None:
         self._options = options
-        self._search = TokenSearch(options.known_tokens)
+        self._search = TokenSearch(options.known_tokens, options.known_secrets)
         self._found_tokens: list[str] = []
         self._escaped_tokens_in: set[str] = set()  # files: no line of theirs is quoted
         self.lines = SourceLines()
@@ -112,18 +112,24 @@ class _Loader:
     def show(self, problems: set[Problem]) -> tuple[Problem, ...]:
         """Return what is reported of the problems, sorted, each with its line; the misnamed files have none."""
         shown = sorted(count_rest(sorted(self._without_tokens(problems))))
-        if not shown:
-            return ()
-        quoting = Quoting(self.lines, (*self._options.known_tokens, *self._options.known_secrets, *self._found_tokens))
-        return tuple(
-            one if one in self.unquoted or one.file in self._escaped_tokens_in else quoting.quote(one) for one in shown
-        )
+        return tuple(dict.fromkeys(self._show_one(one) for one in shown))
+
+    def _show_one(self, problem: Problem) -> Problem:
+        is_quoted = problem not in self.unquoted and problem.file not in self._escaped_tokens_in
+        masked = self._quoting.mask_problem(problem)
+        return self._quoting.quote(masked) if is_quoted else masked
+
+    @cached_property
+    def _quoting(self) -> Quoting:
+        """Made when the first problem is shown: all files are read by then."""
+        options = self._options
+        return Quoting(self.lines, (*options.known_tokens, *options.known_secrets, *self._found_tokens))
 
     def _without_tokens(self, problems: set[Problem]) -> set[Problem]:
-        """Whatever repeats a token that was found is left out: the token's own problem stands for it. Case does not
-        count, as hosts are told in lower case.
+        """Leave out what repeats a token or secret that was found, as its own problem is reported. Case does not count,
+        as hosts are reported in lower case.
 
-        Where more were found than can be looked for in every problem, the tokens are all that is told.
+        Where more were found than can be looked for in every problem, only their own problems are reported.
         """
         if not self._found_tokens:
             return problems
@@ -131,7 +137,7 @@ class _Loader:
             return {one for one in problems if one.hint in TOKEN_HINTS}
         tokens = {token.lower() for token in self._found_tokens}
         shown = ((one, str(one).lower()) for one in problems)
-        return {one for one, text in shown if not any(token in text for token in tokens)}
+        return {one for one, text in shown if one.hint in TOKEN_HINTS or not any(token in text for token in tokens)}
 
     def _parse(self, name: str, model: type[Manifest] | type[Defaults]) -> tuple[File, set[Path]] | None:
         self.files += 1
@@ -149,15 +155,16 @@ class _Loader:
         self.problems.extend(self._search.name_keys(problems, found, file))
         if b"\\" in data or b"''" in data:
             self._scan_escaped(file, found)
+        secrets = self._find_secrets(file, found)
         if any(sign in data for sign in OTHER_TEMPLATES):
             self.warnings.extend(find_other_templates(file))
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
         self._check_vars(file, bad)
         if not token_keys and not file.problems:
-            return file, bad
-        told = {path for path, _ in token_keys}
-        places = {file.key_positions[path] for path in told} | {file.position(path) for path in told}
+            return file, bad | secrets
+        told = {path for path, _ in token_keys} | secrets
+        places = {file.key_positions.get(path) for path in told} | {file.position(path) for path in told}
         self.problems.extend(problem for _, problem in token_keys)
         self.problems.extend(one for one in file.problems if (one.line, one.column) not in places)
         return file, bad | told
@@ -173,6 +180,16 @@ class _Loader:
                 bad.add(path)
             elif path not in bad:
                 self.vars.append((name, Value(value, Location(file.name, *file.position(path)))))
+
+    def _find_secrets(self, file: File, tokens: list[str]) -> set[Path]:
+        """Report the secrets in a file's URLs and vars, and return their places. A token is already reported."""
+        problems, found = self._search.find_secrets(file)
+        new = [one for one in found if not any(one in token or token in one for token in tokens)]
+        if not new:
+            return set()
+        self._found_tokens.extend(one for one in new if one not in self._found_tokens)
+        self.problems.extend(problem for _, problem in problems)
+        return {path for path, _ in problems}
 
     def _scan_escaped(self, file: File, found: list[str]) -> None:
         """Find tokens that are written with YAML's escapes: in no line of the text, but in a value or a key."""

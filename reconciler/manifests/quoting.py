@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import yaml
 
+from reconciler.core.spelling import SpelledValues
 from reconciler.io.files import NotRegularError, TooLargeError, read_regular
 from reconciler.manifests.nodes import LOADER, Lines
 from reconciler.manifests.schema import is_token_key
@@ -21,10 +22,14 @@ MAX_TEXT = 200  # characters of a quoted line
 MAX_MASKED = 4096  # characters before and behind the place that are searched for tokens; no token is as long
 BEFORE = 60  # characters that are shown before the place in a line that is cut
 MAX_ABOVE = 20  # lines above that are looked at for a key such as `token`
+CACHED = 1024  # texts whose masked form is kept, as many problems share their hints and lines
 FILES = 3  # texts that are kept: a manifest and the defaults of two folders
 
+MIN_SPELLED = 6  # characters of a value that is masked in every spelling; those of a shorter one are in many a word
+
 _WORD = re.compile(r"\S+")
-_KEYS = re.compile(r"""(?:^|(?<=[\s{,?-]))["']?([A-Za-z_][A-Za-z0-9_.-]{0,60})["']?\s{0,9}:""")
+_YAML_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})|(.))")
+_KEYS = re.compile(r"""(?:^|(?<=[\s{,?-]))["']?([A-Za-z_][A-Za-z0-9_.-]{0,60})["']?\s{0,9}:[ \t]?""")
 
 
 class SourceLines:
@@ -61,12 +66,23 @@ def _read(file: str) -> Lines | None:
 
 
 class Quoting:
-    """Adds the lines that problems are about. `hidden` are the texts that none of them may show."""
+    """Adds the lines that problems are about, and masks them. `hidden` are the texts that no problem may show.
+
+    What holds one of them in another spelling is masked up to the next blank.
+    """
 
     def __init__(self, lines: SourceLines, hidden: Iterable[str]) -> None:
         self._lines = lines
+        values = frozenset(hidden)
         self._hidden = HiddenValues()
-        self._hidden.hide(hidden)
+        self._hidden.hide(values)
+        self._spelled = SpelledValues(value for value in values if len(value) >= MIN_SPELLED)
+        self._mask_text = lru_cache(maxsize=CACHED)(self._mask)
+
+    def mask_problem(self, problem: Problem) -> Problem:
+        """Return the problem without a hidden value in its key, its message and its hint."""
+        key, message, hint = map(self._mask_text, (problem.key, problem.message, problem.hint))
+        return replace(problem, key=key, message=message, hint=hint)
 
     def quote(self, problem: Problem) -> Problem:
         """Return the problem with its line; as it is where the line can't be read."""
@@ -76,12 +92,22 @@ class Quoting:
         start = min(problem.column - 1, len(line))
         end = max(start + 1, _find_end(line[: start + MAX_MASKED], start))
         first = max(0, start - MAX_MASKED)
-        shown = _Shown(line[first : start + MAX_MASKED], self._mask, is_secret=self._is_below_token(problem))
-        mark = shown.position(start - first), shown.position(end - first)
+        shown = _Shown(line[first : start + MAX_MASKED], self._mask_text, is_secret=self._is_below_token(problem))
+        begin = shown.position(start - first)
+        mark = begin, max(begin, shown.position(end - first))
         return replace(problem, end_column=end + 1, quote=_cut(shown.text, *mark))
 
     def _mask(self, text: str) -> str:
-        return self._hidden.mask(mask_jwts(text, MASK))
+        masked = self._hidden.mask(mask_jwts(text, MASK))
+        if not self._is_spelled_in(masked):
+            return masked
+        masked = _WORD.sub(lambda word: MASK if self._is_spelled_in(word[0]) else word[0], masked)
+        return MASK if self._is_spelled_in(masked) else masked
+
+    def _is_spelled_in(self, text: str) -> bool:
+        """Whether a hidden value is in the text, as it is written or as YAML may read it."""
+        read = _YAML_ESCAPE.sub(_undo_escape, text.replace("''", "'"))
+        return any(self._spelled.occur_in(one) for one in {text, read})
 
     def _is_below_token(self, problem: Problem) -> bool:
         """Whether the line continues the value of a key such as `token` in a line above."""
@@ -95,6 +121,11 @@ class Quoting:
                     return True
                 indent = outer
         return False
+
+
+def _undo_escape(match: re.Match[str]) -> str:
+    code = match[1] or match[2] or match[3]
+    return chr(int(code, 16)) if code else match[4]
 
 
 class _Shown:
@@ -114,7 +145,7 @@ class _Shown:
 
 def _find_token_value(line: str) -> int | None:
     """Return where the value of a key such as `token` begins in a line."""
-    return next((match.end() + 1 for match in _KEYS.finditer(line) if is_token_key(match[1])), None)
+    return next((match.end() for match in _KEYS.finditer(line) if is_token_key(match[1])), None)
 
 
 def _find_end(line: str, start: int) -> int:

@@ -62,6 +62,7 @@ _LOOPBACK = Fault(
 )
 _NO_POLICY = Policy()
 _NO_VARIABLE = re.compile("[^A-Z0-9]")
+_USUAL_VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +367,10 @@ class Resolver:
         prefix = self._options.secret_prefix
         wrong = [name for name in template.secrets if not name.startswith(prefix)]
         for name in wrong[:MOST_NAMES]:
+            # a name in another form may be a secret itself, which is pasted where its name belongs
             message = f"{{secret:{name}}} must start with {prefix}"
+            if not _USUAL_VARIABLE.fullmatch(name):
+                message = f"{{secret:…}} must name a variable that starts with {prefix}"
             self._fault(value, key, message, "so that no manifest can send another secret away", entry)
         return not wrong
 

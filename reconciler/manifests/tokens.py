@@ -1,4 +1,7 @@
-"""Tokens that stand in a file: found in the raw text, so in comments and broken YAML too (CONTRACT §2)."""
+"""Tokens and secrets that are in a file (CONTRACT §2).
+
+Tokens are found in the raw text, so in comments and broken YAML too; secrets in URLs and vars, which every plan shows.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +42,14 @@ RECEIVERS_HINT = (
     "this one is in the history of this file"
 )
 HINTS = frozenset({HINT, RECEIVERS_HINT})
+SECRET = "holds the value of a secret"  # noqa: S105 - a message
+MAX_STRIDE = 32  # characters between the pieces of a text that are looked up; a token has as many pieces in the sieve
+MIN_SECRET = 8  # characters; a shorter value is in many a URL by chance
+_SHOWN_KEYS = (("webhooks",), ("vars",), ("api",))
 
 
 class _Sieve:
-    """Says quickly of a text that it holds none of many tokens."""
+    """Says quickly which of many tokens a text may hold."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
         """Of each token the pieces at every offset of its beginning: wherever it stands in a text, one of them
@@ -50,27 +57,28 @@ class _Sieve:
         self.tokens = tuple(tokens)
         shortest = min(map(len, self.tokens), default=1)
         self._length = length = max(1, min(8, shortest - 3))
-        self._stride = shortest - length + 1
-        self._pieces: frozenset[str] = frozenset()
+        self._stride = min(shortest - length + 1, MAX_STRIDE)
+        self._pieces: dict[str, list[str]] = {}
         if len(self.tokens) > MANY:
-            starts = range(self._stride)
-            self._pieces = frozenset([token[start : start + length] for token in self.tokens for start in starts])
+            for token in self.tokens:
+                for start in range(self._stride):
+                    self._pieces.setdefault(token[start : start + length], []).append(token)
 
     def find_in(self, text: str) -> Sequence[str]:
-        """The tokens that may stand in the text: none, or all."""
+        """Return the tokens that the text may hold, each once."""
+        if not self._pieces:
+            return self.tokens
         length = self._length
-        if self._pieces and self._pieces.isdisjoint(
-            [text[at : at + length] for at in range(0, len(text), self._stride)]
-        ):
-            return ()
-        return self.tokens
+        found = self._pieces.keys() & {text[at : at + length] for at in range(0, len(text), self._stride)}
+        return tuple(dict.fromkeys(token for piece in sorted(found) for token in self._pieces[piece]))
 
 
 class TokenSearch:
-    """Knows the values of the available tokens."""
+    """Knows the values of the available tokens and secrets."""
 
-    def __init__(self, tokens: Iterable[str]) -> None:
+    def __init__(self, tokens: Iterable[str], secrets: Iterable[str] = ()) -> None:
         known = tuple(tokens)
+        self._secrets = _Sieve(secret for secret in {*secrets}.difference(known) if len(secret) >= MIN_SECRET)
         self._jwts = [token for token in known if JWT_BEGINNING in token]
         self._opaque = _Sieve(token for token in known if JWT_BEGINNING not in token)
 
@@ -111,6 +119,18 @@ class TokenSearch:
                 yield replace(problem, key=key, message=RECEIVERS_KEY, hint=RECEIVERS_HINT)
             else:
                 yield replace(problem, key=key)
+
+    def find_secrets(self, file: File) -> tuple[list[tuple[Path, Problem]], list[str]]:
+        """Return a problem for each URL and var that holds a secret, and the secrets."""
+        if not self._secrets.tokens:
+            return [], []
+        texts = [(path, text) for path, text in find_texts(file.values) if path[:1] in _SHOWN_KEYS]
+        whole = "\n".join(text for _, text in texts)
+        found = [secret for secret in self._secrets.find_in(whole) if secret in whole][:MAX_IN_A_FILE]
+        holding = [path for path, text in texts if any(secret in text for secret in found)] if found else []
+        return [
+            (path, Problem(file.name, *file.position(path), dotted(path), SECRET, RECEIVERS_HINT)) for path in holding
+        ], found
 
     def _find(self, text: str) -> Iterable[tuple[int, str, str]]:
         tokens = [*self._opaque.find_in(text)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from reconciler.core.fill import ENVIRONMENT
 from reconciler.core.urls import find_other_template
@@ -13,6 +14,7 @@ from reconciler.manifests.merged import TreeOptions, Value
 from reconciler.manifests.nodes import File
 from reconciler.manifests.schema import dotted
 from reconciler.model import EVENTS, Fault, Location, Problem
+from reconciler.text.counts import counted
 
 OTHER_TEMPLATES = (b"{{", b"${", b"$(", b"<", b"%(")
 """How each of them begins, so that most files are not searched."""
@@ -55,7 +57,20 @@ def find_unused(found: Iterable[tuple[str, Value]], used: Iterable[tuple[frozens
 
 
 def find_other_templates(file: File) -> Iterator[Problem]:
-    """Warnings: what another tool would fill in, in the URLs of a file. Here it is sent as it is written."""
+    """Return warnings of what another tool would fill in, in the URLs of a file. Here it is sent as it is written.
+
+    One for each other tool: it is at the first URL, and counts the others.
+    """
+    found: dict[str, list[Problem]] = {}
+    for sign, problem in _find_each_template(file):
+        found.setdefault(sign, []).append(problem)
+    for first, *others in found.values():
+        more = f"; so are those of {counted(len(others), 'more URL')} of this file" if others else ""
+        yield replace(first, message=first.message + more)
+
+
+def _find_each_template(file: File) -> Iterator[tuple[str, Problem]]:
+    """Return how each template begins, and what is said of it."""
     webhooks = file.values.get("webhooks")
     for event in EVENTS:
         url = webhooks.get(event) if isinstance(webhooks, dict) else None
@@ -68,4 +83,5 @@ def find_other_templates(file: File) -> Iterator[Problem]:
             if shown.startswith("${"):
                 message = f"the $ of {shown} is sent as it is written"
             hint = f"write {{{name}}} to have it filled in"
-            yield Problem.at(Location(file.name, *file.position(path)), dotted(path), message, hint)
+            sign = next(sign.decode() for sign in OTHER_TEMPLATES if shown.startswith(sign.decode()))
+            yield sign, Problem.at(Location(file.name, *file.position(path)), dotted(path), message, hint)

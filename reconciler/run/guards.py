@@ -58,13 +58,16 @@ def check_before_sending(planned: Planned, given: GuardInput, now: datetime, war
 
 
 def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
-    """Return the plan with a warning for each guard that would stop `apply`, and for each lock."""
+    """Return the plan with a warning for each guard that would stop `apply`, and for each lock.
+
+    They come before the plan's own: a view may have no room for all, and the manifests may have any number of them.
+    """
     warnings = (
-        *planned.plan.warnings,
         *(f"apply would refuse: {problem}" for problem in _find_guards(planned, given, planned.plan.created_at)),
         *describe_unseen(planned.fleet),
-        *given.credentials.find_expired(find_putting(planned), planned.plan.created_at),
         *_find_locks(planned),
+        *given.credentials.find_expired(find_putting(planned), planned.plan.created_at),
+        *planned.plan.warnings,
     )
     return replace(planned, plan=replace(planned.plan, warnings=tuple(dict.fromkeys(warnings))))
 

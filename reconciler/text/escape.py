@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 # What can't be seen, steers the direction of a text, or looks like a blank without being one: Cc, Cf, Cs, Zl, Zp and Zs
 # of Unicode but for U+0020, its default-ignorable characters, and U+2800, a Braille pattern without a dot.
@@ -30,10 +30,8 @@ _LEADING_COLON = re.compile(r"(\s*):")
 
 # What a text in a European language is written with: nothing in it is hidden, nor of another script.
 _FAMILIAR = r"[ -~¡-¬®-´¶-ÖØ-öø-ɏ‐-―‘-‟†-…€]*"
-# A word, with the marks that any script combines with its letters; or an escape that is in the text already, which
-# belongs to no word: its letters are not the author's.
-_MARKS = r"\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-_WORD = rf"\\(?:[nrt]|x[0-9a-f]{{2}}|u[0-9a-f]{{4}}|U[0-9a-f]{{8}})|[\w{_MARKS}]+"
+# An escape that is in the text already. It belongs to no word: its letters are not the author's.
+_ESCAPE = r"\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"
 _ORDINALS = "ªº"  # of 1ª and nº: Latin letters, although their names don't begin so
 
 
@@ -74,6 +72,19 @@ def _find_script(character: str) -> str:
     return "LATIN" if character in _ORDINALS else unicodedata.name(character, "UNNAMED").partition(" ")[0]
 
 
+@lru_cache(maxsize=64)
+def _find_words(marks: str) -> re.Pattern[str]:
+    """Return what finds the words of a text: letters and digits, joined by the combining marks that the text has."""
+    return re.compile(rf"{_ESCAPE}|[\w{marks}]+")
+
+
+def _find_marks(text: str) -> str:
+    """Return the combining marks of a text (Mn, Mc, Me), each once. No list of all 2,400 is needed for that."""
+    import unicodedata  # late, as few texts need it
+
+    return "".join(sorted(char for char in set(text) if not char.isascii() and unicodedata.category(char)[0] == "M"))
+
+
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Compile a pattern where a text is not ASCII, which few are: it takes longer than to show a whole plan."""
@@ -86,7 +97,7 @@ def _visible(value: str) -> str:
     if _compiled(_FAMILIAR).fullmatch(value):
         return value
     shown = _compiled(_HIDDEN).sub(_show, value)
-    return shown if shown.isascii() else _compiled(_WORD).sub(_show_foreign, shown)
+    return shown if shown.isascii() else _find_words(_find_marks(shown)).sub(_show_foreign, shown)
 
 
 # --- terminal, log, workflow command, JSON ---------------------------------------------------------

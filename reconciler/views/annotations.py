@@ -1,11 +1,14 @@
 """Annotations: the runner's workflow commands, shown at the lines of a pull request (GitHub's "workflow commands").
 
 GitHub keeps ten errors, ten warnings and ten notices of a step and drops the rest in silence. So of each level at
-most ten are printed: one of each kind of fault first, and where there are more, the tenth counts them.
+most ten are printed: one of each kind of fault first, then one of each text, and where there are more, the tenth
+counts them.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,9 +16,11 @@ from typing import TypeAlias
 
 from reconciler.core.finding_groups import FindingGroup, group_findings
 from reconciler.core.groups import list_hosts
+from reconciler.core.urls import host_with_port_of
 from reconciler.model import (
     CheckResult,
     DestinationChange,
+    DestinationPart,
     Drift,
     EnvironmentPlan,
     EnvironmentResult,
@@ -36,6 +41,9 @@ from reconciler.views.where_words import where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
 MAX_CHARS = 4_000  # of a message; GitHub's runner cuts it after 4,096
+MOVES_APART = 3  # changes of one part of the destinations that have an annotation each
+
+_WARNING = re.compile(r"(?P<guard>apply would refuse: )?(?:.*?:[0-9]+:[0-9]+: )?(?P<key>[^: ]+): ")
 
 PathOf: TypeAlias = Callable[[str], str | None]
 """A file as this program shows it -> its path in the repository, with `/`; None where it is in none."""
@@ -43,7 +51,10 @@ PathOf: TypeAlias = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """`kind` is what alike ones share; `line` and the columns count from 1; 0 is unknown."""
+    """`kind` is what alike ones share, such as a key; those that are the same share `detail` too.
+
+    `line` and the columns count from 1; 0 is unknown.
+    """
 
     level: str  # error, warning or notice
     title: str
@@ -53,6 +64,7 @@ class Annotation:
     line: int = 0
     column: int = 0
     end_column: int = 0
+    detail: Hashable = None
 
 
 def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *, path_of: PathOf) -> str:
@@ -71,7 +83,7 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
     shown += _of_new_state("reconciler plan", plan.where)
     shown += _of_hosts(plan)
     shown += _of_moves(plan)
-    shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
+    shown += [Annotation("warning", "reconciler plan", warning, _kind_of(warning)) for warning in plan.warnings]
     return _render(shown, path_of)
 
 
@@ -147,27 +159,70 @@ def _of_problem(level: str, problem: Problem) -> Annotation:
     quote = f"\n> {problem.quote.text.strip()}" if problem.quote else ""
     message = problem.message + hint + quote
     place = (problem.file, problem.line, problem.column, problem.end_column)
-    return Annotation(level, title, message, problem.message, *place)
+    return Annotation(level, title, message, _family(problem.key), *place, detail=problem.message)
+
+
+def _family(key: str) -> str:
+    """Return the first part of a key: `webhooks` of each of the seven events."""
+    return key.partition(".")[0]
+
+
+def _kind_of(warning: str) -> tuple[str, str]:
+    """Return what a warning of a plan is about: whether a guard speaks, and of which key."""
+    match = _WARNING.match(warning)
+    return (match["guard"] or "", _family(match["key"])) if match else ("", warning)
 
 
 def _of_moves(plan: Plan) -> list[Annotation]:
-    """Return a warning for each change of a destination, with the environments that it is the same for."""
+    """Return warnings of the changes of destinations, each with the environments that it is the same for.
+
+    Those to a place that is new or has the fewest environments come first. Where there are many, they share one
+    annotation, so that none of them is dropped among alike ones.
+    """
     members: dict[DestinationChange, list[EnvironmentPlan]] = {}
     for planned in plan.environments:
         for moved in planned.destination_changes:
             members.setdefault(moved, []).append(planned)
-    return [_of_move(moved, alike) for moved, alike in members.items()]
+    used = Counter(_place_of(moved.after) for moved, alike in members.items() for _ in alike)
+    stay = [one.destination.endpoint for one in plan.environments if one.destination and not one.destination_changes]
+    used.update(map(_place_of, stay))
+    known = {_place_of(moved.before) for moved in members if moved.before is not None} | {*map(_place_of, stay)}
+    moves = sorted(
+        members.items(),
+        key=lambda item: (_place_of(item[0].after) in known, used[_place_of(item[0].after)], len(item[1])),
+    )
+    shown: list[Annotation] = []
+    for part in DestinationPart:
+        of_part = [(moved, alike) for moved, alike in moves if moved.part is part]
+        several = [of_part] if len(of_part) > MOVES_APART else [[one] for one in of_part]
+        shown += [_of_move(part, some) for some in several]
+    return shown
 
 
-def _of_move(moved: DestinationChange, alike: Sequence[EnvironmentPlan]) -> Annotation:
-    names = name_some([planned.environment for planned in alike])
-    before = "" if moved.before is None else f"before {moved.before}\n"
-    source = alike[0].source
+def _place_of(value: str) -> str:
+    """Return the host of an endpoint; another part of a destination as it is."""
+    return host_with_port_of(value) or value
+
+
+def _of_move(part: DestinationPart, moves: Sequence[tuple[DestinationChange, Sequence[EnvironmentPlan]]]) -> Annotation:
+    names = name_some([planned.environment for _, alike in moves for planned in alike])
+    lines: list[str] = []
+    room = MAX_CHARS
+    for moved, alike in moves:
+        before = "" if moved.before is None else f"before {moved.before}\n"
+        of = f" ({name_some([planned.environment for planned in alike])})" if len(moves) > 1 else ""
+        line = f"{before}after {moved.after}{of}"
+        room -= len(line) + 1
+        if room < 0 and lines:
+            lines.append(f"… and {counted(len(moves) - len(lines), 'more change')}: see the log")
+            break
+        lines.append(line)
+    source = moves[0][1][0].source
     return Annotation(
         level="warning",
-        title=f"reconciler plan: {moved.part} of {names}",
-        message=f"{before}after {moved.after}",
-        kind=moved,
+        title=f"reconciler plan: {part} of {names}",
+        message="\n".join(lines),
+        kind=part,
         file=source.file if source else "",
         line=source.line if source else 0,
         column=source.column if source else 0,
@@ -220,15 +275,19 @@ def _render(annotations: Sequence[Annotation], path_of: PathOf) -> str:
 
 
 def _most_telling(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """All, or nine: the first of each kind, then the others, so that a repeated fault hides no other."""
+    """Return all, or nine: the first of each kind, then of each detail, then the others.
+
+    So a repeated fault hides no other, and many texts about one key hide no other key.
+    """
     if len(annotations) <= MAX_SHOWN:
         return list(annotations)
-    first: dict[Hashable, int] = {}
+    of_kind: dict[Hashable, int] = {}
+    of_detail: dict[Hashable, int] = {}
     for place, one in enumerate(annotations):
-        first.setdefault(one.kind, place)
-    kept = set(first.values())
-    order = [*sorted(kept), *(place for place in range(len(annotations)) if place not in kept)]
-    return [annotations[place] for place in sorted(order[: MAX_SHOWN - 1])]
+        of_kind.setdefault(one.kind, place)
+        of_detail.setdefault((one.kind, one.detail), place)
+    order = dict.fromkeys([*of_kind.values(), *of_detail.values(), *range(len(annotations))])
+    return [annotations[place] for place in sorted([*order][: MAX_SHOWN - 1])]
 
 
 def _line(one: Annotation, path_of: PathOf) -> str:

@@ -125,6 +125,9 @@ def test_every_hidden_character_is_written_out() -> None:
     ("value", "shown_as"),
     [
         ("p\u0430ypal", "p\\u0430ypal"),  # Cyrillic
+        ("\u0430\u0489cme", "\\u0430\u0489cme"),  # with a mark around the letter (Me)
+        ("p\u05b0\u0430y", "p\u05b0\\u0430y"),  # with a mark of another script (Mn)
+        ("a\u0903\u0430", "a\u0903\\u0430"),  # with a mark that takes room (Mc)
         ("\u0440roduction", "\\u0440roduction"),
         ("g\u03bfod_2", "g\\u03bfod_2"),  # Greek
         ("a1\u0430", "a1\\u0430"),

@@ -33,6 +33,15 @@ SPELLINGS = {
     "base64, percent": quote(base64.b64encode(VALUE.encode()).decode(), safe=""),
     "base64, reversed": base64.b64encode(VALUE.encode()).decode()[::-1],
     "base64, case lost": base64.b64encode(VALUE.encode()).decode().lower(),
+    "base64 of base64": base64.b64encode(base64.b64encode(VALUE.encode())).decode(),
+    "base64 of url base64, no padding": base64.b64encode(
+        base64.urlsafe_b64encode(VALUE.encode()).rstrip(b"=")
+    ).decode(),
+    "hex of base64": base64.b64encode(VALUE.encode()).hex(),
+    "base64 of hex": base64.b64encode(VALUE.encode().hex().encode()).decode(),
+    "base64 of upper hex": base64.b64encode(VALUE.encode().hex().upper().encode()).decode(),
+    "base32": base64.b32encode(VALUE.encode()).decode(),
+    "base32, lower": base64.b32encode(b"x" + VALUE.encode()).decode().lower().rstrip("="),
     "base64 of lower": base64.b64encode(VALUE.lower().encode()).decode(),
     **{
         f"base64, {before} before, {after} after": base64.b64encode(

@@ -214,6 +214,19 @@ def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str,
     assert warnings() == [("manifests/_defaults.yaml", 4, "webhooks.receiveMessage", message, hint)]
 
 
+def test_alike_templates_of_a_file_are_one_warning_with_their_number() -> None:
+    """One for each other tool, so that a flood of them hides no other warning."""
+    written = {event: f"https://hooks.acme.com.br/{event}/$(x{place})" for place, event in enumerate(URLS)}
+    write(webhooks(**written | {"messageStatus": "https://hooks.acme.com.br/s/<x>"}))
+    assert [(key, message) for _, _, key, message, _ in warnings()] == [
+        (
+            "webhooks.finishAttendance",
+            "$(x0) is sent as it is written, not filled in; so are those of 5 more URLs of this file",
+        ),
+        ("webhooks.messageStatus", "<x> is sent as it is written, not filled in"),
+    ]
+
+
 @pytest.mark.parametrize("written", ["{{{environment}}}", "{{ }}", "$x", "100%", "a<b", "{{a-b", "%28x%29s"])
 def test_other_signs_are_left_in_peace(written: str) -> None:
     """Doubled braces around a name that is filled in, and signs that no tool reads."""

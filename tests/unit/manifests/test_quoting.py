@@ -80,6 +80,7 @@ def test_a_long_line_is_cut_around_its_part(before: int) -> None:
         ("a: https://me:pass@x/", "a: https://***@x/"),
         ("a: {token: unknown-value, b: 1}", "a: {token: ***"),
         ('{"a": 1, "authorization": "Bearer x"}', '{"a": 1, "authorization": ***'),
+        ('{"token":98765432, "wave": 1}', '{"token":***'),
         ("# password: unknown-value", "# password: ***"),
         ("token_env: PLUG_TOKEN_X", "token_env: PLUG_TOKEN_X"),
     ],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import EnvironmentResult, Outcome, Problem, RunResult
+from reconciler.model import Destination, EnvironmentPlan, EnvironmentResult, Outcome, Problem, RunResult
 from reconciler.views import annotations as github
+from tests.golden import samples
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,43 @@ def test_of_many_errors_one_of_each_kind_comes_first_and_the_rest_is_counted() -
     assert len(commands) == 10
     assert [command.message.split("\n")[0] for command in commands[:9]] == ["the same"] * 7 + ["rare", "other"]
     assert commands[-1].message == "… and 93 more errors: see the log"
+
+
+def test_a_key_with_many_texts_hides_no_other_key() -> None:
+    """A kind is a key; the seven events are one."""
+    texts = [Problem("a.yaml", number, 1, f"webhooks.{number}", f"text {number}") for number in range(1, 30)]
+    commands = parse(github.render_validation([], [*texts, problem(40, "rare"), problem(41, "other")], path_of=str))
+    assert [command.message.split("\n")[0] for command in commands[7:9]] == ["text 8", "rare"]
+
+
+def test_a_flood_of_a_manifests_warnings_hides_no_guard() -> None:
+    """Of the plan's warnings a guard and its key are a kind, and of the manifests' each key."""
+    flood = [f"manifests/c{number}.yaml:3:5: webhooks.messageStatus: text {number}" for number in range(40)]
+    guards = ["apply would refuse: max_changed: 2 of 2", "apply would refuse: manifests/a.yaml:1:1: organization_id: x"]
+    for warnings in ((*flood, *guards), (*guards, *flood)):
+        commands = parse(github.render_plan(samples.plan_of(warnings=warnings), path_of=str))
+        assert set(guards) <= {command.message for command in commands}
+
+
+def moved_to(name: str, endpoint: str) -> EnvironmentPlan:
+    plan = samples.update(name, "a.acme.com.br", "b.acme.com.br")
+    assert plan.destination is not None
+    destination: Destination = replace(plan.destination, endpoint=endpoint)
+    return replace(plan, destination=destination)
+
+
+def test_of_many_changes_of_the_endpoint_the_one_to_a_new_host_comes_first_and_none_is_dropped() -> None:
+    """They share one annotation; the host that all others have, or had, is the least telling."""
+    moves = [moved_to(f"c{number:02}", f"https://www.plugchat.com.br/p{number}") for number in range(12)]
+    plan = samples.plan_of(*moves, moved_to("z", "https://www.evil.io/x"), warnings=("apply would refuse: state: x",))
+    shown = [one for one in parse(github.render_plan(plan, path_of=str)) if one.level == "warning"]
+    assert [one.properties["title"] for one in shown] == [
+        "reconciler plan: endpoint of z, c00, c01, c02, c03 and 8 more",
+        "reconciler plan",
+    ]
+    after = [line for line in shown[0].message.split("\n") if line.startswith("after")]
+    assert len(after) == 13
+    assert after[0] == "after https://www.evil.io/x (z)"
 
 
 def test_errors_and_warnings_have_ten_each() -> None:
