@@ -11,7 +11,7 @@ from reconciler.model import Drift
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import words
-from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, Body, host_list, names, page
+from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, FittedBlocks, host_list, names, page
 from reconciler.views.text_drift import advice
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
@@ -30,7 +30,7 @@ def render_drift(drift: Drift, vars_by_environment: Mapping[str, Mapping[str, st
     is_open = len(groups) <= OPEN_BLOCKS
     blocks = [Block(partial(_block, group, is_open=is_open), len(words.finding_hosts(group))) for group in groups]
     for most_names in words.NAMES_OF_A_HOST:
-        body = Body(room, most_names, may_cut=most_names == words.NAMES_OF_A_HOST[-1])
+        body = FittedBlocks(room, most_names, may_cut=most_names == words.NAMES_OF_A_HOST[-1])
         shown = body.add(blocks)
         if not body.is_cut:
             break

@@ -78,7 +78,7 @@ class Block:
     least_chars: int = 0  # it is never shorter
 
 
-class Body:
+class FittedBlocks:
     """The blocks that fit into `room` characters, with at most so many names of each host.
 
     Where it `may_cut`, a block that doesn't fit has as many hosts as do. Otherwise nothing is added after the first

@@ -13,7 +13,7 @@ from reconciler.model import Action, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import words
-from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, Body, fit, host_list, names, page, row
+from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, FittedBlocks, fit, host_list, names, page, row
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
 OPEN_BLOCKS = 10  # of so many changes the details stand open; a longer page is skimmed first
@@ -45,7 +45,7 @@ def render_plan(
     room = max_chars - len(page(head, [], tail)) - 4 * NOTE_CHARS
     for most_names in words.NAMES_OF_A_HOST:
         is_last = most_names == words.NAMES_OF_A_HOST[-1]
-        body = Body(room - (HOST_CHARS if is_last else 0), most_names, may_cut=is_last)
+        body = FittedBlocks(room - (HOST_CHARS if is_last else 0), most_names, may_cut=is_last)
         shown = _add(body, changed, reserve=LIST_CHARS if reasserted else 0, more="with changes")
         shown += _add(body, reasserted, reserve=0, more="to reassert")
         if not body.is_cut:
@@ -57,7 +57,7 @@ def render_plan(
 _Shown: TypeAlias = tuple[Group, int]  # with how many of its hosts; 0 where it is left out
 
 
-def _add(body: Body, groups: Sequence[Group], *, reserve: int, more: str) -> list[_Shown]:
+def _add(body: FittedBlocks, groups: Sequence[Group], *, reserve: int, more: str) -> list[_Shown]:
     is_open = len(groups) <= OPEN_BLOCKS
     blocks = (
         Block(partial(_block, group, is_open=is_open), len(words.plan_hosts(group)), _least_size(group))
@@ -79,15 +79,22 @@ def _count_hosts(group: Group, shown: int | None) -> int:
 
 def _left_out_hosts(plan: Plan, shown: Sequence[_Shown], *, room: int) -> list[str]:
     """Every host of what is left out, even where a shown block has it too: first those that are nowhere else."""
-    known = {use.host for group, count in shown for use in group.hosts[:count]}
-    sent = _join((use for group, count in shown for use in group.hosts[count:]), frozenset(plan.new_hosts))
-    observed = _join(use for group, count in shown for use in group.observed[max(0, count - len(group.hosts)) :])
-    parts = _list_left_out("Hosts of what is left out", sent, known, room=room)
-    room -= sum(map(len, parts))
-    return [*parts, *_list_left_out("Hosts observed at Plug of what is left out", observed, known, room=room)]
+    parts: list[str] = []
+    for title, lists, new_hosts in (
+        ("Hosts of what is left out", [(group.hosts, count) for group, count in shown], frozenset(plan.new_hosts)),
+        (
+            "Hosts observed at Plug of what is left out",
+            [(group.observed, max(0, count - len(group.hosts))) for group, count in shown],
+            frozenset[str](),
+        ),
+    ):
+        known = {use.host for uses, count in lists for use in uses[:count]}
+        left_out = _join((use for uses, count in lists for use in uses[count:]), new_hosts)
+        parts += _list_left_out(title, left_out, known, room=room - sum(map(len, parts)))
+    return parts
 
 
-def _join(uses: Iterable[HostUse], new_hosts: frozenset[str] = frozenset()) -> tuple[HostUse, ...]:
+def _join(uses: Iterable[HostUse], new_hosts: frozenset[str]) -> tuple[HostUse, ...]:
     hosts_of: dict[str, list[str]] = {}
     for use in uses:
         for environment in use.environments:
