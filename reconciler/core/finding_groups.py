@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.core.urls import host_with_port_of
+from reconciler.core.host_uses import HostUse, find_hosts, list_host_uses
 from reconciler.model import Finding, FindingKind
 from reconciler.text.alike import Alike, Rewrite, fold
 from reconciler.text.counts import counted
@@ -14,6 +13,7 @@ from reconciler.text.groups import join_instants, without_instants
 
 ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 OWN_ACTUAL = (FindingKind.ACCOUNT, FindingKind.TOKEN_EXPIRY)  # `actual` is another in every environment
+NO_VARS = {FindingKind.ENDPOINT: ("expected", "actual"), FindingKind.LIVE: ("actual",)}  # no manifest filled these
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,14 @@ class FindingGroup:
     """The findings of one kind in one environment, or in more than five that are alike.
 
     `findings` are those of one environment. Of several, they are the first one's, with `{environment}` and `{NAME}` for
-    the values that differ; `hosts` then has every host that is not in these, with its number of environments.
+    the values that differ; `expected_hosts` and `actual_hosts` then have every host of all.
     """
 
     kind: FindingKind
     environments: tuple[str, ...]
     findings: tuple[Finding, ...]
-    hosts: tuple[tuple[str, int], ...] = ()
+    expected_hosts: tuple[HostUse, ...] = ()
+    actual_hosts: tuple[HostUse, ...] = ()
 
     @property
     def message(self) -> str | None:
@@ -66,39 +67,61 @@ def group_findings(
     return [_make_group(alike) for alike in folded]
 
 
-def _find_likeness(found: Sequence[Finding], put_back: Rewrite) -> Hashable:
+def _find_likeness(found: Sequence[Finding], rewrite: Rewrite) -> Hashable:
     kind = found[0].kind
-    texts = [finding.expected or "" for finding in found]
-    texts += [finding.actual or "" for finding in found if kind not in OWN_ACTUAL]
+    expected = "\0".join(finding.expected or "" for finding in found)
+    actual = "\0".join(finding.actual or "" for finding in found if kind not in OWN_ACTUAL)
     return (
         kind,
         tuple((finding.event, finding.expected is None, finding.actual is None) for finding in found),
-        put_back("\0".join([*texts, *(without_instants(finding.message) for finding in found)])),
+        _choose(rewrite, kind, "expected")(expected),
+        _choose(rewrite, kind, "actual")(actual),
+        rewrite.found("\0".join(without_instants(finding.message) for finding in found)),
     )
+
+
+def _choose(rewrite: Rewrite, kind: FindingKind, part: str) -> Callable[[str], str]:
+    return rewrite.found if part in NO_VARS.get(kind, ()) else rewrite.filled
 
 
 def _make_group(alike: Alike[tuple[Finding, ...]]) -> FindingGroup:
     first = alike.members[0]
+    kind = first[0].kind
     if len(alike.members) == 1:
-        return FindingGroup(first[0].kind, (first[0].environment,), first)
+        return FindingGroup(kind, (first[0].environment,), first)
+    rewrite_expected = _choose(alike.rewrite, kind, "expected")
     shown = tuple(
         replace(
             finding,
-            expected=None if finding.expected is None else alike.rewrite(finding.expected),
-            actual=_join_actual([member[at] for member in alike.members], alike.rewrite),
-            message=_join_messages([member[at].message for member in alike.members], alike.rewrite),
+            expected=None if finding.expected is None else rewrite_expected(finding.expected),
+            actual=_join_actual([member[at] for member in alike.members], _choose(alike.rewrite, kind, "actual")),
+            message=_join_messages([member[at].message for member in alike.members], alike.rewrite.found),
         )
         for at, finding in enumerate(first)
     )
     environments = tuple(found[0].environment for found in alike.members)
-    return FindingGroup(first[0].kind, environments, shown, _list_hosts(alike.members, shown))
+    if kind in OWN_ACTUAL:
+        return FindingGroup(kind, environments, shown)
+    expected, actual = (
+        list_host_uses((found[0].environment, find_hosts(texts(found))) for found in alike.members)
+        for texts in (_expected_of, _actual_of)
+    )
+    return FindingGroup(kind, environments, shown, expected, actual)
 
 
-def _join_messages(messages: Sequence[str], rewrite: Rewrite) -> str:
+def _expected_of(findings: Iterable[Finding]) -> list[str]:
+    return [finding.expected for finding in findings if finding.expected is not None]
+
+
+def _actual_of(findings: Iterable[Finding]) -> list[str]:
+    return [finding.actual for finding in findings if finding.actual is not None]
+
+
+def _join_messages(messages: Sequence[str], rewrite: Callable[[str], str]) -> str:
     return join_instants(messages, rewrite(without_instants(messages[0])))
 
 
-def _join_actual(findings: Sequence[Finding], rewrite: Rewrite) -> str | None:
+def _join_actual(findings: Sequence[Finding], rewrite: Callable[[str], str]) -> str | None:
     actual = findings[0].actual
     if actual is None or findings[0].kind not in OWN_ACTUAL:
         return None if actual is None else rewrite(actual)
@@ -108,16 +131,3 @@ def _join_actual(findings: Sequence[Finding], rewrite: Rewrite) -> str | None:
     if findings[0].kind is FindingKind.TOKEN_EXPIRY:
         return f"{different[0]} to {different[-1]}"
     return counted(len(different), "account")
-
-
-def _list_hosts(members: Iterable[Sequence[Finding]], shown: Iterable[Finding]) -> tuple[tuple[str, int], ...]:
-    """Return the hosts that the URLs shown don't name: those of the most environments first, then by name."""
-    count = Counter(host for found in members for host in _find_hosts(found))
-    named = _find_hosts(shown)
-    hidden = [(host, number) for host, number in count.items() if host not in named]
-    return tuple(sorted(hidden, key=lambda item: (-item[1], item[0])))
-
-
-def _find_hosts(findings: Iterable[Finding]) -> set[str]:
-    texts = [text for finding in findings if finding.event for text in (finding.expected, finding.actual) if text]
-    return {host_with_port_of(text) for text in texts} - {""}

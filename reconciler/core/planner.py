@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.changes import make_changes
 from reconciler.core.digest import manifests_digest, plan_digest
-from reconciler.core.groups import find_hosts, find_new_hosts
+from reconciler.core.groups import find_new_hosts
+from reconciler.core.host_uses import find_hosts
 from reconciler.model import (
     Action,
     Applied,

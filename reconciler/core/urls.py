@@ -225,7 +225,7 @@ def _host_of_authority(authority: str) -> str:
 def host_with_port_of(url: str) -> str:
     """Return the host of a URL in lower case, with its port where it has one; "" where there is none."""
     scheme, _, rest = url.partition("://")
-    return rest.partition("/")[0].partition("?")[0].lower() if scheme in ("https", "http") else ""
+    return rest.partition("/")[0].partition("?")[0].lower() if scheme.lower() in ("https", "http") else ""
 
 
 def split_url(url: str) -> tuple[str, str, str]:

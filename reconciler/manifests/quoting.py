@@ -29,7 +29,10 @@ MIN_SPELLED = 6  # characters of a value that is masked in every spelling; those
 
 _WORD = re.compile(r"\S+")
 _YAML_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})|(.))")
-_KEYS = re.compile(r"""(?:^|(?<=[\s{,?-]))["']?([A-Za-z_][A-Za-z0-9_.-]{0,60})["']?\s{0,9}:[ \t]?""")
+# `{secret:NAME}` is a place-holder: in YAML a blank follows the colon of a key without quotes
+_KEYS = re.compile(
+    r"""(?:^|(?<=[\s{,?-]))(?!(?<=\{)secret:\S)["']?([A-Za-z_][A-Za-z0-9_.-]{0,60})["']?\s{0,9}:[ \t]?"""
+)
 
 
 class SourceLines:

@@ -2,10 +2,13 @@
 
 A plan and the state hold only the values that were filled in, not what the manifests were written with. So each value
 is replaced by a mark for its name, `{environment}` or `{NAME}`, and items with equal texts are alike.
+
+Nothing is filled into the name of a secret, so `{secret:NAME}` never gets a mark: another secret is another text.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,19 +18,27 @@ from reconciler.text.groups import SHOWN_ONE_BY_ONE
 
 ENVIRONMENT = "environment"
 
+_SECRET = re.compile(r"(\{secret:[^{}]*\})")
 _FIRST_MARK = 0xF0000  # private use: a URL is ASCII, so no mark is taken for a part of one
 
 Item = TypeVar("Item")
-Rewrite: TypeAlias = Callable[[str], str]
 _Mark: TypeAlias = Callable[[str, str, str], str]  # (text, value, mark) -> text
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """How a text of one environment is written where it stands for others too."""
+
+    filled: Callable[[str], str]  # a URL of a manifest, or one that was applied: its name and its vars are marked
+    found: Callable[[str], str]  # any other text, such as what Plug holds: its name alone is marked
 
 
 @dataclass(frozen=True, slots=True)
 class Alike(Generic[Item]):
     """One item, or more than five that are alike, in the order given.
 
-    `rewrite` takes a text of the first of several. It returns the text with `{environment}` and `{NAME}` for the values
-    that differ among them, and with each value that all share as it is.
+    `rewrite` takes texts of the first of several. It returns each with `{environment}` and `{NAME}` for the values that
+    differ among them, and with each value that all share as it is.
     """
 
     members: tuple[Item, ...]
@@ -42,7 +53,7 @@ def fold(
 ) -> list[Alike[Item]]:
     """Return every item once, in the order of the first of those that are alike. Linear in the items' size.
 
-    Items are alike whose `likeness_of` is equal. It must pass each text through the function that it gets, which puts
+    Items are alike whose `likeness_of` is equal. It must pass each text through the `Rewrite` that it gets, which puts
     marks in the place of values. Values are looked for as whole words first (`com` is not found in `example.com`'s
     `company`), then, among items that are still alone, anywhere (`{environment}corp`).
     """
@@ -52,8 +63,8 @@ def fold(
     for mark in (_mark_words, _mark_anywhere):
         alike: dict[Hashable, list[int]] = {}
         for place in sorted(rest):
-            put_back = partial(values.put_back, environment_of(items[place]), mark)
-            alike.setdefault(likeness_of(items[place], put_back), []).append(place)
+            rewrite = values.mark_values(environment_of(items[place]), mark)
+            alike.setdefault(likeness_of(items[place], rewrite), []).append(place)
         rest = []
         for places in alike.values():
             if len(places) > SHOWN_ONE_BY_ONE:
@@ -62,7 +73,7 @@ def fold(
             else:
                 rest += places
     for place in rest:
-        folded[place] = Alike((items[place],), str)
+        folded[place] = Alike((items[place],), Rewrite(str, str))
     return [folded[place] for place in sorted(folded)]
 
 
@@ -99,25 +110,33 @@ class _Values:
     def _mark_of(self, name: str) -> str:
         return self._marks.setdefault(name, chr(_FIRST_MARK + len(self._marks)))
 
-    def put_back(self, environment: str, mark: _Mark, text: str) -> str:
-        """Return the text with a mark in the place of each value, longest first."""
+    def mark_values(self, environment: str, mark: _Mark) -> Rewrite:
+        """Return what puts a mark in the place of each value, longest first."""
         filled = sorted(self._of(environment).items(), key=lambda item: (-len(item[1]), item[0]))
-        for name, value in filled:
-            if value:
-                text = mark(text, value, self._mark_of(name))
-        return text
+        return Rewrite(
+            partial(self._put_marks, filled, mark), partial(self._put_marks, [(ENVIRONMENT, environment)], mark)
+        )
+
+    def _put_marks(self, values: Sequence[tuple[str, str]], mark: _Mark, text: str) -> str:
+        parts = _SECRET.split(text) if "{secret:" in text else [text]
+        for at in range(0, len(parts), 2):  # between them are the secrets
+            for name, value in values:
+                if value:
+                    parts[at] = mark(parts[at], value, self._mark_of(name))
+        return "".join(parts)
 
     def make_rewrite(self, environments: Sequence[str], mark: _Mark) -> Rewrite:
         """Return the `rewrite` of environments that are alike."""
         written = self._write(environments)
+        marking = self.mark_values(environments[0], mark)
 
-        def rewrite(text: str) -> str:
-            text = self.put_back(environments[0], mark, text)
+        def rewrite(put_marks: Callable[[str], str], text: str) -> str:
+            text = put_marks(text)
             for sign, instead in written:
                 text = text.replace(sign, instead)
             return text
 
-        return rewrite
+        return Rewrite(partial(rewrite, marking.filled), partial(rewrite, marking.found))
 
     def _write(self, environments: Iterable[str]) -> list[tuple[str, str]]:
         """Return what each mark means in the texts of these: `{NAME}`, or the value that all share."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 MAX_NAMED = 5
 
 
-def name_some(names: Sequence[str]) -> str:
+def name_some(names: Sequence[str], most: int = MAX_NAMED) -> str:
     """The first few names, the rest counted."""
-    named = ", ".join(names[:MAX_NAMED])
-    more = len(names) - MAX_NAMED
+    named = ", ".join(names[:most])
+    more = len(names) - most
     return f"{named} and {more} more" if more > 0 else named
 
 

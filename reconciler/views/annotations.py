@@ -11,11 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
 
 from reconciler.core.finding_groups import FindingGroup, group_findings
-from reconciler.core.groups import list_hosts
+from reconciler.core.groups import list_hosts, list_observed_hosts
 from reconciler.core.urls import host_with_port_of
 from reconciler.model import (
     CheckResult,
@@ -32,7 +33,7 @@ from reconciler.model import (
     Where,
 )
 from reconciler.model.plan import has_work
-from reconciler.text.counts import counted, environments, name_some
+from reconciler.text.counts import counted, environments, name_some, number
 from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, message_of
 from reconciler.text.new_state import describe_new_state
@@ -88,23 +89,49 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
 
 
 def _of_hosts(plan: Plan) -> list[Annotation]:
-    """The hosts that the plan would send to Plug, new ones first, as many as fit."""
+    """The hosts that the plan would send to Plug, and those that Plug holds instead of the applied ones."""
     putting = [planned for planned in plan.environments if planned.action.puts]
-    hosts = list_hosts(putting, frozenset(plan.new_hosts))
-    if not hosts:
-        return []
-    lines: list[str] = []
-    room = MAX_CHARS
-    for use in hosts:
-        named = words.host_environments(use, name_some)
-        line = f"{words.host_label(use, str)}: {environments(len(use.environments))}{named and f': {named}'}"
+    lists = (
+        ("", list_hosts(putting, frozenset(plan.new_hosts))),
+        (" observed at Plug", list_observed_hosts(putting)),
+    )
+    return [
+        Annotation(
+            level="notice",
+            title=f"reconciler plan: {counted(len(uses), 'host')}{what}",
+            message="\n".join(_fit_hosts([("", use) for use in uses], MAX_CHARS)),
+            kind=f"hosts{what}",
+        )
+        for what, uses in lists
+        if uses
+    ]
+
+
+def _fit_hosts(hosts: Sequence[words.HostRow], room: int) -> list[str]:
+    """A line for each host, with as many names as fit, or its number of environments alone; then they are counted."""
+    for most_names in words.NAMES_OF_A_HOST:
+        lines = [_host_line(row, most_names) for row in hosts]
+        if sum(map(len, lines)) + len(lines) <= room:
+            return lines
+    return _fit_lines(lines, room, "more host")
+
+
+def _host_line(host: words.HostRow, most_names: int) -> str:
+    what, use = host
+    label = f"{what} {words.host_label(use, str)}".lstrip()
+    if not most_names:
+        return f"{label}: {number(len(use.environments))}"
+    named = words.host_environments(use, partial(name_some, most=most_names))
+    return f"{label}: {environments(len(use.environments))}{named and f': {named}'}"
+
+
+def _fit_lines(lines: Sequence[str], room: int, more: str) -> list[str]:
+    """The first lines that fit, and how many don't."""
+    for at, line in enumerate(lines):
         room -= len(line) + 1
         if room < 0:
-            lines.append(f"… and {counted(len(hosts) - len(lines), 'more host')}: see the log")
-            break
-        lines.append(line)
-    title = f"reconciler plan: {counted(len(hosts), 'host')}"
-    return [Annotation("notice", title, "\n".join(lines), "hosts")]
+            return [*lines[:at], f"… and {counted(len(lines) - at, more)}: see the log"]
+    return list(lines)
 
 
 def render_result(result: RunResult, *, path_of: PathOf) -> str:
@@ -245,6 +272,7 @@ def _of_findings(group: FindingGroup) -> Annotation:
     level = "notice" if group.kind is FindingKind.UNOBSERVABLE else "warning"
     first = group.findings[0]
     event = f" {first.event}" if first.event and len(group.findings) == 1 else ""
+    hosts = words.finding_hosts(group)
     lines = [] if group.message is None else [group.message]
     for finding in group.findings:
         if not event and finding.event is not None:
@@ -255,6 +283,8 @@ def _of_findings(group: FindingGroup) -> Annotation:
             lines.append(f"expected {finding.expected}")
         if finding.actual is not None:
             lines.append(f"actual {finding.actual}")
+    lines = _fit_lines(lines, MAX_CHARS // 2 if hosts else MAX_CHARS, "more line")
+    lines += _fit_hosts(hosts, MAX_CHARS - sum(map(len, lines)) - len(lines))
     return Annotation(level, f"{name_some(group.environments)}{event}: {group.kind}", "\n".join(lines), group.kind)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 
 from reconciler.core.finding_groups import FindingGroup, group_findings
@@ -10,7 +11,7 @@ from reconciler.model import Drift
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import words
-from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page
+from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, FittedBlocks, host_list, names, page
 from reconciler.views.text_drift import advice
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
@@ -26,32 +27,34 @@ def render_drift(drift: Drift, vars_by_environment: Mapping[str, Mapping[str, st
     texts = advice(drift.findings)
     tail = ["What to do next:\n\n" + "\n".join(f"- {for_markdown(text)}" for text in texts)] if texts else []
     room = MAX_CHARS - len(page(head, [], tail)) - NOTE_CHARS
-    body, left_out = fit(_blocks(groups), room, between=2)
-    if left_out:
-        body.append(f"… and {counted(left_out, 'more finding')}: run `reconciler drift`")
-    return page(head, body, tail)
-
-
-def _blocks(groups: Sequence[FindingGroup]) -> Iterator[tuple[str, int]]:
-    """Each block with the number of findings that it stands for."""
     is_open = len(groups) <= OPEN_BLOCKS
-    for group in groups:
-        yield _block(group, is_open=is_open), group.size
+    blocks = [Block(partial(_block, group, is_open=is_open), len(words.finding_hosts(group))) for group in groups]
+    for most_names in words.NAMES_OF_A_HOST:
+        body = FittedBlocks(room, most_names, may_cut=most_names == words.NAMES_OF_A_HOST[-1])
+        shown = body.add(blocks)
+        if not body.is_cut:
+            break
+    left_out = sum(group.size for group, hosts in zip(groups, shown, strict=True) if hosts is None)
+    if left_out:
+        body.texts.append(f"… and {counted(left_out, 'more finding')}: run `reconciler drift`")
+    return page(head, body.texts, tail)
 
 
-def _block(group: FindingGroup, *, is_open: bool) -> str:
+def _block(group: FindingGroup, hosts: int, most_names: int, *, is_open: bool) -> str:
     several = len(group.environments) > 1
     alike = f"{environments(len(group.environments))} alike"
     what = group.kind.value if group.message is None else f"{group.kind.value}: {for_markdown(group.message)}"
-    notes = [f"Hosts: {words.list_hosts(group, for_markdown_code)}"] if group.hosts else []
-    notes += [names(group.environments)] if several else []
+    every = words.finding_hosts(group)
+    notes = [names(group.environments, max(most_names, words.NAMES_SHOWN))] if several else []
     lines = list(_diff_lines(group))
     if not lines:
         name = f"**{alike}**" if several else for_markdown_code(group.environments[0])
-        return f"- {' — '.join([f'{name} {what}', *notes])}"
+        listed = host_list(every, hosts, most_names, indent="  ")
+        return "\n".join([f"- {' — '.join([f'{name} {what}', *notes])}", *listed])
     title = f"<b>{alike if several else for_markdown_code(group.environments[0], in_html=True)}</b> {what}"
     opening = f"<details{' open' if is_open else ''}>\n<summary>{title}</summary>"
-    return "\n\n".join([opening, for_markdown_block(lines, language="diff"), *notes, "</details>"])
+    listed = ["\n".join(host_list(every, hosts, most_names))] if every else []
+    return "\n\n".join([opening, for_markdown_block(lines, language="diff"), *listed, *notes, "</details>"])
 
 
 def _diff_lines(group: FindingGroup) -> Iterator[str]:

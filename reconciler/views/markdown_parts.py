@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-from reconciler.text.counts import number
+from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_markdown_code
 from reconciler.views import words
 
@@ -48,9 +50,83 @@ def table(header: Sequence[str], rows: Sequence[tuple[str, int]], more: str, *, 
     return [*parts, f"… and {number(left_out)} {more}"] if left_out else parts
 
 
-def names(environments: Sequence[str], most: int = words.NAMES_SHOWN) -> str:
+def names(every: Sequence[str], most: int = words.NAMES_SHOWN) -> str:
     """As inline code; those beyond so many are counted."""
-    shown = ", ".join(for_markdown_code(name) for name in environments[:most])
-    if len(environments) > most:
-        shown += f" and {number(len(environments) - most)} more"
+    shown = ", ".join(for_markdown_code(name) for name in every[:most])
+    if len(every) > most:
+        shown += f" and {number(len(every) - most)} more"
     return shown
+
+
+def host_list(hosts: Sequence[words.HostRow], shown: int, most_names: int, *, indent: str = "") -> list[str]:
+    """The first so many hosts, each with its number of environments, and with their names if unusual."""
+    lines = []
+    for what, use in hosts[:shown]:
+        named = words.host_environments(use, partial(names, most=most_names)) if most_names else ""
+        label = f"{what} {words.host_label(use, for_markdown_code)}".lstrip()
+        lines.append(f"{indent}- {label}: {environments(len(use.environments))}{named and f': {named}'}")
+    left_out = len(hosts) - len(lines)
+    return [*lines, f"{indent}- … and {counted(left_out, 'more host')}"] if left_out else lines
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a page that is shown whole, but for its last hosts and for names."""
+
+    render: Callable[[int, int], str]  # how many hosts to show, and how many names at most of each -> the text
+    hosts: int = 0  # how many there are to leave out; one is always shown
+    least_chars: int = 0  # it is never shorter
+
+
+class FittedBlocks:
+    """The blocks that fit into `room` characters, with at most so many names of each host.
+
+    Where it `may_cut`, a block that doesn't fit has as many hosts as do. Otherwise nothing is added after the first
+    one that doesn't fit: it will be done again, with fewer names.
+    """
+
+    def __init__(self, room: int, most_names: int, *, may_cut: bool) -> None:
+        self.texts: list[str] = []
+        self.room = room
+        self.is_cut = False
+        self._most_names = most_names
+        self._may_cut = may_cut
+
+    def add(self, blocks: Iterable[Block], *, reserve: int = 0) -> list[int | None]:
+        """Return how many hosts of each block are shown; None of a block that is left out.
+
+        Leave `reserve` characters for what comes next. A block that can't fit is not even made.
+        """
+        self.room -= reserve
+        shown = [self._add_one(block) for block in blocks]
+        self.room += reserve
+        return shown
+
+    def _add_one(self, block: Block) -> int | None:
+        if self.room <= block.least_chars or (self.is_cut and not self._may_cut):
+            self.is_cut = True
+            return None
+        count = self._find_fitting(block)
+        if count is None:
+            return None
+        text = block.render(count, self._most_names)
+        self.texts.append(text)
+        self.room -= len(text) + 2
+        return count
+
+    def _find_fitting(self, block: Block) -> int | None:
+        """Return the number of hosts with which the block fits; None where it doesn't fit."""
+
+        def fits(count: int) -> bool:
+            return len(block.render(count, self._most_names)) + 2 <= self.room
+
+        if fits(block.hosts):
+            return block.hosts
+        self.is_cut = True
+        if block.hosts <= 1 or not self._may_cut or not fits(1):
+            return None
+        fewest, most = 1, block.hosts  # one fits, all don't
+        while most - fewest > 1:
+            middle = (fewest + most) // 2
+            fewest, most = (middle, most) if fits(middle) else (fewest, middle)
+        return fewest

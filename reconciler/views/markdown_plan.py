@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import TypeAlias
 
-from reconciler.core.groups import Group, HostUse, group_alike, list_hosts
+from reconciler.core.groups import Group, group_alike
+from reconciler.core.host_uses import HostUse, list_host_uses
 from reconciler.model import Action, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import words
-from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row
+from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, FittedBlocks, fit, host_list, names, page, row
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
 OPEN_BLOCKS = 10  # of so many changes the details stand open; a longer page is skimmed first
 LEAST_CHARS = 20  # no block is shorter
 LIST_CHARS = 6_000  # for the warnings, and at least for the reasserts; more than fifty names ever take
-HOST_CHARS = 6_000  # for the hosts of what is left out
-NAMES_OF_A_HOST = (words.NAMES_SHOWN, 10, 1)  # at most; the first of these with which the whole plan fits
+HOST_CHARS = 6_000  # at least for the hosts of what is left out
 
 
 def render_plan(
@@ -41,80 +42,89 @@ def render_plan(
     head += [f"**Note**: {for_markdown(note)}" for note in words.destination_notes(plan)]
     head += _warnings(plan)
     tail = [words.new_hosts_note(plan) or "", *_orphans(plan), words.unchanged_line(plan) or ""]
-    room = max_chars - len(page(head, [], tail)) - 3 * NOTE_CHARS
-    for names_of_a_host in NAMES_OF_A_HOST:
-        is_last = names_of_a_host == NAMES_OF_A_HOST[-1]
-        body = _Body(room - (HOST_CHARS if is_last else 0), names_of_a_host, may_cut=is_last)
-        body.add(changed, reserve=LIST_CHARS if reasserted else 0, more="with changes")
-        body.add(reasserted, reserve=0, more="to reassert")
+    room = max_chars - len(page(head, [], tail)) - 4 * NOTE_CHARS
+    for most_names in words.NAMES_OF_A_HOST:
+        is_last = most_names == words.NAMES_OF_A_HOST[-1]
+        body = FittedBlocks(room - (HOST_CHARS if is_last else 0), most_names, may_cut=is_last)
+        shown = _add(body, changed, reserve=LIST_CHARS if reasserted else 0, more="with changes")
+        shown += _add(body, reasserted, reserve=0, more="to reassert")
         if not body.is_cut:
             break
-    return page(head, [*body.blocks, *_left_out_hosts(plan, body.hosts)], tail)
+    left_out = _left_out_hosts(plan, shown, room=body.room + HOST_CHARS) if body.is_cut else []
+    return page(head, [*body.texts, *left_out], tail)
 
 
-class _Body:
-    """The blocks that fit, each whole but for the hosts of the last ones, and the hosts that they show."""
-
-    def __init__(self, room: int, names_of_a_host: int, *, may_cut: bool) -> None:
-        self.blocks: list[str] = []
-        self.hosts: set[str] = set()
-        self.is_cut = False
-        self._room = room
-        self._names_of_a_host = names_of_a_host
-        self._may_cut = may_cut
-
-    def add(self, groups: Sequence[Group], *, reserve: int, more: str) -> None:
-        """Add a section, and leave `reserve` characters for the next one. A block that can't fit is not even made."""
-        is_open = len(groups) <= OPEN_BLOCKS
-        left_out = 0
-        self._room -= reserve
-        for group in groups:
-            if self.is_cut and not self._may_cut:
-                break  # it will be done again, with fewer names
-            hosts = self._find_fitting(group, is_open=is_open) if self._room > _least_size(group) else None
-            if hosts is None:
-                self.is_cut = True
-                left_out += len(group.members)
-                continue
-            block = _block(group, hosts, self._names_of_a_host, is_open=is_open)
-            self.blocks.append(block)
-            self.hosts.update(use.host for use in hosts)
-            self._room -= len(block) + 2
-        self._room += reserve
-        if left_out:
-            further = counted(left_out, "more environment")
-            self.blocks.append(f"… and {further} {more}: run `reconciler plan` to see all")
-
-    def _find_fitting(self, group: Group, *, is_open: bool) -> Sequence[HostUse] | None:
-        """Return the hosts with which the block fits: all, or the first ones; None where it doesn't fit."""
-
-        def fits(count: int) -> bool:
-            block = _block(group, group.hosts[:count], self._names_of_a_host, is_open=is_open)
-            return len(block) + 2 <= self._room
-
-        count = len(group.hosts)
-        if fits(count):
-            return group.hosts
-        self.is_cut = True
-        if len(group.members) == 1 or not self._may_cut or not fits(1):
-            return None
-        fewest, most = 1, count  # one fits, all don't
-        while most - fewest > 1:
-            middle = (fewest + most) // 2
-            fewest, most = (middle, most) if fits(middle) else (fewest, middle)
-        return group.hosts[:fewest]
+_Shown: TypeAlias = tuple[Group, int]  # with how many of its hosts; 0 where it is left out
 
 
-def _left_out_hosts(plan: Plan, shown: Collection[str]) -> list[str]:
-    """The hosts of what doesn't fit: those that fit here, the others counted."""
-    putting = [planned for planned in plan.environments if planned.action.puts]
-    missing = [use for use in list_hosts(putting, frozenset(plan.new_hosts)) if use.host not in shown]
-    if not missing:
+def _add(body: FittedBlocks, groups: Sequence[Group], *, reserve: int, more: str) -> list[_Shown]:
+    is_open = len(groups) <= OPEN_BLOCKS
+    blocks = (
+        Block(partial(_block, group, is_open=is_open), len(words.plan_hosts(group)), _least_size(group))
+        for group in groups
+    )
+    shown = list(zip(groups, body.add(blocks, reserve=reserve), strict=True))
+    left_out = sum(len(group.members) for group, hosts in shown if hosts is None)
+    if left_out:
+        body.texts.append(f"… and {counted(left_out, 'more environment')} {more}: run `reconciler plan` to see all")
+    return [(group, _count_hosts(group, hosts)) for group, hosts in shown]
+
+
+def _count_hosts(group: Group, shown: int | None) -> int:
+    """One environment alone shows all of its hosts, in its changes and notes."""
+    if shown is None:
+        return 0
+    return shown if len(group.members) > 1 else len(group.hosts) + len(group.observed)
+
+
+def _left_out_hosts(plan: Plan, shown: Sequence[_Shown], *, room: int) -> list[str]:
+    """Every host of what is left out, even where a shown block has it too: first those that are nowhere else."""
+    parts: list[str] = []
+    for title, lists, new_hosts in (
+        ("Hosts of what is left out", [(group.hosts, count) for group, count in shown], frozenset(plan.new_hosts)),
+        (
+            "Hosts observed at Plug of what is left out",
+            [(group.observed, max(0, count - len(group.hosts))) for group, count in shown],
+            frozenset[str](),
+        ),
+    ):
+        known = {use.host for uses, count in lists for use in uses[:count]}
+        left_out = _join((use for uses, count in lists for use in uses[count:]), new_hosts)
+        parts += _list_left_out(title, left_out, known, room=room - sum(map(len, parts)))
+    return parts
+
+
+def _join(uses: Iterable[HostUse], new_hosts: frozenset[str]) -> tuple[HostUse, ...]:
+    hosts_of: dict[str, list[str]] = {}
+    for use in uses:
+        for environment in use.environments:
+            hosts_of.setdefault(environment, []).append(use.host)
+    return list_host_uses(hosts_of.items(), new_hosts)
+
+
+def _list_left_out(title: str, uses: Iterable[HostUse], known: Collection[str], *, room: int) -> list[str]:
+    """A list with names where it fits, else the hosts alone with their numbers of environments."""
+    ordered = sorted(uses, key=lambda use: use.host in known)
+    if not ordered:
         return []
-    parts = [(words.host_label(use, for_markdown_code), 1) for use in missing]
-    taken, left_out = fit(parts, HOST_CHARS, between=2)
-    more = f"{counted(left_out, 'more host')} not shown here: run `reconciler plan` to see all" if left_out else ""
-    return [f"**Hosts of what is left out**: {' and '.join(part for part in (', '.join(taken), more) if part)}"]
+    for most_names in words.NAMES_OF_A_HOST:
+        lines = host_list([("", use) for use in ordered], len(ordered), most_names)
+        if sum(map(len, lines)) + len(lines) <= room:
+            return [f"**{title}**\n\n" + "\n".join(lines)]
+    listed: list[str] = []
+    for use in ordered:
+        listed.append(f"{words.host_label(use, for_markdown_code)}: {number(len(use.environments))}")
+        room -= len(listed[-1]) + 2
+        if room < 0:
+            listed.pop()
+            break
+    texts = [", ".join(listed)] if listed else []
+    rest = ordered[len(listed) :]
+    if rest:
+        hidden = sum(1 for use in rest if use.host not in known)
+        which = f", of which {number(hidden)} {'is' if hidden == 1 else 'are'} not shown here" if hidden else ""
+        texts.append(f"{counted(len(rest), 'more host')}{which}: run `reconciler plan` to see all")
+    return [f"**{title}**, with the number of environments: {' and '.join(texts)}"]
 
 
 def _summary_table(plan: Plan) -> str:
@@ -148,36 +158,28 @@ def _least_size(group: Group) -> int:
     return LEAST_CHARS + sum(len(change.before or "") + len(change.after) for change in group.representative.changes)
 
 
-def _block(group: Group, hosts: Sequence[HostUse], names_of_a_host: int, *, is_open: bool) -> str:
-    """One environment, or one group: what happens and why, the changes as a diff, then hosts and names."""
+def _block(group: Group, hosts: int, most_names: int, *, is_open: bool) -> str:
+    """One environment, or one group: what happens and why, the changes as a diff, some hosts, then names."""
     planned = group.representative
     several = len(group.members) > 1
     alike = f"{environments(len(group.members))} alike"
     wave = words.waves(group.members)
     what = f"{planned.action.value}{f', {wave}' if wave else ''}: {words.reasons(planned)}{words.new_host_count(group)}"
-    notes = [names(group.environments)] if several else words.host_notes(group, for_markdown_code)
+    every = words.plan_hosts(group)
+    named = names(group.environments, max(most_names, words.NAMES_SHOWN))
+    notes = [named] if several else words.host_notes(group, for_markdown_code)
     unchecked = words.unchecked_line(group)
     if unchecked:
         notes.append(for_markdown(unchecked))
     lines = _diff_lines(group)
     if not lines:  # a reassert: the texts stay
         name = f"**{alike}**" if several else for_markdown_code(planned.environment)
-        listed = _host_list(group, hosts, names_of_a_host, indent="  ") if several else []
+        listed = host_list(every, hosts, most_names, indent="  ")
         return "\n".join([f"- {' — '.join([f'{name} {what}', *notes])}", *listed])
     title = f"<b>{alike if several else for_markdown_code(planned.environment, in_html=True)}</b> {what}"
     opening = f"<details{' open' if is_open else ''}>\n<summary>{title}</summary>"
-    listed = ["\n".join(_host_list(group, hosts, names_of_a_host, indent=""))] if several else []
-    return "\n\n".join([opening, for_markdown_block(lines, language="diff"), *listed, *notes, "</details>"])
-
-
-def _host_list(group: Group, hosts: Sequence[HostUse], names_of_a_host: int, *, indent: str) -> list[str]:
-    lines = []
-    for use in hosts:
-        named = words.host_environments(use, partial(names, most=names_of_a_host))
-        label = words.host_label(use, for_markdown_code)
-        lines.append(f"{indent}- {label}: {environments(len(use.environments))}{named and f': {named}'}")
-    left_out = len(group.hosts) - len(hosts)
-    return [*lines, f"{indent}- … and {counted(left_out, 'more host')}"] if left_out else lines
+    list_of_hosts = ["\n".join(host_list(every, hosts, most_names))] if every else []
+    return "\n\n".join([opening, for_markdown_block(lines, language="diff"), *list_of_hosts, *notes, "</details>"])
 
 
 def _diff_lines(group: Group) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from reconciler.text.counts import number
+from reconciler.core.host_uses import HostUse
+from reconciler.text.counts import environments, number
 from reconciler.text.escape import for_terminal
 from reconciler.views import words
 
@@ -133,3 +135,26 @@ def columns(rows: Iterable[Sequence[str]]) -> list[str]:
     table = [tuple(row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     return ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def host_lines(hosts: Iterable[words.HostRow], style: Style, *, indent: str, width: int) -> list[str]:
+    """Every host with its number of environments, and with their names if unusual, below what they are hosts of."""
+    lines: list[str] = []
+    for what, of_one_kind in groupby(hosts, lambda row: row[0]):
+        uses = [use for _, use in of_one_kind]
+        lines.append(f"{indent}hosts {what}".rstrip())
+        rows = columns((words.host_label(use, for_terminal), environments(len(use.environments))) for use in uses)
+        for use, row in zip(uses, rows, strict=True):
+            lines += _host_line(use, f"{indent}  {row}", style, indent=f"{indent}      ", width=width)
+    return lines
+
+
+def _host_line(use: HostUse, line: str, style: Style, *, indent: str, width: int) -> list[str]:
+    more: list[str] = []
+    named = words.host_environments(use, lambda names: ", ".join(map(for_terminal, names)))
+    if named:
+        if len(line) + len(named) + 2 <= width:
+            line += f": {named}"
+        else:
+            line, more = f"{line}:", wrap(named, indent=indent, width=width)
+    return [style.yellow(line) if use.is_new else line, *more]

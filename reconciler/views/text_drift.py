@@ -10,7 +10,7 @@ from reconciler.model import Drift, Finding, FindingKind
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 from reconciler.views import words
-from reconciler.views.style import Style, compare, name_lines, wrap
+from reconciler.views.style import Style, compare, host_lines, name_lines, wrap
 from reconciler.views.where_words import new_state_lines, where_lines
 
 EVENT_INDENT = "      "
@@ -51,8 +51,7 @@ def _group_lines(group: FindingGroup, style: Style, width: int) -> list[str]:
     lines = _wrapped(heading, message, f"! {name}  {group.kind.value}", width)
     for finding in group.findings:
         lines += _finding_lines(finding, "" if message is not None else finding.message, style)
-    if group.hosts:
-        lines += ["    hosts", *wrap(words.list_hosts(group, for_terminal), indent=EVENT_INDENT, width=width)]
+    lines += host_lines(words.finding_hosts(group), style, indent="    ", width=width)
     if several:
         whole = group.kind is not FindingKind.UNOBSERVABLE
         lines += ["    environments", *name_lines(group.environments, indent=EVENT_INDENT, width=width, whole=whole)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from reconciler.core.groups import Group, HostUse, group_alike
+from reconciler.core.groups import Group, group_alike
 from reconciler.model import Action, ApiUse, Change, EnvironmentPlan, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
 from reconciler.views import words
-from reconciler.views.style import Style, columns, compare, name_lines, wrap
+from reconciler.views.style import Style, columns, compare, host_lines, name_lines, wrap
 from reconciler.views.where_words import describe_apis, describe_state, name_api, new_state_lines, where_lines
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REASSERT: "="}
@@ -75,7 +75,7 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
             lines += _change_lines(change, _common_source(group, at), live.pop(change.event, None), style)
         lines += [line for difference in live.values() for line in _live_lines(difference, style)]
     if len(group.members) > 1:
-        lines += _host_lines(group.hosts, style, width)
+        lines += host_lines(words.plan_hosts(group), style, indent="    ", width=width)
         lines += ["    environments", *name_lines(group.environments, indent=EVENT_INDENT, width=width, whole=True)]
     else:
         lines += [
@@ -96,22 +96,6 @@ def _header(group: Group, style: Style) -> str:
     wave = words.waves(group.members)
     where = f", {wave}" if wave else ""
     return f"{paint(symbol)} {style.bold(name)}  {paint(planned.action.value)}{where}: {words.reasons(planned)}"
-
-
-def _host_lines(hosts: Sequence[HostUse], style: Style, width: int) -> list[str]:
-    """Every host that a group would send, each with its number of environments, and with their names if unusual."""
-    rows = columns((words.host_label(use, for_terminal), environments(len(use.environments))) for use in hosts)
-    lines = ["    hosts"]
-    for use, row in zip(hosts, rows, strict=True):
-        line, more = EVENT_INDENT + row, []
-        named = words.host_environments(use, lambda names: ", ".join(map(for_terminal, names)))
-        if named:
-            if len(line) + len(named) + 2 <= width:
-                line += f": {named}"
-            else:
-                line, more = f"{line}:", wrap(named, indent=EVENT_INDENT + "    ", width=width)
-        lines += [style.yellow(line) if use.is_new else line, *more]
-    return lines
 
 
 def _create_lines(planned: EnvironmentPlan, style: Style) -> list[str]:

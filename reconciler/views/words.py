@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from reconciler.core.finding_groups import FindingGroup
-from reconciler.core.groups import Group, HostUse, find_unchanged_hosts
+from reconciler.core.groups import Group, find_unchanged_hosts
+from reconciler.core.host_uses import HostUse
 from reconciler.core.planner import LIVE
 from reconciler.model import (
     Action,
@@ -32,9 +34,13 @@ from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
+EVERY_NAME = 1_000_000
+NAMES_OF_A_HOST = (EVERY_NAME, 500, NAMES_SHOWN, 10, 1, 0)  # at most; the first of these with which everything fits
 MASKED = "…"  # in place of a part of a URL that is not shown
 NOTE_LENGTH = 100  # characters of a value in a note
 NOTHING = "nothing"  # where no webhook is registered in Plug
+
+HostRow: TypeAlias = tuple[str, HostUse]  # what the host is of, such as "expected"; "" where there is one kind alone
 
 STATE_TROUBLE = "State trouble: not everything could be recorded or begun. What the messages name comes first."
 
@@ -169,6 +175,23 @@ def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
     return [*notes, f"unchanged webhooks at {', '.join(map(escape, unchanged))}"] if unchanged else notes
 
 
+def plan_hosts(group: Group) -> list[HostRow]:
+    """Return the hosts of a group of several environments: those that are sent, then those that Plug holds."""
+    if len(group.members) == 1:
+        return []
+    return [*(("", use) for use in group.hosts), *(("observed at Plug", use) for use in group.observed)]
+
+
+def finding_hosts(group: FindingGroup) -> list[HostRow]:
+    """Return the hosts of a group of findings: once where the expected and the actual ones are the same."""
+    if group.expected_hosts == group.actual_hosts:
+        return [("", use) for use in group.expected_hosts]
+    return [
+        *(("expected", use) for use in group.expected_hosts),
+        *(("actual", use) for use in group.actual_hosts),
+    ]
+
+
 def host_label(use: HostUse, escape: Callable[[str], str]) -> str:
     """`a.com`, `b.com:8443 (new)`."""
     return f"{escape(use.host)} (new)" if use.is_new else escape(use.host)
@@ -195,18 +218,19 @@ def new_host_count(group: Group) -> str:
 
 
 def unchecked_line(group: Group) -> str | None:
-    """`not compared, as not available: account`, `not observed: the read failed`; of a group, in how many."""
-    several = len(group.members) > 1
-    lacking = [member for member in group.members if set(member.unchecked) - {LIVE}]
-    unread = [member for member in group.members if LIVE in member.unchecked]
+    """`not compared, as not available: account`, `not observed: the read failed`; of a group, each in how many."""
+
+    def where(count: int) -> str:
+        return f" (in {number(count)} of them)" if len(group.members) > 1 else ""
+
+    count = Counter(item for member in group.members for item in member.unchecked)
+    unread = count.pop(LIVE, 0)
     parts = []
-    if lacking:
-        what = dict.fromkeys(item for member in lacking for item in member.unchecked if item != LIVE)
-        where = f" (in {number(len(lacking))} of them)" if several else ""
-        parts.append(f"not compared, as not available: {', '.join(what)}{where}")
+    if count:
+        items = [f"{item}{where(times)}" for item, times in count.most_common()]
+        parts.append(f"not compared, as not available: {name_some(items, most=NAMES_SHOWN)}")
     if unread:
-        where = f" (in {number(len(unread))} of them)" if several else ""
-        parts.append(f"not observed: the read failed{where}")
+        parts.append(f"not observed: the read failed{where(unread)}")
     return "; ".join(parts) or None
 
 
@@ -269,15 +293,6 @@ def actual_of(finding: Finding) -> str | None:
     if finding.actual is None and finding.kind is FindingKind.LIVE:
         return NOTHING
     return None if finding.kind is FindingKind.TOKEN_EXPIRY else finding.actual
-
-
-def list_hosts(group: FindingGroup, show: Callable[[str], str]) -> str:
-    """`a.acme.com.br (12 environments), b.acme.com.br`: where there is no number, it is one environment."""
-    shown = [
-        show(host) + (f" ({environments(count)})" if count > 1 else "") for host, count in group.hosts[:NAMES_SHOWN]
-    ]
-    left = len(group.hosts) - len(shown)
-    return ", ".join(shown) + (f" and {counted(left, 'more host')}" if left > 0 else "")
 
 
 NEXT_FOR_STAGE = {

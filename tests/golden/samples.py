@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.core.groups import find_hosts
+from reconciler.core.host_uses import find_hosts
 from reconciler.model import (
     EVENTS,
     Action,

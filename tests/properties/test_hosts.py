@@ -106,7 +106,7 @@ def test_every_host_that_is_sent_is_in_the_markdown_or_counted(fleet: Fleet, max
     """The page keeps its length, and what it says is left out is what it leaves out."""
     page = markdown.render_plan(fleet.plan, fleet.filled, max_chars=max_chars)
     assert len(page) <= max_chars
-    said = re.search(r"([0-9,]+) more hosts? not shown here", page)
+    said = re.search(r"more hosts?, of which ([0-9,]+) (?:is|are) not shown here", page)
     missing = fleet.hosts - set(shown_hosts(page, fleet.hosts, before="- https://"))
     assert len(missing) == (int(said[1].replace(",", "")) if said else 0)
     assert set(shown_hosts(page, fleet.endpoints, before="- https://")) == fleet.endpoints

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.core.finding_groups import FindingGroup, group_findings
 from reconciler.model import Event, Finding, FindingKind
 
@@ -23,7 +25,7 @@ def test_environments_that_differ_in_their_name_alone_are_one_group() -> None:
         (RECEIVE, "https://a.com/{environment}/2"),
         (STATUS, "https://a.com/{environment}/2"),
     ]
-    assert (group.size, group.message, group.hosts) == (16, "it differs", ())
+    assert (group.size, group.message) == (16, "it differs")
 
 
 def test_five_are_shown_one_by_one_and_another_kind_or_event_is_no_part_of_a_group() -> None:
@@ -39,13 +41,57 @@ def test_five_are_shown_one_by_one_and_another_kind_or_event_is_no_part_of_a_gro
 
 
 def test_a_group_hides_no_host() -> None:
-    """A host that is filled in is listed with its environments; one that all share is in the URL itself."""
+    """Every host is listed, with the environments where it is not the host of most."""
     hosts = ["x.com"] * 6 + ["y.com:8443", "z.com"]
     findings = [unapplied(name, host=host) for name, host in zip(NAMES, hosts, strict=True)]
     variables = {name: {"host": host} for name, host in zip(NAMES, hosts, strict=True)}
     (group,) = group_findings(findings, variables)
     assert group.findings[0].expected == "https://{host}/{environment}/2"
-    assert group.hosts == (("x.com", 6), ("y.com:8443", 1), ("z.com", 1))
+    assert [(use.host, len(use.environments), use.is_usual) for use in group.expected_hosts] == [
+        ("x.com", 6, True),
+        ("y.com:8443", 1, False),
+        ("z.com", 1, False),
+    ]
+    assert group.actual_hosts == group.expected_hosts
+
+
+def test_hosts_of_actual_are_listed_apart_where_they_differ() -> None:
+    """One environment of which another's host is applied; the endpoint of a token counts too."""
+    findings = [replace(unapplied(name, host=f"{name}.com"), actual="https://old.com/") for name in NAMES]
+    findings += [
+        Finding(name, FindingKind.ENDPOINT, None, "https://www.plug.com/u", "https://app.plug.com/u", "moved")
+        for name in NAMES
+    ]
+    variables = {name: {"x": "www", "y": name} for name in NAMES}
+    unapplied_group, endpoint = group_findings(findings, variables)
+    assert [use.host for use in unapplied_group.expected_hosts] == [f"{name}.com" for name in NAMES]
+    assert [(use.host, len(use.environments)) for use in unapplied_group.actual_hosts] == [("old.com", 8)]
+    assert (endpoint.findings[0].expected, endpoint.actual_hosts[0].host) == ("https://www.plug.com/u", "app.plug.com")
+
+
+def test_what_plug_holds_and_messages_get_no_marks_of_vars() -> None:
+    """They are not filled from a manifest, so a var that has the same text says nothing of them."""
+    findings = [
+        Finding(name, FindingKind.LIVE, STATUS, f"https://a.com/v{at}", f"https://v{at}.io/", "v0 differs")
+        for at, name in enumerate(NAMES)
+    ]
+    variables = {name: {"tag": f"v{at}"} for at, name in enumerate(NAMES)}
+    assert len(group_findings(findings, variables)) == 8
+    same = [replace(finding, actual="https://v0.io/") for finding in findings]
+    (group,) = group_findings(same, variables)
+    assert (group.findings[0].expected, group.findings[0].actual) == ("https://a.com/{tag}", "https://v0.io/")
+    assert group.message == "v0 differs"
+
+
+def test_findings_with_other_secrets_are_not_alike() -> None:
+    secrets = ["PLUG_SECRET_RECEIVE"] * 7 + ["PLUG_SECRET_PAYMENTS"]
+    findings = [
+        replace(unapplied(name), expected=f"https://a.com/?k={{secret:{secret}}}")
+        for name, secret in zip(NAMES, secrets, strict=True)
+    ]
+    findings = [replace(finding, actual="https://a.com/") for finding in findings]
+    variables = {name: {"key": secret} for name, secret in zip(NAMES, secrets, strict=True)}
+    assert sorted(len(group.environments) for group in group_findings(findings, variables)) == [1, 7]
 
 
 def test_instants_and_accounts_of_each_environment_do_not_keep_it_alone() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 from reconciler.core.groups import (
     Group,
-    HostUse,
-    find_hosts,
     find_new_hosts,
     find_unchanged_hosts,
     group_alike,
     list_hosts,
+    list_observed_hosts,
 )
+from reconciler.core.host_uses import HostUse, find_hosts
 from reconciler.model import Action, AuthScheme, BodyForm, EnvironmentPlan, Event, LiveDifference, Reason
 from tests.golden.samples import create, plan_of, planned, update
 from tests.golden.samples import documents as samples_documents
@@ -103,6 +103,57 @@ def test_live_differences_are_compared_too() -> None:
     assert group.representative.live == (LiveDifference(Event.MESSAGE_STATUS, "https://evil.com/{environment}"),)
 
 
+def test_what_plug_holds_gets_no_marks_of_vars() -> None:
+    """A var with an odd value can't stand in for what somebody registered by hand; its hosts are listed."""
+
+    def live(name: str, actual: str) -> EnvironmentPlan:
+        expected = f"https://h.com/{name}.io"
+        return planned(
+            name, Action.REASSERT, Reason.LIVE_DRIFT, live=(LiveDifference(Event.MESSAGE_STATUS, actual, expected),)
+        )
+
+    variables = {name: {"tag": f"{name}.io"} for name in NAMES} | {NAMES[5]: {"tag": "evil.io"}}
+    alone = [live(name, f"https://{variables[name]['tag']}/x") for name in NAMES]
+    assert [one.representative.live[0].actual for one in group_alike(plan_of(*alone[5:]), variables)] == [
+        "https://evil.io/x"
+    ]
+    named = [live(name, f"https://{name}.io/x") for name in NAMES]
+    (group,) = group_alike(plan_of(*named), variables | {NAMES[5]: {"tag": f"{NAMES[5]}.io"}})
+    assert group.representative.live[0].actual == "https://{environment}.io/x"
+    assert [use.host for use in group.observed] == [f"{name}.io" for name in NAMES]
+    assert not any(use.is_usual for use in group.observed)
+    assert len(group_alike(plan_of(*alone), variables)) == 6
+
+
+def test_nothing_is_observed_where_nothing_was_asked_of_plug() -> None:
+    assert list_observed_hosts([create("a")]) == ()
+
+
+def test_environments_with_other_secrets_are_not_alike() -> None:
+    """A var with the same text as a secret's name doesn't hide that another secret would be sent."""
+
+    def secret(name: str, key: str) -> EnvironmentPlan:
+        return update(name, "v1.com", f"v2.com/{key}?k={{secret:{key}}}")
+
+    keys = dict.fromkeys(NAMES, "PLUG_SECRET_RECEIVE") | {"other": "PLUG_SECRET_PAYMENTS"}
+    variables = {name: {"key": key} for name, key in keys.items()}
+    alone, group = sorted(
+        group_alike(plan_of(*(secret(name, key) for name, key in keys.items())), variables),
+        key=lambda one: len(one.members),
+    )
+    assert alone.environments == ("other",)
+    assert group.environments == tuple(NAMES)
+    keys = {name: f"PLUG_SECRET_{at}" for at, name in enumerate(NAMES)}
+    variables = {name: {"key": key} for name, key in keys.items()}
+    assert len(group_alike(plan_of(*(secret(name, key) for name, key in keys.items())), variables)) == 6
+
+
+def test_a_brace_that_is_never_closed_is_an_ordinary_text() -> None:
+    """The state may have been edited by hand."""
+    (group,) = group_alike(plan_of(*(update(name, f"{{secret:{name}", "v2.com") for name in NAMES)), {})
+    assert group.representative.changes[0].before == "https://{secret:{environment}/plug/{environment}/finishAttendance"
+
+
 def test_environments_with_another_destination_are_not_alike() -> None:
     """A token that would go elsewhere is not hidden in a group; the name of its variable may differ."""
 
@@ -154,14 +205,15 @@ def test_new_hosts_come_first_then_those_of_the_most_environments() -> None:
     assert [use.host for use in uses] == ["n", "c", "b", "a"]
 
 
-def test_only_the_most_frequent_host_or_one_of_all_needs_no_names() -> None:
-    """Two that tie are both named: neither follows from the other where a third exists."""
+def test_only_the_most_frequent_host_of_a_majority_or_one_of_all_needs_no_names() -> None:
+    """Where each has its own host, one that two share is named: it isn't what a reader expects of the others."""
 
     def usual(*hosts: str) -> list[str]:
         return [use.host for use in list_hosts(_at(*hosts), frozenset()) if use.is_usual]
 
     assert usual("a", "a", "b") == ["a"]
     assert usual("a", "a", "b", "b", "c") == []
+    assert usual("a", "a", "b", "c") == []
     assert usual("a b", "a b", "a b c") == ["a", "b"]
     assert usual() == []
 

@@ -83,6 +83,8 @@ def test_a_long_line_is_cut_around_its_part(before: int) -> None:
         ('{"token":98765432, "wave": 1}', '{"token":***'),
         ("# password: unknown-value", "# password: ***"),
         ("token_env: PLUG_TOKEN_X", "token_env: PLUG_TOKEN_X"),
+        ("a: https://x/{name}?k={secret:PLUG_SECERT_X} ", "a: https://x/{name}?k={secret:PLUG_SECERT_X} "),
+        ("{secret: unknown-value}", "{secret: ***"),
     ],
 )
 def test_a_token_or_a_secret_is_masked(line: str, shown: str) -> None:

@@ -8,9 +8,24 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import Destination, EnvironmentPlan, EnvironmentResult, Outcome, Problem, RunResult
+from reconciler.model import (
+    Action,
+    Destination,
+    Drift,
+    EnvironmentPlan,
+    EnvironmentResult,
+    Event,
+    Finding,
+    FindingKind,
+    LiveDifference,
+    Outcome,
+    Problem,
+    Reason,
+    RunResult,
+)
 from reconciler.views import annotations as github
 from tests.golden import samples
+from tests.golden.samples import plan_of, planned
 
 
 @dataclass(frozen=True)
@@ -134,3 +149,44 @@ def test_no_value_starts_or_breaks_a_command(message: str, file: str, key: str) 
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", rendered)
     (command,) = parse(rendered)
     assert list(command.properties) == ["file", "line", "col", "title"]
+
+
+def _drift_with_hosts(count: int, path: str = "") -> str:
+    findings = [
+        Finding(
+            f"c{at}", FindingKind.UNAPPLIED, Event.MESSAGE_STATUS, f"https://c{at}.com/{path}", "https://o.com/", "m"
+        )
+        for at in range(count)
+    ]
+    return github.render_drift(Drift(tuple(findings)), path_of=str).splitlines()[0].replace("%0A", "\n")
+
+
+def test_drift_lists_the_hosts_of_a_group_as_far_as_they_fit() -> None:
+    """With names, then with numbers alone, then counted; a long URL doesn't push them out."""
+    assert _drift_with_hosts(6).endswith(
+        "\nactual https://o.com/\n"
+        + "".join(f"expected c{at}.com: 1 environment: c{at}\n" for at in range(6))
+        + "actual o.com: 6 environments"
+    )
+    assert _drift_with_hosts(120).endswith("expected c99.com: 1\nactual o.com: 120")
+    cut = _drift_with_hosts(2_000, "x" * 5_000)
+    assert len(cut) < 4_300
+    said = re.search(r"… and ([0-9,]+) more hosts: see the log", cut)
+    assert said is not None
+    assert "… and 2 more lines: see the log" in cut
+    assert cut.count("\nexpected c") + int(said[1].replace(",", "")) == 2_001
+
+
+def test_hosts_that_were_observed_at_plug_are_a_notice() -> None:
+    live = [
+        replace(
+            planned(f"c{at}", Action.REASSERT, Reason.LIVE_DRIFT, unchanged=("h.com",)),
+            live=(LiveDifference(Event.MESSAGE_STATUS, f"https://c{at}.evil.com/", "https://h.com/"),),
+        )
+        for at in range(2)
+    ]
+    last = github.render_plan(plan_of(*live), path_of=str).splitlines()[-1]
+    assert last == (
+        "::notice title=reconciler plan%3A 2 hosts observed at Plug::"
+        "c0.evil.com: 1 environment: c0%0Ac1.evil.com: 1 environment: c1"
+    )

@@ -17,6 +17,7 @@ from reconciler.model import (
     EnvironmentResult,
     Finding,
     FindingKind,
+    LiveDifference,
     Outcome,
     Plan,
     Problem,
@@ -90,6 +91,80 @@ def test_names_are_left_out_before_hosts() -> None:
     assert listed[0] == ("h7", " (new)")
     assert sorted(host for host, _ in listed) == sorted(f"h{at}" for at in range(200))
     assert "not shown here" not in page
+
+
+def test_every_name_is_shown_where_there_is_room() -> None:
+    """Eighty names are no reason to count thirty of them, of a group or of a host."""
+    names = [f"c{at:02}" for at in range(80)]
+    hosts = ["big.com"] * 60 + ["big.com other.com"] * 20
+    environments = [
+        replace(update(name, "v1.com", "v2.com"), hosts=tuple(host.split()))
+        for name, host in zip(names, [*hosts], strict=True)
+    ]
+    page = markdown.render_plan(plan_of(*environments))
+    assert ", ".join(f"`{name}`" for name in names) in page
+    assert "- `other.com`: 20 environments: " + ", ".join(f"`{name}`" for name in names[60:]) + "\n" in page
+    drift = Drift(tuple(Finding(name, FindingKind.SECRET, None, None, None, "replaced") for name in names))
+    assert ", ".join(f"`{name}`" for name in names) in markdown.render_drift(drift)
+
+
+def test_a_host_of_what_is_left_out_is_listed_although_a_shown_block_has_it() -> None:
+    """The last environment, which has no room, would send to a host that is on the page for another one."""
+    plan = _fleet(60, _long)
+    sent = [replace(one, hosts=(f"h{at % 59}.com",)) for at, one in enumerate(plan.environments[:60])]
+    page = markdown.render_plan(replace(plan, environments=(*sent, *plan.environments[60:])))
+    shown = re.findall(r"<b><code>(c\d+)</code>", page)
+    listed = page.partition("\n\n**Hosts of what is left out**\n\n")[2].partition("\n\n")[0]
+    left_out = [one for one in sent if one.environment not in shown]
+    assert "c00000" in shown
+    assert {one.hosts[0] for one in left_out} >= {"h0.com", "h58.com"}
+    assert sorted(listed.splitlines()) == sorted(
+        f"- `{one.hosts[0]}`: 1 environment: `{one.environment}`" for one in left_out
+    )
+    assert listed.splitlines()[-1] == "- `h0.com`: 1 environment: `c00059`"
+
+
+def test_hosts_that_have_no_room_at_all_are_counted() -> None:
+    """Of a list of left out hosts, the ones that the page shows elsewhere are not counted as hidden."""
+    environments = [
+        replace(update(f"c{at:04}", "v1.com", f"v{at * 7}.com/{'x' * 900}"), hosts=(f"{'h' * 90}{at}.com", "known.com"))
+        for at in range(900)
+    ]
+    page = markdown.render_plan(plan_of(*environments))
+    assert len(page) <= 65_000
+    said = re.search(r" and ([0-9]+) more hosts, of which ([0-9]+) are not shown here: run", page)
+    assert said is not None
+    assert int(said[1]) == int(said[2]) + 1
+    listed = page.partition("**Hosts of what is left out**")[2].count(f"`{'h' * 90}")
+    assert int(said[2]) + listed + _shown(page) == 900
+
+
+def test_hosts_that_were_observed_at_plug_are_listed_in_a_group() -> None:
+    live = [
+        replace(
+            planned(f"c{at}", Action.REASSERT, Reason.LIVE_DRIFT, unchanged=("h.com",)),
+            live=(LiveDifference(EVENTS[0], f"https://c{at}.evil.com/", "https://h.com/"),),
+        )
+        for at in range(6)
+    ]
+    page = markdown.render_plan(plan_of(*live))
+    assert "- `h.com`: 6 environments\n- observed at Plug `c0.evil.com`: 1 environment: `c0`\n" in page
+
+
+@pytest.mark.parametrize("count", [80, 2_000])
+def test_hosts_of_drift_are_listed_as_far_as_there_is_room(count: int) -> None:
+    """None is cut at fifty; those that don't fit are counted."""
+    findings = [
+        Finding(f"c{at}", FindingKind.UNAPPLIED, EVENTS[0], f"https://c{at}.com/2", "https://old.com/", "it differs")
+        for at in range(count)
+    ]
+    page = markdown.render_drift(Drift(tuple(findings)))
+    assert len(page) <= 65_000
+    listed = len(re.findall(r"^- expected `c\d+\.com`: 1 environment(?:: `c\d+`)?$", page, re.MULTILINE))
+    said = re.search(r"^- … and ([0-9,]+) more hosts?$", page, re.MULTILINE)
+    assert listed + (int(said[1].replace(",", "")) if said else 0) == count + (1 if said else 0)
+    assert (said is None) == (count == 80)
+    assert said is not None or "- actual `old.com`: 80 environments\n" in page
 
 
 def test_a_plan_of_a_part_says_with_what_its_hosts_were_compared() -> None:

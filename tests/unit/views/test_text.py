@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import Action, Reason
+from reconciler.model import Action, Drift, Event, Finding, FindingKind, LiveDifference, Reason
 from reconciler.views import style, text, text_plan
 from tests.golden.samples import (
     HOSTILE,
@@ -158,3 +158,44 @@ def test_a_narrow_terminal_keeps_the_columns_that_matter() -> None:
     assert narrow.splitlines()[-1].startswith("This terminal is too narrow for ")
     assert "commit, serial: --format json has them." in narrow
     assert "too narrow" not in wide
+
+
+def test_what_was_not_compared_is_counted_each_on_its_own() -> None:
+    """Every token is missing; of one environment a secret is too."""
+    environments = [
+        planned(f"c{at}", Action.REASSERT, Reason.REQUESTED, unchecked=("account",) + ("secret:A", "live") * (at == 3))
+        for at in range(6)
+    ]
+    page = text.render_plan(plan_of(*environments), colour=False)
+    assert "not compared, as not available: account (in 6 of them), secret:A (in 1 of them); not observed:" in page
+    assert "the read failed (in 1 of them)" in page
+
+
+def test_a_group_lists_the_hosts_that_were_observed_at_plug() -> None:
+    """The URL shows {environment} in the place of a part of each host."""
+    live = [
+        replace(
+            planned(f"c{at}", Action.REASSERT, Reason.LIVE_DRIFT, unchanged=("h.com",)),
+            live=(LiveDifference(Event.MESSAGE_STATUS, f"https://c{at}.evil.com/", "https://h.com/"),),
+        )
+        for at in range(6)
+    ]
+    page = text.render_plan(plan_of(*live), colour=False)
+    assert (
+        "    hosts\n      h.com  6 environments\n    hosts observed at Plug\n      c0.evil.com  1 environment: c0\n"
+        in page
+    )
+
+
+def test_drift_lists_every_host_of_expected_and_actual() -> None:
+    """Sixty of one and one of the other: none is cut."""
+    findings = [
+        Finding(f"c{at}", FindingKind.UNAPPLIED, Event.MESSAGE_STATUS, f"https://c{at}.com/", "https://old.com/", "m")
+        for at in range(60)
+    ]
+    page = text.render_drift(Drift(tuple(findings)), colour=False)
+    listed, _, actual = page.partition("    hosts expected\n")[2].partition("    hosts actual\n")
+    assert [line.split() for line in listed.splitlines()] == [
+        [f"{name}.com", "1", "environment:", name] for name in sorted(f"c{at}" for at in range(60))
+    ]
+    assert actual.startswith("      old.com  60 environments\n    environments\n")
