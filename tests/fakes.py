@@ -187,9 +187,10 @@ class FakePlug:
     received: list[str] = field(default_factory=list)  # environments, in the order of the attempts
     confirmed: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
     before: Callable[[Desired], None] = field(default=lambda desired: None)
+    company_of: Callable[[Desired], str] = field(default=lambda desired: desired.environment)  # the key of `holds`
 
     def hold(self, desired: Desired) -> None:
-        self.holds[desired.environment] = dict(desired.webhooks)
+        self.holds[self.company_of(desired)] = dict(desired.webhooks)
 
     async def put(self, desired: Desired) -> Attempt:
         self.before(desired)

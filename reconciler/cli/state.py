@@ -124,9 +124,11 @@ def adopt(session: Session, environment: str, yes: bool, globs: tuple[str, ...])
       reconciler state adopt production
     """
     select(globs, [environment])
-    now = session.clock.now().replace(microsecond=0)
-    desired = find_adoptable(environment, session.desired, session.store, session.credentials, now)
+    find_adoptable(environment, session.desired, session.store, session.credentials, session.clock.now())
     confirm(f"Record the manifest of {environment} as applied, without a PUT?", yes=yes)
+    now = session.clock.now().replace(microsecond=0)
+    # once more, as another run may have taken the company while the question was open
+    desired = find_adoptable(environment, session.desired, session.store, session.credentials, now)
     fingerprint = session.credentials.fingerprint(desired)
     by = session.find_by()
     adopt_environment(session.store, desired, fingerprint, now, by)

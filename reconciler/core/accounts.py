@@ -7,15 +7,21 @@ what it did (CONTRACT §6.1).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from reconciler.model import Desired, Fault, Head, Intent
 
 ORGANIZATION = "org:"
+AccountOf: TypeAlias = "Callable[[str], str | None]"  # environment -> account of its available token
+
+
+def find_no_account(environment: str) -> str | None:
+    """Return None: no token is available."""
+    return None
 
 
 class Hold(StrEnum):
@@ -57,9 +63,13 @@ class AccountBook:
         """Return what is known of an environment."""
         return self._heads.get(environment)
 
+    def find_others(self, account: str, environment: str) -> Collection[str]:
+        """Return all other environments that hold the account."""
+        return self._holders.get(account, set()) - {environment}
+
     def find_other(self, account: str, environment: str, now: datetime) -> Holder | None:
         """Return another environment that holds the account, one that is just sending first; None without one."""
-        others = sorted(self._holders.get(account, set()) - {environment})
+        others = sorted(self.find_others(account, environment))
         found = [_find_hold(self._heads[other], account, now) for other in others]
         return min(found, key=lambda one: list(Hold).index(one.hold), default=None)
 
@@ -87,6 +97,7 @@ class FleetRules:
 
     manifests: Collection[str]
     accepted: Collection[str] = ()
+    account_of: AccountOf = find_no_account
 
 
 def find_refusal(book: AccountBook, environment: str, account: str, now: datetime, fleet: FleetRules) -> Fault | None:
@@ -94,7 +105,19 @@ def find_refusal(book: AccountBook, environment: str, account: str, now: datetim
     holder = book.find_other(account, environment, now)
     if holder is None or (environment in fleet.accepted and holder.hold is not Hold.SENDING):
         return None
-    return Fault(_describe(holder, environment, now), _advise(holder, environment, fleet))
+    question = _Question(book, environment, account, now, fleet)
+    return Fault(_describe(holder, environment, now), _advise(holder, question))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Whether a token of this account may be sent for the environment."""
+
+    book: AccountBook
+    environment: str
+    account: str
+    now: datetime
+    fleet: FleetRules
 
 
 def _describe(holder: Holder, environment: str, now: datetime) -> str:
@@ -117,19 +140,77 @@ def _describe(holder: Holder, environment: str, now: datetime) -> str:
     )
 
 
-def _advise(holder: Holder, environment: str, fleet: FleetRules) -> str:
-    other = holder.environment
-    wait = "wait for that run; " if holder.hold is Hold.SENDING else ""
-    if other not in fleet.manifests:
+def _advise(holder: Holder, question: _Question) -> str:
+    other, environment = holder.environment, question.environment
+    wait = ""
+    if holder.hold is Hold.SENDING:
+        wait = f"wait for that run, or if it is dead: `reconciler state unlock {other}`; "
+    if other not in question.fleet.manifests:
+        forget = f"`reconciler state forget {other}`"
+        if _has_memory(question):
+            return f"{wait}no manifest has {other}: if it is not needed any more, run {forget}"
         return (
             f"{wait}no manifest has {other}: if it is the old name of {environment}, run `reconciler state rename "
-            f"{other} {environment}`; if it is not needed any more, `reconciler state forget {other}`"
+            f"{other} {environment}`; if it is not needed any more, {forget}"
         )
+    if not wait:
+        first = _find_first(other, question)
+        if first is not None:
+            return f"{other} has another token now: run `{first}` first"
     hint = (
         f"{wait}give each environment its own company's token (on GitHub as a secret of the environment, not of the "
         "repository)"
     )
-    return hint if wait else f"{hint}; if the company really moved: --accept-account-change {environment}"
+    return hint if wait else f"{hint}; if the company really moved: `{_accept(environment)}`"
+
+
+def _has_memory(question: _Question) -> bool:
+    """Whether the environment has an applied record or an intent, beside one of this run that will be removed."""
+    head = question.book.find(question.environment)
+    if head is None:
+        return False
+    intent = head.intent
+    return head.applied is not None or (intent is not None and (intent.doubt or not intent.is_live(question.now)))
+
+
+def _find_first(other: str, question: _Question) -> str | None:
+    """Return the command that takes a holder to the company of its present token; None where that is refused too."""
+    account = question.fleet.account_of(other)
+    if account is None or account == question.account:
+        return None
+    if question.book.find_other(account, other, question.now) is not None:
+        return None
+    organization = find_organization(account)
+    changed = find_change_fault(other, question.book.find(other), organization)
+    return _accept(other) if changed else f"reconciler apply -e {other}"
+
+
+def _accept(environment: str) -> str:
+    return f"reconciler apply -e {environment} --accept-account-change {environment}"
+
+
+def find_organization(account: str | None) -> str | None:
+    """Return the company that an account of a JWT names; None for an opaque token's."""
+    if account is None or not account.startswith(ORGANIZATION):
+        return None
+    return account.removeprefix(ORGANIZATION)
+
+
+def find_pin_contradiction(desired: Desired, head: Head | None, account: str | None) -> Fault | None:
+    """Return why the manifest names another company than the token of this account.
+
+    Without a token, the applied record is compared.
+    """
+    if account is not None:
+        return find_pin_fault(desired, find_organization(account))
+    applied = find_organization(head.applied.account if head and head.applied else None)
+    if desired.organization_id is None or applied is None or applied == desired.organization_id:
+        return None
+    return Fault(
+        f"{desired.environment} was last applied to organization {applied}, but its manifest says "
+        f"{desired.organization_id}",
+        f"set {desired.token_env} to that company's token and apply, or correct organization_id",
+    )
 
 
 def find_pin_fault(desired: Desired, organization: str | None) -> Fault | None:
@@ -153,5 +234,5 @@ def find_change_fault(environment: str, head: Head | None, organization: str | N
     return Fault(
         f"the token of {environment} belongs to organization {organization}, but the state says "
         f"{account.removeprefix(ORGANIZATION)}: were two tokens swapped?",
-        f"if the company really changed: --accept-account-change {environment}",
+        f"if the company really changed: `{_accept(environment)}`",
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from reconciler.core.accounts import ORGANIZATION, find_pin_contradiction
 from reconciler.core.masking import find_secretive, mask_url
 from reconciler.core.observe import Observation, find_live_findings
 from reconciler.model import (
@@ -48,7 +49,7 @@ def find_drift(
     """Return the findings of a plan that was not asked to reassert, ordered by what matters, then by name.
 
     `observations` are those of --observe; without them nothing is said of what Plug holds. Without `tokens` nothing is
-    said of their ends.
+    said of their ends, and of companies that contradict the manifest.
     """
     findings = [
         finding
@@ -58,6 +59,7 @@ def find_drift(
     for name, observation in (observations or {}).items():
         findings.extend(find_live_findings(name, observation, desired.get(name), documents.get(name)))
     if tokens is not None:
+        findings.extend(_find_pins(desired.values(), documents, tokens.fingerprint_of))
         findings.extend(_find_ending_tokens(desired.values(), documents, tokens))
     return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
 
@@ -101,6 +103,22 @@ def _finding_of_reason(reason: Reason, name: str, document: Head | None) -> Find
         at = applied.at.isoformat().replace("+00:00", "Z")
         return Finding(name, FindingKind.EXPIRED, None, None, None, f"last applied at {at}, longer ago than max_age")
     return None
+
+
+def _find_pins(
+    desired: Iterable[Desired], documents: Mapping[str, Head], fingerprint_of: Callable[[Desired], Fingerprint]
+) -> Iterable[Finding]:
+    """Find the environments whose manifest names another company than the available token, or the record."""
+    for one in desired:
+        if one.organization_id is None:
+            continue
+        name, available = one.environment, fingerprint_of(one).account
+        head = documents.get(name)
+        fault = find_pin_contradiction(one, head, available)
+        if fault is not None:
+            actual = available or (head.applied.account if head and head.applied else None)
+            wanted = ORGANIZATION + one.organization_id
+            yield Finding(name, FindingKind.ACCOUNT, None, wanted, actual, fault.message)
 
 
 def _find_ending_tokens(

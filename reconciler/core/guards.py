@@ -99,10 +99,11 @@ def find_account_problems(
     for one in putting:
         environment, source = one.desired.environment, one.desired.source
         pinned = find_pin_fault(one.desired, one.organization)
+        if pinned is not None:  # no other advice would let it pass
+            problems.append(Problem.at(source, "organization_id", *pinned))
+            continue
         changed = find_change_fault(environment, book.find(environment), one.organization)
         taken = None if one.account is None else find_refusal(book, environment, one.account, now, rules)
-        if pinned is not None:
-            problems.append(Problem.at(source, "organization_id", *pinned))
         if changed is not None and environment not in rules.accepted:
             problems.append(Problem.at(source, "token_env", *changed))
         if taken is not None:

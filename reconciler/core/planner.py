@@ -207,6 +207,7 @@ class Fleet:
     heads: Mapping[str, Head] = field(default_factory=dict)
     unseen: Mapping[str, str] = field(default_factory=dict)
     snapshot: Snapshot | None = None
+    desired: Mapping[str, Desired] = field(default_factory=dict)  # of the whole manifests
 
     @property
     def applied_count(self) -> int:

@@ -171,6 +171,19 @@ def doubt(document: Document, last: LastTry | None = None) -> Document:
     return replace(_tried(document, last), serial=document.serial + 1, intent=intent)
 
 
+def doubt_holder(document: Document, theirs: Intent) -> Document | None:
+    """Another environment's PUT will overwrite what this one put: make sure that the next apply reasserts.
+
+    `theirs` says what that PUT sends. The document has no live intent. None: it is in doubt already, and no run can
+    end that doubt with what it read before.
+    """
+    intent = document.intent
+    if intent is None:
+        overwritten = replace(theirs, doubt=True, lease_until=None)
+        return replace(document, serial=document.serial + 1, intent=overwritten)
+    return None if intent.doubt and intent.lease_until is None else doubt(document)
+
+
 def rename(document: Document, environment: str) -> Document:
     """The same memory under another name: everything goes along, and the serial rises."""
     return replace(document, environment=environment, serial=document.serial + 1)

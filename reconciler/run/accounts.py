@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from reconciler.core.accounts import AccountBook, FleetRules, find_refusal
+from reconciler.core.accounts import AccountBook, AccountOf, FleetRules, find_no_account, find_refusal
 from reconciler.core.planner import Fleet
 from reconciler.model import Document, Snapshot
 from reconciler.ports import Changes, Clock, StateStore
@@ -30,6 +30,7 @@ class Accounts:
     fleet: Fleet
     accepted: Collection[str]
     warn: Callable[[str], None]
+    account_of: AccountOf = find_no_account
     _book: AccountBook = field(init=False)
     _rules: FleetRules = field(init=False)
     _snapshot: Snapshot | None = field(init=False)
@@ -40,7 +41,7 @@ class Accounts:
 
     def __post_init__(self) -> None:
         self._book = AccountBook(self.fleet.heads)
-        self._rules = FleetRules(self.fleet.manifests, self.accepted)
+        self._rules = FleetRules(self.fleet.manifests, self.accepted, self.account_of)
         self._snapshot = self.fleet.snapshot
         self._unseen = set(self.fleet.unseen)
 
@@ -55,6 +56,10 @@ class Accounts:
             return None
         fault = find_refusal(self._book, environment, account, self.clock.now(), self._rules)
         return None if fault is None else f"{fault.message}. {fault.hint[0].upper()}{fault.hint[1:]}"
+
+    def find_holders(self, environment: str, account: str | None) -> Collection[str]:
+        """Return the other environments that hold the account, as far as is known."""
+        return () if account is None else self._book.find_others(account, environment)
 
     async def look_again(self) -> None:
         """Read what others wrote before the last write of this run. Raises StateError.

@@ -15,10 +15,12 @@ from itertools import groupby
 from types import MappingProxyType
 
 from reconciler.core.planner import Planned
+from reconciler.errors import StateError
 from reconciler.model import Action, Desired, EnvironmentPlan, EnvironmentResult, Outcome, Plan, RunResult, Stored
 from reconciler.model.result import DONE_OUTCOMES
 from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, World
 from reconciler.run.environment import EnvironmentRun, make_result
+from reconciler.run.holders import doubt_holders
 from reconciler.run.pool import for_each
 from reconciler.run.reader import StateReader
 
@@ -97,8 +99,27 @@ class _Wave:
 
     async def apply(self) -> bool:
         """Apply the wave, and return whether every outcome is `applied` or `unchanged`."""
+        await self._doubt_holders()
         await for_each(self._environments, self._workers, self._begin)
         return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
+
+    async def _doubt_holders(self) -> None:
+        """Put in doubt whose webhooks the wave's accepted account changes overwrite, before the wave's first intent.
+
+        Otherwise of two environments that exchange their companies one would find the other at work. Each one makes
+        sure of it again before its PUT, so a failure is reported there.
+        """
+        world, accepted = self._context.world, self._context.options.accepted
+        for planned in self._environments:
+            name = planned.environment
+            if planned.action.puts and name in accepted and name not in self._context.refused:
+                desired = self._desired[name]
+                try:
+                    why = await doubt_holders(self._context, desired, world.credentials.fingerprint(desired).account)
+                except StateError as fault:
+                    why = str(fault)
+                if why:
+                    logger.info("%s: what it overwrites is not in doubt yet: %s", name, why)
 
     def skip(self, why: str) -> None:
         """Begin no environment of the wave."""

@@ -92,13 +92,18 @@ class RunContext:
     writer: StateWriter = field(init=False)
     accounts: Accounts = field(init=False)
     pace: Pace = field(init=False)
+    # (lineage, serial) of a document that this run has put in doubt -> of the one that it was before
+    doubted: dict[tuple[str | None, int], tuple[str | None, int]] = field(default_factory=dict)
     _halted: str = ""  # by trouble with the state
     _failures: int = 0  # in this wave: the next one begins only after one without any
 
     def __post_init__(self) -> None:
         world = self.world
         self.writer = StateWriter(world.store, world.offload)
-        self.accounts = Accounts(world.store, world.offload, world.clock, self.fleet, self.options.accepted, world.warn)
+        accepted, fleet = self.options.accepted, self.fleet
+        self.accounts = Accounts(
+            world.store, world.offload, world.clock, fleet, accepted, world.warn, self._find_present_account
+        )
         self.pace = self.world.pace or Pace(
             self.world.clock, self.options.rate_limit, longest_pause_s=self.options.deadline_s
         )
@@ -111,6 +116,10 @@ class RunContext:
         if not self._halted and self._failures >= self.options.max_failures:
             return f"{self._failures} environments of this wave were not applied (max_failures)"
         return self._halted
+
+    def _find_present_account(self, environment: str) -> str | None:
+        desired = self.fleet.desired.get(environment)
+        return None if desired is None else self.world.credentials.fingerprint(desired).account
 
     def now(self) -> datetime:
         """The time in whole seconds: what a person reads in the document is what the program compares."""

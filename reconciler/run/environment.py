@@ -1,7 +1,8 @@
 """The steps of one environment in an apply: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`.
 
 claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan,
-           and compare the token with the accounts of all others, before the intent and once more after it
+           and compare the token with the accounts of all others, before the intent and once more after it; whose
+           webhooks an accepted account change overwrites is put in doubt
 put        make attempts, one after another, as core.attempts says, each in a slot of the rate limit: see sending.py
 settle     write the outcome, or doubt where our intent is gone
 """
@@ -29,6 +30,7 @@ from reconciler.model import (
     Stored,
 )
 from reconciler.run.context import RunContext
+from reconciler.run.holders import doubt_holders
 from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.reader import StateReader
 from reconciler.run.sending import Sending
@@ -167,14 +169,24 @@ class EnvironmentRun:
             self._note_trouble(halt=True)
             self._refusal = f"what other runs wrote could not be read: {fault}"
         else:
-            self._refusal = accounts.find_refusal(self._planned.environment, self._fingerprint.account) or ""
+            account = self._fingerprint.account
+            self._refusal = accounts.find_refusal(self._planned.environment, account) or await self._doubt_holders()
+
+    async def _doubt_holders(self) -> str:
+        """Put in doubt whose webhooks our PUT overwrites. Return why nothing may be sent; empty where it may."""
+        try:
+            return await doubt_holders(self._run, self._desired, self._fingerprint.account)
+        except StateError as fault:
+            self._note_trouble(halt=not isinstance(fault, Conflict))
+            return f"the environment whose webhooks it would overwrite could not be put in doubt: {fault}"
 
     async def _plan_again(self) -> EnvironmentResult | None:
         """Plan again where the state has moved on since the plan (§6.9). None: there is something to do."""
         run, document = self._run, self._stored.document if self._stored else None
         stored = (document.lineage, document.serial) if document else (None, 0)
-        if stored == (self._planned.lineage, self._planned.serial):
-            return None
+        planned_on = self._planned.lineage, self._planned.serial
+        if planned_on in (stored, run.doubted.get(stored)):
+            return None  # a doubt of our own makes it no other plan: the intent inherits it
         # without `requested`: another run has sent the desired webhooks, which is what --reassert asked for
         given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
         observation = await self._observe_again(document)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.core.accounts import AccountBook, FleetRules
+from reconciler.core.accounts import AccountBook, FleetRules, find_pin_contradiction
 from reconciler.core.guards import (
     FirstApply,
     MaxChanged,
@@ -51,7 +51,8 @@ def check_before_sending(planned: Planned, given: GuardInput, now: datetime, war
     problems.extend(given.credentials.find_missing(putting))
     problems.extend(_find_guards(planned, given, now))
     problems.extend(find_reserved_receivers(planned))
-    for warning in (*given.credentials.find_expired(putting, now), *describe_unseen(planned.fleet)):
+    expired, pins = given.credentials.find_expired(putting, now), _find_pins(planned, given.credentials)
+    for warning in (*expired, *describe_unseen(planned.fleet), *pins):
         warn(warning)
     if problems:
         raise InputError(problems=problems)
@@ -65,6 +66,7 @@ def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
     warnings = (
         *(f"apply would refuse: {problem}" for problem in _find_guards(planned, given, planned.plan.created_at)),
         *describe_unseen(planned.fleet),
+        *_find_pins(planned, given.credentials),
         *_find_locks(planned),
         *given.credentials.find_expired(find_putting(planned), planned.plan.created_at),
         *planned.plan.warnings,
@@ -90,7 +92,12 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
     """Find every guard that applying this plan would trip, except reserved hosts, of which the tree warns already."""
     credentials = given.credentials
     putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
-    rules = FleetRules(planned.fleet.manifests, given.accepted)
+    known = {one.environment: one for one in given.desired}
+    rules = FleetRules(
+        planned.fleet.manifests,
+        given.accepted,
+        lambda name: credentials.account(known[name]) if name in known else None,
+    )
     updates = count_updates(planned, given.desired)
     too_many = find_too_many_updates(updates, planned.fleet.applied_count, given.max_changed)
     return [
@@ -99,6 +106,20 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
         *find_account_problems(AccountBook(planned.fleet.heads), putting, now, rules),
         *find_new_state(planned, given.first),
     ]
+
+
+def _find_pins(planned: Planned, credentials: CredentialChecks) -> list[str]:
+    """Return a warning of each environment whose manifest names another company, where no guard refuses it."""
+    warnings = []
+    for one in planned.plan.environments:
+        desired = planned.desired.get(one.environment)
+        if desired is None or desired.organization_id is None:
+            continue
+        account = credentials.account(desired)
+        fault = find_pin_contradiction(desired, planned.heads.get(one.environment), account)
+        if fault is not None and (account is None or not one.action.puts):
+            warnings.append(str(Problem.at(desired.source, "organization_id", *fault)))
+    return warnings
 
 
 def _find_locks(planned: Planned) -> list[str]:

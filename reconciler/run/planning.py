@@ -125,4 +125,5 @@ def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope)
     logger.info(
         "state: read %d documents from %s in %.2f s", len(found.heads), store.location, time.monotonic() - begun
     )
-    return Fleet(manifests, found.heads, unseen, found.snapshot), selected
+    whole = {one.environment: one for one in desired}
+    return Fleet(manifests, found.heads, unseen, found.snapshot, whole), selected

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core import record
+from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
 from reconciler.errors import InputError, Locked, StateError
-from reconciler.model import By, Desired, Document, Fingerprint, Original, Stored
+from reconciler.model import By, Desired, Document, Fingerprint, Original, Problem, Stored
 from reconciler.ports import CredentialChecks, StateStore, Write
 from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
@@ -42,11 +43,12 @@ def refuse_live(stored: Stored | Original | None, now: datetime, *, doing: str) 
 
 
 def find_adoptable(
-    environment: str, desired: Iterable[Desired], store: StateStore, credentials: CredentialChecks, now: datetime
+    environment: str, desired: Sequence[Desired], store: StateStore, credentials: CredentialChecks, now: datetime
 ) -> Desired:
     """Return the manifest of an environment that may be adopted.
 
-    Raises InputError (no such manifest, a malformed token), Locked, and what the store raises.
+    Raises InputError (no such manifest, a malformed token, the token of another company), Locked, and what the store
+    raises.
     """
     wanted = next((one for one in desired if one.environment == environment), None)
     if wanted is None:
@@ -55,7 +57,37 @@ def find_adoptable(
     if malformed:
         raise InputError(problems=malformed)
     refuse_live(store.read([environment]).get(environment), now, doing="adopt")
+    problems = _find_account_problems(wanted, desired, store, credentials, now)
+    if problems:
+        raise InputError(problems=problems)
     return wanted
+
+
+def _find_account_problems(
+    wanted: Desired, desired: Sequence[Desired], store: StateStore, credentials: CredentialChecks, now: datetime
+) -> list[Problem]:
+    """Compare the token as `apply` does before an intent.
+
+    What --accept-account-change says there, a matching `organization_id` says here: of the environment's own record
+    alone, never of another environment's company.
+    """
+    book, account = AccountBook(store.read_changes().heads), credentials.account(wanted)
+    organization = credentials.organization(wanted)
+    pinned = find_pin_fault(wanted, organization)
+    if pinned is not None:
+        return [Problem.at(wanted.source, "organization_id", *pinned)]
+    is_vouched_for = organization is not None and organization == wanted.organization_id
+    by_name = {one.environment: one for one in desired}
+
+    def account_of(name: str) -> str | None:
+        return credentials.account(by_name[name]) if name in by_name else None
+
+    rules = FleetRules(by_name.keys(), account_of=account_of)
+    faults = (
+        None if is_vouched_for else find_change_fault(wanted.environment, book.find(wanted.environment), organization),
+        None if account is None else find_refusal(book, wanted.environment, account, now, rules),
+    )
+    return [Problem.at(wanted.source, "token_env", *fault) for fault in faults if fault is not None]
 
 
 def adopt(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:

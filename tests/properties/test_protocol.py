@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -19,7 +19,7 @@ from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Locked
 from reconciler.model import EVENTS, Action, Desired, Document, Outcome, Plan, RunResult
 from reconciler.ports import Write
-from reconciler.run import apply
+from reconciler.run import apply, environment
 from reconciler.run.accounts import Accounts
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
@@ -102,6 +102,7 @@ class Protocol(RuleBasedStateMachine):
         self.store = FaultyStore(self.gather_s)
         self.plug = FakePlug(before=self._check_intent)
         self.credentials = FakeCredentials()
+        self.plug.company_of = self._find_company
         self.desired = {name: make_desired(name) for name in NAMES}
         self.vouched: set[tuple[str, tuple[str, ...]]] = set()
         self.serials: dict[tuple[str, str], int] = {}
@@ -115,11 +116,18 @@ class Protocol(RuleBasedStateMachine):
         wanted = list((desired or self.desired).values())
         return plan_environments(wanted, self.store, self.credentials, given)
 
-    async def _apply(self, planned: Planned | None = None, offload: Offload = run_here) -> RunResult:
+    def _find_company(self, desired: Desired) -> str:
+        account = self.credentials.account(desired)
+        assert account is not None
+        return account
+
+    async def _apply(
+        self, planned: Planned | None = None, offload: Offload = run_here, accepted: Collection[str] = ()
+    ) -> RunResult:
         planned = planned or self.make_plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
         world = replace(world, offload=offload)
-        return await apply_plan(planned, world, self.options, Stop())
+        return await apply_plan(planned, world, replace(self.options, accepted=accepted), Stop())
 
     def _run(self, work: Coroutine[None, None, RunResult]) -> RunResult | None:
         """None: the process was killed."""
@@ -317,6 +325,31 @@ class Protocol(RuleBasedStateMachine):
         self.plug.script.clear()
         self.credentials.accounts = own
 
+    @rule(
+        accepted=st.sampled_from([("a",), ("b",), NAMES]),
+        behaviours=st.lists(st.sampled_from(sorted(BEHAVIOURS)), max_size=4),
+        faults=st.lists(st.sampled_from(STORE_FAULTS), max_size=3),
+    )
+    def accept_a_swapped_token(
+        self, accepted: tuple[str, ...], behaviours: list[str], faults: list[str | None]
+    ) -> None:
+        """Sent to the company of the other environment, or both exchange theirs; then each has its own token again."""
+        own = {name: self.credentials.account(one) for name, one in self.desired.items()}
+        swapped = {name: own[other] for name, other in zip(NAMES, reversed(NAMES), strict=True) if name in accepted}
+        self.credentials.accounts = own | swapped
+        self.plug.script.extend(BEHAVIOURS[name] for name in behaviours)
+        self.store.faults.extend(faults)
+        wanted = {name: self.desired[name] for name in accepted}
+        self._run(self._apply(self.make_plan(wanted), accepted=accepted))
+        self.plug.script.clear()
+        self.store.faults.clear()
+        self.credentials.accounts = dict(own)
+        self.clock.advance(OPTIONS.lease_s + 1)
+        # the invariants see it when whose token was swapped has left the other's company
+        result = self._run(self._apply(self.make_plan(wanted), accepted=accepted))
+        assert result is not None
+        assert {one.outcome for one in result.environments} <= {Outcome.APPLIED, Outcome.UNCHANGED}
+
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"))
     def lost_race_for_the_intent(self, name: str, version: str) -> None:
         """Between our plan and our intent another run applied the same or something else."""
@@ -364,7 +397,8 @@ class Protocol(RuleBasedStateMachine):
         assert all(self.plug.received.count(name) <= 1 for name in NAMES)
         plan = self.make_plan().plan
         assert {one.action for one in plan.environments} == {Action.NOOP}
-        assert self.plug.holds == {name: dict(one.webhooks) for name, one in self.desired.items()}
+        for one in self.desired.values():
+            assert self.plug.holds[self._find_company(one)] == dict(one.webhooks)
         self.plug.received.clear()
         self._run(self._apply())
         assert self.plug.received == []
@@ -433,7 +467,8 @@ class Protocol(RuleBasedStateMachine):
         plan: Plan = self.make_plan().plan
         for one in plan.environments:
             if one.action is Action.NOOP and not one.unchecked:
-                assert self.plug.holds.get(one.environment) == dict(self.desired[one.environment].webhooks)
+                desired = self.desired[one.environment]
+                assert self.plug.holds.get(self._find_company(desired)) == dict(desired.webhooks)
 
     @invariant()
     def what_is_applied_was_confirmed_or_adopted(self) -> None:
@@ -489,6 +524,25 @@ def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch)
     machine.plug.script.extend([no_answer(acts=True)] * 8)
     asyncio.run(apply_plan(planned, world, OPTIONS, Stop()))
     machine.edit("a", "1")
+    with pytest.raises(AssertionError):
+        machine.a_noop_is_true()
+
+
+def test_an_accepted_account_change_needs_the_doubt_of_who_is_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that can't fail proves nothing."""
+
+    async def doubt_nobody(*_: object) -> str:
+        await asyncio.sleep(0)
+        return ""
+
+    machine = Protocol()
+    machine.heal()
+    machine.accept_a_swapped_token(("a",), [], [])
+    machine.a_noop_is_true()
+    monkeypatch.setattr(apply, "doubt_holders", doubt_nobody)
+    monkeypatch.setattr(environment, "doubt_holders", doubt_nobody)
+    machine.heal()
+    machine.accept_a_swapped_token(("a",), [], [])
     with pytest.raises(AssertionError):
         machine.a_noop_is_true()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from reconciler.core.drift import TokenWatch, find_drift
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import Claim, adopt, begin_intent
@@ -171,3 +173,28 @@ def test_a_token_of_what_was_never_applied_is_not_watched() -> None:
     gone = adopt(None, ONE, replace(PRINT, token_expires_at=START), START, By("ana"), lineage="l")
     found = find_drift([plan_orphan(gone)], {}, {ONE.environment: gone}, tokens=tokens)
     assert [finding.kind for finding in found] == [FindingKind.ORPHAN]
+
+
+@pytest.mark.parametrize(
+    ("pin", "token", "record", "actual"),
+    [
+        ("9", "org:1", "org:1", "org:1"),
+        ("9", None, "org:1", "org:1"),
+        ("9", None, None, None),
+        ("9", "token:1", "token:1", None),
+        ("1", "org:1", "org:1", None),
+        (None, "org:1", "org:1", None),
+    ],
+)
+def test_a_company_that_contradicts_the_manifest_is_a_finding_of_the_account(
+    pin: str | None, token: str | None, record: str | None, actual: str | None
+) -> None:
+    """Also where nothing is to be done. Without a token the record is compared."""
+    desired = replace(ONE, organization_id=pin)
+    document = adopt(None, desired, Fingerprint(record), START, By(), lineage="l")
+    planned = plan_environment(desired, document, Fingerprint(token), PlanInput(START))
+    tokens = TokenWatch(START, 0, lambda one: Fingerprint(token))
+    name = desired.environment
+    found = find_drift([planned], {name: desired}, {name: document}, tokens=tokens)
+    shown = [(one.kind, one.expected, one.actual) for one in found]
+    assert shown == ([] if actual is None else [(FindingKind.ACCOUNT, "org:9", actual)])

@@ -13,8 +13,8 @@ import pytest
 from reconciler.core import record
 from reconciler.core.attempts import Attempt
 from reconciler.core.planner import Fleet, PlanInput, Planned
-from reconciler.errors import Unreachable
-from reconciler.model import By, Desired, Fingerprint, Outcome, RunResult, Snapshot
+from reconciler.errors import Conflict, Unreachable
+from reconciler.model import By, Desired, Document, Fingerprint, Outcome, RunResult, Snapshot
 from reconciler.ports import Changes, Write
 from reconciler.run.accounts import Accounts
 from reconciler.run.apply import apply_plan
@@ -27,6 +27,7 @@ from tests.fakes import (
     FakeCredentials,
     FakePlug,
     FaultyStore,
+    StoreFault,
     answer,
     make_desired,
     make_world,
@@ -51,10 +52,10 @@ class Bench:
         (one,) = (one for one in planned.plan.environments if one.environment == name)
         return replace(planned, plan=replace(planned.plan, environments=(one,)))
 
-    async def apply(self, planned: Planned, accepted: tuple[str, ...] = ()) -> RunResult:
+    async def apply(self, planned: Planned, accepted: tuple[str, ...] = (), *, exact: bool = False) -> RunResult:
         world = make_world(self.store, self.plug, self.clock, self.credentials)
         world = replace(world, warn=self.warnings.append)
-        return await apply_plan(planned, world, replace(OPTIONS, accepted=accepted), Stop())
+        return await apply_plan(planned, world, replace(OPTIONS, accepted=accepted, exact=exact), Stop())
 
     def before_intent(self, call: Callable[[], Any]) -> None:
         """`call` is what another process does between the read of a's document and the write of its intent."""
@@ -132,6 +133,98 @@ def test_an_accepted_account_is_sent_to_unless_another_run_is_sending(other: str
     bench.before_intent(bench.adopt_other if other == "record" else lambda: bench.write_other(doubt=other == "doubt"))
     outcome, _ = only(asyncio.run(bench.apply(planned, accepted=("a",))))
     assert outcome is (Outcome.FAILED if other == "intent" else Outcome.APPLIED)
+
+
+@pytest.mark.parametrize("other", ["doubt", "record"])
+def test_whose_webhooks_an_accepted_account_overwrites_is_in_doubt_before_the_put(other: str) -> None:
+    """So its next apply sends them again; who was in doubt already stays as it is."""
+    bench = Bench()
+    (bench.adopt_other if other == "record" else lambda: bench.write_other(doubt=True))()
+    before = bench.store.read(["b"])["b"].document
+    seen: list[Document] = []
+    bench.plug.before = lambda desired: seen.append(bench.store.read(["b"])["b"].document)
+    assert only(asyncio.run(bench.apply(bench.plan("a"), accepted=("a",))))[0] is Outcome.APPLIED
+    (document,) = seen
+    assert document.applied == before.applied
+    assert document.intent is not None
+    assert (document.intent.doubt, document.intent.lease_until, document.intent.account) == (True, None, SHARED)
+    if other == "record":
+        assert document.intent.webhooks == make_desired("a").webhooks
+        assert bench.warnings == [
+            "b is in doubt now, as its webhooks are overwritten: apply it with its own company's token"
+        ]
+    else:
+        assert (document, bench.warnings) == (before, [])
+    bench.credentials.accounts = {"a": "org:a", "b": SHARED}
+    asyncio.run(bench.apply(bench.plan("a")))
+    assert only(asyncio.run(bench.apply(bench.plan("b"))))[0] is Outcome.APPLIED
+
+
+def test_a_dead_run_can_not_end_the_doubt_of_who_is_overwritten() -> None:
+    """Its lease is over, and its outcome would be written late."""
+    bench = Bench()
+    bench.write_other()
+    dead = bench.store.read(["b"])["b"]
+    bench.clock.advance(901)
+    assert only(asyncio.run(bench.apply(bench.plan("a"), accepted=("a",))))[0] is Outcome.APPLIED
+    confirmed = record.confirm(dead.document, make_desired("b"), Fingerprint(SHARED), START, By("eva"))
+    (late,) = bench.store.write([Write("b", confirmed, dead.version)])
+    assert isinstance(late.error, Conflict)
+
+
+@pytest.mark.parametrize("fault", ["fails", "races"])
+def test_nothing_is_sent_where_who_is_overwritten_can_not_be_put_in_doubt(fault: str) -> None:
+    """The intent is taken back."""
+    bench = Bench()
+    bench.adopt_other()
+
+    def before(writes: Sequence[Write]) -> None:
+        for write in writes:
+            if write.environment == "b" and fault == "fails":
+                bench.store.faults.append(StoreFault.FAILS)
+            elif write.environment == "b":
+                stored = bench.store.read(["b"])["b"]
+                newer = replace(stored.document, serial=stored.document.serial + 1)
+                bench.store.inner.write([Write("b", newer, stored.version)])
+
+    bench.store.before_write = before
+    result = asyncio.run(bench.apply(bench.plan("a"), accepted=("a",)))
+    outcome, message = only(result)
+    assert (outcome, bench.plug.received, result.state_trouble) == (Outcome.FAILED, [], True)
+    assert message.startswith("not sent: the environment whose webhooks it would overwrite could not be put in doubt: ")
+    assert ("no space left" if fault == "fails" else "lost 5 races") in message
+    assert bench.store.read(["a"])["a"].document.intent is None
+
+
+def test_nothing_is_sent_where_another_run_is_sending_who_would_be_overwritten() -> None:
+    """To another company, so it may end as it began, with a record of this one."""
+    bench = Bench()
+    bench.adopt_other()
+    stored = bench.store.read(["b"])["b"]
+    claim = record.Claim("i", "l", START, 900, By("eva"), "org:b")
+    document = record.begin_intent(stored.document, make_desired("b"), claim)
+    bench.store.inner.write([Write("b", document, stored.version)])
+    outcome, message = only(asyncio.run(bench.apply(bench.plan("a"), accepted=("a",))))
+    assert (outcome, bench.plug.received) == (Outcome.FAILED, [])
+    assert message.startswith("not sent: b was last applied to the Plug company of this token, and another run is at")
+    assert bench.store.read(["b"])["b"].document == document
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_two_environments_exchange_their_companies_in_one_run(exact: bool) -> None:
+    """Both accepted, also with a plan that is not made again: each finds the other in doubt, not at work."""
+    bench = Bench()
+    bench.credentials.accounts = {}
+    desired = [make_desired("a"), make_desired("b")]
+
+    def plan() -> Planned:
+        return plan_environments(desired, bench.store, bench.credentials, PlanInput(bench.clock.now()))
+
+    asyncio.run(bench.apply(plan()))
+    bench.credentials.accounts = {"a": "org:b", "b": "org:a"}
+    result = asyncio.run(bench.apply(plan(), ("a", "b"), exact=exact))
+    assert [one.outcome for one in result.environments] == [Outcome.APPLIED] * 2
+    assert asyncio.run(bench.apply(plan())).environments[0].outcome is Outcome.UNCHANGED
 
 
 def test_an_orphan_is_named_with_what_carries_its_memory_over() -> None:

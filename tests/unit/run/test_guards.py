@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -19,6 +19,7 @@ from reconciler.run.planning import PlanScope, plan_environments, refuse_malform
 from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
 
 RESERVED = "hooks.example.com"
+DAY = timedelta(days=1)
 
 
 def real(name: str, version: str = "1") -> Desired:
@@ -68,9 +69,9 @@ class Bench:
         """The keys of all problems."""
         return [problem.key for problem in self.find_problems(planned, given)]
 
-    def find_problems(self, planned: Planned, given: GuardInput) -> Sequence[Problem]:
+    def find_problems(self, planned: Planned, given: GuardInput, now: datetime = START) -> Sequence[Problem]:
         try:
-            check_before_sending(planned, given, START, self.warnings.append)
+            check_before_sending(planned, given, now, self.warnings.append)
         except InputError as error:
             return error.problems
         return ()
@@ -110,7 +111,8 @@ def test_every_other_environment_of_the_state_is_compared() -> None:
         bench.credentials.accounts |= {"a": "token:1234", "b": theirs}
         (problem,) = bench.find_problems(bench.plan("a"), bench.given())
         assert "the Plug company that b was last applied to" in problem.message
-        assert "--accept-account-change a" in problem.hint
+        first = "run `reconciler apply -e b` first" in problem.hint
+        assert (first, "--accept-account-change a" in problem.hint) == (theirs == "token:5678", theirs != "token:5678")
         assert bench.check(bench.plan("a"), bench.given(accepted=("a",))) == []
 
 
@@ -124,6 +126,74 @@ def test_an_orphan_holds_its_company_too() -> None:
     assert "`reconciler state forget old`" in problem.hint
 
 
+def test_an_orphan_is_only_forgotten_where_the_new_name_has_a_memory() -> None:
+    """A rename would be refused: of a record, or of an intent that is not live."""
+    for begun in (False, True):
+        bench = Bench("old", "new", applied=("old",) if begun else ("old", "new"))
+        if begun:
+            bench.begin("new", "org:old")
+        bench.credentials.accounts["new"] = "org:old"
+        bench.desired = [real("new", "2")]
+        planned = bench.plan("new")
+        (problem,) = (
+            one for one in bench.find_problems(planned, bench.given(), START + DAY) if "company" in one.message
+        )
+        assert "rename" not in problem.hint
+        assert "run `reconciler state forget old`" in problem.hint
+
+
+def test_who_has_another_token_by_now_goes_first() -> None:
+    """The way back after an accepted swap: with its flag where that needs it, and only where it is not refused too."""
+    bench = Bench("a", "b", applied=("a", "b"))
+    bench.edit("b")
+    bench.hold("a", "org:b")
+    hints = [one.hint for one in bench.find_problems(bench.plan("b"), bench.given())]
+    assert hints == ["a has another token now: run `reconciler apply -e a --accept-account-change a` first"]
+    bench.hold("b", "org:a")
+    hints = [one.hint for one in bench.find_problems(bench.plan("b"), bench.given(accepted=()))]
+    assert not [hint for hint in hints if "first" in hint]
+
+
+def test_a_doubt_of_another_company_goes_first_too() -> None:
+    """An unfinished PUT with a wrong token."""
+    bench = Bench("a", "b", applied=("a",))
+    bench.begin("a", "org:b")
+    (problem,) = bench.find_problems(bench.plan("b"), bench.given(), START + DAY)
+    assert problem.hint == "a has another token now: run `reconciler apply -e a` first"
+
+
+def test_where_the_manifest_names_another_company_nothing_else_is_advised() -> None:
+    """One error, though the token differs from the record and is another environment's as well."""
+    bench = Bench("a", "b", applied=("a", "b"))
+    bench.edit("a")
+    bench.desired[0] = replace(bench.desired[0], organization_id="a")
+    bench.credentials.accounts["a"] = "org:b"
+    (problem,) = bench.find_problems(bench.plan("a"), bench.given())
+    assert problem.key == "organization_id"
+    assert "accept" not in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        ("org:a", "the token of a belongs to organization a, but its manifest says 9"),
+        (None, "a was last applied to organization a, but its manifest says 9"),
+    ],
+)
+def test_a_company_that_contradicts_the_manifest_is_a_warning_where_nothing_is_put(
+    token: str | None, text: str
+) -> None:
+    """Also without a token, as the record names the company."""
+    bench = Bench("a", applied=("a",))
+    bench.desired[0] = replace(bench.desired[0], organization_id="9")
+    bench.credentials.accounts["a"] = token
+    (shown,) = with_guard_warnings(bench.plan(), bench.given()).plan.warnings
+    assert shown.startswith(f"manifests/a.yaml:1:1: organization_id: {text}")
+    assert (bench.check(bench.plan(), bench.given()), bench.warnings) == ([], [shown])
+    bench.desired[0] = replace(bench.desired[0], organization_id="a")
+    assert with_guard_warnings(bench.plan(), bench.given()).plan.warnings == ()
+
+
 def test_a_live_intent_of_another_environment_can_not_be_accepted() -> None:
     """Another run is sending to that company just now."""
     bench = Bench("a", "b", applied=())
@@ -132,6 +202,7 @@ def test_a_live_intent_of_another_environment_can_not_be_accepted() -> None:
         (problem,) = bench.find_problems(bench.plan("a"), bench.given(accepted=accepted))
         assert "to which b is being applied right now (another run is at work: ana, since" in problem.message
         assert "accept" not in problem.hint
+        assert "if it is dead: `reconciler state unlock b`" in problem.hint
 
 
 @pytest.mark.parametrize(
