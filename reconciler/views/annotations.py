@@ -26,7 +26,6 @@ from reconciler.model import (
     RunResult,
     Where,
 )
-from reconciler.model.plan import has_work
 from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, message_of
@@ -64,8 +63,8 @@ def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *,
 def render_plan(plan: Plan, *, path_of: PathOf) -> str:
     """The summary and the hosts as notices, what changes of the destinations as warnings, and every warning."""
     summary = words.plan_summary(plan)
-    if has_work(plan):
-        summary += f"\nDigest: {plan.digest}"
+    digest = words.shown_digest(plan)
+    summary += f"\nDigest: {digest}" if digest else ""
     summary += f"\n{where_text(plan.where)}" if plan.where else ""
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
     shown += _of_new_state("reconciler plan", plan.where)

@@ -36,8 +36,9 @@ def render_plan(
     reasserted = [group for group in groups if group.representative.action is Action.REASSERT]
     head = [*new_state_paragraph(plan.where), f"## {words.plan_summary(plan)}", _summary_table(plan)]
     head += where_paragraph(plan.where)
-    if changed:
-        head.append(f"Digest: {for_markdown_code(plan.digest)}")
+    digest = words.shown_digest(plan)
+    if digest:
+        head.append(f"Digest: {for_markdown_code(digest)}")
     head += [f"**Note**: {for_markdown(note)}" for note in words.destination_notes(plan)]
     head += _warnings(plan)
     tail = [words.new_hosts_note(plan) or "", *_orphans(plan), words.unchanged_line(plan) or ""]

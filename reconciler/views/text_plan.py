@@ -58,8 +58,8 @@ def render_question(plan: Plan, apis: Sequence[ApiUse]) -> str:
 
 def _closing_lines(plan: Plan, style: Style) -> list[str]:
     summary = style.bold(words.plan_summary(plan))
-    changed = any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
-    return [style.dim(f"Digest: {for_terminal(plan.digest)}"), summary] if changed else [summary]
+    digest = words.shown_digest(plan)
+    return [style.dim(f"Digest: {for_terminal(digest)}"), summary] if digest else [summary]
 
 
 def _group_lines(group: Group, style: Style, width: int) -> list[str]:

@@ -96,6 +96,12 @@ NEXT_FOR_KIND = {
 }
 
 
+def shown_digest(plan: Plan) -> str | None:
+    """Return the digest; None where it is over nothing, as there is neither a create nor an update."""
+    changes = any(planned.action in (Action.CREATE, Action.UPDATE) for planned in plan.environments)
+    return plan.digest if changes else None
+
+
 def reasons(planned: EnvironmentPlan) -> str:
     return ", ".join(REASONS[reason] for reason in planned.reasons)
 

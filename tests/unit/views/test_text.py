@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import Action, Reason
-from reconciler.views import style, text, text_plan
+from reconciler.views import annotations as github
+from reconciler.views import markdown, style, text, text_plan
 from tests.golden.samples import (
     HOSTILE,
     WHERE,
@@ -41,6 +42,18 @@ def test_a_plan_without_work_says_so() -> None:
     """Zeros are easily misread at night."""
     plan = plan_of(planned("a", Action.NOOP), planned("gone", Action.ORPHAN))
     assert text.render_plan(plan, colour=False).endswith("1 unchanged, 1 orphan. Nothing to do.\n")
+
+
+@pytest.mark.parametrize(("action", "shown"), [(Action.REASSERT, 0), (Action.CREATE, 1), (Action.UPDATE, 1)])
+def test_a_digest_of_nothing_is_shown_nowhere(action: Action, shown: int) -> None:
+    """It is over creates and updates, so with reasserts alone there is nothing to compare."""
+    plan = plan_of(planned("a", action, Reason.REQUESTED, changed=changes("a", None, webhooks("a.com", "a"))))
+    rendered = (
+        text.render_plan(plan, colour=False),
+        markdown.render_plan(plan),
+        github.render_plan(plan, path_of=str),
+    )
+    assert [one.count("Digest: ") for one in rendered] == [shown] * 3
 
 
 def test_the_carets_stand_beneath_the_differing_word() -> None:
