@@ -26,7 +26,7 @@ from reconciler.model import (
     RunResult,
     Where,
 )
-from reconciler.text.counts import counted, environments, name_some
+from reconciler.text.counts import MAX_NAMED, counted, environments, name_some
 from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, message_of
 from reconciler.text.new_state import describe_new_state
@@ -69,6 +69,7 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
     shown += _of_new_state("reconciler plan", plan.where)
     shown += _of_hosts(plan)
+    shown += [_of_note(note) for note in words.destination_notes(plan)]
     shown += _of_moves(plan)
     shown += [Annotation("warning", "reconciler plan", warning, warning) for warning in plan.warnings]
     return _render(shown, path_of)
@@ -92,6 +93,14 @@ def _of_hosts(plan: Plan) -> list[Annotation]:
         lines.append(line)
     title = f"reconciler plan: {counted(len(hosts), 'host')}"
     return [Annotation("notice", title, "\n".join(lines), "hosts")]
+
+
+def _of_note(note: words.DestinationNote) -> Annotation:
+    """The values of a few environments, the rarest first; the others are counted."""
+    lines = [f"{words.shorten(value)}: {name_some(names)}" for value, names in note.rows[:MAX_NAMED]]
+    left_out = sum(len(names) for _, names in note.rows[MAX_NAMED:])
+    lines += [f"… and {counted(left_out, 'more environment')}: see the log"] if left_out else []
+    return Annotation("notice", f"reconciler plan: {note.heading}", "\n".join(lines), note.part)
 
 
 def render_result(result: RunResult, *, path_of: PathOf) -> str:

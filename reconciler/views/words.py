@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.finding_groups import FindingGroup
@@ -27,7 +28,7 @@ from reconciler.model import (
     ReceiverCheck,
     RunResult,
 )
-from reconciler.text.counts import counted, environments, name_some, number
+from reconciler.text.counts import counted, environments, number
 from reconciler.text.instants import instant
 
 NAMES_SHOWN = 50  # of a group or list; the others are counted
@@ -106,20 +107,33 @@ def reasons(planned: EnvironmentPlan) -> str:
     return ", ".join(REASONS[reason] for reason in planned.reasons)
 
 
-def destination_notes(plan: Plan) -> list[str]:
-    """Return a line for the variables of tokens and one for the header's forms that are not the usual ones.
+@dataclass(frozen=True, slots=True)
+class DestinationNote:
+    """A part of destinations that is not the usual one. `rows`: each value with its environments, the rarest first."""
+
+    part: DestinationPart
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def heading(self) -> str:
+        count = sum(len(names) for _, names in self.rows)
+        return f"{self.part} is not {NOT_USUAL[self.part]} in {environments(count)}"
+
+
+def destination_notes(plan: Plan) -> list[DestinationNote]:
+    """Return a note for the variables of tokens and one for the header's forms that are not the usual ones.
 
     Another one puts nothing again, so such an environment may be unchanged in the plan.
     """
     notes = []
-    for part, usual in NOT_USUAL.items():
-        found = [
-            f"{planned.environment} ({shorten(getattr(planned.destination, part))})"
-            for planned in plan.environments
-            if part in planned.overrides
-        ]
-        if found:
-            notes.append(f"{part} is not {usual}: {name_some(found)}")
+    for part in NOT_USUAL:
+        members: dict[str, list[str]] = {}
+        for planned in plan.environments:
+            if part in planned.overrides:
+                members.setdefault(getattr(planned.destination, part), []).append(planned.environment)
+        rows = sorted((len(names), value, tuple(names)) for value, names in members.items())
+        if rows:
+            notes.append(DestinationNote(part, tuple((value, names) for _, value, names in rows)))
     return notes
 
 
