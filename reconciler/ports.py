@@ -81,6 +81,11 @@ class StateStore(Protocol):
         ...
 
     @property
+    def identity(self) -> str:
+        """A text that is the same for the same place however the setting writes it, and another for another place."""
+        ...
+
+    @property
     def gather_s(self) -> float:
         """The seconds that a write may wait for others to join it, where each costs a round trip; 0: not at all."""
         ...

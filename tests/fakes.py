@@ -250,6 +250,10 @@ class FaultyStore:
     def location(self) -> str:
         return "memory"
 
+    @property
+    def identity(self) -> str:
+        return self.inner.identity
+
     def close(self) -> None:
         pass
 

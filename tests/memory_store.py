@@ -37,6 +37,10 @@ class MemoryStore:
         return "memory"
 
     @property
+    def identity(self) -> str:
+        return "memory"
+
+    @property
     def gather_s(self) -> float:
         return 0.0
 

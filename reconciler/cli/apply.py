@@ -29,6 +29,7 @@ from reconciler.cli.output import report_unwritten, say, wants_colour
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import ask_to_apply, check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Session
+from reconciler.core.digest import is_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.observe import describe_unobserved
 from reconciler.core.planner import Planned
@@ -135,6 +136,9 @@ def _check_usage(flags: ApplyFlags, selection: Selection) -> None:
         raise click.UsageError(
             "a plan file knows how it was made: -e, --shard, --reassert, --observe and --expect don't go with it"
         )
+    if flags.expect is not None and not is_digest(flags.expect):  # not repeated: it may be a token in the wrong place
+        hint = "copy it from the reviewed plan: sha256: and 64 hex digits, in small letters"
+        raise InputError.of("--expect", "is not a digest" if flags.expect else "is empty", hint)
 
 
 def _make_request(session: Session, flags: ApplyFlags, selection: Selection) -> ApplyRequest:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 
 from reconciler.model import EVENTS, Action, Desired, Destination, EnvironmentPlan
+
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text has the form of a digest, in the letters in which plans show it."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def digest_of(value: object) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import CHANGING, LIVE
 from reconciler.errors import StalePlan
-from reconciler.model import Action, BodyForm, Destination, EnvironmentPlan, Plan, Reason
+from reconciler.model import Action, BodyForm, Destination, EnvironmentPlan, Plan, Reason, Where
+from reconciler.text.escape import for_terminal
 
 # These depend on the available tokens and secrets, which may differ between the plan and the apply.
 CREDENTIAL_REASONS = frozenset({Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED})
@@ -45,10 +46,14 @@ def check_saved_plan(saved: SavedPlan, fresh: Plan) -> Plan:
         moved.append("the plan file was edited after it was saved")
     if saved.plan.manifests_digest != fresh.manifests_digest:
         moved.append("the manifests have changed")
+    other_state = _find_other_state(saved.plan.where, fresh.where)
     then = {one.environment: one for one in saved.plan.environments}
     now = {one.environment: one for one in fresh.environments}
-    for name in sorted(then.keys() | now.keys()):
-        moved.extend(_find_moves(name, then.get(name), now.get(name)))
+    if other_state:
+        moved.append(other_state)
+    else:  # of another state, each environment would only say the same again
+        for name in sorted(then.keys() | now.keys()):
+            moved.extend(_find_moves(name, then.get(name), now.get(name)))
     if not moved and saved.plan.digest != fresh.digest:
         moved.append("the plan file was edited: its digest is another")
     if moved:
@@ -56,6 +61,15 @@ def check_saved_plan(saved: SavedPlan, fresh: Plan) -> Plan:
         more = f"\n  … and {len(moved) - 20} more" if len(moved) > 20 else ""
         raise StalePlan(f"this plan is stale; nothing was sent. Since it was made:\n{listed}{more}\nPlan again.", moved)
     return replace(fresh, environments=tuple(_decided(then, one) for one in fresh.environments))
+
+
+def _find_other_state(then: Where | None, now: Where | None) -> str | None:
+    """Return that the plan was made with another state, which may lack the same documents; both are named."""
+    if (then and then.state_id) == (now and now.state_id):
+        return None
+    was, uses = (for_terminal(one.location) if one else "none" for one in (then, now))
+    beside = " in another folder" if was == uses else ""
+    return f"the state is another: the plan was made with {was}, this run uses {uses}{beside}"
 
 
 def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | None) -> list[str]:

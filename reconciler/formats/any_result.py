@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from reconciler.core.json_keys import has_repeated_key
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.formats.check_file import CheckFile
 from reconciler.formats.drift_file import DriftFile
@@ -23,6 +24,13 @@ _ANY: TypeAdapter[ResultFile | DriftFile | CheckFile | ValidationFile] = TypeAda
 
 def decode_any(data: bytes) -> ReadFile:
     """Decode a result of any format. Raises FormatError for anything that is not one."""
+    found = _decode(data)
+    if has_repeated_key(data):
+        raise FormatError("was edited: a key appears twice in it")
+    return found
+
+
+def _decode(data: bytes) -> ReadFile:
     if data.lstrip()[:60].find(b"reconciler.plan/") >= 0:
         return decode_plan(data)
     try:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reconciler.core.json_keys import has_repeated_key
 from reconciler.formats.json_text import FormatError, describe_place, dump
 from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
 
@@ -76,4 +77,6 @@ def decode_check(data: bytes) -> list[ReceiverCheck]:
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]["msg"]
         raise FormatError(f"is not a result of check (at {describe_place(error, _Part)}: {fault})") from None
+    if has_repeated_key(data):
+        raise FormatError("was edited: a key appears twice in it")
     return [ReceiverCheck(**one.model_dump()) for one in parsed.receivers]

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from reconciler import __version__
 from reconciler.core.digest import digest_of
+from reconciler.core.json_keys import RepeatedKey, take_unique
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.core.shard import parse_shard
 from reconciler.formats.json_text import FormatError, describe_place, dump
@@ -50,6 +51,7 @@ def encode_plan(plan: Plan) -> str:
         "observed": plan.observed,
         "shard": None if plan.shard is None else str(plan.shard),
         **encode_where(plan.where),
+        "state_id": None if plan.where is None else plan.where.state_id,
         "new_state": plan.where is not None and plan.where.is_new,
         "new_hosts": list(plan.new_hosts),
         "warnings": list(plan.warnings),
@@ -184,6 +186,7 @@ class _Plan(_Part):
     shard: str | None = None
     state: StatePlacePart | None = None
     apis: list[ApiUsePart] = []
+    state_id: Digest | None = None
     new_state: bool = False
     new_hosts: list[str] = []
     warnings: list[str]
@@ -197,7 +200,7 @@ def decode_plan(data: bytes) -> SavedPlan:
     Raises FormatError for anything that is not a plan of this version.
     """
     try:
-        value: Any = json.loads(data)
+        value: Any = _load(data)
         parsed = _Plan.model_validate_json(data)
         shard = None if parsed.shard is None else parse_shard(parsed.shard)
     except ValidationError as error:
@@ -206,7 +209,6 @@ def decode_plan(data: bytes) -> SavedPlan:
         raise FormatError("is not a plan: not JSON") from None
     except (ValueError, RecursionError):
         raise FormatError("is not a plan of this version of reconciler") from None
-    checksum = value.pop("checksum")
     plan = Plan(
         created_at=parsed.created_at,
         manifests_digest=parsed.manifests_digest,
@@ -217,7 +219,19 @@ def decode_plan(data: bytes) -> SavedPlan:
         requested=parsed.requested,
         observed=parsed.observed,
         shard=shard,
-        where=decode_where(parsed.state, parsed.apis, is_new=parsed.new_state),
+        where=decode_where(parsed.state, parsed.apis, is_new=parsed.new_state, state_id=parsed.state_id),
         new_hosts=tuple(parsed.new_hosts),
     )
-    return SavedPlan(plan, intact=checksum == digest_of(value))
+    return SavedPlan(plan, intact=value is not None and parsed.checksum == _checksum_of(value))
+
+
+def _checksum_of(value: dict[str, Any]) -> str:
+    return digest_of({key: one for key, one in value.items() if key != "checksum"})
+
+
+def _load(data: bytes) -> Any:
+    """Return the JSON; None where a key is repeated in it, which this program never writes."""
+    try:
+        return json.loads(data, object_pairs_hook=take_unique)
+    except RepeatedKey:
+        return None

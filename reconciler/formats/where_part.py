@@ -38,8 +38,10 @@ class ApiUsePart(_Part):
         return ApiUse(self.host, self.environments, self.sandbox)
 
 
-def decode_where(state: StatePlacePart | None, apis: Iterable[ApiUsePart], *, is_new: bool = False) -> Where | None:
+def decode_where(
+    state: StatePlacePart | None, apis: Iterable[ApiUsePart], *, is_new: bool = False, state_id: str | None = None
+) -> Where | None:
     """Return the place of a run as a file has it; None where no state was read."""
     if state is None:
         return None
-    return Where(state.location, state.documents, tuple(api.value() for api in apis), is_new)
+    return Where(state.location, state.documents, tuple(api.value() for api in apis), is_new, state_id=state_id)

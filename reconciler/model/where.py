@@ -27,6 +27,7 @@ class Where:
     apis: tuple[ApiUse, ...]
     is_new: bool = False  # no document of the state holds an applied record
     near: str | None = None  # of a new state: another branch or folder that may be meant
+    state_id: str | None = None  # a digest of what the setting resolves to; None where it is not known
 
     @property
     def needs_vouching(self) -> bool:

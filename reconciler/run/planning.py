@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from reconciler.core.digest import digest_of
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
 from reconciler.core.selection import select
 from reconciler.core.where import find_apis
@@ -106,6 +107,7 @@ def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, loca
         apis=find_apis(wanted),
         is_new=is_new,
         near=store.find_near() if is_new else None,
+        state_id=digest_of(store.identity),
     )
 
 

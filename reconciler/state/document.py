@@ -26,6 +26,7 @@ from pydantic import (
     with_config,
 )
 
+from reconciler.core.json_keys import has_repeated_key
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
 from reconciler.io.watch import counted
 from reconciler.model import (
@@ -417,6 +418,11 @@ def _decode(adapter: TypeAdapter[Any], data: bytes, *, environment: str, where: 
         decoded: Head = adapter.validate_json(data)
     except ValidationError as error:
         raise _explain(data, error, environment=environment, where=where) from error
+    if has_repeated_key(data):
+        raise Corrupt(
+            f"state of {environment}: {where} is corrupt: a key appears twice in it, so it was edited by hand. "
+            f"{_HOW_TO_RESTORE.format(environment)}"
+        )
     if decoded.environment != environment:
         raise Corrupt(
             f"state of {environment}: {where} holds another environment's document, {decoded.environment!r}. "

@@ -80,6 +80,11 @@ class FolderStore:
         return str(self._path)
 
     @property
+    def identity(self) -> str:
+        """Return the absolute path without links, which is the same from every working directory."""
+        return os.path.normcase(os.path.realpath(self._path))
+
+    @property
     def gather_s(self) -> float:
         return 0.0
 

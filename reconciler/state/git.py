@@ -136,6 +136,11 @@ class GitStore:
         return f"git:{self._remote}/{self._branch}"
 
     @property
+    def identity(self) -> str:
+        """Return the location: the jobs of a run have checkouts of their own, with the same remote."""
+        return self.location
+
+    @property
     def gather_s(self) -> float:
         return GATHER_S
 

@@ -98,6 +98,10 @@ class ObjectStore:
         return self._url
 
     @property
+    def identity(self) -> str:
+        return self._url
+
+    @property
     def gather_s(self) -> float:
         return 0.0
 

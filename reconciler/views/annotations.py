@@ -32,8 +32,7 @@ from reconciler.model import (
     RunResult,
     Where,
 )
-from reconciler.model.plan import has_work
-from reconciler.text.counts import counted, environments, name_some, number
+from reconciler.text.counts import MAX_NAMED, counted, environments, name_some, number
 from reconciler.text.escape import for_workflow_data, for_workflow_property
 from reconciler.text.groups import group_failing_receivers, group_failures, message_of
 from reconciler.text.new_state import describe_new_state
@@ -77,12 +76,13 @@ def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *,
 def render_plan(plan: Plan, *, path_of: PathOf) -> str:
     """The summary and the hosts as notices, what changes of the destinations as warnings, and every warning."""
     summary = words.plan_summary(plan)
-    if has_work(plan):
-        summary += f"\nDigest: {plan.digest}"
+    digest = words.shown_digest(plan)
+    summary += f"\nDigest: {digest}" if digest else ""
     summary += f"\n{where_text(plan.where)}" if plan.where else ""
     shown = [Annotation("notice", "reconciler plan", summary, "plan")]
     shown += _of_new_state("reconciler plan", plan.where)
     shown += _of_hosts(plan)
+    shown += [_of_note(note) for note in words.destination_notes(plan)]
     shown += _of_moves(plan)
     shown += [Annotation("warning", "reconciler plan", warning, _kind_of(warning)) for warning in plan.warnings]
     return _render(shown, path_of)
@@ -132,6 +132,14 @@ def _fit_lines(lines: Sequence[str], room: int, more: str) -> list[str]:
         if room < 0:
             return [*lines[:at], f"… and {counted(len(lines) - at, more)}: see the log"]
     return list(lines)
+
+
+def _of_note(note: words.DestinationNote) -> Annotation:
+    """The values of a few environments, the rarest first; the others are counted."""
+    lines = [f"{words.shorten(value)}: {name_some(names)}" for value, names in note.rows[:MAX_NAMED]]
+    left_out = sum(len(names) for _, names in note.rows[MAX_NAMED:])
+    lines += [f"… and {counted(left_out, 'more environment')}: see the log"] if left_out else []
+    return Annotation("notice", f"reconciler plan: {note.heading}", "\n".join(lines), note.part)
 
 
 def render_result(result: RunResult, *, path_of: PathOf) -> str:

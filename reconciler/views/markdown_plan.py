@@ -37,12 +37,13 @@ def render_plan(
     reasserted = [group for group in groups if group.representative.action is Action.REASSERT]
     head = [*new_state_paragraph(plan.where), f"## {words.plan_summary(plan)}", _summary_table(plan)]
     head += where_paragraph(plan.where)
-    if changed:
-        head.append(f"Digest: {for_markdown_code(plan.digest)}")
-    head += [f"**Note**: {for_markdown(note)}" for note in words.destination_notes(plan)]
-    head += _warnings(plan)
+    digest = words.shown_digest(plan)
+    if digest:
+        head.append(f"Digest: {for_markdown_code(digest)}")
+    warnings = _warnings(plan)
+    notes = _destination_notes(plan, LIST_CHARS)
     tail = [words.new_hosts_note(plan) or "", *_orphans(plan), words.unchanged_line(plan) or ""]
-    room = max_chars - len(page(head, [], tail)) - 4 * NOTE_CHARS
+    room = max_chars - len(page([*head, *notes, *warnings], [], tail)) - 4 * NOTE_CHARS
     for most_names in words.NAMES_OF_A_HOST:
         is_last = most_names == words.NAMES_OF_A_HOST[-1]
         body = FittedBlocks(room - (HOST_CHARS if is_last else 0), most_names, may_cut=is_last)
@@ -50,8 +51,9 @@ def render_plan(
         shown += _add(body, reasserted, reserve=0, more="to reassert")
         if not body.is_cut:
             break
-    left_out = _left_out_hosts(plan, shown, room=body.room + HOST_CHARS) if body.is_cut else []
-    return page(head, [*body.texts, *left_out], tail)
+    blocks = [*body.texts, *(_left_out_hosts(plan, shown, room=body.room + HOST_CHARS) if body.is_cut else [])]
+    spare = max_chars - len(page([*head, *warnings], blocks, tail)) - NOTE_CHARS
+    return page([*head, *_destination_notes(plan, max(spare, LIST_CHARS)), *warnings], blocks, tail)
 
 
 _Shown: TypeAlias = tuple[Group, int]  # with how many of its hosts; 0 where it is left out
@@ -132,6 +134,23 @@ def _summary_table(plan: Plan) -> str:
     header = ["unchanged" if action is Action.NOOP else action.value for action in Action]
     figures = row(*(number(count[action]) for action in Action))
     return "\n".join([row(*header), row(*("---:" for _ in header)), figures])
+
+
+def _destination_notes(plan: Plan, room: int) -> list[str]:
+    """Each value with its environments, as far as they fit into `room` characters; the others are counted."""
+    paragraphs = []
+    for note in words.destination_notes(plan):
+        rows = [
+            (f"- {for_markdown_code(value)}: {names(some)}", len(some))
+            for value, members in note.rows
+            for some in (members[at : at + words.NAMES_SHOWN] for at in range(0, len(members), words.NAMES_SHOWN))
+        ]
+        taken, left_out = fit(rows, room - NOTE_CHARS, between=1)
+        if left_out:
+            taken.append(f"- … and {counted(left_out, 'more environment')}: run `reconciler plan` to see all")
+        paragraphs.append(f"**Note**: {for_markdown(note.heading)}\n\n" + "\n".join(taken))
+        room -= len(paragraphs[-1]) + 2
+    return paragraphs
 
 
 def _warnings(plan: Plan) -> list[str]:

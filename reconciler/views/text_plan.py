@@ -36,7 +36,7 @@ def render_plan(
     sections.append(_orphan_lines(plan, style))
     unchanged = words.unchanged_line(plan)
     sections.append([style.dim(unchanged)] if unchanged else [])
-    sections.append([style.yellow("note: ") + for_terminal(note) for note in words.destination_notes(plan)])
+    sections += [_note_lines(note, style, width) for note in words.destination_notes(plan)]
     sections.append([style.yellow("warning: ") + for_terminal(warning) for warning in plan.warnings])
     sections.append(where_lines(plan.where, style, width))
     sections.append(_closing_lines(plan, style))
@@ -58,8 +58,8 @@ def render_question(plan: Plan, apis: Sequence[ApiUse]) -> str:
 
 def _closing_lines(plan: Plan, style: Style) -> list[str]:
     summary = style.bold(words.plan_summary(plan))
-    changed = any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
-    return [style.dim(f"Digest: {for_terminal(plan.digest)}"), summary] if changed else [summary]
+    digest = words.shown_digest(plan)
+    return [style.dim(f"Digest: {for_terminal(digest)}"), summary] if digest else [summary]
 
 
 def _group_lines(group: Group, style: Style, width: int) -> list[str]:
@@ -148,6 +148,19 @@ def _live_lines(live: LiveDifference, style: Style) -> list[str]:
 
 def _observed(live: LiveDifference) -> str:
     return words.NOTHING if live.actual is None else for_terminal(live.actual)
+
+
+def _note_lines(note: words.DestinationNote, style: Style, width: int) -> list[str]:
+    """Each value with all its environments: where a token goes is named whatever the fleet's size."""
+    lines = [style.yellow("note: ") + note.heading]
+    for value, names in note.rows:
+        line = f"{EVENT_INDENT}{for_terminal(value)}: {', '.join(map(for_terminal, names))}"
+        if len(line) <= width:
+            lines.append(line)
+        else:
+            lines.append(f"{EVENT_INDENT}{for_terminal(value)}:")
+            lines += name_lines(names, indent=EVENT_INDENT + "    ", width=width, whole=True)
+    return lines
 
 
 def _orphan_lines(plan: Plan, style: Style) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -102,24 +103,43 @@ NEXT_FOR_KIND = {
 }
 
 
+def shown_digest(plan: Plan) -> str | None:
+    """Return the digest; None where it is over nothing, as there is neither a create nor an update."""
+    changes = any(planned.action in (Action.CREATE, Action.UPDATE) for planned in plan.environments)
+    return plan.digest if changes else None
+
+
 def reasons(planned: EnvironmentPlan) -> str:
     return ", ".join(REASONS[reason] for reason in planned.reasons)
 
 
-def destination_notes(plan: Plan) -> list[str]:
-    """Return a line for the variables of tokens and one for the header's forms that are not the usual ones.
+@dataclass(frozen=True, slots=True)
+class DestinationNote:
+    """A part of destinations that is not the usual one. `rows`: each value with its environments, the rarest first."""
+
+    part: DestinationPart
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def heading(self) -> str:
+        count = sum(len(names) for _, names in self.rows)
+        return f"{self.part} is not {NOT_USUAL[self.part]} in {environments(count)}"
+
+
+def destination_notes(plan: Plan) -> list[DestinationNote]:
+    """Return a note for the variables of tokens and one for the header's forms that are not the usual ones.
 
     Another one puts nothing again, so such an environment may be unchanged in the plan.
     """
     notes = []
-    for part, usual in NOT_USUAL.items():
-        found = [
-            f"{planned.environment} ({shorten(getattr(planned.destination, part))})"
-            for planned in plan.environments
-            if part in planned.overrides
-        ]
-        if found:
-            notes.append(f"{part} is not {usual}: {name_some(found)}")
+    for part in NOT_USUAL:
+        members: dict[str, list[str]] = {}
+        for planned in plan.environments:
+            if part in planned.overrides:
+                members.setdefault(getattr(planned.destination, part), []).append(planned.environment)
+        rows = sorted((len(names), value, tuple(names)) for value, names in members.items())
+        if rows:
+            notes.append(DestinationNote(part, tuple((value, names) for _, value, names in rows)))
     return notes
 
 

@@ -28,6 +28,15 @@ def test_a_read_that_comes_in_parts_is_put_together(tmp_path: Path, monkeypatch:
     assert store.read(["production"])["production"].document == document()
 
 
+def test_a_folder_is_the_same_from_every_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to("state")
+    monkeypatch.chdir(tmp_path / "sub")
+    ways = ("../state", "../sub/../state/", "../link", str(tmp_path / "state"))
+    assert {FolderStore(Path(way)).identity for way in ways} == {str(tmp_path.resolve() / "state")}
+    assert FolderStore(Path("state")).identity == str(tmp_path.resolve() / "sub/state")
+
+
 def test_a_link_that_leads_in_a_circle_is_unreachable_and_stays(tmp_path: Path) -> None:
     """Neither is it an environment without a document, nor is it written through; the others are."""
     store = FolderStore(tmp_path)

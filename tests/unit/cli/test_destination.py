@@ -82,3 +82,13 @@ def test_a_manifest_sends_no_token_to_a_port_of_this_machine(cli: Cli, command: 
     assert refused.code == 3
     problem = "manifests/loja.yaml:4:17: api.base_url: is on this machine (loopback), and the setting "
     assert problem in refused.out + refused.err
+
+
+@pytest.mark.parametrize("value", ["", "garbage", "sha256:abc", "SHA256:" + "0" * 64, "sha256:" + "A" * 64])
+def test_a_value_of_expect_that_is_not_a_digest_is_invalid_at_once(cli: Cli, value: str) -> None:
+    """An empty one is most often a variable that an earlier step has not set; what is given is not repeated."""
+    ran = run(cli, "apply", "--yes", "--expect", value)  # there are no manifests, which nothing has looked for
+    assert (ran.code, ran.out) == (3, "")
+    fault = "is not a digest" if value else "is empty"
+    hint = "copy it from the reviewed plan: sha256: and 64 hex digits, in small letters"
+    assert ran.err == f"error: --expect: {fault} ({hint})\n"

@@ -12,7 +12,7 @@ from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import LIVE, PlanInput
 from reconciler.core.saved_plan import SavedPlan, check_expected, check_saved_plan, recall_observations
 from reconciler.errors import StalePlan
-from reconciler.model import Action, BodyForm, By, EnvironmentPlan, Event, LiveDifference, Plan, Reason
+from reconciler.model import Action, BodyForm, By, EnvironmentPlan, Event, LiveDifference, Plan, Reason, Where
 from reconciler.ports import Write
 from reconciler.run import state_edits as state
 from reconciler.run.planning import EVERYTHING, PlanScope, plan_environments
@@ -111,6 +111,30 @@ def test_another_destination_in_the_file_is_reported(change: Callable[[Environme
     """Whatever the digests in the file say."""
     place = Place()
     assert told(edited(place.plan(), "a", change), place.plan()) == ["a: its destination is another"]
+
+
+@pytest.mark.parametrize(
+    ("was", "uses", "told_of"),
+    [
+        (("sA", "sha256:a"), ("sB", "sha256:b"), "the plan was made with sA, this run uses sB"),
+        (("s", "sha256:a"), ("s", "sha256:b"), "the plan was made with s, this run uses s in another folder"),
+        (("s\n\x1b[2J", "sha256:a"), ("sB", "sha256:b"), r"the plan was made with s\n\x1b[2J, this run uses sB"),
+        (("sA", None), ("sA", "sha256:b"), "the plan was made with sA, this run uses sA in another folder"),
+    ],
+)
+def test_a_plan_of_another_state_is_refused_and_both_are_named(
+    was: tuple[str, str | None], uses: tuple[str, str | None], told_of: str
+) -> None:
+    """Also where both lack a document, so that no serial and no lineage differs."""
+    plan = Place().plan()
+    saved, fresh = (replace(plan, where=Where(one[0], 0, (), state_id=one[1])) for one in (was, uses))
+    assert told(saved, fresh) == [f"the state is another: {told_of}"]
+
+
+def test_one_state_may_be_written_in_two_ways() -> None:
+    plan = Place().plan()
+    saved, fresh = (replace(plan, where=Where(one, 0, (), state_id="sha256:a")) for one in ("s", "/srv/s"))
+    assert check_saved_plan(SavedPlan(saved, intact=True), fresh).environments == fresh.environments
 
 
 def test_a_plan_of_a_part_is_not_stale_where_the_rest_of_the_fleet_changed() -> None:

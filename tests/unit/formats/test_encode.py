@@ -5,10 +5,26 @@ from __future__ import annotations
 import json as stdlib_json
 from dataclasses import replace
 
+import pytest
+
 from reconciler.formats.any_result import decode_any
+from reconciler.formats.check_file import decode_check
+from reconciler.formats.json_text import FormatError
 from reconciler.formats.plan_file import decode_plan
 from reconciler.formats.runner import encode_outputs
-from reconciler.model import Action, ApiUse, Drift, Event, Finding, FindingKind, LiveDifference, Outcome, Reason
+from reconciler.model import (
+    Action,
+    ApiUse,
+    CheckResult,
+    Drift,
+    Event,
+    Finding,
+    FindingKind,
+    LiveDifference,
+    Outcome,
+    Reason,
+    RunResult,
+)
 from tests import json_view as json
 from tests.golden.samples import (
     DIGEST,
@@ -31,8 +47,8 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "fleet_digest", "digest", "selection", "requested",
-        "observed", "shard", "state", "apis", "new_state", "new_hosts", "warnings", "summary", "environments",
-        "checksum",
+        "observed", "shard", "state", "apis", "state_id", "new_state", "new_hosts", "warnings", "summary",
+        "environments", "checksum",
     ]  # fmt: skip
     assert plan["created_at"] == "2026-11-23T12:00:00Z"
     assert plan["tool"] == "reconciler 0.1.0"
@@ -165,3 +181,50 @@ def test_a_token_that_ends_is_drift_that_no_apply_heals() -> None:
     ends = Finding("loja", FindingKind.TOKEN_EXPIRY, None, None, "2026-12-01T00:00:00Z", "it ends")
     outputs = encode_outputs(decode_any(json.render_drift(Drift((ends,), WHERE)).encode()))
     assert outputs == 'changed=true\nenvironments=["loja"]\nhealable=false\n'
+
+
+def _insert(text: str, path: tuple[str | int, ...], pair: str) -> bytes:
+    """Return the text with another pair at the beginning of the object at `path`."""
+    mark = "a-mark-that-no-document-has"
+    whole = part = stdlib_json.loads(text)
+    for key in path:
+        part = part[key]
+    first = dict(part)
+    part.clear()
+    part.update({mark: 0, **first})
+    return stdlib_json.dumps(whole).replace(f'"{mark}": 0', pair).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "pair"),
+    [
+        ((), '"environments": []'),
+        ((), '"environ\\u006dents": []'),
+        (("environments", 0, "changes", 0), '"after": "https://reviewed.acme.com.br/"'),
+        (("environments", 0, "state"), '"serial" : 1'),
+    ],
+)
+def test_a_plan_with_a_repeated_key_was_edited(path: tuple[str | int, ...], pair: str) -> None:
+    """A person, and some tools, read the first one; this program would do the last one."""
+    edited = _insert(json.render_plan(plan_of(create("a"))), path, pair)
+    assert not decode_plan(edited).intact
+    with pytest.raises(FormatError, match=r"^was edited: a key appears twice in it$"):
+        decode_any(edited)
+
+
+def test_a_result_with_a_repeated_key_is_refused() -> None:
+    results = {"result": json.render_result(RunResult(())), "drift": json.render_drift(Drift((), WHERE))}
+    for name, text in results.items():
+        decode_any(text.encode())
+        with pytest.raises(FormatError, match="a key appears twice"):
+            decode_any(_insert(text, (), f'"format": "reconciler.{name}/1"'))
+    check = json.render_check(CheckResult((), posted=True))
+    for decode in (decode_any, decode_check):
+        decode(check.encode())
+        with pytest.raises(FormatError, match="a key appears twice"):
+            decode(_insert(check, (), '"format": "reconciler.check/1"'))
+
+
+def test_a_plan_file_keeps_which_state_it_is_of() -> None:
+    where = replace(WHERE, state_id="sha256:" + "0" * 64)
+    assert decode_plan(json.render_plan(plan_of(create("a"), where=where)).encode()).plan.where == where

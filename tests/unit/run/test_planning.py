@@ -55,7 +55,8 @@ def test_one_record_of_any_environment_makes_it_known() -> None:
     """Also of one that was not selected, or is in no manifest; the lookup of near names is spared."""
     for name in ("one", "other", "gone"):
         store = Store(applied(name))
-        assert plan(store, "one") == Where("git:origin/stat", 1, plan(Store(), "one").apis)
+        empty = plan(Store(), "one")
+        assert plan(store, "one") == Where("git:origin/stat", 1, empty.apis, state_id=empty.state_id)
 
 
 def test_a_document_that_cannot_be_read_is_no_sign_of_a_new_state() -> None:

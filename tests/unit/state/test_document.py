@@ -110,6 +110,24 @@ def test_a_key_too_many_is_told_with_its_place_and_not_repeated(path: tuple[str 
         assert "a-token" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "before"),
+    [
+        ('"serial": 3', '"serial": 2, '),
+        ('"account": null', '"acc\\u006funt" : "org:2", '),
+        ('"PLUG_SECRET_A"', '"PLUG_SECRET_A": "hmac-sha256:1", '),
+    ],
+)
+def test_a_document_with_a_repeated_key_is_corrupt(key: str, before: str) -> None:
+    """Which of the two was applied is not known."""
+    text = encode_document(document()).decode()
+    assert key in text
+    edited = text.replace(key, before + key, 1).encode()
+    for decode in (decode_document, decode_original, decode_head):
+        with pytest.raises(Corrupt, match="here is corrupt: a key appears twice in it"):
+            decode(edited, environment="production", where="here")
+
+
 @pytest.mark.parametrize("place", ["webhooks", "secrets"])
 def test_a_name_that_is_none_is_not_repeated(place: str) -> None:
     whole = json.loads(encode_document(document()))

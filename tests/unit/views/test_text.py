@@ -10,9 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import Action, Drift, Event, Finding, FindingKind, LiveDifference, Reason
-from reconciler.views import style, text, text_plan
+from reconciler.model import (
+    Action,
+    DestinationPart,
+    Drift,
+    EnvironmentPlan,
+    Event,
+    Finding,
+    FindingKind,
+    LiveDifference,
+    Reason,
+)
+from reconciler.views import annotations as github
+from reconciler.views import markdown, style, text, text_plan
 from tests.golden.samples import (
+    DESTINATION,
     HOSTILE,
     WHERE,
     changes,
@@ -43,6 +55,52 @@ def test_a_plan_without_work_says_so() -> None:
     """Zeros are easily misread at night."""
     plan = plan_of(planned("a", Action.NOOP), planned("gone", Action.ORPHAN))
     assert text.render_plan(plan, colour=False).endswith("1 unchanged, 1 orphan. Nothing to do.\n")
+
+
+def _other_token(name: str, token_env: str) -> EnvironmentPlan:
+    destination = replace(DESTINATION, token_env=token_env)
+    return planned(name, Action.NOOP, destination=destination, overrides=frozenset({DestinationPart.TOKEN_ENV}))
+
+
+def test_every_environment_whose_token_is_another_is_named() -> None:
+    """One in eighty is the one that matters; those of one variable share a line."""
+    many = [_other_token(f"c{number:03}", f"PLUG_TOKEN_K{number}") for number in range(60)]
+    alike = [_other_token(f"d{number:03}", "PLUG_TOKEN_ALL") for number in range(60)]
+    plan = plan_of(*many, *alike)
+    lines = text.render_plan(plan, colour=False).splitlines()
+    assert "note: token_env is not the name's default in 120 environments" in lines
+    assert "      PLUG_TOKEN_K41: c041" in lines
+    listed = " ".join(lines[lines.index("      PLUG_TOKEN_ALL:") + 1 :]).split("Unchanged")[0]
+    assert re.findall(r"d\d{3}", listed) == [f"d{number:03}" for number in range(60)]
+    page = markdown.render_plan(plan)
+    assert "- `PLUG_TOKEN_K41`: `c041`\n" in page
+    assert all(f"`d{number:03}`" in page for number in range(60))
+    annotated = github.render_plan(plan, path_of=str)
+    assert (
+        "reconciler plan%3A token_env is not the name's default in 120 environments::PLUG_TOKEN_K0: c000%0A"
+        in annotated
+    )
+    assert "%0A… and 115 more environments: see the log\n" in annotated
+
+
+def test_notes_that_do_not_fit_a_comment_are_counted() -> None:
+    plan = plan_of(*(_other_token(f"c{number:05}", f"PLUG_TOKEN_K{number}") for number in range(3_000)))
+    page = markdown.render_plan(plan)
+    shown = page.count("- `PLUG_TOKEN_")
+    assert 64_000 < len(page) <= 65_000
+    assert f"- … and {3_000 - shown:,} more environments: run `reconciler plan` to see all" in page
+
+
+@pytest.mark.parametrize(("action", "shown"), [(Action.REASSERT, 0), (Action.CREATE, 1), (Action.UPDATE, 1)])
+def test_a_digest_of_nothing_is_shown_nowhere(action: Action, shown: int) -> None:
+    """It is over creates and updates, so with reasserts alone there is nothing to compare."""
+    plan = plan_of(planned("a", action, Reason.REQUESTED, changed=changes("a", None, webhooks("a.com", "a"))))
+    rendered = (
+        text.render_plan(plan, colour=False),
+        markdown.render_plan(plan),
+        github.render_plan(plan, path_of=str),
+    )
+    assert [one.count("Digest: ") for one in rendered] == [shown] * 3
 
 
 def test_the_carets_stand_beneath_the_differing_word() -> None:
