@@ -11,6 +11,10 @@ WRONG_DEFAULTS = "_defaults.yml"
 SUFFIXES = (".yaml", ".yml")
 
 _TRAILING = re.compile(r"[.\s]+\Z")
+_STEM = "_defaults"
+_ENDINGS = ("yaml", "yml", "json")
+# `.yaml` or `.yml` without one letter, where no other kind of file ends like that, as OCaml's do in .ml
+_LOST_A_LETTER = (".yam", ".yal", ".aml", ".ym", ".yl")
 _NAMED_LIKE_DATA = re.compile(r"\.(?:yaml|yml|json)", re.IGNORECASE)
 
 
@@ -26,7 +30,7 @@ def find_near_miss(name: str) -> Fault | None:
     written = _TRAILING.sub("", name)
     if name == WRONG_DEFAULTS:
         return Fault(f"defaults are read from {DEFAULTS} only", f"rename it to {DEFAULTS}")
-    if any(_is_one_letter_off(written.casefold(), known) for known in (DEFAULTS, WRONG_DEFAULTS)):
+    if is_nearly_defaults(name):
         message = f"is not read: its name is nearly {DEFAULTS}"
         return Fault(message, f"did you mean {DEFAULTS}? Rename it")
     if is_hidden(name) or name.endswith(SUFFIXES):
@@ -39,11 +43,29 @@ def find_near_miss(name: str) -> Fault | None:
     return None
 
 
+def is_nearly_defaults(name: str) -> bool:
+    """Whether a name is that of the defaults but for a slip in it, or for an ending that is like those of data."""
+    written = _TRAILING.sub("", name).casefold()
+    if name == DEFAULTS:
+        return False
+    if any(_is_one_letter_off(written, known) for known in (DEFAULTS, WRONG_DEFAULTS)):
+        return True
+    stem, *endings = written[1:].split(".")
+    return _is_one_letter_off(written[:1] + stem, _STEM) and all(
+        any(_is_one_letter_off(ending, known) for known in _ENDINGS) for ending in endings
+    )
+
+
 def is_not_read(name: str) -> bool:
     """Whether a file looks like a manifest or defaults, but has another ending: a backup, a file of another format."""
-    if name.endswith(SUFFIXES) or _NAMED_LIKE_DATA.search(name) is None:
+    folded = name.casefold()
+    if name.endswith(SUFFIXES):
         return False
-    return not is_hidden(name) or name.casefold().startswith((DEFAULTS, WRONG_DEFAULTS))
+    if name[0] == "_":
+        return _is_one_letter_off(folded.partition(".")[0], _STEM)
+    if name[0] == ".":
+        return False
+    return folded.endswith(_LOST_A_LETTER) or _NAMED_LIKE_DATA.search(name) is not None
 
 
 def _slips_of(suffix: str) -> frozenset[str]:
