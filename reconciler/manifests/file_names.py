@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reconciler.core.slips import is_one_letter_off
 from reconciler.model import Fault
 
 DEFAULTS = "_defaults.yaml"
@@ -48,11 +49,11 @@ def is_nearly_defaults(name: str) -> bool:
     written = _TRAILING.sub("", name).casefold()
     if name == DEFAULTS:
         return False
-    if any(_is_one_letter_off(written, known) for known in (DEFAULTS, WRONG_DEFAULTS)):
+    if any(is_one_letter_off(written, known) for known in (DEFAULTS, WRONG_DEFAULTS)):
         return True
     stem, *endings = written[1:].split(".")
-    return _is_one_letter_off(written[:1] + stem, _STEM) and all(
-        any(_is_one_letter_off(ending, known) for known in _ENDINGS) for ending in endings
+    return is_one_letter_off(written[:1] + stem, _STEM) and all(
+        any(is_one_letter_off(ending, known) for known in _ENDINGS) for ending in endings
     )
 
 
@@ -62,7 +63,7 @@ def is_not_read(name: str) -> bool:
     if name.endswith(SUFFIXES):
         return False
     if name[0] == "_":
-        return _is_one_letter_off(folded.partition(".")[0], _STEM)
+        return is_one_letter_off(folded.partition(".")[0], _STEM)
     if name[0] == ".":
         return False
     return folded.endswith(_LOST_A_LETTER) or _NAMED_LIKE_DATA.search(name) is not None
@@ -75,18 +76,3 @@ def _slips_of(suffix: str) -> frozenset[str]:
     swapped = {letters[:at] + letters[at + 1] + letters[at] + letters[at + 2 :] for at in pairs}
     doubled = {letters[:at] + letters[at] + letters[at:] for at in range(len(letters))}
     return frozenset("." + one for one in {letters, *swapped, *doubled})
-
-
-def _is_one_letter_off(name: str, known: str) -> bool:
-    """Whether the names are equal, or differ by one letter that was added, lost or changed, or by two swapped ones."""
-    if abs(len(name) - len(known)) > 1 or name.endswith("~"):  # an editor's backup is not a slip
-        return False
-    start = 0
-    while start < min(len(name), len(known)) and name[start] == known[start]:
-        start += 1
-    rest, other = name[start:], known[start:]
-    if len(rest) == len(other):
-        swapped = other[1::-1] + other[2:] if len(other) > 1 else other
-        return rest[1:] == other[1:] or rest == swapped
-    longer, shorter = (rest, other) if len(rest) > len(other) else (other, rest)
-    return longer[1:] == shorter
