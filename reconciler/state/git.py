@@ -289,9 +289,9 @@ class GitStore:
                 blobs[name.removesuffix(SUFFIX)] = Blob(object_id, int(size))
             elif not _OWN_FILE.fullmatch(name):
                 raise Corrupt(
-                    f"state: {self.location} holds {name!r}, which is no state: a branch of its own is needed. "
-                    "If this branch is your state's, remove that from it with git; else set `state` to another branch, "
-                    "say git:origin/reconciler-state"
+                    f"state: {self.location} holds {name!r}, which is not a state document: a branch of its own is "
+                    "needed. If this branch is your state's, remove that from it with git; else set `state` to another "
+                    "branch, say git:origin/reconciler-state"
                 )
         return blobs
 
