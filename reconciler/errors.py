@@ -96,7 +96,14 @@ class Conflict(StateError):
 
 
 class Corrupt(StateError):
-    """A document that can't be read as one. It is never taken for a missing one."""
+    """A document that can't be read as one. It is never taken for a missing one.
+
+    `version` is the store's, for a compare-and-swap that removes the document; None where none may do that.
+    """
+
+    def __init__(self, message: str, version: str | None = None) -> None:
+        self.version = version
+        super().__init__(message)
 
 
 class NewerFormat(StateError):

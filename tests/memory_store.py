@@ -68,7 +68,7 @@ class MemoryStore:
             data = documents[name]
             try:
                 if len(data) > MAX_BYTES:
-                    raise make_too_large(name, f"memory:{name}")
+                    raise make_too_large(name, f"memory:{name}", version_of(data))
                 return decode_head(data, environment=name, where=f"memory:{name}"), version_of(data)
             except StateError as fault:
                 return fault
@@ -80,7 +80,7 @@ class MemoryStore:
         def read_one(name: str) -> T | None:
             data = found.get(name)
             if data is not None and len(data) > MAX_BYTES:
-                raise make_too_large(name, f"memory:{name}")
+                raise make_too_large(name, f"memory:{name}", version_of(data))
             return None if data is None else decode(data, environment=name, where=f"memory:{name}")
 
         wanted = list(environments)

@@ -231,7 +231,7 @@ def status(plan_file: str | None) -> int:
 def reviewed() -> int:
     """Print the digest that was reviewed.
 
-    It is the one on the pull request whose merge made this commit. Exits 1 where there is none.
+    It is the one on the pull request whose merge made this commit. Exits 1 where nothing was reviewed.
 
     \b
     Example:
@@ -249,7 +249,9 @@ def reviewed() -> int:
 @github.command()
 @file_option("--result", required=True, help="The result of drift as JSON.")
 @file_option("--file", required=True, help="The same as Markdown: the issue's text.")
-@click.option("--exit-code", type=int, required=True, help="The exit code of drift: only 0 means that there is none.")
+@click.option(
+    "--exit-code", type=int, required=True, help="The exit code of drift: only 0 means that there is no drift."
+)
 @_author_option
 def issue(result: str, file: str, exit_code: int, author: str) -> int:
     """Keep the one issue on drift up to date.

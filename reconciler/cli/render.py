@@ -133,13 +133,16 @@ def show_validation(
     _show(views, form, session)
 
 
-def show_state_list(documents: Sequence[Document], now: datetime, form: Form, session: Session) -> None:
+def show_state_list(
+    documents: Sequence[Document], now: datetime, form: Form, session: Session, *, unread: int = 0
+) -> None:
+    """Show the list of the state. `unread` is the number of documents that can't be read, beside these."""
     views: Views = {
         "text": lambda style: _load("text").render_state_list(
-            documents, now, colour=style.colour, width=style.width if style.on_terminal else None
+            documents, now, colour=style.colour, width=style.width if style.on_terminal else None, unread=unread
         ),
         "json": lambda _: _load_format("state_listing").encode_state_list(documents, now),
-        "markdown": lambda _: _load("markdown").render_state_list(documents, now),
+        "markdown": lambda _: _load("markdown").render_state_list(documents, now, unread=unread),
     }
     _show(views, form, session)
 

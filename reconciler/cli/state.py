@@ -23,9 +23,16 @@ from reconciler.cli.progress import watch_state
 from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
-from reconciler.errors import InputError
+from reconciler.errors import Corrupt, InputError, SeveralUnreadable
 from reconciler.run.state_edits import adopt as adopt_environment
-from reconciler.run.state_edits import check_rename, find_adoptable, find_stored, refuse_live
+from reconciler.run.state_edits import (
+    check_rename,
+    find_adoptable,
+    find_stored,
+    forget_unread,
+    read_healthy,
+    refuse_live,
+)
 from reconciler.run.state_edits import copy as copy_state
 from reconciler.run.state_edits import forget as forget_environment
 from reconciler.run.state_edits import rename as rename_environment
@@ -64,6 +71,8 @@ def _changes_one(command: Command) -> Command:
 def list_(session: Session, form: Form, selection: Selection) -> int:
     """List the environments in the state, and which are in doubt.
 
+    A document that can't be read is an error beside the list of the others.
+
     \b
     Example:
       reconciler state list
@@ -71,9 +80,12 @@ def list_(session: Session, form: Form, selection: Selection) -> int:
     """
     with watch_state("reading the state"):
         names = session.store.names()
-        stored = session.store.read(sorted(select(selection.globs, names, selection.shard)))
+        wanted = sorted(select(selection.globs, names, selection.shard))
+        stored, faults = read_healthy(session.store, wanted)
     documents = [one.document for _, one in sorted(stored.items())]
-    show_state_list(documents, session.clock.now(), form, session)
+    show_state_list(documents, session.clock.now(), form, session, unread=len(faults))
+    if faults:
+        raise faults[0] if len(faults) == 1 else SeveralUnreadable(faults)
     if not names:
         # an empty state looks the same as a typo in `state`, or as the wrong working directory
         say(f"looked in {for_terminal(session.settings.state)}; is that the state you mean? `--state` names another")
@@ -146,15 +158,29 @@ def adopt(session: Session, environment: str, yes: bool, globs: tuple[str, ...])
 def forget(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
     """Drop an environment from the state. Its webhooks in Plug stay as they are.
 
+    Takes a corrupt document too, unread; one that a newer version wrote is refused.
+
     \b
     Example:
       reconciler state forget staging
     """
     select(globs, [environment])
-    stored = find_stored(session.store, environment)
-    refuse_live(stored, session.clock.now(), doing="forget")
-    confirm(f"Drop {for_terminal(environment)} from the state? Its webhooks in Plug stay as they are", yes=yes)
-    forget_environment(session.store, stored, session.clock.now())
+    stays = "Its webhooks in Plug stay as they are"
+    try:
+        stored = find_stored(session.store, environment)
+    except Corrupt as fault:
+        if fault.version is None:
+            raise
+        say("\n".join(for_terminal(line) for line in str(fault).split("\n")), label="warning")
+        unread = (
+            f"Drop the document of {for_terminal(environment)} unread, and what it remembers? No run may use it now"
+        )
+        confirm(f"{unread}. {stays}", yes=yes)
+        forget_unread(session.store, environment, fault.version)
+    else:
+        refuse_live(stored, session.clock.now(), doing="forget")
+        confirm(f"Drop {for_terminal(environment)} from the state? {stays}", yes=yes)
+        forget_environment(session.store, stored, session.clock.now())
     say(f"forgotten: {for_terminal(environment)} is no longer in the state")
     return ExitCode.DONE
 
@@ -200,7 +226,9 @@ def rename(session: Session, old: str, new: str, yes: bool) -> int:
     if not is_environment_name(new):
         hint = "write up to 63 characters of a-z, 0-9, '.', '_' and '-'; begin with a letter or digit"
         raise InputError.of("NEW", f"{new!r} is not a valid name of an environment", hint)
-    renaming = check_rename(session.store, (old, new), session.desired, session.clock.now())
+    if not session.tree.names:  # a folder that can't be read names nothing: that is no sign that OLD is gone
+        raise InputError(problems=session.tree.errors)
+    renaming = check_rename(session.store, (old, new), session.tree.names, session.clock.now())
     confirm(f"Carry the state of {for_terminal(old)} over to {for_terminal(new)}?", yes=yes)
     rename_environment(session.store, renaming)
     say(f"renamed: the state of {for_terminal(old)} is now that of {for_terminal(new)}")

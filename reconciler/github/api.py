@@ -145,7 +145,7 @@ class GitHub:
         for page in range(1, MAX_PAGES + 1):
             items = self.request("GET", path, params={**(params or {}), "per_page": str(PAGE), "page": str(page)})
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-                raise PostFailed(f"GitHub's answer to GET {path} is no list of objects")
+                raise PostFailed(f"GitHub's answer to GET {path} is not a list of objects")
             yield from items
             if len(items) < PAGE:
                 return

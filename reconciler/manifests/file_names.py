@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reconciler.core.slips import is_one_letter_off
 from reconciler.model import Fault
 
 DEFAULTS = "_defaults.yaml"
@@ -11,6 +12,10 @@ WRONG_DEFAULTS = "_defaults.yml"
 SUFFIXES = (".yaml", ".yml")
 
 _TRAILING = re.compile(r"[.\s]+\Z")
+_STEM = "_defaults"
+_ENDINGS = ("yaml", "yml", "json")
+# `.yaml` or `.yml` without one letter, where no other kind of file ends like that, as OCaml's do in .ml
+_LOST_A_LETTER = (".yam", ".yal", ".aml", ".ym", ".yl")
 _NAMED_LIKE_DATA = re.compile(r"\.(?:yaml|yml|json)", re.IGNORECASE)
 
 
@@ -26,7 +31,7 @@ def find_near_miss(name: str) -> Fault | None:
     written = _TRAILING.sub("", name)
     if name == WRONG_DEFAULTS:
         return Fault(f"defaults are read from {DEFAULTS} only", f"rename it to {DEFAULTS}")
-    if any(_is_one_letter_off(written.casefold(), known) for known in (DEFAULTS, WRONG_DEFAULTS)):
+    if is_nearly_defaults(name):
         message = f"is not read: its name is nearly {DEFAULTS}"
         return Fault(message, f"did you mean {DEFAULTS}? Rename it")
     if is_hidden(name) or name.endswith(SUFFIXES):
@@ -39,11 +44,29 @@ def find_near_miss(name: str) -> Fault | None:
     return None
 
 
+def is_nearly_defaults(name: str) -> bool:
+    """Whether a name is that of the defaults but for a slip in it, or for an ending that is like those of data."""
+    written = _TRAILING.sub("", name).casefold()
+    if name == DEFAULTS:
+        return False
+    if any(is_one_letter_off(written, known) for known in (DEFAULTS, WRONG_DEFAULTS)):
+        return True
+    stem, *endings = written[1:].split(".")
+    return is_one_letter_off(written[:1] + stem, _STEM) and all(
+        any(is_one_letter_off(ending, known) for known in _ENDINGS) for ending in endings
+    )
+
+
 def is_not_read(name: str) -> bool:
     """Whether a file looks like a manifest or defaults, but has another ending: a backup, a file of another format."""
-    if name.endswith(SUFFIXES) or _NAMED_LIKE_DATA.search(name) is None:
+    folded = name.casefold()
+    if name.endswith(SUFFIXES):
         return False
-    return not is_hidden(name) or name.casefold().startswith((DEFAULTS, WRONG_DEFAULTS))
+    if name[0] == "_":
+        return is_one_letter_off(folded.partition(".")[0], _STEM)
+    if name[0] == ".":
+        return False
+    return folded.endswith(_LOST_A_LETTER) or _NAMED_LIKE_DATA.search(name) is not None
 
 
 def _slips_of(suffix: str) -> frozenset[str]:
@@ -53,18 +76,3 @@ def _slips_of(suffix: str) -> frozenset[str]:
     swapped = {letters[:at] + letters[at + 1] + letters[at] + letters[at + 2 :] for at in pairs}
     doubled = {letters[:at] + letters[at] + letters[at:] for at in range(len(letters))}
     return frozenset("." + one for one in {letters, *swapped, *doubled})
-
-
-def _is_one_letter_off(name: str, known: str) -> bool:
-    """Whether the names are equal, or differ by one letter that was added, lost or changed, or by two swapped ones."""
-    if abs(len(name) - len(known)) > 1 or name.endswith("~"):  # an editor's backup is not a slip
-        return False
-    start = 0
-    while start < min(len(name), len(known)) and name[start] == known[start]:
-        start += 1
-    rest, other = name[start:], known[start:]
-    if len(rest) == len(other):
-        swapped = other[1::-1] + other[2:] if len(other) > 1 else other
-        return rest[1:] == other[1:] or rest == swapped
-    longer, shorter = (rest, other) if len(rest) > len(other) else (other, rest)
-    return longer[1:] == shorter

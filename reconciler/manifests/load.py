@@ -76,7 +76,7 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
         errors=loader.show(errors),
         warnings=loader.show(warnings),
-        names=frozenset(entry.name for entry in named),
+        names=frozenset(entry.name for entry in named) | loader.unread_names,
         kept=next((entry for entry in named if entry.name == keep), None),
     )
 
@@ -92,6 +92,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.entries: list[Entry] = []
+        self.unread_names: set[str] = set()  # of manifests that can't be parsed: what their files are called
         self.vars: list[tuple[str, Value]] = []
         self.files = 0
         self._parsed = 0
@@ -239,6 +240,7 @@ class _Loader:
     def _load_manifest(self, name: str, beneath: InheritedDefaults) -> None:
         parsed = self._parse(name, Manifest)
         if parsed is None:
+            self.unread_names.add(_stem_of(name))
             return
         file, bad = parsed
         values = flatten(file, bad, Manifest)
@@ -268,7 +270,7 @@ class _Loader:
                 hint = "choose a name that works on every system: the state may be in a folder"
                 self.problems.append(Problem.at(given.source, "environment", message, hint))
             return None if given.value is None else str(given.value)
-        stem = file.name.rpartition("/")[2].rpartition(".")[0]
+        stem = _stem_of(file.name)
         if re.fullmatch(ENVIRONMENT_PATTERN, stem):
             return stem
         message = "the file's name is not a valid name of an environment"
@@ -277,6 +279,10 @@ class _Loader:
         self.problems.append(problem)
         self.unquoted.add(problem)
         return None
+
+
+def _stem_of(file: str) -> str:
+    return file.rpartition("/")[2].rpartition(".")[0]
 
 
 def _find_unknown_events(file: File, bad: set[Path]) -> frozenset[str]:

@@ -39,7 +39,10 @@ class TreeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """`desired` is sorted by wave and name and lacks environments with faults; `names` holds those too."""
+    """`desired` is sorted by wave and name and lacks environments with faults; `names` holds those too.
+
+    Of a manifest that can't be parsed `names` holds what its file is called.
+    """
 
     desired: tuple[Desired, ...]
     errors: tuple[Problem, ...]

@@ -19,6 +19,7 @@ from reconciler.core.fill import (
 )
 from reconciler.core.hosts import find_host_fault
 from reconciler.core.policy import Policy, find_violation
+from reconciler.core.slips import find_meant_variable
 from reconciler.core.urls import (
     ONE_LINE,
     find_base_url_fault,
@@ -196,7 +197,7 @@ class Resolver:
             message = f"must start with {self._options.token_prefix}"
             if value.value.startswith(NOT_A_TOKEN):
                 message += f", and not with {NOT_A_TOKEN}"
-            self._fault(value, "token_env", message, "so that no manifest can send another secret away", entry)
+            self._fault(value, "token_env", message, _hint_at_prefix(value.value, self._options.token_prefix), entry)
         return str(value.value)
 
     # Most environments take all from their defaults and have nothing wrong: what depends on the text as it is
@@ -371,7 +372,7 @@ class Resolver:
             message = f"{{secret:{name}}} must start with {prefix}"
             if not _USUAL_VARIABLE.fullmatch(name):
                 message = f"{{secret:…}} must name a variable that starts with {prefix}"
-            self._fault(value, key, message, "so that no manifest can send another secret away", entry)
+            self._fault(value, key, message, _hint_at_prefix(name, prefix), entry)
         return not wrong
 
     def _check_url(self, entry: Entry, event: Event, value: Value, text: str, *, allow_local: bool) -> None:
@@ -411,6 +412,13 @@ def _endpoint(base_url: str) -> str:
 def default_token_env(environment: str, prefix: str) -> str:
     """`PLUG_TOKEN_<ENVIRONMENT>`, upper case, other characters as `_`."""
     return f"{prefix}_{_NO_VARIABLE.sub('_', environment.upper())}"
+
+
+def _hint_at_prefix(name: str, prefix: str) -> str:
+    """Return what to do about a variable whose name does not begin with the prefix."""
+    meant = find_meant_variable(name, prefix)
+    way = "use a variable with this prefix, so that no manifest can send another secret away"
+    return way if meant is None else f"did you mean {meant}? {way.capitalize()}"
 
 
 def _is_shared(value: Value) -> bool:

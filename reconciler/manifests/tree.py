@@ -10,7 +10,14 @@ from pathlib import Path, PurePath
 
 from reconciler.core.portable import comparable, find_reserved_fault
 from reconciler.io.files import NotRegularError, TooLargeError, is_link_entry, read_regular
-from reconciler.manifests.file_names import DEFAULTS, SUFFIXES, find_near_miss, is_hidden, is_not_read
+from reconciler.manifests.file_names import (
+    DEFAULTS,
+    SUFFIXES,
+    find_near_miss,
+    is_hidden,
+    is_nearly_defaults,
+    is_not_read,
+)
 from reconciler.model import Problem
 from reconciler.text.escape import for_terminal
 
@@ -88,6 +95,10 @@ class _Walk:
         near = find_near_miss(name)
         if near is not None and not _is_folder(entry):
             self._refuse(shown, *near)
+            return False
+        if _is_folder(entry) and (name == DEFAULTS or ("." in name[1:] and is_nearly_defaults(name))):
+            message = f"is a folder: defaults are read from a file named {DEFAULTS}"
+            self._refuse(shown, message, "move its defaults into such a file, or give the folder another name")
             return False
         reserved = find_reserved_fault(name)
         if reserved is not None:

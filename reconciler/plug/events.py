@@ -80,13 +80,13 @@ def parse_moment(value: object) -> datetime | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("is no time: a number of milliseconds since the epoch is expected")
+        raise ValueError("is not a time: a number of milliseconds since the epoch is expected")
     try:
         if abs(value) < FIRST_MILLISECONDS:
             return EPOCH + timedelta(seconds=value)
         return EPOCH + timedelta(milliseconds=value)
     except (OverflowError, ValueError) as error:
-        raise ValueError("is no time: it lies beyond the calendar") from error
+        raise ValueError("is not a time: it lies beyond the calendar") from error
 
 
 def _empty_if_null(value: object) -> object:
@@ -335,7 +335,7 @@ def parse_event(event: Event | str, body: bytes | str | Mapping[str, Any]) -> An
     try:
         model = _MODELS[Event(event)]
     except ValueError:
-        raise UnreadableEvent("", (f"the event is none of {', '.join(EVENTS)}",)) from None
+        raise UnreadableEvent("", (f"the event is not one of {', '.join(EVENTS)}",)) from None
     try:
         return model.model_validate(_read(body))
     except _NoBody as error:
@@ -375,7 +375,7 @@ def _copy(value: object, depth: int = 0) -> Any:
         raise _NoBody(f"the body is nested more than {MAX_DEPTH} deep")
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise _NoBody("the body holds a key that is no string")
+            raise _NoBody("the body holds a key that is not a string")
         return {key: _copy(one, depth + 1) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_copy(one, depth + 1) for one in value]
@@ -387,15 +387,15 @@ def _copy(value: object, depth: int = 0) -> Any:
 
 
 _EXPECTED = {
-    "is_instance_of": "is no string",
+    "is_instance_of": "is not a string",
     "bool_type": "is not true or false",
-    "int_type": "is no whole number",
-    "int_from_float": "is no whole number",
-    "model_type": "is no object",
-    "model_attributes_type": "is no object",
-    "dict_type": "is no object",
-    "list_type": "is no list",
-    "string_unicode": "holds a key that is no Unicode",
+    "int_type": "is not a whole number",
+    "int_from_float": "is not a whole number",
+    "model_type": "is not an object",
+    "model_attributes_type": "is not an object",
+    "dict_type": "is not an object",
+    "list_type": "is not a list",
+    "string_unicode": "holds a key that is not Unicode",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,6 +31,18 @@ def find_stored(store: StateStore, environment: str) -> Stored:
     if stored is None:
         raise InputError.of("ENV", f"{environment!r} is not in the state", "`reconciler state list` shows what is")
     return stored
+
+
+def read_healthy(store: StateStore, environments: Collection[str]) -> tuple[dict[str, Stored], list[StateError]]:
+    """Return the documents of those environments, and an error for each one that can't be read. Raises StateError."""
+    try:
+        return store.read(environments), []
+    except StateError:
+        # Only where a document is bad are all of them looked at once more, to find which. A store that does not answer
+        # raises again.
+        found = store.read_changes().faults
+    faults = {name: found[name] for name in environments if name in found}
+    return store.read([name for name in environments if name not in faults]), list(faults.values())
 
 
 def refuse_live(stored: Stored | Original | None, now: datetime, *, doing: str) -> None:
@@ -107,6 +119,11 @@ def forget(store: StateStore, stored: Stored, now: datetime) -> None:
     _write(store, Write(stored.document.environment, None, stored.version))
 
 
+def forget_unread(store: StateStore, environment: str, version: str) -> None:
+    """Delete a document that can't be read, if it still has the version that its error carries."""
+    _write(store, Write(environment, None, version))
+
+
 def unlock(store: StateStore, stored: Stored) -> bool:
     """Release a lease; the intent stays, in doubt. Return False where there was no lease."""
     intent = stored.document.intent
@@ -148,8 +165,10 @@ def copy(source: StateStore, target: StateStore, now: datetime) -> int:
     return len(stored)
 
 
-def check_rename(store: StateStore, names: tuple[str, str], desired: Iterable[Desired], now: datetime) -> Renaming:
+def check_rename(store: StateStore, names: tuple[str, str], manifests: Collection[str], now: datetime) -> Renaming:
     """Return what a rename of `names` (old, new; both valid names) would do. Writes nothing.
+
+    `manifests` are the names that the manifests give, also of those with faults.
 
     Raises InputError where a manifest still names the old environment, the new name has a memory of its own, or
     there is nothing to carry over; Locked for another run's live intent; and what the store raises.
@@ -157,7 +176,7 @@ def check_rename(store: StateStore, names: tuple[str, str], desired: Iterable[De
     old, new = names
     if old == new:
         raise InputError.of("NEW", f"{new!r} is the old name too", "name what the environment is called now")
-    if any(one.environment == old for one in desired):
+    if old in manifests:
         raise InputError.of("OLD", f"a manifest still names {old!r}", "rename it in the manifests first")
     found = store.read(names)
     if old not in found:

@@ -93,7 +93,7 @@ async def _deliver(plug: SimulatedPlug, token: str, asked: dict[str, Any]) -> JS
 def _find_example(asked: Mapping[str, Any]) -> tuple[Event, bytes]:
     name = asked.get("event")
     if name not in EVENTS:
-        raise Malformed("event is none of " + ", ".join(EVENTS))
+        raise Malformed("event is not one of " + ", ".join(EVENTS))
     event = Event(name)
     bodies = example_bodies(event)
     number = asked.get("example", 1)

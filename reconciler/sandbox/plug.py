@@ -243,7 +243,7 @@ def parse_edit(value: object) -> dict[Event, str | None]:
     if not isinstance(value, dict):
         raise Malformed("webhooks is not an object")
     if not value.keys() <= _NAMES:
-        raise Malformed("webhooks holds a name that is none of " + ", ".join(EVENTS))
+        raise Malformed("webhooks holds a name that is not one of " + ", ".join(EVENTS))
     return {Event(name): None if url is None else _check_url(name, url) for name, url in value.items()}
 
 

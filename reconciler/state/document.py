@@ -53,10 +53,6 @@ MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, ta
 MAX_SERIAL = 2**53  # the largest integer that every reader of JSON knows exactly
 INDENTED_FACTOR = 4  # an indented document is at most this many times as long as the same one on a single line
 _NAME = re.compile(ENVIRONMENT_NAME)
-_HOW_TO_RESTORE = (
-    "Restore it from a backup or the history of the store. Only if there is none, and after you checked what Plug "
-    "holds, remove it: the next apply then sends all webhooks of {}"
-)
 
 
 T = TypeVar("T")
@@ -66,7 +62,9 @@ T_co = TypeVar("T_co", covariant=True)
 class Decode(Protocol[T_co]):
     """`decode_document`, `decode_original` or `decode_head`."""
 
-    def __call__(self, data: bytes, /, *, environment: str, where: str) -> T_co: ...
+    def __call__(
+        self, data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = ""
+    ) -> T_co: ...
 
 
 def version_of(data: bytes) -> str:
@@ -74,11 +72,29 @@ def version_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def make_too_large(environment: str, where: str) -> Corrupt:
-    """Return the error of a document that is larger than MAX_BYTES, which no store reads."""
+def make_too_large(environment: str, where: str, version: str, older: str = "") -> Corrupt:
+    """Return the error of a document that is larger than MAX_BYTES, which no store reads.
+
+    `version` is what the store compares in place of that of the content; `older` as in `decode_document`.
+    """
+    if not is_environment_name(environment):
+        return _make_misnamed(where)
+    what = f"is larger than {MAX_BYTES >> 20} MiB, so it is not a document of this program, and was not read"
+    return _make_corrupt(environment, where, what, version, older)
+
+
+def _make_misnamed(where: str) -> Corrupt:
+    """Return the error of a document that no command names, so that only a person can move it away."""
+    return Corrupt(f"state: {for_terminal(where)}: not a valid environment name. Move the document out of the state")
+
+
+def _make_corrupt(environment: str, where: str, what: str, version: str, older: str) -> Corrupt:
+    shown = f" ({older})" if older else ""
     return Corrupt(
-        f"state of {for_terminal(environment)}: {where} is larger than {MAX_BYTES >> 20} MiB, so it is not a document "
-        f"of this program, and was not read. {_HOW_TO_RESTORE.format(for_terminal(environment))}"
+        f"state of {environment}: {where} {what}. Restore it from a backup or the history of the store{shown}. Only if "
+        f"neither has it, and after you checked what Plug holds: `reconciler state forget {environment}`; the next "
+        f"apply then sends all webhooks of {environment}",
+        version,
     )
 
 
@@ -368,25 +384,31 @@ def _head_alone() -> TypeAdapter[Head]:
     return TypeAdapter(Annotated[_HeadKeys, _as(Head)])
 
 
-def decode_document(data: bytes, /, *, environment: str, where: str) -> Stored:
+def decode_document(
+    data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = ""
+) -> Stored:
     """Return the document of `environment` as read from `where` (a path or address, for messages).
+
+    `version` is the store's own, None where that is `version_of` the bytes. `older` says how to look at older versions.
 
     Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for one of a later
     version. Bad data is never taken for an empty state, which would at least PUT again what was applied.
     """
-    document: Document = _decode(_whole_document(), data, environment=environment, where=where)
-    return Stored(document, version_of(data))
+    document: Document = _decode(_whole_document(), data, environment, where, version, older)
+    return Stored(document, version or version_of(data))
 
 
-def decode_original(data: bytes, /, *, environment: str, where: str) -> Original:
+def decode_original(
+    data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = ""
+) -> Original:
     """The document with its own bytes; refuses what `decode_document` refuses."""
-    document: Document = _decode(_whole_document(), data, environment=environment, where=where)
+    document: Document = _decode(_whole_document(), data, environment, where, version, older)
     return Original(document, data)
 
 
-def decode_head(data: bytes, /, *, environment: str, where: str) -> Head:
+def decode_head(data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = "") -> Head:
     """Return a document without its history and last try. Raises where `decode_document` raises."""
-    head: Head = _decode(_head_alone(), data, environment=environment, where=where)
+    head: Head = _decode(_head_alone(), data, environment, where, version, older)
     return head
 
 
@@ -411,23 +433,28 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
     return found
 
 
-def _decode(adapter: TypeAdapter[Any], data: bytes, *, environment: str, where: str) -> Any:
+def _decode(
+    adapter: TypeAdapter[Any], data: bytes, environment: str, where: str, version: str | None, older: str
+) -> Any:
     if not is_environment_name(environment):
-        raise Corrupt(f"state: {for_terminal(where)}: not a valid environment name. Move the document out of the state")
+        raise _make_misnamed(where)
     try:
         decoded: Head = adapter.validate_json(data)
     except ValidationError as error:
-        raise _explain(data, error, environment=environment, where=where) from error
+        newer = _newer_format(data)
+        if newer is not None:
+            raise NewerFormat(
+                f"state of {environment}: {where} has the format {newer!r}, newer than {FORMAT}. "
+                "Update reconciler; this version does not change the document"
+            ) from error
+        what = f"is corrupt: {_explain_first(error) if data.strip() else 'it is empty'}"
+        raise _make_corrupt(environment, where, what, version or version_of(data), older) from error
     if has_repeated_key(data):
-        raise Corrupt(
-            f"state of {environment}: {where} is corrupt: a key appears twice in it, so it was edited by hand. "
-            f"{_HOW_TO_RESTORE.format(environment)}"
-        )
+        what = "is corrupt: a key appears twice in it, so it was edited by hand"
+        raise _make_corrupt(environment, where, what, version or version_of(data), older)
     if decoded.environment != environment:
-        raise Corrupt(
-            f"state of {environment}: {where} holds another environment's document, {decoded.environment!r}. "
-            "Restore the right document from a backup or the history of the store"
-        )
+        what = f"holds another environment's document, {decoded.environment!r}"
+        raise _make_corrupt(environment, where, what, version or version_of(data), older)
     return decoded
 
 
@@ -443,17 +470,6 @@ _KEYS_TO_SHOW = frozenset(
 
 def _may_be_shown(part: str | int) -> bool:
     return isinstance(part, int) or part in _KEYS_TO_SHOW
-
-
-def _explain(data: bytes, error: ValidationError, *, environment: str, where: str) -> Corrupt | NewerFormat:
-    newer = _newer_format(data)
-    if newer is not None:
-        return NewerFormat(
-            f"state of {environment}: {where} has the format {newer!r}, newer than {FORMAT}. "
-            "Update reconciler; this version does not change the document"
-        )
-    what = _explain_first(error) if data.strip() else "it is empty"
-    return Corrupt(f"state of {environment}: {where} is corrupt: {what}. {_HOW_TO_RESTORE.format(environment)}")
 
 
 def _explain_first(error: ValidationError) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.core.where import find_near_names
-from reconciler.errors import Conflict, StateError, Unreachable
+from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
 from reconciler.io.files import (
     InUseError,
     Patience,
@@ -188,7 +188,9 @@ class FolderStore:
             self._refuse_lost_link(self._file(environment))
             return None
         except TooLargeError as error:
-            raise make_too_large(environment, self._file(environment)) from error
+            # hashing so much takes long: the file's mark changes with every change of it as well
+            version = f"unread {self._find_mark(environment)}"
+            raise make_too_large(environment, self._file(environment), version) from error
         except OSError as error:
             raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
 
@@ -292,15 +294,24 @@ class FolderStore:
     def _prepare(self, write: Write, patience: Patience) -> _Prepared | StateError:
         """The file to be written, or why it may not be."""
         try:
-            found = self._read_bytes(write.environment, patience)
+            version = self._find_version(write, patience)
             data = encode_write(write)
         except StateError as fault:
             return fault
-        version = None if found is None else version_of(found)
         if version != write.expected:
             return Conflict(write.environment)
         temporary = f"{self._writing}/{uuid.uuid4().hex}"
         return _Prepared(write.environment, temporary, self._file(write.environment), data)
+
+    def _find_version(self, write: Write, patience: Patience) -> str | None:
+        """Return the version of what a write replaces. Raises Corrupt for what is too large, except to remove it."""
+        try:
+            found = self._read_bytes(write.environment, patience)
+        except Corrupt as fault:
+            if write.document is not None:
+                raise
+            return fault.version
+        return None if found is None else version_of(found)
 
     def _put_in_place(self, file: _Prepared, patience: Patience) -> StateError | None:
         """Give one new document its name, or remove the old one; the other writes go on if that fails."""

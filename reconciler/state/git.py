@@ -196,11 +196,9 @@ class GitStore:
         for few in _split(tip, names):
             contents = self._fetch_contents(tip, few)
             for name in few:
-                where = f"{self.location}:{name}{SUFFIX}"
+                blob = tip.blobs[name]
                 try:
-                    if name not in contents:
-                        raise make_too_large(name, where)
-                    yield decode_head(contents[name], environment=name, where=where), tip.blobs[name].object_id
+                    yield self._decode(decode_head, name, blob, contents.get(name)), blob.object_id
                 except StateError as fault:
                     yield fault
 
@@ -218,14 +216,21 @@ class GitStore:
             self._load(tip, wanted)
 
         def read_one(environment: str) -> T | None:
-            if environment not in tip.blobs:
+            blob = tip.blobs.get(environment)
+            if blob is None:
                 return None
-            where = f"{self.location}:{environment}{SUFFIX}"
-            if environment not in tip.contents:
-                raise make_too_large(environment, where)
-            return decode(tip.contents[environment], environment=environment, where=where)
+            return self._decode(decode, environment, blob, tip.contents.get(environment))
 
         return read_each(wanted, read_one)
+
+    def _decode(self, decode: Decode[T], name: str, blob: Blob, data: bytes | None) -> T:
+        """Decode a document's content. None: it is too large, and was not read."""
+        where = f"{self.location}:{name}{SUFFIX}"
+        branch = f"{self._remote}/{self._branch}"
+        older = f"`git fetch {self._remote}`, then `git log -p {branch} -- {name}{SUFFIX}`"
+        if data is None:
+            raise make_too_large(name, where, blob.object_id, older)
+        return decode(data, environment=name, where=where, older=older)
 
     def _refresh(self) -> Tip:
         """The branch as it is now. Raises Unreachable; a fetch that fails is never an empty state."""
@@ -289,9 +294,9 @@ class GitStore:
                 blobs[name.removesuffix(SUFFIX)] = Blob(object_id, int(size))
             elif not _OWN_FILE.fullmatch(name):
                 raise Corrupt(
-                    f"state: {self.location} holds {name!r}, which is no state: a branch of its own is needed. "
-                    "If this branch is your state's, remove that from it with git; else set `state` to another branch, "
-                    "say git:origin/reconciler-state"
+                    f"state: {self.location} holds {name!r}, which is not a state document: a branch of its own is "
+                    "needed. If this branch is your state's, remove that from it with git; else set `state` to another "
+                    "branch, say git:origin/reconciler-state"
                 )
         return blobs
 
@@ -389,8 +394,12 @@ class GitStore:
 
     @staticmethod
     def _decode_or_none(tip: Tip, name: str) -> Document | None:
+        """Return the document that a write replaces; None also for a corrupt one, which can be removed unread."""
         data = tip.contents.get(name)
-        return None if data is None else decode_document(data, environment=name, where=name).document
+        try:
+            return None if data is None else decode_document(data, environment=name, where=name).document
+        except Corrupt:
+            return None
 
     def _push(self, tip: Tip, commit: str) -> GitFailed | None:
         """Push `commit` to the branch; return the failure, which does not say whether the commit landed.
@@ -458,10 +467,14 @@ def _data(content: bytes) -> bytes:
 
 
 def _compare(tip: Tip, write: Write) -> WriteResult:
-    standing = tip.contents.get(write.environment)
-    if standing is None and write.environment in tip.blobs:
-        return WriteResult(write.environment, None, make_too_large(write.environment, f"{write.environment}{SUFFIX}"))
-    if (None if standing is None else version_of(standing)) != write.expected:
+    before, blob = tip.contents.get(write.environment), tip.blobs.get(write.environment)
+    version = None if before is None else version_of(before)
+    if before is None and blob is not None:
+        version = blob.object_id
+        if write.document is not None:
+            fault = make_too_large(write.environment, f"{write.environment}{SUFFIX}", version)
+            return WriteResult(write.environment, None, fault)
+    if version != write.expected:
         return WriteResult(write.environment, None, Conflict(write.environment))
     return _written(write)
 

@@ -47,7 +47,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RETRY_FOR = timedelta(seconds=60)
-PARALLEL = 32  # requests at a time: each is a journey of tens of milliseconds
+PARALLEL = 32  # requests at a time: each is a round trip of tens of milliseconds
 TOMBSTONE = "reconciler.state/1 forgotten"
 MAX_TOMBSTONE_BYTES = 127  # smaller than any document, so that a list tells which objects may be one
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -135,13 +135,13 @@ class ObjectStore:
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         def decode(name: str, data: bytes, etag: str) -> Stored:
-            return Stored(decode_document(data, environment=name, where=self._address(name)).document, etag)
+            return decode_document(data, environment=name, where=self._address(name), version=etag)
 
         return self._read_each(environments, decode)
 
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
-        def decode(name: str, data: bytes, _etag: str) -> Original:
-            return decode_original(data, environment=name, where=self._address(name))
+        def decode(name: str, data: bytes, etag: str) -> Original:
+            return decode_original(data, environment=name, where=self._address(name), version=etag)
 
         return self._read_each(environments, decode)
 
@@ -157,7 +157,7 @@ class ObjectStore:
             found = self._get_document(name)
             if found is None:
                 return None
-            return decode_head(found[0], environment=name, where=self._address(name)), found[1]
+            return decode_head(found[0], environment=name, where=self._address(name), version=found[1]), found[1]
         except (Corrupt, NewerFormat) as fault:
             return fault
 
@@ -201,12 +201,12 @@ class ObjectStore:
             result = self._translated(lambda: obstore.get(self._client, f"{name}{SUFFIX}"), missing=True)
         except FileNotFoundError:
             return None
-        if result.meta["size"] > MAX_BYTES:
-            del result  # the error's traceback would keep it, and with it the connection, open
-            raise make_too_large(name, self._address(name))
         etag = result.meta["e_tag"]
         if etag is None:
             raise Unreachable(f"state: {self._url}: the store gives no ETag, so no write could be made safe")
+        if result.meta["size"] > MAX_BYTES:
+            del result  # the error's traceback would keep it, and with it the connection, open
+            raise make_too_large(name, self._address(name), etag)
         return self._translated(lambda: bytes(result.bytes())), etag
 
     # --- writing -----------------------------------------------------------------------------------
@@ -284,10 +284,10 @@ class ObjectStore:
         if status in ("401", "403") or kind in ("PermissionDeniedError", "UnauthenticatedError"):
             what = "the store refuses our credentials. It needs to list, read and write objects there"
         elif status == "404" or kind in ("NotFoundError", "FileNotFoundError"):
-            what = "there is no such bucket. Create it, or mend the `state` setting"
+            what = "there is no such bucket. Create it, or fix the `state` setting"
         else:
-            told = f"status {status}" if status else kind
-            what = f"the store did not answer as it should ({told}). Check bucket, endpoint, region and network"
+            shown = f"status {status}" if status else kind
+            what = f"the store did not answer as it should ({shown}). Check bucket, endpoint, region and network"
         return Unreachable(f"state: {self._url}: {what}")
 
 

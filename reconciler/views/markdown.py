@@ -12,7 +12,7 @@ from datetime import datetime
 
 from reconciler.core.masking import show_document
 from reconciler.model import By, Document, EnvironmentResult, HistoryEntry, Outcome, Problem, RunResult
-from reconciler.text.counts import environments
+from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.text.groups import group_failures, message_of
 from reconciler.text.instants import age, instant
@@ -93,10 +93,15 @@ def _problem_row(label: str, problem: Problem) -> str:
     )
 
 
-def render_state_list(documents: Iterable[Document], now: datetime) -> str:
-    """The fleet as a table; `now` tells a lease that lasts from one that ran out."""
+def render_state_list(documents: Iterable[Document], now: datetime, *, unread: int = 0) -> str:
+    """The fleet as a table; `now` tells a lease that lasts from one that ran out.
+
+    `unread` is the number of documents that can't be read.
+    """
     ordered = sorted(documents, key=lambda document: document.environment)
     head = [f"## State: {environments(len(ordered))}"]
+    if unread:
+        head.append(f"{counted(unread, 'document')} can't be read.")
     rows = [(_document_row(document, now), 1) for document in ordered]
     header = ("environment", "serial", "applied", "age", "by", "commit", "standing")
     return page(head, table(header, rows, "more: run `reconciler state list`", room=_room(head, [])), [])

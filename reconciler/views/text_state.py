@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.core.masking import show_document
 from reconciler.model import Applied, By, Document, HistoryEntry, Intent, LastTry
-from reconciler.text.counts import environments
+from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_terminal
 from reconciler.text.instants import age, instant
 from reconciler.views import words
@@ -16,13 +16,19 @@ from reconciler.views.style import Style, columns
 LIST_HEADER = ("ENVIRONMENT", "STANDING", "AGE", "APPLIED", "BY", "COMMIT", "SERIAL")  # what matters most comes first
 
 
-def render_state_list(documents: Iterable[Document], now: datetime, *, colour: bool, width: int | None = None) -> str:
+def render_state_list(
+    documents: Iterable[Document], now: datetime, *, colour: bool, width: int | None = None, unread: int = 0
+) -> str:
     """An aligned table sorted by name; `now` tells a lease that lasts from one that ran out.
 
-    Columns that don't fit `width` are left out from the right, and named; None: all are shown.
+    Columns that don't fit `width` are left out from the right, and named; None: all are shown. `unread` is the number
+    of documents that can't be read.
     """
     style = Style(colour)
     ordered = sorted(documents, key=lambda document: document.environment)
+    missed = f"{counted(unread, 'document')} can't be read." if unread else ""
+    if not ordered and unread:
+        return f"{missed}\n"
     if not ordered:
         return "The state is empty: nothing was ever applied.\n"
     table = [LIST_HEADER, *(_listed(document, now) for document in ordered)]
@@ -31,7 +37,7 @@ def render_state_list(documents: Iterable[Document], now: datetime, *, colour: b
     lines = [style.bold(rows[0])]
     for row, document in zip(rows[1:], ordered, strict=True):
         lines.append(style.yellow(row) if document.intent is not None else row)
-    lines += ["", style.bold(f"{environments(len(ordered))}.")]
+    lines += ["", style.bold(" ".join(filter(None, (f"{environments(len(ordered))}.", missed))))]
     if shown < len(LIST_HEADER):
         left_out = ", ".join(LIST_HEADER[shown:]).lower()
         lines.append(style.dim(f"This terminal is too narrow for {left_out}: --format json has them."))

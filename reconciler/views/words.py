@@ -66,9 +66,9 @@ NOT_USUAL = {
 NOT_APPLIED = (Outcome.UNCERTAIN, Outcome.REJECTED, Outcome.FAILED, Outcome.LOCKED, Outcome.SKIPPED)
 
 NEXT_FOR_OUTCOME = {
-    Outcome.UNCERTAIN: "uncertain: run apply again: it puts the desired once more.",
-    Outcome.REJECTED: "rejected: Plug holds what it held. Mend what the message names, then run apply again.",
-    Outcome.FAILED: "failed: nothing reached Plug. Mend what the message names, then run apply again.",
+    Outcome.UNCERTAIN: "uncertain: run apply again: it sends the desired webhooks again.",
+    Outcome.REJECTED: "rejected: Plug was not changed. Fix what the message names, then run apply again.",
+    Outcome.FAILED: "failed: nothing reached Plug. Fix what the message names, then run apply again.",
     Outcome.LOCKED: (
         "locked: wait for the other run. Only if it is dead: reconciler state unlock ENVIRONMENT, then apply again."
     ),
@@ -318,8 +318,8 @@ def actual_of(finding: Finding) -> str | None:
 NEXT_FOR_STAGE = {
     CheckStage.DNS: "dns: check the name in the URL and its records: Plug would not find the receiver either.",
     CheckStage.CONNECT: "connect: is the receiver running, and does its firewall let the internet in?",
-    CheckStage.TLS: "tls: mend the certificate or the server's TLS: Plug calls https alone.",
-    CheckStage.POST: "post: the receiver was reached. What it does with the example bodies stands in its log.",
+    CheckStage.TLS: "tls: fix the certificate or the server's TLS: Plug calls https alone.",
+    CheckStage.POST: "post: the receiver was reached. What it does with the example bodies is in its log.",
 }
 
 

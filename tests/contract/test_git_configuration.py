@@ -309,7 +309,7 @@ def test_a_branch_whose_tree_holds_a_name_of_any_bytes_is_refused_in_words(
     commit = git(remote, "commit-tree", "-m", "by hand", tree.decode().strip()).strip()
     git(remote, "update-ref", f"refs/heads/{BRANCH}", commit)
     store = open_store(clone, home)
-    with pytest.raises(Exception, match=r"holds 'caf\\udce9', which is no state"):
+    with pytest.raises(Exception, match=r"holds 'caf\\udce9', which is not a state document"):
         store.names()
     store.close()
 

@@ -349,7 +349,9 @@ def test_what_is_no_state_on_its_branch_is_told_and_nothing_is_read(
     listing: str, stores: list[GitStore], remote: Path
 ) -> None:
     commit_on(remote, listing)
-    with pytest.raises(Corrupt, match=r"holds '(a\.json|notes\.txt|src)', which is no state: a branch of its own"):
+    with pytest.raises(
+        Corrupt, match=r"holds '(a\.json|notes\.txt|src)', which is not a state document: a branch of its own"
+    ):
         stores[0].names()
 
 

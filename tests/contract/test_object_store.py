@@ -278,7 +278,7 @@ def test_a_bucket_that_went_between_list_and_write_is_told(monkeypatch: pytest.M
     with answering(monkeypatch, reading=404, writing=404) as store:
         assert store.names() == {"a"}
         created, changed = store.write([Write("b", document("b"), None), Write("a", document("a"), "1")])
-    assert "there is no such bucket. Create it, or mend the `state` setting" in str(created.error)
+    assert "there is no such bucket. Create it, or fix the `state` setting" in str(created.error)
     assert isinstance(changed.error, Conflict), "what was read is there no more"
 
 

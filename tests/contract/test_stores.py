@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -301,6 +302,43 @@ def test_a_document_that_cannot_be_trusted_is_named_and_left_alone(store: StateS
         assert {name: data for name, data in photograph(store, tmp_path).items() if ".lock" not in name} == {
             name: data for name, data in before.items() if ".lock" not in name
         }
+
+
+def test_a_corrupt_document_is_forgotten_unread(store: StateStore, tmp_path: Path) -> None:
+    """By the version that its error carries, and by no other; one of a newer format has none."""
+    good = put(store, document("good"))
+    plant(store, tmp_path, {"bad": b"{", "of-another": _name(WHOLE, "good"), "large": b" " * (MAX_BYTES + 1)})
+    store.names()
+    for name in ("bad", "of-another", "large"):
+        with pytest.raises(Corrupt, match=f"`reconciler state forget {name}`") as caught:
+            store.read([name])
+        version = caught.value.version
+        assert version is not None
+        refused = store.write([Write(name, None, None), Write(name, None, "0" * 64)])
+        assert all(isinstance(result.error, Conflict | Corrupt) for result in refused)
+        assert isinstance(store.write([Write(name, document(name), "0" * 64)])[0].error, Conflict | Corrupt)
+        assert store.write([Write(name, None, version)])[0].error is None
+        assert isinstance(store.write([Write(name, None, version)])[0].error, Conflict)
+    assert store.names() == {"good"}
+    assert store.read(["good"])["good"].version == good
+    put(store, document("bad"))
+
+
+def test_a_corrupt_document_that_changed_meanwhile_is_kept(store: StateStore, tmp_path: Path) -> None:
+    """Somebody restored it: the version is another one."""
+    put(store, document("good"))
+    for damaged in (b"{", b" " * (MAX_BYTES + 1)):
+        plant(store, tmp_path, {"bad": damaged})
+        store.names()
+        with pytest.raises(Corrupt) as caught:
+            store.read(["bad"])
+        shutil.rmtree(tmp_path / "planting", ignore_errors=True)
+        plant(store, tmp_path, {"bad": WHOLE})
+        refused = store.write([Write("bad", None, caught.value.version)])[0]
+        assert isinstance(refused.error, Conflict)
+        store.names()
+        assert store.read(["bad"])["bad"].document == document("bad")
+        shutil.rmtree(tmp_path / "planting", ignore_errors=True)
 
 
 @pytest.mark.parametrize("size_bytes", [MAX_BYTES, MAX_BYTES + 1])

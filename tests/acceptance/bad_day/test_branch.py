@@ -149,9 +149,9 @@ def test_a_branch_that_is_deleted_before_a_run_is_a_fleet_of_creates(cli: Cli, r
 @pytest.mark.parametrize(
     ("commands", "told", "beside"),
     [
-        ("mkdir sub; echo x > sub/loja.json", "holds 'sub', which is no state", 4),
-        ("echo x > notes.txt", "holds 'notes.txt', which is no state", 4),
-        ("mkdir d.json; echo x > d.json/x", "holds 'd.json', which is no state", 4),
+        ("mkdir sub; echo x > sub/loja.json", "holds 'sub', which is not a state document", 4),
+        ("echo x > notes.txt", "holds 'notes.txt', which is not a state document", 4),
+        ("mkdir d.json; echo x > d.json/x", "holds 'd.json', which is not a state document", 4),
         ("rm loja.json; ln -s /etc/passwd loja.json", "loja.json is corrupt", 0),
         ("ln -s matriz.json filial.json", "filial.json is corrupt", 0),
         ("head -c 20000000 /dev/zero > loja.json", "loja.json is larger than 16 MiB", 0),

@@ -1,6 +1,8 @@
-"""Mending the state by hand: what is refused, and what is said where something can't be known."""
+"""Editing the state by hand: what is refused, and what is said where something can't be known."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -69,3 +71,49 @@ def test_a_rename_carries_the_memory_over(cli: Cli) -> None:
     assert cli.document("filial") == {**before, "environment": "filial", "serial": before["serial"] + 1}
     drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial", "--yes")
     assert (drove.code, "'loja' is not in the state" in drove.err) == (3, True)
+
+
+def test_a_rename_needs_the_names_of_the_manifests_and_nothing_else_of_them(cli: Cli) -> None:
+    """A fault in another manifest is no reason to lose a memory; one that names OLD is, however faulty it is."""
+    cli.fleet("loja")
+    assert drive(cli.folder, cli.environ, "state", "adopt", "loja", "--yes").code == 0
+    manifest = cli.folder / "manifests" / "loja.yaml"
+    whole = manifest.read_text()
+    for faulty in ("[", f"wave: x\n{whole}"):
+        manifest.write_text(faulty)
+        drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial", "--yes")
+        assert (drove.code, "a manifest still names 'loja'" in drove.err) == (3, True)
+    manifest.unlink()
+    drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial", "--yes")
+    assert (drove.code, "holds no manifest" in drove.err) == (3, True)
+    (cli.folder / "manifests" / "filial.yaml").write_text("wave: x\n" + whole.replace("loja", "filial"))
+    drove = drive(cli.folder, cli.environ, "state", "rename", "loja", "filial", "--yes")
+    assert (drove.code, drove.err) == (0, "renamed: the state of loja is now that of filial\n")
+
+
+def test_a_corrupt_document_is_listed_beside_the_others_and_can_be_forgotten(cli: Cli) -> None:
+    """The list has the healthy ones; the error names the command that drops the bad one, which need not read it."""
+    cli.fleet("loja", "matriz")
+    for name in ("loja", "matriz"):
+        assert drive(cli.folder, cli.environ, "state", "adopt", name, "--yes").code == 0
+    (cli.state_folder / "loja.json").write_text("{")
+    drove = drive(cli.folder, cli.environ, "state", "list")
+    assert drove.code == 4
+    assert drove.out.endswith("1 environment. 1 document can't be read.\n")
+    assert drove.err.startswith("error: state of loja: ")
+    assert "`reconciler state forget loja`" in drove.err
+    drove = drive(cli.folder, cli.environ, "state", "list", "--format", "json")
+    assert [one["environment"] for one in json.loads(drove.out)["environments"]] == ["matriz"]
+    assert drove.code == 4
+    assert drive(cli.folder, cli.environ, "state", "list", "-e", "matriz").code == 0
+    drove = drive(cli.folder, cli.environ, "state", "list", "-e", "loja")
+    assert (drove.code, drove.out) == (4, "1 document can't be read.\n")
+    drove = drive(cli.folder, cli.environ, "state", "forget", "loja")
+    assert (drove.code, "add --yes to go ahead" in drove.err) == (3, True)
+    drove = drive(cli.folder, cli.environ, "state", "forget", "loja", "--yes")
+    assert (drove.code, drove.err.splitlines()[-1]) == (0, "forgotten: loja is no longer in the state")
+    assert not (cli.state_folder / "loja.json").exists()
+    (cli.state_folder / "matriz.json").write_text('{"format": "reconciler.state/9"}')
+    drove = drive(cli.folder, cli.environ, "state", "forget", "matriz", "--yes")
+    assert (drove.code, "Update reconciler" in drove.err) == (4, True)
+    assert (cli.state_folder / "matriz.json").exists()

@@ -21,6 +21,8 @@ WEBHOOKS = "webhooks:\n" + "".join(f"  {event}: https://hooks.acme.com.br/{event
         *("_default.yaml", "defaults.yaml", "defaults.yml", "_defaultss.yaml", "_defualts.yaml", "-defaults.yaml"),
         *("_Defaults.yaml", "_defaults.YAML", "_defaults.YML", "_DEFAULTS.yml", "_defaults.yam", "_defaults.yaml."),
         *("_defaults.yaml ", ".defaults.yaml", "_defaults.yamll"),
+        *("_defaults.json", "_default.json", "_defaults.jsn", "_defaults.yaml.yaml", "_defaults.yml.yaml"),
+        *("_defaults", "_Defaults", "defaults.json", "_defualts", "_defaults.json.yml"),
     ],
 )
 def test_a_name_that_is_nearly_that_of_the_defaults_is_an_error(name: str) -> None:
@@ -51,7 +53,20 @@ def test_a_name_that_is_nearly_that_of_a_manifest_is_an_error(name: str, meant: 
     assert fault.hint == f"did you mean {meant}? Rename it"
 
 
-@pytest.mark.parametrize("name", ["loja.yaml.bak", "loja.yaml~", "loja.json", "loja.yamll.txt", "_defaults.yaml~"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "loja.yaml.bak",
+        "loja.yaml~",
+        "loja.json",
+        "loja.yamll.txt",
+        "_defaults.yaml~",
+        "_defaults.txt",
+        "_default.toml",
+        "staging.yam",
+        "loja.YM",
+    ],
+)
 def test_another_ending_behind_that_of_a_manifest_is_a_warning(name: str) -> None:
     """It may be a backup, so it is not an error."""
     assert find_near_miss(name) is None
@@ -60,7 +75,20 @@ def test_another_ending_behind_that_of_a_manifest_is_a_warning(name: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["loja.yaml", "loja.yml", "_defaults.yaml", "_notes.YAML", ".loja.yaml.swp", "README.md", "yaml", "default.yaml"],
+    [
+        "loja.yaml",
+        "loja.yml",
+        "_defaults.yaml",
+        "_notes.YAML",
+        ".loja.yaml.swp",
+        "README.md",
+        "yaml",
+        "default.yaml",
+        "default",
+        "a.ml",
+        "_notes.yam",
+        "._defaults.yaml.swp",
+    ],
 )
 def test_other_names_have_their_meaning_or_none(name: str) -> None:
     """Hidden names, and names that look like nothing of ours, are left in peace."""
@@ -95,6 +123,32 @@ def test_a_misnamed_file_is_not_read_and_a_folder_of_that_name_is(manifests: Pat
         ("manifests/circle.json", "is not read because of its ending")
     ]
     assert tree.names == {"loja", "matriz"}
+
+
+@pytest.mark.parametrize("name", ["_defaults.yaml", "_defaults.yml", "defaults.yaml", "_defaults.json"])
+def test_a_folder_named_like_the_defaults_is_an_error(manifests: Path, name: str) -> None:
+    """Its author meant the policy in it to hold; no environment comes from it."""
+    (manifests / name).mkdir()
+    (manifests / name / "evil.yaml").write_text(WEBHOOKS)
+    tree = load()
+    assert [(one.file, one.message, one.hint) for one in tree.errors] == [
+        (
+            f"manifests/{name}",
+            "is a folder: defaults are read from a file named _defaults.yaml",
+            "move its defaults into such a file, or give the folder another name",
+        )
+    ]
+    assert tree.names == {"loja"}
+
+
+@pytest.mark.parametrize("name", ["_defaults", "defaults"])
+def test_a_folder_may_be_named_after_defaults_without_an_ending(manifests: Path, name: str) -> None:
+    """It is hidden, or one like any other."""
+    (manifests / name).mkdir()
+    (manifests / name / "matriz.yaml").write_text(WEBHOOKS.replace("hooks.", "matriz."))
+    tree = load()
+    assert tree.errors == ()
+    assert tree.names == ({"loja"} if name[0] == "_" else {"loja", "matriz"})
 
 
 def test_two_paths_that_are_one_on_some_systems_are_an_error(manifests: Path) -> None:

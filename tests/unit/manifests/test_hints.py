@@ -321,3 +321,35 @@ def test_a_token_that_is_available_is_never_called_a_receivers_key() -> None:
     """It is Plug's, whatever its payload says."""
     write(webhooks(receiveMessage=f"https://hooks.acme.com.br/?k={jwt(sub=1)}"))
     assert only_error(known_tokens=(jwt(sub=1),))[3] == "holds a token (a JWT)"
+
+
+AWAY = "so that no manifest can send another secret away"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *(("PLUG_SECERT_X", "PLUG_SECRET_X"), ("plug_secret_x", "PLUG_SECRET_X"), ("PLUGSECRET_X", "PLUG_SECRET_X")),
+        *(("Plug_Secret_X", "PLUG_SECRET_X"), ("HOME", None), ("s3cr3t_value", None), ("XPLUG_SECRE_X", None)),
+    ],
+)
+def test_a_secret_whose_prefix_has_a_slip_is_answered_with_its_name(written: str, meant: str | None) -> None:
+    """The hint says what to write, then why; what is not near the prefix may be a value."""
+    write(webhooks(messageStatus=f"https://hooks.acme.com.br/s?key={{secret:{written}}}"))
+    hint = only_error()[4]
+    way = f"use a variable with this prefix, {AWAY}"
+    assert hint == (way if meant is None else f"did you mean {meant}? U{way[1:]}")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *(("PLUG_TOEKN_A", "PLUG_TOKEN_A"), ("PLUG_TOKN_A", "PLUG_TOKEN_A"), ("PLUG_TOKEEN_A", "PLUG_TOKEN_A")),
+        *(("PLUG_TOKE_A", "PLUG_TOKEN_A"), ("PLUG_TOKENS_A", "PLUG_TOKEN_A"), ("GITHUB_TOKEN", None)),
+    ],
+)
+def test_a_token_variable_whose_prefix_has_a_slip_is_answered_with_its_name(written: str, meant: str | None) -> None:
+    write(f"token_env: {written}\n{webhooks()}")
+    hint = only_error()[4]
+    assert hint.startswith("use a variable" if meant is None else f"did you mean {meant}? Use a variable")
+    assert hint.endswith(AWAY)

@@ -240,13 +240,13 @@ def test_no_bytes_and_no_text_raise_anything_else(body: bytes | str) -> None:
         (b'{"a": NaN}', "the body holds a number that JSON has no words for"),
         (b'{"a": 1e999}', "the body holds a number that JSON has no words for"),
         ({"a": {1, 2}}, "the body holds a value that JSON has no words for"),
-        ({1: 2}, "the body holds a key that is no string"),
+        ({1: 2}, "the body holds a key that is not a string"),
         (7, "the body is not a JSON object"),
-        ({"momment": "canary"}, "momment: is no time: a number of milliseconds since the epoch is expected"),
-        ({"momment": True}, "momment: is no time: a number of milliseconds since the epoch is expected"),
-        ({"momment": 10**30}, "momment: is no time: it lies beyond the calendar"),
-        ({"text": "canary"}, "text: is no object"),
-        ({"text": {"message": 7}}, "text.message: is no string"),
+        ({"momment": "canary"}, "momment: is not a time: a number of milliseconds since the epoch is expected"),
+        ({"momment": True}, "momment: is not a time: a number of milliseconds since the epoch is expected"),
+        ({"momment": 10**30}, "momment: is not a time: it lies beyond the calendar"),
+        ({"text": "canary"}, "text: is not an object"),
+        ({"text": {"message": 7}}, "text.message: is not a string"),
         ({"fromMe": 1}, "fromMe: is not true or false"),
     ],
 )
@@ -267,17 +267,17 @@ def test_all_that_is_wrong_is_said_and_no_message_id_repeated() -> None:
     with pytest.raises(UnreadableEvent) as caught:
         parse_event("finishAttendance", {"attendance": {"attendanceCategories": [{}, {"color": 1}]}, "chat": chat})
     assert caught.value.problems == (
-        "attendance.attendanceCategories.1.color: is no string",
-        "chat.*.momment: is no time: a number of milliseconds since the epoch is expected",
+        "attendance.attendanceCategories.1.color: is not a string",
+        "chat.*.momment: is not a time: a number of milliseconds since the epoch is expected",
         "chat.*.fromMe: is not true or false",
-        "chat.*.text: is no object",
+        "chat.*.text: is not an object",
     )
 
 
 @pytest.mark.parametrize("event", ["", "canary", "finishattendance", None, []])
 def test_an_unknown_event_is_the_declared_error(event: Any) -> None:
     """It names the seven."""
-    with pytest.raises(UnreadableEvent, match="the event is none of finishAttendance") as caught:
+    with pytest.raises(UnreadableEvent, match="the event is not one of finishAttendance") as caught:
         parse_event(event, b"{}")
     assert "canary" not in str(caught.value)
 

@@ -1,9 +1,10 @@
-"""Mending a state by hand: unlock, and moving it between stores (CONTRACT §7)."""
+"""Editing a state by hand: unlock, and moving it between stores (CONTRACT §7)."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,18 @@ import pytest
 
 from reconciler.core.record import Claim, adopt, begin_intent, clear, doubt
 from reconciler.errors import InputError, Locked, StateError, Unreachable
-from reconciler.model import By, Document, Fingerprint
-from reconciler.ports import StateStore, Write
+from reconciler.model import By, Document, Fingerprint, Snapshot, Stored
+from reconciler.ports import Changes, StateStore, Write
 from reconciler.run.state_edits import adopt as adopt_by_hand
-from reconciler.run.state_edits import check_rename, copy, find_adoptable, find_stored, rename, unlock
+from reconciler.run.state_edits import (
+    check_rename,
+    copy,
+    find_adoptable,
+    find_stored,
+    read_healthy,
+    rename,
+    unlock,
+)
 from reconciler.state.folder import FolderStore
 from tests.fakes import START, FakeCredentials, FaultyStore, Killed, StoreFault, make_desired
 from tests.memory_store import MemoryStore
@@ -116,7 +125,7 @@ def test_a_copy_that_was_cut_short_is_completed() -> None:
 
 
 def carry_over(store: StateStore) -> None:
-    rename(store, check_rename(store, ("old", "new"), [make_desired("new", "3")], START))
+    rename(store, check_rename(store, ("old", "new"), ["new"], START))
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -152,7 +161,7 @@ def test_a_rename_is_refused_where_a_manifest_still_names_the_old_one() -> None:
     store = filled(applied("old"))
     before = dict(store.documents)
     with pytest.raises(InputError, match="a manifest still names 'old'"):
-        check_rename(store, ("old", "new"), [make_desired("old"), make_desired("new")], START)
+        check_rename(store, ("old", "new"), ["old", "new"], START)
     with pytest.raises(InputError, match="'old' is the old name too"):
         check_rename(store, ("old", "old"), [], START)
     assert store.documents == before
@@ -219,3 +228,28 @@ def test_an_adoption_that_could_not_be_read_again_is_refused() -> None:
     with pytest.raises(StateError, match="could not be read again: its serial"):
         adopt_by_hand(store, make_desired("a"), Fingerprint(), START, By("ana"))
     assert store.documents == before
+
+
+@pytest.mark.parametrize("bad", [["b"], ["b", "d"], []])
+def test_the_healthy_documents_are_read_beside_the_bad_ones(bad: list[str]) -> None:
+    """Each bad one has its error, and only those that were asked for."""
+    store = filled(applied("a"), applied("c"))
+    store.documents |= dict.fromkeys([*bad, "x"], b"{")
+    found, faults = read_healthy(store, ["a", *bad, "c"])
+    assert found.keys() == {"a", "c"}
+    assert [str(fault).split(":")[0] for fault in faults] == [f"state of {name}" for name in bad]
+
+
+class UnreachableStore(MemoryStore):
+    """A store that does not answer."""
+
+    def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+        raise Unreachable("away")
+
+    def read_changes(self, since: Snapshot | None = None) -> Changes:
+        raise Unreachable("away")
+
+
+def test_a_store_that_does_not_answer_has_no_bad_document() -> None:
+    with pytest.raises(Unreachable):
+        read_healthy(UnreachableStore(), ["a"])

@@ -1,0 +1,40 @@
+"""Slips of one letter: in the name of a file, and in the prefix of a variable's name (CONTRACT §2)."""
+
+from __future__ import annotations
+
+import re
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}", re.ASCII)
+
+
+def is_one_letter_off(name: str, known: str) -> bool:
+    """Whether the names are equal, or differ by one letter that was added, lost or changed, or by two swapped ones."""
+    if abs(len(name) - len(known)) > 1 or name.endswith("~"):  # an editor's backup is not a slip
+        return False
+    start = 0
+    while start < min(len(name), len(known)) and name[start] == known[start]:
+        start += 1
+    rest, other = name[start:], known[start:]
+    if len(rest) == len(other):
+        swapped = other[1::-1] + other[2:] if len(other) > 1 else other
+        return rest[1:] == other[1:] or rest == swapped
+    longer, shorter = (rest, other) if len(rest) > len(other) else (other, rest)
+    return longer[1:] == shorter
+
+
+def find_meant_variable(name: str, prefix: str) -> str | None:
+    """Return the name with the prefix that it nearly has; None where it is not a name, or its beginning is not near.
+
+    A name without capitals is meant in capitals. Anything else may be a value that was pasted in place of a name.
+    """
+    if not prefix or not _VARIABLE.fullmatch(name):
+        return None
+    written = name.upper() if name.islower() else name
+    found: list[tuple[bool, bool, str]] = []
+    for size in (len(prefix), len(prefix) + 1, len(prefix) - 1):
+        head, rest = written[:size], written[size:]
+        meant = prefix + rest
+        if head and rest and meant != name and is_one_letter_off(head.upper(), prefix.upper()):
+            joined = not prefix.endswith("_") and not rest.startswith("_")
+            found.append((head[-1] != prefix[-1], joined, meant))
+    return min(found, key=lambda one: one[:2])[2] if found else None
