@@ -250,6 +250,7 @@ def test_a_machine_that_never_wakes_up_leaves_its_lease_alone(cli: Cli, sandbox:
     running = _freeze_in_its_put(cli, sandbox, 0.2)
     os.kill(running.process.pid, signal.SIGKILL)
     running.finish()
+    wait_until(lambda: cli.puts("loja") == 1, "what Plug has taken to act")
     assert cli.run("apply", "--yes", "--format", "json", code=4).outcomes == {"loja": "locked"}
     assert_whole(cli)
     release(cli, "loja")
