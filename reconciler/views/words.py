@@ -83,7 +83,8 @@ NEXT_FOR_KIND = {
     FindingKind.UNCERTAIN: "uncertain: run reconciler apply, which sends the desired webhooks again.",
     FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",
     FindingKind.ACCOUNT: (
-        "account: is it the right company's token? If so: reconciler apply --accept-account-change ENVIRONMENT."
+        "account: is it the right company's token? If so: correct organization_id where the manifest has one, else "
+        "reconciler apply --accept-account-change ENVIRONMENT."
     ),
     FindingKind.ENDPOINT: "endpoint: check api.base_url and api.body, then run reconciler apply.",
     FindingKind.SECRET: "secret: run reconciler apply, so that Plug sends the new value.",
