@@ -129,13 +129,13 @@ def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     step.mask(basic)
     key = f"http.{server.rstrip('/')}/.extraheader"
-    environ |= {
-        "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_0": key,
-        "GIT_CONFIG_VALUE_0": "",
-        "GIT_CONFIG_KEY_1": key,
-        "GIT_CONFIG_VALUE_1": f"Authorization: Basic {basic}",
-    }
+    environ.update(
+        GIT_CONFIG_COUNT="2",
+        GIT_CONFIG_KEY_0=key,
+        GIT_CONFIG_VALUE_0="",
+        GIT_CONFIG_KEY_1=key,
+        GIT_CONFIG_VALUE_1=f"Authorization: Basic {basic}",
+    )
 
 
 def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] | None = None) -> int:
