@@ -12,6 +12,7 @@ from reconciler.cli.commands import CommandGroup
 from reconciler.cli.completion import complete_files, complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_job_reports, read_result, read_text
+from reconciler.cli.github_tokens import split_command
 from reconciler.cli.options import file_option
 from reconciler.cli.output import say, write
 from reconciler.errors import InputError
@@ -35,6 +36,9 @@ def github() -> None:
     Example:
       reconciler github comment plan --file plan.md
     """
+
+
+github.add_command(split_command)
 
 
 def _author_option(command: Any) -> Any:
@@ -110,11 +114,11 @@ def check_waves(plan: str, wave: int) -> int:
     return ExitCode.DONE
 
 
-@github.command()
+@github.command("take-tokens")
 @file_option("--out", required=True, help="The tokens file to write, for the setting tokens_file.")
 @file_option("--from", "source", help="Tokens that an earlier step fetched, as YAML or JSON.")
 @click.option("--environment", metavar="ENV", help="The environment of the token in INPUT_TOKEN.")
-def tokens(out: str, source: str | None, environment: str | None) -> int:
+def take_tokens(out: str, source: str | None, environment: str | None) -> int:
     """Write a tokens file, and have the runner mask each token.
 
     Its mode is 600. The tokens come from --from, else from the variable INPUT_TOKENS (YAML or JSON: environment to
@@ -123,7 +127,7 @@ def tokens(out: str, source: str | None, environment: str | None) -> int:
 
     \b
     Example:
-      reconciler github tokens --out "$RUNNER_TEMP/tokens.json" --from vault.json
+      reconciler github take-tokens --out "$RUNNER_TEMP/tokens.json" --from vault.json
     """
     from reconciler.formats.runner import encode_masks
     from reconciler.github.inputs import find_input_tokens

@@ -22,7 +22,12 @@ def parse_shard(text: str) -> Shard:
     return Shard(int(match[1]), int(match[2]))
 
 
+def find_position(environment: str) -> int:
+    """Return the number of a name that is divided by the number of shards."""
+    digest = hashlib.sha256(environment.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
 def holds(shard: Shard, environment: str) -> bool:
     """Whether the environment is of this shard; orphans too are, by their name."""
-    digest = hashlib.sha256(environment.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") % shard.of == shard.number - 1
+    return find_position(environment) % shard.of == shard.number - 1

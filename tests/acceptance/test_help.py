@@ -41,7 +41,8 @@ BEFORE = {
     "state rename": "mv manifests/staging.yaml manifests/homologacao.yaml && sed -i 's/staging/homologacao/' "
     "manifests/homologacao.yaml",
     "github failure": "echo 'error: state: it is locked' > stderr.txt",
-    "github tokens": """echo '{"staging": "of-a-vault"}' > vault.json""",
+    "github take-tokens": """echo '{"staging": "of-a-vault"}' > vault.json""",
+    "github tokens": "umask 077 && echo 'staging: a-made-up-one' > tokens.yaml",
 }
 
 SECRETS = {
@@ -52,7 +53,7 @@ SECRETS = {
 }
 
 ENVIRON = {
-    "github tokens": {"GITHUB_ACTIONS": "true"},  # masking is for a runner alone
+    "github take-tokens": {"GITHUB_ACTIONS": "true"},  # masking is for a runner alone
     "sandbox": dict.fromkeys(SECRETS, ""),  # its example names all that is needed
 }
 

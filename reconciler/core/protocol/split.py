@@ -1,0 +1,50 @@
+"""Into how many GitHub secrets the tokens and secrets of a fleet are split (CONTRACT §12.6).
+
+The parts are the shards of `--shard`, so each job finds the tokens of its environments in the secret of its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.shard import find_position
+
+MAX_SECRET_BYTES = 48 * 1024  # of one secret on GitHub
+MAX_SECRETS = 100  # of one GitHub Environment
+
+
+@dataclass(frozen=True, slots=True)
+class FileSizes:
+    """The bytes of a file that is split: of each environment's entry, and of what each part has."""
+
+    entries: Mapping[str, int]
+    every_part: int = 0
+
+
+def split_names(names: Iterable[str], parts: int) -> list[list[str]]:
+    """Return the names of each part, as `--shard` of I/parts selects them."""
+    found: list[list[str]] = [[] for _ in range(parts)]
+    for name in names:
+        found[find_position(name) % parts].append(name)
+    return found
+
+
+def find_largest_part(file: FileSizes, parts: int) -> int:
+    """Return the bytes of the largest of so many parts."""
+    sizes = [file.every_part] * parts
+    for name, size_bytes in file.entries.items():
+        sizes[find_position(name) % parts] += size_bytes
+    return max(sizes)
+
+
+def fits(files: Collection[FileSizes], parts: int) -> bool:
+    return all(find_largest_part(file, parts) <= MAX_SECRET_BYTES for file in files)
+
+
+def find_fitting(files: Sequence[FileSizes], more_than: int) -> int | None:
+    """Return the smallest number of parts, above `more_than`, that fits; None where no number does.
+
+    A GitHub Environment holds all parts of all files.
+    """
+    return next((parts for parts in range(more_than + 1, MAX_SECRETS // len(files) + 1) if fits(files, parts)), None)

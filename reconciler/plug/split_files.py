@@ -1,0 +1,74 @@
+"""The tokens and secrets of a fleet as the texts of several GitHub secrets, one for each shard (CONTRACT §12.6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core.protocol.split import FileSizes, split_names
+from reconciler.plug.secret import Secret
+from reconciler.plug.secret_files import SecretValues
+
+_FRAME_BYTES = len("{\n\n}\n")
+_BETWEEN_BYTES = len(",\n")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSecret:
+    """One GitHub secret: its name, and the number of environments in it. `data` is its value."""
+
+    name: str
+    environments: int
+    data: bytes = field(repr=False)
+
+
+def split_tokens(tokens: Mapping[str, Secret], parts: int) -> list[SplitSecret]:
+    """Return PLUG_TOKENS_1 and those after it."""
+    return [
+        SplitSecret(f"PLUG_TOKENS_{number}", len(names), _join(_token_line(name, tokens[name]) for name in names))
+        for number, names in enumerate(split_names(sorted(tokens), parts), 1)
+    ]
+
+
+def split_secrets(secrets: SecretValues, parts: int) -> list[SplitSecret]:
+    """Return PLUG_SECRETS_1 and those after it: each has the values for all environments, and those of its own."""
+    general = [_token_line(name, value) for name, value in sorted(secrets.general.items())]
+    return [
+        SplitSecret(
+            f"PLUG_SECRETS_{number}", len(names), _join([*general, *(_own_line(secrets, name) for name in names)])
+        )
+        for number, names in enumerate(split_names(sorted(secrets.own), parts), 1)
+    ]
+
+
+def measure_tokens(tokens: Mapping[str, Secret]) -> FileSizes:
+    """Return the sizes that decide into how many parts the tokens are split."""
+    return FileSizes({name: _size_of(_token_line(name, value)) for name, value in tokens.items()}, _FRAME_BYTES)
+
+
+def measure_secrets(secrets: SecretValues) -> FileSizes:
+    """Return the same of the secrets."""
+    general = sum(_size_of(_token_line(name, value)) for name, value in secrets.general.items())
+    return FileSizes({name: _size_of(_own_line(secrets, name)) for name in secrets.own}, _FRAME_BYTES + general)
+
+
+def _token_line(name: str, value: Secret) -> str:
+    return f"{_quote(name)}: {_quote(value.reveal())}"
+
+
+def _own_line(secrets: SecretValues, environment: str) -> str:
+    own = {name: value.reveal() for name, value in sorted(secrets.own[environment].items())}
+    return f"{_quote(environment)}: {json.dumps(own, ensure_ascii=False)}"
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _size_of(line: str) -> int:
+    return len(line.encode()) + _BETWEEN_BYTES
+
+
+def _join(lines: Iterable[str]) -> bytes:
+    return "{{\n{}\n}}\n".format(",\n".join(lines)).encode()
