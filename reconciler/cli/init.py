@@ -1,20 +1,34 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.options import yes_option
 from reconciler.cli.output import say, write
-from reconciler.errors import InputError
+from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
 from reconciler.io.files import is_file, is_folder
 from reconciler.text.escape import for_terminal
 
+if TYPE_CHECKING:
+    from reconciler.starter import Start
+
 _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
+_OF_A_COMMIT = re.compile(r".*@[0-9a-f]{40}")
+_OWNER = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]*(?:/[\w.-]+)?)", re.ASCII)
+# a file in one of these places has the same meaning as the one that would be written
+_OTHER_PLACES = {
+    ".github/dependabot.yml": (".github/dependabot.yaml",),
+    ".github/CODEOWNERS": ("CODEOWNERS", "docs/CODEOWNERS"),
+}
 
 
 @click.command()
@@ -24,50 +38,109 @@ _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
     metavar="OWNER/REPO/PATH@COMMIT",
     help="The action that the workflows use. Default: that of the repository this tool was installed from.",
 )
-def init(folder: str, action: str | None) -> int:
+@click.option("--default-branch", metavar="NAME", help="Default: the repository's, else main.")
+@click.option("--owner", "owners", metavar="@ORG/TEAM", multiple=True, help="Who must review changes; repeatable.")
+@click.option(
+    "--language",
+    type=click.Choice(["en", "pt-BR"]),
+    default="en",
+    show_default=True,
+    help="Of the repository's README.",
+)
+@click.option("--upgrade", is_flag=True, help="Show what this version would change in the workflows that are there.")
+@yes_option
+def init(
+    folder: str,
+    action: str | None,
+    default_branch: str | None,
+    owners: tuple[str, ...],
+    language: str,
+    upgrade: bool,
+    yes: bool,
+) -> int:
     """Write a starting tree: manifests, settings, workflows.
 
-    For a new repository. Files that exist are not changed, and are listed.
+    For a new repository. Files that exist are not changed, and are listed. With --upgrade and --yes the workflows are
+    replaced by this version's, except those that you edited, which are listed.
 
     \b
     Example:
       reconciler init plug-webhooks && cd plug-webhooks && reconciler validate
+      reconciler init --upgrade
     """
-    from reconciler.starter import UNKNOWN_ACTION, find_action, starting_files
-
-    if action is not None and not _ACTION.fullmatch(action):
-        raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
+    if yes and not upgrade:
+        raise click.UsageError("--yes goes with --upgrade: init itself changes no file that exists")
+    _check(action, default_branch, owners)
     top = Path(folder)
+    if upgrade:
+        from reconciler.cli.init_upgrade import upgrade_workflows
+
+        return upgrade_workflows(top, action, default_branch, yes=yes)
+    from reconciler.manifests.schema import editor_schema
+    from reconciler.starter import UNKNOWN_ACTION, Language, Start, find_action
+    from reconciler.starter.workflow_files import Places
+
     chosen = action or find_action(os.environ) or UNKNOWN_ACTION
-    has_manifests = is_folder(top / "manifests") and any((top / "manifests").rglob("*.y*ml"))
-    lines = []
-    unfilled = False
-    for path, text in starting_files(chosen).items():
-        reason = _reason_to_leave(top, path, has_manifests=has_manifests)
+    branch = default_branch or find_branch(top) or "main"
+    start = Start(
+        Places(chosen, branch, find_secret_names(top)),
+        [f"@{owner.removeprefix('@')}" for owner in owners],
+        Language(language),
+        json.dumps(editor_schema(), indent=2) + "\n",
+    )
+    _write_all(top, start)
+    say("next: write your hosts into the manifests, then `reconciler validate`; `reconciler github setup` goes on")
+    return ExitCode.DONE
+
+
+def _write_all(top: Path, start: Start) -> None:
+    """Write what isn't there, and show a line for each file. Raises InputError where one can't be written."""
+    from reconciler.starter import UNKNOWN_ACTION, starting_files
+
+    there = has_manifests(top)
+    lines, unfilled = [], False
+    for path, text in starting_files(start).items():
+        reason = _reason_to_leave(top, path, there=there)
         if reason is None and not _write_new(top, path, text):
             reason = "it exists"
         unfilled = unfilled or (reason is None and UNKNOWN_ACTION in text)
         lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
     write("\n".join(for_terminal(line) for line in lines))
-    say("next: write your hosts into the manifests, then `reconciler validate`; the README's section on GitHub goes on")
     if unfilled:
         say(
             f"put the action into the workflows: where they say {UNKNOWN_ACTION}, name the repository that holds "
             "this tool, and its commit (or remove them, and run init with --action)",
             label="warning",
         )
-    return ExitCode.DONE
 
 
-def _reason_to_leave(top: Path, path: str, *, has_manifests: bool) -> str | None:
-    """Return why a file is not written: examples beside the user's manifests, settings twice, a link out of `top`."""
-    # not resolve(), which raises for links in a circle
-    if not Path(os.path.realpath((top / path).parent)).is_relative_to(os.path.realpath(top)):
+def _check(action: str | None, default_branch: str | None, owners: Sequence[str]) -> None:
+    """Raise a usage error for what can't be written into the files; warn of an action that can be moved."""
+    if action is not None and not _ACTION.fullmatch(action):
+        raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
+    if action is not None and not _OF_A_COMMIT.fullmatch(action):
+        say(
+            f"{action.rpartition('@')[2]} is not a commit: a tag or a branch can be moved, and then other code gets "
+            "your tokens without any change here. Name the commit with its 40 digits",
+            label="warning",
+        )
+    if default_branch is not None and not is_branch(default_branch):
+        message = f"{default_branch!r} is not a name that the workflows can have: letters, digits and . _ / -"
+        raise click.BadParameter(message, param_hint="--default-branch")
+    for owner in owners:
+        if not _OWNER.fullmatch(owner):
+            raise click.BadParameter(f"{owner!r}: write @USER or @ORG/TEAM", param_hint="--owner")
+
+
+def _reason_to_leave(top: Path, path: str, *, there: bool) -> str | None:
+    """Return why a file is not written: examples beside manifests (`there`), settings twice, a link out of `top`."""
+    if leads_out(top, path):
         return "a link leads out of the folder"
-    if path.startswith("manifests/") and has_manifests:
+    if path.startswith("manifests/") and there:
         return "there are manifests already"
-    if path == ".github/dependabot.yml" and is_file(top / ".github/dependabot.yaml"):
-        return ".github/dependabot.yaml is there: GitHub reads only one of them"
+    other = next((other for other in _OTHER_PLACES.get(path, ()) if is_file(top / other)), None)
+    if other is not None:
+        return f"{other} is there: GitHub reads only one of them"
     if path == "reconciler.toml" and _has_settings(top / "pyproject.toml"):
         return 'pyproject.toml holds the settings: set state = "git:origin/reconciler-state" there'
     return None
@@ -90,12 +163,7 @@ def _write_new(top: Path, path: str, text: str) -> bool:
     except FileExistsError:
         if is_folder(target.parent):
             return False
-        raise _unwritable(target, "a file is where a folder is needed") from None
+        raise unwritable(target, "a file is where a folder is needed") from None
     except OSError as error:
-        raise _unwritable(target, error.strerror or "failed") from error
+        raise unwritable(target, error.strerror or "failed") from error
     return True
-
-
-def _unwritable(target: Path, reason: str) -> InputError:
-    hint = "choose a folder that can be written"
-    return InputError.of("DIR", f"{target} can't be written: {reason}", hint)

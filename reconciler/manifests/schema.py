@@ -123,6 +123,14 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def editor_schema() -> dict[str, Any]:
+    """Return the same for editors, which check _defaults.yaml by it too: that file may also hold `policy`."""
+    schema = json_schema()
+    policy = PolicyPart.model_json_schema()
+    _tidy(policy)
+    return {**schema, "properties": {**schema["properties"], "policy": policy}}
+
+
 def _tidy(schema: Any) -> None:
     """Takes out what only pydantic means: titles made of names, defaults that stand for "not given"."""
     if isinstance(schema, list):

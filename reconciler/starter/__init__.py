@@ -1,26 +1,36 @@
-"""The files that `reconciler init` writes: a starting tree, and the three workflows.
+"""The files that `reconciler init` writes: a starting tree, and the workflows.
 
 The workflows here are the source. Those in this repository's own `.github/workflows` are made of them, with the action
 of the checkout in place of a pinned one (a test compares them). Dependabot updates the pinned actions in both, so the
-sources are valid YAML: the action is the local action `./@ACTION@`, which Dependabot leaves alone.
+sources are valid YAML: the action is the local action `./@ACTION@`, which Dependabot leaves alone, and the default
+branch is `main`, which `init` replaces in each line `branches: [main]`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib import metadata, resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from reconciler import __version__
 from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError
 from reconciler.io.git.remotes import parse_remote
+from reconciler.io.installed import DISTRIBUTION
+from reconciler.starter.workflow_files import Places, fill_in, sign
 
-WORKFLOWS = ("plan", "apply", "drift")
+WORKFLOWS = tuple(
+    sorted(path.name.removesuffix(".yml") for path in resources.files(__name__).joinpath("workflows").iterdir())
+)
+WORKFLOWS_FOLDER = ".github/workflows"
 ACTION_FOLDER = ".github/actions/reconciler"
 UNKNOWN_ACTION = f"OWNER/reconciler/{ACTION_FOLDER}@COMMIT"
+SCHEMA_FILE = ".vscode/manifest.schema.json"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TREE = {
@@ -29,23 +39,70 @@ _TREE = {
     "manifests/production.yaml": "manifests/production.yaml",
     "reconciler.toml": "reconciler.toml",
     ".gitignore": "gitignore",
+    ".vscode/settings.json": "vscode-settings.json",
 }
+_OWNED = ("/manifests/", "/reconciler.toml", "/.github/")
+_NO_OWNER = "@OWNER/TEAM"
 
 
-def render_workflow(name: str, action: str, *, before_action: str = "") -> str:
+class Language(StrEnum):
+    """The language of the repository's README."""
+
+    ENGLISH = "en"
+    PORTUGUESE = "pt-BR"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What differs between the trees of two repositories. `owners` are `@USER` or `@ORG/TEAM`, for CODEOWNERS."""
+
+    places: Places
+    owners: Sequence[str] = ()
+    language: Language = Language.ENGLISH
+    schema: str = field(default="{}\n", repr=False)  # of a manifest, for editors
+
+
+def render_workflow(name: str, action: str, *, before_action: str = "", places: Places | None = None) -> str:
     """Return a workflow that uses `action`, a reference such as `acme/reconciler/.github/actions/reconciler@<commit>`.
 
     `before_action` are steps, as YAML, that bring the action there first.
     """
-    text = _read(f"workflows/{name}.yml")
-    return text.replace("      # @TOOL@\n", before_action).replace("./@ACTION@", action)
+    text = _read(f"workflows/{name}.yml").replace("      # @TOOL@\n", before_action)
+    return fill_in(text, places or Places(action))
 
 
-def starting_files(action: str) -> Mapping[str, str]:
+def starting_files(start: Start) -> Mapping[str, str]:
     """Path below the new repository -> text."""
-    files = {path: _read(f"tree/{source}") for path, source in _TREE.items()}
-    workflows = {f".github/workflows/{name}.yml": render_workflow(name, action) for name in WORKFLOWS}
-    return files | workflows | {".github/dependabot.yml": _read("tree/dependabot.yml")}
+    workflows = {f"{WORKFLOWS_FOLDER}/{name}.yml": text for name, text in signed_workflows(start.places).items()}
+    return {
+        **{path: _read(f"tree/{source}") for path, source in _TREE.items()},
+        SCHEMA_FILE: start.schema,
+        "README.md": _render_readme(start),
+        **workflows,
+        ".github/dependabot.yml": _read("tree/dependabot.yml"),
+        ".github/CODEOWNERS": render_owners(start.owners),
+    }
+
+
+def signed_workflows(places: Places) -> Mapping[str, str]:
+    """Return the workflows of this version by name, each with its first line."""
+    return {name: sign(render_workflow(name, places.action, places=places), __version__) for name in WORKFLOWS}
+
+
+def render_owners(owners: Sequence[str]) -> str:
+    """Return the text of CODEOWNERS; its lines are comments where no owner is given."""
+    mark, names = ("", " ".join(owners)) if owners else ("# ", _NO_OWNER)
+    width = max(map(len, _OWNED))
+    lines = [f"{mark}{path:<{width}} {names}" for path in _OWNED]
+    return _read("tree/codeowners") + "\n".join(lines) + "\n"
+
+
+def _render_readme(start: Start) -> str:
+    """Return the README of the repository. The tool is installed at the commit that the workflows use."""
+    repository, _, commit = start.places.action.replace(f"/{ACTION_FOLDER}", "").partition("@")
+    install = f'pipx install "git+https://github.com/{repository}@{commit}"'
+    text = _read("tree/README.pt-BR.md" if start.language is Language.PORTUGUESE else "tree/README.md")
+    return text.replace("@INSTALL@", install).replace("@BRANCH@", start.places.default_branch)
 
 
 def find_action(environ: Mapping[str, str]) -> str | None:
@@ -54,7 +111,7 @@ def find_action(environ: Mapping[str, str]) -> str | None:
     It is known of an installation from GitHub, and of one from a checkout whose remote `origin` is there.
     """
     try:
-        origin = json.loads(metadata.distribution("reconciler").read_text("direct_url.json") or "{}")
+        origin = json.loads(metadata.distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
     except (metadata.PackageNotFoundError, ValueError):
         return None
     url, commit = origin.get("url", ""), origin.get("vcs_info", {}).get("commit_id", "")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from reconciler import starter
+from reconciler.starter.workflow_files import Places
 from tests.acceptance.conftest import ROOT
 from tests.workflows.engine import DEFAULT_BRANCH, STAND_INS
 from tests.workflows.own import render_own_workflow
@@ -81,7 +82,9 @@ def test_dependabot_looks_into_every_folder_that_pins_an_action() -> None:
     assert actions["directories"] == ["/", "/.github/actions/*", "/reconciler/starter/workflows"]
     for path in SOURCES:
         assert load(path)["jobs"]
-    written = yaml.load(starter.starting_files("a/b@c")[".github/dependabot.yml"], Loader=yaml.BaseLoader)
+    written = yaml.load(
+        starter.starting_files(starter.Start(Places("a/b@c")))[".github/dependabot.yml"], Loader=yaml.BaseLoader
+    )
     for update in [*load(DEPENDABOT)["updates"], *written["updates"]]:
         assert int(update["cooldown"]["default-days"]) >= 7
         assert [group["patterns"] for group in update["groups"].values()] == [["*"]]

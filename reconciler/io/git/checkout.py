@@ -82,6 +82,15 @@ class Checkout:
         """Return the address of the remote `origin`, None without one. It may hold a password."""
         return self._first_line("remote", "get-url", "origin")
 
+    def find_default_branch(self) -> str | None:
+        """Return the name of the default branch: that of `origin`, else the only one; None where nothing says it."""
+        remote = self._first_line("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+        if remote:
+            return remote.removeprefix("origin/")
+        here = self._first_line("symbolic-ref", "--quiet", "--short", "HEAD")
+        listed = self._first_line("for-each-ref", "--format=%(refname:short)", "refs/heads")
+        return here if here and listed in ("", here) else None
+
     def find_remotes(self) -> tuple[str, ...]:
         """Return the names of the checkout's remotes. Raises: GitFailed, GitUnusable."""
         return tuple(self.run("remote").decode(errors="surrogateescape").splitlines())

@@ -1,12 +1,18 @@
-"""Where a starting tree can't be written."""
+"""What `init` writes for a team, where it can't be written, and what `--upgrade` replaces."""
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.hostile import drive
+from tests.fuzz.hostile import Drove, drive
+
+ACTION = "acme/reconciler/.github/actions/reconciler@" + "c0ffee" * 6 + "c0ff"
 
 
 def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +46,124 @@ def test_a_folder_of_an_impossible_name_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     drove = drive(tmp_path, {}, "init", "x" * 300)
     assert (drove.code, "can't be written: File name too long" in drove.err) == (3, True)
+
+
+def init(folder: Path, *arguments: str) -> Drove:
+    return drive(folder, {}, "init", str(folder / "new"), *arguments)
+
+
+def read(folder: Path, name: str) -> str:
+    return (folder / "new" / name).read_text()
+
+
+def test_the_team_is_named_as_owner(tmp_path: Path) -> None:
+    """Without one the lines are comments, so that GitHub doesn't look for a team that doesn't exist."""
+    assert init(tmp_path, "--owner", "@acme/integrations", "--owner", "ana").code == 0
+    assert "\n/manifests/      @acme/integrations @ana\n" in read(tmp_path, ".github/CODEOWNERS")
+    assert drive(tmp_path, {}, "init", str(tmp_path / "other")).code == 0
+    lines = (tmp_path / "other/.github/CODEOWNERS").read_text().splitlines()
+    assert {line[0] for line in lines} == {"#"} and "# /manifests/      @OWNER/TEAM" in lines
+    assert init(tmp_path, "--owner", "a b").err.splitlines()[0].endswith("'a b': write @USER or @ORG/TEAM")
+
+
+def test_the_readme_is_in_the_language_of_the_team(tmp_path: Path) -> None:
+    """It says how the tool is installed, at the commit that the workflows use."""
+    assert init(tmp_path, "--language", "pt-BR", "--action", ACTION, "--default-branch", "principal").code == 0
+    text = read(tmp_path, "README.md")
+    assert "O que é mesclado em `principal` é\nenviado ao Plug pelo GitHub Actions" in text
+    assert f'pipx install "git+https://github.com/acme/reconciler@{"c0ffee" * 6}c0ff"' in text
+
+
+def test_an_action_that_can_be_moved_is_warned_of(tmp_path: Path) -> None:
+    moved = init(tmp_path, "--action", "acme/reconciler/.github/actions/reconciler@v1")
+    assert moved.code == 0
+    assert moved.err.startswith("warning: v1 is not a commit: a tag or a branch can be moved")
+    assert "not a commit" not in init(tmp_path, "--action", ACTION).err
+
+
+def test_the_workflows_get_the_default_branch_and_the_secrets_of_the_manifests(tmp_path: Path) -> None:
+    """The branch of a new repository is the one that it begins with."""
+    new = tmp_path / "new"
+    new.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "trunk", str(new)], check=True)
+    (new / "manifests").mkdir()
+    (new / "manifests/loja.yaml").write_text("webhooks: {messageStatus: 'https://a.b/{secret:PLUG_SECRET_LOJA}'}\n")
+    assert init(tmp_path, "--action", ACTION).code == 0
+    text = read(tmp_path, ".github/workflows/apply.yml")
+    assert 'branches: ["trunk"]\n' in text
+    texts = "".join(path.read_text() for path in (new / ".github/workflows").iterdir())
+    assert "PLUG_SECRET_LOJA: ${{ secrets.PLUG_SECRET_LOJA }}\n" in texts and "PLUG_SECRET_RECEIVE:" not in texts
+
+
+def test_the_editor_checks_manifests_and_defaults_by_the_schema(tmp_path: Path) -> None:
+    """`policy` is for _defaults.yaml alone, but the editor has one schema for both."""
+    assert init(tmp_path, "--action", ACTION).code == 0
+    settings = re.sub(r"^ *//.*$", "", read(tmp_path, ".vscode/settings.json"), flags=re.MULTILINE)
+    (schema,) = json.loads(settings)["yaml.schemas"]
+    assert {"webhooks", "policy"} <= set(json.loads(read(tmp_path, schema))["properties"])
+
+
+# --- upgrade -------------------------------------------------------------------------------------------------------
+
+LATER = ACTION.replace("c0ffee", "decade")
+
+
+def test_an_upgrade_shows_what_it_would_change(tmp_path: Path) -> None:
+    """And changes nothing."""
+    init(tmp_path, "--action", ACTION)
+    before = read(tmp_path, ".github/workflows/drift.yml")
+    shown = init(tmp_path, "--upgrade", "--action", LATER)
+    assert shown.code == 0
+    assert f"-        uses: {ACTION}\n+        uses: {LATER}\n" in shown.out
+    assert "would replace  .github/workflows/drift.yml\n" in shown.out
+    assert "add --yes to make these changes" in shown.err
+    assert read(tmp_path, ".github/workflows/drift.yml") == before
+
+
+def test_an_upgrade_leaves_an_edited_workflow_and_names_it(tmp_path: Path) -> None:
+    """The lines of secrets, the branch and newer pins of the others are kept."""
+    init(tmp_path, "--action", ACTION, "--default-branch", "trunk")
+    folder = tmp_path / "new/.github/workflows"
+    (folder / "drift.yml").write_text(read(tmp_path, ".github/workflows/drift.yml").replace("17 * * * *", "5 * * * *"))
+    edited = (folder / "drift.yml").read_text()
+    (folder / "plan.yml").unlink()
+    secrets = "PLUG_SECRET_MORE: ${{ secrets.PLUG_SECRET_MORE }}\n"
+    text = read(tmp_path, ".github/workflows/apply.yml").replace(
+        "          PLUG_SECRET_RECEIVE:", f"          {secrets}          PLUG_SECRET_RECEIVE:"
+    )
+    (folder / "apply.yml").write_text(re.sub("checkout@[0-9a-f]{40} # v7.0.1", f"checkout@{'a' * 40} # v7.1.0", text))
+    done = init(tmp_path, "--upgrade", "--yes", "--action", LATER)
+    assert done.code == 0
+    assert "left   .github/workflows/drift.yml: it was edited, so make the change above by hand" in done.out
+    assert "1 workflow edited" in done.err
+    assert (folder / "drift.yml").read_text() == edited
+    applied = (folder / "apply.yml").read_text()
+    assert LATER in applied and ACTION not in applied and f"checkout@{'a' * 40} # v7.1.0" in applied
+    assert 'branches: ["trunk"]' in applied
+    assert (secrets in applied) == ("PLUG_SECRET_RECEIVE" in applied)
+    assert LATER in (folder / "plan.yml").read_text()
+    again = init(tmp_path, "--upgrade", "--action", LATER)
+    assert "would" not in again.out
+
+
+def test_an_upgrade_without_a_known_action_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This version's workflows need this version's action."""
+    monkeypatch.setattr(metadata, "distribution", _not_installed)
+    init(tmp_path, "--action", ACTION)
+    refused = init(tmp_path, "--upgrade", "--yes")
+    assert (refused.code, refused.out) == (3, "")
+    assert "(name it: OWNER/REPO/.github/actions/reconciler@COMMIT)" in refused.err
+
+
+def _not_installed(name: str) -> None:
+    raise metadata.PackageNotFoundError(name)
+
+
+def test_an_upgrade_from_the_first_version_names_the_new_check(tmp_path: Path) -> None:
+    """Its job was called Plan; a rule that requires that one waits for a check that nobody reports."""
+    init(tmp_path, "--action", ACTION)
+    plan = tmp_path / "new/.github/workflows/plan.yml"
+    plan.write_text(plan.read_text().replace("name: Webhooks plan\n", "name: Plan\n"))
+    assert "the required check is now `Webhooks plan`" in init(tmp_path, "--upgrade", "--action", ACTION).err
+    plan.write_text(plan.read_text().replace("name: Plan\n", "name: Webhooks plan\n"))
+    assert "the required check" not in init(tmp_path, "--upgrade", "--action", ACTION).err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -27,8 +28,19 @@ class Installed:
         return self._told
 
 
+def project_name() -> str:
+    """The name under which this project is installed, as its metadata says."""
+    name: str = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]["name"]
+    return name
+
+
 def installed_from(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
-    monkeypatch.setattr(metadata, "distribution", lambda name: Installed(told))
+    def find(name: str) -> Installed:
+        if name != project_name():
+            raise metadata.PackageNotFoundError(name)
+        return Installed(told)
+
+    monkeypatch.setattr(metadata, "distribution", find)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,152 @@
+"""`init --upgrade`: the workflows that are there, and those of this version."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.output import say, write
+from reconciler.cli.tree_files import find_branch, find_secret_names, leads_out, unwritable
+from reconciler.core.protocol.names import REQUIRED_CHECK
+from reconciler.errors import InputError
+from reconciler.io.files import read_regular, write_whole
+from reconciler.starter import UNKNOWN_ACTION, WORKFLOWS, WORKFLOWS_FOLDER, find_action, signed_workflows
+from reconciler.starter.workflow_files import (
+    FileState,
+    Places,
+    compare,
+    find_action_in,
+    find_branch_in,
+    find_secrets_in,
+    keep_newer_pins,
+)
+from reconciler.text.counts import counted
+from reconciler.text.escape import for_terminal
+
+MAX_WORKFLOW_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One workflow: the text that is there (None: no file), and the one that this version writes."""
+
+    path: str
+    there: str | None
+    wanted: str
+    state: FileState
+
+
+def compare_workflows(top: Path, action: str | None, default_branch: str | None) -> list[Found]:
+    """Compare the workflows below `top` with this version's. `action` and branch: None takes those that are there.
+
+    Raises InputError where a workflow can't be read.
+    """
+    there = {name: _read(top, name) for name in WORKFLOWS}
+    texts = [text for text in there.values() if text is not None]
+    chosen = action or find_action(os.environ) or find_action_in(texts) or UNKNOWN_ACTION
+    branch = default_branch or find_branch_in(texts) or find_branch(top) or "main"
+    places = Places(chosen, branch, find_secrets_in(texts) or find_secret_names(top))
+    found = []
+    for name, wanted in signed_workflows(places).items():
+        text = there[name]
+        wanted = wanted if text is None else keep_newer_pins(wanted, text)
+        found.append(Found(f"{WORKFLOWS_FOLDER}/{name}.yml", text, wanted, compare(text, wanted)))
+    return found
+
+
+def upgrade_workflows(top: Path, action: str | None, default_branch: str | None, *, yes: bool) -> int:
+    """Show the difference between the workflows and this version's; with `yes`, make it where nothing was edited."""
+    if action is None and find_action(os.environ) is None:
+        message = "the commit that this tool was installed from is not known, and these workflows need its action"
+        hint = "name it: OWNER/REPO/.github/actions/reconciler@COMMIT"
+        if yes:
+            raise InputError.of("--action", message, hint)
+        say(f"{message}: with --yes, add --action OWNER/REPO/.github/actions/reconciler@COMMIT", label="warning")
+    found = compare_workflows(top, action, default_branch)
+    lines: list[str] = []
+    for one in found:
+        lines += _difference(one)
+    for one in found:
+        lines.append(_do(top, one) if yes else _announce(one))
+    write("\n".join(for_terminal(line) for line in lines))
+    _say_next(found, yes=yes)
+    return ExitCode.DONE
+
+
+def _read(top: Path, name: str) -> str | None:
+    path = f"{WORKFLOWS_FOLDER}/{name}.yml"
+    if leads_out(top, path):
+        raise InputError.of("DIR", f"{path}: a link leads out of the folder", "remove the link")
+    try:
+        return read_regular(top / path, MAX_WORKFLOW_BYTES).decode(errors="surrogateescape")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError.of("DIR", f"{path} can't be read: {error.strerror}", "make it a readable file") from error
+
+
+def _difference(found: Found) -> list[str]:
+    """Return the lines of a diff; none for a new file, which is this version's as a whole."""
+    if found.there is None or found.state is FileState.CURRENT:
+        return []
+    before, after = found.there.splitlines(), found.wanted.splitlines()
+    return [*difflib.unified_diff(before, after, found.path, f"{found.path} (this version)", lineterm=""), ""]
+
+
+def _announce(found: Found) -> str:
+    match found.state:
+        case FileState.MISSING:
+            return f"would write    {found.path}"
+        case FileState.OLDER:
+            return f"would replace  {found.path}"
+        case _:
+            return _leave(found)
+
+
+def _do(top: Path, found: Found) -> str:
+    """Write one workflow, and return the line that says so."""
+    match found.state:
+        case FileState.CURRENT | FileState.EDITED:
+            return _leave(found)
+        case FileState.MISSING | FileState.OLDER:
+            target = top / found.path
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(target, found.wanted)
+            except OSError as error:
+                raise unwritable(target, error.strerror or "failed") from error
+            return f"wrote  {found.path}"
+        case _:
+            assert_never(found.state)
+
+
+def _leave(found: Found) -> str:
+    if found.state is FileState.CURRENT:
+        return f"left   {found.path}: it is this version's"
+    return f"left   {found.path}: it was edited, so make the change above by hand"
+
+
+def _say_next(found: Sequence[Found], *, yes: bool) -> None:
+    changing = [one for one in found if one.state in (FileState.MISSING, FileState.OLDER)]
+    edited = [one for one in found if one.state is FileState.EDITED]
+    if edited:
+        say(
+            f"{counted(len(edited), 'workflow')} edited: make the change by hand, or remove the file, upgrade, and "
+            "make your edit again",
+            label="warning",
+        )
+    if not changing and not edited:
+        say("the workflows are this version's")
+    elif changing and not yes:
+        say("add --yes to make these changes, then open a pull request")
+    plan = next((one for one in found if one.path.endswith("/plan.yml")), None)
+    if plan is not None and plan.there is not None and f"name: {REQUIRED_CHECK}\n" not in plan.there:
+        say(
+            f"the required check is now `{REQUIRED_CHECK}`: require it in the rules of the default branch once the new "
+            "plan.yml is merged, in place of `Plan` and of the status reconciler/plan, which no job reports any more"
+        )

@@ -1,0 +1,61 @@
+"""The files of a team's repository that `init` and its upgrade look at."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconciler.errors import InputError
+from reconciler.io.files import is_folder
+
+_BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?", re.ASCII)
+_SECRET_NAME = re.compile(rb"\{secret:(PLUG_SECRET_[A-Za-z0-9_]+)\}")
+MAX_MANIFEST_BYTES = 1024 * 1024
+
+
+def is_branch(name: str) -> bool:
+    """Return whether workflows can name this branch: in their patterns other characters mean something."""
+    return _BRANCH.fullmatch(name) is not None
+
+
+def find_branch(top: Path) -> str | None:
+    """Return the default branch of the repository around a folder, None where it isn't known or can't be written."""
+    from reconciler.io.git.checkout import Checkout
+    from reconciler.io.git.command import GitError
+
+    try:
+        found = Checkout(top, os.environ).find_default_branch()
+    except GitError:
+        return None
+    return found if found and is_branch(found) else None
+
+
+def find_secret_names(top: Path) -> Sequence[str]:
+    """Return the secrets that the manifests name: the workflows hand them over. Without manifests, the example's."""
+    from reconciler.io.files import read_regular
+    from reconciler.starter.workflow_files import EXAMPLE_SECRET, MAX_SECRET_LINES
+
+    names: set[str] = set()
+    for path in sorted((top / "manifests").rglob("*.y*ml")) if has_manifests(top) else ():
+        try:
+            names.update(name.decode() for name in _SECRET_NAME.findall(read_regular(path, MAX_MANIFEST_BYTES)))
+        except OSError:
+            continue  # `validate` says what is wrong with it
+    return sorted(names) if 0 < len(names) <= MAX_SECRET_LINES else (EXAMPLE_SECRET,)
+
+
+def has_manifests(top: Path) -> bool:
+    return is_folder(top / "manifests") and any((top / "manifests").rglob("*.y*ml"))
+
+
+def leads_out(top: Path, path: str) -> bool:
+    """Return whether a folder of the path is a link out of `top`."""
+    # not resolve(), which raises for links in a circle
+    return not Path(os.path.realpath((top / path).parent)).is_relative_to(os.path.realpath(top))
+
+
+def unwritable(target: Path, reason: str) -> InputError:
+    hint = "choose a folder that can be written"
+    return InputError.of("DIR", f"{target} can't be written: {reason}", hint)
