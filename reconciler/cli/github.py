@@ -12,6 +12,7 @@ from reconciler.cli.commands import CommandGroup
 from reconciler.cli.completion import complete_files, complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_job_reports, read_result, read_text
+from reconciler.cli.github_setup import setup_command
 from reconciler.cli.github_tokens import split_command
 from reconciler.cli.options import file_option
 from reconciler.cli.output import say, write
@@ -38,6 +39,7 @@ def github() -> None:
     """
 
 
+github.add_command(setup_command)
 github.add_command(split_command)
 
 

@@ -37,6 +37,7 @@ from reconciler.model.resolved import (
     ResolvedWebhook,
 )
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
+from reconciler.model.setup import GitHubEnvironment, GitHubSetup, TokensFrom
 from reconciler.model.state import (
     Applied,
     By,
@@ -77,6 +78,8 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Fingerprint",
+    "GitHubEnvironment",
+    "GitHubSetup",
     "Head",
     "HistoryEntry",
     "Intent",
@@ -100,6 +103,7 @@ __all__ = [
     "Shard",
     "Snapshot",
     "Stored",
+    "TokensFrom",
     "Webhooks",
     "Where",
     "has_work",

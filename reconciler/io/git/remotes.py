@@ -27,11 +27,16 @@ def parse_remote(url: str) -> str | None:
     return f"{match['owner']}/{match['name']}"
 
 
-def find_repository(environ: Mapping[str, str], folder: Path) -> str | None:
-    """Return `https://github.com/OWNER/NAME` of the checkout around `folder`, None without one on GitHub."""
+def find_name(environ: Mapping[str, str], folder: Path) -> str | None:
+    """Return OWNER/NAME of the checkout around `folder`, None without a remote `origin` on GitHub."""
     try:
         origin = Checkout(folder, environ).find_origin()
     except GitError:
         return None
-    repository = parse_remote(origin or "")
+    return parse_remote(origin or "")
+
+
+def find_repository(environ: Mapping[str, str], folder: Path) -> str | None:
+    """Return `https://github.com/OWNER/NAME` of the checkout around `folder`, None without one on GitHub."""
+    repository = find_name(environ, folder)
     return f"https://github.com/{repository}" if repository else None

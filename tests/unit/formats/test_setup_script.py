@@ -1,0 +1,203 @@
+"""The script of `github setup`, run against a stand-in for gh that writes down what it was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.core.protocol.setup import list_environments
+from reconciler.formats.setup_script import LABELS, render_setup_script
+from reconciler.model import GitHubSetup, TokensFrom
+from tests.fakes import make_desired
+
+REPOSITORY = "acme/plug-webhooks"
+# Each call is one line: its words, and after them what was on stdin where --input says so.
+GH = """\
+#!/bin/bash
+IFS=$'\\t'
+line="$*"
+for word in "$@"; do
+  if [[ "$word" == --input ]]; then line+=$'\\t'"$(tr -d '\\n')"; fi
+done
+printf '%s\\n' "$line" >> "$CALLS"
+if [[ "$line" == *"$REFUSED"* ]]; then echo "gh: Upgrade (HTTP 403)" >&2; exit 1; fi
+while IFS=$'\\t' read -r beginning answer; do
+  if [[ "$line" == "${beginning// /$'\\t'}"* ]]; then printf '%s\\n' "$answer"; exit; fi
+done < "$ANSWERS"
+if [[ "$line" == api$'\\t'repos* || "$line" == api$'\\t'--paginate* || "$line" == api$'\\t'users* ]]; then
+  echo '{"message": "Not Found"}'
+  exit 1
+fi
+"""
+ENVIRONMENT = f"api repos/{REPOSITORY}/environments/"
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+    calls: list[list[str]]
+
+    def sent(self, method: str, path: str) -> list[Any]:
+        """The bodies of these calls; a call without one has its last field."""
+        path = f"repos/{REPOSITORY}/{path}"
+        found = [call for call in self.calls if method in call and path in call]
+        return [json.loads(call[-1]) if "--input" in call else call[-1] for call in found]
+
+
+def make_setup(**more: Any) -> GitHubSetup:
+    fleet = [make_desired("staging"), make_desired("production")]
+    given: dict[str, Any] = {
+        "repository": REPOSITORY,
+        "default_branch": "main",
+        "tokens_from": TokensFrom.ENVIRONMENTS,
+        "environments": list_environments(fleet, TokensFrom.ENVIRONMENTS),
+        "state": "git:origin/reconciler-state",
+        "state_branch": "reconciler-state",
+    }
+    return GitHubSetup(**(given | more))
+
+
+def run(tmp_path: Path, setup: GitHubSetup, answers: Sequence[tuple[str, str]] = (), refused: str = "<none>") -> Ran:
+    """Run the script as bash reads it from a file.
+
+    `answers`: what the words of a call begin with, and its stdout. A call with the word `refused` fails.
+    """
+    folder = tmp_path / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / "gh").write_text(GH)
+    (folder / "gh").chmod(0o755)
+    calls = tmp_path / "calls"
+    calls.write_text("")
+    (tmp_path / "answers").write_text("".join(f"{beginning}\t{answer}\n" for beginning, answer in answers))
+    (tmp_path / "setup.sh").write_text(render_setup_script(setup, "0.1.0"))
+    environ = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "CALLS": str(calls),
+        "ANSWERS": str(tmp_path / "answers"),
+        "REFUSED": refused,
+    }
+    bash = shutil.which("bash")
+    assert bash is not None
+    done = subprocess.run([bash, "setup.sh"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    return Ran(done.returncode, done.stdout, done.stderr, [line.split("\t") for line in calls.read_text().splitlines()])
+
+
+def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
+    """Environments that only the default branch may use, labels, both rules; no secret is sent."""
+    ran = run(tmp_path, make_setup())
+    assert (ran.code, ran.err) == (0, "")
+    for name in ("staging", "production", "plug-fleet", "plug-drift"):
+        assert ran.sent("PUT", f"environments/{name}") == [
+            {
+                "reviewers": [],
+                "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True},
+            }
+        ]
+        assert ran.sent("POST", f"environments/{name}/deployment-branch-policies") == ["name=main"]
+    assert [call[2] for call in ran.calls if call[:2] == ["label", "create"]] == [label for label, _, _ in LABELS]
+    default, state = ran.sent("POST", "rulesets")
+    assert default["conditions"]["ref_name"]["include"] == ["refs/heads/main"]
+    rules = {rule["type"]: rule.get("parameters") for rule in default["rules"]}
+    assert rules["required_status_checks"]["required_status_checks"] == [
+        {"context": "Webhooks plan", "integration_id": 15368}
+    ]
+    assert {"pull_request", "deletion", "non_fast_forward"} <= set(rules)
+    assert state["conditions"]["ref_name"]["include"] == ["refs/heads/reconciler-state"]
+    assert [rule["type"] for rule in state["rules"]] == ["deletion", "non_fast_forward"]
+    assert ["variable", "set", "PLUG_TOKENS_FROM", "--repo", REPOSITORY, "--body", "environments"] in ran.calls
+    assert not [call for call in ran.calls if call[0] == "secret" or "PLUG_APPLY" in call]
+
+
+def test_what_exists_is_left_as_it_is(tmp_path: Path) -> None:
+    """Reviewers and rules that the team changed are not set back by a second run."""
+    answers = [
+        (f"{ENVIRONMENT}staging/deployment-branch-policies", "main"),
+        (f"{ENVIRONMENT}staging", "yes"),
+        (f"api --paginate repos/{REPOSITORY}/rulesets", "reconciler: default branch"),
+    ]
+    ran = run(tmp_path, make_setup(), answers)
+    assert ran.code == 0
+    assert ran.sent("PUT", "environments/staging") == []
+    assert ran.sent("POST", "environments/staging/deployment-branch-policies") == []
+    assert len(ran.sent("PUT", "environments/production")) == 1
+    assert [one["name"] for one in ran.sent("POST", "rulesets")] == ["reconciler: state"]
+
+
+def test_reviewers_are_looked_up_by_name(tmp_path: Path) -> None:
+    """GitHub wants their numbers."""
+    setup = make_setup(reviewers=["ana", "acme/integrations"])
+    answers = [("api users/ana", "7"), ("api orgs/acme/teams/integrations", "11")]
+    ran = run(tmp_path, setup, answers)
+    assert ran.code == 0
+    (body,) = ran.sent("PUT", "environments/production")
+    assert body["reviewers"] == [{"type": "User", "id": 7}, {"type": "Team", "id": 11}]
+
+
+def test_no_environment_is_made_without_the_reviewers_that_were_asked_for(tmp_path: Path) -> None:
+    """A name with a slip would leave its token open."""
+    ran = run(tmp_path, make_setup(reviewers=["anna"]))
+    assert ran.code == 1
+    assert "FAILED  reviewer anna" in ran.err and "No environment is made without its reviewers." in ran.err
+    assert [call for call in ran.calls if "PUT" in call] == []
+
+
+def test_one_failure_does_not_hide_the_rest(tmp_path: Path) -> None:
+    """A plan of GitHub without rules answers 403; the environments are made all the same."""
+    ran = run(tmp_path, make_setup(), refused="rulesets")
+    assert ran.code == 1
+    assert "FAILED  rule reconciler: state" in ran.err
+    assert "done    environment plug-drift" in ran.out and "done    variable PLUG_TOKENS_FROM" in ran.out
+
+
+def test_no_value_is_a_command(tmp_path: Path) -> None:
+    """Whatever reached the script would be one word of it."""
+    hostile = "$(touch pwned)'; touch pwned; \"`touch pwned`"
+    setup = make_setup(repository=hostile, default_branch=hostile, state_branch=hostile, reviewers=[hostile])
+    environments = [replace(one, name=hostile) for one in setup.environments]
+    run(tmp_path, replace(setup, environments=environments))
+    run(tmp_path, replace(setup, environments=environments, reviewers=[]))
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        make_setup(),
+        make_setup(reviewers=["ana"]),
+        make_setup(
+            tokens_from=TokensFrom.SECRET,
+            environments=list_environments([make_desired("staging")], TokensFrom.SECRET),
+            state="s3://acme/state",
+            state_branch=None,
+        ),
+    ],
+    ids=["environments", "reviewers", "one secret"],
+)
+def test_the_script_passes_shellcheck(tmp_path: Path, setup: GitHubSetup) -> None:
+    script = tmp_path / "setup.sh"
+    script.write_text(render_setup_script(setup, "0.1.0"))
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([shellcheck, "--severity=style", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_where_one_secret_holds_the_tokens_no_environment_of_a_manifest_is_made(tmp_path: Path) -> None:
+    """A fleet may have more of them than a repository can have environments."""
+    environments = list_environments([make_desired("staging")], TokensFrom.SECRET)
+    setup = make_setup(tokens_from=TokensFrom.SECRET, environments=environments, state="s3://a/b", state_branch=None)
+    text = render_setup_script(setup, "0.1.0")
+    assert "for name in plug-fleet plug-drift; do" in text
+    assert f"# gh secret set PLUG_TOKENS --repo {REPOSITORY} --env plug-fleet < tokens.yaml\n" in text
+    assert "keep_variable PLUG_EXTRAS objects" in text and "gh variable set PLUG_AWS_ROLE" in text
+    assert "# The state is s3://a/b, not a branch here" in text and "'reconciler: state'" not in text
