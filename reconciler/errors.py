@@ -6,6 +6,7 @@
     ├── OutputFailed          1  a result that can't be written
     │   └── ReaderGone           because nothing reads stdout any more: a pager or `head` has ended
     ├── PostFailed            1  a comment, a status or an issue that GitHub did not accept
+    │   ├── NotPermitted         a question to GitHub that the token may not ask
     │   └── TransientError       which may succeed at the next try: no answer, a fault of GitHub's, its rate limit
     └── StateError            4
         ├── Locked               another run's live intent
@@ -66,6 +67,14 @@ class PostFailed(ReconcilerError):
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
         super().__init__(message)
+
+
+class NotPermitted(PostFailed):
+    """GitHub lets this token not ask. `permission` is the one that it takes, in GitHub's words."""
+
+    def __init__(self, permission: str, status: int | None = None) -> None:
+        self.permission = permission
+        super().__init__(f"this token may not ask: it takes the permission {permission}", status)
 
 
 class TransientError(PostFailed):

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.errors import StateError
 from reconciler.model import (
     Applied,
+    BranchRules,
     Desired,
     Document,
     Fingerprint,
     Head,
     Original,
     Problem,
+    ShownEnvironment,
     Snapshot,
     Stored,
     Webhooks,
@@ -65,6 +67,18 @@ class Changes:
     heads: Mapping[str, Head] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
     faults: Mapping[str, StateError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAccess:
+    """Whether a store can be written, as far as it shows without a write. `allowed`: None where only a write shows it.
+
+    `message` says how it was found out, or why it can't be written, and `hint` what to do.
+    """
+
+    allowed: bool | None
+    message: str
+    hint: str = ""
 
 
 class StateStore(Protocol):
@@ -127,6 +141,10 @@ class StateStore(Protocol):
 
         Must: refuse a document that this version could not read again.
         """
+        ...
+
+    def find_write_access(self) -> WriteAccess:
+        """Find out whether the store can be written. Must: write nothing. Raises Unreachable."""
         ...
 
     def close(self) -> None:
@@ -200,6 +218,22 @@ class CredentialChecks(Fingerprinter, Protocol):
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
     ) -> Sequence[Problem]:
         """The reasons why the accounts of `observed` can't be read with the partner token in `token_env`."""
+        ...
+
+
+class CredentialReport(CredentialChecks, Protocol):
+    """What `doctor` says of tokens and secrets: which are there, never a value."""
+
+    def token_origin(self, desired: Desired) -> str:
+        """Where an available token came from: the name of its variable, or the tokens file."""
+        ...
+
+    def has_secret(self, name: str, environment: str) -> bool: ...
+
+    def has_partner_token(self, token_env: str) -> bool: ...
+
+    def find_missing_secrets(self, desired: Iterable[Desired]) -> Sequence[Problem]:
+        """As `find_missing`, without the tokens."""
         ...
 
 
@@ -300,6 +334,46 @@ class Hub(Protocol):
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         """Begin a run of another workflow."""
+        ...
+
+
+class RepositoryReads(Protocol):
+    """A repository on GitHub, to be read alone. Every method raises NotPermitted and PostFailed.
+
+    Must: send the token to GitHub alone; write nothing.
+    """
+
+    @property
+    def repository(self) -> str:
+        """OWNER/NAME."""
+        ...
+
+    def find_default_branch(self) -> str: ...
+
+    def list_environments(self) -> Sequence[str]:
+        """The names of the GitHub Environments, which GitHub compares without regard to case."""
+        ...
+
+    def read_environment(self, name: str) -> ShownEnvironment: ...
+
+    def list_environment_secrets(self, name: str) -> Collection[str]: ...
+
+    def list_secrets(self) -> Collection[str]:
+        """The names of the secrets that a job without a GitHub Environment gets, those of the organization too."""
+        ...
+
+    def list_variables(self) -> Mapping[str, str]: ...
+
+    def read_rules(self, branch: str) -> BranchRules:
+        """The rules of all rulesets; the branch need not exist."""
+        ...
+
+    def read_protection(self, branch: str) -> BranchRules:
+        """The older protection of the branch."""
+        ...
+
+    def find_commit_time(self, repository: str, commit: str) -> datetime | None:
+        """When a commit of another repository was made; None for one that is not there."""
         ...
 
 

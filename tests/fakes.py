@@ -28,7 +28,7 @@ from reconciler.model import (
     Stored,
     Webhooks,
 )
-from reconciler.ports import Changes, Reading, StateStore, Write, WriteResult
+from reconciler.ports import Changes, Reading, StateStore, Write, WriteAccess, WriteResult
 from reconciler.run.context import ApplyOptions, World
 from reconciler.state.document import find_write_fault
 from tests.memory_store import MemoryStore
@@ -259,6 +259,9 @@ class FaultyStore:
 
     def find_near(self) -> str | None:
         return self.inner.find_near()
+
+    def find_write_access(self) -> WriteAccess:
+        return self.inner.find_write_access()
 
     def names(self) -> frozenset[str]:
         return self.inner.names()

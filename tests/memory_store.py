@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reconciler.errors import Conflict, StateError
 from reconciler.model import Original, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteResult
+from reconciler.ports import Changes, Write, WriteAccess, WriteResult
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -49,6 +49,9 @@ class MemoryStore:
 
     def find_near(self) -> str | None:
         return None
+
+    def find_write_access(self) -> WriteAccess:
+        return WriteAccess(True, "in memory")
 
     def names(self) -> frozenset[str]:
         with self._lock:

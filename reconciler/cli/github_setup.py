@@ -16,7 +16,6 @@ from reconciler.core.selection import select
 from reconciler.errors import InputError
 from reconciler.model import GitHubSetup, TokensFrom
 
-_REPOSITORY = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+", re.ASCII)
 _REVIEWER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9-]*(?:/[A-Za-z0-9._-]+)?", re.ASCII)
 
 
@@ -78,7 +77,7 @@ def setup_command(
 
 
 def _find_repository(session: Session, given: str | None) -> str:
-    from reconciler.io.git.remotes import find_name
+    from reconciler.io.git.remotes import REPOSITORY, find_name
 
     if given is None:
         found = find_name(session.environ, session.folder)
@@ -86,7 +85,7 @@ def _find_repository(session: Session, given: str | None) -> str:
             hint = "add --repository OWNER/NAME, or run in a checkout whose remote origin is on GitHub"
             raise InputError.of("--repository", "the repository is not known", hint)
         return found
-    if not _REPOSITORY.fullmatch(given):
+    if not REPOSITORY.fullmatch(given):
         raise InputError.of("--repository", f"{given!r} is not a repository of GitHub", "write OWNER/NAME")
     return given
 

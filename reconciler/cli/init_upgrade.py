@@ -42,13 +42,13 @@ class Found:
 
 
 def compare_workflows(top: Path, action: str | None, default_branch: str | None) -> list[Found]:
-    """Compare the workflows below `top` with this version's. `action` and branch: None takes those that are there.
+    """Compare the workflows below `top` with this version's. None takes the action and the branch that are there.
 
     Raises InputError where a workflow can't be read.
     """
     there = {name: _read(top, name) for name in WORKFLOWS}
     texts = [text for text in there.values() if text is not None]
-    chosen = action or find_action(os.environ) or find_action_in(texts) or UNKNOWN_ACTION
+    chosen = action or find_action_in(texts) or UNKNOWN_ACTION
     branch = default_branch or find_branch_in(texts) or find_branch(top) or "main"
     places = Places(chosen, branch, find_secrets_in(texts) or find_secret_names(top))
     found = []
@@ -61,7 +61,8 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
 
 def upgrade_workflows(top: Path, action: str | None, default_branch: str | None, *, yes: bool) -> int:
     """Show the difference between the workflows and this version's; with `yes`, make it where nothing was edited."""
-    if action is None and find_action(os.environ) is None:
+    action = action or find_action(os.environ)
+    if action is None:
         message = "the commit that this tool was installed from is not known, and these workflows need its action"
         hint = "name it: OWNER/REPO/.github/actions/reconciler@COMMIT"
         if yes:

@@ -31,6 +31,7 @@ COMMANDS = {
     "check": "check",
     "state": "state",
     "report": "report",
+    "doctor": "doctor",
     "schema": "schema",
     "init": "init",
     "sandbox": "sandbox",
@@ -40,7 +41,7 @@ COMMANDS = {
 
 
 # the commands that may be proposed for a mistyped one: none that sends or writes
-PROPOSED = ("validate", "show", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo")
+PROPOSED = ("validate", "show", "plan", "drift", "check", "state", "report", "doctor", "schema", "sandbox", "demo")
 
 
 class LazyGroup(CommandGroup):

@@ -18,7 +18,7 @@ from reconciler.core.planner import Planned
 from reconciler.core.where import find_apis
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.files import is_folder, write_whole
-from reconciler.model import CheckResult, Document, Drift, Problem, ResolvedEnvironment, RunResult
+from reconciler.model import CheckResult, Document, Drift, Item, Problem, ResolvedEnvironment, RunResult
 from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
@@ -177,6 +177,14 @@ def show_environment(resolved: ResolvedEnvironment, form: Form, session: Session
     views: Views = {
         "text": lambda style: _load("text").render_environment(resolved, colour=style.colour),
         "json": lambda _: _load_format("environment_file").encode_environment(resolved),
+    }
+    _show(views, form, session)
+
+
+def show_doctor(items: Sequence[Item], form: Form, session: Session) -> None:
+    views: Views = {
+        "text": lambda style: _load("text").render_doctor(items, colour=style.colour),
+        "json": lambda _: _load_format("doctor_file").encode_doctor(items),
     }
     _show(views, form, session)
 

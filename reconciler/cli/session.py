@@ -78,6 +78,11 @@ class Session:
         """Return where a setting was given; None where it has its default."""
         return self._loaded.find_place(path)
 
+    @property
+    def settings_file(self) -> str | None:
+        """The settings file that was read, None without one."""
+        return self._loaded.file
+
     @cached_property
     def store(self) -> StateStore:
         return self.find_store()()

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from reconciler.errors import PostFailed, TransientError
-from reconciler.github.run import WorkflowRun
 
 if TYPE_CHECKING:
     import httpx
@@ -29,18 +28,28 @@ RETRIED = frozenset({429, 500, 502, 503, 504})
 Got = TypeVar("Got")
 
 
+class Repository(Protocol):
+    """A repository on GitHub: that of a workflow run, or one that a user names. `repository` is OWNER/NAME."""
+
+    @property
+    def api_url(self) -> str: ...
+
+    @property
+    def repository(self) -> str: ...
+
+
 class GitHub:
     """A context manager. `token` is a bare one, as `GITHUB_TOKEN` holds it; `proxy` the one to use, if any."""
 
     def __init__(
         self,
-        run: WorkflowRun,
+        repository: Repository,
         token: str,
         *,
         proxy: Proxy | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._run = run
+        self._repository = repository
         self._token = token
         self._proxy = proxy
         self._sleep = sleep
@@ -63,7 +72,7 @@ class GitHub:
             proxy = httpx.Proxy(address, ssl_context=tls if self._proxy.scheme == "https" else None, headers=headers)
         return httpx.Client(
             verify=tls,
-            base_url=f"{self._run.api_url}/repos/{self._run.repository}/",
+            base_url=f"{self._repository.api_url}/repos/{self._repository.repository}/",
             headers={
                 "Accept": "application/vnd.github+json",
                 "Authorization": f"Bearer {self._token}",
@@ -140,10 +149,12 @@ class GitHub:
             hop = Hop(name if cause in OF_CONNECTING else f"GitHub (through {name})", self._proxy.variable)
         return Failure(stage, hop, cause, detail).explain()
 
-    def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
-        """The items of a list, over its pages."""
+    def pages(self, path: str, params: Mapping[str, str] | None = None, *, key: str | None = None) -> Iterator[Any]:
+        """The items of a list, over its pages. `key`: each page is an object, and has them under this key."""
         for page in range(1, MAX_PAGES + 1):
             items = self.request("GET", path, params={**(params or {}), "per_page": str(PAGE), "page": str(page)})
+            if key is not None:
+                items = items.get(key) if isinstance(items, dict) else None
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise PostFailed(f"GitHub's answer to GET {path} is not a list of objects")
             yield from items

@@ -13,13 +13,14 @@ from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault, host_of
 from reconciler.errors import InputError
 from reconciler.io.files import read_regular
+from reconciler.io.git.remotes import REPOSITORY
 from reconciler.model import Problem
 from reconciler.ports import PullRequest
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 # what becomes a part of an address or a link
 _FORMS = {
-    "GITHUB_REPOSITORY": re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+"),
+    "GITHUB_REPOSITORY": REPOSITORY,
     "GITHUB_SHA": re.compile(r"[0-9a-f]{40,64}"),
     "GITHUB_RUN_ID": re.compile(r"[0-9]{1,20}", re.ASCII),
 }
@@ -96,7 +97,7 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
         raise InputError(problems=[Problem.of(name, "is not what it should be", hint) for name in odd])
     server_url = environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
     api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    _check_api_url(api_url, server_url)
+    check_api_url(api_url, server_url)
     return WorkflowRun(
         api_url=api_url,
         server_url=server_url,
@@ -108,7 +109,7 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
     )
 
 
-def _check_api_url(api_url: str, server_url: str) -> None:
+def check_api_url(api_url: str, server_url: str) -> None:
     """GITHUB_TOKEN goes to GitHub alone: to the server that the runner names, or to `api.` before it.
 
     So it is on github.com, on GHE.com and on a server of one's own. Raises InputError.

@@ -7,6 +7,7 @@ have the filled-in URL.
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
 from reconciler.model.finding import Drift, Finding, FindingKind
+from reconciler.model.item import FAILING, Area, Item, ItemState
 from reconciler.model.manifest import (
     EVENTS,
     AuthScheme,
@@ -37,7 +38,14 @@ from reconciler.model.resolved import (
     ResolvedWebhook,
 )
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
-from reconciler.model.setup import GitHubEnvironment, GitHubSetup, TokensFrom
+from reconciler.model.setup import (
+    BranchRules,
+    GitHubEnvironment,
+    GitHubSetup,
+    RequiredCheck,
+    ShownEnvironment,
+    TokensFrom,
+)
 from reconciler.model.state import (
     Applied,
     By,
@@ -56,11 +64,14 @@ from reconciler.model.where import ApiUse, Where
 __all__ = [
     "DONE_OUTCOMES",
     "EVENTS",
+    "FAILING",
     "Action",
     "ApiUse",
     "Applied",
+    "Area",
     "AuthScheme",
     "BodyForm",
+    "BranchRules",
     "By",
     "Change",
     "CheckResult",
@@ -83,6 +94,8 @@ __all__ = [
     "Head",
     "HistoryEntry",
     "Intent",
+    "Item",
+    "ItemState",
     "LastTry",
     "LiveDifference",
     "Location",
@@ -94,6 +107,7 @@ __all__ = [
     "Quote",
     "Reason",
     "ReceiverCheck",
+    "RequiredCheck",
     "ResolvedEnvironment",
     "ResolvedValue",
     "ResolvedVar",
@@ -101,6 +115,7 @@ __all__ = [
     "RunResult",
     "SettingPlace",
     "Shard",
+    "ShownEnvironment",
     "Snapshot",
     "Stored",
     "TokensFrom",

@@ -34,3 +34,32 @@ class GitHubSetup:
     state: str
     state_branch: str | None
     reviewers: Sequence[str] = ()  # USER or ORG/TEAM
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEnvironment:
+    """A GitHub Environment as GitHub shows it. `branches`: the patterns that may use it; None: any branch may.
+
+    `any_protected`: every branch with a protection may use it.
+    """
+
+    name: str
+    branches: Sequence[str] | None
+    any_protected: bool = False
+    reviewers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredCheck:
+    """`app` is the id of the app that must report the check; None: any may."""
+
+    name: str
+    app: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRules:
+    """What holds for a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`."""
+
+    kinds: frozenset[str] = frozenset()
+    checks: tuple[RequiredCheck, ...] = ()

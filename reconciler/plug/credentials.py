@@ -135,6 +135,12 @@ class EnvironCredentials:
         value = self._environ.get(name)
         return Secret(value) if value else self._secrets_file.find(name, environment)
 
+    def has_secret(self, name: str, environment: str) -> bool:
+        return self.secret(name, environment) is not None
+
+    def has_partner_token(self, token_env: str) -> bool:
+        return self.partner_token(token_env) is not None
+
     def secret_scope(self, desired: Desired, text: str) -> str | None:
         """The environment, where it fills in a URL with a secret of its own; None where all fill it in alike."""
         own = self._secrets_file.own.get(desired.environment, {})

@@ -33,6 +33,11 @@ class LoadedSettings:
     files: tuple[Path, ...] = ()
     layers: tuple[Layer, ...] = ()  # the strongest first
 
+    @property
+    def file(self) -> str | None:
+        """The file that was read, as messages show it; None without one."""
+        return next((file for layer in self.layers if (file := layer.place_of("").file)), None)
+
     def find_place(self, path: str) -> SettingPlace | None:
         """Return where a setting was given; None where it has its default."""
         return next((layer.place_of(path) for layer in self.layers if layer.holds(path)), None)

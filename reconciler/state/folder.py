@@ -33,7 +33,7 @@ from reconciler.io.files import (
     write_new,
 )
 from reconciler.model import Original, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteResult
+from reconciler.ports import Changes, Write, WriteAccess, WriteResult
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -106,6 +106,16 @@ class FolderStore:
             logger.debug("state: the folders beside %s can't be listed: %s", path, error.strerror)
             return None
         return next((name for name in near if _holds_documents(path.parent / name / below)), None)
+
+    def find_write_access(self) -> WriteAccess:
+        """Ask the system about the folder, or about the one in which it would be made."""
+        self._refuse_lost_link(self._path_text)
+        place = next(one for one in (self._path, *self._path.parents) if os.path.lexists(one))
+        if not os.access(place, os.W_OK | os.X_OK):
+            return WriteAccess(False, f"{place} can't be written by this user", f"chmod u+rwx {place}")
+        if place != self._path:
+            return WriteAccess(True, f"the first write makes the folder in {place}")
+        return WriteAccess(True, "the folder can be written by this user")
 
     def names(self) -> frozenset[str]:
         try:

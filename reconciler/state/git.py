@@ -27,7 +27,7 @@ from reconciler.io.git.checkout import advise_ownership
 from reconciler.io.git.command import NO_REASON, GitError, GitFailed, GitUnusable
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
 from reconciler.model import Document, Original, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteResult
+from reconciler.ports import Changes, Write, WriteAccess, WriteResult
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -326,6 +326,24 @@ class GitStore:
         return contents
 
     # --- writing -----------------------------------------------------------------------------------
+
+    def find_write_access(self) -> WriteAccess:
+        """Begin a push that is not made: the remote asks for the right to write, and not yet for the branch's rules."""
+        try:
+            with self._alone:
+                tip = self._look_unless_seen()
+                commit = tip.commit or self._make_empty_commit()
+                self._git.run("push", "--dry-run", "--porcelain", "--no-verify", REMOTE, f"{commit}:{self._ref}")
+        except GitFailed as error:
+            return WriteAccess(False, str(self._refused(error)))
+        except GitUnusable as error:
+            raise Unreachable(f"state: {error}") from error
+        return WriteAccess(True, "the remote accepts a push (rules of the branch are checked only when it is made)")
+
+    def _make_empty_commit(self) -> str:
+        """Return a commit of the temporary repository without files."""
+        tree = self._git.run("mktree").decode().strip()
+        return self._git.run("commit-tree", tree, "-m", "Ask whether the state can be written").decode().strip()
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         fault: StateError

@@ -24,7 +24,7 @@ from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, Corrupt, InputError, NewerFormat, StateError, Unreachable
 from reconciler.io.watch import counted
 from reconciler.model import Original, Problem, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteResult
+from reconciler.ports import Changes, Write, WriteAccess, WriteResult
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -113,6 +113,10 @@ class ObjectStore:
     def find_near(self) -> str | None:
         """Return None: a bucket may hold very many prefixes, and a credential often sees no other one."""
         return None
+
+    def find_write_access(self) -> WriteAccess:
+        """Return that only a write shows it: an object store has no other question."""
+        return WriteAccess(None, "an object store shows it only at the first write", "allow it to put and get objects")
 
     def names(self) -> frozenset[str]:
         found = self._list()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.views.text_check import render_check
+from reconciler.views.text_doctor import render_doctor
 from reconciler.views.text_drift import render_drift
 from reconciler.views.text_environment import render_environment
 from reconciler.views.text_plan import render_plan
@@ -12,6 +13,7 @@ from reconciler.views.text_validation import render_validation
 
 __all__ = [
     "render_check",
+    "render_doctor",
     "render_drift",
     "render_environment",
     "render_plan",

@@ -28,7 +28,7 @@ from reconciler.state.git import GitStore
 from reconciler.state.objects import ObjectStore
 from reconciler.state.open import open_store
 from tests.contract.behind import photograph, plant
-from tests.contract.remotes import make_clone, make_remote
+from tests.contract.remotes import git, make_clone, make_remote, serve_guarded
 from tests.fakes import START, make_desired
 from tests.memory_store import MemoryStore
 
@@ -561,3 +561,35 @@ def test_documents_are_canonical(tmp_path: Path) -> None:
     text = (tmp_path / "production.json").read_text()
     assert text.startswith('{\n  "applied": {\n    "account": "org:1",\n')
     assert text.endswith('  "serial": 1\n}\n')
+
+
+def test_whether_it_can_be_written_is_found_out_without_a_write(store: StateStore, tmp_path: Path) -> None:
+    """Before the first document, and after it."""
+    before = photograph(store, tmp_path)
+    assert store.find_write_access().allowed is not False
+    assert photograph(store, tmp_path) == before
+    put(store, document())
+    before = photograph(store, tmp_path)
+    assert store.find_write_access().allowed is not False
+    assert photograph(store, tmp_path) == before
+
+
+def test_a_remote_that_refuses_pushes_is_no_writable_store(tmp_path: Path) -> None:
+    """As for a token that may only read: the read works."""
+    remote = make_remote(tmp_path)
+    with serve_guarded(remote, lambda header, pushes: not pushes) as url:
+        clone = tmp_path / "clone"
+        git(tmp_path, "clone", "-q", url, str(clone))
+        store = GitStore(clone, "origin", "reconciler-state")
+        assert store.names() == frozenset()
+        access = store.find_write_access()
+        store.close()
+    assert access.allowed is False
+    assert "git:origin/reconciler-state can't be reached" in access.message
+
+
+def test_a_folder_of_another_user_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write everywhere, so the system's answer is played."""
+    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
+    access = FolderStore(tmp_path / "state").find_write_access()
+    assert (access.allowed, access.hint) == (False, f"chmod u+rwx {tmp_path}")

@@ -111,8 +111,13 @@ def _absolute_folders(environ: Mapping[str, str]) -> list[str]:
 def check_version(environ: Mapping[str, str]) -> None:
     """Ask git for its version, once per process. Raises: GitUnusable for an older one than the git state needs."""
     program = find_program(environ)
-    if program in _new_enough:
-        return
+    if program not in _new_enough:
+        read_version(environ)
+
+
+def read_version(environ: Mapping[str, str]) -> str:
+    """Return git's version, such as 2.39.2. Raises: GitUnusable for none, and for one that is too old."""
+    program = find_program(environ)
     try:
         answer = run_git(["--version"], Path(program).parent, environ, timeout_s=QUICK_TIMEOUT_S)
     except GitFailed as error:
@@ -126,6 +131,7 @@ def check_version(environ: Mapping[str, str]) -> None:
             f"{version}: the git state needs {OLDEST[0]}.{OLDEST[1]} or later. Install that, or set `state` to a folder"
         )
     _new_enough.add(program)
+    return found[1]
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:

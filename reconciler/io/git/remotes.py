@@ -18,6 +18,9 @@ _GITHUB = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
+# OWNER/NAME, where it becomes a part of an address or a link
+REPOSITORY = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]+")
+
 
 def parse_remote(url: str) -> str | None:
     """Return OWNER/NAME of a remote on GitHub, None for any other. Nothing of the user information is kept."""

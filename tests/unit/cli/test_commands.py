@@ -11,7 +11,7 @@ from reconciler.cli.setting_parameters import is_settings_flag
 from reconciler.settings.flags import SETTING_FLAGS
 
 READS = {  # every command that may be proposed, by group
-    "": {"validate", "show", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo"},
+    "": {"validate", "show", "plan", "drift", "check", "state", "report", "doctor", "schema", "sandbox", "demo"},
     "state": {"list", "show", "history"},
     "github": {"outputs", "failure"},
 }

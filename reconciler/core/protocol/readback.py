@@ -1,0 +1,204 @@
+"""What is wrong with the set-up of a repository, from what GitHub shows of it (CONTRACT §12.12)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, TOKEN_SECRET
+from reconciler.model import Area, BranchRules, GitHubEnvironment, Item, ItemState, ShownEnvironment, TokensFrom
+from reconciler.text.counts import counted, name_some
+
+OLD_PIN_DAYS = 365
+FORMER_CHECKS = frozenset({"Plan", "reconciler/plan"})  # of the first version's workflows
+_SWITCHES = ("PLUG_APPLY", "PLUG_STRICT", "PLUG_CHECK", "PLUG_OBSERVE", "PLUG_SELF_HEAL")
+_COUNTS = ("PLUG_SHARDS", "PLUG_MAX_PARALLEL")
+_COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def make_item(name: str, state: ItemState, message: str, hint: str = "") -> Item:
+    return Item(Area.GITHUB, name, state, message, hint)
+
+
+# --- GitHub Environments -------------------------------------------------------------------------------------------
+
+
+def judge_environment(name: str, found: ShownEnvironment | None, branch: str, repository: str) -> Item:
+    """Judge whether a GitHub Environment exists, and is for the default branch alone."""
+    label = f"environment {name}"
+    if found is None:
+        message = "GitHub would make it at the first run, open to every branch and without reviewers"
+        hint = f"reconciler github setup -e {name} prints the calls"
+        return make_item(label, ItemState.MISSING, message, hint)
+    path = f"repos/{repository}/environments/{found.name}"
+    if found.branches is None or found.any_protected:
+        which = "every protected branch" if found.any_protected else "every branch"
+        hint = f"in its settings, allow the branch {branch} alone (Settings, Environments, {found.name})"
+        return make_item(label, ItemState.WRONG, f"{which} may use its secrets", hint)
+    if branch not in found.branches:
+        hint = f"gh api --method POST {path}/deployment-branch-policies --raw-field name={branch}"
+        return make_item(label, ItemState.WRONG, f"{branch} may not use it, so its jobs fail", hint)
+    others = [one for one in found.branches if one != branch]
+    if others:
+        message = f"other branches may use its secrets: {name_some(others)}"
+        hint = f"remove them (Settings, Environments, {found.name})"
+        return make_item(label, ItemState.WRONG, message, hint)
+    reviewers = counted(found.reviewers, "reviewer") if found.reviewers else "no reviewers"
+    return make_item(label, ItemState.OK, f"for {branch} alone, {reviewers}")
+
+
+def judge_environment_secrets(
+    wanted: GitHubEnvironment, own: Collection[str], shared: Collection[str], repository: str
+) -> list[Item]:
+    """Judge the secrets of a GitHub Environment by their names. `shared` are those of the repository, too."""
+    label = f"secrets of {wanted.name}"
+    # a token that every job can see doesn't count: it is not this environment's
+    there = {*own, *(name for name in shared if not name.startswith(TOKEN_SECRET))}
+    missing = [name for name in wanted.secrets if name not in there]
+    if missing:
+        hint = f"gh secret set {missing[0]} --repo {repository} --env {wanted.name}"
+        return [make_item(label, ItemState.MISSING, f"not set: {name_some(missing)}", hint)]
+    found = [name for name in (*wanted.secrets, *wanted.optional) if name in there]
+    return [make_item(label, ItemState.OK, name_some(found))] if found else []
+
+
+def judge_shared_secrets(shared: Collection[str], tokens_from: TokensFrom) -> Item:
+    """Judge the secrets that every job gets: a token among them would fill in for one that an environment lacks."""
+    label = "secrets of the repository"
+    if TOKEN_SECRET in shared and tokens_from is TokensFrom.ENVIRONMENTS:
+        message = f"{TOKEN_SECRET} is visible to every job, and would be sent for an environment without its own"
+        return make_item(label, ItemState.WRONG, message, f"gh secret delete {TOKEN_SECRET}")
+    return make_item(label, ItemState.OK, f"no {TOKEN_SECRET} that is visible to every job")
+
+
+# --- variables -----------------------------------------------------------------------------------------------------
+
+
+def find_tokens_from(variables: Mapping[str, str]) -> TokensFrom:
+    """Return where the workflows find the tokens; anything but `secret` counts as the default."""
+    return TokensFrom.SECRET if variables.get("PLUG_TOKENS_FROM") == TokensFrom.SECRET else TokensFrom.ENVIRONMENTS
+
+
+def find_shards(variables: Mapping[str, str]) -> int:
+    """Return PLUG_SHARDS, 0 without it or where it is wrong."""
+    text = variables.get("PLUG_SHARDS", "")
+    return int(text) if _COUNT.fullmatch(text) else 0
+
+
+def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:
+    """Judge the variables of the repository. The switch comes first."""
+    if variables.get("PLUG_APPLY", "").strip().lower() != "true":
+        hint = "gh variable set PLUG_APPLY --body true"
+        yield make_item("variable PLUG_APPLY", ItemState.MISSING, "not true, so nothing is applied", hint)
+    else:
+        yield make_item("variable PLUG_APPLY", ItemState.OK, "true: merges are applied")
+    tokens_from = variables.get("PLUG_TOKENS_FROM")
+    if tokens_from not in (None, "", *TokensFrom):
+        message = f"{tokens_from!r} is neither environments nor secret"
+        yield make_item("variable PLUG_TOKENS_FROM", ItemState.WRONG, message, "gh variable set PLUG_TOKENS_FROM")
+    for name in _SWITCHES[1:]:
+        text = variables.get(name, "").strip().lower()
+        if text not in ("", "true", "false"):
+            message = f"{variables[name]!r} is neither true nor false"
+            yield make_item(f"variable {name}", ItemState.WRONG, message, f"gh variable set {name} --body true")
+        elif text == "true":
+            yield make_item(f"variable {name}", ItemState.OK, "true")
+    for name in _COUNTS:
+        text = variables.get(name, "")
+        if text and not _COUNT.fullmatch(text):
+            message = f"{text!r} is not a whole number from 1 to 999"
+            yield make_item(f"variable {name}", ItemState.WRONG, message, f"gh variable set {name} --body 4")
+
+
+# --- rules ---------------------------------------------------------------------------------------------------------
+
+
+def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
+    """Judge the rules of the default branch: the required check, from GitHub Actions alone, and pull requests."""
+    label, hint = f"required check {REQUIRED_CHECK}", "reconciler github setup prints the rule"
+    required = [check for check in rules.checks if check.name == REQUIRED_CHECK]
+    if not required:
+        yield make_item(label, ItemState.MISSING, f"{branch} takes a merge without it", hint)
+    elif all(check.app != ACTIONS_APP for check in required):
+        message = "any app, and everybody who may write statuses, may report it: require it from GitHub Actions"
+        yield make_item(label, ItemState.WRONG, message, hint)
+    else:
+        yield make_item(label, ItemState.OK, f"{branch} requires it, from GitHub Actions")
+    former = sorted({check.name for check in rules.checks} & FORMER_CHECKS)
+    for name in former:
+        message = f"nothing reports it any more, so every pull request waits: the check is {REQUIRED_CHECK}"
+        yield make_item(f"required check {name}", ItemState.WRONG, message, "remove it from the rule (Settings, Rules)")
+    if "pull_request" in rules.kinds:
+        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests change it")
+    else:
+        yield make_item(f"rule of {branch}", ItemState.MISSING, "it can be pushed to without a pull request", hint)
+
+
+def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
+    """Judge the rules of the state's branch: kept from deletion and force pushes, and open to the workflows' pushes."""
+    label = f"rule of {branch}"
+    lacking = [
+        words
+        for kind, words in (("deletion", "be deleted"), ("non_fast_forward", "be rewound by a force push"))
+        if kind not in rules.kinds
+    ]
+    if lacking:
+        message = f"it can {' and '.join(lacking)}, and with it the memory of what was applied"
+        yield make_item(label, ItemState.MISSING, message, "reconciler github setup prints the rule")
+    blocking = {"required_signatures": "signed commits", "pull_request": "pull requests"}
+    found = [words for kind, words in blocking.items() if kind in rules.kinds]
+    if rules.checks:
+        found.append("checks")
+    if found:
+        message = f"a rule requires {name_some(found)} there, so the workflows can't push"
+        yield make_item(label, ItemState.WRONG, message, "leave this branch out of that rule (Settings, Rules)")
+    elif not lacking:
+        yield make_item(label, ItemState.OK, "it can be neither deleted nor rewound")
+
+
+# --- actions -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UsedAction:
+    """An action that a workflow uses. `repository` is OWNER/NAME, `ref` what follows the @."""
+
+    name: str
+    ref: str
+
+    @property
+    def repository(self) -> str:
+        return "/".join(self.name.split("/")[:2])
+
+    @property
+    def is_pinned(self) -> bool:
+        return _COMMIT.fullmatch(self.ref) is not None
+
+
+_USES = re.compile(r"^[ -]+uses: +['\"]?(?P<name>[\w.-]+/[\w./-]+)@(?P<ref>[\w./-]+)", re.MULTILINE)
+
+
+def find_actions(workflows: Iterable[str]) -> list[UsedAction]:
+    """Return the actions of other repositories that workflows use, each once, by name."""
+    found = {UsedAction(match["name"], match["ref"]) for text in workflows for match in _USES.finditer(text)}
+    return sorted(found, key=lambda one: (one.name, one.ref))
+
+
+def judge_action(action: UsedAction, made_at: datetime | None, now: datetime, current: Sequence[str]) -> Item:
+    """Judge a pin. `made_at` is the time of its commit; `current` are the pins of this version, NAME@COMMIT."""
+    label = f"action {action.name}"
+    if not action.is_pinned:
+        message = f"{action.ref} can be moved: then other code runs without any change here"
+        return make_item(label, ItemState.WRONG, message, "pin its commit; Dependabot keeps it current")
+    if made_at is None:
+        message = f"{action.repository} has no commit {action.ref[:7]}, or this token can't see it"
+        return make_item(label, ItemState.UNKNOWN, message)
+    days = (now - made_at).days
+    age = f"pinned to a commit that is {counted(max(days, 0), 'day')} old"
+    if days > OLD_PIN_DAYS and f"{action.name}@{action.ref}" not in current:
+        hint = "reconciler init --upgrade, or let Dependabot move it (.github/dependabot.yml)"
+        return make_item(label, ItemState.WRONG, age, hint)
+    return make_item(label, ItemState.OK, age)

@@ -1,0 +1,173 @@
+"""The port `RepositoryReads` over GitHub's REST API: how a repository is set up, for `doctor --github`.
+
+Each call names the permission that it takes (FACTS 6), so that a refusal can say which one is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from reconciler.errors import InputError, NotPermitted, PostFailed, TransientError
+from reconciler.github.api import GitHub
+from reconciler.github.run import check_api_url, dig
+from reconciler.io.git.remotes import REPOSITORY
+from reconciler.io.http.proxy import find_proxy
+from reconciler.model import BranchRules, RequiredCheck, ShownEnvironment
+
+T = TypeVar("T")
+
+ACTIONS = "Actions (read)"
+ENVIRONMENTS = "Environments (read)"
+SECRETS = "Secrets (read)"
+VARIABLES = "Variables (read)"
+METADATA = "Metadata (read)"
+ADMINISTRATION = "Administration (read)"
+CONTENTS = "Contents (read)"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRepository:
+    """A repository that a user names, beside `WorkflowRun`."""
+
+    api_url: str
+    repository: str
+
+
+def find_place(repository: str, environ: Mapping[str, str]) -> NamedRepository:
+    """Return the repository on GitHub's API, that of the runner where there is one. Raises InputError."""
+    if not REPOSITORY.fullmatch(repository):
+        raise InputError.of("GITHUB_REPOSITORY", "is not a repository of GitHub", "write OWNER/NAME")
+    api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+    check_api_url(api_url, environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/"))
+    return NamedRepository(api_url, repository)
+
+
+@contextmanager
+def open_repository(place: NamedRepository, token: str, environ: Mapping[str, str]) -> Iterator[HttpRepository]:
+    """Open the reads of a repository. Raises InputError where SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
+    with GitHub(place, token, proxy=find_proxy(place.api_url, environ)) as client:
+        yield HttpRepository(place, client)
+
+
+class HttpRepository:
+    """See `ports.RepositoryReads`."""
+
+    def __init__(self, place: NamedRepository, client: GitHub) -> None:
+        self._place = place
+        self._client = client
+
+    @property
+    def repository(self) -> str:
+        return self._place.repository
+
+    def find_default_branch(self) -> str:
+        found = dig(self._get(f"{self._place.api_url}/repos/{self.repository}", METADATA), "default_branch")
+        if not isinstance(found, str):
+            raise PostFailed("GitHub's answer names no default branch")
+        return found
+
+    def list_environments(self) -> Sequence[str]:
+        return [name for one in self._list("environments", "environments", ACTIONS) if (name := _text(one, "name"))]
+
+    def read_environment(self, name: str) -> ShownEnvironment:
+        path = f"environments/{quote(name, safe='')}"
+        shown = self._get(path, ACTIONS)
+        reviewers = sum(
+            len(rule.get("reviewers") or ())
+            for rule in dig(shown, "protection_rules") or ()
+            if dig(rule, "type") == "required_reviewers"
+        )
+        policy = dig(shown, "deployment_branch_policy")
+        if policy is None:
+            return ShownEnvironment(name, None, reviewers=reviewers)
+        if dig(policy, "protected_branches") is True:
+            return ShownEnvironment(name, (), any_protected=True, reviewers=reviewers)
+        listed = self._list(f"{path}/deployment-branch-policies", "branch_policies", ACTIONS)
+        return ShownEnvironment(name, [_text(one, "name") for one in listed], reviewers=reviewers)
+
+    def list_environment_secrets(self, name: str) -> Collection[str]:
+        path = f"environments/{quote(name, safe='')}/secrets"
+        return {_text(one, "name") for one in self._list(path, "secrets", ENVIRONMENTS)}
+
+    def list_secrets(self) -> Collection[str]:
+        paths = ("actions/secrets", "actions/organization-secrets")
+        return {_text(one, "name") for path in paths for one in self._list(path, "secrets", SECRETS)}
+
+    def list_variables(self) -> Mapping[str, str]:
+        return {
+            _text(one, "name"): _text(one, "value") for one in self._list("actions/variables", "variables", VARIABLES)
+        }
+
+    def read_rules(self, branch: str) -> BranchRules:
+        path = f"rules/branches/{quote(branch, safe='')}"
+        rules = self._ask(METADATA, lambda: list(self._client.pages(path)))
+        checks = [
+            RequiredCheck(_text(check, "context"), _app(check.get("integration_id")))
+            for rule in rules
+            if rule.get("type") == "required_status_checks"
+            for check in dig(rule, "parameters", "required_status_checks") or ()
+        ]
+        return BranchRules(frozenset(_text(rule, "type") for rule in rules), tuple(checks))
+
+    def read_protection(self, branch: str) -> BranchRules:
+        try:
+            shown = self._get(f"branches/{quote(branch, safe='')}/protection", ADMINISTRATION)
+        except PostFailed as error:
+            if error.status == 404:
+                return BranchRules()
+            raise
+        found = {
+            "pull_request": dig(shown, "required_pull_request_reviews") is not None,
+            "deletion": dig(shown, "allow_deletions", "enabled") is False,
+            "non_fast_forward": dig(shown, "allow_force_pushes", "enabled") is False,
+            "required_signatures": dig(shown, "required_signatures", "enabled") is True,
+        }
+        checks = dig(shown, "required_status_checks", "checks") or ()
+        required = tuple(RequiredCheck(_text(one, "context"), _app(dig(one, "app_id"))) for one in checks)
+        return BranchRules(frozenset(kind for kind, holds in found.items() if holds), required)
+
+    def find_commit_time(self, repository: str, commit: str) -> datetime | None:
+        try:
+            shown = self._get(f"{self._place.api_url}/repos/{repository}/commits/{commit}", CONTENTS)
+        except PostFailed as error:
+            if error.status in (404, 422):
+                return None
+            raise
+        text = dig(shown, "commit", "committer", "date")
+        try:
+            return datetime.fromisoformat(str(text)).astimezone(UTC)
+        except ValueError:
+            return None
+
+    # --- how ---------------------------------------------------------------------------------------------------
+
+    def _get(self, path: str, permission: str) -> Any:
+        return self._ask(permission, lambda: self._client.request("GET", path))
+
+    def _list(self, path: str, key: str, permission: str) -> list[Mapping[str, Any]]:
+        return self._ask(permission, lambda: list(self._client.pages(path, key=key)))
+
+    def _ask(self, permission: str, question: Callable[[], T]) -> T:
+        try:
+            return self._client.retry(question)
+        except TransientError:
+            raise
+        except PostFailed as error:
+            if error.status == 403:
+                raise NotPermitted(permission, error.status) from error
+            raise
+
+
+def _text(item: Any, key: str) -> str:
+    found = dig(item, key)
+    return found if isinstance(found, str) else ""
+
+
+def _app(value: Any) -> int | None:
+    """Return the id of an app; GitHub writes -1 or nothing where any app may report the check."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

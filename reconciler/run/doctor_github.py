@@ -1,0 +1,172 @@
+"""How a repository is set up on GitHub, item by item: what a token may not ask is unknown, and hides nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from reconciler.core.protocol.names import FLEET_ENVIRONMENT
+from reconciler.core.protocol.readback import (
+    UsedAction,
+    find_shards,
+    find_tokens_from,
+    judge_action,
+    judge_default_branch,
+    judge_environment,
+    judge_environment_secrets,
+    judge_shared_secrets,
+    judge_state_branch,
+    judge_variables,
+    make_item,
+)
+from reconciler.core.protocol.setup import find_state_branch, list_environments
+from reconciler.errors import NotPermitted, PostFailed
+from reconciler.model import BranchRules, Desired, GitHubEnvironment, Item, ItemState, TokensFrom
+from reconciler.ports import RepositoryReads
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubQuestion:
+    """What is compared with GitHub. `current` are the pins of this version's workflows, NAME@COMMIT."""
+
+    desired: Sequence[Desired]
+    state: str
+    actions: Sequence[UsedAction]
+    current: Sequence[str]
+    now: datetime
+    report: Callable[[int, int], None] = field(default=lambda done, total: None)
+
+
+def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[Item]:
+    """Yield the items of the repository. Never raises PostFailed."""
+    asked = _Questions()
+    branch = asked.ask("default branch", reads.find_default_branch)
+    variables = asked.ask("variables", reads.list_variables)
+    if branch is None:
+        yield from asked.unknown
+        return
+    yield from judge_variables(variables) if variables is not None else ()
+    tokens_from, shards = find_tokens_from(variables or {}), find_shards(variables or {})
+    wanted = [
+        one
+        for one in list_environments(question.desired, tokens_from, shards=shards)
+        if tokens_from is TokensFrom.SECRET or one.name != FLEET_ENVIRONMENT
+    ]
+    yield from _environments(wanted, branch, question, reads, asked, tokens_from)
+    yield from _rules(branch, question.state, reads, asked)
+    for action in question.actions:
+        yield from _action(action, question, reads, asked)
+    yield from asked.unknown
+
+
+@dataclass
+class _Questions:
+    """Asks, and keeps an item for what could not be asked: one for each thing, however often it was wanted."""
+
+    unknown: list[Item] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+
+    def ask(self, what: str, question: Callable[[], T]) -> T | None:
+        """Return the answer, None where there is none. After a refusal the same is not asked again."""
+        if what in self.refused:
+            return None
+        try:
+            return question()
+        except NotPermitted as error:
+            self.refused.add(what)
+            self.unknown.append(make_item(what, ItemState.UNKNOWN, str(error), "give it to GITHUB_TOKEN"))
+        except PostFailed as error:
+            self.refused.add(what)
+            state = ItemState.WRONG if error.status in (401, 404) else ItemState.UNKNOWN
+            hint = "use a GITHUB_TOKEN that may read this repository" if state is ItemState.WRONG else ""
+            self.unknown.append(make_item(what, state, str(error), hint))
+        return None
+
+
+def _environments(
+    wanted: Sequence[GitHubEnvironment],
+    branch: str,
+    question: GitHubQuestion,
+    reads: RepositoryReads,
+    asked: _Questions,
+    tokens_from: TokensFrom,
+) -> Iterator[Item]:
+    listed = asked.ask("GitHub Environments", reads.list_environments)
+    shared = asked.ask("secrets of the repository", reads.list_secrets)
+    if shared is not None:
+        yield judge_shared_secrets(shared, tokens_from)
+    if listed is None:
+        return
+    names = {name.casefold(): name for name in listed}
+    for done, one in enumerate(wanted, 1):
+        name = names.get(one.name.casefold())
+        yield from _environment(one, name, branch, reads, asked, shared or ())
+        question.report(done, len(wanted))
+
+
+def _environment(
+    wanted: GitHubEnvironment,
+    name: str | None,
+    branch: str,
+    reads: RepositoryReads,
+    asked: _Questions,
+    shared: Collection[str],
+) -> Iterator[Item]:
+    if name is None:
+        yield judge_environment(wanted.name, None, branch, reads.repository)
+        return
+    found = asked.ask("branch policies", lambda: reads.read_environment(name))
+    if found is not None:
+        yield judge_environment(wanted.name, found, branch, reads.repository)
+    own = asked.ask("secrets of the GitHub Environments", lambda: reads.list_environment_secrets(name))
+    if own is not None:
+        yield from judge_environment_secrets(wanted, own, shared, reads.repository)
+
+
+def _rules(branch: str, state: str, reads: RepositoryReads, asked: _Questions) -> Iterator[Item]:
+    yield from _judge_rules(branch, judge_default_branch, reads, asked)
+    state_branch = find_state_branch(state)
+    if state_branch is not None:
+        yield from _judge_rules(state_branch, judge_state_branch, reads, asked)
+
+
+def _judge_rules(
+    branch: str,
+    judge: Callable[[BranchRules, str], Iterable[Item]],
+    reads: RepositoryReads,
+    asked: _Questions,
+) -> Iterator[Item]:
+    """Judge by the rulesets, which every token may read; what they lack may be in the branch's older protection."""
+    rules = asked.ask(f"rules of {branch}", lambda: reads.read_rules(branch))
+    if rules is None:
+        return
+    items = list(judge(rules, branch))
+    if any(item.state is ItemState.MISSING for item in items):
+        what = f"protection of {branch}"
+        older = asked.ask(what, lambda: reads.read_protection(branch))
+        if older is not None:
+            items = list(judge(BranchRules(rules.kinds | older.kinds, rules.checks + older.checks), branch))
+        elif what in asked.refused:  # it may have what the rulesets lack
+            items = [item for item in items if item.state is not ItemState.MISSING]
+    yield from items
+
+
+def _action(action: UsedAction, question: GitHubQuestion, reads: RepositoryReads, asked: _Questions) -> Iterator[Item]:
+    made_at = None
+    if action.is_pinned:
+        what = f"age of {action.name}"
+        made_at = asked.ask(what, lambda: reads.find_commit_time(action.repository, action.ref))
+        if what in asked.refused:
+            return
+    yield judge_action(action, made_at, question.now, question.current)
+
+
+def find_pins(workflows: Mapping[str, str]) -> list[str]:
+    """Return the pins of this version's workflows, NAME@COMMIT."""
+    from reconciler.core.protocol.readback import find_actions
+
+    return [f"{one.name}@{one.ref}" for one in find_actions(workflows.values())]

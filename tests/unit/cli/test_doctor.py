@@ -1,0 +1,212 @@
+"""`doctor`: what is set up, and what is missing; with --github on GitHub too."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.sandbox.server import Sandbox
+from reconciler.starter import WORKFLOWS
+from reconciler.starter.workflow_files import make_digest
+from tests.acceptance.conftest import canary
+from tests.fuzz.hostile import drive
+from tests.workflows.conftest import ACTION, HOST
+from tests.workflows.fake_repository import REPOSITORY, FakeRepository, serve_repository
+
+
+@dataclass
+class Checkout:
+    """A repository as `init` leaves it, with hosts of its own, tokens and secrets in the variables."""
+
+    folder: Path
+    environ: dict[str, str]
+
+    def look(self, *arguments: str, more: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+        """Return the items of the JSON by area and name; the exit code must agree with them."""
+        environ = {**self.environ, **(more or {})}
+        secrets = [value for name, value in environ.items() if value and ("TOKEN" in name or "SECRET" in name)]
+        drove = drive(self.folder, environ, "doctor", "--format", "json", *arguments, hidden=secrets)
+        report: dict[str, Any] = json.loads(drove.out)
+        assert report["format"] == "reconciler.doctor/1"
+        assert report["ok"] == (not {item["state"] for item in report["items"]} & {"missing", "wrong"})
+        assert drove.code == (0 if report["ok"] else 1)
+        assert {tuple(item) for item in report["items"]} == {("area", "name", "state", "message", "hint")}
+        return {f"{item['area']}: {item['name']}": item for item in report["items"]}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    assert drive(tmp_path, {}, "init", str(tmp_path), "--action", ACTION).code == 0
+    monkeypatch.chdir(tmp_path)
+    for name in ("staging", "production"):
+        path = tmp_path / f"manifests/{name}.yaml"
+        path.write_text(re.sub(r"hooks[\w-]*\.example\.com", HOST, path.read_text()))
+    (tmp_path / "reconciler.toml").write_text("")
+    environ = {
+        "PATH": str(Path(shutil.which("git") or "").parent),
+        "PLUG_TOKEN_STAGING": canary(),
+        "PLUG_TOKEN_PRODUCTION": canary(),
+        "PLUG_SECRET_RECEIVE": canary("secret"),
+    }
+    return Checkout(tmp_path, environ)
+
+
+def states(items: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    return {name: item["state"] for name, item in items.items()}
+
+
+def test_a_set_up_checkout_is_in_order(checkout: Checkout, sandbox: Sandbox) -> None:
+    """And nothing is sent to Plug, or written."""
+    before = sorted(path for path in checkout.folder.rglob("*") if ".git/" not in str(path))
+    found = checkout.look(more={"RECONCILER_API__BASE_URL": sandbox.base_url})
+    assert states(found) == {
+        "settings: reconciler.toml": "ok",
+        "manifests: manifests": "ok",
+        "state: .reconciler/state": "ok",
+        "state: writable": "ok",
+        "git: git": "ok",
+        "tokens: staging": "ok",
+        "tokens: production": "ok",
+        "secrets: PLUG_SECRET_RECEIVE": "ok",
+        "partner: PLUG_PARTNER_TOKEN": "ok",
+    }
+    assert sorted(path for path in checkout.folder.rglob("*") if ".git/" not in str(path)) == before
+    assert sandbox.plug.requests == 0
+
+
+def test_what_is_missing_has_the_line_to_type(checkout: Checkout) -> None:
+    found = checkout.look("-e", "staging", more={"PLUG_TOKEN_STAGING": "", "PLUG_SECRET_RECEIVE": ""})
+    assert found["tokens: staging"]["hint"] == "export PLUG_TOKEN_STAGING=…"
+    assert found["secrets: PLUG_SECRET_RECEIVE"]["hint"] == "export PLUG_SECRET_RECEIVE=…"
+    assert "tokens: production" not in found
+
+
+def test_a_broken_manifest_and_a_broken_state_are_items(checkout: Checkout) -> None:
+    """All else is looked at: the other environment's token too."""
+    (checkout.folder / "manifests/staging.yaml").write_text("wave: x\n")
+    state = checkout.folder / ".reconciler/state"
+    state.mkdir(parents=True)
+    (state / "production.json").write_text("")
+    found = states(checkout.look())
+    assert found["manifests: manifests/staging.yaml:1:7 wave"] == "wrong"
+    assert found["state: production"] == "wrong"
+    assert found["tokens: production"] == "ok"
+
+
+def test_wrong_settings_are_an_item(checkout: Checkout) -> None:
+    """What depends on them is unknown."""
+    (checkout.folder / "reconciler.toml").write_text("lease = 1\nstat = 2\n")
+    found = checkout.look()
+    assert {item["area"] for item in found.values() if item["state"] == "wrong"} == {"settings"}
+    assert [item["state"] for item in found.values()].count("unknown") == 1
+
+
+def test_a_state_that_names_nothing_is_an_item(checkout: Checkout) -> None:
+    found = checkout.look("--state", "git:nowhere")
+    assert found["state: state"]["message"] == "names no remote and branch"
+
+
+def test_without_git_only_a_git_state_is_missing_something(checkout: Checkout) -> None:
+    nowhere = {"PATH": str(checkout.folder)}
+    assert checkout.look(more=nowhere)["git: git"]["state"] == "ok"
+    assert checkout.look("--state", "git:origin/x", more=nowhere)["git: git"]["state"] == "missing"
+
+
+def test_a_terminal_gets_a_checklist(checkout: Checkout) -> None:
+    drove = drive(checkout.folder, {**checkout.environ, "PLUG_TOKEN_STAGING": ""}, "doctor")
+    assert drove.code == 1
+    assert "tokens\n  ✗ staging: no token: " in drove.out
+    assert "\n    export PLUG_TOKEN_STAGING=…\n  ✓ production: PLUG_TOKEN_PRODUCTION: an opaque token" in drove.out
+    assert drove.out.endswith("Doctor: 8 ok, 1 missing.\n")
+
+
+def test_a_glob_that_matches_nothing_is_refused(checkout: Checkout) -> None:
+    assert drive(checkout.folder, checkout.environ, "doctor", "-e", "stagin").code == 3
+
+
+# --- GitHub --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def github(checkout: Checkout) -> Iterator[FakeRepository]:
+    """A repository that `github setup` made, whose secrets are set."""
+    subprocess.run(["git", "init", "-q", "-b", "main"], check=True)
+    subprocess.run(["git", "remote", "add", "origin", f"git@github.com:{REPOSITORY}.git"], check=True)
+    (checkout.folder / "reconciler.toml").write_text('state = ".reconciler/state"\n')
+    with serve_repository() as held:
+        held.token = canary()
+        checkout.environ |= {"GITHUB_TOKEN": held.token, "GITHUB_API_URL": held.url}
+        for name in ("staging", "production"):
+            held.add_environment(name, "PLUG_TOKEN", "PLUG_SECRET_RECEIVE")
+        held.add_environment("plug-drift")
+        held.variables = {"PLUG_APPLY": "true"}
+        check = {"required_status_checks": [{"context": "Webhooks plan", "integration_id": 15368}]}
+        held.rules["main"] = [{"type": "pull_request"}, {"type": "required_status_checks", "parameters": check}]
+        for path in (checkout.folder / ".github/workflows").iterdir():
+            for name, commit in re.findall(r"uses: ([\w.-]+/[\w.-]+)[\w./-]*@([0-9a-f]{40})", path.read_text()):
+                held.commits[f"{name}/{commit}"] = "2099-01-01T00:00:00Z"
+        yield held
+
+
+def test_a_repository_that_is_set_up_is_in_order(checkout: Checkout, github: FakeRepository) -> None:
+    """Also without a workflow run: the remote names the repository."""
+    found = checkout.look("--github")
+    assert set(states(found).values()) == {"ok"}
+    wanted = {f"workflows: .github/workflows/{name}.yml" for name in WORKFLOWS}
+    wanted |= {"github: environment staging", "github: secrets of production", "github: variable PLUG_APPLY"}
+    wanted |= {"github: required check Webhooks plan", "github: rule of main", "github: action actions/checkout"}
+    assert wanted <= set(found)
+
+
+def test_what_is_not_set_up_is_named(checkout: Checkout, github: FakeRepository) -> None:
+    """With the line to type."""
+    del github.environments["plug-drift"]
+    github.environments["staging"]["deployment_branch_policy"] = None
+    github.environment_secrets["production"] = []
+    github.rules = {}
+    plan = checkout.folder / ".github/workflows/plan.yml"
+    plan.write_text(plan.read_text().replace("timeout-minutes: 15", "timeout-minutes: 16"))
+    found = checkout.look("--github", "--state", "git:origin/reconciler-state")
+    assert states(found) | {
+        "github: environment plug-drift": "missing",
+        "github: environment staging": "wrong",
+        "github: secrets of production": "missing",
+        "github: required check Webhooks plan": "missing",
+        "github: rule of reconciler-state": "missing",
+        "workflows: .github/workflows/plan.yml": "unknown",
+    } == states(found)
+    hint = found["github: secrets of production"]["hint"]
+    assert hint == f"gh secret set PLUG_TOKEN --repo {REPOSITORY} --env production"
+
+
+def test_a_token_that_may_ask_little_is_told_what_it_lacks(checkout: Checkout, github: FakeRepository) -> None:
+    """As that of a workflow, which can't be given these permissions."""
+    github.permissions = frozenset({"metadata", "actions", "contents"})
+    found = checkout.look("--github")
+    assert found["github: variables"]["message"].endswith("it takes the permission Variables (read)")
+    unknown = {item["name"] for item in found.values() if item["state"] == "unknown"}
+    assert unknown == {"variables", "secrets of the repository", "secrets of the GitHub Environments"}
+
+
+def test_without_a_token_github_is_not_asked(checkout: Checkout, github: FakeRepository) -> None:
+    del checkout.environ["GITHUB_TOKEN"]
+    found = checkout.look("--github")
+    assert found["github: GITHUB_TOKEN"]["hint"] == 'export GITHUB_TOKEN="$(gh auth token)"'
+    assert github.requests == []
+
+
+def test_a_workflow_of_an_earlier_version_is_named(checkout: Checkout, github: FakeRepository) -> None:
+    drift = checkout.folder / ".github/workflows/drift.yml"
+    first, rest = drift.read_text().split("\n", 1)
+    older = rest.replace("timeout-minutes: 30", "timeout-minutes: 31")
+    drift.write_text(re.sub(r"\([0-9a-f]{16}\)", f"({make_digest(older)})", first) + "\n" + older)
+    item = checkout.look("--github")["workflows: .github/workflows/drift.yml"]
+    assert (item["state"], item["hint"]) == ("wrong", "reconciler init --upgrade")

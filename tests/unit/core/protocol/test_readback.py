@@ -1,0 +1,213 @@
+"""What is wrong with the set-up of a repository."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.core.protocol.readback import (
+    UsedAction,
+    find_actions,
+    find_shards,
+    find_tokens_from,
+    judge_action,
+    judge_default_branch,
+    judge_environment,
+    judge_environment_secrets,
+    judge_shared_secrets,
+    judge_state_branch,
+    judge_variables,
+)
+from reconciler.core.protocol.setup import find_state_branch, list_environments
+from reconciler.model import (
+    BranchRules,
+    GitHubEnvironment,
+    Item,
+    ItemState,
+    RequiredCheck,
+    ShownEnvironment,
+    TokensFrom,
+)
+from tests.fakes import make_desired
+
+REPOSITORY = "acme/plug-webhooks"
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+COMMIT = "c0ffee" * 6 + "c0ff"
+CHECK = RequiredCheck("Webhooks plan", 15368)
+RIGHT = BranchRules(frozenset({"pull_request", "deletion", "non_fast_forward"}), (CHECK,))
+
+
+def by_name(items: list[Item]) -> dict[str, ItemState]:
+    return {item.name: item.state for item in items}
+
+
+# --- which GitHub Environments there must be -----------------------------------------------------------------------
+
+
+def test_the_jobs_of_a_fleet_use_these_environments() -> None:
+    fleet = [make_desired("loja", secrets=("PLUG_SECRET_A",)), make_desired("matriz", account_id="1-2")]
+    found = list_environments(fleet, TokensFrom.ENVIRONMENTS)
+    assert found == [
+        GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A")),
+        GitHubEnvironment("matriz", ("PLUG_TOKEN",)),
+        GitHubEnvironment("plug-fleet", ("PLUG_TOKENS",), ("PLUG_SECRETS", "PLUG_SECRET_A")),
+        GitHubEnvironment("plug-drift", (), ("PLUG_PARTNER_TOKEN", "PLUG_SECRET_A")),
+    ]
+    sharded = list_environments(fleet, TokensFrom.SECRET, shards=2)
+    assert [one.name for one in sharded] == ["plug-fleet", "plug-drift"]
+    assert sharded[0].secrets == ("PLUG_TOKENS_1", "PLUG_TOKENS_2")
+
+
+@pytest.mark.parametrize(
+    ("state", "branch"),
+    [("git:origin/reconciler-state", "reconciler-state"), ("git:origin/a/b", "a/b"), ("s3://a/b", None), (".x", None)],
+)
+def test_the_branch_of_the_state_is_in_the_setting(state: str, branch: str | None) -> None:
+    assert find_state_branch(state) == branch
+
+
+# --- GitHub Environments -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "said"),
+    [
+        (None, ItemState.MISSING, "GitHub would make it at the first run"),
+        (ShownEnvironment("x", None), ItemState.WRONG, "every branch may use its secrets"),
+        (ShownEnvironment("x", (), any_protected=True), ItemState.WRONG, "every protected branch may use"),
+        (ShownEnvironment("x", ["release"]), ItemState.WRONG, "main may not use it"),
+        (
+            ShownEnvironment("x", ["main", "release/*"]),
+            ItemState.WRONG,
+            "other branches may use",
+        ),
+        (ShownEnvironment("x", ["main"], reviewers=2), ItemState.OK, "for main alone, 2 reviewers"),
+    ],
+)
+def test_an_environment_is_for_the_default_branch_alone(
+    found: ShownEnvironment | None, state: ItemState, said: str
+) -> None:
+    item = judge_environment("x", found, "main", REPOSITORY)
+    assert item.state is state and said in item.message
+    assert bool(item.hint) == (state is not ItemState.OK)
+
+
+def test_a_token_that_every_job_can_see_is_no_token_of_an_environment() -> None:
+    """It would be sent for an environment without its own; a receiver's key may be shared."""
+    wanted = GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A"))
+    shared = {"PLUG_TOKEN", "PLUG_SECRET_A"}
+    (item,) = judge_environment_secrets(wanted, set(), shared, REPOSITORY)
+    assert (item.state, item.message) == (ItemState.MISSING, "not set: PLUG_TOKEN")
+    assert item.hint == f"gh secret set PLUG_TOKEN --repo {REPOSITORY} --env loja"
+    (item,) = judge_environment_secrets(wanted, {"PLUG_TOKEN"}, shared, REPOSITORY)
+    assert item.state is ItemState.OK
+    assert judge_shared_secrets(shared, TokensFrom.ENVIRONMENTS).state is ItemState.WRONG
+    assert judge_shared_secrets(shared, TokensFrom.SECRET).state is ItemState.OK
+    assert judge_shared_secrets({"PLUG_SECRET_A"}, TokensFrom.ENVIRONMENTS).state is ItemState.OK
+
+
+# --- variables -----------------------------------------------------------------------------------------------------
+
+
+def test_the_switch_is_off_until_it_is_true() -> None:
+    assert by_name(list(judge_variables({}))) == {"variable PLUG_APPLY": ItemState.MISSING}
+    assert by_name(list(judge_variables({"PLUG_APPLY": "true"}))) == {"variable PLUG_APPLY": ItemState.OK}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "state"),
+    [
+        ("PLUG_TOKENS_FROM", "secrets", ItemState.WRONG),
+        ("PLUG_TOKENS_FROM", "secret", None),
+        ("PLUG_STRICT", "yes", ItemState.WRONG),
+        ("PLUG_STRICT", "true", ItemState.OK),
+        ("PLUG_STRICT", "false", None),
+        ("PLUG_SHARDS", "four", ItemState.WRONG),
+        ("PLUG_SHARDS", "4", None),
+        ("PLUG_MAX_PARALLEL", "0", ItemState.WRONG),
+    ],
+)
+def test_a_variable_has_one_of_its_values(name: str, value: str, state: ItemState | None) -> None:
+    assert by_name(list(judge_variables({"PLUG_APPLY": "true", name: value}))).get(f"variable {name}") is state
+
+
+def test_what_the_variables_say_of_tokens() -> None:
+    assert find_tokens_from({"PLUG_TOKENS_FROM": "secret"}) is TokensFrom.SECRET
+    assert find_tokens_from({"PLUG_TOKENS_FROM": "slip"}) is TokensFrom.ENVIRONMENTS
+    assert (find_shards({"PLUG_SHARDS": "12"}), find_shards({"PLUG_SHARDS": "x"}), find_shards({})) == (12, 0, 0)
+
+
+# --- rules ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_default_branch_takes_only_reviewed_pull_requests_with_a_plan() -> None:
+    assert {item.state for item in judge_default_branch(RIGHT, "main")} == {ItemState.OK}
+    missing = by_name(list(judge_default_branch(BranchRules(), "main")))
+    assert set(missing.values()) == {ItemState.MISSING} and len(missing) == 2
+
+
+def test_the_check_must_come_from_github_actions() -> None:
+    """Else everybody who may write statuses could report it."""
+    rules = replace(RIGHT, checks=(RequiredCheck("Webhooks plan", None),))
+    assert by_name(list(judge_default_branch(rules, "main")))["required check Webhooks plan"] is ItemState.WRONG
+
+
+@pytest.mark.parametrize("former", ["Plan", "reconciler/plan"])
+def test_the_check_of_the_first_version_blocks_every_merge(former: str) -> None:
+    rules = replace(RIGHT, checks=(CHECK, RequiredCheck(former, None)))
+    assert by_name(list(judge_default_branch(rules, "main")))[f"required check {former}"] is ItemState.WRONG
+
+
+@pytest.mark.parametrize(
+    ("kinds", "checks", "states"),
+    [
+        ({"deletion", "non_fast_forward"}, (), [ItemState.OK]),
+        ({"deletion"}, (), [ItemState.MISSING]),
+        (set(), (), [ItemState.MISSING]),
+        ({"deletion", "non_fast_forward", "required_signatures"}, (), [ItemState.WRONG]),
+        ({"deletion", "non_fast_forward", "pull_request"}, (), [ItemState.WRONG]),
+        ({"deletion", "non_fast_forward"}, (CHECK,), [ItemState.WRONG]),
+        ({"pull_request"}, (), [ItemState.MISSING, ItemState.WRONG]),
+    ],
+)
+def test_the_branch_of_the_state_is_kept_and_can_be_pushed_to(
+    kinds: set[str], checks: tuple[RequiredCheck, ...], states: list[ItemState]
+) -> None:
+    found = judge_state_branch(BranchRules(frozenset(kinds), checks), "reconciler-state")
+    assert [item.state for item in found] == states
+
+
+# --- actions -------------------------------------------------------------------------------------------------------
+
+CHECKOUT = UsedAction("actions/checkout", COMMIT)
+
+
+@pytest.mark.parametrize(
+    ("action", "days", "current", "state"),
+    [
+        (CHECKOUT, 30, [], ItemState.OK),
+        (CHECKOUT, 400, [], ItemState.WRONG),
+        (CHECKOUT, 400, [f"actions/checkout@{COMMIT}"], ItemState.OK),  # there is no newer one, or this version is old
+        (CHECKOUT, None, [], ItemState.UNKNOWN),
+        (UsedAction("actions/checkout", "v4"), None, [], ItemState.WRONG),
+    ],
+)
+def test_an_action_is_pinned_to_a_commit_that_is_not_old(
+    action: UsedAction, days: int | None, current: list[str], state: ItemState
+) -> None:
+    made_at = None if days is None else NOW - timedelta(days=days)
+    assert judge_action(action, made_at, NOW, current).state is state
+
+
+def test_the_actions_of_workflows_are_found() -> None:
+    """Each once; a local one and a container are no actions of another repository."""
+    text = (
+        f"jobs:\n  a:\n    uses: ./.github/workflows/x.yml\n    steps:\n      - uses: actions/checkout@{COMMIT} # v7\n"
+        "      - name: y\n        uses: 'acme/reconciler/.github/actions/reconciler@v1'\n      - uses: docker://x\n"
+        "      - uses: ./local\n        # uses: not/this@v1\n"
+    )
+    found = find_actions([text, text])
+    assert found == [UsedAction("acme/reconciler/.github/actions/reconciler", "v1"), CHECKOUT]
+    assert found[0].repository == "acme/reconciler"
