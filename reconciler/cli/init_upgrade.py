@@ -67,7 +67,7 @@ def upgrade_workflows(top: Path, action: str | None, default_branch: str | None,
         hint = "name it: OWNER/REPO/.github/actions/reconciler@COMMIT"
         if yes:
             raise InputError.of("--action", message, hint)
-        say(f"{message}: with --yes, add --action OWNER/REPO/.github/actions/reconciler@COMMIT", label="warning")
+        say(f"{message}: --yes needs it, by --action", label="warning")
     found = compare_workflows(top, action, default_branch)
     lines: list[str] = []
     for one in found:

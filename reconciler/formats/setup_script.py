@@ -86,7 +86,7 @@ if ((failed)); then
 fi
 """
 _KEEP_ENVIRONMENT = """
-keep_environment() { # NAME
+keep_environment() { # NAME; one that exists keeps its reviewers
   local path="repos/$repository/environments/$1" policies
   if [[ "$(gh api "$path" --jq '"yes"' 2> /dev/null)" != yes ]]; then
     gh api --silent --method PUT "$path" --input - << JSON || return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -150,9 +150,15 @@ def _judge_rules(
         older = asked.ask(what, lambda: reads.read_protection(branch))
         if older is not None:
             items = list(judge(BranchRules(rules.kinds | older.kinds, rules.checks + older.checks), branch))
-        elif what in asked.refused:  # it may have what the rulesets lack
-            items = [item for item in items if item.state is not ItemState.MISSING]
+        else:
+            items = [_doubt(item, branch) if item.state is ItemState.MISSING else item for item in items]
     yield from items
+
+
+def _doubt(item: Item, branch: str) -> Item:
+    """Return an item that the rulesets lack, and that the older protection of the branch may have."""
+    message = f"no ruleset has it, and the older protection of {branch}, which may, could not be asked"
+    return replace(item, state=ItemState.UNKNOWN, message=message)
 
 
 def _action(action: UsedAction, question: GitHubQuestion, reads: RepositoryReads, asked: _Questions) -> Iterator[Item]:

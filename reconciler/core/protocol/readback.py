@@ -7,7 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, TOKEN_SECRET
+from reconciler.core.protocol.names import (
+    ACTIONS_APP,
+    DRIFT_ENVIRONMENT,
+    FLEET_ENVIRONMENT,
+    REQUIRED_CHECK,
+    TOKEN_SECRET,
+)
 from reconciler.model import Area, BranchRules, GitHubEnvironment, Item, ItemState, ShownEnvironment, TokensFrom
 from reconciler.text.counts import counted, name_some
 
@@ -31,7 +37,8 @@ def judge_environment(name: str, found: ShownEnvironment | None, branch: str, re
     label = f"environment {name}"
     if found is None:
         message = "GitHub would make it at the first run, open to every branch and without reviewers"
-        hint = f"reconciler github setup -e {name} prints the calls"
+        narrowed = "" if name in (FLEET_ENVIRONMENT, DRIFT_ENVIRONMENT) else f" -e {name}"
+        hint = f"reconciler github setup{narrowed} prints the calls"
         return make_item(label, ItemState.MISSING, message, hint)
     path = f"repos/{repository}/environments/{found.name}"
     if found.branches is None or found.any_protected:
