@@ -81,20 +81,26 @@ def report_tokens(selected: Collection[str], question: TokenQuestion, credential
     for problem in credentials.find_shared_accounts(question.desired):
         found[places[problem.file, problem.line]].append(problem)
     chosen = [one for one in question.desired if one.environment in selected]
+    malformed = set()
     for one in chosen:
-        found[one.environment] += _find_token_problems(one, question, credentials)
+        problems = credentials.find_malformed_tokens([one])
+        found[one.environment] += problems
+        malformed |= {one.environment} if problems else set()
+    well_formed = [one for one in chosen if one.environment not in malformed]
+    for problem in _find_account_problems(well_formed, question, credentials):
+        found[places[problem.file, problem.line]].append(problem)
     return [_describe_token(one, found[one.environment], question, credentials) for one in chosen]
 
 
-def _find_token_problems(one: Desired, question: TokenQuestion, credentials: CredentialReport) -> list[Problem]:
-    malformed = list(credentials.find_malformed_tokens([one]))
-    if malformed:
-        return malformed
-    by_name = {other.environment: other for other in question.desired}
+def _find_account_problems(
+    desired: Iterable[Desired], question: TokenQuestion, credentials: CredentialReport
+) -> list[Problem]:
+    """Compare the tokens with the pins, with the environments' records, and with what others hold, as apply does."""
+    by_name = {one.environment: one for one in question.desired}
     rules = FleetRules(
         by_name.keys(), account_of=lambda name: credentials.account(by_name[name]) if name in by_name else None
     )
-    putting = [Putting(one, credentials.account(one), credentials.organization(one))]
+    putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in desired]
     return find_account_problems(AccountBook(question.heads), putting, question.now, rules)
 
 
@@ -110,7 +116,7 @@ def _describe_token(
         return Item(Area.TOKENS, one.environment, ItemState.WRONG, message, hints)
     organization = credentials.organization(one)
     company = "an opaque token, which names no company" if organization is None else f"company {organization}"
-    pin = "" if one.organization_id is None else ", as the manifest says"
+    pin = ", as the manifest says" if one.organization_id is not None else ", not pinned" if organization else ""
     message = f"{credentials.token_origin(one)}: {company}{pin}"
     ends_at = credentials.fingerprint(one).token_expires_at
     if ends_at is None:

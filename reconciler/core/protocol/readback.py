@@ -18,6 +18,7 @@ from reconciler.model import Area, BranchRules, GitHubEnvironment, Item, ItemSta
 from reconciler.text.counts import counted, name_some
 
 OLD_PIN_DAYS = 365
+UNFILLED = "COMMIT"  # what init writes where it does not know the commit of this tool
 FORMER_CHECKS = frozenset({"Plan", "reconciler/plan"})  # of the first version's workflows
 _SWITCHES = ("PLUG_APPLY", "PLUG_STRICT", "PLUG_CHECK", "PLUG_OBSERVE", "PLUG_SELF_HEAL")
 _COUNTS = ("PLUG_SHARDS", "PLUG_MAX_PARALLEL")
@@ -197,6 +198,9 @@ def find_actions(workflows: Iterable[str]) -> list[UsedAction]:
 def judge_action(action: UsedAction, made_at: datetime | None, now: datetime, current: Sequence[str]) -> Item:
     """Judge a pin. `made_at` is the time of its commit; `current` are the pins of this version, NAME@COMMIT."""
     label = f"action {action.name}"
+    if action.ref == UNFILLED:
+        hint = f"reconciler init --upgrade --yes --action {action.name}@…"
+        return make_item(label, ItemState.MISSING, "the workflows don't name its commit yet", hint)
     if not action.is_pinned:
         message = f"{action.ref} can be moved: then other code runs without any change here"
         return make_item(label, ItemState.WRONG, message, "pin its commit; Dependabot keeps it current")

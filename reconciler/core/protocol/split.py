@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.shard import find_position
+from reconciler.core.shard import find_shard
 
 MAX_SECRET_BYTES = 48 * 1024  # of one secret on GitHub
 MAX_SECRETS = 100  # of one GitHub Environment
@@ -26,7 +26,7 @@ def split_names(names: Iterable[str], parts: int) -> list[list[str]]:
     """Return the names of each part, as `--shard` of I/parts selects them."""
     found: list[list[str]] = [[] for _ in range(parts)]
     for name in names:
-        found[find_position(name) % parts].append(name)
+        found[find_shard(name, parts).number - 1].append(name)
     return found
 
 
@@ -34,7 +34,7 @@ def find_largest_part(file: FileSizes, parts: int) -> int:
     """Return the bytes of the largest of so many parts."""
     sizes = [file.every_part] * parts
     for name, size_bytes in file.entries.items():
-        sizes[find_position(name) % parts] += size_bytes
+        sizes[find_shard(name, parts).number - 1] += size_bytes
     return max(sizes)
 
 

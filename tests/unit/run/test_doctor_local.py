@@ -105,7 +105,7 @@ def test_a_token_is_shown_by_its_company_and_its_end() -> None:
     ends_at = START + timedelta(days=30)
     (item,) = look({"PLUG_TOKEN_LOJA": make_jwt("42", exp=int(ends_at.timestamp()))}, LOJA)
     assert item.state is ItemState.OK
-    assert item.message == "PLUG_TOKEN_LOJA: company 42, until 2026-12-23T12:00:00Z"
+    assert item.message == "PLUG_TOKEN_LOJA: company 42, not pinned, until 2026-12-23T12:00:00Z"
     (item,) = look({"PLUG_TOKEN_LOJA": canary()}, LOJA)
     assert item.message == "PLUG_TOKEN_LOJA: an opaque token, which names no company"
 

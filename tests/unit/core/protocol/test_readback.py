@@ -192,6 +192,7 @@ CHECKOUT = UsedAction("actions/checkout", COMMIT)
         (CHECKOUT, 400, [f"actions/checkout@{COMMIT}"], ItemState.OK),  # there is no newer one, or this version is old
         (CHECKOUT, None, [], ItemState.UNKNOWN),
         (UsedAction("actions/checkout", "v4"), None, [], ItemState.WRONG),
+        (UsedAction("OWNER/reconciler/.github/actions/reconciler", "COMMIT"), None, [], ItemState.MISSING),
     ],
 )
 def test_an_action_is_pinned_to_a_commit_that_is_not_old(
