@@ -12,7 +12,6 @@ import click
 
 from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.options import yes_option
 from reconciler.cli.output import say, write
 from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
 from reconciler.io.files import is_file, is_folder
@@ -48,7 +47,7 @@ _OTHER_PLACES = {
     help="Of the repository's README.",
 )
 @click.option("--upgrade", is_flag=True, help="Show what this version would change in the workflows that are there.")
-@yes_option
+@click.option("--yes", "-y", is_flag=True, help="With --upgrade: make the changes.")
 def init(
     folder: str,
     action: str | None,
