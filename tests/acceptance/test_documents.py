@@ -10,6 +10,7 @@ import pytest
 
 from tests.acceptance.conftest import ROOT
 from tests.acceptance.documents import TRIED, Command, Shell, differ, find_free_port, find_tried
+from tests.forked import FORKS
 
 PAGES = ("README.md", "README.pt-BR.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 SECTIONS = [
@@ -32,7 +33,12 @@ def test_every_command_prints_what_the_document_shows(commands: list[Command], t
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     program = tmp_path / "bin/reconciler"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m reconciler "$@"\n')
+    FORKS.write_program(tmp_path / "forked")
+    # the sandbox gets signals, so it is a process of its own
+    program.write_text(
+        f'#!/bin/sh\nif [ "$1" = sandbox ]; then exec "{sys.executable}" -m reconciler "$@"; fi\n'
+        f'exec "{tmp_path}/forked" "$@"\n'
+    )
     program.chmod(0o755)
     environ = {
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
