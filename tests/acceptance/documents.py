@@ -1,6 +1,7 @@
 """The commands of a document, typed in a shell as they are written, and the output that the document shows.
 
-A section of a page is tried if `<!-- tried -->` is in it. Its `console` blocks are run in one shell, in
+A section of a page is tried if `<!-- tried -->` is in it, or `<!-- tried: applied -->`, which begins in a repository whose
+two environments are applied. Its `console` blocks are run in one shell, in
 their order: lines that begin with `$ ` are commands, lines with `> ` continue them, and the rest is their output. A
 line that is `…` stands for any number of lines.
 """
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TRIED = "<!-- tried -->"
+TRIED = re.compile(r"^<!-- tried(?:: (\w+))? -->$", re.MULTILINE)
 ANYTHING = "…"
 TIMEOUT_S = 120
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -33,13 +34,37 @@ _VARIABLE = (
 )
 
 
+# What is typed before a section: a repository with a remote, a sandbox, and two environments that are applied.
+BEFORE = {
+    "": (),
+    "applied": (
+        "git init -q --bare -b main plug-webhooks.git && reconciler init plug-webhooks && cd plug-webhooks",
+        "sed -i 's/example.com/acme.com.br/' manifests/*.yaml",
+        "git init -q -b main && git add -A && git commit -q -m Begin && git remote add origin ../plug-webhooks.git",
+        "git push -q -u origin main",
+        "reconciler sandbox --port 8787 > ../sandbox.log &",
+        "export RECONCILER_API__BASE_URL=http://127.0.0.1:8787",
+        "export PLUG_TOKEN_STAGING=made-up-1 PLUG_TOKEN_PRODUCTION=made-up-2 PLUG_SECRET_RECEIVE=made-up-3",
+        "reconciler apply --yes",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """`before` is what is typed first, and not shown in the page."""
+
+    before: tuple[str, ...]
+    commands: list[Command]
+
+
 @dataclass
 class Command:
     typed: str
     output: list[str] = field(default_factory=list)
 
 
-def find_tried(page: str) -> Mapping[str, list[Command]]:
+def find_tried(page: str) -> Mapping[str, Section]:
     """Heading of each tried section -> its commands."""
     text = Path(page).read_text(encoding="utf-8")
     headings = list(_SECTION.finditer(_without_code(text)))
@@ -47,8 +72,10 @@ def find_tried(page: str) -> Mapping[str, list[Command]]:
     for place, heading in enumerate(headings):
         end = headings[place + 1].start() if place + 1 < len(headings) else len(text)
         section = text[heading.end() : end]
-        if TRIED in section:
-            found[heading[2]] = [one for block in _BLOCK.findall(section) for one in _parse(block)]
+        tried = TRIED.search(section)
+        if tried is not None:
+            commands = [one for block in _BLOCK.findall(section) for one in _parse(block)]
+            found[heading[2]] = Section(BEFORE[tried[1] or ""], commands)
     return found
 
 

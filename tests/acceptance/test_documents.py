@@ -9,26 +9,26 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import ROOT
-from tests.acceptance.documents import TRIED, Command, Shell, differ, find_free_port, find_tried
+from tests.acceptance.documents import TRIED, Section, Shell, differ, find_free_port, find_tried
 from tests.forked import FORKS
 
 PAGES = ("README.md", "README.pt-BR.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 SECTIONS = [
-    pytest.param(commands, id=f"{page}: {heading}")
+    pytest.param(section, id=f"{page}: {heading}")
     for page in PAGES
-    for heading, commands in find_tried(str(ROOT / page)).items()
+    for heading, section in find_tried(str(ROOT / page)).items()
 ]
 
 
 def test_the_first_steps_are_tried_in_both_languages() -> None:
     """A marker that is lost would take its section out of the tests without a word."""
     for page in ("README.md", "README.pt-BR.md"):
-        assert (ROOT / page).read_text(encoding="utf-8").count(TRIED) == 1
+        assert len(TRIED.findall((ROOT / page).read_text(encoding="utf-8"))) == 1
         assert find_tried(str(ROOT / page))
 
 
-@pytest.mark.parametrize("commands", SECTIONS)
-def test_every_command_prints_what_the_document_shows(commands: list[Command], tmp_path: Path) -> None:
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_command_prints_what_the_document_shows(section: Section, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
@@ -51,7 +51,9 @@ def test_every_command_prints_what_the_document_shows(commands: list[Command], t
     }
     shell = Shell(tmp_path / "work", environ, {8787: find_free_port()})
     try:
-        for command in commands:
+        for typed in section.before:
+            shell.type(typed)
+        for command in section.commands:
             wrong = differ(command.output, shell.type(command.typed))
             assert wrong is None, f"$ {command.typed}\n{wrong}"
     finally:
