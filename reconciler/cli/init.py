@@ -88,7 +88,7 @@ def init(
         json.dumps(editor_schema(), indent=2) + "\n",
     )
     _write_all(top, start)
-    say("next: write your hosts into the manifests, then `reconciler validate`; `reconciler github setup` goes on")
+    say("next: write your hosts into the manifests, then `reconciler validate`. For GitHub: `reconciler github setup`")
     return ExitCode.DONE
 
 
