@@ -12,6 +12,7 @@ from reconciler.cli.commands import CommandGroup
 from reconciler.cli.completion import complete_files, complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_job_reports, read_result, read_text
+from reconciler.cli.github_run import run
 from reconciler.cli.options import file_option
 from reconciler.cli.output import say, write
 from reconciler.errors import InputError
@@ -35,6 +36,9 @@ def github() -> None:
     Example:
       reconciler github comment plan --file plan.md
     """
+
+
+github.add_command(run)
 
 
 def _author_option(command: Any) -> Any:

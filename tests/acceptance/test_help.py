@@ -25,7 +25,10 @@ SANDBOX_URL = "http://127.0.0.1:8787"  # as the help writes it; the tests put th
 COLUMNS = 78  # of a terminal of 80, click leaves two free
 
 # They post to GitHub, so they are parsed only; tests/workflows runs them against a stand-in of it.
-ON_GITHUB = {"github", "github comment", "github dispatch", "github issue", "github reviewed", "github status"}
+ON_GITHUB = {
+    *("github", "github comment", "github dispatch", "github issue", "github reviewed", "github status"),
+    *("github run", "github run begin"),
+}
 
 # Its receivers are not there (see BEFORE); everything else is in order.
 CODES = {"check": 2}

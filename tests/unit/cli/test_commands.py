@@ -14,6 +14,7 @@ READS = {  # every command that may be proposed, by group
     "": {"validate", "show", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo"},
     "state": {"list", "show", "history"},
     "github": {"outputs", "failure"},
+    "github run": set(),
 }
 
 

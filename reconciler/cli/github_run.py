@@ -1,0 +1,36 @@
+"""The steps of the workflows. Each job's last step is one of these commands, started by `exec` (docs/github.md)."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.commands import CommandGroup
+from reconciler.cli.step import run_step
+
+
+@click.group(cls=CommandGroup, proposed=())
+def run() -> None:
+    """Steps of the workflows: one of them is a job's work.
+
+    They read the runner's variables and the variables and secrets of the repository, and leave outputs, a summary and
+    a folder for the artifact.
+
+    \b
+    Example:
+      reconciler github run begin
+    """
+
+
+@run.command()
+def begin() -> int:
+    """Decide what an apply run sends, and in which jobs.
+
+    Whatever is to be refused of the whole run is refused here, before any job of an environment begins.
+
+    \b
+    Example:
+      reconciler github run begin
+    """
+    from reconciler.cli.github_begin import begin as work
+
+    return run_step("begin", work)
