@@ -70,8 +70,8 @@ def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
 
 
 def read_job(step: Step) -> Job:
-    """Return the job of RECONCILER_JOB. Raises InputError."""
-    text = step.environ.get("RECONCILER_JOB", "")
+    """Take the job of RECONCILER_JOB, which is not a setting. Raises InputError."""
+    text = step.take("RECONCILER_JOB")
     try:
         return decode_job(json.loads(text))
     except (ValueError, RecursionError) as error:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 KNOWN_AFTER_S = 9.0  # after the first signal; the runner kills the process one second later
 MAX_SUMMARY_BYTES = 1024 * 1024  # of a step; GitHub shows an error in place of a longer one
+_CUT = b"\n\n... the rest is in the log\n"
 MAX_FAILURE_CHARS = 20_000  # of the output `failure`, which the last job of a run shows
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]")  # of a file or an artifact
 RESULT_PREFIX = "result-"  # of the artifact's folder; the job's name follows
@@ -41,6 +42,8 @@ class Step:
 
     name: str
     environ: MutableMapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    _parts: list[str] = field(default_factory=list, init=False)  # of the summary
+    _summary_start: int | None = field(default=None, init=False)  # where it begins in its file
 
     @cached_property
     def run(self) -> WorkflowRun:
@@ -100,20 +103,30 @@ class Step:
 
     def summarize(self, markdown: str) -> None:
         """Add Markdown to the job's summary; what would not fit is left out, and said."""
-        room = MAX_SUMMARY_BYTES - self._summarized - 200
-        data = f"{markdown}\n".encode()
-        if len(data) > room:
-            data = data[: max(0, room)].decode(errors="ignore").encode() + b"\n\n... the rest is in the log\n"
-        self._summarized += len(data)
-        self._append("GITHUB_STEP_SUMMARY", data.decode())
+        self._write_summary([*self._parts, markdown])
+
+    def summarize_first(self, markdown: str) -> None:
+        """Add Markdown before what this step has written into the job's summary."""
+        self._write_summary([markdown, *self._parts])
 
     def restart_summary(self) -> None:
-        """Take back what this step has written into the job's summary: something later is to stand in its place."""
+        """Take back what this step has written into the job's summary: something later is to be in its place."""
+        self._write_summary([])
+
+    def _write_summary(self, parts: list[str]) -> None:
+        self._parts = parts
         path = self.environ.get("GITHUB_STEP_SUMMARY")
-        if path and self._summarized:
-            with Path(path).open("r+b") as file:
-                file.truncate(max(0, file.seek(0, os.SEEK_END) - self._summarized))
-        self._summarized = 0
+        if not path:
+            return
+        data = "".join(f"{part}\n" for part in parts).encode()
+        room = MAX_SUMMARY_BYTES - len(_CUT)
+        if len(data) > room:
+            data = data[:room].decode(errors="ignore").encode() + _CUT
+        with Path(path).open("ab") as file:
+            if self._summary_start is None:  # what something else has written before stays
+                self._summary_start = file.tell()
+            file.truncate(self._summary_start)
+            file.write(data)
 
     def keep(self, file: str, text: str) -> None:
         """Write a file of the artifact. The outputs `artifact` and `result` name its folders."""
@@ -152,8 +165,6 @@ class Step:
         if self.environ.get("GITHUB_ACTIONS") != "true":
             return
         write_aside(encode_masks(value for value in values if value))
-
-    _summarized = 0
 
     def _make_folder(self, prefix: str) -> Path:
         import tempfile
@@ -212,4 +223,4 @@ def _explain(step: Step, name: str, error: Exception) -> None:
     code, text = of_error(error), describe_error(error)
     step.output("exit-code", str(int(code)))
     step.output("failure", text if len(text) <= MAX_FAILURE_CHARS else f"{text[:MAX_FAILURE_CHARS]} …")
-    step.summarize(render_failure(f"{name}: exit {int(code)}", text))
+    step.summarize_first(render_failure(f"{name}: exit {int(code)}", text))
