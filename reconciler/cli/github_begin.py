@@ -108,7 +108,7 @@ class GitHubPorts:
     def find_lift(self, label: str, commit: str) -> Lift | None:
         return None
 
-    def find_unreviewed(self, names: Sequence[str], commit: str) -> Sequence[Problem]:
+    def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
         return ()
 
 

@@ -52,8 +52,11 @@ class BeginPorts(Protocol):
         """Return the label of the pull request whose merge made the commit; None where it is not set."""
         ...
 
-    def find_unreviewed(self, names: Sequence[str], commit: str) -> Sequence[Problem]:
-        """Return a problem for each environment of which nobody reviewed what the commit wants."""
+    def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
+        """Return what is wrong with the environments of which nobody reviewed what the checked out commit wants.
+
+        `fleet_digest` is the plan's, which lifts it where the run is begun by hand with `expect`.
+        """
         ...
 
 
@@ -88,10 +91,6 @@ class Begun:
     def names(self) -> list[str]:
         """The environments that would be PUT by this run."""
         return [one.environment for one in self.selected if one.action.puts]
-
-    @property
-    def needs_jobs(self) -> bool:
-        return not self.problems and any(self.steps)
 
 
 @dataclass
@@ -218,7 +217,7 @@ class Beginning:
             return ()
         changing = (Action.CREATE, Action.UPDATE)
         names = [one.environment for one in plan.environments if one.action in changing]
-        return self.ports.find_unreviewed(names, self.request.commit) if names else ()
+        return self.ports.find_unreviewed(names, plan.fleet_digest) if names else ()
 
 
 def _to_input(problem: Problem) -> Problem:
