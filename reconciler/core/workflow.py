@@ -56,13 +56,6 @@ def join_results(results: Iterable[RunResult]) -> RunResult | None:
     return RunResult(tuple(one for _, one in sorted(last.items())), where=where) if found else None
 
 
-def describe_plan(plan: Plan | None) -> str:
-    """The text of the commit status: the digest of what the merge will do."""
-    if plan is None:
-        return "no plan: see the run"
-    return f"{plan.digest}, {sum(1 for one in plan.environments if one.action.puts)} to put"
-
-
 def fit(texts: Sequence[str], room: int) -> tuple[list[str], int]:
     """The texts that fit into `room` characters together, each as a whole, and the number of those left out."""
     kept: list[str] = []

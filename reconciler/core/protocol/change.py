@@ -125,12 +125,12 @@ def find_later_refusal(planned: Planned, limit: MaxChanged | None) -> Problem | 
 
 
 def _with_way_out(problem: Problem) -> Problem:
-    return replace(problem, hint=f"if that is meant: set the label `{Label.LARGE_CHANGE}`")
+    return replace(problem, hint=f'if that is meant: set the label "{Label.LARGE_CHANGE}"')
 
 
-def is_lifted(problem: Problem, label: LabelSetting | None) -> bool:
+def is_large_change(problem: Problem) -> bool:
     """Return whether the label of a large change lets this problem pass."""
-    return problem.key == "max_changed" and label is not None and label.counts
+    return problem.key == "max_changed"
 
 
 # --- the review ------------------------------------------------------------------------------------
@@ -155,8 +155,8 @@ class Review:
 
     base: str  # the commit that it is compared with
     head: str | None  # the pull request's last commit; None where it is not known
-    change: Change = Change()
-    loosening: Loosening = Loosening()
+    change: Change = field(default_factory=Change)
+    loosening: Loosening = field(default_factory=Loosening)
     base_fault: str = ""
     planned: Planned | None = None
     errors: tuple[Problem, ...] = ()  # of the manifests and settings: there is no plan then
@@ -164,14 +164,13 @@ class Review:
     failed: str = ""  # why there is no plan, although the manifests are right
     unplanned: str = ""  # why there is no plan, where that is no failure
     refused: tuple[Problem, ...] = ()
-    lifted: tuple[tuple[Problem, LabelSetting], ...] = ()
-    later: Problem | None = None
-    uncounted: LabelSetting | None = None  # a label that is set, and doesn't count
-    first_apply: LabelSetting | None = None
-    combined: tuple[str, ...] = ()  # with strict
-    combined_fault: str = ""  # why the head could not be read, with strict
+    lifted: tuple[Problem, ...] = ()  # what would be refused without `labels`
+    later: Problem | None = None  # what a guard would say of the whole apply run
+    labels: tuple[LabelSetting, ...] = ()  # those that are set and matter, whether they count or not
+    label_fault: str = ""  # why GitHub did not say who set a label
+    combined: tuple[str, ...] = ()  # with strict: what nobody has reviewed
+    combined_fault: str = ""  # with strict: why the head could not be read
     checked: CheckResult | None = None
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def is_red(self) -> bool:
