@@ -77,6 +77,7 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
         errors=loader.show(errors),
         warnings=loader.show(warnings),
         names=frozenset(entry.name for entry in named) | loader.unread_names,
+        policies={entry.name: entry.policy for entry in named},
         kept=next((entry for entry in named if entry.name == keep), None),
     )
 
