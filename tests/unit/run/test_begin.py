@@ -11,12 +11,13 @@ from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.core.protocol.attempts import Attempt
 from reconciler.core.protocol.inputs import RunInputs
+from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.steps import Layout, TokensFrom, find_part
 from reconciler.core.record import adopt
 from reconciler.errors import InputError, PostFailed, StalePlan
 from reconciler.model import By, Desired, Problem
 from reconciler.ports import Write
-from reconciler.run.begin import FIRST_APPLY, LARGE_CHANGE, Beginning, BeginRequest, Begun, Lift
+from reconciler.run.begin import Beginning, BeginRequest, Begun, Lift
 from reconciler.run.guards import GuardInput
 from reconciler.run.planning import PlanScope, plan_environments
 from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
@@ -39,7 +40,7 @@ class FakePorts:
     """GitHub as a test wants it. `asked` has the questions."""
 
     environments: Collection[str]
-    lifts: dict[str, Lift] = field(default_factory=dict)
+    lifts: dict[Label, Lift] = field(default_factory=dict)
     unreviewed: Collection[str] = ()
     fails: bool = False
     asked: list[str] = field(default_factory=list)
@@ -50,7 +51,7 @@ class FakePorts:
             raise PostFailed("GitHub answered 500")
         return self.environments
 
-    def find_lift(self, label: str, commit: str) -> Lift | None:
+    def find_lift(self, label: Label, commit: str) -> Lift | None:
         assert commit == HEAD
         self.asked.append(label)
         return self.lifts.get(label)
@@ -123,7 +124,7 @@ def test_a_large_change_is_refused_over_the_whole_fleet_whatever_the_run_is_narr
     bench.edit(12)
     (problem,) = bench.begin().problems
     assert problem.key == "max_changed" and "12 of 12 applied" in problem.message
-    assert LARGE_CHANGE in problem.hint and "input max_changed" in problem.hint
+    assert Label.LARGE_CHANGE in problem.hint and "input max_changed" in problem.hint
     bench.ask(environments=("e00",))
     assert bench.refused() == ["max_changed"]
 
@@ -135,12 +136,13 @@ def test_a_large_change_passes_by_the_label_of_somebody_who_may_write(layout: La
     bench.edit(12)
     bench.request = replace(bench.request, layout=layout)
     bench.ports.environments = [*bench.ports.environments, "plug-fleet"]
-    lift = Lift(LARGE_CHANGE, 12, "bia", counts=True)
-    for other in (replace(lift, counts=False), replace(lift, set_by=None, counts=False)):
-        bench.ports.lifts = {LARGE_CHANGE: other}
+    setting = LabelSetting(Label.LARGE_CHANGE, "bia", counts=True)
+    lift = Lift(12, setting)
+    for other in (replace(setting, counts=False), replace(setting, set_by=None, counts=False)):
+        bench.ports.lifts = {Label.LARGE_CHANGE: Lift(12, other)}
         (problem,) = bench.begin().problems
         assert "the label on #12 does not count" in problem.hint
-    bench.ports.lifts = {LARGE_CHANGE: lift}
+    bench.ports.lifts = {Label.LARGE_CHANGE: lift}
     begun = bench.begin()
     assert begun.problems == () and begun.lifts == (lift,)
 
@@ -160,8 +162,8 @@ def test_the_first_apply_is_vouched_for_by_label_or_input() -> None:
     """A slip in the setting makes every state a new one."""
     bench = Bench(3, applied=False)
     (problem,) = bench.begin().problems
-    assert problem.key == "state" and FIRST_APPLY in problem.hint
-    bench.ports.lifts = {FIRST_APPLY: Lift(FIRST_APPLY, 3, "bia", counts=True)}
+    assert problem.key == "state" and Label.FIRST_APPLY in problem.hint
+    bench.ports.lifts = {Label.FIRST_APPLY: Lift(3, LabelSetting(Label.FIRST_APPLY, "bia", counts=True))}
     assert bench.begin().lifts and bench.refused() == []
     bench.ports.lifts = {}
     bench.ask(new_state=True)
