@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from reconciler.errors import InputError
-from reconciler.github import posts
+from reconciler.github import posts, pulls
 from reconciler.github.api import GitHub
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
-from reconciler.ports import CommitStatus, Issue, Posted, PullRequest
+from reconciler.ports import CommitStatus, Issue, MergedPull, Posted, PullRequest
 
 
 @contextmanager
@@ -53,6 +53,9 @@ class RunHub:
 
     def find_merged(self) -> PullRequest | None:
         return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
+
+    def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
+        return pulls.list_pulls(self._client, sha, self._run.default_branch)
 
     def put_comment(self, number: int, name: str, text: str) -> Posted:
         return posts.put_comment(self._client, number, name, text, author=self._author)
