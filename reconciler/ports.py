@@ -26,6 +26,9 @@ from reconciler.model import (
 if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
+    from reconciler.core.protocol.labels import Label, LabelSetting
+    from reconciler.core.protocol.markers import Marker
+    from reconciler.core.protocol.strict import LastChange
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
@@ -263,21 +266,15 @@ class PullRequest:
 
     number: int | None
     head_sha: str | None  # its last commit
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A comment or issue. `done` is created, updated, unchanged or closed; `url` is its page."""
+    """A comment or issue. `done` is created, updated, unchanged, superseded or closed; `url` is its page."""
 
     done: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommitStatus:
-    context: str
-    state: str  # success or failure
-    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,14 +315,16 @@ class Hub(Protocol):
         """The pull request whose merge made the run's commit; None for a direct push."""
         ...
 
-    def put_comment(self, number: int, name: str, text: str) -> Posted:
-        """Create or update the one comment of this name on a pull request."""
+    def read_pull(self, number: int) -> PullRequest:
+        """The pull request as it is now."""
         ...
 
-    def set_status(self, sha: str, status: CommitStatus) -> None: ...
+    def find_label(self, number: int, label: Label) -> LabelSetting | None:
+        """Who set a label that lifts a guard; None where the label is not on the pull request."""
+        ...
 
-    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
-        """The digest in the last status of this context that the workflows set on the commit."""
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        """Create or update the one comment of the marker's name on a pull request, but none of a later run."""
         ...
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
@@ -374,6 +373,47 @@ class RepositoryReads(Protocol):
 
     def find_commit_time(self, repository: str, commit: str) -> datetime | None:
         """When a commit of another repository was made; None for one that is not there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MergedPull:
+    """A pull request that was merged into the default branch. `merge_sha` is the commit that it was merged as."""
+
+    number: int
+    head_sha: str
+    merge_sha: str
+
+
+class Pulls(Protocol):
+    """The merged pull requests of the repository on GitHub."""
+
+    def list_pulls(self, sha: str) -> Sequence[MergedPull]:
+        """Return those that GitHub names for a commit. Raises PostFailed: no answer is never an empty one."""
+        ...
+
+
+class ReviewHistory(Protocol):
+    """What the commits before a run's wanted of each environment, resolved with the settings of the run's commit.
+
+    Every method raises InputError where git can't read or fetch what it needs.
+    """
+
+    @property
+    def commits(self) -> Sequence[str]:
+        """The first-parent line of the run's commit, itself first, as far as it is looked at."""
+        ...
+
+    def find_last_changes(self, names: Collection[str]) -> Mapping[str, LastChange]:
+        """Return for each environment the newest commit of the line that changed what it shall be."""
+        ...
+
+    def fetch_heads(self, pulls: Collection[MergedPull]) -> None:
+        """Make the last commits of the pull requests available."""
+        ...
+
+    def compare(self, commit: str, names: Collection[str]) -> Mapping[str, bool | None]:
+        """Return whether a commit wants the same of each environment as the run's. None: it can't be resolved."""
         ...
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from reconciler.errors import InputError
-from reconciler.github import posts
+from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.markers import Marker
+from reconciler.errors import InputError, PostFailed
+from reconciler.github import environments, posts, pulls
 from reconciler.github.api import GitHub
+from reconciler.github.labels import find_lifting_label
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
-from reconciler.ports import CommitStatus, Issue, Posted, PullRequest
+from reconciler.ports import Issue, MergedPull, Posted, PullRequest
 
 
 @contextmanager
@@ -54,20 +57,30 @@ class RunHub:
     def find_merged(self) -> PullRequest | None:
         return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
 
-    def put_comment(self, number: int, name: str, text: str) -> Posted:
-        return posts.put_comment(self._client, number, name, text, author=self._author)
+    def read_pull(self, number: int) -> PullRequest:
+        shown = self._client.retry(lambda: self._client.request("GET", f"pulls/{number}"))
+        found = to_pull_request(shown)
+        if found is None:
+            raise PostFailed(f"GitHub's answer to GET pulls/{number} is not an object")
+        return found
 
-    def set_status(self, sha: str, status: CommitStatus) -> None:
-        posts.set_status(self._client, sha, status.context, status.state, status.description, self._run.url)
+    def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
+        return pulls.list_pulls(self._client, sha, self._run.default_branch)
 
-    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
-        return posts.find_reviewed_digest(self._client, sha, context)
+    def find_label(self, number: int, label: Label) -> LabelSetting | None:
+        return find_lifting_label(self._client, number, label)
+
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        return posts.put_comment(self._client, number, marker, text, author=self._author)
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
         text = issue.text if is_open else None
         return posts.keep_issue(
             self._client, name, issue.title, text, label=label, closing=issue.closing, author=self._author
         )
+
+    def list_environments(self) -> frozenset[str]:
+        return environments.list_environments(self._client)
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         posts.dispatch(self._client, workflow, ref, inputs)

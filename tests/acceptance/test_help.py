@@ -25,7 +25,10 @@ SANDBOX_URL = "http://127.0.0.1:8787"  # as the help writes it; the tests put th
 COLUMNS = 78  # of a terminal of 80, click leaves two free
 
 # They post to GitHub, so they are parsed only; tests/workflows runs them against a stand-in of it.
-ON_GITHUB = {"github", "github comment", "github dispatch", "github issue", "github reviewed", "github status"}
+ON_GITHUB = {
+    *("github", "github dispatch", "github issue"),
+    *("github run", "github run apply", "github run begin", "github run command", "github run review"),
+}
 
 # Its receivers are not there (see BEFORE); everything else is in order.
 CODES = {"check": 2}
@@ -41,7 +44,6 @@ BEFORE = {
     "state rename": "mv manifests/staging.yaml manifests/homologacao.yaml && sed -i 's/staging/homologacao/' "
     "manifests/homologacao.yaml",
     "github failure": "echo 'error: state: it is locked' > stderr.txt",
-    "github take-tokens": """echo '{"staging": "of-a-vault"}' > vault.json""",
     "github tokens": "umask 077 && echo 'staging: a-made-up-one' > tokens.yaml",
 }
 
@@ -53,7 +55,6 @@ SECRETS = {
 }
 
 ENVIRON = {
-    "github take-tokens": {"GITHUB_ACTIONS": "true"},  # masking is for a runner alone
     "sandbox": dict.fromkeys(SECRETS, ""),  # its example names all that is needed
 }
 
