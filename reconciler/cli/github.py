@@ -23,12 +23,14 @@ from reconciler.text.escape import for_terminal
 
 @click.group(cls=CommandGroup, proposed=("failure",))
 def github() -> None:
-    """Steps of the GitHub workflows, run by them and not by people.
+    """Set up a repository on GitHub; the steps of its workflows.
 
-    Needs the runner's variables, and GITHUB_TOKEN where something is posted.
+    You use `setup` and `tokens`. The workflows run all others, which need the runner's variables, and GITHUB_TOKEN
+    where something is posted.
 
     \b
     Example:
+      reconciler github setup > setup.sh
       reconciler github run begin
     """
 

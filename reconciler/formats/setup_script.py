@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 from typing import Any
 
+from reconciler.core.protocol.labels import Label
 from reconciler.core.protocol.names import ACTIONS_APP, FLEET_ENVIRONMENT, REQUIRED_CHECK, TOKENS_SECRET
 from reconciler.model import GitHubSetup, TokensFrom
 from reconciler.text.escape import for_terminal
 
 LABELS = (
-    ("reconciler: large change", "d93f0b", "On a merged pull request: lets its apply pass max_changed"),
-    ("reconciler: first apply", "d93f0b", "On a merged pull request: nothing was ever applied to this state"),
+    (Label.LARGE_CHANGE.value, "d93f0b", "On a merged pull request: lets its apply pass max_changed"),
+    (Label.FIRST_APPLY.value, "d93f0b", "On a merged pull request: nothing was ever applied to this state"),
     ("reconciler-drift", "fbca04", "Manifests, state and Plug differ"),
     ("reconciler-waiting", "fbca04", "An apply waits for its reviewers, and holds the others back"),
     ("reconciler-failed", "b60205", "An apply on the default branch failed"),
