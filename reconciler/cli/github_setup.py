@@ -12,9 +12,9 @@ from reconciler.cli.options import environments_option, settings_options
 from reconciler.cli.output import say, write
 from reconciler.cli.session import Session
 from reconciler.cli.tree_files import find_branch, is_branch
+from reconciler.core.protocol.steps import Layout, TokensFrom
 from reconciler.core.selection import select
 from reconciler.errors import InputError
-from reconciler.model import GitHubSetup, TokensFrom
 
 _REVIEWER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9-]*(?:/[A-Za-z0-9._-]+)?", re.ASCII)
 
@@ -56,7 +56,7 @@ def setup_command(
     Example:
       reconciler github setup --repository acme/plug-webhooks > setup.sh
     """
-    from reconciler.core.protocol.setup import find_state_branch, list_environments
+    from reconciler.core.protocol.setup import GitHubSetup, find_state_branch, list_environments
     from reconciler.formats.setup_script import render_setup_script
 
     session.find_store()  # which is not opened: a setting that names no store is refused here
@@ -66,7 +66,7 @@ def setup_command(
         repository=_find_repository(session, repository),
         default_branch=_find_branch(session, default_branch),
         tokens_from=chosen,
-        environments=list_environments([one for one in session.desired if one.environment in selected], chosen),
+        environments=list_environments([one for one in session.desired if one.environment in selected], Layout(chosen)),
         state=session.settings.state,
         state_branch=find_state_branch(session.settings.state),
         reviewers=_check_reviewers(reviewers),

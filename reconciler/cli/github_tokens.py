@@ -18,12 +18,12 @@ from reconciler.core.protocol.split import (
     find_largest_part,
     fits,
 )
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT
 from reconciler.errors import InputError
 from reconciler.plug.split_files import SplitSecret
 from reconciler.text.counts import environments, number
 from reconciler.text.escape import for_terminal
 
-FLEET = "plug-fleet"  # the GitHub Environment of the fleet's jobs
 DEFAULT_FOLDER = ".reconciler/secrets"  # .reconciler/ is in the .gitignore that init writes
 
 
@@ -112,7 +112,7 @@ def _write_all(folder: Path, made: Sequence[SplitSecret]) -> None:
 
 def _describe_next(made: Sequence[SplitSecret], folder: str, parts: int) -> str:
     where = shlex.quote(folder)
-    lines = [f"  gh secret set {one.name} --env {FLEET} < {where}/{one.name}" for one in made]
+    lines = [f"  gh secret set {one.name} --env {FLEET_ENVIRONMENT} < {where}/{one.name}" for one in made]
     return "\n".join(
         (
             "store them, in a checkout of the repository:",

@@ -11,8 +11,9 @@ from shlex import quote
 from typing import Any
 
 from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.names import ACTIONS_APP, FLEET_ENVIRONMENT, REQUIRED_CHECK, TOKENS_SECRET
-from reconciler.model import GitHubSetup, TokensFrom
+from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, TOKENS_SECRET
+from reconciler.core.protocol.setup import GitHubSetup
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
 from reconciler.text.escape import for_terminal
 
 LABELS = (

@@ -40,11 +40,8 @@ from reconciler.model.resolved import (
 from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
 from reconciler.model.setup import (
     BranchRules,
-    GitHubEnvironment,
-    GitHubSetup,
     RequiredCheck,
     ShownEnvironment,
-    TokensFrom,
 )
 from reconciler.model.state import (
     Applied,
@@ -89,8 +86,6 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Fingerprint",
-    "GitHubEnvironment",
-    "GitHubSetup",
     "Head",
     "HistoryEntry",
     "Intent",
@@ -118,7 +113,6 @@ __all__ = [
     "ShownEnvironment",
     "Snapshot",
     "Stored",
-    "TokensFrom",
     "Webhooks",
     "Where",
     "has_work",

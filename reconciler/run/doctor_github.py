@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from reconciler.core.protocol.names import FLEET_ENVIRONMENT
 from reconciler.core.protocol.readback import (
     UsedAction,
-    find_shards,
-    find_tokens_from,
+    find_layout,
     judge_action,
     judge_default_branch,
     judge_environment,
@@ -21,9 +19,10 @@ from reconciler.core.protocol.readback import (
     judge_variables,
     make_item,
 )
-from reconciler.core.protocol.setup import find_state_branch, list_environments
+from reconciler.core.protocol.setup import GitHubEnvironment, find_state_branch, list_environments
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
 from reconciler.errors import NotPermitted, PostFailed
-from reconciler.model import BranchRules, Desired, GitHubEnvironment, Item, ItemState, TokensFrom
+from reconciler.model import BranchRules, Desired, Item, ItemState
 from reconciler.ports import RepositoryReads
 
 T = TypeVar("T")
@@ -50,13 +49,13 @@ def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[
         yield from asked.unknown
         return
     yield from judge_variables(variables) if variables is not None else ()
-    tokens_from, shards = find_tokens_from(variables or {}), find_shards(variables or {})
+    layout = find_layout(variables or {})
     wanted = [
         one
-        for one in list_environments(question.desired, tokens_from, shards=shards)
-        if tokens_from is TokensFrom.SECRET or one.name != FLEET_ENVIRONMENT
+        for one in list_environments(question.desired, layout)
+        if layout.tokens_from is TokensFrom.SECRET or one.name != FLEET_ENVIRONMENT
     ]
-    yield from _environments(wanted, branch, question, reads, asked, tokens_from)
+    yield from _environments(wanted, branch, question, reads, asked, layout.tokens_from)
     yield from _rules(branch, question.state, reads, asked)
     for action in question.actions:
         yield from _action(action, question, reads, asked)

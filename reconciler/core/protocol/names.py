@@ -8,7 +8,6 @@ REQUIRED_CHECK = "Webhooks plan"
 ACTIONS_APP = 15368
 """The id of GitHub Actions as an app: a check of this name that another app or a person reports doesn't count."""
 
-FLEET_ENVIRONMENT = "plug-fleet"  # of the jobs that have the tokens of all environments
 DRIFT_ENVIRONMENT = "plug-drift"  # of the drift job, with the partner token
 
 TOKEN_SECRET = "PLUG_TOKEN"  # noqa: S105 - the names of secrets on GitHub

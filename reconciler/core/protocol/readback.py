@@ -10,18 +10,19 @@ from datetime import datetime
 from reconciler.core.protocol.names import (
     ACTIONS_APP,
     DRIFT_ENVIRONMENT,
-    FLEET_ENVIRONMENT,
     REQUIRED_CHECK,
     TOKEN_SECRET,
 )
-from reconciler.model import Area, BranchRules, GitHubEnvironment, Item, ItemState, ShownEnvironment, TokensFrom
+from reconciler.core.protocol.setup import GitHubEnvironment
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Layout, TokensFrom, parse_layout
+from reconciler.errors import InputError
+from reconciler.model import Area, BranchRules, Item, ItemState, ShownEnvironment
 from reconciler.text.counts import counted, name_some
 
 OLD_PIN_DAYS = 365
 UNFILLED = "COMMIT"  # what init writes where it does not know the commit of this tool
 FORMER_CHECKS = frozenset({"Plan", "reconciler/plan"})  # of the first version's workflows
 _SWITCHES = ("PLUG_APPLY", "PLUG_STRICT", "PLUG_CHECK", "PLUG_OBSERVE", "PLUG_SELF_HEAL")
-_COUNTS = ("PLUG_SHARDS", "PLUG_MAX_PARALLEL")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -85,15 +86,12 @@ def judge_shared_secrets(shared: Collection[str], tokens_from: TokensFrom) -> It
 # --- variables -----------------------------------------------------------------------------------------------------
 
 
-def find_tokens_from(variables: Mapping[str, str]) -> TokensFrom:
-    """Return where the workflows find the tokens; anything but `secret` counts as the default."""
-    return TokensFrom.SECRET if variables.get("PLUG_TOKENS_FROM") == TokensFrom.SECRET else TokensFrom.ENVIRONMENTS
-
-
-def find_shards(variables: Mapping[str, str]) -> int:
-    """Return PLUG_SHARDS, 0 without it or where it is wrong."""
-    text = variables.get("PLUG_SHARDS", "")
-    return int(text) if _COUNT.fullmatch(text) else 0
+def find_layout(variables: Mapping[str, str]) -> Layout:
+    """Return how the workflows find the tokens; the default where the variables are wrong."""
+    try:
+        return parse_layout(variables.get("PLUG_TOKENS_FROM", ""), variables.get("PLUG_SHARDS", ""))
+    except InputError:
+        return Layout()
 
 
 def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:
@@ -103,10 +101,12 @@ def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:
         yield make_item("variable PLUG_APPLY", ItemState.MISSING, "not true, so nothing is applied", hint)
     else:
         yield make_item("variable PLUG_APPLY", ItemState.OK, "true: merges are applied")
-    tokens_from = variables.get("PLUG_TOKENS_FROM")
-    if tokens_from not in (None, "", *TokensFrom):
-        message = f"{tokens_from!r} is neither environments nor secret"
-        yield make_item("variable PLUG_TOKENS_FROM", ItemState.WRONG, message, "gh variable set PLUG_TOKENS_FROM")
+    try:
+        parse_layout(variables.get("PLUG_TOKENS_FROM", ""), variables.get("PLUG_SHARDS", ""))
+    except InputError as error:
+        for problem in error.problems:
+            hint = problem.hint or f"gh variable set {problem.key}"
+            yield make_item(f"variable {problem.key}", ItemState.WRONG, problem.message, hint)
     for name in _SWITCHES[1:]:
         text = variables.get(name, "").strip().lower()
         if text not in ("", "true", "false"):
@@ -114,11 +114,10 @@ def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:
             yield make_item(f"variable {name}", ItemState.WRONG, message, f"gh variable set {name} --body true")
         elif text == "true":
             yield make_item(f"variable {name}", ItemState.OK, "true")
-    for name in _COUNTS:
-        text = variables.get(name, "")
-        if text and not _COUNT.fullmatch(text):
-            message = f"{text!r} is not a whole number from 1 to 999"
-            yield make_item(f"variable {name}", ItemState.WRONG, message, f"gh variable set {name} --body 4")
+    parallel = variables.get("PLUG_MAX_PARALLEL", "")
+    if parallel and not _COUNT.fullmatch(parallel):
+        message = f"{parallel!r} is not a whole number from 1 to 999"
+        yield make_item("variable PLUG_MAX_PARALLEL", ItemState.WRONG, message, "gh variable set PLUG_MAX_PARALLEL")
 
 
 # --- rules ---------------------------------------------------------------------------------------------------------

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from reconciler.core.protocol.names import (
     DRIFT_ENVIRONMENT,
-    FLEET_ENVIRONMENT,
     PARTNER_SECRET,
     SECRETS_SECRET,
     TOKEN_SECRET,
     TOKENS_SECRET,
 )
-from reconciler.model import Desired, GitHubEnvironment, TokensFrom
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Layout, TokensFrom
+from reconciler.model import Desired
 
 MAX_REVIEWERS = 6  # of a GitHub Environment
 
 
-def list_environments(
-    desired: Iterable[Desired], tokens_from: TokensFrom, *, shards: int = 0
-) -> list[GitHubEnvironment]:
-    """Return the GitHub Environments that the jobs use. `shards` is PLUG_SHARDS, 0 without it.
+@dataclass(frozen=True, slots=True)
+class GitHubEnvironment:
+    """A GitHub Environment that a job uses, and the names of its secrets. `optional` are those that may be missing."""
+
+    name: str
+    secrets: Sequence[str]
+    optional: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubSetup:
+    """`repository` is OWNER/NAME. `state_branch`: None where the state is not on a branch of this repository."""
+
+    repository: str
+    default_branch: str
+    tokens_from: TokensFrom
+    environments: Sequence[GitHubEnvironment]
+    state: str
+    state_branch: str | None
+    reviewers: Sequence[str] = ()  # USER or ORG/TEAM
+
+
+def list_environments(desired: Iterable[Desired], layout: Layout) -> list[GitHubEnvironment]:
+    """Return the GitHub Environments that the jobs use.
 
     Those of the manifests have the same names; where one secret holds all tokens no job uses them.
     """
     wanted = list(desired)
     found: list[GitHubEnvironment] = []
-    if tokens_from is TokensFrom.ENVIRONMENTS:
+    if layout.tokens_from is TokensFrom.ENVIRONMENTS:
         found = [GitHubEnvironment(one.environment, (TOKEN_SECRET, *one.secrets)) for one in wanted]
     names = sorted({name for one in wanted for name in one.secrets})
     fleet = GitHubEnvironment(
-        FLEET_ENVIRONMENT, _number(TOKENS_SECRET, shards), (*_number(SECRETS_SECRET, shards), *names)
+        FLEET_ENVIRONMENT, _number(TOKENS_SECRET, layout.shards), (*_number(SECRETS_SECRET, layout.shards), *names)
     )
     partner = (PARTNER_SECRET,) if any(one.account_id is not None for one in wanted) else ()
     return [*found, fleet, GitHubEnvironment(DRIFT_ENVIRONMENT, (), (*partner, *names))]

@@ -10,8 +10,7 @@ import pytest
 from reconciler.core.protocol.readback import (
     UsedAction,
     find_actions,
-    find_shards,
-    find_tokens_from,
+    find_layout,
     judge_action,
     judge_default_branch,
     judge_environment,
@@ -20,15 +19,14 @@ from reconciler.core.protocol.readback import (
     judge_state_branch,
     judge_variables,
 )
-from reconciler.core.protocol.setup import find_state_branch, list_environments
+from reconciler.core.protocol.setup import GitHubEnvironment, find_state_branch, list_environments
+from reconciler.core.protocol.steps import Layout, TokensFrom
 from reconciler.model import (
     BranchRules,
-    GitHubEnvironment,
     Item,
     ItemState,
     RequiredCheck,
     ShownEnvironment,
-    TokensFrom,
 )
 from tests.fakes import make_desired
 
@@ -48,14 +46,14 @@ def by_name(items: list[Item]) -> dict[str, ItemState]:
 
 def test_the_jobs_of_a_fleet_use_these_environments() -> None:
     fleet = [make_desired("loja", secrets=("PLUG_SECRET_A",)), make_desired("matriz", account_id="1-2")]
-    found = list_environments(fleet, TokensFrom.ENVIRONMENTS)
+    found = list_environments(fleet, Layout())
     assert found == [
         GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A")),
         GitHubEnvironment("matriz", ("PLUG_TOKEN",)),
         GitHubEnvironment("plug-fleet", ("PLUG_TOKENS",), ("PLUG_SECRETS", "PLUG_SECRET_A")),
         GitHubEnvironment("plug-drift", (), ("PLUG_PARTNER_TOKEN", "PLUG_SECRET_A")),
     ]
-    sharded = list_environments(fleet, TokensFrom.SECRET, shards=2)
+    sharded = list_environments(fleet, Layout(TokensFrom.SECRET, 2))
     assert [one.name for one in sharded] == ["plug-fleet", "plug-drift"]
     assert sharded[0].secrets == ("PLUG_TOKENS_1", "PLUG_TOKENS_2")
 
@@ -125,7 +123,7 @@ def test_the_switch_is_off_until_it_is_true() -> None:
         ("PLUG_STRICT", "true", ItemState.OK),
         ("PLUG_STRICT", "false", None),
         ("PLUG_SHARDS", "four", ItemState.WRONG),
-        ("PLUG_SHARDS", "4", None),
+        ("PLUG_SHARDS", "4", ItemState.WRONG),  # without PLUG_TOKENS_FROM=secret
         ("PLUG_MAX_PARALLEL", "0", ItemState.WRONG),
     ],
 )
@@ -134,9 +132,9 @@ def test_a_variable_has_one_of_its_values(name: str, value: str, state: ItemStat
 
 
 def test_what_the_variables_say_of_tokens() -> None:
-    assert find_tokens_from({"PLUG_TOKENS_FROM": "secret"}) is TokensFrom.SECRET
-    assert find_tokens_from({"PLUG_TOKENS_FROM": "slip"}) is TokensFrom.ENVIRONMENTS
-    assert (find_shards({"PLUG_SHARDS": "12"}), find_shards({"PLUG_SHARDS": "x"}), find_shards({})) == (12, 0, 0)
+    """The first job refuses what is wrong; here the rest is looked at as if it were not set."""
+    assert find_layout({"PLUG_TOKENS_FROM": "secret", "PLUG_SHARDS": "12"}) == Layout(TokensFrom.SECRET, 12)
+    assert find_layout({"PLUG_TOKENS_FROM": "slip"}) == find_layout({}) == Layout()
 
 
 # --- rules ---------------------------------------------------------------------------------------------------------
