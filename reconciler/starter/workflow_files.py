@@ -33,7 +33,8 @@ _OWN_ACTION = re.compile(r"uses: (?:\./)?(?:@ACTION@|[\w./-]*\.github/actions/re
 _ACTION_IN = re.compile(r"uses: (?P<action>[\w.-]+/[\w.-]+/\.github/actions/reconciler@\S+)")
 _PIN = re.compile(r"uses: (?P<name>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40})(?: # v(?P<version>[0-9.]+))?[^\n]*")
 _BRANCHES = re.compile(r"branches: \[[^\]\n]*\][^\n]*")
-_BRANCH_IN = re.compile(r"branches: \[\"?(?P<branch>[\w./-]+)\"?\]")
+_BRANCHES_IN = re.compile(r"branches: \[(?P<names>[\w./\", -]+)\]")
+_FIRST_BRANCHES = frozenset({"main", "master"})  # the first version named both, and a team added its own
 _SECRETS = re.compile(r"(?: +(PLUG_SECRET_\w+): \$\{\{ secrets\.\1 \}\}\n)+")
 _SECRET_IN = re.compile(r"(PLUG_SECRET_\w+): \$\{\{ secrets\.\1 \}\}\n")
 
@@ -105,8 +106,11 @@ def find_action_in(texts: Iterable[str]) -> str | None:
 
 
 def find_branch_in(texts: Iterable[str]) -> str | None:
-    """Return the default branch that the workflows name; None where they name none, or several."""
-    found = {match["branch"] for text in texts for match in _BRANCH_IN.finditer(text)}
+    """Return the default branch that the workflows name; None where they don't say which one it is."""
+    lists = [match["names"] for text in texts for match in _BRANCHES_IN.finditer(text)]
+    found = {name.strip().strip('"') for names in lists for name in names.split(",")}
+    if len(found) > 1:
+        found -= _FIRST_BRANCHES
     return found.pop() if len(found) == 1 else None
 
 

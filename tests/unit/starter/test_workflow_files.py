@@ -97,8 +97,23 @@ def test_what_the_workflows_have_of_their_own_is_found() -> None:
     texts = [SOURCE, SOURCE.replace("RECEIVE", "A")]
     assert find_action_in(texts) == OLD
     assert find_branch_in(texts) == "main"
-    assert find_branch_in([SOURCE, SOURCE.replace("[main]", "[other]")]) is None
+    assert find_branch_in([SOURCE, SOURCE.replace("[main]", '["a/b"]')]) == "a/b"
     assert find_secrets_in(texts) == ("PLUG_SECRET_A", "PLUG_SECRET_RECEIVE")
+
+
+@pytest.mark.parametrize(
+    ("written", "branch"),
+    [
+        ("[main]", "main"),
+        ('["trunk"]', "trunk"),
+        ("[main, master]", None),
+        ("[main, master, trunk]", "trunk"),
+        ("[a, b]", None),
+    ],
+)
+def test_a_branch_that_a_team_added_to_the_first_version_is_its_default(written: str, branch: str | None) -> None:
+    """Without one, the repository says it."""
+    assert find_branch_in([SOURCE.replace("[main]", written)]) == branch
 
 
 @pytest.mark.parametrize("name", starter.WORKFLOWS)
