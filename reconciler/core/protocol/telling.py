@@ -1,0 +1,287 @@
+"""What is said of an apply run at its end: of each environment one thing, from the state and the run's jobs.
+
+The state decides what was applied. A job's conclusion only explains why something was not: a job can fail after its
+PUT was recorded, and one that succeeded may have been followed by somebody else's apply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.core.accounts import find_pin_contradiction
+from reconciler.core.shard import holds, parse_shard
+from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry
+from reconciler.text.instants import instant
+from reconciler.text.lock import describe_lock
+
+BEGIN_JOB = "Begin"  # the name of the run's first job
+FLEET_JOB = "fleet"  # the one job that holds all environments, where PLUG_TOKENS_FROM is `secret`
+_STEP_JOB = re.compile(r"Step [1-9] / (?P<name>.+)", re.DOTALL)
+_SHARD_JOB = re.compile(r"(?:.*\W)?(?P<shard>[0-9]+/[0-9]+)\W*", re.DOTALL)
+SUCCESS = "success"
+
+
+class Standing(StrEnum):
+    """What is said of one environment, in the order in which it is said: what needs work comes first."""
+
+    IN_DOUBT = "in-doubt"
+    NOT_APPLIED = "not-applied"
+    NOT_TRIED = "not-tried"
+    UNKNOWN = "unknown"  # its manifest or its document can't be read
+    APPLIED = "applied"  # by this run
+    AS_WANTED = "as-wanted"  # the state had it before, or another run applied it meanwhile
+    SUPERSEDED = "superseded"  # a later commit wants something else of it
+    REMOVED = "removed"  # it is in no manifest any more
+
+
+OPEN = frozenset({Standing.IN_DOUBT, Standing.NOT_APPLIED, Standing.NOT_TRIED, Standing.UNKNOWN})
+"""What a later run has to report again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of the run as GitHub shows it. `name` is such as `Step 1 / loja`; `conclusion` None: it has not ended."""
+
+    name: str
+    conclusion: str | None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """The run that is reported. `jobs` None: they could not be read. `planned` None: it is not known.
+
+    `refused` is the text with which the first job refused the whole run, if it did.
+    """
+
+    run_id: str
+    jobs: tuple[Job, ...] | None = None
+    planned: tuple[str, ...] | None = None
+    refused: str = ""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the first job let the others begin, as far as is known."""
+        first = next((job for job in self.jobs or () if job.name == BEGIN_JOB), None)
+        return not self.refused and (first is None or first.conclusion == SUCCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """What the state shows at `now`. `faults` says of a document why it can't be read."""
+
+    now: datetime
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of one environment. `by` and `at` are those of its applied record, or of the intent in doubt."""
+
+    environment: str
+    standing: Standing
+    why: str = ""
+    by: By | None = None
+    at: datetime | None = None
+    job: Job | None = None  # where to read more
+    adopted: bool = False
+    commit: str | None = None  # of SUPERSEDED and REMOVED: since when
+
+
+def tell_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[Told]:
+    """Return what is said of each environment that the run planned, each once, by standing and name.
+
+    Where it is not known what was planned, it is said of each environment that the run touched, or that is not as
+    the manifests want it.
+    """
+    planned = _find_touched(run, desired, state) if run.planned is None else dict.fromkeys(run.planned)
+    return in_order(tell_environment(name, run, desired.get(name), state) for name in planned)
+
+
+def in_order(told: Iterable[Told]) -> list[Told]:
+    """Sort by what matters, then by name."""
+    order = {standing: place for place, standing in enumerate(Standing)}
+    return sorted(told, key=lambda one: (order[one.standing], one.environment))
+
+
+def _find_touched(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[str]:
+    return [
+        name
+        for name, one in desired.items()
+        if not is_as_wanted(one, state.documents.get(name)) or _is_touched(run, state.documents.get(name))
+    ]
+
+
+def _is_touched(run: EndedRun, document: Document | None) -> bool:
+    if document is None:
+        return False
+    bys = (one.by for one in (document.applied, document.last, document.intent) if one is not None)
+    return any(is_of(by, run.run_id) for by in bys)
+
+
+def is_of(by: By, run_id: str) -> bool:
+    """Whether a record was written in this run, whichever attempt of it."""
+    return by.run is not None and by.run.partition("/")[0] == run_id
+
+
+def is_as_wanted(desired: Desired, head: Head | None) -> bool:
+    """Whether the applied record is what the manifest wants, and nothing is in doubt or under way."""
+    applied = head.applied if head is not None else None
+    if head is None or applied is None or head.intent is not None:
+        return False
+    if find_pin_contradiction(desired, head, None) is not None:
+        return False
+    return (applied.webhooks, applied.endpoint, applied.body) == (desired.webhooks, desired.endpoint, desired.body)
+
+
+def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: StateView) -> Told:
+    """Return what is said of one environment that the manifests of the run's commit should hold."""
+    if name in state.faults:
+        return Told(name, Standing.UNKNOWN, f"its state can't be read: {state.faults[name]}")
+    document = state.documents.get(name)
+    if document is not None and document.intent is not None:
+        return _tell_intent(name, document.intent, document.last, run, state.now)
+    if desired is None:
+        return Told(name, Standing.UNKNOWN, "no manifest of this commit that can be read defines it")
+    tried = document.last if document is not None and document.last and is_of(document.last.by, run.run_id) else None
+    failed = tried if tried is not None and tried.outcome not in DONE_OUTCOMES else None
+    if document is not None and document.applied is not None and is_as_wanted(desired, document):
+        applied = document.applied
+        if failed is not None and failed.at >= applied.at:
+            why = f"{_describe_try(failed)}. What was applied at {instant(applied.at)} is still what the manifest wants"
+            return Told(name, Standing.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
+        ours = is_of(applied.by, run.run_id)
+        standing = Standing.APPLIED if ours else Standing.AS_WANTED
+        job = None if ours else _find_unsuccessful(name, run)
+        why = f"it was not sent again: {explain(name, run)}" if job is not None else ""
+        return Told(name, standing, why, applied.by, applied.at, job, adopted=applied.adopted)
+    if failed is not None:
+        return Told(name, Standing.NOT_APPLIED, _describe_try(failed), failed.by, failed.at, find_job(name, run))
+    if tried is not None and document is not None and document.applied is not None:
+        why = f"what this run applied was replaced at {instant(document.applied.at)}"
+        return Told(name, Standing.NOT_APPLIED, why, document.applied.by, document.applied.at)
+    return Told(name, Standing.NOT_TRIED, explain(name, run), job=find_job(name, run))
+
+
+def _tell_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRun, now: datetime) -> Told:
+    """A live intent of the run itself is in doubt too: its jobs have ended, so nothing will finish it."""
+    job = find_job(name, run)
+    if intent.is_live(now) and not intent.doubt and not is_of(intent.by, run.run_id):
+        return Told(name, Standing.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
+    tried = f": {_describe_try(last)}" if last is not None and is_of(last.by, run.run_id) else ""
+    why = f"nobody knows whether the PUT begun at {instant(intent.at)} changed Plug{tried}"
+    return Told(name, Standing.IN_DOUBT, why, intent.by, intent.at, job)
+
+
+def _describe_try(last: LastTry) -> str:
+    status = "" if last.status is None else f" (status {last.status})"
+    return f"{last.outcome.value}{status}{': ' if last.message else ''}{last.message}"
+
+
+# --- why nothing was tried ---------------------------------------------------------------------------
+
+
+def find_job(name: str, run: EndedRun) -> Job | None:
+    """Return the job that had this environment: its own, else the fleet's, else its shard's that went worst."""
+    named = [(found["name"], job) for job in run.jobs or () if (found := _STEP_JOB.fullmatch(job.name))]
+    own = [job for one, job in named if one == name]
+    fleet = [job for one, job in named if one == FLEET_JOB]
+    jobs = own or fleet or [job for one, job in named if _holds_shard(one, name)]
+    return next((job for job in jobs if job.conclusion != SUCCESS), jobs[0] if jobs else None)
+
+
+def _holds_shard(job_name: str, environment: str) -> bool:
+    found = _SHARD_JOB.fullmatch(job_name)
+    try:
+        return found is not None and holds(parse_shard(found["shard"]), environment)
+    except ValueError:
+        return False
+
+
+def _find_unsuccessful(name: str, run: EndedRun) -> Job | None:
+    job = find_job(name, run)
+    return job if job is not None and job.conclusion != SUCCESS else None
+
+
+_ENDED = {
+    SUCCESS: "succeeded without sending it; its log says why",
+    "failure": "failed before it sent anything, or a reviewer rejected it; its log says why",
+    "cancelled": "was cancelled",
+    "skipped": "was skipped, as an earlier step did not succeed",
+    "timed_out": "took too long and was ended",
+    "action_required": "waits for an approval",
+    None: "has not ended",
+}
+
+
+def explain(name: str, run: EndedRun) -> str:
+    """Return why the run sent nothing for an environment, as far as its jobs say it."""
+    if run.refused:
+        return "the first job refused the whole run, so no job of an environment began"
+    if run.jobs is None:
+        return "the run's jobs can't be read: see the run"
+    if not run.begun:
+        return "the first job did not succeed, so no job of an environment began"
+    if run.planned is not None and name not in run.planned:
+        return "this run did not plan it: see which environments it was asked for"
+    job = find_job(name, run)
+    if job is not None:
+        return f"its job {_ENDED.get(job.conclusion, f'ended as {job.conclusion}')}"
+    stopped = [job for job in run.jobs if _STEP_JOB.fullmatch(job.name) and job.conclusion not in (SUCCESS, None)]
+    if stopped:
+        return f"its job did not begin, as {stopped[0].name} did not succeed"
+    return "its job did not begin: see the run"
+
+
+# --- one pull request --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What became of a pull request's wish for one environment, until the run's commit.
+
+    `later` is the commit since which the default branch wants something else of it; None: it is still wanted.
+    `removed`: no manifest of the run's commit has it.
+    """
+
+    environment: str
+    later: str | None = None
+    removed: bool = False
+
+
+def tell_pull_request(
+    wishes: Iterable[Wish], run: EndedRun, desired: Mapping[str, Desired], state: StateView
+) -> list[Told]:
+    """Return what is said of each environment that a pull request changed, by standing and name."""
+    return in_order(_tell_wish(wish, run, desired, state) for wish in wishes)
+
+
+def _tell_wish(wish: Wish, run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> Told:
+    if wish.removed:
+        return Told(wish.environment, Standing.REMOVED, commit=wish.later)
+    if wish.later is not None:
+        return Told(wish.environment, Standing.SUPERSEDED, commit=wish.later)
+    return tell_environment(wish.environment, run, desired.get(wish.environment), state)
+
+
+def is_open(told: Collection[Told]) -> bool:
+    """Whether a later run has something to add: not everything is applied."""
+    return any(one.standing in OPEN for one in told)
+
+
+def find_later(line: Sequence[str], commit: str, wants: Callable[[str], str | None]) -> str | None:
+    """Return since which commit of the line something else is wanted than at `commit`; None: the same is wanted.
+
+    `line` is the first-parent line, the newest first; `wants` gives what one of its commits wants.
+    """
+    since = None
+    for one in line[: line.index(commit)]:
+        if wants(one) == wants(commit):
+            break
+        since = one
+    return since
