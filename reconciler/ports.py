@@ -24,6 +24,7 @@ from reconciler.model import (
 if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
+    from reconciler.core.protocol.markers import Marker
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
@@ -233,7 +234,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A comment or issue. `done` is created, updated, unchanged or closed; `url` is its page."""
+    """A comment or issue. `done` is created, updated, unchanged, superseded or closed; `url` is its page."""
 
     done: str
     url: str
@@ -284,8 +285,8 @@ class Hub(Protocol):
         """The pull request whose merge made the run's commit; None for a direct push."""
         ...
 
-    def put_comment(self, number: int, name: str, text: str) -> Posted:
-        """Create or update the one comment of this name on a pull request."""
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        """Create or update the one comment of the marker's name on a pull request, but none of a later run."""
         ...
 
     def set_status(self, sha: str, status: CommitStatus) -> None: ...

@@ -187,15 +187,19 @@ def comment(name: str, file: str | None, results: str | None, planned: str, auth
     Example:
       reconciler github comment plan --file plan.md
     """
+    from reconciler.core.protocol.markers import Marker
     from reconciler.github.hub import open_hub
+    from reconciler.github.run import find_run
     from reconciler.run.github import keep_comment
     from reconciler.views.github_comment import render_footer
 
     if (file is None) == (results is None):
         raise click.UsageError("give either --file or --results")
     text = read_text(file, "--file") if file is not None else _render_results(Path(results or ""), planned)
+    attempt = os.environ.get("GITHUB_RUN_ATTEMPT", "1")
+    marker = Marker(name, int(find_run(os.environ).run_id), int(attempt) if attempt.isdecimal() else 1)
     with open_hub(os.environ, author) as hub:
-        posted = keep_comment(hub, name, lambda sha: text + render_footer(hub.run_url, sha))
+        posted = keep_comment(hub, marker, lambda sha: text + render_footer(hub.run_url, sha))
     _say_posted("comment", posted)
     return ExitCode.DONE
 

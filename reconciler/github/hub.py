@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from reconciler.core.protocol.markers import Marker
 from reconciler.errors import InputError
 from reconciler.github import posts
 from reconciler.github.api import GitHub
@@ -54,8 +55,8 @@ class RunHub:
     def find_merged(self) -> PullRequest | None:
         return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
 
-    def put_comment(self, number: int, name: str, text: str) -> Posted:
-        return posts.put_comment(self._client, number, name, text, author=self._author)
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        return posts.put_comment(self._client, number, marker, text, author=self._author)
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         posts.set_status(self._client, sha, status.context, status.state, status.description, self._run.url)

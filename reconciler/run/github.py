@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 
+from reconciler.core.protocol.markers import Marker
 from reconciler.core.workflow import describe_plan
 from reconciler.errors import InputError, PostFailed, TransientError
 from reconciler.model import Plan
@@ -27,8 +28,8 @@ class _MayOnlyRead(Exception):
     """GitHub refused, because a run of a fork or of Dependabot may not write."""
 
 
-def keep_comment(hub: Hub, name: str, make_text: Callable[[str], str]) -> Posted | Unposted:
-    """Create or update the one comment of this name.
+def keep_comment(hub: Hub, marker: Marker, make_text: Callable[[str], str]) -> Posted | Unposted:
+    """Create or update the one comment of the marker's name.
 
     It is on the run's pull request, else on the one whose merge made the commit. `make_text` takes the commit that the
     comment is about. Raises PostFailed.
@@ -41,7 +42,7 @@ def keep_comment(hub: Hub, name: str, make_text: Callable[[str], str]) -> Posted
         raise PostFailed("the pull request has no number")
     try:
         with _needing(hub, "comment (pull-requests: write)"):
-            return hub.put_comment(request.number, name, make_text(sha))
+            return hub.put_comment(request.number, marker, make_text(sha))
     except _MayOnlyRead:
         return Unposted.READ_ONLY
 

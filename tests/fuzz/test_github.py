@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reconciler.core.protocol.markers import Marker, make_name_line
 from reconciler.errors import InputError, PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.posts import (
@@ -21,7 +22,6 @@ from reconciler.github.posts import (
     find_merged,
     find_reviewed_digest,
     keep_issue,
-    make_marker,
     put_comment,
     set_status,
 )
@@ -35,13 +35,13 @@ RUN = WorkflowRun("https://api.github.com", "https://github.com", "acme/hooks", 
 COMMENT = {
     "id": 7,
     "user": {"login": AUTHOR},
-    "body": make_marker("plan") + "\nold",
+    "body": make_name_line("plan") + "\nold",
     "html_url": "https://github.com/c",
 }
 ISSUE = {
     "number": 3,
     "user": {"login": AUTHOR},
-    "body": make_marker("drift") + "\nold",
+    "body": make_name_line("drift") + "\nold",
     "title": "t",
     "html_url": "https://github.com/i",
 }
@@ -91,7 +91,7 @@ answers = st.lists(
 )
 
 CALLS: dict[str, Callable[[GitHub], Any]] = {
-    "comment": lambda github: put_comment(github, 4, "plan", "text"),
+    "comment": lambda github: put_comment(github, 4, Marker("plan", 1, 1), "text"),
     "status": lambda github: set_status(github, SHA, "reconciler/plan", "success", "d", "https://github.com"),
     "issue": lambda github: keep_issue(github, "drift", "t", "text", label="l", closing="c"),
     "closing": lambda github: keep_issue(github, "drift", "t", None, label="l", closing="c"),

@@ -83,7 +83,7 @@ def test_a_job_that_left_an_empty_folder_is_named_as_not_applied(hub: FakeGitHub
     planned = json.dumps([{"environment": name} for name in ("loja", "matriz")])
     assert github("comment", "apply", "--results", "results", "--planned", planned).code == 0
     (text,) = hub.comment_texts(4)
-    assert text.startswith("<!-- reconciler:apply -->\n## Not applied: matriz\n")
+    assert text.startswith("<!-- reconciler:apply -->\n<!-- reconciler:run 1/1 done -->\n## Not applied: matriz\n")
     assert "## Apply: exit 4" in text
 
 

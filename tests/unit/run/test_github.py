@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from reconciler.core.planner import PlanInput, make_plan
+from reconciler.core.protocol.markers import Marker
 from reconciler.errors import InputError, PostFailed, TransientError
 from reconciler.model import Fingerprint
 from reconciler.ports import CommitStatus, Issue, Posted, PullRequest
 from reconciler.run.github import CONTEXT, Unposted, find_reviewed, keep_comment, keep_drift_issue, keep_status
 from tests.fakes import START, make_desired
 
+MARKER = Marker("plan", 1, 1)
 PLAN = make_plan([make_desired("loja")], {}, lambda one: Fingerprint(), PlanInput(START))
 
 
@@ -39,8 +41,8 @@ class FakeHub:
     def find_merged(self) -> PullRequest | None:
         return self.merged
 
-    def put_comment(self, number: int, name: str, text: str) -> Posted:
-        return self._post(number, name, text)
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        return self._post(number, marker.name, text)
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         self._post(sha, status)
@@ -69,19 +71,19 @@ REQUEST = PullRequest(4, "a" * 40)
 )
 def test_a_comment_goes_to_the_pull_request_and_names_its_commit(hub: FakeHub, number: int, sha: str) -> None:
     """In a run on the default branch to the one that was merged, about the run's own commit."""
-    assert keep_comment(hub, "plan", lambda commit: f"of {commit}") == Posted("created", "https://github.com/x")
+    assert keep_comment(hub, MARKER, lambda commit: f"of {commit}") == Posted("created", "https://github.com/x")
     assert hub.posted == [(number, "plan", f"of {sha}")]
 
 
 def test_without_a_pull_request_nothing_is_posted() -> None:
     """A direct push."""
-    assert keep_comment(FakeHub(), "plan", str) is Unposted.NO_PULL_REQUEST
+    assert keep_comment(FakeHub(), MARKER, str) is Unposted.NO_PULL_REQUEST
 
 
 def test_a_pull_request_without_a_number_is_not_posted_to() -> None:
     """There is no address for it."""
     with pytest.raises(PostFailed, match="the pull request has no number"):
-        keep_comment(FakeHub(pull_request=PullRequest(None, None)), "plan", str)
+        keep_comment(FakeHub(pull_request=PullRequest(None, None)), MARKER, str)
 
 
 REFUSED = PostFailed("GitHub answered 403", 403)
@@ -93,11 +95,11 @@ def test_a_refusal_is_expected_of_a_fork_and_names_the_permission_else(may_only_
     """Only a 403 that is not the rate limit."""
     hub = FakeHub(pull_request=REQUEST, may_only_read=may_only_read, refusal=REFUSED)
     if may_only_read:
-        assert keep_comment(hub, "plan", str) is Unposted.READ_ONLY
+        assert keep_comment(hub, MARKER, str) is Unposted.READ_ONLY
         assert keep_status(hub, PLAN) is Unposted.READ_ONLY
         return
     with pytest.raises(PostFailed, match=r"403\. Does the job lack a permission, such as comment \(pull-requests"):
-        keep_comment(hub, "plan", str)
+        keep_comment(hub, MARKER, str)
     with pytest.raises(PostFailed, match=r"such as status \(statuses: write\)\?"):
         keep_status(hub, PLAN)
 
@@ -106,7 +108,7 @@ def test_a_refusal_is_expected_of_a_fork_and_names_the_permission_else(may_only_
 def test_any_other_failure_fails_the_step_of_a_fork_too(refusal: PostFailed) -> None:
     """It says nothing of what the token may do."""
     with pytest.raises(PostFailed) as caught:
-        keep_comment(FakeHub(pull_request=REQUEST, may_only_read=True, refusal=refusal), "plan", str)
+        keep_comment(FakeHub(pull_request=REQUEST, may_only_read=True, refusal=refusal), MARKER, str)
     assert caught.value is refusal
 
 
