@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
     from reconciler.core.protocol.markers import Marker
+    from reconciler.core.protocol.schedule import ApplyRun
+    from reconciler.core.protocol.telling import Job
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
@@ -301,6 +303,57 @@ class Hub(Protocol):
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         """Begin a run of another workflow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MergedPullRequest:
+    """A pull request that was merged into the default branch. `merge_commit` is what the merge made of the branch."""
+
+    number: int
+    merge_commit: str
+    merged_at: datetime
+
+
+class ResultHub(Protocol):
+    """What the last job of an apply run needs of GitHub. Every method raises PostFailed."""
+
+    def list_jobs(self, attempt: int) -> Sequence[Job]:
+        """The jobs of an attempt of this run."""
+        ...
+
+    def list_merged(self, since: datetime) -> Sequence[MergedPullRequest]:
+        """The pull requests that were merged into the default branch since then, the latest first."""
+        ...
+
+    def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
+        """The markers of our comments of this name that were written since then, by pull request.
+
+        May: leave some out where there are very many comments.
+        """
+        ...
+
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        """As of `Hub`."""
+        ...
+
+
+class ScheduleHub(Protocol):
+    """What the schedule needs of GitHub. Every method raises PostFailed."""
+
+    def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
+        """The apply runs on the default branch that are under way, that were begun for `head`, or that ended last.
+
+        Must: find a run that moves on while this is read.
+        """
+        ...
+
+    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
+        """As of `Hub`."""
+        ...
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        """As of `Hub`."""
         ...
 
 

@@ -34,3 +34,33 @@ def begin() -> int:
     from reconciler.cli.github_begin import begin as work
 
     return run_step("begin", work)
+
+
+@run.command()
+def result() -> int:
+    """Report what became of each environment of an apply run.
+
+    In the job's summary, and on each merged pull request that has not been told yet. It is read from the state.
+
+    \b
+    Example:
+      reconciler github run result
+    """
+    from reconciler.cli.github_result import result as work
+
+    return run_step("result", work)
+
+
+@run.command()
+def drift() -> int:
+    """Report drift in an issue, and begin an apply that the default branch waits for.
+
+    What an apply under way will do is left out. With PLUG_SELF_HEAL, drift that an apply repairs begins one too.
+
+    \b
+    Example:
+      reconciler github run drift
+    """
+    from reconciler.cli.github_drift import drift as work
+
+    return run_step("drift", work)

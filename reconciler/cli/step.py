@@ -98,6 +98,16 @@ class Step:
         self.output("result", str(folder))
         return folder
 
+    def warn(self, text: str) -> None:
+        """Show a warning in the log and as an annotation; the step goes on."""
+        from reconciler.cli.annotations import annotate
+        from reconciler.cli.output import say
+        from reconciler.text.escape import for_terminal
+        from reconciler.views.annotations import render_warning
+
+        say(for_terminal(text), label="warning")
+        annotate(render_warning(text))
+
     def mask(self, *values: str) -> None:
         """Have the runner hide these values in everything that is shown later."""
         write_aside(encode_masks(value for value in values if value))

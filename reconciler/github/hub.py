@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.schedule import ApplyRun
+from reconciler.core.protocol.telling import Job
 from reconciler.errors import InputError
-from reconciler.github import posts
+from reconciler.github import merged, posts, runs
 from reconciler.github.api import GitHub
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
-from reconciler.ports import CommitStatus, Issue, Posted, PullRequest
+from reconciler.ports import CommitStatus, Issue, MergedPullRequest, Posted, PullRequest
 
 
 @contextmanager
@@ -57,6 +60,23 @@ class RunHub:
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         return posts.put_comment(self._client, number, marker, text, author=self._author)
+
+    def list_jobs(self, attempt: int) -> Sequence[Job]:
+        return runs.list_jobs(self._client, self._run.run_id, attempt)
+
+    def list_merged(self, since: datetime) -> Sequence[MergedPullRequest]:
+        return merged.list_merged(self._client, self.branch, since)
+
+    def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
+        return merged.find_markers(self._client, name, since, author=self._author)
+
+    def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
+        return runs.list_apply_runs(self._client, self.branch, head, self._author)
+
+    @property
+    def branch(self) -> str:
+        """The default branch. An event that doesn't name it, such as a schedule, is one of that branch."""
+        return self._run.default_branch or self._run.ref_name
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         posts.set_status(self._client, sha, status.context, status.state, status.description, self._run.url)

@@ -74,7 +74,9 @@ def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
     advice = [f"- {text}" for standing, text in _NEXT.items() if count[standing]]
     tail = ["What to do next:\n\n" + "\n".join(advice)] if advice else []
     tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
-    tail.append(f"<sub>[this run]({run.url}), commit {for_markdown_code(run.commit[:COMMIT_LENGTH], in_html=True)}</sub>")
+    tail.append(
+        f"<sub>[this run]({run.url}), commit {for_markdown_code(run.commit[:COMMIT_LENGTH], in_html=True)}</sub>"
+    )
     rows = [(_row(group), len(group)) for group in _group(told)]
     header = ("environment", "result", "why, or by whom")
     room = MAX_CHARS - FOOTER_CHARS - len(page(head, [], tail))

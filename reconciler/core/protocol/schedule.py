@@ -6,12 +6,12 @@ the default branch, so what is only unapplied is left to it, for a day at most, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from reconciler.model import Finding, FindingKind
+from reconciler.model import Finding, FindingKind, Head
 
 PATIENCE = timedelta(hours=24)  # for which what is unapplied is left to a run under way
 LONGEST_RUN = timedelta(days=35)  # of GitHub, with all waiting; a run that shows as under way for longer is dead
@@ -51,13 +51,6 @@ class ApplyRun:
         return self.has_ended and self.conclusion not in UNDECIDED
 
 
-class Unapplied(StrEnum):
-    """What is done about the findings of kind `unapplied`."""
-
-    REPORT = "report"
-    LEAVE = "leave"  # to a run under way
-
-
 class Begin(StrEnum):
     """The run that the schedule begins."""
 
@@ -81,8 +74,8 @@ class Runs:
 
     @property
     def awaited(self) -> ApplyRun | None:
-        """The run to which what is unapplied is left; None: to no run."""
-        return next((run for run in self.under_way if self.now - run.begun_at < PATIENCE), None)
+        """The run to which what is unapplied is left; None: to no run, as none is under way or one holds it back."""
+        return next(iter(self.under_way), None) if self.late is None else None
 
     @property
     def late(self) -> ApplyRun | None:
@@ -140,14 +133,18 @@ HEALABLE = frozenset(
 """What an apply repairs: it never changes an orphan, makes no token last longer, and takes no other company's token."""
 
 
-def choose_unapplied(runs: Runs | None) -> Unapplied:
-    """Decide what is done about what is unapplied. Where the runs could not be read it is reported, not hidden."""
-    return Unapplied.LEAVE if runs is not None and runs.awaited is not None else Unapplied.REPORT
+def leave_out(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], int]:
+    """Return the findings without those of kind `unapplied`, and how many environments those are of."""
+    every = tuple(findings)
+    left = {one.environment for one in every if one.kind is FindingKind.UNAPPLIED}
+    return tuple(one for one in every if one.kind is not FindingKind.UNAPPLIED), len(left)
 
 
-def leave_out(findings: Sequence[Finding], runs: Runs | None) -> tuple[tuple[Finding, ...], int]:
-    """Return the findings to report, and how many environments are left to a run under way."""
-    if choose_unapplied(runs) is Unapplied.REPORT:
-        return tuple(findings), 0
-    kept = tuple(one for one in findings if one.kind is not FindingKind.UNAPPLIED)
-    return kept, len({one.environment for one in findings if one.kind is FindingKind.UNAPPLIED})
+def find_sending(heads: Iterable[Head], now: datetime) -> frozenset[str]:
+    """Return the environments whose PUT is under way: nothing is in doubt there yet."""
+    return frozenset(head.environment for head in heads if head.is_locked(now) and not head.is_in_doubt(now))
+
+
+def leave_out_sending(findings: Iterable[Finding], sending: Collection[str]) -> tuple[Finding, ...]:
+    """Return the findings without doubt about a PUT that is under way: it is not known yet how it ends."""
+    return tuple(one for one in findings if one.kind is not FindingKind.UNCERTAIN or one.environment not in sending)

@@ -21,7 +21,7 @@ from reconciler.text.lock import describe_lock
 BEGIN_JOB = "Begin"  # the name of the run's first job
 FLEET_JOB = "fleet"  # the one job that holds all environments, where PLUG_TOKENS_FROM is `secret`
 _STEP_JOB = re.compile(r"Step [1-9] / (?P<name>.+)", re.DOTALL)
-_SHARD_JOB = re.compile(r"(?:.*\W)?(?P<shard>[0-9]+/[0-9]+)\W*", re.DOTALL)
+_SHARD_JOB = re.compile(r"wave-[0-9]+-shard-(?P<number>[0-9]+)-of-(?P<of>[0-9]+)")
 SUCCESS = "success"
 
 
@@ -198,7 +198,7 @@ def find_job(name: str, run: EndedRun) -> Job | None:
 def _holds_shard(job_name: str, environment: str) -> bool:
     found = _SHARD_JOB.fullmatch(job_name)
     try:
-        return found is not None and holds(parse_shard(found["shard"]), environment)
+        return found is not None and holds(parse_shard(f"{found['number']}/{found['of']}"), environment)
     except ValueError:
         return False
 

@@ -1,0 +1,55 @@
+"""Merged pull requests, and our comments on them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from reconciler.core.protocol.markers import Marker, parse_marker
+from reconciler.github.api import GitHub
+from reconciler.github.run import dig
+from reconciler.github.runs import read_instant
+from reconciler.ports import MergedPullRequest
+from reconciler.text.instants import instant
+
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_ISSUE = re.compile(r".*/issues/([0-9]{1,12})", re.DOTALL | re.ASCII)
+
+
+def list_merged(github: GitHub, branch: str, since: datetime) -> list[MergedPullRequest]:
+    """Return the pull requests that were merged into the branch since then, the latest first. Raises PostFailed."""
+
+    def read() -> list[MergedPullRequest]:
+        found = []
+        params = {"state": "closed", "base": branch, "sort": "updated", "direction": "desc"}
+        for shown in github.pages("pulls", params):
+            if read_instant(shown.get("updated_at")) < since:
+                break  # a merge is an update, so all that follow were merged before
+            number, commit = shown.get("number"), shown.get("merge_commit_sha")
+            if not shown.get("merged_at") or dig(shown, "base", "ref") != branch or not isinstance(number, int):
+                continue
+            merged_at = read_instant(shown["merged_at"])
+            if merged_at >= since and isinstance(commit, str) and _COMMIT.fullmatch(commit):
+                found.append(MergedPullRequest(number, commit, merged_at))
+        return sorted(found, key=lambda one: (one.merged_at, one.number), reverse=True)
+
+    return github.retry(read)
+
+
+def find_markers(github: GitHub, name: str, since: datetime, *, author: str) -> dict[int, Marker]:
+    """Return the markers of our comments of this name on all pull requests, since then. Raises PostFailed."""
+
+    def read() -> dict[int, Marker]:
+        found: dict[int, Marker] = {}
+        params = {"since": instant(since) or "", "sort": "created", "direction": "desc"}
+        for shown in github.pages("issues/comments", params):
+            body, place = shown.get("body"), shown.get("issue_url")
+            number = _ISSUE.fullmatch(place) if isinstance(place, str) else None
+            if number is None or not isinstance(body, str) or dig(shown, "user", "login") != author:
+                continue
+            marker = parse_marker(body, name)
+            if marker is not None:
+                found[int(number[1])] = marker  # the oldest counts, as it is the one that is kept
+        return found
+
+    return github.retry(read)
