@@ -333,6 +333,13 @@ class ResultHub(Protocol):
         """
         ...
 
+    def count_commits(self, pull: MergedPullRequest) -> int:
+        """The number of commits that the merge added to the default branch's first-parent line.
+
+        It is more than one where the pull request was merged by a rebase.
+        """
+        ...
+
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         """As of `Hub`."""
         ...

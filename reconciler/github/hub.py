@@ -70,6 +70,9 @@ class RunHub:
     def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
         return merged.find_markers(self._client, name, since, author=self._author)
 
+    def count_commits(self, pull: MergedPullRequest) -> int:
+        return merged.count_commits(self._client, pull)
+
     def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
         return runs.list_apply_runs(self._client, self.branch, head, self._author)
 

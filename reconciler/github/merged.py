@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 
 from reconciler.core.protocol.markers import Marker, parse_marker
-from reconciler.github.api import GitHub
+from reconciler.github.api import PAGE, GitHub
 from reconciler.github.run import dig
 from reconciler.github.runs import read_instant
 from reconciler.ports import MergedPullRequest
@@ -53,3 +53,25 @@ def find_markers(github: GitHub, name: str, since: datetime, *, author: str) -> 
         return found
 
     return github.retry(read)
+
+
+def count_commits(github: GitHub, pull: MergedPullRequest) -> int:
+    """Return how many commits of the first-parent line are the pull request's. Raises PostFailed.
+
+    A rebase merge copies each commit with its message; GitHub does not say which kind of merge it was. A merge commit
+    and the one commit of a squash have other parents or another message.
+    """
+    own = github.retry(lambda: list(github.pages(f"pulls/{pull.number}/commits")))
+    if len(own) <= 1 or len(own) > PAGE:
+        return 1
+    params = {"sha": pull.merge_commit, "per_page": str(len(own))}
+    line = github.retry(lambda: github.request("GET", "commits", params=params))
+    if not isinstance(line, list) or any(_count_parents(one) != 1 for one in line):
+        return 1
+    messages = [dig(one, "commit", "message") for one in own]
+    return len(own) if messages == [dig(one, "commit", "message") for one in reversed(line)] else 1
+
+
+def _count_parents(shown: object) -> int:
+    parents = dig(shown, "parents")
+    return len(parents) if isinstance(parents, list) else 0

@@ -11,22 +11,25 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.telling import (
     EndedRun,
+    Fate,
     StateView,
     Told,
     Wish,
-    find_later,
+    find_fate,
     is_open,
     tell_pull_request,
-    tell_run,
 )
 from reconciler.errors import PostFailed
 from reconciler.model import Desired
 from reconciler.ports import MergedPullRequest, ResultHub, StateStore
+
+if TYPE_CHECKING:
+    from reconciler.core.protocol.strict import LastChange
 
 logger = logging.getLogger(__name__)
 
@@ -36,79 +39,108 @@ MOST_COMMENTS = 50  # of one run, as GitHub takes about 80 in a minute; the next
 
 
 class ChangeHistory(Protocol):
-    """What the commits of the default branch want. Every method raises ReconcilerError where git can't say."""
+    """What the commits of the default branch want. Every method raises InputError where git can't say."""
 
-    def find_line(self) -> Sequence[str]:
-        """The first-parent line of the run's commit, the newest first, as far as it is looked at."""
+    @property
+    def commits(self) -> Sequence[str]:
+        """The first-parent line of the run's commit, itself first, as far as it is looked at."""
         ...
 
-    def changed_by(self, commit: str) -> Collection[str] | None:
+    def changed_by(self, commit: str) -> Collection[str]:
         """The environments of which the commit wants something else than its first parent.
 
-        None: one of the two has manifests that are not valid.
+        Must: count one in that can't be resolved on either side, unless its text is the same.
         """
         ...
 
-    def wants(self, commit: str, environment: str) -> str | None:
-        """The digest of what the commit wants of an environment, None where it wants none, or is not valid."""
+    def find_wants(self, commit: str, names: Collection[str]) -> Mapping[str, str]:
+        """The digest of what the commit wants of each environment, else `ABSENT` or `UNKNOWN`."""
+        ...
+
+    def find_last_changes(self, names: Collection[str]) -> Mapping[str, LastChange]:
+        """The newest commit of the line that changed each environment."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """A merged pull request to be told. `wishes` None: what it changed can't be read."""
+    """A merged pull request to be told, with the environments that it changed."""
 
     pull: MergedPullRequest
-    wishes: tuple[Wish, ...] | None
-    marker: Marker | None = None  # of the comment that is there
+    wishes: tuple[Wish, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """What is said of one pull request. `all_known`: `told` is of the environments that it changed."""
+    """What is said of one pull request."""
 
     number: int
     state: MarkState
     told: tuple[Told, ...]
-    all_known: bool = True
 
 
 def find_untold(hub: ResultHub, history: ChangeHistory, now: datetime) -> list[Untold]:
     """Return the merged pull requests that this run has to tell, those without any comment first.
 
-    Raises PostFailed, and what `history` raises.
+    Raises PostFailed, InputError.
     """
     since = now - TELLING_TIME
     merged = hub.list_merged(since)
     if not merged:
         return []
     markers = hub.find_markers(COMMENT, since)
-    line = history.find_line()
-    place = {commit: index for index, commit in enumerate(line)}
-    found = []
-    for pull in merged:
-        marker = markers.get(pull.number)
-        if pull.merge_commit not in place or (marker is not None and marker.state is MarkState.DONE):
-            continue
-        changed = history.changed_by(pull.merge_commit)
-        if changed is None:
-            found.append(Untold(pull, None, marker))
-        elif changed:
-            wishes = tuple(_find_wish(history, line, pull.merge_commit, name) for name in sorted(changed))
-            found.append(Untold(pull, wishes, marker))
+    places = {commit: place for place, commit in enumerate(history.commits)}
+    asking = [
+        pull
+        for pull in merged
+        if pull.merge_commit in places
+        and ((marker := markers.get(pull.number)) is None or marker.state is MarkState.OPEN)
+    ]
+    changed = {pull: _find_changed(hub, history, pull, places, merged) for pull in asking}
+    found = _find_wishes(history, {pull: names for pull, names in changed.items() if names})
     logger.info("%d of %d merged pull requests are to be told", len(found), len(merged))
-    return sorted(found, key=lambda one: one.marker is not None)
+    return sorted(found, key=lambda one: one.pull.number in markers)
 
 
-def _find_wish(history: ChangeHistory, line: Sequence[str], commit: str, name: str) -> Wish:
-    later = find_later(line, commit, lambda one: history.wants(one, name))
-    head = history.wants(line[0], name)
-    return Wish(name, later, removed=head is None)
+def _find_changed(
+    hub: ResultHub,
+    history: ChangeHistory,
+    pull: MergedPullRequest,
+    places: Mapping[str, int],
+    merged: Iterable[MergedPullRequest],
+) -> frozenset[str]:
+    """Return the environments that a pull request changed. A rebase merge is several commits of the line."""
+    place = places[pull.merge_commit]
+    others = {one.merge_commit for one in merged}
+    before = history.commits[place + 1 : place + 2]
+    count = hub.count_commits(pull) if before and before[0] not in others else 1
+    own = history.commits[place : place + count]
+    return frozenset(name for commit in own for name in history.changed_by(commit))
+
+
+def _find_wishes(history: ChangeHistory, changed: Mapping[MergedPullRequest, frozenset[str]]) -> list[Untold]:
+    head = history.commits[0]
+    now = history.find_wants(head, frozenset(name for names in changed.values() for name in names))
+    fates = {
+        pull: {name: find_fate(then, now[name]) for name, then in history.find_wants(pull.merge_commit, names).items()}
+        for pull, names in changed.items()
+    }
+    moved = {name for of in fates.values() for name, fate in of.items() if fate is not Fate.WANTED}
+    last = history.find_last_changes(moved) if moved else {}
+
+    def wish(pull: MergedPullRequest, name: str, fate: Fate) -> Wish:
+        change = last.get(name)
+        known = change is not None and change.position is not None and change.commit != pull.merge_commit
+        return Wish(name, fate, change.commit if change is not None and known else None)
+
+    return [
+        Untold(pull, tuple(wish(pull, name, fate) for name, fate in sorted(of.items()))) for pull, of in fates.items()
+    ]
 
 
 def find_names(untold: Iterable[Untold]) -> frozenset[str]:
     """Return the environments whose state is needed to tell these pull requests."""
-    return frozenset(wish.environment for one in untold for wish in one.wishes or ())
+    return frozenset(wish.environment for one in untold for wish in one.wishes)
 
 
 def read_state(store: StateStore, names: Collection[str], now: datetime) -> StateView:
@@ -126,18 +158,10 @@ def read_state(store: StateStore, names: Collection[str], now: datetime) -> Stat
 def make_comments(
     untold: Iterable[Untold], run: EndedRun, desired: Mapping[str, Desired], state: StateView
 ) -> Iterator[Comment]:
-    """Make what is said of each pull request.
-
-    Where it is not known what one changed, it is told of the whole run; it needs no other comment once all is applied.
-    """
+    """Make what is said of each pull request."""
     for one in untold:
-        known = one.wishes is not None
-        told = tell_pull_request(one.wishes, run, desired, state) if one.wishes is not None else []
-        if not known:
-            told = tell_run(run, desired, state)
-        # a run that was refused, or whose manifests can't be read, may have nothing to say of any environment
-        unsettled = is_open(told) or (not known and (not run.begun or not desired))
-        yield Comment(one.pull.number, MarkState.OPEN if unsettled else MarkState.DONE, tuple(told), known)
+        told = tell_pull_request(one.wishes, run, desired, state)
+        yield Comment(one.pull.number, MarkState.OPEN if is_open(told) else MarkState.DONE, tuple(told))
 
 
 @dataclass(frozen=True, slots=True)

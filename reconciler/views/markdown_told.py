@@ -52,18 +52,9 @@ def render_run(told: Sequence[Told], run: RunText) -> str:
     return _render(told, run, [])
 
 
-def render_pull_request(told: Sequence[Told], run: RunText, *, all_known: bool = True) -> str:
-    """The comment on a merged pull request: the environments that it changed, and what became of each.
-
-    With `all_known` false, what it changed can't be read, and `told` is of the whole run.
-    """
-    what = "The environments that this pull request changed, at the end of this run:"
-    if not all_known:
-        what = (
-            "Which environments this pull request changed is not known, as its manifests, or those before it, are "
-            "not valid. All environments of this run:"
-        )
-    return _render(told, run, [what] if told else [])
+def render_pull_request(told: Sequence[Told], run: RunText) -> str:
+    """The comment on a merged pull request: the environments that it changed, and what became of each."""
+    return _render(told, run, ["The environments that this pull request changed, at the end of this run:"])
 
 
 def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
@@ -126,7 +117,7 @@ def _explain(group: Sequence[Told]) -> str:
             done = "adopted" if first.adopted else "applied"
             return "; ".join(part for part in (f"{done}{_by(first)}{_when(group)}", why, _link(group)) if part)
         case Standing.SUPERSEDED | Standing.REMOVED:
-            return f"since commit {for_markdown_code(shorten_commit(first.commit))}" if first.commit else ""
+            return f"last changed by commit {for_markdown_code(shorten_commit(first.commit))}" if first.commit else ""
         case Standing.IN_DOUBT | Standing.NOT_APPLIED | Standing.NOT_TRIED | Standing.UNKNOWN:
             return " ".join(part for part in (why, _link(group)) if part)
         case _:

@@ -7,10 +7,11 @@ PUT was recorded, and one that succeeded may have been followed by somebody else
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 from reconciler.core.accounts import find_pin_contradiction
 from reconciler.core.shard import holds, parse_shard
@@ -90,7 +91,7 @@ class Told:
     at: datetime | None = None
     job: Job | None = None  # where to read more
     adopted: bool = False
-    commit: str | None = None  # of SUPERSEDED and REMOVED: since when
+    commit: str | None = None  # of SUPERSEDED and REMOVED: the last one that changed it
 
 
 def tell_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[Told]:
@@ -240,18 +241,31 @@ def explain(name: str, run: EndedRun) -> str:
 
 # --- one pull request --------------------------------------------------------------------------------
 
+ABSENT, UNKNOWN = "absent", "unknown"  # in place of a digest of what a commit wants: nothing, or it can't be resolved
+
+
+class Fate(StrEnum):
+    """What became of a pull request's wish for one environment, until the run's commit."""
+
+    WANTED = "wanted"  # the run's commit wants the same, or it can't be compared
+    CHANGED = "changed"  # the run's commit wants something else
+    REMOVED = "removed"  # the run's commit has no such environment
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What became of a pull request's wish for one environment, until the run's commit.
-
-    `later` is the commit since which the default branch wants something else of it; None: it is still wanted.
-    `removed`: no manifest of the run's commit has it.
-    """
+    """An environment that a pull request changed. `later` is the last commit that changed it since, where known."""
 
     environment: str
+    fate: Fate = Fate.WANTED
     later: str | None = None
-    removed: bool = False
+
+
+def find_fate(then: str, now: str) -> Fate:
+    """Compare what the merge of a pull request wanted with what the run's commit wants."""
+    if now == ABSENT:
+        return Fate.REMOVED
+    return Fate.WANTED if then == now or UNKNOWN in (then, now) else Fate.CHANGED
 
 
 def tell_pull_request(
@@ -262,26 +276,17 @@ def tell_pull_request(
 
 
 def _tell_wish(wish: Wish, run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> Told:
-    if wish.removed:
-        return Told(wish.environment, Standing.REMOVED, commit=wish.later)
-    if wish.later is not None:
-        return Told(wish.environment, Standing.SUPERSEDED, commit=wish.later)
-    return tell_environment(wish.environment, run, desired.get(wish.environment), state)
+    match wish.fate:
+        case Fate.WANTED:
+            return tell_environment(wish.environment, run, desired.get(wish.environment), state)
+        case Fate.CHANGED:
+            return Told(wish.environment, Standing.SUPERSEDED, commit=wish.later)
+        case Fate.REMOVED:
+            return Told(wish.environment, Standing.REMOVED, commit=wish.later)
+        case _:
+            assert_never(wish.fate)
 
 
 def is_open(told: Collection[Told]) -> bool:
     """Whether a later run has something to add: not everything is applied."""
     return any(one.standing in OPEN for one in told)
-
-
-def find_later(line: Sequence[str], commit: str, wants: Callable[[str], str | None]) -> str | None:
-    """Return since which commit of the line something else is wanted than at `commit`; None: the same is wanted.
-
-    `line` is the first-parent line, the newest first; `wants` gives what one of its commits wants.
-    """
-    since = None
-    for one in line[: line.index(commit)]:
-        if wants(one) == wants(commit):
-            break
-        since = one
-    return since

@@ -11,17 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.protocol.telling import (
+    ABSENT,
     BEGIN_JOB,
     OPEN,
+    UNKNOWN,
     EndedRun,
+    Fate,
     Job,
     Standing,
     StateView,
     Told,
     Wish,
     explain,
+    find_fate,
     find_job,
-    find_later,
     is_open,
     tell_environment,
     tell_pull_request,
@@ -187,29 +190,27 @@ def test_without_a_known_plan_all_that_the_run_touched_or_left_is_told() -> None
     assert [one.environment for one in told] == ["failed", "new", "wanted", "applied"]
 
 
-LINE = ["e", "d", "c", "b", "a"]
-
-
 @pytest.mark.parametrize(
-    ("wants", "later"),
+    ("then", "now", "fate"),
     [
-        ({}, None),
-        ({"b": "y"}, None),
-        ({"c": "y", "d": "y", "e": "y"}, "c"),
-        ({"b": "z", "d": "y", "e": "y"}, "d"),
-        ({"d": "y", "e": "z"}, "d"),
-        ({"e": None}, "e"),
+        ("x", "x", Fate.WANTED),
+        ("x", "y", Fate.CHANGED),
+        (ABSENT, "y", Fate.CHANGED),
+        ("x", ABSENT, Fate.REMOVED),
+        (ABSENT, ABSENT, Fate.REMOVED),
+        (UNKNOWN, ABSENT, Fate.REMOVED),
+        ("x", UNKNOWN, Fate.WANTED),
+        (UNKNOWN, "x", Fate.WANTED),
     ],
-    ids=["never", "reverted", "since", "again", "twice", "removed"],
 )
-def test_a_later_commit_that_wants_something_else_is_named(wants: dict[str, str | None], later: str | None) -> None:
-    """The first of those since which it is not wanted any more; one that was reverted doesn't count."""
-    assert find_later(LINE, "a", lambda commit: wants.get(commit, "x")) == later
+def test_what_became_of_a_wish(then: str, now: str, fate: Fate) -> None:
+    """What can't be compared is told as it is now."""
+    assert find_fate(then, now) is fate
 
 
 def test_a_pull_request_is_told_what_became_of_its_own_wish() -> None:
     """Not of what others wanted later."""
-    wishes = [Wish("gone", "c", removed=True), Wish("changed", "d"), Wish("loja")]
+    wishes = [Wish("gone", Fate.REMOVED, "c"), Wish("changed", Fate.CHANGED, "d"), Wish("loja")]
     state = StateView(START, {"loja": document(applied=applied())})
     told = tell_pull_request(wishes, RUN, {"loja": LOJA, "changed": make_desired("changed")}, state)
     assert [(one.environment, one.standing, one.commit) for one in told] == [
