@@ -10,7 +10,7 @@ from reconciler.core.protocol.markers import Marker
 from reconciler.core.protocol.schedule import ApplyRun
 from reconciler.core.protocol.telling import Job
 from reconciler.errors import InputError
-from reconciler.github import merged, posts, runs
+from reconciler.github import environments, merged, posts, runs
 from reconciler.github.api import GitHub
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
@@ -92,6 +92,9 @@ class RunHub:
         return posts.keep_issue(
             self._client, name, issue.title, text, label=label, closing=issue.closing, author=self._author
         )
+
+    def list_environments(self) -> frozenset[str]:
+        return environments.list_environments(self._client)
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         posts.dispatch(self._client, workflow, ref, inputs)

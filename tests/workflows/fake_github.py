@@ -36,6 +36,7 @@ class FakeGitHub:
     jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by "run id/attempt"
     pull_commits: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # the oldest first
     line: list[dict[str, Any]] = field(default_factory=list)  # commits of the default branch, the newest first
+    environments: list[str] = field(default_factory=list)  # the GitHub Environments
     failing: list[tuple[int, str]] = field(default_factory=list)  # answers to give first, to whatever is asked
     requests: list[str] = field(default_factory=list)
     after: Callable[[str], None] = lambda request: None  # what happens on GitHub after a request
@@ -167,6 +168,10 @@ class FakeGitHub:
         self.issues[int(number)].update(body)
         return 200, self.issues[int(number)]
 
+    def list_environments(self, query: dict[str, str]) -> tuple[int, Any]:
+        status, page = self._paged([{"id": at, "name": name} for at, name in enumerate(self.environments)], query)
+        return status, {"total_count": len(self.environments), "environments": page}
+
     def dispatch(self, workflow: str, body: Any) -> tuple[int, Any]:
         self.dispatched.append({"workflow": workflow, **body})
         return 204, None
@@ -189,6 +194,7 @@ _ROUTES: tuple[tuple[str, str, str, _Handler], ...] = (
     (r"issues", "GET", "issues", FakeGitHub.list_issues),
     (r"issues", "POST", "issues", FakeGitHub.add_issue),
     (r"issues/(\d+)", "PATCH", "issues", FakeGitHub.edit_issue),
+    (r"environments", "GET", "actions", FakeGitHub.list_environments),
     (r"actions/workflows/([\w.]+)/dispatches", "POST", "actions", FakeGitHub.dispatch),
 )
 
