@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exitcode import ExitCode, of_drift
+from reconciler.cli.github_begin import SWITCH, find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
+from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
 from reconciler.core.protocol.schedule import Runs, Wanted
-from reconciler.errors import InputError, PostFailed
+from reconciler.errors import PostFailed
 from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
 from reconciler.run.watch import (
@@ -32,26 +34,37 @@ if TYPE_CHECKING:
     from reconciler.github.hub import RunHub
     from reconciler.model import Drift
 
-OFF = "Nothing is looked at: the repository variable `PLUG_APPLY` is not `true`.\n"
+OFF = f"Nothing is looked at: the repository variable `{SWITCH}` is not `true`.\n"
 
 
 def drift(step: Step) -> int:
     """Report the drift, keep the three issues, and begin an apply where one is needed."""
-    if not step.is_on("PLUG_APPLY"):
+    if not step.is_on(SWITCH):
         step.summarize(OFF)
         return ExitCode.DONE
     with step.open_hub() as hub:
-        return _Schedule(step, hub).work()
+        return _Schedule(step, hub, _make_session(step)).work()
+
+
+def _make_session(step: Step) -> Session:
+    """The session with the secrets that the step was given whole, each hidden from what is shown."""
+    from reconciler.plug.secret_files import parse_secrets
+
+    text = step.take("PLUG_SECRETS")
+    session = step.make_session(given_files=GivenFiles(secrets=parse_secrets(text, "PLUG_SECRETS") if text else None))
+    step.mask_secrets(session)
+    return session
 
 
 class _Schedule:
     """One run of the schedule."""
 
-    def __init__(self, step: Step, hub: RunHub) -> None:
+    def __init__(self, step: Step, hub: RunHub, session: Session) -> None:
         self._step = step
         self._hub = hub
-        self._now = step.session.clock.now()
-        self._head = find_head(step)
+        self._session = session
+        self._now = session.clock.now()
+        self._head = find_commit(session)
         self._done = Done()
 
     def work(self) -> int:
@@ -85,7 +98,7 @@ class _Schedule:
         return runs
 
     def _find_drift(self) -> tuple[Planned, Drift]:
-        session = self._step.session
+        session = self._session
         reads = session.live_reads(wanted=self._step.is_on("PLUG_OBSERVE"))
         planned = session.plan(PlanScope(observe=reads))
         return planned, find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
@@ -102,23 +115,9 @@ class _Schedule:
         text = render_drift(reported, planned.vars_by_environment)
         issue = make_drift_issue(find_drifted(reported), text, notes, self._hub.run_url)
         keep_drift_issue(self._hub, reported, left, issue, self._done)
-        show_drift(reported, planned, Form(), self._step.session)
+        show_drift(reported, planned, Form(), self._session)
         for note in notes:
             say(note)
         for kept, posted in self._done.posted:
             say(f"issue {kept.label} {posted.done}: {for_terminal(posted.url)}")
         self._step.summarize("\n\n".join([text.rstrip("\n"), *notes, *self._done.failures]))
-
-
-def find_head(step: Step) -> str:
-    """Return the commit that is checked out. Raises InputError where there is none."""
-    from reconciler.io.git.checkout import Checkout
-    from reconciler.io.git.command import GitError
-
-    try:
-        head = Checkout(step.session.folder, step.environ).find_head()
-    except GitError as error:
-        raise InputError(f"the commit that is checked out is not known: {error}") from error
-    if head is None:
-        raise InputError("nothing is checked out: the step needs actions/checkout before it")
-    return head

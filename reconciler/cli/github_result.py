@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.github_begin import SWITCH
 from reconciler.cli.output import say, write
-from reconciler.cli.step import Step
+from reconciler.cli.step import MAX_FAILURE_CHARS, Step
 from reconciler.core.protocol.telling import BEGIN_JOB, SUCCESS, EndedRun, Job, tell_run
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Desired
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from reconciler.run.result import ChangeHistory
     from reconciler.views.markdown_told import RunText
 
-OFF = "Nothing was applied: the repository variable `PLUG_APPLY` is not `true`.\n"
-MAX_REFUSAL_CHARS = 20_000
+OFF = f"Nothing was applied: the repository variable `{SWITCH}` is not `true`.\n"
 
 
 def result(step: Step) -> int:
@@ -57,7 +57,7 @@ class _Result:
             self._step.run.run_id,
             self._read_jobs(),
             parse_planned(self._step.environ.get("PLANNED", "")),
-            self._step.environ.get("REFUSED", "")[:MAX_REFUSAL_CHARS].strip(),
+            self._step.environ.get("REFUSED", "")[:MAX_FAILURE_CHARS].strip(),
         )
         if is_off(run, self._step.environ):
             self._step.summarize(OFF)
@@ -117,7 +117,8 @@ class _Result:
     def _text(self, run: EndedRun, notes: tuple[str, ...] = ()) -> RunText:
         from reconciler.views.markdown_told import RunText
 
-        return RunText(self._hub.run_url, find_commit(self._step), run.refused, notes)
+        lifted = self._step.environ.get("LIFTED", "").strip()
+        return RunText(self._hub.run_url, find_commit(self._step), run.refused, lifted, notes)
 
     def _warn(self, text: str) -> None:
         self._step.warn(text)

@@ -16,7 +16,6 @@ from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
 from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
-REFUSAL_CHARS = 20_000
 
 _COUNTED = {
     Standing.IN_DOUBT: "in doubt",
@@ -39,11 +38,15 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class RunText:
-    """What every text says of the run itself. `refused` is the first job's text, where it refused the whole run."""
+    """What every text says of the run itself. `refused` is the text of the first job where it ended the whole run.
+
+    `lifted` has a line for each guard that a label lifted, with who set it.
+    """
 
     url: str
     commit: str
     refused: str = ""
+    lifted: str = ""
     notes: tuple[str, ...] = ()  # warnings, as plain text
 
 
@@ -61,7 +64,8 @@ def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
     count = Counter(one.standing for one in told)
     parts = [f"{count[standing]:,} {_COUNTED[standing]}" for standing in Standing if count[standing]]
     summary = ", ".join(parts) or ("refused" if run.refused else "nothing was to be applied")
-    head = [f"## Apply: {summary}", *_refusal(run.refused), *lead]
+    lifted = "\n".join(f"- {for_markdown(line)}" for line in run.lifted.split("\n") if line)
+    head = [f"## Apply: {summary}", *_refusal(run.refused), lifted, *lead]
     advice = [f"- {text}" for standing, text in _NEXT.items() if count[standing]]
     tail = ["What to do next:\n\n" + "\n".join(advice)] if advice else []
     tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
@@ -77,9 +81,9 @@ def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
 def _refusal(text: str) -> list[str]:
     if not text:
         return []
-    lines = text[:REFUSAL_CHARS].strip().split("\n")
+    lines = text.strip().split("\n")
     block = for_markdown_block(lines, language="text")
-    return [f"The first job refused this run, so nothing was sent:\n\n{block}"]
+    return [f"The first job ended this run, so nothing was sent:\n\n{block}"]
 
 
 def _group(told: Sequence[Told]) -> list[list[Told]]:

@@ -14,13 +14,13 @@ from enum import StrEnum
 from typing import assert_never
 
 from reconciler.core.accounts import find_pin_contradiction
+from reconciler.core.protocol.steps import FLEET, is_of_run
 from reconciler.core.shard import holds, parse_shard
 from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry
 from reconciler.text.instants import instant
 from reconciler.text.lock import describe_lock
 
 BEGIN_JOB = "Begin"  # the name of the run's first job
-FLEET_JOB = "fleet"  # the one job that holds all environments, where PLUG_TOKENS_FROM is `secret`
 _STEP_JOB = re.compile(r"Step [1-9] / (?P<name>.+)", re.DOTALL)
 _SHARD_JOB = re.compile(r"wave-[0-9]+-shard-(?P<number>[0-9]+)-of-(?P<of>[0-9]+)")
 SUCCESS = "success"
@@ -56,7 +56,7 @@ class Job:
 class EndedRun:
     """The run that is reported. `jobs` None: they could not be read. `planned` None: it is not known.
 
-    `refused` is the text with which the first job refused the whole run, if it did.
+    `refused` is the text with which the first job ended the whole run, if it did.
     """
 
     run_id: str
@@ -122,12 +122,7 @@ def _is_touched(run: EndedRun, document: Document | None) -> bool:
     if document is None:
         return False
     bys = (one.by for one in (document.applied, document.last, document.intent) if one is not None)
-    return any(is_of(by, run.run_id) for by in bys)
-
-
-def is_of(by: By, run_id: str) -> bool:
-    """Whether a record was written in this run, whichever attempt of it."""
-    return by.run is not None and by.run.partition("/")[0] == run_id
+    return any(is_of_run(by.run, run.run_id) for by in bys)
 
 
 def is_as_wanted(desired: Desired, head: Head | None) -> bool:
@@ -149,14 +144,18 @@ def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: S
         return _tell_intent(name, document.intent, document.last, run, state.now)
     if desired is None:
         return Told(name, Standing.UNKNOWN, "no manifest of this commit that can be read defines it")
-    tried = document.last if document is not None and document.last and is_of(document.last.by, run.run_id) else None
+    tried = (
+        document.last
+        if document is not None and document.last and is_of_run(document.last.by.run, run.run_id)
+        else None
+    )
     failed = tried if tried is not None and tried.outcome not in DONE_OUTCOMES else None
     if document is not None and document.applied is not None and is_as_wanted(desired, document):
         applied = document.applied
         if failed is not None and failed.at >= applied.at:
             why = f"{_describe_try(failed)}. What was applied at {instant(applied.at)} is still what the manifest wants"
             return Told(name, Standing.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
-        ours = is_of(applied.by, run.run_id)
+        ours = is_of_run(applied.by.run, run.run_id)
         standing = Standing.APPLIED if ours else Standing.AS_WANTED
         job = None if ours else _find_unsuccessful(name, run)
         why = f"it was not sent again: {explain(name, run)}" if job is not None else ""
@@ -172,9 +171,9 @@ def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: S
 def _tell_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRun, now: datetime) -> Told:
     """A live intent of the run itself is in doubt too: its jobs have ended, so nothing will finish it."""
     job = find_job(name, run)
-    if intent.is_live(now) and not intent.doubt and not is_of(intent.by, run.run_id):
+    if intent.is_live(now) and not intent.doubt and not is_of_run(intent.by.run, run.run_id):
         return Told(name, Standing.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
-    tried = f": {_describe_try(last)}" if last is not None and is_of(last.by, run.run_id) else ""
+    tried = f": {_describe_try(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
     why = f"nobody knows whether the PUT begun at {instant(intent.at)} changed Plug{tried}"
     return Told(name, Standing.IN_DOUBT, why, intent.by, intent.at, job)
 
@@ -191,7 +190,7 @@ def find_job(name: str, run: EndedRun) -> Job | None:
     """Return the job that had this environment: its own, else the fleet's, else its shard's that went worst."""
     named = [(found["name"], job) for job in run.jobs or () if (found := _STEP_JOB.fullmatch(job.name))]
     own = [job for one, job in named if one == name]
-    fleet = [job for one, job in named if one == FLEET_JOB]
+    fleet = [job for one, job in named if one == FLEET]
     jobs = own or fleet or [job for one, job in named if _holds_shard(one, name)]
     return next((job for job in jobs if job.conclusion != SUCCESS), jobs[0] if jobs else None)
 
@@ -223,7 +222,7 @@ _ENDED = {
 def explain(name: str, run: EndedRun) -> str:
     """Return why the run sent nothing for an environment, as far as its jobs say it."""
     if run.refused:
-        return "the first job refused the whole run, so no job of an environment began"
+        return "the first job ended the whole run, so no job of an environment began"
     if run.jobs is None:
         return "the run's jobs can't be read: see the run"
     if not run.begun:

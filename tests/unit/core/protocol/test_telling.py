@@ -133,7 +133,7 @@ def test_what_can_not_be_read_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("run", "why"),
     [
-        (replace(RUN, refused="max_changed"), "the first job refused the whole run, so no job of an environment began"),
+        (replace(RUN, refused="max_changed"), "the first job ended the whole run, so no job of an environment began"),
         (replace(RUN, jobs=None), "the run's jobs can't be read: see the run"),
         (
             replace(RUN, jobs=(Job(BEGIN_JOB, "failure"),)),
