@@ -144,14 +144,15 @@ class Step:
         return folder
 
     def warn(self, text: str) -> None:
-        """Show a warning in the log and as an annotation; the step goes on."""
-        from reconciler.cli.annotations import annotate
+        """Show a warning in the log, in a runner as an annotation too; the step goes on."""
+        from reconciler.cli.annotations import annotate, wants_annotations
         from reconciler.cli.output import say
         from reconciler.text.escape import for_terminal
         from reconciler.views.annotations import render_warning
 
         say(for_terminal(text), label="warning")
-        annotate(render_warning(text))
+        if wants_annotations(self.environ):
+            annotate(render_warning(text))
 
     def leave_result(self, result: RunResult) -> None:
         """Leave the result of an apply, in place of an earlier one: files, the exit code, and the job's summary."""
