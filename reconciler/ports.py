@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.observe import EventComparison
     from reconciler.core.protocol.markers import Marker
     from reconciler.core.protocol.schedule import ApplyRun
-    from reconciler.core.protocol.telling import Job
+    from reconciler.core.protocol.telling import RunJob
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
@@ -318,7 +318,7 @@ class MergedPullRequest:
 class ResultHub(Protocol):
     """What the last job of an apply run needs of GitHub. Every method raises PostFailed."""
 
-    def list_jobs(self, attempt: int) -> Sequence[Job]:
+    def list_jobs(self, attempt: int) -> Sequence[RunJob]:
         """The jobs of an attempt of this run."""
         ...
 

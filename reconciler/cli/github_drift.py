@@ -16,7 +16,7 @@ from reconciler.errors import PostFailed
 from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
 from reconciler.run.watch import (
-    Done,
+    Activity,
     Left,
     begin_run,
     find_drifted,
@@ -65,7 +65,7 @@ class _Schedule:
         self._session = session
         self._now = session.clock.now()
         self._head = find_commit(session)
-        self._done = Done()
+        self._done = Activity()
 
     def work(self) -> int:
         """The runs are read before the state: one that ends in between is then still waited for, and hides nothing

@@ -11,7 +11,7 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.github_begin import SWITCH
 from reconciler.cli.output import say, write
 from reconciler.cli.step import MAX_FAILURE_CHARS, Step
-from reconciler.core.protocol.telling import BEGIN_JOB, SUCCESS, EndedRun, Job, tell_run
+from reconciler.core.protocol.telling import BEGIN_JOB, SUCCESS, EndedRun, RunJob, tell_run
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Desired
 from reconciler.run.result import (
@@ -75,7 +75,7 @@ class _Result:
         write(text)
         return ExitCode.DONE
 
-    def _read_jobs(self) -> tuple[Job, ...] | None:
+    def _read_jobs(self) -> tuple[RunJob, ...] | None:
         try:
             return tuple(self._hub.list_jobs(self._step.attempt))
         except PostFailed as error:
@@ -95,7 +95,7 @@ class _Result:
             with open_history(self._step) as history:
                 return find_untold(self._hub, history, self._now)
         except (PostFailed, InputError) as error:
-            self._warn(f"no pull request was told ({error}); the next run tries again")
+            self._warn(f"no pull request got a comment ({error}); the next run tries again")
             return []
 
     def _post(self, comments: list[Comment], run: EndedRun) -> None:
@@ -110,7 +110,7 @@ class _Result:
             self._step.attempt,
         )
         for number in posted.told:
-            say(f"told pull request {number}")
+            say(f"commented on pull request {number}")
         for warning in posted.warnings:
             self._warn(warning)
 

@@ -40,7 +40,7 @@ def begin() -> int:
 def result() -> int:
     """Report what became of each environment of an apply run.
 
-    In the job's summary, and on each merged pull request that has not been told yet. It is read from the state.
+    In the job's summary, and on each merged pull request that has no such comment yet. It is read from the state.
 
     \b
     Example:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from reconciler.core.protocol.markers import Marker
 from reconciler.core.protocol.schedule import ApplyRun
-from reconciler.core.protocol.telling import Job
+from reconciler.core.protocol.telling import RunJob
 from reconciler.errors import InputError
 from reconciler.github import environments, merged, posts, runs
 from reconciler.github.api import GitHub
@@ -61,7 +61,7 @@ class RunHub:
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         return posts.put_comment(self._client, number, marker, text, author=self._author)
 
-    def list_jobs(self, attempt: int) -> Sequence[Job]:
+    def list_jobs(self, attempt: int) -> Sequence[RunJob]:
         return runs.list_jobs(self._client, self._run.run_id, attempt)
 
     def list_merged(self, since: datetime) -> Sequence[MergedPullRequest]:

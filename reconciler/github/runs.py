@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from reconciler.core.protocol.schedule import COMPLETED, PUSH, UNDER_WAY, ApplyRun
-from reconciler.core.protocol.telling import Job
+from reconciler.core.protocol.telling import RunJob
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.run import dig
@@ -19,11 +19,11 @@ ENDED_RUNS = 50  # of those that have ended, the last ones are enough: what coun
 _PAGE_ADDRESS = re.compile(r"https?://[!-~]+")  # nothing in it ends a link in Markdown but what is taken out below
 
 
-def list_jobs(github: GitHub, run_id: str, attempt: int) -> list[Job]:
+def list_jobs(github: GitHub, run_id: str, attempt: int) -> list[RunJob]:
     """Return the jobs of one attempt of a run. Raises PostFailed."""
     path = f"actions/runs/{run_id}/attempts/{attempt}/jobs"
     found = github.retry(lambda: list(github.pages(path, key="jobs")))
-    return [Job(_text(one, "name"), _text_or_none(one, "conclusion"), read_page(one)) for one in found]
+    return [RunJob(_text(one, "name"), _text_or_none(one, "conclusion"), read_page(one)) for one in found]
 
 
 def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list[ApplyRun]:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.telling import (
     EndedRun,
-    Fate,
     StateView,
     Told,
     Wish,
+    WishFate,
     find_fate,
     is_open,
     tell_pull_request,
@@ -98,7 +98,7 @@ def find_untold(hub: ResultHub, history: ChangeHistory, now: datetime) -> list[U
     ]
     changed = {pull: _find_changed(hub, history, pull, places, merged) for pull in asking}
     found = _find_wishes(history, {pull: names for pull, names in changed.items() if names})
-    logger.info("%d of %d merged pull requests are to be told", len(found), len(merged))
+    logger.info("%d of %d merged pull requests need a comment", len(found), len(merged))
     return sorted(found, key=lambda one: one.pull.number in markers)
 
 
@@ -125,10 +125,10 @@ def _find_wishes(history: ChangeHistory, changed: Mapping[MergedPullRequest, fro
         pull: {name: find_fate(then, now[name]) for name, then in history.find_wants(pull.merge_commit, names).items()}
         for pull, names in changed.items()
     }
-    moved = {name for of in fates.values() for name, fate in of.items() if fate is not Fate.WANTED}
+    moved = {name for of in fates.values() for name, fate in of.items() if fate is not WishFate.WANTED}
     last = history.find_last_changes(moved) if moved else {}
 
-    def wish(pull: MergedPullRequest, name: str, fate: Fate) -> Wish:
+    def wish(pull: MergedPullRequest, name: str, fate: WishFate) -> Wish:
         change = last.get(name)
         known = change is not None and change.position is not None and change.commit != pull.merge_commit
         return Wish(name, fate, change.commit if change is not None and known else None)
@@ -186,9 +186,9 @@ def post_comments(
         try:
             hub.put_comment(comment.number, Marker(COMMENT, run_id, attempt, comment.state), render(comment))
         except PostFailed as error:
-            warnings.append(f"pull request {comment.number} was not told ({error}); the next run tries again")
+            warnings.append(f"pull request {comment.number} got no comment ({error}); the next run tries again")
         else:
             told.append(comment.number)
     if waiting:
-        warnings.append(f"{waiting} more pull requests are told by the next run: one run writes {MOST_COMMENTS}")
+        warnings.append(f"{waiting} more pull requests get a comment from the next run: one writes {MOST_COMMENTS}")
     return PostedComments(tuple(told), tuple(warnings))

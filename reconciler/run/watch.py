@@ -84,7 +84,7 @@ def is_unapplied(plan: Plan) -> bool:
 
 
 @dataclass(slots=True)
-class Done:
+class Activity:
     """What the schedule did. `failures` are the calls that GitHub did not take."""
 
     begun: Begin = Begin.NOTHING
@@ -92,7 +92,7 @@ class Done:
     failures: list[str] = field(default_factory=list)
 
 
-def begin_run(hub: ScheduleHub, branch: str, wanted: Wanted, found: Drift, now: datetime, done: Done) -> None:
+def begin_run(hub: ScheduleHub, branch: str, wanted: Wanted, found: Drift, now: datetime, done: Activity) -> None:
     """Begin an apply run where one is needed. The runs are read again, as one may have begun since."""
     try:
         choice = choose_begin(read_runs(hub, wanted.head, now), wanted, found.findings)
@@ -104,7 +104,7 @@ def begin_run(hub: ScheduleHub, branch: str, wanted: Wanted, found: Drift, now: 
         done.begun = choice
 
 
-def keep_issue(hub: ScheduleHub, kept: Kept, issue: Issue, done: Done, *, is_open: bool) -> None:
+def keep_issue(hub: ScheduleHub, kept: Kept, issue: Issue, done: Activity, *, is_open: bool) -> None:
     """Open, update or close one issue."""
     try:
         posted = hub.keep_issue(kept.value, issue, label=kept.label, is_open=is_open)
@@ -120,7 +120,7 @@ def keep_run_issues(
     runs: Runs,
     late: Callable[[ApplyRun | None], Issue],
     failed: Callable[[ApplyRun], Issue],
-    done: Done,
+    done: Activity,
 ) -> None:
     """Keep the issues about a run that holds the others back, and about an apply that failed.
 
@@ -143,7 +143,7 @@ def is_known_clean(found: Drift, left: Left) -> bool:
     return not find_drifted(found) and not found.failed and not left
 
 
-def keep_drift_issue(hub: ScheduleHub, found: Drift, left: Left, issue: Issue, done: Done) -> None:
+def keep_drift_issue(hub: ScheduleHub, found: Drift, left: Left, issue: Issue, done: Activity) -> None:
     """Open or update the issue on drift, or close it where it is known that there is none.
 
     Where nothing is found, but a read failed or something was left out, the issue is left as it is.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from reconciler.core.protocol.telling import Standing, Told
+from reconciler.core.protocol.telling import Ending, Told
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, join_instants, like_text
@@ -18,21 +18,21 @@ from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
 
 _COUNTED = {
-    Standing.IN_DOUBT: "in doubt",
-    Standing.NOT_APPLIED: "not applied",
-    Standing.NOT_TRIED: "not tried",
-    Standing.UNKNOWN: "unknown",
-    Standing.APPLIED: "applied",
-    Standing.AS_WANTED: "already as wanted",
-    Standing.SUPERSEDED: "wanted otherwise since",
-    Standing.REMOVED: "no longer in the manifests",
+    Ending.IN_DOUBT: "in doubt",
+    Ending.NOT_APPLIED: "not applied",
+    Ending.NOT_TRIED: "not tried",
+    Ending.UNKNOWN: "unknown",
+    Ending.APPLIED: "applied",
+    Ending.AS_WANTED: "already as wanted",
+    Ending.SUPERSEDED: "wanted otherwise since",
+    Ending.REMOVED: "no longer in the manifests",
 }
 
 _NEXT = {
-    Standing.IN_DOUBT: "in doubt: run the workflow Apply again: it sends the desired webhooks again.",
-    Standing.NOT_APPLIED: "not applied: fix what the message names, then run the workflow Apply again.",
-    Standing.NOT_TRIED: "not tried: nothing was sent. Fix what stopped its job, then run the workflow Apply again.",
-    Standing.UNKNOWN: "unknown: fix what can't be read; the next run of the workflow Apply reports it.",
+    Ending.IN_DOUBT: "in doubt: run the workflow Apply again: it sends the desired webhooks again.",
+    Ending.NOT_APPLIED: "not applied: fix what the message names, then run the workflow Apply again.",
+    Ending.NOT_TRIED: "not tried: nothing was sent. Fix what stopped its job, then run the workflow Apply again.",
+    Ending.UNKNOWN: "unknown: fix what can't be read; the next run of the workflow Apply reports it.",
 }
 
 
@@ -61,12 +61,12 @@ def render_pull_request(told: Sequence[Told], run: RunText) -> str:
 
 
 def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
-    count = Counter(one.standing for one in told)
-    parts = [f"{count[standing]:,} {_COUNTED[standing]}" for standing in Standing if count[standing]]
-    summary = ", ".join(parts) or ("refused" if run.refused else "nothing was to be applied")
+    count = Counter(one.ending for one in told)
+    parts = [f"{count[ending]:,} {_COUNTED[ending]}" for ending in Ending if count[ending]]
+    summary = ", ".join(["refused"] * bool(run.refused) + parts) or "nothing was to be applied"
     lifted = "\n".join(f"- {for_markdown(line)}" for line in run.lifted.split("\n") if line)
     head = [f"## Apply: {summary}", *_refusal(run.refused), lifted, *lead]
-    advice = [f"- {text}" for standing, text in _NEXT.items() if count[standing]]
+    advice = [f"- {text}" for ending, text in _NEXT.items() if count[ending]]
     tail = ["What to do next:\n\n" + "\n".join(advice)] if advice else []
     tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
     tail.append(
@@ -92,7 +92,7 @@ def _group(told: Sequence[Told]) -> list[list[Told]]:
     for one in told:
         by = (one.by.actor, one.by.run) if one.by else None
         alike = like_text(one.environment, one.why) if one.why else ""
-        groups.setdefault((one.standing, alike, by, one.adopted, one.commit), []).append(one)
+        groups.setdefault((one.ending, alike, by, one.adopted, one.commit), []).append(one)
     return [
         part
         for group in groups.values()
@@ -108,24 +108,24 @@ def _row(group: Sequence[Told]) -> str:
     first = group[0]
     every = [one.environment for one in group]
     who = names(every) if len(group) == 1 else f"{environments(len(group))}: {names(every)}"
-    return row(who, _COUNTED[first.standing], _explain(group))
+    return row(who, _COUNTED[first.ending], _explain(group))
 
 
 def _explain(group: Sequence[Told]) -> str:
     first = group[0]
     why = for_markdown(_why(group))
-    match first.standing:
-        case Standing.APPLIED:
+    match first.ending:
+        case Ending.APPLIED:
             return f"by this run{_when(group)}"
-        case Standing.AS_WANTED:
+        case Ending.AS_WANTED:
             done = "adopted" if first.adopted else "applied"
             return "; ".join(part for part in (f"{done}{_by(first)}{_when(group)}", why, _link(group)) if part)
-        case Standing.SUPERSEDED | Standing.REMOVED:
+        case Ending.SUPERSEDED | Ending.REMOVED:
             return f"last changed by commit {for_markdown_code(shorten_commit(first.commit))}" if first.commit else ""
-        case Standing.IN_DOUBT | Standing.NOT_APPLIED | Standing.NOT_TRIED | Standing.UNKNOWN:
+        case Ending.IN_DOUBT | Ending.NOT_APPLIED | Ending.NOT_TRIED | Ending.UNKNOWN:
             return " ".join(part for part in (why, _link(group)) if part)
         case _:
-            assert_never(first.standing)
+            assert_never(first.ending)
 
 
 def _why(group: Sequence[Told]) -> str:

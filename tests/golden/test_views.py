@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.views import annotations as github
-from reconciler.views import markdown, text
+from reconciler.views import markdown, markdown_told, text
 from reconciler.views.diagnostics import Layout
 from tests import json_view as json
 from tests.golden import samples
@@ -62,6 +62,11 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
     for name, resolved in samples.resolved().items():
         yield f"environment-{name}.json", partial(json.render_environment, resolved)
         yield f"environment-{name}.txt", partial(text.render_environment, resolved, colour=False)
+    for name, (told, run) in samples.told().items():
+        yield f"told-{name}.md", partial(markdown_told.render_run, told, run)
+    yield "told-pull-request.md", partial(markdown_told.render_pull_request, *samples.told()["mixed"])
+    for name, issue in samples.issues().items():
+        yield f"issue-{name}.md", partial("# {}\n\n{}\n---\n{}\n".format, issue.title, issue.text, issue.closing)
     now = samples.NOW
     for name, document in samples.documents().items():
         yield f"state-history-{name}.json", partial(json.render_state_history, document)

@@ -26,7 +26,7 @@ _SHARD_JOB = re.compile(r"wave-[0-9]+-shard-(?P<number>[0-9]+)-of-(?P<of>[0-9]+)
 SUCCESS = "success"
 
 
-class Standing(StrEnum):
+class Ending(StrEnum):
     """What is said of one environment, in the order in which it is said: what needs work comes first."""
 
     IN_DOUBT = "in-doubt"
@@ -39,12 +39,12 @@ class Standing(StrEnum):
     REMOVED = "removed"  # it is in no manifest any more
 
 
-OPEN = frozenset({Standing.IN_DOUBT, Standing.NOT_APPLIED, Standing.NOT_TRIED, Standing.UNKNOWN})
+OPEN = frozenset({Ending.IN_DOUBT, Ending.NOT_APPLIED, Ending.NOT_TRIED, Ending.UNKNOWN})
 """What a later run has to report again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RunJob:
     """A job of the run as GitHub shows it. `name` is such as `Step 1 / loja`; `conclusion` None: it has not ended."""
 
     name: str
@@ -60,7 +60,7 @@ class EndedRun:
     """
 
     run_id: str
-    jobs: tuple[Job, ...] | None = None
+    jobs: tuple[RunJob, ...] | None = None
     planned: tuple[str, ...] | None = None
     refused: str = ""
 
@@ -85,17 +85,17 @@ class Told:
     """What is said of one environment. `by` and `at` are those of its applied record, or of the intent in doubt."""
 
     environment: str
-    standing: Standing
+    ending: Ending
     why: str = ""
     by: By | None = None
     at: datetime | None = None
-    job: Job | None = None  # where to read more
+    job: RunJob | None = None  # where to read more
     adopted: bool = False
     commit: str | None = None  # of SUPERSEDED and REMOVED: the last one that changed it
 
 
 def tell_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[Told]:
-    """Return what is said of each environment that the run planned, each once, by standing and name.
+    """Return what is said of each environment that the run planned, each once, by ending and name.
 
     Where it is not known what was planned, it is said of each environment that the run touched, or that is not as
     the manifests want it.
@@ -106,8 +106,8 @@ def tell_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) ->
 
 def in_order(told: Iterable[Told]) -> list[Told]:
     """Sort by what matters, then by name."""
-    order = {standing: place for place, standing in enumerate(Standing)}
-    return sorted(told, key=lambda one: (order[one.standing], one.environment))
+    order = {ending: place for place, ending in enumerate(Ending)}
+    return sorted(told, key=lambda one: (order[one.ending], one.environment))
 
 
 def _find_touched(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[str]:
@@ -138,12 +138,12 @@ def is_as_wanted(desired: Desired, head: Head | None) -> bool:
 def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: StateView) -> Told:
     """Return what is said of one environment that the manifests of the run's commit should hold."""
     if name in state.faults:
-        return Told(name, Standing.UNKNOWN, f"its state can't be read: {state.faults[name]}")
+        return Told(name, Ending.UNKNOWN, f"its state can't be read: {state.faults[name]}")
     document = state.documents.get(name)
     if document is not None and document.intent is not None:
         return _tell_intent(name, document.intent, document.last, run, state.now)
     if desired is None:
-        return Told(name, Standing.UNKNOWN, "no manifest of this commit that can be read defines it")
+        return Told(name, Ending.UNKNOWN, "no manifest of this commit that can be read defines it")
     tried = (
         document.last
         if document is not None and document.last and is_of_run(document.last.by.run, run.run_id)
@@ -154,28 +154,28 @@ def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: S
         applied = document.applied
         if failed is not None and failed.at >= applied.at:
             why = f"{_describe_try(failed)}. What was applied at {instant(applied.at)} is still what the manifest wants"
-            return Told(name, Standing.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
+            return Told(name, Ending.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
         ours = is_of_run(applied.by.run, run.run_id)
-        standing = Standing.APPLIED if ours else Standing.AS_WANTED
+        ending = Ending.APPLIED if ours else Ending.AS_WANTED
         job = None if ours else _find_unsuccessful(name, run)
         why = f"it was not sent again: {explain(name, run)}" if job is not None else ""
-        return Told(name, standing, why, applied.by, applied.at, job, adopted=applied.adopted)
+        return Told(name, ending, why, applied.by, applied.at, job, adopted=applied.adopted)
     if failed is not None:
-        return Told(name, Standing.NOT_APPLIED, _describe_try(failed), failed.by, failed.at, find_job(name, run))
+        return Told(name, Ending.NOT_APPLIED, _describe_try(failed), failed.by, failed.at, find_job(name, run))
     if tried is not None and document is not None and document.applied is not None:
         why = f"what this run applied was replaced at {instant(document.applied.at)}"
-        return Told(name, Standing.NOT_APPLIED, why, document.applied.by, document.applied.at)
-    return Told(name, Standing.NOT_TRIED, explain(name, run), job=find_job(name, run))
+        return Told(name, Ending.NOT_APPLIED, why, document.applied.by, document.applied.at)
+    return Told(name, Ending.NOT_TRIED, explain(name, run), job=find_job(name, run))
 
 
 def _tell_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRun, now: datetime) -> Told:
     """A live intent of the run itself is in doubt too: its jobs have ended, so nothing will finish it."""
     job = find_job(name, run)
     if intent.is_live(now) and not intent.doubt and not is_of_run(intent.by.run, run.run_id):
-        return Told(name, Standing.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
+        return Told(name, Ending.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
     tried = f": {_describe_try(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
     why = f"nobody knows whether the PUT begun at {instant(intent.at)} changed Plug{tried}"
-    return Told(name, Standing.IN_DOUBT, why, intent.by, intent.at, job)
+    return Told(name, Ending.IN_DOUBT, why, intent.by, intent.at, job)
 
 
 def _describe_try(last: LastTry) -> str:
@@ -186,7 +186,7 @@ def _describe_try(last: LastTry) -> str:
 # --- why nothing was tried ---------------------------------------------------------------------------
 
 
-def find_job(name: str, run: EndedRun) -> Job | None:
+def find_job(name: str, run: EndedRun) -> RunJob | None:
     """Return the job that had this environment: its own, else the fleet's, else its shard's that went worst."""
     named = [(found["name"], job) for job in run.jobs or () if (found := _STEP_JOB.fullmatch(job.name))]
     own = [job for one, job in named if one == name]
@@ -203,7 +203,7 @@ def _holds_shard(job_name: str, environment: str) -> bool:
         return False
 
 
-def _find_unsuccessful(name: str, run: EndedRun) -> Job | None:
+def _find_unsuccessful(name: str, run: EndedRun) -> RunJob | None:
     job = find_job(name, run)
     return job if job is not None and job.conclusion != SUCCESS else None
 
@@ -243,7 +243,7 @@ def explain(name: str, run: EndedRun) -> str:
 ABSENT, UNKNOWN = "absent", "unknown"  # in place of a digest of what a commit wants: nothing, or it can't be resolved
 
 
-class Fate(StrEnum):
+class WishFate(StrEnum):
     """What became of a pull request's wish for one environment, until the run's commit."""
 
     WANTED = "wanted"  # the run's commit wants the same, or it can't be compared
@@ -256,36 +256,36 @@ class Wish:
     """An environment that a pull request changed. `later` is the last commit that changed it since, where known."""
 
     environment: str
-    fate: Fate = Fate.WANTED
+    fate: WishFate = WishFate.WANTED
     later: str | None = None
 
 
-def find_fate(then: str, now: str) -> Fate:
+def find_fate(then: str, now: str) -> WishFate:
     """Compare what the merge of a pull request wanted with what the run's commit wants."""
     if now == ABSENT:
-        return Fate.REMOVED
-    return Fate.WANTED if then == now or UNKNOWN in (then, now) else Fate.CHANGED
+        return WishFate.REMOVED
+    return WishFate.WANTED if then == now or UNKNOWN in (then, now) else WishFate.CHANGED
 
 
 def tell_pull_request(
     wishes: Iterable[Wish], run: EndedRun, desired: Mapping[str, Desired], state: StateView
 ) -> list[Told]:
-    """Return what is said of each environment that a pull request changed, by standing and name."""
+    """Return what is said of each environment that a pull request changed, by ending and name."""
     return in_order(_tell_wish(wish, run, desired, state) for wish in wishes)
 
 
 def _tell_wish(wish: Wish, run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> Told:
     match wish.fate:
-        case Fate.WANTED:
+        case WishFate.WANTED:
             return tell_environment(wish.environment, run, desired.get(wish.environment), state)
-        case Fate.CHANGED:
-            return Told(wish.environment, Standing.SUPERSEDED, commit=wish.later)
-        case Fate.REMOVED:
-            return Told(wish.environment, Standing.REMOVED, commit=wish.later)
+        case WishFate.CHANGED:
+            return Told(wish.environment, Ending.SUPERSEDED, commit=wish.later)
+        case WishFate.REMOVED:
+            return Told(wish.environment, Ending.REMOVED, commit=wish.later)
         case _:
             assert_never(wish.fate)
 
 
 def is_open(told: Collection[Told]) -> bool:
     """Whether a later run has something to add: not everything is applied."""
-    return any(one.standing in OPEN for one in told)
+    return any(one.ending in OPEN for one in told)

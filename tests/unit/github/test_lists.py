@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.schedule import ApplyRun
-from reconciler.core.protocol.telling import Job
+from reconciler.core.protocol.telling import RunJob
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.merged import count_commits, find_markers, list_merged
@@ -122,7 +122,7 @@ def test_the_jobs_are_those_of_one_attempt(hub: FakeGitHub, github: GitHub) -> N
     hub.jobs["7/2"] = [{"name": f"Step 1 / {number}", "conclusion": None} for number in range(101)]
     hub.jobs["7/1"] = [{"name": "Begin", "conclusion": "success", "html_url": "https://github.com/x)[y](z"}]
     assert len(list_jobs(github, "7", 2)) == 101
-    assert list_jobs(github, "7", 1) == [Job("Begin", "success", "https://github.com/xyz")]
+    assert list_jobs(github, "7", 1) == [RunJob("Begin", "success", "https://github.com/xyz")]
 
 
 def pull(number: int, ago: timedelta = HOUR, *, updated: timedelta | None = None, **values: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.protocol.strict import LastChange
 
 from reconciler.core.protocol.markers import Marker, MarkState
-from reconciler.core.protocol.telling import ABSENT, UNKNOWN, EndedRun, Fate, Job, Standing, StateView, Wish
+from reconciler.core.protocol.telling import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
 from reconciler.errors import Corrupt, PostFailed
 from reconciler.model import Applied, By, Document
 from reconciler.ports import MergedPullRequest, Posted, Write
@@ -38,7 +38,7 @@ class FakeHub:
     refused: set[int] = field(default_factory=set)
     posted: dict[int, tuple[Marker, str]] = field(default_factory=dict)
 
-    def list_jobs(self, attempt: int) -> Sequence[Job]:
+    def list_jobs(self, attempt: int) -> Sequence[RunJob]:
         return ()
 
     def list_merged(self, since: datetime) -> Sequence[MergedPullRequest]:
@@ -106,10 +106,10 @@ def test_each_merged_pull_request_is_told_what_became_of_its_own_environments() 
     hub = FakeHub([merged(5, "e"), merged(4, "d"), merged(3, "c"), merged(2, "b"), merged(9, "x")])
     untold = find_untold(hub, HISTORY, START)
     assert {one.pull.number: one.wishes for one in untold} == {
-        5: (Wish("velha", Fate.REMOVED),),
+        5: (Wish("velha", WishFate.REMOVED),),
         4: (Wish("loja"),),
         3: (Wish("matriz"),),
-        2: (Wish("loja", Fate.CHANGED, "d"),),
+        2: (Wish("loja", WishFate.CHANGED, "d"),),
     }
     assert find_names(untold) == {"loja", "matriz", "velha"}
 
@@ -153,7 +153,7 @@ def test_a_comment_stays_open_until_all_is_applied() -> None:
     state = StateView(START, {"loja": Document("loja", "l", 1, applied)})
     comments = list(make_comments(untold, EndedRun("7", refused="max_changed"), desired, state))
     assert [(one.number, one.state) for one in comments] == [(4, MarkState.DONE), (3, MarkState.OPEN)]
-    assert [one.told[0].standing for one in comments] == [Standing.APPLIED, Standing.NOT_TRIED]
+    assert [one.told[0].ending for one in comments] == [Ending.APPLIED, Ending.NOT_TRIED]
 
 
 def comment(number: int) -> Comment:
@@ -166,7 +166,7 @@ def test_a_comment_that_can_not_be_written_is_a_warning() -> None:
     posted = post_comments(hub, map(comment, (1, 2)), lambda one: f"of {one.number}", 7, 2)
     assert hub.posted == {2: (Marker("apply", 7, 2, MarkState.OPEN), "of 2")}
     assert posted.told == (2,)
-    assert posted.warnings == ("pull request 1 was not told (GitHub answered 403); the next run tries again",)
+    assert posted.warnings == ("pull request 1 got no comment (GitHub answered 403); the next run tries again",)
 
 
 def test_one_run_writes_only_so_many_comments() -> None:
@@ -174,7 +174,7 @@ def test_one_run_writes_only_so_many_comments() -> None:
     hub = FakeHub()
     posted = post_comments(hub, map(comment, range(MOST_COMMENTS + 2)), lambda one: "", 7, 1)
     assert len(posted.told) == len(hub.posted) == MOST_COMMENTS
-    assert posted.warnings == (f"2 more pull requests are told by the next run: one run writes {MOST_COMMENTS}",)
+    assert posted.warnings == (f"2 more pull requests get a comment from the next run: one writes {MOST_COMMENTS}",)
 
 
 def test_a_document_that_can_not_be_read_is_named_and_keeps_no_other_back() -> None:

@@ -16,12 +16,12 @@ from reconciler.core.protocol.telling import (
     OPEN,
     UNKNOWN,
     EndedRun,
-    Fate,
-    Job,
-    Standing,
+    Ending,
+    RunJob,
     StateView,
     Told,
     Wish,
+    WishFate,
     explain,
     find_fate,
     find_job,
@@ -34,8 +34,8 @@ from reconciler.model import Applied, BodyForm, By, Desired, Document, Intent, L
 from tests.fakes import START, make_desired
 
 OURS, THEIRS = By("ana", "c" * 40, "7/1"), By("bia", "d" * 40, "6/1")
-BEGUN = Job(BEGIN_JOB, "success")
-RUN = EndedRun("7", (BEGUN, Job("Step 1 / loja", "failure", "https://github.com/j")), ("loja",))
+BEGUN = RunJob(BEGIN_JOB, "success")
+RUN = EndedRun("7", (BEGUN, RunJob("Step 1 / loja", "failure", "https://github.com/j")), ("loja",))
 LOJA = make_desired("loja")
 OTHER = make_desired("loja", "2")
 
@@ -66,68 +66,68 @@ JOB = RUN.jobs[1] if RUN.jobs else None
 
 
 @pytest.mark.parametrize(
-    ("found", "standing", "why"),
+    ("found", "ending", "why"),
     [
-        (document(applied=applied()), Standing.APPLIED, ""),
-        (document(applied=applied(), last=tried(Outcome.APPLIED)), Standing.APPLIED, ""),
-        (document(applied=applied(OTHER), last=tried(Outcome.REJECTED)), Standing.NOT_APPLIED, REJECTED),
+        (document(applied=applied()), Ending.APPLIED, ""),
+        (document(applied=applied(), last=tried(Outcome.APPLIED)), Ending.APPLIED, ""),
+        (document(applied=applied(OTHER), last=tried(Outcome.REJECTED)), Ending.NOT_APPLIED, REJECTED),
         (
             document(applied=applied(by=THEIRS), last=tried(Outcome.REJECTED, at=START + HOUR)),
-            Standing.NOT_APPLIED,
+            Ending.NOT_APPLIED,
             f"{REJECTED}. What was applied at 2026-11-23T12:00:00Z is still what the manifest wants",
         ),
         (
             document(applied=applied(by=THEIRS, at=START + HOUR), last=tried(Outcome.REJECTED)),
-            Standing.AS_WANTED,
+            Ending.AS_WANTED,
             "it was not sent again: its job failed before it sent anything, or a reviewer rejected it; "
             "its log says why",
         ),
         (
             document(applied=applied(OTHER, by=THEIRS), last=tried(Outcome.APPLIED)),
-            Standing.NOT_APPLIED,
+            Ending.NOT_APPLIED,
             "what this run applied was replaced at 2026-11-23T12:00:00Z",
         ),
-        (document(applied=applied(), intent=intent(doubt=True)), Standing.IN_DOUBT, "nobody knows whether"),
-        (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Standing.IN_DOUBT, "nobody knows"),
+        (document(applied=applied(), intent=intent(doubt=True)), Ending.IN_DOUBT, "nobody knows whether"),
+        (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Ending.IN_DOUBT, "nobody knows"),
         (
             document(applied=applied(), intent=intent(THEIRS, lease_until=START + HOUR)),
-            Standing.NOT_APPLIED,
+            Ending.NOT_APPLIED,
             "another run is at work: bia (run 6/1)",
         ),
         (
             document(intent=intent(doubt=True), last=tried(Outcome.UNCERTAIN)),
-            Standing.IN_DOUBT,
+            Ending.IN_DOUBT,
             "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
         ),
-        (document(last=tried(Outcome.REJECTED, THEIRS)), Standing.NOT_TRIED, "its job failed before"),
-        (None, Standing.NOT_TRIED, "its job failed before it sent anything"),
+        (document(last=tried(Outcome.REJECTED, THEIRS)), Ending.NOT_TRIED, "its job failed before"),
+        (None, Ending.NOT_TRIED, "its job failed before it sent anything"),
     ],
 )
-def test_each_environment_has_one_standing(found: Document | None, standing: Standing, why: str) -> None:
+def test_each_environment_has_one_standing(found: Document | None, ending: Ending, why: str) -> None:
     """The state decides it; the last try says why, and the job where there was none."""
     told = tell(found)
-    assert (told.standing, told.why[: len(why)] if why else told.why) == (standing, why)
+    assert (told.ending, told.why[: len(why)] if why else told.why) == (ending, why)
 
 
 def test_what_was_there_before_names_who_applied_it() -> None:
     """Or who adopted it."""
-    told = tell(document(applied=applied(by=THEIRS)), replace(RUN, jobs=(BEGUN, Job("Step 1 / loja", "success"))))
-    assert told == Told("loja", Standing.AS_WANTED, by=THEIRS, at=START)
+    told = tell(document(applied=applied(by=THEIRS)), replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "success"))))
+    assert told == Told("loja", Ending.AS_WANTED, by=THEIRS, at=START)
     assert tell(document(applied=replace(applied(by=THEIRS), adopted=True))).adopted
 
 
 def test_another_company_than_the_pinned_one_is_not_as_wanted() -> None:
     """The webhooks are right, and in the wrong account."""
     pinned = replace(LOJA, organization_id="acme")
-    assert tell(document(applied=applied(account="org:acme")), desired=pinned).standing is Standing.APPLIED
-    assert tell(document(applied=applied(account="org:other")), desired=pinned).standing is Standing.NOT_TRIED
+    assert tell(document(applied=applied(account="org:acme")), desired=pinned).ending is Ending.APPLIED
+    assert tell(document(applied=applied(account="org:other")), desired=pinned).ending is Ending.NOT_TRIED
 
 
 def test_what_can_not_be_read_is_unknown() -> None:
     """A document, or the manifest."""
-    assert tell(document(applied=applied()), desired=None).standing is Standing.UNKNOWN
+    assert tell(document(applied=applied()), desired=None).ending is Ending.UNKNOWN
     told = tell_environment("loja", RUN, LOJA, StateView(START, {}, {"loja": "is not valid JSON"}))
-    assert (told.standing, told.why) == (Standing.UNKNOWN, "its state can't be read: is not valid JSON")
+    assert (told.ending, told.why) == (Ending.UNKNOWN, "its state can't be read: is not valid JSON")
 
 
 @pytest.mark.parametrize(
@@ -136,18 +136,18 @@ def test_what_can_not_be_read_is_unknown() -> None:
         (replace(RUN, refused="max_changed"), "the first job ended the whole run, so no job of an environment began"),
         (replace(RUN, jobs=None), "the run's jobs can't be read: see the run"),
         (
-            replace(RUN, jobs=(Job(BEGIN_JOB, "failure"),)),
+            replace(RUN, jobs=(RunJob(BEGIN_JOB, "failure"),)),
             "the first job did not succeed, so no job of an environment began",
         ),
         (replace(RUN, planned=()), "this run did not plan it: see which environments it was asked for"),
-        (replace(RUN, jobs=(BEGUN, Job("Step 1 / loja", "cancelled"))), "its job was cancelled"),
-        (replace(RUN, jobs=(BEGUN, Job("Step 1 / loja", None))), "its job has not ended"),
-        (replace(RUN, jobs=(BEGUN, Job("Step 1 / loja", "odd"))), "its job ended as odd"),
+        (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "cancelled"))), "its job was cancelled"),
+        (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", None))), "its job has not ended"),
+        (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "odd"))), "its job ended as odd"),
         (
-            replace(RUN, jobs=(BEGUN, Job("Step 1 / matriz", "failure"), Job("Step 2", "skipped"))),
+            replace(RUN, jobs=(BEGUN, RunJob("Step 1 / matriz", "failure"), RunJob("Step 2", "skipped"))),
             "its job did not begin, as Step 1 / matriz did not succeed",
         ),
-        (replace(RUN, jobs=(BEGUN, Job("Result", None))), "its job did not begin: see the run"),
+        (replace(RUN, jobs=(BEGUN, RunJob("Result", None))), "its job did not begin: see the run"),
     ],
 )
 def test_the_jobs_say_why_nothing_was_tried(run: EndedRun, why: str) -> None:
@@ -166,13 +166,13 @@ def test_the_jobs_say_why_nothing_was_tried(run: EndedRun, why: str) -> None:
 )
 def test_an_environment_is_in_its_own_job_or_the_fleets_or_its_shards(names: list[str], found: str | None) -> None:
     """`loja` is in shard 2 of 2."""
-    job = find_job("loja", replace(RUN, jobs=tuple(Job(name, "success") for name in names)))
+    job = find_job("loja", replace(RUN, jobs=tuple(RunJob(name, "success") for name in names)))
     assert (job.name if job else None) == found
 
 
 def test_of_several_jobs_of_a_shard_the_one_that_went_wrong_is_named() -> None:
     """Each wave has its own."""
-    jobs = (Job("Step 1 / wave-0-shard-2-of-2", "success"), Job("Step 2 / wave-1-shard-2-of-2", "failure"))
+    jobs = (RunJob("Step 1 / wave-0-shard-2-of-2", "success"), RunJob("Step 2 / wave-1-shard-2-of-2", "failure"))
     assert find_job("loja", replace(RUN, jobs=jobs)) == jobs[1]
 
 
@@ -193,30 +193,30 @@ def test_without_a_known_plan_all_that_the_run_touched_or_left_is_told() -> None
 @pytest.mark.parametrize(
     ("then", "now", "fate"),
     [
-        ("x", "x", Fate.WANTED),
-        ("x", "y", Fate.CHANGED),
-        (ABSENT, "y", Fate.CHANGED),
-        ("x", ABSENT, Fate.REMOVED),
-        (ABSENT, ABSENT, Fate.REMOVED),
-        (UNKNOWN, ABSENT, Fate.REMOVED),
-        ("x", UNKNOWN, Fate.WANTED),
-        (UNKNOWN, "x", Fate.WANTED),
+        ("x", "x", WishFate.WANTED),
+        ("x", "y", WishFate.CHANGED),
+        (ABSENT, "y", WishFate.CHANGED),
+        ("x", ABSENT, WishFate.REMOVED),
+        (ABSENT, ABSENT, WishFate.REMOVED),
+        (UNKNOWN, ABSENT, WishFate.REMOVED),
+        ("x", UNKNOWN, WishFate.WANTED),
+        (UNKNOWN, "x", WishFate.WANTED),
     ],
 )
-def test_what_became_of_a_wish(then: str, now: str, fate: Fate) -> None:
+def test_what_became_of_a_wish(then: str, now: str, fate: WishFate) -> None:
     """What can't be compared is told as it is now."""
     assert find_fate(then, now) is fate
 
 
 def test_a_pull_request_is_told_what_became_of_its_own_wish() -> None:
     """Not of what others wanted later."""
-    wishes = [Wish("gone", Fate.REMOVED, "c"), Wish("changed", Fate.CHANGED, "d"), Wish("loja")]
+    wishes = [Wish("gone", WishFate.REMOVED, "c"), Wish("changed", WishFate.CHANGED, "d"), Wish("loja")]
     state = StateView(START, {"loja": document(applied=applied())})
     told = tell_pull_request(wishes, RUN, {"loja": LOJA, "changed": make_desired("changed")}, state)
-    assert [(one.environment, one.standing, one.commit) for one in told] == [
-        ("loja", Standing.APPLIED, None),
-        ("changed", Standing.SUPERSEDED, "d"),
-        ("gone", Standing.REMOVED, "c"),
+    assert [(one.environment, one.ending, one.commit) for one in told] == [
+        ("loja", Ending.APPLIED, None),
+        ("changed", Ending.SUPERSEDED, "d"),
+        ("gone", Ending.REMOVED, "c"),
     ]
     assert not is_open(told)
 
@@ -252,7 +252,7 @@ def documents_of(draw: Callable[[st.SearchStrategy[object]], object], name: str)
 
 JOBS = st.lists(
     st.builds(
-        Job,
+        RunJob,
         st.sampled_from([BEGIN_JOB, "Result", "Step 1 / a", "Step 1 / fleet", "Step 2 / wave-1-shard-1-of-2"]),
         st.sampled_from([None, "success", "failure", "cancelled", "skipped", "neutral"]),
     ),
@@ -272,7 +272,7 @@ def test_nothing_is_called_applied_that_the_state_does_not_hold(
     found: dict[str, Document],
     desired: dict[str, str],
     planned: tuple[str, ...] | None,
-    jobs: tuple[Job, ...] | None,
+    jobs: tuple[RunJob, ...] | None,
     refused: str,
     faulty: set[str],
 ) -> None:
@@ -285,16 +285,16 @@ def test_nothing_is_called_applied_that_the_state_does_not_hold(
         assert {one.environment for one in told} == set(planned)
     for one in told:
         stored = found.get(one.environment)
-        if one.standing not in OPEN:
-            assert one.standing in (Standing.APPLIED, Standing.AS_WANTED)
+        if one.ending not in OPEN:
+            assert one.ending in (Ending.APPLIED, Ending.AS_WANTED)
             assert stored is not None and stored.applied is not None and stored.intent is None
             wish = wanted[one.environment]
             record = stored.applied
             assert (record.webhooks, record.endpoint, record.body) == (wish.webhooks, wish.endpoint, wish.body)
             assert one.environment not in faulty
             ours = record.by.run is not None and record.by.run.split("/")[0] == "7"
-            assert ours == (one.standing is Standing.APPLIED)
+            assert ours == (one.ending is Ending.APPLIED)
         else:
             assert one.why
         if stored is not None and stored.intent is not None and stored.intent.is_in_doubt(START):
-            assert one.standing in (Standing.IN_DOUBT, Standing.UNKNOWN)
+            assert one.ending in (Ending.IN_DOUBT, Ending.UNKNOWN)
