@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.github_begin import SWITCH
+from reconciler.cli.github_begin import SWITCH, find_commit
 from reconciler.cli.output import say, write
 from reconciler.cli.step import MAX_FAILURE_CHARS, Step
 from reconciler.core.protocol.telling import BEGIN_JOB, SUCCESS, EndedRun, RunJob, tell_run
@@ -25,10 +24,7 @@ from reconciler.run.result import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from reconciler.github.hub import RunHub
-    from reconciler.run.result import ChangeHistory
     from reconciler.views.markdown_told import RunText
 
 OFF = f"Nothing was applied: the repository variable `{SWITCH}` is not `true`.\n"
@@ -50,6 +46,7 @@ class _Result:
         self._step = step
         self._hub = hub
         self._now = step.session.clock.now()
+        self._commit = find_commit(step.session)
         self._notes: list[str] = []
 
     def work(self) -> int:
@@ -85,14 +82,17 @@ class _Result:
     def _find_desired(self) -> Mapping[str, Desired]:
         """Manifests that can't be read are the first job's to refuse: here they are only not known."""
         try:
-            return {one.environment: one for one in self._step.session.desired}
+            tree = self._step.session.tree
         except InputError as error:
-            self._warn(f"the manifests of this commit are not valid: {error}")
+            self._warn(f"the manifests of this commit can't be read: {error}")
             return {}
+        if tree.errors:
+            self._warn("manifests of this commit are not valid: the first job names them")
+        return {one.environment: one for one in tree.desired if one.environment not in tree.repeated}
 
     def _find_untold(self) -> list[Untold]:
         try:
-            with open_history(self._step) as history:
+            with self._step.session.open_history(self._commit) as history:
                 return find_untold(self._hub, history, self._now)
         except (PostFailed, InputError) as error:
             self._warn(f"no pull request got a comment ({error}); the next run tries again")
@@ -118,16 +118,11 @@ class _Result:
         from reconciler.views.markdown_told import RunText
 
         lifted = self._step.environ.get("LIFTED", "").strip()
-        return RunText(self._hub.run_url, find_commit(self._step), run.refused, lifted, notes)
+        return RunText(self._hub.run_url, self._commit, run.refused, lifted, notes)
 
     def _warn(self, text: str) -> None:
         self._step.warn(text)
         self._notes.append(text)
-
-
-def find_commit(step: Step) -> str:
-    """Return the commit of the run: the one that the first job found, else that of the event."""
-    return step.environ.get("COMMIT", "") or step.run.sha
 
 
 def is_off(run: EndedRun, environ: Mapping[str, str]) -> bool:
@@ -147,10 +142,3 @@ def parse_planned(text: str) -> tuple[str, ...] | None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError.of("PLANNED", "is not a list of names", "give the output `planned` of the first job")
     return tuple(names)
-
-
-@contextmanager
-def open_history(step: Step) -> Iterator[ChangeHistory]:
-    """What the commits of the default branch want, with the settings of the run's commit."""
-    raise InputError("not built yet")
-    yield

@@ -10,11 +10,11 @@ from reconciler.core.protocol.markers import Marker
 from reconciler.core.protocol.schedule import ApplyRun
 from reconciler.core.protocol.telling import RunJob
 from reconciler.errors import InputError
-from reconciler.github import environments, merged, posts, runs
+from reconciler.github import environments, merged, posts, pulls, runs
 from reconciler.github.api import GitHub
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
-from reconciler.ports import CommitStatus, Issue, MergedPullRequest, Posted, PullRequest
+from reconciler.ports import CommitStatus, Issue, MergedPull, Posted, PullRequest
 
 
 @contextmanager
@@ -58,19 +58,22 @@ class RunHub:
     def find_merged(self) -> PullRequest | None:
         return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
 
+    def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
+        return pulls.list_pulls(self._client, sha, self._run.default_branch)
+
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         return posts.put_comment(self._client, number, marker, text, author=self._author)
 
     def list_jobs(self, attempt: int) -> Sequence[RunJob]:
         return runs.list_jobs(self._client, self._run.run_id, attempt)
 
-    def list_merged(self, since: datetime) -> Sequence[MergedPullRequest]:
+    def list_merged(self, since: datetime) -> Sequence[MergedPull]:
         return merged.list_merged(self._client, self.branch, since)
 
     def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
         return merged.find_markers(self._client, name, since, author=self._author)
 
-    def count_commits(self, pull: MergedPullRequest) -> int:
+    def count_commits(self, pull: MergedPull) -> int:
         return merged.count_commits(self._client, pull)
 
     def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:

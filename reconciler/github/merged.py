@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from reconciler.core.protocol.markers import Marker, parse_marker
 from reconciler.github.api import PAGE, GitHub
-from reconciler.github.run import dig
+from reconciler.github.run import dig, find_commit, find_head
 from reconciler.github.runs import read_instant
-from reconciler.ports import MergedPullRequest
+from reconciler.ports import MergedPull
 from reconciler.text.instants import instant
 
-_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _ISSUE = re.compile(r".*/issues/([0-9]{1,12})", re.DOTALL | re.ASCII)
 
 
-def list_merged(github: GitHub, branch: str, since: datetime) -> list[MergedPullRequest]:
+def list_merged(github: GitHub, branch: str, since: datetime) -> list[MergedPull]:
     """Return the pull requests that were merged into the branch since then, the latest first. Raises PostFailed."""
 
-    def read() -> list[MergedPullRequest]:
-        found = []
+    def read() -> list[MergedPull]:
+        found: list[tuple[datetime, MergedPull]] = []
         params = {"state": "closed", "base": branch, "sort": "updated", "direction": "desc"}
         for shown in github.pages("pulls", params):
             if read_instant(shown.get("updated_at")) < since:
                 break  # a merge is an update, so all that follow were merged before
-            number, commit = shown.get("number"), shown.get("merge_commit_sha")
-            if not shown.get("merged_at") or dig(shown, "base", "ref") != branch or not isinstance(number, int):
-                continue
-            merged_at = read_instant(shown["merged_at"])
-            if merged_at >= since and isinstance(commit, str) and _COMMIT.fullmatch(commit):
-                found.append(MergedPullRequest(number, commit, merged_at))
-        return sorted(found, key=lambda one: (one.merged_at, one.number), reverse=True)
+            pull = _parse(shown, branch)
+            if pull is not None and (merged_at := read_instant(shown.get("merged_at"))) >= since:
+                found.append((merged_at, pull))
+        return [pull for _, pull in sorted(found, key=lambda one: (one[0], one[1].number), reverse=True)]
 
     return github.retry(read)
+
+
+def _parse(shown: Mapping[str, Any], branch: str) -> MergedPull | None:
+    number, head, merge = shown.get("number"), find_head(shown), find_commit(shown.get("merge_commit_sha"))
+    if not shown.get("merged_at") or dig(shown, "base", "ref") != branch or not isinstance(number, int):
+        return None
+    return None if head is None or merge is None else MergedPull(number, head, merge)
 
 
 def find_markers(github: GitHub, name: str, since: datetime, *, author: str) -> dict[int, Marker]:
@@ -55,7 +60,7 @@ def find_markers(github: GitHub, name: str, since: datetime, *, author: str) -> 
     return github.retry(read)
 
 
-def count_commits(github: GitHub, pull: MergedPullRequest) -> int:
+def count_commits(github: GitHub, pull: MergedPull) -> int:
     """Return how many commits of the first-parent line are the pull request's. Raises PostFailed.
 
     A rebase merge copies each commit with its message; GitHub does not say which kind of merge it was. A merge commit
@@ -64,7 +69,7 @@ def count_commits(github: GitHub, pull: MergedPullRequest) -> int:
     own = github.retry(lambda: list(github.pages(f"pulls/{pull.number}/commits")))
     if len(own) <= 1 or len(own) > PAGE:
         return 1
-    params = {"sha": pull.merge_commit, "per_page": str(len(own))}
+    params = {"sha": pull.merge_sha, "per_page": str(len(own))}
     line = github.retry(lambda: github.request("GET", "commits", params=params))
     if not isinstance(line, list) or any(_count_parents(one) != 1 for one in line):
         return 1

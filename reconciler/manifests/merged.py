@@ -41,13 +41,14 @@ class TreeOptions:
 class Tree:
     """`desired` is sorted by wave and name and lacks environments with faults; `names` holds those too.
 
-    Of a manifest that can't be parsed `names` holds what its file is called.
+    Of a manifest that can't be parsed `names` holds what its file is called. `repeated` are names of several manifests.
     """
 
     desired: tuple[Desired, ...]
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     names: frozenset[str]
+    repeated: frozenset[str] = frozenset()
     kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 
     def count_right(self) -> int:

@@ -26,7 +26,7 @@ from reconciler.core.protocol.telling import (
 )
 from reconciler.errors import PostFailed
 from reconciler.model import Desired
-from reconciler.ports import MergedPullRequest, ResultHub, StateStore
+from reconciler.ports import MergedPull, ResultHub, StateStore
 
 if TYPE_CHECKING:
     from reconciler.core.protocol.strict import LastChange
@@ -66,7 +66,7 @@ class ChangeHistory(Protocol):
 class Untold:
     """A merged pull request to be told, with the environments that it changed."""
 
-    pull: MergedPullRequest
+    pull: MergedPull
     wishes: tuple[Wish, ...]
 
 
@@ -93,8 +93,7 @@ def find_untold(hub: ResultHub, history: ChangeHistory, now: datetime) -> list[U
     asking = [
         pull
         for pull in merged
-        if pull.merge_commit in places
-        and ((marker := markers.get(pull.number)) is None or marker.state is MarkState.OPEN)
+        if pull.merge_sha in places and ((marker := markers.get(pull.number)) is None or marker.state is MarkState.OPEN)
     ]
     changed = {pull: _find_changed(hub, history, pull, places, merged) for pull in asking}
     found = _find_wishes(history, {pull: names for pull, names in changed.items() if names})
@@ -105,32 +104,32 @@ def find_untold(hub: ResultHub, history: ChangeHistory, now: datetime) -> list[U
 def _find_changed(
     hub: ResultHub,
     history: ChangeHistory,
-    pull: MergedPullRequest,
+    pull: MergedPull,
     places: Mapping[str, int],
-    merged: Iterable[MergedPullRequest],
+    merged: Iterable[MergedPull],
 ) -> frozenset[str]:
     """Return the environments that a pull request changed. A rebase merge is several commits of the line."""
-    place = places[pull.merge_commit]
-    others = {one.merge_commit for one in merged}
+    place = places[pull.merge_sha]
+    others = {one.merge_sha for one in merged}
     before = history.commits[place + 1 : place + 2]
     count = hub.count_commits(pull) if before and before[0] not in others else 1
     own = history.commits[place : place + count]
     return frozenset(name for commit in own for name in history.changed_by(commit))
 
 
-def _find_wishes(history: ChangeHistory, changed: Mapping[MergedPullRequest, frozenset[str]]) -> list[Untold]:
+def _find_wishes(history: ChangeHistory, changed: Mapping[MergedPull, frozenset[str]]) -> list[Untold]:
     head = history.commits[0]
     now = history.find_wants(head, frozenset(name for names in changed.values() for name in names))
     fates = {
-        pull: {name: find_fate(then, now[name]) for name, then in history.find_wants(pull.merge_commit, names).items()}
+        pull: {name: find_fate(then, now[name]) for name, then in history.find_wants(pull.merge_sha, names).items()}
         for pull, names in changed.items()
     }
     moved = {name for of in fates.values() for name, fate in of.items() if fate is not WishFate.WANTED}
     last = history.find_last_changes(moved) if moved else {}
 
-    def wish(pull: MergedPullRequest, name: str, fate: WishFate) -> Wish:
+    def wish(pull: MergedPull, name: str, fate: WishFate) -> Wish:
         change = last.get(name)
-        known = change is not None and change.position is not None and change.commit != pull.merge_commit
+        known = change is not None and change.position is not None and change.commit != pull.merge_sha
         return Wish(name, fate, change.commit if change is not None and known else None)
 
     return [

@@ -17,7 +17,7 @@ from reconciler.github.merged import count_commits, find_markers, list_merged
 from reconciler.github.posts import AUTHOR
 from reconciler.github.run import WorkflowRun
 from reconciler.github.runs import ENDED_RUNS, list_apply_runs, list_jobs
-from reconciler.ports import MergedPullRequest
+from reconciler.ports import MergedPull
 from reconciler.text.instants import instant
 from tests.acceptance.conftest import canary
 from tests.fakes import START
@@ -132,6 +132,7 @@ def pull(number: int, ago: timedelta = HOUR, *, updated: timedelta | None = None
         "merged_at": merged_at,
         "merge_commit_sha": OTHER,
         "base": {"ref": "main"},
+        "head": {"sha": HEAD},
         "updated_at": merged_at if updated is None else instant(START - updated),
         **values,
     }
@@ -144,7 +145,7 @@ def test_the_pull_requests_that_were_merged_lately_are_listed(hub: FakeGitHub, g
     for one in (pull(1), pull(2, 2 * HOUR), pull(3, base={"ref": "other"}), closed, old, pull(6, 9 * HOUR)):
         hub.pulls[one["number"]] = one
     found = list_merged(github, "main", START - 3 * HOUR)
-    assert found == [MergedPullRequest(1, OTHER, START - HOUR), MergedPullRequest(2, OTHER, START - 2 * HOUR)]
+    assert found == [MergedPull(1, HEAD, OTHER), MergedPull(2, HEAD, OTHER)]
 
 
 def test_our_comments_are_found_by_their_markers(hub: FakeGitHub, github: GitHub) -> None:
@@ -176,6 +177,6 @@ def test_only_a_rebase_merge_is_several_commits(
     """GitHub copies each commit with its message."""
     hub.line[:] = line
     hub.pull_commits[4] = [commit("x", "one"), commit("y", "two")]
-    assert count_commits(github, MergedPullRequest(4, OTHER, START)) == count
+    assert count_commits(github, MergedPull(4, HEAD, OTHER)) == count
     hub.pull_commits[4] = [commit("x", "one")]
-    assert count_commits(github, MergedPullRequest(4, OTHER, START)) == 1
+    assert count_commits(github, MergedPull(4, HEAD, OTHER)) == 1

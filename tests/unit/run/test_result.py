@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
-from reconciler.core.protocol.strict import LastChange
 
 from reconciler.core.protocol.markers import Marker, MarkState
+from reconciler.core.protocol.strict import LastChange
 from reconciler.core.protocol.telling import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
 from reconciler.errors import Corrupt, PostFailed
 from reconciler.model import Applied, By, Document
-from reconciler.ports import MergedPullRequest, Posted, Write
+from reconciler.ports import MergedPull, Posted, Write
 from reconciler.run.result import (
     MOST_COMMENTS,
     TELLING_TIME,
@@ -32,7 +32,7 @@ from tests.memory_store import MemoryStore
 class FakeHub:
     """Merged pull requests, and the comments on them."""
 
-    merged: list[MergedPullRequest] = field(default_factory=list)
+    merged: list[tuple[timedelta, MergedPull]] = field(default_factory=list)  # each with how long ago
     markers: dict[int, Marker] = field(default_factory=dict)
     commits: dict[int, int] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
@@ -41,14 +41,14 @@ class FakeHub:
     def list_jobs(self, attempt: int) -> Sequence[RunJob]:
         return ()
 
-    def list_merged(self, since: datetime) -> Sequence[MergedPullRequest]:
-        return [one for one in self.merged if one.merged_at >= since]
+    def list_merged(self, since: datetime) -> Sequence[MergedPull]:
+        return [one for ago, one in self.merged if START - ago >= since]
 
     def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
         assert name == "apply"
         return self.markers
 
-    def count_commits(self, pull: MergedPullRequest) -> int:
+    def count_commits(self, pull: MergedPull) -> int:
         return self.commits.get(pull.number, 1)
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
@@ -86,8 +86,8 @@ class FakeHistory:
         return LastChange(changing[0], self.commits[changing[0]]) if changing else LastChange(None, self.commits[-1])
 
 
-def merged(number: int, commit: str, *, ago: timedelta = timedelta(hours=1)) -> MergedPullRequest:
-    return MergedPullRequest(number, commit, START - ago)
+def merged(number: int, commit: str, *, ago: timedelta = timedelta(hours=1)) -> tuple[timedelta, MergedPull]:
+    return ago, MergedPull(number, "f" * 40, commit)
 
 
 HISTORY = FakeHistory(
