@@ -7,11 +7,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.cli.annotations import annotate, find_path
-from reconciler.cli.apply import SendOptions, send, warn
-from reconciler.cli.exitcode import of_result
+from reconciler.cli.apply import SendOptions, finish, send, warn
 from reconciler.cli.github_begin import find_commit
-from reconciler.cli.output import say, write
+from reconciler.cli.options import Form
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
 from reconciler.core.digest import manifests_digest
@@ -45,15 +43,14 @@ def apply(step: Step) -> int:
         session.store,
         session.plan_to_apply,
         session.settings.max_failures,
-        lambda planned: _show_plan(step, planned),
+        lambda planned: _show_plan(step, session, planned),
     )
     if step.run_attempt.is_later:
         _check_head(step, session, planner)
     part = planner.plan()
     result = _apply_part(session, part, SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left))
     step.leave_result(result)
-    _say_result(session, result)
-    return of_result(result)
+    return finish(result, Form(), session)
 
 
 def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
@@ -156,17 +153,10 @@ def _read_wants(session: Session, head: str | None, branch: str) -> Mapping[str,
 # --- what it leaves ----------------------------------------------------------------------------------
 
 
-def _say_result(session: Session, result: RunResult) -> None:
-    from reconciler.views import annotations, text
-
-    write(text.render_result(result, colour=False, width=100))
-    annotate(annotations.render_result(result, path_of=find_path(session)))
-
-
-def _show_plan(step: Step, planned: Planned) -> None:
+def _show_plan(step: Step, session: Session, planned: Planned) -> None:
     """Show the plan that is not the one of the first job."""
-    from reconciler.cli.render import plan_text
+    from reconciler.cli.render import show_plan
     from reconciler.views import markdown
 
-    say(plan_text(planned, colour=False))
+    show_plan(planned, Form(), session)
     step.summarize(markdown.render_plan(planned.plan, planned.vars_by_environment))
