@@ -1,8 +1,8 @@
 """A model of GitHub around the steps of an apply run: commits, pull requests, a queue of runs, jobs and comments.
 
 The decisions are the program's own (`run/begin.py`, `run/part.py`, `run/strict.py`, `run/result.py`,
-`core/protocol/`), and each job applies with the program's own apply, against a model of Plug and a store in memory. Only
-git and GitHub's API are replaced: by the same questions about commits that are kept here.
+`core/protocol/`), and each job applies with the program's own apply, against a model of Plug and a store in memory.
+Only git and GitHub's API are replaced: by the same questions about commits that are kept here.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from reconciler.core.protocol.strict import LastChange
 from reconciler.core.protocol.telling import EndedRun, RunJob
 from reconciler.errors import InputError, PostFailed, StalePlan, StateError
 from reconciler.model import By, Desired, Document, Problem
-from reconciler.ports import MergedPull, MergedPullRequest, Posted
+from reconciler.ports import MergedPull, Posted
 from reconciler.run.apply import apply_plan
 from reconciler.run.begin import Beginning, BeginRequest, Lift
 from reconciler.run.context import Stop
-from reconciler.run.fleet_drift import find_fleet_drift
+from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.guards import GuardInput
 from reconciler.run.part import PartPlanner
 from reconciler.run.planning import EVERYTHING, PlanScope, plan_environments
@@ -100,7 +100,7 @@ class Pull:
     labels: dict[Label, LabelSetting] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """A run of apply.yml. `problems` are what its first job refused it for, in its last attempt."""
 
@@ -118,6 +118,9 @@ class Run:
     done: dict[str, str] = field(default_factory=dict)  # name of a job -> its conclusion
     planned: tuple[str, ...] = ()
     again: bool = False  # only what failed runs again, so the first job's outputs are those of an earlier attempt
+
+    def __repr__(self) -> str:
+        return f"<run {self.number}/{self.attempt} {self.status}>"
 
     @property
     def id(self) -> Attempt:
@@ -176,13 +179,14 @@ class GitHub:
         if tree is None or tree == before:
             return None
         number = len(self.pulls) + 1
-        if rebased:
-            first = next(name for name in sorted(tree) if tree[name] != before.get(name))
+        first = next((name for name in sorted(tree) if tree[name] != before.get(name)), None)
+        if rebased and first is not None:
             self.line.append(Commit(f"{len(self.line):040x}", {**before, first: tree[first]}))
         self.line.append(Commit(f"{len(self.line):040x}", tree, number))
         then, now = find_wants(before), find_wants(tree)
         changed = frozenset(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
-        pull = Pull(number, dict(theirs), self.head.sha, self.clock.now(), changed, 2 if rebased else 1)
+        two = rebased and first is not None
+        pull = Pull(number, dict(theirs), self.head.sha, self.clock.now(), changed, 2 if two else 1)
         self.pulls[number] = pull
         self._start(starts=starts)
         return pull
@@ -298,23 +302,24 @@ class GitHub:
 
     # --- everything else ---------------------------------------------------------------------------
 
+    def plan(self) -> Planned:
+        """Plan the head."""
+        return self._planner(make_fleet(self.head.tree))(EVERYTHING, requested=False)
+
     def apply_from_laptop(self) -> None:
-        """Somebody applies the head by hand, with no guard."""
-        fleet = make_fleet(self.head.tree)
-        planned = self._planner(fleet)(EVERYTHING, requested=False)
+        """A user applies the head by hand, with no guard."""
         with self._sending(None):
-            self._apply(planned, By("bia", self.head.sha, None))
+            self._apply(self.plan(), By("bia", self.head.sha, None))
 
     def watch(self) -> Begin:
         """The schedule: it may begin a run."""
-        fleet = make_fleet(self.head.tree)
-        planned = self._planner(fleet)(EVERYTHING, requested=False)
+        planned = self.plan()
         runs = tuple(
             ApplyRun(one.number, one.event_sha, one.status, one.conclusion, one.requested_at, one.whole, "")
             for one in self.runs
         )
         wanted = Wanted(self.head.sha, is_unapplied(planned.plan), self_heal=True)
-        found = find_fleet_drift(planned)
+        found = find_all_drift(planned, self.credentials, token_warning_s=0)
         choice = choose_begin(Runs(self.clock.now(), runs), wanted, found.findings)
         if choice is not Begin.NOTHING:
             self.request(RunInputs(reassert=choice is Begin.REASSERT), whole=True)
@@ -412,9 +417,7 @@ class History:
 
     def _find_last_change(self, name: str) -> LastChange:
         last = len(self._line) - 1
-        changed = (
-            place for place in range(last) if self._wants[place].get(name) != self._wants[place + 1].get(name)
-        )
+        changed = (place for place in range(last) if self._wants[place].get(name) != self._wants[place + 1].get(name))
         place = next(changed, last)
         return LastChange(place, self._line[place].sha)
 
@@ -447,15 +450,15 @@ class _ResultHub:
     def list_jobs(self, attempt: int) -> Sequence[RunJob]:
         raise AssertionError("the model gives the jobs itself")
 
-    def list_merged(self, since: datetime) -> Sequence[MergedPullRequest]:
-        merged = (MergedPullRequest(one.number, one.merge_sha, one.merged_at) for one in self.github.pulls.values())
-        return [one for one in merged if one.merged_at >= since][::-1]
+    def list_merged(self, since: datetime) -> Sequence[MergedPull]:
+        recent = [one for one in self.github.pulls.values() if one.merged_at >= since]
+        return [MergedPull(one.number, f"head-{one.number}", one.merge_sha) for one in recent[::-1]]
 
     def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
         assert name == COMMENT
         return {number: marker for number, (marker, _) in self.github.comments.items()}
 
-    def count_commits(self, pull: MergedPullRequest) -> int:
+    def count_commits(self, pull: MergedPull) -> int:
         return self.github.pulls[pull.number].commits
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:

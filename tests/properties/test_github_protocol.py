@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from reconciler.core.guards import MaxChanged
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import MarkState
@@ -50,11 +51,17 @@ class Protocol(RuleBasedStateMachine):
         self.github.merge(self.github.head, tree, starts=False)
         self.github.apply_from_laptop()
         self.checked = len(self.github.put)
-        self.seen = {}
+        self.seen: dict[int, str] = {}
 
     # --- users -------------------------------------------------------------------------------------
 
-    @rule(edits=EDITS, back=st.integers(0, 2), rebased=st.booleans(), starts=st.booleans(), gone=st.sampled_from(["", *NAMES]))
+    @rule(
+        edits=EDITS,
+        back=st.integers(0, 2),
+        rebased=st.booleans(),
+        starts=st.booleans(),
+        gone=st.sampled_from(["", *NAMES]),
+    )
     def merge_pull(self, edits: Tree, back: int, rebased: bool, starts: bool, gone: str) -> None:
         """A pull request that was branched off a recent commit; a merge by GITHUB_TOKEN starts nothing."""
         line = self.github.line
@@ -87,10 +94,7 @@ class Protocol(RuleBasedStateMachine):
         self.github.request(inputs, whole=kind == "plain")
 
     def _fleet_digest(self) -> str:
-        planned = self.github._planner(make_fleet(self.github.head.tree))  # noqa: SLF001 - of our own model
-        from reconciler.run.planning import EVERYTHING
-
-        return planned(EVERYTHING, requested=False).plan.fleet_digest
+        return self.github.plan().plan.fleet_digest
 
     @rule()
     def apply_from_laptop(self) -> None:
@@ -207,7 +211,9 @@ class Protocol(RuleBasedStateMachine):
 
     def _is_reviewed(self, desired: Desired) -> bool:
         heads = (make_fleet(pull.head).get(desired.environment) for pull in self.github.pulls.values())
-        return _key(desired) in self.vouched or any(one is not None and one.webhooks == desired.webhooks for one in heads)
+        return _key(desired) in self.vouched or any(
+            one is not None and one.webhooks == desired.webhooks for one in heads
+        )
 
     def _check_newer(self, run: Run, desired: Desired) -> None:
         """Rule 5: once a newer run has begun, an old one sends only what the head wants, too."""
@@ -235,7 +241,7 @@ class Protocol(RuleBasedStateMachine):
                 case Ending.IN_DOUBT:
                     assert document is not None and document.intent is not None
                 case Ending.SUPERSEDED:
-                    assert now[one.environment] != then[one.environment]
+                    assert now.get(one.environment) != then.get(one.environment)
                 case Ending.REMOVED:
                     assert one.environment not in now
                 case Ending.NOT_APPLIED | Ending.NOT_TRIED:
@@ -286,9 +292,7 @@ class Protocol(RuleBasedStateMachine):
                 assert marker.state is MarkState.DONE or last.problems
 
 
-def _all() -> Any:
-    from reconciler.core.guards import MaxChanged
-
+def _all() -> MaxChanged:
     return MaxChanged(100, percent=True)
 
 
