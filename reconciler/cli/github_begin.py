@@ -107,10 +107,21 @@ class GitHubPorts:
             return hub.list_environments()
 
     def find_lift(self, label: Label, commit: str) -> Lift | None:
+        with self.step.open_hub() as hub:
+            for pull in hub.list_pulls(commit):
+                if pull.merge_sha == commit:
+                    setting = hub.find_label(pull.number, label)
+                    if setting is not None:
+                        return Lift(pull.number, setting)
         return None
 
     def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
-        return ()
+        from reconciler.run.strict import find_unreviewed
+        from reconciler.views.unreviewed import explain_unreviewed
+
+        session = self.step.session
+        with self.step.open_hub() as hub, session.open_history(find_commit(session)) as history:
+            return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
 
 
 # --- what it leaves ----------------------------------------------------------------------------------
