@@ -1,31 +1,25 @@
-"""Steps of the GitHub workflows: outputs, tokens, and what is posted. They are run by the workflows, not by people."""
+"""Steps of the GitHub workflows. They are run by the workflows, not by people."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from reconciler.cli.commands import CommandGroup
-from reconciler.cli.completion import complete_files
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_result, read_text
 from reconciler.cli.github_run import run
 from reconciler.cli.options import file_option
 from reconciler.cli.output import say, write
-from reconciler.errors import InputError
-from reconciler.formats.any_result import affected, plan_of
+from reconciler.formats.any_result import affected
 from reconciler.ports import Issue, Posted
-from reconciler.text.counts import name_some
 from reconciler.text.escape import for_terminal
 
-if TYPE_CHECKING:
-    pass
 
-
-@click.group(cls=CommandGroup, proposed=("outputs", "failure"))
+@click.group(cls=CommandGroup, proposed=("failure",))
 def github() -> None:
     """Steps of the GitHub workflows, run by them and not by people.
 
@@ -33,7 +27,7 @@ def github() -> None:
 
     \b
     Example:
-      reconciler github outputs plan.json
+      reconciler github run review
     """
 
 
@@ -51,78 +45,6 @@ def _say_posted(what: str, posted: Posted) -> None:
 
 
 # --- within the job ----------------------------------------------------------------------------------
-
-
-@github.command()
-@click.argument("result", metavar="RESULT", shell_complete=complete_files)
-def outputs(result: str) -> int:
-    """Print what later steps need of a result, for GITHUB_OUTPUT.
-
-    One line each: `changed` (true or false), `environments` (a JSON list of names), and of a plan also `digest`,
-    `matrix` (a JSON list of objects, for a job an environment) and `new-state` (true where its apply needs
-    --new-state); of drift `healable` (true or false).
-
-    \b
-    Example:
-      reconciler github outputs plan.json >> "$GITHUB_OUTPUT"
-    """
-    from reconciler.formats.runner import encode_outputs
-
-    write(encode_outputs(read_result(Path(result))))
-    return ExitCode.DONE
-
-
-@github.command("check-waves")
-@click.argument("plan", metavar="PLAN", shell_complete=complete_files)
-@click.option("--wave", type=int, required=True, help="The wave that is about to begin.")
-def check_waves(plan: str, wave: int) -> int:
-    """Exit 1 while an earlier wave of a plan isn't done.
-
-    \b
-    Example:
-      reconciler github check-waves plan.json --wave 1
-    """
-    from reconciler.core.workflow import find_waiting
-
-    found = plan_of(read_result(Path(plan)))
-    if found is None:
-        raise InputError.of("PLAN", f"{plan} is not a plan", "make it with `plan --out`")
-    waiting = find_waiting(found, wave)
-    if waiting:
-        say(
-            f"wave {wave} doesn't begin: an earlier one isn't done yet ({for_terminal(name_some(waiting))}). "
-            "Fix what its job says, then run this workflow again",
-            label="error",
-        )
-        return ExitCode.NOT_APPLIED
-    return ExitCode.DONE
-
-
-@github.command()
-@file_option("--out", required=True, help="The tokens file to write, for the setting tokens_file.")
-@file_option("--from", "source", help="Tokens that an earlier step fetched, as YAML or JSON.")
-@click.option("--environment", metavar="ENV", help="The environment of the token in INPUT_TOKEN.")
-def tokens(out: str, source: str | None, environment: str | None) -> int:
-    """Write a tokens file, and have the runner mask each token.
-
-    Its mode is 600. The tokens come from --from, else from the variable INPUT_TOKENS (YAML or JSON: environment to
-    token), else from INPUT_TOKEN, which is the one token of --environment. Only in a runner: the
-    masking prints each token once, as the command that hides it from then on.
-
-    \b
-    Example:
-      reconciler github tokens --out "$RUNNER_TEMP/tokens.json" --from vault.json
-    """
-    from reconciler.formats.runner import encode_masks
-    from reconciler.github.inputs import find_input_tokens
-    from reconciler.plug.secret_files import write_tokens_file
-
-    if os.environ.get("GITHUB_ACTIONS") != "true":
-        raise InputError.of("GITHUB_ACTIONS", "is not true", "outside the runner the tokens would be shown")
-    given = find_input_tokens(os.environ, environment) if source is None else read_text(source, "--from")
-    found = write_tokens_file(Path(out), given)
-    write(encode_masks(token.reveal() for token in found.values()))
-    return ExitCode.DONE
 
 
 @github.command()

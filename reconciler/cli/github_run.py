@@ -50,3 +50,35 @@ def review() -> int:
     from reconciler.cli.github_review import review as work
 
     return run_step("review", work)
+
+
+@run.command()
+def apply() -> int:
+    """Apply one job's part of a run that `begin` decided.
+
+    The part is in the variable RECONCILER_JOB, its tokens are in PLUG_TOKEN or PLUG_TOKENS.
+
+    \b
+    Example:
+      reconciler github run apply
+    """
+    from reconciler.cli.github_apply import apply as work
+
+    return run_step("apply", work)
+
+
+@run.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(words: tuple[str, ...]) -> int:
+    """Run a command, and leave its result for the workflow.
+
+    The result is in the job's summary, in the outputs, and in files for an artifact. Tokens and secrets may be given
+    whole, in PLUG_TOKENS and PLUG_SECRETS.
+
+    \b
+    Example:
+      reconciler github run command -- plan
+    """
+    from reconciler.cli.github_command import make_work
+
+    return run_step("command", make_work(words))

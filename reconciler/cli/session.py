@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from reconciler.manifests.merged import Tree
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
+    from reconciler.plug.secret import Secret
+    from reconciler.plug.secret_files import SecretValues
+    from reconciler.run.context import Interim
     from reconciler.run.guards import GuardInput
     from reconciler.run.pace import Pace
     from reconciler.settings import LoadedSettings, Settings
@@ -40,9 +43,39 @@ def find_folder() -> Path:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class GivenFiles:
+    """Tokens and secrets of a workflow's secrets, as the files of the settings would have them; None: not given."""
+
+    tokens: Mapping[str, Secret] | None = None
+    secrets: SecretValues | None = None
+    tokens_name: str = ""  # what messages call the tokens' source
+
+    def over(self, files: SecretFiles) -> SecretFiles:
+        """Return the files' content with the given in place of it."""
+        if self.tokens is not None:
+            files = replace(files, tokens=self.tokens, tokens_name=self.tokens_name)
+        return files if self.secrets is None else replace(files, secrets=self.secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupts:
+    """What signals do to an apply: the first lets what is under way finish.
+
+    `second_ends`: a person who sends another one wants the end at once. With `interim`, the result so far is made for
+    a process that may be killed.
+    """
+
+    second_ends: bool = True
+    interim: Interim | None = None
+
+
 @dataclass
 class Session:
-    """The objects of one command. `base_url` replaces every base URL, those of manifests too (for the demo)."""
+    """The objects of one command. `base_url` replaces every base URL, those of manifests too (for the demo).
+
+    `given_files` are tokens and secrets that were handed over in other ways, in place of the files of the settings.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # os.environ decodes at each access
     folder: Path = field(default_factory=find_folder)
@@ -51,6 +84,8 @@ class Session:
     quiet: bool = False  # without the manifests' warnings, which each command of the demo would repeat
     clock: SystemClock = field(default_factory=SystemClock)
     log: StepLog | None = None  # of -v
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    given_files: GivenFiles | None = None
 
     def start_log(self, count: int) -> None:
         """Show each step from now on on stderr: `count` is the number of `-v`."""
@@ -100,7 +135,10 @@ class Session:
         """The tokens and secrets files, with what is wrong with them as data. All their values are hidden from now."""
         from reconciler.plug.credentials import find_hidden, read_secret_files
 
-        files = read_secret_files(self.settings.tokens_file, self.settings.secrets_file, self.folder)
+        given = self.given_files or GivenFiles()
+        tokens_file = None if given.tokens is not None else self.settings.tokens_file
+        secrets_file = None if given.secrets is not None else self.settings.secrets_file
+        files = given.over(read_secret_files(tokens_file, secrets_file, self.folder))
         self.hide(*(value.reveal() for value in find_hidden(self.environ, files, self.secret_names)))
         return files
 
@@ -116,8 +154,8 @@ class Session:
         """All manifests, with their errors and warnings as data."""
         return self.load_manifests()
 
-    def load_manifests(self, keep: str | None = None) -> Tree:
-        """Read all manifests, and keep the merged manifest of one environment."""
+    def load_manifests(self, keep: str | None = None, at: Path | None = None) -> Tree:
+        """Read all manifests, and keep the merged manifest of one environment. `at` is another folder of manifests."""
         from reconciler.core.policy import Policy
         from reconciler.manifests.load import load_tree
         from reconciler.manifests.merged import TreeOptions
@@ -143,6 +181,8 @@ class Session:
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,
         )
+        if at is not None:
+            return load_tree(str(at), options, keep=keep)
         if self.folder == Path.cwd():
             return load_tree(settings.manifests, options, keep=keep)
         return load_tree(str(self.folder / settings.manifests), options, keep=keep)
@@ -159,7 +199,13 @@ class Session:
         from reconciler.plug.credentials import EnvironCredentials
 
         files, local = self.secret_files, self.settings.allow_local_receivers
-        return EnvironCredentials(self.environ, files.tokens, files.secrets, allow_local_receivers=local)
+        return EnvironCredentials(
+            self.environ,
+            files.tokens,
+            files.secrets,
+            allow_local_receivers=local,
+            tokens_name=files.tokens_name,
+        )
 
     def find_by(self) -> By:
         """Who runs this, from which commit of the manifests."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.digest import plan_digest
 from reconciler.core.where import join_places
-from reconciler.model import Plan, RunResult
+from reconciler.model import RunResult
 
 RESULT_PREFIX = "result-"  # of the artifacts that apply.yml uploads: the environment follows
 OF_ALL = ("result-plan", "result-fleet")  # of the jobs that speak for every environment
@@ -20,20 +19,6 @@ class JobReport:
     name: str
     result: RunResult | None = None
     text: str = ""
-
-
-def make_matrix(plan: Plan) -> list[dict[str, object]]:
-    """A job for each environment that would be PUT, by wave and name, each with the digest of its own part."""
-    return [
-        {"environment": one.environment, "wave": one.wave, "digest": plan_digest([one])}
-        for one in plan.environments
-        if one.action.puts
-    ]
-
-
-def find_waiting(plan: Plan, wave: int) -> list[str]:
-    """The environments of earlier waves that still have something to put."""
-    return [one.environment for one in plan.environments if one.action.puts and one.wave < wave]
 
 
 def find_silent(planned: Iterable[str], reports: Iterable[JobReport]) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.errors import InputError, PostFailed
-from reconciler.github import posts
+from reconciler.github import environments, posts
 from reconciler.github.api import GitHub
 from reconciler.github.labels import find_lifting_label
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
@@ -75,6 +75,9 @@ class RunHub:
         return posts.keep_issue(
             self._client, name, issue.title, text, label=label, closing=issue.closing, author=self._author
         )
+
+    def list_environments(self) -> frozenset[str]:
+        return environments.list_environments(self._client)
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         posts.dispatch(self._client, workflow, ref, inputs)

@@ -28,6 +28,7 @@ from reconciler.text.counts import name_some
 T = TypeVar("T")
 
 MIN_SEARCHED_TOKEN = 8  # characters; a shorter value occurs in any text by chance
+TOKENS_FILE = "the tokens file"  # what messages call the source of the tokens
 MIN_HIDDEN = 4  # characters; to mask one URL too many costs little, but every text has all single characters
 
 
@@ -39,6 +40,7 @@ class SecretFiles:
     secrets: SecretValues = field(default_factory=SecretValues)
     tokens_problems: tuple[Problem, ...] = ()
     secrets_problems: tuple[Problem, ...] = ()
+    tokens_name: str = TOKENS_FILE
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -97,7 +99,10 @@ def find_hidden(environ: Mapping[str, str], files: SecretFiles, names: SecretNam
 
 
 class EnvironCredentials:
-    """Looks tokens and secrets up in `environ`, then in the files of credentials. Reads nothing else."""
+    """Looks tokens and secrets up in `environ`, then in the files of credentials. Reads nothing else.
+
+    `tokens_name` is what messages call the file of tokens.
+    """
 
     def __init__(
         self,
@@ -106,7 +111,9 @@ class EnvironCredentials:
         secrets_file: SecretValues | None = None,
         *,
         allow_local_receivers: bool = False,
+        tokens_name: str = TOKENS_FILE,
     ) -> None:
+        self._tokens_name = tokens_name
         self._environ = environ
         self._tokens_file = tokens_file or {}
         self._secrets_file = secrets_file or SecretValues()
@@ -123,7 +130,7 @@ class EnvironCredentials:
         """Where the token came from, in words: never the token."""
         if self._environ.get(desired.token_env):
             return desired.token_env
-        return f"the tokens file ({desired.environment})"
+        return f"{self._tokens_name} ({desired.environment})"
 
     def partner_token(self, token_env: str) -> Secret | None:
         """From the variable alone: it opens the accounts of all environments."""
@@ -191,7 +198,7 @@ class EnvironCredentials:
         problems: list[Problem] = []
         for one in desired:
             if self.token(one) is None:
-                hint = f"set the variable {one.token_env}, or put {one.environment} into the tokens file"
+                hint = f"set the variable {one.token_env}, or put {one.environment} into {self._tokens_name}"
                 problems.append(_problem(one, "token_env", f"no token for {one.environment}", hint))
             problems.extend(self._find_secret_problems(one))
         return problems

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import InputError
-from reconciler.io.files import HAS_MODES, PipeError, TooLargeError, Utf16Error, read_with_stat, without_mark, write_new
+from reconciler.io.files import HAS_MODES, PipeError, TooLargeError, Utf16Error, read_with_stat, without_mark
 from reconciler.model import Fault, Problem
 from reconciler.plug.secret import Secret
 
@@ -63,7 +63,13 @@ def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
     Raises InputError, which repeats nothing of the content: unreadable, open to other users, not a mapping of texts,
     a key twice. Where files have no owner and mode (Windows), the user's profile folder protects the file.
     """
-    return {name: _text_of(value, TOKENS, shown) for name, value in _read_entries(path, shown, TOKENS)}
+    return parse_tokens(_read_text(path, shown, TOKENS), shown)
+
+
+def parse_tokens(text: str, shown: str) -> Mapping[str, Secret]:
+    """Return the tokens of a tokens file's text. `shown` is what it is called. Raises InputError."""
+    entries = _entries_of(_compose(text, shown, TOKENS), TOKENS, shown)
+    return {name: _text_of(value, TOKENS, shown) for name, value in entries}
 
 
 def load_secrets_file(path: Path, shown: str) -> SecretValues:
@@ -71,11 +77,16 @@ def load_secrets_file(path: Path, shown: str) -> SecretValues:
 
     Raises InputError as `load_tokens_file` does.
     """
+    return parse_secrets(_read_text(path, shown, SECRETS), shown)
+
+
+def parse_secrets(text: str, shown: str) -> SecretValues:
+    """Return the secrets of a secrets file's text. `shown` is what it is called. Raises InputError."""
     import yaml
 
     general: dict[str, Secret] = {}
     own: dict[str, Mapping[str, Secret]] = {}
-    for name, value in _read_entries(path, shown, SECRETS):
+    for name, value in _entries_of(_compose(text, shown, SECRETS), SECRETS, shown):
         if isinstance(value, yaml.MappingNode):
             own[name] = {key: _text_of(one, SECRETS, shown) for key, one in _entries_of(value, SECRETS, shown)}
         else:
@@ -83,26 +94,7 @@ def load_secrets_file(path: Path, shown: str) -> SecretValues:
     return SecretValues(general, own)
 
 
-def write_tokens_file(path: Path, text: str) -> Mapping[str, Secret]:
-    """Write a new file that only its owner may read, in place of what was there, and return its tokens.
-
-    Raises InputError, and leaves no file, where the text is not a tokens file.
-    """
-    path.unlink(missing_ok=True)
-    write_new(path, text.encode(), mode=0o600)
-    try:
-        return load_tokens_file(path, "the tokens")
-    except InputError:
-        path.unlink()
-        raise
-
-
 # --- the file ----------------------------------------------------------------------------------------
-
-
-def _read_entries(path: Path, shown: str, kind: FileKind) -> Iterator[tuple[str, Any]]:
-    text = _read_text(path, shown, kind)
-    return _entries_of(_compose(text, shown, kind), kind, shown)
 
 
 def _read_text(path: Path, shown: str, kind: FileKind) -> str:

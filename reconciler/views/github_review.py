@@ -42,8 +42,9 @@ def render_unposted(reason: Unposted) -> str:
             return "No comment: the pull request has another head by now, and another run answers for that one."
         case Unposted.READ_ONLY:
             return (
-                "No comment: this run's token may only read, as it comes from a fork or from Dependabot. "
-                "The plan is here, in the job's summary."
+                "No comment: this run's token may only read, as it comes from a fork or from Dependabot. The plan is "
+                "here, in the job's summary. GitHub gives such a run no secrets, and a fork's no variables either: the "
+                "state is the one that the settings file names."
             )
         case Unposted.SUPERSEDED:
             return "No comment: a later run has written its plan already."

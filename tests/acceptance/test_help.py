@@ -27,7 +27,7 @@ COLUMNS = 78  # of a terminal of 80, click leaves two free
 # They post to GitHub, so they are parsed only; tests/workflows runs them against a stand-in of it.
 ON_GITHUB = {
     *("github", "github dispatch", "github issue"),
-    *("github run", "github run begin", "github run review"),
+    *("github run", "github run apply", "github run begin", "github run command", "github run review"),
 }
 
 # Its receivers are not there (see BEFORE); everything else is in order.
@@ -44,7 +44,6 @@ BEFORE = {
     "state rename": "mv manifests/staging.yaml manifests/homologacao.yaml && sed -i 's/staging/homologacao/' "
     "manifests/homologacao.yaml",
     "github failure": "echo 'error: state: it is locked' > stderr.txt",
-    "github tokens": """echo '{"staging": "of-a-vault"}' > vault.json""",
 }
 
 SECRETS = {
@@ -55,7 +54,6 @@ SECRETS = {
 }
 
 ENVIRON = {
-    "github tokens": {"GITHUB_ACTIONS": "true"},  # masking is for a runner alone
     "sandbox": dict.fromkeys(SECRETS, ""),  # its example names all that is needed
 }
 

@@ -33,6 +33,7 @@ class FakeGitHub:
     permissions: dict[str, str] = field(default_factory=dict)  # by login
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     dispatched: list[dict[str, Any]] = field(default_factory=list)
+    environments: list[str] = field(default_factory=list)  # the GitHub Environments
     failing: list[tuple[int, str]] = field(default_factory=list)  # answers to give first, to whatever is asked
     requests: list[str] = field(default_factory=list)
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(100))
@@ -136,6 +137,10 @@ class FakeGitHub:
         self.issues[int(number)].update(body)
         return 200, self.issues[int(number)]
 
+    def list_environments(self, query: dict[str, str]) -> tuple[int, Any]:
+        status, page = self._paged([{"id": at, "name": name} for at, name in enumerate(self.environments)], query)
+        return status, {"total_count": len(self.environments), "environments": page}
+
     def dispatch(self, workflow: str, body: Any) -> tuple[int, Any]:
         self.dispatched.append({"workflow": workflow, **body})
         return 204, None
@@ -154,6 +159,7 @@ _ROUTES: tuple[tuple[str, str, str, _Handler], ...] = (
     (r"issues", "GET", "issues", FakeGitHub.list_issues),
     (r"issues", "POST", "issues", FakeGitHub.add_issue),
     (r"issues/(\d+)", "PATCH", "issues", FakeGitHub.edit_issue),
+    (r"environments", "GET", "actions", FakeGitHub.list_environments),
     (r"actions/workflows/([\w.]+)/dispatches", "POST", "actions", FakeGitHub.dispatch),
 )
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from reconciler import starter
+from reconciler.core.protocol.steps import STEPS
 from tests.acceptance.conftest import ROOT
 from tests.workflows.engine import DEFAULT_BRANCH, STAND_INS
 from tests.workflows.own import render_own_workflow
@@ -37,7 +38,7 @@ def jobs() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 def steps() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, _, job in jobs():
-        yield from ((name, step) for step in job["steps"])
+        yield from ((name, step) for step in job.get("steps", []))
     yield from (("action", step) for step in load(ACTION)["runs"]["steps"])
 
 
@@ -88,11 +89,11 @@ def test_dependabot_looks_into_every_folder_that_pins_an_action() -> None:
 
 
 def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
-    """Least of all: what a job doesn't name it doesn't have."""
+    """Least of all: what a job doesn't name it doesn't have. A job that calls a workflow has no time of its own."""
     for name, workflow, job in jobs():
         assert workflow["permissions"] == {}, name
         assert job["permissions"], name
-        assert job["timeout-minutes"], name
+        assert "uses" in job or job["timeout-minutes"], name
 
 
 def test_every_step_gives_only_inputs_that_its_action_has() -> None:
@@ -100,9 +101,8 @@ def test_every_step_gives_only_inputs_that_its_action_has() -> None:
     for name, step in steps():
         if "uses" in step:
             action = step["uses"].partition("@")[0]
-            path = ACTION if action.startswith("./") else STAND_INS / action.split("/")[1] / "action.yml"
-            known = load(path)["inputs"]
-            assert step.get("with", {}).keys() <= known.keys(), f"{name}: {action}"
+            path = ACTION if action.startswith("./") else STAND_INS / action.partition("/")[2] / "action.yml"
+            assert step.get("with", {}).keys() <= load(path)["inputs"].keys(), f"{name}: {action}"
 
 
 def test_no_checkout_keeps_its_credentials() -> None:
@@ -141,24 +141,64 @@ def test_the_required_check_has_a_name_of_its_own_and_always_runs() -> None:
 
 
 def test_a_secret_is_only_given_to_jobs_of_the_default_branch() -> None:
-    """Where its code was reviewed; by hand a workflow may be begun on any branch."""
+    """Where its code was reviewed; by hand a workflow may be begun on any branch.
+
+    The jobs of a wave are called by apply.yml alone, whose first job ends such a run.
+    """
     for name, workflow, job in jobs():
-        if "secrets." in str(job):
-            events = workflow["on"]
-            assert "pull_request" not in events, name
-            needs = job.get("needs", [])
-            begin = workflow["jobs"]["plan"] if "plan" in needs else job
-            assert "github.ref_name == github.event.repository.default_branch" in begin["if"], name
+        if "secrets." in str(job) or job.get("secrets"):
+            assert "pull_request" not in workflow["on"], name
+            if list(workflow["on"]) == ["workflow_call"]:
+                continue
+            first = workflow["jobs"]["begin"] if "begin" in job.get("needs", []) else job
+            assert "github.ref_name == github.event.repository.default_branch" in first["if"], name
+    callers = [path.name for path in WORKFLOWS if "/apply-wave.yml" in str(load(path)["jobs"])]
+    assert callers == ["apply.yml"]
     assert DEFAULT_BRANCH in load(ROOT / ".github/workflows/apply.yml")["on"]["push"]["branches"]
 
 
 def test_an_apply_is_never_cancelled_by_a_newer_one() -> None:
-    """One at a time for the repository; a run of another branch, which does nothing, takes no place in the queue."""
+    """One at a time for the repository, and none that waits is dropped."""
     assert load(ROOT / ".github/workflows/apply.yml")["concurrency"] == {
-        "group": "${{ github.ref_name == github.event.repository.default_branch && 'reconciler-apply' "
-        "|| github.run_id }}",
+        "group": "reconciler-apply",
+        "queue": "max",
         "cancel-in-progress": "false",
     }
+
+
+def test_each_step_of_an_apply_needs_the_one_before_and_the_last_job_all() -> None:
+    """A wave that failed holds back the later ones, and the result is told however the run ends."""
+    jobs_of = load(ROOT / ".github/workflows/apply.yml")["jobs"]
+    names = [f"step_{number}" for number in range(1, STEPS + 1)]
+    assert list(jobs_of) == ["begin", *names, "result"]
+    for number, name in enumerate(names, 1):
+        job = jobs_of[name]
+        assert job["name"] == f"Step {number}"
+        assert job["needs"] == ("begin" if number == 1 else ["begin", f"step_{number - 1}"])
+        assert job["if"] == f"needs.begin.outputs.{name} != '[]'"
+        assert job["with"]["jobs"] == f"${{{{ needs.begin.outputs.{name} }}}}"
+        assert job["with"]["parallel"] == ("1" if number == STEPS else "${{ vars.PLUG_MAX_PARALLEL || '4' }}")
+        assert jobs_of["begin"]["outputs"][name] == f"${{{{ steps.begin.outputs.{name} }}}}"
+    assert jobs_of["result"]["needs"] == ["begin", *names]
+    assert jobs_of["result"]["if"].startswith("always() && ")
+
+
+def test_a_job_that_works_ends_in_the_program_itself() -> None:
+    """The runner signals the step's first process alone: a shell around it would keep a cancel from it."""
+    for name in ("apply", "apply-wave"):
+        for job in load(ROOT / f".github/workflows/{name}.yml")["jobs"].values():
+            runs = [step["run"] for step in job.get("steps", []) if "run" in step]
+            assert "uses" in job or [run for run in runs if run.startswith("exec reconciler github run ")] == runs
+    (script,) = (step["run"] for step in load(ACTION)["runs"]["steps"] if step.get("id") == "run")
+    assert script.rstrip().splitlines()[-1].startswith("exec reconciler github run command -- ")
+
+
+def test_nothing_depends_on_an_artifact() -> None:
+    """They only add: an upload that fails makes no job red, and nothing downloads one."""
+    for name, step in steps():
+        if name.startswith(("apply.yml", "apply-wave.yml")):
+            assert "download-artifact" not in step.get("uses", ""), name
+            assert "upload-artifact" not in step.get("uses", "") or step["continue-on-error"] == "true", name
 
 
 @pytest.mark.parametrize(

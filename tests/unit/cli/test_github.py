@@ -54,14 +54,6 @@ def test_the_issue_is_left_as_it_is_where_drift_itself_failed(hub: FakeGitHub) -
     assert hub.requests == []
 
 
-def test_waves_are_those_of_a_plan_alone(hub: FakeGitHub) -> None:
-    """Any other result would let each wave begin."""
-    Path("drift.json").write_text('{"format": "reconciler.drift/1", "findings": []}')
-    drove = github("check-waves", "drift.json", "--wave", "1")
-    assert (drove.code, drove.out) == (3, "")
-    assert drove.err == "error: PLAN: drift.json is not a plan (make it with `plan --out`)\n"
-
-
 def test_what_a_failed_command_wrote_is_bounded(hub: FakeGitHub) -> None:
     """A summary has its limit; the beginning says most."""
     Path("stderr.txt").write_text("\n".join(f"error: {number} {'x' * 2_000}" for number in range(300)))

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
-from reconciler.core.digest import plan_digest
-from reconciler.core.planner import PlanInput, make_plan
-from reconciler.core.workflow import JobReport, find_silent, find_waiting, fit, join_results, make_matrix
-from reconciler.model import EnvironmentResult, Fingerprint, Outcome, RunResult
-from tests.fakes import START, make_desired
-
-PLAN = make_plan(
-    [make_desired("b", wave=0), make_desired("a", wave=1)], {}, lambda one: Fingerprint(), PlanInput(START)
-)
+from reconciler.core.workflow import JobReport, find_silent, fit, join_results
+from reconciler.model import EnvironmentResult, Outcome, RunResult
 
 
 def result(*names: str, message: str = "") -> RunResult:
     return RunResult(tuple(EnvironmentResult(name, Outcome.APPLIED, (), 1, 200, message, 0.1) for name in names))
-
-
-def test_a_matrix_has_a_job_for_each_environment_to_put() -> None:
-    """By wave and name, each with the digest of its own part."""
-    first, second = PLAN.environments
-    assert make_matrix(PLAN) == [
-        {"environment": "b", "wave": 0, "digest": plan_digest([first])},
-        {"environment": "a", "wave": 1, "digest": plan_digest([second])},
-    ]
-    assert make_matrix(replace(PLAN, environments=())) == []
-
-
-@pytest.mark.parametrize(("wave", "waiting"), [(0, []), (1, ["b"]), (2, ["b", "a"])])
-def test_a_wave_waits_for_all_earlier_ones(wave: int, waiting: Sequence[str]) -> None:
-    assert find_waiting(PLAN, wave) == waiting
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,10 @@ class Fleet:
             report_wave=self.waves.append,
         )
         planned = self.plan()
-        return await apply_plan(planned, world, options, self.stop)
+        try:
+            return await apply_plan(planned, world, options, self.stop)
+        finally:
+            self.stop = Stop()  # one run has one loop
 
 
 def outcomes(result: RunResult) -> dict[str, Outcome]:

@@ -58,7 +58,10 @@ class Bench:
     def apply(self, planned: Planned | None = None, options: ApplyOptions = ONE_AFTER_ANOTHER) -> RunResult:
         planned = planned or self.plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
-        return asyncio.run(apply_plan(planned, world, options, self.stop))
+        try:
+            return asyncio.run(apply_plan(planned, world, options, self.stop))
+        finally:
+            self.stop = Stop()  # one run has one loop
 
     def meddle(self, name: str = "a") -> None:
         """Somebody else writes its document: the next version of it, that holds what nobody else wants."""
