@@ -146,13 +146,13 @@ def post_review(hub: Hub, marker: Marker, merged_head: str | None, text: str) ->
         raise PostFailed("the pull request has no number")
     if begun.head_sha is None or merged_head != begun.head_sha:
         return Unposted.MOVED if begun.is_open else Unposted.CLOSED
-    present = hub.read_pull(begun.number)
-    if not present.is_open:
-        return Unposted.CLOSED
-    if present.head_sha != begun.head_sha:
-        return Unposted.MOVED
     try:
         with needing_permission(hub, "comment (pull-requests: write)"):
+            present = hub.read_pull(begun.number)
+            if not present.is_open:
+                return Unposted.CLOSED
+            if present.head_sha != begun.head_sha:
+                return Unposted.MOVED
             posted = hub.put_comment(begun.number, marker, text)
     except MayOnlyRead:
         return Unposted.READ_ONLY
