@@ -9,8 +9,8 @@ from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
 from reconciler.core.protocol.change import (
-    Change,
     Loosening,
+    MergeChange,
     Review,
     Unposted,
     find_change,
@@ -104,7 +104,7 @@ def _with_combined(begun: Review, trial: Trial) -> Review:
     return replace(begun, combined=combined, combined_fault=trial.reviewed.fault if combined else "")
 
 
-def _with_guards(begun: Review, planned: Planned, change: Change, trial: Trial, hub: Hub) -> Review:
+def _with_guards(begun: Review, planned: Planned, change: MergeChange, trial: Trial, hub: Hub) -> Review:
     refused = find_own_refusals(planned, change, trial.before.limit)
     large = [one for one in refused if is_large_change(one)]
     where = planned.plan.where

@@ -25,18 +25,18 @@ ACTIONS_FOLDER = ".github/"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MergeChange:
     """The environments that a merge changes, sorted. `changed` includes new ones; `removed` have no manifest left."""
 
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
 
-def find_change(before: Iterable[Desired], after: Iterable[Desired]) -> Change:
+def find_change(before: Iterable[Desired], after: Iterable[Desired]) -> MergeChange:
     """Compare what each environment shall be (`wants`), before and after a merge."""
     wanted = digest_each(before)
     wants = digest_each(after)
-    return Change(
+    return MergeChange(
         changed=tuple(sorted(name for name, digest in wants.items() if wanted.get(name) != digest)),
         removed=tuple(sorted(wanted.keys() - wants.keys())),
     )
@@ -107,7 +107,7 @@ def narrow(planned: Planned, names: Collection[str]) -> Planned:
     return replace(planned, plan=replace(planned.plan, environments=environments))
 
 
-def find_own_refusals(planned: Planned, change: Change, limit: MaxChanged | None) -> list[Problem]:
+def find_own_refusals(planned: Planned, change: MergeChange, limit: MaxChanged | None) -> list[Problem]:
     """Return what `apply` would refuse of the environments that a merge changes, tokens and an empty state aside.
 
     `limit` is the base's max_changed: a merge doesn't loosen the guard that it is measured by.
@@ -155,7 +155,7 @@ class Review:
 
     base: str  # the commit that it is compared with
     head: str | None  # the pull request's last commit; None where it is not known
-    change: Change = field(default_factory=Change)
+    change: MergeChange = field(default_factory=MergeChange)
     loosening: Loosening = field(default_factory=Loosening)
     base_fault: str = ""
     planned: Planned | None = None

@@ -419,7 +419,7 @@ def test_with_strict_a_base_that_moved_under_the_same_environment_is_red(place: 
     assert drove.code == 3
     assert "error: update the branch first" in drove.err
     assert "## Update the branch first" in place.comment
-    assert "as the base moved under them: `filial`." in place.comment
+    assert "as the base has changed too: `filial`." in place.comment
 
 
 def test_with_strict_a_base_that_moved_elsewhere_is_not_red(place: Place) -> None:
