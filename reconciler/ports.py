@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.observe import EventComparison
     from reconciler.core.protocol.labels import Label, LabelSetting
     from reconciler.core.protocol.markers import Marker
+    from reconciler.core.protocol.strict import LastChange
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
@@ -298,6 +299,47 @@ class Hub(Protocol):
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         """Begin a run of another workflow."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MergedPull:
+    """A pull request that was merged into the default branch. `merge_sha` is the commit that it was merged as."""
+
+    number: int
+    head_sha: str
+    merge_sha: str
+
+
+class Pulls(Protocol):
+    """The merged pull requests of the repository on GitHub."""
+
+    def list_pulls(self, sha: str) -> Sequence[MergedPull]:
+        """Return those that GitHub names for a commit. Raises PostFailed: no answer is never an empty one."""
+        ...
+
+
+class ReviewHistory(Protocol):
+    """What the commits before a run's wanted of each environment, resolved with the settings of the run's commit.
+
+    Every method raises InputError where git can't read or fetch what it needs.
+    """
+
+    @property
+    def commits(self) -> Sequence[str]:
+        """The first-parent line of the run's commit, itself first, as far as it is looked at."""
+        ...
+
+    def find_last_changes(self, names: Collection[str]) -> Mapping[str, LastChange]:
+        """Return for each environment the newest commit of the line that changed what it shall be."""
+        ...
+
+    def fetch_heads(self, pulls: Collection[MergedPull]) -> None:
+        """Make the last commits of the pull requests available."""
+        ...
+
+    def compare(self, commit: str, names: Collection[str]) -> Mapping[str, bool | None]:
+        """Return whether a commit wants the same of each environment as the run's. None: it can't be resolved."""
         ...
 
 

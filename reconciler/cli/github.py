@@ -27,7 +27,7 @@ def github() -> None:
 
     \b
     Example:
-      reconciler github run review
+      reconciler github run begin
     """
 
 

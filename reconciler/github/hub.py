@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.errors import InputError, PostFailed
-from reconciler.github import environments, posts
+from reconciler.github import environments, posts, pulls
 from reconciler.github.api import GitHub
 from reconciler.github.labels import find_lifting_label
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
-from reconciler.ports import Issue, Posted, PullRequest
+from reconciler.ports import Issue, MergedPull, Posted, PullRequest
 
 
 @contextmanager
@@ -63,6 +63,9 @@ class RunHub:
         if found is None:
             raise PostFailed(f"GitHub's answer to GET pulls/{number} is not an object")
         return found
+
+    def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
+        return pulls.list_pulls(self._client, sha, self._run.default_branch)
 
     def find_label(self, number: int, label: Label) -> LabelSetting | None:
         return find_lifting_label(self._client, number, label)

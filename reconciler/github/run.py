@@ -72,8 +72,12 @@ def dig(value: Any, *keys: str) -> Any:
 
 def find_head(pull_request: Any) -> str | None:
     """The last commit of a pull request, as the event or the API shows one."""
-    found = dig(pull_request, "head", "sha")
-    return found if isinstance(found, str) and _FORMS["GITHUB_SHA"].fullmatch(found) else None
+    return find_commit(dig(pull_request, "head", "sha"))
+
+
+def find_commit(shown: Any) -> str | None:
+    """Return the full name of a commit; None for anything else."""
+    return shown if isinstance(shown, str) and _FORMS["GITHUB_SHA"].fullmatch(shown) else None
 
 
 def to_pull_request(shown: Any) -> PullRequest | None:

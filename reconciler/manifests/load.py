@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import groupby
@@ -72,12 +73,14 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
     warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
     if resolver.knows_names and not loader.has_unread:
         warnings.update(find_unused(loader.vars, resolver.used))
+    names = [*(entry.name for entry in named), *loader.unread_names]
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
         errors=loader.show(errors),
         warnings=loader.show(warnings),
-        names=frozenset(entry.name for entry in named) | loader.unread_names,
         policies={entry.name: entry.policy for entry in named},
+        names=frozenset(names),
+        repeated=frozenset(name for name, count in Counter(names).items() if count > 1),
         kept=next((entry for entry in named if entry.name == keep), None),
     )
 
@@ -93,7 +96,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.entries: list[Entry] = []
-        self.unread_names: set[str] = set()  # of manifests that can't be parsed: what their files are called
+        self.unread_names: list[str] = []  # of manifests that can't be parsed: what their files are called
         self.vars: list[tuple[str, Value]] = []
         self.files = 0
         self._parsed = 0
@@ -241,7 +244,7 @@ class _Loader:
     def _load_manifest(self, name: str, beneath: InheritedDefaults) -> None:
         parsed = self._parse(name, Manifest)
         if parsed is None:
-            self.unread_names.add(_stem_of(name))
+            self.unread_names.append(stem_of(name))
             return
         file, bad = parsed
         values = flatten(file, bad, Manifest)
@@ -271,7 +274,7 @@ class _Loader:
                 hint = "choose a name that works on every system: the state may be in a folder"
                 self.problems.append(Problem.at(given.source, "environment", message, hint))
             return None if given.value is None else str(given.value)
-        stem = _stem_of(file.name)
+        stem = stem_of(file.name)
         if re.fullmatch(ENVIRONMENT_PATTERN, stem):
             return stem
         message = "the file's name is not a valid name of an environment"
@@ -282,7 +285,7 @@ class _Loader:
         return None
 
 
-def _stem_of(file: str) -> str:
+def stem_of(file: str) -> str:
     return file.rpartition("/")[2].rpartition(".")[0]
 
 

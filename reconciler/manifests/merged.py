@@ -41,7 +41,7 @@ class TreeOptions:
 class Tree:
     """`desired` is sorted by wave and name and lacks environments with faults; `names` holds those too.
 
-    Of a manifest that can't be parsed `names` holds what its file is called.
+    Of a manifest that can't be parsed `names` holds what its file is called. `repeated` are names of several manifests.
     """
 
     desired: tuple[Desired, ...]
@@ -49,6 +49,7 @@ class Tree:
     warnings: tuple[Problem, ...]
     names: frozenset[str]
     policies: Mapping[str, Policy] = field(default_factory=dict)  # by environment, the settings' own merged in
+    repeated: frozenset[str] = frozenset()
     kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 
     def count_right(self) -> int:

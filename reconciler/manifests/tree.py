@@ -6,6 +6,8 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from reconciler.core.portable import comparable, find_reserved_fault
@@ -62,6 +64,39 @@ def all_manifests(folder: Folder) -> Iterator[str]:
         yield from all_manifests(inner)
 
 
+class FileKind(Enum):
+    """What the tree reads a file as."""
+
+    DEFAULTS = "defaults"
+    MANIFEST = "manifest"
+
+
+def find_kind(path: str) -> FileKind | None:
+    """Return what `walk` reads a file as, by its path below the root alone; None: it is not read."""
+    *folders, name = path.split("/")
+    if not name or not _is_text(name) or len(folders) > MAX_FOLDERS or not all(map(_is_read_folder, folders)):
+        return None
+    if name == DEFAULTS:
+        return FileKind.DEFAULTS
+    if is_hidden(name) or find_near_miss(name) is not None or is_not_read(name) or not name.endswith(SUFFIXES):
+        return None
+    return FileKind.MANIFEST
+
+
+@lru_cache(maxsize=10_000)
+def _is_read_folder(name: str) -> bool:
+    return _is_text(name) and not is_hidden(name) and not _is_misnamed_folder(name)
+
+
+def _is_misnamed_folder(name: str) -> bool:
+    return name == DEFAULTS or ("." in name[1:] and is_nearly_defaults(name))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8: no JSON could hold another."""
+    return name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """The walk of one tree. `root` is its real path."""
@@ -88,15 +123,14 @@ class _Walk:
     def _judge_name(self, entry: os.DirEntry[str], folder: str, names: dict[str, str]) -> bool:
         """Whether a file or folder may be read under its name. `names` are those before it in the folder."""
         name, shown = entry.name, f"{folder}/{entry.name}"
-        if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):
-            # bytes that are not UTF-8: no JSON could hold the name
+        if not _is_text(name):
             self._refuse(for_terminal(shown), "has a name that is not UTF-8", "rename it")
             return False
         near = find_near_miss(name)
         if near is not None and not _is_folder(entry):
             self._refuse(shown, *near)
             return False
-        if _is_folder(entry) and (name == DEFAULTS or ("." in name[1:] and is_nearly_defaults(name))):
+        if _is_folder(entry) and _is_misnamed_folder(name):
             message = f"is a folder: defaults are read from a file named {DEFAULTS}"
             self._refuse(shown, message, "move its defaults into such a file, or give the folder another name")
             return False

@@ -12,6 +12,7 @@ from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import markdown
 from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
+from reconciler.views.unreviewed import explain_combinations
 from reconciler.views.words import COMMIT_LENGTH
 
 LIST_CHARS = 5_000  # of the rules that change, and of the problems
@@ -135,18 +136,8 @@ def _setter(login: str | None) -> str:
 
 
 def _combined(review: Review) -> list[str]:
-    if not review.combined:
-        return []
-    head = "" if review.head is None else f" {for_markdown_code(review.head[:COMMIT_LENGTH])}"
-    why = "as the base has changed too"
-    if review.combined_fault:
-        why = f"as that can't be read: {for_markdown(review.combined_fault[:MAX_PROBLEM])}"
-    return [
-        "## Update the branch first",
-        f"After the merge, {environments(len(review.combined))} would be something else than on the pull request's "
-        f"head{head}, {why}: {_names(review.combined)}. Nobody has reviewed that. Merge the base branch into the "
-        "pull request's branch, then review it again.",
-    ]
+    problem = explain_combinations(review.combined)
+    return [] if problem is None else ["## Update the branch first", for_markdown(_cut(str(problem)))]
 
 
 def _scope(review: Review) -> list[str]:

@@ -578,6 +578,5 @@ def reviews() -> dict[str, Review]:
             labels=(replace(label, set_by=HOSTILE, counts=False),),
             label_fault=HOSTILE,
             combined=(HOSTILE,),
-            combined_fault=HOSTILE,
         ),
     }

@@ -42,16 +42,6 @@ def find_change(before: Iterable[Desired], after: Iterable[Desired]) -> MergeCha
     )
 
 
-def find_combined(changed: Collection[str], head: Iterable[Desired], merged: Iterable[Desired]) -> tuple[str, ...]:
-    """Return which changed environments want something else after the merge than on the pull request's head.
-
-    The base moved beneath them, so nobody has reviewed what they would become.
-    """
-    reviewed = digest_each(one for one in head if one.environment in changed)
-    combined = digest_each(one for one in merged if one.environment in changed)
-    return tuple(sorted(name for name, digest in combined.items() if reviewed.get(name) != digest))
-
-
 def digest_each(desired: Iterable[Desired]) -> dict[str, str]:
     """Return what each environment shall be, as a digest."""
     return {one.environment: manifests_digest([one]) for one in desired}
@@ -168,8 +158,7 @@ class Review:
     later: Problem | None = None  # what a guard would say of the whole apply run
     labels: tuple[LabelSetting, ...] = ()  # those that are set and matter, whether they count or not
     label_fault: str = ""  # why GitHub did not say who set a label
-    combined: tuple[str, ...] = ()  # with strict: what nobody has reviewed
-    combined_fault: str = ""  # with strict: why the head could not be read
+    combined: tuple[str, ...] = ()  # with strict: what the head wants otherwise
     checked: CheckResult | None = None
 
     @property

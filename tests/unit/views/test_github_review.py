@@ -40,7 +40,6 @@ def test_a_comment_fits_whatever_is_said(planned: Planned | None) -> None:
         labels=tuple(LabelSetting(one, "x" * 40, counts=False) for one in Label),
         label_fault=LONG,
         combined=NAMES,
-        combined_fault=LONG,
         checked=CheckResult(tuple(samples.checked(f"{name}/{LONG}", Event.MESSAGE_STATUS) for name in NAMES[:30])),
     )
     text = render_review(review, URL)

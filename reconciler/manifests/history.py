@@ -1,0 +1,412 @@
+"""What the manifests of earlier commits wanted, resolved with the options of today (the port `ReviewHistory`).
+
+    line ── compare each commit with the one before ── the environments that a change touches ── resolve these alone
+
+An environment's definition is its manifest and the defaults above it, by their blobs. While these are the same, the
+environment wants the same, so nothing is resolved. Where they differ, only the files of such environments are written
+into a temporary folder and read by the ordinary loader.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from reconciler.core.digest import manifests_digest
+from reconciler.core.protocol.strict import LastChange
+from reconciler.errors import InputError
+from reconciler.io.git.command import GitError
+from reconciler.io.git.history import LINK, MAX_LINE, SUBMODULE, FileChange, GitHistory, Line, TreeFile
+from reconciler.manifests.file_names import DEFAULTS
+from reconciler.manifests.load import load_tree, stem_of
+from reconciler.manifests.merged import Tree, TreeOptions
+from reconciler.manifests.nodes import File, parse_file
+from reconciler.manifests.schema import ENVIRONMENT_PATTERN
+from reconciler.manifests.tree import FileKind, find_kind
+from reconciler.ports import MergedPull
+
+logger = logging.getLogger(__name__)
+
+Want: TypeAlias = str
+"""The digest of what an environment shall be, or one of the two that follow."""
+ABSENT: Want = "absent"  # the commit has no such environment
+UNKNOWN: Want = "unknown"  # this version refuses its manifest, or several manifests have its name
+
+_FILE = "100644"
+_KEY = b"environment"
+# a name in braces inside a text, which is no key; one that is more than this is found by parsing the file
+_IN_A_TEXT = re.compile(rb"(?<=[\w/.=&-])\{environment\}", re.ASCII)
+_STEM = ""  # the name that a manifest without `environment:` gives: that of its file
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """The files that say what an environment shall be; `defaults` from the root down, each with its folder."""
+
+    path: str
+    manifest: str
+    defaults: tuple[tuple[str, str], ...]
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        return (self.manifest, *(blob for _, blob in self.defaults))
+
+    def files(self) -> Iterator[tuple[str, TreeFile]]:
+        yield self.path, TreeFile(_FILE, self.manifest)
+        for folder, blob in self.defaults:
+            yield _join(folder, DEFAULTS), TreeFile(_FILE, blob)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """The whole tree of a commit that holds symbolic links, which only a walk of real files can follow."""
+
+    commit: str
+
+
+_Defined: TypeAlias = "_Definition | _Whole | Want"
+_MakeNames: TypeAlias = Callable[[str, str], str | None]
+
+
+@dataclass
+class _Snapshot:
+    """The manifests of one commit by the names that they give, and the defaults by their folders."""
+
+    commit: str
+    manifests: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+    links: set[str] = field(default_factory=set)
+    named: dict[str | None, set[str]] = field(default_factory=dict)
+    _chains: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    def copy(self) -> _Snapshot:
+        named = {name: set(paths) for name, paths in self.named.items()}
+        return _Snapshot(self.commit, dict(self.manifests), dict(self.defaults), set(self.links), named)
+
+    def add(self, path: str, file: TreeFile, name_of: _MakeNames) -> None:
+        kind = None if file.mode == SUBMODULE else find_kind(path)
+        if file.mode == LINK:
+            self.links.add(path)
+        elif kind is FileKind.DEFAULTS:
+            self.defaults[_folder_of(path)] = file.blob
+            self._chains.clear()
+        elif kind is FileKind.MANIFEST:
+            self.manifests[path] = file.blob
+            self.named.setdefault(name_of(path, file.blob), set()).add(path)
+
+    def remove(self, path: str, name_of: _MakeNames) -> None:
+        self.links.discard(path)
+        if find_kind(path) is FileKind.DEFAULTS:
+            self.defaults.pop(_folder_of(path), None)
+            self._chains.clear()
+        blob = self.manifests.pop(path, None)
+        if blob is not None:
+            self.named[name_of(path, blob)].discard(path)
+
+    def define(self, name: str) -> _Defined:
+        if self.links:
+            return _Whole(self.commit)
+        paths = self.named.get(name)
+        if not paths:
+            return ABSENT
+        if len(paths) > 1:
+            return UNKNOWN
+        path = next(iter(paths))
+        return _Definition(path, self.manifests[path], self._find_chain(_folder_of(path)))
+
+    def _find_chain(self, folder: str) -> tuple[tuple[str, str], ...]:
+        if folder not in self._chains:
+            above = self._find_chain(_folder_of(folder)) if folder else ()
+            blob = self.defaults.get(folder)
+            self._chains[folder] = above if blob is None else (*above, (folder, blob))
+        return self._chains[folder]
+
+
+class ManifestHistory:
+    """The manifests below `root`, a path in the repository, in the commits on the line of `commit`, and in others."""
+
+    def __init__(self, git: GitHistory, root: str, options: TreeOptions, commit: str) -> None:
+        self._git = git
+        self._root = root
+        self._prefix = f"{root}/" if root else ""
+        self._options = options
+        self._commit = commit
+        self._names: dict[str, str | None] = {}  # blob -> the name that it gives
+        self._meanings: dict[str, str] = {}  # blob of defaults -> what is the same where they mean the same
+        self._wants: dict[tuple[str, tuple[str, ...]], Want] = {}
+        self._whole: dict[str, dict[str, Want]] = {}
+
+    # --- the port ----------------------------------------------------------------------------------
+
+    @property
+    def commits(self) -> Sequence[str]:
+        with _explaining():
+            return self._line.commits[:MAX_LINE]
+
+    def find_last_changes(self, names: Collection[str]) -> Mapping[str, LastChange]:
+        with _explaining():
+            return self._walk(names)
+
+    def fetch_heads(self, pulls: Collection[MergedPull]) -> None:
+        with _explaining():
+            refs = {pull.head_sha: f"refs/pull/{pull.number}/head" for pull in pulls}
+            self._git.ensure(refs, refs)
+
+    def compare(self, commit: str, names: Collection[str]) -> Mapping[str, bool | None]:
+        with _explaining():
+            here = {name: self._head.define(name) for name in names}
+            there_snapshot = self._take_snapshot(commit)
+            there = {name: there_snapshot.define(name) for name in names}
+            return self._compare(here, there)
+
+    # --- for others --------------------------------------------------------------------------------
+
+    def find_wants(self, commit: str, names: Collection[str]) -> Mapping[str, Want]:
+        """Return what a commit wants of each environment. Raises InputError."""
+        with _explaining():
+            snapshot = self._take_snapshot(commit)
+            return self._resolve({name: snapshot.define(name) for name in names})
+
+    def changed_by(self, commit: str) -> frozenset[str]:
+        """Return the environments of which a commit and its first parent want different things.
+
+        One that can't be resolved on either side, and is not the same text, counts as changed. Raises InputError.
+        """
+        with _explaining():
+            parents = self._git.find_parents(commit)
+            (changes,) = self._git.compare([(commit, parents[0] if parents else None)], self._root)
+            if not changes:
+                return frozenset()
+            snapshot = self._take_snapshot(commit)
+            after = {name: snapshot.define(name) for name in self._list_names(snapshot)}
+            touched = self._step_back(snapshot, parents[0] if parents else "", changes, after)
+            before = {name: snapshot.define(name) for name in touched | self._list_linked(snapshot)}
+            same = self._compare({name: after.get(name, ABSENT) for name in before}, before)
+            return frozenset(name for name, is_same in same.items() if not is_same)
+
+    def _list_names(self, snapshot: _Snapshot) -> set[str]:
+        return {name for name in snapshot.named if name} | self._list_linked(snapshot)
+
+    def _list_linked(self, snapshot: _Snapshot) -> set[str]:
+        return set(self._load_whole(snapshot.commit)) if snapshot.links else set()
+
+    # --- the walk ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _line(self) -> Line:
+        """One more commit than is looked at: what the last one changed is its difference from that."""
+        return self._git.read_line(self._commit, MAX_LINE + 1)
+
+    @cached_property
+    def _head(self) -> _Snapshot:
+        return self._take_snapshot(self._commit)
+
+    def _walk(self, names: Collection[str]) -> dict[str, LastChange]:
+        commits, is_whole = self._line
+        before: list[str | None] = [*commits[1:], *([None] if is_whole else [])]
+        pairs = list(zip(commits, before, strict=False))[:MAX_LINE]
+        snapshot = self._head.copy()
+        pending = {name: snapshot.define(name) for name in names}
+        found: dict[str, LastChange] = {}
+        for position, changes in enumerate(self._git.compare(pairs, self._root)):
+            if not pending:
+                break
+            touched = self._step_back(snapshot, before[position] or "", changes, pending) & pending.keys()
+            then = {name: snapshot.define(name) for name in touched}
+            for name, is_same in self._compare({name: pending[name] for name in touched}, then).items():
+                pending[name] = then[name]
+                if not is_same:
+                    del pending[name]
+                    found[name] = LastChange(None if is_same is None else position, commits[position])
+        logger.info("history: compared %d commits for %d environments", len(pairs), len(names))
+        return found | {name: LastChange(None, commits[:MAX_LINE][-1]) for name in pending}
+
+    def _step_back(
+        self, snapshot: _Snapshot, commit: str, changes: Sequence[FileChange], defined: Mapping[str, _Defined]
+    ) -> set[str]:
+        """Make the snapshot that of the commit before, and return the environments whose definition may differ."""
+        snapshot.commit = commit
+        if not changes:
+            return set()
+        had_links = bool(snapshot.links)
+        names = self._name_changed(changes)
+        for change in changes:
+            snapshot.remove(self._inside(change.path), self._name_of)
+        for change in changes:
+            if change.before is not None:
+                snapshot.add(self._inside(change.path), change.before, self._name_of)
+        if had_links or snapshot.links:
+            return set(defined)
+        paths = [self._inside(change.path) for change in changes]
+        return names | _find_below(
+            [_folder_of(path) for path in paths if find_kind(path) is FileKind.DEFAULTS], defined
+        )
+
+    def _name_changed(self, changes: Sequence[FileChange]) -> set[str]:
+        """Return the names that the manifests among the changes give, before and after."""
+        manifests = [
+            (path, file.blob)
+            for change in changes
+            if find_kind(path := self._inside(change.path)) is FileKind.MANIFEST
+            for file in (change.before, change.after)
+            if file is not None and file.mode not in (LINK, SUBMODULE)
+        ]
+        self._load_names(blob for _, blob in manifests)
+        return {name for path, blob in manifests if (name := self._name_of(path, blob))}
+
+    def _inside(self, path: str) -> str:
+        """Return a path below the root. The root itself, which is then a file or a link, is no manifest."""
+        return path.removeprefix(self._prefix) if path.startswith(self._prefix) else ""
+
+    def _take_snapshot(self, commit: str) -> _Snapshot:
+        files = self._git.list_files(commit, [self._root] if self._root else [])
+        inside = {self._inside(path): file for path, file in files.items()}
+        self._load_names(
+            file.blob
+            for path, file in inside.items()
+            if file.mode not in (LINK, SUBMODULE) and find_kind(path) is FileKind.MANIFEST
+        )
+        snapshot = _Snapshot(commit)
+        for path, file in inside.items():
+            snapshot.add(path, file, self._name_of)
+        return snapshot
+
+    # --- names -------------------------------------------------------------------------------------
+
+    def _name_of(self, path: str, blob: str) -> str | None:
+        name = self._names[blob]
+        return stem_of(path) if name == _STEM else name
+
+    def _load_names(self, blobs: Iterable[str]) -> None:
+        unread = [blob for blob in dict.fromkeys(blobs) if blob not in self._names]
+        for blob, data in self._git.read(unread).items():
+            self._names[blob] = find_name(data)
+
+    # --- wants -------------------------------------------------------------------------------------
+
+    def _compare(self, here: Mapping[str, _Defined], there: Mapping[str, _Defined]) -> dict[str, bool | None]:
+        """Return of each environment whether two definitions want the same; None where one can't be resolved."""
+        differing = [name for name, one in here.items() if not self._mean_the_same(one, there[name])]
+        wants = self._resolve({name: here[name] for name in differing})
+        others = self._resolve({name: there[name] for name in differing})
+        answers: dict[str, bool | None] = dict.fromkeys(here, True)
+        for name in differing:
+            is_known = UNKNOWN not in (wants[name], others[name])
+            answers[name] = wants[name] == others[name] if is_known else None
+        return answers
+
+    def _mean_the_same(self, one: _Defined, other: _Defined) -> bool:
+        if not isinstance(one, _Definition) or not isinstance(other, _Definition):
+            return one == other and one != UNKNOWN
+        if one.blobs == other.blobs:
+            return True
+        if one.manifest != other.manifest or len(one.defaults) != len(other.defaults):
+            return False
+        return all(
+            self._find_meaning(blob) == self._find_meaning(other_blob)
+            for (_, blob), (_, other_blob) in zip(one.defaults, other.defaults, strict=True)
+        )
+
+    def _find_meaning(self, blob: str) -> str:
+        if blob not in self._meanings:
+            self._meanings[blob] = find_meaning(self._git.read([blob])[blob]) or blob
+        return self._meanings[blob]
+
+    def _resolve(self, defined: Mapping[str, _Defined]) -> dict[str, Want]:
+        """Return what the definitions of one commit want."""
+        wants: dict[str, Want] = {}
+        missing: dict[str, _Definition] = {}
+        for name, one in defined.items():
+            if isinstance(one, str):
+                wants[name] = one
+            elif isinstance(one, _Whole):
+                wants[name] = self._load_whole(one.commit).get(name, ABSENT)
+            elif (name, one.blobs) in self._wants:
+                wants[name] = self._wants[name, one.blobs]
+            else:
+                missing[name] = one
+        if missing:
+            files = dict(file for one in missing.values() for file in one.files())
+            found = find_wants(self._load(files))
+            for name, one in missing.items():
+                wants[name] = self._wants[name, one.blobs] = found.get(name, ABSENT)
+        return wants
+
+    def _load_whole(self, commit: str) -> dict[str, Want]:
+        if commit not in self._whole:
+            files = self._git.list_files(commit, [self._root] if self._root else [])
+            inside = {self._inside(path): file for path, file in files.items()}
+            inside.pop("", None)
+            last = list(self._whole.items())[-1:]  # two are compared; more would only take memory
+            self._whole = dict([*last, (commit, find_wants(self._load(inside)))])
+        return self._whole[commit]
+
+    def _load(self, files: Mapping[str, TreeFile]) -> Tree:
+        with tempfile.TemporaryDirectory(prefix="reconciler-manifests-") as made:
+            self._git.write_files(files, Path(made))
+            return load_tree(made, self._options)
+
+
+def find_wants(tree: Tree) -> dict[str, Want]:
+    """Return what each environment of a tree shall be."""
+    wants = dict.fromkeys(tree.names, UNKNOWN)
+    wants |= {one.environment: manifests_digest([one]) for one in tree.desired if one.environment not in tree.repeated}
+    return wants
+
+
+def find_name(data: bytes) -> str | None:
+    """Return the name that a manifest gives, "" where that is its file's; None where it is not valid.
+
+    A manifest that can't be parsed counts by its file's name. Only one that may hold the key is parsed.
+    """
+    if b"\\" not in data and len(_IN_A_TEXT.findall(data)) == data.count(_KEY):
+        return _STEM
+    file = parse_file("", data)
+    if not isinstance(file, File) or "environment" not in file.values:
+        return _STEM
+    name = file.values["environment"]
+    return name if isinstance(name, str) and re.fullmatch(ENVIRONMENT_PATTERN, name) else None
+
+
+def find_meaning(data: bytes) -> str | None:
+    """Return a text that is the same for defaults that mean the same, whatever their comments and their layout.
+
+    None for defaults with a fault.
+    """
+    file = parse_file("", data)
+    if not isinstance(file, File) or file.problems:
+        return None
+    return json.dumps(file.values, sort_keys=True, default=repr)
+
+
+def _find_below(folders: Collection[str], defined: Mapping[str, _Defined]) -> set[str]:
+    """Return the environments whose manifest is at or below one of the folders."""
+    if not folders:
+        return set()
+    starts = tuple(f"{folder}/" if folder else "" for folder in folders)
+    return {name for name, one in defined.items() if isinstance(one, _Definition) and one.path.startswith(starts)}
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Translate what git says. Raises InputError."""
+    try:
+        yield
+    except GitError as error:
+        raise InputError(f"the manifests of earlier commits can't be read: {error}. Run again") from error

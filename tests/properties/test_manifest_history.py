@@ -1,0 +1,202 @@
+"""The lazy answer about an earlier commit is the answer of its whole tree, whatever the history."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.io.git.history import GitHistory
+from reconciler.manifests.history import ABSENT, UNKNOWN, ManifestHistory, find_wants
+from reconciler.manifests.load import load_tree
+from reconciler.manifests.merged import TreeOptions
+from reconciler.model import EVENTS, AuthScheme
+from tests.conftest import examples
+from tests.imported import LINK, import_commits, import_line, make_repository
+
+OPTIONS = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",))
+ROOT = "deploy/manifests"
+NAMES = ("a", "b", "c", "d")
+URLS = "webhooks:\n" + "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS)
+HOSTED = URLS.replace("hooks.acme.com.br", "{host}")
+
+MANIFESTS = (
+    *("a.yaml", "b.yml", "x/a.yaml", "x/c.yaml", "x/y/d.yaml", "x/y/other.yaml", "_hidden/b.yaml", ".c.yaml"),
+    *("b.yaml.bak", "_defaults.yaml.d/c.yaml", "d.YAML"),
+)
+DEFAULTS = ("_defaults.yaml", "x/_defaults.yaml", "x/y/_defaults.yaml", "_defaults.yml", "x/_default.yaml")
+LINKS = ("l.yaml", "x/d.yaml", "b.yaml")
+
+_names = st.sampled_from(
+    [
+        *(
+            "",
+            "",
+            "environment: b\n",
+            "environment: d\n",
+            "# environment: c\n",
+            '"environ\\x6dent": c\n',
+            "environment:\n",
+        ),
+        *("environment: Not Valid\n", "? environment\n: a\n", "environment: on\n", "environment: 'c'\n"),
+    ]
+)
+_rests = st.sampled_from(
+    [
+        *("{}\n", "{}\n", URLS, HOSTED, f"{HOSTED}vars:\n  host: h.acme.com.br\n", "vars:\n  host: i.acme.com.br\n"),
+        *("wave: 1\n", "wave: 2 # later\n", "account_id: '7'\n", "unknown: 1\n", "wave: [\n", "", "description: x\n"),
+    ]
+)
+_manifests = st.builds(lambda name, rest: rest if name == "" else name + rest.replace("{}\n", ""), _names, _rests)
+_defaults = st.sampled_from(
+    [
+        *(
+            URLS,
+            HOSTED,
+            f"# a comment\n{URLS}",
+            f"{HOSTED}vars: {{host: h.acme.com.br}}\n",
+            "vars:\n  host: i.acme.com.br\n",
+        ),
+        *(
+            "vars:\n    host: 'i.acme.com.br'\n",
+            "wave: 3\n",
+            "description: y\n",
+            "environment: a\n",
+            "policy:\n",
+            "{",
+            "{}\n",
+        ),
+        *("policy:\n  denied_hosts: [h.acme.com.br]\n", "policy:\n  allowed_hosts: ['*.acme.com.br']\n"),
+    ]
+)
+_links = st.sampled_from([f"{LINK}{target}" for target in ("a.yaml", "x/c.yaml", "../outside.yaml", "nowhere")])
+_files = st.one_of(
+    st.tuples(st.sampled_from(MANIFESTS), _manifests),
+    st.tuples(st.sampled_from(DEFAULTS), _defaults),
+)
+_some_links = st.tuples(st.sampled_from(LINKS), _links)
+
+
+@dataclass
+class Repository:
+    """A repository in which each example adds a history of its own."""
+
+    path: Path
+    git: GitHistory
+    trees: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def read_whole(self, commit: str) -> Mapping[str, str]:
+        with TemporaryDirectory() as made:
+            self.git.write_tree(commit, Path(made), [ROOT])
+            return find_wants(load_tree(f"{made}/{ROOT}", OPTIONS))
+
+    def open(self, commit: str, options: TreeOptions = OPTIONS) -> ManifestHistory:
+        return ManifestHistory(self.git, ROOT, options, commit)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    path = make_repository(tmp_path_factory.mktemp("history") / "repository")
+    git = GitHistory(path, {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"})
+    yield Repository(path, git)
+    git.close()
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, str]]:
+    """Trees, each made of the one before by adding, changing, moving and removing files."""
+    tree = dict(draw(st.lists(_files, min_size=2, max_size=6)))
+    has_links = draw(st.integers(0, 5)) == 0
+    trees = [tree]
+    for _ in range(draw(st.integers(1, 6))):
+        tree = dict(tree)
+        for kind in draw(st.lists(st.sampled_from(["put", "put", "put", "move", "remove"]), max_size=3)):
+            known = sorted(tree)
+            if kind == "put" or not known:
+                path, text = draw(st.one_of(_files, _some_links) if has_links else _files)
+                tree[path] = text
+                continue
+            old = draw(st.sampled_from(known))
+            text = tree.pop(old)
+            if kind == "move":
+                tree[draw(st.sampled_from(MANIFESTS))] = text
+        trees.append(tree)
+    return trees
+
+
+def place(tree: Mapping[str, str]) -> dict[str, str]:
+    return {f"{ROOT}/{path}": text for path, text in tree.items()} | {"README": "x\n", "deploy/other.yaml": URLS}
+
+
+def find_change(wants: list[Mapping[str, str]], name: str) -> int | None:
+    """The position of the last change, from what each whole tree wants, the newest first."""
+    here, *older = [one.get(name, ABSENT) for one in wants]
+    for position, then in enumerate([*older, ABSENT]):
+        if UNKNOWN in (here, then):
+            return None
+        if here != then:
+            return position
+    return None
+
+
+@settings(max_examples=examples(40))
+@given(trees=histories())
+def test_the_lazy_answer_is_that_of_the_whole_tree(repository: Repository, trees: list[dict[str, str]]) -> None:
+    """An environment that can't be resolved while nothing of its definition changes is compared with nothing."""
+    commits = import_line(repository.path, [place(tree) for tree in trees])[::-1]
+    whole = [repository.read_whole(commit) for commit in commits]
+    history = repository.open(commits[0])
+    assert list(history.commits) == commits
+    for commit, wants in zip(commits, whole, strict=True):
+        assert history.find_wants(commit, NAMES) == {name: wants.get(name, ABSENT) for name in NAMES}
+    lazy = repository.open(commits[0])
+    changes = lazy.find_last_changes(NAMES)
+    for name in NAMES:
+        position, commit = changes[name]
+        expected = find_change(whole, name)
+        if position is not None:
+            assert (position, commit) == (expected, commits[position]), name
+        elif expected is not None:
+            # the whole trees differ only beside an environment that can't be resolved all the way
+            raise AssertionError(f"{name}: changed in {expected}, which was not found")
+
+
+@settings(max_examples=examples(20))
+@given(trees=histories())
+def test_what_a_commit_changed_is_what_its_whole_trees_differ_in(
+    repository: Repository, trees: list[dict[str, str]]
+) -> None:
+    commits = import_line(repository.path, [place(tree) for tree in trees])
+    history = repository.open(commits[-1])
+    before: Mapping[str, str] = {}
+    for commit in commits:
+        after = repository.read_whole(commit)
+        every = before.keys() | after.keys()
+        changed = {name for name in every if before.get(name) != after.get(name)}
+        unknown = {name for name in every if UNKNOWN in (before.get(name), after.get(name))}
+        found = history.changed_by(commit)
+        assert changed <= found <= changed | unknown
+        before = after
+
+
+@settings(max_examples=examples(20))
+@given(trees=histories(), head=histories())
+def test_a_head_is_compared_with_the_runs_commit(
+    repository: Repository, trees: list[dict[str, str]], head: list[dict[str, str]]
+) -> None:
+    """The head of a pull request is on no line: it is any other commit."""
+    *_, run, other = import_commits(repository.path, [(place(trees[-1]), []), (place({**trees[-1], **head[-1]}), [1])])
+    ours, theirs = repository.read_whole(run), repository.read_whole(other)
+    same = repository.open(run).compare(other, NAMES)
+    for name in NAMES:
+        wants = (ours.get(name, ABSENT), theirs.get(name, ABSENT))
+        if UNKNOWN not in wants:
+            assert same[name] is (wants[0] == wants[1]), name
+        elif same[name]:
+            assert wants[0] == wants[1] == UNKNOWN
