@@ -1,4 +1,4 @@
-"""Steps of the GitHub workflows: outputs, tokens, and what is posted. They are run by the workflows, not by people."""
+"""Steps of the GitHub workflows. They are run by the workflows, not by people."""
 
 from __future__ import annotations
 
