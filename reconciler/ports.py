@@ -24,6 +24,7 @@ from reconciler.model import (
 if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
+    from reconciler.core.protocol.labels import Label, LabelSetting
     from reconciler.core.protocol.markers import Marker
     from reconciler.core.protocol.schedule import ApplyRun
     from reconciler.core.protocol.strict import LastChange
@@ -233,6 +234,7 @@ class PullRequest:
 
     number: int | None
     head_sha: str | None  # its last commit
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +243,6 @@ class Posted:
 
     done: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommitStatus:
-    context: str
-    state: str  # success or failure
-    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,14 +283,16 @@ class Hub(Protocol):
         """The pull request whose merge made the run's commit; None for a direct push."""
         ...
 
-    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
-        """Create or update the one comment of the marker's name on a pull request, but none of a later run."""
+    def read_pull(self, number: int) -> PullRequest:
+        """The pull request as it is now."""
         ...
 
-    def set_status(self, sha: str, status: CommitStatus) -> None: ...
+    def find_label(self, number: int, label: Label) -> LabelSetting | None:
+        """Who set a label that lifts a guard; None where the label is not on the pull request."""
+        ...
 
-    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
-        """The digest in the last status of this context that the workflows set on the commit."""
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        """Create or update the one comment of the marker's name on a pull request, but none of a later run."""
         ...
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:

@@ -36,7 +36,6 @@ def _run(step: Step, words: Sequence[str]) -> int:
         code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False, obj=session)
     finally:
         _collect(step, folder)
-        session.close()
     return int(code) if isinstance(code, int) else ExitCode.DONE
 
 

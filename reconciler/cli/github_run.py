@@ -67,6 +67,22 @@ def drift() -> int:
 
 
 @run.command()
+def review() -> int:
+    """Plan the merge of a pull request, or of a merge group.
+
+    It is red, exit 3, where apply would refuse the change itself: errors, policy, and the guards over what this merge
+    changes. The plan is in the job's summary and in the one comment on the pull request.
+
+    \b
+    Example:
+      reconciler github run review
+    """
+    from reconciler.cli.github_review import review as work
+
+    return run_step("review", work)
+
+
+@run.command()
 def apply() -> int:
     """Apply one job's part of a run that `begin` decided.
 

@@ -44,6 +44,7 @@ class Step:
     environ: MutableMapping[str, str] = field(default_factory=lambda: dict(os.environ))
     _parts: list[str] = field(default_factory=list, init=False)  # of the summary
     _summary_start: int | None = field(default=None, init=False)  # where it begins in its file
+    _sessions: list[Session] = field(default_factory=list, init=False)
 
     @cached_property
     def run(self) -> WorkflowRun:
@@ -65,7 +66,14 @@ class Step:
         from reconciler.run.context import Interim
 
         interrupts = Interrupts(second_ends=False, interim=Interim(KNOWN_AFTER_S, self.leave_result))
-        return Session(environ=dict(self.environ), interrupts=interrupts, **more)
+        session = Session(environ=dict(self.environ), interrupts=interrupts, **more)
+        self._sessions.append(session)
+        return session
+
+    def close(self) -> None:
+        """Close what the step's sessions opened."""
+        for session in self._sessions:
+            session.close()
 
     @property
     def attempt(self) -> int:
@@ -223,6 +231,8 @@ def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] 
     except Exception as error:
         _explain(step, name, error)
         raise
+    finally:
+        step.close()
     step.output("exit-code", str(int(code)))
     return ExitCode.DONE if code == ExitCode.CHANGES else code
 

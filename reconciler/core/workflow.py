@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.where import join_places
-from reconciler.model import Plan, RunResult
+from reconciler.model import RunResult
 
 RESULT_PREFIX = "result-"  # of the artifacts that apply.yml uploads: the environment follows
 OF_ALL = ("result-plan", "result-fleet")  # of the jobs that speak for every environment
@@ -39,13 +39,6 @@ def join_results(results: Iterable[RunResult]) -> RunResult | None:
     last = {one.environment: one for result in found for one in result.environments}
     where = join_places([result.where for result in found if result.where is not None])
     return RunResult(tuple(one for _, one in sorted(last.items())), where=where) if found else None
-
-
-def describe_plan(plan: Plan | None) -> str:
-    """The text of the commit status: the digest of what the merge will do."""
-    if plan is None:
-        return "no plan: see the run"
-    return f"{plan.digest}, {sum(1 for one in plan.environments if one.action.puts)} to put"
 
 
 def fit(texts: Sequence[str], room: int) -> tuple[list[str], int]:

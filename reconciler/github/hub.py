@@ -6,15 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.core.protocol.schedule import ApplyRun
 from reconciler.core.protocol.telling import RunJob
-from reconciler.errors import InputError
+from reconciler.errors import InputError, PostFailed
 from reconciler.github import environments, merged, posts, pulls, runs
 from reconciler.github.api import GitHub
+from reconciler.github.labels import find_lifting_label
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
-from reconciler.ports import CommitStatus, Issue, MergedPull, Posted, PullRequest
+from reconciler.ports import Issue, MergedPull, Posted, PullRequest
 
 
 @contextmanager
@@ -61,6 +63,16 @@ class RunHub:
     def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
         return pulls.list_pulls(self._client, sha, self._run.default_branch)
 
+    def read_pull(self, number: int) -> PullRequest:
+        shown = self._client.retry(lambda: self._client.request("GET", f"pulls/{number}"))
+        found = to_pull_request(shown)
+        if found is None:
+            raise PostFailed(f"GitHub's answer to GET pulls/{number} is not an object")
+        return found
+
+    def find_label(self, number: int, label: Label) -> LabelSetting | None:
+        return find_lifting_label(self._client, number, label)
+
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         return posts.put_comment(self._client, number, marker, text, author=self._author)
 
@@ -83,12 +95,6 @@ class RunHub:
     def branch(self) -> str:
         """The default branch. An event that doesn't name it, such as a schedule, is one of that branch."""
         return self._run.default_branch or self._run.ref_name
-
-    def set_status(self, sha: str, status: CommitStatus) -> None:
-        posts.set_status(self._client, sha, status.context, status.state, status.description, self._run.url)
-
-    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
-        return posts.find_reviewed_digest(self._client, sha, context)
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
         text = issue.text if is_open else None

@@ -1,4 +1,4 @@
-"""A comment that is updated, a status, an issue that is opened, kept and closed: each found again by its marker.
+"""A comment that is updated, and an issue that is opened, kept and closed: each found again by its marker.
 
 A marker is an HTML comment at the start of the text (`core.protocol.markers`). Anybody may write one, so only texts of
 the workflows' own author count. Every function can be repeated: it looks for what an earlier try left before it writes.
@@ -6,7 +6,6 @@ the workflows' own author count. Every function can be repeated: it looks for wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +16,7 @@ from reconciler.github.run import dig
 from reconciler.ports import Posted
 
 MAX_CHARS = 65_536  # of a comment's or an issue's text
-MAX_DESCRIPTION_CHARS = 140  # of a status
 AUTHOR = "github-actions[bot]"  # who GITHUB_TOKEN writes as
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def put_comment(github: GitHub, number: int, marker: Marker, text: str, *, author: str = AUTHOR) -> Posted:
@@ -50,17 +47,6 @@ def find_comment(github: GitHub, number: int, name: str, *, author: str = AUTHOR
             found: Mapping[str, Any] = comment
             return found
     return None
-
-
-def set_status(github: GitHub, sha: str, context: str, state: str, description: str, target_url: str) -> None:
-    """A commit's status; `state` is success, failure, error or pending. Raises PostFailed."""
-    body = {
-        "state": state,
-        "context": context,
-        "description": description[:MAX_DESCRIPTION_CHARS],
-        "target_url": target_url,
-    }
-    github.retry(lambda: github.request("POST", f"statuses/{sha}", body))
 
 
 def keep_issue(
@@ -114,22 +100,6 @@ def find_merged(github: GitHub, sha: str, default_branch: str | None) -> Mapping
     exact = [one for one in merged if one.get("merge_commit_sha") == sha]
     found: Mapping[str, Any] | None = next(iter(exact or merged), None)
     return found
-
-
-def find_reviewed_digest(github: GitHub, sha: str, context: str, *, author: str = AUTHOR) -> str | None:
-    """The digest that our last status of this context tells of this commit: what was reviewed.
-
-    Whoever may push may set a status of any name, so only the workflows' own count. (The combined status doesn't
-    tell who set one; this list does, the newest first.)
-    """
-    statuses = github.retry(lambda: list(github.pages(f"commits/{sha}/statuses")))
-    for status in statuses:
-        if status.get("context") == context and dig(status, "creator", "login") == author:
-            description = status.get("description")
-            told = status.get("state") == "success" and isinstance(description, str)
-            found = DIGEST.search(str(description)) if told else None
-            return found[0] if found else None
-    return None
 
 
 def dispatch(github: GitHub, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:

@@ -80,6 +80,7 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
         warnings=loader.show(warnings),
         names=frozenset(names),
         repeated=frozenset(name for name, count in Counter(names).items() if count > 1),
+        policies={entry.name: entry.policy for entry in named},
         kept=next((entry for entry in named if entry.name == keep), None),
     )
 

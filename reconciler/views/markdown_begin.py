@@ -23,11 +23,6 @@ def render_begin(names: Sequence[str], steps: Steps, commit: str, lifted: Iterab
     return "\n".join([*lines, ""])
 
 
-def render_refused(commit: str) -> str:
-    """Return the head of a refused run; what it is refused for follows."""
-    return f"## Apply: refused, nothing is sent\n\nFrom commit {for_markdown_code(commit[:12])}.\n"
-
-
 def render_off(variable: str) -> str:
     return f"Nothing is applied: the repository variable {for_markdown_code(variable)} is not `true`.\n"
 

@@ -1,4 +1,4 @@
-"""GitHub's API over HTTP on loopback: comments, statuses, issues, dispatches, and what a token may do.
+"""GitHub's API over HTTP on loopback: pull requests, comments, labels, issues, dispatches, and what a token may do.
 
 Strict: an unknown path, a missing permission or a wrong body is refused with a message that says why.
 """
@@ -29,7 +29,8 @@ class FakeGitHub:
     tokens: dict[str, dict[str, str]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of labels, by pull request
+    permissions: dict[str, str] = field(default_factory=dict)  # by login
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     dispatched: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)  # of apply.yml, the oldest first
@@ -50,8 +51,10 @@ class FakeGitHub:
     def open_issues(self) -> list[dict[str, Any]]:
         return [issue for issue in self.issues.values() if issue["state"] == "open"]
 
-    def plan_status(self, sha: str) -> dict[str, Any]:
-        return [one for one in self.statuses[sha] if one["context"] == "reconciler/plan"][-1]
+    def set_label(self, number: int, label: str, login: str | None = "ana", *, event: str = "labeled") -> None:
+        """Set a label on a pull request, or take it off again (`unlabeled`)."""
+        actor = None if login is None else {"login": login}
+        self.events.setdefault(number, []).append({"event": event, "actor": actor, "label": {"name": label}})
 
     def write_comment(self, number: int, login: str, body: str) -> dict[str, Any]:
         made = {
@@ -65,6 +68,8 @@ class FakeGitHub:
         return made
 
     def may(self, token: str, area: str, level: str) -> bool:
+        if area == "metadata":  # every token may read it
+            return level == "read"
         given = self.tokens.get(token, {}).get(area, "none")
         return given == "write" or (given == "read" and level == "read")
 
@@ -109,17 +114,24 @@ class FakeGitHub:
         found["body"] = body["body"]
         return 200, found
 
-    def add_status(self, sha: str, body: Any) -> tuple[int, Any]:
-        if len(body["description"]) > 140 or body["state"] not in ("success", "failure", "error", "pending"):
-            return 422, {"message": "Validation Failed"}
-        self.write_status(sha, BOT, body)
-        return 201, body
+    def get_pull(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        return 200, self.pulls[int(number)]
 
-    def write_status(self, sha: str, login: str, body: Any) -> None:
-        self.statuses.setdefault(sha, []).append({**body, "creator": {"login": login}})
+    def list_labels(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        held: dict[str, None] = {}
+        for one in self.events.get(int(number), []):
+            held.pop(one["label"]["name"], None)
+            if one["event"] == "labeled":
+                held[one["label"]["name"]] = None
+        return self._paged([{"name": name} for name in held], query)
 
-    def list_statuses(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
-        return self._paged(self.statuses.get(sha, [])[::-1], query)
+    def list_events(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        return self._paged(self.events.get(int(number), []), query)
+
+    def get_permission(self, login: str, query: dict[str, str]) -> tuple[int, Any]:
+        if login not in self.permissions:
+            return 404, {"message": f"{login} is not a user"}
+        return 200, {"permission": self.permissions[login], "user": {"login": login}}
 
     def pulls_of(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
         return self._paged([pull for pull in self.pulls.values() if pull["merge_commit_sha"] == sha], query)
@@ -182,8 +194,10 @@ _ROUTES: tuple[tuple[str, str, str, _Handler], ...] = (
     (r"issues/(\d+)/comments", "GET", "pull-requests", FakeGitHub.list_comments),
     (r"issues/(\d+)/comments", "POST", "pull-requests", FakeGitHub.add_comment),
     (r"issues/comments/(\d+)", "PATCH", "pull-requests", FakeGitHub.edit_comment),
-    (r"statuses/([0-9a-f]{40})", "POST", "statuses", FakeGitHub.add_status),
-    (r"commits/([0-9a-f]{40})/statuses", "GET", "statuses", FakeGitHub.list_statuses),
+    (r"pulls/(\d+)", "GET", "pull-requests", FakeGitHub.get_pull),
+    (r"issues/(\d+)/labels", "GET", "pull-requests", FakeGitHub.list_labels),
+    (r"issues/(\d+)/events", "GET", "pull-requests", FakeGitHub.list_events),
+    (r"collaborators/([\w-]+)/permission", "GET", "metadata", FakeGitHub.get_permission),
     (r"commits/([0-9a-f]{40})/pulls", "GET", "pull-requests", FakeGitHub.pulls_of),
     (r"issues/comments", "GET", "pull-requests", FakeGitHub.list_all_comments),
     (r"pulls", "GET", "pull-requests", FakeGitHub.list_pulls),

@@ -113,14 +113,31 @@ def test_no_checkout_keeps_its_credentials() -> None:
 
 
 def test_a_pull_request_meets_no_secret_and_none_of_its_own_code() -> None:
-    """plan.yml: no secrets but the job's own token, and the tool of the base branch."""
+    """plan.yml: no secrets but the job's own token, and the tool of the default branch."""
     text = (ROOT / ".github/workflows/plan.yml").read_text()
     assert "secrets." not in text and "pull_request_target" not in text
     plan = load(ROOT / ".github/workflows/plan.yml")["jobs"]["plan"]
     used = [step["uses"] for step in plan["steps"] if "uses" in step]
-    assert all(action.startswith(("actions/checkout@", "./.tool/")) for action in used)
+    logins = ("aws-actions/", "google-github-actions/", "azure/")
+    assert all(action.startswith(("actions/checkout@", "./.tool/", *logins)) for action in used)
     (tool,) = (step for step in plan["steps"] if step.get("with", {}).get("path") == ".tool")
-    assert tool["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert tool["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+
+
+def test_the_required_check_has_a_name_of_its_own_and_always_runs() -> None:
+    """A job that is skipped counts as passed, and of two checks of one name nobody knows which counts."""
+    plan = load(ROOT / ".github/workflows/plan.yml")
+    assert plan["on"] == {
+        "pull_request": {
+            "branches": [DEFAULT_BRANCH],
+            "types": ["opened", "synchronize", "reopened", "edited", "labeled", "unlabeled"],
+        },
+        "merge_group": {"types": ["checks_requested"]},
+    }
+    assert [name for name, _, job in jobs() if job.get("name") == "Webhooks plan"] == ["plan.yml: plan"]
+    job = plan["jobs"]["plan"]
+    assert "if" not in job and "needs" not in job
+    assert job["steps"][-1]["run"] == "exec reconciler github run review" and "if" not in job["steps"][-1]
 
 
 def test_a_secret_is_only_given_to_jobs_of_the_default_branch() -> None:

@@ -39,10 +39,8 @@ def test_from_a_pull_request_to_an_applied_and_watched_webhook(team: Team) -> No
     assert "::error file=manifests/production.yaml,line=2,col=7,endColumn=11,title=reconciler%3A wave::" in run.log
     (comment,) = team.github.comment_texts(1)
     assert "Invalid: 1 error" in comment and "manifests/production.yaml:2:7" in comment
-    head = team.github.pulls[1]["head"]["sha"]
-    assert team.github.plan_status(head)["state"] == "failure"
 
-    # The mistake is mended. The same comment now shows what the merge will do, and the status its digest.
+    # The mistake is corrected. The same comment now shows what the merge will do.
     team.edit("manifests/production.yaml", "wave: soon", "wave: 1")
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
     run = team.run("plan", team.update_pull(1))
@@ -51,10 +49,6 @@ def test_from_a_pull_request_to_an_applied_and_watched_webhook(team: Team) -> No
     assert "0 to create, 2 to update" in comment
     assert "- https://hooks.acme.com.br/plug/staging/status\n" in comment
     assert "+ https://hooks.acme.com.br/plug/staging/status/v2\n" in comment
-    head = team.github.pulls[1]["head"]["sha"]
-    status = team.github.plan_status(head)
-    assert status["state"] == "success" and status["description"].startswith("sha256:")
-    assert status["description"][:71] in comment
     assert team.plug_holds("staging", Event.MESSAGE_STATUS) == "https://hooks.acme.com.br/plug/staging/status"
 
     # It is merged: exactly what was reviewed is applied, and the pull request is told.
@@ -131,12 +125,12 @@ def test_a_fork_gets_its_plan_in_the_summary_and_no_token(team: Team) -> None:
     assert run.conclusions == {"plan": "success"}
     assert "2 to create" in run.summary
     assert team.github.comment_texts(1) == []
-    assert run.log.count("this run's token may only read") == 2
+    assert "this run's token may only read" in run.summary
     git(team.clone, "checkout", "-q", "main")
     team.edit("manifests/production.yaml", "wave: 1", "wave: 3")
     run = team.run("plan", team.open_pull("bump", actor="dependabot[bot]"))
     assert run.conclusions == {"plan": "success"}
-    assert "no comment was posted" in run.log
+    assert "No comment: this run's token may only read" in run.summary
 
 
 def test_a_comment_that_cannot_be_posted_fails_the_job(team: Team) -> None:
@@ -262,22 +256,6 @@ def test_drift_looks_at_the_default_branch_alone(team: Team) -> None:
     run = team.run("drift", replace(team.by_hand(), sha=sha, ref="refs/heads/work"))
     assert run.conclusions == {"drift": "skipped", "heal": "skipped"}
     assert team.github.open_issues() == []
-
-
-def test_a_status_of_somebody_else_is_no_review(team: Team) -> None:
-    """Whoever may push may set a status of any name: only the workflow's own tells what was reviewed."""
-    team.applied()
-    team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
-    run = team.run("plan", team.open_pull("v2"))
-    head = team.github.pulls[1]["head"]["sha"]
-    digest = team.github.plan_status(head)["description"][:71]
-    team.github.statuses[head].clear()
-    forged = {"state": "success", "context": "reconciler/plan", "description": f"{digest}, 2 to put"}
-    team.github.write_status(head, "eve", forged)
-    team.runner.variables["PLUG_STRICT"] = "true"
-    run = team.run("apply", team.merge_pull(1))
-    assert run.conclusions["plan"] == "failure"
-    assert "has no status reconciler/plan" in run.log
 
 
 def test_a_comment_of_somebody_else_is_never_taken_for_ours(team: Team) -> None:

@@ -50,7 +50,7 @@ def slept() -> list[float]:
 @pytest.fixture
 def github(hub: FakeGitHub, slept: list[float]) -> Iterator[GitHub]:
     token = canary()
-    hub.tokens[token] = dict.fromkeys(("pull-requests", "issues", "statuses"), "write")
+    hub.tokens[token] = dict.fromkeys(("pull-requests", "issues"), "write")
     run = WorkflowRun(hub.url, "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
     with GitHub(run, token, sleep=slept.append) as client:
         yield client
