@@ -53,9 +53,10 @@ def result() -> int:
 
 @run.command()
 def drift() -> int:
-    """Report drift in an issue, and begin an apply that the default branch waits for.
+    """Report drift, and begin the apply that is missing.
 
-    What an apply under way will do is left out. With PLUG_SELF_HEAL, drift that an apply repairs begins one too.
+    Drift is one issue; what an apply under way will do is left out of it. With PLUG_SELF_HEAL, drift that an apply
+    repairs begins one too.
 
     \b
     Example:
