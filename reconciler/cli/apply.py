@@ -127,7 +127,7 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     check_before_sending(planned, session.guards(flags.accepted, flags.first), session.clock.now(), warn)
     for problem in session.credentials.find_changed_secrets(find_putting(planned)):
         warn(str(problem))
-    return _show(_do(session, planned, request, flags), form, session)
+    return finish(_do(session, planned, request, flags), form, session)
 
 
 def _check_usage(flags: ApplyFlags, selection: Selection) -> None:
@@ -208,7 +208,7 @@ def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
     return find_refusals(result)
 
 
-def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
+def finish(result: RunResult, form: Form, session: Session) -> ExitCode:
     """Show the result and return its exit code. State trouble and an interrupt come before a failed output."""
     code = of_result(result)
     try:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection
 
-from reconciler.cli.annotations import annotate, find_path
-from reconciler.cli.apply import SendOptions, send, warn
-from reconciler.cli.exitcode import of_result
+from reconciler.cli.apply import SendOptions, finish, send, warn
 from reconciler.cli.github_begin import find_commit
-from reconciler.cli.output import say, write
+from reconciler.cli.options import Form
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
-from reconciler.core.digest import manifests_digest
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.attempts import find_moved
 from reconciler.core.protocol.inputs import parse_inputs
@@ -45,15 +40,14 @@ def apply(step: Step) -> int:
         session.store,
         session.plan_to_apply,
         session.settings.max_failures,
-        lambda planned: _show_plan(step, planned),
+        lambda planned: _show_plan(step, session, planned),
     )
     if step.run_attempt.is_later:
-        _check_head(step, session, planner)
+        _check_head(step, session, planner.find_names())
     part = planner.plan()
     result = _apply_part(session, part, SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left))
     step.leave_result(result)
-    _say_result(session, result)
-    return of_result(result)
+    return finish(result, Form(), session)
 
 
 def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
@@ -103,70 +97,38 @@ def take_secrets(step: Step, job: Job) -> GivenFiles:
 # --- a later attempt ---------------------------------------------------------------------------------
 
 
-def _check_head(step: Step, session: Session, planner: PartPlanner) -> None:
+def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
     """Send nothing where the branch moved on to something else. Raises: StalePlan, Unreachable."""
     from reconciler.io.git.tip import find_tip
 
     branch = step.run.default_branch or step.environ.get("GITHUB_REF_NAME", "")
     commit = find_commit(session)
-    names = planner.find_names()
-    wants = {one.environment: manifests_digest([one]) for one in session.desired if one.environment in names}
     try:
         head = find_tip(session.folder, session.environ, branch)
-        newer = wants if head == commit else _read_wants(session, head, branch)
-    except GitError as error:
+        if head is None:
+            raise Unreachable(f"{branch} is gone, so it is not known what it wants. Nothing was sent")
+        if head == commit:
+            return
+        with session.open_history(commit) as history:
+            wanted = history.compare(head, names)
+    except (GitError, InputError) as error:
         raise Unreachable(f"the head of {branch} can't be read, so nothing is sent: {error}") from error
-    moved = find_moved(wants, newer)
+    moved = find_moved(wanted)
     if moved:
         message = (
-            f"a newer commit decides: {branch} is at {(head or 'no commit')[:12]}, which wants something else of "
-            f"{name_some(moved)} than {commit[:12]}, the commit of this run. Nothing was sent; begin a new run"
+            f"a newer commit decides: {branch} is at {head[:12]}, and is not known to want the same of "
+            f"{name_some(moved)} as {commit[:12]}, the commit of this run. Nothing was sent; begin a new run"
         )
         raise StalePlan(message, moved)
-
-
-def _read_wants(session: Session, head: str | None, branch: str) -> Mapping[str, str]:
-    """Return the digest of what each environment shall be at the branch's head, with the settings of this commit.
-
-    Raises: GitError; StalePlan where the manifests of the head are not valid, so that nobody knows what they want.
-    """
-    from reconciler.io.git.checkout import Checkout
-    from reconciler.io.git.history import GitHistory
-
-    if head is None:
-        return {}
-    top = Checkout(session.folder, session.environ).top
-    manifests = (session.folder / session.settings.manifests).resolve().relative_to(top).as_posix()
-    history = GitHistory(session.folder, session.environ)
-    with tempfile.TemporaryDirectory(prefix="reconciler-head-") as folder:
-        try:
-            history.ensure([head])
-            history.write_tree(head, Path(folder), [manifests])
-        finally:
-            history.close()
-        tree = session.load_manifests(at=Path(folder) / manifests)
-    if tree.errors:
-        raise StalePlan(
-            f"a newer commit decides: {branch} is at {head[:12]}, whose manifests are not valid. Nothing was sent; fix "
-            "them, then begin a new run"
-        )
-    return {one.environment: manifests_digest([one]) for one in tree.desired}
 
 
 # --- what it leaves ----------------------------------------------------------------------------------
 
 
-def _say_result(session: Session, result: RunResult) -> None:
-    from reconciler.views import annotations, text
-
-    write(text.render_result(result, colour=False, width=100))
-    annotate(annotations.render_result(result, path_of=find_path(session)))
-
-
-def _show_plan(step: Step, planned: Planned) -> None:
+def _show_plan(step: Step, session: Session, planned: Planned) -> None:
     """Show the plan that is not the one of the first job."""
-    from reconciler.cli.render import plan_text
+    from reconciler.cli.render import show_plan
     from reconciler.views import markdown
 
-    say(plan_text(planned, colour=False))
+    show_plan(planned, Form(), session)
     step.summarize(markdown.render_plan(planned.plan, planned.vars_by_environment))

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.cli.annotations import annotate, find_path
 from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.options import Form
 from reconciler.cli.output import say
 from reconciler.cli.session import Session
 from reconciler.cli.step import Step
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.inputs import parse_inputs
+from reconciler.core.protocol.labels import Label
 from reconciler.core.protocol.steps import MAX_PLANNED_CHARS, Steps, encode_jobs, parse_layout
 from reconciler.errors import InputError
 from reconciler.io.git.checkout import Checkout
@@ -105,11 +106,22 @@ class GitHubPorts:
         with self.step.open_hub() as hub:
             return hub.list_environments()
 
-    def find_lift(self, label: str, commit: str) -> Lift | None:
+    def find_lift(self, label: Label, commit: str) -> Lift | None:
+        with self.step.open_hub() as hub:
+            for pull in hub.list_pulls(commit):
+                if pull.merge_sha == commit:
+                    setting = hub.find_label(pull.number, label)
+                    if setting is not None:
+                        return Lift(pull.number, setting)
         return None
 
-    def find_unreviewed(self, names: Sequence[str], commit: str) -> Sequence[Problem]:
-        return ()
+    def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
+        from reconciler.run.strict import find_unreviewed
+        from reconciler.views.unreviewed import explain_unreviewed
+
+        session = self.step.session
+        with self.step.open_hub() as hub, session.open_history(find_commit(session)) as history:
+            return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
 
 
 # --- what it leaves ----------------------------------------------------------------------------------
@@ -124,21 +136,18 @@ def _show(step: Step, begun: Begun, commit: str) -> None:
 
 def _show_plan(step: Step, planned: Planned) -> None:
     """Show the plan of the fleet in the log, as annotations, in the summary and in the artifact."""
-    from reconciler.cli.render import plan_text
-    from reconciler.formats.plan_file import encode_plan
-    from reconciler.views import annotations, markdown
+    from reconciler.cli.render import show_plan
+    from reconciler.views import markdown
 
-    say(plan_text(planned, colour=False))
-    annotate(annotations.render_plan(planned.plan, path_of=find_path(step.session)))
+    files = (("json", "result.json"), ("markdown", "result.md"))
+    form = Form(also=tuple((name, str(step.result_folder / file)) for name, file in files))
+    show_plan(planned, form, step.session)
     step.summarize(markdown.render_plan(planned.plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS))
-    step.keep("result.json", encode_plan(planned.plan))
-    step.keep("result.md", markdown.render_plan(planned.plan, planned.vars_by_environment))
 
 
 def _describe_lifts(begun: Begun) -> list[str]:
-    return [
-        f"the label “{lift.label}”, set by {lift.set_by} on #{lift.number}, lifts its guard" for lift in begun.lifts
-    ]
+    found = ((lift.setting, lift.number) for lift in begun.lifts)
+    return [f"the label “{one.label}”, set by {one.set_by} on #{number}, lifts its guard" for one, number in found]
 
 
 def _output_lifts(step: Step, begun: Begun) -> None:

@@ -70,6 +70,7 @@ async def _watching(context: RunContext, plan: Plan) -> AsyncIterator[None]:
 
 async def _watch(context: RunContext, plan: Plan) -> None:
     await context.stop.asked.wait()
+    context.let_pass()
     context.writer.hurry()
     interim = context.world.interim
     if interim is None:
@@ -149,6 +150,7 @@ class _Wave:
 
     async def apply(self) -> bool:
         """Apply the wave, and return whether every outcome is `applied` or `unchanged`."""
+        self._context.let_pass = self._let_pass
         await self._doubt_holders()
         await for_each(self._environments, self._workers, self._begin)
         return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
@@ -210,6 +212,12 @@ class _Wave:
                 self._begun.release()
             result = ours if isinstance(ours, EnvironmentResult) else await self._settle(one, ours)
         return replace(result, seconds=round(clock.monotonic() - since, 3))
+
+    def _let_pass(self) -> None:
+        """Wake up all that have an intent and wait for a slot. The run is asked to end, so that none of them sends:
+        each takes its intent back, and does not wait for the PUTs under way."""
+        for _ in self._environments:
+            self._sending.release()
 
     async def _settle(self, one: EnvironmentRun, ours: Stored) -> EnvironmentResult:
         """Write the outcome down, as a task that an interim result waits for."""

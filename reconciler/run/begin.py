@@ -13,6 +13,7 @@ from reconciler.core.guards import FirstApply
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.attempts import Attempt, find_first_commit, find_moved_inputs
 from reconciler.core.protocol.inputs import RunInputs
+from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.steps import Layout, Steps, TokensFrom, find_too_many_jobs, make_steps
 from reconciler.core.saved_plan import check_expected
 from reconciler.core.selection import select
@@ -23,19 +24,15 @@ from reconciler.run.apply_request import MakePlan
 from reconciler.run.guards import GuardInput, find_fleet_faults
 from reconciler.run.planning import EVERYTHING
 
-LARGE_CHANGE = "reconciler: large change"
-FIRST_APPLY = "reconciler: first apply"
 _BY_HAND = "begin this workflow by hand with the input"
 
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """A label that is on a pull request. It `counts` where `set_by`, who set it last, is known to have write access."""
+    """A label that is on the pull request of this number; it lifts its guard where it counts."""
 
-    label: str
     number: int
-    set_by: str | None
-    counts: bool
+    setting: LabelSetting
 
 
 class BeginPorts(Protocol):
@@ -48,12 +45,15 @@ class BeginPorts(Protocol):
         """Return the names of the repository's GitHub Environments. Letters may be of either case."""
         ...
 
-    def find_lift(self, label: str, commit: str) -> Lift | None:
+    def find_lift(self, label: Label, commit: str) -> Lift | None:
         """Return the label of the pull request whose merge made the commit; None where it is not set."""
         ...
 
-    def find_unreviewed(self, names: Sequence[str], commit: str) -> Sequence[Problem]:
-        """Return a problem for each environment of which nobody reviewed what the commit wants."""
+    def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
+        """Return what is wrong with the environments of which nobody reviewed what the checked out commit wants.
+
+        `fleet_digest` is the plan's, which lifts it where the run is begun by hand with `expect`.
+        """
         ...
 
 
@@ -88,10 +88,6 @@ class Begun:
     def names(self) -> list[str]:
         """The environments that would be PUT by this run."""
         return [one.environment for one in self.selected if one.action.puts]
-
-    @property
-    def needs_jobs(self) -> bool:
-        return not self.problems and any(self.steps)
 
 
 @dataclass
@@ -172,14 +168,14 @@ class Beginning:
         faults = find_fleet_faults(planned, given)
         problems = [_to_input(one) for one in faults.others]
         if faults.too_many is not None:
-            problems += self._lift(faults.too_many, LARGE_CHANGE, "max_changed")
+            problems += self._lift(faults.too_many, Label.LARGE_CHANGE, "max_changed")
         for problem in faults.new_state:
-            problems += [_to_input(problem)] if first.declared else self._lift(problem, FIRST_APPLY, "new_state")
+            problems += [_to_input(problem)] if first.declared else self._lift(problem, Label.FIRST_APPLY, "new_state")
         return problems
 
-    def _lift(self, problem: Problem, label: str, name: str) -> list[Problem]:
+    def _lift(self, problem: Problem, label: Label, name: str) -> list[Problem]:
         lift = self.ports.find_lift(label, self.request.commit)
-        if lift is not None and lift.counts:
+        if lift is not None and lift.setting.counts:
             self._lifts.append(lift)
             return []
         hint = (
@@ -187,7 +183,8 @@ class Beginning:
             f"{self.request.commit[:12]}, and run this run's failed jobs again; or {_BY_HAND} {name}"
         )
         if lift is not None:
-            who = "who set it last is not known" if lift.set_by is None else f"{lift.set_by} is not known to have it"
+            set_by = lift.setting.set_by
+            who = "who set it last is not known" if set_by is None else f"{set_by} is not known to have it"
             hint = f"the label on #{lift.number} does not count, as it takes write access, and {who}; {hint}"
         return [replace(problem, hint=hint)]
 
@@ -218,7 +215,7 @@ class Beginning:
             return ()
         changing = (Action.CREATE, Action.UPDATE)
         names = [one.environment for one in plan.environments if one.action in changing]
-        return self.ports.find_unreviewed(names, self.request.commit) if names else ()
+        return self.ports.find_unreviewed(names, plan.fleet_digest) if names else ()
 
 
 def _to_input(problem: Problem) -> Problem:

@@ -106,6 +106,7 @@ class RunContext:
     pace: Pace = field(init=False)
     # (lineage, serial) of a document that this run has put in doubt -> of the one that it was before
     doubted: dict[tuple[str | None, int], tuple[str | None, int]] = field(default_factory=dict)
+    let_pass: Callable[[], None] = field(default=lambda: None)  # of the wave: wake up all that wait for a slot
     begun: set[str] = field(default_factory=set)
     known: dict[str, EnvironmentResult] = field(default_factory=dict)
     settling: set[asyncio.Task[EnvironmentResult]] = field(default_factory=set)  # answered, and being written down

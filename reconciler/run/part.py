@@ -77,7 +77,8 @@ class PartPlanner:
         if waiting:
             return f"an earlier wave is not done: {name_some(waiting)}. Fix what its job says, then run this again"
         if failed >= self.max_failures:
-            return f"{counted(failed, 'environment')} of this wave were not applied (max_failures)"
+            verb = "was" if failed == 1 else "were"
+            return f"{counted(failed, 'environment')} of this wave {verb} not applied (max_failures)"
         return ""
 
     def _find_waiting(self, planned: Planned) -> list[str]:

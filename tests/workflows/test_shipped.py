@@ -101,8 +101,9 @@ def test_every_step_gives_only_inputs_that_its_action_has() -> None:
     for name, step in steps():
         if "uses" in step:
             action = step["uses"].partition("@")[0]
-            path = ACTION if action.startswith("./") else STAND_INS / action.partition("/")[2] / "action.yml"
-            assert step.get("with", {}).keys() <= load(path)["inputs"].keys(), f"{name}: {action}"
+            path = ACTION if action.startswith("./") else STAND_INS / action.split("/")[1] / "action.yml"
+            known = load(path)["inputs"]
+            assert step.get("with", {}).keys() <= known.keys(), f"{name}: {action}"
 
 
 def test_no_checkout_keeps_its_credentials() -> None:

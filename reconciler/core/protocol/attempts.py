@@ -73,12 +73,12 @@ def find_moved_inputs(inputs: Iterable[str], first_commit: str, head: str) -> li
     return [Problem.of(name, message, "begin a new run by hand, with what holds now") for name in inputs]
 
 
-def find_moved(wants: Mapping[str, str], newer: Mapping[str, str | None]) -> list[str]:
+def find_moved(wanted: Mapping[str, bool | None]) -> list[str]:
     """Return the environments of which the branch's head wants something else than the commit of this run.
 
-    Both map an environment to the digest of what it shall be; None or missing: the head has no such environment.
+    `wanted` says of each whether it wants the same. None, that it can't be known, counts as something else.
     """
-    return sorted(name for name, digest in wants.items() if newer.get(name) != digest)
+    return sorted(name for name, is_same in wanted.items() if not is_same)
 
 
 def count_unapplied(documents: Iterable[Document], attempt: Attempt) -> int:

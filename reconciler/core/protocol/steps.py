@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import groupby
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from reconciler.core.digest import plan_digest
 from reconciler.core.shard import find_shard, holds, parse_shard
@@ -92,19 +92,6 @@ Steps: TypeAlias = tuple[tuple[Job, ...], ...]
 def name_shard_job(wave: int, shard: Shard) -> str:
     """Return the name of a shard's job, which is also the name of a file."""
     return f"wave-{wave}-shard-{shard.number}-of-{shard.of}"
-
-
-def find_job_name(environment: str, wave: int, layout: Layout) -> str:
-    """Return the name of the job that an environment is in."""
-    match layout.tokens_from:
-        case TokensFrom.ENVIRONMENTS:
-            return environment
-        case TokensFrom.SECRET if not layout.shards:
-            return FLEET
-        case TokensFrom.SECRET:
-            return name_shard_job(wave, find_shard(environment, layout.shards))
-        case _:
-            assert_never(layout.tokens_from)
 
 
 def make_steps(planned: Iterable[EnvironmentPlan], layout: Layout) -> Steps:

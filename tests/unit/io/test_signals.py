@@ -36,6 +36,23 @@ async def main():
 
 asyncio.run(main())
 """
+PATIENT = """
+import asyncio, os
+from reconciler.io import signals
+
+async def main():
+    stopped = asyncio.Event()
+    with signals.stop_on_signals(lambda: (os.write(1, b"first"), stopped.set()), None):
+        os.write(1, b"ready")
+        await stopped.wait()
+        os.read(0, 1)
+    os.write(1, b"after")
+    os.read(0, 1)
+    os.write(1, b"done")
+
+signals.end_on_signals()
+asyncio.run(main())
+"""
 IDLE = "from reconciler.io.signals import end_on_signals; end_on_signals()"
 
 
@@ -171,3 +188,20 @@ def test_a_thread_changes_no_handler() -> None:
     thread.start()
     thread.join()
     assert seen == before
+
+
+def test_later_signals_change_nothing_where_the_first_one_says_it_all() -> None:
+    """GitHub's runner sends SIGTERM 7.5 s after SIGINT: neither ends the work, nor what is written after it."""
+    read, write = os.pipe()
+    process = Process(PATIENT, lambda: os.dup2(read, 0))
+    process.send(signal.SIGINT)
+    process.expect("first")
+    process.send(signal.SIGTERM)
+    process.send(signal.SIGINT)
+    os.write(write, b"x")
+    process.expect("after")
+    process.send(signal.SIGTERM)
+    os.write(write, b"x")
+    assert process.end() == (0, "done", "")
+    os.close(read)
+    os.close(write)
