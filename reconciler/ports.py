@@ -295,14 +295,6 @@ class Hub(Protocol):
         """Create or update the one comment of the marker's name on a pull request, but none of a later run."""
         ...
 
-    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
-        """Open, update or close the one issue of this name. None: it is closed already."""
-        ...
-
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Begin a run of another workflow."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class MergedPull:
@@ -354,11 +346,11 @@ class ScheduleHub(Protocol):
         ...
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
-        """As of `Hub`."""
+        """Open, update or close the one issue of this name. None: it is closed already."""
         ...
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """As of `Hub`."""
+        """Begin a run of another workflow."""
         ...
 
 

@@ -38,12 +38,6 @@ def read_result(path: Path) -> ReadFile:
     return read_document(path, decode_any, shown=str(path), key="RESULT", hint=hint)
 
 
-def read_text(path: str, key: str) -> str:
-    """Return a text that an earlier step wrote; bytes that are not UTF-8 become U+FFFD. Raises InputError."""
-    data = _read(Path(path), shown=path, key=key, hint="name a file of an earlier step")
-    return data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-
-
 def write_document(path: Path, text: str, *, shown: str) -> None:
     """Write the file of `--out` atomically: with a full disk the old file stays. Raises InputError."""
     reason = "is a folder" if is_folder(path) else ""

@@ -53,9 +53,10 @@ def result() -> int:
 
 @run.command()
 def drift() -> int:
-    """Report drift in an issue, and begin an apply that the default branch waits for.
+    """Report drift, and begin the apply that is missing.
 
-    What an apply under way will do is left out. With PLUG_SELF_HEAL, drift that an apply repairs begins one too.
+    Drift is one issue; what an apply under way will do is left out of it. With PLUG_SELF_HEAL, drift that an apply
+    repairs begins one too.
 
     \b
     Example:
@@ -64,6 +65,22 @@ def drift() -> int:
     from reconciler.cli.github_drift import drift as work
 
     return run_step("drift", work)
+
+
+@run.command()
+def review() -> int:
+    """Plan the merge of a pull request, or of a merge group.
+
+    It is red, exit 3, where apply would refuse the change itself: errors, policy, and the guards over what this merge
+    changes. The plan is in the job's summary and in the one comment on the pull request.
+
+    \b
+    Example:
+      reconciler github run review
+    """
+    from reconciler.cli.github_review import review as work
+
+    return run_step("review", work)
 
 
 @run.command()
@@ -96,19 +113,3 @@ def command(words: tuple[str, ...]) -> int:
     from reconciler.cli.github_command import make_work
 
     return run_step("command", make_work(words))
-
-
-@run.command()
-def review() -> int:
-    """Plan the merge of a pull request, or of a merge group.
-
-    It is red, exit 3, where apply would refuse the change itself: errors, policy, and the guards over what this merge
-    changes. The plan is in the job's summary and in the one comment on the pull request.
-
-    \b
-    Example:
-      reconciler github run review
-    """
-    from reconciler.cli.github_review import review as work
-
-    return run_step("review", work)

@@ -155,13 +155,11 @@ class Session:
         """All manifests, with their errors and warnings as data."""
         return self.load_manifests()
 
-    def load_manifests(self, keep: str | None = None, at: Path | None = None) -> Tree:
-        """Read all manifests, and keep the merged manifest of one environment. `at` is another folder of manifests."""
+    def load_manifests(self, keep: str | None = None) -> Tree:
+        """Read all manifests, and keep the merged manifest of one environment."""
         from reconciler.manifests.load import load_tree
 
         manifests = self.settings.manifests
-        if at is not None:
-            return load_tree(str(at), self.tree_options, keep=keep)
         if self.folder == Path.cwd():
             return load_tree(manifests, self.tree_options, keep=keep)
         return load_tree(str(self.folder / manifests), self.tree_options, keep=keep)

@@ -60,15 +60,15 @@ class RunHub:
     def find_merged(self) -> PullRequest | None:
         return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
 
+    def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
+        return pulls.list_pulls(self._client, sha, self._run.default_branch)
+
     def read_pull(self, number: int) -> PullRequest:
         shown = self._client.retry(lambda: self._client.request("GET", f"pulls/{number}"))
         found = to_pull_request(shown)
         if found is None:
             raise PostFailed(f"GitHub's answer to GET pulls/{number} is not an object")
         return found
-
-    def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
-        return pulls.list_pulls(self._client, sha, self._run.default_branch)
 
     def find_label(self, number: int, label: Label) -> LabelSetting | None:
         return find_lifting_label(self._client, number, label)
@@ -95,6 +95,7 @@ class RunHub:
     def branch(self) -> str:
         """The default branch. An event that doesn't name it, such as a schedule, is one of that branch."""
         return self._run.default_branch or self._run.ref_name
+
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
         text = issue.text if is_open else None
         return posts.keep_issue(

@@ -78,9 +78,9 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
         errors=loader.show(errors),
         warnings=loader.show(warnings),
+        policies={entry.name: entry.policy for entry in named},
         names=frozenset(names),
         repeated=frozenset(name for name, count in Counter(names).items() if count > 1),
-        policies={entry.name: entry.policy for entry in named},
         kept=next((entry for entry in named if entry.name == keep), None),
     )
 

@@ -48,8 +48,8 @@ class Tree:
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     names: frozenset[str]
-    repeated: frozenset[str] = frozenset()
     policies: Mapping[str, Policy] = field(default_factory=dict)  # by environment, the settings' own merged in
+    repeated: frozenset[str] = frozenset()
     kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 
     def count_right(self) -> int:

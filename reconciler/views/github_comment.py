@@ -1,27 +1,12 @@
-"""The texts that the steps of a workflow post to GitHub, or write into the job's summary."""
+"""What a step that failed writes into the job's summary."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from reconciler.text.counts import name_some
 from reconciler.text.escape import for_markdown_block, for_markdown_code
 
 MAX_LOG_LINES = 200
 MAX_LOG_LINE = 1000  # characters
 MAX_LOG_CHARS = 30_000
-MAX_TITLE = 250  # characters of an issue's title; GitHub takes 256
-
-
-def render_drift_issue(names: Sequence[str], text: str, run_url: str) -> tuple[str, str]:
-    """The title and the text of the issue on drift."""
-    title = f"Webhook drift: {name_some(names)}"[:MAX_TITLE]
-    return title, f"{text}\n<sub>[last looked at]({run_url})</sub>\n"
-
-
-def render_no_drift(run_url: str) -> str:
-    """The last comment on the issue that is closed."""
-    return f"No drift any more: [this run]({run_url}) found none."
 
 
 def render_failure(title: str, log: str) -> str:

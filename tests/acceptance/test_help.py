@@ -26,8 +26,8 @@ COLUMNS = 78  # of a terminal of 80, click leaves two free
 
 # They post to GitHub, so they are parsed only; tests/workflows runs them against a stand-in of it.
 ON_GITHUB = {
-    *("github", "github dispatch", "github issue"),
-    *("github run", "github run apply", "github run begin", "github run command", "github run review"),
+    *("github", "github run", "github run apply", "github run begin", "github run command", "github run drift"),
+    *("github run result", "github run review"),
 }
 
 # Its receivers are not there (see BEFORE); everything else is in order.

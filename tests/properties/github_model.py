@@ -253,9 +253,8 @@ class GitHub:
         )
         run.done[job.name] = "failure"
         if run.id.is_later:
-            names = planner.find_names()
-            ours = {name: want for name, want in find_wants(commit.tree).items() if name in names}
-            if find_moved(ours, find_wants(self.head.tree)):
+            ours, newer = find_wants(commit.tree), find_wants(self.head.tree)
+            if find_moved({name: newer.get(name) == ours.get(name) for name in planner.find_names()}):
                 return
         try:
             part = planner.plan()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.errors import PostFailed
-from reconciler.ports import Issue, Posted, PullRequest
+from reconciler.ports import Posted, PullRequest
 
 
 @dataclass
@@ -49,9 +48,3 @@ class FakeHub:
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         return self._post(number, marker, text)
-
-    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
-        return self._post(name, issue, label) if is_open else None
-
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        self._post(workflow, ref, dict(inputs))
