@@ -22,10 +22,11 @@ from reconciler.run.planning import Observe, PlanScope, plan_environments, refus
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
     from reconciler.core.guards import FirstApply
-    from reconciler.manifests.merged import Tree
+    from reconciler.manifests.merged import Tree, TreeOptions
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
     from reconciler.run.guards import GuardInput
+    from reconciler.run.importing import AccountReads
     from reconciler.run.pace import Pace
     from reconciler.settings import LoadedSettings, Settings
 
@@ -111,21 +112,16 @@ class Session:
         settings = self.settings
         return SecretNames(settings.token_prefix, settings.secret_prefix, settings.partner.token_env)
 
-    @cached_property
-    def tree(self) -> Tree:
-        """All manifests, with their errors and warnings as data."""
-        return self.load_manifests()
-
-    def load_manifests(self, keep: str | None = None) -> Tree:
-        """Read all manifests, and keep the merged manifest of one environment."""
+    @property
+    def tree_options(self) -> TreeOptions:
+        """Return what the settings say of manifests."""
         from reconciler.core.policy import Policy
-        from reconciler.manifests.load import load_tree
         from reconciler.manifests.merged import TreeOptions
         from reconciler.plug.credentials import find_hidden, find_known_tokens
 
         settings, files = self.settings, self.secret_files
         allowed = settings.policy.allowed_hosts
-        options = TreeOptions(
+        return TreeOptions(
             base_url=settings.api.base_url,
             auth_scheme=settings.api.auth_scheme,
             body=settings.api.body,
@@ -143,9 +139,18 @@ class Session:
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,
         )
-        if self.folder == Path.cwd():
-            return load_tree(settings.manifests, options, keep=keep)
-        return load_tree(str(self.folder / settings.manifests), options, keep=keep)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """All manifests, with their errors and warnings as data."""
+        return self.load_manifests()
+
+    def load_manifests(self, keep: str | None = None) -> Tree:
+        """Read all manifests, and keep the merged manifest of one environment."""
+        from reconciler.manifests.load import load_tree
+
+        folder = self.settings.manifests if self.folder == Path.cwd() else str(self.folder / self.settings.manifests)
+        return load_tree(folder, self.tree_options, keep=keep)
 
     @cached_property
     def desired(self) -> Sequence[Desired]:
@@ -234,6 +239,25 @@ class Session:
             pace=self.pace,
             announce=lambda count: None if self.quiet else say(f"observing {environments(count)}"),
         )
+
+    def account_reads(self, accounts: int) -> AccountReads:
+        """Return the reads of accounts for `import`. Raises InputError where the partner token can't be used."""
+        from reconciler.cli.progress import report_read
+        from reconciler.model import Fault
+        from reconciler.run.importing import AccountReads
+        from reconciler.run.observe import ObserveOptions
+        from reconciler.text.counts import counted
+
+        settings = self.settings
+        base_url = self.base_url or settings.partner.base_url
+        purpose = Fault(f"import reads {counted(accounts, 'account')} with it", "give the webhooks in the CSV")
+        problems = self.credentials.find_partner_faults(
+            settings.partner.token_env, [base_url], settings.api.allowed_hosts, purpose
+        )
+        if accounts and problems:
+            raise InputError(problems=problems)
+        options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_read)
+        return AccountReads(self.make_observer, base_url, self.clock, options, self.pace)
 
     def make_observer(self) -> HttpObserver:
         """Return the observer over the partner API, to be entered. The partner token must have been checked."""

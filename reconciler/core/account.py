@@ -27,6 +27,9 @@ FIELDS: Mapping[Event, str] = {
     Event.MESSAGE_STATUS: "onMessageStatus",
 }
 
+NEVER_SHOWN = "the partner API never shows it"
+NOT_SHOWN = "the account doesn't show it"
+
 _BEYOND_HOST = re.compile(r"[a-z]+://[^/?]*[/?].", re.DOTALL)
 
 
@@ -105,11 +108,11 @@ def _compare_all(
 ) -> Iterator[EventComparison]:
     for event in EVENTS:
         if event not in FIELDS:
-            yield EventComparison(event, Verdict.UNSEEN, reason="the partner API never shows it")
+            yield EventComparison(event, Verdict.UNSEEN, reason=NEVER_SHOWN)
         elif event in account.garbled:
             yield EventComparison(event, Verdict.GARBLED, reason="the account shows it as neither a text nor null")
         elif event not in account.shown:
-            yield EventComparison(event, Verdict.UNSEEN, reason="the account doesn't show it")
+            yield EventComparison(event, Verdict.UNSEEN, reason=NOT_SHOWN)
         elif applied is not None:
             # an empty URL means that nothing is registered, as null does
             yield _compare_event(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from reconciler.core.policy import Policy
+from reconciler.core.urls import is_loopback_url
 from reconciler.model import AuthScheme, BodyForm, Desired, Location, Problem
 
 
@@ -35,6 +36,11 @@ class TreeOptions:
     tokens_file_environments: frozenset[str] = frozenset()
     tokens_file_unread: bool = False  # there is one, but it can't be read: who shares a variable is unknown
     base_url_override: str | None = None  # the demo's sandbox replaces every base URL
+
+    @property
+    def allows_local(self) -> bool:
+        """Whether an environment without a base URL of its own may have a receiver on this machine."""
+        return self.allow_local_receivers and is_loopback_url(self.base_url_override or self.base_url)
 
 
 @dataclass(frozen=True, slots=True)
