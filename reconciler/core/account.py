@@ -129,7 +129,7 @@ def _compare_event(
 
 
 def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdict, str]:
-    """Decide whether Plug holds the URL of this text form; the second value is the reason of UNSEEN."""
+    """Decide whether Plug holds the URL of this text form; the second value is the reason of UNCOMPARED."""
     if url is None:
         return Verdict.DIFFERENT, ""
     names = secret_names(text)
@@ -141,9 +141,12 @@ def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdi
     if not _could_be(text, url, known):
         return Verdict.DIFFERENT, ""
     if lacking:
-        return Verdict.UNSEEN, f"{name_some(lacking)} is not available to compare the URL with"
+        return Verdict.UNCOMPARED, f"{name_some(lacking)} is not available to compare the URL with"
     replaced = [name for name in names if name in secrets.replaced]
-    return Verdict.UNSEEN, f"{name_some(replaced)} was replaced since the last apply, so there is nothing to compare"
+    return (
+        Verdict.UNCOMPARED,
+        f"{name_some(replaced)} was replaced since the last apply, so there is nothing to compare",
+    )
 
 
 def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:
