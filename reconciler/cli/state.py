@@ -139,7 +139,7 @@ def adopt(session: Session, environment: str | None, unverified: bool, yes: bool
     \b
     Example:
       reconciler state adopt production --unverified
-      reconciler state adopt -e 'cliente-*'
+      reconciler state adopt -e 'stag*'
     """
     if environment is None and not globs:
         raise click.UsageError("name an environment, or choose some with -e GLOB; -e '*' is all of them")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from reconciler.core.imports import looks_random
 from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.model import Desired, Document, Problem
 
@@ -50,7 +51,7 @@ def judge_adoption(observation: Observation | None, *, no_token: str) -> Sightin
 def find_adoption_problems(desired: Desired, sighting: Sighting, *, unverified: bool) -> Iterator[Problem]:
     """Yield the reasons why an environment is not adopted. A difference is one whatever the user says."""
     for seen in sighting.differing:
-        held = "nothing is registered in Plug" if seen.actual is None else f"Plug holds {seen.actual}"
+        held = "nothing is registered in Plug" if seen.actual is None else f"Plug holds {_mask_path(seen.actual)}"
         message = f"{held}, which is not what the manifest of {desired.environment} says"
         hint = "correct the manifest, or send it with `reconciler apply`"
         yield Problem.at(desired.sources[seen.event], f"webhooks.{seen.event}", message, hint)
@@ -62,6 +63,14 @@ def find_adoption_problems(desired: Desired, sighting: Sighting, *, unverified: 
     for seen in sighting.uncompared:
         message = f"what Plug holds of {desired.environment} was not compared: {seen.reason}"
         yield Problem.at(desired.sources[seen.event], f"webhooks.{seen.event}", message, _VOUCH)
+
+
+def _mask_path(url: str) -> str:
+    """Return a URL with `…` for each part of its path that may be a key: nobody has named it as a secret yet."""
+    address, question_mark, query = url.partition("?")
+    parts = address.split("/")
+    path = ["…" if looks_random(part) else part for part in parts[3:]]  # behind `https:`, nothing and the host
+    return "/".join([*parts[:3], *path]) + question_mark + query
 
 
 def is_recorded(before: Document | None, after: Document) -> bool:

@@ -103,6 +103,13 @@ def test_what_could_not_be_compared_needs_the_users_word(seen: Mapping[str, Obse
     assert names(review(seen, unverified=True)) == ["a", "b"]
 
 
+def test_of_a_url_that_differs_no_key_is_shown() -> None:
+    """Not in its path either: nobody has named it as a secret. The host stays, however it looks."""
+    url = "https://hooks2.acme-br1.example.com/a/0123456789abcdef0123/b?key=…"
+    found = review({"a": Observation((replace(OTHER, actual=url),))})
+    assert "Plug holds https://hooks2.acme-br1.example.com/a/…/b?key=…," in messages(found)[0]
+
+
 @pytest.mark.parametrize("unverified", [False, True])
 @pytest.mark.parametrize(
     ("different", "held"),
