@@ -188,6 +188,7 @@ def _make_company(session: Session, row: Row, found: Mapping[str, Account | str]
 def _make_drafts(session: Session, companies: Sequence[ImportedCompany], is_plain: Callable[[str], bool]) -> Drafts:
     """Return the manifests and secrets. From here on no log shows a secret. Raises InputError."""
     from reconciler.core.imports import SecretRules, make_drafts
+    from reconciler.model import Problem
     from reconciler.plug.credentials import find_named_secrets
 
     options = session.tree_options
@@ -196,17 +197,14 @@ def _make_drafts(session: Session, companies: Sequence[ImportedCompany], is_plai
         is_plain=is_plain,
         known=find_named_secrets(session.environ, session.secret_files, session.secret_names),
         tokens=options.known_tokens,
+        taken=frozenset(name for one in session.tree.desired for name in one.secrets),
     )
     drafts = make_drafts(companies, rules, allow_local=options.allows_local)
     session.hide(*drafts.list_values())
     if drafts.showing:
         hint = "a value of a query is taken for a secret: keep it with --plain, or change this one"
-        raise InputError(
-            problems=[
-                InputError.of(f"{name}: {key}", "holds a value that is a secret in a webhook", hint).problems[0]
-                for name, key in drafts.showing
-            ]
-        )
+        message = "holds a value that is a secret in a webhook"
+        raise InputError(problems=[Problem.of(f"{name}: {key}", message, hint) for name, key in drafts.showing])
     return drafts
 
 

@@ -91,12 +91,14 @@ class Drafts:
 @dataclass(frozen=True, slots=True)
 class SecretRules:
     """`prefix` begins the names of all secrets. `known` are available secrets by name, `tokens` the other values that
-    may be in no manifest. `is_plain` says what --plain keeps."""
+    may be in no manifest. `taken` are the names in the manifests that exist. `is_plain` says what --plain keeps.
+    """
 
     prefix: str
     is_plain: IsPlain = field(default=lambda text: False)
     known: Mapping[str, str] = field(default_factory=dict, repr=False)
     tokens: Sequence[str] = field(default=(), repr=False)
+    taken: frozenset[str] = frozenset()
 
 
 # --- what an account shows ---------------------------------------------------------------------------
@@ -252,7 +254,10 @@ def _name_values(uses: Mapping[str, Sequence[_Use]], rules: SecretRules) -> dict
         names[value] = next(
             name
             for name in candidates
-            if taken[name].isdisjoint(environments) and rules.known.get(name, value) == value
+            if taken[name].isdisjoint(environments)
+            and rules.known.get(name, value) == value
+            # a value for all environments must not become that of another manifest's secret
+            and (len(environments) == 1 or name not in rules.taken or name in rules.known)
         )
         taken[names[value]] |= environments
     return names

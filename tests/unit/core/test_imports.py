@@ -15,8 +15,13 @@ STATUS, RECEIVE, START = Event.MESSAGE_STATUS, Event.RECEIVE_MESSAGE, Event.STAR
 KEY = "0123456789abcdef0123"
 
 
-def rules(*plain: str, known: dict[str, str] | None = None, tokens: tuple[str, ...] = ()) -> SecretRules:
-    return SecretRules("PLUG_SECRET_", lambda text: any(re.fullmatch(one, text) for one in plain), known or {}, tokens)
+def rules(
+    *plain: str, known: dict[str, str] | None = None, tokens: tuple[str, ...] = (), taken: str = ""
+) -> SecretRules:
+    def is_plain(text: str) -> bool:
+        return any(re.fullmatch(one, text) for one in plain)
+
+    return SecretRules("PLUG_SECRET_", is_plain, known or {}, tokens, frozenset(taken.split()))
 
 
 def draft(*urls: str, given: SecretRules | None = None, events: tuple[Event, ...] = EVENTS) -> Drafts:
@@ -108,6 +113,16 @@ def test_companies_use_the_same_name_for_what_each_has_of_its_own() -> None:
     assert drafts.own == {"a": {"PLUG_SECRET_API_KEY": "of-a"}, "b": {"PLUG_SECRET_API_KEY": "of-b"}}
     assert drafts.general == {"PLUG_SECRET_COMMON": "x"}
     assert drafts.count_secrets() == 3
+
+
+def test_a_shared_value_never_takes_the_name_of_another_manifests_secret() -> None:
+    """That manifest would get this value once the files of secrets are merged. A company's own value may."""
+    companies = [
+        ImportedCompany(name, webhooks={STATUS: f"https://h.example.com/?key=of-{name}&v=x"}) for name in ("a", "b")
+    ]
+    drafts = make_drafts(companies, rules(taken="PLUG_SECRET_KEY PLUG_SECRET_V"), allow_local=False)
+    assert drafts.general == {"PLUG_SECRET_MESSAGE_STATUS_V": "x"}
+    assert drafts.own == {"a": {"PLUG_SECRET_KEY": "of-a"}, "b": {"PLUG_SECRET_KEY": "of-b"}}
 
 
 def test_plain_keeps_a_value_or_a_parameter() -> None:
