@@ -135,6 +135,10 @@ class Session:
             partner_base_url=settings.partner.base_url,
             known_tokens=find_known_tokens(self.environ, files, self.secret_names),
             known_secrets=tuple(one.reveal() for one in find_hidden(self.environ, files, self.secret_names)),
+            own_secrets={
+                environment: frozenset(name for name in own if not self.environ.get(name))
+                for environment, own in files.secrets.own.items()
+            },
             tokens_file_environments=frozenset(files.tokens),
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,

@@ -33,6 +33,7 @@ class TreeOptions:
     partner_base_url: str | None = None
     known_tokens: tuple[str, ...] = ()
     known_secrets: tuple[str, ...] = ()  # masked, with the tokens, in all that is reported; may hold the tokens too
+    own_secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)  # names, by environment: of secrets_file
     tokens_file_environments: frozenset[str] = frozenset()
     tokens_file_unread: bool = False  # there is one, but it can't be read: who shares a variable is unknown
     base_url_override: str | None = None  # the demo's sandbox replaces every base URL
