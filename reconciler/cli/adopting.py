@@ -104,9 +104,9 @@ def _show_recorded(adoptions: Sequence[Adoption], *, failed: int) -> None:
     elif len(adoptions) > failed:
         say(f"adopted: the state of {environments(len(adoptions) - failed)} is what the manifests say")
     nameless = [one.desired for one in adoptions if one.document.applied and one.document.applied.account is None]
-    if len(nameless) == 1:
+    if nameless and len(adoptions) == 1:
         shown = for_terminal(nameless[0].token_env)
         say(f"its account is not recorded, as no token is in {shown}", label="warning")
     elif nameless:
         shown = for_terminal(name_some([one.environment for one in nameless]))
-        say(f"the accounts of {shown} are not recorded, as they have no token", label="warning")
+        say(f"the account of {shown} is not recorded, as there is no token for it", label="warning")

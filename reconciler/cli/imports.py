@@ -317,7 +317,8 @@ def _report_next(written: Sequence[Draft], secrets_out: str | None) -> None:
     if secrets_out is not None:
         shown = for_terminal(secrets_out)
         say(f"the secrets are in {shown}, which only you may read: keep it out of git, and set secrets_file to it")
+    names = written[0].environment if len(written) == 1 else "-e '*'"
     say(
-        "next: `reconciler validate` asks for the events that were left out; then `reconciler state adopt` records "
-        "what Plug holds, without a PUT"
+        f"next: `reconciler validate` asks for the events that were left out; then `reconciler state adopt {names}` "
+        "records what Plug holds, without a PUT"
     )

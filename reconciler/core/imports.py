@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -74,7 +74,6 @@ class Drafts:
     drafts: tuple[Draft, ...]
     general: Mapping[str, str] = field(default_factory=dict, repr=False)
     own: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-
     showing: tuple[tuple[str, str], ...] = ()
 
     def count_secrets(self) -> int:
@@ -127,7 +126,7 @@ def read_webhooks(account: Account, *, allow_local: bool) -> tuple[dict[Event, s
             if fault is None:
                 webhooks[event] = written
             else:
-                missing[event] = f"Plug holds {mask_url(url)}, which no manifest may have: it {fault.message}"
+                missing[event] = f"Plug holds {mask_url(url)}, which no manifest may have: {fault.message}"
     return webhooks, missing
 
 
@@ -234,12 +233,20 @@ class _Use:
     role: str
 
 
-def _name_values(uses: Mapping[str, Sequence[_Use]], rules: SecretRules) -> dict[str, str]:
+def _name_values(uses: Mapping[str, Sequence[_Use]], rules: SecretRules, placed: Collection[str]) -> dict[str, str]:
     """Give each value a name: the same one wherever it is, and never that of another value of an environment.
 
     Values of several environments may share a name where they have the same role, so that one manifest of defaults can
-    serve them all.
+    serve them all. `placed` are names that the URLs have already: their values are not known here.
     """
+
+    def is_free(name: str, value: str, environments: Collection[str]) -> bool:
+        if name in rules.known:
+            return rules.known[name] == value
+        # a value for all environments must not become that of another manifest's secret
+        is_other = name in placed or (len(environments) > 1 and name in rules.taken)
+        return not is_other and taken[name].isdisjoint(environments)
+
     values_of: dict[tuple[str, str], set[str]] = defaultdict(set)
     for value, used in uses.items():
         for use in used:
@@ -251,14 +258,7 @@ def _name_values(uses: Mapping[str, Sequence[_Use]], rules: SecretRules) -> dict
         environments = {use.environment for use in used}
         alone = all(len(values_of[use.environment, use.role]) == 1 for use in used)
         candidates = [known[value]] if value in known else _candidates(used[0], rules.prefix, alone=alone)
-        names[value] = next(
-            name
-            for name in candidates
-            if taken[name].isdisjoint(environments)
-            and rules.known.get(name, value) == value
-            # a value for all environments must not become that of another manifest's secret
-            and (len(environments) == 1 or name not in rules.taken or name in rules.known)
-        )
+        names[value] = next(name for name in candidates if is_free(name, value, environments))
         taken[names[value]] |= environments
     return names
 
@@ -288,7 +288,8 @@ def make_drafts(companies: Sequence[ImportedCompany], rules: SecretRules, *, all
     values = {value for value in _find_uses(companies, cut) if len(value) >= MIN_SEARCHED}
     cut = _cut(companies, rules, lambda part: part in values or looks_random(part) or tokens.occur_in(part))
     uses = _find_uses(companies, cut)
-    names = _name_values(uses, rules)
+    placed = {name for company in companies for url in company.webhooks.values() for name in secret_names(url)}
+    names = _name_values(uses, rules, placed)
     hidden = _Index([*uses, *known])
     drafts = [
         _make_draft(company, _name_parts(urls, names), hidden, allow_local=allow_local)

@@ -133,7 +133,8 @@ def write_adoptions(store: StateStore, adoptions: Sequence[Adoption]) -> list[St
     writes = [
         Write(one.desired.environment, one.document, one.stored.version if one.stored else None) for one in adoptions
     ]
-    return [result.error for result in store.write(writes) if result.error is not None]
+    results = store.write(writes) if writes else []
+    return [result.error for result in results if result.error is not None]
 
 
 def _find_account_problems(

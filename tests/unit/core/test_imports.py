@@ -159,6 +159,12 @@ def test_place_holders_of_a_csv_stay() -> None:
     assert drafts.own == {"loja": {"PLUG_SECRET_X": "1"}}
 
 
+def test_the_name_of_a_place_holder_is_not_given_to_another_value() -> None:
+    """The CSV's own secret would get that value."""
+    drafts = draft("https://h.example.com/?key={secret:PLUG_SECRET_KEY}", "https://h.example.com/?key=v")
+    assert drafts.own == {"loja": {"PLUG_SECRET_START_ATTENDANCE_KEY": "v"}}
+
+
 def test_a_url_that_shows_a_secret_is_left_out() -> None:
     """A key in the host, say: `validate` asks for it, and the reason says what keeps it."""
     drafts = draft("https://h.example.com/?h=hooks.example.com", "https://hooks.example.com/x")
@@ -195,7 +201,7 @@ def test_an_account_is_read_with_a_reason_for_each_event_that_it_lacks() -> None
         Event.SENDING_MESSAGE: "the account shows it as neither a text nor null",
         Event.MESSAGE_DELIVERY_ERROR: "the account doesn't show it",
         STATUS: "Plug holds https://h.example.com/…, which no manifest may have: "
-        "it holds user information (an '@' before the path)",
+        "holds user information (an '@' before the path)",
         Event.WHEN_DISCONNECTING: "the partner API never shows it",
     }
 
