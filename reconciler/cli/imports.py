@@ -19,6 +19,7 @@ from reconciler.cli.progress import watch_state
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
 from reconciler.io.files import TooLargeError, is_folder, read_given, write_new
+from reconciler.io.watch import counted as watched
 from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Target:
     help="The environment's name; with --csv, only rows whose name matches this glob, repeatable.",
     shell_complete=complete_environments,
 )
-@click.option("--folder", metavar="DIR", default="", help="Write the manifests into this folder below `manifests`.")
+@click.option("--folder", metavar="SUBFOLDER", default="", help="Write into this folder below the manifests.")
 @file_option("--secrets-out", help="Write the secrets of the URLs to this new file, for the setting secrets_file.")
 @click.option(
     "--plain",
@@ -97,7 +98,9 @@ def import_(session: Session, source: Source, target: Target) -> int:
     if drafts.count_secrets():
         _write_secrets(session, target.secrets_out, drafts)
     origins = {row.environment: _describe_origin(row) for row in wanted}
-    failed = {draft.environment: place.write(draft, origins[draft.environment]) for draft in drafts.drafts}
+    with watch_state("writing manifests"):
+        all_drafts = watched(drafts.drafts, len(drafts.drafts))
+        failed = {draft.environment: place.write(draft, origins[draft.environment]) for draft in all_drafts}
     _show_files(rows, place, left | {name: reason for name, reason in failed.items() if reason}, unread)
     written = [draft for draft in drafts.drafts if not failed[draft.environment]]
     _report_unread([row for row in rows if row.environment in unread], unread)
