@@ -22,6 +22,7 @@ from reconciler.model import (
 )
 
 if TYPE_CHECKING:  # modules that a plan does not need
+    from reconciler.core.account import Account
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
     from reconciler.core.protocol.labels import Label, LabelSetting
@@ -163,6 +164,24 @@ class Observer(Protocol):
     """
 
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReading:
+    """One attempt to read an account as it is. `account` is None where it failed: `attempt.message` says why."""
+
+    attempt: Attempt
+    account: Account | None = None
+
+
+class AccountReader(Protocol):
+    """The partner API's read (FACTS P) without a comparison, for `import`: its result holds the URLs' secrets.
+
+    `read_account` makes one attempt, and never raises for an error of the network or the server. Must: send the
+    partner token to the configured host alone.
+    """
+
+    async def read_account(self, account_id: str, base_url: str) -> AccountReading: ...
 
 
 class Fingerprinter(Protocol):

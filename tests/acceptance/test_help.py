@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -43,6 +44,8 @@ BEFORE = {
     "state copy": "git push --quiet origin :reconciler-state",  # its target must be empty
     "state rename": "mv manifests/staging.yaml manifests/homologacao.yaml && sed -i 's/staging/homologacao/' "
     "manifests/homologacao.yaml",
+    "import": "printf 'environment,account_id\\nfilial,2-1\\n' > companies.csv",
+    "state adopt": "echo 'account_id: 32133-31232' >> manifests/staging.yaml",
     "github failure": "echo 'error: state: it is locked' > stderr.txt",
 }
 
@@ -52,6 +55,8 @@ SECRETS = {
     "PLUG_SECRET_RECEIVE": canary("secret"),
     "PLUG_PARTNER_TOKEN": canary("partner"),
 }
+
+ACCOUNTS = {"32133-31232": SECRETS["PLUG_TOKEN_STAGING"], "2-1": SECRETS["PLUG_TOKEN_PRODUCTION"]}
 
 ENVIRON = {
     "sandbox": dict.fromkeys(SECRETS, ""),  # its example names all that is needed
@@ -186,6 +191,7 @@ def test_an_example_that_posts_to_github_is_understood(path: str) -> None:
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path not in ON_GITHUB])
 def test_an_example_works_as_it_is_typed(path: str, tree: Path, tmp_path: Path, sandbox: Sandbox) -> None:
     """One after the other, in a copy of the tree that is this command's alone."""
+    sandbox.plug.options = replace(sandbox.plug.options, accounts=ACCOUNTS)
     for name in ("work", "remote.git", "bin"):
         shutil.copytree(tree / name, tmp_path / name, symlinks=True)
     if path in BEFORE:

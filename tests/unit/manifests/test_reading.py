@@ -146,6 +146,17 @@ def test_the_same_url_in_two_environments_is_a_warning(root: Path) -> None:
     assert warnings[0].message == "b and a have the same URL"
 
 
+def test_a_secret_of_its_own_makes_the_same_text_another_url(root: Path) -> None:
+    """As after an import: each company has a value of its own under one name."""
+    text = WEBHOOKS.replace("{environment}/messageStatus", "status?key={secret:PLUG_SECRET_KEY}")
+    for name in "abc":
+        (root / f"{name}.yaml").write_text(text)
+    own = frozenset({"PLUG_SECRET_KEY"})
+    assert [one.message for one in load().warnings] == ["b, c and a have the same URL"]
+    assert [one.message for one in load(own_secrets={"a": own}).warnings] == ["c and b have the same URL"]
+    assert load(own_secrets={"a": own, "c": own}).warnings == ()
+
+
 def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:
     """It stands in no line of the text."""
     text = WEBHOOKS.replace(
