@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.settings import load_settings
+from reconciler.settings.fields import FLAGS
 from reconciler.settings.shown import describe_settings
-from reconciler.settings.sources import FLAGS, GROUPS
+from reconciler.settings.sources import GROUPS
 
 
 def test_every_setting_is_described_by_its_default(tmp_path: Path) -> None:
