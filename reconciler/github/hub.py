@@ -43,19 +43,12 @@ class RunHub:
         return self._run.url
 
     @property
-    def sha(self) -> str:
-        return self._run.sha
-
-    @property
     def pull_request(self) -> PullRequest | None:
         return to_pull_request(self._run.pull_request)
 
     @property
     def may_only_read(self) -> bool:
         return self._run.may_only_read
-
-    def find_merged(self) -> PullRequest | None:
-        return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
 
     def read_pull(self, number: int) -> PullRequest:
         shown = self._client.retry(lambda: self._client.request("GET", f"pulls/{number}"))
