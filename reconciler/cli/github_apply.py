@@ -116,8 +116,8 @@ def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
     moved = find_moved(wanted)
     if moved:
         message = (
-            f"a newer commit decides: {branch} is at {head[:12]}, which wants something else of {name_some(moved)} "
-            f"than {commit[:12]}, the commit of this run. Nothing was sent; begin a new run"
+            f"a newer commit decides: {branch} is at {head[:12]}, and is not known to want the same of "
+            f"{name_some(moved)} as {commit[:12]}, the commit of this run. Nothing was sent; begin a new run"
         )
         raise StalePlan(message, moved)
 

@@ -64,6 +64,18 @@ class Repository:
             **more,
         }
 
+    def merged(self, number: int, commit: str, label: str | None = None) -> None:
+        """Have a pull request be merged as this commit, with a label that bia has set."""
+        self.github.pulls[number] = {
+            "number": number,
+            "merged_at": "2026-11-23T12:00:00Z",
+            "merge_commit_sha": commit,
+            "base": {"ref": "main"},
+            "head": {"sha": commit, "repo": {"full_name": REPOSITORY}},
+        }
+        if label is not None:
+            self.github.set_label(number, label, "bia")
+
     def begin(self, inputs: Mapping[str, Any] | None = None, **more: str) -> Ran:
         return self.cli.run("github", "run", "begin", env=self.environ(inputs, more))
 
@@ -146,6 +158,35 @@ def test_a_run_is_refused_before_any_job_begins(repository: Repository) -> None:
     assert repository.summary.startswith("## `begin: exit 3`")
 
 
+def test_strict_sends_only_what_a_merged_pull_request_wanted(repository: Repository) -> None:
+    """A direct push is refused, with the digest that lets it pass by hand; the same as a pull request is sent."""
+    ran = repository.begin(PLUG_STRICT="true")
+    assert ran.code == 3 and "no pull request that was merged brought it" in ran.err
+    (digest,) = re.findall("expect=(sha256:[0-9a-f]{64})", repository.outputs["failure"])
+    assert repository.begin({"expect": digest}, PLUG_STRICT="true").code == 0
+    commit = git(repository.cli.folder, "rev-parse", "HEAD").strip()
+    repository.merged(3, commit)
+    assert repository.begin(PLUG_STRICT="true").code == 0
+
+
+def test_a_label_lifts_a_guard_by_name(repository: Repository) -> None:
+    """Of somebody who may write, on the pull request whose merge made the commit."""
+    repository.begin()
+    for job in repository.jobs:
+        assert repository.apply(job).code == 0
+    repository.cli.manifest("loja", version="2")
+    commit = repository.push("Change it")
+    ran = repository.begin(RECONCILER_MAX_CHANGED="0")
+    assert ran.code == 3 and "set the label `reconciler: large change`" in ran.err
+    repository.merged(3, commit, "reconciler: large change")
+    ran = repository.begin(RECONCILER_MAX_CHANGED="0")
+    assert ran.code == 3 and "bia is not known to have it" in ran.err
+    repository.github.permissions["bia"] = "write"
+    assert repository.begin(RECONCILER_MAX_CHANGED="0").code == 0
+    said = "the label “reconciler: large change”, set by bia on #3, lifts its guard"
+    assert repository.outputs["lifted"] == said and "set by bia on #" in repository.summary
+
+
 def test_nothing_begins_until_it_is_switched_on(repository: Repository) -> None:
     """GitHub is not asked either."""
     assert repository.begin(PLUG_APPLY="").code == 0
@@ -202,7 +243,7 @@ def test_a_job_of_an_older_commit_that_is_started_again_sends_nothing_old(reposi
     repository.attempt = 2
     ran = repository.apply(first)
     assert ran.code == 4 and "a newer commit decides: main is at " in ran.err
-    assert "something else of loja than" in ran.err
+    assert "is not known to want the same of loja as" in ran.err
     assert cli.puts("loja") == 0
     assert repository.apply(second).code == 0  # of it, B wants the same
     repository.attempt = 1
@@ -219,7 +260,7 @@ def test_what_an_invalid_head_wants_is_not_known(repository: Repository) -> None
     repository.check_out(old)
     repository.attempt = 2
     ran = repository.apply(first)
-    assert ran.code == 4 and "whose manifests are not valid" in ran.err
+    assert ran.code == 4 and "a newer commit decides" in ran.err
     git(repository.cli.folder, "remote", "set-url", "origin", str(repository.cli.root / "gone"))
     ran = repository.apply(first)
     assert ran.code == 4 and "the head of main can't be read" in ran.err
