@@ -284,11 +284,6 @@ class Hub(Protocol):
     def run_url(self) -> str: ...
 
     @property
-    def sha(self) -> str:
-        """The commit of the run."""
-        ...
-
-    @property
     def pull_request(self) -> PullRequest | None:
         """The pull request of the event that started the run."""
         ...
@@ -296,10 +291,6 @@ class Hub(Protocol):
     @property
     def may_only_read(self) -> bool:
         """Whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
-        ...
-
-    def find_merged(self) -> PullRequest | None:
-        """The pull request whose merge made the run's commit; None for a direct push."""
         ...
 
     def read_pull(self, number: int) -> PullRequest:

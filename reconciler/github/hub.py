@@ -46,19 +46,12 @@ class RunHub:
         return self._run.url
 
     @property
-    def sha(self) -> str:
-        return self._run.sha
-
-    @property
     def pull_request(self) -> PullRequest | None:
         return to_pull_request(self._run.pull_request)
 
     @property
     def may_only_read(self) -> bool:
         return self._run.may_only_read
-
-    def find_merged(self) -> PullRequest | None:
-        return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
 
     def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
         return pulls.list_pulls(self._client, sha, self._run.default_branch)

@@ -101,16 +101,18 @@ def _find_loosening(trial: Trial) -> Loosening:
 def _with_guards(begun: Review, planned: Planned, change: MergeChange, trial: Trial, hub: Hub) -> Review:
     refused = find_own_refusals(planned, change, trial.before.limit)
     large = [one for one in refused if is_large_change(one)]
+    later = None if large else find_later_refusal(planned, trial.after.limit)
     where = planned.plan.where
-    wanted = [Label.LARGE_CHANGE] if large else []
+    wanted = [Label.LARGE_CHANGE] if large or later else []
     wanted += [Label.FIRST_APPLY] if where is not None and where.needs_vouching and has_work(planned.plan) else []
     labels, fault = _find_labels(wanted, trial.number, hub)
-    lifted = large if any(one.label is Label.LARGE_CHANGE and one.counts for one in labels) else []
+    counts = any(one.label is Label.LARGE_CHANGE and one.counts for one in labels)
+    lifted = [*large, *([] if later is None else [later])] if counts else []
     return replace(
         begun,
         refused=tuple(one for one in refused if one not in lifted),
         lifted=tuple(lifted),
-        later=None if large else find_later_refusal(planned, trial.after.limit),
+        later=None if counts else later,
         labels=labels,
         label_fault=fault,
     )

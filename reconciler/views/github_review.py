@@ -111,6 +111,7 @@ def _lifted(review: Review) -> list[str]:
             "With what was merged before and is not applied yet, the apply run would refuse: "
             f"{for_markdown(_cut(str(review.later)))}"
         )
+        paragraphs += [] if review.refused else _uncounted(review)
     return paragraphs
 
 

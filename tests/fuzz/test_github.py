@@ -22,11 +22,11 @@ from reconciler.github.labels import find_lifting_label
 from reconciler.github.posts import (
     AUTHOR,
     dispatch,
-    find_merged,
     keep_issue,
     put_comment,
 )
-from reconciler.github.run import WorkflowRun, find_head, find_merge_group, find_run, to_pull_request
+from reconciler.github.pulls import list_pulls
+from reconciler.github.run import WorkflowRun, find_head, find_merge_group, find_run
 from reconciler.io.git.remotes import parse_remote
 from tests.fuzz.hostile import CANARY, as_json, bounded, hostile_texts, mutated, refused_or, variable_texts
 from tests.fuzz.targets import is_this_machine, seen_by_all
@@ -93,8 +93,7 @@ CALLS: dict[str, Callable[[GitHub], Any]] = {
     "comment": lambda github: put_comment(github, 4, Marker("plan", 1, 1), "text"),
     "issue": lambda github: keep_issue(github, "drift", "t", "text", label="l", closing="c"),
     "closing": lambda github: keep_issue(github, "drift", "t", None, label="l", closing="c"),
-    "merged": lambda github: [find_head(one) if (one := find_merged(github, SHA, "main")) else None],
-    "number": lambda github: to_pull_request(find_merged(github, SHA, None)),
+    "merged": lambda github: list_pulls(github, SHA, "main"),
     "label": lambda github: find_lifting_label(github, 4, Label.LARGE_CHANGE),
     "pull": lambda github: RunHub(RUN, github, AUTHOR).read_pull(4),
     "dispatch": lambda github: dispatch(github, "apply.yml", "main", {}),

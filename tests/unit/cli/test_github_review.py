@@ -294,6 +294,39 @@ def test_a_new_repository_s_first_pull_request_is_compared_with_nothing(place: P
     assert "This changes 1 environment: `loja`." in place.comment
 
 
+def test_the_base_is_read_where_the_merge_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings at the top of the repository, manifests below, and a job that runs in another folder of it."""
+    git(place.folder, "mv", "manifests", "hooks")
+    place.write("reconciler.toml", 'manifests = "hooks"\n')
+    place.write("ops/README", "run here")
+    place.commit("Move")
+    place.branch()
+    place.write("hooks/loja.yaml", "wave: 1\n")
+    place.write("reconciler.toml", 'manifests = "hooks"\ntimeout = "20s"\n')
+    place.open()
+    place.merge()
+    monkeypatch.chdir(place.folder / "ops")
+    assert place.review().code == 0
+    assert "This changes 1 environment: `loja`." in place.comment
+    assert "## This also changes the rules\n\n- the setting `timeout`: `30` → `20`\n\n" in place.comment
+    assert "The base can't be compared" not in place.comment
+
+
+def test_manifests_outside_of_the_repository_are_never_compared_with_themselves(place: Place) -> None:
+    """They are not in any commit, so all of them count as changed."""
+    outside = place.folder.parent / "outside"
+    (place.folder / "manifests").rename(outside)
+    place.write("README", "x")
+    place.commit("Move them out")
+    place.branch()
+    place.write("README", "y")
+    place.open()
+    place.merge()
+    assert place.review({"RECONCILER_MANIFESTS": str(outside)}).code == 0
+    assert "The base can't be compared" in place.comment
+    assert "This changes 2 environments" in place.comment
+
+
 @pytest.mark.parametrize("reason", ["closed", "moved", "moved while it ran"])
 def test_nothing_is_posted_where_the_plan_is_not_of_the_present_head(place: Place, reason: str) -> None:
     """A run that is late, or repeated. The summary says so; the check itself counts for its own commit alone."""

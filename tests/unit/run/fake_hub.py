@@ -16,7 +16,6 @@ class FakeHub:
 
     pull_request: PullRequest | None = None
     present: PullRequest | None = None
-    merged: PullRequest | None = None
     labels: dict[Label, LabelSetting] = field(default_factory=dict)
     may_only_read: bool = False
     refusal: PostFailed | None = None
@@ -24,16 +23,12 @@ class FakeHub:
     done: str = "created"
     posted: list[tuple[object, ...]] = field(default_factory=list)
     run_url: str = "https://github.com/acme/hooks/actions/runs/1"
-    sha: str = "c" * 40
 
     def _post(self, *what: object) -> Posted:
         if self.refusal is not None:
             raise self.refusal
         self.posted.append(what)
         return Posted(self.done, "https://github.com/x")
-
-    def find_merged(self) -> PullRequest | None:
-        return self.merged
 
     def read_pull(self, number: int) -> PullRequest:
         if self.unreadable is not None:

@@ -120,6 +120,16 @@ def test_the_label_of_a_writer_lifts_max_changed_alone(label: LabelSetting | Non
     assert judge(trial([A], [example], NONE), plan([example], [A]), hub).is_red
 
 
+def test_the_label_speaks_for_the_whole_apply_run_too() -> None:
+    """Which counts what was merged before and is not applied yet."""
+    given = replace(trial([A2, B], [A2, B]), after=Side([A2, B], limit=NONE))
+    found = judge(given, plan([A2, B], [A, B]))
+    assert (found.is_red, found.later is not None, found.lifted) == (False, True, ())
+    label = LabelSetting(Label.LARGE_CHANGE, "ana", counts=True)
+    found = judge(given, plan([A2, B], [A, B]), FakeHub(labels={Label.LARGE_CHANGE: label}))
+    assert (found.later, len(found.lifted)) == (None, 1)
+
+
 def test_a_lookup_that_fails_lifts_nothing_and_is_said() -> None:
     """GitHub is asked only where a label matters."""
     hub = FakeHub(unreadable=PostFailed("GitHub answered 500", 500))
