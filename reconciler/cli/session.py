@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -22,7 +22,8 @@ from reconciler.run.planning import Observe, PlanScope, plan_environments, refus
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
     from reconciler.core.guards import FirstApply
-    from reconciler.manifests.merged import Tree
+    from reconciler.manifests.history import ManifestHistory
+    from reconciler.manifests.merged import Tree, TreeOptions
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
     from reconciler.run.guards import GuardInput
@@ -118,14 +119,23 @@ class Session:
 
     def load_manifests(self, keep: str | None = None) -> Tree:
         """Read all manifests, and keep the merged manifest of one environment."""
-        from reconciler.core.policy import Policy
         from reconciler.manifests.load import load_tree
+
+        manifests = self.settings.manifests
+        if self.folder == Path.cwd():
+            return load_tree(manifests, self.tree_options, keep=keep)
+        return load_tree(str(self.folder / manifests), self.tree_options, keep=keep)
+
+    @property
+    def tree_options(self) -> TreeOptions:
+        """What the settings, and the available tokens and secrets, say of manifests."""
+        from reconciler.core.policy import Policy
         from reconciler.manifests.merged import TreeOptions
         from reconciler.plug.credentials import find_hidden, find_known_tokens
 
         settings, files = self.settings, self.secret_files
         allowed = settings.policy.allowed_hosts
-        options = TreeOptions(
+        return TreeOptions(
             base_url=settings.api.base_url,
             auth_scheme=settings.api.auth_scheme,
             body=settings.api.body,
@@ -143,9 +153,26 @@ class Session:
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,
         )
-        if self.folder == Path.cwd():
-            return load_tree(settings.manifests, options, keep=keep)
-        return load_tree(str(self.folder / settings.manifests), options, keep=keep)
+
+    @contextmanager
+    def open_history(self, commit: str) -> Iterator[ManifestHistory]:
+        """Return what earlier commits, and others, want with the settings of this run, whose commit is given.
+
+        Raises InputError where the manifests are in no git repository.
+        """
+        from reconciler.io.git.checkout import find_top
+        from reconciler.io.git.history import GitHistory
+        from reconciler.manifests.history import ManifestHistory
+
+        place, top = Path(os.path.realpath(self.folder / self.settings.manifests)), find_top(self.folder, self.environ)
+        if top is None or not place.is_relative_to(top):
+            raise InputError.of("manifests", f"{self.settings.manifests} is not in a git repository around this folder")
+        git = GitHistory(self.folder, self.environ)
+        try:
+            root = place.relative_to(top).as_posix()
+            yield ManifestHistory(git, "" if root == "." else root, self.tree_options, commit)
+        finally:
+            git.close()
 
     @cached_property
     def desired(self) -> Sequence[Desired]:
