@@ -71,6 +71,7 @@ class FileKind(Enum):
     MANIFEST = "manifest"
 
 
+@lru_cache(maxsize=50_000)
 def find_kind(path: str) -> FileKind | None:
     """Return what `walk` reads a file as, by its path below the root alone; None: it is not read."""
     *folders, name = path.split("/")
