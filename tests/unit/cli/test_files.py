@@ -9,7 +9,10 @@ import threading
 import pytest
 
 from reconciler.cli.annotations import find_path
+from reconciler.cli.files import read_result
 from reconciler.cli.session import Session
+from reconciler.errors import InputError
+from reconciler.formats.any_result import affected
 from tests.acceptance.conftest import Cli
 from tests.fuzz.hostile import drive
 
@@ -19,7 +22,6 @@ from tests.fuzz.hostile import drive
     [
         ("apply --yes large.json", "error: PLANFILE: large.json is larger than 256 MiB (make one with "),
         ("report --check large.json", "error: --check: large.json is larger than 256 MiB (make one with "),
-        ("github outputs {folder}/large.json", "error: RESULT: {folder}/large.json is larger than 256 MiB (name "),
     ],
 )
 def test_a_file_beyond_all_reason_is_not_read_to_its_end(
@@ -43,8 +45,7 @@ def test_a_plan_file_may_have_a_byte_order_mark(cli: Cli, text: str) -> None:
     plan = (cli.folder / "plan.json").read_text(encoding="utf-8")
     stored = text.replace("{}", plan.replace("\n", "\r\n") if "\r" in text else plan)
     (cli.folder / "plan.json").write_bytes(stored.encode())
-    drove = drive(cli.folder, cli.environ, "github", "outputs", str(cli.folder / "plan.json"))
-    assert (drove.code, "changed=true" in drove.out) == (0, True)
+    assert affected(read_result(cli.folder / "plan.json")) == ["loja"]
     assert drive(cli.folder, cli.environ, "apply", "--yes", "plan.json").code == 0
     assert cli.held("loja") == cli.desired("loja")
 
@@ -83,11 +84,11 @@ def test_a_place_that_is_no_file_of_the_repository_is_annotated_without_one(cli:
 def test_a_result_that_is_not_there_is_told(cli: Cli) -> None:
     """An earlier step may have failed before it wrote it."""
     missing = cli.folder / "plan.json"
-    drove = drive(cli.folder, cli.environ, "github", "outputs", str(missing))
-    assert (drove.code, drove.out) == (3, "")
-    assert drove.err == (
-        f"error: RESULT: {missing} can't be read: No such file or directory (name a file that --format json or "
-        "--also json=FILE made)\n"
+    with pytest.raises(InputError) as refused:
+        read_result(missing)
+    assert str(refused.value) == (
+        f"RESULT: {missing} can't be read: No such file or directory (name a file that --format json or "
+        "--also json=FILE made)"
     )
 
 
