@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli.exitcode import ExitCode, describe_error, of_error, of_result
 from reconciler.cli.output import write_aside
 from reconciler.cli.session import Interrupts, Session
-from reconciler.core.protocol.attempts import Attempt
+from reconciler.core.protocol.attempts import RunAttempt
 from reconciler.formats.runner import encode_masks
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Step:
         return int(text) if text.isascii() and text.isdigit() else 1
 
     @property
-    def run_attempt(self) -> Attempt:
+    def run_attempt(self) -> RunAttempt:
         """This attempt, as the state's documents name it."""
-        return Attempt(self.run.run_id, self.attempt)
+        return RunAttempt(self.run.run_id, self.attempt)
 
     def take(self, name: str) -> str:
         """Return a secret's value and remove it from the variables, so that no program that is started gets it."""
