@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.core.host_uses import find_hosts
+from reconciler.core.planner import Planned
+from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
+from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.schedule import ApplyRun, Begin
 from reconciler.core.protocol.telling import Ending, RunJob, Told
 from reconciler.model import (
@@ -598,4 +601,53 @@ def issues() -> dict[str, Issue]:
         "waiting": make_waiting_issue(run, url),
         "queued": make_waiting_issue(replace(run, status="queued", url=""), url),
         "failed": make_failed_issue(replace(run, status="completed", conclusion="timed_out")),
+    }
+
+
+def reviews() -> dict[str, Review]:
+    """Reviews of a merge: red for every reason at once, lifted, without a plan, and hostile."""
+    two = plan_of(create("novo"), update("loja", "v1.acme.com.br", "v2.acme.com.br"), where=replace(WHERE, is_new=True))
+    planned = Planned(two, {}, {})
+    large = Problem.of("max_changed", "12 of 12 applied environments would be updated", "set the label")
+    label = LabelSetting(Label.LARGE_CHANGE, "ana", counts=True)
+    first = LabelSetting(Label.FIRST_APPLY, None, counts=False)
+    commits: dict[str, Any] = {"base": "b" * 40, "head": "a" * 40}
+    settings = (SettingChange("max_changed", "50%", "100%"), SettingChange("state", "git:origin/a", "git:origin/b"))
+    loosening = Loosening(settings, ("loja", "novo"), (".github/CODEOWNERS", ".github/workflows/apply.yml"))
+    return {
+        "red": Review(
+            **commits,
+            change=MergeChange(("loja",), ("antiga",)),
+            loosening=loosening,
+            base_fault="manifests/loja.yaml:1:7: wave: is a text",
+            planned=planned,
+            refused=(large,),
+            labels=(replace(label, set_by="bob", counts=False), first),
+            combined=("loja",),
+            checked=checks()["failing"] if "failing" in checks() else next(iter(checks().values())),
+        ),
+        "lifted": Review(
+            **commits,
+            change=MergeChange(("loja", "novo")),
+            planned=planned,
+            lifted=(large,),
+            labels=(label, replace(first, set_by="eva", counts=True)),
+        ),
+        "waiting": Review(
+            **commits, change=MergeChange(("novo",)), planned=planned, later=large, label_fault="GitHub answered 500"
+        ),
+        "errors": Review(**commits, errors=tuple(validations()["errors"][0]), loosening=loosening),
+        "fork": Review(**commits, change=MergeChange(("loja",)), unplanned="state: s3://a/b can't be reached: no key"),
+        "hostile": Review(
+            base="b" * 40,
+            head=None,
+            change=MergeChange((HOSTILE,), (HOSTILE,)),
+            loosening=Loosening((SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30),
+            base_fault=HOSTILE,
+            failed=HOSTILE,
+            refused=(Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE),),
+            labels=(replace(label, set_by=HOSTILE, counts=False),),
+            label_fault=HOSTILE,
+            combined=(HOSTILE,),
+        ),
     }

@@ -16,6 +16,7 @@ import pytest
 from reconciler.views import annotations as github
 from reconciler.views import markdown, markdown_told, text
 from reconciler.views.diagnostics import Layout
+from reconciler.views.github_review import render_review
 from tests import json_view as json
 from tests.golden import samples
 
@@ -59,6 +60,8 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"validation-{name}.colour.txt", partial(validation, layout=Layout(colour=True, width=100))
         yield f"validation-{name}.md", partial(markdown.render_validation, *problems)
         yield f"validation-{name}.github", partial(github.render_validation, *problems, path_of=str)
+    for name, review in samples.reviews().items():
+        yield f"review-{name}.md", partial(render_review, review, "https://github.com/acme/hooks/actions/runs/7")
     for name, resolved in samples.resolved().items():
         yield f"environment-{name}.json", partial(json.render_environment, resolved)
         yield f"environment-{name}.txt", partial(text.render_environment, resolved, colour=False)

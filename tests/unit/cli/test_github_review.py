@@ -417,9 +417,9 @@ def test_with_strict_a_base_that_moved_under_the_same_environment_is_red(place: 
     assert place.review({"PLUG_STRICT": ""}).code == 0
     drove = place.review({"PLUG_STRICT": "true"}, attempt=2)
     assert drove.code == 3
-    assert "error: update the branch first" in drove.err
+    assert "PLUG_STRICT: filial: the default branch has changed beneath this pull request" in drove.err
     assert "## Update the branch first" in place.comment
-    assert "as the base moved under them: `filial`." in place.comment
+    assert "update the branch first: merge the default branch into it, or rebase it" in place.comment
 
 
 def test_with_strict_a_base_that_moved_elsewhere_is_not_red(place: Place) -> None:
@@ -449,7 +449,7 @@ def test_with_strict_the_head_of_a_squashed_group_is_asked_for(place: Place) -> 
     place.commit("Squashed")
     queue(place, base)
     assert place.review({"PLUG_STRICT": "true"}).code == 3
-    assert "`filial`" in place.summary
+    assert "PLUG_STRICT: filial:" in place.summary
 
 
 # --- receivers -------------------------------------------------------------------------------------
