@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import assert_never
 
 from reconciler.core.accounts import find_pin_contradiction
 from reconciler.core.protocol.steps import FLEET, is_of_run
-from reconciler.core.shard import holds, parse_shard
-from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry
+from reconciler.core.shard import find_shard, parse_shard
+from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry, Shard
 from reconciler.text.instants import instant
 from reconciler.text.lock import describe_lock
 
@@ -52,7 +53,7 @@ class RunJob:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EndedRun:
     """The run that is reported. `jobs` None: they could not be read. `planned` None: it is not known.
 
@@ -64,11 +65,42 @@ class EndedRun:
     planned: tuple[str, ...] | None = None
     refused: str = ""
 
-    @property
+    @cached_property
+    def planned_names(self) -> frozenset[str]:
+        return frozenset(self.planned or ())
+
+    @cached_property
     def begun(self) -> bool:
         """Whether the first job let the others begin, as far as is known."""
         first = next((job for job in self.jobs or () if job.name == BEGIN_JOB), None)
         return not self.refused and (first is None or first.conclusion == SUCCESS)
+
+    @cached_property
+    def step_jobs(self) -> Mapping[str, tuple[RunJob, ...]]:
+        """The jobs of the steps by their own names; one of a step that was skipped whole has none."""
+        found: dict[str, tuple[RunJob, ...]] = {}
+        for job in self.jobs or ():
+            named = _STEP_JOB.fullmatch(job.name)
+            if named is not None:
+                found[named["name"]] = (*found.get(named["name"], ()), job)
+        return found
+
+    @cached_property
+    def stopped(self) -> RunJob | None:
+        """The first job of a step that ended without success."""
+        jobs = (job for named in self.step_jobs.values() for job in named)
+        return next((job for job in jobs if job.conclusion not in (SUCCESS, None)), None)
+
+    @cached_property
+    def shard_jobs(self) -> Mapping[int, Mapping[int, tuple[RunJob, ...]]]:
+        """The jobs that hold a shard of a wave: by how many shards there are, then by the shard's number."""
+        found: dict[int, dict[int, tuple[RunJob, ...]]] = {}
+        for name, jobs in self.step_jobs.items():
+            shard = _find_shard(name)
+            if shard is not None:
+                numbers = found.setdefault(shard.of, {})
+                numbers[shard.number] = (*numbers.get(shard.number, ()), *jobs)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,19 +220,19 @@ def _describe_try(last: LastTry) -> str:
 
 def find_job(name: str, run: EndedRun) -> RunJob | None:
     """Return the job that had this environment: its own, else the fleet's, else its shard's that went worst."""
-    named = [(found["name"], job) for job in run.jobs or () if (found := _STEP_JOB.fullmatch(job.name))]
-    own = [job for one, job in named if one == name]
-    fleet = [job for one, job in named if one == FLEET]
-    jobs = own or fleet or [job for one, job in named if _holds_shard(one, name)]
+    jobs = run.step_jobs.get(name) or run.step_jobs.get(FLEET)
+    if not jobs:
+        shards = ((numbers, find_shard(name, of).number) for of, numbers in run.shard_jobs.items())
+        jobs = tuple(job for numbers, number in shards for job in numbers.get(number, ()))
     return next((job for job in jobs if job.conclusion != SUCCESS), jobs[0] if jobs else None)
 
 
-def _holds_shard(job_name: str, environment: str) -> bool:
+def _find_shard(job_name: str) -> Shard | None:
     found = _SHARD_JOB.fullmatch(job_name)
     try:
-        return found is not None and holds(parse_shard(f"{found['number']}/{found['of']}"), environment)
+        return parse_shard(f"{found['number']}/{found['of']}") if found is not None else None
     except ValueError:
-        return False
+        return None
 
 
 def _find_unsuccessful(name: str, run: EndedRun) -> RunJob | None:
@@ -227,14 +259,13 @@ def explain(name: str, run: EndedRun) -> str:
         return "the run's jobs can't be read: see the run"
     if not run.begun:
         return "the first job did not succeed, so no job of an environment began"
-    if run.planned is not None and name not in run.planned:
+    if run.planned is not None and name not in run.planned_names:
         return "this run did not plan it: see which environments it was asked for"
     job = find_job(name, run)
     if job is not None:
         return f"its job {_ENDED.get(job.conclusion, f'ended as {job.conclusion}')}"
-    stopped = [job for job in run.jobs if _STEP_JOB.fullmatch(job.name) and job.conclusion not in (SUCCESS, None)]
-    if stopped:
-        return f"its job did not begin, as {stopped[0].name} did not succeed"
+    if run.stopped is not None:
+        return f"its job did not begin, as {run.stopped.name} did not succeed"
     return "its job did not begin: see the run"
 
 
