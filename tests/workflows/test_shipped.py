@@ -21,6 +21,8 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/reconciler/action.yml"
 SOURCES = sorted((ROOT / "reconciler/starter/workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github/dependabot.yml"
+# of an action that no test runs
+INPUTS = {"pypa/gh-action-pypi-publish": {"packages-dir", "attestations", "skip-existing", "verbose", "print-hash"}}
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def jobs() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 def steps() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, _, job in jobs():
-        yield from ((name, step) for step in job["steps"])
+        yield from ((name, step) for step in job.get("steps", []))  # a job that calls a workflow has none
     yield from (("action", step) for step in load(ACTION)["runs"]["steps"])
 
 
@@ -92,7 +94,7 @@ def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
     for name, workflow, job in jobs():
         assert workflow["permissions"] == {}, name
         assert job["permissions"], name
-        assert job["timeout-minutes"], name
+        assert "uses" in job or job["timeout-minutes"], name
 
 
 def test_every_step_gives_only_inputs_that_its_action_has() -> None:
@@ -100,9 +102,13 @@ def test_every_step_gives_only_inputs_that_its_action_has() -> None:
     for name, step in steps():
         if "uses" in step:
             action = step["uses"].partition("@")[0]
-            path = STAND_INS / action.removeprefix("actions/") / "action.yml"
-            known = load(path if action.startswith("actions/") else ACTION)["inputs"]
-            assert step.get("with", {}).keys() <= known.keys(), f"{name}: {action}"
+            if action in INPUTS:
+                known = INPUTS[action]
+            elif action.startswith("actions/"):
+                known = load(STAND_INS / action.removeprefix("actions/") / "action.yml")["inputs"].keys()
+            else:
+                known = load(ACTION)["inputs"].keys()
+            assert step.get("with", {}).keys() <= known, f"{name}: {action}"
 
 
 def test_no_checkout_keeps_its_credentials() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import errno
-import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -286,6 +285,7 @@ def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"\xc3\xa9\n\xe2\x9c\x93\n"
 
 
+@pytest.mark.posix
 def test_macos_is_asked_for_the_drives_own_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """fsync alone would leave the bytes in it. A file system that does not know the request gets fsync."""
     asked: list[int] = []
@@ -298,8 +298,8 @@ def test_macos_is_asked_for_the_drives_own_cache_too(tmp_path: Path, monkeypatch
             raise OSError(errno.ENOTSUP, "Operation not supported")
         return 0
 
-    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
-    monkeypatch.setattr(fcntl, "fcntl", control)
+    monkeypatch.setattr("fcntl.F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr("fcntl.fcntl", control)
     monkeypatch.setattr(os, "fsync", synced.append)
     write_new(tmp_path / "a", b"x")
     assert (asked, synced) == ([51], [])
