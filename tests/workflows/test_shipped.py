@@ -160,3 +160,13 @@ def test_the_actions_scripts_pass_shellcheck(step: dict[str, Any], tmp_path: Pat
     shellcheck = Path(sys.executable).with_name("shellcheck")
     done = subprocess.run([shellcheck, "--severity=style", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_make_lists_every_target_and_ci_makes_nothing_else() -> None:
+    """`make` alone says what there is; what runs in CI can be run here."""
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    listed = set(re.findall(r"^([a-z-]+):.*## [a-z]", makefile, re.MULTILINE))
+    assert listed == set(phony.split()) - {"FORCE"}
+    package = load(ROOT / ".github/workflows/ci.yml")["jobs"]["package"]
+    assert set(package["strategy"]["matrix"]["target"]) <= listed
