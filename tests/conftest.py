@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,12 +63,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what only POSIX can show where the system is another one."""
-    if os.name == "posix":
-        return
-    for item in items:
-        if item.get_closest_marker("posix"):
-            item.add_marker(pytest.mark.skip(reason="POSIX only"))
+    """Skip what this system can't show."""
+    lacking = {"linux": sys.platform != "linux", "posix": os.name != "posix"}
+    for name in (name for name, lacks in lacking.items() if lacks):
+        for item in items:
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
 
 
 @pytest.hookimpl(optionalhook=True)
