@@ -132,6 +132,7 @@ def test_a_terminal_that_closes_counts_once() -> None:
     assert process.end() == (INTERRUPTED, "", "last words\n")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_wakes_a_loop_that_waits(number: int) -> None:
     """It is called within the loop, once, and afterwards the former handlers are back."""
