@@ -160,7 +160,7 @@ def test_handlers_are_back_after_an_error() -> None:
     before = [signal.getsignal(one) for one in SIGNALS]
     seen: list[int] = []
     with pytest.raises(ZeroDivisionError), handling(lambda number, _: seen.append(number)):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         _ = 1 / 0
     assert seen == [signal.SIGTERM]
     assert [signal.getsignal(one) for one in SIGNALS] == before
