@@ -98,4 +98,4 @@ def _write_new(top: Path, path: str, text: str) -> bool:
 
 def _unwritable(target: Path, reason: str) -> InputError:
     hint = "choose a folder that can be written"
-    return InputError.of("DIR", f"{target} can't be written: {reason}", hint)
+    return InputError.of("DIR", f"{target.as_posix()} can't be written: {reason}", hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import pty
 import re
 import shlex
 import shutil
@@ -142,6 +141,7 @@ def type_in(
         "GITHUB_OUTPUT": str(top / "output"),
         **(more or {}),
     }
+    pty = pytest.importorskip("pty", reason="POSIX terminals")
     master, slave = pty.openpty()
     try:
         os.write(master, b"y\ny\n")

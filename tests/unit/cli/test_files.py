@@ -18,6 +18,7 @@ from tests.acceptance.conftest import Cli
 from tests.fuzz.hostile import drive
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -63,6 +64,7 @@ def test_a_plan_file_of_powershell_is_named(cli: Cli) -> None:
     )
 
 
+@pytest.mark.posix
 def test_a_plan_may_come_through_a_pipe(cli: Cli) -> None:
     """As from `apply <(…)`."""
     cli.fleet("loja")
@@ -92,6 +94,7 @@ def test_a_result_that_is_not_there_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("out", "told"),
     [

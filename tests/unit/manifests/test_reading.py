@@ -40,6 +40,7 @@ def errors(**values: Any) -> list[tuple[str, str]]:
     return [(problem.file, problem.message) for problem in load(**values).errors]
 
 
+@pytest.mark.posix
 def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> None:
     """A file or a folder: what it points at was reviewed by nobody."""
     (tmp_path / "outside").mkdir()
@@ -50,12 +51,14 @@ def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> 
     assert errors() == [("manifests/b.yaml", message), ("manifests/folder", message)]
 
 
+@pytest.mark.posix
 def test_a_link_within_the_tree_is_read(root: Path) -> None:
     """Under its own name."""
     (root / "b.yaml").symlink_to("a.yaml")
     assert [one.environment for one in load().desired] == ["a", "b"]
 
 
+@pytest.mark.posix
 def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
     """And never hang."""
     (root / "b.yaml").symlink_to("nothing.yaml")
@@ -66,12 +69,14 @@ def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
     ]
 
 
+@pytest.mark.posix
 def test_a_pipe_named_like_a_manifest_does_not_hang(root: Path) -> None:
     """It is not a regular file."""
     os.mkfifo(root / "b.yaml")
     assert errors() == [("manifests/b.yaml", "is not a regular file")]
 
 
+@pytest.mark.posix
 def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:
     """One byte less is read."""
     (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
