@@ -13,8 +13,8 @@ from reconciler.errors import InputError, Locked
 from reconciler.model import Problem
 from reconciler.run.adopting import (
     Adoption,
+    AdoptionReview,
     Adoptions,
-    Review,
     find_adoptions,
     review_adoptions,
     write_adoptions,
@@ -23,7 +23,7 @@ from reconciler.text.counts import environments, name_some
 from reconciler.text.escape import for_terminal
 
 
-def review_all(session: Session, names: Collection[str], *, unverified: bool, skip_recorded: bool) -> Review:
+def review_all(session: Session, names: Collection[str], *, unverified: bool, skip_recorded: bool) -> AdoptionReview:
     """Return what can be recorded of the environments, after a read of their accounts. Raises InputError, StateError.
 
     Without a partner token no account is read.
@@ -47,7 +47,7 @@ def _find(session: Session, names: Collection[str]) -> Adoptions:
         return find_adoptions(names, session.desired, session.store, session.credentials, now, by)
 
 
-def refuse_where_none(review: Review) -> None:
+def refuse_where_none(review: AdoptionReview) -> None:
     """Raise the errors of the environments where none of them can be recorded: nothing was written."""
     if review.adoptions or not (review.problems or review.locked):
         return
@@ -57,7 +57,7 @@ def refuse_where_none(review: Review) -> None:
     raise review.locked[0]
 
 
-def show_review(review: Review) -> None:
+def show_review(review: AdoptionReview) -> None:
     """Say what is refused, and what was not seen of the rest: one line for each reason."""
     _show_refused(review.problems, review.locked)
     if review.recorded:
@@ -77,7 +77,7 @@ def show_review(review: Review) -> None:
         say(for_terminal(f"not seen of {name_some(names)}: {reason}"), label="warning")
 
 
-def record_all(session: Session, review: Review) -> int:
+def record_all(session: Session, review: AdoptionReview) -> int:
     """Record the environments, looked at again: another run may have taken one while the question was open."""
     found = _find(session, {one.desired.environment for one in review.adoptions})
     _show_refused(found.problems, found.locked)

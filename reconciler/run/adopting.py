@@ -87,7 +87,7 @@ def make_adoption(stored: Stored | None, desired: Desired, fingerprint: Fingerpr
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class AdoptionReview:
     """The adoptions that what was read allows, with what was seen of each.
 
     `problems` and `locked` say why others may not be recorded; `recorded` are those that are already.
@@ -102,7 +102,7 @@ class Review:
 
 def review_adoptions(
     found: Adoptions, observe: Observe | None, *, no_token: str, unverified: bool, skip_recorded: bool
-) -> Review:
+) -> AdoptionReview:
     """Compare what Plug holds with the documents that would be written.
 
     `observe` is None where there is no token to read with, which `no_token` says. `skip_recorded` leaves out what would
@@ -125,7 +125,7 @@ def review_adoptions(
         problems += refused
         if not refused:
             adoptions.append(one)
-    return Review(adoptions, sightings, problems, found.locked, recorded)
+    return AdoptionReview(adoptions, sightings, problems, found.locked, recorded)
 
 
 def write_adoptions(store: StateStore, adoptions: Sequence[Adoption]) -> list[StateError]:

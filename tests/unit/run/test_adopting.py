@@ -12,7 +12,7 @@ from reconciler.core.record import Claim, adopt, begin_intent, doubt
 from reconciler.errors import Conflict, InputError
 from reconciler.model import By, Desired, Document, Event, Fingerprint
 from reconciler.ports import StateStore, Write
-from reconciler.run.adopting import Review, find_adoptions, review_adoptions, write_adoptions
+from reconciler.run.adopting import AdoptionReview, find_adoptions, review_adoptions, write_adoptions
 from tests.fakes import START, FakeCredentials, make_desired
 from tests.memory_store import MemoryStore
 
@@ -42,7 +42,7 @@ def review(
     store: StateStore | None = None,
     unverified: bool = False,
     skip_recorded: bool = False,
-) -> Review:
+) -> AdoptionReview:
     """Of `a` and `b` of the manifests; `a` has an account. `seen` None: there is no token to read with."""
     desired = [make_desired("a", account_id="1"), make_desired("b")]
 
@@ -60,11 +60,11 @@ def review(
     )
 
 
-def names(found: Review) -> list[str]:
+def names(found: AdoptionReview) -> list[str]:
     return [one.desired.environment for one in found.adoptions]
 
 
-def messages(found: Review) -> list[str]:
+def messages(found: AdoptionReview) -> list[str]:
     return [f"{problem.key}: {problem.message}" for problem in found.problems]
 
 
