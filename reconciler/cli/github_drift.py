@@ -75,7 +75,7 @@ class _Schedule:
         found, sending = find_settled(every, planned, self._now)
         if runs is not None:
             wanted = Wanted(self._head, is_unapplied(planned.plan), self._step.is_on("PLUG_SELF_HEAL"))
-            begin_run(self._hub, self._hub.branch, wanted, found, self._now, self._done)
+            runs = begin_run(self._hub, self._hub.branch, runs, wanted, found, self._done)
         reported, left = find_reported(found, runs, self._done.begun, sending)
         self._report(reported, left, planned)
         if self._done.failures:

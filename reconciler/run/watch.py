@@ -92,16 +92,23 @@ class Activity:
     failures: list[str] = field(default_factory=list)
 
 
-def begin_run(hub: ScheduleHub, branch: str, wanted: Wanted, found: Drift, now: datetime, done: Activity) -> None:
-    """Begin an apply run where one is needed. The runs are read again, as one may have begun since."""
+def begin_run(hub: ScheduleHub, branch: str, runs: Runs, wanted: Wanted, found: Drift, done: Activity) -> Runs:
+    """Begin an apply run where one is needed, and return the runs that were read last.
+
+    They are read again before one is begun, as another may have begun since.
+    """
+    if choose_begin(runs, wanted, found.findings) is Begin.NOTHING:
+        return runs
     try:
-        choice = choose_begin(read_runs(hub, wanted.head, now), wanted, found.findings)
+        runs = read_runs(hub, wanted.head, runs.now)
+        choice = choose_begin(runs, wanted, found.findings)
         if choice is not Begin.NOTHING:
             hub.dispatch(WORKFLOW, branch, {"reassert": "true"} if choice is Begin.REASSERT else {})
     except PostFailed as error:
         done.failures.append(f"no apply was begun: {error}{_permission(error, 'actions: write')}")
     else:
         done.begun = choice
+    return runs
 
 
 def keep_issue(hub: ScheduleHub, kept: Kept, issue: Issue, done: Activity, *, is_open: bool) -> None:

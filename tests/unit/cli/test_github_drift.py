@@ -242,6 +242,21 @@ def test_where_the_runs_can_not_be_read_everything_is_reported_and_nothing_begin
     assert "7 unapplied" in schedule.issues["reconciler-drift"]
 
 
+def test_a_run_that_begins_while_the_schedule_looks_is_the_only_one(schedule: Schedule) -> None:
+    """The runs are read once more before another one is begun."""
+    schedule.want("2")
+    schedule.commit()
+
+    def push(request: str) -> None:
+        if "issues?" in request and not schedule.github.runs:
+            schedule.add_run("queued", ago=timedelta())
+
+    schedule.github.after = push
+    schedule.run(code=0)
+    assert len(schedule.github.runs) == 1
+    assert (schedule.begun, schedule.issues) == ([], {})
+
+
 def test_what_github_does_not_take_fails_the_step_after_the_rest_is_done(schedule: Schedule) -> None:
     """It names the permission, and shows the drift all the same."""
     schedule.want("2")
