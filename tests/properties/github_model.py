@@ -16,12 +16,12 @@ from datetime import datetime, timedelta
 from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import Attempt, find_moved
+from reconciler.core.protocol.attempts import RunAttempt, find_moved
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker, may_replace
 from reconciler.core.protocol.schedule import ApplyRun, Begin, Runs, Wanted, choose_begin
-from reconciler.core.protocol.steps import Job, Layout
+from reconciler.core.protocol.steps import Job, JobLayout
 from reconciler.core.protocol.strict import LastChange
 from reconciler.core.protocol.telling import EndedRun, RunJob
 from reconciler.errors import InputError, PostFailed, StalePlan, StateError
@@ -123,8 +123,8 @@ class Run:
         return f"<run {self.number}/{self.attempt} {self.status}>"
 
     @property
-    def id(self) -> Attempt:
-        return Attempt(str(self.number), self.attempt)
+    def id(self) -> RunAttempt:
+        return RunAttempt(str(self.number), self.attempt)
 
     @property
     def pending(self) -> list[Job]:
@@ -229,7 +229,7 @@ class GitHub:
         run.commit = self.head.sha
         fleet = make_fleet(self.head.tree)
         request = BeginRequest(
-            Layout(), run.inputs, run.id, run.commit, run.event_sha, "acme/plug-webhooks", strict=self.strict
+            JobLayout(), run.inputs, run.id, run.commit, run.event_sha, "acme/plug-webhooks", strict=self.strict
         )
         ports = _Ports(self, run.commit)
         begun = None
