@@ -248,24 +248,21 @@ class ManifestHistory:
         self, snapshot: _Snapshot, commit: str, changes: Sequence[FileChange], defined: Mapping[str, _Defined]
     ) -> set[str]:
         """Make the snapshot that of the commit before, and return the environments whose definition may differ."""
-        snapshot.commit = commit
-        if not changes:
-            return set()
-        had_links = bool(snapshot.links)
-        names = self._name_changed(changes)
-        for change in changes:
-            snapshot.remove(self._inside(change.path), self._name_of)
-        for change in changes:
-            if change.before is not None:
-                snapshot.add(self._inside(change.path), change.before, self._name_of)
-        if had_links or snapshot.links:
-            return set(defined)
+        had_links, names = bool(snapshot.links), self._name_changed(changes)
         folders = [
             _folder_of(path)
             for change in changes
             if find_kind(path := self._inside(change.path)) is ManifestFileKind.DEFAULTS
             and not self._mean_the_same_defaults(change.before, change.after)
         ]
+        snapshot.commit = commit  # from here on nothing can fail: the snapshot is never half of one commit
+        for change in changes:
+            snapshot.remove(self._inside(change.path), self._name_of)
+        for change in changes:
+            if change.before is not None:
+                snapshot.add(self._inside(change.path), change.before, self._name_of)
+        if changes and (had_links or snapshot.links):
+            return set(defined)
         return names | _find_below(folders, defined)
 
     def _name_changed(self, changes: Sequence[FileChange]) -> set[str]:
