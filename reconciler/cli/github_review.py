@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,13 +111,8 @@ def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
     from reconciler.run.review import Trial
 
     after, errors, warnings = _read_side(step.session, step.session)
-    with commits.write(manifests=merge.base, settings=merge.base) as base:
+    with commits.write(merge.base) as base:
         before, *_ = _read_side(*base)
-    reviewed = None
-    if step.is_on("PLUG_STRICT") and merge.head is not None and not errors:
-        commits.ensure_head(merge.head, merge.number)
-        with commits.write(manifests=merge.head, settings=merge.merged) as head:
-            reviewed, *_ = _read_side(*head)
     return Trial(
         base=merge.base,
         head=merge.head,
@@ -126,8 +122,21 @@ def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
         errors=errors,
         warnings=warnings,
         paths=commits.list_changed(merge.merged, merge.base),
-        reviewed=reviewed,
+        find_combinations=partial(_find_combinations, step.session, merge) if step.is_on("PLUG_STRICT") else None,
     )
+
+
+def _find_combinations(session: Session, merge: _Merge, names: Collection[str]) -> Sequence[str]:
+    """Return the environments of which the head wants something else than the merge. Raises InputError."""
+    from reconciler.ports import MergedPull
+    from reconciler.run.strict import find_combinations
+
+    if merge.head is None:
+        return ()
+    with session.open_history(merge.merged) as history:
+        if merge.number is not None:
+            history.fetch_heads([MergedPull(merge.number, merge.head, merge.merged)])
+        return find_combinations(names, merge.head, history)
 
 
 def _read_side(session: Session, manifests: Session) -> tuple[Side, tuple[Problem, ...], tuple[Problem, ...]]:
@@ -170,29 +179,26 @@ class _Commits:
         self._top = find_top(session.folder, session.environ) or folder
         self._within = os.path.relpath(folder, self._top)
 
-    def ensure_head(self, head: str, number: int | None) -> None:
-        self._history.ensure([head], None if number is None else {head: f"refs/pull/{number}/head"})
-
     def list_changed(self, merged: str, base: str) -> list[str]:
         return [change.path for change in self._history.compare([(merged, base)])[0]]
 
     @contextmanager
-    def write(self, *, manifests: str, settings: str) -> Iterator[tuple[Session, Session]]:
-        """Write the settings of one commit and the manifests of another, or the same, into a temporary folder.
+    def write(self, commit: str) -> Iterator[tuple[Session, Session]]:
+        """Write the settings and manifests of a commit into a temporary folder.
 
         Yields a session for the settings, and one for the manifests.
         """
         with tempfile.TemporaryDirectory(prefix="reconciler-review-") as made:
             top = Path(os.path.realpath(made))
             (top / ".git").mkdir()  # settings are looked for up to the top of a checkout, and no further
-            written = self._history.list_files(settings, self._name_settings())
+            written = self._history.list_files(commit, self._name_settings())
             self._history.write_files(written, top)
             folder = top / self._within
             folder.mkdir(parents=True, exist_ok=True)
             session = Session(environ=self._environ, folder=folder, quiet=True)
             path = self._find_manifests(session)
             if path is not None:
-                files = self._history.list_files(manifests, [path])
+                files = self._history.list_files(commit, [path])
                 self._history.write_files({name: file for name, file in files.items() if name not in written}, top)
             # never read from the checkout, whose files are those of the merge
             elsewhere = Path(os.path.relpath(top / (path or NOWHERE), folder)).as_posix()
@@ -252,6 +258,7 @@ def _show(step: Step, found: Review) -> None:
     from reconciler.cli.annotations import annotate, find_path, wants_annotations
     from reconciler.views import annotations
     from reconciler.views.github_review import render_review
+    from reconciler.views.unreviewed import explain_combinations
 
     step.summarize(render_review(found, step.run.url, max_chars=SUMMARY_CHARS))
     path_of = find_path(step.session)
@@ -261,14 +268,14 @@ def _show(step: Step, found: Review) -> None:
         write(plan_text(found.planned, colour=False))
         if wants_annotations(step.environ):
             annotate(annotations.render_plan(found.planned.plan, path_of=path_of))
-    problems = (*found.errors, *found.refused)
+    combination = explain_combinations(found.combined)
+    problems = (*found.errors, *found.refused, *([] if combination is None else [combination]))
     if problems:
         say_problems(InputError(problems=problems))
     if problems and wants_annotations(step.environ):
         annotate(annotations.render_validation(problems, found.warnings if found.errors else (), path_of=path_of))
-    for text in (found.failed, "update the branch first" if found.combined else ""):
-        if text:
-            say(for_terminal(text), label="error")
+    if found.failed:
+        say(for_terminal(found.failed), label="error")
 
 
 def _post(step: Step, hub: Hub, found: Review) -> None:

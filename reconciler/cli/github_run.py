@@ -37,6 +37,53 @@ def begin() -> int:
 
 
 @run.command()
+def result() -> int:
+    """Report what became of each environment of an apply run.
+
+    In the job's summary, and on each merged pull request that has no such comment yet. It is read from the state.
+
+    \b
+    Example:
+      reconciler github run result
+    """
+    from reconciler.cli.github_result import result as work
+
+    return run_step("result", work)
+
+
+@run.command()
+def drift() -> int:
+    """Report drift, and begin the apply that is missing.
+
+    Drift is one issue; what an apply under way will do is left out of it. With PLUG_SELF_HEAL, drift that an apply
+    repairs begins one too.
+
+    \b
+    Example:
+      reconciler github run drift
+    """
+    from reconciler.cli.github_drift import drift as work
+
+    return run_step("drift", work)
+
+
+@run.command()
+def review() -> int:
+    """Plan the merge of a pull request, or of a merge group.
+
+    It is red, exit 3, where apply would refuse the change itself: errors, policy, and the guards over what this merge
+    changes. The plan is in the job's summary and in the one comment on the pull request.
+
+    \b
+    Example:
+      reconciler github run review
+    """
+    from reconciler.cli.github_review import review as work
+
+    return run_step("review", work)
+
+
+@run.command()
 def apply() -> int:
     """Apply one job's part of a run that `begin` decided.
 
@@ -66,19 +113,3 @@ def command(words: tuple[str, ...]) -> int:
     from reconciler.cli.github_command import make_work
 
     return run_step("command", make_work(words))
-
-
-@run.command()
-def review() -> int:
-    """Plan the merge of a pull request, or of a merge group.
-
-    It is red, exit 3, where apply would refuse the change itself: errors, policy, and the guards over what this merge
-    changes. The plan is in the job's summary and in the one comment on the pull request.
-
-    \b
-    Example:
-      reconciler github run review
-    """
-    from reconciler.cli.github_review import review as work
-
-    return run_step("review", work)

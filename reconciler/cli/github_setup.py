@@ -12,7 +12,7 @@ from reconciler.cli.options import environments_option, settings_options
 from reconciler.cli.output import say, write
 from reconciler.cli.session import Session
 from reconciler.cli.tree_files import find_branch, is_branch
-from reconciler.core.protocol.steps import Layout, TokensFrom
+from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.core.selection import select
 from reconciler.errors import InputError
 
@@ -66,7 +66,9 @@ def setup_command(
         repository=_find_repository(session, repository),
         default_branch=_find_branch(session, default_branch),
         tokens_from=chosen,
-        environments=list_environments([one for one in session.desired if one.environment in selected], Layout(chosen)),
+        environments=list_environments(
+            [one for one in session.desired if one.environment in selected], JobLayout(chosen)
+        ),
         state=session.settings.state,
         state_branch=find_state_branch(session.settings.state),
         reviewers=_check_reviewers(reviewers),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.plug.secret_files import SecretValues
     from reconciler.run.context import Interim
     from reconciler.run.guards import GuardInput
+    from reconciler.run.importing import AccountReads
     from reconciler.run.pace import Pace
     from reconciler.settings import LoadedSettings, Settings
 
@@ -192,6 +193,10 @@ class Session:
             partner_base_url=settings.partner.base_url,
             known_tokens=find_known_tokens(self.environ, files, self.secret_names),
             known_secrets=tuple(one.reveal() for one in find_hidden(self.environ, files, self.secret_names)),
+            own_secrets={
+                environment: frozenset(name for name in own if not self.environ.get(name))
+                for environment, own in files.secrets.own.items()
+            },
             tokens_file_environments=frozenset(files.tokens),
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,
@@ -310,6 +315,25 @@ class Session:
             pace=self.pace,
             announce=lambda count: None if self.quiet else say(f"observing {environments(count)}"),
         )
+
+    def account_reads(self, accounts: int) -> AccountReads:
+        """Return the reads of accounts for `import`. Raises InputError where the partner token can't be used."""
+        from reconciler.cli.progress import report_read
+        from reconciler.model import Fault
+        from reconciler.run.importing import AccountReads
+        from reconciler.run.observe import ObserveOptions
+        from reconciler.text.counts import counted
+
+        settings = self.settings
+        base_url = self.base_url or settings.partner.base_url
+        purpose = Fault(f"import reads {counted(accounts, 'account')} with it", "give the webhooks in the CSV")
+        problems = self.credentials.find_partner_faults(
+            settings.partner.token_env, [base_url], settings.api.allowed_hosts, purpose
+        )
+        if accounts and problems:
+            raise InputError(problems=problems)
+        options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_read)
+        return AccountReads(self.make_observer, base_url, self.clock, options, self.pace)
 
     def make_observer(self) -> HttpObserver:
         """Return the observer over the partner API, to be entered. The partner token must have been checked."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli.exitcode import ExitCode, describe_error, of_error, of_result
 from reconciler.cli.output import write_aside
 from reconciler.cli.session import Interrupts, Session
-from reconciler.core.protocol.attempts import Attempt
+from reconciler.core.protocol.attempts import RunAttempt
 from reconciler.formats.runner import encode_masks
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Step:
         return int(text) if text.isascii() and text.isdigit() else 1
 
     @property
-    def run_attempt(self) -> Attempt:
+    def run_attempt(self) -> RunAttempt:
         """This attempt, as the state's documents name it."""
-        return Attempt(self.run.run_id, self.attempt)
+        return RunAttempt(self.run.run_id, self.attempt)
 
     def take(self, name: str) -> str:
         """Return a secret's value and remove it from the variables, so that no program that is started gets it."""
@@ -150,6 +150,17 @@ class Step:
         self.output("artifact", str(artifact))
         self.output("result", str(folder))
         return folder
+
+    def warn(self, text: str) -> None:
+        """Show a warning in the log, in a runner as an annotation too; the step goes on."""
+        from reconciler.cli.annotations import annotate, wants_annotations
+        from reconciler.cli.output import say
+        from reconciler.text.escape import for_terminal
+        from reconciler.views.annotations import render_warning
+
+        say(for_terminal(text), label="warning")
+        if wants_annotations(self.environ):
+            annotate(render_warning(text))
 
     def leave_result(self, result: RunResult) -> None:
         """Leave the result of an apply, in place of an earlier one: files, the exit code, and the job's summary."""

@@ -58,4 +58,4 @@ def leads_out(top: Path, path: str) -> bool:
 
 def unwritable(target: Path, reason: str) -> InputError:
     hint = "choose a folder that can be written"
-    return InputError.of("DIR", f"{target} can't be written: {reason}", hint)
+    return InputError.of("DIR", f"{target.as_posix()} can't be written: {reason}", hint)

@@ -24,14 +24,6 @@ def make_outputs(found: ReadFile) -> dict[str, str]:
     return outputs
 
 
-def decode_matrix(text: str) -> list[str]:
-    """Return the environments of the output `matrix`, none for an empty text. Raises ValueError for any other text."""
-    try:
-        return [str(entry["environment"]) for entry in json.loads(text or "[]")]
-    except (TypeError, KeyError) as error:
-        raise ValueError("is not a matrix") from error
-
-
 def encode_masks(values: Iterable[str]) -> str:
     """Encode the command that masks each value in all later output."""
     return "".join(sorted({f"::add-mask::{encode_workflow_data(value)}\n" for value in values}))

@@ -90,18 +90,6 @@ def _find_issue(github: GitHub, name: str, label: str, author: str) -> Mapping[s
     return None
 
 
-def find_merged(github: GitHub, sha: str, default_branch: str | None) -> Mapping[str, Any] | None:
-    """The pull request that brought this commit into the default branch; None for a direct push."""
-    merged = [
-        one
-        for one in github.retry(lambda: list(github.pages(f"commits/{sha}/pulls")))
-        if one.get("merged_at") and (default_branch is None or dig(one, "base", "ref") == default_branch)
-    ]
-    exact = [one for one in merged if one.get("merge_commit_sha") == sha]
-    found: Mapping[str, Any] | None = next(iter(exact or merged), None)
-    return found
-
-
 def dispatch(github: GitHub, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
     """Begins a run of another workflow, of `workflow_dispatch`. Raises PostFailed."""
     github.retry(

@@ -40,6 +40,7 @@ class WorkflowRun:
     actor: str
     run_id: str
     event: Mapping[str, Any]
+    ref_name: str = ""  # the branch of the run
 
     @property
     def url(self) -> str:
@@ -134,6 +135,7 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
         actor=environ.get("GITHUB_ACTOR", ""),
         run_id=environ["GITHUB_RUN_ID"],
         event=_read_event(Path(environ["GITHUB_EVENT_PATH"])),
+        ref_name=environ.get("GITHUB_REF_NAME", ""),
     )
 
 

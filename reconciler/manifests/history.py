@@ -30,7 +30,7 @@ from reconciler.manifests.load import load_tree, stem_of
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.nodes import File, parse_file
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN
-from reconciler.manifests.tree import FileKind, find_kind
+from reconciler.manifests.tree import ManifestFileKind, find_kind
 from reconciler.ports import MergedPull
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,16 @@ _FILE = "100644"
 _KEY = b"environment"
 # a name in braces inside a text, which is no key; one that is more than this is found by parsing the file
 _IN_A_TEXT = re.compile(rb"(?<=[\w/.=&-])\{environment\}", re.ASCII)
+# A file of lines such as `key: value`, which needs no parser. Whatever is the least unusual is left to the parser.
+_KEY_OF_A_LINE = rb"(?!sops:)[A-Za-z_]\w*:"
+_SIMPLE_VALUE = rb" (?:[A-Za-z0-9][\w./@-]*(?::[\w./@{}-]+)*|'[\w ./@-]*')\n"
+_SIMPLE_FILE = re.compile(
+    rb"(?:%(key)s%(value)s|%(key)s\n(?:  %(key)s%(value)s)+)+" % {b"key": _KEY_OF_A_LINE, b"value": _SIMPLE_VALUE},
+    re.ASCII,
+)
+_SIMPLE_NAME = re.compile(rb"^environment: ([a-z][a-z0-9._-]{0,62})$", re.MULTILINE)
+_NO_TEXT = frozenset({"yes", "no", "on", "off", "true", "false", "null"})  # words that YAML reads as something else
+MAX_SIMPLE_BYTES = 4096
 _STEM = ""  # the name that a manifest without `environment:` gives: that of its file
 
 
@@ -57,6 +67,7 @@ class _Definition:
 
     @property
     def blobs(self) -> tuple[str, ...]:
+        """What the environment is made of, wherever its files are."""
         return (self.manifest, *(blob for _, blob in self.defaults))
 
     def files(self) -> Iterator[tuple[str, TreeFile]]:
@@ -95,16 +106,16 @@ class _Snapshot:
         kind = None if file.mode == SUBMODULE else find_kind(path)
         if file.mode == LINK:
             self.links.add(path)
-        elif kind is FileKind.DEFAULTS:
+        elif kind is ManifestFileKind.DEFAULTS:
             self.defaults[_folder_of(path)] = file.blob
             self._chains.clear()
-        elif kind is FileKind.MANIFEST:
+        elif kind is ManifestFileKind.MANIFEST:
             self.manifests[path] = file.blob
             self.named.setdefault(name_of(path, file.blob), set()).add(path)
 
     def remove(self, path: str, name_of: _MakeNames) -> None:
         self.links.discard(path)
-        if find_kind(path) is FileKind.DEFAULTS:
+        if find_kind(path) is ManifestFileKind.DEFAULTS:
             self.defaults.pop(_folder_of(path), None)
             self._chains.clear()
         blob = self.manifests.pop(path, None)
@@ -162,9 +173,13 @@ class ManifestHistory:
 
     def compare(self, commit: str, names: Collection[str]) -> Mapping[str, bool | None]:
         with _explaining():
+            (changes,) = self._git.compare([(self._commit, commit)], self._root)
             here = {name: self._head.define(name) for name in names}
-            there_snapshot = self._take_snapshot(commit)
-            there = {name: there_snapshot.define(name) for name in names}
+            # the snapshot becomes that of the other commit and back again: a copy would cost more than most changes
+            touched = self._step_back(self._head, commit, changes, here)
+            there = {name: self._head.define(name) if name in touched else one for name, one in here.items()}
+            back = [FileChange(change.path, change.after, change.before) for change in changes]
+            self._step_back(self._head, self._commit, back, {})
             return self._compare(here, there)
 
     # --- for others --------------------------------------------------------------------------------
@@ -233,29 +248,29 @@ class ManifestHistory:
         self, snapshot: _Snapshot, commit: str, changes: Sequence[FileChange], defined: Mapping[str, _Defined]
     ) -> set[str]:
         """Make the snapshot that of the commit before, and return the environments whose definition may differ."""
-        snapshot.commit = commit
-        if not changes:
-            return set()
-        had_links = bool(snapshot.links)
-        names = self._name_changed(changes)
+        had_links, names = bool(snapshot.links), self._name_changed(changes)
+        folders = [
+            _folder_of(path)
+            for change in changes
+            if find_kind(path := self._inside(change.path)) is ManifestFileKind.DEFAULTS
+            and not self._mean_the_same_defaults(change.before, change.after)
+        ]
+        snapshot.commit = commit  # from here on nothing can fail: the snapshot is never half of one commit
         for change in changes:
             snapshot.remove(self._inside(change.path), self._name_of)
         for change in changes:
             if change.before is not None:
                 snapshot.add(self._inside(change.path), change.before, self._name_of)
-        if had_links or snapshot.links:
+        if changes and (had_links or snapshot.links):
             return set(defined)
-        paths = [self._inside(change.path) for change in changes]
-        return names | _find_below(
-            [_folder_of(path) for path in paths if find_kind(path) is FileKind.DEFAULTS], defined
-        )
+        return names | _find_below(folders, defined)
 
     def _name_changed(self, changes: Sequence[FileChange]) -> set[str]:
         """Return the names that the manifests among the changes give, before and after."""
         manifests = [
             (path, file.blob)
             for change in changes
-            if find_kind(path := self._inside(change.path)) is FileKind.MANIFEST
+            if find_kind(path := self._inside(change.path)) is ManifestFileKind.MANIFEST
             for file in (change.before, change.after)
             if file is not None and file.mode not in (LINK, SUBMODULE)
         ]
@@ -272,7 +287,7 @@ class ManifestHistory:
         self._load_names(
             file.blob
             for path, file in inside.items()
-            if file.mode not in (LINK, SUBMODULE) and find_kind(path) is FileKind.MANIFEST
+            if file.mode not in (LINK, SUBMODULE) and find_kind(path) is ManifestFileKind.MANIFEST
         )
         snapshot = _Snapshot(commit)
         for path, file in inside.items():
@@ -314,6 +329,11 @@ class ManifestHistory:
             self._find_meaning(blob) == self._find_meaning(other_blob)
             for (_, blob), (_, other_blob) in zip(one.defaults, other.defaults, strict=True)
         )
+
+    def _mean_the_same_defaults(self, before: TreeFile | None, after: TreeFile | None) -> bool:
+        if before is None or after is None or SUBMODULE in (before.mode, after.mode):
+            return False
+        return self._find_meaning(before.blob) == self._find_meaning(after.blob)
 
     def _find_meaning(self, blob: str) -> str:
         if blob not in self._meanings:
@@ -367,8 +387,13 @@ def find_name(data: bytes) -> str | None:
 
     A manifest that can't be parsed counts by its file's name. Only one that may hold the key is parsed.
     """
-    if b"\\" not in data and len(_IN_A_TEXT.findall(data)) == data.count(_KEY):
+    count = data.count(_KEY)
+    if b"\\" not in data and len(_IN_A_TEXT.findall(data)) == count:
         return _STEM
+    if count == 1 and len(data) <= MAX_SIMPLE_BYTES and _SIMPLE_FILE.fullmatch(data):
+        simple = _SIMPLE_NAME.search(data)
+        if simple is not None and simple[1].decode() not in _NO_TEXT:
+            return simple[1].decode()
     file = parse_file("", data)
     if not isinstance(file, File) or "environment" not in file.values:
         return _STEM

@@ -98,6 +98,12 @@ def find_hidden(environ: Mapping[str, str], files: SecretFiles, names: SecretNam
     return tuple(Secret(value) for value in sorted(found) if len(value) >= MIN_HIDDEN)
 
 
+def find_named_secrets(environ: Mapping[str, str], files: SecretFiles, names: SecretNames) -> Mapping[str, str]:
+    """Return the secrets that are available to all environments, by name."""
+    given = {name: value for name, value in environ.items() if name.startswith(names.secret_prefix) and value}
+    return {name: value.reveal() for name, value in files.secrets.general.items()} | given
+
+
 class EnvironCredentials:
     """Looks tokens and secrets up in `environ`, then in the files of credentials. Reads nothing else.
 
@@ -268,18 +274,26 @@ class EnvironCredentials:
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
     ) -> list[Problem]:
         """Why the accounts of `observed` can't be read: the partner token, or the address that it would be sent to."""
+        names = name_some([one.environment for one in observed])
+        purpose = Fault(f"--observe reads the account of {names} with it", "leave --observe out")
+        urls = {one.partner_base_url or "" for one in observed}
+        return self.find_partner_faults(token_env, urls, allowed_hosts, purpose)
+
+    def find_partner_faults(
+        self, token_env: str, base_urls: Collection[str], allowed_hosts: Collection[str], purpose: Fault
+    ) -> list[Problem]:
+        """The same for any read: `purpose` says what needs the token, and its hint how to do without."""
         problems = []
         token = self.partner_token(token_env)
         if token is None:
-            names = name_some([one.environment for one in observed])
-            message = f"there is no partner token in {token_env}, and --observe reads the account of {names} with it"
-            hint = f"set the variable {token_env}, or leave --observe out"
+            message = f"there is no partner token in {token_env}, and {purpose.message}"
+            hint = f"set the variable {token_env}, or {purpose.hint}"
             problems.append(Problem.of("partner.token_env", message, hint))
         elif (fault := find_token_fault(token)) is not None:
             message = f"the partner token in {token_env} {fault.message}"
             problems.append(Problem.of("partner.token_env", message, fault.hint))
         # the settings check the address where it is set; its default is checked here, where it is used
-        for url in sorted({one.partner_base_url or "" for one in observed}):
+        for url in sorted(base_urls):
             address_fault = find_base_url_fault(url, allowed_hosts)
             if address_fault is not None:
                 problems.append(Problem.of("partner.base_url", *address_fault))

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import InputError
-from reconciler.io.files import HAS_MODES, PipeError, TooLargeError, Utf16Error, read_with_stat, without_mark
+from reconciler.io.files import HAS_MODES, PipeError, TooLargeError, Utf16Error, read_with_stat, without_mark, write_new
 from reconciler.model import Fault, Problem
 from reconciler.plug.secret import Secret
+from reconciler.text.yaml_text import quote
 
 MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten
 MAX_DEPTH = 32  # of at most two levels
@@ -92,6 +93,26 @@ def parse_secrets(text: str, shown: str) -> SecretValues:
         else:
             general[name] = _text_of(value, SECRETS, shown)
     return SecretValues(general, own)
+
+
+def write_secrets_file(
+    path: Path, shown: str, general: Mapping[str, str], own: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Write a new file of secrets that only its owner may read: `general` by name, `own` by environment and name.
+
+    Raises InputError, and changes nothing, where the path exists or can't be written.
+    """
+    lines = [f"{name}: {quote(value)}" for name, value in general.items()]
+    for environment, secrets in own.items():
+        lines += [f"{environment}:", *(f"  {name}: {quote(value)}" for name, value in secrets.items())]
+    try:
+        write_new(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+    except FileExistsError:
+        raise InputError.of("--secrets-out", f"{shown} exists", "it is never overwritten: name a new file") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        hint = "name a file in a folder that can be written"
+        raise InputError.of("--secrets-out", f"{shown} can't be written: {reason}", hint) from error
 
 
 # --- the file ----------------------------------------------------------------------------------------

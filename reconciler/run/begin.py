@@ -11,10 +11,10 @@ from urllib.parse import quote
 from reconciler.core.digest import plan_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import Attempt, find_first_commit, find_moved_inputs
+from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_moved_inputs
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.steps import Layout, Steps, TokensFrom, find_too_many_jobs, make_steps
+from reconciler.core.protocol.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
 from reconciler.core.saved_plan import check_expected
 from reconciler.core.selection import select
 from reconciler.errors import InputError
@@ -64,9 +64,9 @@ class BeginRequest:
     `sees_token` is whether a secret PLUG_TOKEN is visible to a job without a GitHub Environment.
     """
 
-    layout: Layout
+    layout: JobLayout
     inputs: RunInputs
-    attempt: Attempt
+    attempt: RunAttempt
     commit: str
     event_sha: str
     repository: str

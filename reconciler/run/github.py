@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reconciler.errors import PostFailed, TransientError
-from reconciler.ports import Hub, Issue, Posted
-
-DRIFT = "drift"
-DRIFT_LABEL = "reconciler-drift"
+from reconciler.ports import Hub
 
 
 class MayOnlyRead(Exception):
     """GitHub refused, because a run of a fork or of Dependabot may not write."""
-
-
-def keep_drift_issue(hub: Hub, drifted: Sequence[str], issue: Issue) -> Posted | None:
-    """Open or update the one issue on drift, or close it where there is none. Raises PostFailed.
-
-    Returns None where there is neither drift nor an open issue.
-    """
-    return hub.keep_issue(DRIFT, issue, label=DRIFT_LABEL, is_open=bool(drifted))
 
 
 @contextmanager

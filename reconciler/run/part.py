@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from reconciler.core.planner import PlanInput, Planned, plan_environment
-from reconciler.core.protocol.attempts import Attempt, count_unapplied
+from reconciler.core.protocol.attempts import RunAttempt, count_unapplied
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.steps import EarlierWave, Job, find_part, find_waiting
 from reconciler.model import Action, Desired, Fingerprint, Outcome, RunResult
@@ -47,7 +47,7 @@ class PartPlanner:
 
     job: Job
     inputs: RunInputs
-    attempt: Attempt
+    attempt: RunAttempt
     desired: Collection[Desired]
     store: StateStore
     make_plan: MakePlan

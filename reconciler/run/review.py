@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
 from reconciler.core.protocol.change import (
-    Change,
     Loosening,
+    MergeChange,
     Review,
     Unposted,
     find_change,
-    find_combined,
     find_later_refusal,
     find_own_refusals,
     find_policy_changes,
@@ -49,8 +48,9 @@ class Side:
 class Trial:
     """A merge that was tried: its commits, and what is in them.
 
-    `reviewed` is the pull request's head with the settings of the merge; None without strict, or where no head is
-    known. `number` is the pull request's; None where it is not known. `paths` are all that differ from the base.
+    `number` is the pull request's; None where it is not known. `paths` are all that differ from the base.
+    `find_combinations` names those of some environments that the pull request's head wants otherwise; None without
+    strict, or where no head is known.
     """
 
     base: str
@@ -61,7 +61,7 @@ class Trial:
     errors: Sequence[Problem] = ()
     warnings: Sequence[Problem] = ()
     paths: Sequence[str] = ()
-    reviewed: Side | None = None
+    find_combinations: Callable[[Collection[str]], Sequence[str]] | None = None
 
 
 def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack_state: bool) -> Review:
@@ -80,7 +80,8 @@ def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack
     if trial.errors:
         return begun
     change = find_change(trial.before.desired, trial.after.desired)
-    begun = _with_combined(replace(begun, change=change), trial)
+    combined = () if trial.find_combinations is None else tuple(trial.find_combinations(change.changed))
+    begun = replace(begun, change=change, combined=combined)
     try:
         planned = make_plan()
     except StateError as error:
@@ -97,26 +98,21 @@ def _find_loosening(trial: Trial) -> Loosening:
     )
 
 
-def _with_combined(begun: Review, trial: Trial) -> Review:
-    if trial.reviewed is None:
-        return begun
-    combined = find_combined(begun.change.changed, trial.reviewed.desired, trial.after.desired)
-    return replace(begun, combined=combined, combined_fault=trial.reviewed.fault if combined else "")
-
-
-def _with_guards(begun: Review, planned: Planned, change: Change, trial: Trial, hub: Hub) -> Review:
+def _with_guards(begun: Review, planned: Planned, change: MergeChange, trial: Trial, hub: Hub) -> Review:
     refused = find_own_refusals(planned, change, trial.before.limit)
     large = [one for one in refused if is_large_change(one)]
+    later = None if large else find_later_refusal(planned, trial.after.limit)
     where = planned.plan.where
-    wanted = [Label.LARGE_CHANGE] if large else []
+    wanted = [Label.LARGE_CHANGE] if large or later else []
     wanted += [Label.FIRST_APPLY] if where is not None and where.needs_vouching and has_work(planned.plan) else []
     labels, fault = _find_labels(wanted, trial.number, hub)
-    lifted = large if any(one.label is Label.LARGE_CHANGE and one.counts for one in labels) else []
+    counts = any(one.label is Label.LARGE_CHANGE and one.counts for one in labels)
+    lifted = [*large, *([] if later is None else [later])] if counts else []
     return replace(
         begun,
         refused=tuple(one for one in refused if one not in lifted),
         lifted=tuple(lifted),
-        later=None if large else find_later_refusal(planned, trial.after.limit),
+        later=None if counts else later,
         labels=labels,
         label_fault=fault,
     )
@@ -146,13 +142,13 @@ def post_review(hub: Hub, marker: Marker, merged_head: str | None, text: str) ->
         raise PostFailed("the pull request has no number")
     if begun.head_sha is None or merged_head != begun.head_sha:
         return Unposted.MOVED if begun.is_open else Unposted.CLOSED
-    present = hub.read_pull(begun.number)
-    if not present.is_open:
-        return Unposted.CLOSED
-    if present.head_sha != begun.head_sha:
-        return Unposted.MOVED
     try:
         with needing_permission(hub, "comment (pull-requests: write)"):
+            present = hub.read_pull(begun.number)
+            if not present.is_open:
+                return Unposted.CLOSED
+            if present.head_sha != begun.head_sha:
+                return Unposted.MOVED
             posted = hub.put_comment(begun.number, marker, text)
     except MayOnlyRead:
         return Unposted.READ_ONLY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 from reconciler.core.protocol.change import Loosening, Review, Unposted
@@ -11,12 +11,14 @@ from reconciler.model import Problem
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import markdown
-from reconciler.views.markdown_parts import MAX_CHARS, names, page
+from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
+from reconciler.views.unreviewed import explain_combinations
 from reconciler.views.words import COMMIT_LENGTH
 
-SHOWN = 20  # of paths and problems; the others are counted
+LIST_CHARS = 5_000  # of the rules that change, and of the problems
+NAMES_SHOWN = 20  # of a list of environments; the plan has all of them
 MAX_VALUE = 120  # characters of a setting's value
-CHECK_CHARS = 12_000  # for the receivers, which come after the plan
+CHECK_CHARS = 8_000  # for the receivers, which come after the plan
 LEAST_PLAN_CHARS = 20_000  # whatever comes before the plan
 MAX_PROBLEM = 400  # characters of one; a hostile host or name may be long
 MAX_FAILURE = 2_000
@@ -24,8 +26,8 @@ MAX_FAILURE = 2_000
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
     """Return the whole comment, of at most `max_chars`. What doesn't fit is counted, never cut in its middle."""
-    before = [*_loosening(review.loosening), *_refused(review), *_lifted(review), *_combined(review), *_scope(review)]
-    checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS)]
+    before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review)]
+    checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
     room = max(max_chars - len(page(before, [], after)), LEAST_PLAN_CHARS)
     return page(before, [_plan(review, room).rstrip("\n")], after)
@@ -42,8 +44,9 @@ def render_unposted(reason: Unposted) -> str:
             return "No comment: the pull request has another head by now, and another run answers for that one."
         case Unposted.READ_ONLY:
             return (
-                "No comment: this run's token may only read, as it comes from a fork or from Dependabot. "
-                "The plan is here, in the job's summary."
+                "No comment: this run's token may only read, as it comes from a fork or from Dependabot. The plan is "
+                "here, in the job's summary. GitHub gives such a run no secrets, and a fork's no variables either: the "
+                "state is the one that the settings file names."
             )
         case Unposted.SUPERSEDED:
             return "No comment: a later run has written its plan already."
@@ -62,9 +65,9 @@ def _loosening(found: Loosening) -> list[str]:
         for one in found.settings
     ]
     if found.policies:
-        lines.append(f"- the policy of {environments(len(found.policies))}: {names(found.policies)}")
-    lines += _listed([f"- {for_markdown_code(path)}" for path in found.paths], "path")
-    return ["## This also changes the rules", "\n".join(lines)]
+        lines.append(f"- the policy of {environments(len(found.policies))}: {_names(found.policies)}")
+    lines += [f"- {for_markdown_code(path)}" for path in found.paths]
+    return ["## This also changes the rules", _listed(lines, "change")]
 
 
 def _value(text: str) -> str:
@@ -74,7 +77,7 @@ def _value(text: str) -> str:
 def _refused(review: Review) -> list[str]:
     if not review.refused:
         return []
-    parts = ["## Refused", "Apply would not accept this change:", "\n".join(_problems(review.refused))]
+    parts = ["## Refused", "Apply would not accept this change:", _problems(review.refused)]
     return [*parts, *_uncounted(review)]
 
 
@@ -100,15 +103,16 @@ def _lifted(review: Review) -> list[str]:
     if review.lifted:
         (setter, *_) = (one.set_by for one in review.labels if one.label is Label.LARGE_CHANGE)
         paragraphs += [
-            "\n".join(_problems(review.lifted)),
+            _problems(review.lifted),
             f"This is meant: {_setter(setter)} set the label {for_markdown_code(Label.LARGE_CHANGE)}.",
         ]
     if review.later is not None:
         paragraphs.append(
             "With what was merged before and is not applied yet, the apply run would refuse: "
-            f"{for_markdown(str(review.later))}"
+            f"{for_markdown(_cut(str(review.later)))}"
         )
-    return [*paragraphs, *_first_apply(review)]
+        paragraphs += [] if review.refused else _uncounted(review)
+    return paragraphs
 
 
 def _first_apply(review: Review) -> list[str]:
@@ -133,29 +137,19 @@ def _setter(login: str | None) -> str:
 
 
 def _combined(review: Review) -> list[str]:
-    if not review.combined:
-        return []
-    head = "" if review.head is None else f" {for_markdown_code(review.head[:COMMIT_LENGTH])}"
-    why = "as the base moved under them"
-    if review.combined_fault:
-        why = f"as that can't be read: {for_markdown(review.combined_fault[:MAX_PROBLEM])}"
-    return [
-        "## Update the branch first",
-        f"After the merge, {environments(len(review.combined))} would be something else than on the pull request's "
-        f"head{head}, {why}: {names(review.combined)}. Nobody has reviewed that. Merge the base branch into the "
-        "pull request's branch, then review it again.",
-    ]
+    problem = explain_combinations(review.combined)
+    return [] if problem is None else ["## Update the branch first", for_markdown(_cut(str(problem)))]
 
 
 def _scope(review: Review) -> list[str]:
     if review.errors:
         return []
     change = review.change
-    changed = f": {names(change.changed)}" if change.changed else ""
+    changed = f": {_names(change.changed)}" if change.changed else ""
     text = f"This changes {environments(len(change.changed))}{changed}."
     if change.removed:
-        text += f" It removes {environments(len(change.removed))}: {names(change.removed)}."
-    paragraphs = [text]
+        text += f" It removes {environments(len(change.removed))}: {_names(change.removed)}."
+    paragraphs = ["## Changes", text]
     if review.base_fault:
         why = for_markdown(review.base_fault[:MAX_PROBLEM])
         paragraphs.append(f"The base can't be compared, so every environment counts as changed: {why}")
@@ -164,9 +158,9 @@ def _scope(review: Review) -> list[str]:
         verbs = ("waits", "doesn't") if len(pending) == 1 else ("wait", "don't")
         paragraphs.append(
             f"{environments(len(pending))} of the plan {verbs[0]} from earlier merges and {verbs[1]} count here: "
-            f"{names(pending)}."
+            f"{_names(pending)}."
         )
-    return paragraphs
+    return [*paragraphs, *_lifted(review), *_first_apply(review)]
 
 
 def _find_pending(review: Review) -> list[str]:
@@ -212,7 +206,11 @@ def _footer(review: Review, run_url: str) -> str:
     return f"<sub>[this run]({run_url}), {', '.join(shown)}</sub>"
 
 
-def _problems(problems: Sequence[Problem]) -> list[str]:
+def _names(every: Sequence[str]) -> str:
+    return names(every, NAMES_SHOWN)
+
+
+def _problems(problems: Sequence[Problem]) -> str:
     return _listed([f"- {for_markdown(_cut(str(one)))}" for one in problems], "problem")
 
 
@@ -220,7 +218,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= MAX_PROBLEM else f"{text[:MAX_PROBLEM]}…"
 
 
-def _listed(lines: Iterable[str], what: str) -> list[str]:
-    every = list(lines)
-    left = len(every) - SHOWN
-    return [*every[:SHOWN], *([f"- … and {counted(left, f'more {what}')}"] if left > 0 else [])]
+def _listed(lines: Sequence[str], what: str) -> str:
+    """Return the lines that fit; the others are counted."""
+    taken, left = fit([(line, 1) for line in lines], LIST_CHARS, between=1)
+    return "\n".join([*taken, *([f"- … and {counted(left, f'more {what}')}"] if left else [])])

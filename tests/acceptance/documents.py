@@ -1,9 +1,9 @@
 """The commands of a document, typed in a shell as they are written, and the output that the document shows.
 
-A section of a page is tried if `<!-- tried -->` is in it, or `<!-- tried: applied -->`, which begins in a repository whose
-two environments are applied. Its `console` blocks are run in one shell, in
-their order: lines that begin with `$ ` are commands, lines with `> ` continue them, and the rest is their output. A
-line that is `…` stands for any number of lines.
+A section of a page is tried if `<!-- tried -->` is in it, or `<!-- tried: applied -->`, which begins in a repository
+whose two environments are applied. Its `console` blocks are run in one shell, in their order: lines that begin with
+`$ ` are commands, lines with `> ` continue them, and the rest is their output. A line that is `…` means any number of
+lines.
 """
 
 from __future__ import annotations

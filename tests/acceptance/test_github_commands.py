@@ -15,8 +15,7 @@ def raw(cli: Cli, *arguments: str) -> tuple[str, str]:
 
 def test_posting_outside_of_a_workflow_says_what_is_missing(cli: Cli) -> None:
     """By the runner's variables; no traceback."""
-    cli.write("plan.md", "x")
-    ran = cli.run("github", "comment", "plan", "--file", "plan.md", code=3)
+    ran = cli.run("github", "run", "result", code=3)
     assert "GITHUB_REPOSITORY" in ran.err and "GITHUB_EVENT_PATH" in ran.err
     cli.write("event.json", "{}")
     cli.environ |= {
@@ -25,10 +24,9 @@ def test_posting_outside_of_a_workflow_says_what_is_missing(cli: Cli) -> None:
         "GITHUB_RUN_ID": "1",
         "GITHUB_EVENT_PATH": "event.json",
     }
-    assert "GITHUB_TOKEN" in cli.run("github", "comment", "plan", "--file", "plan.md", code=3).err
-    assert "gone.md" in cli.run("github", "comment", "plan", "--file", "gone.md", code=3).err
+    assert "GITHUB_TOKEN" in cli.run("github", "run", "result", code=3).err
     cli.environ |= {"GITHUB_TOKEN": canary(), "GITHUB_API_URL": "http://api.acme.com.br"}
-    assert "is not https" in cli.run("github", "comment", "plan", "--file", "plan.md", code=3).err
+    assert "is not https" in cli.run("github", "run", "result", code=3).err
 
 
 def test_annotations_go_to_stderr_and_stdout_stays_what_was_asked_for(cli: Cli) -> None:

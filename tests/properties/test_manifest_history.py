@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.io.git.history import GitHistory
+from reconciler.core.protocol.strict import LastChange
+from reconciler.io.git.history import MAX_LINE, GitHistory
 from reconciler.manifests.history import ABSENT, UNKNOWN, ManifestHistory, find_wants
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import TreeOptions
@@ -145,7 +146,7 @@ def find_change(wants: list[Mapping[str, str]], name: str) -> int | None:
     return None
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(30))
 @given(trees=histories())
 def test_the_lazy_answer_is_that_of_the_whole_tree(repository: Repository, trees: list[dict[str, str]]) -> None:
     """An environment that can't be resolved while nothing of its definition changes is compared with nothing."""
@@ -167,7 +168,7 @@ def test_the_lazy_answer_is_that_of_the_whole_tree(repository: Repository, trees
             raise AssertionError(f"{name}: changed in {expected}, which was not found")
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(15))
 @given(trees=histories())
 def test_what_a_commit_changed_is_what_its_whole_trees_differ_in(
     repository: Repository, trees: list[dict[str, str]]
@@ -185,7 +186,7 @@ def test_what_a_commit_changed_is_what_its_whole_trees_differ_in(
         before = after
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(15))
 @given(trees=histories(), head=histories())
 def test_a_head_is_compared_with_the_runs_commit(
     repository: Repository, trees: list[dict[str, str]], head: list[dict[str, str]]
@@ -200,3 +201,11 @@ def test_a_head_is_compared_with_the_runs_commit(
             assert same[name] is (wants[0] == wants[1]), name
         elif same[name]:
             assert wants[0] == wants[1] == UNKNOWN
+
+
+@pytest.mark.parametrize(("position", "found"), [(MAX_LINE - 1, True), (MAX_LINE, False)])
+def test_how_far_back_a_change_is_looked_for(repository: Repository, position: int, found: bool) -> None:
+    old, new = place({"a.yaml": URLS}), place({"a.yaml": f"wave: 1\n{URLS}"})
+    commits = import_line(repository.path, [old, *([new] * (position + 1))])[::-1]
+    (change,) = repository.open(commits[0]).find_last_changes(["a"]).values()
+    assert change == LastChange(position if found else None, commits[MAX_LINE - 1])

@@ -17,7 +17,7 @@ UNAPPLIED = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN})
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RunAttempt:
     """One attempt of a workflow run. `number` counts from 1."""
 
     run_id: str
@@ -32,7 +32,7 @@ class Attempt:
         return f"{self.run_id}/{self.number}"
 
 
-def find_first_commit(documents: Iterable[Document], attempt: Attempt, event_sha: str) -> str:
+def find_first_commit(documents: Iterable[Document], attempt: RunAttempt, event_sha: str) -> str:
     """Return the commit that the first attempt of the run found.
 
     It is in what the run wrote into the state. Where the run wrote nothing, the event's commit is the one that is
@@ -81,7 +81,7 @@ def find_moved(wanted: Mapping[str, bool | None]) -> list[str]:
     return sorted(name for name, is_same in wanted.items() if not is_same)
 
 
-def count_unapplied(documents: Iterable[Document], attempt: Attempt) -> int:
+def count_unapplied(documents: Iterable[Document], attempt: RunAttempt) -> int:
     """Count the environments that this attempt has tried and not applied: `max_failures` counts over all its jobs."""
     return sum(
         1

@@ -25,31 +25,21 @@ ACTIONS_FOLDER = ".github/"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MergeChange:
     """The environments that a merge changes, sorted. `changed` includes new ones; `removed` have no manifest left."""
 
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
 
 
-def find_change(before: Iterable[Desired], after: Iterable[Desired]) -> Change:
+def find_change(before: Iterable[Desired], after: Iterable[Desired]) -> MergeChange:
     """Compare what each environment shall be (`wants`), before and after a merge."""
     wanted = digest_each(before)
     wants = digest_each(after)
-    return Change(
+    return MergeChange(
         changed=tuple(sorted(name for name, digest in wants.items() if wanted.get(name) != digest)),
         removed=tuple(sorted(wanted.keys() - wants.keys())),
     )
-
-
-def find_combined(changed: Collection[str], head: Iterable[Desired], merged: Iterable[Desired]) -> tuple[str, ...]:
-    """Return which changed environments want something else after the merge than on the pull request's head.
-
-    The base moved beneath them, so nobody has reviewed what they would become.
-    """
-    reviewed = digest_each(one for one in head if one.environment in changed)
-    combined = digest_each(one for one in merged if one.environment in changed)
-    return tuple(sorted(name for name, digest in combined.items() if reviewed.get(name) != digest))
 
 
 def digest_each(desired: Iterable[Desired]) -> dict[str, str]:
@@ -107,7 +97,7 @@ def narrow(planned: Planned, names: Collection[str]) -> Planned:
     return replace(planned, plan=replace(planned.plan, environments=environments))
 
 
-def find_own_refusals(planned: Planned, change: Change, limit: MaxChanged | None) -> list[Problem]:
+def find_own_refusals(planned: Planned, change: MergeChange, limit: MaxChanged | None) -> list[Problem]:
     """Return what `apply` would refuse of the environments that a merge changes, tokens and an empty state aside.
 
     `limit` is the base's max_changed: a merge doesn't loosen the guard that it is measured by.
@@ -155,7 +145,7 @@ class Review:
 
     base: str  # the commit that it is compared with
     head: str | None  # the pull request's last commit; None where it is not known
-    change: Change = field(default_factory=Change)
+    change: MergeChange = field(default_factory=MergeChange)
     loosening: Loosening = field(default_factory=Loosening)
     base_fault: str = ""
     planned: Planned | None = None
@@ -168,8 +158,7 @@ class Review:
     later: Problem | None = None  # what a guard would say of the whole apply run
     labels: tuple[LabelSetting, ...] = ()  # those that are set and matter, whether they count or not
     label_fault: str = ""  # why GitHub did not say who set a label
-    combined: tuple[str, ...] = ()  # with strict: what nobody has reviewed
-    combined_fault: str = ""  # with strict: why the head could not be read
+    combined: tuple[str, ...] = ()  # with strict: what the head wants otherwise
     checked: CheckResult | None = None
 
     @property

@@ -14,7 +14,7 @@ from reconciler.core.protocol.names import (
     TOKEN_SECRET,
 )
 from reconciler.core.protocol.setup import GitHubEnvironment
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Layout, TokensFrom, parse_layout
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom, parse_layout
 from reconciler.errors import InputError
 from reconciler.model import Area, BranchRules, Item, ItemState, ShownEnvironment
 from reconciler.text.counts import counted, name_some
@@ -86,12 +86,12 @@ def judge_shared_secrets(shared: Collection[str], tokens_from: TokensFrom) -> It
 # --- variables -----------------------------------------------------------------------------------------------------
 
 
-def find_layout(variables: Mapping[str, str]) -> Layout:
+def find_layout(variables: Mapping[str, str]) -> JobLayout:
     """Return how the workflows find the tokens; the default where the variables are wrong."""
     try:
         return parse_layout(variables.get("PLUG_TOKENS_FROM", ""), variables.get("PLUG_SHARDS", ""))
     except InputError:
-        return Layout()
+        return JobLayout()
 
 
 def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:

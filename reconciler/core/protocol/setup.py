@@ -12,7 +12,7 @@ from reconciler.core.protocol.names import (
     TOKEN_SECRET,
     TOKENS_SECRET,
 )
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Layout, TokensFrom
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
 from reconciler.model import Desired
 
 MAX_REVIEWERS = 6  # of a GitHub Environment
@@ -40,7 +40,7 @@ class GitHubSetup:
     reviewers: Sequence[str] = ()  # USER or ORG/TEAM
 
 
-def list_environments(desired: Iterable[Desired], layout: Layout) -> list[GitHubEnvironment]:
+def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[GitHubEnvironment]:
     """Return the GitHub Environments that the jobs use.
 
     Those of the manifests have the same names; where one secret holds all tokens no job uses them.

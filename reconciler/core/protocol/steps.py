@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from itertools import groupby
 from typing import TypeAlias
 
 from reconciler.core.digest import plan_digest
@@ -32,14 +31,14 @@ class TokensFrom(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class JobLayout:
     """How jobs are made. Without `shards` one job holds the whole fleet, where the tokens are in one secret."""
 
     tokens_from: TokensFrom = TokensFrom.ENVIRONMENTS
     shards: int = 0
 
 
-def parse_layout(tokens_from: str, shards: str) -> Layout:
+def parse_layout(tokens_from: str, shards: str) -> JobLayout:
     """Read the variables PLUG_TOKENS_FROM and PLUG_SHARDS; an empty text counts as not given.
 
     Raises: InputError with every fault.
@@ -58,7 +57,7 @@ def parse_layout(tokens_from: str, shards: str) -> Layout:
         count = int(text)
     if problems:
         raise InputError(problems=problems)
-    return Layout(TokensFrom(chosen), count)
+    return JobLayout(TokensFrom(chosen), count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +93,19 @@ def name_shard_job(wave: int, shard: Shard) -> str:
     return f"wave-{wave}-shard-{shard.number}-of-{shard.of}"
 
 
-def make_steps(planned: Iterable[EnvironmentPlan], layout: Layout) -> Steps:
-    """Return the jobs of what would be PUT. `planned` is sorted by wave and name."""
+def make_steps(planned: Iterable[EnvironmentPlan], layout: JobLayout) -> Steps:
+    """Return the jobs of what would be PUT, in the order of `planned` within a wave."""
     putting = [one for one in planned if one.action.puts]
     if layout.tokens_from is TokensFrom.SECRET and not layout.shards:
         fleet = _make_part(FLEET, putting, None) if putting else ()
         return _fill([fleet])
-    waves = [list(members) for _, members in groupby(putting, key=lambda one: one.wave)]
-    return _fill([tuple(_make_jobs(members, layout)) for members in waves])
+    waves: dict[int, list[EnvironmentPlan]] = {}
+    for one in putting:
+        waves.setdefault(one.wave, []).append(one)
+    return _fill([tuple(_make_jobs(members, layout)) for _, members in sorted(waves.items())])
 
 
-def _make_jobs(members: Sequence[EnvironmentPlan], layout: Layout) -> Iterable[Job]:
+def _make_jobs(members: Sequence[EnvironmentPlan], layout: JobLayout) -> Iterable[Job]:
     wave = members[0].wave
     if layout.tokens_from is TokensFrom.ENVIRONMENTS:
         for one in members:
@@ -146,7 +147,7 @@ def count_jobs(steps: Steps) -> int:
     return sum(map(len, steps))
 
 
-def find_too_many_jobs(steps: Steps, layout: Layout) -> Problem | None:
+def find_too_many_jobs(steps: Steps, layout: JobLayout) -> Problem | None:
     """Refuse more jobs than GitHub gives one run."""
     count = count_jobs(steps)
     if count <= MAX_JOBS:

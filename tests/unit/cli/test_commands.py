@@ -13,7 +13,7 @@ from reconciler.settings.flags import SETTING_FLAGS
 READS = {  # every command that may be proposed, by group
     "": {"validate", "show", "plan", "drift", "check", "state", "report", "doctor", "schema", "sandbox", "demo"},
     "state": {"list", "show", "history"},
-    "github": {"failure"},
+    "github": set(),
     "github run": set(),
 }
 

@@ -294,6 +294,39 @@ def test_a_new_repository_s_first_pull_request_is_compared_with_nothing(place: P
     assert "This changes 1 environment: `loja`." in place.comment
 
 
+def test_the_base_is_read_where_the_merge_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings at the top of the repository, manifests below, and a job that runs in another folder of it."""
+    git(place.folder, "mv", "manifests", "hooks")
+    place.write("reconciler.toml", 'manifests = "hooks"\n')
+    place.write("ops/README", "run here")
+    place.commit("Move")
+    place.branch()
+    place.write("hooks/loja.yaml", "wave: 1\n")
+    place.write("reconciler.toml", 'manifests = "hooks"\ntimeout = "20s"\n')
+    place.open()
+    place.merge()
+    monkeypatch.chdir(place.folder / "ops")
+    assert place.review().code == 0
+    assert "This changes 1 environment: `loja`." in place.comment
+    assert "## This also changes the rules\n\n- the setting `timeout`: `30` → `20`\n\n" in place.comment
+    assert "The base can't be compared" not in place.comment
+
+
+def test_manifests_outside_of_the_repository_are_never_compared_with_themselves(place: Place) -> None:
+    """They are not in any commit, so all of them count as changed."""
+    outside = place.folder.parent / "outside"
+    (place.folder / "manifests").rename(outside)
+    place.write("README", "x")
+    place.commit("Move them out")
+    place.branch()
+    place.write("README", "y")
+    place.open()
+    place.merge()
+    assert place.review({"RECONCILER_MANIFESTS": str(outside)}).code == 0
+    assert "The base can't be compared" in place.comment
+    assert "This changes 2 environments" in place.comment
+
+
 @pytest.mark.parametrize("reason", ["closed", "moved", "moved while it ran"])
 def test_nothing_is_posted_where_the_plan_is_not_of_the_present_head(place: Place, reason: str) -> None:
     """A run that is late, or repeated. The summary says so; the check itself counts for its own commit alone."""
@@ -417,9 +450,9 @@ def test_with_strict_a_base_that_moved_under_the_same_environment_is_red(place: 
     assert place.review({"PLUG_STRICT": ""}).code == 0
     drove = place.review({"PLUG_STRICT": "true"}, attempt=2)
     assert drove.code == 3
-    assert "error: update the branch first" in drove.err
+    assert "PLUG_STRICT: filial: the default branch has changed beneath this pull request" in drove.err
     assert "## Update the branch first" in place.comment
-    assert "as the base moved under them: `filial`." in place.comment
+    assert "update the branch first: merge the default branch into it, or rebase it" in place.comment
 
 
 def test_with_strict_a_base_that_moved_elsewhere_is_not_red(place: Place) -> None:
@@ -449,7 +482,7 @@ def test_with_strict_the_head_of_a_squashed_group_is_asked_for(place: Place) -> 
     place.commit("Squashed")
     queue(place, base)
     assert place.review({"PLUG_STRICT": "true"}).code == 3
-    assert "`filial`" in place.summary
+    assert "PLUG_STRICT: filial:" in place.summary
 
 
 # --- receivers -------------------------------------------------------------------------------------

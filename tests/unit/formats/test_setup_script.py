@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.protocol.setup import GitHubSetup, list_environments
-from reconciler.core.protocol.steps import Layout, TokensFrom
+from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.formats.setup_script import LABELS, render_setup_script
 from tests.fakes import make_desired
 
@@ -61,7 +61,7 @@ def make_setup(**more: Any) -> GitHubSetup:
         "repository": REPOSITORY,
         "default_branch": "main",
         "tokens_from": TokensFrom.ENVIRONMENTS,
-        "environments": list_environments(fleet, Layout()),
+        "environments": list_environments(fleet, JobLayout()),
         "state": "git:origin/reconciler-state",
         "state_branch": "reconciler-state",
     }
@@ -177,7 +177,7 @@ def test_no_value_is_a_command(tmp_path: Path) -> None:
         make_setup(reviewers=["ana"]),
         make_setup(
             tokens_from=TokensFrom.SECRET,
-            environments=list_environments([make_desired("staging")], Layout(TokensFrom.SECRET)),
+            environments=list_environments([make_desired("staging")], JobLayout(TokensFrom.SECRET)),
             state="s3://acme/state",
             state_branch=None,
         ),
@@ -194,7 +194,7 @@ def test_the_script_passes_shellcheck(tmp_path: Path, setup: GitHubSetup) -> Non
 
 def test_where_one_secret_holds_the_tokens_no_environment_of_a_manifest_is_made(tmp_path: Path) -> None:
     """A fleet may have more of them than a repository can have environments."""
-    environments = list_environments([make_desired("staging")], Layout(TokensFrom.SECRET))
+    environments = list_environments([make_desired("staging")], JobLayout(TokensFrom.SECRET))
     setup = make_setup(tokens_from=TokensFrom.SECRET, environments=environments, state="s3://a/b", state_branch=None)
     text = render_setup_script(setup, "0.1.0")
     assert "for name in plug-fleet plug-drift; do" in text

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.errors import PostFailed
-from reconciler.ports import Issue, Posted, PullRequest
+from reconciler.ports import Posted, PullRequest
 
 
 @dataclass
@@ -17,7 +16,6 @@ class FakeHub:
 
     pull_request: PullRequest | None = None
     present: PullRequest | None = None
-    merged: PullRequest | None = None
     labels: dict[Label, LabelSetting] = field(default_factory=dict)
     may_only_read: bool = False
     refusal: PostFailed | None = None
@@ -25,16 +23,12 @@ class FakeHub:
     done: str = "created"
     posted: list[tuple[object, ...]] = field(default_factory=list)
     run_url: str = "https://github.com/acme/hooks/actions/runs/1"
-    sha: str = "c" * 40
 
     def _post(self, *what: object) -> Posted:
         if self.refusal is not None:
             raise self.refusal
         self.posted.append(what)
         return Posted(self.done, "https://github.com/x")
-
-    def find_merged(self) -> PullRequest | None:
-        return self.merged
 
     def read_pull(self, number: int) -> PullRequest:
         if self.unreadable is not None:
@@ -49,9 +43,3 @@ class FakeHub:
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         return self._post(number, marker, text)
-
-    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
-        return self._post(name, issue, label) if is_open else None
-
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        self._post(workflow, ref, dict(inputs))

@@ -9,10 +9,10 @@ import pytest
 
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import Attempt
+from reconciler.core.protocol.attempts import RunAttempt
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.steps import Layout, TokensFrom, find_part
+from reconciler.core.protocol.steps import JobLayout, TokensFrom, find_part
 from reconciler.core.record import adopt
 from reconciler.errors import InputError, PostFailed, StalePlan
 from reconciler.model import By, Desired, Problem
@@ -23,7 +23,7 @@ from reconciler.run.planning import PlanScope, plan_environments
 from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
 
 HEAD, EVENT = "c" * 40, "e" * 40
-SECRET = Layout(TokensFrom.SECRET)
+SECRET = JobLayout(TokensFrom.SECRET)
 DIGEST = "sha256:" + "0" * 64
 
 
@@ -68,7 +68,7 @@ class Bench:
         self.desired = [real(f"e{number:02}", wave=number % 3) for number in range(count)]
         self.store = FaultyStore()
         self.ports = FakePorts([one.environment.upper() for one in self.desired])
-        self.request = BeginRequest(Layout(), RunInputs(), Attempt("7", 1), HEAD, EVENT, "acme/webhooks")
+        self.request = BeginRequest(JobLayout(), RunInputs(), RunAttempt("7", 1), HEAD, EVENT, "acme/webhooks")
         self.shown: list[Planned] = []
         if applied:
             self.apply(*self.desired, by=By("ana", EVENT, "6/1"))
@@ -129,8 +129,8 @@ def test_a_large_change_is_refused_over_the_whole_fleet_whatever_the_run_is_narr
     assert bench.refused() == ["max_changed"]
 
 
-@pytest.mark.parametrize("layout", [Layout(), SECRET, Layout(TokensFrom.SECRET, 3)])
-def test_a_large_change_passes_by_the_label_of_somebody_who_may_write(layout: Layout) -> None:
+@pytest.mark.parametrize("layout", [JobLayout(), SECRET, JobLayout(TokensFrom.SECRET, 3)])
+def test_a_large_change_passes_by_the_label_of_somebody_who_may_write(layout: JobLayout) -> None:
     """Their name is shown. A label of somebody else, or of nobody who is known, does not count, and is named."""
     bench = Bench()
     bench.edit(12)
@@ -176,7 +176,7 @@ def test_a_first_apply_that_is_none_is_refused_but_not_in_a_later_attempt() -> N
     bench.ask(new_state=True)
     assert bench.refused() == ["new_state"]
     bench.apply(bench.desired[0], by=By("ana", HEAD, "7/1"))
-    bench.request = replace(bench.request, attempt=Attempt("7", 2))
+    bench.request = replace(bench.request, attempt=RunAttempt("7", 2))
     assert bench.refused() == []
 
 
@@ -184,13 +184,13 @@ def test_an_input_of_a_later_attempt_holds_for_the_first_ones_commit_alone() -> 
     """The commit that the first attempt wrote into the state, else that of the event."""
     bench = Bench()
     bench.edit(3)
-    bench.request = replace(bench.request, attempt=Attempt("7", 2))
+    bench.request = replace(bench.request, attempt=RunAttempt("7", 2))
     assert bench.refused() == []
     bench.ask(environments=("e0*",), max_changed=MaxChanged(100, percent=True))
     assert bench.refused() == ["environments", "max_changed"]
     bench.apply(bench.desired[0], by=By("ana", HEAD, "7/1"))
     assert bench.refused() == []
-    bench.request = replace(bench.request, event_sha=HEAD, attempt=Attempt("8", 2))
+    bench.request = replace(bench.request, event_sha=HEAD, attempt=RunAttempt("8", 2))
     assert bench.refused() == []
 
 

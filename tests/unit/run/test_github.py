@@ -1,4 +1,4 @@
-"""What the steps that post share: what a refusal means, and the issue on drift."""
+"""What the steps that post share: what a refusal means."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 
 from reconciler.core.protocol.markers import Marker
 from reconciler.errors import PostFailed, TransientError
-from reconciler.ports import Issue
-from reconciler.run.github import MayOnlyRead, keep_drift_issue, needing_permission
+from reconciler.run.github import MayOnlyRead, needing_permission
 from tests.unit.run.fake_hub import FakeHub
 
 REFUSED = PostFailed("GitHub answered 403", 403)
@@ -37,12 +36,3 @@ def test_any_other_failure_fails_the_step_of_a_fork_too(refusal: PostFailed) -> 
     with pytest.raises(PostFailed) as caught:
         post(FakeHub(may_only_read=True, refusal=refusal))
     assert caught.value is refusal
-
-
-def test_the_issue_is_open_while_there_is_drift() -> None:
-    """Closed when there is none."""
-    hub = FakeHub()
-    issue = Issue("t", "x", "c")
-    assert keep_drift_issue(hub, ["loja"], issue) is not None
-    assert keep_drift_issue(hub, [], issue) is None
-    assert hub.posted == [("drift", issue, "reconciler-drift")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import Attempt
+from reconciler.core.protocol.attempts import RunAttempt
 from reconciler.core.protocol.inputs import RunInputs
-from reconciler.core.protocol.steps import Job, Layout, TokensFrom, make_steps
+from reconciler.core.protocol.steps import Job, JobLayout, TokensFrom, make_steps
 from reconciler.core.record import Claim, adopt, begin_intent, clear, make_last
 from reconciler.errors import StalePlan
 from reconciler.model import By, Document, Outcome
@@ -16,7 +16,7 @@ from reconciler.run.part import Part, PartPlanner
 from reconciler.run.planning import PlanScope, plan_environments
 from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
 
-RUN = Attempt("7", 1)
+RUN = RunAttempt("7", 1)
 
 
 class Bench:
@@ -33,10 +33,10 @@ class Bench:
         given = PlanInput(START, requested=requested)
         return plan_environments(self.desired, self.store, self.credentials, given, scope)
 
-    def find_job(self, name: str, layout: Layout | None = None) -> Job:
+    def find_job(self, name: str, layout: JobLayout | None = None) -> Job:
         """The job that the first job made now."""
         planned = self.plan(PlanScope(), requested=self.inputs.reassert)
-        steps = make_steps(planned.plan.environments, layout or Layout())
+        steps = make_steps(planned.plan.environments, layout or JobLayout())
         (job,) = (job for jobs in steps for job in jobs if job.name == name)
         return job
 
@@ -116,7 +116,7 @@ def test_where_everything_is_put_again_an_earlier_wave_must_be_of_this_run() -> 
     assert "not done: a0" in bench.begin(job).stop_reason
     bench.apply(*(one.environment for one in bench.desired if one.wave < 7))
     assert bench.begin(job).stop_reason == ""
-    bench.attempt = Attempt("7", 2)  # the first attempt's waves are done
+    bench.attempt = RunAttempt("7", 2)  # the first attempt's waves are done
     assert bench.begin(job).stop_reason == ""
 
 
@@ -137,7 +137,7 @@ def test_max_failures_counts_over_all_jobs_of_a_wave_in_this_attempt() -> None:
     part = bench.begin(bench.find_job("b0"))
     assert part.stop_reason == "1 environment of this wave was not applied (max_failures)"
     assert bench.begin(bench.find_job("b1")).stop_reason == ""
-    bench.attempt = Attempt("7", 2)
+    bench.attempt = RunAttempt("7", 2)
     assert bench.begin(bench.find_job("b0")).stop_reason == ""
 
 
@@ -154,10 +154,10 @@ def test_a_document_that_can_not_be_read_stops_no_other_environment() -> None:
 def test_shards_of_a_wave_share_what_the_fleet_wants() -> None:
     """Each has the environments of its wave and shard; one job for the fleet has all waves, and counts by itself."""
     bench = Bench()
-    layout = Layout(TokensFrom.SECRET, 2)
+    layout = JobLayout(TokensFrom.SECRET, 2)
     planned = bench.plan(PlanScope(), requested=False)
     jobs = [job for jobs in make_steps(planned.plan.environments, layout) for job in jobs if job.wave == 3]
     assert sorted(name for job in jobs for name in names(bench.begin(job))) == ["a3", "b3"]
     bench.reject("a0", "7/1")
-    fleet = bench.begin(bench.find_job("fleet", Layout(TokensFrom.SECRET)))
+    fleet = bench.begin(bench.find_job("fleet", JobLayout(TokensFrom.SECRET)))
     assert len(names(fleet)) == 20 and fleet.failures_left == 2

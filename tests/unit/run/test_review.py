@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -86,19 +87,16 @@ def test_what_loosens_a_rule_is_found() -> None:
     assert found.paths == (".github/workflows/x.yml", "CODEOWNERS")
 
 
-@pytest.mark.parametrize(
-    ("head", "combined"),
-    [([A2, B], ()), ([A2, B2], ()), ([A, B], ("a",)), ([B], ("a",)), ([], ("a",))],
-    ids=["the same", "another environment differs", "it differs", "it is missing", "unreadable"],
-)
-def test_with_strict_the_head_must_want_the_same_of_what_changes(
-    head: list[Desired], combined: tuple[str, ...]
-) -> None:
-    """What the merge doesn't change is another pull request's matter."""
-    given = replace(trial([A, B], [A2, B]), reviewed=Side(head, fault="" if head else "unreadable"))
-    found = judge(given, plan([A2, B], [A, B]))
-    assert (found.combined, found.is_red) == (combined, bool(combined))
-    assert found.combined_fault == ("unreadable" if combined and not head else "")
+def test_with_strict_only_what_the_merge_changes_is_compared_with_the_head() -> None:
+    """The rest is another pull request's matter."""
+    asked: list[object] = []
+
+    def find(names: Collection[str]) -> list[str]:
+        asked.append(names)
+        return ["a"]
+
+    found = judge(replace(trial([A, B], [A2, B]), find_combinations=find), plan([A2, B], [A, B]))
+    assert (asked, found.combined, found.is_red) == ([("a",)], ("a",), True)
 
 
 WHERE = Where("s", 0, (ApiUse("www.plugchat.com.br", 1, sandbox=False),), is_new=True)
@@ -120,6 +118,16 @@ def test_the_label_of_a_writer_lifts_max_changed_alone(label: LabelSetting | Non
     assert found.labels == (() if label is None else (label,))
     example = make_desired("a")
     assert judge(trial([A], [example], NONE), plan([example], [A]), hub).is_red
+
+
+def test_the_label_speaks_for_the_whole_apply_run_too() -> None:
+    """Which counts what was merged before and is not applied yet."""
+    given = replace(trial([A2, B], [A2, B]), after=Side([A2, B], limit=NONE))
+    found = judge(given, plan([A2, B], [A, B]))
+    assert (found.is_red, found.later is not None, found.lifted) == (False, True, ())
+    label = LabelSetting(Label.LARGE_CHANGE, "ana", counts=True)
+    found = judge(given, plan([A2, B], [A, B]), FakeHub(labels={Label.LARGE_CHANGE: label}))
+    assert (found.later, len(found.lifted)) == (None, 1)
 
 
 def test_a_lookup_that_fails_lifts_nothing_and_is_said() -> None:

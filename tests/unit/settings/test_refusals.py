@@ -195,6 +195,7 @@ def test_broken_toml_names_line_and_column(tmp_path: Path, name: str) -> None:
     assert found.message.startswith("is not valid TOML")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["reconciler.toml", "pyproject.toml"])
 def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path, name: str) -> None:
     """A folder, a link to nowhere, another encoding."""

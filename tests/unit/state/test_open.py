@@ -26,6 +26,7 @@ def refusal(setting: str, folder: Path = Path("/work")) -> tuple[str, str]:
     return problem.message, problem.hint
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("setting", "place"),
     [
@@ -52,6 +53,7 @@ def test_a_setting_names_a_store(setting: str, place: str) -> None:
     assert open_store(setting, Path("/work")).location == place
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.protocol.attempts import (
-    Attempt,
+    RunAttempt,
     count_unapplied,
     find_first_commit,
     find_moved,
@@ -33,7 +33,7 @@ def tried(name: str, outcome: Outcome, run: str | None, commit: str | None = OLD
 
 def test_the_first_commit_is_that_of_what_the_first_attempt_wrote() -> None:
     """Of an applied record, a failed try, an intent, or an entry of the history; other runs say nothing."""
-    attempt = Attempt("7", 3)
+    attempt = RunAttempt("7", 3)
     assert find_first_commit([], attempt, NEW) == NEW
     assert find_first_commit([applied("a", OLD, "70/1"), applied("b", OLD, None)], attempt, NEW) == NEW
     assert find_first_commit([applied("a", f"{OLD}+", "7/1")], attempt, NEW) == OLD
@@ -61,7 +61,7 @@ def test_an_environment_has_moved_where_the_head_is_not_known_to_want_the_same_o
 @pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN])
 def test_what_this_attempt_tried_in_vain_is_counted(outcome: Outcome) -> None:
     """Another attempt's failures are over: it was started again because of them."""
-    attempt = Attempt("7", 2)
+    attempt = RunAttempt("7", 2)
     ours = tried("a", outcome, "7/2")
     assert count_unapplied([ours, replace(ours, environment="b")], attempt) == 2
     others = [tried("c", outcome, run) for run in ("7/1", "72", "7", None)]
@@ -69,5 +69,5 @@ def test_what_this_attempt_tried_in_vain_is_counted(outcome: Outcome) -> None:
 
 
 def test_an_attempt_is_named_as_the_state_names_it() -> None:
-    assert str(Attempt("7", 2)) == "7/2"
-    assert not Attempt("7", 1).is_later and Attempt("7", 2).is_later
+    assert str(RunAttempt("7", 2)) == "7/2"
+    assert not RunAttempt("7", 1).is_later and RunAttempt("7", 2).is_later

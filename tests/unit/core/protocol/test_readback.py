@@ -20,7 +20,7 @@ from reconciler.core.protocol.readback import (
     judge_variables,
 )
 from reconciler.core.protocol.setup import GitHubEnvironment, find_state_branch, list_environments
-from reconciler.core.protocol.steps import Layout, TokensFrom
+from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.model import (
     BranchRules,
     Item,
@@ -46,14 +46,14 @@ def by_name(items: list[Item]) -> dict[str, ItemState]:
 
 def test_the_jobs_of_a_fleet_use_these_environments() -> None:
     fleet = [make_desired("loja", secrets=("PLUG_SECRET_A",)), make_desired("matriz", account_id="1-2")]
-    found = list_environments(fleet, Layout())
+    found = list_environments(fleet, JobLayout())
     assert found == [
         GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A")),
         GitHubEnvironment("matriz", ("PLUG_TOKEN",)),
         GitHubEnvironment("plug-fleet", ("PLUG_TOKENS",), ("PLUG_SECRETS", "PLUG_SECRET_A")),
         GitHubEnvironment("plug-drift", (), ("PLUG_PARTNER_TOKEN", "PLUG_SECRET_A")),
     ]
-    sharded = list_environments(fleet, Layout(TokensFrom.SECRET, 2))
+    sharded = list_environments(fleet, JobLayout(TokensFrom.SECRET, 2))
     assert [one.name for one in sharded] == ["plug-fleet", "plug-drift"]
     assert sharded[0].secrets == ("PLUG_TOKENS_1", "PLUG_TOKENS_2")
 
@@ -133,8 +133,8 @@ def test_a_variable_has_one_of_its_values(name: str, value: str, state: ItemStat
 
 def test_what_the_variables_say_of_tokens() -> None:
     """The first job refuses what is wrong; here the rest is looked at as if it were not set."""
-    assert find_layout({"PLUG_TOKENS_FROM": "secret", "PLUG_SHARDS": "12"}) == Layout(TokensFrom.SECRET, 12)
-    assert find_layout({"PLUG_TOKENS_FROM": "slip"}) == find_layout({}) == Layout()
+    assert find_layout({"PLUG_TOKENS_FROM": "secret", "PLUG_SHARDS": "12"}) == JobLayout(TokensFrom.SECRET, 12)
+    assert find_layout({"PLUG_TOKENS_FROM": "slip"}) == find_layout({}) == JobLayout()
 
 
 # --- rules ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from reconciler.core.protocol.steps import (
     MAX_JOBS,
     STEPS,
     EarlierWave,
-    Layout,
+    JobLayout,
     Steps,
     TokensFrom,
     count_jobs,
@@ -47,7 +47,7 @@ def plan_of(desired: list[Desired]) -> Plan:
     return make_plan(desired, {}, lambda one: Fingerprint(), PlanInput(START))
 
 
-def steps_of(layout: Layout, *waves: int) -> Steps:
+def steps_of(layout: JobLayout, *waves: int) -> Steps:
     return make_steps(plan_of(fleet(*waves)).environments, layout)
 
 
@@ -56,13 +56,13 @@ def names(steps: Steps) -> list[list[str]]:
 
 
 layouts = st.sampled_from(
-    [Layout(), Layout(SECRET), Layout(SECRET, 1), Layout(SECRET, 3), Layout(SECRET, 16)],
+    [JobLayout(), JobLayout(SECRET), JobLayout(SECRET, 1), JobLayout(SECRET, 3), JobLayout(SECRET, 16)],
 )
 
 
 @given(layouts, st.lists(st.integers(0, 11), max_size=30))
 def test_every_environment_is_in_exactly_one_job_and_no_wave_before_a_lower_one(
-    layout: Layout, waves: list[int]
+    layout: JobLayout, waves: list[int]
 ) -> None:
     """Whatever the waves: the jobs' parts are the fleet, each has the digest of its part, and the order holds."""
     desired = fleet(*waves)
@@ -82,7 +82,7 @@ def test_every_environment_is_in_exactly_one_job_and_no_wave_before_a_lower_one(
 
 
 @given(layouts, st.lists(st.integers(0, 11), max_size=12))
-def test_a_job_survives_the_matrix(layout: Layout, waves: list[int]) -> None:
+def test_a_job_survives_the_matrix(layout: JobLayout, waves: list[int]) -> None:
     """It is JSON in the first job's output, and again in the variable of its own job."""
     for jobs in steps_of(layout, *waves):
         assert [decode_job(one) for one in json.loads(json.dumps(encode_jobs(jobs)))] == list(jobs)
@@ -90,7 +90,7 @@ def test_a_job_survives_the_matrix(layout: Layout, waves: list[int]) -> None:
 
 def test_each_environment_has_a_job_in_its_own_github_environment() -> None:
     """The first seven waves are a step each, the last step has all further ones in order."""
-    steps = steps_of(Layout(), 0, 1, 1, 2, 3, 4, 5, 6, 7, 9)
+    steps = steps_of(JobLayout(), 0, 1, 1, 2, 3, 4, 5, 6, 7, 9)
     assert names(steps) == [["e000"], ["e001", "e002"], *[[f"e00{at}"] for at in range(3, 8)], ["e008", "e009"]]
     assert {job.environment == job.name and not job.tokens for jobs in steps for job in jobs} == {True}
     assert [job.wave for job in steps[-1]] == [7, 9]
@@ -98,7 +98,7 @@ def test_each_environment_has_a_job_in_its_own_github_environment() -> None:
 
 def test_the_fleet_is_one_job_with_all_tokens_in_one_secret() -> None:
     """All waves are in it."""
-    first, *others = steps_of(Layout(SECRET), 0, 1, 2)
+    first, *others = steps_of(JobLayout(SECRET), 0, 1, 2)
     (job,) = first
     assert (job.name, job.environment, job.wave, job.tokens, job.secrets, job.shard) == (
         FLEET,
@@ -113,7 +113,7 @@ def test_the_fleet_is_one_job_with_all_tokens_in_one_secret() -> None:
 
 def test_a_shard_without_anything_in_a_wave_has_no_job_there() -> None:
     """Each other one has a job of the wave, with the shard's own secrets."""
-    steps = steps_of(Layout(SECRET, 256), 3, 5)
+    steps = steps_of(JobLayout(SECRET, 256), 3, 5)
     jobs = [job for jobs in steps for job in jobs]
     assert [job.wave for job in jobs] == [3, 5]
     for job in jobs:
@@ -123,19 +123,19 @@ def test_a_shard_without_anything_in_a_wave_has_no_job_there() -> None:
 
 
 def test_what_has_nothing_to_do_has_no_job() -> None:
-    assert names(steps_of(Layout(SECRET))) == [[]] * STEPS
+    assert names(steps_of(JobLayout(SECRET))) == [[]] * STEPS
     plan = plan_of(fleet(0))
     idle = [replace(one, action=Action.NOOP) for one in plan.environments]
-    for layout in (Layout(), Layout(SECRET), Layout(SECRET, 4)):
+    for layout in (JobLayout(), JobLayout(SECRET), JobLayout(SECRET, 4)):
         assert count_jobs(make_steps(idle, layout)) == 0
 
 
 def test_more_jobs_than_github_gives_a_run_are_refused_with_the_way() -> None:
-    most, more = steps_of(Layout(), *[0] * MAX_JOBS), steps_of(Layout(), *[0] * (MAX_JOBS + 1))
-    assert find_too_many_jobs(most, Layout()) is None
-    problem = find_too_many_jobs(more, Layout())
+    most, more = steps_of(JobLayout(), *[0] * MAX_JOBS), steps_of(JobLayout(), *[0] * (MAX_JOBS + 1))
+    assert find_too_many_jobs(most, JobLayout()) is None
+    problem = find_too_many_jobs(more, JobLayout())
     assert problem is not None and "257 jobs" in problem.message and "PLUG_TOKENS_FROM" in problem.hint
-    layout = Layout(SECRET, 200)
+    layout = JobLayout(SECRET, 200)
     problem = find_too_many_jobs(make_steps(plan_of(fleet(*range(1000))).environments, layout), layout)
     assert problem is not None and problem.key == "PLUG_SHARDS"
 
@@ -143,14 +143,14 @@ def test_more_jobs_than_github_gives_a_run_are_refused_with_the_way() -> None:
 @pytest.mark.parametrize(
     ("tokens_from", "shards", "layout"),
     [
-        ("", "", Layout()),
-        ("environments", " ", Layout()),
-        ("secret", "", Layout(SECRET)),
-        (" secret ", "4", Layout(SECRET, 4)),
-        ("secret", "256", Layout(SECRET, 256)),
+        ("", "", JobLayout()),
+        ("environments", " ", JobLayout()),
+        ("secret", "", JobLayout(SECRET)),
+        (" secret ", "4", JobLayout(SECRET, 4)),
+        ("secret", "256", JobLayout(SECRET, 256)),
     ],
 )
-def test_the_layout_is_that_of_the_variables(tokens_from: str, shards: str, layout: Layout) -> None:
+def test_the_layout_is_that_of_the_variables(tokens_from: str, shards: str, layout: JobLayout) -> None:
     assert parse_layout(tokens_from, shards) == layout
 
 
@@ -193,7 +193,7 @@ def test_an_earlier_wave_is_done_where_nothing_is_left_to_put() -> None:
 def test_a_narrowed_run_has_only_what_it_is_narrowed_to() -> None:
     """Also in the jobs for several environments."""
     desired = fleet(0, 0, 1)
-    (job,) = make_steps(plan_of(desired).environments, Layout(SECRET))[0]
+    (job,) = make_steps(plan_of(desired).environments, JobLayout(SECRET))[0]
     assert find_part(job, desired, {"e001", "e002", "gone"}) == {"e001", "e002"}
 
 
@@ -209,7 +209,7 @@ def test_a_narrowed_run_has_only_what_it_is_narrowed_to() -> None:
     ],
 )
 def test_what_is_not_a_job_is_refused(change: dict[str, object]) -> None:
-    (job,) = encode_jobs(steps_of(Layout(), 0)[0])
+    (job,) = encode_jobs(steps_of(JobLayout(), 0)[0])
     wrongs: list[object] = [
         {**job, **change},
         {key: value for key, value in job.items() if key != "wave"},

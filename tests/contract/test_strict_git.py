@@ -1,0 +1,166 @@
+"""Strict over real repositories: merges as people make them, read from a runner's checkout of one commit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.session import Session
+from reconciler.core.protocol.strict import Cause
+from reconciler.errors import InputError
+from reconciler.manifests.history import ManifestHistory
+from reconciler.model import EVENTS
+from reconciler.ports import MergedPull
+from reconciler.run.strict import find_combinations, find_unreviewed
+from tests.contract.remotes import git, make_clone, make_remote
+
+URLS = "webhooks:\n" + "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS)
+NAMES = ("loja", "matriz")
+
+
+@dataclass
+class Team:
+    """A repository on a server, and GitHub's answers about its pull requests."""
+
+    folder: Path
+    remote: Path
+    pulls: list[MergedPull] = field(default_factory=list)
+    opened: int = 0
+
+    @property
+    def clone(self) -> Path:
+        return self.folder / "seed"
+
+    def begin(self) -> None:
+        self.write({"deploy/_defaults.yaml": URLS, "deploy/loja.yaml": "wave: 1\n", "deploy/matriz.yaml": "wave: 1\n"})
+        self.write({"reconciler.toml": 'manifests = "deploy"\nstate = "git:reconciler-state"\n'})
+        self.push("Begin")
+
+    def write(self, files: Mapping[str, str | None]) -> None:
+        for name, text in files.items():
+            path = self.clone / name
+            path.parent.mkdir(exist_ok=True)
+            path.unlink() if text is None else path.write_text(text)
+
+    def push(self, message: str = "Push") -> str:
+        git(self.clone, "add", "-A")
+        git(self.clone, "commit", "-q", "--allow-empty", "-m", message)
+        git(self.clone, "push", "-q", "origin", "HEAD:main")
+        return git(self.clone, "rev-parse", "HEAD").strip()
+
+    def open(self, *commits: Mapping[str, str | None]) -> int:
+        """A branch of these commits on what main is now, as a pull request. The clone is on main again."""
+        self.opened += 1
+        git(self.clone, "switch", "-q", "-c", f"topic{self.opened}", "main")
+        for files in commits:
+            self.write(files)
+            git(self.clone, "add", "-A")
+            git(self.clone, "commit", "-q", "-m", f"Topic {self.opened}")
+        git(self.clone, "push", "-q", "origin", f"HEAD:refs/pull/{self.opened}/head")
+        git(self.clone, "switch", "-q", "main")
+        return self.opened
+
+    def merge(self, number: int, how: str = "merge") -> str:
+        branch = f"topic{number}"
+        head = git(self.clone, "rev-parse", branch).strip()
+        match how:
+            case "merge":
+                git(self.clone, "merge", "-q", "--no-ff", "-m", f"Merge {number}", branch)
+            case "squash":
+                git(self.clone, "merge", "-q", "--squash", branch)
+                git(self.clone, "commit", "-q", "-m", f"Squash {number}")
+            case "rebase":
+                git(self.clone, "cherry-pick", "--allow-empty", f"main..{branch}")
+        git(self.clone, "push", "-q", "origin", "HEAD:main")
+        self.pulls.append(MergedPull(number, head, git(self.clone, "rev-parse", "HEAD").strip()))
+        return self.pulls[-1].merge_sha
+
+    def list_pulls(self, sha: str) -> Sequence[MergedPull]:
+        return [pull for pull in self.pulls if pull.merge_sha == sha]
+
+    @contextmanager
+    def open_history(self) -> Iterator[ManifestHistory]:
+        runner = make_clone(self.remote, self.folder / f"runner{len(list(self.folder.iterdir()))}")
+        environ = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        with Session(environ=environ, folder=runner).open_history(git(runner, "rev-parse", "HEAD").strip()) as history:
+            yield history
+
+    def find(self) -> dict[str, tuple[str, Cause]]:
+        with self.open_history() as history:
+            found = find_unreviewed(NAMES, history, self)
+        return {one.environment: (one.commit, one.cause) for one in found}
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    made = Team(tmp_path, make_remote(tmp_path))
+    made.begin()
+    return made
+
+
+def test_every_way_to_merge_is_reviewed(team: Team) -> None:
+    """The heads are on no branch of the server any more, and each merge is of another kind."""
+    team.merge(team.open({"deploy/loja.yaml": "wave: 2\n"}))
+    team.merge(team.open({"deploy/loja.yaml": None, "deploy/lojas/loja.yaml": "wave: 3\n"}), "squash")
+    inner = team.open({"deploy/matriz.yaml": "wave: 4\n"}, {"README": "x\n"})
+    team.merge(inner, "rebase")
+    team.push("README alone")
+    assert team.find() == {}
+
+
+def test_a_push_over_a_merge_is_refused_until_a_branch_shows_it(team: Team) -> None:
+    first = team.merge(team.open({"deploy/_defaults.yaml": URLS.replace("hooks.acme", "new.acme")}))
+    team.write({"deploy/loja.yaml": "wave: 2 # by hand\n"})
+    pushed = team.push()
+    assert team.find() == {"loja": (pushed, Cause.NO_PULL_REQUEST)}
+    team.merge(team.open({"README": "cure\n"}))
+    assert team.find() == {}
+    assert first in [pull.merge_sha for pull in team.pulls]
+
+
+def test_two_pull_requests_on_one_environment_are_a_combination(team: Team) -> None:
+    """Each was made on the same base; `_defaults.yaml` and the manifest don't conflict."""
+    one = team.open({"deploy/_defaults.yaml": URLS.replace("hooks.acme", "new.acme")})
+    two = team.open({"deploy/loja.yaml": "wave: 2\n"})
+    head = git(team.clone, "rev-parse", f"topic{two}").strip()
+    team.merge(one)
+    merged = team.merge(two)
+    assert team.find() == {"loja": (merged, Cause.COMBINATION)}
+    with team.open_history() as history:  # of the same content as the test merge of the second
+        changed = history.changed_by(merged)
+        assert changed == {"loja"}
+        history.fetch_heads([team.pulls[-1]])
+        assert find_combinations(changed, head, history) == ["loja"]
+
+
+def test_what_was_never_in_a_pull_request(team: Team) -> None:
+    begun = git(team.clone, "rev-parse", "HEAD").strip()
+    assert team.find() == dict.fromkeys(NAMES, (begun, Cause.NO_PULL_REQUEST))
+
+
+def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
+    team.write({"deploy/loja.yaml": "wave: 1\nold_key: 1\n"})
+    team.push()
+    team.write({"deploy/loja.yaml": "wave: 1\n"})
+    fixed = team.push()
+    assert team.find()["loja"] == (fixed, Cause.TOO_FAR_BACK)
+
+
+def test_a_head_that_can_not_be_fetched_stops_everything(team: Team) -> None:
+    merged = team.merge(team.open({"deploy/loja.yaml": "wave: 2\n"}), "squash")
+    team.pulls = [MergedPull(1, "d" * 40, merged)]
+    with pytest.raises(InputError, match="the manifests of earlier commits can't be read"):
+        team.find()
+
+
+def test_manifests_outside_of_a_repository_have_no_history(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="is not in a git repository"),
+        Session(environ={"PATH": os.environ["PATH"], "GIT_CEILING_DIRECTORIES": "/"}, folder=tmp_path).open_history(""),
+    ):
+        pass
