@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.protocol.labels import Label
 from reconciler.core.protocol.setup import GitHubSetup, list_environments
 from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.formats.setup_script import LABELS, render_setup_script
+from reconciler.run.watch import Kept
 from tests.fakes import make_desired
 
 REPOSITORY = "acme/plug-webhooks"
@@ -117,6 +119,11 @@ def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
     assert [rule["type"] for rule in state["rules"]] == ["deletion", "non_fast_forward"]
     assert ["variable", "set", "PLUG_TOKENS_FROM", "--repo", REPOSITORY, "--body", "environments"] in ran.calls
     assert not [call for call in ran.calls if call[0] == "secret" or "PLUG_APPLY" in call]
+
+
+def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:
+    """GitHub takes a label that doesn't exist, in grey and without a description."""
+    assert {kind.label for kind in Kept} | set(Label) == {label for label, _, _ in LABELS}
 
 
 def test_what_exists_is_left_as_it_is(tmp_path: Path) -> None:
