@@ -27,20 +27,11 @@ if TYPE_CHECKING:
     from reconciler.core.guards import FirstApply
     from reconciler.run.guards import GuardInput
 
-SWITCH = "PLUG_APPLY"
-NO_STEPS: Steps = ((),) * 8
 SUMMARY_CHARS = 900_000  # of the plan; what stands before it is short
 
 
 def begin(step: Step) -> int:
     """Decide what is sent and in which jobs. Raises InputError with everything that the run is refused for."""
-    from reconciler.views.markdown_begin import render_off
-
-    if not step.is_on(SWITCH):
-        _output_steps(step, NO_STEPS)
-        step.summarize(render_off(SWITCH))
-        say(f"nothing is applied: the repository variable {SWITCH} is not true")
-        return ExitCode.DONE
     request = _make_request(step)
     step.output("commit", request.commit)
     begun = _decide(step, request)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.cli.exitcode import ExitCode, of_drift
-from reconciler.cli.github_begin import SWITCH, find_commit
+from reconciler.cli.exitcode import of_drift
+from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
@@ -34,14 +34,9 @@ if TYPE_CHECKING:
     from reconciler.github.hub import RunHub
     from reconciler.model import Drift
 
-OFF = f"Nothing is looked at: the repository variable `{SWITCH}` is not `true`.\n"
-
 
 def drift(step: Step) -> int:
     """Report the drift, keep the three issues, and begin an apply where one is needed."""
-    if not step.is_on(SWITCH):
-        step.summarize(OFF)
-        return ExitCode.DONE
     with step.open_hub() as hub:
         return _Schedule(step, hub, _make_session(step)).work()
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.github_begin import SWITCH, find_commit
+from reconciler.cli.github_begin import find_commit
 from reconciler.cli.output import say, write
 from reconciler.cli.step import MAX_FAILURE_CHARS, Step
-from reconciler.core.protocol.telling import BEGIN_JOB, SUCCESS, EndedRun, RunJob, tell_run
+from reconciler.core.protocol.telling import EndedRun, RunJob, tell_run
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Desired
 from reconciler.run.result import (
@@ -26,8 +26,6 @@ from reconciler.run.result import (
 if TYPE_CHECKING:
     from reconciler.github.hub import RunHub
     from reconciler.views.markdown_told import RunText
-
-OFF = f"Nothing was applied: the repository variable `{SWITCH}` is not `true`.\n"
 
 
 def result(step: Step) -> int:
@@ -56,9 +54,6 @@ class _Result:
             parse_planned(self._step.environ.get("PLANNED", "")),
             self._step.environ.get("REFUSED", "")[:MAX_FAILURE_CHARS].strip(),
         )
-        if is_off(run, self._step.environ):
-            self._step.summarize(OFF)
-            return ExitCode.DONE
         desired = self._find_desired()
         untold = self._find_untold()
         names = find_names(untold) | frozenset(desired if run.planned is None else run.planned)
@@ -123,12 +118,6 @@ class _Result:
     def _warn(self, text: str) -> None:
         self._step.warn(text)
         self._notes.append(text)
-
-
-def is_off(run: EndedRun, environ: Mapping[str, str]) -> bool:
-    """Whether the run applied nothing because it is switched off: its first job succeeded, and found no commit."""
-    first = next((job for job in run.jobs or () if job.name == BEGIN_JOB), None)
-    return not environ.get("COMMIT") and first is not None and first.conclusion in (SUCCESS, "skipped")
 
 
 def parse_planned(text: str) -> tuple[str, ...] | None:

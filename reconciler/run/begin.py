@@ -120,7 +120,7 @@ class Beginning:
             *([] if too_many is None else [too_many]),
             *self._find_open_secrets(),
             *self._find_missing_environments(steps),
-            *self._find_unreviewed(planned.plan),
+            *self._find_unreviewed(planned.plan, selected),
         ]
         return Begun(planned, steps, selected, tuple(problems), tuple(self._lifts))
 
@@ -210,11 +210,12 @@ class Beginning:
                 problems.append(Problem.of("environment", message, hint))
         return problems
 
-    def _find_unreviewed(self, plan: Plan) -> Sequence[Problem]:
+    def _find_unreviewed(self, plan: Plan, selected: Sequence[EnvironmentPlan]) -> Sequence[Problem]:
+        """Find what nobody reviewed among what this run sends: unlike a guard, it is decided for each environment."""
         if not self.request.strict or self.request.inputs.expect is not None:
             return ()
         changing = (Action.CREATE, Action.UPDATE)
-        names = [one.environment for one in plan.environments if one.action in changing]
+        names = [one.environment for one in selected if one.action in changing]
         return self.ports.find_unreviewed(names, plan.fleet_digest) if names else ()
 
 

@@ -16,6 +16,7 @@ from reconciler.core.guards import (
     find_new_state,
     find_reserved_receivers,
     find_too_many_updates,
+    find_trials,
 )
 from reconciler.core.planner import Fleet, Planned
 from reconciler.errors import InputError
@@ -60,7 +61,7 @@ def find_fleet_faults(planned: Planned, given: GuardInput) -> FleetFaults:
     return FleetFaults(
         too_many=find_too_many_updates(updates, planned.fleet.applied_count, given.max_changed),
         new_state=tuple(find_new_state(planned, given.first)),
-        others=(*unknown, *find_reserved_receivers(planned)),
+        others=(*unknown, *find_reserved_receivers(planned), *find_trials(planned)),
     )
 
 

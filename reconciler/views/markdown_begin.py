@@ -23,10 +23,6 @@ def render_begin(names: Sequence[str], steps: Steps, commit: str, lifted: Iterab
     return "\n".join([*lines, ""])
 
 
-def render_off(variable: str) -> str:
-    return f"Nothing is applied: the repository variable {for_markdown_code(variable)} is not `true`.\n"
-
-
 def _describe_waves(jobs: Sequence[Job]) -> str:
     waves = sorted({job.wave for job in jobs if job.wave is not None})
     if not waves:

@@ -187,13 +187,6 @@ def test_a_label_lifts_a_guard_by_name(repository: Repository) -> None:
     assert repository.outputs["lifted"] == said and "set by bia on #" in repository.summary
 
 
-def test_nothing_begins_until_it_is_switched_on(repository: Repository) -> None:
-    """GitHub is not asked either."""
-    assert repository.begin(PLUG_APPLY="").code == 0
-    assert repository.jobs == [] and repository.github.requests == []
-    assert "`PLUG_APPLY` is not `true`" in repository.summary
-
-
 def test_a_job_without_its_token_names_the_secret_and_where_it_is_missing(repository: Repository) -> None:
     """Exit 3: nothing was sent or written."""
     repository.begin()

@@ -119,14 +119,6 @@ def schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedu
         yield made
 
 
-def test_without_the_switch_nothing_is_looked_at(schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the state nor GitHub."""
-    monkeypatch.setenv("PLUG_APPLY", "")
-    schedule.run(code=0)
-    assert schedule.summary == "Nothing is looked at: the repository variable `PLUG_APPLY` is not `true`.\n\n"
-    assert schedule.github.requests == []
-
-
 def test_where_all_is_applied_no_issue_is_open_and_nothing_begins(schedule: Schedule) -> None:
     """The summary says what was compared."""
     schedule.add_run("completed", "success")

@@ -256,11 +256,3 @@ def test_what_somebody_else_wrote_is_no_comment_of_ours(ended: Ended) -> None:
     ended.end({"Begin": "failure"}, REFUSED="no")
     _, ours = ended.github.comments[number]
     assert ours["user"]["login"] == BOT and "not tried" in ours["body"]
-
-
-def test_a_run_that_was_switched_off_tells_nobody(ended: Ended) -> None:
-    """Its first job succeeded, and found no commit."""
-    number = ended.merge(loja="2")
-    ended.end({"Begin": "success"}, COMMIT="")
-    assert ended.summary == "Nothing was applied: the repository variable `PLUG_APPLY` is not `true`.\n\n"
-    assert ended.github.comment_texts(number) == []

@@ -234,15 +234,18 @@ def test_a_repository_that_can_not_be_asked_is_no_repository_without_environment
         bench.begin()
 
 
-def test_strict_looks_at_what_is_created_or_updated_in_the_whole_fleet() -> None:
+def test_strict_looks_at_what_this_run_creates_or_updates() -> None:
     """A reassert sends again what was approved before; a digest that was given by hand was reviewed."""
     bench = Bench(12)
     bench.edit(2)
     bench.request = replace(bench.request, strict=True)
     bench.ports.unreviewed = ["e01"]
-    bench.ask(reassert=True, environments=("e00",))
+    bench.ask(reassert=True)
     assert bench.refused() == ["PLUG_STRICT"]
     assert "strict: e00,e01" in bench.ports.asked
+    bench.ask(reassert=True, environments=("e00",))
+    bench.begin()
+    assert bench.ports.asked[-1] == "strict: e00"
     digest = bench.plan(PlanScope(), requested=False).plan.fleet_digest
     bench.ask(expect=digest)
     assert bench.refused() == []
