@@ -1,4 +1,4 @@
-"""The errors that end a command, and their exit codes (CONTRACT §4).
+"""The errors that end a command, and their exit codes (docs/contract.md#commands).
 
     ReconcilerError
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written

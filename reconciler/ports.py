@@ -88,7 +88,7 @@ class WriteAccess:
 
 
 class StateStore(Protocol):
-    """The memory of what was applied (CONTRACT §7). Blocking: callers run it off the event loop.
+    """The memory of what was applied (docs/state.md). Blocking: callers run it off the event loop.
 
     Must: never show half a document; never overwrite a version other than the expected; return from
     `write` only once what it calls written survives a power cut. Reading must write nothing, and a store
@@ -173,7 +173,7 @@ class Reading:
 
 
 class Observer(Protocol):
-    """The partner API's read (FACTS P).
+    """The partner API's read (docs/plug-api.md#the-partner-api).
 
     `read` makes one attempt, and never raises for an error of the network or the server. It compares what the account
     shows with `applied` (None: never applied) itself, as only it may see the secrets in the URLs. Its result holds no
@@ -193,7 +193,9 @@ class AccountReading:
 
 
 class AccountReader(Protocol):
-    """The partner API's read (FACTS P) without a comparison, for `import`: its result holds the URLs' secrets.
+    """The partner API's read without a comparison, for `import`: its result holds the URLs' secrets.
+
+    See docs/plug-api.md#the-partner-api.
 
     `read_account` makes one attempt, and never raises for an error of the network or the server. Must: send the
     partner token to the configured host alone.
@@ -215,7 +217,7 @@ class CredentialChecks(Fingerprinter, Protocol):
     """
 
     def account(self, desired: Desired) -> str | None:
-        """The token's account as the state names it (CONTRACT §7); None without a token."""
+        """The token's account as the state names it (docs/state.md); None without a token."""
         ...
 
     def organization(self, desired: Desired) -> str | None:
@@ -262,7 +264,9 @@ class CredentialReport(CredentialChecks, Protocol):
 
 
 class Receivers(Protocol):
-    """The servers behind the webhooks (CONTRACT §8). Nothing here raises for an error of the network or a server.
+    """The servers behind the webhooks. Nothing here raises for an error of the network or a server.
+
+    See docs/contract.md#drift.
 
     Must: connect to no address that `choose_addresses` leaves out, and in a `post` to none but the probe's; never
     follow a redirect; end within the timeout; put nothing of an answer, and no filled-in URL, into a message.

@@ -1,4 +1,4 @@
-"""Annotations for GitHub's runner. It reads both stdout and stderr; ours go to stderr (CONTRACT §4)."""
+"""Annotations for GitHub's runner. It reads both stdout and stderr; ours go to stderr (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -275,7 +275,7 @@ async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitSt
 
 
 def _stop(stop: Stop, interrupts: Interrupts) -> None:
-    """Begin no new PUT after the first signal; those under way finish (§6.11)."""
+    """Begin no new PUT after the first signal; those under way finish (docs/contract.md#signals)."""
     stop.asked.set()
     more = " (a second signal ends at once)" if interrupts.second_ends else ""
     say(f"interrupted: no new PUT starts; those under way finish{more}")

@@ -1,4 +1,4 @@
-"""The question before something is written (CONTRACT §4)."""
+"""The question before something is written (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit codes (CONTRACT §4)."""
+"""Exit codes (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`-v` and `-vv`: each step to stderr, by the standard library's logging (CONTRACT §4)."""
+"""`-v` and `-vv`: each step to stderr, by the standard library's logging (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

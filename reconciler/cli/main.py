@@ -1,4 +1,4 @@
-"""The frame of all commands: their list, and the exit code of each error (CONTRACT §4)."""
+"""The frame of all commands: their list, and the exit code of each error (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

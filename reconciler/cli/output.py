@@ -1,4 +1,4 @@
-"""Everything that is printed: results to stdout, all else to stderr (CONTRACT §4)."""
+"""Everything that is printed: results to stdout, all else to stderr (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reconciler sandbox`: a stand-in Plug on loopback (CONTRACT §10)."""
+"""`reconciler sandbox`: a stand-in Plug on loopback (docs/contract.md#sandbox)."""
 
 from __future__ import annotations
 

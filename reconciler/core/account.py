@@ -1,4 +1,4 @@
-"""An account of Plug's partner API, and how its URLs compare with those applied (FACTS P).
+"""An account of Plug's partner API, and how its URLs compare with those applied (docs/plug-api.md#the-partner-api).
 
     account (JSON) ── parse_account ──> Account ── compare_account ──> comparisons
 

@@ -1,7 +1,7 @@
 """The Plug companies that the environments of a fleet hold, and whose token would overwrite another's webhooks.
 
 An environment holds the account of its applied record, and that of its intent: its PUT is under way, or nobody knows
-what it did (CONTRACT §6.1).
+what it did (docs/contract.md#checks).
 """
 
 from __future__ import annotations

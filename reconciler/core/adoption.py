@@ -1,4 +1,6 @@
-"""Whether what was read of an account lets its manifest be recorded as applied without a PUT (CONTRACT §4).
+"""Whether what was read of an account lets its manifest be recorded as applied without a PUT.
+
+See docs/contract.md#commands.
 
 observation, compared with what would be recorded ── judge_adoption ──> Sighting
 """

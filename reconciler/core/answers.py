@@ -1,4 +1,6 @@
-"""The judgement of an answer of Plug: whether it is complete, and whether it confirms the PUT (CONTRACT §6.7).
+"""The judgement of an answer of Plug: whether it is complete, and whether it confirms the PUT.
+
+See docs/contract.md#outcomes.
 
 The facts (what arrived, and how it ended) come from the transport; every decision about them is here.
 """

@@ -1,4 +1,7 @@
-"""One PUT attempt as data, and what to do after those made so far (CONTRACT §6.6, §6.7)."""
+"""One PUT attempt as data, and what to do after those made so far.
+
+See docs/contract.md#retries, docs/contract.md#outcomes.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-# 408, 425 and 429 ask to come again; the 5xx are those that a retry can fix (CONTRACT §6.6)
+# 408, 425 and 429 ask to come again; the 5xx are those that a retry can fix (docs/contract.md#retries)
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 20.0

@@ -1,4 +1,4 @@
-"""Digests of what was decided (CONTRACT §5), over canonical JSON."""
+"""Digests of what was decided (docs/contract.md#plan), over canonical JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever differs between manifests, state and what Plug shows, as findings (CONTRACT §8)."""
+"""Whatever differs between manifests, state and what Plug shows, as findings (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates in URLs (CONTRACT §2): filled in once, never again what was filled in.
+"""Templates in URLs (docs/manifests.md): filled in once, never again what was filled in.
 
 written     https://{host}/{{x}}?key={secret:PLUG_SECRET_A}
 text form   https://hooks.example.com/{{x}}?key={secret:PLUG_SECRET_A}   state, plans, every output

@@ -1,4 +1,7 @@
-"""Findings that are alike but for the environment's own name and vars, so that they are read once (CONTRACT §8)."""
+"""Findings that are alike but for the environment's own name and vars, so that they are read once.
+
+See docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

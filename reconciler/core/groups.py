@@ -1,4 +1,7 @@
-"""A plan's environments in groups that are alike, and the hosts that each group would send to Plug (CONTRACT §5)."""
+"""A plan's environments in groups that are alike, and the hosts that each group would send to Plug.
+
+See docs/contract.md#plan.
+"""
 
 from __future__ import annotations
 

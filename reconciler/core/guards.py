@@ -1,4 +1,4 @@
-"""Guards that stop a run before anything is sent (CONTRACT §6.1, §6.2)."""
+"""Guards that stop a run before anything is sent (docs/contract.md#checks, docs/contract.md#guards)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,10 @@ class Putting:
 def find_account_problems(
     book: AccountBook, putting: Iterable[Putting], now: datetime, rules: FleetRules
 ) -> list[Problem]:
-    """Compare tokens with the pin, with the environment's own record, and with what all others hold (§6.2)."""
+    """Compare tokens with the pin, with the environment's own record, and with what all others hold.
+
+    See docs/contract.md#guards.
+    """
     problems = []
     for one in putting:
         environment, source = one.desired.environment, one.desired.source
@@ -166,7 +169,10 @@ def find_trials(planned: Planned) -> list[Problem]:
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:
-    """Hosts for documentation or local use never get a company's customers' messages, but in a sandbox (§9)."""
+    """Hosts for documentation or local use never get a company's customers' messages, but in a sandbox.
+
+    See docs/manifests.md#policy.
+    """
     sent = (
         planned.desired[one.environment]
         for one in planned.plan.environments

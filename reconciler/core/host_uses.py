@@ -1,4 +1,7 @@
-"""The hosts of several environments' URLs, each with the environments that have it (CONTRACT §5, §8)."""
+"""The hosts of several environments' URLs, each with the environments that have it.
+
+See docs/contract.md#plan, docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

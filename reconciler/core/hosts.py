@@ -1,4 +1,7 @@
-"""Hosts and addresses: whether one may be a public receiver, or is this machine (CONTRACT §2, §3)."""
+"""Hosts and addresses: whether one may be a public receiver, or is this machine.
+
+See docs/manifests.md, docs/settings.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Manifests of companies that exist: which values in their URLs are secrets, and what each is called (CONTRACT §4).
+"""Manifests of companies that exist: which values in their URLs are secrets, and what each is called.
+
+See docs/contract.md#commands.
 
     account ── read_webhooks ──> URLs as a manifest writes them, and why an event has none
     companies ── make_drafts ──> drafts of manifests with {secret:NAME}, and the values by name

@@ -1,4 +1,6 @@
-"""The rule of what every output shows of a URL that may hold a secret (CONTRACT §8, §11).
+"""The rule of what every output shows of a URL that may hold a secret.
+
+See docs/contract.md#drift, docs/contract.md#what-no-output-does.
 
 The text form of a URL names its secrets, `{secret:NAME}`, and is shown whole. Another URL of the same event, without
 such a placeholder, may be from the time before its key became a secret, or may have the key pasted in by hand: only its

@@ -1,4 +1,4 @@
-"""What was observed of an environment, and what follows from it (CONTRACT §8).
+"""What was observed of an environment, and what follows from it (docs/contract.md#drift).
 
     comparisons (core/account.py) ──> Observation
     Observation ── find_live ──> `live-drift` of a plan;  ── find_live_findings ──> findings of `drift --observe`
@@ -95,7 +95,7 @@ def _show_applied(desired: Desired | None, head: Head | None) -> Webhooks:
 def find_live_findings(
     environment: str, observation: Observation, desired: Desired | None, document: Head | None
 ) -> Iterator[Finding]:
-    """`live` for what differs, `unobservable` for what could not be seen and why (CONTRACT §8)."""
+    """`live` for what differs, `unobservable` for what could not be seen and why (docs/contract.md#drift)."""
     if not observation.observable:
         yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, NO_ACCOUNT_ID)
     if observation.failure:

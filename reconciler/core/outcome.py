@@ -1,4 +1,4 @@
-"""What became of an environment: the table of CONTRACT §6.7, nothing more."""
+"""What became of an environment: the table of docs/contract.md#outcomes, nothing more."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How an environment stands, and each of its seven events: what a page of the fleet shows at a glance.
 
-Nothing is called in sync that wasn't compared: what `--observe` could not see is unknown (CONTRACT §8).
+Nothing is called in sync that wasn't compared: what `--observe` could not see is unknown (docs/contract.md#drift).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _drifts_beside(findings: Iterable[Finding]) -> bool:
 
 
 def _is_unseen(findings: Iterable[Finding]) -> bool:
-    """Whether not one of its events was seen. One of the seven never is (FACTS P)."""
+    """Whether not one of its events was seen. One of the seven never is (docs/plug-api.md#the-partner-api)."""
     unseen = {finding.event for finding in findings if finding.kind is FindingKind.UNOBSERVABLE}
     return None in unseen or unseen >= set(EVENTS)
 

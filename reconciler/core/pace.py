@@ -1,4 +1,6 @@
-"""How fast to send, and what a 429 does to it: decided here, done by `run/pace.py` (CONTRACT §6.4, §6.6).
+"""How fast to send, and what a 429 does to it: decided here, done by `run/pace.py`.
+
+See docs/contract.md#intent-put-outcome, docs/contract.md#retries.
 
 Slots are evenly spaced at the rate in force. A 429, or a 503 with `Retry-After`, slows everybody: the rate is halved
 (where there is none, from what was sent of late), and nobody sends until `Retry-After` is over. Then the rate grows
@@ -102,7 +104,7 @@ def slow(pacing: Pacing, attempt: Attempt, *, sent_at: float, now: float, longes
 
     What was sent before the rate was last lowered only tells again what is known, so it lowers nothing further; its
     `Retry-After` counts all the same. One longer than `longest_pause_s` closes the door for nobody: it ended its own
-    environment's attempts at once (CONTRACT §6.6), and a single answer must not stop a run for hours.
+    environment's attempts at once (docs/contract.md#retries), and a single answer must not stop a run for hours.
     """
     closed = pacing.closed_until
     if attempt.retry_after_s is not None and attempt.retry_after_s <= longest_pause_s:

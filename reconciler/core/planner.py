@@ -1,4 +1,7 @@
-"""Desired, applied and the available credentials -> a plan (CONTRACT §5). Pure: the same input, the same plan."""
+"""Desired, applied and the available credentials -> a plan. Pure: the same input, the same plan.
+
+See docs/contract.md#plan.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hosts a webhook may have (CONTRACT §9)."""
+"""Which hosts a webhook may have (docs/manifests.md#policy)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Names that work on every system: reserved by none, and different also where case does not count (CONTRACT §2)."""
+"""Names that work on every system: reserved by none, and different also where case does not count.
+
+See docs/manifests.md.
+"""
 
 from __future__ import annotations
 

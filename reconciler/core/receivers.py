@@ -1,4 +1,6 @@
-"""Receivers, and what calling one means: which there are, where they may be, what an answer says (CONTRACT §8).
+"""Receivers, and what calling one means: which there are, where they may be, what an answer says.
+
+See docs/contract.md#drift.
 
 Nothing of an answer but its status is ever repeated: it may echo a secret.
 """
@@ -88,7 +90,7 @@ def find_receivers(
     `find_scope` gives the environment that fills in a URL with a secret of its own: that makes it a URL of its own.
 
     Loopback is allowed where the setting says so and every environment that uses the URL has its base URL on
-    loopback too, as in `validate` (CONTRACT §2).
+    loopback too, as in `validate` (docs/manifests.md).
     """
     users: dict[tuple[str, Event, str | None], list[Desired]] = {}
     for one in desired:

@@ -1,4 +1,6 @@
-"""The life of one environment's state: document -> document (CONTRACT §6.4, §6.7, §6.8, §7).
+"""The life of one environment's state: document -> document.
+
+See docs/contract.md#intent-put-outcome, docs/contract.md#outcomes, docs/contract.md#lost-intents, docs/state.md.
 
     nothing or settled ── begin_intent ──> intent live ── confirm ──> settled, applied anew
                                                 │  └───── clear ────> settled, applied as before

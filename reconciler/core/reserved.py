@@ -1,4 +1,4 @@
-"""Receivers on hosts for documentation or local use: a warning, and what `apply` refuses (CONTRACT §9)."""
+"""Receivers on hosts for documentation or local use: a warning, and what `apply` refuses (docs/manifests.md#policy)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved or expected plan against the one made now (CONTRACT §5)."""
+"""A saved or expected plan against the one made now (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SavedPlan:
 
 
 def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
-    """Return what was observed when the plan was made, so that it can be made again with it (CONTRACT §5)."""
+    """Return what was observed when the plan was made, so that it can be made again with it (docs/contract.md#plan)."""
     if not plan.observed:
         return None
     return {

@@ -1,4 +1,4 @@
-"""Which environments `-e` and `--shard` select (CONTRACT §4)."""
+"""Which environments `-e` and `--shard` select (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slips of one letter: in the name of a file, and in the prefix of a variable's name (CONTRACT §2)."""
+"""Slips of one letter: in the name of a file, and in the prefix of a variable's name (docs/manifests.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Finds known values in a text in whatever spelling a person or a program may have given them (CONTRACT §8)."""
+"""Finds known values in a text in whatever spelling a person or a program may have given them.
+
+See docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a URL, and what a webhook's URL and an API's base URL may be (CONTRACT §2, §3)."""
+"""The parts of a URL, and what a webhook's URL and an API's base URL may be (docs/manifests.md, docs/settings.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run acts, and whether it acts there for the first time (CONTRACT §4)."""
+"""Where a run acts, and whether it acts there for the first time (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The machine formats: each result as JSON, encoded and decoded side by side (CONTRACT §4 to §8)."""
+"""The machine formats: each result as JSON, encoded and decoded side by side.
+
+See docs/contract.md#commands, docs/contract.md#drift.
+"""

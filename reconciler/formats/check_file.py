@@ -1,4 +1,4 @@
-"""The results of `check` as JSON (CONTRACT §8)."""
+"""The results of `check` as JSON (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECK_FORMAT = "reconciler.check/1"
 
 
 def encode_check(result: CheckResult) -> str:
-    """Encode `check --format json` (CONTRACT §8). A receiver with a `warning` has passed."""
+    """Encode `check --format json` (docs/contract.md#drift). A receiver with a `warning` has passed."""
     passed = sum(1 for receiver in result.receivers if receiver.ok)
     summary = {
         "receivers": len(result.receivers),

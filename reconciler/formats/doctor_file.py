@@ -1,4 +1,4 @@
-"""What `doctor` found, as JSON (CONTRACT §4)."""
+"""What `doctor` found, as JSON (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

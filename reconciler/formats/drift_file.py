@@ -1,4 +1,4 @@
-"""Drift as JSON (CONTRACT §8)."""
+"""Drift as JSON (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRIFT_FORMAT = "reconciler.drift/1"
 
 
 def encode_drift(drift: Drift) -> str:
-    """Encode `drift --format json` (CONTRACT §8), in the order given."""
+    """Encode `drift --format json` (docs/contract.md#drift), in the order given."""
     findings = [_finding_out(finding) for finding in drift.findings]
     return dump({"format": DRIFT_FORMAT, **encode_where(drift.where), "findings": findings})
 

@@ -14,7 +14,7 @@ from reconciler.text.escape import for_json
 class FormatError(ValueError):
     """Bytes are not a document of the expected format. The text is the end of a sentence that begins with the file.
 
-    It repeats no value of the file, which may hold any text, a token too (CONTRACT §11).
+    It repeats no value of the file, which may hold any text, a token too (docs/contract.md#what-no-output-does).
     """
 
 
@@ -27,7 +27,7 @@ def describe_place(error: ValidationError, part: type[BaseModel]) -> str:
     """Return the keys that lead to the first fault, such as `environments.0.action`, or "its start".
 
     `part` is the base class of the file's models. A key that they don't have is left out: it may be any text, a token
-    too (CONTRACT §11).
+    too (docs/contract.md#what-no-output-does).
     """
     known = {name for model in part.__subclasses__() for name in model.model_fields}
     first = error.errors(include_input=False, include_url=False)[0]

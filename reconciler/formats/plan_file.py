@@ -1,4 +1,4 @@
-"""Plan files, which `plan --out` writes and `apply PLANFILE` reads (CONTRACT §5)."""
+"""Plan files, which `plan --out` writes and `apply PLANFILE` reads (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLAN_FORMAT = "reconciler.plan/1"
 
 
 def encode_plan(plan: Plan) -> str:
-    """Encode `plan --format json`, which `--out` saves too (CONTRACT §5).
+    """Encode `plan --format json`, which `--out` saves too (docs/contract.md#plan).
 
     `checksum` is over all other keys, so that an edited plan file is noticed.
     """

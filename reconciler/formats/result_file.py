@@ -1,4 +1,4 @@
-"""The result of an apply as JSON (CONTRACT §6.14)."""
+"""The result of an apply as JSON (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULT_FORMAT = "reconciler.result/1"
 
 
 def encode_result(result: RunResult) -> str:
-    """Encode `apply --format json` (CONTRACT §6.14)."""
+    """Encode `apply --format json` (docs/contract.md#commands)."""
     count = Counter(one.outcome for one in result.environments)
     return dump(
         {

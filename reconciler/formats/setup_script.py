@@ -1,4 +1,4 @@
-"""The script of `github setup`: calls of `gh` that set a repository up (CONTRACT §12.12).
+"""The script of `github setup`: calls of `gh` that set a repository up (docs/github.md).
 
 Every value is quoted. The script makes what is missing and leaves what exists; secrets are only named.
 """

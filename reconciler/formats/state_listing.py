@@ -1,4 +1,4 @@
-"""`state list` and `state history` as JSON (CONTRACT §4)."""
+"""`state list` and `state history` as JSON (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The problems that `validate` finds, as JSON (CONTRACT §4)."""
+"""The problems that `validate` finds, as JSON (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ VALIDATION_FORMAT = "reconciler.validation/1"
 def encode_validation(
     errors: Sequence[Problem], warnings: Sequence[Problem], *, environments: int | None = None
 ) -> str:
-    """Encode `validate --format json` (CONTRACT §4). `environments` is the number of those without an error.
+    """Encode `validate --format json`. `environments` is the number of those without an error.
+
+    See docs/contract.md#commands.
 
     It is null where the manifests were not read, as the settings don't say where they are.
     """

@@ -1,4 +1,4 @@
-"""Where a run acts, as the keys `state` and `apis` that plan, result and drift share (CONTRACT §4)."""
+"""Where a run acts, as the keys `state` and `apis` that plan, result and drift share (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

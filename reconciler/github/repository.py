@@ -1,6 +1,6 @@
 """The port `RepositoryReads` over GitHub's REST API: how a repository is set up, for `doctor --github`.
 
-Each call names the permission that it takes (FACTS 6), so that a refusal can say which one is missing.
+Each call names the permission that it takes (docs/github.md), so that a refusal can say which one is missing.
 """
 
 from __future__ import annotations

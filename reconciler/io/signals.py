@@ -1,4 +1,6 @@
-"""Signals: one way for all systems. A signal ends the program with exit code 130 (CONTRACT §4, §6.11).
+"""Signals: one way for all systems. A signal ends the program with exit code 130.
+
+See docs/contract.md#commands, docs/contract.md#signals.
 
 With `end_on_signals`, which is for the time when nothing is under way, the process ends at once. With
 `stop_on_signals`, which is for the time when PUTs are, the first signal lets them finish and the second ends the

@@ -1,1 +1,1 @@
-"""The manifest tree: YAML with positions in, `Desired` environments or problems out (CONTRACT §2)."""
+"""The manifest tree: YAML with positions in, `Desired` environments or problems out (docs/manifests.md)."""

@@ -1,4 +1,6 @@
-"""The CSV of `import`: its columns are the keys of a manifest, dotted, and each row is a company (CONTRACT §4).
+"""The CSV of `import`: its columns are the keys of a manifest, dotted, and each row is a company.
+
+See docs/contract.md#commands.
 
 A row is checked as a manifest is, without what a _defaults.yaml may add. Its values are tokens or secrets as likely as
 anything else, as cells are shifted easily: no message repeats one.

@@ -1,4 +1,4 @@
-"""What the name of a file in the tree means, and names that are nearly one with a meaning (CONTRACT §2)."""
+"""What the name of a file in the tree means, and names that are nearly one with a meaning (docs/manifests.md)."""
 
 from __future__ import annotations
 

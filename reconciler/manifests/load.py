@@ -1,4 +1,4 @@
-"""The whole tree -> desired environments, or every fault of every file (CONTRACT §2).
+"""The whole tree -> desired environments, or every fault of every file (docs/manifests.md).
 
     walk ── parse each file, check keys and types ── merge defaults beneath ── resolve each environment ── compare all
 

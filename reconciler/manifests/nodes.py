@@ -1,4 +1,4 @@
-"""A YAML file as plain values with positions, and nothing that YAML does behind one's back (CONTRACT §2).
+"""A YAML file as plain values with positions, and nothing that YAML does behind one's back (docs/manifests.md).
 
 PyYAML keeps the last of duplicate keys silently, turns `on` into true and `010` into 8. So only its composer
 is used (libyaml's, in C), and the nodes are walked here.

@@ -1,4 +1,4 @@
-"""The lines of manifests that problems quote: cut, and with tokens and secrets masked (CONTRACT §2)."""
+"""The lines of manifests that problems quote: cut, and with tokens and secrets masked (docs/manifests.md)."""
 
 from __future__ import annotations
 

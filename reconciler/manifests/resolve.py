@@ -1,4 +1,7 @@
-"""One merged manifest -> `Desired`: names filled in, URLs, vars and policy checked (CONTRACT §2, §9)."""
+"""One merged manifest -> `Desired`: names filled in, URLs, vars and policy checked.
+
+See docs/manifests.md, docs/manifests.md#policy.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ from reconciler.model import (
 )
 from reconciler.text.counts import name_some
 
-UPDATE_PATH = "/api/integrations/update-webhooks"  # FACTS S
+UPDATE_PATH = "/api/integrations/update-webhooks"  # docs/plug-api.md#the-call
 
 MOST_NAMES = 10  # reported of one URL: a flood of them, looked up in a flood of vars, would take hours
 MOST_WRITTEN = 1024  # sets of webhooks kept; where every manifest writes its own, they would only take memory

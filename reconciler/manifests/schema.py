@@ -1,4 +1,7 @@
-"""What a manifest and a `_defaults.yaml` may hold (CONTRACT §2, §9): the one source of keys, types and the schema."""
+"""What a manifest and a `_defaults.yaml` may hold: the one source of keys, types and the schema.
+
+See docs/manifests.md, docs/manifests.md#policy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two environments must not share: they would overwrite each other (CONTRACT §6.1)."""
+"""What two environments must not share: they would overwrite each other (docs/contract.md#checks)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens and secrets that are in a file (CONTRACT §2).
+"""Tokens and secrets that are in a file (docs/manifests.md).
 
 Tokens are found in the raw text, so in comments and broken YAML too; secrets in URLs and vars, which every plan shows.
 """

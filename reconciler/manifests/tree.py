@@ -1,4 +1,4 @@
-"""Which files of the tree are manifests and which defaults (CONTRACT §2)."""
+"""Which files of the tree are manifests and which defaults (docs/manifests.md)."""
 
 from __future__ import annotations
 

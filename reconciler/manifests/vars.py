@@ -1,4 +1,4 @@
-"""The vars, and what is written like one of another tool's (CONTRACT §2)."""
+"""The vars, and what is written like one of another tool's (docs/manifests.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of a manifest that `import` writes (CONTRACT §4)."""
+"""The text of a manifest that `import` writes (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

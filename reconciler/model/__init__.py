@@ -1,7 +1,8 @@
 """The words of the domain as types: frozen dataclasses and closed sets. None of them reads or writes anything.
 
 `Webhooks` maps each of the seven events to a URL in its *text form*: vars filled in, secrets as `{secret:NAME}`,
-literal braces doubled (CONTRACT §2). State, plans and every output have the text form; only `plug/` and `receivers/`
+literal braces doubled
+(docs/manifests.md). State, plans and every output have the text form; only `plug/` and `receivers/`
 have the filled-in URL.
 """
 

@@ -1,4 +1,4 @@
-"""The results of calling the receivers (CONTRACT §8)."""
+"""The results of calling the receivers (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drift: each difference between manifests, state and Plug (CONTRACT §8)."""
+"""Drift: each difference between manifests, state and Plug (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from reconciler.model.problem import Location
 
 
 class Event(StrEnum):
-    """The seven webhook attributes, in the order of the vendor's page (FACTS S)."""
+    """The seven webhook attributes, in the order of the vendor's page (docs/plug-api.md#the-call)."""
 
     FINISH_ATTENDANCE = "finishAttendance"
     START_ATTENDANCE = "startAttendance"
@@ -36,7 +36,7 @@ class AuthScheme(StrEnum):
 
 
 class BodyForm(StrEnum):
-    """The place of the seven webhooks in the body of the PUT (FACTS D)."""
+    """The place of the seven webhooks in the body of the PUT (docs/plug-api.md)."""
 
     FLAT = "flat"  # at the top level
     VALUE = "value"  # inside one object under the key `value`

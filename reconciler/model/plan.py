@@ -1,4 +1,4 @@
-"""Plans: what an apply would do, and why (CONTRACT §5)."""
+"""Plans: what an apply would do, and why (docs/contract.md#plan)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outcomes and results of an apply (CONTRACT §6)."""
+"""The outcomes and results of an apply (docs/contract.md#apply)."""
 
 from __future__ import annotations
 

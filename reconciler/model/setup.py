@@ -1,4 +1,4 @@
-"""The set-up of a repository as GitHub shows it (CONTRACT §12.12)."""
+"""The set-up of a repository as GitHub shows it (docs/github.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of each environment (CONTRACT §7). `state/document.py` writes it as JSON."""
+"""The state of each environment (docs/state.md). `state/document.py` writes it as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The places where a run acts: the APIs that it sends to, and the state (CONTRACT §4)."""
+"""The places where a run acts: the APIs that it sends to, and the state (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

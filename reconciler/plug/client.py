@@ -1,4 +1,4 @@
-"""The PUT over HTTP: one call of `put` is one attempt (CONTRACT §6.5 to §6.7)."""
+"""The PUT over HTTP: one call of `put` is one attempt (docs/contract.md#requests, docs/contract.md#outcomes)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class HttpPlug(Sender):
 
 
 def make_body(filled: Mapping[Event, str], form: BodyForm) -> bytes:
-    """Return the body of the PUT (CONTRACT §6.5). `filled` holds the seven URLs as they are sent."""
+    """Return the body of the PUT (docs/contract.md#requests). `filled` holds the seven URLs as they are sent."""
     match form:
         case BodyForm.FLAT:
             value: object = filled

@@ -1,4 +1,7 @@
-"""The available tokens and secrets, and what must be true of them before anything is sent (CONTRACT §3, §6.1)."""
+"""The available tokens and secrets, and what must be true of them before anything is sent.
+
+See docs/settings.md, docs/contract.md#checks.
+"""
 
 from __future__ import annotations
 
@@ -216,7 +219,7 @@ class EnvironCredentials:
         return problems
 
     def find_missing_secrets(self, desired: Iterable[Desired]) -> list[Problem]:
-        """The same without the tokens, for calls to the receivers (CONTRACT §8)."""
+        """The same without the tokens, for calls to the receivers (docs/contract.md#drift)."""
         return [problem for one in desired for problem in self._find_secret_problems(one)]
 
     def _find_secret_problems(self, desired: Desired) -> Iterable[Problem]:
@@ -331,7 +334,7 @@ class EnvironCredentials:
         return warnings
 
     def account(self, desired: Desired) -> str | None:
-        """The token's account as the state names it (CONTRACT §7); None without a token."""
+        """The token's account as the state names it (docs/state.md); None without a token."""
         token = self.token(desired)
         return None if token is None else self._account(token)
 

@@ -1,4 +1,4 @@
-"""What Plug delivers to a receiver, as types: for the author of one (FACTS S and D).
+"""What Plug delivers to a receiver, as types: for the author of one (docs/plug-api.md).
 
     from reconciler.plug.events import FinishAttendance, ReceiveMessage, parse_event
 

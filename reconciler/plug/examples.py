@@ -1,4 +1,4 @@
-"""What Plug delivers to a receiver: the documented example bodies, in the API's own spelling (FACTS)."""
+"""What Plug delivers to a receiver: the documented example bodies, in the API's own spelling (docs/plug-api.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def example_bodies(event: Event) -> tuple[bytes, ...]:
     """The JSON bodies documented for `event`, byte for byte as the package ships them.
 
     `finishAttendance` has two, and a receiver must take both; `messageDeliveryError` has none on any
-    page, so an empty object stands in for it (CONTRACT §8).
+    page, so an empty object stands in for it (docs/contract.md#drift).
     """
     return tuple((files("reconciler.plug") / "bodies" / name).read_bytes() for name in _names(event)) or (b"{}",)
 

@@ -1,4 +1,7 @@
-"""The read of an account over HTTP: one call of `read` is one attempt (CONTRACT §8; FACTS P)."""
+"""The read of an account over HTTP: one call of `read` is one attempt.
+
+See docs/contract.md#drift; docs/plug-api.md#the-partner-api.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A value that must appear nowhere (CONTRACT §11)."""
+"""A value that must appear nowhere (docs/contract.md#what-no-output-does)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The files of the settings `tokens_file` and `secrets_file`: YAML or JSON that only their owner may use (CONTRACT §3).
+"""The files of the settings `tokens_file` and `secrets_file`: YAML or JSON that only their owner may use.
+
+See docs/settings.md.
 
 One loader for both: what may be wrong with a file that holds credentials is the same, whatever they are.
 """

@@ -1,4 +1,4 @@
-"""The tokens and secrets of a fleet as the texts of several GitHub secrets, one for each shard (CONTRACT §12.6)."""
+"""The tokens and secrets of a fleet as the texts of several GitHub secrets, one for each shard (docs/github.md)."""
 
 from __future__ import annotations
 

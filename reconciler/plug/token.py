@@ -1,4 +1,7 @@
-"""What a token tells of itself. A JWT's payload is a hint, never proof: its signature can't be checked (FACTS U)."""
+"""What a token tells of itself. A JWT's payload is a hint, never proof: its signature can't be checked.
+
+See docs/plug-api.md#tokens.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ def expires_at(token: Secret) -> datetime | None:
 
 
 def account_of(token: Secret) -> str:
-    """`org:<organizationId>`, else `token:` and 16 hex digits that only the token's holder can make (CONTRACT §7)."""
+    """`org:<organizationId>`, else `token:` and 16 hex digits that only the token's holder can make (docs/state.md)."""
     organization = organization_of(token)
     if organization is not None:
         return f"org:{organization}"

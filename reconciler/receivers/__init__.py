@@ -1,1 +1,1 @@
-"""The servers behind the webhooks, over the network (CONTRACT §8)."""
+"""The servers behind the webhooks, over the network (docs/contract.md#drift)."""

@@ -1,4 +1,4 @@
-"""Receivers over the network: names, connections, TLS, and POSTs of the documented bodies (CONTRACT §8).
+"""Receivers over the network: names, connections, TLS, and POSTs of the documented bodies (docs/contract.md#drift).
 
 A name is resolved once. Its addresses are judged, and every connection goes to exactly the one that took the first
 connection, by its number: a second answer of a name server can't lead anywhere else. The name is still in the Host

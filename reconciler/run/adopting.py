@@ -1,4 +1,4 @@
-"""Records manifests as applied without a PUT, after a comparison with what Plug holds (CONTRACT §4)."""
+"""Records manifests as applied without a PUT, after a comparison with what Plug holds (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

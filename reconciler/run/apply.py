@@ -1,4 +1,6 @@
-"""The apply of a plan: its waves in order, the environments of a wave by a few workers at a time (CONTRACT §6).
+"""The apply of a plan: its waves in order, the environments of a wave by a few workers at a time.
+
+See docs/contract.md#apply.
 
 apply_plan                     return a result for every environment
   └ _Wave.apply                run the environments of one wave until all are done, or no further one may be begun

@@ -1,4 +1,4 @@
-"""An apply as the user asked for it, and the plan that results (CONTRACT §5, §6)."""
+"""An apply as the user asked for it, and the plan that results (docs/contract.md#plan, docs/contract.md#apply)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Calls to the receivers: first each host and port, then each URL with the documented bodies (CONTRACT §8)."""
+"""Calls to the receivers: first each host and port, then each URL with the documented bodies.
+
+See docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

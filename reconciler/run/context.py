@@ -36,7 +36,7 @@ class ApplyOptions:
 
 @dataclass(slots=True)
 class Stop:
-    """A request to end the run: nothing new is begun, PUTs under way are finished (CONTRACT §6.11)."""
+    """A request to end the run: nothing new is begun, PUTs under way are finished (docs/contract.md#signals)."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -1,4 +1,6 @@
-"""The steps of one environment in an apply: intent, PUT, outcome (CONTRACT §6). Every decision is taken in `core/`.
+"""The steps of one environment in an apply: intent, PUT, outcome. Every decision is taken in `core/`.
+
+See docs/contract.md#apply.
 
 claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan,
            and compare the token with the accounts of all others, before the intent and once more after it; whose
@@ -156,7 +158,7 @@ class EnvironmentRun:
         return None if why is None else self._unsent(why)
 
     def _find_holder(self) -> EnvironmentResult | None:
-        """The result of an environment whose token is another one's (§6.2): no intent, no PUT."""
+        """The result of an environment whose token is another one's (docs/contract.md#guards): no intent, no PUT."""
         why = self._run.accounts.find_refusal(self._planned.environment, self._fingerprint.account)
         return None if why is None else self._unsent(f"not sent: {why}")
 
@@ -181,7 +183,10 @@ class EnvironmentRun:
             return f"the environment whose webhooks it would overwrite could not be put in doubt: {fault}"
 
     async def _plan_again(self) -> EnvironmentResult | None:
-        """Plan again where the state has moved on since the plan (§6.9). None: there is something to do."""
+        """Plan again where the state has moved on since the plan. None: there is something to do.
+
+        See docs/contract.md#lost-intents.
+        """
         run, document = self._run, self._stored.document if self._stored else None
         stored = (document.lineage, document.serial) if document else (None, 0)
         planned_on = self._planned.lineage, self._planned.serial
@@ -303,7 +308,10 @@ class EnvironmentRun:
         return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}. {advice}")
 
     async def _impose_doubt(self, ours: Stored) -> EnvironmentResult:
-        """Write doubt into a document that another run, or the user, wrote without knowing of our PUT (§6.8)."""
+        """Write doubt into a document that another run, or the user, wrote without knowing of our PUT.
+
+        See docs/contract.md#lost-intents.
+        """
         self._note_trouble(halt=False)
         error: StateError | None = None
         last = self._last(Outcome.UNCERTAIN, _TAKEN_AWAY)

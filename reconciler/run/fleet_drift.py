@@ -1,4 +1,4 @@
-"""The drift of all planned environments (CONTRACT §8)."""
+"""The drift of all planned environments (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

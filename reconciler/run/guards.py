@@ -1,4 +1,7 @@
-"""The checks and guards of a whole run, all before its first byte is sent (CONTRACT §6.1, §6.2)."""
+"""The checks and guards of a whole run, all before its first byte is sent.
+
+See docs/contract.md#checks, docs/contract.md#guards.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The doubt of environments whose webhooks an accepted account change overwrites, written before the PUT (§6.2).
+"""The doubt of environments whose webhooks an accepted account change overwrites, written before the PUT.
+
+See docs/contract.md#guards.
 
 Otherwise such an environment would stay `unchanged` for ever, also after the token is right again.
 """

@@ -1,4 +1,7 @@
-"""The accounts of companies that `import` writes manifests for: all are read, one that fails is named (CONTRACT §4)."""
+"""The accounts of companies that `import` writes manifests for: all are read, one that fails is named.
+
+See docs/contract.md#commands.
+"""
 
 from __future__ import annotations
 

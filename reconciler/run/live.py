@@ -1,4 +1,4 @@
-"""The reads of --observe for a plan: their checks, then all of them (CONTRACT §8)."""
+"""The reads of --observe for a plan: their checks, then all of them (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

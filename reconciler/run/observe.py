@@ -1,4 +1,4 @@
-"""Reads of many accounts: `concurrency` at a time, within the rate limit, with retries (CONTRACT §8)."""
+"""Reads of many accounts: `concurrency` at a time, within the rate limit, with retries (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ async def observe_one(
     sleep: Callable[[float], Awaitable[None]] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Observation:
-    """Read one account, with retries as for a PUT (§6.6), and compare it with `document`'s applied record.
+    """Read one account, with retries as for a PUT, and compare it with `document`'s applied record.
+
+    See docs/contract.md#retries.
 
     The environment has an account_id. `sleep` may end early; no retry is made after `stopped` returns True.
     """
@@ -95,7 +97,7 @@ class Retries:
 async def read_with_retries(
     environment: str, read: Callable[[], Awaitable[tuple[Attempt, T | None]]], given: Retries
 ) -> T | str:
-    """Call `read` until an attempt has a result, with retries as for a PUT (§6.6).
+    """Call `read` until an attempt has a result, with retries as for a PUT (docs/contract.md#retries).
 
     Return the result, or the reason of the last attempt that failed.
     """

@@ -1,6 +1,7 @@
 """The slots of the rate limit: at most `rate_limit` requests a second over all environments, retries included.
 
-`core/pace.py` decides what the rate is, also after a server asked for fewer requests (CONTRACT §6.4).
+`core/pace.py` decides what the rate is, also after a server asked for fewer requests
+(docs/contract.md#intent-put-outcome).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes a plan from the desired environments and the store (CONTRACT §5)."""
+"""Makes a plan from the desired environments and the store (docs/contract.md#plan)."""
 
 from __future__ import annotations
 

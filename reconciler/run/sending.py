@@ -1,4 +1,7 @@
-"""The attempts of one environment, under the lease of its intent (CONTRACT §6.6 to §6.8)."""
+"""The attempts of one environment, under the lease of its intent.
+
+See docs/contract.md#retries, docs/contract.md#lost-intents.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,10 @@ class Sending:
         return ours if written.version is None else Stored(document, written.version)
 
     def _lease_lasts(self, ours: Stored) -> bool:
-        """Whether a PUT that is sent now is over before another run may take the intent over (§6.8)."""
+        """Whether a PUT that is sent now is over before another run may take the intent over.
+
+        See docs/contract.md#lost-intents.
+        """
         intent = ours.document.intent
         assert intent is not None, "ours, until it is settled"
         assert intent.lease_until is not None, "a live intent has a lease"

@@ -1,4 +1,4 @@
-"""Edits of the state by hand: forget, unlock, each one compare-and-swap; rename; copy (CONTRACT §4)."""
+"""Edits of the state by hand: forget, unlock, each one compare-and-swap; rename; copy (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A stand-in for Plug on loopback (CONTRACT §10). The demo that runs against it is `cli/demo.py`."""
+"""A stand-in for Plug on loopback (docs/contract.md#sandbox). The demo that runs against it is `cli/demo.py`."""

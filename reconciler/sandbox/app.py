@@ -1,4 +1,4 @@
-"""What the stand-in Plug answers: the PUT, and beside it the routes of `doors` (CONTRACT §10).
+"""What the stand-in Plug answers: the PUT, and beside it the routes of `doors` (docs/contract.md#sandbox).
 
 The PUT is answered by hand, as tests and benches send thousands of them; the rest are Starlette routes.
 """
@@ -25,7 +25,7 @@ PUT_PATH = "/api/integrations/update-webhooks"
 
 _Header = tuple[bytes, bytes]
 _Answer = tuple[int, bytes, tuple[_Header, ...]]  # status, body, headers beside the usual
-_VALUE_TRUE = b'{"value": true}'  # as a sibling call of the vendor answers (FACTS D)
+_VALUE_TRUE = b'{"value": true}'  # as a sibling call of the vendor answers (docs/plug-api.md)
 _NO_ANSWER: _Answer = (0, b"", ())
 
 
@@ -73,7 +73,7 @@ class App:
         return True
 
     def _decide(self, scope: Scope, body: bytes) -> _Answer:
-        """The checks in the order of CONTRACT §10, then the PUT itself."""
+        """The checks in the order of docs/contract.md#sandbox, then the PUT itself."""
         headers = _first_values(scope)
         if scope["method"] != "PUT":
             return _refuse(405, "the webhooks are updated with PUT", (b"allow", b"PUT"))

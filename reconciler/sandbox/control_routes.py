@@ -1,4 +1,7 @@
-"""Beside the PUT: the partner API's view of an account, and the sandbox's own doors, `/_sandbox/…` (CONTRACT §10)."""
+"""Beside the PUT: the partner API's view of an account, and the sandbox's own doors, `/_sandbox/…`.
+
+See docs/contract.md#sandbox.
+"""
 
 from __future__ import annotations
 

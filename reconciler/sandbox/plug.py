@@ -27,7 +27,7 @@ MAX_BODY_BYTES = 1024 * 1024  # seven URLs of 2,048 bytes take 15 KiB; anything 
 _URL = re.compile(r"(?P<scheme>https?)://[^\s\ud800-\udfff/?#]+(?:[/?#][^\s\ud800-\udfff]*)?", re.IGNORECASE)
 _NAMES = frozenset(event.value for event in EVENTS)
 
-# the names of the partner API (FACTS P); whenDisconnecting can't be seen there
+# the names of the partner API (docs/plug-api.md#the-partner-api); whenDisconnecting can't be seen there
 _ACCOUNT_FIELDS: Mapping[str, Event] = {
     "onStartAttendance": Event.START_ATTENDANCE,
     "onFinishAttendance": Event.FINISH_ATTENDANCE,
@@ -145,7 +145,7 @@ class SimulatedPlug:
         return company.webhooks
 
     def account(self, account_id: str) -> dict[str, Any] | None:
-        """The partner API's view of an account, or None for an unknown id (FACTS P).
+        """The partner API's view of an account, or None for an unknown id (docs/plug-api.md#the-partner-api).
 
         `onMessageDeliveryError` is documented on creation only, so it is shown where it is set alone.
         """
@@ -218,7 +218,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def parse_webhooks(body: bytes) -> tuple[BodyForm, dict[Event, str]]:
-    """The seven webhooks of a PUT, and the form of its body (FACTS D). Raises Malformed."""
+    """The seven webhooks of a PUT, and the form of its body (docs/plug-api.md). Raises Malformed."""
     form, value = BodyForm.FLAT, parse_object(body)
     if value.keys() == {"value"} and isinstance(value["value"], dict):
         form, value = BodyForm.VALUE, value["value"]

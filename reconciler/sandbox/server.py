@@ -1,4 +1,7 @@
-"""The stand-in Plug on loopback: how it listens, starts and ends. What it answers is in `app` (CONTRACT §10)."""
+"""The stand-in Plug on loopback: how it listens, starts and ends. What it answers is in `app`.
+
+See docs/contract.md#sandbox.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,8 @@ def serve_in_thread(options: Options | None = None) -> Iterator[Sandbox]:
 def run(options: Options, announce: Callable[[str], None]) -> int:
     """Serve in the foreground until a signal; `announce` gets the base URL once connections are accepted.
 
-    Returns the exit code: 130 after a signal (CONTRACT §4). Raises InputError if the port is not available.
+    Returns the exit code: 130 after a signal
+    (docs/contract.md#commands). Raises InputError if the port is not available.
     """
     listener = _listen(options.port)
     plug = SimulatedPlug(options)

@@ -1,4 +1,4 @@
-"""The whole story against the sandbox, through the same commands that a person types (CONTRACT §4).
+"""The whole story against the sandbox, through the same commands that a person types (docs/contract.md#commands).
 
 The caller runs the commands and shows the texts: this module imports no command line.
 """

@@ -1,4 +1,4 @@
-"""Durations as people write them (CONTRACT §3)."""
+"""Durations as people write them (docs/settings.md)."""
 
 from __future__ import annotations
 

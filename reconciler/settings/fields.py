@@ -1,4 +1,4 @@
-"""The settings as a model: names, types and defaults (CONTRACT §3)."""
+"""The settings as a model: names, types and defaults (docs/settings.md)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The stores of the applied state (CONTRACT §7)."""
+"""The stores of the applied state (docs/state.md)."""

@@ -1,4 +1,4 @@
-"""The state document as bytes: canonical JSON, so that its diff can be reviewed (CONTRACT §7)."""
+"""The state document as bytes: canonical JSON, so that its diff can be reviewed (docs/state.md)."""
 
 from __future__ import annotations
 
@@ -458,7 +458,7 @@ def _decode(
     return decoded
 
 
-# any other key may be any text, a token too (CONTRACT §11)
+# any other key may be any text, a token too (docs/contract.md#what-no-output-does)
 _KEYS_TO_SHOW = frozenset(
     {
         "format",

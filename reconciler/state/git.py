@@ -1,4 +1,4 @@
-"""State on a branch of its own, in the repository that everybody has already (CONTRACT §7).
+"""State on a branch of its own, in the repository that everybody has already (docs/state.md).
 
 The compare-and-swap is git's own: a push that names the commit which it replaces. One commit and one push carry a
 whole batch; their messages say who, which run, and which environments with which outcome, so that
@@ -55,7 +55,7 @@ BRANCHES = "refs/heads/"
 LOCAL_REF = "refs/heads/state"
 NEXT_REF = "refs/heads/next"
 HEADS_AT_A_TIME_BYTES = 4 * 1024 * 1024
-GATHER_S = 4.0  # an outcome is durable within 5 s (CONTRACT §6.4)
+GATHER_S = 4.0  # an outcome is durable within 5 s (docs/contract.md#intent-put-outcome)
 
 # A failure that may pass: the push lost a race, the server could not order it against another one, or the connection
 # broke. Everything else is a refusal, which the next try would meet again.

@@ -1,4 +1,4 @@
-"""State in an object store: S3, Google Cloud Storage, Azure (CONTRACT §7).
+"""State in an object store: S3, Google Cloud Storage, Azure (docs/state.md).
 
 The compare-and-swap is the store's own: If-None-Match for a first document, If-Match with the ETag that was read
 for every other. An ETag may be no more than a hash of the content; the serial in every document makes each content

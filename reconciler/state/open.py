@@ -1,4 +1,7 @@
-"""The `state` setting -> a store (CONTRACT §3). An ambiguous text is refused: a wrong guess would forget the state."""
+"""The `state` setting -> a store. An ambiguous text is refused: a wrong guess would forget the state.
+
+See docs/settings.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items whose texts are alike but for what was filled into them, so that they are read once (CONTRACT §5).
+"""Items whose texts are alike but for what was filled into them, so that they are read once (docs/contract.md#plan).
 
 A plan and the state hold only the values that were filled in, not what the manifests were written with. So each value
 is replaced by a mark for its name, `{environment}` or `{NAME}`, and items with equal texts are alike.

@@ -1,4 +1,4 @@
-"""What a batch of state writes did, in words for a commit's message (CONTRACT §7)."""
+"""What a batch of state writes did, in words for a commit's message (docs/state.md)."""
 
 from __future__ import annotations
 

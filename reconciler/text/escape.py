@@ -1,4 +1,6 @@
-"""Data made harmless for the place it is shown in: the only module that knows those places (CONTRACT §11).
+"""Data made harmless for the place it is shown in: the only module that knows those places.
+
+See docs/contract.md#what-no-output-does.
 
 URLs, descriptions, file names, answers and actor names are data. Wherever they are shown, what is hidden or looks like
 something else is written out, markup is text, nobody is mentioned, and no line can pass for a command to GitHub's

@@ -1,4 +1,7 @@
-"""Findings, results and receivers that say the same of many environments, so that they are read once (CONTRACT §5)."""
+"""Findings, results and receivers that say the same of many environments, so that they are read once.
+
+See docs/contract.md#plan.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another run's live intent, in words (CONTRACT §7.3)."""
+"""Another run's live intent, in words (docs/state.md#what-it-promises)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words for each status that Plug answers with: what it means, and what to do about it (CONTRACT §6.10).
+"""The words for each status that Plug answers with: what it means, and what to do about it (docs/contract.md#messages).
 
 Nothing of the answer's body is ever repeated: it may echo the token or a secret. Those for the receivers' statuses
 are in `core/receivers.py`.

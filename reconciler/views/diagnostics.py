@@ -1,4 +1,4 @@
-"""Errors and warnings of the input: one form for every command (CONTRACT §2).
+"""Errors and warnings of the input: one form for every command (docs/manifests.md).
 
 On a terminal a problem is a block as compilers write it, with the line of the file and a mark below the part that is
 wrong. Elsewhere it is one line, which is never wrapped: editors and scripts read its start, which is an error's place.

@@ -1,4 +1,6 @@
-"""The Markdown forms, for a pull request or a job's summary: whatever the fleet, GitHub takes them (CONTRACT §5).
+"""The Markdown forms, for a pull request or a job's summary: whatever the fleet, GitHub takes them.
+
+See docs/contract.md#plan.
 
 A page is at most `MAX_CHARS` long. It is never cut: a block or row that doesn't fit is left out whole, and
 what was left out is counted.

@@ -1,4 +1,4 @@
-"""Checked receivers for a job's summary: what failed as a table, warnings, hosts, advice (CONTRACT §8)."""
+"""Checked receivers for a job's summary: what failed as a table, warnings, hosts, advice (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drift for an issue or a job's summary: what differs as blocks, alike environments once (CONTRACT §8)."""
+"""Drift for an issue or a job's summary: what differs as blocks, alike environments once (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

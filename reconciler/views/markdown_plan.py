@@ -1,4 +1,4 @@
-"""A plan for the comment on a pull request: changes first, at most 65,000 characters (CONTRACT §5)."""
+"""A plan for the comment on a pull request: changes first, at most 65,000 characters (docs/contract.md#plan)."""
 
 from __future__ import annotations
 

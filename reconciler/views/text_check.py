@@ -1,4 +1,7 @@
-"""Checked receivers for a terminal: what failed on top, then warnings, the rest, and where it all was (CONTRACT §8)."""
+"""Checked receivers for a terminal: what failed on top, then warnings, the rest, and where it all was.
+
+See docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Drift for a terminal: what differs, alike environments once, then what to do about each kind (CONTRACT §8)."""
+"""Drift for a terminal: what differs, alike environments once, then what to do about each kind.
+
+See docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

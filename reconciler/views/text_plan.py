@@ -1,4 +1,7 @@
-"""A plan for a terminal: what would change first, then the rest in as few lines as it deserves (CONTRACT §5)."""
+"""A plan for a terminal: what would change first, then the rest in as few lines as it deserves.
+
+See docs/contract.md#plan.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's outcome for a terminal: what was not applied first, and what to do about it (CONTRACT §6)."""
+"""A run's outcome for a terminal: what was not applied first, and what to do about it (docs/contract.md#apply)."""
 
 from __future__ import annotations
 

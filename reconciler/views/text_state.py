@@ -1,4 +1,4 @@
-"""The state for a terminal: a table of the fleet, one environment, its history (CONTRACT §7)."""
+"""The state for a terminal: a table of the fleet, one environment, its history (docs/state.md)."""
 
 from __future__ import annotations
 

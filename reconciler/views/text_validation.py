@@ -1,4 +1,4 @@
-"""What is wrong with the input, and a summary (CONTRACT §2)."""
+"""What is wrong with the input, and a summary (docs/manifests.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run acts, in words that text, Markdown and annotations share (CONTRACT §4).
+"""Where a run acts, in words that text, Markdown and annotations share (docs/contract.md#commands).
 
 `show` escapes a host or the setting of a state for the place where it is shown.
 """

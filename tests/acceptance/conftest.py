@@ -85,7 +85,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = TI
 
 
 def assert_harmless(text: str) -> None:
-    """What CONTRACT §11 asks of all output, whatever was fed in."""
+    """What docs/contract.md#what-no-output-does asks of all output, whatever was fed in."""
     found = CONTROL.search(text)
     assert found is None, f"control character {found[0]!r} in {text[max(0, found.start() - 60) : found.end() + 60]!r}"
     assert "##[" not in text

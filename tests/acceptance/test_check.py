@@ -1,4 +1,4 @@
-"""`check` and `apply --check-first` from outside, against receivers over TLS on loopback (CONTRACT §8)."""
+"""`check` and `apply --check-first` from outside, against receivers over TLS on loopback (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two clones of one remote, applying at the same time, as two runs of a CI do (CONTRACT §7)."""
+"""Two clones of one remote, applying at the same time, as two runs of a CI do (docs/state.md)."""
 
 from __future__ import annotations
 

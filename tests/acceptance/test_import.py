@@ -1,4 +1,7 @@
-"""Manifests of companies that exist, up to the first plan: nothing is sent but reads, and no secret is shown (§4)."""
+"""Manifests of companies that exist, up to the first plan: nothing is sent but reads, and no secret is shown.
+
+See docs/contract.md#commands.
+"""
 
 from __future__ import annotations
 

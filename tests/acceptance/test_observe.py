@@ -1,4 +1,7 @@
-"""Live drift: what somebody changed in Plug itself is seen, told and repaired (CONTRACT §5, §8)."""
+"""Live drift: what somebody changed in Plug itself is seen, told and repaired.
+
+See docs/contract.md#plan, docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

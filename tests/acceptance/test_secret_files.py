@@ -1,4 +1,4 @@
-"""`secrets_file` from outside: what is sent, what is reported, and that no value is shown (CONTRACT §3)."""
+"""`secrets_file` from outside: what is sent, what is reported, and that no value is shown (docs/settings.md)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def limited(retry_after: str) -> bytes:
 
 
 def test_a_retry_after_beyond_the_deadline_keeps_nobody_else_waiting(cli: Cli, wires: Callable[[], Wire]) -> None:
-    """It ends its own environment's attempts at once (CONTRACT §6.6); the others go on, only slower."""
+    """It ends its own environment's attempts at once (docs/contract.md#retries); the others go on, only slower."""
     wire = _fleet(cli, wires, "a", "b", "c")
     wire.answers = [limited("3600"), reply()]
     begun = time.monotonic()

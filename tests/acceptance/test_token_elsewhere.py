@@ -1,4 +1,7 @@
-"""What could make a run send a token, or a part of one, anywhere but to the configured host (CONTRACT §3, §6.5)."""
+"""What could make a run send a token, or a part of one, anywhere but to the configured host.
+
+See docs/settings.md, docs/contract.md#requests.
+"""
 
 from __future__ import annotations
 

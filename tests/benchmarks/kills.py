@@ -2,8 +2,8 @@
 
 Two environments, `a` and `b`, have one token, and each is applied by runs of its own, as by two CI jobs; `c` has a
 token of its own. In each round a run of each begins at about the same time, and most of them end by `kill -9` at a
-random moment. A person then unlocks what a dead run holds. What CONTRACT §6.2 and §7 promise is checked after each
-round, and printed with the number of processes that were really killed. Exit 1 on any violation.
+random moment. A user then unlocks what a dead run holds. What docs/contract.md#guards and docs/state.md promise is
+checked after each round, and printed with the number of processes that were really killed. Exit 1 on any violation.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Rounds of edits to the manifests; in each, several applies at a time on one store, each of a shard, a glob or all,
 some of them ended by SIGTERM or kill -9, against a sandbox that is slow, answers 429, 500 and 503, and loses answers.
-All chance comes from `--seed` (how processes interleave does not). What CONTRACT §7 promises is checked from outside:
+All chance comes from `--seed` (how processes interleave does not). What docs/state.md promises is checked from outside:
 
 rule 1  after each round, where a plan says noop, the sandbox holds the manifest's webhooks
 rule 2  every applied record was answered by the sandbox with a 2xx

@@ -1,4 +1,4 @@
-"""What only the folder store promises (CONTRACT §7): files that are none, a lock that is held, reads in parts."""
+"""What only the folder store promises (docs/state.md): files that are none, a lock that is held, reads in parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What only the git store promises (CONTRACT §7): a repository left as it was, races lost in peace, an audit trail."""
+"""What only the git store promises: a repository left as it was, races lost in peace, an audit trail.
+
+See docs/state.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the object store promises (CONTRACT §7), and that the test's server is one."""
+"""What only the object store promises (docs/state.md), and that the test's server is one."""
 
 from __future__ import annotations
 

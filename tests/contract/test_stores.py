@@ -1,4 +1,4 @@
-"""One suite that every store passes (CONTRACT §7, ports.StateStore)."""
+"""One suite that every store passes (docs/state.md, ports.StateStore)."""
 
 from __future__ import annotations
 

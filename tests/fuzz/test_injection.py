@@ -1,4 +1,6 @@
-"""Hostile values in every foreign place of every view, as the place that shows it reads them (CONTRACT §11).
+"""Hostile values in every foreign place of every view, as the place that shows it reads them.
+
+See docs/contract.md#what-no-output-does.
 
 Markdown goes through cmark-gfm, GitHub's own renderer, with its extensions: what it links, it would link there.
 """

@@ -1,4 +1,4 @@
-"""Whatever the text: shown, it is data (CONTRACT §11)."""
+"""Whatever the text: shown, it is data (docs/contract.md#what-no-output-does)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Whatever the fleet: every host that an apply would send to Plug, and every place that a token would go, is on the
-page, or what doesn't fit is counted (CONTRACT §5)."""
+page, or what doesn't fit is counted (docs/contract.md#plan)."""
 
 from __future__ import annotations
 

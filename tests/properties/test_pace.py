@@ -1,4 +1,4 @@
-"""What a 429 does to the rate: never above the limit, lower at once, back in bounded time (CONTRACT §6)."""
+"""What a 429 does to the rate: never above the limit, lower at once, back in bounded time (docs/contract.md#apply)."""
 
 from __future__ import annotations
 

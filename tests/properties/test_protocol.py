@@ -1,4 +1,4 @@
-"""The six rules of CONTRACT §7 against a model of Plug, whatever is edited, killed, lost or taken over."""
+"""The six rules of docs/state.md against a model of Plug, whatever is edited, killed, lost or taken over."""
 
 from __future__ import annotations
 

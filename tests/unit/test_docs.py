@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.test_readme import find_anchors
+
 TOP = Path(__file__).parents[2]
 PAGES = ("CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted((TOP / "docs").glob("*.md"))))
 MODULES = {
@@ -53,3 +55,22 @@ def test_the_glossary_is_sorted_and_explains_each_term_once() -> None:
     terms = [row.split("|")[1].strip() for row in rows if row.startswith("| ")][2:]
     assert len(terms) >= 30
     assert terms == sorted(set(terms), key=str.casefold)
+
+
+def find_citations(text: str) -> list[str]:
+    """The sections that a docstring or comment names, such as docs/contract.md#outcomes."""
+    return re.findall(r"\bdocs/[\w-]+\.md(?:#[\w-]+)?", text)
+
+
+def test_every_cited_section_exists() -> None:
+    """In code and tests: no citation leads out of the repository, or to a heading that was renamed."""
+    files = [*(TOP / "reconciler").rglob("*.py"), *(TOP / "tests").rglob("*.py"), TOP / "CONTRIBUTING.md"]
+    cited = {one: file for file in files for one in find_citations(file.read_text(encoding="utf-8"))}
+    missing = []
+    for citation, file in cited.items():
+        name, _, anchor = citation.partition("#")
+        page = TOP / name
+        if not page.exists() or (anchor and anchor not in find_anchors(page.read_text(encoding="utf-8"))):
+            missing.append(f"{file.relative_to(TOP)}: {citation}")
+    assert missing == []
+    assert len(cited) > 20

@@ -1,6 +1,7 @@
 """How a repository is set up, as GitHub's API shows it over HTTP on loopback, and what a token may ask.
 
-Strict: an unknown path fails the test. Each path takes a permission (FACTS 6), and a token has the ones it was given.
+Strict: an unknown path fails the test. Each path takes a permission
+(docs/github.md), and a token has the ones it was given.
 """
 
 from __future__ import annotations

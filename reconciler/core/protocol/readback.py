@@ -1,4 +1,4 @@
-"""What is wrong with the set-up of a repository, from what GitHub shows of it (CONTRACT §12.12)."""
+"""What is wrong with the set-up of a repository, from what GitHub shows of it (docs/github.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Into how many GitHub secrets the tokens and secrets of a fleet are split (CONTRACT §12.6).
+"""Into how many GitHub secrets the tokens and secrets of a fleet are split (docs/github.md).
 
 The parts are the shards of `--shard`, so each job finds the tokens of its environments in the secret of its number.
 """

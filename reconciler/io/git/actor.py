@@ -1,4 +1,4 @@
-"""The user, commit and run of this process, recorded with every intent and applied record (CONTRACT §7)."""
+"""The user, commit and run of this process, recorded with every intent and applied record (docs/state.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Causes of a failed request: one table from a library's error to its cause, and one from the cause to plain words.
 
 The error of a library is never quoted: it may hold parts of the request. The words name the hop that failed
-(CONTRACT §6.13).
+(docs/contract.md#messages).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The proxy that the environment's variables name, and the hosts that it is not used for (CONTRACT §3)."""
+"""The proxy that the environment's variables name, and the hosts that it is not used for (docs/settings.md)."""
 
 from __future__ import annotations
 

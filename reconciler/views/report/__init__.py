@@ -1,4 +1,7 @@
-"""The fleet as one HTML page: `Report` -> str (CONTRACT §4, §8, §11)."""
+"""The fleet as one HTML page: `Report` -> str.
+
+See docs/contract.md#commands, docs/contract.md#drift, docs/contract.md#what-no-output-does.
+"""
 
 from __future__ import annotations
 

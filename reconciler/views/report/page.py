@@ -1,4 +1,4 @@
-"""The page: template, style, script and data in one file that fetches nothing (CONTRACT §11).
+"""The page: template, style, script and data in one file that fetches nothing (docs/contract.md#what-no-output-does).
 
 Its policy allows this very style and this very script, by their hashes, and nothing else. The data is packed, and
 no script: it is read as JSON and shown with `textContent`; trusted types keep the script from doing it in any other

@@ -252,7 +252,10 @@ def _bomb() -> Talk:
     ids=["chunks without end", "ten gigabytes", "megabytes in each packed kilobyte"],
 )
 def test_gigabytes_are_not_read(cli: Cli, make: Callable[[], Talk]) -> None:
-    """Nobody knows what 64 KiB would have said after more of them (CONTRACT §6.7): uncertain, in little memory."""
+    """Nobody knows what 64 KiB would have said after more of them: uncertain, in little memory.
+
+    See docs/contract.md#outcomes.
+    """
     cli.fleet(*FLEET)
     with serve(make()) as server:
         url = ("--api-base-url", server.base_url)

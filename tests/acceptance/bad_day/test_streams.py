@@ -72,7 +72,7 @@ def test_no_stream_at_all_is_no_crash(cli: Cli, command: str) -> None:
 
 
 def test_state_trouble_counts_more_than_a_result_that_can_not_be_shown(cli: Cli, sandbox: Sandbox) -> None:
-    """4 before 1 (CONTRACT §4): who wakes up by the code must not take it for a lost log.
+    """4 before 1 (docs/contract.md#commands): who wakes up by the code must not take it for a lost log.
 
     The run that holds the lock is dead, so that the lock stays however slow this machine is.
     """

@@ -57,7 +57,7 @@ def test_a_result_that_can_not_be_shown_is_1_unless_something_worse_happened(
     told: str,
     locked: bool,
 ) -> None:
-    """4 before 1 (CONTRACT §4). What was done is recorded either way."""
+    """4 before 1 (docs/contract.md#commands). What was done is recorded either way."""
     cli.fleet("loja", "matriz")
     assert drive(cli.folder, cli.environ, "apply", "--yes", "-e", "matriz").code == 0
     cli.manifest("matriz", version="2")

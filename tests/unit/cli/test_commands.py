@@ -1,4 +1,4 @@
-"""The help of a command, and what is proposed for a mistyped one (CONTRACT §4)."""
+"""The help of a command, and what is proposed for a mistyped one (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

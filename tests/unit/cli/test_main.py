@@ -1,4 +1,4 @@
-"""Each end that a command may come to: its exit code, and what is said of it (CONTRACT §4)."""
+"""Each end that a command may come to: its exit code, and what is said of it (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

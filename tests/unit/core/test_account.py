@@ -1,4 +1,4 @@
-"""What an account shows, against what was applied (FACTS P)."""
+"""What an account shows, against what was applied (docs/plug-api.md#the-partner-api)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_null_and_an_empty_text_are_nothing_and_so_differ() -> None:
 
 
 def test_a_field_that_is_absent_is_unseen() -> None:
-    """FACTS P: onMessageDeliveryError may be."""
+    """docs/plug-api.md#the-partner-api: onMessageDeliveryError may be."""
     account = account_of(DESIRED.webhooks)
     del account["onMessageDeliveryError"]
     assert comparisons(account)[Event.MESSAGE_DELIVERY_ERROR].verdict is Verdict.UNSEEN

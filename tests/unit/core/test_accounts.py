@@ -1,4 +1,4 @@
-"""Which other environment holds an account, however often documents change (CONTRACT §6.1)."""
+"""Which other environment holds an account, however often documents change (docs/contract.md#checks)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What an answer proves (CONTRACT §6.7): the decision table, and that nothing arrives that it can't judge."""
+"""What an answer proves: the decision table, and that nothing arrives that it can't judge.
+
+See docs/contract.md#outcomes.
+"""
 
 from __future__ import annotations
 

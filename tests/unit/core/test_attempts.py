@@ -1,4 +1,7 @@
-"""What an attempt is known to have done, and when another one is made (CONTRACT §6.6, §6.7)."""
+"""What an attempt is known to have done, and when another one is made.
+
+See docs/contract.md#retries, docs/contract.md#outcomes.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,13 @@ def test_a_cut_answer_that_is_not_a_3xx_or_4xx_is_ambiguous(status: int) -> None
 
 @pytest.mark.parametrize("status", [300, 302, 400, 401, 404, 429, 499])
 def test_of_a_3xx_or_4xx_the_status_line_is_enough(status: int) -> None:
-    """However its body ends (CONTRACT §6.7)."""
+    """However its body ends (docs/contract.md#outcomes)."""
     assert classify_answer(status, complete=False) is Fate.DEFINITE
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_these_answers_are_retried(status: int) -> None:
-    """CONTRACT §6.6 lists them."""
+    """docs/contract.md#retries lists them."""
     assert isinstance(step([answered(status)]), Wait)
 
 
@@ -83,7 +86,7 @@ def test_a_200_that_denies_is_not_retried() -> None:
     ],
 )
 def test_only_a_complete_2xx_that_does_not_deny_is_confirmed(attempt: Attempt, confirmed: bool) -> None:
-    """It alone may become the applied record (CONTRACT §6.7)."""
+    """It alone may become the applied record (docs/contract.md#outcomes)."""
     assert attempt.confirmed is confirmed
 
 
@@ -98,7 +101,7 @@ def test_the_limit_of_attempts_ends_them() -> None:
 
 
 def test_a_retry_after_that_outlasts_the_deadline_ends_them_at_once() -> None:
-    """CONTRACT §6.6."""
+    """docs/contract.md#retries."""
     assert isinstance(step([answered(503, retry_after_s=121.0)]), Done)
 
 
@@ -122,7 +125,7 @@ def test_the_backoff_stays_within_bounds(made: int, jitter: float, elapsed_s: fl
 
 @pytest.mark.parametrize(("made", "longest"), [(1, 0.5), (2, 1), (3, 2), (4, 4), (9, 20)])
 def test_backoff_doubles_up_to_its_cap_and_is_spread_from_nothing(made: int, longest: float) -> None:
-    """Full jitter: anything from none of it to all of it (CONTRACT §6.6)."""
+    """Full jitter: anything from none of it to all of it (docs/contract.md#retries)."""
     attempts = [Attempt(Fate.UNSENT)] * made
     for jitter in (0.0, 0.25, 1.0):
         assert step(attempts, limit=20, jitter=jitter) == Wait(longest * jitter)

@@ -1,4 +1,4 @@
-"""One finding for each way in which something differs (CONTRACT §8)."""
+"""One finding for each way in which something differs (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

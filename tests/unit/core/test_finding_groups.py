@@ -1,4 +1,4 @@
-"""Which findings are read once, and what their group still says of each (CONTRACT §8)."""
+"""Which findings are read once, and what their group still says of each (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alike environments are read once, and hide no host (CONTRACT §5)."""
+"""Alike environments are read once, and hide no host (docs/contract.md#plan)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many updates one run may make (CONTRACT §6.2)."""
+"""How many updates one run may make (docs/contract.md#guards)."""
 
 from __future__ import annotations
 

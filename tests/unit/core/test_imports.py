@@ -1,4 +1,7 @@
-"""Which values of a live URL are secrets, how they are called, and what no manifest may have (CONTRACT §4)."""
+"""Which values of a live URL are secrets, how they are called, and what no manifest may have.
+
+See docs/contract.md#commands.
+"""
 
 from __future__ import annotations
 

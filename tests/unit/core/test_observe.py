@@ -1,4 +1,4 @@
-"""What follows from what was observed: live drift, findings, warnings (CONTRACT §8)."""
+"""What follows from what was observed: live drift, findings, warnings (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

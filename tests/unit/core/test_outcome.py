@@ -1,4 +1,4 @@
-"""The table of CONTRACT §6.7, row by row and as a whole."""
+"""The table of docs/contract.md#outcomes, row by row and as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions, reasons and digests (CONTRACT §5)."""
+"""Actions, reasons and digests (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_an_unfinished_intent_is_never_a_noop() -> None:
 
 
 def test_all_reasons_that_hold_are_listed_in_order() -> None:
-    """CONTRACT §5 gives the order."""
+    """docs/contract.md#plan gives the order."""
     document = begin_intent(applied(), SECRET, Claim("i", "l", START, 900, By()))
     desired = replace(make_desired(version="2", secrets=("PLUG_SECRET_A",)), endpoint="https://other/")
     given = PlanInput(now=START + timedelta(days=1), max_age_s=1, requested=True)

@@ -67,7 +67,7 @@ def test_a_host_with_a_star_in_front_at_most_is_a_pattern(pattern: str) -> None:
     ],
 )
 def test_names_for_documentation_and_local_use_are_reserved(host: str) -> None:
-    """The names of CONTRACT §9, and all below them."""
+    """The names of docs/manifests.md#policy, and all below them."""
     assert is_reserved_host(host)
 
 

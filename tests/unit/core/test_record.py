@@ -1,4 +1,7 @@
-"""Each step of a document's life, field by field: what a step doesn't name it must leave alone (CONTRACT §6, §7)."""
+"""Each step of a document's life, field by field: what a step doesn't name it must leave alone.
+
+See docs/contract.md#apply, docs/state.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is told of a plan file that no longer fits (CONTRACT §5). `state` is a store with one environment applied."""
+"""What is told of a plan file that no longer fits. `state` is a store with one environment applied.
+
+See docs/contract.md#plan.
+"""
 
 from __future__ import annotations
 
@@ -231,7 +234,7 @@ def test_what_was_seen_when_the_plan_was_made_is_recalled() -> None:
 
 @pytest.mark.parametrize("reason", [Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED])
 def test_what_only_the_planners_tokens_told_is_kept(reason: Reason) -> None:
-    """The one who plans and the one who applies may have other tokens and secrets at hand (CONTRACT §5)."""
+    """The one who plans and the one who applies may have other tokens and secrets at hand (docs/contract.md#plan)."""
     place = Place()
     fresh = place.plan()
     saved = edited(fresh, "a", lambda one: replace(one, reasons=(*one.reasons, reason)))

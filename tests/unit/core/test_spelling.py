@@ -1,4 +1,4 @@
-"""A known value is found in every spelling, in time that grows with the text alone (CONTRACT §8)."""
+"""A known value is found in every spelling, in time that grows with the text alone (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

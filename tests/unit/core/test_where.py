@@ -1,4 +1,4 @@
-"""Where a run acts, and which name a mistyped one may be a slip of (CONTRACT §4)."""
+"""Where a run acts, and which name a mistyped one may be a slip of (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

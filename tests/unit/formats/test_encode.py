@@ -43,7 +43,7 @@ from tests.golden.samples import (
 
 
 def test_a_plan_has_the_contracts_keys_in_order() -> None:
-    """CONTRACT §5, with selection and what follows it after the digests; `state` and `apis` are of §4."""
+    """As in docs/contract.md#plan, with selection and what follows it after the digests."""
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "fleet_digest", "digest", "selection", "requested",
@@ -121,13 +121,13 @@ def test_a_result_counts_all_seven_outcomes() -> None:
 
 
 def test_a_finding_has_the_contracts_keys() -> None:
-    """CONTRACT §8."""
+    """docs/contract.md#drift."""
     (finding,) = stdlib_json.loads(json.render_drift(drifts()["unobservable"]))["findings"]
     assert list(finding) == ["environment", "kind", "event", "expected", "actual", "message"]
 
 
 def test_a_validation_with_warnings_alone_is_ok() -> None:
-    """CONTRACT §4."""
+    """docs/contract.md#commands."""
     errors, warnings = validations()["warnings"]
     assert stdlib_json.loads(json.render_validation(errors, warnings, environments=2)) == {
         "format": "reconciler.validation/1",

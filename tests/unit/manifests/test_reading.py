@@ -1,4 +1,4 @@
-"""What no folder in git can hold: links, pipes, large files, tokens at hand (CONTRACT §2)."""
+"""What no folder in git can hold: links, pipes, large files, tokens at hand (docs/manifests.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets in manifests: an error where every plan would show them, and repeated by no problem (CONTRACT §2)."""
+"""Secrets in manifests: an error where every plan would show them, and repeated by no problem (docs/manifests.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The PUT over real sockets and real TLS: what is known of an attempt afterwards (CONTRACT §6.5 to §6.7)."""
+"""The PUT over real sockets and real TLS: what is known of an attempt afterwards.
+
+See docs/contract.md#requests, docs/contract.md#outcomes.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ def test_the_bytes_on_the_wire_are_the_contracts() -> None:
 
 
 def test_bearer_is_the_other_scheme() -> None:
-    """FACTS D."""
+    """docs/plug-api.md."""
     seen: list[bytes] = []
     with server(answering(http("200 OK"), seen)) as port:
         put(port, desired=make_desired(auth_scheme=AuthScheme.BEARER))
@@ -71,7 +74,7 @@ def test_bearer_is_the_other_scheme() -> None:
 
 
 def test_the_other_form_of_the_body_has_the_seven_inside_one_object() -> None:
-    """Nothing else is beside it (FACTS D)."""
+    """Nothing else is beside it (docs/plug-api.md)."""
     desired = make_desired(body=BodyForm.VALUE)
     seen: list[bytes] = []
     with server(answering(http("200 OK"), seen)) as port:

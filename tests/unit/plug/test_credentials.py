@@ -1,4 +1,7 @@
-"""Tokens and secrets: looked up, checked, and never shown (CONTRACT §3, §6.1, §7, §11)."""
+"""Tokens and secrets: looked up, checked, and never shown.
+
+See docs/settings.md, docs/contract.md#checks, docs/state.md, docs/contract.md#what-no-output-does.
+"""
 
 from __future__ import annotations
 

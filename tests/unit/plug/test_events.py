@@ -1,4 +1,4 @@
-"""What Plug delivers, parsed: readable for an author, and nothing of it lost (FACTS S and D)."""
+"""What Plug delivers, parsed: readable for an author, and nothing of it lost (docs/plug-api.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The read of an account over real sockets: what is sent, where to, and what is known afterwards (FACTS P)."""
+"""The read of an account over real sockets: what is sent, where to, and what is known afterwards.
+
+See docs/plug-api.md#the-partner-api.
+"""
 
 from __future__ import annotations
 

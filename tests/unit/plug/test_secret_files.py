@@ -1,4 +1,4 @@
-"""Tokens and secrets files: who may use them, what they hold, and what is used first (CONTRACT §3)."""
+"""Tokens and secrets files: who may use them, what they hold, and what is used first (docs/settings.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Receivers over real sockets and real TLS: where is connected to, what passes, what is said (CONTRACT §8)."""
+"""Receivers over real sockets and real TLS: where is connected to, what passes, what is said.
+
+See docs/contract.md#drift.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adoption: what is recorded without a PUT, and what is refused (CONTRACT §4)."""
+"""Adoption: what is recorded without a PUT, and what is refused (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ def test_an_intent_that_can_not_be_taken_back_is_told_with_its_end() -> None:
     intent = bench.store.read(["a"])["a"].document.intent
     assert intent is not None and intent.lease_until is not None
     assert f"until {intent.lease_until:%Y-%m-%dT%H:%M:%SZ}" in first.message
-    assert last.outcome is Outcome.SKIPPED, "a state that can't be written ends the run (CONTRACT §6.7)"
+    assert last.outcome is Outcome.SKIPPED, "a state that can't be written ends the run (docs/contract.md#outcomes)"
     assert result.state_trouble
 
 
@@ -384,7 +384,7 @@ class RefusingStore(FaultyStore):
     [(answer(200, acts=True), "Plug accepted it, but the outcome"), (answer(400), "400; the outcome")],
 )
 def test_an_outcome_that_can_not_be_written_ends_the_run_and_tells_until_when(first: Behaviour, message: str) -> None:
-    """Whatever it was: the intent stays in the state, so the next run finds it in doubt (CONTRACT §6.7)."""
+    """Whatever it was: the intent stays in the state, so the next run finds it in doubt (docs/contract.md#outcomes)."""
     bench = Bench(*MANY)
     bench.store = RefusingStore()
     bench.plug.script.append(first)
@@ -444,7 +444,10 @@ def test_an_intent_that_was_taken_away_leaves_a_doubt() -> None:
     ("renewal", "puts", "outcome"), [(None, 2, Outcome.APPLIED), (StoreFault.FAILS, 1, Outcome.REJECTED)]
 )
 def test_a_lease_that_could_not_be_renewed_sends_nothing_more(renewal: str | None, puts: int, outcome: Outcome) -> None:
-    """It was spent on what the server asked for, and another run may take the intent over (CONTRACT §6.8)."""
+    """It was spent on what the server asked for, and another run may take the intent over.
+
+    See docs/contract.md#lost-intents.
+    """
     bench = Bench()
     bench.clock.advance(5000)
 

@@ -1,4 +1,4 @@
-"""What a plan says of the state that it was made from (CONTRACT §4)."""
+"""What a plan says of the state that it was made from (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

@@ -207,7 +207,10 @@ def test_who_waits_for_a_read_while_the_run_ends_reads_nothing_more() -> None:
 
 
 def test_after_a_document_that_turned_corrupt_under_a_put_no_further_environment_is_begun() -> None:
-    """Neither the record nor a doubt could be written: nothing in the state tells of the PUT (CONTRACT §6.7)."""
+    """Neither the record nor a doubt could be written: nothing in the state tells of the PUT.
+
+    See docs/contract.md#outcomes.
+    """
     world = World(*names(6))
 
     def spoil(desired: Desired) -> None:

@@ -80,7 +80,7 @@ def test_what_loosens_a_rule_is_found() -> None:
     after = Side(
         [A], {"a": Policy(denied=("x",)), "b": Policy(), "c": Policy(denied=("x",))}, {"state": "y", "timeout": "30"}
     )
-    paths = ["manifests/a.yaml", ".github/workflows/x.yml", "CODEOWNERS", "docs/x.md"]
+    paths = ["manifests/a.yaml", ".github/workflows/x.yml", "CODEOWNERS", "notes/x.md"]
     found = judge(Trial(BASE, HEAD, 4, before, after, paths=paths), plan([A], [A])).loosening
     assert found.settings == (SettingChange("state", "x", "y"),)
     assert found.policies == ("a",)

@@ -1,4 +1,4 @@
-"""Editing a state by hand: unlock, and moving it between stores (CONTRACT §7)."""
+"""Editing a state by hand: unlock, and moving it between stores (docs/state.md)."""
 
 from __future__ import annotations
 

@@ -291,7 +291,10 @@ def test_a_wrong_partner_token_is_refused_where_one_is_given(serve: Any) -> None
 
 
 def test_an_account_has_the_documented_fields(serve: Any, webhooks: dict[str, str]) -> None:
-    """Those of the vendor's example; onMessageDeliveryError beside them where it is set (FACTS P)."""
+    """Those of the vendor's example; onMessageDeliveryError beside them where it is set.
+
+    See docs/plug-api.md#the-partner-api.
+    """
     documented = ["name", "externalId", "active", "onStartAttendance", "onFinishAttendance"]
     documented += ["onReceiveMessage", "onSendingMessage", "onMessageStatus"]
     client = serve(accounts={"7": "canary-token"})

@@ -1,4 +1,4 @@
-"""Flag, variable, file, default: who wins, and that each is read as written (CONTRACT §3)."""
+"""Flag, variable, file, default: who wins, and that each is read as written (docs/settings.md)."""
 
 from __future__ import annotations
 

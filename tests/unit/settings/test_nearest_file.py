@@ -1,4 +1,4 @@
-"""Which settings file counts, and what its paths are relative to (CONTRACT §3)."""
+"""Which settings file counts, and what its paths are relative to (docs/settings.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused, where the fault is said to be, and what would be right (CONTRACT §3)."""
+"""What is refused, where the fault is said to be, and what would be right (docs/settings.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `state` setting (CONTRACT §3)."""
+"""The `state` setting (docs/settings.md)."""
 
 from __future__ import annotations
 

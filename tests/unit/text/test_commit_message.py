@@ -1,4 +1,4 @@
-"""The message of a commit to the state's branch: the audit trail (CONTRACT §7)."""
+"""The message of a commit to the state's branch: the audit trail (docs/state.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results that say the same are read once (CONTRACT §5)."""
+"""Results that say the same are read once (docs/contract.md#plan)."""
 
 from __future__ import annotations
 

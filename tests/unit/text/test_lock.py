@@ -1,4 +1,4 @@
-"""What is told of another run's live intent (CONTRACT §7.3)."""
+"""What is told of another run's live intent (docs/state.md#what-it-promises)."""
 
 from __future__ import annotations
 

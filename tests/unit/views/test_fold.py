@@ -1,4 +1,4 @@
-"""Long lines on a terminal (CONTRACT §4)."""
+"""Long lines on a terminal (docs/contract.md#commands)."""
 
 from __future__ import annotations
 

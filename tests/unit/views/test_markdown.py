@@ -1,4 +1,4 @@
-"""The bound on the length, whatever the fleet, and what is counted where it bites (CONTRACT §5)."""
+"""The bound on the length, whatever the fleet, and what is counted where it bites (docs/contract.md#plan)."""
 
 from __future__ import annotations
 

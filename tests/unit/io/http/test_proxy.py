@@ -1,4 +1,4 @@
-"""The proxy rule, and requests through proxies of every temper (CONTRACT §3, §6.13)."""
+"""The proxy rule, and requests through proxies of every temper (docs/settings.md, docs/contract.md#messages)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ HOP = Hop("Plug (www.plugchat.com.br)", "api.base_url")
     ],
 )
 def test_a_proxy_is_for_https_beyond_this_machine(url: str, environ: dict[str, str], proxy: str | None) -> None:
-    """CONTRACT §3."""
+    """docs/settings.md."""
     found = find_proxy(url, environ)
     assert (found and found.address) == proxy
 
