@@ -48,5 +48,5 @@ class DriftFile(_Part):
 
 
 def is_healable(found: DriftFile) -> bool:
-    """Whether an apply would fix any of it."""
+    """Return whether an apply would fix any of the findings."""
     return any(one.kind in HEALABLE for one in found.findings)

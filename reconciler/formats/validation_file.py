@@ -16,11 +16,10 @@ VALIDATION_FORMAT = "reconciler.validation/1"
 def encode_validation(
     errors: Sequence[Problem], warnings: Sequence[Problem], *, environments: int | None = None
 ) -> str:
-    """Encode `validate --format json`. `environments` is the number of those without an error.
+    """Encode `validate --format json` (docs/contract.md#commands).
 
-    See docs/contract.md#commands.
-
-    It is null where the manifests were not read, as the settings don't say where they are.
+    `environments` is the number of environments without an error. It is null if the manifests were not read, as the
+    settings don't say where they are.
     """
     return dump(
         {
@@ -47,7 +46,7 @@ def _problem_out(problem: Problem) -> dict[str, Any]:
 
 
 class ValidationFile(BaseModel):
-    """The keys of the file that are read. Keys that a later version adds are ignored."""
+    """The keys of the file that are read. All others, such as those of a later version, are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

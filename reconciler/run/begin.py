@@ -11,7 +11,7 @@ from urllib.parse import quote
 from reconciler.core.digest import plan_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_moved_inputs
+from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_stale_inputs
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
@@ -155,7 +155,7 @@ class Beginning:
             return []
         documents = (stored.document for stored in self.store().read(planned.fleet.heads).values())
         first = find_first_commit(documents, request.attempt, request.event_sha)
-        return find_moved_inputs(bound, first, request.commit)
+        return find_stale_inputs(bound, first, request.commit)
 
     def _find_guards(self, planned: Planned) -> list[Problem]:
         """Find what stops the whole run, and look for the label of a guard that is tripped."""

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.core.protocol.markers import Marker, MarkState
-from reconciler.core.protocol.telling import (
+from reconciler.core.protocol.endings import (
     EndedRun,
+    EndReport,
     StateView,
-    Told,
     Wish,
     WishFate,
     find_fate,
     is_open,
-    tell_pull_request,
+    report_pull_request,
 )
+from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.errors import PostFailed
 from reconciler.model import Desired
 from reconciler.ports import MergedPull, ResultHub, StateStore
@@ -76,7 +76,7 @@ class Comment:
 
     number: int
     state: MarkState
-    told: tuple[Told, ...]
+    told: tuple[EndReport, ...]
 
 
 def find_untold(hub: ResultHub, history: ChangeHistory, now: datetime) -> list[Untold]:
@@ -159,7 +159,7 @@ def make_comments(
 ) -> Iterator[Comment]:
     """Make what is said of each pull request."""
     for one in untold:
-        told = tell_pull_request(one.wishes, run, desired, state)
+        told = report_pull_request(one.wishes, run, desired, state)
         yield Comment(one.pull.number, MarkState.OPEN if is_open(told) else MarkState.DONE, tuple(told))
 
 

@@ -1,4 +1,4 @@
-"""The words for a state to which nothing was ever applied: a first apply, or a slip in the setting."""
+"""The words for a state to which nothing was ever applied: a first apply, or a typing error in the setting."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.telling import Ending, RunJob, Told
+from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.model import (
     EVENTS,
     Action,
@@ -174,7 +174,7 @@ def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
 def test_the_end_of_a_run_is_data_to_githubs_renderer(value: str) -> None:
     """Whatever the state, a refusal or a job's name holds. The link to a job is an address that was checked before."""
     by, job = By(value, value, value), RunJob(value, value)
-    told = [Told(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
+    told = [EndReport(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
     run = RunText("RUN", value, value, value, (value,))
     for text in (render_run(told, run), render_pull_request(told, run)):
         assert not re.search(r"@[A-Za-z0-9]", text), "a mention in the raw text"

@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import RunAttempt, find_moved
+from reconciler.core.protocol.attempts import RunAttempt, find_superseded
+from reconciler.core.protocol.endings import EndedRun, RunJob
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker, may_replace
 from reconciler.core.protocol.schedule import ApplyRun, Begin, Runs, Wanted, choose_begin
 from reconciler.core.protocol.steps import Job, JobLayout
 from reconciler.core.protocol.strict import LastChange
-from reconciler.core.protocol.telling import EndedRun, RunJob
 from reconciler.errors import InputError, PostFailed, StalePlan, StateError
 from reconciler.model import By, Desired, Document, Problem
 from reconciler.ports import MergedPull, Posted
@@ -254,7 +254,7 @@ class GitHub:
         run.done[job.name] = "failure"
         if run.id.is_later:
             ours, newer = find_wants(commit.tree), find_wants(self.head.tree)
-            if find_moved({name: newer.get(name) == ours.get(name) for name in planner.find_names()}):
+            if find_superseded({name: newer.get(name) == ours.get(name) for name in planner.find_names()}):
                 return
         try:
             part = planner.plan()

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from reconciler.core.guards import MaxChanged
+from reconciler.core.protocol.endings import Ending
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import MarkState
 from reconciler.core.protocol.schedule import Begin
-from reconciler.core.protocol.telling import Ending
 from reconciler.model import Desired
 from tests.conftest import examples
 from tests.fakes import answer, no_answer, unsent

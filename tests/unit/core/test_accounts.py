@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.accounts import AccountBook, Hold
-from reconciler.core.record import Claim, adopt, begin_intent, doubt
+from reconciler.core.record import Claim, adopt, begin_intent, mark_in_doubt
 from reconciler.model import By, Document, Fingerprint, Head
 from tests.conftest import examples
 from tests.fakes import START, make_desired
@@ -23,7 +23,7 @@ def make_head(name: str, applied: str | None, intent: str | None, *, in_doubt: b
     if intent is None:
         return document
     document = begin_intent(document, make_desired(name), Claim("i", "l", START, LEASE_S, By(), intent))
-    return doubt(document) if in_doubt else document
+    return mark_in_doubt(document) if in_doubt else document
 
 
 heads = st.builds(make_head, st.just("x"), st.sampled_from(ACCOUNTS), st.sampled_from(ACCOUNTS), in_doubt=st.booleans())

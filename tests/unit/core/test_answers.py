@@ -18,13 +18,13 @@ from reconciler.core.answers import (
     End,
     Incomplete,
     Judgement,
-    Repeated,
     TooDeep,
     judge,
     merge_pairs,
     parse_answer,
 )
 from reconciler.core.attempts import Fate
+from reconciler.core.json_keys import RepeatedKey
 
 DEFINITE, AMBIGUOUS, UNSENT = Fate.DEFINITE, Fate.AMBIGUOUS, Fate.UNSENT
 
@@ -215,5 +215,5 @@ def test_hostile_bodies_are_measured(body: bytes) -> None:
 def test_pairs_become_dicts_unless_a_key_is_repeated() -> None:
     """At any depth."""
     assert merge_pairs(parse_answer(b'{"a": [{"b": 1}], "c": null}')) == {"a": [{"b": 0}], "c": None}
-    with pytest.raises(Repeated):
+    with pytest.raises(RepeatedKey):
         merge_pairs(parse_answer(b'[{"a": {"b": 1, "b": 1}}]'))

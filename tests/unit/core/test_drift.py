@@ -68,7 +68,7 @@ def test_actual_is_masked_where_either_text_has_a_secret() -> None:
 def test_what_is_in_doubt_is_uncertain_since_its_put() -> None:
     """The intent's own time."""
     [finding] = drift(ONE, begin_intent(applied(), ONE, Claim("i", "l", START, 900, By("ana"))))
-    message = "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug"
+    message = "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug"
     assert finding == Finding("production", FindingKind.UNCERTAIN, None, None, None, message)
 
 
@@ -149,7 +149,7 @@ def test_a_recorded_token_that_ends_soon_is_a_finding_without_any_token() -> Non
     (soon,) = ending(START + 14 * DAY, nothing)
     assert (soon.kind, soon.event, soon.expected) == (FindingKind.TOKEN_EXPIRY, None, None)
     assert soon.actual == "2026-12-07T12:00:00Z"
-    assert "ends at 2026-12-07T12:00:00Z" in soon.message and "the next PUT with a new token" in soon.message
+    assert "ends at 2026-12-07T12:00:00Z" in soon.message and "only a PUT with a new token" in soon.message
     (ended,) = ending(START - DAY, nothing)
     assert "the token of the last apply ended at 2026-11-22T12:00:00Z" in ended.message
     assert ending(START + 14 * DAY + timedelta(seconds=1), nothing) == []

@@ -203,7 +203,7 @@ def test_an_account_is_read_with_a_reason_for_each_event_that_it_lacks() -> None
         RECEIVE: "nothing is registered in Plug",
         Event.SENDING_MESSAGE: "the account shows it as neither a text nor null",
         Event.MESSAGE_DELIVERY_ERROR: "the account doesn't show it",
-        STATUS: "Plug holds https://h.example.com/…, which no manifest may have: "
+        STATUS: "Plug holds https://h.example.com/…, which is not valid in a manifest: "
         "holds user information (an '@' before the path)",
         Event.WHEN_DISCONNECTING: "the partner API never shows it",
     }

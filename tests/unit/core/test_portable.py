@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.portable import comparable, find_reserved_fault
+from reconciler.core.portable import find_reserved_fault, make_comparison_key
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "com1.yaml", "Lpt9.a.b", "aux .yaml", "com¹", "conin$"])
@@ -27,6 +27,6 @@ def test_other_names_are_free(name: str) -> None:
 
 def test_names_that_differ_in_case_or_in_the_form_of_an_accent_are_comparable() -> None:
     """As macOS and Windows compare them."""
-    assert comparable("São.yaml") == comparable("SA\u0303O.YAML")
-    assert comparable("straße") == comparable("STRASSE")
-    assert comparable("a") != comparable("b")
+    assert make_comparison_key("São.yaml") == make_comparison_key("SA\u0303O.YAML")
+    assert make_comparison_key("straße") == make_comparison_key("STRASSE")
+    assert make_comparison_key("a") != make_comparison_key("b")

@@ -71,7 +71,7 @@ def test_a_renewed_lease_changes_the_lease_alone() -> None:
 
 def test_a_doubt_keeps_the_intent_and_releases_its_lease() -> None:
     """So that the next run may begin at once, and finds the doubt."""
-    doubted = record.doubt(begun())
+    doubted = record.mark_in_doubt(begun())
     assert doubted == replace(begun(), serial=4, intent=replace(intent_of(begun()), doubt=True, lease_until=None))
 
 
@@ -84,7 +84,7 @@ def test_without_an_intent_there_is_nothing_to_renew_or_doubt() -> None:
     """A fault of ours; it must not pass for a document."""
     steps: tuple[Callable[[], Document], ...] = (
         lambda: record.renew(applied(), START, 900.0),
-        lambda: record.doubt(applied()),
+        lambda: record.mark_in_doubt(applied()),
         lambda: record.impose_doubt(None, applied(), START),
     )
     for step in steps:
@@ -156,7 +156,7 @@ def test_our_own_intent_found_live_is_released() -> None:
 
 STEPS: tuple[Callable[..., Document], ...] = (
     lambda *last: record.clear(begun(), *last),
-    lambda *last: record.doubt(begun(), *last),
+    lambda *last: record.mark_in_doubt(begun(), *last),
     lambda *last: record.confirm(begun(), NEW, PRINT, LATER, BY, *last),
     lambda *last: record.impose_doubt(applied(), begun(), LATER, *last),
     lambda *last: record.impose_doubt(None, begun(), LATER, *last),
@@ -175,7 +175,7 @@ def test_what_tries_nothing_leaves_the_last_try() -> None:
     """A new intent, a renewed lease, an intent that is taken back, an unlock, an adoption."""
     tried = record.begin_intent(record.clear(begun(), LAST), NEW, claim())
     assert tried.last == LAST
-    steps = (record.renew(tried, LATER, 900.0), record.clear(tried), record.doubt(tried))
+    steps = (record.renew(tried, LATER, 900.0), record.clear(tried), record.mark_in_doubt(tried))
     assert {document.last for document in steps} == {LAST}
     assert record.adopt(tried, OLD, PRINT, START, BY, lineage="new").last == LAST
 

@@ -49,7 +49,7 @@ def told(saved: Plan, fresh: Plan, *, intact: bool = True) -> list[str]:
     first, *lines, last = str(caught.value).splitlines()
     assert first == "this plan is stale; nothing was sent. Since it was made:"
     assert last == "Plan again."
-    assert [f"  {one}" for one in caught.value.moved[:20]] == lines[:20]
+    assert [f"  {one}" for one in caught.value.differences[:20]] == lines[:20]
     return [line.strip() for line in lines]
 
 
@@ -75,15 +75,15 @@ def test_a_plan_that_still_fits_is_what_is_applied() -> None:
         (lambda place: place.forget("a"), "a: its state was forgotten"),
         (
             lambda place: (place.forget("a"), place.adopt("a", "0")),
-            "a: its state was forgotten and made anew (another lineage)",
+            "a: its state was forgotten and created again (another lineage)",
         ),
         (lambda place: place.adopt("a", "0"), "a: its state was written (serial 1 then, 2 now)"),
-        (lambda place: place.desired.append(make_desired("c")), "c: appeared"),
+        (lambda place: place.desired.append(make_desired("c")), "c: is new"),
         (lambda place: place.desired.pop(), "b: is gone"),
-        (lambda place: place.desired.__setitem__(1, make_desired("b", "2")), "b: its changes are others"),
+        (lambda place: place.desired.__setitem__(1, make_desired("b", "2")), "b: its changes differ"),
         (
             lambda place: place.desired.__setitem__(0, make_desired("a", token_env="PLUG_TOKEN_B")),
-            "a: its destination is another",
+            "a: its destination differs",
         ),
     ],
 )
@@ -98,7 +98,7 @@ def test_an_edited_file_is_told_whatever_was_edited() -> None:
     place = Place()
     saved = place.plan()
     assert told(saved, place.plan(), intact=False) == ["the plan file was edited after it was saved"]
-    assert told(replace(saved, digest="sha256:0"), place.plan()) == ["the plan file was edited: its digest is another"]
+    assert told(replace(saved, digest="sha256:0"), place.plan()) == ["the plan file was edited: its digest differs"]
     assert told(replace(saved, manifests_digest="sha256:0"), place.plan()) == ["the manifests have changed"]
 
 
@@ -113,7 +113,7 @@ def test_an_edited_file_is_told_whatever_was_edited() -> None:
 def test_another_destination_in_the_file_is_reported(change: Callable[[EnvironmentPlan], EnvironmentPlan]) -> None:
     """Whatever the digests in the file say."""
     place = Place()
-    assert told(edited(place.plan(), "a", change), place.plan()) == ["a: its destination is another"]
+    assert told(edited(place.plan(), "a", change), place.plan()) == ["a: its destination differs"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_plan_of_another_state_is_refused_and_both_are_named(
     """Also where both lack a document, so that no serial and no lineage differs."""
     plan = Place().plan()
     saved, fresh = (replace(plan, where=Where(one[0], 0, (), state_id=one[1])) for one in (was, uses))
-    assert told(saved, fresh) == [f"the state is another: {told_of}"]
+    assert told(saved, fresh) == [f"another state is used: {told_of}"]
 
 
 def test_one_state_may_be_written_in_two_ways() -> None:
@@ -171,7 +171,7 @@ def test_a_plan_that_only_moves_an_environment_still_fits() -> None:
 def test_an_action_that_its_reasons_do_not_give_is_told(change: Callable[[EnvironmentPlan], EnvironmentPlan]) -> None:
     place = Place()
     found = told(edited(place.plan(), "a", change), place.plan())
-    assert found == ["a: its reasons are others: was it planned with another max_age, or the plan file edited?"]
+    assert found == ["a: its reasons differ: was it planned with another max_age, or the plan file edited?"]
 
 
 def test_an_orphan_that_became_one_since_is_other_than_it_was() -> None:
@@ -179,7 +179,7 @@ def test_an_orphan_that_became_one_since_is_other_than_it_was() -> None:
     place.desired.pop(0)
     saved = place.plan()
     with_manifest = edited(saved, "a", lambda one: replace(one, action=Action.NOOP))
-    assert told(with_manifest, saved) == ["a: its changes are others"]
+    assert told(with_manifest, saved) == ["a: its changes differ"]
 
 
 def test_a_plan_of_every_action_still_fits() -> None:
@@ -189,7 +189,7 @@ def test_a_plan_of_every_action_still_fits() -> None:
     place.desired += [make_desired("same"), make_desired("again", account_id=None)]
     claim = record.Claim("i", "l", START, 900, By("ana"))
     stored = state.find_stored(place.store, "again")
-    in_doubt = record.doubt(record.begin_intent(stored.document, make_desired("again"), claim))
+    in_doubt = record.mark_in_doubt(record.begin_intent(stored.document, make_desired("again"), claim))
     place.store.write([Write("again", in_doubt, stored.version)])
     checked = check_saved_plan(SavedPlan(place.plan(), intact=True), place.plan())
     assert {one.environment: one.action for one in checked.environments} == {

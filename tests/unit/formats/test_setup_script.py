@@ -155,7 +155,7 @@ def test_no_environment_is_made_without_the_reviewers_that_were_asked_for(tmp_pa
     """A name with a slip would leave its token open."""
     ran = run(tmp_path, make_setup(reviewers=["anna"]))
     assert ran.code == 1
-    assert "FAILED  reviewer anna" in ran.err and "No environment is made without its reviewers." in ran.err
+    assert "FAILED  reviewer anna" in ran.err and "An environment is not created without its reviewers." in ran.err
     assert [call for call in ran.calls if "PUT" in call] == []
 
 

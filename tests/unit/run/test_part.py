@@ -148,7 +148,7 @@ def test_a_document_that_can_not_be_read_stops_no_other_environment() -> None:
     job = bench.find_job("b0")
     bench.store.inner.documents["a0"] = b"{"
     part = bench.begin(job)
-    assert (names(part), part.failures_left, list(part.planned.fleet.unseen)) == (["b0"], 2, ["a0"])
+    assert (names(part), part.failures_left, list(part.planned.fleet.unreadable)) == (["b0"], 2, ["a0"])
 
 
 def test_shards_of_a_wave_share_what_the_fleet_wants() -> None:

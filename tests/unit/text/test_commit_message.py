@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.core.record import Claim, adopt, begin_intent, clear, confirm, doubt, renew
+from reconciler.core.record import Claim, adopt, begin_intent, clear, confirm, mark_in_doubt, renew
 from reconciler.model import By, Document, Fingerprint
 from reconciler.text.commit_message import MAX_LINES, describe_change, describe_commit
 from tests.fakes import START, make_desired
@@ -33,14 +33,14 @@ APPLIED = confirm(begun(), make_desired(), PRINT, START, BY)
         (None, begun(), "intent"),
         (APPLIED, begun(APPLIED), "intent"),
         (begun(), renew(begun(), START, 900), "intent"),
-        (begun(), doubt(begun()), "uncertain"),
+        (begun(), mark_in_doubt(begun()), "uncertain"),
         (begun(), APPLIED, "applied"),
         (begun(APPLIED), confirm(begun(APPLIED), make_desired(), PRINT, START, BY), "applied"),
         (begun(APPLIED), clear(begun(APPLIED)), "not applied"),
         (None, adopted(), "adopted"),
         (adopted(), begun(adopted()), "intent"),
         (begun(), None, "removed"),
-        (doubt(begun()), None, "forgotten"),
+        (mark_in_doubt(begun()), None, "forgotten"),
         (APPLIED, None, "forgotten"),
         (begun(APPLIED), None, "forgotten"),
         (None, None, "forgotten"),

@@ -10,8 +10,8 @@ from reconciler.core.protocol.attempts import (
     RunAttempt,
     count_unapplied,
     find_first_commit,
-    find_moved,
-    find_moved_inputs,
+    find_stale_inputs,
+    find_superseded,
 )
 from reconciler.core.record import Claim, adopt, begin_intent, clear, make_last
 from reconciler.model import By, Document, Fingerprint, Outcome
@@ -46,16 +46,16 @@ def test_the_first_commit_is_that_of_what_the_first_attempt_wrote() -> None:
 
 def test_an_input_holds_for_the_commit_that_it_was_given_for() -> None:
     """Each one that narrows or lifts is named."""
-    assert find_moved_inputs(["max_changed"], OLD, OLD) == []
-    problems = find_moved_inputs(["max_changed", "environments"], OLD, NEW)
+    assert find_stale_inputs(["max_changed"], OLD, OLD) == []
+    problems = find_stale_inputs(["max_changed", "environments"], OLD, NEW)
     assert [one.key for one in problems] == ["max_changed", "environments"]
     assert "commit aaaaaaaaaaaa" in problems[0].message and "bbbbbbbbbbbb" in problems[0].message
 
 
 def test_an_environment_has_moved_where_the_head_is_not_known_to_want_the_same_of_it() -> None:
     """A manifest of the head that this version refuses says nothing."""
-    assert find_moved({"a": True}) == []
-    assert find_moved({"c": None, "a": True, "b": False}) == ["b", "c"]
+    assert find_superseded({"a": True}) == []
+    assert find_superseded({"c": None, "a": True, "b": False}) == ["b", "c"]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN])

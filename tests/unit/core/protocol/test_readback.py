@@ -72,7 +72,7 @@ def test_the_branch_of_the_state_is_in_the_setting(state: str, branch: str | Non
 @pytest.mark.parametrize(
     ("found", "state", "said"),
     [
-        (None, ItemState.MISSING, "GitHub would make it at the first run"),
+        (None, ItemState.MISSING, "GitHub would create it at the first run"),
         (ShownEnvironment("x", None), ItemState.WRONG, "every branch may use its secrets"),
         (ShownEnvironment("x", (), any_protected=True), ItemState.WRONG, "every protected branch may use"),
         (ShownEnvironment("x", ["release"]), ItemState.WRONG, "main may not use it"),

@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.protocol.schedule import (
+    ACTIVE,
     HEALABLE,
     LONGEST_RUN,
     PATIENCE,
     UNDECIDED,
-    UNDER_WAY,
     ApplyRun,
     Begin,
     Runs,
     Wanted,
     choose_begin,
+    drop_doubt_of_sending,
+    drop_unapplied,
     find_sending,
-    leave_out,
-    leave_out_sending,
 )
 from reconciler.model import By, Document, Finding, FindingKind, Intent
 from tests.fakes import START, make_desired
@@ -44,7 +44,7 @@ def finding(kind: FindingKind, environment: str = "loja") -> Finding:
     return Finding(environment, kind, None, None, None, "m")
 
 
-@pytest.mark.parametrize("status", UNDER_WAY)
+@pytest.mark.parametrize("status", ACTIVE)
 def test_a_run_under_way_is_waited_for_and_no_other_is_begun(status: str) -> None:
     """In whichever state it is; for a day."""
     found = runs(replace(QUEUED, status=status), ENDED)
@@ -73,7 +73,7 @@ def test_the_run_that_waits_for_reviewers_is_named_and_not_those_behind_it() -> 
 def test_a_run_that_github_forgot_counts_no_more() -> None:
     """None lasts for more than 35 days."""
     dead = runs(replace(QUEUED, begun_at=START - LONGEST_RUN))
-    assert (dead.under_way, dead.late, dead.awaited) == ([], None, None)
+    assert (dead.active, dead.late, dead.awaited) == ([], None, None)
     assert choose_begin(dead, UNAPPLIED, []) is Begin.ORDINARY
 
 
@@ -120,7 +120,7 @@ def test_the_last_run_that_decided_something_is_the_one_begun_last() -> None:
 def test_only_what_is_unapplied_is_left_out() -> None:
     """Each environment is counted once."""
     every = [finding(kind) for kind in FindingKind] + [finding(FindingKind.UNAPPLIED)] * 2
-    kept, count = leave_out(every)
+    kept, count = drop_unapplied(every)
     assert ([one.kind for one in kept], count) == ([one for one in FindingKind if one.value != "unapplied"], 1)
 
 
@@ -137,7 +137,7 @@ def test_a_put_under_way_is_not_in_doubt() -> None:
     sending = find_sending(heads, START)
     assert sending == {"live"}
     uncertain = [finding(FindingKind.UNCERTAIN, head.environment) for head in heads]
-    kept = leave_out_sending([*uncertain, finding(FindingKind.LIVE, "live")], sending)
+    kept = drop_doubt_of_sending([*uncertain, finding(FindingKind.LIVE, "live")], sending)
     assert [one.environment for one in kept] == ["over", "doubt", "calm", "live"]
 
 
@@ -200,7 +200,7 @@ class World:
         before = self.snapshot
         wanted = Wanted(str(self.head), unapplied=self.applied != self.head)
         if choose_begin(before, wanted, []) is not Begin.NOTHING:
-            assert not before.under_way
+            assert not before.active
             self.begin(whole=True)
             self.begun_by_schedule += 1
 
@@ -208,7 +208,7 @@ class World:
     def is_lost(self) -> bool:
         """Whether nobody will ever look at the head again: not applied, not refused, and no run under way."""
         decided = self.applied == self.head or self.head in self.refused
-        return not decided and not self.snapshot.under_way
+        return not decided and not self.snapshot.active
 
 
 EVENTS = st.lists(

@@ -10,25 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.telling import (
+from reconciler.core.protocol.endings import (
     ABSENT,
     BEGIN_JOB,
     OPEN,
     UNKNOWN,
     EndedRun,
     Ending,
+    EndReport,
     RunJob,
     StateView,
-    Told,
     Wish,
     WishFate,
     explain,
     find_fate,
     find_job,
     is_open,
-    tell_environment,
-    tell_pull_request,
-    tell_run,
+    report_environment,
+    report_pull_request,
+    report_run,
 )
 from reconciler.model import Applied, BodyForm, By, Desired, Document, Intent, LastTry, Outcome
 from tests.fakes import START, make_desired
@@ -56,8 +56,8 @@ def tried(outcome: Outcome, by: By = OURS, at: datetime = START) -> LastTry:
     return LastTry(outcome, 401, "the token is not valid", at, by)
 
 
-def tell(found: Document | None, run: EndedRun = RUN, desired: Desired | None = LOJA) -> Told:
-    return tell_environment("loja", run, desired, StateView(START, {"loja": found} if found else {}))
+def tell(found: Document | None, run: EndedRun = RUN, desired: Desired | None = LOJA) -> EndReport:
+    return report_environment("loja", run, desired, StateView(START, {"loja": found} if found else {}))
 
 
 HOUR = timedelta(hours=1)
@@ -87,8 +87,8 @@ JOB = RUN.jobs[1] if RUN.jobs else None
             Ending.NOT_APPLIED,
             "what this run applied was replaced at 2026-11-23T12:00:00Z",
         ),
-        (document(applied=applied(), intent=intent(doubt=True)), Ending.IN_DOUBT, "nobody knows whether"),
-        (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Ending.IN_DOUBT, "nobody knows"),
+        (document(applied=applied(), intent=intent(doubt=True)), Ending.IN_DOUBT, "it is unknown whether"),
+        (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Ending.IN_DOUBT, "it is unknown"),
         (
             document(applied=applied(), intent=intent(THEIRS, lease_until=START + HOUR)),
             Ending.NOT_APPLIED,
@@ -97,7 +97,7 @@ JOB = RUN.jobs[1] if RUN.jobs else None
         (
             document(intent=intent(doubt=True), last=tried(Outcome.UNCERTAIN)),
             Ending.IN_DOUBT,
-            "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
+            "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
         ),
         (document(last=tried(Outcome.REJECTED, THEIRS)), Ending.NOT_TRIED, "its job failed before"),
         (None, Ending.NOT_TRIED, "its job failed before it sent anything"),
@@ -112,7 +112,7 @@ def test_each_environment_has_one_standing(found: Document | None, ending: Endin
 def test_what_was_there_before_names_who_applied_it() -> None:
     """Or who adopted it."""
     told = tell(document(applied=applied(by=THEIRS)), replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "success"))))
-    assert told == Told("loja", Ending.AS_WANTED, by=THEIRS, at=START)
+    assert told == EndReport("loja", Ending.AS_WANTED, by=THEIRS, at=START)
     assert tell(document(applied=replace(applied(by=THEIRS), adopted=True))).adopted
 
 
@@ -126,7 +126,7 @@ def test_another_company_than_the_pinned_one_is_not_as_wanted() -> None:
 def test_what_can_not_be_read_is_unknown() -> None:
     """A document, or the manifest."""
     assert tell(document(applied=applied()), desired=None).ending is Ending.UNKNOWN
-    told = tell_environment("loja", RUN, LOJA, StateView(START, {}, {"loja": "is not valid JSON"}))
+    told = report_environment("loja", RUN, LOJA, StateView(START, {}, {"loja": "is not valid JSON"}))
     assert (told.ending, told.why) == (Ending.UNKNOWN, "its state can't be read: is not valid JSON")
 
 
@@ -139,7 +139,7 @@ def test_what_can_not_be_read_is_unknown() -> None:
             replace(RUN, jobs=(RunJob(BEGIN_JOB, "failure"),)),
             "the first job did not succeed, so no job of an environment began",
         ),
-        (replace(RUN, planned=()), "this run did not plan it: see which environments it was asked for"),
+        (replace(RUN, planned=()), "this run did not plan it: see which environments it was started for"),
         (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "cancelled"))), "its job was cancelled"),
         (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", None))), "its job has not ended"),
         (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "odd"))), "its job ended as odd"),
@@ -186,7 +186,7 @@ def test_without_a_known_plan_all_that_the_run_touched_or_left_is_told() -> None
         "failed": document(environment="failed", last=tried(Outcome.FAILED)),
         "wanted": document(environment="wanted", applied=applied(make_desired("wanted", "0"), THEIRS)),
     }
-    told = tell_run(replace(RUN, planned=None), desired, StateView(START, documents))
+    told = report_run(replace(RUN, planned=None), desired, StateView(START, documents))
     assert [one.environment for one in told] == ["failed", "new", "wanted", "applied"]
 
 
@@ -212,7 +212,7 @@ def test_a_pull_request_is_told_what_became_of_its_own_wish() -> None:
     """Not of what others wanted later."""
     wishes = [Wish("gone", WishFate.REMOVED, "c"), Wish("changed", WishFate.CHANGED, "d"), Wish("loja")]
     state = StateView(START, {"loja": document(applied=applied())})
-    told = tell_pull_request(wishes, RUN, {"loja": LOJA, "changed": make_desired("changed")}, state)
+    told = report_pull_request(wishes, RUN, {"loja": LOJA, "changed": make_desired("changed")}, state)
     assert [(one.environment, one.ending, one.commit) for one in told] == [
         ("loja", Ending.APPLIED, None),
         ("changed", Ending.SUPERSEDED, "d"),
@@ -279,7 +279,7 @@ def test_nothing_is_called_applied_that_the_state_does_not_hold(
     """Whatever the jobs say. Each planned environment is told once, and what is in doubt is never called done."""
     wanted = {name: make_desired(name, version) for name, version in desired.items()}
     state = StateView(START, found, dict.fromkeys(faulty, "x"))
-    told = tell_run(EndedRun("7", jobs, planned, refused), wanted, state)
+    told = report_run(EndedRun("7", jobs, planned, refused), wanted, state)
     assert len({one.environment for one in told}) == len(told)
     if planned is not None:
         assert {one.environment for one in told} == set(planned)
