@@ -106,8 +106,8 @@ def slow(pacing: Pacing, attempt: Attempt, *, sent_at: float, now: float, longes
     """Return the pacing after an answer at `now` that `asks_for_less`.
 
     An answer to a request from before the last slowdown does not lower the rate again, but its `Retry-After` counts.
-    A `Retry-After` longer than `longest_pause_s` delays no other environment: it ended the attempts of its own
-    (docs/contract.md#retries), and a single answer must not stop a run for hours.
+    A `Retry-After` longer than `longest_pause_s` delays no other environment. It ended the attempts of the environment
+    that got it (docs/contract.md#retries), and a single answer must not stop a run for hours.
     """
     closed = pacing.closed_until
     if attempt.retry_after_s is not None and attempt.retry_after_s <= longest_pause_s:

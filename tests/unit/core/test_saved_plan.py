@@ -1,4 +1,4 @@
-"""What is told of a plan file that no longer fits. `state` is a store with one environment applied.
+"""The errors for a stale plan file. `state` is a store with one applied environment.
 
 See docs/contract.md#plan.
 """
@@ -24,7 +24,7 @@ from tests.memory_store import MemoryStore
 
 
 class Place:
-    """Two environments in the manifests, of which the first was applied."""
+    """Manifests with two environments, of which the first was applied."""
 
     def __init__(self) -> None:
         self.store, self.credentials = MemoryStore(), FakeCredentials()
@@ -43,7 +43,7 @@ class Place:
         return plan_environments(self.desired, self.store, self.credentials, given, scope).plan
 
 
-def told(saved: Plan, fresh: Plan, *, intact: bool = True) -> list[str]:
+def differences(saved: Plan, fresh: Plan, *, intact: bool = True) -> list[str]:
     with pytest.raises(StalePlan) as caught:
         check_saved_plan(SavedPlan(saved, intact), fresh)
     first, *lines, last = str(caught.value).splitlines()
@@ -58,7 +58,7 @@ def edited(plan: Plan, name: str, change: Callable[[EnvironmentPlan], Environmen
     return replace(plan, environments=environments)
 
 
-def test_a_plan_that_still_fits_is_what_is_applied() -> None:
+def test_a_plan_that_still_fits_is_applied() -> None:
     place = Place()
     saved = place.plan()
     checked = check_saved_plan(SavedPlan(saved, intact=True), place.plan())
@@ -87,19 +87,21 @@ def test_a_plan_that_still_fits_is_what_is_applied() -> None:
         ),
     ],
 )
-def test_each_thing_that_moved_on_is_told(move: Callable[[Place], object], line: str) -> None:
+def test_each_difference_is_reported(move: Callable[[Place], object], line: str) -> None:
     place = Place()
     saved = place.plan()
     move(place)
-    assert line in told(saved, place.plan())
+    assert line in differences(saved, place.plan())
 
 
-def test_an_edited_file_is_told_whatever_was_edited() -> None:
+def test_any_edit_of_the_file_is_reported() -> None:
     place = Place()
     saved = place.plan()
-    assert told(saved, place.plan(), intact=False) == ["the plan file was edited after it was saved"]
-    assert told(replace(saved, digest="sha256:0"), place.plan()) == ["the plan file was edited: its digest differs"]
-    assert told(replace(saved, manifests_digest="sha256:0"), place.plan()) == ["the manifests have changed"]
+    assert differences(saved, place.plan(), intact=False) == ["the plan file was edited after it was saved"]
+    assert differences(replace(saved, digest="sha256:0"), place.plan()) == [
+        "the plan file was edited: its digest differs"
+    ]
+    assert differences(replace(saved, manifests_digest="sha256:0"), place.plan()) == ["the manifests have changed"]
 
 
 @pytest.mark.parametrize(
@@ -111,13 +113,13 @@ def test_an_edited_file_is_told_whatever_was_edited() -> None:
     ],
 )
 def test_another_destination_in_the_file_is_reported(change: Callable[[EnvironmentPlan], EnvironmentPlan]) -> None:
-    """Whatever the digests in the file say."""
+    """The digests in the file do not hide it."""
     place = Place()
-    assert told(edited(place.plan(), "a", change), place.plan()) == ["a: its destination differs"]
+    assert differences(edited(place.plan(), "a", change), place.plan()) == ["a: its destination differs"]
 
 
 @pytest.mark.parametrize(
-    ("was", "uses", "told_of"),
+    ("was", "uses", "named"),
     [
         (("sA", "sha256:a"), ("sB", "sha256:b"), "the plan was made with sA, this run uses sB"),
         (("s", "sha256:a"), ("s", "sha256:b"), "the plan was made with s, this run uses s in another folder"),
@@ -126,12 +128,12 @@ def test_another_destination_in_the_file_is_reported(change: Callable[[Environme
     ],
 )
 def test_a_plan_of_another_state_is_refused_and_both_are_named(
-    was: tuple[str, str | None], uses: tuple[str, str | None], told_of: str
+    was: tuple[str, str | None], uses: tuple[str, str | None], named: str
 ) -> None:
-    """Also where both lack a document, so that no serial and no lineage differs."""
+    """It is refused even if neither state has a document, so that no serial or lineage differs."""
     plan = Place().plan()
     saved, fresh = (replace(plan, where=Where(one[0], 0, (), state_id=one[1])) for one in (was, uses))
-    assert told(saved, fresh) == [f"another state is used: {told_of}"]
+    assert differences(saved, fresh) == [f"another state is used: {named}"]
 
 
 def test_one_state_may_be_written_in_two_ways() -> None:
@@ -140,7 +142,7 @@ def test_one_state_may_be_written_in_two_ways() -> None:
     assert check_saved_plan(SavedPlan(saved, intact=True), fresh).environments == fresh.environments
 
 
-def test_a_plan_of_a_part_is_not_stale_where_the_rest_of_the_fleet_changed() -> None:
+def test_a_plan_of_a_part_is_not_stale_if_the_rest_of_the_fleet_changed() -> None:
     place = Place()
     scope = PlanScope(("a",))
     saved = place.plan(scope)
@@ -168,18 +170,20 @@ def test_a_plan_that_only_moves_an_environment_still_fits() -> None:
         lambda one: replace(one, action=Action.CREATE),
     ],
 )
-def test_an_action_that_its_reasons_do_not_give_is_told(change: Callable[[EnvironmentPlan], EnvironmentPlan]) -> None:
+def test_an_action_that_does_not_follow_from_its_reasons_is_reported(
+    change: Callable[[EnvironmentPlan], EnvironmentPlan],
+) -> None:
     place = Place()
-    found = told(edited(place.plan(), "a", change), place.plan())
+    found = differences(edited(place.plan(), "a", change), place.plan())
     assert found == ["a: its reasons differ: was it planned with another max_age, or the plan file edited?"]
 
 
-def test_an_orphan_that_became_one_since_is_other_than_it_was() -> None:
+def test_an_environment_that_became_an_orphan_since_is_a_difference() -> None:
     place = Place()
     place.desired.pop(0)
     saved = place.plan()
     with_manifest = edited(saved, "a", lambda one: replace(one, action=Action.NOOP))
-    assert told(with_manifest, saved) == ["a: its changes differ"]
+    assert differences(with_manifest, saved) == ["a: its changes differ"]
 
 
 def test_a_plan_of_every_action_still_fits() -> None:
@@ -201,8 +205,8 @@ def test_a_plan_of_every_action_still_fits() -> None:
     }
 
 
-def test_what_the_planner_decided_with_his_tokens_is_what_is_done() -> None:
-    """Who applies can't see the change, and still puts again what was reviewed."""
+def test_the_decision_made_with_the_planners_tokens_is_applied() -> None:
+    """The apply has other tokens and can't see the change, but still puts what was reviewed."""
     place = Place()
     place.adopt("a", "1")
     fresh = place.plan()
@@ -220,7 +224,7 @@ def test_what_the_planner_decided_with_his_tokens_is_what_is_done() -> None:
     )
 
 
-def test_what_was_seen_when_the_plan_was_made_is_recalled() -> None:
+def test_the_observations_of_a_saved_plan_are_recalled() -> None:
     plan = replace(Place().plan(), observed=True)
     live = (LiveDifference(Event.MESSAGE_STATUS, "https://x.example.com/…", "https://y"),)
     plan = edited(plan, "a", lambda one: replace(one, live=live))
@@ -233,8 +237,8 @@ def test_what_was_seen_when_the_plan_was_made_is_recalled() -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED])
-def test_what_only_the_planners_tokens_told_is_kept(reason: Reason) -> None:
-    """The one who plans and the one who applies may have other tokens and secrets at hand (docs/contract.md#plan)."""
+def test_reasons_from_the_planners_tokens_are_kept(reason: Reason) -> None:
+    """Plan and apply may have different tokens and secrets available (docs/contract.md#plan)."""
     place = Place()
     fresh = place.plan()
     saved = edited(fresh, "a", lambda one: replace(one, reasons=(*one.reasons, reason)))
@@ -243,18 +247,18 @@ def test_what_only_the_planners_tokens_told_is_kept(reason: Reason) -> None:
 
 
 @pytest.mark.parametrize("count", [20, 21])
-def test_a_fleet_that_moved_on_is_told_in_twenty_lines(count: int) -> None:
+def test_at_most_twenty_differences_are_listed(count: int) -> None:
     place = Place()
     place.desired = [make_desired(f"e{number:02}") for number in range(count)]
     place.forget("a")
     saved = place.plan()
     for one in place.desired:
         place.adopt(one.environment, "0")
-    lines = told(saved, place.plan())
+    lines = differences(saved, place.plan())
     assert lines[20:] == (["… and 1 more"] if count > 20 else [])
 
 
-def test_an_expected_digest_is_asked_only_of_what_changes_anything() -> None:
+def test_an_expected_digest_is_compared_only_if_the_plan_changes_anything() -> None:
     place = Place()
     check_expected(place.plan().digest, place.plan())
     plan = place.plan()
@@ -267,7 +271,7 @@ def test_an_expected_digest_is_asked_only_of_what_changes_anything() -> None:
 
 
 def test_the_digest_of_the_fleet_is_expected_too() -> None:
-    """It is that of all environments, whatever part of them is planned."""
+    """It is over all environments, even if only a part of them is planned."""
     place = Place()
     fleet_digest = place.plan().fleet_digest
     check_expected(fleet_digest, place.plan())
@@ -277,8 +281,8 @@ def test_the_digest_of_the_fleet_is_expected_too() -> None:
         check_expected(fleet_digest, place.plan(PlanScope(("a",))))
 
 
-def test_with_reassert_there_is_something_to_do_as_long_as_anything_is_reasserted() -> None:
-    """The digest of the manifests covers it, and that of the changes where they are none."""
+def test_with_reassert_the_digest_is_compared_if_anything_is_reasserted() -> None:
+    """The digest of the manifests matches, and so does that of a plan without changes."""
     place = Place()
     place.adopt("a", "1")
     place.adopt("b", "1")
@@ -292,7 +296,7 @@ def test_with_reassert_there_is_something_to_do_as_long_as_anything_is_reasserte
     check_expected("sha256:0", place.plan(requested=True))
 
 
-def test_a_move_alone_is_not_passed_as_nothing_to_do() -> None:
+def test_a_changed_destination_alone_is_not_accepted_as_nothing_to_do() -> None:
     place = Place()
     place.adopt("a", "1")
     place.desired.pop()

@@ -1,4 +1,4 @@
-"""Which merged pull request makes an environment reviewed, and why there is none."""
+"""The check that a merged pull request covers an environment, and the cause if none does."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ OWN, LATER = 3, 1  # positions: the commit of the change, and one that came afte
         ([Candidate(OWN, True, None), Candidate(LATER, False, True)], None),
     ],
 )
-def test_the_cause(candidates: list[Candidate], cause: UnreviewedCause | None) -> None:
+def test_the_cause_why_an_environment_is_not_reviewed(
+    candidates: list[Candidate], cause: UnreviewedCause | None
+) -> None:
     assert find_cause(CHANGE, candidates) is cause
 
 
-def test_a_change_that_is_not_found_is_reviewed_by_nothing() -> None:
+def test_a_change_that_is_not_found_is_not_reviewed() -> None:
     assert find_cause(LastChange(None, "c" * 40), [Candidate(0, True, True)]) is UnreviewedCause.TOO_FAR_BACK
 
 
@@ -48,7 +50,7 @@ def test_a_change_that_is_not_found_is_reviewed_by_nothing() -> None:
     st.none() | st.integers(0, 5),
     st.lists(st.builds(Candidate, st.integers(0, 5), st.booleans(), st.sampled_from([True, False, None]))),
 )
-def test_nothing_is_reviewed_but_by_a_head_that_wants_the_same_at_the_change_or_later(
+def test_only_a_head_that_wants_the_same_at_the_change_or_later_is_a_review(
     position: int | None, candidates: list[Candidate]
 ) -> None:
     is_reviewed = find_cause(LastChange(position, "c" * 40), candidates) is None
