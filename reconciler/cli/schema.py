@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+from importlib import resources
 
 import click
 
@@ -17,6 +17,4 @@ def schema() -> None:
       # first line of a manifest, for the YAML language server:
       # yaml-language-server: $schema=../manifest.schema.json
     """
-    from reconciler.manifests.schema import json_schema
-
-    write(json.dumps(json_schema(), indent=2))
+    write(resources.files("reconciler.manifests").joinpath("manifest.schema.json").read_text(encoding="utf-8"))

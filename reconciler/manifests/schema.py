@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -111,33 +110,6 @@ class Defaults(CommonPart):
     policy: PolicyPart = Field(default=_NOT_GIVEN)
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a manifest, for editors."""
-    schema = Manifest.model_json_schema()
-    _tidy(schema)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "Reconciler manifest",
-        "description": "The desired webhook URLs of one Plug Chat company.",
-    }
-
-
-def _tidy(schema: Any) -> None:
-    """Takes out what only pydantic means: titles made of names, defaults that stand for "not given"."""
-    if isinstance(schema, list):
-        for item in schema:
-            _tidy(item)
-    if not isinstance(schema, dict):
-        return
-    if schema.get("default", 0) is None:
-        del schema["default"]
-    if isinstance(schema.get("title"), str):
-        del schema["title"]
-    for item in schema.values():
-        _tidy(item)
-
-
 # --- faults ----------------------------------------------------------------------------------------
 
 _EXPECTED = {
@@ -223,6 +195,8 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is most like this one. Of many only a part is compared, and no long ones."""
     if len(word) > MAX_COMPARED:
         return None
+    import difflib  # late: only a mistyped word needs it
+
     compared = [name for name in islice(known, MAX_SEEN) if len(name) <= MAX_COMPARED]
     if len(compared) > MAX_CANDIDATES:
         alike = (name for name in compared if abs(len(name) - len(word)) < 3 and name[:1] == word[:1])
