@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 import click
 
+import reconciler.manifests
 from reconciler.cli.output import write
+
+STORED = Path(reconciler.manifests.__file__).with_name("manifest.schema.json")
 
 
 @click.command()
@@ -17,4 +20,4 @@ def schema() -> None:
       # first line of a manifest, for the YAML language server:
       # yaml-language-server: $schema=../manifest.schema.json
     """
-    write(resources.files("reconciler.manifests").joinpath("manifest.schema.json").read_text(encoding="utf-8"))
+    write(STORED.read_text(encoding="utf-8"))

@@ -6,15 +6,12 @@ After a change that is meant: `pytest tests/golden --update-golden`, then read t
 from __future__ import annotations
 
 import json
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.cli.schema import STORED
 from reconciler.manifests.schema import Manifest
-
-STORED = Path(str(resources.files("reconciler.manifests"))) / "manifest.schema.json"
 
 
 def make_schema() -> dict[str, Any]:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.schema import STORED as SCHEMA
 from reconciler.core.fill import MAX_NAMES, MAX_PLACES, MAX_URL_BYTES, MAX_WRITTEN, TemplateFault, parse_template
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.nodes import MAX_NODES
 from reconciler.manifests.schema import MAX_PROBLEMS, near_miss
 from reconciler.model import EVENTS, AuthScheme
-from tests.golden.test_schema import STORED as SCHEMA
 
 HOST = "https://hooks.acme.com.br/"
 

@@ -12,10 +12,10 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 
+from reconciler.cli.schema import STORED as SCHEMA
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.model import EVENTS, AuthScheme, BodyForm, Location
-from tests.golden.test_schema import STORED as SCHEMA
 
 WEBHOOKS = "webhooks:\n" + "".join(
     f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS
