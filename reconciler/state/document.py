@@ -194,10 +194,15 @@ def _find_fault(document: Document, size_bytes: int) -> str | None:
     )
 
 
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
 def _canonical(value: Any, margin: str) -> str:
     """Return `json.dumps(value, sort_keys=True, indent=2)`, which is slow: with an indent it doesn't use C."""
     if isinstance(value, str):
         return encode_basestring_ascii(value)
+    if value is None or isinstance(value, bool):
+        return _CONSTANTS[value]
     if not value or not isinstance(value, dict | list):
         return json.dumps(value)
     inner = margin + "  "
