@@ -83,8 +83,8 @@ fuzz: $(DEV) ## a long search with other examples each time; coverage-guided on 
 	nice -n 19 $(BIN)/python -m tests.fuzz yaml --seconds $(or $(FUZZ_SECONDS),60)
 	nice -n 19 $(BIN)/python -m tests.fuzz urls --seconds $(or $(FUZZ_SECONDS),60)
 
-bench: $(DEV) ## figures, nothing is asserted
-	$(BIN)/python -m tests.benchmarks
+bench: $(DEV) ## figures beside floors and peers, also as build/bench.json; AGAINST=FILE names what differs from a stored run
+	$(BIN)/python -m tests.benchmarks --out build/bench.json $(if $(AGAINST),--against $(AGAINST)) $(BENCH)
 
 soak: $(DEV) ## ten minutes of edits, applies, faults and kills, then the rules of the state are checked
 	$(BIN)/python -m tests.benchmarks.soak $(SOAK)
