@@ -88,6 +88,7 @@ class TokenSearch:
     def __init__(self, tokens: Iterable[str], secrets: Iterable[str] = ()) -> None:
         known = tuple(tokens)
         self._secrets = KnownTexts(secret for secret in {*secrets}.difference(known) if len(secret) >= MIN_SECRET)
+        self._have_blanks = any(secret.split() != [secret] for secret in self._secrets.tokens)
         self._jwts = [token for token in known if JWT_BEGINNING in token]
         self._opaque = KnownTexts(token for token in known if JWT_BEGINNING not in token)
 
@@ -102,8 +103,9 @@ class TokenSearch:
         found: list[str] = []
         if not self._opaque.tokens and JWT_BEGINNING not in text:
             return problems, found
-        lines = Lines(text)
-        for offset, value, what in sorted(self._find(text)):
+        matches = sorted(self._find(text))
+        lines = Lines(text if matches else "")
+        for offset, value, what in matches:
             if any(value in other for other in found):
                 continue
             found.append(value)
@@ -128,6 +130,11 @@ class TokenSearch:
                 yield replace(problem, key=key, message=RECEIVERS_KEY, hint=RECEIVERS_HINT)
             else:
                 yield replace(problem, key=key)
+
+    def may_hold_secrets(self, text: str) -> bool:
+        """Whether a value of a file may hold a secret. `text` is the file's, which has no escape: what is joined from
+        several lines gets a blank where a line ends, so a secret without one is in the text as it is in the value."""
+        return self._have_blanks or bool(self._secrets.find_in(text))
 
     def find_secrets(self, file: File) -> tuple[list[tuple[Path, Problem]], list[str]]:
         """Return a problem for each URL and var that holds a secret, and the secrets."""
