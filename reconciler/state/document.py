@@ -26,6 +26,7 @@ INDENTED_FACTOR = 4  # an indented document is at most this many times as long a
 
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Head)
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -264,16 +265,15 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
     return found
 
 
-def _decode(take: Check[T], data: bytes, environment: str, where: str, version: str | None, older: str) -> T:
+def _decode(take: Check[H], data: bytes, environment: str, where: str, version: str | None, older: str) -> H:
     if not is_environment_name(environment):
         raise _make_misnamed(where)
     fault = ""
     try:
-        value = parse_json(data)
-        decoded = take(value)
-        if value["environment"] == environment:
+        decoded = take(parse_json(data))
+        if decoded.environment == environment:
             return decoded
-        fault = f"holds another environment's document, {value['environment']!r}"
+        fault = f"holds another environment's document, {decoded.environment!r}"
     except RepeatedKey:
         fault = "is corrupt: a key appears twice in it, so it was edited by hand"
     except Misfit as error:

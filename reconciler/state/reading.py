@@ -15,7 +15,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
-from reconciler.core.json_keys import RepeatedKey, take_unique
+from reconciler.core.json_keys import RepeatedKey
 from reconciler.model import (
     EVENTS,
     Applied,
@@ -32,7 +32,7 @@ from reconciler.model import (
 
 T = TypeVar("T")
 Check: TypeAlias = Callable[[Any], T]
-"""Return a JSON value as the model has it. Raises Misfit."""
+"""Return a JSON value as the model has it. Raises Misfit, RepeatedKey."""
 
 FORMATS = frozenset({"reconciler.state/1", "reconciler.state/2"})
 ENVIRONMENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -63,17 +63,16 @@ def _refuse_constant(_name: str) -> None:
     raise ValueError
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=take_unique, parse_constant=_refuse_constant)
+# An object becomes a tuple of its keys and values, so that a repeated key is seen where the object is looked at.
+_DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_refuse_constant)
 
 
 def parse_json(data: bytes) -> Any:
-    """Return the value of a JSON text in UTF-8. Raises Misfit, RepeatedKey."""
+    """Return the value of a JSON text in UTF-8, each object as a tuple of pairs. Raises Misfit."""
     try:
         value = _DECODER.decode(data.decode())
         if b"\\ud" in data or b"\\uD" in data:
             json.dumps(value, ensure_ascii=False).encode()  # fails where half of a pair of surrogates is alone
-    except RepeatedKey:
-        raise
     except json.JSONDecodeError as error:
         raise Misfit(f"it is not valid JSON, from line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError):
@@ -127,14 +126,14 @@ def _take_format(value: Any) -> str:
 
 
 def _take_instant(value: Any) -> datetime:
-    if type(value) is not str or not _INSTANT.fullmatch(value):
-        raise Misfit("it should be a time such as 2026-11-23T12:00:00Z")
-    return _parse_instant(value)
+    return _parse_instant(_take_text(value))
 
 
 @lru_cache(maxsize=1024)  # the documents of one apply have few
 def _parse_instant(value: str) -> datetime:
     """Refuse a time of the calendar's first or last hours that has no UTC: times are shown in UTC."""
+    if not _INSTANT.fullmatch(value):
+        raise Misfit("it should be a time such as 2026-11-23T12:00:00Z")
     try:
         instant = datetime.fromisoformat(value)
         if instant.year in (MINYEAR, MAXYEAR):
@@ -164,25 +163,30 @@ def _or_null(check: Check[T]) -> Check[T | None]:
 
 
 def _take_members(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
+    if type(value) is not tuple:
         raise Misfit("it should be an object")
-    return value
+    members = dict(value)
+    if len(members) != len(value):
+        raise RepeatedKey
+    return members
 
 
 def _take_texts(value: Any) -> dict[str, str]:
     """Return names with texts. No name is repeated in a message: it may be anything."""
-    if not all(type(text) is str for text in _take_members(value).values()):
+    members = _take_members(value)
+    if not all(type(text) is str for text in members.values()):
         raise Misfit("each value should be a text")
-    return dict(value)
+    return members
 
 
 def _take_webhooks(value: Any) -> dict[str, str]:
-    for name, url in _take_members(value).items():
+    members = _take_members(value)
+    for name, url in members.items():
         if name not in _NAMES:
             raise Misfit("a name that is not an event")
         if type(url) is not str or not url:
             raise Misfit("it should be a text that is not empty").within(name)
-    return dict(value)
+    return members
 
 
 def _take_changed(value: Any) -> dict[Event, str]:
@@ -208,16 +212,18 @@ def _take_object(make: Callable[..., T], needed: Mapping[str, Check[Any]], **opt
     all_needed = needed.keys()
 
     def take(value: Any) -> T:
-        if type(value) is not dict:
+        if type(value) is not tuple:
             raise Misfit("it should be an object")
         found = {}
-        for key, inner in value.items():
+        for key, inner in value:
             if key not in known:
                 raise Misfit("a key that no document has")
             try:
                 found[key] = known[key](inner)
             except Misfit as misfit:
                 raise misfit.within(key) from None
+        if len(found) != len(value):
+            raise RepeatedKey
         if not all_needed <= found.keys():
             raise Misfit("it is missing").within(next(key for key in needed if key not in found))
         return make(**found)
@@ -249,8 +255,17 @@ def _make_head(format: str, history: object, last: object = None, **members: Any
     return Head(**members)
 
 
-_make_by = lru_cache(maxsize=1024)(By)  # one object for all that one run wrote
-_take_by = _take_object(_make_by, {}, actor=_or_null(_take_text), commit=_or_null(_take_text), run=_or_null(_take_text))
+_make_by = _take_object(By, {}, actor=_or_null(_take_text), commit=_or_null(_take_text), run=_or_null(_take_text))
+_find_by = lru_cache(maxsize=1024)(_make_by)  # one object for all that one run wrote
+
+
+def _take_by(value: Any) -> By:
+    try:
+        return _find_by(value)
+    except TypeError:  # a list, which can't be looked up
+        return _make_by(value)
+
+
 _take_applied = _take_object(
     Applied,
     {
