@@ -30,7 +30,7 @@ from reconciler.manifests.load import load_tree, stem_of
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.nodes import File, parse_file
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN
-from reconciler.manifests.tree import FileRole, find_role
+from reconciler.manifests.tree import FileKind, find_kind
 from reconciler.ports import MergedPull
 
 logger = logging.getLogger(__name__)
@@ -103,19 +103,19 @@ class _Snapshot:
         return _Snapshot(self.commit, dict(self.manifests), dict(self.defaults), set(self.links), named)
 
     def add(self, path: str, file: TreeFile, name_of: _MakeNames) -> None:
-        kind = None if file.mode == SUBMODULE else find_role(path)
+        kind = None if file.mode == SUBMODULE else find_kind(path)
         if file.mode == LINK:
             self.links.add(path)
-        elif kind is FileRole.DEFAULTS:
+        elif kind is FileKind.DEFAULTS:
             self.defaults[_folder_of(path)] = file.blob
             self._chains.clear()
-        elif kind is FileRole.MANIFEST:
+        elif kind is FileKind.MANIFEST:
             self.manifests[path] = file.blob
             self.named.setdefault(name_of(path, file.blob), set()).add(path)
 
     def remove(self, path: str, name_of: _MakeNames) -> None:
         self.links.discard(path)
-        if find_role(path) is FileRole.DEFAULTS:
+        if find_kind(path) is FileKind.DEFAULTS:
             self.defaults.pop(_folder_of(path), None)
             self._chains.clear()
         blob = self.manifests.pop(path, None)
@@ -252,7 +252,7 @@ class ManifestHistory:
         folders = [
             _folder_of(path)
             for change in changes
-            if find_role(path := self._inside(change.path)) is FileRole.DEFAULTS
+            if find_kind(path := self._inside(change.path)) is FileKind.DEFAULTS
             and not self._mean_the_same_defaults(change.before, change.after)
         ]
         snapshot.commit = commit  # from here on nothing can fail: the snapshot is never half of one commit
@@ -270,7 +270,7 @@ class ManifestHistory:
         manifests = [
             (path, file.blob)
             for change in changes
-            if find_role(path := self._inside(change.path)) is FileRole.MANIFEST
+            if find_kind(path := self._inside(change.path)) is FileKind.MANIFEST
             for file in (change.before, change.after)
             if file is not None and file.mode not in (LINK, SUBMODULE)
         ]
@@ -287,7 +287,7 @@ class ManifestHistory:
         self._load_names(
             file.blob
             for path, file in inside.items()
-            if file.mode not in (LINK, SUBMODULE) and find_role(path) is FileRole.MANIFEST
+            if file.mode not in (LINK, SUBMODULE) and find_kind(path) is FileKind.MANIFEST
         )
         snapshot = _Snapshot(commit)
         for path, file in inside.items():

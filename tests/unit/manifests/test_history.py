@@ -14,7 +14,7 @@ from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import TreeOptions
 from reconciler.manifests.nodes import File, parse_file
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN
-from reconciler.manifests.tree import FileRole, find_role
+from reconciler.manifests.tree import FileKind, find_kind
 from reconciler.model import AuthScheme
 from tests.conftest import examples
 
@@ -93,7 +93,7 @@ def test_a_path_is_read_as_the_walk_reads_it(tmp_path: Path, monkeypatch: pytest
         (tmp_path / "m" / path).write_text("- x\n" if "_default" in Path(path).name else f"environment: e{number}\n")
     tree = load_tree("m", TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",)))
     defaults = {problem.file.removeprefix("m/") for problem in tree.errors if "not a mapping" in problem.message}
-    kinds = {path: find_role(path) for path in every}
-    assert {path for path, kind in kinds.items() if kind is FileRole.DEFAULTS} == defaults != set()
+    kinds = {path: find_kind(path) for path in every}
+    assert {path for path, kind in kinds.items() if kind is FileKind.DEFAULTS} == defaults != set()
     read = {path for number, path in enumerate(every) if f"e{number}" in tree.names}
-    assert {path for path, kind in kinds.items() if kind is FileRole.MANIFEST} == read != set()
+    assert {path for path, kind in kinds.items() if kind is FileKind.MANIFEST} == read != set()
