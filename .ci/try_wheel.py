@@ -1,47 +1,89 @@
-"""Runs an installed wheel in an empty folder, as a user would: nothing of the checkout is within reach.
+"""Install the wheel of a folder into an empty environment, and run it in an empty folder, as a user would.
 
-try_wheel.py PATH/TO/reconciler
+try_wheel.py FOLDER
+
+Of the checkout it uses only the lock, whose packages are installed with their hashes. The environment is made with the
+Python that runs this.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
+import venv
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
+# Windows starts no program without the first; pip may need the others.
+KEPT = ("SYSTEMROOT", "PATHEXT", "COMSPEC")
 
-def main(program: Path) -> int:
-    with tempfile.TemporaryDirectory() as folder:
 
-        def run(*arguments: str, code: int = 0) -> str:
-            done = subprocess.run(
-                [program, *arguments],
-                cwd=folder,
-                env={"PATH": "/usr/bin:/bin", "HOME": folder, "LANG": "C.UTF-8"},
-                capture_output=True,
-                text=True,
-                check=False,
+@dataclass(frozen=True)
+class Installed:
+    """The program in its environment, and the folder in which it runs."""
+
+    program: Path
+    folder: Path
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Return what it prints. Exits where its code is another than `code`."""
+        done = subprocess.run(
+            [self.program, *arguments],
+            cwd=self.folder,
+            env=make_environ(self.folder),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if done.returncode != code:
+            sys.exit(
+                f"reconciler {' '.join(arguments)}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}"
             )
-            if done.returncode != code:
-                sys.exit(
-                    f"reconciler {' '.join(arguments)}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}"
-                )
-            return done.stdout + done.stderr
+        return done.stdout + done.stderr
 
-        print(run("--version").strip())
-        print(run("init"))
-        run("validate")
-        run("schema")
-        state = ("--state", ".reconciler/state")
-        run("plan", "--detailed-exitcode", *state, code=2)
-        run("demo")
-        told = run("plan", "--state", "s3://bucket/prefix", code=3)
-        if "plug-reconciler[objects]" not in told:
-            sys.exit(f"without the extra, s3:// says nothing of it:\n{told}")
-    print("the wheel runs alone")
+
+def make_environ(home: Path) -> Mapping[str, str]:
+    """Return an environment without anything of this project's or user's."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {**kept, "PATH": os.environ["PATH"], "HOME": str(home), "USERPROFILE": str(home), "LANG": "C.UTF-8"}
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Make the environment `folder` with the wheel and its locked dependencies; return its program."""
+    venv.create(folder, with_pip=True, symlinks=os.name != "nt")
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    pip = [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    for wanted in (["--require-hashes", "-r", str(LOCK)], ["--no-deps", str(wheel)]):
+        subprocess.run([*pip, *wanted], check=True)
+    return programs / "reconciler"
+
+
+def try_commands(installed: Installed) -> None:
+    """Run what a new user runs. Exits at the first surprise."""
+    print(installed.run("--version").strip())
+    installed.run("init")
+    installed.run("validate")
+    installed.run("schema")
+    installed.run("plan", "--detailed-exitcode", "--state", ".reconciler/state", code=2)
+    installed.run("demo")
+    answer = installed.run("plan", "--state", "s3://bucket/prefix", code=3)
+    if "plug-reconciler[objects]" not in answer:
+        sys.exit(f"without the extra, s3:// doesn't name it:\n{answer}")
+
+
+def main(folder: Path) -> int:
+    (wheel,) = folder.glob("*.whl")
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch) / "work"
+        work.mkdir()
+        try_commands(Installed(install(wheel, Path(scratch) / "venv"), work))
+    print(f"{wheel.name} runs alone on Python {sys.version.split()[0]}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).absolute()))
+    sys.exit(main(Path(sys.argv[1]).resolve()))

@@ -22,9 +22,14 @@ from reconciler.model import (
 )
 
 if TYPE_CHECKING:  # modules that a plan does not need
+    from reconciler.core.account import Account
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
+    from reconciler.core.protocol.labels import Label, LabelSetting
+    from reconciler.core.protocol.markers import Marker
+    from reconciler.core.protocol.schedule import ApplyRun
     from reconciler.core.protocol.strict import LastChange
+    from reconciler.core.protocol.telling import RunJob
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
@@ -161,6 +166,24 @@ class Observer(Protocol):
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
 
 
+@dataclass(frozen=True, slots=True)
+class AccountReading:
+    """One attempt to read an account as it is. `account` is None where it failed: `attempt.message` says why."""
+
+    attempt: Attempt
+    account: Account | None = None
+
+
+class AccountReader(Protocol):
+    """The partner API's read (FACTS P) without a comparison, for `import`: its result holds the URLs' secrets.
+
+    `read_account` makes one attempt, and never raises for an error of the network or the server. Must: send the
+    partner token to the configured host alone.
+    """
+
+    async def read_account(self, account_id: str, base_url: str) -> AccountReading: ...
+
+
 class Fingerprinter(Protocol):
     """The available tokens and secrets, seen only as fingerprints."""
 
@@ -230,21 +253,15 @@ class PullRequest:
 
     number: int | None
     head_sha: str | None  # its last commit
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A comment or issue. `done` is created, updated, unchanged or closed; `url` is its page."""
+    """A comment or issue. `done` is created, updated, unchanged, superseded or closed; `url` is its page."""
 
     done: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommitStatus:
-    context: str
-    state: str  # success or failure
-    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +284,6 @@ class Hub(Protocol):
     def run_url(self) -> str: ...
 
     @property
-    def sha(self) -> str:
-        """The commit of the run."""
-        ...
-
-    @property
     def pull_request(self) -> PullRequest | None:
         """The pull request of the event that started the run."""
         ...
@@ -281,26 +293,16 @@ class Hub(Protocol):
         """Whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
         ...
 
-    def find_merged(self) -> PullRequest | None:
-        """The pull request whose merge made the run's commit; None for a direct push."""
+    def read_pull(self, number: int) -> PullRequest:
+        """The pull request as it is now."""
         ...
 
-    def put_comment(self, number: int, name: str, text: str) -> Posted:
-        """Create or update the one comment of this name on a pull request."""
+    def find_label(self, number: int, label: Label) -> LabelSetting | None:
+        """Who set a label that lifts a guard; None where the label is not on the pull request."""
         ...
 
-    def set_status(self, sha: str, status: CommitStatus) -> None: ...
-
-    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
-        """The digest in the last status of this context that the workflows set on the commit."""
-        ...
-
-    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
-        """Open, update or close the one issue of this name. None: it is closed already."""
-        ...
-
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Begin a run of another workflow."""
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        """Create or update the one comment of the marker's name on a pull request, but none of a later run."""
         ...
 
 
@@ -311,6 +313,55 @@ class MergedPull:
     number: int
     head_sha: str
     merge_sha: str
+
+
+class ResultHub(Protocol):
+    """What the last job of an apply run needs of GitHub. Every method raises PostFailed."""
+
+    def list_jobs(self, attempt: int) -> Sequence[RunJob]:
+        """The jobs of an attempt of this run."""
+        ...
+
+    def list_merged(self, since: datetime) -> Sequence[MergedPull]:
+        """The pull requests that were merged into the default branch since then, the latest first."""
+        ...
+
+    def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
+        """The markers of our comments of this name that were written since then, by pull request.
+
+        May: leave some out where there are very many comments.
+        """
+        ...
+
+    def count_commits(self, pull: MergedPull) -> int:
+        """The number of commits that the merge added to the default branch's first-parent line.
+
+        It is more than one where the pull request was merged by a rebase.
+        """
+        ...
+
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        """As of `Hub`."""
+        ...
+
+
+class ScheduleHub(Protocol):
+    """What the schedule needs of GitHub. Every method raises PostFailed."""
+
+    def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
+        """The apply runs on the default branch that are under way, that were begun for `head`, or that ended last.
+
+        Must: find a run that moves on while this is read.
+        """
+        ...
+
+    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
+        """Open, update or close the one issue of this name. None: it is closed already."""
+        ...
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        """Begin a run of another workflow."""
+        ...
 
 
 class Pulls(Protocol):

@@ -8,11 +8,13 @@ import os
 import re
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.forked import FORKS
 
@@ -45,10 +47,28 @@ def examples(count: int) -> int:
 gc.disable()
 
 
+def pytest_collection() -> None:
+    """Let Hypothesis register its source of random numbers before anything is frozen.
+
+    It asks the garbage collector who refers to that source, and the collector doesn't count frozen objects. On Python
+    3.14 Hypothesis would therefore warn at its first example.
+    """
+    given(st.none())(lambda _: None)()
+
+
 def pytest_collection_finish() -> None:
     """Leave what was collected out of every later search for garbage."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this system can't show."""
+    lacking = {"linux": sys.platform != "linux", "posix": os.name != "posix"}
+    for name in (name for name, lacks in lacking.items() if lacks):
+        for item in items:
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"needs {name}"))
 
 
 @pytest.hookimpl(optionalhook=True)

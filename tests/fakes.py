@@ -19,6 +19,7 @@ from reconciler.model import (
     AuthScheme,
     By,
     Desired,
+    Document,
     Event,
     Fingerprint,
     Location,
@@ -29,6 +30,7 @@ from reconciler.model import (
     Webhooks,
 )
 from reconciler.ports import Changes, Reading, StateStore, Write, WriteResult
+from reconciler.run.adopting import make_adoption, write_adoptions
 from reconciler.run.context import ApplyOptions, World
 from reconciler.state.document import find_write_fault
 from tests.memory_store import MemoryStore
@@ -83,6 +85,15 @@ def make_desired(environment: str = "production", version: str = "1", **values: 
         sources={event: Location(source.file, 3 + place, 3) for place, event in enumerate(EVENTS)},
     )
     return replace(desired, **values)
+
+
+def adopt_by_hand(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:
+    """What `state adopt` does with one environment, once what Plug holds was compared. Raises StateError."""
+    stored = store.read([desired.environment]).get(desired.environment)
+    adoption = make_adoption(stored, desired, fingerprint, now, by)
+    for error in write_adoptions(store, [adoption]):
+        raise error
+    return adoption.document
 
 
 class FakeCredentials:

@@ -28,7 +28,7 @@ from reconciler.cli.options import (
 from reconciler.cli.output import report_unwritten, say, wants_colour
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import ask_to_apply, check_files, plan_text, show_plan, show_result
-from reconciler.cli.session import Session
+from reconciler.cli.session import Interrupts, Session
 from reconciler.core.digest import is_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.observe import describe_unobserved
@@ -124,10 +124,10 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
         refuse_malformed_tokens(planned, session.credentials)
         show_plan(with_guard_warnings(planned, session.guards(flags.accepted, flags.first)), form, session)
         return ExitCode.DONE
-    check_before_sending(planned, session.guards(flags.accepted, flags.first), session.clock.now(), _warn)
+    check_before_sending(planned, session.guards(flags.accepted, flags.first), session.clock.now(), warn)
     for problem in session.credentials.find_changed_secrets(find_putting(planned)):
-        _warn(str(problem))
-    return _show(_do(session, planned, request, flags), form, session)
+        warn(str(problem))
+    return finish(_do(session, planned, request, flags), form, session)
 
 
 def _check_usage(flags: ApplyFlags, selection: Selection) -> None:
@@ -163,7 +163,7 @@ def _show_unexpected(session: Session, planned: Planned, form: Form) -> None:
         report_unwritten(error)
 
 
-def _warn(warning: str) -> None:
+def warn(warning: str) -> None:
     say(for_terminal(warning), label="warning")
 
 
@@ -171,15 +171,30 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
     """Ask, and apply a plan that has passed all checks."""
     asks = has_work(planned.plan) and not flags.yes
     for warning in () if asks else describe_unobserved(planned.observations):
-        _warn(warning)
-    if not has_work(planned.plan):
-        return make_idle_result(planned.plan)
+        warn(warning)
     if asks:
         say(plan_text(planned, colour=wants_colour(sys.stderr, session.environ)))
-    confirm(ask_to_apply(planned), yes=flags.yes)
-    refused = _find_refused(session, planned) if flags.check_first else {}
-    options = _options(session, exact=request.exact, accepted=flags.accepted)
-    return asyncio.run(_run(session, planned, options, refused))
+    if has_work(planned.plan):
+        confirm(ask_to_apply(planned), yes=flags.yes)
+    return send(session, planned, SendOptions(request.exact, flags.check_first, flags.accepted))
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How a plan that has passed all checks is done. `max_failures` None: as in the settings."""
+
+    exact: bool
+    check_first: bool = False
+    accepted: Collection[str] = ()
+    max_failures: int | None = None
+
+
+def send(session: Session, planned: Planned, how: SendOptions) -> RunResult:
+    """Do what the plan says. Raises: click.Abort where a signal ended the check of the receivers."""
+    if not has_work(planned.plan):
+        return make_idle_result(planned.plan)
+    refused = _find_refused(session, planned) if how.check_first else {}
+    return asyncio.run(_run(session, planned, _options(session, how), refused))
 
 
 def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
@@ -193,7 +208,7 @@ def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
     return find_refusals(result)
 
 
-def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
+def finish(result: RunResult, form: Form, session: Session) -> ExitCode:
     """Show the result and return its exit code. State trouble and an interrupt come before a failed output."""
     code = of_result(result)
     try:
@@ -205,7 +220,7 @@ def _show(result: RunResult, form: Form, session: Session) -> ExitCode:
     return code
 
 
-def _options(session: Session, *, exact: bool, accepted: Collection[str]) -> ApplyOptions:
+def _options(session: Session, how: SendOptions) -> ApplyOptions:
     settings = session.settings
     return ApplyOptions(
         concurrency=settings.concurrency,
@@ -215,9 +230,9 @@ def _options(session: Session, *, exact: bool, accepted: Collection[str]) -> App
         deadline_s=settings.deadline,
         lease_s=settings.lease,
         max_age_s=settings.max_age,
-        max_failures=settings.max_failures,
-        exact=exact,
-        accepted=accepted,
+        max_failures=settings.max_failures if how.max_failures is None else how.max_failures,
+        exact=how.exact,
+        accepted=how.accepted,
     )
 
 
@@ -225,9 +240,10 @@ async def _run(session: Session, planned: Planned, options: ApplyOptions, refuse
     from reconciler.plug.client import HttpPlug
     from reconciler.state.document import find_write_fault
 
-    stop = Stop()
+    stop, interrupts = Stop(), session.interrupts
     async with AsyncExitStack() as stack:
-        stack.enter_context(stop_on_signals(partial(_stop, stop), _LAST_WORDS))
+        last_words = _LAST_WORDS if interrupts.second_ends else None
+        stack.enter_context(stop_on_signals(partial(_stop, stop, interrupts), last_words))
         # threads of their own: the loop's threads also resolve names, and a hanging DNS must not delay the outcomes
         state_threads = stack.enter_context(ThreadPoolExecutor(STATE_THREADS, "state"))
         progress = stack.enter_context(Progress(len(find_putting(planned)), lambda: session.pace.slowdown))
@@ -245,7 +261,8 @@ async def _run(session: Session, planned: Planned, options: ApplyOptions, refuse
             observer=await _enter_observer(session, planned, stack, exact=options.exact),
             report=progress.report,
             report_wave=progress.report_wave,
-            warn=_warn,
+            warn=warn,
+            interim=interrupts.interim,
         )
         return await apply_plan(planned, world, options, stop, refused)
 
@@ -257,7 +274,8 @@ async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitSt
     return await stack.enter_async_context(session.make_observer())
 
 
-def _stop(stop: Stop) -> None:
+def _stop(stop: Stop, interrupts: Interrupts) -> None:
     """Begin no new PUT after the first signal; those under way finish (§6.11)."""
     stop.asked.set()
-    say("interrupted: no new PUT starts; those under way finish (a second signal ends at once)")
+    more = " (a second signal ends at once)" if interrupts.second_ends else ""
+    say(f"interrupted: no new PUT starts; those under way finish{more}")

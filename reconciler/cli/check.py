@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,12 +10,13 @@ import click
 
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_check
-from reconciler.cli.options import Form, Selection, format_option, selection_options, settings_options
+from reconciler.cli.options import Form, Selection, format_option, gathered, selection_options, settings_options
 from reconciler.cli.output import say
 from reconciler.cli.progress import CountProgress
 from reconciler.errors import InputError
 from reconciler.io.signals import stop_on_signals
-from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck
+from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck, Webhooks
+from reconciler.run.planning import PlanScope
 from reconciler.text.counts import number
 from reconciler.text.escape import for_terminal
 
@@ -23,41 +24,67 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
 
+@dataclass(frozen=True, slots=True)
+class CheckFlags:
+    no_post: bool
+    changed: bool
+
+
 @click.command(cls=SettingsCommand)
 @click.option("--no-post", is_flag=True, help="Stop after DNS, connecting and TLS: send nothing.")
+@click.option("--changed", is_flag=True, help="Only URLs that differ from the applied ones.")
 @format_option
 @selection_options
 @settings_options
-def check(session: Session, no_post: bool, form: Form, selection: Selection) -> int:
+@gathered(CheckFlags, "flags")
+def check(session: Session, flags: CheckFlags, form: Form, selection: Selection) -> int:
     """Call each receiver with the documented example bodies.
 
     Checks its name, TLS and certificate, then POSTs the bodies that Plug would: a 2xx passes. The receivers are really
     called, with made-up events. Needs no token; secrets in a URL are filled in (not with --no-post). Exits 2 when one
-    fails.
+    fails. With --changed the state is read, and what was never applied is called too.
 
     \b
     Example:
       reconciler check
       reconciler check --no-post -e 'staging*'
+      reconciler check --changed
     """
     from reconciler.cli.render import show_check
-    from reconciler.run.check import select_checked
+    from reconciler.run.check import find_applied, select_checked
 
-    wanted = select_checked(session.desired, selection.globs, selection.shard, lambda: session.store.names())
-    if not no_post:
+    applied: Mapping[str, Webhooks] | None = None
+    if flags.changed:
+        planned = session.plan_to_apply(PlanScope(selection.globs, selection.shard))
+        applied = find_applied(planned)
+        wanted = [one for one in planned.desired.values() if one.webhooks != applied.get(one.environment)]
+    else:
+        wanted = select_checked(session.desired, selection.globs, selection.shard, lambda: session.store.names())
+    if not flags.no_post:
         credentials = session.credentials
         problems = session.secret_files.secrets_problems or credentials.find_missing_secrets(wanted)
         if problems:
             raise InputError(problems=problems)
         for problem in credentials.find_changed_secrets(wanted):
             say(for_terminal(str(problem)), label="warning")
-    result = call_receivers(session, wanted, post=not no_post)
+    result = call_receivers(session, wanted, post=not flags.no_post, applied=applied)
     show_check(result, form, session)
     return of_check(result)
 
 
-def call_receivers(session: Session, desired: Sequence[Desired], *, post: bool) -> CheckResult:
-    """Check the environments' receivers, with progress on stderr. Without `post` the check stops after TLS."""
+def call_receivers(
+    session: Session,
+    desired: Sequence[Desired],
+    *,
+    post: bool,
+    applied: Mapping[str, Webhooks] | None = None,
+    allow_local: bool = True,
+) -> CheckResult:
+    """Check the environments' receivers, with progress on stderr. Without `post` the check stops after TLS.
+
+    With `applied`, the applied webhooks by environment, only the URLs that differ are called. `allow_local` can only
+    take back what the setting allow_local_receivers gives.
+    """
     from reconciler.core.receivers import find_receivers
     from reconciler.plug.examples import example_bodies
     from reconciler.receivers.network import HttpReceivers
@@ -67,7 +94,10 @@ def call_receivers(session: Session, desired: Sequence[Desired], *, post: bool) 
     settings = session.settings
     credentials = session.credentials
     receivers = find_receivers(
-        desired, allow_local_receivers=settings.allow_local_receivers, find_scope=credentials.secret_scope
+        desired,
+        allow_local_receivers=settings.allow_local_receivers and allow_local,
+        find_scope=credentials.secret_scope,
+        applied=applied,
     )
     options = CheckOptions(concurrency=settings.concurrency, rate_limit=settings.rate_limit, post=post)
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import click
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import environments_option, settings_options
-from reconciler.cli.output import say, wants_colour, write
+from reconciler.cli.output import is_terminal, say, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
 from reconciler.errors import InputError
@@ -27,19 +27,22 @@ _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TERM", "NO_COLOR", "USER", "LOGNAME"
 
 
 @click.command(cls=SettingsCommand)
+@click.option("--pause", is_flag=True, help="Wait for Enter before each further step.")
 @environments_option
 @settings_options
-def demo(session: Session, globs: tuple[str, ...]) -> int:
+def demo(session: Session, globs: tuple[str, ...], pause: bool) -> int:
     """Show the whole story against a stand-in Plug on this machine.
 
     Copies your manifests to a temporary folder, and uses base URLs of the sandbox and made-up tokens and secrets.
-    Your state, your tokens and Plug itself are not touched.
+    Your state, your tokens and Plug itself are not touched. The page of the fleet is kept, and its place is printed.
 
     \b
     Example:
       reconciler demo
       reconciler demo -e 'staging*'
     """
+    if pause and not is_terminal(sys.stdin):
+        raise click.UsageError("--pause waits for Enter, and the input is not a terminal: leave it out")
     source = session.folder / session.settings.manifests
     if not session.tree.names:
         raise InputError(problems=session.tree.errors)
@@ -50,17 +53,19 @@ def demo(session: Session, globs: tuple[str, ...]) -> int:
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
         shutil.copytree(source, Path(folder) / "manifests")
         with contextlib.chdir(folder):  # so that messages show manifests/staging.yaml, as in the user's own folder
-            return _run_story(desired, edited, globs, session)
+            return _run_story(desired, edited, globs, session, wait=_wait_for_enter if pause else lambda: None)
 
 
-def _run_story(desired: Sequence[Desired], manifest: Path, globs: Sequence[str], outer: Session) -> int:
+def _run_story(
+    desired: Sequence[Desired], manifest: Path, globs: Sequence[str], outer: Session, wait: Callable[[], None]
+) -> int:
     """Run the story. `manifest` is the first environment's file, relative to the folder of manifests.
 
-    `globs` select the environments, where not all take part.
+    `globs` select the environments, where not all take part. `wait` is called before each further step.
     """
     from reconciler.cli.main import run
     from reconciler.sandbox.server import serve_in_thread
-    from reconciler.sandbox.story import Story, StoryWentWrong, make_up
+    from reconciler.sandbox.story import PAGE, Story, StoryWentWrong, make_up
 
     environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | make_up(desired)
     # a checkout around the temporary folder would lend its settings, and its state
@@ -77,14 +82,25 @@ def _run_story(desired: Sequence[Desired], manifest: Path, globs: Sequence[str],
             globs=globs,
             run=lambda arguments: run(arguments, obj=inner),
             write=_write,
+            wait=wait,
         )
         try:
             story.tell()
         except StoryWentWrong as wrong:
             say(f"the demo went wrong: {wrong}", label="error")
             return ExitCode.NOT_APPLIED
-    story.end()
+    story.end(_keep_page(inner.folder / PAGE))
     return ExitCode.DONE
+
+
+def _keep_page(page: Path) -> Path:
+    """Copy the page out of the story's folder, which is removed, into a new temporary folder; return its place."""
+    folder = tempfile.mkdtemp(prefix="reconciler-demo-page-", dir=page.parent.parent)
+    return Path(shutil.copy(page, folder))
+
+
+def _wait_for_enter() -> None:
+    click.prompt("Enter goes on", default="", show_default=False, prompt_suffix=" … ", err=True)
 
 
 def _write(text: str, style: StoryPart) -> None:

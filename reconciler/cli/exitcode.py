@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
+import click
+
+from reconciler.errors import InputError, ReconcilerError, StateError
 from reconciler.model import DONE_OUTCOMES, CheckResult, Finding, FindingKind, Outcome, Plan, RunResult, has_work
 
 
@@ -15,6 +18,24 @@ class ExitCode(IntEnum):
     INVALID_INPUT = 3
     STATE_TROUBLE = 4
     INTERRUPTED = 130
+
+
+def of_error(error: Exception) -> ExitCode:
+    """The code of the error that ended a command. click's own would be 2 for bad usage, which here means changes."""
+    if isinstance(error, click.Abort):
+        return ExitCode.INTERRUPTED
+    if isinstance(error, InputError | click.ClickException):
+        return ExitCode.INVALID_INPUT
+    return ExitCode.STATE_TROUBLE if isinstance(error, StateError) else ExitCode.NOT_APPLIED
+
+
+def describe_error(error: Exception) -> str:
+    """The text of the error that ended a command. Of a fault of this program only the kind, as it may hold a value."""
+    if isinstance(error, click.Abort):
+        return "interrupted: nothing further was done"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    return str(error) if isinstance(error, ReconcilerError) else f"internal error: {type(error).__name__}: see the log"
 
 
 def of_result(result: RunResult) -> ExitCode:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.errors import InputError
 from reconciler.formats.json_text import FormatError
-from reconciler.io.files import TooLargeError, Utf16Error, is_file, is_folder, read_given, without_mark, write_whole
+from reconciler.io.files import TooLargeError, Utf16Error, is_folder, read_given, without_mark, write_whole
 
 if TYPE_CHECKING:
-    from reconciler.core.workflow import JobReport
     from reconciler.formats.any_result import ReadFile
 
 T = TypeVar("T")
@@ -37,27 +36,6 @@ def read_result(path: Path) -> ReadFile:
 
     hint = "name a file that --format json or --also json=FILE made"
     return read_document(path, decode_any, shown=str(path), key="RESULT", hint=hint)
-
-
-def read_job_reports(folder: Path) -> list[JobReport]:
-    """Return the reports of an apply's jobs, one folder each; one without a result is skipped. Raises InputError."""
-    from reconciler.core.workflow import JobReport
-    from reconciler.formats.result_file import ResultFile, result_of
-
-    reports = []
-    for job in sorted(folder.iterdir()) if is_folder(folder) else []:
-        found = read_result(job / "result.json") if is_file(job / "result.json") else None
-        if isinstance(found, ResultFile):
-            reports.append(JobReport(job.name, result_of(found)))
-        elif is_file(job / "result.md"):
-            reports.append(JobReport(job.name, text=read_text(str(job / "result.md"), "--results")))
-    return reports
-
-
-def read_text(path: str, key: str) -> str:
-    """Return a text that an earlier step wrote; bytes that are not UTF-8 become U+FFFD. Raises InputError."""
-    data = _read(Path(path), shown=path, key=key, hint="name a file of an earlier step")
-    return data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_document(path: Path, text: str, *, shown: str) -> None:

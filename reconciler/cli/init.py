@@ -49,7 +49,7 @@ def init(folder: str, action: str | None) -> int:
         unfilled = unfilled or (reason is None and UNKNOWN_ACTION in text)
         lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
     write("\n".join(for_terminal(line) for line in lines))
-    say("next: write your hosts into the manifests, then `reconciler validate`; the README's section on GitHub goes on")
+    say("next: write your hosts into the manifests, then `reconciler validate`. For GitHub: `reconciler github setup`")
     if unfilled:
         say(
             f"put the action into the workflows: where they say {UNKNOWN_ACTION}, name the repository that holds "
@@ -98,4 +98,4 @@ def _write_new(top: Path, path: str, text: str) -> bool:
 
 def _unwritable(target: Path, reason: str) -> InputError:
     hint = "choose a folder that can be written"
-    return InputError.of("DIR", f"{target} can't be written: {reason}", hint)
+    return InputError.of("DIR", f"{target.as_posix()} can't be written: {reason}", hint)

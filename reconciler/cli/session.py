@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from reconciler.manifests.merged import Tree, TreeOptions
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
+    from reconciler.plug.secret import Secret
+    from reconciler.plug.secret_files import SecretValues
+    from reconciler.run.context import Interim
     from reconciler.run.guards import GuardInput
+    from reconciler.run.importing import AccountReads
     from reconciler.run.pace import Pace
     from reconciler.settings import LoadedSettings, Settings
 
@@ -41,9 +45,39 @@ def find_folder() -> Path:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class GivenFiles:
+    """Tokens and secrets of a workflow's secrets, as the files of the settings would have them; None: not given."""
+
+    tokens: Mapping[str, Secret] | None = None
+    secrets: SecretValues | None = None
+    tokens_name: str = ""  # what messages call the tokens' source
+
+    def over(self, files: SecretFiles) -> SecretFiles:
+        """Return the files' content with the given in place of it."""
+        if self.tokens is not None:
+            files = replace(files, tokens=self.tokens, tokens_name=self.tokens_name)
+        return files if self.secrets is None else replace(files, secrets=self.secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupts:
+    """What signals do to an apply: the first lets what is under way finish.
+
+    `second_ends`: a person who sends another one wants the end at once. With `interim`, the result so far is made for
+    a process that may be killed.
+    """
+
+    second_ends: bool = True
+    interim: Interim | None = None
+
+
 @dataclass
 class Session:
-    """The objects of one command. `base_url` replaces every base URL, those of manifests too (for the demo)."""
+    """The objects of one command. `base_url` replaces every base URL, those of manifests too (for the demo).
+
+    `given_files` are tokens and secrets that were handed over in other ways, in place of the files of the settings.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # os.environ decodes at each access
     folder: Path = field(default_factory=find_folder)
@@ -52,6 +86,8 @@ class Session:
     quiet: bool = False  # without the manifests' warnings, which each command of the demo would repeat
     clock: SystemClock = field(default_factory=SystemClock)
     log: StepLog | None = None  # of -v
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    given_files: GivenFiles | None = None
 
     def start_log(self, count: int) -> None:
         """Show each step from now on on stderr: `count` is the number of `-v`."""
@@ -101,7 +137,10 @@ class Session:
         """The tokens and secrets files, with what is wrong with them as data. All their values are hidden from now."""
         from reconciler.plug.credentials import find_hidden, read_secret_files
 
-        files = read_secret_files(self.settings.tokens_file, self.settings.secrets_file, self.folder)
+        given = self.given_files or GivenFiles()
+        tokens_file = None if given.tokens is not None else self.settings.tokens_file
+        secrets_file = None if given.secrets is not None else self.settings.secrets_file
+        files = given.over(read_secret_files(tokens_file, secrets_file, self.folder))
         self.hide(*(value.reveal() for value in find_hidden(self.environ, files, self.secret_names)))
         return files
 
@@ -149,6 +188,10 @@ class Session:
             partner_base_url=settings.partner.base_url,
             known_tokens=find_known_tokens(self.environ, files, self.secret_names),
             known_secrets=tuple(one.reveal() for one in find_hidden(self.environ, files, self.secret_names)),
+            own_secrets={
+                environment: frozenset(name for name in own if not self.environ.get(name))
+                for environment, own in files.secrets.own.items()
+            },
             tokens_file_environments=frozenset(files.tokens),
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,
@@ -186,7 +229,13 @@ class Session:
         from reconciler.plug.credentials import EnvironCredentials
 
         files, local = self.secret_files, self.settings.allow_local_receivers
-        return EnvironCredentials(self.environ, files.tokens, files.secrets, allow_local_receivers=local)
+        return EnvironCredentials(
+            self.environ,
+            files.tokens,
+            files.secrets,
+            allow_local_receivers=local,
+            tokens_name=files.tokens_name,
+        )
 
     def find_by(self) -> By:
         """Who runs this, from which commit of the manifests."""
@@ -261,6 +310,25 @@ class Session:
             pace=self.pace,
             announce=lambda count: None if self.quiet else say(f"observing {environments(count)}"),
         )
+
+    def account_reads(self, accounts: int) -> AccountReads:
+        """Return the reads of accounts for `import`. Raises InputError where the partner token can't be used."""
+        from reconciler.cli.progress import report_read
+        from reconciler.model import Fault
+        from reconciler.run.importing import AccountReads
+        from reconciler.run.observe import ObserveOptions
+        from reconciler.text.counts import counted
+
+        settings = self.settings
+        base_url = self.base_url or settings.partner.base_url
+        purpose = Fault(f"import reads {counted(accounts, 'account')} with it", "give the webhooks in the CSV")
+        problems = self.credentials.find_partner_faults(
+            settings.partner.token_env, [base_url], settings.api.allowed_hosts, purpose
+        )
+        if accounts and problems:
+            raise InputError(problems=problems)
+        options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_read)
+        return AccountReads(self.make_observer, base_url, self.clock, options, self.pace)
 
     def make_observer(self) -> HttpObserver:
         """Return the observer over the partner API, to be entered. The partner token must have been checked."""

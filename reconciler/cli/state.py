@@ -4,6 +4,7 @@ from contextlib import closing
 
 import click
 
+from reconciler.cli.adopting import record_all, refuse_where_none, review_all, show_review
 from reconciler.cli.commands import CommandGroup
 from reconciler.cli.completion import complete_environments, complete_folders
 from reconciler.cli.confirm import confirm
@@ -24,10 +25,8 @@ from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
 from reconciler.errors import Corrupt, InputError, SeveralUnreadable
-from reconciler.run.state_edits import adopt as adopt_environment
 from reconciler.run.state_edits import (
     check_rename,
-    find_adoptable,
     find_stored,
     forget_unread,
     read_healthy,
@@ -37,6 +36,7 @@ from reconciler.run.state_edits import copy as copy_state
 from reconciler.run.state_edits import forget as forget_environment
 from reconciler.run.state_edits import rename as rename_environment
 from reconciler.run.state_edits import unlock as unlock_environment
+from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 
 
@@ -125,32 +125,35 @@ def history(session: Session, environment: str, form: Form, globs: tuple[str, ..
 
 
 @state.command()
-@_changes_one
-def adopt(session: Session, environment: str, yes: bool, globs: tuple[str, ...]) -> int:
+@click.argument("environment", metavar="[ENV]", required=False, shell_complete=complete_environments)
+@click.option("--unverified", is_flag=True, help="Also what can't be read: you say that Plug holds it.")
+@yes_option
+@environments_option
+@settings_options
+def adopt(session: Session, environment: str | None, unverified: bool, yes: bool, globs: tuple[str, ...]) -> int:
     """Record the desired webhooks as applied, without a PUT.
 
-    You confirm that Plug holds exactly what the manifest says. This ends doubt.
+    Reads what Plug holds where account_id is set, and refuses what differs from the manifest. What can't be read needs
+    --unverified: you confirm that Plug holds exactly what the manifest says. This ends doubt.
 
     \b
     Example:
-      reconciler state adopt production
+      reconciler state adopt production --unverified
+      reconciler state adopt -e 'stag*'
     """
-    select(globs, [environment])
-    find_adoptable(environment, session.desired, session.store, session.credentials, session.clock.now())
-    confirm(f"Record the manifest of {environment} as applied, without a PUT?", yes=yes)
-    now = session.clock.now().replace(microsecond=0)
-    # once more, as another run may have taken the company while the question was open
-    desired = find_adoptable(environment, session.desired, session.store, session.credentials, now)
-    fingerprint = session.credentials.fingerprint(desired)
-    by = session.find_by()
-    adopt_environment(session.store, desired, fingerprint, now, by)
-    say(f"adopted: the state of {for_terminal(environment)} is what the manifest says")
-    if fingerprint.account is None:
-        say(
-            f"its account is not recorded, as no token is in {for_terminal(desired.token_env)}",
-            label="warning",
-        )
-    return ExitCode.DONE
+    if environment is None and not globs:
+        raise click.UsageError("name an environment, or choose some with -e GLOB; -e '*' is all of them")
+    if environment is not None:
+        select(globs, [environment])
+    names = {environment} if environment is not None else select(globs, [one.environment for one in session.desired])
+    review = review_all(session, names, unverified=unverified, skip_recorded=environment is None)
+    refuse_where_none(review)
+    show_review(review)
+    if not review.adoptions:
+        return ExitCode.DONE
+    what = f"manifest of {environment}" if environment else f"manifests of {environments(len(review.adoptions))}"
+    confirm(f"Record the {for_terminal(what)} as applied, without a PUT?", yes=yes)
+    return record_all(session, review)
 
 
 @state.command()
@@ -251,7 +254,6 @@ def copy(session: Session, source: str, target: str, yes: bool) -> int:
       reconciler state copy .reconciler/state git:origin/reconciler-state
     """
     from reconciler.state.open import open_store
-    from reconciler.text.counts import environments
 
     with (
         closing(open_store(source, session.folder)) as old,

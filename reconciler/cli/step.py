@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.exitcode import ExitCode, describe_error, of_error, of_result
 from reconciler.cli.output import write_aside
-from reconciler.cli.session import Session
-from reconciler.errors import InputError
+from reconciler.cli.session import Interrupts, Session
+from reconciler.core.protocol.attempts import RunAttempt
 from reconciler.formats.runner import encode_masks
 
 if TYPE_CHECKING:
     from reconciler.github.hub import RunHub
     from reconciler.github.run import WorkflowRun
+    from reconciler.model import RunResult
 
+KNOWN_AFTER_S = 9.0  # after the first signal; the runner kills the process one second later
 MAX_SUMMARY_BYTES = 1024 * 1024  # of a step; GitHub shows an error in place of a longer one
+_CUT = b"\n\n... the rest is in the log\n"
+MAX_FAILURE_CHARS = 20_000  # of the output `failure`, which the last job of a run shows
+_NOT_IN_A_NAME = re.compile(r"[^\w.-]")  # of a file or an artifact
 RESULT_PREFIX = "result-"  # of the artifact's folder; the job's name follows
 
 
@@ -36,6 +42,9 @@ class Step:
 
     name: str
     environ: MutableMapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    _parts: list[str] = field(default_factory=list, init=False)  # of the summary
+    _summary_start: int | None = field(default=None, init=False)  # where it begins in its file
+    _sessions: list[Session] = field(default_factory=list, init=False)
 
     @cached_property
     def run(self) -> WorkflowRun:
@@ -47,13 +56,39 @@ class Step:
     @cached_property
     def session(self) -> Session:
         """The settings, manifests and state of the working directory, as any command sees them."""
-        return Session(environ=dict(self.environ))
+        return self.make_session()
+
+    def make_session(self, **more: Any) -> Session:
+        """Return a session of its own, with the variables that are there now.
+
+        The runner sends SIGTERM 7.5 s after SIGINT, which changes nothing, and kills the process 2.5 s later.
+        """
+        from reconciler.run.context import Interim
+
+        interrupts = Interrupts(second_ends=False, interim=Interim(KNOWN_AFTER_S, self.leave_result))
+        session = Session(environ=dict(self.environ), interrupts=interrupts, **more)
+        self._sessions.append(session)
+        return session
+
+    def close(self) -> None:
+        """Close what the step's sessions opened."""
+        for session in self._sessions:
+            session.close()
 
     @property
     def attempt(self) -> int:
         """The number of this attempt of the run, from 1."""
         text = self.environ.get("GITHUB_RUN_ATTEMPT", "1")
         return int(text) if text.isascii() and text.isdigit() else 1
+
+    @property
+    def run_attempt(self) -> RunAttempt:
+        """This attempt, as the state's documents name it."""
+        return RunAttempt(self.run.run_id, self.attempt)
+
+    def take(self, name: str) -> str:
+        """Return a secret's value and remove it from the variables, so that no program that is started gets it."""
+        return self.environ.pop(name, "")
 
     def is_on(self, name: str) -> bool:
         """Return whether a variable of the repository, such as PLUG_STRICT, is `true`."""
@@ -76,12 +111,30 @@ class Step:
 
     def summarize(self, markdown: str) -> None:
         """Add Markdown to the job's summary; what would not fit is left out, and said."""
-        room = MAX_SUMMARY_BYTES - self._summarized - 200
-        data = f"{markdown}\n".encode()
+        self._write_summary([*self._parts, markdown])
+
+    def summarize_first(self, markdown: str) -> None:
+        """Add Markdown before what this step has written into the job's summary."""
+        self._write_summary([markdown, *self._parts])
+
+    def restart_summary(self) -> None:
+        """Take back what this step has written into the job's summary: something later is to be in its place."""
+        self._write_summary([])
+
+    def _write_summary(self, parts: list[str]) -> None:
+        self._parts = parts
+        path = self.environ.get("GITHUB_STEP_SUMMARY")
+        if not path:
+            return
+        data = "".join(f"{part}\n" for part in parts).encode()
+        room = MAX_SUMMARY_BYTES - len(_CUT)
         if len(data) > room:
-            data = data[: max(0, room)].decode(errors="ignore").encode() + b"\n\n... the rest is in the log\n"
-        self._summarized += len(data)
-        self._append("GITHUB_STEP_SUMMARY", data.decode())
+            data = data[:room].decode(errors="ignore").encode() + _CUT
+        with Path(path).open("ab") as file:
+            if self._summary_start is None:  # what something else has written before stays
+                self._summary_start = file.tell()
+            file.truncate(self._summary_start)
+            file.write(data)
 
     def keep(self, file: str, text: str) -> None:
         """Write a file of the artifact. The outputs `artifact` and `result` name its folders."""
@@ -92,17 +145,45 @@ class Step:
     @cached_property
     def result_folder(self) -> Path:
         artifact = self._make_folder("artifact")
-        folder = artifact / f"{RESULT_PREFIX}{self.name}"
+        folder = artifact / f"{RESULT_PREFIX}{_NOT_IN_A_NAME.sub('_', self.name)}"
         folder.mkdir()
         self.output("artifact", str(artifact))
         self.output("result", str(folder))
         return folder
 
-    def mask(self, *values: str) -> None:
-        """Have the runner hide these values in everything that is shown later."""
-        write_aside(encode_masks(value for value in values if value))
+    def warn(self, text: str) -> None:
+        """Show a warning in the log, in a runner as an annotation too; the step goes on."""
+        from reconciler.cli.annotations import annotate, wants_annotations
+        from reconciler.cli.output import say
+        from reconciler.text.escape import for_terminal
+        from reconciler.views.annotations import render_warning
 
-    _summarized = 0
+        say(for_terminal(text), label="warning")
+        if wants_annotations(self.environ):
+            annotate(render_warning(text))
+
+    def leave_result(self, result: RunResult) -> None:
+        """Leave the result of an apply, in place of an earlier one: files, the exit code, and the job's summary."""
+        from reconciler.formats.result_file import encode_result
+        from reconciler.views import markdown
+
+        text = markdown.render_result(result)
+        self.keep("result.json", encode_result(result))
+        self.keep("result.md", text)
+        self.output("exit-code", str(int(of_result(result))))
+        self.restart_summary()
+        self.summarize(text)
+
+    def mask_secrets(self, session: Session) -> None:
+        """Hide each token and secret that the session was given, or that a file of its settings has."""
+        files = session.secret_files
+        self.mask(*(one.reveal() for one in (*files.tokens.values(), *files.secrets.all_values())))
+
+    def mask(self, *values: str) -> None:
+        """Have the runner hide these values in everything that is shown later. Elsewhere the mask would be the leak."""
+        if self.environ.get("GITHUB_ACTIONS") != "true":
+            return
+        write_aside(encode_masks(value for value in values if value))
 
     def _make_folder(self, prefix: str) -> Path:
         import tempfile
@@ -141,21 +222,26 @@ def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
 def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] | None = None) -> int:
     """Run one step: its exit code as output `exit-code`; 2 (changes, drift) becomes 0, as it is an answer.
 
-    Raises what `work` raises, once the job's summary says it.
+    Raises what `work` raises, once the job's summary and the output `failure` say it.
     """
     step = Step(name, dict(os.environ if environ is None else environ))
     reach_state_branch(step.environ, step)
     try:
         code = work(step)
-    except InputError as error:
-        _explain(step, name, error, ExitCode.INVALID_INPUT)
+    except Exception as error:
+        _explain(step, name, error)
         raise
+    finally:
+        step.close()
     step.output("exit-code", str(int(code)))
     return ExitCode.DONE if code == ExitCode.CHANGES else code
 
 
-def _explain(step: Step, name: str, error: Exception, code: ExitCode) -> None:
+def _explain(step: Step, name: str, error: Exception) -> None:
+    """Leave what ended the step. Of a fault of our own only the kind: its message may hold a value."""
     from reconciler.views.github_comment import render_failure
 
+    code, text = of_error(error), describe_error(error)
     step.output("exit-code", str(int(code)))
-    step.summarize(render_failure(f"{name}: exit {int(code)}", str(error)))
+    step.output("failure", text if len(text) <= MAX_FAILURE_CHARS else f"{text[:MAX_FAILURE_CHARS]} …")
+    step.summarize_first(render_failure(f"{name}: exit {int(code)}", text))

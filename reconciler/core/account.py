@@ -27,6 +27,9 @@ FIELDS: Mapping[Event, str] = {
     Event.MESSAGE_STATUS: "onMessageStatus",
 }
 
+NEVER_SHOWN = "the partner API never shows it"
+NOT_SHOWN = "the account doesn't show it"
+
 _BEYOND_HOST = re.compile(r"[a-z]+://[^/?]*[/?].", re.DOTALL)
 
 
@@ -105,11 +108,11 @@ def _compare_all(
 ) -> Iterator[EventComparison]:
     for event in EVENTS:
         if event not in FIELDS:
-            yield EventComparison(event, Verdict.UNSEEN, reason="the partner API never shows it")
+            yield EventComparison(event, Verdict.UNSEEN, reason=NEVER_SHOWN)
         elif event in account.garbled:
             yield EventComparison(event, Verdict.GARBLED, reason="the account shows it as neither a text nor null")
         elif event not in account.shown:
-            yield EventComparison(event, Verdict.UNSEEN, reason="the account doesn't show it")
+            yield EventComparison(event, Verdict.UNSEEN, reason=NOT_SHOWN)
         elif applied is not None:
             # an empty URL means that nothing is registered, as null does
             yield _compare_event(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)
@@ -126,7 +129,7 @@ def _compare_event(
 
 
 def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdict, str]:
-    """Decide whether Plug holds the URL of this text form; the second value is the reason of UNSEEN."""
+    """Decide whether Plug holds the URL of this text form; the second value is the reason of UNCOMPARED."""
     if url is None:
         return Verdict.DIFFERENT, ""
     names = secret_names(text)
@@ -138,9 +141,12 @@ def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdi
     if not _could_be(text, url, known):
         return Verdict.DIFFERENT, ""
     if lacking:
-        return Verdict.UNSEEN, f"{name_some(lacking)} is not available to compare the URL with"
+        return Verdict.UNCOMPARED, f"{name_some(lacking)} is not available to compare the URL with"
     replaced = [name for name in names if name in secrets.replaced]
-    return Verdict.UNSEEN, f"{name_some(replaced)} was replaced since the last apply, so there is nothing to compare"
+    return (
+        Verdict.UNCOMPARED,
+        f"{name_some(replaced)} was replaced since the last apply, so there is nothing to compare",
+    )
 
 
 def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:

@@ -13,9 +13,11 @@ from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
 from reconciler.model import Action, Desired, Fingerprint, Problem
+from reconciler.text.counts import name_some
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
+_SHARED = re.compile(r"(?:git|s3|gs|az):")  # a state that others use too
 DEFAULT_FLOOR = 10  # below this many applied environments the default guard says nothing
 
 
@@ -138,6 +140,29 @@ def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
     if first.declared or first.asked or all(map(is_loopback_url, endpoints)):
         return []
     return [Problem.of("state", describe_new_state(where), "if this is its first apply, add --new-state")]
+
+
+def find_trials(planned: Planned) -> list[Problem]:
+    """Refuse a sandbox's answer in the place of what Plug confirmed, in a state that a team shares.
+
+    A trial in a team's repository would otherwise make the state say that Plug holds something else.
+    """
+    where = planned.plan.where
+    if where is None or _SHARED.match(where.location) is None:
+        return []
+    heads = ((one, planned.heads.get(one.environment)) for one in planned.plan.environments if one.action.puts)
+    names = [
+        one.environment
+        for one, head in heads
+        if head is not None
+        and head.applied is not None
+        and is_loopback_url(planned.desired[one.environment].endpoint)
+        and not is_loopback_url(head.applied.endpoint)
+    ]
+    if not names:
+        return []
+    message = f"{where.location} holds what was applied to Plug for {name_some(names)}, and this would go to a sandbox"
+    return [Problem.of("state", message, "use a state of its own for trials: --state .reconciler/sandbox")]
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:

@@ -27,7 +27,8 @@ class Verdict(StrEnum):
 
     SAME = "same"
     DIFFERENT = "different"
-    UNSEEN = "unseen"  # not shown, or nothing available to compare it with
+    UNSEEN = "unseen"  # not shown
+    UNCOMPARED = "uncompared"  # shown, and nothing available to compare it with
     GARBLED = "garbled"  # shown in a form that is not documented: that much of the read failed
 
 
@@ -39,7 +40,7 @@ class EventComparison:
     verdict: Verdict
     actual: str | None = None
     wanted: bool = False  # DIFFERENT from what was applied, but already what the manifest wants
-    reason: str = ""  # of UNSEEN and GARBLED
+    reason: str = ""  # of UNSEEN, UNCOMPARED and GARBLED
 
 
 @dataclass(frozen=True, slots=True)

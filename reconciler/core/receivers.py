@@ -12,7 +12,7 @@ from datetime import datetime
 
 from reconciler.core.hosts import is_special_address
 from reconciler.core.urls import host_of, is_loopback_url, port_of, split_url
-from reconciler.model import EVENTS, CheckResult, CheckStage, Desired, Event, ReceiverCheck
+from reconciler.model import EVENTS, CheckResult, CheckStage, Desired, Event, ReceiverCheck, Webhooks
 
 CERTIFICATE_WARNING_DAYS = 21  # an issuer of 90 days renews at 30: nine days late is late
 REASONS_NAMED = 2  # of one environment's failing receivers; the others are counted
@@ -79,8 +79,11 @@ def find_receivers(
     *,
     allow_local_receivers: bool,
     find_scope: Callable[[Desired, str], str | None] = lambda desired, url: None,
+    applied: Mapping[str, Webhooks] | None = None,
 ) -> list[Receiver]:
     """Each distinct URL and event once, in the order of the environments and events given.
+
+    With `applied`, the applied webhooks by environment, those alone whose URL's text differs from the applied one.
 
     `find_scope` gives the environment that fills in a URL with a secret of its own: that makes it a URL of its own.
 
@@ -91,6 +94,8 @@ def find_receivers(
     for one in desired:
         for event in EVENTS:
             url = one.webhooks[event]
+            if applied is not None and applied.get(one.environment, {}).get(event) == url:
+                continue
             users.setdefault((url, event, find_scope(one, url)), []).append(one)
     return [
         Receiver(

@@ -22,7 +22,12 @@ def parse_shard(text: str) -> Shard:
     return Shard(int(match[1]), int(match[2]))
 
 
-def holds(shard: Shard, environment: str) -> bool:
-    """Whether the environment is of this shard; orphans too are, by their name."""
+def find_shard(environment: str, of: int) -> Shard:
+    """Return which of so many shards the environment is of; orphans too are of one, by their name."""
     digest = hashlib.sha256(environment.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") % shard.of == shard.number - 1
+    return Shard(int.from_bytes(digest[:8], "big") % of + 1, of)
+
+
+def holds(shard: Shard, environment: str) -> bool:
+    """Whether the environment is of this shard."""
+    return find_shard(environment, shard.of) == shard

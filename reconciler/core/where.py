@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from reconciler.core.hosts import is_loopback_host
 from reconciler.core.urls import host_of, split_url
-from reconciler.model import ApiUse, Desired, Where
+from reconciler.model import ApiUse, Desired
 
 NEAR = 0.75  # how alike two names must be for one to be a slip of the other; 1 is the same
 
@@ -17,19 +17,6 @@ def find_apis(desired: Iterable[Desired]) -> tuple[ApiUse, ...]:
     count = Counter(split_url(one.endpoint)[1].lower() for one in desired)
     ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
     return tuple(ApiUse(host, number, is_loopback_host(host_of(f"https://{host}/"))) for host, number in ordered)
-
-
-def join_places(places: Sequence[Where]) -> Where | None:
-    """Return where the jobs of one run acted together, each for environments of its own; None without any."""
-    if not places:
-        return None
-    count: Counter[tuple[str, bool]] = Counter()
-    for place in places:
-        for api in place.apis:
-            count[api.host, api.sandbox] += api.environments
-    ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
-    apis = tuple(ApiUse(host, number, sandbox) for (host, sandbox), number in ordered)
-    return Where(places[-1].location, max(place.documents for place in places), apis)
 
 
 def find_near_names(name: str, others: Iterable[str]) -> list[str]:

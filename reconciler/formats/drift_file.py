@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from reconciler.core.protocol.schedule import HEALABLE
 from reconciler.formats.json_text import dump
 from reconciler.formats.where_part import encode_where
-from reconciler.model import Drift, Finding, FindingKind
+from reconciler.model import Drift, Finding
 
 DRIFT_FORMAT = "reconciler.drift/1"
 
@@ -47,6 +48,5 @@ class DriftFile(_Part):
 
 
 def is_healable(found: DriftFile) -> bool:
-    """Whether an apply would fix any of it; it never changes an orphan, and makes no token last longer."""
-    unhealable = (FindingKind.UNOBSERVABLE, FindingKind.ORPHAN, FindingKind.TOKEN_EXPIRY)
-    return any(one.kind not in unhealable for one in found.findings)
+    """Whether an apply would fix any of it."""
+    return any(one.kind in HEALABLE for one in found.findings)

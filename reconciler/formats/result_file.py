@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.formats.json_text import dump
-from reconciler.formats.where_part import ApiUsePart, StatePlacePart, decode_where, encode_where
+from reconciler.formats.where_part import ApiUsePart, StatePlacePart, encode_where
 from reconciler.model import EnvironmentResult, Outcome, Reason, RunResult
 
 RESULT_FORMAT = "reconciler.result/1"
@@ -60,16 +60,3 @@ class ResultFile(_Part):
     state: StatePlacePart | None = None
     apis: list[ApiUsePart] = []
     environments: list[_Result]
-
-
-def result_of(file: ResultFile) -> RunResult:
-    """Return the result in a file, in the file's order."""
-    return RunResult(
-        tuple(
-            EnvironmentResult(
-                one.environment, one.outcome, tuple(one.reasons), one.attempts, one.status, one.message, one.seconds
-            )
-            for one in file.environments
-        ),
-        where=decode_where(file.state, file.apis),
-    )

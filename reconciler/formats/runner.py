@@ -5,35 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from reconciler.core.workflow import make_matrix
 from reconciler.formats.any_result import ReadFile, affected, plan_of
 from reconciler.formats.drift_file import DriftFile, is_healable
 from reconciler.text.escape import encode_workflow_data, for_json
 
-MAX_MATRIX_JOBS = 256  # GitHub's limit of one matrix
 
-
-def encode_outputs(found: ReadFile) -> str:
-    """Encode the outputs, a line each: `changed`, `environments`; of drift `healable`; of a plan `digest`, `matrix`,
-    `new-state` (whether its apply needs --new-state)."""
+def make_outputs(found: ReadFile) -> dict[str, str]:
+    """Return the outputs by name: `changed`, `environments`; of drift `healable`; of a plan `digest` and `new-state`
+    (whether its apply needs --new-state)."""
     names = affected(found)
-    lines = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
+    outputs = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
     if isinstance(found, DriftFile):
-        lines["healable"] = json.dumps(is_healable(found))
+        outputs["healable"] = json.dumps(is_healable(found))
     plan = plan_of(found)
     if plan is not None:
-        lines["digest"] = plan.digest
-        lines["new-state"] = json.dumps(plan.where is not None and plan.where.needs_vouching)
-        lines["matrix"] = _compact(make_matrix(plan)) if len(names) <= MAX_MATRIX_JOBS else "[]"
-    return "".join(f"{name}={value}\n" for name, value in lines.items())
-
-
-def decode_matrix(text: str) -> list[str]:
-    """Return the environments of the output `matrix`, none for an empty text. Raises ValueError for any other text."""
-    try:
-        return [str(entry["environment"]) for entry in json.loads(text or "[]")]
-    except (TypeError, KeyError) as error:
-        raise ValueError("is not a matrix") from error
+        outputs["digest"] = plan.digest
+        outputs["new-state"] = json.dumps(plan.where is not None and plan.where.needs_vouching)
+    return outputs
 
 
 def encode_masks(values: Iterable[str]) -> str:

@@ -140,10 +140,12 @@ class GitHub:
             hop = Hop(name if cause in OF_CONNECTING else f"GitHub (through {name})", self._proxy.variable)
         return Failure(stage, hop, cause, detail).explain()
 
-    def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Any]:
-        """The items of a list, over its pages."""
+    def pages(self, path: str, params: Mapping[str, str] | None = None, *, key: str | None = None) -> Iterator[Any]:
+        """The items of a list, over its pages. `key`: each page is an object, and has them under this key."""
         for page in range(1, MAX_PAGES + 1):
             items = self.request("GET", path, params={**(params or {}), "per_page": str(PAGE), "page": str(page)})
+            if key is not None:
+                items = items.get(key) if isinstance(items, dict) else None
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise PostFailed(f"GitHub's answer to GET {path} is not a list of objects")
             yield from items

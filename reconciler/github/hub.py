@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
-from reconciler.errors import InputError
-from reconciler.github import posts, pulls
+from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.schedule import ApplyRun
+from reconciler.core.protocol.telling import RunJob
+from reconciler.errors import InputError, PostFailed
+from reconciler.github import environments, merged, posts, pulls, runs
 from reconciler.github.api import GitHub
+from reconciler.github.labels import find_lifting_label
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
 from reconciler.io.http.proxy import find_proxy
-from reconciler.ports import CommitStatus, Issue, MergedPull, Posted, PullRequest
+from reconciler.ports import Issue, MergedPull, Posted, PullRequest
 
 
 @contextmanager
@@ -40,10 +46,6 @@ class RunHub:
         return self._run.url
 
     @property
-    def sha(self) -> str:
-        return self._run.sha
-
-    @property
     def pull_request(self) -> PullRequest | None:
         return to_pull_request(self._run.pull_request)
 
@@ -51,26 +53,50 @@ class RunHub:
     def may_only_read(self) -> bool:
         return self._run.may_only_read
 
-    def find_merged(self) -> PullRequest | None:
-        return to_pull_request(posts.find_merged(self._client, self._run.sha, self._run.default_branch))
-
     def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
         return pulls.list_pulls(self._client, sha, self._run.default_branch)
 
-    def put_comment(self, number: int, name: str, text: str) -> Posted:
-        return posts.put_comment(self._client, number, name, text, author=self._author)
+    def read_pull(self, number: int) -> PullRequest:
+        shown = self._client.retry(lambda: self._client.request("GET", f"pulls/{number}"))
+        found = to_pull_request(shown)
+        if found is None:
+            raise PostFailed(f"GitHub's answer to GET pulls/{number} is not an object")
+        return found
 
-    def set_status(self, sha: str, status: CommitStatus) -> None:
-        posts.set_status(self._client, sha, status.context, status.state, status.description, self._run.url)
+    def find_label(self, number: int, label: Label) -> LabelSetting | None:
+        return find_lifting_label(self._client, number, label)
 
-    def find_reviewed_digest(self, sha: str, context: str) -> str | None:
-        return posts.find_reviewed_digest(self._client, sha, context)
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        return posts.put_comment(self._client, number, marker, text, author=self._author)
+
+    def list_jobs(self, attempt: int) -> Sequence[RunJob]:
+        return runs.list_jobs(self._client, self._run.run_id, attempt)
+
+    def list_merged(self, since: datetime) -> Sequence[MergedPull]:
+        return merged.list_merged(self._client, self.branch, since)
+
+    def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
+        return merged.find_markers(self._client, name, since, author=self._author)
+
+    def count_commits(self, pull: MergedPull) -> int:
+        return merged.count_commits(self._client, pull)
+
+    def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
+        return runs.list_apply_runs(self._client, self.branch, head, self._author)
+
+    @property
+    def branch(self) -> str:
+        """The default branch. An event that doesn't name it, such as a schedule, is one of that branch."""
+        return self._run.default_branch or self._run.ref_name
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
         text = issue.text if is_open else None
         return posts.keep_issue(
             self._client, name, issue.title, text, label=label, closing=issue.closing, author=self._author
         )
+
+    def list_environments(self) -> frozenset[str]:
+        return environments.list_environments(self._client)
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         posts.dispatch(self._client, workflow, ref, inputs)

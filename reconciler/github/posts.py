@@ -1,55 +1,52 @@
-"""A comment that is updated, a status, an issue that is opened, kept and closed: each found again by its marker.
+"""A comment that is updated, and an issue that is opened, kept and closed: each found again by its marker.
 
-A marker is an HTML comment at the start of the text. Anybody may write one, so only texts of the workflows' own
-author count. Every function can be repeated: it looks for what an earlier try left before it writes.
+A marker is an HTML comment at the start of the text (`core.protocol.markers`). Anybody may write one, so only texts of
+the workflows' own author count. Every function can be repeated: it looks for what an earlier try left before it writes.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core.protocol.markers import Marker, make_name_line, may_replace, parse_marker
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.run import dig
 from reconciler.ports import Posted
 
 MAX_CHARS = 65_536  # of a comment's or an issue's text
-MAX_DESCRIPTION_CHARS = 140  # of a status
 AUTHOR = "github-actions[bot]"  # who GITHUB_TOKEN writes as
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def make_marker(name: str) -> str:
-    return f"<!-- reconciler:{name} -->"
+def put_comment(github: GitHub, number: int, marker: Marker, text: str, *, author: str = AUTHOR) -> Posted:
+    """Write or rewrite the one comment of the marker's name on a pull request. Raises PostFailed.
 
-
-def put_comment(github: GitHub, number: int, name: str, text: str, *, author: str = AUTHOR) -> Posted:
-    """The one comment of this name on a pull request: written, or rewritten. Raises PostFailed."""
-    body = _with_marker(name, text)
+    A comment of a later run, or of a later attempt, is left as it is: `done` is then "superseded".
+    """
+    body = _join(str(marker), text)
 
     def put() -> Posted:
-        for comment in github.pages(f"issues/{number}/comments"):
-            if _is_ours(comment, name, author):
-                if comment["body"] == body:
-                    return Posted("unchanged", _url(comment))
-                changed = github.request("PATCH", f"issues/comments/{_number(comment, 'id')}", {"body": body})
-                return Posted("updated", _url(changed))
-        return Posted("created", _url(github.request("POST", f"issues/{number}/comments", {"body": body})))
+        comment = find_comment(github, number, marker.name, author=author)
+        if comment is None:
+            return Posted("created", _url(github.request("POST", f"issues/{number}/comments", {"body": body})))
+        if not may_replace(parse_marker(comment["body"], marker.name) or Marker(marker.name), marker):
+            return Posted("superseded", _url(comment))
+        if comment["body"] == body:
+            return Posted("unchanged", _url(comment))
+        changed = github.request("PATCH", f"issues/comments/{_number(comment, 'id')}", {"body": body})
+        return Posted("updated", _url(changed))
 
     return github.retry(put)
 
 
-def set_status(github: GitHub, sha: str, context: str, state: str, description: str, target_url: str) -> None:
-    """A commit's status; `state` is success, failure, error or pending. Raises PostFailed."""
-    body = {
-        "state": state,
-        "context": context,
-        "description": description[:MAX_DESCRIPTION_CHARS],
-        "target_url": target_url,
-    }
-    github.retry(lambda: github.request("POST", f"statuses/{sha}", body))
+def find_comment(github: GitHub, number: int, name: str, *, author: str = AUTHOR) -> Mapping[str, Any] | None:
+    """Return our comment of this name on a pull request, None without one. Its marker is `parse_marker` of its body."""
+    for comment in github.pages(f"issues/{number}/comments"):
+        if _is_ours(comment, name, author):
+            found: Mapping[str, Any] = comment
+            return found
+    return None
 
 
 def keep_issue(
@@ -64,7 +61,7 @@ def keep_issue(
         issue = _find_issue(github, name, label, author)
         if text is None:
             return None if issue is None else _close(github, issue, closing)
-        body = _with_marker(name, text)
+        body = _join(make_name_line(name), text)
         if issue is None:
             return Posted(
                 "created", _url(github.request("POST", "issues", {"title": title, "body": body, "labels": [label]}))
@@ -93,34 +90,6 @@ def _find_issue(github: GitHub, name: str, label: str, author: str) -> Mapping[s
     return None
 
 
-def find_merged(github: GitHub, sha: str, default_branch: str | None) -> Mapping[str, Any] | None:
-    """The pull request that brought this commit into the default branch; None for a direct push."""
-    merged = [
-        one
-        for one in github.retry(lambda: list(github.pages(f"commits/{sha}/pulls")))
-        if one.get("merged_at") and (default_branch is None or dig(one, "base", "ref") == default_branch)
-    ]
-    exact = [one for one in merged if one.get("merge_commit_sha") == sha]
-    found: Mapping[str, Any] | None = next(iter(exact or merged), None)
-    return found
-
-
-def find_reviewed_digest(github: GitHub, sha: str, context: str, *, author: str = AUTHOR) -> str | None:
-    """The digest that our last status of this context tells of this commit: what was reviewed.
-
-    Whoever may push may set a status of any name, so only the workflows' own count. (The combined status doesn't
-    tell who set one; this list does, the newest first.)
-    """
-    statuses = github.retry(lambda: list(github.pages(f"commits/{sha}/statuses")))
-    for status in statuses:
-        if status.get("context") == context and dig(status, "creator", "login") == author:
-            description = status.get("description")
-            told = status.get("state") == "success" and isinstance(description, str)
-            found = DIGEST.search(str(description)) if told else None
-            return found[0] if found else None
-    return None
-
-
 def dispatch(github: GitHub, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
     """Begins a run of another workflow, of `workflow_dispatch`. Raises PostFailed."""
     github.retry(
@@ -128,8 +97,8 @@ def dispatch(github: GitHub, workflow: str, ref: str, inputs: Mapping[str, str])
     )
 
 
-def _with_marker(name: str, text: str) -> str:
-    body = f"{make_marker(name)}\n{text}"
+def _join(marker: str, text: str) -> str:
+    body = f"{marker}\n{text}"
     if len(body) > MAX_CHARS:
         raise PostFailed(f"the text has {len(body):,} characters, and GitHub takes {MAX_CHARS:,}")
     return body
@@ -137,7 +106,7 @@ def _with_marker(name: str, text: str) -> str:
 
 def _is_ours(item: Mapping[str, Any], name: str, author: str) -> bool:
     body = item.get("body")
-    return dig(item, "user", "login") == author and isinstance(body, str) and body.startswith(make_marker(name))
+    return dig(item, "user", "login") == author and isinstance(body, str) and parse_marker(body, name) is not None
 
 
 def _number(item: Mapping[str, Any], key: str) -> int:

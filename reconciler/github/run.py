@@ -23,6 +23,8 @@ _FORMS = {
     "GITHUB_SHA": re.compile(r"[0-9a-f]{40,64}"),
     "GITHUB_RUN_ID": re.compile(r"[0-9]{1,20}", re.ASCII),
 }
+# refs/heads/gh-readonly-queue/main/pr-104-<commit>
+_QUEUE_BRANCH = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]{1,10})-[0-9a-f]{40,64}", re.ASCII)
 DEPENDABOT = "dependabot[bot]"  # its runs get a token that may only read, as those of forks do
 
 
@@ -37,6 +39,7 @@ class WorkflowRun:
     actor: str
     run_id: str
     event: Mapping[str, Any]
+    ref_name: str = ""  # the branch of the run
 
     @property
     def url(self) -> str:
@@ -84,7 +87,29 @@ def to_pull_request(shown: Any) -> PullRequest | None:
         return None
     number = shown.get("number")
     is_number = isinstance(number, int) and not isinstance(number, bool)
-    return PullRequest(number if is_number else None, find_head(shown))
+    return PullRequest(number if is_number else None, find_head(shown), shown.get("state") == "open")
+
+
+@dataclass(frozen=True, slots=True)
+class MergeGroup:
+    """One entry of a merge queue: the commit that it is built on, and its pull request; None where that is not known.
+
+    GitHub names the pull request only in the group's branch.
+    """
+
+    base_sha: str | None
+    number: int | None
+
+
+def find_merge_group(event: Mapping[str, Any]) -> MergeGroup | None:
+    """Return the merge group that an event is about; None for any other event."""
+    shown = event.get("merge_group")
+    if not isinstance(shown, Mapping):
+        return None
+    base, ref = shown.get("base_sha"), shown.get("head_ref")
+    branch = _QUEUE_BRANCH.fullmatch(ref) if isinstance(ref, str) else None
+    is_commit = isinstance(base, str) and _FORMS["GITHUB_SHA"].fullmatch(base)
+    return MergeGroup(base if is_commit else None, int(branch[1]) if branch else None)
 
 
 def find_run(environ: Mapping[str, str]) -> WorkflowRun:
@@ -109,6 +134,7 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
         actor=environ.get("GITHUB_ACTOR", ""),
         run_id=environ["GITHUB_RUN_ID"],
         event=_read_event(Path(environ["GITHUB_EVENT_PATH"])),
+        ref_name=environ.get("GITHUB_REF_NAME", ""),
     )
 
 

@@ -47,10 +47,12 @@ def handling(handler: Handler) -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signals(on_first: Callable[[], None], last_words: str) -> Iterator[None]:
+def stop_on_signals(on_first: Callable[[], None], last_words: str | None) -> Iterator[None]:
     """Call `on_first` in the running loop at the first signal within the block; end the process at the second.
 
-    The second signal writes `last_words` to stderr. It does not wait for the loop, which may be busy.
+    The second signal writes `last_words` to stderr. It does not wait for the loop, which may be busy. Without
+    `last_words` no later signal changes anything, also after the block: whoever sent the first one, such as GitHub's
+    runner, sends another kind a little later, and what is left to do must be done by then.
     """
     from asyncio import get_running_loop
 
@@ -61,11 +63,22 @@ def stop_on_signals(on_first: Callable[[], None], last_words: str) -> Iterator[N
         if not first:
             first.append((number, time.monotonic()))
             loop.call_soon_threadsafe(on_first)
-        elif not _is_same_hangup(number, first[0]):
+        elif last_words is not None and not _is_same_hangup(number, first[0]):
             _end(last_words)
 
+    if last_words is None:
+        _install(on_signal)
+        try:
+            yield
+        finally:
+            _install(_ignore)
+        return
     with handling(on_signal):
         yield
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing, but don't have the system ignore the signal: a program that is started here would ignore it too."""
 
 
 def _is_same_hangup(number: int, first: tuple[int, float]) -> bool:

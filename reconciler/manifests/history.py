@@ -30,7 +30,7 @@ from reconciler.manifests.load import load_tree, stem_of
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.nodes import File, parse_file
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN
-from reconciler.manifests.tree import FileKind, find_kind
+from reconciler.manifests.tree import ManifestFileKind, find_kind
 from reconciler.ports import MergedPull
 
 logger = logging.getLogger(__name__)
@@ -106,16 +106,16 @@ class _Snapshot:
         kind = None if file.mode == SUBMODULE else find_kind(path)
         if file.mode == LINK:
             self.links.add(path)
-        elif kind is FileKind.DEFAULTS:
+        elif kind is ManifestFileKind.DEFAULTS:
             self.defaults[_folder_of(path)] = file.blob
             self._chains.clear()
-        elif kind is FileKind.MANIFEST:
+        elif kind is ManifestFileKind.MANIFEST:
             self.manifests[path] = file.blob
             self.named.setdefault(name_of(path, file.blob), set()).add(path)
 
     def remove(self, path: str, name_of: _MakeNames) -> None:
         self.links.discard(path)
-        if find_kind(path) is FileKind.DEFAULTS:
+        if find_kind(path) is ManifestFileKind.DEFAULTS:
             self.defaults.pop(_folder_of(path), None)
             self._chains.clear()
         blob = self.manifests.pop(path, None)
@@ -252,7 +252,7 @@ class ManifestHistory:
         folders = [
             _folder_of(path)
             for change in changes
-            if find_kind(path := self._inside(change.path)) is FileKind.DEFAULTS
+            if find_kind(path := self._inside(change.path)) is ManifestFileKind.DEFAULTS
             and not self._mean_the_same_defaults(change.before, change.after)
         ]
         snapshot.commit = commit  # from here on nothing can fail: the snapshot is never half of one commit
@@ -270,7 +270,7 @@ class ManifestHistory:
         manifests = [
             (path, file.blob)
             for change in changes
-            if find_kind(path := self._inside(change.path)) is FileKind.MANIFEST
+            if find_kind(path := self._inside(change.path)) is ManifestFileKind.MANIFEST
             for file in (change.before, change.after)
             if file is not None and file.mode not in (LINK, SUBMODULE)
         ]
@@ -287,7 +287,7 @@ class ManifestHistory:
         self._load_names(
             file.blob
             for path, file in inside.items()
-            if file.mode not in (LINK, SUBMODULE) and find_kind(path) is FileKind.MANIFEST
+            if file.mode not in (LINK, SUBMODULE) and find_kind(path) is ManifestFileKind.MANIFEST
         )
         snapshot = _Snapshot(commit)
         for path, file in inside.items():

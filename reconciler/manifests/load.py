@@ -70,7 +70,8 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
     named = [entry for entry in loader.entries if not entry.nameless]
     desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
     errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
-    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *find_shared_urls(desired)}
+    shared = find_shared_urls(desired, options.own_secrets)
+    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared}
     if resolver.knows_names and not loader.has_unread:
         warnings.update(find_unused(loader.vars, resolver.used))
     names = [*(entry.name for entry in named), *loader.unread_names]
@@ -78,6 +79,7 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
         errors=loader.show(errors),
         warnings=loader.show(warnings),
+        policies={entry.name: entry.policy for entry in named},
         names=frozenset(names),
         repeated=frozenset(name for name, count in Counter(names).items() if count > 1),
         kept=next((entry for entry in named if entry.name == keep), None),

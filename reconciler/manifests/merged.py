@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from reconciler.core.policy import Policy
+from reconciler.core.urls import is_loopback_url
 from reconciler.model import AuthScheme, BodyForm, Desired, Location, Problem
 
 
@@ -32,9 +33,15 @@ class TreeOptions:
     partner_base_url: str | None = None
     known_tokens: tuple[str, ...] = ()
     known_secrets: tuple[str, ...] = ()  # masked, with the tokens, in all that is reported; may hold the tokens too
+    own_secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)  # names, by environment: of secrets_file
     tokens_file_environments: frozenset[str] = frozenset()
     tokens_file_unread: bool = False  # there is one, but it can't be read: who shares a variable is unknown
     base_url_override: str | None = None  # the demo's sandbox replaces every base URL
+
+    @property
+    def allows_local(self) -> bool:
+        """Whether an environment without a base URL of its own may have a receiver on this machine."""
+        return self.allow_local_receivers and is_loopback_url(self.base_url_override or self.base_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Tree:
     errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     names: frozenset[str]
+    policies: Mapping[str, Policy] = field(default_factory=dict)  # by environment, the settings' own merged in
     repeated: frozenset[str] = frozenset()
     kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 

@@ -48,6 +48,11 @@ class _Composer(LOADER):  # type: ignore[misc]
         return _LIST if kind is yaml.SequenceNode else _MAPPING
 
 
+def is_read_as_text(value: str) -> bool:
+    """Whether YAML 1.1 reads a scalar without quotes as a text, and not as a number, a date, true or nothing."""
+    return not any(pattern.match(value) for _, pattern in _IMPLICIT.get(value[:1], ()))
+
+
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")  # MAX_DEPTH, after any line end of YAML
 MIN_NODE = 2  # characters that a node takes at least

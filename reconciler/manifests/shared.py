@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
+from reconciler.core.fill import secret_names
 from reconciler.manifests.merged import Entry, TreeOptions
 from reconciler.manifests.resolve import default_token_env
 from reconciler.model import EVENTS, Desired, Event, Location, Problem
 from reconciler.text.counts import name_some
+
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Problem]:
@@ -87,17 +90,23 @@ def _tell(key: str, hint: str, sharing: Sequence[Entry], shared: str) -> Iterato
         yield Problem(*_place(source), place_key, message, f"write {key} into one of the two" if default else hint)
 
 
-def find_shared_urls(desired: Sequence[Desired]) -> Iterator[Problem]:
-    """Warnings: the same filled-in URL in two environments, as when a staging receiver stands in production."""
+def find_shared_urls(desired: Sequence[Desired], own_secrets: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
+    """Warnings: the same filled-in URL in two environments, as when a staging receiver stands in production.
+
+    `own_secrets` has the names of the secrets that an environment has a value of its own for: with one of these its URL
+    is no other environment's.
+    """
     first_of: dict[str, Desired] = {}
     shared: dict[str, list[tuple[Desired, Event]]] = {}
     for one in desired:
+        own = own_secrets.get(one.environment, _NO_NAMES)
         for url in one.webhooks.values():
-            if first_of.setdefault(url, one) is not one:
+            if own.isdisjoint(secret_names(url)) and first_of.setdefault(url, one) is not one:
                 shared[url] = []
     for one in desired if shared else ():
+        own = own_secrets.get(one.environment, _NO_NAMES)
         for event in EVENTS:
-            if one.webhooks[event] in shared:
+            if one.webhooks[event] in shared and own.isdisjoint(secret_names(one.webhooks[event])):
                 shared[one.webhooks[event]].append((one, event))
     for using in shared.values():
         first = using[0][0].environment

@@ -64,7 +64,7 @@ def all_manifests(folder: Folder) -> Iterator[str]:
         yield from all_manifests(inner)
 
 
-class FileKind(Enum):
+class ManifestFileKind(Enum):
     """What the tree reads a file as."""
 
     DEFAULTS = "defaults"
@@ -72,16 +72,16 @@ class FileKind(Enum):
 
 
 @lru_cache(maxsize=50_000)
-def find_kind(path: str) -> FileKind | None:
+def find_kind(path: str) -> ManifestFileKind | None:
     """Return what `walk` reads a file as, by its path below the root alone; None: it is not read."""
     *folders, name = path.split("/")
     if not name or not _is_text(name) or len(folders) > MAX_FOLDERS or not all(map(_is_read_folder, folders)):
         return None
     if name == DEFAULTS:
-        return FileKind.DEFAULTS
+        return ManifestFileKind.DEFAULTS
     if is_hidden(name) or find_near_miss(name) is not None or is_not_read(name) or not name.endswith(SUFFIXES):
         return None
-    return FileKind.MANIFEST
+    return ManifestFileKind.MANIFEST
 
 
 @lru_cache(maxsize=10_000)

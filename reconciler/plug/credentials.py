@@ -28,6 +28,7 @@ from reconciler.text.counts import name_some
 T = TypeVar("T")
 
 MIN_SEARCHED_TOKEN = 8  # characters; a shorter value occurs in any text by chance
+TOKENS_FILE = "the tokens file"  # what messages call the source of the tokens
 MIN_HIDDEN = 4  # characters; to mask one URL too many costs little, but every text has all single characters
 
 
@@ -39,6 +40,7 @@ class SecretFiles:
     secrets: SecretValues = field(default_factory=SecretValues)
     tokens_problems: tuple[Problem, ...] = ()
     secrets_problems: tuple[Problem, ...] = ()
+    tokens_name: str = TOKENS_FILE
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -96,8 +98,17 @@ def find_hidden(environ: Mapping[str, str], files: SecretFiles, names: SecretNam
     return tuple(Secret(value) for value in sorted(found) if len(value) >= MIN_HIDDEN)
 
 
+def find_named_secrets(environ: Mapping[str, str], files: SecretFiles, names: SecretNames) -> Mapping[str, str]:
+    """Return the secrets that are available to all environments, by name."""
+    given = {name: value for name, value in environ.items() if name.startswith(names.secret_prefix) and value}
+    return {name: value.reveal() for name, value in files.secrets.general.items()} | given
+
+
 class EnvironCredentials:
-    """Looks tokens and secrets up in `environ`, then in the files of credentials. Reads nothing else."""
+    """Looks tokens and secrets up in `environ`, then in the files of credentials. Reads nothing else.
+
+    `tokens_name` is what messages call the file of tokens.
+    """
 
     def __init__(
         self,
@@ -106,7 +117,9 @@ class EnvironCredentials:
         secrets_file: SecretValues | None = None,
         *,
         allow_local_receivers: bool = False,
+        tokens_name: str = TOKENS_FILE,
     ) -> None:
+        self._tokens_name = tokens_name
         self._environ = environ
         self._tokens_file = tokens_file or {}
         self._secrets_file = secrets_file or SecretValues()
@@ -123,7 +136,7 @@ class EnvironCredentials:
         """Where the token came from, in words: never the token."""
         if self._environ.get(desired.token_env):
             return desired.token_env
-        return f"the tokens file ({desired.environment})"
+        return f"{self._tokens_name} ({desired.environment})"
 
     def partner_token(self, token_env: str) -> Secret | None:
         """From the variable alone: it opens the accounts of all environments."""
@@ -191,7 +204,7 @@ class EnvironCredentials:
         problems: list[Problem] = []
         for one in desired:
             if self.token(one) is None:
-                hint = f"set the variable {one.token_env}, or put {one.environment} into the tokens file"
+                hint = f"set the variable {one.token_env}, or put {one.environment} into {self._tokens_name}"
                 problems.append(_problem(one, "token_env", f"no token for {one.environment}", hint))
             problems.extend(self._find_secret_problems(one))
         return problems
@@ -255,18 +268,26 @@ class EnvironCredentials:
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
     ) -> list[Problem]:
         """Why the accounts of `observed` can't be read: the partner token, or the address that it would be sent to."""
+        names = name_some([one.environment for one in observed])
+        purpose = Fault(f"--observe reads the account of {names} with it", "leave --observe out")
+        urls = {one.partner_base_url or "" for one in observed}
+        return self.find_partner_faults(token_env, urls, allowed_hosts, purpose)
+
+    def find_partner_faults(
+        self, token_env: str, base_urls: Collection[str], allowed_hosts: Collection[str], purpose: Fault
+    ) -> list[Problem]:
+        """The same for any read: `purpose` says what needs the token, and its hint how to do without."""
         problems = []
         token = self.partner_token(token_env)
         if token is None:
-            names = name_some([one.environment for one in observed])
-            message = f"there is no partner token in {token_env}, and --observe reads the account of {names} with it"
-            hint = f"set the variable {token_env}, or leave --observe out"
+            message = f"there is no partner token in {token_env}, and {purpose.message}"
+            hint = f"set the variable {token_env}, or {purpose.hint}"
             problems.append(Problem.of("partner.token_env", message, hint))
         elif (fault := find_token_fault(token)) is not None:
             message = f"the partner token in {token_env} {fault.message}"
             problems.append(Problem.of("partner.token_env", message, fault.hint))
         # the settings check the address where it is set; its default is checked here, where it is used
-        for url in sorted({one.partner_base_url or "" for one in observed}):
+        for url in sorted(base_urls):
             address_fault = find_base_url_fault(url, allowed_hosts)
             if address_fault is not None:
                 problems.append(Problem.of("partner.base_url", *address_fault))

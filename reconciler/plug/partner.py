@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from urllib.parse import quote
@@ -26,14 +26,14 @@ from reconciler.model import Applied, Desired, Webhooks
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.secret import Secret
 from reconciler.plug.sender import Sender, describe_incomplete, explain_unreadable, make_attempt
-from reconciler.ports import Reading
+from reconciler.ports import AccountReading, Reading
 from reconciler.text.plug_status import explain_read
 
 ACCOUNT_PATH = "/integrator/account/"
 
 
 class HttpObserver(Sender):
-    """The `Observer` port over HTTP, with the partner token.
+    """The ports `Observer` and `AccountReader` over HTTP, with the partner token.
 
     `token_env` names the token's variable in messages. `hidden` are the tokens and secrets that are available, of
     every environment: a URL that holds one is masked.
@@ -56,28 +56,37 @@ class HttpObserver(Sender):
 
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading:
         """One attempt. Raises nothing that the network or the server did: the attempt says it."""
+        reading = await self._read(account_url(desired))
+        if reading.account is None:
+            return Reading(reading.attempt)
+        return Reading(reading.attempt, self._compare(reading.account, desired, applied, past))
+
+    async def read_account(self, account_id: str, base_url: str) -> AccountReading:
+        """One attempt, as `read`."""
+        return await self._read(make_account_url(account_id, base_url))
+
+    async def _read(self, url: str) -> AccountReading:
         authorization = f"Bearer {self._token.reveal()}"
         try:
-            reply = await self._send("GET", account_url(desired), authorization, setting="partner.base_url")
+            reply = await self._send("GET", url, authorization, setting="partner.base_url")
         except UnusableProxy as error:
-            return Reading(Attempt(Fate.AMBIGUOUS, complete=False, message=f"not sent: {error}"))
-        return self._conclude(reply, lambda account: self._compare(account, desired, applied, past))
+            return AccountReading(Attempt(Fate.AMBIGUOUS, complete=False, message=f"not sent: {error}"))
+        return self._conclude(reply)
 
-    def _conclude(self, reply: Reply, compare: Callable[[Account], tuple[EventComparison, ...]]) -> Reading:
+    def _conclude(self, reply: Reply) -> AccountReading:
         arrived = reply.arrived
         verdict = judge(arrived, written=True)
         if arrived.status is None or verdict.why is Incomplete.CUT:
-            return Reading(make_attempt(reply, verdict, describe_incomplete(reply, verdict)))
+            return AccountReading(make_attempt(reply, verdict, describe_incomplete(reply, verdict)))
         # an answer that is whole but can't be read would be the same at the next try
         verdict = replace(verdict, why=None)
-        message, comparisons = explain_read(arrived.status, token_env=self._token_env), None
+        message, account = explain_read(arrived.status, token_env=self._token_env), None
         if arrived.status == 200:
             try:
-                account = decode_account(arrived)
-                message, comparisons = "read", compare(account)
+                account, message = decode_account(arrived), "read"
             except NotAnAccount as error:
                 message = str(error)
-        return Reading(make_attempt(reply, verdict, message), comparisons)
+        return AccountReading(make_attempt(reply, verdict, message), account)
 
     # --- secrets -----------------------------------------------------------------------------------
 
@@ -118,7 +127,11 @@ def account_url(desired: Desired) -> str:
     """The account's address: the id is one segment of it, whatever it holds."""
     assert desired.account_id is not None, "an environment without an account is not observed"
     assert desired.partner_base_url is not None, "where an account is, there is its address"
-    return f"{desired.partner_base_url.rstrip('/')}{ACCOUNT_PATH}{quote(desired.account_id, safe='')}/"
+    return make_account_url(desired.account_id, desired.partner_base_url)
+
+
+def make_account_url(account_id: str, base_url: str) -> str:
+    return f"{base_url.rstrip('/')}{ACCOUNT_PATH}{quote(account_id, safe='')}/"
 
 
 def decode_account(arrived: Arrived) -> Account:

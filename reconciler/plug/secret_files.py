@@ -17,6 +17,7 @@ from reconciler.errors import InputError
 from reconciler.io.files import HAS_MODES, PipeError, TooLargeError, Utf16Error, read_with_stat, without_mark, write_new
 from reconciler.model import Fault, Problem
 from reconciler.plug.secret import Secret
+from reconciler.text.yaml_text import quote
 
 MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten
 MAX_DEPTH = 32  # of at most two levels
@@ -63,7 +64,13 @@ def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
     Raises InputError, which repeats nothing of the content: unreadable, open to other users, not a mapping of texts,
     a key twice. Where files have no owner and mode (Windows), the user's profile folder protects the file.
     """
-    return {name: _text_of(value, TOKENS, shown) for name, value in _read_entries(path, shown, TOKENS)}
+    return parse_tokens(_read_text(path, shown, TOKENS), shown)
+
+
+def parse_tokens(text: str, shown: str) -> Mapping[str, Secret]:
+    """Return the tokens of a tokens file's text. `shown` is what it is called. Raises InputError."""
+    entries = _entries_of(_compose(text, shown, TOKENS), TOKENS, shown)
+    return {name: _text_of(value, TOKENS, shown) for name, value in entries}
 
 
 def load_secrets_file(path: Path, shown: str) -> SecretValues:
@@ -71,11 +78,16 @@ def load_secrets_file(path: Path, shown: str) -> SecretValues:
 
     Raises InputError as `load_tokens_file` does.
     """
+    return parse_secrets(_read_text(path, shown, SECRETS), shown)
+
+
+def parse_secrets(text: str, shown: str) -> SecretValues:
+    """Return the secrets of a secrets file's text. `shown` is what it is called. Raises InputError."""
     import yaml
 
     general: dict[str, Secret] = {}
     own: dict[str, Mapping[str, Secret]] = {}
-    for name, value in _read_entries(path, shown, SECRETS):
+    for name, value in _entries_of(_compose(text, shown, SECRETS), SECRETS, shown):
         if isinstance(value, yaml.MappingNode):
             own[name] = {key: _text_of(one, SECRETS, shown) for key, one in _entries_of(value, SECRETS, shown)}
         else:
@@ -83,26 +95,27 @@ def load_secrets_file(path: Path, shown: str) -> SecretValues:
     return SecretValues(general, own)
 
 
-def write_tokens_file(path: Path, text: str) -> Mapping[str, Secret]:
-    """Write a new file that only its owner may read, in place of what was there, and return its tokens.
+def write_secrets_file(
+    path: Path, shown: str, general: Mapping[str, str], own: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Write a new file of secrets that only its owner may read: `general` by name, `own` by environment and name.
 
-    Raises InputError, and leaves no file, where the text is not a tokens file.
+    Raises InputError, and changes nothing, where the path exists or can't be written.
     """
-    path.unlink(missing_ok=True)
-    write_new(path, text.encode(), mode=0o600)
+    lines = [f"{name}: {quote(value)}" for name, value in general.items()]
+    for environment, secrets in own.items():
+        lines += [f"{environment}:", *(f"  {name}: {quote(value)}" for name, value in secrets.items())]
     try:
-        return load_tokens_file(path, "the tokens")
-    except InputError:
-        path.unlink()
-        raise
+        write_new(path, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+    except FileExistsError:
+        raise InputError.of("--secrets-out", f"{shown} exists", "it is never overwritten: name a new file") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        hint = "name a file in a folder that can be written"
+        raise InputError.of("--secrets-out", f"{shown} can't be written: {reason}", hint) from error
 
 
 # --- the file ----------------------------------------------------------------------------------------
-
-
-def _read_entries(path: Path, shown: str, kind: FileKind) -> Iterator[tuple[str, Any]]:
-    text = _read_text(path, shown, kind)
-    return _entries_of(_compose(text, shown, kind), kind, shown)
 
 
 def _read_text(path: Path, shown: str, kind: FileKind) -> str:

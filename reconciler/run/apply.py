@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import groupby
 from types import MappingProxyType
@@ -43,7 +44,58 @@ async def apply_plan(
     every environment of the plan but the orphans. Raises only what is a fault of this program.
     """
     context = RunContext(world, options, stop, planned.observations, planned.fleet, refused)
-    todo = _without_orphans(planned.plan)
+    async with _watching(context, planned.plan):
+        results = await _apply_waves(context, planned)
+    return _make_result(context, planned.plan, results)
+
+
+def _make_result(context: RunContext, plan: Plan, results: Sequence[EnvironmentResult]) -> RunResult:
+    where = plan.where and plan.where.grown(context.new_documents)
+    return RunResult(tuple(results), context.state_trouble, bool(context.stop), where)
+
+
+@asynccontextmanager
+async def _watching(context: RunContext, plan: Plan) -> AsyncIterator[None]:
+    """Within the block, once the run is asked to end: let no write wait for others, and make the interim result."""
+    watch = asyncio.create_task(_watch(context, plan))
+    try:
+        yield
+    finally:
+        if not watch.done():
+            watch.cancel()
+        await asyncio.wait({watch})
+    if not watch.cancelled():
+        watch.result()  # raises what the report raised
+
+
+async def _watch(context: RunContext, plan: Plan) -> None:
+    await context.stop.asked.wait()
+    context.let_pass()
+    context.writer.hurry()
+    interim = context.world.interim
+    if interim is None:
+        return
+    await context.world.clock.sleep(interim.after_s)
+    if context.settling:
+        await asyncio.wait(context.settling)
+    interim.report(_make_result(context, plan, [_find_known(context, one) for one in _without_orphans(plan)]))
+
+
+def _find_known(context: RunContext, planned: EnvironmentPlan) -> EnvironmentResult:
+    name = planned.environment
+    if name in context.known:
+        return context.known[name]
+    if planned.action is Action.NOOP:
+        return make_result(planned, Outcome.UNCHANGED)
+    if name not in context.begun:
+        return make_result(planned, Outcome.SKIPPED, message=f"not begun: {context.stop_reason}")
+    message = "the run was interrupted while it was under way: its intent stays until its lease ends"
+    return make_result(planned, Outcome.UNCERTAIN, message=message)
+
+
+async def _apply_waves(context: RunContext, planned: Planned) -> list[EnvironmentResult]:
+    """Apply wave by wave, and return a result for each environment in the plan's order."""
+    world, stop, todo = context.world, context.stop, _without_orphans(planned.plan)
     numbers = {wave: number for number, wave in enumerate(sorted({one.wave for one in todo if one.action.puts}), 1)}
     results: list[EnvironmentResult] = []
     failed_wave: int | None = None
@@ -58,8 +110,7 @@ async def apply_plan(
             if not await wave.apply():
                 failed_wave = number
         results.extend(wave.results())
-    where = planned.plan.where and planned.plan.where.grown(context.new_documents)
-    return RunResult(tuple(results), context.state_trouble, bool(stop), where)
+    return results
 
 
 def make_idle_result(plan: Plan) -> RunResult:
@@ -99,6 +150,7 @@ class _Wave:
 
     async def apply(self) -> bool:
         """Apply the wave, and return whether every outcome is `applied` or `unchanged`."""
+        self._context.let_pass = self._let_pass
         await self._doubt_holders()
         await for_each(self._environments, self._workers, self._begin)
         return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
@@ -139,6 +191,7 @@ class _Wave:
             self._begun.release()
             self._skip(planned, self._context.stop_reason)
         else:
+            self._context.begun.add(planned.environment)
             self._finish(planned, await self._apply_one(planned))
 
     async def _apply_one(self, planned: EnvironmentPlan) -> EnvironmentResult:
@@ -157,11 +210,27 @@ class _Wave:
                         ours = await one.put(ours)
             finally:
                 self._begun.release()
-            result = ours if isinstance(ours, EnvironmentResult) else await one.settle(ours)
+            result = ours if isinstance(ours, EnvironmentResult) else await self._settle(one, ours)
         return replace(result, seconds=round(clock.monotonic() - since, 3))
 
+    def _let_pass(self) -> None:
+        """Wake up all that have an intent and wait for a slot. The run is asked to end, so that none of them sends:
+        each takes its intent back, and does not wait for the PUTs under way."""
+        for _ in self._environments:
+            self._sending.release()
+
+    async def _settle(self, one: EnvironmentRun, ours: Stored) -> EnvironmentResult:
+        """Write the outcome down, as a task that an interim result waits for."""
+        settling = self._context.settling
+        task = asyncio.create_task(one.settle(ours))
+        settling.add(task)
+        try:
+            return await task
+        finally:
+            settling.discard(task)
+
     def _finish(self, planned: EnvironmentPlan, result: EnvironmentResult) -> None:
-        self._results[planned.environment] = result
+        self._results[planned.environment] = self._context.known[planned.environment] = result
         if planned.action.puts:
             self._context.world.report(result)
 

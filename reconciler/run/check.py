@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.core.planner import Planned
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, conclude
 from reconciler.core.selection import select
 from reconciler.errors import InputError
-from reconciler.model import CheckResult, CheckStage, Desired, Event, ReceiverCheck, Shard
+from reconciler.model import CheckResult, CheckStage, Desired, Event, ReceiverCheck, Shard, Webhooks
 from reconciler.ports import Clock, Receivers
 from reconciler.run.context import Stop
 from reconciler.run.pace import Pace
@@ -55,6 +56,11 @@ def select_checked(
     except InputError:
         selected = select(globs, names | set(find_stored()), shard)
     return [one for one in desired if one.environment in selected]
+
+
+def find_applied(planned: Planned) -> Mapping[str, Webhooks]:
+    """Return the applied webhooks of each environment of a plan that has any."""
+    return {name: head.applied.webhooks for name, head in planned.heads.items() if head.applied is not None}
 
 
 async def check_receivers(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from reconciler.core.observe import Observation
 from reconciler.core.planner import Fleet
-from reconciler.model import By, Document, EnvironmentResult, Outcome, Stored
+from reconciler.model import By, Document, EnvironmentResult, Outcome, RunResult, Stored
 from reconciler.model.result import DONE_OUTCOMES
 from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore, Write, WriteResult
 from reconciler.run.accounts import Accounts
@@ -57,6 +57,17 @@ class WaveBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class Interim:
+    """The result of what is known `after_s` seconds after the request to end, for a process that may be killed then.
+
+    Everything that it calls done is durable. The run goes on, and returns its result as ever if it may.
+    """
+
+    after_s: float
+    report: Callable[[RunResult], None]
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """The ports of a run."""
 
@@ -73,6 +84,7 @@ class World:
     report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # of each environment with a PUT
     report_wave: Callable[[WaveBegun], None] = field(default=lambda begun: None)
     warn: Callable[[str], None] = field(default=lambda warning: None)
+    interim: Interim | None = None
 
 
 @dataclass(slots=True)
@@ -94,6 +106,10 @@ class RunContext:
     pace: Pace = field(init=False)
     # (lineage, serial) of a document that this run has put in doubt -> of the one that it was before
     doubted: dict[tuple[str | None, int], tuple[str | None, int]] = field(default_factory=dict)
+    let_pass: Callable[[], None] = field(default=lambda: None)  # of the wave: wake up all that wait for a slot
+    begun: set[str] = field(default_factory=set)
+    known: dict[str, EnvironmentResult] = field(default_factory=dict)
+    settling: set[asyncio.Task[EnvironmentResult]] = field(default_factory=set)  # answered, and being written down
     _halted: str = ""  # by trouble with the state
     _failures: int = 0  # in this wave: the next one begins only after one without any
 

@@ -16,6 +16,7 @@ from reconciler.core.guards import (
     find_new_state,
     find_reserved_receivers,
     find_too_many_updates,
+    find_trials,
 )
 from reconciler.core.planner import Fleet, Planned
 from reconciler.errors import InputError
@@ -35,27 +36,71 @@ class GuardInput:
     first: FirstApply = field(default_factory=FirstApply)
 
 
+@dataclass(frozen=True, slots=True)
+class FleetFaults:
+    """What stops a run and needs no token to be seen. Where several jobs share a run, the first one decides it."""
+
+    too_many: Problem | None = None  # max_changed
+    new_state: tuple[Problem, ...] = ()
+    others: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.others, *([] if self.too_many is None else [self.too_many]), *self.new_state)
+
+
+def find_fleet_faults(planned: Planned, given: GuardInput) -> FleetFaults:
+    """Find what is wrong with the whole run, whatever the tokens: names, reserved hosts, `max_changed`, the state."""
+    known = {one.environment for one in given.desired}
+    unknown = [
+        Problem.of("--accept-account-change", f"{name!r} is not an environment of the manifests")
+        for name in given.accepted
+        if name not in known
+    ]
+    updates = count_updates(planned, given.desired)
+    return FleetFaults(
+        too_many=find_too_many_updates(updates, planned.fleet.applied_count, given.max_changed),
+        new_state=tuple(find_new_state(planned, given.first)),
+        others=(*unknown, *find_reserved_receivers(planned), *find_trials(planned)),
+    )
+
+
+def find_token_problems(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
+    """Find what is wrong with the available tokens and secrets, and with whose they are."""
+    credentials = given.credentials
+    return [
+        *credentials.find_malformed_tokens(planned.desired.values()),
+        *credentials.find_missing(find_putting(planned)),
+        *_find_account_guards(planned, given, now),
+    ]
+
+
 def check_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
     """Check everything that can be known before the first byte is sent. `warn` is called with each warning.
 
     Raises InputError with every problem.
     """
-    known = {one.environment for one in given.desired}
-    problems = [
-        Problem.of("--accept-account-change", f"{name!r} is not an environment of the manifests")
-        for name in given.accepted
-        if name not in known
-    ]
-    putting = find_putting(planned)
-    problems.extend(given.credentials.find_malformed_tokens(planned.desired.values()))
-    problems.extend(given.credentials.find_missing(putting))
-    problems.extend(_find_guards(planned, given, now))
-    problems.extend(find_reserved_receivers(planned))
-    expired, pins = given.credentials.find_expired(putting, now), _find_pins(planned, given.credentials)
-    for warning in (*expired, *describe_unseen(planned.fleet), *pins):
-        warn(warning)
+    _warn_before_sending(planned, given, now, warn)
+    problems = [*find_fleet_faults(planned, given).problems, *find_token_problems(planned, given, now)]
     if problems:
         raise InputError(problems=problems)
+
+
+def check_part_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
+    """Check what the job of a part of a run can know and the first job could not: all that needs tokens.
+
+    Raises InputError with every problem.
+    """
+    _warn_before_sending(planned, given, now, warn)
+    problems = find_token_problems(planned, given, now)
+    if problems:
+        raise InputError(problems=problems)
+
+
+def _warn_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
+    expired = given.credentials.find_expired(find_putting(planned), now)
+    for warning in (*expired, *describe_unseen(planned.fleet), *_find_pins(planned, given.credentials)):
+        warn(warning)
 
 
 def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
@@ -90,6 +135,15 @@ def describe_unseen(fleet: Fleet) -> list[str]:
 
 def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
     """Find every guard that applying this plan would trip, except reserved hosts, of which the tree warns already."""
+    faults = find_fleet_faults(planned, given)
+    return [
+        *([] if faults.too_many is None else [faults.too_many]),
+        *_find_account_guards(planned, given, now),
+        *faults.new_state,
+    ]
+
+
+def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
     credentials = given.credentials
     putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
     known = {one.environment: one for one in given.desired}
@@ -98,13 +152,9 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
         given.accepted,
         lambda name: credentials.account(known[name]) if name in known else None,
     )
-    updates = count_updates(planned, given.desired)
-    too_many = find_too_many_updates(updates, planned.fleet.applied_count, given.max_changed)
     return [
-        *([] if too_many is None else [too_many]),
         *credentials.find_shared_accounts(given.desired),
         *find_account_problems(AccountBook(planned.fleet.heads), putting, now, rules),
-        *find_new_state(planned, given.first),
     ]
 
 

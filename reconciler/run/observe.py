@@ -6,14 +6,16 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeVar
 
 from reconciler.core.attempts import Attempt, Done, Wait, next_step
-from reconciler.core.observe import UNOBSERVABLE, Observation, find_past
+from reconciler.core.observe import UNOBSERVABLE, EventComparison, Observation, find_past
 from reconciler.model import Desired, Document
 from reconciler.ports import Clock, Observer
 from reconciler.run.pace import Pace
 from reconciler.run.pool import for_each
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -68,8 +70,36 @@ async def observe_one(
 
     The environment has an account_id. `sleep` may end early; no retry is made after `stopped` returns True.
     """
-    rest = sleep or clock.sleep
-    applied = document.applied if document else None
+    applied, past = document.applied if document else None, find_past(document)
+
+    async def read() -> tuple[Attempt, tuple[EventComparison, ...] | None]:
+        reading = await observer.read(desired, applied, past)
+        return reading.attempt, reading.comparisons
+
+    retries = Retries(clock, options, pace, sleep or clock.sleep, stopped)
+    found = await read_with_retries(desired.environment, read, retries)
+    return Observation(failure=found) if isinstance(found, str) else Observation(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """What the attempts of one read share. `sleep` may end early; no retry is made after `stopped` returns True."""
+
+    clock: Clock
+    options: ObserveOptions
+    pace: Pace
+    sleep: Callable[[float], Awaitable[None]]
+    stopped: Callable[[], bool] = lambda: False
+
+
+async def read_with_retries(
+    environment: str, read: Callable[[], Awaitable[tuple[Attempt, T | None]]], given: Retries
+) -> T | str:
+    """Call `read` until an attempt has a result, with retries as for a PUT (§6.6).
+
+    Return the result, or the reason of the last attempt that failed.
+    """
+    clock, options, pace, rest = given.clock, given.options, given.pace, given.sleep
     made: list[Attempt] = []
     begun = clock.monotonic()
     while True:
@@ -81,24 +111,24 @@ async def observe_one(
             jitter=clock.jitter(),
         )
         if isinstance(step, Done):
-            return _failed(made)
+            return _describe_failure(made)
         if isinstance(step, Wait):
-            logger.info("%s: next read of its account in %.1f s", desired.environment, step.seconds)
+            logger.info("%s: next read of its account in %.1f s", environment, step.seconds)
             await rest(step.seconds)
         if made and clock.monotonic() - begun >= options.deadline_s:
-            return _failed(made)
+            return _describe_failure(made)
         waiting_since = clock.monotonic()
         await pace.wait(rest)
         begun += clock.monotonic() - waiting_since  # what is spent on waiting for a slot is no part of the deadline
-        if made and stopped():
-            return _failed(made)
+        if made and given.stopped():
+            return _describe_failure(made)
         sent_at = clock.monotonic()
-        reading = await observer.read(desired, applied, find_past(document))
-        pace.slow_down_after(reading.attempt, sent_at)
-        _log_read(desired.environment, len(made) + 1, reading.attempt, clock.monotonic() - sent_at)
-        if reading.comparisons is not None:
-            return Observation(reading.comparisons)
-        made.append(reading.attempt)
+        attempt, result = await read()
+        pace.slow_down_after(attempt, sent_at)
+        _log_read(environment, len(made) + 1, attempt, clock.monotonic() - sent_at)
+        if result is not None:
+            return result
+        made.append(attempt)
 
 
 def _log_read(environment: str, number: int, attempt: Attempt, seconds: float) -> None:
@@ -107,6 +137,6 @@ def _log_read(environment: str, number: int, attempt: Attempt, seconds: float) -
     logger.debug("%s: read %d of its account: %s", environment, number, attempt.message)
 
 
-def _failed(made: list[Attempt]) -> Observation:
+def _describe_failure(made: list[Attempt]) -> str:
     tries = f" (tried {len(made)} times)" if len(made) > 1 else ""
-    return Observation(failure=(made[-1].message or "no reason was given") + tries)
+    return (made[-1].message or "no reason was given") + tries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,13 +29,15 @@ Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapp
 class PlanScope:
     """The environments to plan, and how much is read of each.
 
-    With `whole` the result has the whole documents, history included. The plan itself needs only their heads.
+    `names` are those of a job that does a part of a run; None: all that the globs and the shard select. With `whole`
+    the result has the whole documents, history included. The plan itself needs only their heads.
     """
 
     globs: Sequence[str] = ()
     shard: Shard | None = None
     observe: Observe | None = None
     whole: bool = False
+    names: Collection[str] | None = None
 
 
 EVERYTHING = PlanScope()
@@ -120,6 +122,8 @@ def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope)
     manifests = frozenset(one.environment for one in desired)
     found = store.read_changes()
     selected = select(scope.globs, found.heads.keys() | found.faults.keys() | manifests, scope.shard)
+    if scope.names is not None:
+        selected = selected.intersection(scope.names)
     faults = [fault for name, fault in found.faults.items() if name in selected]
     if faults:
         raise faults[0] if len(faults) == 1 else SeveralUnreadable(faults)

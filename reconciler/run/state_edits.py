@@ -1,17 +1,15 @@
-"""Edits of the state by hand: adopt, forget, unlock, each one compare-and-swap; rename; copy (CONTRACT §4)."""
+"""Edits of the state by hand: forget, unlock, each one compare-and-swap; rename; copy (CONTRACT §4)."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core import record
-from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
 from reconciler.errors import InputError, Locked, StateError
-from reconciler.model import By, Desired, Document, Fingerprint, Original, Problem, Stored
-from reconciler.ports import CredentialChecks, StateStore, Write
+from reconciler.model import Document, Original, Stored
+from reconciler.ports import StateStore, Write
 from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
 
@@ -52,65 +50,6 @@ def refuse_live(stored: Stored | Original | None, now: datetime, *, doing: str) 
         name = stored.document.environment
         advice = f"Wait for it before you {doing}; if that run is dead: `reconciler state unlock {name}`"
         raise Locked(name, intent, f"{name}: {describe_lock(intent, now)}. {advice}")
-
-
-def find_adoptable(
-    environment: str, desired: Sequence[Desired], store: StateStore, credentials: CredentialChecks, now: datetime
-) -> Desired:
-    """Return the manifest of an environment that may be adopted.
-
-    Raises InputError (no such manifest, a malformed token, the token of another company), Locked, and what the store
-    raises.
-    """
-    wanted = next((one for one in desired if one.environment == environment), None)
-    if wanted is None:
-        raise InputError.of("ENV", f"{environment!r} is in no manifest", "adopt records what a manifest wants")
-    malformed = credentials.find_malformed_tokens([wanted])
-    if malformed:
-        raise InputError(problems=malformed)
-    refuse_live(store.read([environment]).get(environment), now, doing="adopt")
-    problems = _find_account_problems(wanted, desired, store, credentials, now)
-    if problems:
-        raise InputError(problems=problems)
-    return wanted
-
-
-def _find_account_problems(
-    wanted: Desired, desired: Sequence[Desired], store: StateStore, credentials: CredentialChecks, now: datetime
-) -> list[Problem]:
-    """Compare the token as `apply` does before an intent.
-
-    What --accept-account-change says there, a matching `organization_id` says here: of the environment's own record
-    alone, never of another environment's company.
-    """
-    book, account = AccountBook(store.read_changes().heads), credentials.account(wanted)
-    organization = credentials.organization(wanted)
-    pinned = find_pin_fault(wanted, organization)
-    if pinned is not None:
-        return [Problem.at(wanted.source, "organization_id", *pinned)]
-    is_vouched_for = organization is not None and organization == wanted.organization_id
-    by_name = {one.environment: one for one in desired}
-
-    def account_of(name: str) -> str | None:
-        return credentials.account(by_name[name]) if name in by_name else None
-
-    rules = FleetRules(by_name.keys(), account_of=account_of)
-    faults = (
-        None if is_vouched_for else find_change_fault(wanted.environment, book.find(wanted.environment), organization),
-        None if account is None else find_refusal(book, wanted.environment, account, now, rules),
-    )
-    return [Problem.at(wanted.source, "token_env", *fault) for fault in faults if fault is not None]
-
-
-def adopt(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:
-    """Record the desired webhooks as applied without a PUT, as the user vouches for them. Ends doubt."""
-    stored = store.read([desired.environment]).get(desired.environment)
-    refuse_live(stored, now, doing="adopt")
-    document = record.adopt(
-        stored.document if stored else None, desired, fingerprint, now, by, lineage=uuid.uuid4().hex
-    )
-    _write(store, Write(desired.environment, document, stored.version if stored else None))
-    return document
 
 
 def forget(store: StateStore, stored: Stored, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from reconciler.core.protocol.strict import Cause, LastChange, Offer, Unreviewed, find_cause
+from reconciler.core.protocol.strict import LastChange, Offer, Unreviewed, UnreviewedCause, find_cause
 from reconciler.ports import MergedPull, Pulls, ReviewHistory
 
 CHUNK = 20  # commits that GitHub is asked about before it is known whether more must be asked about
@@ -76,7 +76,7 @@ class _Search:
             self._same |= {(name, pull.head_sha): is_same for name, is_same in same.items()}
         return {name: change for name, change in changes.items() if self.find_cause(name, change) is not None}
 
-    def find_cause(self, name: str, change: LastChange) -> Cause | None:
+    def find_cause(self, name: str, change: LastChange) -> UnreviewedCause | None:
         offers = (
             Offer(position, pull in self._found[change.commit], self._same[name, pull.head_sha])
             for pull, position in self._find_counted(change).items()

@@ -47,10 +47,17 @@ class StateWriter:
         self._gathering: _Batch | None = None
         self._latest: asyncio.Task[list[WriteResult]] | None = None
         self._inside = 0
+        self._hurries = False
 
     @property
     def gathers(self) -> bool:
         return self._store.gather_s > 0
+
+    def hurry(self) -> None:
+        """Let no batch wait for others any more: the process may be ended soon. Writes still share a round trip."""
+        self._hurries = True
+        if self._gathering is not None:
+            self._gathering.changed.set()
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -78,7 +85,7 @@ class StateWriter:
     async def _write_batch(self, batch: _Batch, before: asyncio.Task[list[WriteResult]] | None) -> list[WriteResult]:
         if before is not None:
             await asyncio.wait({before})
-        if self.gathers:
+        if self.gathers and not self._hurries:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._store.gather_s):
                     await self._wait_for_all(batch)
@@ -91,6 +98,6 @@ class StateWriter:
         return results
 
     async def _wait_for_all(self, batch: _Batch) -> None:
-        while len(batch.writes) < self._inside:
+        while len(batch.writes) < self._inside and not self._hurries:
             batch.changed.clear()
             await batch.changed.wait()

@@ -19,6 +19,8 @@ from reconciler.sandbox.server import Sandbox
 SELECTING = ("plan", "apply", "drift")
 """The commands of the story that are about all environments, unless `-e` selects some."""
 
+PAGE = "fleet.html"  # below the story's folder
+
 
 class StoryPart(StrEnum):
     """What a text of the story is, for how it looks on a terminal."""
@@ -56,6 +58,7 @@ class Story:
     manifest: Path
     run: Callable[[Sequence[str]], int]
     write: Callable[[str, StoryPart], None]
+    wait: Callable[[], None] = lambda: None  # before each further step
     globs: Sequence[str] = ()
     chapter: int = 0
 
@@ -69,11 +72,12 @@ class Story:
         self._edit_in_the_dashboard()
         self._drift()
 
-    def end(self) -> None:
-        """The last words, once the sandbox is gone."""
+    def end(self, page: Path) -> None:
+        """Write the last words, once the sandbox has ended. `page` is where the page of the fleet was kept."""
         self._title("That was it")
-        self._say("Everything happened in a temporary folder against a sandbox on this machine. Next: the README,")
-        self._say("`reconciler validate`, and `reconciler plan` with your own manifests.")
+        self._say("Everything happened in a temporary folder against a sandbox on this machine.")
+        self._say(f"The page of the fleet is in {page}: open it in a browser.")
+        self._say("Next: the section First steps of the README, or `reconciler validate` with your own manifests.")
 
     # --- the chapters ------------------------------------------------------------------------------
 
@@ -122,8 +126,8 @@ class Story:
         self._plug_holds(Event.MESSAGE_STATUS, "v2")
         self._title("The history shows it, and a page shows the whole fleet")
         self._run("state", "history", self.edited.environment)
-        self._run("report", "--out", "fleet.html")
-        if self.edited.environment not in (self.folder / "fleet.html").read_text(encoding="utf-8"):
+        self._run("report", "--out", PAGE)
+        if self.edited.environment not in (self.folder / PAGE).read_text(encoding="utf-8"):
             raise StoryWentWrong("the page doesn't show the environment")
 
     def _drift(self) -> None:
@@ -135,6 +139,8 @@ class Story:
     # --- telling, doing and checking ---------------------------------------------------------------
 
     def _title(self, text: str) -> None:
+        if self.chapter:
+            self.wait()
         self.chapter += 1
         line = f"{self.chapter}. {text}"
         self.write(f"━━ {line} " + "━" * max(3, 76 - len(line)), StoryPart.TITLE)

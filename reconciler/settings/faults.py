@@ -35,7 +35,7 @@ def find_unknown(name: str, known: Iterable[str]) -> Fault:
     elif near is not None:
         hint = f"did you mean {near}?"
     else:
-        hint = "the README lists all settings"
+        hint = "`reconciler plan --help` lists all settings"
     return Fault("is not a setting", hint)
 
 

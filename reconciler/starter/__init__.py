@@ -1,4 +1,4 @@
-"""The files that `reconciler init` writes: a starting tree, and the three workflows.
+"""The files that `reconciler init` writes: a starting tree, and the workflows.
 
 The workflows here are the source. Those in this repository's own `.github/workflows` are made of them, with the action
 of the checkout in place of a pinned one (a test compares them). Dependabot updates the pinned actions in both, so the
@@ -18,7 +18,7 @@ from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError
 from reconciler.io.git.remotes import parse_remote
 
-WORKFLOWS = ("plan", "apply", "drift")
+WORKFLOWS = ("plan", "apply", "apply-wave", "drift")
 ACTION_FOLDER = ".github/actions/reconciler"
 UNKNOWN_ACTION = f"OWNER/reconciler/{ACTION_FOLDER}@COMMIT"
 

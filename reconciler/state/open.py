@@ -44,7 +44,7 @@ def open_store(setting: str, folder: Path, environ: Mapping[str, str] | None = N
 def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = None) -> Callable[[], StateStore]:
     """Return what opens the store: the setting is checked, and nothing is imported that only its store needs.
 
-    `environ` is the environment in which git is asked for remotes. No message repeats the setting, which may be a
+    `environ` is the environment in which git runs. No message repeats the setting, which may be a
     token in the wrong place.
 
     Raises InputError for a setting that does not name a store.
@@ -55,7 +55,7 @@ def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = 
     scheme, rest = (match[1], match[2]) if match else ("", setting)
     _refuse(_find_text_fault(setting, scheme, rest) or _find_scheme_fault(scheme))
     if scheme == "git":
-        return _parse_git(rest, folder)
+        return _parse_git(rest, folder, environ)
     if scheme in _BUCKETS:
         return _parse_bucket(setting)
     if scheme == "file" and rest.startswith("//"):
@@ -187,7 +187,7 @@ def _path_of_url(rest: str) -> str:
     return path
 
 
-def _parse_git(place: str, folder: Path) -> Callable[[], StateStore]:
+def _parse_git(place: str, folder: Path, environ: Mapping[str, str] | None) -> Callable[[], StateStore]:
     remote, slash, branch = place.partition("/")
     if branch.startswith("refs/"):
         hint = "write git:REMOTE/BRANCH, with the name of the branch alone"
@@ -200,7 +200,7 @@ def _parse_git(place: str, folder: Path) -> Callable[[], StateStore]:
     def open_git() -> StateStore:
         from reconciler.state.git import GitStore
 
-        return GitStore(folder, remote, branch)
+        return GitStore(folder, remote, branch, environ=environ)
 
     return open_git
 

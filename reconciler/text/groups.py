@@ -34,12 +34,19 @@ def group_failures(results: Sequence[EnvironmentResult]) -> list[list[Environmen
 
 
 def like_message(one: EnvironmentResult) -> str:
-    """The message without what is the environment's own: its name, as it is and as in the name of its token's
-    variable, instants (of a lease), and how often it was tried."""
-    message = re.sub(rf"(?<![A-Za-z0-9]){re.escape(one.environment)}(?![A-Za-z0-9])", "ENVIRONMENT", one.message)
-    variable = re.sub(r"[^A-Z0-9]", "_", one.environment.upper())
-    message = re.sub(rf"(?<=_){re.escape(variable)}(?![A-Z0-9])", "ENVIRONMENT", message)
-    return without_instants(_TRIED.sub("", message))
+    """The message as `like_text`, and without how often it was tried."""
+    return like_text(one.environment, _TRIED.sub("", one.message))
+
+
+def like_text(environment: str, text: str) -> str:
+    """The text without what is the environment's own: its name, as it is and as in the name of its token's variable,
+    and instants (of a lease)."""
+    if environment in text:  # a pattern for each of ten thousand names would take seconds
+        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(environment)}(?![A-Za-z0-9])", "ENVIRONMENT", text)
+    variable = re.sub(r"[^A-Z0-9]", "_", environment.upper())
+    if f"_{variable}" in text:
+        text = re.sub(rf"(?<=_){re.escape(variable)}(?![A-Z0-9])", "ENVIRONMENT", text)
+    return without_instants(text)
 
 
 def without_instants(text: str) -> str:

@@ -182,6 +182,11 @@ def render_error(message: str) -> str:
     return _render([Annotation("error", "reconciler", message, message)], lambda _: None)
 
 
+def render_warning(message: str) -> str:
+    """What went wrong beside the work of a step that goes on."""
+    return _render([Annotation("warning", "reconciler", message, message)], lambda _: None)
+
+
 def _of_new_state(title: str, where: Where | None) -> list[Annotation]:
     if where is None or not where.is_new:
         return []

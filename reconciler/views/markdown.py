@@ -73,14 +73,20 @@ def _result_row(group: Sequence[EnvironmentResult]) -> str:
 
 
 def render_validation(
-    errors: Sequence[Problem], warnings: Sequence[Problem], *, environments: int | None = None
+    errors: Sequence[Problem],
+    warnings: Sequence[Problem],
+    *,
+    environments: int | None = None,
+    max_chars: int = MAX_CHARS,
 ) -> str:
     """Errors, then warnings, each with its place."""
     head = [f"## {words.validation_summary(errors, warnings, count=environments)}"]
     rows = [(_problem_row("error", problem), 1) for problem in errors]
     rows += [(_problem_row("warning", problem), 1) for problem in warnings]
     header = ("", "place", "key", "what is wrong", "what would be right")
-    return page(head, table(header, rows, "more: run `reconciler validate`", room=_room(head, [])), [])
+    return page(
+        head, table(header, rows, "more: run `reconciler validate`", room=max_chars - len(page(head, [], []))), []
+    )
 
 
 def _problem_row(label: str, problem: Problem) -> str:

@@ -14,19 +14,20 @@ from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, p
 LIST_CHARS = 6_000  # for the warnings, and for the hosts
 
 
-def render_check(result: CheckResult) -> str:
+def render_check(result: CheckResult, *, max_chars: int = MAX_CHARS) -> str:
     """Summary, failing receivers, warnings, hosts, what to do next."""
     failed = [receiver for receiver in result.receivers if not receiver.ok]
     head = [f"## {words.check_summary(result)}"]
+    list_chars = min(LIST_CHARS, max_chars // 4)
     hosts = [(row(*map(for_markdown_code, host[:2]), for_markdown(host[2])), 1) for host in words.check_hosts(result)]
     tail = [
-        *_warnings(result),
-        *table(("host", "addresses", "certificate"), hosts, "more hosts", room=LIST_CHARS),
+        *_warnings(result, list_chars),
+        *table(("host", "addresses", "certificate"), hosts, "more hosts", room=list_chars),
         *_advice(failed),
     ]
     rows = [(_failed_row(group), len(group)) for group in group_failing_receivers(failed)]
     header = ("stage", "status", "event", "receiver", "environments", "message")
-    room = MAX_CHARS - len(page(head, [], tail)) - 2
+    room = max_chars - len(page(head, [], tail)) - 2
     return page(head, table(header, rows, "more failed: `--format json` lists all", room=room), tail)
 
 
@@ -43,9 +44,9 @@ def _failed_row(group: Sequence[ReceiverCheck]) -> str:
     )
 
 
-def _warnings(result: CheckResult) -> list[str]:
+def _warnings(result: CheckResult, room: int) -> list[str]:
     lines = [(f"- {for_markdown(warning)}", 1) for warning in words.check_warnings(result)]
-    taken, left_out = fit(lines, LIST_CHARS - NOTE_CHARS, between=1)
+    taken, left_out = fit(lines, room - NOTE_CHARS, between=1)
     if left_out:
         taken.append(f"- … and {counted(left_out, 'more warning')}")
     return ["**Warnings**\n\n" + "\n".join(taken)] if taken else []

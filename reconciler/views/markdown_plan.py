@@ -166,9 +166,8 @@ def _orphans(plan: Plan) -> list[str]:
     if not orphans:
         return []
     return [
-        f"**{counted(len(orphans), 'orphan')}**, in the state, in no manifest: {names(orphans)}. Plug keeps "
-        "their webhooks; bring the manifest back, or drop the environment from the state: "
-        "`reconciler state forget ENVIRONMENT`."
+        f"**{counted(len(orphans), 'orphan')}**, in the state, in no manifest: {names(orphans)}. {words.ORPHANS_LIVE} "
+        f"{words.ORPHANS_RETIRE}: `reconciler state forget ENVIRONMENT`."
     ]
 
 

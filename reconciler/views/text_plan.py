@@ -168,8 +168,8 @@ def _orphan_lines(plan: Plan, style: Style) -> list[str]:
     if not orphans:
         return []
     shown = orphans[: words.NAMES_SHOWN]
-    heading = f"{counted(len(orphans), 'orphan')}: in the state, in no manifest. Plug keeps their webhooks;"
-    lines = [style.bold(heading), style.bold("bring the manifest back, or drop the environment from the state:")]
+    heading = f"{counted(len(orphans), 'orphan')}: in the state, in no manifest. {words.ORPHANS_LIVE}"
+    lines = [style.bold(line) for line in (heading, f"{words.ORPHANS_RETIRE}:")]
     lines += [f"  {row}" for row in columns((name, f"reconciler state forget {name}") for name in shown)]
     if len(orphans) > len(shown):
         lines.append(f"  and {number(len(orphans) - len(shown))} more")

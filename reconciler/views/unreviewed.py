@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import assert_never
 
-from reconciler.core.protocol.strict import Cause, Unreviewed
+from reconciler.core.protocol.strict import Unreviewed, UnreviewedCause
 from reconciler.model import Problem
 from reconciler.text.counts import counted, name_some
 
@@ -20,7 +20,7 @@ def explain_unreviewed(found: Iterable[Unreviewed], fleet_digest: str | None = N
 
     `fleet_digest` is that of the plan that is refused; None: the way out names the place where it is shown.
     """
-    groups: dict[tuple[Cause, str], list[str]] = defaultdict(list)
+    groups: dict[tuple[UnreviewedCause, str], list[str]] = defaultdict(list)
     for one in found:
         groups[one.cause, one.commit].append(one.environment)
     return tuple(
@@ -41,18 +41,18 @@ def explain_combinations(names: Iterable[str]) -> Problem | None:
     return Problem.of(KEY, message, "update the branch first: merge the default branch into it, or rebase it")
 
 
-def _explain(cause: Cause, commit: str, names: list[str]) -> str:
+def _explain(cause: UnreviewedCause, commit: str, names: list[str]) -> str:
     named = f"{counted(len(names), 'environment')} ({name_some(names, MAX_NAMES)})"
     them = "it" if len(names) == 1 else "them"
     match cause:
-        case Cause.NO_PULL_REQUEST:
+        case UnreviewedCause.NO_PULL_REQUEST:
             return f"{named}: commit {commit} changed {them}, and no pull request that was merged brought it"
-        case Cause.COMBINATION:
+        case UnreviewedCause.COMBINATION:
             return (
                 f"{named}: commit {commit} changed {them}, and the branch of its pull request wanted something else: "
                 "nobody reviewed this combination"
             )
-        case Cause.TOO_FAR_BACK:
+        case UnreviewedCause.TOO_FAR_BACK:
             return (
                 f"{named}: what was reviewed can't be found: the last change is too far back. The search ended at "
                 f"commit {commit}, the oldest of those looked at, or one whose manifests this version can't read"

@@ -33,6 +33,10 @@ from reconciler.model import (
 from reconciler.text.counts import counted, environments, name_some, number
 from reconciler.text.instants import instant
 
+ORPHANS_LIVE = "Plug keeps calling their webhooks."
+ORPHANS_RETIRE = (
+    "Bring the manifest back, or retire the company: point it at a host that drops everything, apply, forget"
+)
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
 EVERY_NAME = 1_000_000
@@ -93,10 +97,7 @@ NEXT_FOR_KIND = {
         "token-expiry: get a new token from Plug and store it where the old one is. The next PUT with it records when "
         "it ends; reconciler apply --reassert sends one."
     ),
-    FindingKind.ORPHAN: (
-        "orphan: Plug still holds its webhooks. Bring its manifest back, or drop it: reconciler state forget "
-        "ENVIRONMENT."
-    ),
+    FindingKind.ORPHAN: (f"orphan: {ORPHANS_LIVE} {ORPHANS_RETIRE}: reconciler state forget ENVIRONMENT."),
     FindingKind.UNOBSERVABLE: (
         "unobservable: this is not drift, but what Plug holds there is unknown. After a failed read: fix what its "
         "message names, then run reconciler drift --observe again."

@@ -167,6 +167,7 @@ def wait_for_our_first_line(pid: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5])
 def test_a_signal_at_any_moment_of_a_plan_is_130(cli: Cli, number: signal.Signals, delay_s: float) -> None:
@@ -179,6 +180,7 @@ def test_a_signal_at_any_moment_of_a_plan_is_130(cli: Cli, number: signal.Signal
     assert running.finish().code in (0, 130)
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("command", [["--version"], ["schema"], ["plan"]])
 def test_a_full_stdout_is_told(root: Path, command: list[str]) -> None:
     """With a code of the contract, and without a dump."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
-
-import pytest
 
 from tests.acceptance.conftest import Cli, canary
 
@@ -16,60 +13,9 @@ def raw(cli: Cli, *arguments: str) -> tuple[str, str]:
     return out.decode(), err.decode()
 
 
-def test_outputs_of_a_plan_name_what_changes(cli: Cli) -> None:
-    """For a matrix: by wave, each with the digest of its own part."""
-    cli.fleet("loja-a", "loja-b")
-    cli.run("plan", "--out", "plan.json", code=0)
-    lines = dict(line.split("=", 1) for line in cli.run("github", "outputs", "plan.json", code=0).out.splitlines())
-    assert lines["changed"] == "true"
-    assert json.loads(lines["environments"]) == ["loja-a", "loja-b"]
-    assert lines["digest"] == json.loads((cli.folder / "plan.json").read_text())["digest"]
-    alone = cli.run("plan", "-e", "loja-b", "--format", "json", code=0).json["digest"]
-    assert json.loads(lines["matrix"])[1] == {"environment": "loja-b", "wave": 0, "digest": alone}
-
-
-def test_outputs_of_a_drift_and_a_result_name_whom_they_are_about(cli: Cli) -> None:
-    """What drifted; what was applied."""
-    cli.fleet("loja")
-    cli.run("drift", "--also", "json=drift.json", code=2)
-    assert (
-        cli.run("github", "outputs", "drift.json", code=0).out == 'changed=true\nenvironments=["loja"]\nhealable=true\n'
-    )
-    cli.run("apply", "--yes", "--also", "json=result.json", code=0)
-    assert cli.run("github", "outputs", "result.json", code=0).out == 'changed=true\nenvironments=["loja"]\n'
-
-
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": "reconciler.plan/1"}', '{"format": "x"}'])
-def test_a_foreign_file_is_no_result(cli: Cli, content: str) -> None:
-    """It is refused with its name, and nothing is printed that a runner would take for an output."""
-    cli.write("x.json", content)
-    ran = cli.run("github", "outputs", "x.json", code=3)
-    assert ran.out == "" and "x.json" in ran.err
-
-
-def test_tokens_are_masked_only_within_a_runner(cli: Cli) -> None:
-    """Elsewhere the mask would be the leak."""
-    token = canary()
-    cli.environ["INPUT_TOKENS"] = json.dumps({"loja": token})
-    ran = cli.run("github", "tokens", "--out", "tokens", code=3)
-    assert token not in ran.out + ran.err and not (cli.folder / "tokens").exists()
-    cli.environ["GITHUB_ACTIONS"] = "true"
-    assert raw(cli, "github", "tokens", "--out", "tokens") == (f"::add-mask::{token}\n", "")
-    assert stat.S_IMODE((cli.folder / "tokens").stat().st_mode) == 0o600
-
-
-def test_a_tokens_secret_that_is_no_mapping_leaves_no_file(cli: Cli) -> None:
-    """And repeats nothing of it."""
-    cli.environ |= {"GITHUB_ACTIONS": "true", "INPUT_TOKENS": canary()}
-    out, err = raw(cli, "github", "tokens", "--out", "tokens")
-    assert out == "" and "is not a mapping" in err and cli.environ["INPUT_TOKENS"] not in err
-    assert not (cli.folder / "tokens").exists()
-
-
 def test_posting_outside_of_a_workflow_says_what_is_missing(cli: Cli) -> None:
     """By the runner's variables; no traceback."""
-    cli.write("plan.md", "x")
-    ran = cli.run("github", "comment", "plan", "--file", "plan.md", code=3)
+    ran = cli.run("github", "run", "result", code=3)
     assert "GITHUB_REPOSITORY" in ran.err and "GITHUB_EVENT_PATH" in ran.err
     cli.write("event.json", "{}")
     cli.environ |= {
@@ -78,10 +24,9 @@ def test_posting_outside_of_a_workflow_says_what_is_missing(cli: Cli) -> None:
         "GITHUB_RUN_ID": "1",
         "GITHUB_EVENT_PATH": "event.json",
     }
-    assert "GITHUB_TOKEN" in cli.run("github", "comment", "plan", "--file", "plan.md", code=3).err
-    assert "gone.md" in cli.run("github", "comment", "plan", "--file", "gone.md", code=3).err
+    assert "GITHUB_TOKEN" in cli.run("github", "run", "result", code=3).err
     cli.environ |= {"GITHUB_TOKEN": canary(), "GITHUB_API_URL": "http://api.acme.com.br"}
-    assert "is not https" in cli.run("github", "comment", "plan", "--file", "plan.md", code=3).err
+    assert "is not https" in cli.run("github", "run", "result", code=3).err
 
 
 def test_annotations_go_to_stderr_and_stdout_stays_what_was_asked_for(cli: Cli) -> None:

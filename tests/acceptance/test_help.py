@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import os
-import pty
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -25,7 +25,10 @@ SANDBOX_URL = "http://127.0.0.1:8787"  # as the help writes it; the tests put th
 COLUMNS = 78  # of a terminal of 80, click leaves two free
 
 # They post to GitHub, so they are parsed only; tests/workflows runs them against a stand-in of it.
-ON_GITHUB = {"github", "github comment", "github dispatch", "github issue", "github reviewed", "github status"}
+ON_GITHUB = {
+    *("github", "github run", "github run apply", "github run begin", "github run command", "github run drift"),
+    *("github run result", "github run review"),
+}
 
 # Its receivers are not there (see BEFORE); everything else is in order.
 CODES = {"check": 2}
@@ -40,8 +43,9 @@ BEFORE = {
     "state copy": "git push --quiet origin :reconciler-state",  # its target must be empty
     "state rename": "mv manifests/staging.yaml manifests/homologacao.yaml && sed -i 's/staging/homologacao/' "
     "manifests/homologacao.yaml",
+    "import": "printf 'environment,account_id\\nfilial,2-1\\n' > companies.csv",
+    "state adopt": "echo 'account_id: 32133-31232' >> manifests/staging.yaml",
     "github failure": "echo 'error: state: it is locked' > stderr.txt",
-    "github tokens": """echo '{"staging": "of-a-vault"}' > vault.json""",
 }
 
 SECRETS = {
@@ -51,8 +55,9 @@ SECRETS = {
     "PLUG_PARTNER_TOKEN": canary("partner"),
 }
 
+ACCOUNTS = {"32133-31232": SECRETS["PLUG_TOKEN_STAGING"], "2-1": SECRETS["PLUG_TOKEN_PRODUCTION"]}
+
 ENVIRON = {
-    "github tokens": {"GITHUB_ACTIONS": "true"},  # masking is for a runner alone
     "sandbox": dict.fromkeys(SECRETS, ""),  # its example names all that is needed
 }
 
@@ -136,6 +141,7 @@ def type_in(
         "GITHUB_OUTPUT": str(top / "output"),
         **(more or {}),
     }
+    pty = pytest.importorskip("pty", reason="POSIX terminals")
     master, slave = pty.openpty()
     try:
         os.write(master, b"y\ny\n")
@@ -185,6 +191,7 @@ def test_an_example_that_posts_to_github_is_understood(path: str) -> None:
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path not in ON_GITHUB])
 def test_an_example_works_as_it_is_typed(path: str, tree: Path, tmp_path: Path, sandbox: Sandbox) -> None:
     """One after the other, in a copy of the tree that is this command's alone."""
+    sandbox.plug.options = replace(sandbox.plug.options, accounts=ACCOUNTS)
     for name in ("work", "remote.git", "bin"):
         shutil.copytree(tree / name, tmp_path / name, symlinks=True)
     if path in BEFORE:

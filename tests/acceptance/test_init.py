@@ -12,7 +12,7 @@ from tests.workflows.conftest import ACTION
 def test_a_new_repository_passes_validate_as_it_is(cli: Cli) -> None:
     """Its hosts are reserved ones, so a warning says that apply won't send them."""
     made = cli.run("init", "new", "--action", ACTION, code=0)
-    assert [line.split()[0] for line in made.out.splitlines()] == ["wrote"] * 9
+    assert [line.split()[0] for line in made.out.splitlines()] == ["wrote"] * 10
     cli.folder /= "new"
     assert cli.run("validate", "--format", "json", code=0).json["ok"]
     assert "reserved" in cli.run("validate", code=0).out

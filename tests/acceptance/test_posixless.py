@@ -61,7 +61,7 @@ def test_a_state_of_one_system_is_read_on_the_other(windows: Cli) -> None:
     before = windows.state_bytes()
     with_posix = {"PYTHONPATH": windows.environ["PYTHONPATH"].partition(os.pathsep)[2]}
     assert windows.run("plan", "--format", "json", code=0, env=with_posix).actions == {"loja": "noop"}
-    windows.run("state", "adopt", "loja", "--yes", code=0, env=with_posix)
+    windows.run("state", "adopt", "loja", "--unverified", "--yes", code=0, env=with_posix)
     assert windows.run("plan", "--format", "json", code=0).actions == {"loja": "noop"}
     assert windows.state_bytes().keys() == before.keys()
 

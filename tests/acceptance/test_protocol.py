@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import socket
 import time
@@ -295,6 +294,7 @@ def test_rate_limit_spaces_requests(cli: Cli, wire: Wire) -> None:
 
 def test_rate_limit_holds_however_slow_the_state_is(cli: Cli, wire: Wire) -> None:
     """No second ever sees more requests than the limit, also after a store that kept all of them waiting."""
+    fcntl = pytest.importorskip("fcntl", reason="POSIX locks")
     cli.fleet(*"abcdefgh")
     (cli.folder / "manifests/loja.yaml").unlink()
     cli.state_folder.mkdir(parents=True)

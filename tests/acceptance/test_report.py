@@ -67,7 +67,8 @@ def test_out_is_written_whole_or_not_at_all(cli: Cli) -> None:
         assert f"--out: {place} {reason}" in ran.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+@pytest.mark.posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root writes anywhere")
 def test_a_folder_that_takes_no_file_is_told(cli: Cli) -> None:
     """Read-only: exit 3, and how to go on."""
     cli.fleet("loja")

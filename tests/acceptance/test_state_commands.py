@@ -68,21 +68,21 @@ def test_adopt_records_without_a_put(cli: Cli, sandbox: Sandbox) -> None:
     """The desired counts as applied, marked as adopted, and nothing is sent; it asks first."""
     cli.fleet("loja")
     requests = sandbox.plug.requests
-    assert cli.run("state", "adopt", "loja", code=3).out == ""
-    cli.run("state", "adopt", "loja", code=1, answer="n\n")
+    assert cli.run("state", "adopt", "loja", "--unverified", code=3).out == ""
+    cli.run("state", "adopt", "loja", "--unverified", code=1, answer="n\n")
     assert cli.state_bytes() == {}
-    cli.run("state", "adopt", "loja", "--yes", code=0)
+    cli.run("state", "adopt", "loja", "--unverified", "--yes", code=0)
     assert cli.document("loja")["applied"]["adopted"] is True
     assert cli.run("apply", "--format", "json", code=0).outcomes == {"loja": "unchanged"}
     assert sandbox.plug.requests == requests
-    assert cli.run("state", "adopt", "nobody", "--yes", code=3).out == ""
+    assert cli.run("state", "adopt", "nobody", "--unverified", "--yes", code=3).out == ""
 
 
 def test_adopt_ends_doubt(applied: Cli) -> None:
     """A person vouches for what Plug holds, so nothing is left to put."""
     make_intent(applied, "loja", None)
     assert applied.run("plan", "--format", "json", code=0).actions == {"loja": "reassert", "matriz": "noop"}
-    applied.run("state", "adopt", "loja", "--yes", code=0)
+    applied.run("state", "adopt", "loja", "--unverified", "--yes", code=0)
     assert applied.run("plan", "--format", "json", code=0).actions == {"loja": "noop", "matriz": "noop"}
 
 
@@ -194,7 +194,7 @@ def test_a_corrupt_document_is_named_and_never_taken_for_empty(cli: Cli, sandbox
         for name in CORRUPTIONS:
             assert f"{name}.json" in ran.err
     assert "types.json" in cli.run("state", "show", "types", code=4).err
-    assert "newer.json" in cli.run("state", "adopt", "newer", "--yes", code=4).err
+    assert "newer.json" in cli.run("state", "adopt", "newer", "--unverified", "--yes", code=4).err
     assert cli.state_bytes() == before
     assert sandbox.plug.requests == requests
     assert cli.run("apply", "--yes", "-e", "sound", "--format", "json", code=0).outcomes == {"sound": "applied"}

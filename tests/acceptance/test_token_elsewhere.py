@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import Cli, Wire, canary, only, reply
-from tests.acceptance.test_github_commands import raw
 from tests.contract.remotes import git
 from tests.fuzz.hostile import drive
 from tests.receiver import Authority, serve_receiver
@@ -350,16 +349,6 @@ def test_an_actor_mentions_nobody_in_the_commits_of_the_state(tmp_path: Path, cl
     assert "octo/team" in log and not [
         sign for sign in ("@octo", "#12", "GH-3", "\nCo-authored", "\n::") if sign in log
     ]
-
-
-def test_a_hostile_plan_file_makes_no_output_of_its_own(cli: Cli) -> None:
-    """A line of GITHUB_OUTPUT is a name and a value: a digest with a line end in it would be two."""
-    cli.fleet("loja")
-    cli.run("plan", "--out", "plan.json", code=0)
-    value = json.loads((cli.folder / "plan.json").read_text())
-    cli.write("plan.json", json.dumps({**value, "digest": "sha256:x\nmatrix=[]\nevil=1"}))
-    assert raw(cli, "github", "outputs", "plan.json")[0] == ""
-    cli.run("github", "outputs", "plan.json", code=3)
 
 
 # --- files that make a run hang ----------------------------------------------------------------------------

@@ -135,6 +135,7 @@ def test_a_forgotten_document_that_somebody_removed_meanwhile_is_a_conflict(tmp_
     assert isinstance(store.write([Write("production", None, version)])[0].error, Conflict)
 
 
+@pytest.mark.linux
 def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +176,7 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
     assert done == [], "a conflict changes nothing"
 
 
+@pytest.mark.linux
 def test_no_handle_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over ten thousand environments they would run out, also where every write fails."""
     store = FolderStore(tmp_path)

@@ -397,8 +397,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
 
 
 WRITERS = 8
-# One Python imports this module, and each process is forked from it.
-PROCESSES = multiprocessing.get_context("forkserver")
+# One Python imports this module, and each process is forked from it, where there is a fork.
+PROCESSES = multiprocessing.get_context(
+    "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
+)
 PROCESSES.set_forkserver_preload([__name__])
 
 

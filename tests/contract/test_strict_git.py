@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.session import Session
-from reconciler.core.protocol.strict import Cause
+from reconciler.core.protocol.strict import UnreviewedCause
 from reconciler.errors import InputError
 from reconciler.manifests.history import ManifestHistory
 from reconciler.model import EVENTS
@@ -90,7 +90,7 @@ class Team:
         with Session(environ=environ, folder=runner).open_history(git(runner, "rev-parse", "HEAD").strip()) as history:
             yield history
 
-    def find(self) -> dict[str, tuple[str, Cause]]:
+    def find(self) -> dict[str, tuple[str, UnreviewedCause]]:
         with self.open_history() as history:
             found = find_unreviewed(NAMES, history, self)
         return {one.environment: (one.commit, one.cause) for one in found}
@@ -117,7 +117,7 @@ def test_a_push_over_a_merge_is_refused_until_a_branch_shows_it(team: Team) -> N
     first = team.merge(team.open({"deploy/_defaults.yaml": URLS.replace("hooks.acme", "new.acme")}))
     team.write({"deploy/loja.yaml": "wave: 2 # by hand\n"})
     pushed = team.push()
-    assert team.find() == {"loja": (pushed, Cause.NO_PULL_REQUEST)}
+    assert team.find() == {"loja": (pushed, UnreviewedCause.NO_PULL_REQUEST)}
     team.merge(team.open({"README": "cure\n"}))
     assert team.find() == {}
     assert first in [pull.merge_sha for pull in team.pulls]
@@ -130,7 +130,7 @@ def test_two_pull_requests_on_one_environment_are_a_combination(team: Team) -> N
     head = git(team.clone, "rev-parse", f"topic{two}").strip()
     team.merge(one)
     merged = team.merge(two)
-    assert team.find() == {"loja": (merged, Cause.COMBINATION)}
+    assert team.find() == {"loja": (merged, UnreviewedCause.COMBINATION)}
     with team.open_history() as history:  # of the same content as the test merge of the second
         changed = history.changed_by(merged)
         assert changed == {"loja"}
@@ -140,7 +140,7 @@ def test_two_pull_requests_on_one_environment_are_a_combination(team: Team) -> N
 
 def test_what_was_never_in_a_pull_request(team: Team) -> None:
     begun = git(team.clone, "rev-parse", "HEAD").strip()
-    assert team.find() == dict.fromkeys(NAMES, (begun, Cause.NO_PULL_REQUEST))
+    assert team.find() == dict.fromkeys(NAMES, (begun, UnreviewedCause.NO_PULL_REQUEST))
 
 
 def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
@@ -148,7 +148,7 @@ def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
     team.push()
     team.write({"deploy/loja.yaml": "wave: 1\n"})
     fixed = team.push()
-    assert team.find()["loja"] == (fixed, Cause.TOO_FAR_BACK)
+    assert team.find()["loja"] == (fixed, UnreviewedCause.TOO_FAR_BACK)
 
 
 def test_a_head_that_can_not_be_fetched_stops_everything(team: Team) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,24 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reconciler.core.protocol.labels import Label
+from reconciler.core.protocol.markers import Marker, make_name_line
 from reconciler.errors import InputError, PostFailed
 from reconciler.github.api import GitHub
+from reconciler.github.hub import RunHub
+from reconciler.github.labels import find_lifting_label
+from reconciler.github.merged import count_commits, find_markers, list_merged
 from reconciler.github.posts import (
     AUTHOR,
     dispatch,
-    find_merged,
-    find_reviewed_digest,
     keep_issue,
-    make_marker,
     put_comment,
-    set_status,
 )
-from reconciler.github.run import WorkflowRun, find_head, find_run, to_pull_request
+from reconciler.github.pulls import list_pulls
+from reconciler.github.run import WorkflowRun, find_head, find_merge_group, find_run
+from reconciler.github.runs import list_apply_runs, list_jobs
 from reconciler.io.git.remotes import parse_remote
+from reconciler.ports import MergedPull
 from tests.fuzz.hostile import CANARY, as_json, bounded, hostile_texts, mutated, refused_or, variable_texts
 from tests.fuzz.targets import is_this_machine, seen_by_all
 
@@ -35,32 +40,45 @@ RUN = WorkflowRun("https://api.github.com", "https://github.com", "acme/hooks", 
 COMMENT = {
     "id": 7,
     "user": {"login": AUTHOR},
-    "body": make_marker("plan") + "\nold",
+    "body": make_name_line("plan") + "\nold",
     "html_url": "https://github.com/c",
+    "issue_url": "https://api.github.com/repos/acme/hooks/issues/4",
 }
 ISSUE = {
     "number": 3,
     "user": {"login": AUTHOR},
-    "body": make_marker("drift") + "\nold",
+    "body": make_name_line("drift") + "\nold",
     "title": "t",
     "html_url": "https://github.com/i",
 }
 PULL = {
     "number": 4,
     "merged_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
     "merge_commit_sha": SHA,
     "base": {"ref": "main"},
     "head": {"sha": SHA},
 }
-STATUS = {
-    "context": "reconciler/plan",
-    "creator": {"login": AUTHOR},
-    "state": "success",
-    "description": "sha256:" + "0" * 64,
+SHOWN_RUN = {
+    "id": 7,
+    "head_sha": SHA,
+    "status": "queued",
+    "conclusion": None,
+    "event": "push",
+    "actor": {"login": AUTHOR},
+    "created_at": "2026-01-01T00:00:00Z",
+    "html_url": "https://github.com/r",
 }
+RUNS = {"workflow_runs": [SHOWN_RUN]}
+JOBS = {"jobs": [{"name": "Begin", "conclusion": "success", "html_url": "https://github.com/j"}]}
+COMMITS = [{"commit": {"message": "x"}, "parents": [{}]}, {"commit": {"message": "y"}, "parents": [{}]}]
+LABELED = {"event": "labeled", "actor": {"login": "ana"}, "label": {"name": str(Label.LARGE_CHANGE)}}
+LABEL = {"name": str(Label.LARGE_CHANGE)}
+PERMISSION = {"permission": "write"}
 EVENT = {
     "pull_request": {**PULL, "head": {"sha": SHA, "repo": {"full_name": "acme/hooks"}}},
     "repository": {"default_branch": "main"},
+    "merge_group": {"base_sha": SHA, "head_ref": f"refs/heads/gh-readonly-queue/main/pr-4-{SHA}"},
 }
 
 BODIES = [
@@ -71,11 +89,23 @@ BODIES = [
     b"9" * 9000,
     b"\xff",
     b"null",
-    json.dumps([COMMENT, ISSUE, PULL, STATUS]).encode(),
+    json.dumps([COMMENT, ISSUE, PULL, LABELED, LABEL]).encode(),
 ]
-payloads = st.sampled_from([[COMMENT], [ISSUE], [PULL], [STATUS], COMMENT, {"message": CANARY + "x"}]).flatmap(
-    mutated
-).map(as_json) | st.integers(0, len(BODIES) - 1).map(BODIES.__getitem__)
+payloads = st.sampled_from(
+    [
+        [COMMENT],
+        [ISSUE],
+        [PULL],
+        [LABELED],
+        [LABEL],
+        PERMISSION,
+        COMMENT,
+        {"message": CANARY + "x"},
+        RUNS,
+        JOBS,
+        COMMITS,
+    ]
+).flatmap(mutated).map(as_json) | st.integers(0, len(BODIES) - 1).map(BODIES.__getitem__)
 answers = st.lists(
     st.tuples(
         st.sampled_from([200, 200, 200, 201, 204, 301, 307, 401, 403, 404, 422, 429, 500, 503]),
@@ -91,14 +121,18 @@ answers = st.lists(
 )
 
 CALLS: dict[str, Callable[[GitHub], Any]] = {
-    "comment": lambda github: put_comment(github, 4, "plan", "text"),
-    "status": lambda github: set_status(github, SHA, "reconciler/plan", "success", "d", "https://github.com"),
+    "comment": lambda github: put_comment(github, 4, Marker("plan", 1, 1), "text"),
     "issue": lambda github: keep_issue(github, "drift", "t", "text", label="l", closing="c"),
     "closing": lambda github: keep_issue(github, "drift", "t", None, label="l", closing="c"),
-    "merged": lambda github: [find_head(one) if (one := find_merged(github, SHA, "main")) else None],
-    "number": lambda github: to_pull_request(find_merged(github, SHA, None)),
-    "reviewed": lambda github: find_reviewed_digest(github, SHA, "reconciler/plan"),
+    "merged": lambda github: list_pulls(github, SHA, "main"),
+    "label": lambda github: find_lifting_label(github, 4, Label.LARGE_CHANGE),
+    "pull": lambda github: RunHub(RUN, github, AUTHOR).read_pull(4),
     "dispatch": lambda github: dispatch(github, "apply.yml", "main", {}),
+    "jobs": lambda github: list_jobs(github, "7", 1),
+    "runs": lambda github: list_apply_runs(github, "main", SHA, AUTHOR),
+    "merges": lambda github: list_merged(github, "main", datetime(2025, 1, 1, tzinfo=UTC)),
+    "markers": lambda github: find_markers(github, "apply", datetime(2025, 1, 1, tzinfo=UTC), author=AUTHOR),
+    "commits": lambda github: count_commits(github, MergedPull(4, SHA, SHA)),
 }
 
 
@@ -189,6 +223,8 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
     )
     assert is_this_machine(place.host) or (place.scheme == "https" and (allowed or place.host == "api.github.com"))
     assert (find_head(run.pull_request) or SHA).isalnum() and isinstance(run.may_only_read, bool)
+    group = find_merge_group(run.event)
+    assert group is None or ((group.base_sha or SHA).isalnum() and isinstance(group.number or 4, int))
     assert run.default_branch is None or isinstance(run.default_branch, str)
 
 

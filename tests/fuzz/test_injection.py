@@ -19,6 +19,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reconciler.core.protocol.telling import Ending, RunJob, Told
 from reconciler.model import (
     EVENTS,
     Action,
@@ -49,6 +50,7 @@ from reconciler.text.commit_message import describe_commit
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text_check, text_drift, text_plan, text_result, text_state, text_validation
 from reconciler.views.diagnostics import Layout
+from reconciler.views.markdown_told import RunText, render_pull_request, render_run
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
@@ -161,6 +163,22 @@ def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
     assert not re.search(r"@[A-Za-z0-9]", text), "a mention in the raw text"
     assert not any(line.strip().startswith("::") for line in text.splitlines()) and "##[" not in text
     assert_data(as_github_does(text).replace("<thead>", "").replace("</thead>", ""))
+
+
+@bounded
+@given(value=values)
+@example(value=HOSTILE)
+@example(value="a@b.test")
+def test_the_end_of_a_run_is_data_to_githubs_renderer(value: str) -> None:
+    """Whatever the state, a refusal or a job's name holds. The link to a job is an address that was checked before."""
+    by, job = By(value, value, value), RunJob(value, value)
+    told = [Told(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
+    run = RunText("RUN", value, value, value, (value,))
+    for text in (render_run(told, run), render_pull_request(told, run)):
+        assert not re.search(r"@[A-Za-z0-9]", text), "a mention in the raw text"
+        assert not any(line.strip().startswith("::") for line in text.splitlines()) and "##[" not in text
+        page = as_github_does(text.replace("[this run](RUN)", ""))
+        assert_data(page.replace("<thead>", "").replace("</thead>", ""))
 
 
 class _Text:

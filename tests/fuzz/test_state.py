@@ -124,7 +124,7 @@ def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, comm
     arguments = {
         "plan": ["plan", "--max-age", "1d"],
         "drift": ["drift", "--max-age", "1d", "--format", "markdown"],
-        "adopt": ["state", "adopt", "production", "--yes"],
+        "adopt": ["state", "adopt", "production", "--unverified", "--yes"],
         "apply": ["apply", "--yes", "--attempts", "1", "--format", "json"],
         "report": ["report", "--max-age", "1d"],
     }[command]

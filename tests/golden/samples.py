@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.core.host_uses import find_hosts
+from reconciler.core.planner import Planned
+from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
+from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.schedule import ApplyRun, Begin
+from reconciler.core.protocol.telling import Ending, RunJob, Told
 from reconciler.model import (
     EVENTS,
     Action,
@@ -48,11 +53,22 @@ from reconciler.model import (
     SettingPlace,
     Where,
 )
+from reconciler.ports import Issue
+from reconciler.views.markdown_schedule import (
+    describe_begun,
+    describe_left,
+    describe_sending,
+    make_drift_issue,
+    make_failed_issue,
+    make_waiting_issue,
+)
+from reconciler.views.markdown_told import RunText
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ENDPOINT = "https://www.plugchat.com.br/api/integrations/update-webhooks"
 DESTINATION = Destination(ENDPOINT, BodyForm.FLAT, AuthScheme.RAW, "PLUG_TOKEN_X")
 DIGEST = "sha256:" + "ab" * 32
+COMMIT = "a1b2c3d4e5f60718" + "0" * 24
 HOSTILE = (
     "\x1b]0;owned\x07 | `a` ``b`` @everyone #12 GH-3 ##[error]x ::error::y </details></pre></code><img src=x> "
     "[x](https://evil.test) www.evil.test *b* _i_ \u202e\u200b\n::error::z\r\n##[endgroup] &amp; \\| $x$ ~~s~~"
@@ -526,5 +542,112 @@ def documents() -> dict[str, Document]:
             Intent(HOSTILE, bad, True, NOW, None, foul, HOSTILE, HOSTILE),
             (HistoryEntry(NOW, foul, bad), HistoryEntry(NOW, foul, bad, False, f"{HOSTILE}2", HOSTILE)),
             LastTry(Outcome.FAILED, None, HOSTILE, NOW, foul),
+        ),
+    }
+
+
+# --- the workflows -----------------------------------------------------------------------------------
+
+
+def told() -> dict[str, tuple[list[Told], RunText]]:
+    """The ends of apply runs."""
+    url = "https://github.com/acme/plug/actions/runs/7001"
+    run = RunText(url, COMMIT)
+    job = RunJob("Step 1 / loja-7", "failure", f"{url}/job/1")
+    ours, before = By("ana", COMMIT, "7001/1"), By("github-actions[bot]", "b" * 40, "6999/2")
+    doubt = "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 502): 502"
+    rejected = "rejected (status 401): PLUG_TOKEN_{} was not accepted"
+    stopped = "its job did not begin, as Step 1 / loja-7 did not succeed"
+    mixed = [
+        Told("loja-8", Ending.IN_DOUBT, doubt, ours, NOW, job),
+        Told("loja-7", Ending.NOT_APPLIED, rejected.format("LOJA_7"), ours, NOW, job),
+        *(Told(f"loja-1{n}", Ending.NOT_APPLIED, rejected.format(f"LOJA_1{n}"), ours, NOW) for n in range(6)),
+        Told("matriz", Ending.NOT_TRIED, stopped),
+        Told("velha", Ending.UNKNOWN, "its state can't be read: .reconciler/state/velha.json is not valid JSON"),
+        *(Told(f"filial-{n}", Ending.APPLIED, "", ours, NOW + timedelta(minutes=n)) for n in range(3)),
+        Told("centro", Ending.AS_WANTED, "", before, NOW),
+        Told("norte", Ending.AS_WANTED, "", before, NOW, adopted=True),
+        Told("sul", Ending.SUPERSEDED, commit="c" * 40),
+        Told("leste", Ending.REMOVED),
+    ]
+    foul = [
+        Told(HOSTILE, ending, HOSTILE, By(HOSTILE, HOSTILE, HOSTILE), NOW, RunJob(HOSTILE, HOSTILE), commit=HOSTILE)
+        for ending in Ending
+    ]
+    refused = "max_changed: 12 of 12 environments change, and 10 % may\nnew_state: nothing was ever applied"
+    left = [Told("loja", Ending.NOT_TRIED, "the first job ended the whole run, so no job of an environment began")]
+    return {
+        "mixed": (mixed, run),
+        "refused": (left, replace(run, refused=refused)),
+        "lifted": (
+            [Told("loja", Ending.APPLIED, "", ours, NOW)],
+            replace(run, lifted="the label \u201creconciler: large change\u201d, set by ana on #12, lifts its guard"),
+        ),
+        "nothing": (
+            [],
+            replace(run, notes=("no pull request got a comment (GitHub answered 500)",)),
+        ),
+        "hostile": (foul, replace(run, refused=HOSTILE, lifted=HOSTILE, notes=(HOSTILE,))),
+    }
+
+
+def issues() -> dict[str, Issue]:
+    """The issues that the schedule keeps."""
+    url = "https://github.com/acme/plug/actions/runs/7100"
+    run = ApplyRun(7001, COMMIT, "waiting", None, NOW, whole=True, url="https://github.com/acme/plug/actions/runs/7001")
+    notes = [describe_begun(Begin.REASSERT), describe_left(3, 7001), describe_left(1, None), describe_sending(2)]
+    return {
+        "drift": make_drift_issue(["loja"], "## Drift\n", notes, url),
+        "waiting": make_waiting_issue(run, url),
+        "queued": make_waiting_issue(replace(run, status="queued", url=""), url),
+        "failed": make_failed_issue(replace(run, status="completed", conclusion="timed_out")),
+    }
+
+
+def reviews() -> dict[str, Review]:
+    """Reviews of a merge: red for every reason at once, lifted, without a plan, and hostile."""
+    two = plan_of(create("novo"), update("loja", "v1.acme.com.br", "v2.acme.com.br"), where=replace(WHERE, is_new=True))
+    planned = Planned(two, {}, {})
+    large = Problem.of("max_changed", "12 of 12 applied environments would be updated", "set the label")
+    label = LabelSetting(Label.LARGE_CHANGE, "ana", counts=True)
+    first = LabelSetting(Label.FIRST_APPLY, None, counts=False)
+    commits: dict[str, Any] = {"base": "b" * 40, "head": "a" * 40}
+    settings = (SettingChange("max_changed", "50%", "100%"), SettingChange("state", "git:origin/a", "git:origin/b"))
+    loosening = Loosening(settings, ("loja", "novo"), (".github/CODEOWNERS", ".github/workflows/apply.yml"))
+    return {
+        "red": Review(
+            **commits,
+            change=MergeChange(("loja",), ("antiga",)),
+            loosening=loosening,
+            base_fault="manifests/loja.yaml:1:7: wave: is a text",
+            planned=planned,
+            refused=(large,),
+            labels=(replace(label, set_by="bob", counts=False), first),
+            combined=("loja",),
+            checked=checks()["failing"] if "failing" in checks() else next(iter(checks().values())),
+        ),
+        "lifted": Review(
+            **commits,
+            change=MergeChange(("loja", "novo")),
+            planned=planned,
+            lifted=(large,),
+            labels=(label, replace(first, set_by="eva", counts=True)),
+        ),
+        "waiting": Review(
+            **commits, change=MergeChange(("novo",)), planned=planned, later=large, label_fault="GitHub answered 500"
+        ),
+        "errors": Review(**commits, errors=tuple(validations()["errors"][0]), loosening=loosening),
+        "fork": Review(**commits, change=MergeChange(("loja",)), unplanned="state: s3://a/b can't be reached: no key"),
+        "hostile": Review(
+            base="b" * 40,
+            head=None,
+            change=MergeChange((HOSTILE,), (HOSTILE,)),
+            loosening=Loosening((SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30),
+            base_fault=HOSTILE,
+            failed=HOSTILE,
+            refused=(Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE),),
+            labels=(replace(label, set_by=HOSTILE, counts=False),),
+            label_fault=HOSTILE,
+            combined=(HOSTILE,),
         ),
     }

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.views import annotations as github
-from reconciler.views import markdown, text
+from reconciler.views import markdown, markdown_told, text
 from reconciler.views.diagnostics import Layout
+from reconciler.views.github_review import render_review
 from tests import json_view as json
 from tests.golden import samples
 
@@ -59,9 +60,16 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"validation-{name}.colour.txt", partial(validation, layout=Layout(colour=True, width=100))
         yield f"validation-{name}.md", partial(markdown.render_validation, *problems)
         yield f"validation-{name}.github", partial(github.render_validation, *problems, path_of=str)
+    for name, review in samples.reviews().items():
+        yield f"review-{name}.md", partial(render_review, review, "https://github.com/acme/hooks/actions/runs/7")
     for name, resolved in samples.resolved().items():
         yield f"environment-{name}.json", partial(json.render_environment, resolved)
         yield f"environment-{name}.txt", partial(text.render_environment, resolved, colour=False)
+    for name, (told, run) in samples.told().items():
+        yield f"told-{name}.md", partial(markdown_told.render_run, told, run)
+    yield "told-pull-request.md", partial(markdown_told.render_pull_request, *samples.told()["mixed"])
+    for name, issue in samples.issues().items():
+        yield f"issue-{name}.md", partial("# {}\n\n{}\n---\n{}\n".format, issue.title, issue.text, issue.closing)
     now = samples.NOW
     for name, document in samples.documents().items():
         yield f"state-history-{name}.json", partial(json.render_state_history, document)

@@ -24,7 +24,7 @@ from reconciler.run.accounts import Accounts
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
 from reconciler.run.planning import plan_environments
-from reconciler.run.state_edits import adopt, find_stored, forget, unlock
+from reconciler.run.state_edits import find_stored, forget, unlock
 from reconciler.run.writer import Offload
 from reconciler.state.document import decode_document
 from tests.conftest import examples
@@ -38,6 +38,7 @@ from tests.fakes import (
     FaultyStore,
     Killed,
     StoreFault,
+    adopt_by_hand,
     answer,
     killed,
     make_desired,
@@ -372,7 +373,7 @@ class Protocol(RuleBasedStateMachine):
         try:
             world = make_world(self.store, self.plug, self.clock)
             fingerprint = self.credentials.fingerprint(desired)
-            adopt(self.store, desired, fingerprint, self.clock.now(), world.by)
+            adopt_by_hand(self.store, desired, fingerprint, self.clock.now(), world.by)
         except Locked:
             self.plug.holds = before
 

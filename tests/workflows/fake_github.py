@@ -1,4 +1,4 @@
-"""GitHub's API over HTTP on loopback: comments, statuses, issues, dispatches, and what a token may do.
+"""GitHub's API over HTTP on loopback: pull requests, comments, labels, issues, dispatches, and what a token may do.
 
 Strict: an unknown path, a missing permission or a wrong body is refused with a message that says why.
 """
@@ -29,11 +29,18 @@ class FakeGitHub:
     tokens: dict[str, dict[str, str]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    statuses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of labels, by pull request
+    permissions: dict[str, str] = field(default_factory=dict)  # by login
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     dispatched: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)  # of apply.yml, the oldest first
+    jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by "run id/attempt"
+    pull_commits: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # the oldest first
+    line: list[dict[str, Any]] = field(default_factory=list)  # commits of the default branch, the newest first
+    environments: list[str] = field(default_factory=list)  # the GitHub Environments
     failing: list[tuple[int, str]] = field(default_factory=list)  # answers to give first, to whatever is asked
     requests: list[str] = field(default_factory=list)
+    after: Callable[[str], None] = lambda request: None  # what happens on GitHub after a request
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
     # --- what tests look at ----------------------------------------------------------------------------
@@ -44,15 +51,25 @@ class FakeGitHub:
     def open_issues(self) -> list[dict[str, Any]]:
         return [issue for issue in self.issues.values() if issue["state"] == "open"]
 
-    def plan_status(self, sha: str) -> dict[str, Any]:
-        return [one for one in self.statuses[sha] if one["context"] == "reconciler/plan"][-1]
+    def set_label(self, number: int, label: str, login: str | None = "ana", *, event: str = "labeled") -> None:
+        """Set a label on a pull request, or take it off again (`unlabeled`)."""
+        actor = None if login is None else {"login": login}
+        self.events.setdefault(number, []).append({"event": event, "actor": actor, "label": {"name": label}})
 
     def write_comment(self, number: int, login: str, body: str) -> dict[str, Any]:
-        made = {"id": next(self._ids), "user": {"login": login}, "body": body, "html_url": f"{self.url}/c"}
+        made = {
+            "id": next(self._ids),
+            "user": {"login": login},
+            "body": body,
+            "html_url": f"{self.url}/c",
+            "issue_url": f"{self.url}/repos/{REPOSITORY}/issues/{number}",
+        }
         self.comments.setdefault(number, []).append(made)
         return made
 
     def may(self, token: str, area: str, level: str) -> bool:
+        if area == "metadata":  # every token may read it
+            return level == "read"
         given = self.tokens.get(token, {}).get(area, "none")
         return given == "write" or (given == "read" and level == "read")
 
@@ -71,11 +88,13 @@ class FakeGitHub:
         for pattern, wanted, area, handle in _ROUTES:
             found = re.fullmatch(pattern, rest)
             if found and method == wanted:
-                if "comments" in rest and found[1].isdigit() and int(found[1]) in self.issues:
+                if re.match(r"issues/\d+/comments", rest) and int(found[1]) in self.issues:
                     area = "issues"
                 if not self.may(token, area, "read" if method == "GET" else "write"):
                     return 403, {"message": DENIED}
-                return handle(self, *found.groups(), query if method == "GET" else body)
+                answered = handle(self, *found.groups(), query if method == "GET" else body)
+                self.after(self.requests[-1])
+                return answered
         raise AssertionError(f"the fake knows no {method} {rest}")
 
     def _paged(self, items: list[Any], query: dict[str, str]) -> tuple[int, Any]:
@@ -95,20 +114,57 @@ class FakeGitHub:
         found["body"] = body["body"]
         return 200, found
 
-    def add_status(self, sha: str, body: Any) -> tuple[int, Any]:
-        if len(body["description"]) > 140 or body["state"] not in ("success", "failure", "error", "pending"):
-            return 422, {"message": "Validation Failed"}
-        self.write_status(sha, BOT, body)
-        return 201, body
+    def get_pull(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        return 200, self.pulls[int(number)]
 
-    def write_status(self, sha: str, login: str, body: Any) -> None:
-        self.statuses.setdefault(sha, []).append({**body, "creator": {"login": login}})
+    def list_labels(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        held: dict[str, None] = {}
+        for one in self.events.get(int(number), []):
+            held.pop(one["label"]["name"], None)
+            if one["event"] == "labeled":
+                held[one["label"]["name"]] = None
+        return self._paged([{"name": name} for name in held], query)
 
-    def list_statuses(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
-        return self._paged(self.statuses.get(sha, [])[::-1], query)
+    def list_events(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        return self._paged(self.events.get(int(number), []), query)
+
+    def get_permission(self, login: str, query: dict[str, str]) -> tuple[int, Any]:
+        if login not in self.permissions:
+            return 404, {"message": f"{login} is not a user"}
+        return 200, {"permission": self.permissions[login], "user": {"login": login}}
 
     def pulls_of(self, sha: str, query: dict[str, str]) -> tuple[int, Any]:
         return self._paged([pull for pull in self.pulls.values() if pull["merge_commit_sha"] == sha], query)
+
+    def list_pulls(self, query: dict[str, str]) -> tuple[int, Any]:
+        assert (query["state"], query["sort"], query["direction"]) == ("closed", "updated", "desc"), query
+        found = [one for one in self.pulls.values() if one.get("updated_at") and one["base"]["ref"] == query["base"]]
+        return self._paged(sorted(found, key=lambda one: str(one["updated_at"]), reverse=True), query)
+
+    def list_all_comments(self, query: dict[str, str]) -> tuple[int, Any]:
+        assert (query["sort"], query["direction"]) == ("created", "desc") and query["since"].endswith("Z"), query
+        every = [one for many in self.comments.values() for one in many]
+        return self._paged(sorted(every, key=lambda one: int(one["id"]), reverse=True), query)
+
+    def commits_of(self, number: str, query: dict[str, str]) -> tuple[int, Any]:
+        return self._paged(self.pull_commits.get(int(number), []), query)
+
+    def list_commits(self, query: dict[str, str]) -> tuple[int, Any]:
+        start = [one["sha"] for one in self.line].index(query["sha"])
+        return 200, self.line[start:][: int(query["per_page"])]
+
+    def list_runs(self, query: dict[str, str]) -> tuple[int, Any]:
+        filters = {"branch": "head_branch", "status": "status", "head_sha": "head_sha"}
+        assert query.keys() <= {*filters, "per_page", "page"}, query
+        given = {shown: query[name] for name, shown in filters.items() if name in query}
+        found = [run for run in self.runs[::-1] if all(run[shown] == value for shown, value in given.items())]
+        status, page = self._paged(found, query)
+        return status, {"total_count": len(found), "workflow_runs": page}
+
+    def list_jobs(self, run_id: str, attempt: str, query: dict[str, str]) -> tuple[int, Any]:
+        found = self.jobs.get(f"{run_id}/{attempt}", [])
+        status, page = self._paged(found, query)
+        return status, {"total_count": len(found), "jobs": page}
 
     def list_issues(self, query: dict[str, str]) -> tuple[int, Any]:
         found = [one for one in self.open_issues() if query["labels"] in one["labels"]]
@@ -124,6 +180,10 @@ class FakeGitHub:
         self.issues[int(number)].update(body)
         return 200, self.issues[int(number)]
 
+    def list_environments(self, query: dict[str, str]) -> tuple[int, Any]:
+        status, page = self._paged([{"id": at, "name": name} for at, name in enumerate(self.environments)], query)
+        return status, {"total_count": len(self.environments), "environments": page}
+
     def dispatch(self, workflow: str, body: Any) -> tuple[int, Any]:
         self.dispatched.append({"workflow": workflow, **body})
         return 204, None
@@ -134,12 +194,21 @@ _ROUTES: tuple[tuple[str, str, str, _Handler], ...] = (
     (r"issues/(\d+)/comments", "GET", "pull-requests", FakeGitHub.list_comments),
     (r"issues/(\d+)/comments", "POST", "pull-requests", FakeGitHub.add_comment),
     (r"issues/comments/(\d+)", "PATCH", "pull-requests", FakeGitHub.edit_comment),
-    (r"statuses/([0-9a-f]{40})", "POST", "statuses", FakeGitHub.add_status),
-    (r"commits/([0-9a-f]{40})/statuses", "GET", "statuses", FakeGitHub.list_statuses),
+    (r"pulls/(\d+)", "GET", "pull-requests", FakeGitHub.get_pull),
+    (r"issues/(\d+)/labels", "GET", "pull-requests", FakeGitHub.list_labels),
+    (r"issues/(\d+)/events", "GET", "pull-requests", FakeGitHub.list_events),
+    (r"collaborators/([\w-]+)/permission", "GET", "metadata", FakeGitHub.get_permission),
     (r"commits/([0-9a-f]{40})/pulls", "GET", "pull-requests", FakeGitHub.pulls_of),
+    (r"issues/comments", "GET", "pull-requests", FakeGitHub.list_all_comments),
+    (r"pulls", "GET", "pull-requests", FakeGitHub.list_pulls),
+    (r"pulls/(\d+)/commits", "GET", "pull-requests", FakeGitHub.commits_of),
+    (r"commits", "GET", "contents", FakeGitHub.list_commits),
+    (r"actions/workflows/apply\.yml/runs", "GET", "actions", FakeGitHub.list_runs),
+    (r"actions/runs/(\d+)/attempts/(\d+)/jobs", "GET", "actions", FakeGitHub.list_jobs),
     (r"issues", "GET", "issues", FakeGitHub.list_issues),
     (r"issues", "POST", "issues", FakeGitHub.add_issue),
     (r"issues/(\d+)", "PATCH", "issues", FakeGitHub.edit_issue),
+    (r"environments", "GET", "actions", FakeGitHub.list_environments),
     (r"actions/workflows/([\w.]+)/dispatches", "POST", "actions", FakeGitHub.dispatch),
 )
 

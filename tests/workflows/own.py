@@ -7,12 +7,12 @@ import re
 from reconciler import starter
 
 _TOOL_OF_THE_BASE = """
-      # this repository holds the tool itself: that of the base branch runs, never the pull request's. A link of its
+      # this repository holds the tool itself: that of the default branch runs, never the pull request's. A link of its
       # name would lead the checkout into the manifests
       - run: rm -rf .tool
       - uses: @CHECKOUT@
         with:
-          ref: ${{ github.event.pull_request.base.sha }}
+          ref: ${{ github.event.repository.default_branch }}
           path: .tool
           persist-credentials: false
 """

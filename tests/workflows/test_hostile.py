@@ -15,7 +15,6 @@ import cmarkgfm
 import pytest
 
 from reconciler import starter
-from reconciler.model import Event
 from reconciler.sandbox.server import serve_in_thread
 from tests.acceptance.conftest import ROOT, SECRET, assert_harmless, wait_until
 from tests.contract.remotes import git
@@ -61,8 +60,6 @@ def test_a_hostile_url_is_text_everywhere(team: Team) -> None:
     assert_harmless(without_commands(run.log))
     (comment,) = team.github.comment_texts(1)
     assert "@everyone" not in comment
-    team.run("apply", team.merge_pull(1))
-    assert team.plug_holds("staging", Event.MESSAGE_STATUS) == url
     assert list(team.runner.folder.rglob("pwned")) == []
 
 
@@ -95,12 +92,10 @@ def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) 
     run = team.run("plan", team.open_pull("own-tool"))
     assert run.conclusions == {"plan": "success"}
     assert "/status/v2" in team.github.comment_texts(1)[0]
-    run = team.run("apply", team.by_hand())
-    assert set(run.conclusions.values()) == {"success", "skipped"}
 
 
 def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
-    """The runner signals the shell alone; passed on, the PUT is recorded and the rest skipped."""
+    """The runner signals the step's first process alone, in whose place is the program: the PUT is recorded."""
     (step,) = (one for one in load(ACTION)["runs"]["steps"] if one.get("id") == "run")
     subprocess.run(
         [sys.executable, "-P", "-m", "reconciler", "init", "work"],
@@ -129,9 +124,8 @@ def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
             "GITHUB_JOB": "fleet",
             "COMMAND": "apply",
             "ARGUMENTS": "--yes",
-            "ENVIRONMENT": "",
-            "TOKENS_FILE": "",
-            "GIT_TOKEN": "",
+            "GITHUB_TOKEN": "",
+            "RECONCILER_TOKENS_FILE": "",
             "RECONCILER_STATE": ".reconciler/state",
             "RECONCILER_API__BASE_URL": plug.base_url,
             "PLUG_TOKEN_STAGING": "made-up-1",
@@ -151,8 +145,8 @@ def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
         time.sleep(0.5)  # the PUT is under way
         os.kill(running.pid, signal.SIGINT)
         time.sleep(0.5)
-        os.kill(running.pid, signal.SIGTERM)  # the runner's second word; the tool would take it for "at once"
+        os.kill(running.pid, signal.SIGTERM)  # 7.5 s after the first in the runner: it changes nothing
         output, _ = running.communicate(timeout=180)
     assert running.returncode == 130, output
-    assert "exit-code=130" in (tmp_path / "output").read_text()
+    assert re.search(r"exit-code<<(\S+)\n130\n\1\n", (tmp_path / "output").read_text())
     assert "Interrupted: 1 applied, 1 skipped" in (tmp_path / "summary").read_text()

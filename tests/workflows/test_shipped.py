@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from reconciler import starter
+from reconciler.core.protocol.steps import STEPS
 from tests.acceptance.conftest import ROOT
 from tests.workflows.engine import DEFAULT_BRANCH, STAND_INS
 from tests.workflows.own import render_own_workflow
@@ -21,6 +22,8 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/reconciler/action.yml"
 SOURCES = sorted((ROOT / "reconciler/starter/workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github/dependabot.yml"
+# of an action that no test runs
+INPUTS = {"pypa/gh-action-pypi-publish": {"packages-dir", "attestations", "skip-existing", "verbose", "print-hash"}}
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def jobs() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 def steps() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, _, job in jobs():
-        yield from ((name, step) for step in job["steps"])
+        yield from ((name, step) for step in job.get("steps", []))  # a job that calls a workflow has none
     yield from (("action", step) for step in load(ACTION)["runs"]["steps"])
 
 
@@ -88,11 +91,11 @@ def test_dependabot_looks_into_every_folder_that_pins_an_action() -> None:
 
 
 def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
-    """Least of all: what a job doesn't name it doesn't have."""
+    """Least of all: what a job doesn't name it doesn't have. A job that calls a workflow has no time of its own."""
     for name, workflow, job in jobs():
         assert workflow["permissions"] == {}, name
         assert job["permissions"], name
-        assert job["timeout-minutes"], name
+        assert "uses" in job or job["timeout-minutes"], name
 
 
 def test_every_step_gives_only_inputs_that_its_action_has() -> None:
@@ -100,9 +103,12 @@ def test_every_step_gives_only_inputs_that_its_action_has() -> None:
     for name, step in steps():
         if "uses" in step:
             action = step["uses"].partition("@")[0]
-            path = STAND_INS / action.removeprefix("actions/") / "action.yml"
-            known = load(path if action.startswith("actions/") else ACTION)["inputs"]
-            assert step.get("with", {}).keys() <= known.keys(), f"{name}: {action}"
+            if action in INPUTS:
+                known = INPUTS[action]
+            else:
+                path = ACTION if action.startswith("./") else STAND_INS / action.split("/")[1] / "action.yml"
+                known = load(path)["inputs"].keys()
+            assert step.get("with", {}).keys() <= known, f"{name}: {action}"
 
 
 def test_no_checkout_keeps_its_credentials() -> None:
@@ -113,35 +119,92 @@ def test_no_checkout_keeps_its_credentials() -> None:
 
 
 def test_a_pull_request_meets_no_secret_and_none_of_its_own_code() -> None:
-    """plan.yml: no secrets but the job's own token, and the tool of the base branch."""
+    """plan.yml: no secrets but the job's own token, and the tool of the default branch."""
     text = (ROOT / ".github/workflows/plan.yml").read_text()
     assert "secrets." not in text and "pull_request_target" not in text
     plan = load(ROOT / ".github/workflows/plan.yml")["jobs"]["plan"]
     used = [step["uses"] for step in plan["steps"] if "uses" in step]
-    assert all(action.startswith(("actions/checkout@", "./.tool/")) for action in used)
+    logins = ("aws-actions/", "google-github-actions/", "azure/")
+    assert all(action.startswith(("actions/checkout@", "./.tool/", *logins)) for action in used)
     (tool,) = (step for step in plan["steps"] if step.get("with", {}).get("path") == ".tool")
-    assert tool["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert tool["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+
+
+def test_the_required_check_has_a_name_of_its_own_and_always_runs() -> None:
+    """A job that is skipped counts as passed, and of two checks of one name nobody knows which counts."""
+    plan = load(ROOT / ".github/workflows/plan.yml")
+    assert plan["on"] == {
+        "pull_request": {
+            "branches": [DEFAULT_BRANCH],
+            "types": ["opened", "synchronize", "reopened", "edited", "labeled", "unlabeled"],
+        },
+        "merge_group": {"types": ["checks_requested"]},
+    }
+    assert [name for name, _, job in jobs() if job.get("name") == "Webhooks plan"] == ["plan.yml: plan"]
+    job = plan["jobs"]["plan"]
+    assert "if" not in job and "needs" not in job
+    assert job["steps"][-1]["run"] == "exec reconciler github run review" and "if" not in job["steps"][-1]
 
 
 def test_a_secret_is_only_given_to_jobs_of_the_default_branch() -> None:
-    """Where its code was reviewed; by hand a workflow may be begun on any branch."""
+    """Where its code was reviewed; by hand a workflow may be begun on any branch.
+
+    The jobs of a wave are called by apply.yml alone, whose first job ends such a run.
+    """
     for name, workflow, job in jobs():
-        if "secrets." in str(job):
-            events = workflow["on"]
-            assert "pull_request" not in events, name
-            needs = job.get("needs", [])
-            begin = workflow["jobs"]["plan"] if "plan" in needs else job
-            assert "github.ref_name == github.event.repository.default_branch" in begin["if"], name
+        if "secrets." in str(job) or job.get("secrets"):
+            assert "pull_request" not in workflow["on"], name
+            if list(workflow["on"]) == ["workflow_call"]:
+                continue
+            first = workflow["jobs"]["begin"] if "begin" in job.get("needs", []) else job
+            assert "github.ref_name == github.event.repository.default_branch" in first["if"], name
+    callers = [path.name for path in WORKFLOWS if "/apply-wave.yml" in str(load(path)["jobs"])]
+    assert callers == ["apply.yml"]
     assert DEFAULT_BRANCH in load(ROOT / ".github/workflows/apply.yml")["on"]["push"]["branches"]
 
 
 def test_an_apply_is_never_cancelled_by_a_newer_one() -> None:
-    """One at a time for the repository; a run of another branch, which does nothing, takes no place in the queue."""
+    """One at a time for the repository, and none that waits is dropped."""
     assert load(ROOT / ".github/workflows/apply.yml")["concurrency"] == {
-        "group": "${{ github.ref_name == github.event.repository.default_branch && 'reconciler-apply' "
-        "|| github.run_id }}",
+        "group": "reconciler-apply",
+        "queue": "max",
         "cancel-in-progress": "false",
     }
+
+
+def test_each_step_of_an_apply_needs_the_one_before_and_the_last_job_all() -> None:
+    """A wave that failed holds back the later ones, and the result is told however the run ends."""
+    jobs_of = load(ROOT / ".github/workflows/apply.yml")["jobs"]
+    names = [f"step_{number}" for number in range(1, STEPS + 1)]
+    assert list(jobs_of) == ["begin", *names, "result"]
+    for number, name in enumerate(names, 1):
+        job = jobs_of[name]
+        assert job["name"] == f"Step {number}"
+        assert job["needs"] == ("begin" if number == 1 else ["begin", f"step_{number - 1}"])
+        assert job["if"] == f"needs.begin.outputs.{name} != '[]'"
+        assert job["with"]["jobs"] == f"${{{{ needs.begin.outputs.{name} }}}}"
+        assert job["with"]["parallel"] == ("1" if number == STEPS else "${{ vars.PLUG_MAX_PARALLEL || '4' }}")
+        assert jobs_of["begin"]["outputs"][name] == f"${{{{ steps.begin.outputs.{name} }}}}"
+    assert jobs_of["result"]["needs"] == ["begin", *names]
+    assert jobs_of["result"]["if"].startswith("always() && ")
+
+
+def test_a_job_that_works_ends_in_the_program_itself() -> None:
+    """The runner signals the step's first process alone: a shell around it would keep a cancel from it."""
+    for name in ("apply", "apply-wave"):
+        for job in load(ROOT / f".github/workflows/{name}.yml")["jobs"].values():
+            runs = [step["run"] for step in job.get("steps", []) if "run" in step]
+            assert "uses" in job or [run for run in runs if run.startswith("exec reconciler github run ")] == runs
+    (script,) = (step["run"] for step in load(ACTION)["runs"]["steps"] if step.get("id") == "run")
+    assert script.rstrip().splitlines()[-1].startswith("exec reconciler github run command -- ")
+
+
+def test_nothing_depends_on_an_artifact() -> None:
+    """They only add: an upload that fails makes no job red, and nothing downloads one."""
+    for name, step in steps():
+        if name.startswith(("apply.yml", "apply-wave.yml")):
+            assert "download-artifact" not in step.get("uses", ""), name
+            assert "upload-artifact" not in step.get("uses", "") or step["continue-on-error"] == "true", name
 
 
 @pytest.mark.parametrize(
@@ -154,3 +217,13 @@ def test_the_actions_scripts_pass_shellcheck(step: dict[str, Any], tmp_path: Pat
     shellcheck = Path(sys.executable).with_name("shellcheck")
     done = subprocess.run([shellcheck, "--severity=style", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_make_lists_every_target_and_ci_makes_nothing_else() -> None:
+    """`make` alone says what there is; what runs in CI can be run here."""
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    listed = set(re.findall(r"^([a-z-]+):.*## [a-z]", makefile, re.MULTILINE))
+    assert listed == set(phony.split()) - {"FORCE"}
+    package = load(ROOT / ".github/workflows/ci.yml")["jobs"]["package"]
+    assert set(package["strategy"]["matrix"]["target"]) <= listed

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Cause(StrEnum):
+class UnreviewedCause(StrEnum):
     """The reason why an environment counts as not reviewed."""
 
     NO_PULL_REQUEST = "no-pull-request"
@@ -49,21 +49,25 @@ class Unreviewed:
 
     environment: str
     commit: str
-    cause: Cause
+    cause: UnreviewedCause
 
 
-def find_cause(change: LastChange, offers: Iterable[Offer]) -> Cause | None:
+def find_cause(change: LastChange, offers: Iterable[Offer]) -> UnreviewedCause | None:
     """Return why an environment is not reviewed; None where a merged pull request's head wanted the same.
 
     That pull request was merged as the commit of the last change or as a later one. A later one counts as well: a
     rebase merge is one change at its last commit, and a review of a branch that holds the change is a review of it.
     """
     if change.position is None:
-        return Cause.TOO_FAR_BACK
+        return UnreviewedCause.TOO_FAR_BACK
     counted = [offer for offer in offers if offer.position <= change.position]
     if any(offer.wants_same for offer in counted):
         return None
     of_change = [offer for offer in counted if offer.is_of_change]
     if not of_change:
-        return Cause.NO_PULL_REQUEST
-    return Cause.TOO_FAR_BACK if any(offer.wants_same is None for offer in of_change) else Cause.COMBINATION
+        return UnreviewedCause.NO_PULL_REQUEST
+    return (
+        UnreviewedCause.TOO_FAR_BACK
+        if any(offer.wants_same is None for offer in of_change)
+        else UnreviewedCause.COMBINATION
+    )

@@ -47,3 +47,16 @@ def test_how_far_it_is_comes_to_stderr_now_and_then(dead: Cli, monkeypatch: pyte
     assert drive(dead.folder, dead.environ, "check").err.splitlines() == [
         f"checking receivers: {number} of 7, {number} failed" for number in range(1, 8)
     ]
+
+
+def test_changed_checks_what_was_never_applied_and_later_only_what_differs(dead: Cli) -> None:
+    """It reads the state. Nothing left to check is no failure."""
+    never = drive(dead.folder, dead.environ, "check", "--changed", "--no-post")
+    assert (never.code, "7 receivers: 0 passed, 7 failed" in never.out) == (2, True)
+    assert drive(dead.folder, dead.environ, "apply", "--yes").code == 0
+    nothing = drive(dead.folder, dead.environ, "check", "--changed", "--no-post")
+    assert (nothing.code, nothing.out) == (0, "Check: 0 receivers: 0 passed; nothing was posted (--no-post).\n")
+    dead.manifest("loja", more="webhooks: {messageStatus: 'https://127.0.0.1:9/x'}\n")
+    dead.manifest("matriz")
+    drove = drive(dead.folder, dead.environ, "check", "--changed", "--no-post", "-e", "loja")
+    assert "1 receiver: 0 passed, 1 failed" in drove.out

@@ -13,7 +13,8 @@ from reconciler.settings.flags import SETTING_FLAGS
 READS = {  # every command that may be proposed, by group
     "": {"validate", "show", "plan", "drift", "check", "state", "report", "schema", "sandbox", "demo"},
     "state": {"list", "show", "history"},
-    "github": {"outputs", "failure"},
+    "github": set(),
+    "github run": set(),
 }
 
 

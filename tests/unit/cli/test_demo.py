@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,14 @@ def read_all(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files: the page that is kept is removed with it."""
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout of this repository's manifests."""
@@ -37,8 +46,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("place", ["manifests", "{home}/manifests/"])
-def test_the_story_comes_out_and_leaves_what_is_here_alone(home: Path, place: str) -> None:
-    """Wherever the manifests are named to be: it is the copy that is edited. No state is left either."""
+def test_the_story_comes_out_and_leaves_what_is_here_alone(home: Path, temporary: Path, place: str) -> None:
+    """Wherever the manifests are named to be: it is the copy that is edited. No state is left, but the page is."""
     before = read_all(home)
     manifests = place.format(home=home)
     environ = {"PLUG_TOKEN_STAGING": "canary-5ecret+71d2e8"}
@@ -48,7 +57,17 @@ def test_the_story_comes_out_and_leaves_what_is_here_alone(home: Path, place: st
     titles = [line for line in drove.out.splitlines() if line.startswith("━━")]
     assert [int(line.split()[1].rstrip(".")) for line in titles] == list(range(1, len(titles) + 1))
     assert drove.out.count("(manifests/staging.yaml: messageStatus gets ?version=") == 4
-    assert drove.out.endswith("`reconciler validate`, and `reconciler plan` with your own manifests.\n")
+    (page,) = temporary.rglob("*.html")
+    assert [path for path in temporary.rglob("*") if path.is_file()] == [page]
+    assert f"The page of the fleet is in {page}: open it in a browser.\n" in drove.out
+    assert "staging" in page.read_text()
+
+
+def test_a_pause_needs_a_terminal(home: Path) -> None:
+    """Without one the demo would wait for ever, or not at all."""
+    drove = drive(home, {}, "demo", "--pause")
+    assert (drove.code, drove.out) == (3, "")
+    assert "--pause waits for Enter" in drove.err
 
 
 def test_the_story_of_some_environments_leaves_the_others_out(home: Path) -> None:

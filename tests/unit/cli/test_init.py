@@ -22,6 +22,7 @@ def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "manifests").read_text() == "mine\n"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("target", "reason"), [(".github", "Too many levels of symbolic links"), ("x" * 300, None)])
 def test_a_link_that_leads_nowhere_is_no_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, reason: str | None
@@ -35,6 +36,7 @@ def test_a_link_that_leads_nowhere_is_no_crash(
     assert f"can't be written: {reason or ''}" in drove.err
 
 
+@pytest.mark.posix
 def test_a_folder_of_an_impossible_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As any that can't be written."""
     monkeypatch.chdir(tmp_path)

@@ -98,6 +98,7 @@ def test_no_command_at_all_is_wrong_usage_and_shows_the_help(capsys: pytest.Capt
     assert (out, err.startswith("Usage: reconciler [OPTIONS] COMMAND")) == ("", True)
 
 
+@pytest.mark.posix
 def test_a_working_directory_that_is_gone_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pty
 import re
 import sys
 import threading
@@ -121,6 +120,7 @@ class Screen:
     """A terminal: what a program wrote to it, and its end."""
 
     def __init__(self) -> None:
+        pty = pytest.importorskip("pty", reason="POSIX terminals")
         self._master, slave = pty.openpty()
         self.stream = os.fdopen(slave, "w", encoding="utf-8")
         self._chunks: list[bytes] = []
@@ -196,6 +196,7 @@ def test_a_terminal_that_can_not_move_its_cursor_gets_a_logs_lines(
 def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lost ssh session, with the run under nohup: what is under way goes on, and its outcomes are counted."""
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)  # the line's own thread may meet it too
+    pty = pytest.importorskip("pty", reason="POSIX terminals")
     master, slave = pty.openpty()
     stream = os.fdopen(slave, "w", encoding="utf-8")
     monkeypatch.setattr("sys.stderr", stream)

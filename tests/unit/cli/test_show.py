@@ -49,7 +49,7 @@ def show_text(cli: Cli, *arguments: str) -> str:
     """What is shown, with paths as in the fleet's folder."""
     drove = drive(cli.folder, cli.environ, "show", "matriz", *arguments)
     assert drove.code == 0, drove.err
-    return drove.out.replace(f"{cli.folder}/", "")
+    return drove.out.replace(f"{cli.folder.as_posix()}/", "")
 
 
 def show(cli: Cli, *arguments: str) -> Any:

@@ -113,15 +113,15 @@ def test_what_is_no_account_shows_nothing(value: object) -> None:
         (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), AVAILABLE, Verdict.SAME),
         (TEXT.replace("{secret:PLUG_SECRET_A}", "other"), AVAILABLE, Verdict.DIFFERENT),
         (TEXT, AVAILABLE, Verdict.DIFFERENT),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), UNAVAILABLE, Verdict.UNSEEN),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", "any"), UNAVAILABLE, Verdict.UNSEEN),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), UNAVAILABLE, Verdict.UNCOMPARED),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", "any"), UNAVAILABLE, Verdict.UNCOMPARED),
         (TEXT.replace("{secret:PLUG_SECRET_A}", ""), UNAVAILABLE, Verdict.DIFFERENT),
         ("https://hooks.example.com/in?key=any&v=2", UNAVAILABLE, Verdict.DIFFERENT),
         ("https://evil.example.com/in?key=any&v=1", UNAVAILABLE, Verdict.DIFFERENT),
         ("http://hooks.example.com/in?key=any&v=1", UNAVAILABLE, Verdict.DIFFERENT),
         (None, UNAVAILABLE, Verdict.DIFFERENT),
         (TEXT.replace("{secret:PLUG_SECRET_A}", VALUE), REPLACED, Verdict.SAME),
-        (TEXT.replace("{secret:PLUG_SECRET_A}", "the-applied-one"), REPLACED, Verdict.UNSEEN),
+        (TEXT.replace("{secret:PLUG_SECRET_A}", "the-applied-one"), REPLACED, Verdict.UNCOMPARED),
         ("https://evil.example.com/in?key=any&v=1", REPLACED, Verdict.DIFFERENT),
     ],
 )
@@ -129,14 +129,14 @@ def test_a_secret_is_compared_where_it_can_be(url: str | None, secrets: Availabl
     """A definite difference is one without it too; else what can't be compared is unseen, never the same."""
     seen = look(TEXT, url, secrets)
     assert seen.verdict is verdict
-    assert (seen.reason != "") is (verdict is Verdict.UNSEEN)
+    assert (seen.reason != "") is (verdict is Verdict.UNCOMPARED)
     assert VALUE not in repr(seen)
 
 
 def test_of_two_secrets_the_one_at_hand_is_compared() -> None:
     """The other may be anything that isn't empty."""
     text = "https://a.example.com/{secret:PLUG_SECRET_A}/{secret:PLUG_SECRET_B}{{x}}"
-    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNSEEN
+    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNCOMPARED
     assert look(text, f"https://a.example.com/{VALUE}/{{x}}").verdict is Verdict.DIFFERENT
     assert look(text, "https://a.example.com/other/b{x}").verdict is Verdict.DIFFERENT
     assert look(text, f"https://a.example.com/{VALUE}/b{{x}}y").verdict is Verdict.DIFFERENT

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from reconciler.core.guards import MaxChanged, count_updates, find_too_many_updates, parse_max_changed
+from reconciler.core.guards import MaxChanged, count_updates, find_too_many_updates, find_trials, parse_max_changed
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
 from reconciler.core.record import adopt
 from reconciler.core.shard import holds
-from reconciler.model import By, Desired, Fingerprint, Shard
+from reconciler.model import By, Desired, Fingerprint, Shard, Where
 from tests.fakes import START, make_desired
 
 
@@ -64,3 +66,27 @@ def test_what_is_neither_count_nor_percentage_is_refused(text: str) -> None:
 def test_a_percentage_is_rounded_down() -> None:
     """A third of ten is three."""
     assert MaxChanged(33.4, percent=True).allowed(10) == 3
+
+
+@pytest.mark.parametrize(
+    ("location", "applied_to", "sent_to", "refused"),
+    [
+        ("git:origin/reconciler-state", "https://plug.example.com/x", "http://127.0.0.1:8787/x", True),
+        ("s3://acme/plug", "https://plug.example.com/x", "http://127.0.0.1:8787/x", True),
+        (".reconciler/state", "https://plug.example.com/x", "http://127.0.0.1:8787/x", False),
+        ("git:origin/reconciler-state", "http://127.0.0.1:9/x", "http://127.0.0.1:8787/x", False),
+        ("git:origin/reconciler-state", "https://plug.example.com/x", "https://www.plugchat.com.br/x", False),
+    ],
+)
+def test_a_trial_never_takes_the_place_of_what_plug_confirmed(
+    location: str, applied_to: str, sent_to: str, refused: bool
+) -> None:
+    """In a state that others use; a folder of one's own may hold anything."""
+    before = adopt(None, make_desired("loja", endpoint=applied_to), Fingerprint(), START, By(), lineage="l")
+    desired = make_desired("loja", endpoint=sent_to)
+    plan = make_plan([desired], {"loja": before}, lambda one: Fingerprint(), PlanInput(START))
+    plan = replace(plan, where=Where(location, 1, ()))
+    found = find_trials(Planned(plan, {"loja": desired}, {"loja": before}))
+    assert bool(found) is refused
+    if refused:
+        assert "--state .reconciler/sandbox" in str(found[0])

@@ -107,3 +107,15 @@ def test_an_environment_is_refused_for_each_of_its_failing_receivers() -> None:
         "b": refusals["a"],
         "c": "not sent: a receiver fails the check. messageStatus: the connection was refused",
     }
+
+
+def test_with_what_was_applied_only_what_differs_is_a_receiver() -> None:
+    """By the URL's text; of a new environment all seven."""
+    moved = make_desired("a", webhooks={**SHARED, EVENTS[2]: "https://new.acme.com.br/plug"})
+    same, new = make_desired("b", webhooks=SHARED), make_desired("c", webhooks=SHARED)
+    found = find_receivers(
+        [moved, same, new], allow_local_receivers=False, applied={"a": SHARED, "b": SHARED, "gone": SHARED}
+    )
+    assert [(one.event, one.environments) for one in found if "a" in one.environments] == [(EVENTS[2], ("a",))]
+    assert [one.event for one in found if one.environments == ("c",)] == list(EVENTS)
+    assert len(found) == 8

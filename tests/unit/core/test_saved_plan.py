@@ -16,7 +16,7 @@ from reconciler.model import Action, BodyForm, By, EnvironmentPlan, Event, LiveD
 from reconciler.ports import Write
 from reconciler.run import state_edits as state
 from reconciler.run.planning import EVERYTHING, PlanScope, plan_environments
-from tests.fakes import START, FakeCredentials, make_desired
+from tests.fakes import START, FakeCredentials, adopt_by_hand, make_desired
 from tests.memory_store import MemoryStore
 
 
@@ -30,7 +30,7 @@ class Place:
 
     def adopt(self, name: str, version: str) -> None:
         desired = make_desired(name, version)
-        state.adopt(self.store, desired, self.credentials.fingerprint(desired), START, By("ana"))
+        adopt_by_hand(self.store, desired, self.credentials.fingerprint(desired), START, By("ana"))
 
     def forget(self, name: str) -> None:
         state.forget(self.store, state.find_stored(self.store, name), START)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.where import find_apis, find_near_names, join_places
-from reconciler.model import ApiUse, Where
+from reconciler.core.where import find_apis, find_near_names
+from reconciler.model import ApiUse
 from tests.fakes import make_desired
 
 
@@ -41,12 +41,3 @@ def test_each_host_is_counted_with_its_port_the_most_used_first() -> None:
 )
 def test_a_near_name_is_close_and_another(name: str, found: list[str]) -> None:
     assert find_near_names(name, ["main", "reconciler-state", "feature/webhooks", name]) == found
-
-
-def test_jobs_of_one_run_are_joined() -> None:
-    """Each applied environments of its own; the last one saw the most documents."""
-    one = Where("git:origin/state", 1, (ApiUse("a.com", 1, sandbox=False),), is_new=True)
-    other = Where("git:origin/state", 3, (ApiUse("b.com", 2, sandbox=False), ApiUse("a.com", 2, sandbox=False)))
-    apis = (ApiUse("a.com", 3, sandbox=False), ApiUse("b.com", 2, sandbox=False))
-    assert join_places([one, other]) == Where("git:origin/state", 3, apis)
-    assert join_places([]) is None

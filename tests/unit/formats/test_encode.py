@@ -11,7 +11,7 @@ from reconciler.formats.any_result import decode_any
 from reconciler.formats.check_file import decode_check
 from reconciler.formats.json_text import FormatError
 from reconciler.formats.plan_file import decode_plan
-from reconciler.formats.runner import encode_outputs
+from reconciler.formats.runner import make_outputs
 from reconciler.model import (
     Action,
     ApiUse,
@@ -172,15 +172,21 @@ def test_a_plan_says_whether_its_apply_needs_new_state() -> None:
     ):
         read = decode_plan(json.render_plan(plan_of(create("a"), where=where)).encode())
         assert read.intact
-        assert f"new-state={stdlib_json.dumps(needed)}\n" in encode_outputs(read)
+        assert make_outputs(read)["new-state"] == stdlib_json.dumps(needed)
         assert read.plan.where == where
 
 
 def test_a_token_that_ends_is_drift_that_no_apply_heals() -> None:
     """It names its environment, and begins no apply."""
     ends = Finding("loja", FindingKind.TOKEN_EXPIRY, None, None, "2026-12-01T00:00:00Z", "it ends")
-    outputs = encode_outputs(decode_any(json.render_drift(Drift((ends,), WHERE)).encode()))
-    assert outputs == 'changed=true\nenvironments=["loja"]\nhealable=false\n'
+    outputs = make_outputs(decode_any(json.render_drift(Drift((ends,), WHERE)).encode()))
+    assert outputs == {"changed": "true", "environments": '["loja"]', "healable": "false"}
+
+
+def test_the_outputs_of_a_plan_and_of_a_result_name_what_they_are_about() -> None:
+    """What would be put, and what was."""
+    plan = decode_any(json.render_plan(plan_of(create("b"), create("a"))).encode())
+    assert make_outputs(plan)["environments"] == '["a","b"]' and make_outputs(plan)["changed"] == "true"
 
 
 def _insert(text: str, path: tuple[str | int, ...], pair: str) -> bytes:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.errors import PostFailed, TransientError
 from reconciler.github.api import MAX_ANSWER_BYTES, MAX_PAGES, PAGE, GitHub
-from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, make_marker, put_comment
+from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, put_comment
 from reconciler.github.run import WorkflowRun
 from reconciler.io.http.proxy import Proxy, parse_proxy
 from reconciler.ports import Posted
@@ -24,6 +25,7 @@ from tests.wire import Talk, answering, http, read_request, server
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
 
 TEXT = "## Plan: 1 to create\n"
+PLAN = Marker("plan", 7, 1)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def slept() -> list[float]:
 @pytest.fixture
 def github(hub: FakeGitHub, slept: list[float]) -> Iterator[GitHub]:
     token = canary()
-    hub.tokens[token] = dict.fromkeys(("pull-requests", "issues", "statuses"), "write")
+    hub.tokens[token] = dict.fromkeys(("pull-requests", "issues"), "write")
     run = WorkflowRun(hub.url, "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
     with GitHub(run, token, sleep=slept.append) as client:
         yield client
@@ -64,11 +66,32 @@ def writes(hub: FakeGitHub) -> list[str]:
 
 def test_the_same_comment_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
     """A push that changes no plan notifies nobody."""
-    assert put_comment(github, 4, "plan", TEXT).done == "created"
-    assert put_comment(github, 4, "plan", TEXT) == Posted("unchanged", f"{hub.url}/c")
-    assert put_comment(github, 4, "plan", "other").done == "updated"
-    assert hub.comment_texts(4) == [f"{make_marker('plan')}\nother"]
+    assert put_comment(github, 4, PLAN, TEXT).done == "created"
+    assert put_comment(github, 4, PLAN, TEXT) == Posted("unchanged", f"{hub.url}/c")
+    assert put_comment(github, 4, PLAN, "other").done == "updated"
+    assert hub.comment_texts(4) == [f"{PLAN}\nother"]
     assert len(writes(hub)) == 2
+
+
+@pytest.mark.parametrize(
+    ("run_id", "attempt", "done"),
+    [(6, 2, "superseded"), (7, 1, "superseded"), (7, 2, "updated"), (7, 3, "updated"), (8, 1, "updated")],
+)
+def test_a_comment_of_a_later_run_is_left_as_it_is(
+    run_id: int, attempt: int, done: str, hub: FakeGitHub, github: GitHub
+) -> None:
+    """An old run that is repeated must not put its old plan over the new one."""
+    newest = Marker("plan", 7, 2, MarkState.OPEN)
+    put_comment(github, 4, newest, TEXT)
+    mine = Marker("plan", run_id, attempt)
+    assert put_comment(github, 4, mine, "other").done == done
+    assert hub.comment_texts(4) == [f"{newest}\n{TEXT}" if done == "superseded" else f"{mine}\nother"]
+
+
+def test_a_comment_of_an_earlier_version_is_written_over(hub: FakeGitHub, github: GitHub) -> None:
+    """It names no run."""
+    hub.write_comment(4, AUTHOR, "<!-- reconciler:plan -->\nold")
+    assert put_comment(github, 4, Marker("plan", 1, 1), TEXT).done == "updated"
 
 
 def test_the_same_issue_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
@@ -83,23 +106,23 @@ def test_the_same_issue_again_is_not_written(hub: FakeGitHub, github: GitHub) ->
 
 def test_a_text_that_github_would_not_take_is_told_before_it_is_asked(hub: FakeGitHub, github: GitHub) -> None:
     """With the figures."""
-    with pytest.raises(PostFailed, match="the text has 65,561 characters, and GitHub takes 65,536"):
-        put_comment(github, 4, "plan", "x" * MAX_CHARS)
+    with pytest.raises(PostFailed, match="the text has 65,594 characters, and GitHub takes 65,536"):
+        put_comment(github, 4, PLAN, "x" * MAX_CHARS)
     assert hub.requests == []
 
 
 def test_a_failure_that_may_pass_is_tried_thrice(hub: FakeGitHub, github: GitHub, slept: list[float]) -> None:
     """Waiting as long as GitHub asks for; the last failure is told."""
     hub.failing += [(503, ""), (429, "")]
-    assert put_comment(github, 4, "plan", TEXT).done == "created"
+    assert put_comment(github, 4, PLAN, TEXT).done == "created"
     assert slept == [0, 0]
     hub.failing += [(503, "")] * 3
     with pytest.raises(PostFailed, match="GitHub answered 503 to GET issues/4/comments: said by the test"):
-        put_comment(github, 4, "plan", TEXT)
+        put_comment(github, 4, PLAN, TEXT)
     assert (len(slept), hub.failing) == (4, [])
     hub.failing += [(422, "")]
     with pytest.raises(PostFailed, match="GitHub answered 422"):
-        put_comment(github, 4, "plan", TEXT)
+        put_comment(github, 4, PLAN, TEXT)
     assert (len(slept), len(hub.comment_texts(4))) == (4, 1)
 
 
@@ -108,7 +131,7 @@ def test_without_a_word_of_when_each_wait_is_longer(slept: list[float]) -> None:
     run = WorkflowRun("http://127.0.0.1:1", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
     refused = "GitHub didn't answer GET issues/4/comments: the connection to GitHub was refused"
     with GitHub(run, canary(), sleep=slept.append) as github, pytest.raises(PostFailed, match=refused):
-        put_comment(github, 4, "plan", TEXT)
+        put_comment(github, 4, PLAN, TEXT)
     assert slept == [1.0, 2.0]
 
 
@@ -178,9 +201,9 @@ def make_proxy(port: int) -> Proxy:
 
 def test_no_more_than_some_thousand_comments_are_looked_through(hub: FakeGitHub, github: GitHub) -> None:
     """A pull request that a robot floods must not hold the run up: beyond them a new one is written."""
-    comment: dict[str, Any] = {"id": 7, "user": {"login": AUTHOR}, "body": f"{make_marker('plan')}\nold"}
+    comment: dict[str, Any] = {"id": 7, "user": {"login": AUTHOR}, "body": f"{PLAN}\nold"}
     hub.comments[4] = [{"id": 1, "user": {"login": "bot"}, "body": "+1"}] * (MAX_PAGES * PAGE) + [comment]
-    assert put_comment(github, 4, "plan", TEXT).done == "created"
+    assert put_comment(github, 4, PLAN, TEXT).done == "created"
     assert len(hub.requests) == MAX_PAGES + 1
     assert json.dumps(comment) == json.dumps(hub.comments[4][-2])
 

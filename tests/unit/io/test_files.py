@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import errno
-import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -49,6 +48,7 @@ def test_a_file_up_to_its_limit_is_read(tmp_path: Path, size: int, read: Callabl
     assert read(tmp_path / "a", 100) == data
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("read", [read_regular, read_given])
 def test_a_file_beyond_its_limit_is_refused_and_not_read_to_its_end(
     tmp_path: Path, read: Callable[[Path, int], bytes]
@@ -76,6 +76,7 @@ def test_a_file_that_comes_in_parts_is_put_together(tmp_path: Path, monkeypatch:
         assert read_regular(tmp_path / "a", 100) == data
 
 
+@pytest.mark.linux
 def test_a_file_whose_size_the_system_does_not_know_is_read_to_its_end() -> None:
     """Files of /proc have the size 0."""
     data = read_regular("/proc/self/status", 2**20)
@@ -91,6 +92,7 @@ def test_bytes_are_not_translated(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == data == read_regular(tmp_path / "a", 100)
 
 
+@pytest.mark.posix
 def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
     """Opening it the usual way would wait for a writer that never comes."""
     os.mkfifo(tmp_path / "pipe")
@@ -105,6 +107,7 @@ def test_a_device_in_place_of_a_file_is_refused(path: str) -> None:
         read_regular(path, 100)
 
 
+@pytest.mark.posix
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     """By the system's own words."""
     with pytest.raises(NotRegularError, match="Is a directory"):
@@ -113,6 +116,7 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
         read_given(tmp_path, 100)
 
 
+@pytest.mark.posix
 def test_a_file_that_the_user_named_may_be_a_pipe(tmp_path: Path) -> None:
     """`apply <(…)`: its writer may be slow, and is waited for; the limit counts."""
     os.mkfifo(tmp_path / "pipe")
@@ -132,6 +136,7 @@ def test_a_file_that_the_user_named_may_be_a_pipe(tmp_path: Path) -> None:
         read_given("/dev/zero", 100)
 
 
+@pytest.mark.linux
 def test_a_disk_that_fails_is_not_a_short_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no descriptor is left open."""
     (tmp_path / "a").write_bytes(b"x")
@@ -149,6 +154,7 @@ def test_a_disk_that_fails_is_not_a_short_file(tmp_path: Path, monkeypatch: pyte
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.posix
 def test_the_mode_is_that_of_the_file_that_was_read(tmp_path: Path) -> None:
     """Not that of a file that takes its name meanwhile."""
     write_new(tmp_path / "a", b"x", mode=0o600)
@@ -166,6 +172,7 @@ def test_a_byte_order_mark_is_taken_away_and_utf_16_is_named() -> None:
             without_mark(marked)
 
 
+@pytest.mark.posix
 def test_looking_never_raises(tmp_path: Path) -> None:
     """Also where pathlib does: at a name that no file can have."""
     (tmp_path / "link").symlink_to("nowhere")
@@ -214,6 +221,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         yield Disk(patch)
 
 
+@pytest.mark.linux
 def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, disk: Disk) -> None:
     """Then its name is. All of it is written, however little the disk takes at a time."""
     write_whole(tmp_path / "a", "0123456789" * 3)
@@ -225,6 +233,7 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, disk: Dis
     assert disk.done[3:] == [("sync", temporary), ("replace", temporary), ("sync", str(tmp_path))]
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("failing", ["write", "sync", "replace"])
 def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, disk: Disk, failing: str) -> None:
     """At whatever step."""
@@ -236,6 +245,7 @@ def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, 
     assert (tmp_path / "a").read_text() == "old"
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("failing", ["write", "sync"])
 def test_a_new_file_is_whole_or_is_not_there(tmp_path: Path, disk: Disk, failing: str) -> None:
     """And no descriptor is left open."""
@@ -247,6 +257,7 @@ def test_a_new_file_is_whole_or_is_not_there(tmp_path: Path, disk: Disk, failing
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.posix
 def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
     """Neither of a file nor of a link to where others might want it."""
     (tmp_path / "a").write_text("old")
@@ -258,6 +269,7 @@ def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text() == "old"
 
 
+@pytest.mark.posix
 def test_the_file_behind_a_link_is_replaced(tmp_path: Path) -> None:
     """The link stays a link, also one to a file that is still missing."""
     (tmp_path / "plans").mkdir()
@@ -269,6 +281,7 @@ def test_the_file_behind_a_link_is_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "plans") == ["monday"]
 
 
+@pytest.mark.linux
 def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
     """Root's plan would take the place of /dev/null for the whole machine."""
     (tmp_path / "full").symlink_to("/dev/full")
@@ -286,6 +299,7 @@ def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"\xc3\xa9\n\xe2\x9c\x93\n"
 
 
+@pytest.mark.posix
 def test_macos_is_asked_for_the_drives_own_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """fsync alone would leave the bytes in it. A file system that does not know the request gets fsync."""
     asked: list[int] = []
@@ -298,8 +312,8 @@ def test_macos_is_asked_for_the_drives_own_cache_too(tmp_path: Path, monkeypatch
             raise OSError(errno.ENOTSUP, "Operation not supported")
         return 0
 
-    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
-    monkeypatch.setattr(fcntl, "fcntl", control)
+    monkeypatch.setattr("fcntl.F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr("fcntl.fcntl", control)
     monkeypatch.setattr(os, "fsync", synced.append)
     write_new(tmp_path / "a", b"x")
     assert (asked, synced) == ([51], [])
@@ -309,6 +323,7 @@ def test_macos_is_asked_for_the_drives_own_cache_too(tmp_path: Path, monkeypatch
     assert len(synced) == 1
 
 
+@pytest.mark.linux
 def test_a_folder_is_synced_where_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system without O_DIRECTORY can't open one, and some file systems refuse; a disk that fails is an error."""
     code = errno.EINVAL
@@ -425,6 +440,7 @@ def test_an_output_file_that_is_held_is_waited_for(tmp_path: Path, monkeypatch: 
     assert target.read_text() == "new"
 
 
+@pytest.mark.posix
 def test_a_permission_that_is_missing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where an open file can be replaced, the system's answer is final."""
 

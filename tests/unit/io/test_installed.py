@@ -39,6 +39,7 @@ def test_the_folders_of_windows_are_recognised() -> None:
     assert command == "pipx install --force 'plug-reconciler[objects]'"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("text", "folder"),
     [

@@ -36,6 +36,23 @@ async def main():
 
 asyncio.run(main())
 """
+PATIENT = """
+import asyncio, os
+from reconciler.io import signals
+
+async def main():
+    stopped = asyncio.Event()
+    with signals.stop_on_signals(lambda: (os.write(1, b"first"), stopped.set()), None):
+        os.write(1, b"ready")
+        await stopped.wait()
+        os.read(0, 1)
+    os.write(1, b"after")
+    os.read(0, 1)
+    os.write(1, b"done")
+
+signals.end_on_signals()
+asyncio.run(main())
+"""
 IDLE = "from reconciler.io.signals import end_on_signals; end_on_signals()"
 
 
@@ -63,11 +80,13 @@ class Process:
         return self.process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.posix
 def test_all_signals_that_the_system_has_count() -> None:
     """Ctrl-C, the request to end, and a closed terminal."""
     assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} == set(SIGNALS)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_an_idle_process_with_130(number: int) -> None:
     """At once, and with a word."""
@@ -76,6 +95,7 @@ def test_a_signal_ends_an_idle_process_with_130(number: int) -> None:
     assert process.end() == (INTERRUPTED, "", "interrupted: nothing further was done\n")
 
 
+@pytest.mark.posix
 def test_nohup_keeps_its_promise() -> None:
     """A run that was started with nohup outlives its terminal, and still ends with Ctrl-C."""
     process = Process(WAITING.format(setup=IDLE), lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
@@ -86,6 +106,7 @@ def test_nohup_keeps_its_promise() -> None:
     assert process.end()[0] == INTERRUPTED
 
 
+@pytest.mark.posix
 def test_sigint_counts_in_a_background_job_of_a_script() -> None:
     """A shell without job control starts such jobs with SIGINT ignored."""
     process = Process(WAITING.format(setup=IDLE), lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
@@ -93,6 +114,7 @@ def test_sigint_counts_in_a_background_job_of_a_script() -> None:
     assert process.end()[0] == INTERRUPTED
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("second", SIGNALS)
 @pytest.mark.parametrize("first", SIGNALS)
 def test_the_second_signal_ends_the_process(first: int, second: int) -> None:
@@ -104,6 +126,7 @@ def test_the_second_signal_ends_the_process(first: int, second: int) -> None:
     assert process.end() == (INTERRUPTED, "", "last words\n")
 
 
+@pytest.mark.posix
 def test_the_second_signal_does_not_wait_for_a_busy_loop() -> None:
     """The first is only seen when the loop runs again; the second is not left to it."""
     process = Process(STOPPING.format(setup="", wait="time.sleep(0.01)"))
@@ -113,6 +136,7 @@ def test_the_second_signal_does_not_wait_for_a_busy_loop() -> None:
     assert process.end() == (INTERRUPTED, "", "last words\n")
 
 
+@pytest.mark.posix
 def test_a_terminal_that_closes_counts_once() -> None:
     """Its shell and the kernel both send SIGHUP, and what is under way must still finish."""
     process = Process(STOPPING.format(setup="signals.HANGUP_S = 60", wait="await asyncio.sleep(0.01)"))
@@ -125,6 +149,7 @@ def test_a_terminal_that_closes_counts_once() -> None:
     assert process.end() == (INTERRUPTED, "", "last words\n")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_wakes_a_loop_that_waits(number: int) -> None:
     """It is called within the loop, once, and afterwards the former handlers are back."""
@@ -152,7 +177,7 @@ def test_handlers_are_back_after_an_error() -> None:
     before = [signal.getsignal(one) for one in SIGNALS]
     seen: list[int] = []
     with pytest.raises(ZeroDivisionError), handling(lambda number, _: seen.append(number)):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         _ = 1 / 0
     assert seen == [signal.SIGTERM]
     assert [signal.getsignal(one) for one in SIGNALS] == before
@@ -171,3 +196,20 @@ def test_a_thread_changes_no_handler() -> None:
     thread.start()
     thread.join()
     assert seen == before
+
+
+def test_later_signals_change_nothing_where_the_first_one_says_it_all() -> None:
+    """GitHub's runner sends SIGTERM 7.5 s after SIGINT: neither ends the work, nor what is written after it."""
+    read, write = os.pipe()
+    process = Process(PATIENT, lambda: os.dup2(read, 0))
+    process.send(signal.SIGINT)
+    process.expect("first")
+    process.send(signal.SIGTERM)
+    process.send(signal.SIGINT)
+    os.write(write, b"x")
+    process.expect("after")
+    process.send(signal.SIGTERM)
+    os.write(write, b"x")
+    assert process.end() == (0, "done", "")
+    os.close(read)
+    os.close(write)

@@ -109,6 +109,7 @@ def load() -> Tree:
     return load_tree("manifests", TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",)))
 
 
+@pytest.mark.posix
 def test_a_misnamed_file_is_not_read_and_a_folder_of_that_name_is(manifests: Path) -> None:
     """Only a file can be meant to be a manifest or defaults."""
     (manifests / "a.YML").write_text("[")
@@ -171,6 +172,7 @@ def test_two_paths_that_are_one_on_some_systems_are_an_error(manifests: Path) ->
     ]
 
 
+@pytest.mark.posix
 def test_names_that_windows_reserves_are_errors(manifests: Path) -> None:
     """Of a folder, a file and an environment; the file's own faults are reported as well, the name once."""
     (manifests / "aux").mkdir()

@@ -14,7 +14,7 @@ from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import TreeOptions
 from reconciler.manifests.nodes import File, parse_file
 from reconciler.manifests.schema import ENVIRONMENT_PATTERN
-from reconciler.manifests.tree import FileKind, find_kind
+from reconciler.manifests.tree import ManifestFileKind, find_kind
 from reconciler.model import AuthScheme
 from tests.conftest import examples
 
@@ -94,6 +94,6 @@ def test_a_path_is_read_as_the_walk_reads_it(tmp_path: Path, monkeypatch: pytest
     tree = load_tree("m", TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",)))
     defaults = {problem.file.removeprefix("m/") for problem in tree.errors if "not a mapping" in problem.message}
     kinds = {path: find_kind(path) for path in every}
-    assert {path for path, kind in kinds.items() if kind is FileKind.DEFAULTS} == defaults != set()
+    assert {path for path, kind in kinds.items() if kind is ManifestFileKind.DEFAULTS} == defaults != set()
     read = {path for number, path in enumerate(every) if f"e{number}" in tree.names}
-    assert {path for path, kind in kinds.items() if kind is FileKind.MANIFEST} == read != set()
+    assert {path for path, kind in kinds.items() if kind is ManifestFileKind.MANIFEST} == read != set()

@@ -122,6 +122,7 @@ def quote_of_gone() -> Problem:
     return Quoting(SourceLines(), ()).quote(Problem("gone.yaml", 1, 1, "k", "is wrong"))
 
 
+@pytest.mark.posix
 def test_a_tree_quotes_the_lines_of_its_problems() -> None:
     """But none where only the file's name is wrong, or where a token was written with escapes."""
     Path("manifests").mkdir()

@@ -40,6 +40,7 @@ def errors(**values: Any) -> list[tuple[str, str]]:
     return [(problem.file, problem.message) for problem in load(**values).errors]
 
 
+@pytest.mark.posix
 def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> None:
     """A file or a folder: what it points at was reviewed by nobody."""
     (tmp_path / "outside").mkdir()
@@ -50,12 +51,14 @@ def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> 
     assert errors() == [("manifests/b.yaml", message), ("manifests/folder", message)]
 
 
+@pytest.mark.posix
 def test_a_link_within_the_tree_is_read(root: Path) -> None:
     """Under its own name."""
     (root / "b.yaml").symlink_to("a.yaml")
     assert [one.environment for one in load().desired] == ["a", "b"]
 
 
+@pytest.mark.posix
 def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
     """And never hang."""
     (root / "b.yaml").symlink_to("nothing.yaml")
@@ -66,12 +69,14 @@ def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
     ]
 
 
+@pytest.mark.posix
 def test_a_pipe_named_like_a_manifest_does_not_hang(root: Path) -> None:
     """It is not a regular file."""
     os.mkfifo(root / "b.yaml")
     assert errors() == [("manifests/b.yaml", "is not a regular file")]
 
 
+@pytest.mark.posix
 def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:
     """One byte less is read."""
     (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
@@ -144,6 +149,17 @@ def test_the_same_url_in_two_environments_is_a_warning(root: Path) -> None:
     warnings = load().warnings
     assert [(one.file, one.line, one.key) for one in warnings] == [("manifests/b.yaml", 7, "webhooks.messageStatus")]
     assert warnings[0].message == "b and a have the same URL"
+
+
+def test_a_secret_of_its_own_makes_the_same_text_another_url(root: Path) -> None:
+    """As after an import: each company has a value of its own under one name."""
+    text = WEBHOOKS.replace("{environment}/messageStatus", "status?key={secret:PLUG_SECRET_KEY}")
+    for name in "abc":
+        (root / f"{name}.yaml").write_text(text)
+    own = frozenset({"PLUG_SECRET_KEY"})
+    assert [one.message for one in load().warnings] == ["b, c and a have the same URL"]
+    assert [one.message for one in load(own_secrets={"a": own}).warnings] == ["c and b have the same URL"]
+    assert load(own_secrets={"a": own, "c": own}).warnings == ()
 
 
 def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:

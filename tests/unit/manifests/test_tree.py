@@ -69,6 +69,7 @@ def test_a_missing_folder_and_a_file_in_its_place_are_errors(tmp_path: Path, mon
     assert [one.file for one in load().errors] == ["manifests"]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["linked.yaml", "folder", "_defaults.yaml"])
 def test_a_link_that_leaves_the_tree_is_refused(manifests: Path, tmp_path: Path, name: str) -> None:
     """Files, folders and defaults alike."""
@@ -81,6 +82,7 @@ def test_a_link_that_leaves_the_tree_is_refused(manifests: Path, tmp_path: Path,
     assert "leaves the tree" in error.message
 
 
+@pytest.mark.posix
 def test_a_link_within_the_tree_is_followed(manifests: Path) -> None:
     """A file by another name is another environment."""
     (manifests / "staging.yaml").symlink_to("production.yaml")
@@ -110,6 +112,7 @@ class Junction:
         return True
 
 
+@pytest.mark.posix
 def test_a_junction_is_a_link(manifests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may lead out of the tree, or around in a circle."""
     (manifests / "loop").symlink_to(".")
@@ -147,12 +150,14 @@ def test_a_file_has_one_name_however_its_folder_is_written(
     assert [one.source.file for one in tree.desired] == ["manifests/production.yaml"]
 
 
+@pytest.mark.posix
 def test_a_dangling_link_is_an_error(manifests: Path) -> None:
     """An environment would silently be missing."""
     (manifests / "gone.yaml").symlink_to("nowhere.yaml")
     assert [one.file for one in load().errors] == ["manifests/gone.yaml"]
 
 
+@pytest.mark.posix
 def test_a_link_to_a_name_that_no_file_can_have_is_dangling(manifests: Path) -> None:
     """It can be made, and nothing can be asked about what it points at."""
     (manifests / "gone.yaml").symlink_to("x" * 300)
@@ -161,6 +166,7 @@ def test_a_link_to_a_name_that_no_file_can_have_is_dangling(manifests: Path) -> 
     ]
 
 
+@pytest.mark.posix
 def test_a_folder_is_read_once_and_a_link_makes_one_count_that_is_not(manifests: Path) -> None:
     """Links to folders of links would be read exponentially often; one that is passed over is read by a link alone."""
     (manifests / "team").mkdir()
@@ -181,6 +187,7 @@ def test_a_folder_is_read_once_and_a_link_makes_one_count_that_is_not(manifests:
     assert tree.names == {"production", "loja"}
 
 
+@pytest.mark.posix
 def test_what_is_nested_beyond_the_systems_longest_path_is_an_error(manifests: Path) -> None:
     """A folder and a file alike: neither is taken for an empty one."""
     shown, inner = "manifests", os.open(manifests, os.O_RDONLY)
@@ -217,13 +224,15 @@ def test_a_disk_that_fails_while_a_file_is_read_is_an_error(manifests: Path, mon
     ]
 
 
+@pytest.mark.posix
 def test_a_pipe_named_like_a_manifest_never_hangs(manifests: Path) -> None:
     """Only regular files are read."""
     os.mkfifo(manifests / "pipe.yaml")
     assert [one.file for one in load().errors] == ["manifests/pipe.yaml"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_file_is_an_error(manifests: Path) -> None:
     """Never taken for a missing one."""
     (manifests / "secret.yaml").touch(mode=0)
@@ -237,6 +246,7 @@ def test_a_mebibyte_of_nesting_is_an_error(manifests: Path, piece: str) -> None:
     assert [one.file for one in load().errors] == ["manifests/bomb.yaml"]
 
 
+@pytest.mark.posix
 def test_more_than_a_mebibyte_is_refused(manifests: Path) -> None:
     """Just one MiB is read."""
     (manifests / "large.yaml").write_text("#" * (2**20 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
@@ -308,6 +318,7 @@ def test_the_demos_sandbox_replaces_the_partner_address_too(manifests: Path) -> 
         assert [one.partner_base_url for one in tree.desired] == [address]
 
 
+@pytest.mark.posix
 def test_folders_nested_beyond_reason_are_an_error(manifests: Path) -> None:
     """A hundred are read; five hundred would be the end of the stack."""
     (manifests / ("d/" * 100)).mkdir(parents=True)

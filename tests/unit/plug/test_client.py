@@ -226,6 +226,7 @@ def test_a_server_that_never_answers_is_ambiguous() -> None:
     assert attempt.message == f"no answer: Plug (localhost:{port}) did not answer within 0.5 s"
 
 
+@pytest.mark.linux
 def test_a_server_that_takes_connections_and_keeps_silent_costs_no_handles() -> None:
     """Each socket is closed at the limit of time, before TLS too: a fleet would run out of them."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=50)

@@ -211,6 +211,7 @@ def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
         load_tokens_file(tokens_file(tmp_path, f"{text}staging: {'[' * 40}{']' * 40}\n"), "tokens.yaml")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666, 0o610])
 def test_a_tokens_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
     """Group or others, in any way."""

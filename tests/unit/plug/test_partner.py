@@ -288,7 +288,7 @@ def test_a_replaced_secret_is_no_live_drift() -> None:
     """Plug holds the one that was applied, which nobody has any more."""
     before = EnvironCredentials({**ENVIRON, "PLUG_SECRET_A": "the-one-before"}).fingerprint(SECRET)
     found = look(SECRET, "https://hooks.example.com/in?key=the-one-before", applied_of(SECRET, before))
-    assert found == (Verdict.UNSEEN, None)
+    assert found == (Verdict.UNCOMPARED, None)
     same = EnvironCredentials(ENVIRON).fingerprint(SECRET)
     assert look(SECRET, "https://hooks.example.com/in?key=x", applied_of(SECRET, same))[0] is Verdict.DIFFERENT
 
@@ -297,7 +297,7 @@ def test_only_variables_that_the_manifest_names_are_compared_with() -> None:
     """A state somebody edited must not try other variables."""
     text = "https://hooks.example.com/{secret:PLUG_PARTNER_TOKEN}"
     applied = replace(applied_of(SECRET), webhooks={**SECRET.webhooks, Event.RECEIVE_MESSAGE: text})
-    assert look(SECRET, f"https://hooks.example.com/{PARTNER}", applied)[0] is Verdict.UNSEEN
+    assert look(SECRET, f"https://hooks.example.com/{PARTNER}", applied)[0] is Verdict.UNCOMPARED
 
 
 @pytest.mark.parametrize("value", [TOKEN, VALUE, PARTNER, VALUE.replace("-", "%2D")])

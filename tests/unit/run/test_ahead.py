@@ -57,7 +57,10 @@ class Fleet:
     async def apply(self) -> RunResult:
         planned = plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
         world = make_world(self.store, self.plug, self.clock)
-        return await apply_plan(planned, world, self.options, self.stop)
+        try:
+            return await apply_plan(planned, world, self.options, self.stop)
+        finally:
+            self.stop = Stop()  # one run has one loop
 
     def documents(self) -> dict[str, Document]:
         return {name: one.document for name, one in self.store.read([one.environment for one in self.desired]).items()}

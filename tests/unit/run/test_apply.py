@@ -14,7 +14,7 @@ from reconciler.core.planner import PlanInput, Planned
 from reconciler.model import Desired, EnvironmentResult, Outcome, RunResult
 from reconciler.ports import Write
 from reconciler.run.apply import FLEET, INTENTS_AHEAD_FACTOR, apply_plan, make_idle_result
-from reconciler.run.context import ApplyOptions, Stop, WaveBegun
+from reconciler.run.context import ApplyOptions, Interim, Stop, WaveBegun
 from reconciler.run.planning import plan_environments
 from tests.fakes import (
     HEALTHY,
@@ -38,6 +38,7 @@ class Fleet:
         self.clock, self.plug, self.store = FakeClock(), FakePlug(), FaultyStore(gather_s)
         self.desired = list(desired)
         self.stop = Stop()
+        self.interim: Interim | None = None
         self.reported: list[EnvironmentResult] = []
         self.waves: list[WaveBegun] = []
 
@@ -49,9 +50,13 @@ class Fleet:
             make_world(self.store, self.plug, self.clock),
             report=self.reported.append,
             report_wave=self.waves.append,
+            interim=self.interim,
         )
         planned = self.plan()
-        return await apply_plan(planned, world, options, self.stop)
+        try:
+            return await apply_plan(planned, world, options, self.stop)
+        finally:
+            self.stop = Stop()  # one run has one loop
 
 
 def outcomes(result: RunResult) -> dict[str, Outcome]:
@@ -163,3 +168,66 @@ def test_no_more_are_begun_than_can_be_put_within_a_lease(
 
     fleet.plug.script.extend([held] * count)
     assert asyncio.run(run()) == begun
+
+
+def test_what_is_known_of_an_interrupted_run_is_reported_once_it_is_durable() -> None:
+    """For a process that may be killed: an answer that waits to be written with others is written first.
+
+    The run goes on, and its own result is what became of it.
+    """
+    fleet = Fleet(*map(make_desired, "abcd"), gather_s=60)
+    gate, reports, slept = asyncio.Event(), list[tuple[RunResult, set[str]]](), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        for _ in range(100):  # time for all that need not wait for Plug
+            await asyncio.sleep(0)
+
+    def intents() -> set[str]:
+        documents = fleet.store.read("abcd")
+        return {name for name, stored in documents.items() if stored.document.intent is not None}
+
+    async def held(plug: FakePlug, desired: Desired) -> Attempt:
+        if desired.environment != "a":
+            await gate.wait()
+        return await HEALTHY(plug, desired)
+
+    async def run() -> RunResult:
+        fleet.interim = Interim(9.0, lambda result: reports.append((result, intents())))
+        fleet.clock.sleep = sleep  # type: ignore[method-assign]
+        running = asyncio.create_task(fleet.apply(replace(OPTIONS, concurrency=2)))
+        while len(fleet.plug.received) < 3:
+            await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        fleet.stop.asked.set()
+        while not reports:
+            await asyncio.sleep(0)
+        gate.set()
+        return await running
+
+    fleet.plug.script.extend([held] * 3)
+    result = asyncio.run(run())
+    ((known, in_doubt),) = reports
+    assert known.interrupted and slept == [9.0]
+    sent = {"a": Outcome.APPLIED, "b": Outcome.UNCERTAIN, "c": Outcome.UNCERTAIN, "d": Outcome.SKIPPED}
+    assert outcomes(known) == sent
+    assert in_doubt == {"b", "c"}  # what waited for a slot took its intent back
+    assert outcomes(result) == {**dict.fromkeys("abc", Outcome.APPLIED), "d": Outcome.SKIPPED}
+
+
+def test_a_run_that_ends_sooner_makes_no_interim_result() -> None:
+    """Whether it was interrupted or not."""
+
+    async def forever(seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    fleet = Fleet(make_desired("a"))
+    reports: list[RunResult] = []
+    fleet.interim = Interim(9.0, reports.append)
+    fleet.clock.sleep = forever  # type: ignore[method-assign]
+    assert outcomes(asyncio.run(fleet.apply())) == {"a": Outcome.APPLIED}
+    fleet.desired = [make_desired("a", "2")]
+    fleet.stop.asked.set()
+    assert outcomes(asyncio.run(fleet.apply())) == {"a": Outcome.SKIPPED}
+    assert reports == []

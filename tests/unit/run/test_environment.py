@@ -15,7 +15,6 @@ from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Unreachable
 from reconciler.model import By, Desired, EnvironmentResult, Fingerprint, Outcome, Reason, RunResult, Stored
 from reconciler.ports import Write, WriteResult
-from reconciler.run import state_edits as state
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.environment import CLAIM_TRIES, SETTLE_TRIES
@@ -30,6 +29,7 @@ from tests.fakes import (
     FakePlug,
     FaultyStore,
     StoreFault,
+    adopt_by_hand,
     answer,
     make_desired,
     make_world,
@@ -58,7 +58,10 @@ class Bench:
     def apply(self, planned: Planned | None = None, options: ApplyOptions = ONE_AFTER_ANOTHER) -> RunResult:
         planned = planned or self.plan()
         world = make_world(self.store, self.plug, self.clock, self.credentials)
-        return asyncio.run(apply_plan(planned, world, options, self.stop))
+        try:
+            return asyncio.run(apply_plan(planned, world, options, self.stop))
+        finally:
+            self.stop = Stop()  # one run has one loop
 
     def meddle(self, name: str = "a") -> None:
         """Somebody else writes its document: the next version of it, that holds what nobody else wants."""
@@ -68,7 +71,7 @@ class Bench:
         if standing is not None and standing.document.intent is not None:
             unlocked = replace(standing.document, intent=None, serial=standing.document.serial + 1)
             self.store.inner.write([Write(name, unlocked, standing.version)])
-        state.adopt(self.store.inner, desired, fingerprint, START, By("eva", None, None))
+        adopt_by_hand(self.store.inner, desired, fingerprint, START, By("eva", None, None))
 
     def before_writes(self, *calls: Callable[[], None] | None) -> None:
         """What happens right before the first write of a's document, the second, …"""
@@ -162,7 +165,7 @@ def test_what_is_still_too_old_is_put_also_where_the_state_moved_on() -> None:
     bench.clock.advance(7200)
     late = bench.plan(max_age_s=3600)
     desired = bench.desired[0]
-    state.adopt(bench.store, desired, bench.credentials.fingerprint(desired), START, By("eva", None, None))
+    adopt_by_hand(bench.store, desired, bench.credentials.fingerprint(desired), START, By("eva", None, None))
     result = bench.apply(late, replace(OPTIONS, max_age_s=3600))
     assert (only(result).outcome, only(result).reasons) == (Outcome.APPLIED, (Reason.EXPIRED,))
 
@@ -193,7 +196,7 @@ def test_a_doubt_that_came_after_the_plan_is_told_where_the_intent_can_not_be_wr
 def test_nothing_is_sent_where_an_outcome_could_not_be_read_again(grown: str) -> None:
     """The intent still fits; what follows it would not."""
     bench = Bench()
-    standing = state.adopt(bench.store.inner, bench.desired[0], Fingerprint(), START, By("eva"))
+    standing = adopt_by_hand(bench.store.inner, bench.desired[0], Fingerprint(), START, By("eva"))
     if grown == "serial":
         standing = replace(standing, serial=MAX_SERIAL - 1)
     else:

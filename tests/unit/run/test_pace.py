@@ -78,7 +78,10 @@ class Fleet:
     def apply(self) -> RunResult:
         planned = plan_environments(self.desired, self.store, FakeCredentials(), PlanInput(START))
         world = replace(make_world(self.store, self.plug, self.clock), report_wave=self.waves.append)
-        return asyncio.run(apply_plan(planned, world, self.options, self.stop))
+        try:
+            return asyncio.run(apply_plan(planned, world, self.options, self.stop))
+        finally:
+            self.stop = Stop()  # one run has one loop
 
 
 def outcomes(result: RunResult) -> set[Outcome]:

@@ -14,18 +14,16 @@ from reconciler.core.record import Claim, adopt, begin_intent, clear, doubt
 from reconciler.errors import InputError, Locked, StateError, Unreachable
 from reconciler.model import By, Document, Fingerprint, Snapshot, Stored
 from reconciler.ports import Changes, StateStore, Write
-from reconciler.run.state_edits import adopt as adopt_by_hand
 from reconciler.run.state_edits import (
     check_rename,
     copy,
-    find_adoptable,
     find_stored,
     read_healthy,
     rename,
     unlock,
 )
 from reconciler.state.folder import FolderStore
-from tests.fakes import START, FakeCredentials, FaultyStore, Killed, StoreFault, make_desired
+from tests.fakes import START, FaultyStore, Killed, StoreFault, adopt_by_hand, make_desired
 from tests.memory_store import MemoryStore
 
 FAULTS = [None, StoreFault.FAILS, StoreFault.LANDS, StoreFault.KILLED_BEFORE, StoreFault.KILLED_AFTER]
@@ -44,39 +42,6 @@ def applied(name: str) -> Document:
 
 def intent(name: str) -> Document:
     return begin_intent(applied(name), make_desired(name, "2"), Claim("i", "l", START, 900, By("ana")))
-
-
-def adoptable(account: str, pin: str | None, *documents: Document) -> list[tuple[str, str]]:
-    """Key and message with hint of each reason why `a` may not be adopted with a token of this account."""
-    desired, credentials = [replace(make_desired("a"), organization_id=pin), make_desired("b")], FakeCredentials()
-    credentials.accounts["a"] = account
-    try:
-        find_adoptable("a", desired, filled(*documents), credentials, START)
-    except InputError as error:
-        return [(problem.key, f"{problem.message}. {problem.hint}") for problem in error.problems]
-    return []
-
-
-def recorded(name: str, account: str) -> Document:
-    return adopt(None, make_desired(name), Fingerprint(account), START, By("ana"), lineage="l")
-
-
-def test_an_environment_is_adopted_with_its_own_companys_token() -> None:
-    """Also with one that names none, and where the manifest says that the company changed."""
-    assert adoptable("org:a", None) == []
-    assert adoptable("org:a", "a", recorded("a", "org:a"), recorded("b", "org:b")) == []
-    assert adoptable("token:1", "a", recorded("a", "org:a")) == []
-    assert adoptable("org:c", "c", recorded("a", "org:a")) == []
-
-
-def test_another_companys_token_is_not_adopted() -> None:
-    """Compared with the manifest, the record and all others, as before an intent."""
-    ((key, text),) = adoptable("org:c", "a", recorded("a", "org:a"), recorded("b", "org:c"))
-    assert (key, "accept" in text) == ("organization_id", False)
-    ((key, text),) = adoptable("org:c", None, recorded("a", "org:a"))
-    assert (key, "`reconciler apply -e a --accept-account-change a`" in text) == ("token_env", True)
-    ((key, text),) = adoptable("org:b", "b", recorded("a", "org:a"), recorded("b", "org:b"))
-    assert (key, "that b was last applied to" in text) == ("token_env", True)
 
 
 def test_a_copy_is_the_same_to_the_byte() -> None:

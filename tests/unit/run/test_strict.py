@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from reconciler.core.protocol.strict import Cause, LastChange, Unreviewed
+from reconciler.core.protocol.strict import LastChange, Unreviewed, UnreviewedCause
 from reconciler.errors import PostFailed
 from reconciler.ports import MergedPull
 from reconciler.run.strict import CHUNK, find_combinations, find_unreviewed
@@ -87,7 +87,7 @@ class World:
             self.pulls.named.setdefault(sha(commit), []).append(pull)
         return pull
 
-    def find(self, *names: str) -> list[tuple[str, str, Cause]]:
+    def find(self, *names: str) -> list[tuple[str, str, UnreviewedCause]]:
         found = find_unreviewed(names or (MINE,), self.history, self.pulls)
         return [(one.environment, one.commit, one.cause) for one in found]
 
@@ -110,7 +110,7 @@ def test_a_direct_push_is_refused_whatever_is_merged_after_it(world: World) -> N
     world.push("push", loja="1")
     world.push("merge", matriz="1")
     world.merge(1, head={BASE: "1"}, at="merge")
-    assert world.find(MINE, BASE) == [(MINE, sha("push"), Cause.NO_PULL_REQUEST)]
+    assert world.find(MINE, BASE) == [(MINE, sha("push"), UnreviewedCause.NO_PULL_REQUEST)]
 
 
 def test_a_direct_push_over_a_pull_request_is_refused(world: World) -> None:
@@ -118,7 +118,7 @@ def test_a_direct_push_over_a_pull_request_is_refused(world: World) -> None:
     world.push("merge", loja="1")
     world.merge(1, head={MINE: "1"}, at="merge")
     world.push("push", loja="2")
-    assert world.find() == [(MINE, sha("push"), Cause.NO_PULL_REQUEST)]
+    assert world.find() == [(MINE, sha("push"), UnreviewedCause.NO_PULL_REQUEST)]
 
 
 def test_a_direct_push_that_goes_back_to_what_was_reviewed_is_refused(world: World) -> None:
@@ -127,7 +127,7 @@ def test_a_direct_push_that_goes_back_to_what_was_reviewed_is_refused(world: Wor
     world.push("second", loja="2")
     world.merge(2, head={MINE: "2"}, at="second")
     world.push("push", loja="1")
-    assert world.find() == [(MINE, sha("push"), Cause.NO_PULL_REQUEST)]
+    assert world.find() == [(MINE, sha("push"), UnreviewedCause.NO_PULL_REQUEST)]
 
 
 def test_a_revert_by_a_pull_request_is_reviewed(world: World) -> None:
@@ -154,7 +154,7 @@ def test_a_rebase_merge_onto_a_base_that_moved_is_a_combination(world: World) ->
     world.push("one", loja="base+1")
     world.push("two", matriz="1")
     world.merge(2, head={MINE: "1", BASE: "1"}, at="two", named=["one"])
-    assert world.find(MINE, BASE) == [(MINE, sha("one"), Cause.COMBINATION)]
+    assert world.find(MINE, BASE) == [(MINE, sha("one"), UnreviewedCause.COMBINATION)]
 
 
 def test_a_combination_is_cured_by_a_later_pull_request_that_shows_it(world: World) -> None:
@@ -162,7 +162,7 @@ def test_a_combination_is_cured_by_a_later_pull_request_that_shows_it(world: Wor
     world.merge(1, head={MINE: "base"}, at="base")
     world.push("merge", loja="base+1")
     world.merge(2, head={MINE: "1"}, at="merge")
-    assert world.find() == [(MINE, sha("merge"), Cause.COMBINATION)]
+    assert world.find() == [(MINE, sha("merge"), UnreviewedCause.COMBINATION)]
     world.push("cure")
     world.merge(3, head={MINE: "base+1"}, at="cure")
     assert world.find() == []
@@ -174,12 +174,12 @@ def test_two_environments_of_one_queue(world: World) -> None:
     world.merge(1, head={MINE: "1"}, at="defaults")
     world.push("new", matriz="new+1")
     world.merge(2, head={BASE: "new"}, at="new")
-    assert world.find(MINE, BASE) == [(BASE, sha("new"), Cause.COMBINATION)]
+    assert world.find(MINE, BASE) == [(BASE, sha("new"), UnreviewedCause.COMBINATION)]
 
 
 def test_what_is_too_far_back_asks_nobody(world: World) -> None:
     world.push("later", matriz="1")
-    assert world.find(MINE) == [(MINE, sha("begin"), Cause.TOO_FAR_BACK)]
+    assert world.find(MINE) == [(MINE, sha("begin"), UnreviewedCause.TOO_FAR_BACK)]
     assert world.pulls.asked == []
 
 
@@ -187,14 +187,14 @@ def test_a_head_that_this_version_refuses_is_too_far_back(world: World) -> None:
     world.push("merge", loja="1")
     pull = world.merge(1, head={MINE: "1"}, at="merge")
     world.history.unreadable.add(pull.head_sha)
-    assert world.find() == [(MINE, sha("merge"), Cause.TOO_FAR_BACK)]
+    assert world.find() == [(MINE, sha("merge"), UnreviewedCause.TOO_FAR_BACK)]
 
 
 def test_a_pull_request_whose_merge_is_not_on_the_line_does_not_count(world: World) -> None:
     """GitHub names every pull request that holds the commit."""
     world.push("push", loja="1")
     world.merge(1, head={MINE: "1"}, at="elsewhere", named=["push"])
-    assert world.find() == [(MINE, sha("push"), Cause.NO_PULL_REQUEST)]
+    assert world.find() == [(MINE, sha("push"), UnreviewedCause.NO_PULL_REQUEST)]
 
 
 def test_an_answer_that_fails_is_no_answer(world: World) -> None:
@@ -227,5 +227,5 @@ def test_a_review_names_what_head_and_test_merge_want_differently(world: World) 
 def test_the_answer_is_sorted_and_holds_each_environment_once(world: World) -> None:
     world.push("push", zeta="1", alfa="1", loja="1")
     assert find_unreviewed(["zeta", "alfa", MINE], world.history, world.pulls) == [
-        Unreviewed(name, sha("push"), Cause.NO_PULL_REQUEST) for name in ("alfa", MINE, "zeta")
+        Unreviewed(name, sha("push"), UnreviewedCause.NO_PULL_REQUEST) for name in ("alfa", MINE, "zeta")
     ]

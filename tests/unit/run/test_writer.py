@@ -185,3 +185,24 @@ def test_where_a_write_is_no_journey_nobody_is_waited_for() -> None:
         assert store.batches == ["a"]
 
     run(test)
+
+
+def test_once_it_hurries_nobody_is_waited_for() -> None:
+    """Neither by the batch that is gathering nor by a later one; who comes meanwhile still joins the next."""
+
+    async def test() -> None:
+        store, gate = Journal(gather_s=60), Gate()
+        writer = StateWriter(store, gate)
+        with writer.inside(), writer.inside(), writer.inside():
+            tasks = begin(writer, "a")
+            await settle_down()
+            assert gate.waiting == 0
+            writer.hurry()
+            await settle_down()
+            assert gate.waiting == 1
+            tasks += begin(writer, "bc")
+            gate.let_through(2)
+            await asyncio.gather(*tasks)
+        assert store.batches == ["a", "bc"]
+
+    run(test)

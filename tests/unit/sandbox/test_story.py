@@ -72,7 +72,8 @@ def test_the_story_ends_where_every_command_does_what_it_says(tmp_path: Path, sa
 
     story = make_story(tmp_path, sandbox, Commands(act).run, shown)
     story.tell()
-    story.end()
+    page = tmp_path / "fleet.html"
+    story.end(page)
     assert story.chapter == sum(line.startswith("━━") for line in shown) == 12
     assert any(line.endswith("/messageStatus/1?version=v3") for line in shown if line.startswith("Plug now holds"))
 

@@ -100,6 +100,7 @@ def test_a_fault_names_the_file_as_it_is_seen_from_here(checkout: Path) -> None:
     assert [problem.file for problem in caught.value.problems] == [os.path.join("..", "reconciler.toml")]
 
 
+@pytest.mark.posix
 def test_a_link_to_the_working_directory_changes_nothing(checkout: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(checkout / "services", target_is_directory=True)

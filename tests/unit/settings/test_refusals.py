@@ -195,6 +195,7 @@ def test_broken_toml_names_line_and_column(tmp_path: Path, name: str) -> None:
     assert found.message.startswith("is not valid TOML")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["reconciler.toml", "pyproject.toml"])
 def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path, name: str) -> None:
     """A folder, a link to nowhere, another encoding."""
@@ -243,7 +244,7 @@ def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
 @pytest.mark.parametrize("name", ["RECONCILER_ZZZ", "RECONCILER_", "RECONCILER_X"])
 def test_a_variable_that_is_like_no_other_gets_no_near_miss(name: str) -> None:
     """The prefix alone is no likeness: to be told RECONCILER_API would mislead."""
-    assert fault(environ={name: "x"}).hint == "the README lists all settings"
+    assert fault(environ={name: "x"}).hint == "`reconciler plan --help` lists all settings"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import InputError
+from reconciler.errors import InputError, Unreachable
 from reconciler.state.folder import FolderStore
 from reconciler.state.open import find_path_fault, open_store, parse_state
 
@@ -26,6 +26,7 @@ def refusal(setting: str, folder: Path = Path("/work")) -> tuple[str, str]:
     return problem.message, problem.hint
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("setting", "place"),
     [
@@ -52,6 +53,7 @@ def test_a_setting_names_a_store(setting: str, place: str) -> None:
     assert open_store(setting, Path("/work")).location == place
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -193,6 +195,12 @@ def test_a_folder_can_still_be_written(checkout: Path, setting: str) -> None:
 
 def test_outside_a_checkout_there_is_no_remote(tmp_path: Path) -> None:
     assert open_store("origin/state", tmp_path).location == str(tmp_path / "origin/state")
+
+
+def test_git_runs_in_the_environment_that_is_given(checkout: Path) -> None:
+    """A step of a workflow hands git its token in variables that this process doesn't have."""
+    with pytest.raises(Unreachable, match="git was not found on PATH"):
+        open_store("git:origin/reconciler-state", checkout, {"PATH": ""}).names()
 
 
 def test_without_git_a_checkout_is_taken_to_have_an_origin(checkout: Path) -> None:

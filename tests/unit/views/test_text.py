@@ -130,7 +130,7 @@ def test_of_many_orphans_the_first_are_listed() -> None:
     """Each with the command that drops it; the rest is counted."""
     plan = plan_of(*(planned(f"gone-{number:03}", Action.ORPHAN) for number in range(1_234)))
     lines = text.render_plan(plan, colour=False).splitlines()
-    assert lines[0] == "1,234 orphans: in the state, in no manifest. Plug keeps their webhooks;"
+    assert lines[0] == "1,234 orphans: in the state, in no manifest. Plug keeps calling their webhooks."
     shown = [line for line in lines if "reconciler state forget" in line]
     assert (len(shown), shown[-1].split()[0]) == (50, "gone-049")
     assert lines[lines.index(shown[-1]) + 1] == "  and 1,184 more"

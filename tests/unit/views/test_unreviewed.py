@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.protocol.strict import Cause, Unreviewed
+from reconciler.core.protocol.strict import Unreviewed, UnreviewedCause
 from reconciler.views.unreviewed import explain_combinations, explain_unreviewed
 
 COMMIT = "0123456789abcdef" * 3
@@ -14,22 +14,22 @@ COMMIT = "0123456789abcdef" * 3
     ("cause", "said"),
     [
         (
-            Cause.NO_PULL_REQUEST,
+            UnreviewedCause.NO_PULL_REQUEST,
             "1 environment (loja): commit 0123456789ab changed it, and no pull request that was merged brought it",
         ),
         (
-            Cause.COMBINATION,
+            UnreviewedCause.COMBINATION,
             "1 environment (loja): commit 0123456789ab changed it, and the branch of its pull request wanted something "
             "else: nobody reviewed this combination",
         ),
         (
-            Cause.TOO_FAR_BACK,
+            UnreviewedCause.TOO_FAR_BACK,
             "1 environment (loja): what was reviewed can't be found: the last change is too far back. The search ended "
             "at commit 0123456789ab, the oldest of those looked at, or one whose manifests this version can't read",
         ),
     ],
 )
-def test_each_cause_names_environment_and_commit(cause: Cause, said: str) -> None:
+def test_each_cause_names_environment_and_commit(cause: UnreviewedCause, said: str) -> None:
     (problem,) = explain_unreviewed([Unreviewed("loja", COMMIT, cause)])
     assert problem.message == said
     assert problem.hint.startswith("merge a pull request whose branch holds the default branch's manifests")
@@ -38,9 +38,9 @@ def test_each_cause_names_environment_and_commit(cause: Cause, said: str) -> Non
 
 def test_one_problem_for_each_commit_and_cause() -> None:
     found = [
-        *(Unreviewed(name, COMMIT, Cause.COMBINATION) for name in ("b", "a")),
-        Unreviewed("c", COMMIT, Cause.TOO_FAR_BACK),
-        Unreviewed("d", "f" * 40, Cause.COMBINATION),
+        *(Unreviewed(name, COMMIT, UnreviewedCause.COMBINATION) for name in ("b", "a")),
+        Unreviewed("c", COMMIT, UnreviewedCause.TOO_FAR_BACK),
+        Unreviewed("d", "f" * 40, UnreviewedCause.COMBINATION),
     ]
     problems = explain_unreviewed(found, "sha256:77")
     assert [problem.message.partition(":")[0] for problem in problems] == [
@@ -51,7 +51,9 @@ def test_one_problem_for_each_commit_and_cause() -> None:
 
 
 def test_ten_thousand_environments_are_one_readable_problem() -> None:
-    (problem,) = explain_unreviewed(Unreviewed(f"e{n:05}", COMMIT, Cause.NO_PULL_REQUEST) for n in range(10_000))
+    (problem,) = explain_unreviewed(
+        Unreviewed(f"e{n:05}", COMMIT, UnreviewedCause.NO_PULL_REQUEST) for n in range(10_000)
+    )
     assert problem.message.startswith("10,000 environments (e00000, ")
     assert "and 9900 more): commit 0123456789ab changed them" in problem.message
 

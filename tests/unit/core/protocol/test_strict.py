@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.strict import Cause, LastChange, Offer, find_cause
+from reconciler.core.protocol.strict import LastChange, Offer, UnreviewedCause, find_cause
 
 CHANGE = LastChange(3, "c" * 40)
 
@@ -20,22 +20,22 @@ OWN, LATER = 3, 1  # positions: the commit of the change, and one that came afte
         ([Offer(LATER, True, True)], None),  # an inner commit of a rebase merge
         ([Offer(LATER, False, True)], None),  # a later pull request that shows the same
         ([Offer(OWN, True, False), Offer(LATER, False, True)], None),
-        ([], Cause.NO_PULL_REQUEST),
-        ([Offer(LATER, False, False)], Cause.NO_PULL_REQUEST),  # a direct push, then another pull request
-        ([Offer(LATER, False, None)], Cause.NO_PULL_REQUEST),
-        ([Offer(4, True, True)], Cause.NO_PULL_REQUEST),  # merged before the change: it can't have shown it
-        ([Offer(OWN, True, False)], Cause.COMBINATION),
-        ([Offer(LATER, True, False), Offer(0, False, None)], Cause.COMBINATION),
-        ([Offer(OWN, True, None)], Cause.TOO_FAR_BACK),
+        ([], UnreviewedCause.NO_PULL_REQUEST),
+        ([Offer(LATER, False, False)], UnreviewedCause.NO_PULL_REQUEST),  # a direct push, then another pull request
+        ([Offer(LATER, False, None)], UnreviewedCause.NO_PULL_REQUEST),
+        ([Offer(4, True, True)], UnreviewedCause.NO_PULL_REQUEST),  # merged before the change: it can't have shown it
+        ([Offer(OWN, True, False)], UnreviewedCause.COMBINATION),
+        ([Offer(LATER, True, False), Offer(0, False, None)], UnreviewedCause.COMBINATION),
+        ([Offer(OWN, True, None)], UnreviewedCause.TOO_FAR_BACK),
         ([Offer(OWN, True, None), Offer(LATER, False, True)], None),
     ],
 )
-def test_the_cause(offers: list[Offer], cause: Cause | None) -> None:
+def test_the_cause(offers: list[Offer], cause: UnreviewedCause | None) -> None:
     assert find_cause(CHANGE, offers) is cause
 
 
 def test_a_change_that_is_not_found_is_reviewed_by_nothing() -> None:
-    assert find_cause(LastChange(None, "c" * 40), [Offer(0, True, True)]) is Cause.TOO_FAR_BACK
+    assert find_cause(LastChange(None, "c" * 40), [Offer(0, True, True)]) is UnreviewedCause.TOO_FAR_BACK
 
 
 @given(

@@ -19,6 +19,8 @@ from reconciler.io.git.command import (
     summarize,
 )
 
+pytestmark = pytest.mark.posix  # git is a shell script here
+
 
 def make_git(folder: Path, script: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)

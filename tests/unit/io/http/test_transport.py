@@ -169,6 +169,7 @@ def test_the_status_is_the_final_answers(answers: Sequence[bytes], status: int |
     assert talk_to(saying(*answers)).arrived.status == status
 
 
+@pytest.mark.posix
 def test_an_answer_before_the_request_was_read_counts() -> None:
     """The server closes without reading on: the write may fail, and what it said is there."""
 
@@ -376,6 +377,7 @@ def _send_and_count(url: str, environ: dict[str, str], timeout_s: float) -> tupl
     return asyncio.run(run())
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize(("scheme", "stage", "written"), [("https", Stage.TLS, False), ("http", Stage.HEAD, True)])
 def test_a_server_that_keeps_silent_leaves_no_socket_open(
     silent: int, scheme: str, stage: Stage, written: bool
@@ -388,6 +390,7 @@ def test_a_server_that_keeps_silent_leaves_no_socket_open(
     assert left == 0
 
 
+@pytest.mark.linux
 def test_a_connection_that_is_not_taken_leaves_no_socket_open(blackhole: int) -> None:
     """While it is being opened."""
     replies, left = _send_and_count(f"http://127.0.0.1:{blackhole}/", {}, 0.05)
@@ -395,6 +398,7 @@ def test_a_connection_that_is_not_taken_leaves_no_socket_open(blackhole: int) ->
     assert left == 0
 
 
+@pytest.mark.linux
 def test_a_proxy_that_keeps_silent_leaves_no_socket_open(silent: int) -> None:
     """While it is asked for a tunnel."""
     environ = {"HTTPS_PROXY": f"127.0.0.1:{silent}"}
@@ -405,6 +409,7 @@ def test_a_proxy_that_keeps_silent_leaves_no_socket_open(silent: int) -> None:
     assert left == 0
 
 
+@pytest.mark.linux
 def test_a_server_that_stops_reading_leaves_no_socket_open(silent: int) -> None:
     """While the request is being written."""
 
@@ -419,6 +424,7 @@ def test_a_server_that_stops_reading_leaves_no_socket_open(silent: int) -> None:
     assert (reply.failure.stage, reply.exchange.written, left) == (Stage.SEND, True, 0)
 
 
+@pytest.mark.linux
 def test_a_body_that_stops_leaves_no_socket_open() -> None:
     """While the answer is being read."""
     stopped = threading.Event()

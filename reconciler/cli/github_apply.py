@@ -1,0 +1,134 @@
+"""One job of a wave: it applies its part of the run, and makes no call of GitHub's API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+from reconciler.cli.apply import SendOptions, finish, send, warn
+from reconciler.cli.github_begin import find_commit
+from reconciler.cli.options import Form
+from reconciler.cli.session import GivenFiles, Session
+from reconciler.cli.step import Step
+from reconciler.core.planner import Planned
+from reconciler.core.protocol.attempts import find_moved
+from reconciler.core.protocol.inputs import parse_inputs
+from reconciler.core.protocol.steps import Job, decode_job
+from reconciler.errors import InputError, StalePlan, Unreachable
+from reconciler.io.git.command import GitError
+from reconciler.model import RunResult
+from reconciler.plug.secret import Secret
+from reconciler.run.guards import check_part_before_sending, find_putting
+from reconciler.run.part import Part, PartPlanner
+from reconciler.text.counts import name_some
+
+
+def apply(step: Step) -> int:
+    """Apply the part of the variable RECONCILER_JOB. Raises InputError, StateError."""
+    job = read_job(step)
+    step.name = job.name  # of the artifact
+    inputs = parse_inputs(step.run.event.get("inputs"))
+    session = step.make_session(given_files=take_secrets(step, job))
+    step.mask_secrets(session)
+    if session.secret_files.problems:
+        raise InputError(problems=(*session.secret_files.problems, *session.tree.errors))
+    planner = PartPlanner(
+        job,
+        inputs,
+        step.run_attempt,
+        session.desired,
+        session.store,
+        session.plan_to_apply,
+        session.settings.max_failures,
+        lambda planned: _show_plan(step, session, planned),
+    )
+    if step.run_attempt.is_later:
+        _check_head(step, session, planner.find_names())
+    part = planner.plan()
+    result = _apply_part(session, part, SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left))
+    step.leave_result(result)
+    return finish(result, Form(), session)
+
+
+def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
+    if part.stop_reason:
+        return part.make_skipped()
+    guards = session.guards(tuple(how.accepted))
+    check_part_before_sending(part.planned, guards, session.clock.now(), warn)
+    for problem in session.credentials.find_changed_secrets(find_putting(part.planned)):
+        warn(str(problem))
+    return send(session, part.planned, how)
+
+
+# --- what it is given --------------------------------------------------------------------------------
+
+
+def read_job(step: Step) -> Job:
+    """Take the job of RECONCILER_JOB, which is not a setting. Raises InputError."""
+    text = step.take("RECONCILER_JOB")
+    try:
+        return decode_job(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        hint = "apply-wave.yml hands over `toJSON(matrix)`"
+        raise InputError.of("RECONCILER_JOB", "is not a job of the first job's output", hint) from error
+
+
+def take_secrets(step: Step, job: Job) -> GivenFiles:
+    """Take the job's tokens and secrets out of the variables. Raises InputError for a secret that is not set."""
+    from reconciler.plug.secret_files import parse_secrets, parse_tokens
+
+    token, tokens, secrets = (step.take(name) for name in ("PLUG_TOKEN", "PLUG_TOKENS", "PLUG_SECRETS"))
+    step.mask(token)
+    given = GivenFiles(secrets=parse_secrets(secrets, job.secrets or "PLUG_SECRETS") if secrets else None)
+    if job.selects_all:
+        name = f"the secret {job.tokens}"
+        if not tokens:
+            if step.environ.get("RECONCILER_TOKENS_FILE"):  # a step before this one fetched them, say from a vault
+                return given
+            hint = f"add it to the GitHub Environment {job.environment}: YAML or JSON, environment to token"
+            raise InputError.of(job.tokens, "the secret is not set", hint)
+        return GivenFiles(parse_tokens(tokens, job.tokens), given.secrets, name)
+    if not token:
+        hint = f"add the secret PLUG_TOKEN to the GitHub Environment {job.environment}"
+        raise InputError.of("PLUG_TOKEN", f"no token for {job.name}", hint)
+    return GivenFiles({job.name: Secret(token)}, given.secrets, "the secret PLUG_TOKEN")
+
+
+# --- a later attempt ---------------------------------------------------------------------------------
+
+
+def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
+    """Send nothing where the branch moved on to something else. Raises: StalePlan, Unreachable."""
+    from reconciler.io.git.tip import find_tip
+
+    branch = step.run.default_branch or step.environ.get("GITHUB_REF_NAME", "")
+    commit = find_commit(session)
+    try:
+        head = find_tip(session.folder, session.environ, branch)
+        if head is None:
+            raise Unreachable(f"{branch} is gone, so it is not known what it wants. Nothing was sent")
+        if head == commit:
+            return
+        with session.open_history(commit) as history:
+            wanted = history.compare(head, names)
+    except (GitError, InputError) as error:
+        raise Unreachable(f"the head of {branch} can't be read, so nothing is sent: {error}") from error
+    moved = find_moved(wanted)
+    if moved:
+        message = (
+            f"a newer commit decides: {branch} is at {head[:12]}, and is not known to want the same of "
+            f"{name_some(moved)} as {commit[:12]}, the commit of this run. Nothing was sent; begin a new run"
+        )
+        raise StalePlan(message, moved)
+
+
+# --- what it leaves ----------------------------------------------------------------------------------
+
+
+def _show_plan(step: Step, session: Session, planned: Planned) -> None:
+    """Show the plan that is not the one of the first job."""
+    from reconciler.cli.render import show_plan
+    from reconciler.views import markdown
+
+    show_plan(planned, Form(), session)
+    step.summarize(markdown.render_plan(planned.plan, planned.vars_by_environment))

@@ -1,0 +1,162 @@
+"""The first job of an apply run: it decides over the whole fleet, and hands each later job its part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.options import Form
+from reconciler.cli.output import say
+from reconciler.cli.session import Session
+from reconciler.cli.step import Step
+from reconciler.core.planner import Planned
+from reconciler.core.protocol.inputs import parse_inputs
+from reconciler.core.protocol.labels import Label
+from reconciler.core.protocol.steps import MAX_PLANNED_CHARS, Steps, encode_jobs, parse_layout
+from reconciler.errors import InputError
+from reconciler.io.git.checkout import Checkout
+from reconciler.io.git.command import GitError
+from reconciler.model import Problem
+from reconciler.run.begin import Beginning, BeginRequest, Begun, Lift
+from reconciler.text.escape import for_json, for_terminal
+
+if TYPE_CHECKING:
+    from reconciler.core.guards import FirstApply
+    from reconciler.run.guards import GuardInput
+
+SUMMARY_CHARS = 900_000  # of the plan; what stands before it is short
+
+
+def begin(step: Step) -> int:
+    """Decide what is sent and in which jobs. Raises InputError with everything that the run is refused for."""
+    request = _make_request(step)
+    step.output("commit", request.commit)
+    begun = _decide(step, request)
+    _output_lifts(step, begun)
+    if begun.problems:
+        _show_plan(step, begun.planned)
+        raise InputError(problems=begun.problems)
+    _show(step, begun, request.commit)
+    _output_planned(step, begun)
+    _output_steps(step, begun.steps)
+    return ExitCode.DONE
+
+
+def _make_request(step: Step) -> BeginRequest:
+    inputs = parse_inputs(step.run.event.get("inputs"))
+    return BeginRequest(
+        layout=parse_layout(step.environ.get("PLUG_TOKENS_FROM", ""), step.environ.get("PLUG_SHARDS", "")),
+        inputs=inputs,
+        attempt=step.run_attempt,
+        commit=find_commit(step.session),
+        event_sha=step.run.sha,
+        repository=step.run.repository,
+        strict=step.is_on("PLUG_STRICT"),
+        sees_token=step.is_on("PLUG_TOKEN_IS_VISIBLE"),
+    )
+
+
+def find_commit(session: Session) -> str:
+    """Return the commit that is checked out. Raises: InputError."""
+    try:
+        head = Checkout(session.folder, session.environ).find_head()
+    except GitError as error:
+        raise InputError(f"the checkout can't be read: {error}") from error
+    if head is None:
+        raise InputError("the checkout has no commit")
+    return head
+
+
+def _decide(step: Step, request: BeginRequest) -> Begun:
+    session = step.session
+
+    def make_guards(accepted: Sequence[str], first: FirstApply) -> GuardInput:
+        return session.guards(accepted, first)
+
+    beginning = Beginning(
+        request,
+        session.plan_to_apply,
+        make_guards,
+        lambda: session.store,
+        GitHubPorts(step),
+        lambda planned: _show_plan(step, planned),
+    )
+    return beginning.decide()
+
+
+@dataclass
+class GitHubPorts:
+    """What the first job asks GitHub and git: as little as it needs, as every run is asked again."""
+
+    step: Step
+
+    def list_environments(self) -> Collection[str]:
+        with self.step.open_hub() as hub:
+            return hub.list_environments()
+
+    def find_lift(self, label: Label, commit: str) -> Lift | None:
+        with self.step.open_hub() as hub:
+            for pull in hub.list_pulls(commit):
+                if pull.merge_sha == commit:
+                    setting = hub.find_label(pull.number, label)
+                    if setting is not None:
+                        return Lift(pull.number, setting)
+        return None
+
+    def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
+        from reconciler.run.strict import find_unreviewed
+        from reconciler.views.unreviewed import explain_unreviewed
+
+        session = self.step.session
+        with self.step.open_hub() as hub, session.open_history(find_commit(session)) as history:
+            return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
+
+
+# --- what it leaves ----------------------------------------------------------------------------------
+
+
+def _show(step: Step, begun: Begun, commit: str) -> None:
+    from reconciler.views.markdown_begin import render_begin
+
+    step.summarize(render_begin(begun.names, begun.steps, commit, _describe_lifts(begun)))
+    _show_plan(step, begun.planned)
+
+
+def _show_plan(step: Step, planned: Planned) -> None:
+    """Show the plan of the fleet in the log, as annotations, in the summary and in the artifact."""
+    from reconciler.cli.render import show_plan
+    from reconciler.views import markdown
+
+    files = (("json", "result.json"), ("markdown", "result.md"))
+    form = Form(also=tuple((name, str(step.result_folder / file)) for name, file in files))
+    show_plan(planned, form, step.session)
+    step.summarize(markdown.render_plan(planned.plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS))
+
+
+def _describe_lifts(begun: Begun) -> list[str]:
+    found = ((lift.setting, lift.number) for lift in begun.lifts)
+    return [f"the label “{one.label}”, set by {one.set_by} on #{number}, lifts its guard" for one, number in found]
+
+
+def _output_lifts(step: Step, begun: Begun) -> None:
+    sentences = _describe_lifts(begun)
+    step.output("lifted", "\n".join(sentences))
+    for sentence in sentences:
+        say(for_terminal(sentence), label="note")
+
+
+def _output_planned(step: Step, begun: Begun) -> None:
+    planned = _compact(begun.names)
+    step.output("planned", planned if len(planned) <= MAX_PLANNED_CHARS else "")
+
+
+def _output_steps(step: Step, steps: Steps) -> None:
+    for number, jobs in enumerate(steps, 1):
+        step.output(f"step_{number}", _compact(encode_jobs(jobs)))
+
+
+def _compact(value: Sequence[str] | Sequence[Mapping[str, object]]) -> str:
+    return for_json(json.dumps(value, separators=(",", ":"), ensure_ascii=True))

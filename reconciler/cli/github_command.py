@@ -1,0 +1,76 @@
+"""Any command as a step of somebody's own workflow: the action's input `command`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.files import read_result
+from reconciler.cli.options import SUMMARY
+from reconciler.cli.session import GivenFiles
+from reconciler.cli.step import Step
+from reconciler.formats.runner import make_outputs
+from reconciler.io.files import is_file, read_regular
+
+MAX_SUMMARY_FILE_BYTES = 16 * 1024 * 1024
+
+
+def make_work(words: Sequence[str]) -> Callable[[Step], int]:
+    """Return the step's work for the command that these words are."""
+    return lambda step: _run(step, words)
+
+
+def _run(step: Step, words: Sequence[str]) -> int:
+    """Run the command within this process, so that signals reach it. Raises what it raises."""
+    from reconciler.cli.main import cli
+
+    step.name = step.environ.get("GITHUB_JOB") or words[0]
+    session = step.make_session(given_files=_take_secrets(step))
+    step.mask_secrets(session)
+    folder = step.result_folder
+    arguments = [*words, *_find_also(cli, words, folder)]
+    try:
+        code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False, obj=session)
+    finally:
+        _collect(step, folder)
+    return int(code) if isinstance(code, int) else ExitCode.DONE
+
+
+def _take_secrets(step: Step) -> GivenFiles:
+    from reconciler.plug.secret_files import parse_secrets, parse_tokens
+
+    tokens, secrets = step.take("PLUG_TOKENS"), step.take("PLUG_SECRETS")
+    return GivenFiles(
+        parse_tokens(tokens, "PLUG_TOKENS") if tokens else None,
+        parse_secrets(secrets, "PLUG_SECRETS") if secrets else None,
+        "PLUG_TOKENS",
+    )
+
+
+def _find_also(program: click.Group, words: Sequence[str], folder: Path) -> list[str]:
+    """Return `--also` for the formats that the command has; nothing for a command without a result."""
+    command: click.Command | None = program
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word)
+    form = next((one.type for one in command.params if one.name == "form"), None) if command else None
+    if not isinstance(form, click.Choice):
+        return []
+    files = {"json": "result.json"}
+    if "markdown" in form.choices:
+        files |= {"markdown": "result.md", SUMMARY: "summary.md"}
+    return [word for name, file in files.items() for word in ("--also", f"{name}={folder / file}")]
+
+
+def _collect(step: Step, folder: Path) -> None:
+    """Make outputs and summary of the files that the command wrote."""
+    step.restart_summary()
+    if is_file(folder / "result.json"):
+        for name, value in make_outputs(read_result(folder / "result.json")).items():
+            step.output(name, value)
+    if is_file(folder / "summary.md"):
+        step.summarize(read_regular(folder / "summary.md", MAX_SUMMARY_FILE_BYTES).decode())

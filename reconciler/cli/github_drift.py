@@ -1,0 +1,118 @@
+"""`reconciler github run drift`: the work of the schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.cli.exitcode import of_drift
+from reconciler.cli.github_begin import find_commit
+from reconciler.cli.options import Form
+from reconciler.cli.output import say
+from reconciler.cli.render import show_drift
+from reconciler.cli.session import GivenFiles, Session
+from reconciler.cli.step import Step
+from reconciler.core.protocol.schedule import Runs, Wanted
+from reconciler.errors import PostFailed
+from reconciler.run.fleet_drift import find_all_drift
+from reconciler.run.planning import PlanScope
+from reconciler.run.watch import (
+    Activity,
+    Left,
+    begin_run,
+    find_drifted,
+    find_reported,
+    find_settled,
+    is_unapplied,
+    keep_drift_issue,
+    keep_run_issues,
+    read_runs,
+)
+from reconciler.text.escape import for_terminal
+
+if TYPE_CHECKING:
+    from reconciler.core.planner import Planned
+    from reconciler.github.hub import RunHub
+    from reconciler.model import Drift
+
+
+def drift(step: Step) -> int:
+    """Report the drift, keep the three issues, and begin an apply where one is needed."""
+    with step.open_hub() as hub:
+        return _Schedule(step, hub, _make_session(step)).work()
+
+
+def _make_session(step: Step) -> Session:
+    """The session with the secrets that the step was given whole, each hidden from what is shown."""
+    from reconciler.plug.secret_files import parse_secrets
+
+    text = step.take("PLUG_SECRETS")
+    session = step.make_session(given_files=GivenFiles(secrets=parse_secrets(text, "PLUG_SECRETS") if text else None))
+    step.mask_secrets(session)
+    return session
+
+
+class _Schedule:
+    """One run of the schedule."""
+
+    def __init__(self, step: Step, hub: RunHub, session: Session) -> None:
+        self._step = step
+        self._hub = hub
+        self._session = session
+        self._now = session.clock.now()
+        self._head = find_commit(session)
+        self._done = Activity()
+
+    def work(self) -> int:
+        """The runs are read before the state: one that ends in between is then still waited for, and hides nothing
+        that it left. Raises InputError, StateError, PostFailed."""
+        runs = self._read_runs()
+        planned, every = self._find_drift()
+        found, sending = find_settled(every, planned, self._now)
+        if runs is not None:
+            wanted = Wanted(self._head, is_unapplied(planned.plan), self._step.is_on("PLUG_SELF_HEAL"))
+            runs = begin_run(self._hub, self._hub.branch, runs, wanted, found, self._done)
+        reported, left = find_reported(found, runs, self._done.begun, sending)
+        self._report(reported, left, planned)
+        if self._done.failures:
+            raise PostFailed("; ".join(self._done.failures))
+        return of_drift(reported.findings, failed=reported.failed)
+
+    def _read_runs(self) -> Runs | None:
+        from reconciler.views.markdown_schedule import make_failed_issue, make_waiting_issue
+
+        try:
+            runs = read_runs(self._hub, self._head, self._now)
+        except PostFailed as error:
+            self._step.warn(
+                f"which apply runs are under way is not known ({error}): what is not applied is reported, and no run "
+                "is begun. Does the job lack the permission actions: write?"
+            )
+            return None
+        url = self._hub.run_url
+        keep_run_issues(self._hub, runs, lambda late: make_waiting_issue(late, url), make_failed_issue, self._done)
+        return runs
+
+    def _find_drift(self) -> tuple[Planned, Drift]:
+        session = self._session
+        reads = session.live_reads(wanted=self._step.is_on("PLUG_OBSERVE"))
+        planned = session.plan(PlanScope(observe=reads))
+        return planned, find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
+
+    def _report(self, reported: Drift, left: Left, planned: Planned) -> None:
+        from reconciler.views.markdown import render_drift
+        from reconciler.views.markdown_schedule import describe_begun, describe_left, describe_sending, make_drift_issue
+
+        notes = [text] if (text := describe_begun(self._done.begun)) else []
+        if left.environments:
+            notes.append(describe_left(left.environments, left.run.run_id if left.run is not None else None))
+        if left.sending:
+            notes.append(describe_sending(left.sending))
+        text = render_drift(reported, planned.vars_by_environment)
+        issue = make_drift_issue(find_drifted(reported), text, notes, self._hub.run_url)
+        keep_drift_issue(self._hub, reported, left, issue, self._done)
+        show_drift(reported, planned, Form(), self._session)
+        for note in notes:
+            say(note)
+        for kept, posted in self._done.posted:
+            say(f"issue {kept.label} {posted.done}: {for_terminal(posted.url)}")
+        self._step.summarize("\n\n".join([text.rstrip("\n"), *notes, *self._done.failures]))

@@ -1,0 +1,90 @@
+"""What a later attempt of an apply run may still do. The branch may have moved on since the first one.
+
+A run that is started again has the inputs, and the event, of its first attempt. What narrows it or lifts a guard was
+meant for the commit that the first attempt found, so it holds for no other one. A job that is started again by itself
+has the commit of the first job too; another run may have applied a newer one since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from reconciler.core.protocol.steps import is_of_run
+from reconciler.model import By, Document, Outcome, Problem
+
+UNAPPLIED = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class RunAttempt:
+    """One attempt of a workflow run. `number` counts from 1."""
+
+    run_id: str
+    number: int
+
+    @property
+    def is_later(self) -> bool:
+        return self.number > 1
+
+    def __str__(self) -> str:
+        """As a document's `by.run` has it."""
+        return f"{self.run_id}/{self.number}"
+
+
+def find_first_commit(documents: Iterable[Document], attempt: RunAttempt, event_sha: str) -> str:
+    """Return the commit that the first attempt of the run found.
+
+    It is in what the run wrote into the state. Where the run wrote nothing, the event's commit is the one that is
+    known: if another one was found, the run is refused, although nothing would be wrong.
+    """
+    found = {
+        number: by.commit.removesuffix("+")
+        for document in documents
+        for by in _find_writers(document)
+        if is_of_run(by.run, attempt.run_id) and by.commit is not None and (number := _find_number(by.run)) is not None
+    }
+    return found[min(found)] if found else event_sha
+
+
+def _find_writers(document: Document) -> Iterator[By]:
+    if document.last is not None:
+        yield document.last.by
+    if document.applied is not None:
+        yield document.applied.by
+    if document.intent is not None:
+        yield document.intent.by
+    yield from (entry.by for entry in document.history)
+
+
+def _find_number(run: str | None) -> int | None:
+    number = (run or "").partition("/")[2]
+    return int(number) if number.isascii() and number.isdigit() else None
+
+
+def find_moved_inputs(inputs: Iterable[str], first_commit: str, head: str) -> list[Problem]:
+    """Refuse the inputs, by name, that were given for another commit than the one that is found now."""
+    if head == first_commit:
+        return []
+    message = (
+        f"was given for commit {first_commit[:12]}, and the branch is at {head[:12]} now: a run that is started again "
+        "has the inputs of its first attempt"
+    )
+    return [Problem.of(name, message, "begin a new run by hand, with what holds now") for name in inputs]
+
+
+def find_moved(wanted: Mapping[str, bool | None]) -> list[str]:
+    """Return the environments of which the branch's head wants something else than the commit of this run.
+
+    `wanted` says of each whether it wants the same. None, that it can't be known, counts as something else.
+    """
+    return sorted(name for name, is_same in wanted.items() if not is_same)
+
+
+def count_unapplied(documents: Iterable[Document], attempt: RunAttempt) -> int:
+    """Count the environments that this attempt has tried and not applied: `max_failures` counts over all its jobs."""
+    return sum(
+        1
+        for document in documents
+        if document.last is not None and document.last.by.run == str(attempt) and document.last.outcome in UNAPPLIED
+    )

@@ -1,0 +1,60 @@
+"""The first two lines of a comment that a workflow keeps: its name, and the run that wrote it.
+
+They are HTML comments, so that no reader sees them. Anybody may write such lines: the caller takes only comments of
+the workflows' own author.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MarkState(StrEnum):
+    """Whether a comment needs another look by a later run."""
+
+    OPEN = "open"  # what it reports is not done yet, so the next run looks again
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """The marker of a comment. `name` is the comment's, such as `plan`; there is one of each on a pull request.
+
+    A comment of an earlier version of this program names no run: it counts as one of run 0.
+    """
+
+    name: str
+    run_id: int = 0
+    attempt: int = 0
+    state: MarkState = MarkState.DONE
+
+    def __str__(self) -> str:
+        return f"{make_name_line(self.name)}\n<!-- reconciler:run {self.run_id}/{self.attempt} {self.state} -->"
+
+
+_RUN = re.compile(r"<!-- reconciler:run ([0-9]{1,20})/([0-9]{1,6}) (open|done) -->", re.ASCII)
+
+
+def make_name_line(name: str) -> str:
+    return f"<!-- reconciler:{name} -->"
+
+
+def parse_marker(text: str, name: str) -> Marker | None:
+    """Return the marker at the start of a comment; None where it is not the comment of this name."""
+    first, *others = text.split("\n", 2)
+    if first.rstrip() != make_name_line(name):
+        return None
+    run = _RUN.fullmatch(others[0].rstrip()) if others else None
+    if run is None:
+        return Marker(name)
+    return Marker(name, int(run[1]), int(run[2]), MarkState(run[3]))
+
+
+def may_replace(old: Marker, new: Marker) -> bool:
+    """Return whether a run may write over the comment of another: not over one that began later, or a later attempt.
+
+    GitHub gives each run a higher id than the one before, and a run that is repeated keeps its id.
+    """
+    return (new.run_id, new.attempt) >= (old.run_id, old.attempt)

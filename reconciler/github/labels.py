@@ -1,0 +1,47 @@
+"""Who set a label that lifts a guard, and whether that user may write.
+
+Both calls are open to GITHUB_TOKEN: a pull request's labels and events take `pull-requests: read`, a user's permission
+takes only what every token has (docs/github.md).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from reconciler.core.protocol.labels import WRITERS, Label, LabelSetting, find_setter
+from reconciler.errors import PostFailed, TransientError
+from reconciler.github.api import MAX_PAGES, PAGE, GitHub
+
+# A user's login. It becomes a part of an address; the login of a bot ends in "[bot]", and no bot lifts a guard.
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,100}", re.ASCII)
+
+
+def find_lifting_label(github: GitHub, number: int, label: Label) -> LabelSetting | None:
+    """Return who set a label on a pull request; None where the label is not on it. Raises PostFailed.
+
+    Nobody is named where the events are too many to be read to their end, or don't agree with the labels.
+    """
+    labels = _list(github, f"issues/{number}/labels")
+    if not any(one.get("name") == label for one in labels):
+        return None
+    events = _list(github, f"issues/{number}/events")
+    setter = find_setter(events, label) if len(events) < MAX_PAGES * PAGE else None
+    return LabelSetting(label, setter, counts=setter is not None and _may_write(github, setter))
+
+
+def _list(github: GitHub, path: str) -> list[Any]:
+    return github.retry(lambda: list(github.pages(path)))
+
+
+def _may_write(github: GitHub, login: str) -> bool:
+    """Return whether a user is known to have write permission. Raises TransientError."""
+    if not _LOGIN.fullmatch(login):
+        return False
+    try:
+        answer = github.retry(lambda: github.request("GET", f"collaborators/{login}/permission"))
+    except TransientError:
+        raise
+    except PostFailed:  # a user who has left, or a token that may not ask: not known, so it doesn't count
+        return False
+    return isinstance(answer, dict) and answer.get("permission") in WRITERS

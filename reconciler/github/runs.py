@@ -1,0 +1,100 @@
+"""Workflow runs and their jobs, as GitHub lists them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from reconciler.core.protocol.schedule import COMPLETED, PUSH, UNDER_WAY, ApplyRun
+from reconciler.core.protocol.telling import RunJob
+from reconciler.errors import PostFailed
+from reconciler.github.api import GitHub
+from reconciler.github.run import dig
+
+APPLY = "apply.yml"
+ENDED_RUNS = 50  # of those that have ended, the last ones are enough: what counts is the one that was begun last
+_PAGE_ADDRESS = re.compile(r"https?://[!-~]+")  # nothing in it ends a link in Markdown but what is taken out below
+
+
+def list_jobs(github: GitHub, run_id: str, attempt: int) -> list[RunJob]:
+    """Return the jobs of one attempt of a run. Raises PostFailed."""
+    path = f"actions/runs/{run_id}/attempts/{attempt}/jobs"
+    found = github.retry(lambda: list(github.pages(path, key="jobs")))
+    return [RunJob(_text(one, "name"), _text_or_none(one, "conclusion"), read_page(one)) for one in found]
+
+
+def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list[ApplyRun]:
+    """Return the apply runs on the default branch that are under way, begun for `head`, or ended last.
+
+    `author` is who GITHUB_TOKEN acts as. The states are asked for in the order in which a run passes through them, and
+    the ended runs last: one that moves on meanwhile is found in its later state. Raises PostFailed.
+    """
+    path = f"actions/workflows/{APPLY}/runs"
+    found: dict[int, ApplyRun] = {}
+
+    def ask(most: int | None = None, **params: str) -> None:
+        def read() -> list[Any]:
+            return list(islice(github.pages(path, {"branch": branch, **params}, key="workflow_runs"), most))
+
+        found.update((run.run_id, run) for run in _parse_runs(github.retry(read), author))
+
+    for status in UNDER_WAY:
+        ask(status=status)
+    ask(ENDED_RUNS, status=COMPLETED)
+    ask(head_sha=head)
+    return sorted(found.values(), key=lambda run: run.run_id)
+
+
+def _parse_runs(shown: Iterable[Mapping[str, Any]], author: str) -> list[ApplyRun]:
+    return [_parse_run(one, author) for one in shown]
+
+
+def _parse_run(shown: Mapping[str, Any], author: str) -> ApplyRun:
+    run_id = shown.get("id")
+    if not isinstance(run_id, int) or isinstance(run_id, bool):
+        raise PostFailed("GitHub's answer does not say the id of a run")
+    event = _text(shown, "event")
+    return ApplyRun(
+        run_id=run_id,
+        head_sha=_text(shown, "head_sha"),
+        status=_text(shown, "status"),
+        conclusion=_text_or_none(shown, "conclusion"),
+        # an attempt of today of an old run was begun today
+        begun_at=read_instant(shown.get("run_started_at") or shown.get("created_at")),
+        # a run that a person begins by hand can be narrowed by its inputs, which no call shows
+        whole=event == PUSH or dig(shown, "actor", "login") == author,
+        url=read_page(shown),
+    )
+
+
+def read_instant(shown: object) -> datetime:
+    """Return an instant such as `2026-11-26T12:00:00Z`. Raises PostFailed."""
+    try:
+        at = datetime.fromisoformat(shown) if isinstance(shown, str) else None
+    except ValueError:
+        at = None
+    if at is None:
+        raise PostFailed("GitHub's answer does not say when")
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def read_page(shown: Mapping[str, Any]) -> str:
+    """Return the address of the page of an item, as it may be put into a link; empty without one."""
+    found = shown.get("html_url")
+    if not isinstance(found, str) or not _PAGE_ADDRESS.fullmatch(found):
+        return ""
+    return re.sub(r"[()<>\[\]\\`|]", "", found)
+
+
+def _text(shown: Mapping[str, Any], key: str) -> str:
+    found = shown.get(key)
+    if not isinstance(found, str):
+        raise PostFailed(f"GitHub's answer does not say the {key} of a run or job")
+    return found
+
+
+def _text_or_none(shown: Mapping[str, Any], key: str) -> str | None:
+    return None if shown.get(key) is None else _text(shown, key)

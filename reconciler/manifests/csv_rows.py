@@ -1,0 +1,270 @@
+"""The CSV of `import`: its columns are the keys of a manifest, dotted, and each row is a company (CONTRACT §4).
+
+A row is checked as a manifest is, without what a _defaults.yaml may add. Its values are tokens or secrets as likely as
+anything else, as cells are shifted easily: no message repeats one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.core.account import FIELDS
+from reconciler.core.fill import TemplateFault, fill_vars, parse_template
+from reconciler.core.imports import looks_random
+from reconciler.core.portable import comparable, find_reserved_fault
+from reconciler.core.urls import find_base_url_fault, find_character_fault, find_url_fault
+from reconciler.core.variables import is_token_variable
+from reconciler.io.files import Utf16Error, without_mark
+from reconciler.manifests.file_names import is_nearly_defaults
+from reconciler.manifests.merged import TreeOptions
+from reconciler.manifests.nodes import File
+from reconciler.manifests.schema import Manifest, check_file, dotted, is_token_key, known_keys, near_miss
+from reconciler.manifests.tokens import TokenSearch
+from reconciler.manifests.vars import find_var_fault
+from reconciler.model import EVENTS, Event, Fault, Location, Problem
+
+DELIMITERS = (",", ";")
+MAX_CELL = 64 * 1024  # characters
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}", re.ASCII)
+_DECIMAL = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
+FIELDS_ALWAYS_SHOWN = FIELDS.keys() - {Event.MESSAGE_DELIVERY_ERROR}
+_GROUPS = ("api", "vars", "webhooks")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One company. `values` has the other keys of its manifest, dotted; `place` is that of its account_id."""
+
+    environment: str
+    place: Location
+    values: Mapping[str, str | int] = field(default_factory=dict)
+    webhooks: Mapping[Event, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def account_to_read(self) -> str | None:
+        """Return the id of the account that its webhooks are read from; None where the row has those that it shows."""
+        account_id = self.values.get("account_id")
+        return None if account_id is None or self.webhooks.keys() & FIELDS_ALWAYS_SHOWN else str(account_id)
+
+
+def parse_rows(name: str, data: bytes, options: TreeOptions) -> tuple[list[Row], list[Problem]]:
+    """Return the rows that have no fault, and the problems of all others. `name` is the file's, for messages."""
+    try:
+        text = without_mark(data).decode()
+    except Utf16Error as error:
+        return [], [Problem.in_file(name, "", str(error), "save it as CSV in UTF-8")]
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        hint = "save it as UTF-8; in Excel the type is called CSV UTF-8"
+        return [], [Problem(name, line, 1, "", "is not UTF-8", hint)]
+    try:
+        (line, header), *records = _read_records(text) or [(1, [])]
+    except _NotCsv as error:
+        return [], [Problem(name, error.line, 1, "", f"is not valid CSV: {error}", "look at the quotes of this row")]
+    columns = [cell.strip() for cell in header]
+    problems = list(_check_header(name, line, columns))
+    if problems:
+        return [], problems
+    return _RowReader(name, columns, options).read(records)
+
+
+def check_company(environment: str, account_id: str, options: TreeOptions) -> tuple[list[Row], list[Problem]]:
+    """The same for the one company that flags name."""
+    return _RowReader("", ["environment", "account_id"], options).read([(0, [environment, account_id])])
+
+
+class _NotCsv(ValueError):
+    def __init__(self, line: int, message: str) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+def _read_records(text: str) -> list[tuple[int, list[str]]]:
+    """Return each row that is not empty, with its first line. Raises _NotCsv."""
+    first = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=lambda one: len(_known_columns(first.split(one))))
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records, line = [], 1
+    try:
+        for record in reader:
+            if any(record):
+                records.append((line, record))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _NotCsv(line, str(error)) from None
+    return records
+
+
+def _known_columns(cells: Iterable[str]) -> list[str]:
+    return [cell for cell in cells if _find_column_fault(cell.strip().strip('"')) is None]
+
+
+def _check_header(name: str, line: int, columns: Sequence[str]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for number, column in enumerate(columns, start=1):
+        fault = _find_column_fault(column)
+        if fault is None and column in seen:
+            fault = Fault("is the name of two columns", "keep one of them")
+        seen.add(column)
+        if fault is not None:
+            yield Problem(name, line, number, _show_column(column, number), *fault)
+    if "environment" not in seen:
+        yield Problem(name, line, 1, "", "has no column environment", "it is the name of the manifest's file")
+
+
+def _show_column(column: str, number: int) -> str:
+    """Return the name of a column. A file without a header begins with values, which are not repeated."""
+    is_shown = _KEY.fullmatch(column) and not any(map(looks_random, column.split(".")))
+    return column if is_shown else f"column {number}"
+
+
+def _find_column_fault(column: str) -> Fault | None:
+    head, dot, rest = column.partition(".")
+    top = known_keys(Manifest, ())
+    if is_token_key(column) or is_token_key(rest):
+        return Fault("a token, secret or password is never in a manifest", "put tokens into the file of tokens_file")
+    if head == "vars" and rest:
+        return None
+    if head in _GROUPS and dot and rest in known_keys(Manifest, (head,)):
+        return None
+    if head in top and head not in _GROUPS and not dot:
+        return None
+    if not column:
+        return Fault("has no name", "the first row names the columns")
+    columns = [key for key in top if key not in _GROUPS]
+    columns += [f"{group}.{key}" for group in _GROUPS for key in known_keys(Manifest, (group,))]
+    near = near_miss(column, columns) or near_miss(f"webhooks.{column}", columns)
+    return Fault(
+        "is not a key of a manifest", f"did you mean {near}?" if near else f"known: vars.NAME, {', '.join(columns)}"
+    )
+
+
+class _RowReader:
+    def __init__(self, name: str, columns: Sequence[str], options: TreeOptions) -> None:
+        self._name = name
+        self._options = options
+        self._paths = [tuple(column.split(".", 1)) for column in columns]
+        self._search = TokenSearch(options.known_tokens, options.known_secrets)
+
+    def read(self, records: Sequence[tuple[int, Sequence[str]]]) -> tuple[list[Row], list[Problem]]:
+        rows: list[Row] = []
+        problems: list[Problem] = []
+        taken: dict[tuple[str, str], int] = {}
+        for line, cells in records:
+            file = self._make_file(line, cells)
+            if not file.problems:
+                self._check(file)
+                self._check_unique(file, line, taken)
+            if file.problems:
+                problems += file.problems
+            else:
+                rows.append(self._make_row(file))
+        return rows, problems
+
+    def _make_file(self, line: int, cells: Sequence[str]) -> File:
+        """Return a row in the form of a parsed manifest: each value's place is the line, and the column's number."""
+        file = File(self._name, start=(line, 1 if line else 0))
+        if len(cells) != len(self._paths):
+            message = f"has {len(cells)} cells, and the first row has {len(self._paths)}"
+            file.problem(file.start, "", message, "put a value that holds the separator into double quotes")
+        for number, (path, cell) in enumerate(zip(self._paths, cells, strict=False), start=1):
+            if cell:
+                file.key_positions[path] = file.positions[path] = (line, number if line else 0)
+                value: Any = int(cell) if path == ("wave",) and _DECIMAL.fullmatch(cell) else cell
+                target = file.values if len(path) == 1 else file.values.setdefault(path[0], {})
+                target[path[-1]] = value
+        return file
+
+    def _check(self, file: File) -> None:
+        bad = {path for path in file.positions if self._check_tokens(file, path)}
+        bad |= check_file(file, Manifest)
+
+        def report(path: tuple[str, ...], find: Callable[[Any], Fault | None]) -> None:
+            value = _get(file, path)
+            fault = None if path in bad or value is None else find(value)
+            if fault is not None:
+                file.problem(file.position(path), dotted(path), *fault)
+
+        options = self._options
+        if "environment" not in file.values:
+            hint = "name the environment: its manifest is called after it"
+            file.problem(file.start, "environment", "is empty", hint)
+        report(("environment",), _find_name_fault)
+        report(("token_env",), self._find_token_env_fault)
+        report(("api", "base_url"), lambda url: find_base_url_fault(url, options.allowed_hosts))
+        for name in file.values.get("vars", {}):
+            report(("vars", name), lambda value, name=name: find_var_fault(name, value, options))  # type: ignore[misc]
+        for event in file.values.get("webhooks", {}):
+            report(("webhooks", event), lambda url: self._find_url_fault(file, url))
+
+    def _find_token_env_fault(self, name: str) -> Fault | None:
+        prefix = self._options.token_prefix
+        if is_token_variable(name, prefix):
+            return None
+        return Fault(f"must start with {prefix}", "write the variable's name, never the token itself")
+
+    def _check_tokens(self, file: File, path: tuple[str | int, ...]) -> bool:
+        """Report a value that holds a token. A live URL may hold any key: there it becomes a secret."""
+        found = [] if path[0] == "webhooks" else self._search.scan(file.name, str(_get(file, path)))[0]
+        for problem in found[:1]:
+            hint = "remove it, and take the token back if others could see this file"
+            file.problem(file.position(path), dotted(path), problem.message, hint)
+        return bool(found)
+
+    def _find_url_fault(self, file: File, url: str) -> Fault | None:
+        try:
+            template = parse_template(url)
+        except TemplateFault as fault:
+            return Fault(fault.message, fault.hint)
+        if not all(name.startswith(self._options.secret_prefix) for name in template.secrets):
+            return Fault(
+                f"names a secret that does not start with {self._options.secret_prefix}", "rename the variable"
+            )
+        try:
+            text = fill_vars(template, file.values["environment"], file.values.get("vars", {}))
+        except KeyError:  # a _defaults.yaml may have it
+            return find_character_fault(url)
+        return find_url_fault(text, allow_local=self._options.allows_local)
+
+    def _check_unique(self, file: File, line: int, taken: dict[tuple[str, str], int]) -> None:
+        for key in ("environment", "account_id", "token_env"):
+            value = file.values.get(key)
+            if not isinstance(value, str):
+                continue
+            first = taken.setdefault((key, comparable(value) if key == "environment" else value), line)
+            if first != line:
+                file.problem(file.position((key,)), key, f"is also in line {first}", "each row is another company")
+
+    def _make_row(self, file: File) -> Row:
+        values = dict(file.values)
+        environment, webhooks = values.pop("environment"), values.pop("webhooks", {})
+        flat: dict[str, str | int] = {}
+        for key, value in values.items():
+            if isinstance(value, dict):
+                flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+            else:
+                flat[key] = value
+        in_order = {event: webhooks[event] for event in EVENTS if event in webhooks}
+        return Row(environment, Location(self._name, *file.position(("account_id",))), flat, in_order)
+
+
+def _get(file: File, path: tuple[str | int, ...]) -> Any:
+    value: Any = file.values
+    for key in path:
+        value = value.get(key, {}) if isinstance(value, dict) else None
+    return None if value == {} else value
+
+
+def _find_name_fault(name: str) -> Fault | None:
+    reserved = find_reserved_fault(name)
+    if reserved is not None:
+        return Fault(f"the name of the environment {reserved}", "choose a name that works on every system")
+    if is_nearly_defaults(f"{name}.yaml"):
+        return Fault("would make a file whose name is nearly _defaults.yaml", "choose another name")
+    return None

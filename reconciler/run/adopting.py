@@ -1,0 +1,157 @@
+"""Records manifests as applied without a PUT, after a comparison with what Plug holds (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.core import record
+from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
+from reconciler.core.adoption import Sighting, find_adoption_problems, is_recorded, judge_adoption
+from reconciler.core.observe import UNOBSERVABLE
+from reconciler.errors import InputError, Locked, StateError
+from reconciler.model import By, Desired, Document, Fingerprint, Problem, Stored
+from reconciler.ports import CredentialChecks, StateStore, Write
+from reconciler.run.planning import Observe
+from reconciler.run.state_edits import refuse_live
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """An environment that may be adopted, as far as manifests, state and tokens say: the document to write."""
+
+    desired: Desired
+    stored: Stored | None
+    document: Document
+
+
+@dataclass(slots=True)
+class Adoptions:
+    """`problems` and `locked` say why the others may not be adopted."""
+
+    found: list[Adoption] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    locked: list[Locked] = field(default_factory=list)
+
+    @property
+    def documents(self) -> dict[str, Document]:
+        return {one.desired.environment: one.document for one in self.found}
+
+
+def find_adoptions(
+    names: Collection[str],
+    desired: Sequence[Desired],
+    store: StateStore,
+    credentials: CredentialChecks,
+    now: datetime,
+    by: By,
+) -> Adoptions:
+    """Return the environments among `names` that may be adopted; `desired` are all manifests. Writes nothing.
+
+    Raises InputError for a name that no manifest has, and what the store raises.
+    """
+    by_name = {one.environment: one for one in desired}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise InputError.of("ENV", f"{unknown[0]!r} is in no manifest", "adopt records what a manifest wants")
+    stored, book = store.read(names), AccountBook(store.read_changes().heads)
+    rules = FleetRules(
+        by_name.keys(), account_of=lambda name: credentials.account(by_name[name]) if name in by_name else None
+    )
+    adoptions = Adoptions()
+    for name in sorted(names):
+        wanted = by_name[name]
+        problems = credentials.find_malformed_tokens([wanted]) or _find_account_problems(
+            wanted, book, credentials, now, rules
+        )
+        if problems:
+            adoptions.problems += problems
+            continue
+        try:
+            adoption = make_adoption(stored.get(name), wanted, credentials.fingerprint(wanted), now, by)
+        except Locked as error:
+            adoptions.locked.append(error)
+            continue
+        adoptions.found.append(adoption)
+        book.update(name, adoption.document)  # of two that share a token, the second is refused
+    return adoptions
+
+
+def make_adoption(stored: Stored | None, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Adoption:
+    """Return the adoption of one environment. Raises Locked where another run has a live intent."""
+    refuse_live(stored, now, doing="adopt")
+    before = stored.document if stored else None
+    return Adoption(desired, stored, record.adopt(before, desired, fingerprint, now, by, lineage=uuid.uuid4().hex))
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionReview:
+    """The adoptions that what was read allows, with what was seen of each.
+
+    `problems` and `locked` say why others may not be recorded; `recorded` are those that are already.
+    """
+
+    adoptions: Sequence[Adoption]
+    sightings: Mapping[str, Sighting]
+    problems: Sequence[Problem]
+    locked: Sequence[Locked]
+    recorded: Sequence[str] = ()
+
+
+def review_adoptions(
+    found: Adoptions, observe: Observe | None, *, no_token: str, unverified: bool, skip_recorded: bool
+) -> AdoptionReview:
+    """Compare what Plug holds with the documents that would be written.
+
+    `observe` is None where there is no token to read with, which `no_token` says. `skip_recorded` leaves out what would
+    record nothing new. Raises what `observe` raises.
+    """
+    recorded = [
+        one.desired.environment
+        for one in found.found
+        if skip_recorded and is_recorded(one.stored.document if one.stored else None, one.document)
+    ]
+    possible = [one for one in found.found if one.desired.environment not in recorded]
+    seen = observe([one.desired for one in possible], found.documents) if observe is not None and possible else {}
+    adoptions, problems = [], list(found.problems)
+    sightings: dict[str, Sighting] = {}
+    for one in possible:
+        name = one.desired.environment
+        observation = seen.get(name) if one.desired.account_id is not None else UNOBSERVABLE
+        sightings[name] = judge_adoption(observation, no_token=no_token)
+        refused = list(find_adoption_problems(one.desired, sightings[name], unverified=unverified))
+        problems += refused
+        if not refused:
+            adoptions.append(one)
+    return AdoptionReview(adoptions, sightings, problems, found.locked, recorded)
+
+
+def write_adoptions(store: StateStore, adoptions: Sequence[Adoption]) -> list[StateError]:
+    """Write the documents, and return an error for each that could not be written."""
+    writes = [
+        Write(one.desired.environment, one.document, one.stored.version if one.stored else None) for one in adoptions
+    ]
+    results = store.write(writes) if writes else []
+    return [result.error for result in results if result.error is not None]
+
+
+def _find_account_problems(
+    wanted: Desired, book: AccountBook, credentials: CredentialChecks, now: datetime, rules: FleetRules
+) -> list[Problem]:
+    """Compare the token as `apply` does before an intent.
+
+    What --accept-account-change says there, a matching `organization_id` says here: of the environment's own record
+    alone, never of another environment's company.
+    """
+    account, organization = credentials.account(wanted), credentials.organization(wanted)
+    pinned = find_pin_fault(wanted, organization)
+    if pinned is not None:
+        return [Problem.at(wanted.source, "organization_id", *pinned)]
+    is_vouched_for = organization is not None and organization == wanted.organization_id
+    faults = (
+        None if is_vouched_for else find_change_fault(wanted.environment, book.find(wanted.environment), organization),
+        None if account is None else find_refusal(book, wanted.environment, account, now, rules),
+    )
+    return [Problem.at(wanted.source, "token_env", *fault) for fault in faults if fault is not None]

@@ -1,0 +1,108 @@
+"""A job's part of an apply run: what the first job handed over is checked again where it may have changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from reconciler.core.planner import PlanInput, Planned, plan_environment
+from reconciler.core.protocol.attempts import RunAttempt, count_unapplied
+from reconciler.core.protocol.inputs import RunInputs
+from reconciler.core.protocol.steps import EarlierWave, Job, find_part, find_waiting
+from reconciler.model import Action, Desired, Fingerprint, Outcome, RunResult
+from reconciler.ports import StateStore
+from reconciler.run.apply_request import ApplyRequest, MakePlan, plan_apply
+from reconciler.run.environment import make_result
+from reconciler.run.planning import PlanScope
+from reconciler.text.counts import counted, name_some
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The plan of a job's part. Where there is a `stop_reason` none of it is begun.
+
+    `failures_left` is how many further environments may end without being applied.
+    """
+
+    planned: Planned
+    failures_left: int
+    stop_reason: str = ""
+
+    def make_skipped(self) -> RunResult:
+        """Return the result where nothing is begun."""
+        results = tuple(
+            make_result(one, Outcome.SKIPPED, message=f"not begun: {self.stop_reason}")
+            if one.action.puts
+            else make_result(one, Outcome.UNCHANGED)
+            for one in self.planned.plan.environments
+            if one.action is not Action.ORPHAN
+        )
+        return RunResult(results, where=self.planned.plan.where)
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlanner:
+    """The use case. `desired` are all environments of the manifests; `max_failures` is the setting."""
+
+    job: Job
+    inputs: RunInputs
+    attempt: RunAttempt
+    desired: Collection[Desired]
+    store: StateStore
+    make_plan: MakePlan
+    max_failures: int
+    show_unexpected: Callable[[Planned], None] = field(default=lambda planned: None)
+
+    def plan(self) -> Part:
+        """Plan the part as it is now. Raises: StalePlan where its changes are not those of the first job's plan."""
+        scope = PlanScope(names=self.find_names())
+        request = ApplyRequest(scope, self.inputs.reassert, expect=self.job.digest)
+        planned = plan_apply(request, self.make_plan, self.show_unexpected)
+        failed = self._count_failed(planned)
+        return Part(planned, self.max_failures - failed, self._find_stop_reason(planned, failed))
+
+    def find_names(self) -> frozenset[str]:
+        """Return the names of the environments that are this job's."""
+        return find_part(self.job, self.desired, self._find_selected())
+
+    def _find_selected(self) -> frozenset[str]:
+        """Return what the whole run is narrowed to. The first job has refused a glob that matches nothing."""
+        names = [one.environment for one in self.desired]
+        globs = self.inputs.environments
+        return frozenset(name for name in names if not globs or any(fnmatchcase(name, glob) for glob in globs))
+
+    def _find_stop_reason(self, planned: Planned, failed: int) -> str:
+        waiting = self._find_waiting(planned)
+        if waiting:
+            return f"an earlier wave is not done: {name_some(waiting)}. Fix what its job says, then run this again"
+        if failed >= self.max_failures:
+            verb = "was" if failed == 1 else "were"
+            return f"{counted(failed, 'environment')} of this wave {verb} not applied (max_failures)"
+        return ""
+
+    def _find_waiting(self, planned: Planned) -> list[str]:
+        """Without `max_age`: what expired since the first job's plan has no job, and nothing waits for it."""
+        wave = self.job.wave
+        if not self.job.waits or wave is None:
+            return []
+        selected, heads = self._find_selected(), planned.fleet.heads
+        given = PlanInput(planned.plan.created_at)
+        earlier = (
+            EarlierWave(
+                one.environment,
+                plan_environment(one, heads.get(one.environment), Fingerprint(), given).action,
+                heads.get(one.environment),
+            )
+            for one in self.desired
+            if one.wave < wave and one.environment in selected
+        )
+        return find_waiting(earlier, self.attempt.run_id, reassert=self.inputs.reassert)
+
+    def _count_failed(self, planned: Planned) -> int:
+        """Count what this attempt's other jobs have tried in this wave, and not applied."""
+        if self.job.wave is None:  # this job is the only one
+            return 0
+        names = [one.environment for one in self.desired if one.wave == self.job.wave]
+        stored = self.store.read(name for name in names if name in planned.fleet.heads)
+        return count_unapplied((one.document for one in stored.values()), self.attempt)

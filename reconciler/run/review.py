@@ -1,0 +1,155 @@
+"""The review of one merge, tried or in a queue: what it changes, what apply would refuse of it, and the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.guards import MaxChanged
+from reconciler.core.planner import Planned
+from reconciler.core.policy import Policy
+from reconciler.core.protocol.change import (
+    Loosening,
+    MergeChange,
+    Review,
+    Unposted,
+    find_change,
+    find_later_refusal,
+    find_own_refusals,
+    find_policy_changes,
+    find_setting_changes,
+    find_watched_paths,
+    is_large_change,
+)
+from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.markers import Marker
+from reconciler.errors import PostFailed, StateError
+from reconciler.model import Desired, Problem, has_work
+from reconciler.ports import Hub, Posted
+from reconciler.run.github import MayOnlyRead, needing_permission
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The manifests and settings of one commit. `fault` says why the manifests can't be used; none are here then.
+
+    `settings` are texts by name, empty where they can't be used. `limit` is max_changed.
+    """
+
+    desired: Sequence[Desired] = ()
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    limit: MaxChanged | None = None
+    allow_local_receivers: bool = False
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A merge that was tried: its commits, and what is in them.
+
+    `number` is the pull request's; None where it is not known. `paths` are all that differ from the base.
+    `find_combinations` names those of some environments that the pull request's head wants otherwise; None without
+    strict, or where no head is known.
+    """
+
+    base: str
+    head: str | None
+    number: int | None
+    before: Side
+    after: Side
+    errors: Sequence[Problem] = ()
+    warnings: Sequence[Problem] = ()
+    paths: Sequence[str] = ()
+    find_combinations: Callable[[Collection[str]], Sequence[str]] | None = None
+
+
+def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack_state: bool) -> Review:
+    """Decide what a reviewer is shown. `make_plan` is called where the manifests are right.
+
+    With `may_lack_state` it is no failure that the state can't be read. Raises InputError.
+    """
+    begun = Review(
+        base=trial.base,
+        head=trial.head,
+        loosening=_find_loosening(trial),
+        base_fault=trial.before.fault,
+        errors=tuple(trial.errors),
+        warnings=tuple(trial.warnings),
+    )
+    if trial.errors:
+        return begun
+    change = find_change(trial.before.desired, trial.after.desired)
+    combined = () if trial.find_combinations is None else tuple(trial.find_combinations(change.changed))
+    begun = replace(begun, change=change, combined=combined)
+    try:
+        planned = make_plan()
+    except StateError as error:
+        return replace(begun, unplanned=str(error)) if may_lack_state else replace(begun, failed=str(error))
+    return _with_guards(replace(begun, planned=planned), planned, change, trial, hub)
+
+
+def _find_loosening(trial: Trial) -> Loosening:
+    before, after = trial.before, trial.after
+    return Loosening(
+        settings=find_setting_changes(before.settings, after.settings) if before.settings else (),
+        policies=find_policy_changes(before.policies, after.policies),
+        paths=find_watched_paths(trial.paths),
+    )
+
+
+def _with_guards(begun: Review, planned: Planned, change: MergeChange, trial: Trial, hub: Hub) -> Review:
+    refused = find_own_refusals(planned, change, trial.before.limit)
+    large = [one for one in refused if is_large_change(one)]
+    later = None if large else find_later_refusal(planned, trial.after.limit)
+    where = planned.plan.where
+    wanted = [Label.LARGE_CHANGE] if large or later else []
+    wanted += [Label.FIRST_APPLY] if where is not None and where.needs_vouching and has_work(planned.plan) else []
+    labels, fault = _find_labels(wanted, trial.number, hub)
+    counts = any(one.label is Label.LARGE_CHANGE and one.counts for one in labels)
+    lifted = [*large, *([] if later is None else [later])] if counts else []
+    return replace(
+        begun,
+        refused=tuple(one for one in refused if one not in lifted),
+        lifted=tuple(lifted),
+        later=None if counts else later,
+        labels=labels,
+        label_fault=fault,
+    )
+
+
+def _find_labels(wanted: Sequence[Label], number: int | None, hub: Hub) -> tuple[tuple[LabelSetting, ...], str]:
+    """Return the labels that are set. What GitHub doesn't say doesn't count, and is no failure of the review."""
+    if number is None:
+        return (), ""
+    try:
+        found = [hub.find_label(number, label) for label in wanted]
+    except PostFailed as error:
+        return (), str(error)
+    return tuple(one for one in found if one is not None), ""
+
+
+def post_review(hub: Hub, marker: Marker, merged_head: str | None, text: str) -> Posted | Unposted:
+    """Create or update the one comment with the plan. Raises PostFailed.
+
+    `merged_head` is the head that the plan was made of. It is looked at once more just before the comment is written:
+    a plan of another head would be taken for that of the present one.
+    """
+    begun = hub.pull_request
+    if begun is None:
+        return Unposted.MERGE_GROUP
+    if begun.number is None:
+        raise PostFailed("the pull request has no number")
+    if begun.head_sha is None or merged_head != begun.head_sha:
+        return Unposted.MOVED if begun.is_open else Unposted.CLOSED
+    try:
+        with needing_permission(hub, "comment (pull-requests: write)"):
+            present = hub.read_pull(begun.number)
+            if not present.is_open:
+                return Unposted.CLOSED
+            if present.head_sha != begun.head_sha:
+                return Unposted.MOVED
+            posted = hub.put_comment(begun.number, marker, text)
+    except MayOnlyRead:
+        return Unposted.READ_ONLY
+    return Unposted.SUPERSEDED if posted.done == "superseded" else posted

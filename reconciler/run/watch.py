@@ -1,0 +1,164 @@
+"""The schedule: drift without what an apply under way will do, the run that it begins, and the issues that it keeps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.core.planner import Planned
+from reconciler.core.protocol.schedule import (
+    SUCCESS,
+    ApplyRun,
+    Begin,
+    Runs,
+    Wanted,
+    choose_begin,
+    find_sending,
+    leave_out,
+    leave_out_sending,
+)
+from reconciler.errors import PostFailed
+from reconciler.model import Action, Drift, FindingKind, Plan
+from reconciler.ports import Issue, Posted, ScheduleHub
+
+logger = logging.getLogger(__name__)
+
+WORKFLOW = "apply.yml"
+
+
+class Kept(StrEnum):
+    """The issues that the schedule keeps, each one alone of its kind. The value is the name in its marker."""
+
+    DRIFT = "drift"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+    @property
+    def label(self) -> str:
+        return f"reconciler-{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the drift of a schedule leaves out.
+
+    So many environments are left to the apply `run` (None: the one that was begun), and of so many a PUT is under way.
+    """
+
+    environments: int = 0
+    run: ApplyRun | None = None
+    sending: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.environments or self.sending)
+
+
+def read_runs(hub: ScheduleHub, head: str, now: datetime) -> Runs:
+    """Return the apply runs that count. Raises PostFailed."""
+    runs = Runs(now, tuple(hub.list_apply_runs(head)))
+    logger.info("%d apply runs are listed, %d of them under way", len(runs.all), len(runs.under_way))
+    return runs
+
+
+def find_settled(found: Drift, planned: Planned, now: datetime) -> tuple[Drift, int]:
+    """Return the drift without doubt about PUTs that are under way, and of how many environments there are some."""
+    sending = find_sending(planned.heads.values(), now)
+    return replace(found, findings=leave_out_sending(found.findings, sending)), len(sending)
+
+
+def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 0) -> tuple[Drift, Left]:
+    """Return the drift to report, and what is left to a run under way, or to the one that was begun."""
+    awaited = runs.awaited if runs is not None else None
+    if awaited is None and begun is Begin.NOTHING:
+        return found, Left(sending=sending)
+    findings, count = leave_out(found.findings)
+    return replace(found, findings=findings), Left(count, awaited, sending)
+
+
+def is_unapplied(plan: Plan) -> bool:
+    """Whether the manifests want something else than what was applied."""
+    return any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
+
+
+@dataclass(slots=True)
+class Activity:
+    """What the schedule did. `failures` are the calls that GitHub did not take."""
+
+    begun: Begin = Begin.NOTHING
+    posted: list[tuple[Kept, Posted]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def begin_run(hub: ScheduleHub, branch: str, runs: Runs, wanted: Wanted, found: Drift, done: Activity) -> Runs:
+    """Begin an apply run where one is needed, and return the runs that were read last.
+
+    They are read again before one is begun, as another may have begun since.
+    """
+    if choose_begin(runs, wanted, found.findings) is Begin.NOTHING:
+        return runs
+    try:
+        runs = read_runs(hub, wanted.head, runs.now)
+        choice = choose_begin(runs, wanted, found.findings)
+        if choice is not Begin.NOTHING:
+            hub.dispatch(WORKFLOW, branch, {"reassert": "true"} if choice is Begin.REASSERT else {})
+    except PostFailed as error:
+        done.failures.append(f"no apply was begun: {error}{_permission(error, 'actions: write')}")
+    else:
+        done.begun = choice
+    return runs
+
+
+def keep_issue(hub: ScheduleHub, kept: Kept, issue: Issue, done: Activity, *, is_open: bool) -> None:
+    """Open, update or close one issue."""
+    try:
+        posted = hub.keep_issue(kept.value, issue, label=kept.label, is_open=is_open)
+    except PostFailed as error:
+        done.failures.append(f"the issue {kept.label} was not updated: {error}{_permission(error, 'issues: write')}")
+    else:
+        if posted is not None:
+            done.posted.append((kept, posted))
+
+
+def keep_run_issues(
+    hub: ScheduleHub,
+    runs: Runs,
+    late: Callable[[ApplyRun | None], Issue],
+    failed: Callable[[ApplyRun], Issue],
+    done: Activity,
+) -> None:
+    """Keep the issues about a run that holds the others back, and about an apply that failed.
+
+    Where no run has ended, nothing is known of a failure, so its issue is left as it is.
+    """
+    keep_issue(hub, Kept.WAITING, late(runs.late), done, is_open=runs.late is not None)
+    last = runs.last_decided
+    if last is not None:
+        keep_issue(hub, Kept.FAILED, failed(last), done, is_open=last.conclusion != SUCCESS)
+
+
+def find_drifted(found: Drift) -> list[str]:
+    """Return the environments that drifted, in the order of the findings."""
+    drifted = (one.environment for one in found.findings if one.kind is not FindingKind.UNOBSERVABLE)
+    return list(dict.fromkeys(drifted))
+
+
+def is_known_clean(found: Drift, left: Left) -> bool:
+    """Whether the issue on drift may be closed: everything was compared, and nothing was left out."""
+    return not find_drifted(found) and not found.failed and not left
+
+
+def keep_drift_issue(hub: ScheduleHub, found: Drift, left: Left, issue: Issue, done: Activity) -> None:
+    """Open or update the issue on drift, or close it where it is known that there is none.
+
+    Where nothing is found, but a read failed or something was left out, the issue is left as it is.
+    """
+    drifted: Sequence[str] = find_drifted(found)
+    if drifted or is_known_clean(found, left):
+        keep_issue(hub, Kept.DRIFT, issue, done, is_open=bool(drifted))
+
+
+def _permission(error: PostFailed, needed: str) -> str:
+    return f". Does the job lack a permission, such as {needed}?" if error.status == 403 else ""

@@ -1,0 +1,27 @@
+"""Settings as text, to be compared and shown."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from reconciler.settings.fields import FLAGS, Settings
+from reconciler.settings.sources import GROUPS
+
+
+def describe_settings(settings: Settings) -> dict[str, str]:
+    """Return each setting by its name, such as `api.base_url`, as people write it. No setting is a secret."""
+    return {
+        path: _describe(reduce(getattr, path.split("."), settings), flag.default)
+        for path, flag in FLAGS.items()
+        if path not in GROUPS
+    }
+
+
+def _describe(value: object, default: str) -> str:
+    if value is None:
+        return default or "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "[]"
+    return f"{value:g}" if isinstance(value, float) else str(value)

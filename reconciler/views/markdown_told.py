@@ -1,0 +1,151 @@
+"""The end of an apply run for a job's summary and for the pull requests that it applied: what failed comes first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from reconciler.core.protocol.telling import Ending, Told
+from reconciler.text.counts import environments
+from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
+from reconciler.text.groups import SHOWN_ONE_BY_ONE, join_instants, like_text
+from reconciler.text.instants import instant
+from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
+from reconciler.views.words import COMMIT_LENGTH, shorten_commit
+
+FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
+
+_COUNTED = {
+    Ending.IN_DOUBT: "in doubt",
+    Ending.NOT_APPLIED: "not applied",
+    Ending.NOT_TRIED: "not tried",
+    Ending.UNKNOWN: "unknown",
+    Ending.APPLIED: "applied",
+    Ending.AS_WANTED: "already as wanted",
+    Ending.SUPERSEDED: "wanted otherwise since",
+    Ending.REMOVED: "no longer in the manifests",
+}
+
+_NEXT = {
+    Ending.IN_DOUBT: "in doubt: run the workflow Apply again: it sends the desired webhooks again.",
+    Ending.NOT_APPLIED: "not applied: fix what the message names, then run the workflow Apply again.",
+    Ending.NOT_TRIED: "not tried: nothing was sent. Fix what stopped its job, then run the workflow Apply again.",
+    Ending.UNKNOWN: "unknown: fix what can't be read; the next run of the workflow Apply reports it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunText:
+    """What every text says of the run itself. `refused` is the text of the first job where it ended the whole run.
+
+    `lifted` has a line for each guard that a label lifted, with who set it.
+    """
+
+    url: str
+    commit: str
+    refused: str = ""
+    lifted: str = ""
+    notes: tuple[str, ...] = ()  # warnings, as plain text
+
+
+def render_run(told: Sequence[Told], run: RunText) -> str:
+    """The whole run, for the job's summary."""
+    return _render(told, run, [])
+
+
+def render_pull_request(told: Sequence[Told], run: RunText) -> str:
+    """The comment on a merged pull request: the environments that it changed, and what became of each."""
+    return _render(told, run, ["The environments that this pull request changed, at the end of this run:"])
+
+
+def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
+    count = Counter(one.ending for one in told)
+    parts = [f"{count[ending]:,} {_COUNTED[ending]}" for ending in Ending if count[ending]]
+    summary = ", ".join(["refused"] * bool(run.refused) + parts) or "nothing was to be applied"
+    lifted = "\n".join(f"- {for_markdown(line)}" for line in run.lifted.split("\n") if line)
+    head = [f"## Apply: {summary}", *_refusal(run.refused), lifted, *lead]
+    advice = [f"- {text}" for ending, text in _NEXT.items() if count[ending]]
+    tail = ["What to do next:\n\n" + "\n".join(advice)] if advice else []
+    tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
+    tail.append(
+        f"<sub>[this run]({run.url}), commit {for_markdown_code(run.commit[:COMMIT_LENGTH], in_html=True)}</sub>"
+    )
+    rows = [(_row(group), len(group)) for group in _group(told)]
+    header = ("environment", "result", "why, or by whom")
+    room = MAX_CHARS - FOOTER_CHARS - len(page(head, [], tail))
+    return page(head, table(header, rows, "more environments: see the state", room=room), tail)
+
+
+def _refusal(text: str) -> list[str]:
+    if not text:
+        return []
+    lines = text.strip().split("\n")
+    block = for_markdown_block(lines, language="text")
+    return [f"The first job ended this run, so nothing was sent:\n\n{block}"]
+
+
+def _group(told: Sequence[Told]) -> list[list[Told]]:
+    """Those that say the same, in the order of the first of each; a few with jobs of their own one by one."""
+    groups: dict[object, list[Told]] = {}
+    for one in told:
+        by = (one.by.actor, one.by.run) if one.by else None
+        alike = like_text(one.environment, one.why) if one.why else ""
+        groups.setdefault((one.ending, alike, by, one.adopted, one.commit), []).append(one)
+    return [
+        part
+        for group in groups.values()
+        for part in ([group] if len(group) > SHOWN_ONE_BY_ONE or _share_job(group) else [[one] for one in group])
+    ]
+
+
+def _share_job(group: Sequence[Told]) -> bool:
+    return all(one.job == group[0].job for one in group)
+
+
+def _row(group: Sequence[Told]) -> str:
+    first = group[0]
+    every = [one.environment for one in group]
+    who = names(every) if len(group) == 1 else f"{environments(len(group))}: {names(every)}"
+    return row(who, _COUNTED[first.ending], _explain(group))
+
+
+def _explain(group: Sequence[Told]) -> str:
+    first = group[0]
+    why = for_markdown(_why(group))
+    match first.ending:
+        case Ending.APPLIED:
+            return f"by this run{_when(group)}"
+        case Ending.AS_WANTED:
+            done = "adopted" if first.adopted else "applied"
+            return "; ".join(part for part in (f"{done}{_by(first)}{_when(group)}", why, _link(group)) if part)
+        case Ending.SUPERSEDED | Ending.REMOVED:
+            return f"last changed by commit {for_markdown_code(shorten_commit(first.commit))}" if first.commit else ""
+        case Ending.IN_DOUBT | Ending.NOT_APPLIED | Ending.NOT_TRIED | Ending.UNKNOWN:
+            return " ".join(part for part in (why, _link(group)) if part)
+        case _:
+            assert_never(first.ending)
+
+
+def _why(group: Sequence[Told]) -> str:
+    if len(group) == 1:
+        return group[0].why
+    return join_instants([one.why for one in group], like_text(group[0].environment, group[0].why))
+
+
+def _by(one: Told) -> str:
+    actor = f" by {for_markdown_code(one.by.actor)}" if one.by and one.by.actor else ""
+    return actor + (f" in run {for_markdown_code(one.by.run)}" if one.by and one.by.run else "")
+
+
+def _when(group: Sequence[Told]) -> str:
+    times = sorted(text for one in group if (text := instant(one.at)))
+    if not times:
+        return ""
+    return f" at {times[0]}" if times[0] == times[-1] else f" from {times[0]} to {times[-1]}"
+
+
+def _link(group: Sequence[Told]) -> str:
+    job = group[0].job
+    return f"([job]({job.url}))" if job is not None and job.url and _share_job(group) else ""

@@ -1,0 +1,127 @@
+"""The frame of a workflow's step: what it leaves for later steps, the summary, the artifact and the runner."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from reconciler.cli.step import MAX_FAILURE_CHARS, MAX_SUMMARY_BYTES, Step, run_step
+from reconciler.errors import InputError, PostFailed, StalePlan
+from reconciler.model import EnvironmentResult, Outcome, RunResult
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    names = {"GITHUB_OUTPUT": "output", "GITHUB_STEP_SUMMARY": "summary", "RUNNER_TEMP": "temp"}
+    return {variable: str(tmp_path / name) for variable, name in names.items()}
+
+
+def read_outputs(environ: dict[str, str]) -> list[tuple[str, str]]:
+    """In the order in which the runner reads them."""
+    text = Path(environ["GITHUB_OUTPUT"]).read_text()
+    found = re.findall(r"([\w-]+)<<(\S+)\n(.*?)\n\2\n", text, re.DOTALL)
+    assert "".join(f"{name}<<{end}\n{value}\n{end}\n" for name, end, value in found) == text
+    return [(name, value) for name, _, value in found]
+
+
+def read_summary(environ: dict[str, str]) -> str:
+    return Path(environ["GITHUB_STEP_SUMMARY"]).read_text()
+
+
+def raising(error: Exception) -> Callable[[Step], int]:
+    def work(step: Step) -> int:
+        step.summarize("the plan")
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(0, 0), (1, 1), (2, 0), (4, 4)])
+def test_changes_and_drift_are_an_answer_and_no_failure(environ: dict[str, str], code: int, exit_code: int) -> None:
+    """The output has the code of the command."""
+    assert run_step("x", lambda step: code, environ) == exit_code
+    assert read_outputs(environ) == [("exit-code", str(code))]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (InputError.of("manifests", "is wrong"), 3, "manifests: is wrong"),
+        (click.UsageError("no such thing"), 3, "no such thing"),
+        (StalePlan("moved on"), 4, "moved on"),
+        (PostFailed("GitHub answered 500"), 1, "GitHub answered 500"),
+        (click.Abort(), 130, "interrupted: nothing further was done"),
+        (KeyError("a-token"), 1, "internal error: KeyError: see the log"),
+    ],
+)
+def test_what_stopped_a_step_comes_first_in_its_summary(
+    environ: dict[str, str], error: Exception, code: int, text: str
+) -> None:
+    """And is an output. Of a fault of our own nothing is repeated, as it may hold a value."""
+    with pytest.raises(type(error)):
+        run_step("x", raising(error), environ)
+    assert read_outputs(environ) == [("exit-code", str(code)), ("failure", text)]
+    assert read_summary(environ) == f"## `x: exit {code}`\n\n```text\n{text}\n```\n\nthe plan\n"
+
+
+def test_a_long_failure_is_cut_where_others_read_it(environ: dict[str, str]) -> None:
+    """The last job gets it in a variable, and shows it in a comment."""
+    with pytest.raises(InputError):
+        run_step("x", raising(InputError("x" * (MAX_FAILURE_CHARS + 1))), environ)
+    ((_, _), (name, value)) = read_outputs(environ)
+    assert (name, len(value)) == ("failure", MAX_FAILURE_CHARS + 2)
+
+
+def test_a_summary_is_taken_back_but_not_what_was_there_before(environ: dict[str, str]) -> None:
+    """Another step's lines stay."""
+    Path(environ["GITHUB_STEP_SUMMARY"]).write_text("before\n")
+    step = Step("x", environ)
+    step.summarize("one")
+    step.summarize("two")
+    assert read_summary(environ) == "before\none\ntwo\n"
+    step.restart_summary()
+    assert read_summary(environ) == "before\n"
+    step.summarize("three")
+    step.summarize_first("first")
+    assert read_summary(environ) == "before\nfirst\nthree\n"
+
+
+def test_a_summary_is_no_longer_than_github_takes(environ: dict[str, str]) -> None:
+    """It would show none of it otherwise. A character is not cut in two."""
+    step = Step("x", environ)
+    step.summarize("é" * MAX_SUMMARY_BYTES)
+    step.summarize("more")
+    data = read_summary(environ)
+    assert len(data.encode()) <= MAX_SUMMARY_BYTES and data.endswith("... the rest is in the log\n")
+
+
+def test_a_later_result_takes_the_place_of_an_earlier_one(environ: dict[str, str]) -> None:
+    """Of an apply that was interrupted, and then ended in time after all."""
+    step = Step("loja/../x", environ)
+    for outcome in (Outcome.UNCERTAIN, Outcome.APPLIED):
+        step.leave_result(RunResult((EnvironmentResult("loja", outcome, (), 1, 200, "", 0.1),), interrupted=True))
+    outputs = dict(read_outputs(environ))
+    assert outputs["exit-code"] == "130"
+    folder = Path(outputs["result"])
+    assert (folder.name, folder.parent) == ("result-loja_.._x", Path(outputs["artifact"]))
+    assert '"applied"' in (folder / "result.json").read_text()
+    assert "1 applied" in read_summary(environ) and "uncertain" not in read_summary(environ)
+
+
+def test_nothing_is_masked_outside_of_a_runner(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """There the mask would be the leak."""
+    Step("x", environ).mask("a-token")
+    assert capsys.readouterr().err == ""
+    Step("x", {**environ, "GITHUB_ACTIONS": "true"}).mask("a-token", "")
+    assert capsys.readouterr().err == "::add-mask::a-token\n"
+
+
+def test_a_secret_that_was_taken_is_in_no_variable_any_more(environ: dict[str, str]) -> None:
+    """No program that is started gets it."""
+    step = Step("x", {**environ, "PLUG_TOKEN": "a-token"})
+    assert (step.take("PLUG_TOKEN"), step.take("PLUG_TOKEN")) == ("a-token", "")
+    assert "PLUG_TOKEN" not in step.make_session().environ

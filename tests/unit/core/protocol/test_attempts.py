@@ -1,0 +1,73 @@
+"""What a later attempt of a run may still do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.protocol.attempts import (
+    RunAttempt,
+    count_unapplied,
+    find_first_commit,
+    find_moved,
+    find_moved_inputs,
+)
+from reconciler.core.record import Claim, adopt, begin_intent, clear, make_last
+from reconciler.model import By, Document, Fingerprint, Outcome
+from tests.fakes import START, make_desired
+
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def applied(name: str, commit: str | None, run: str | None) -> Document:
+    return adopt(None, make_desired(name), Fingerprint(), START, By("ana", commit, run), lineage="l")
+
+
+def tried(name: str, outcome: Outcome, run: str | None, commit: str | None = OLD) -> Document:
+    """It was not applied, and the intent was taken back."""
+    by = By("ana", commit, run)
+    claim = Claim(intent_id="i", lineage="l", now=START, lease_s=900, by=by, account=None)
+    return clear(begin_intent(None, make_desired(name), claim), make_last(outcome, 500, "no", START, by))
+
+
+def test_the_first_commit_is_that_of_what_the_first_attempt_wrote() -> None:
+    """Of an applied record, a failed try, an intent, or an entry of the history; other runs say nothing."""
+    attempt = RunAttempt("7", 3)
+    assert find_first_commit([], attempt, NEW) == NEW
+    assert find_first_commit([applied("a", OLD, "70/1"), applied("b", OLD, None)], attempt, NEW) == NEW
+    assert find_first_commit([applied("a", f"{OLD}+", "7/1")], attempt, NEW) == OLD
+    assert find_first_commit([tried("a", Outcome.REJECTED, "7/1")], attempt, NEW) == OLD
+    assert find_first_commit([tried("a", Outcome.FAILED, "7/2", NEW), applied("b", OLD, "7/1")], attempt, NEW) == OLD
+    later = adopt(applied("a", OLD, "7/1"), make_desired("a", "2"), Fingerprint(), START, By("eva"), lineage="l")
+    assert find_first_commit([later], attempt, NEW) == OLD
+    assert find_first_commit([applied("a", None, "7/1"), applied("b", OLD, "7/x")], attempt, NEW) == NEW
+
+
+def test_an_input_holds_for_the_commit_that_it_was_given_for() -> None:
+    """Each one that narrows or lifts is named."""
+    assert find_moved_inputs(["max_changed"], OLD, OLD) == []
+    problems = find_moved_inputs(["max_changed", "environments"], OLD, NEW)
+    assert [one.key for one in problems] == ["max_changed", "environments"]
+    assert "commit aaaaaaaaaaaa" in problems[0].message and "bbbbbbbbbbbb" in problems[0].message
+
+
+def test_an_environment_has_moved_where_the_head_is_not_known_to_want_the_same_of_it() -> None:
+    """A manifest of the head that this version refuses says nothing."""
+    assert find_moved({"a": True}) == []
+    assert find_moved({"c": None, "a": True, "b": False}) == ["b", "c"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN])
+def test_what_this_attempt_tried_in_vain_is_counted(outcome: Outcome) -> None:
+    """Another attempt's failures are over: it was started again because of them."""
+    attempt = RunAttempt("7", 2)
+    ours = tried("a", outcome, "7/2")
+    assert count_unapplied([ours, replace(ours, environment="b")], attempt) == 2
+    others = [tried("c", outcome, run) for run in ("7/1", "72", "7", None)]
+    assert count_unapplied([*others, applied("d", OLD, "7/2"), tried("e", Outcome.APPLIED, "7/2")], attempt) == 0
+
+
+def test_an_attempt_is_named_as_the_state_names_it() -> None:
+    assert str(RunAttempt("7", 2)) == "7/2"
+    assert not RunAttempt("7", 1).is_later and RunAttempt("7", 2).is_later

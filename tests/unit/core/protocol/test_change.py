@@ -1,0 +1,51 @@
+"""The guard over what one merge changes, against a count by hand."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.guards import MaxChanged
+from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
+from reconciler.core.protocol.change import find_change, find_own_refusals, find_watched_paths
+from reconciler.core.record import adopt
+from reconciler.model import By, Desired, Fingerprint
+from tests.fakes import START, make_desired
+
+versions = st.none() | st.sampled_from("123")
+# what an environment is applied as, what the base wants of it, and what the merge wants
+fleets = st.dictionaries(
+    st.sampled_from([f"e{number}" for number in range(8)]), st.tuples(versions, versions, versions)
+)
+
+
+def desired(name: str, version: str) -> Desired:
+    one = make_desired(name)
+    return make_desired(name, webhooks=dict.fromkeys(one.webhooks, f"https://hooks.acme.com.br/{version}"))
+
+
+@given(fleets, st.integers(0, 4))
+def test_own_updates_alone_are_refused(fleet: dict[str, tuple[str | None, str | None, str | None]], most: int) -> None:
+    """Neither what waits from an earlier merge, nor what is new, removed, or back at what is applied."""
+    base = [desired(name, version) for name, (_, version, _) in fleet.items() if version]
+    merged = [desired(name, version) for name, (_, _, version) in fleet.items() if version]
+    heads = {
+        name: adopt(None, desired(name, version), Fingerprint(), START, By(), lineage="l")
+        for name, (version, _, _) in fleet.items()
+        if version
+    }
+    plan = make_plan(merged, heads, lambda one: Fingerprint(), PlanInput(START))
+    names = {one.environment: one for one in merged}
+    planned = Planned(plan, names, heads, fleet=Fleet(frozenset(names), heads))
+    change = find_change(base, merged)
+    own = [name for name, (was, before, after) in fleet.items() if before != after and was and after and was != after]
+    refused = find_own_refusals(planned, change, MaxChanged(most, percent=False))
+    assert bool(refused) is (len(own) > most)
+    assert set(change.changed) == {name for name, (_, before, after) in fleet.items() if after and before != after}
+    assert set(change.removed) == {name for name, (_, before, after) in fleet.items() if before and not after}
+
+
+def test_what_decides_who_reviews_and_what_runs_is_watched() -> None:
+    """At the places where GitHub reads it."""
+    paths = [".github/x.yml", "docs/CODEOWNERS", "CODEOWNERS", "docs/x", "manifests/.github/x", "x/CODEOWNERS"]
+    assert find_watched_paths(paths) == (".github/x.yml", "CODEOWNERS", "docs/CODEOWNERS")

@@ -1,0 +1,300 @@
+"""What is said of an apply run: from the state, and never more than it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.protocol.telling import (
+    ABSENT,
+    BEGIN_JOB,
+    OPEN,
+    UNKNOWN,
+    EndedRun,
+    Ending,
+    RunJob,
+    StateView,
+    Told,
+    Wish,
+    WishFate,
+    explain,
+    find_fate,
+    find_job,
+    is_open,
+    tell_environment,
+    tell_pull_request,
+    tell_run,
+)
+from reconciler.model import Applied, BodyForm, By, Desired, Document, Intent, LastTry, Outcome
+from tests.fakes import START, make_desired
+
+OURS, THEIRS = By("ana", "c" * 40, "7/1"), By("bia", "d" * 40, "6/1")
+BEGUN = RunJob(BEGIN_JOB, "success")
+RUN = EndedRun("7", (BEGUN, RunJob("Step 1 / loja", "failure", "https://github.com/j")), ("loja",))
+LOJA = make_desired("loja")
+OTHER = make_desired("loja", "2")
+
+
+def applied(desired: Desired = LOJA, by: By = OURS, at: datetime = START, account: str | None = None) -> Applied:
+    return Applied(desired.endpoint, account, desired.webhooks, {}, at, by, body=desired.body)
+
+
+def intent(by: By = OURS, *, doubt: bool = False, lease_until: datetime | None = None) -> Intent:
+    return Intent("i", LOJA.webhooks, doubt, START, lease_until, by)
+
+
+def document(**values: object) -> Document:
+    return replace(Document("loja", "lineage", 3), **values)  # type: ignore[arg-type]
+
+
+def tried(outcome: Outcome, by: By = OURS, at: datetime = START) -> LastTry:
+    return LastTry(outcome, 401, "the token is not valid", at, by)
+
+
+def tell(found: Document | None, run: EndedRun = RUN, desired: Desired | None = LOJA) -> Told:
+    return tell_environment("loja", run, desired, StateView(START, {"loja": found} if found else {}))
+
+
+HOUR = timedelta(hours=1)
+REJECTED = "rejected (status 401): the token is not valid"
+JOB = RUN.jobs[1] if RUN.jobs else None
+
+
+@pytest.mark.parametrize(
+    ("found", "ending", "why"),
+    [
+        (document(applied=applied()), Ending.APPLIED, ""),
+        (document(applied=applied(), last=tried(Outcome.APPLIED)), Ending.APPLIED, ""),
+        (document(applied=applied(OTHER), last=tried(Outcome.REJECTED)), Ending.NOT_APPLIED, REJECTED),
+        (
+            document(applied=applied(by=THEIRS), last=tried(Outcome.REJECTED, at=START + HOUR)),
+            Ending.NOT_APPLIED,
+            f"{REJECTED}. What was applied at 2026-11-23T12:00:00Z is still what the manifest wants",
+        ),
+        (
+            document(applied=applied(by=THEIRS, at=START + HOUR), last=tried(Outcome.REJECTED)),
+            Ending.AS_WANTED,
+            "it was not sent again: its job failed before it sent anything, or a reviewer rejected it; "
+            "its log says why",
+        ),
+        (
+            document(applied=applied(OTHER, by=THEIRS), last=tried(Outcome.APPLIED)),
+            Ending.NOT_APPLIED,
+            "what this run applied was replaced at 2026-11-23T12:00:00Z",
+        ),
+        (document(applied=applied(), intent=intent(doubt=True)), Ending.IN_DOUBT, "nobody knows whether"),
+        (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Ending.IN_DOUBT, "nobody knows"),
+        (
+            document(applied=applied(), intent=intent(THEIRS, lease_until=START + HOUR)),
+            Ending.NOT_APPLIED,
+            "another run is at work: bia (run 6/1)",
+        ),
+        (
+            document(intent=intent(doubt=True), last=tried(Outcome.UNCERTAIN)),
+            Ending.IN_DOUBT,
+            "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
+        ),
+        (document(last=tried(Outcome.REJECTED, THEIRS)), Ending.NOT_TRIED, "its job failed before"),
+        (None, Ending.NOT_TRIED, "its job failed before it sent anything"),
+    ],
+)
+def test_each_environment_has_one_standing(found: Document | None, ending: Ending, why: str) -> None:
+    """The state decides it; the last try says why, and the job where there was none."""
+    told = tell(found)
+    assert (told.ending, told.why[: len(why)] if why else told.why) == (ending, why)
+
+
+def test_what_was_there_before_names_who_applied_it() -> None:
+    """Or who adopted it."""
+    told = tell(document(applied=applied(by=THEIRS)), replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "success"))))
+    assert told == Told("loja", Ending.AS_WANTED, by=THEIRS, at=START)
+    assert tell(document(applied=replace(applied(by=THEIRS), adopted=True))).adopted
+
+
+def test_another_company_than_the_pinned_one_is_not_as_wanted() -> None:
+    """The webhooks are right, and in the wrong account."""
+    pinned = replace(LOJA, organization_id="acme")
+    assert tell(document(applied=applied(account="org:acme")), desired=pinned).ending is Ending.APPLIED
+    assert tell(document(applied=applied(account="org:other")), desired=pinned).ending is Ending.NOT_TRIED
+
+
+def test_what_can_not_be_read_is_unknown() -> None:
+    """A document, or the manifest."""
+    assert tell(document(applied=applied()), desired=None).ending is Ending.UNKNOWN
+    told = tell_environment("loja", RUN, LOJA, StateView(START, {}, {"loja": "is not valid JSON"}))
+    assert (told.ending, told.why) == (Ending.UNKNOWN, "its state can't be read: is not valid JSON")
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        (replace(RUN, refused="max_changed"), "the first job ended the whole run, so no job of an environment began"),
+        (replace(RUN, jobs=None), "the run's jobs can't be read: see the run"),
+        (
+            replace(RUN, jobs=(RunJob(BEGIN_JOB, "failure"),)),
+            "the first job did not succeed, so no job of an environment began",
+        ),
+        (replace(RUN, planned=()), "this run did not plan it: see which environments it was asked for"),
+        (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "cancelled"))), "its job was cancelled"),
+        (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", None))), "its job has not ended"),
+        (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "odd"))), "its job ended as odd"),
+        (
+            replace(RUN, jobs=(BEGUN, RunJob("Step 1 / matriz", "failure"), RunJob("Step 2", "skipped"))),
+            "its job did not begin, as Step 1 / matriz did not succeed",
+        ),
+        (replace(RUN, jobs=(BEGUN, RunJob("Result", None))), "its job did not begin: see the run"),
+    ],
+)
+def test_the_jobs_say_why_nothing_was_tried(run: EndedRun, why: str) -> None:
+    """As far as they do; else the run is named."""
+    assert explain("loja", run) == why
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["Step 1 / fleet"], "Step 1 / fleet"),
+        (["Step 1 / loja", "Step 1 / fleet"], "Step 1 / loja"),
+        (["Step 1 / wave-0-shard-1-of-2", "Step 1 / wave-0-shard-2-of-2"], "Step 1 / wave-0-shard-2-of-2"),
+        (["Step 1 / wave-0-shard-1-of-2", "Step 1 / wave-0-shard-9-of-2", "Step 0 / loja", "Begin", "loja"], None),
+    ],
+)
+def test_an_environment_is_in_its_own_job_or_the_fleets_or_its_shards(names: list[str], found: str | None) -> None:
+    """`loja` is in shard 2 of 2."""
+    job = find_job("loja", replace(RUN, jobs=tuple(RunJob(name, "success") for name in names)))
+    assert (job.name if job else None) == found
+
+
+def test_of_several_jobs_of_a_shard_the_one_that_went_wrong_is_named() -> None:
+    """Each wave has its own."""
+    jobs = (RunJob("Step 1 / wave-0-shard-2-of-2", "success"), RunJob("Step 2 / wave-1-shard-2-of-2", "failure"))
+    assert find_job("loja", replace(RUN, jobs=jobs)) == jobs[1]
+
+
+def test_without_a_known_plan_all_that_the_run_touched_or_left_is_told() -> None:
+    """A plan of ten thousand names is not handed over."""
+    names = ("applied", "before", "failed", "new", "wanted")
+    desired = {name: make_desired(name) for name in names}
+    documents = {
+        "applied": document(environment="applied", applied=applied(desired["applied"])),
+        "before": document(environment="before", applied=applied(desired["before"], THEIRS)),
+        "failed": document(environment="failed", last=tried(Outcome.FAILED)),
+        "wanted": document(environment="wanted", applied=applied(make_desired("wanted", "0"), THEIRS)),
+    }
+    told = tell_run(replace(RUN, planned=None), desired, StateView(START, documents))
+    assert [one.environment for one in told] == ["failed", "new", "wanted", "applied"]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "fate"),
+    [
+        ("x", "x", WishFate.WANTED),
+        ("x", "y", WishFate.CHANGED),
+        (ABSENT, "y", WishFate.CHANGED),
+        ("x", ABSENT, WishFate.REMOVED),
+        (ABSENT, ABSENT, WishFate.REMOVED),
+        (UNKNOWN, ABSENT, WishFate.REMOVED),
+        ("x", UNKNOWN, WishFate.WANTED),
+        (UNKNOWN, "x", WishFate.WANTED),
+    ],
+)
+def test_what_became_of_a_wish(then: str, now: str, fate: WishFate) -> None:
+    """What can't be compared is told as it is now."""
+    assert find_fate(then, now) is fate
+
+
+def test_a_pull_request_is_told_what_became_of_its_own_wish() -> None:
+    """Not of what others wanted later."""
+    wishes = [Wish("gone", WishFate.REMOVED, "c"), Wish("changed", WishFate.CHANGED, "d"), Wish("loja")]
+    state = StateView(START, {"loja": document(applied=applied())})
+    told = tell_pull_request(wishes, RUN, {"loja": LOJA, "changed": make_desired("changed")}, state)
+    assert [(one.environment, one.ending, one.commit) for one in told] == [
+        ("loja", Ending.APPLIED, None),
+        ("changed", Ending.SUPERSEDED, "d"),
+        ("gone", Ending.REMOVED, "c"),
+    ]
+    assert not is_open(told)
+
+
+# --- the rule ----------------------------------------------------------------------------------------
+
+NAMES = ("a", "b", "c", "d")
+VERSIONS = st.sampled_from(["1", "2"])
+BYS = st.sampled_from([OURS, THEIRS, By(), By(run="7"), By(run="77/1")])
+TIMES = st.integers(-3, 3).map(lambda hours: START + hours * HOUR)
+INTENTS = st.builds(
+    Intent,
+    st.just("i"),
+    st.just(LOJA.webhooks),
+    st.booleans(),
+    TIMES,
+    st.none() | TIMES,
+    BYS,
+)
+LASTS = st.builds(LastTry, st.sampled_from(list(Outcome)), st.none() | st.just(401), st.just("m"), TIMES, BYS)
+
+
+@st.composite
+def documents_of(draw: Callable[[st.SearchStrategy[object]], object], name: str) -> Document:
+    one = make_desired(name, str(draw(VERSIONS)))
+    found = draw(st.none() | BYS)
+    body = draw(st.sampled_from(list(BodyForm)))
+    recorded = None
+    if isinstance(found, By):
+        recorded = replace(applied(one, found, draw(TIMES)), body=body)  # type: ignore[arg-type]
+    return Document(name, "l", 1, recorded, draw(st.none() | INTENTS), (), draw(st.none() | LASTS))  # type: ignore[arg-type]
+
+
+JOBS = st.lists(
+    st.builds(
+        RunJob,
+        st.sampled_from([BEGIN_JOB, "Result", "Step 1 / a", "Step 1 / fleet", "Step 2 / wave-1-shard-1-of-2"]),
+        st.sampled_from([None, "success", "failure", "cancelled", "skipped", "neutral"]),
+    ),
+    max_size=5,
+).map(tuple)
+
+
+@given(
+    found=st.fixed_dictionaries({}, optional={name: documents_of(name) for name in NAMES}),
+    desired=st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, VERSIONS)),
+    planned=st.none() | st.lists(st.sampled_from(NAMES)).map(tuple),
+    jobs=st.none() | JOBS,
+    refused=st.sampled_from(["", "max_changed"]),
+    faulty=st.sets(st.sampled_from(NAMES)),
+)
+def test_nothing_is_called_applied_that_the_state_does_not_hold(
+    found: dict[str, Document],
+    desired: dict[str, str],
+    planned: tuple[str, ...] | None,
+    jobs: tuple[RunJob, ...] | None,
+    refused: str,
+    faulty: set[str],
+) -> None:
+    """Whatever the jobs say. Each planned environment is told once, and what is in doubt is never called done."""
+    wanted = {name: make_desired(name, version) for name, version in desired.items()}
+    state = StateView(START, found, dict.fromkeys(faulty, "x"))
+    told = tell_run(EndedRun("7", jobs, planned, refused), wanted, state)
+    assert len({one.environment for one in told}) == len(told)
+    if planned is not None:
+        assert {one.environment for one in told} == set(planned)
+    for one in told:
+        stored = found.get(one.environment)
+        if one.ending not in OPEN:
+            assert one.ending in (Ending.APPLIED, Ending.AS_WANTED)
+            assert stored is not None and stored.applied is not None and stored.intent is None
+            wish = wanted[one.environment]
+            record = stored.applied
+            assert (record.webhooks, record.endpoint, record.body) == (wish.webhooks, wish.endpoint, wish.body)
+            assert one.environment not in faulty
+            ours = record.by.run is not None and record.by.run.split("/")[0] == "7"
+            assert ours == (one.ending is Ending.APPLIED)
+        else:
+            assert one.why
+        if stored is not None and stored.intent is not None and stored.intent.is_in_doubt(START):
+            assert one.ending in (Ending.IN_DOUBT, Ending.UNKNOWN)

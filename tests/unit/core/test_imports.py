@@ -1,0 +1,213 @@
+"""Which values of a live URL are secrets, how they are called, and what no manifest may have (CONTRACT §4)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from reconciler.core.account import parse_account
+from reconciler.core.fill import fill_secrets
+from reconciler.core.imports import Drafts, ImportedCompany, SecretRules, looks_random, make_drafts, read_webhooks
+from reconciler.model import EVENTS, Event
+
+STATUS, RECEIVE, START = Event.MESSAGE_STATUS, Event.RECEIVE_MESSAGE, Event.START_ATTENDANCE
+KEY = "0123456789abcdef0123"
+
+
+def rules(
+    *plain: str, known: dict[str, str] | None = None, tokens: tuple[str, ...] = (), taken: str = ""
+) -> SecretRules:
+    def is_plain(text: str) -> bool:
+        return any(re.fullmatch(one, text) for one in plain)
+
+    return SecretRules("PLUG_SECRET_", is_plain, known or {}, tokens, frozenset(taken.split()))
+
+
+def draft(*urls: str, given: SecretRules | None = None, events: tuple[Event, ...] = EVENTS) -> Drafts:
+    """The manifest of one company with these URLs."""
+    company = ImportedCompany("loja", webhooks=dict(zip(events, urls, strict=False)))
+    return make_drafts([company], given or rules(), allow_local=False)
+
+
+def texts(drafts: Drafts) -> list[str]:
+    return [url for one in drafts.drafts for url in one.webhooks.values()]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        KEY,
+        "1nEFbU3EktLnV7LIIzX",
+        "AbCdEfXyZqRsTuVw",
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln",
+        "%30123456789abcdef",
+        "token=short",
+    ],
+)
+def test_a_part_of_a_path_that_may_be_a_key(part: str) -> None:
+    """Sixteen or more mixed characters, a UUID, a JWT, or a value behind a name."""
+    assert looks_random(part)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "",
+        "receive",
+        "finish-attendance",
+        "messageDeliveryError",
+        "ATENDIMENTO-MATRIZ-API",
+        "onNewMessageFromApi",
+        "v2",
+        "abc123def456789",
+        "5511999998888777666",
+        "atendimento%20ao%20cliente",
+    ],
+)
+def test_words_and_numbers_are_no_keys(part: str) -> None:
+    assert not looks_random(part)
+
+
+def test_every_value_of_a_query_becomes_a_secret() -> None:
+    """Whatever it looks like, and however the query is written; the rest stays as it is."""
+    drafts = draft(f"https://h.example.com/a/{KEY}/b?k=v&flag;x={{{{1}}}}&=y&empty=")
+    assert texts(drafts) == [
+        "https://h.example.com/a/{secret:PLUG_SECRET_PATH}/b?k={secret:PLUG_SECRET_K}"
+        "&{secret:PLUG_SECRET_FINISH_ATTENDANCE_VALUE};x={secret:PLUG_SECRET_X}"
+        "&={secret:PLUG_SECRET_FINISH_ATTENDANCE_VALUE_2}&empty="
+    ]
+    own = drafts.own["loja"]
+    assert (
+        fill_secrets(texts(drafts)[0], own.__getitem__) == f"https://h.example.com/a/{KEY}/b?k=v&flag;x={{1}}&=y&empty="
+    )
+    assert drafts.general == {}
+
+
+def test_equal_values_share_a_name_and_others_never_do() -> None:
+    """Within one environment, whatever the parameter is called."""
+    drafts = draft(
+        "https://h.example.com/?key=same", "https://h.example.com/?token=same", "https://h.example.com/?key=other"
+    )
+    assert texts(drafts) == [
+        "https://h.example.com/?key={secret:PLUG_SECRET_FINISH_ATTENDANCE_KEY}",
+        "https://h.example.com/?token={secret:PLUG_SECRET_FINISH_ATTENDANCE_KEY}",
+        "https://h.example.com/?key={secret:PLUG_SECRET_RECEIVE_MESSAGE_KEY}",
+    ]
+    assert drafts.own == {
+        "loja": {"PLUG_SECRET_FINISH_ATTENDANCE_KEY": "same", "PLUG_SECRET_RECEIVE_MESSAGE_KEY": "other"}
+    }
+
+
+def test_companies_use_the_same_name_for_what_each_has_of_its_own() -> None:
+    """So that one URL in _defaults.yaml can take the place of all; a value that they share is written once."""
+    companies = [
+        ImportedCompany(name, webhooks={STATUS: f"https://h.example.com/?apiKey=of-{name}&common=x"})
+        for name in ("a", "b")
+    ]
+    drafts = make_drafts(companies, rules(), allow_local=False)
+    assert set(texts(drafts)) == {
+        "https://h.example.com/?apiKey={secret:PLUG_SECRET_API_KEY}&common={secret:PLUG_SECRET_COMMON}"
+    }
+    assert drafts.own == {"a": {"PLUG_SECRET_API_KEY": "of-a"}, "b": {"PLUG_SECRET_API_KEY": "of-b"}}
+    assert drafts.general == {"PLUG_SECRET_COMMON": "x"}
+    assert drafts.count_secrets() == 3
+
+
+def test_a_shared_value_never_takes_the_name_of_another_manifests_secret() -> None:
+    """That manifest would get this value once the files of secrets are merged. A company's own value may."""
+    companies = [
+        ImportedCompany(name, webhooks={STATUS: f"https://h.example.com/?key=of-{name}&v=x"}) for name in ("a", "b")
+    ]
+    drafts = make_drafts(companies, rules(taken="PLUG_SECRET_KEY PLUG_SECRET_V"), allow_local=False)
+    assert drafts.general == {"PLUG_SECRET_MESSAGE_STATUS_V": "x"}
+    assert drafts.own == {"a": {"PLUG_SECRET_KEY": "of-a"}, "b": {"PLUG_SECRET_KEY": "of-b"}}
+
+
+def test_plain_keeps_a_value_or_a_parameter() -> None:
+    """The expression matches the whole of either; a name alone keeps nothing."""
+    url = f"https://h.example.com/{KEY}?v=2&key=v"
+    assert texts(draft(url, given=rules("2", KEY))) == [
+        f"https://h.example.com/{KEY}?v=2&key={{secret:PLUG_SECRET_KEY}}"
+    ]
+    assert texts(draft(url, given=rules("v=.*", KEY)))[0].endswith("?v=2&key={secret:PLUG_SECRET_KEY}")
+    assert texts(draft(url, given=rules("v", "key")))[0].endswith("?v={secret:PLUG_SECRET_V}&key=v")
+
+
+def test_the_environments_own_name_is_no_secret() -> None:
+    """It is the name of the file."""
+    assert texts(draft("https://h.example.com/?tenant=loja")) == ["https://h.example.com/?tenant=loja"]
+
+
+def test_the_name_of_an_available_secret_is_used_again_and_never_for_another_value() -> None:
+    """A second import agrees with the secrets file of the first."""
+    url = "https://h.example.com/?key=long-enough&v=other-value"
+    given = rules(known={"PLUG_SECRET_FIRST": "long-enough", "PLUG_SECRET_V": "something-else"})
+    assert texts(draft(url, given=given)) == [
+        "https://h.example.com/?key={secret:PLUG_SECRET_FIRST}&v={secret:PLUG_SECRET_FINISH_ATTENDANCE_V}"
+    ]
+
+
+def test_place_holders_of_a_csv_stay() -> None:
+    """The other values beside them become secrets."""
+    drafts = draft("{base}/{environment}?key={secret:PLUG_SECRET_A}&x=1&h={host}", "https://{host}/{{x}}?{{=1")
+    assert texts(drafts) == [
+        "{base}/{environment}?key={secret:PLUG_SECRET_A}&x={secret:PLUG_SECRET_X}&h={host}",
+        "https://{host}/{{x}}?{{={secret:PLUG_SECRET_X}",
+    ]
+    assert drafts.own == {"loja": {"PLUG_SECRET_X": "1"}}
+
+
+def test_the_name_of_a_place_holder_is_not_given_to_another_value() -> None:
+    """The CSV's own secret would get that value."""
+    drafts = draft("https://h.example.com/?key={secret:PLUG_SECRET_KEY}", "https://h.example.com/?key=v")
+    assert drafts.own == {"loja": {"PLUG_SECRET_START_ATTENDANCE_KEY": "v"}}
+
+
+def test_a_url_that_shows_a_secret_is_left_out() -> None:
+    """A key in the host, say: `validate` asks for it, and the reason says what keeps it."""
+    drafts = draft("https://h.example.com/?h=hooks.example.com", "https://hooks.example.com/x")
+    assert list(drafts.drafts[0].missing) == [START]
+    assert "--plain" in drafts.drafts[0].missing[START]
+    assert texts(draft("https://h.example.com/a-5ecret-token-a", given=rules(tokens=("5ecret-token",)))) == [
+        "https://h.example.com/{secret:PLUG_SECRET_PATH}"
+    ]
+
+
+def test_more_secrets_than_a_url_may_name_leave_it_out() -> None:
+    """The loader would refuse the manifest."""
+    drafts = draft("https://h.example.com/?" + "&".join(f"a{n}={n}" for n in range(51)))
+    assert "more than 50 different names" in drafts.drafts[0].missing[Event.FINISH_ATTENDANCE]
+    assert (texts(drafts), drafts.own) == ([], {})
+
+
+def test_an_account_is_read_with_a_reason_for_each_event_that_it_lacks() -> None:
+    """Braces are doubled; of a URL that no manifest may have the host alone is shown."""
+    account = parse_account(
+        {
+            "onStartAttendance": "https://h.example.com/{x}",
+            "onFinishAttendance": None,
+            "onReceiveMessage": "",
+            "onSendingMessage": 7,
+            "onMessageStatus": "https://user:pa55@h.example.com/s3cret",
+        }
+    )
+    webhooks, missing = read_webhooks(account, allow_local=False)
+    assert webhooks == {START: "https://h.example.com/{{x}}"}
+    assert missing == {
+        Event.FINISH_ATTENDANCE: "nothing is registered in Plug",
+        RECEIVE: "nothing is registered in Plug",
+        Event.SENDING_MESSAGE: "the account shows it as neither a text nor null",
+        Event.MESSAGE_DELIVERY_ERROR: "the account doesn't show it",
+        STATUS: "Plug holds https://h.example.com/…, which no manifest may have: "
+        "holds user information (an '@' before the path)",
+        Event.WHEN_DISCONNECTING: "the partner API never shows it",
+    }
+
+
+def test_nothing_shows_a_value_by_accident() -> None:
+    """A traceback or a failed assertion prints objects."""
+    company = ImportedCompany("loja", webhooks={STATUS: f"https://h.example.com/?key={KEY}"})
+    drafts = make_drafts([company], rules(known={"PLUG_SECRET_X": KEY}, tokens=(KEY,)), allow_local=False)
+    assert KEY not in repr((company, drafts, rules(known={"PLUG_SECRET_X": KEY}, tokens=(KEY,))))

@@ -1,0 +1,77 @@
+"""Who set a label that lifts a guard, asked of a strict GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.errors import PostFailed
+from reconciler.github import labels
+from reconciler.github.api import GitHub
+from reconciler.github.labels import find_lifting_label
+from reconciler.github.run import WorkflowRun
+from tests.acceptance.conftest import canary
+from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
+
+LARGE = Label.LARGE_CHANGE
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeGitHub]:
+    with serve_github() as held:
+        held.permissions = {"ana": "write", "max": "maintain", "eva": "admin", "bob": "read", "tri": "none"}
+        yield held
+
+
+@pytest.fixture
+def github(hub: FakeGitHub) -> Iterator[GitHub]:
+    """A client with no more than `pull-requests: read`."""
+    token = canary()
+    hub.tokens[token] = {"pull-requests": "read"}
+    run = WorkflowRun(hub.url, "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
+    with GitHub(run, token, sleep=lambda _: None) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("login", "counts"),
+    [
+        *(("ana", True), ("max", True), ("eva", True), ("bob", False), ("tri", False)),
+        *(("left-the-team", False), ("github-actions[bot]", False), ("a/../b", False)),
+    ],
+)
+def test_only_a_user_who_is_known_to_write_counts(hub: FakeGitHub, github: GitHub, login: str, counts: bool) -> None:
+    """A bot never does: anybody's workflow may set a label with its token."""
+    hub.set_label(4, LARGE, login)
+    assert find_lifting_label(github, 4, LARGE) == LabelSetting(LARGE, login, counts)
+
+
+def test_a_label_that_is_not_set_costs_one_look(hub: FakeGitHub, github: GitHub) -> None:
+    """Nobody's permission is asked for."""
+    hub.set_label(4, "other", "ana")
+    assert find_lifting_label(github, 4, LARGE) is None
+    hub.set_label(4, LARGE, "ana")
+    hub.set_label(4, LARGE, "ana", event="unlabeled")
+    assert find_lifting_label(github, 4, LARGE) is None
+    assert len(hub.requests) == 2
+
+
+def test_events_that_do_not_end_or_do_not_agree_name_nobody(
+    hub: FakeGitHub, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later event may say something else."""
+    hub.set_label(4, LARGE, "ana")
+    monkeypatch.setattr(labels, "MAX_PAGES", 0)
+    assert find_lifting_label(github, 4, LARGE) == LabelSetting(LARGE, None, counts=False)
+    monkeypatch.undo()
+    hub.set_label(5, LARGE, None)
+    assert find_lifting_label(github, 5, LARGE) == LabelSetting(LARGE, None, counts=False)
+
+
+def test_a_fault_of_github_is_no_answer(hub: FakeGitHub, github: GitHub) -> None:
+    """It may pass, so the caller hears of it."""
+    hub.failing = [(503, "")] * 9
+    with pytest.raises(PostFailed, match="GitHub answered 503"):
+        find_lifting_label(github, 4, LARGE)

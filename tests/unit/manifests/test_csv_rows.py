@@ -1,0 +1,158 @@
+"""The CSV of `import`: every wrong row is named at its line and column, and no message repeats a value."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.manifests.csv_rows import Row, check_company, parse_rows
+from reconciler.manifests.merged import TreeOptions
+from reconciler.model import AuthScheme, Event, Location
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJvcmdhbml6YXRpb25JZCI6IjEifQ.c2lnbmF0dXJl"
+TOKEN = "1nEFbU3EktLnV7LIIzX"
+OPTIONS = TreeOptions(
+    base_url="https://www.plugchat.com.br",
+    auth_scheme=AuthScheme.RAW,
+    allowed_hosts=("www.plugchat.com.br",),
+    known_tokens=(TOKEN,),
+)
+
+
+def rows(text: str | bytes) -> list[Row]:
+    found, problems = parse_rows("c.csv", text if isinstance(text, bytes) else text.encode(), OPTIONS)
+    assert [str(one) for one in problems] == []
+    return found
+
+
+def faults(text: str | bytes) -> list[str]:
+    """`line:column: key: message` of each problem; no row is usable where there is one in the header."""
+    _, problems = parse_rows("c.csv", text if isinstance(text, bytes) else text.encode(), OPTIONS)
+    assert not any(value in str(one) for one in problems for value in (JWT, TOKEN, "5ecret"))
+    return [f"{one.line}:{one.column}: {one.key}: {one.message}" for one in problems]
+
+
+def test_columns_are_the_keys_of_a_manifest() -> None:
+    """Dotted, in any order; an empty cell gives nothing, an empty line is no row."""
+    found = rows(
+        "wave,environment,account_id,vars.host,webhooks.messageStatus,api.body\n"
+        "7,loja,1-2,h.acme.com.br,https://{host}/s,value\n,,,,,\n\n,matriz,,,,\n"
+    )
+    assert found == [
+        Row(
+            "loja",
+            Location("c.csv", 2, 3),
+            {"wave": 7, "account_id": "1-2", "vars.host": "h.acme.com.br", "api.body": "value"},
+            {Event.MESSAGE_STATUS: "https://{host}/s"},
+        ),
+        Row("matriz", Location("c.csv", 5, 1)),
+    ]
+    assert (found[0].account_to_read, found[1].account_to_read) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "environment;description;account_id\nloja;a, b;1\n",
+        '\ufeffenvironment,description,account_id\r\nloja,"a, b",1\r\n',
+        '"environment";"description";"account_id"\nloja;"a, b";1',
+    ],
+)
+def test_comma_or_semicolon_with_or_without_a_mark(text: str) -> None:
+    """As spreadsheets write it in different countries."""
+    (row,) = rows(text)
+    assert (row.environment, dict(row.values)) == ("loja", {"description": "a, b", "account_id": "1"})
+
+
+def test_an_account_is_read_where_the_row_has_no_webhook_that_it_shows() -> None:
+    """What the partner API never shows may be in the row."""
+    head = "environment,account_id,webhooks.whenDisconnecting,webhooks.messageStatus\n"
+    url = "https://h.acme.com.br/x"
+    assert [row.account_to_read for row in rows(f"{head}a,1,{url},\nb,2,,{url}\nc,,,\n")] == ["1", None, None]
+
+
+@pytest.mark.parametrize(
+    ("header", "fault"),
+    [
+        ("environment,acount_id", "1:2: acount_id: is not a key of a manifest"),
+        ("environment,webhooks.mesageStatus", "1:2: webhooks.mesageStatus: is not a key of a manifest"),
+        ("environment,policy", "1:2: policy: is not a key of a manifest"),
+        ("environment,vars", "1:2: vars: is not a key of a manifest"),
+        ("environment,token", "1:2: token: a token, secret or password is never in a manifest"),
+        ("environment,wave,wave", "1:3: wave: is the name of two columns"),
+        ("environment,", "1:2: column 2: has no name"),
+        ("account_id,wave", "1:1: : has no column environment"),
+        ("", "1:1: : has no column environment"),
+    ],
+)
+def test_a_wrong_column_is_named(header: str, fault: str) -> None:
+    assert fault in faults(f"{header}\na,b,c\n" if header else "")
+
+
+def test_a_near_miss_is_proposed_also_without_its_group() -> None:
+    """`messageStatus` is written like that on the vendor's page."""
+    _, problems = parse_rows("c.csv", b"environment,messageStatus,acount_id\n", OPTIONS)
+    assert [one.hint for one in problems] == ["did you mean webhooks.messageStatus?", "did you mean account_id?"]
+
+
+def test_a_file_without_a_header_shows_none_of_its_values() -> None:
+    """The first row is data then."""
+    assert faults(f"loja,{TOKEN},https://h.acme.com.br/?key=5ecret\n") == [
+        "1:1: loja: is not a key of a manifest",
+        "1:2: column 2: is not a key of a manifest",
+        "1:3: column 3: is not a key of a manifest",
+        "1:1: : has no column environment",
+    ]
+
+
+def test_every_wrong_row_is_named_at_its_line_and_column() -> None:
+    """Types, URLs, names, tokens, and what is there twice; a value over two lines counts as such."""
+    text = (
+        "environment,wave,account_id,webhooks.messageStatus,description,api.base_url,token_env,vars.x\n"
+        'Loja,x,1,https://h.acme.com.br/,"a\nb",,,\n'
+        "b,1,,http://h.acme.com.br/5ecret,,https://evil.example.com,5ecret,{\n"
+        ",,2,https://{x}/{y,,,,\n"
+        "con,,3,,,,PLUG_TOKENS_X,\n"
+        "defaults,,,,,,,\n"
+        "ok,,4,https://{host}/x,,,,\n"
+        f"c,,4,https://h.acme.com.br/{TOKEN},{TOKEN},,,{JWT}\n"
+        "ok,,,,,,,\n"
+        "d,,,\n"
+        "_defaults,,,,,,,\n"
+    )
+    assert faults(text) == [
+        "2:2: wave: is a text",
+        "2:1: environment: is not a valid name of an environment",
+        "4:7: token_env: is not a valid name of a variable",
+        "4:6: api.base_url: is not a host that a token may be sent to",
+        "4:8: vars.x: holds a brace",
+        "4:4: webhooks.messageStatus: is not https",
+        "5:1: environment: is empty",
+        "5:4: webhooks.messageStatus: has a single '{'",
+        "6:1: environment: the name of the environment is reserved by Windows for a device",
+        "6:7: token_env: must start with PLUG_TOKEN",
+        "7:1: environment: would make a file whose name is nearly _defaults.yaml",
+        "9:5: description: holds the value of a token variable",
+        "9:8: vars.x: holds a token (a JWT)",
+        "9:3: account_id: is also in line 8",
+        "10:1: environment: is also in line 8",
+        "11:1: : has 4 cells, and the first row has 8",
+        "12:1: environment: is not a valid name of an environment",
+    ]
+
+
+def test_an_encoding_that_is_not_utf_8_is_named() -> None:
+    """Spreadsheets in Brazil write Windows-1252 unless told otherwise."""
+    assert faults("environment,description\na,São\n".encode("cp1252")) == ["2:1: : is not UTF-8"]
+    assert faults("environment\na\n".encode("utf-16")) == ["0:0: : is UTF-16, as PowerShell's > writes it"]
+
+
+def test_quotes_that_are_never_closed_are_named() -> None:
+    assert faults('environment,description\na,"b\nc,d\n')[0].startswith("2:1: : is not valid CSV: ")
+
+
+def test_the_company_of_the_flags_is_checked_alike() -> None:
+    """Without a place: the problem names the key."""
+    found, problems = check_company("Loja", "a b", OPTIONS)
+    assert (found, [(one.where, one.key) for one in problems]) == ([], [("", "account_id"), ("", "environment")])
+    found, problems = check_company("loja", "1", OPTIONS)
+    assert (found, problems) == ([Row("loja", Location("", 0, 0), {"account_id": "1"})], [])

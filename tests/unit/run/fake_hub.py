@@ -1,0 +1,45 @@
+"""A repository on GitHub that remembers what is posted, or refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.markers import Marker
+from reconciler.errors import PostFailed
+from reconciler.ports import Posted, PullRequest
+
+
+@dataclass
+class FakeHub:
+    """`pull_request` is the event's, `present` the one that GitHub shows now. Each post raises `refusal`, if any."""
+
+    pull_request: PullRequest | None = None
+    present: PullRequest | None = None
+    labels: dict[Label, LabelSetting] = field(default_factory=dict)
+    may_only_read: bool = False
+    refusal: PostFailed | None = None
+    unreadable: PostFailed | None = None  # of what is read
+    done: str = "created"
+    posted: list[tuple[object, ...]] = field(default_factory=list)
+    run_url: str = "https://github.com/acme/hooks/actions/runs/1"
+
+    def _post(self, *what: object) -> Posted:
+        if self.refusal is not None:
+            raise self.refusal
+        self.posted.append(what)
+        return Posted(self.done, "https://github.com/x")
+
+    def read_pull(self, number: int) -> PullRequest:
+        if self.unreadable is not None:
+            raise self.unreadable
+        assert self.present is not None
+        return self.present
+
+    def find_label(self, number: int, label: Label) -> LabelSetting | None:
+        if self.unreadable is not None:
+            raise self.unreadable
+        return self.labels.get(label)
+
+    def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
+        return self._post(number, marker, text)

@@ -1,0 +1,280 @@
+"""The first job of an apply run: what it refuses for the whole run, and what lifts that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from reconciler.core.guards import FirstApply, MaxChanged
+from reconciler.core.planner import PlanInput, Planned
+from reconciler.core.protocol.attempts import RunAttempt
+from reconciler.core.protocol.inputs import RunInputs
+from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.steps import JobLayout, TokensFrom, find_part
+from reconciler.core.record import adopt
+from reconciler.errors import InputError, PostFailed, StalePlan
+from reconciler.model import By, Desired, Problem
+from reconciler.ports import Write
+from reconciler.run.begin import Beginning, BeginRequest, Begun, Lift
+from reconciler.run.guards import GuardInput
+from reconciler.run.planning import PlanScope, plan_environments
+from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
+
+HEAD, EVENT = "c" * 40, "e" * 40
+SECRET = JobLayout(TokensFrom.SECRET)
+DIGEST = "sha256:" + "0" * 64
+
+
+def real(name: str, version: str = "1", wave: int = 0) -> Desired:
+    """An environment whose receivers are not at a host for documentation."""
+    made = make_desired(name, version, wave=wave)
+    return replace(
+        made, webhooks={event: url.replace("example.com", "acme.com.br") for event, url in made.webhooks.items()}
+    )
+
+
+@dataclass
+class FakePorts:
+    """GitHub as a test wants it. `asked` has the questions."""
+
+    environments: Collection[str]
+    lifts: dict[Label, Lift] = field(default_factory=dict)
+    unreviewed: Collection[str] = ()
+    fails: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def list_environments(self) -> Collection[str]:
+        self.asked.append("environments")
+        if self.fails:
+            raise PostFailed("GitHub answered 500")
+        return self.environments
+
+    def find_lift(self, label: Label, commit: str) -> Lift | None:
+        assert commit == HEAD
+        self.asked.append(label)
+        return self.lifts.get(label)
+
+    def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
+        self.asked.append(f"strict: {','.join(names)}")
+        return [Problem.of("PLUG_STRICT", name) for name in names if name in self.unreviewed]
+
+
+class Bench:
+    """A fleet of so many environments, all applied, and a run that is about to begin."""
+
+    def __init__(self, count: int = 12, *, applied: bool = True) -> None:
+        self.desired = [real(f"e{number:02}", wave=number % 3) for number in range(count)]
+        self.store = FaultyStore()
+        self.ports = FakePorts([one.environment.upper() for one in self.desired])
+        self.request = BeginRequest(JobLayout(), RunInputs(), RunAttempt("7", 1), HEAD, EVENT, "acme/webhooks")
+        self.shown: list[Planned] = []
+        if applied:
+            self.apply(*self.desired, by=By("ana", EVENT, "6/1"))
+
+    def apply(self, *desired: Desired, by: By) -> None:
+        for one in desired:
+            stored = self.store.read([one.environment]).get(one.environment)
+            fingerprint = FakeCredentials().fingerprint(one)
+            document = adopt(stored.document if stored else None, one, fingerprint, START, by, lineage="l")
+            self.store.write([Write(one.environment, document, stored.version if stored else None)])
+
+    def edit(self, count: int) -> None:
+        self.desired = [*(real(one.environment, "2", one.wave) for one in self.desired[:count]), *self.desired[count:]]
+
+    def ask(self, **inputs: object) -> None:
+        self.request = replace(self.request, inputs=replace(self.request.inputs, **inputs))  # type: ignore[arg-type]
+
+    def plan(self, scope: PlanScope, *, requested: bool, now: object = None) -> Planned:
+        given = PlanInput(START, requested=requested)
+        return plan_environments(self.desired, self.store, FakeCredentials(), given, scope)
+
+    def guards(self, accepted: Sequence[str], first: FirstApply) -> GuardInput:
+        return GuardInput(self.desired, FakeCredentials(), None, accepted, first)
+
+    def begin(self) -> Begun:
+        use = Beginning(self.request, self.plan, self.guards, lambda: self.store, self.ports, self.shown.append)
+        return use.decide()
+
+    def refused(self) -> list[str]:
+        """The keys of all problems."""
+        return sorted(problem.key for problem in self.begin().problems)
+
+
+def test_a_change_within_its_guards_begins_with_a_job_for_each_environment() -> None:
+    """In waves; nobody is asked for a label."""
+    bench = Bench()
+    bench.edit(4)
+    begun = bench.begin()
+    assert begun.problems == ()
+    assert [[job.name for job in jobs] for jobs in begun.steps[:4]] == [["e00", "e03"], ["e01"], ["e02"], []]
+    assert begun.names == ["e00", "e03", "e01", "e02"]
+    assert bench.ports.asked == ["environments"]
+
+
+def test_nothing_to_do_begins_no_job_and_asks_nobody() -> None:
+    begun = Bench().begin()
+    assert (begun.problems, any(begun.steps), begun.names) == ((), False, [])
+
+
+def test_a_large_change_is_refused_over_the_whole_fleet_whatever_the_run_is_narrowed_to() -> None:
+    """One at a time, every wrong environment would pass."""
+    bench = Bench()
+    bench.edit(12)
+    (problem,) = bench.begin().problems
+    assert problem.key == "max_changed" and "12 of 12 applied" in problem.message
+    assert Label.LARGE_CHANGE in problem.hint and "input max_changed" in problem.hint
+    bench.ask(environments=("e00",))
+    assert bench.refused() == ["max_changed"]
+
+
+@pytest.mark.parametrize("layout", [JobLayout(), SECRET, JobLayout(TokensFrom.SECRET, 3)])
+def test_a_large_change_passes_by_the_label_of_somebody_who_may_write(layout: JobLayout) -> None:
+    """Their name is shown. A label of somebody else, or of nobody who is known, does not count, and is named."""
+    bench = Bench()
+    bench.edit(12)
+    bench.request = replace(bench.request, layout=layout)
+    bench.ports.environments = [*bench.ports.environments, "plug-fleet"]
+    setting = LabelSetting(Label.LARGE_CHANGE, "bia", counts=True)
+    lift = Lift(12, setting)
+    for other in (replace(setting, counts=False), replace(setting, set_by=None, counts=False)):
+        bench.ports.lifts = {Label.LARGE_CHANGE: Lift(12, other)}
+        (problem,) = bench.begin().problems
+        assert "the label on #12 does not count" in problem.hint
+    bench.ports.lifts = {Label.LARGE_CHANGE: lift}
+    begun = bench.begin()
+    assert begun.problems == () and begun.lifts == (lift,)
+
+
+def test_a_large_change_passes_by_the_input() -> None:
+    """Which may also be narrower than the settings."""
+    bench = Bench()
+    bench.edit(12)
+    bench.ask(max_changed=MaxChanged(100, percent=True))
+    assert bench.refused() == [] and bench.ports.asked == ["environments"]
+    bench.edit(2)
+    bench.ask(max_changed=MaxChanged(1, percent=False))
+    assert bench.refused() == ["max_changed"]
+
+
+def test_the_first_apply_is_vouched_for_by_label_or_input() -> None:
+    """A slip in the setting makes every state a new one."""
+    bench = Bench(3, applied=False)
+    (problem,) = bench.begin().problems
+    assert problem.key == "state" and Label.FIRST_APPLY in problem.hint
+    bench.ports.lifts = {Label.FIRST_APPLY: Lift(3, LabelSetting(Label.FIRST_APPLY, "bia", counts=True))}
+    assert bench.begin().lifts and bench.refused() == []
+    bench.ports.lifts = {}
+    bench.ask(new_state=True)
+    assert bench.refused() == []
+
+
+def test_a_first_apply_that_is_none_is_refused_but_not_in_a_later_attempt() -> None:
+    """Then it was the first attempt of this very run that wrote the state."""
+    bench = Bench(3)
+    bench.ask(new_state=True)
+    assert bench.refused() == ["new_state"]
+    bench.apply(bench.desired[0], by=By("ana", HEAD, "7/1"))
+    bench.request = replace(bench.request, attempt=RunAttempt("7", 2))
+    assert bench.refused() == []
+
+
+def test_an_input_of_a_later_attempt_holds_for_the_first_ones_commit_alone() -> None:
+    """The commit that the first attempt wrote into the state, else that of the event."""
+    bench = Bench()
+    bench.edit(3)
+    bench.request = replace(bench.request, attempt=RunAttempt("7", 2))
+    assert bench.refused() == []
+    bench.ask(environments=("e0*",), max_changed=MaxChanged(100, percent=True))
+    assert bench.refused() == ["environments", "max_changed"]
+    bench.apply(bench.desired[0], by=By("ana", HEAD, "7/1"))
+    assert bench.refused() == []
+    bench.request = replace(bench.request, event_sha=HEAD, attempt=RunAttempt("8", 2))
+    assert bench.refused() == []
+
+
+def test_everything_that_is_refused_is_named_in_one_run() -> None:
+    """Guards, the accepted names, a missing environment, an open secret, what nobody reviewed."""
+    bench = Bench()
+    bench.edit(12)
+    bench.desired[0] = make_desired("e00", "2")  # at a reserved host
+    bench.ask(accepted=("nobody",))
+    bench.request = replace(bench.request, strict=True, sees_token=True)
+    bench.ports.environments, bench.ports.unreviewed = [f"e{number:02}" for number in range(11)], ["e05"]
+    assert bench.refused() == [
+        "PLUG_STRICT",
+        "PLUG_TOKEN",
+        "accept_account_change",
+        "environment",
+        "max_changed",
+        "webhooks.finishAttendance",
+    ]
+
+
+def test_a_missing_github_environment_is_named_with_the_call_that_makes_it() -> None:
+    """GitHub would make it open. Only those of jobs count, and letters may be of either case."""
+    bench = Bench(3)
+    bench.edit(2)
+    bench.ports.environments = ["E00"]
+    (problem,) = bench.begin().problems
+    assert "e01 does not exist" in problem.message
+    assert problem.hint.endswith("gh api -X PUT repos/acme/webhooks/environments/e01")
+    bench.request = replace(bench.request, layout=SECRET, sees_token=True)
+    (problem,) = bench.begin().problems
+    assert "plug-fleet does not exist" in problem.message
+
+
+def test_a_repository_that_can_not_be_asked_is_no_repository_without_environments() -> None:
+    """The error ends the job."""
+    bench = Bench(3)
+    bench.edit(1)
+    bench.ports.fails = True
+    with pytest.raises(PostFailed):
+        bench.begin()
+
+
+def test_strict_looks_at_what_this_run_creates_or_updates() -> None:
+    """A reassert sends again what was approved before; a digest that was given by hand was reviewed."""
+    bench = Bench(12)
+    bench.edit(2)
+    bench.request = replace(bench.request, strict=True)
+    bench.ports.unreviewed = ["e01"]
+    bench.ask(reassert=True)
+    assert bench.refused() == ["PLUG_STRICT"]
+    assert "strict: e00,e01" in bench.ports.asked
+    bench.ask(reassert=True, environments=("e00",))
+    bench.begin()
+    assert bench.ports.asked[-1] == "strict: e00"
+    digest = bench.plan(PlanScope(), requested=False).plan.fleet_digest
+    bench.ask(expect=digest)
+    assert bench.refused() == []
+
+
+def test_an_expected_digest_is_that_of_what_the_run_does() -> None:
+    """Of the narrowed plan, as `plan -e` shows it; any other one is state trouble, and the plan is shown."""
+    bench = Bench(12)
+    bench.edit(2)
+    bench.ask(environments=("e00",), expect=bench.plan(PlanScope(("e00",)), requested=False).plan.digest)
+    assert bench.refused() == []
+    bench.ask(expect=DIGEST)
+    with pytest.raises(StalePlan):
+        bench.begin()
+    (shown,) = bench.shown
+    assert [one.environment for one in shown.plan.environments] == ["e00"]
+
+
+def test_a_run_is_narrowed_to_what_its_globs_match() -> None:
+    """All jobs are of these; a glob without a match is named as the input."""
+    bench = Bench(12)
+    bench.edit(6)
+    bench.ask(environments=("e00", "e04"))
+    assert bench.begin().names == ["e00", "e04"]
+    bench.request = replace(bench.request, layout=SECRET)
+    bench.ports.environments = ["plug-fleet"]
+    (job,) = bench.begin().steps[0]
+    assert find_part(job, bench.desired, {"e00", "e04"}) == {"e00", "e04"}
+    bench.ask(environments=("e00", "staging"))
+    with pytest.raises(InputError) as refused:
+        bench.begin()
+    assert [problem.key for problem in refused.value.problems] == ["environments"]

@@ -1,0 +1,31 @@
+"""Settings as people write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.settings import load_settings
+from reconciler.settings.fields import FLAGS
+from reconciler.settings.shown import describe_settings
+from reconciler.settings.sources import GROUPS
+
+
+def test_every_setting_is_described_by_its_default(tmp_path: Path) -> None:
+    """As the help shows it; a group is described by its parts."""
+    shown = describe_settings(load_settings({}, str(tmp_path), {}).settings)
+    assert shown.keys() == FLAGS.keys() - GROUPS
+    some = (
+        "max_changed",
+        "policy.allowed_hosts",
+        "policy.denied_hosts",
+        "timeout",
+        "allow_local_receivers",
+        "api.body",
+    )
+    assert [shown[name] for name in some] == ["50%", "all", "[]", "30", "false", "flat"]
+
+
+def test_what_is_given_is_described_as_it_is_written(tmp_path: Path) -> None:
+    given = {"max_changed": "7", "policy.denied_hosts": "a.com,b.com", "max_age": "36h"}
+    shown = describe_settings(load_settings({}, str(tmp_path), given).settings)
+    assert [shown[name] for name in given] == ["7", "a.com, b.com", "129600"]
