@@ -435,8 +435,8 @@ def _join(folder: str, name: str) -> str:
 
 @contextmanager
 def _explaining() -> Iterator[None]:
-    """Translate what git says. Raises InputError."""
+    """Translate what git says, and what keeps its files from being written. Raises InputError."""
     try:
         yield
-    except GitError as error:
+    except (GitError, OSError) as error:
         raise InputError(f"the manifests of earlier commits can't be read: {error}. Run again") from error
