@@ -149,6 +149,8 @@ def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
     team.write({"deploy/loja.yaml": "wave: 1\n"})
     fixed = team.push()
     assert team.find()["loja"] == (fixed, UnreviewedCause.TOO_FAR_BACK)
+    team.merge(team.open({"README": "cure\n"}))
+    assert team.find() == {}
 
 
 def test_a_head_that_can_not_be_fetched_stops_everything(team: Team) -> None:
