@@ -218,17 +218,19 @@ class Team:
     def _read_workflow(self, name: str, sha: str) -> str:
         return git(self.remote, "show", f"{sha}:.github/workflows/{name}.yml")
 
-    def applied(self) -> None:
-        """The default branch applied in one go, as an earlier run would have left it; sooner than its many jobs."""
+    def applied(self, *names: str) -> None:
+        """What is written is applied in one go from here, sooner than by many jobs; without names, all of it."""
         environ = {
             **STARTED_WITH,
             **self.runner.environ,
             **self.runner.secrets,
-            **{f"PLUG_TOKEN_{name.upper()}": token for name, token in self.tokens.items()},
+            **{f"PLUG_TOKEN_{name.upper().replace('-', '_')}": token for name, token in self.tokens.items()},
             "PATH": os.environ["PATH"],
             "HOME": str(self.clone.parent),
         }
-        code, _, err = FORKS.run(["apply", "--yes"], self.clone, environ, None, TIMEOUT_S)
+        code, _, err = FORKS.run(
+            ["apply", "--yes", *(f"-e{name}" for name in names)], self.clone, environ, None, TIMEOUT_S
+        )
         assert code == 0, err
 
     # --- Plug ------------------------------------------------------------------------------------------

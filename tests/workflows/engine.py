@@ -213,8 +213,9 @@ class Runner:
         folder = self.folder / f"run-{begun.run_id}-{begun.attempt}-{self.parts}"
         folder.mkdir(parents=True)
         (folder / ".gitconfig").write_text("[maintenance]\n\tauto = false\n")  # the clones don't live long enough
-        arguments = self._arguments(folder, begun, reader.find_ended(), token)
-        with reader.open_log(folder / "log").open("wb") as written:
+        ended = reader.find_ended()
+        arguments = self._arguments(folder, begun, ended, token)
+        with reader.open_log(folder / "log", ended).open("wb") as written:
             done = subprocess.run(
                 [ACT, begun.event.name, *arguments],
                 cwd=folder,
@@ -463,11 +464,11 @@ class _Reader:
     begun: Begun
     secrets: set[str]
     said: list[str] = field(default_factory=list)  # by act itself, beside the report
-    _logs: list[Path] = field(default_factory=list)
+    _logs: dict[Path, set[str]] = field(default_factory=dict)  # of each part, with the jobs that stand-ins play
 
-    def open_log(self, path: Path) -> Path:
+    def open_log(self, path: Path, ended: Mapping[str, Ended]) -> Path:
         """Begin the next part."""
-        self._logs.append(path)
+        self._logs[path] = {top for top, one in ended.items() if not one.left}
         return path
 
     def describe(self) -> str:
@@ -523,10 +524,8 @@ class _Reader:
     def _collect(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """Return the entries of each job, by the job of the run's own workflow and by its whole name."""
         found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        played: set[str] = set()
-        for log in self._logs:
-            seen: set[str] = set()
-            for line in log.read_text().splitlines(keepends=True):
+        for log, played in self._logs.items():
+            for line in log.read_text().splitlines(keepends=True) if log.exists() else []:
                 if not line.endswith("\n"):
                     break  # act is writing it
                 entry = json.loads(line)
@@ -534,10 +533,8 @@ class _Reader:
                     assert entry["level"] != "error", entry["msg"]
                     continue
                 top, name = self._name(entry)
-                seen.add(top)
                 if top not in played:
                     found.setdefault((top, name), []).append(entry)
-            played |= seen
         return found
 
     def _name(self, entry: Mapping[str, Any]) -> tuple[str, str]:
