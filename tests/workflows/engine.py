@@ -138,7 +138,8 @@ class Run:
         again = {job.top for job in self.jobs.values() if job.conclusion == "failure"}
         while more := {name for name, needed in needs.items() if again & {*needed}} - again:
             again |= more
-        kept, left = [], {}
+        kept: list[Job] = []
+        left: dict[str, tuple[Mapping[str, Any], ...]] = {}
         for job in self.jobs.values():
             if job.top not in again or (job.matrix and job.conclusion == "success"):
                 kept.append(job)
