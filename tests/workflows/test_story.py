@@ -229,7 +229,12 @@ def test_a_fleet_of_forty_is_stopped_and_let_through_in_one_job(team: Team) -> N
     assert end_of(run) == {"Begin": "failure", "Result": "success"}
     assert "40 of 40 applied environments would be updated" in result_on(team, 1)
     team.github.set_label(1, LARGE_CHANGE, "bia")
+    refuse(team, "loja-07")
     run = team.run_failed_again(run)
+    assert end_of(run) == {"Begin": "success", "Step 1 / fleet": "failure", "Result": "success"}
+    assert "1 not applied, 1 not tried, 38 applied" in result_on(team, 1)
+    refuse(team)
+    run = team.run_again(run)  # the guard holds no more: one is left
     assert end_of(run) == {"Begin": "success", "Step 1 / fleet": "success", "Result": "success"}
     assert status_of(team, team.tokens) == {"/v2"} and "40 applied" in result_on(team, 1)
 
@@ -408,9 +413,13 @@ def test_an_apply_from_a_laptop_after_the_first_job_is_noticed(team: Team) -> No
     team.github.after = apply_elsewhere
     run = team.run("apply", event)
     assert end_of(run) == {"Begin": "success", STAGING: "success", PRODUCTION: "failure", "Result": "success"}
-    assert "exit 4" in run.jobs[PRODUCTION].summary
+    summary = run.jobs[PRODUCTION].summary
+    assert "exit 4" in summary and "is not the one that the first job decided" in summary
     assert status_of(team, ["staging"]) == {"/v2"} and status_of(team, ["production"]) == {"/laptop"}
     assert mark_of(result_on(team, 1)) == f"{run.begun.key} open" and "already as wanted" in result_on(team, 1)
+    run = team.run_again(run)  # from the first job on
+    assert end_of(run) == {"Begin": "success", "Step 1 / production": "success", "Result": "success"}
+    assert status_of(team, ["production"]) == {"/v2"} and mark_of(result_on(team, 1)) == f"{run.begun.key} done"
 
 
 # --- the schedule ----------------------------------------------------------------------------------------------------
