@@ -17,7 +17,6 @@ What act can't do, and what covers it:
   runs: tests/properties/test_github_protocol.py plays them in any order; test_shipped.py reads the keys, and here a
   superseded run is one that GitHub lists and that never runs;
 - a job that is cancelled: test_hostile.py and tests/acceptance/test_github_run.py send the runner's signals;
-- jobs side by side: here they run one after the other; tests/acceptance/test_two_runs.py has several at one state;
 - the filters of `on:` and a job's `timeout-minutes`: nothing in the workflows decides by them, but the branches of
   `on: push`, which test_shipped.py reads.
 """
