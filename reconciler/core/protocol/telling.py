@@ -242,7 +242,7 @@ def _find_unsuccessful(name: str, run: EndedRun) -> RunJob | None:
 
 _ENDED = {
     SUCCESS: "succeeded without sending it; its log says why",
-    "failure": "failed before it sent anything, or a reviewer rejected it; its log says why",
+    "failure": "failed before it sent anything for this environment, or a reviewer rejected it; its log says why",
     "cancelled": "was cancelled",
     "skipped": "was skipped, as an earlier step did not succeed",
     "timed_out": "took too long and was ended",

@@ -83,7 +83,7 @@ def test_what_was_applied_in_between_is_done_and_what_differs_is_stale() -> None
     bench.apply("a0", by=By("eva"))
     assert names(bench.begin(job)) == []
     bench.desired[0] = make_desired("a0", "2")
-    with pytest.raises(StalePlan):
+    with pytest.raises(StalePlan, match="the plan of a0 is not the one that the first job decided"):
         bench.begin(job)
 
 

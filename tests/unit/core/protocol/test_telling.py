@@ -79,8 +79,8 @@ JOB = RUN.jobs[1] if RUN.jobs else None
         (
             document(applied=applied(by=THEIRS, at=START + HOUR), last=tried(Outcome.REJECTED)),
             Ending.AS_WANTED,
-            "it was not sent again: its job failed before it sent anything, or a reviewer rejected it; "
-            "its log says why",
+            "it was not sent again: its job failed before it sent anything for this environment, or a "
+            "reviewer rejected it; its log says why",
         ),
         (
             document(applied=applied(OTHER, by=THEIRS), last=tried(Outcome.APPLIED)),
