@@ -133,7 +133,7 @@ def _find_combinations(session: Session, merge: _Merge, names: Collection[str]) 
 
     if merge.head is None:
         return ()
-    with session.open_history(merge.merged) as history:
+    with session.open_reviewed_history(merge.merged, names) as history:
         if merge.number is not None:
             history.fetch_heads([MergedPull(merge.number, merge.head, merge.merged)])
         return find_combinations(names, merge.head, history)
