@@ -159,5 +159,5 @@ def test_shards_of_a_wave_share_what_the_fleet_wants() -> None:
     jobs = [job for jobs in make_steps(planned.plan.environments, layout) for job in jobs if job.wave == 3]
     assert sorted(name for job in jobs for name in names(bench.begin(job))) == ["a3", "b3"]
     bench.reject("a0", "7/1")
-    fleet = bench.begin(bench.find_job("fleet", JobLayout(TokensFrom.SECRET)))
+    fleet = bench.begin(bench.find_job("Fleet", JobLayout(TokensFrom.SECRET)))
     assert len(names(fleet)) == 20 and fleet.failures_left == 2
