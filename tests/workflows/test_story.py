@@ -232,18 +232,18 @@ def test_a_fleet_of_forty_is_stopped_and_let_through_in_one_job(team: Team) -> N
     team.github.set_label(1, LARGE_CHANGE, "bia")
     refuse(team, "loja-07")
     run = team.run_failed_again(run)
-    assert end_of(run) == {"Begin": "success", "Step 1 / fleet": "failure", "Result": "success"}
+    assert end_of(run) == {"Begin": "success", "Step 1 / Fleet": "failure", "Result": "success"}
     assert "1 not applied, 1 not tried, 38 applied" in result_on(team, 1)
     refuse(team)
     run = team.run_again(run)  # the guard holds no more: one is left
-    assert end_of(run) == {"Begin": "success", "Step 1 / fleet": "success", "Result": "success"}
+    assert end_of(run) == {"Begin": "success", "Step 1 / Fleet": "success", "Result": "success"}
     assert status_of(team, team.tokens) == {"/v2"} and "40 applied" in result_on(team, 1)
 
     edit_status(team, "/v2", "/v3")
     team.open_pull("v3")
     team.merge_pull(2)
     run = team.run("apply", team.by_hand(max_changed="100%"))
-    assert end_of(run) == {"Begin": "success", "Step 1 / fleet": "success", "Result": "success"}
+    assert end_of(run) == {"Begin": "success", "Step 1 / Fleet": "success", "Result": "success"}
     assert mark_of(result_on(team, 2)) == f"{run.begun.key} done"
     edit_status(team, "/v3", "/v4")
     team.open_pull("v4")
@@ -278,7 +278,7 @@ def test_shards_have_jobs_of_their_own(team: Team) -> None:
     run = team.run("apply", team.push("Add two"))
     waves = {0: ["staging", *loja(1, 2)], 1: ["production"]}
     shards = {(wave, find_shard(name, 2).number) for wave, names in waves.items() for name in names}
-    expected = {f"Step {wave + 1} / wave-{wave}-shard-{number}-of-2" for wave, number in shards}
+    expected = {f"Step {wave + 1} / Wave-{wave}-shard-{number}-of-2" for wave, number in shards}
     assert end_of(run) == dict.fromkeys(["Begin", *expected, "Result"], "success")
     assert status_of(team, team.tokens) == {""}
 
