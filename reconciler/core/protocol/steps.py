@@ -20,7 +20,7 @@ STEPS = 8
 MAX_JOBS = 256  # GitHub's limit for a matrix
 MAX_PLANNED_CHARS = 120_000  # of all names, which the last job gets in a variable: Linux allows 128 KiB
 FLEET_ENVIRONMENT = "plug-fleet"  # the GitHub Environment of the jobs for several environments
-FLEET = "fleet"
+FLEET = "Fleet"  # names of environments have no capital letters, so no job of an environment has this name
 
 
 class TokensFrom(StrEnum):
@@ -89,8 +89,8 @@ Steps: TypeAlias = tuple[tuple[Job, ...], ...]
 
 
 def name_shard_job(wave: int, shard: Shard) -> str:
-    """Return the name of a shard's job. It is also used as a file name."""
-    return f"wave-{wave}-shard-{shard.number}-of-{shard.of}"
+    """Return the name of a shard's job. It is also used as a file name, and no environment can have it."""
+    return f"Wave-{wave}-shard-{shard.number}-of-{shard.of}"
 
 
 def make_steps(planned: Iterable[EnvironmentPlan], layout: JobLayout) -> Steps:

@@ -23,11 +23,19 @@ class LastChange(NamedTuple):
     """The newest commit of a line that changed what is wanted of an environment.
 
     `position` counts from the run's commit, 0, backwards. If it is None, no such commit was found, and `commit` is the
-    last one that was searched.
+    last one that was searched. `searched` is then its position; the change is this commit or an older one.
     """
 
     position: int | None
     commit: str
+    searched: int | None = None
+
+    @property
+    def reach(self) -> int:
+        """The highest position of a commit that is known not to be older than the change; -1 if there is none."""
+        if self.position is not None:
+            return self.position
+        return -1 if self.searched is None else self.searched
 
 
 class Candidate(NamedTuple):
@@ -58,11 +66,11 @@ def find_cause(change: LastChange, candidates: Iterable[Candidate]) -> Unreviewe
     That pull request must have been merged as the commit of the last change or as a later one. A later one counts too:
     a rebase merge adds several commits, and a review of a branch that contains the change is a review of the change.
     """
-    if change.position is None:
-        return UnreviewedCause.TOO_FAR_BACK
-    counted = [one for one in candidates if one.position <= change.position]
+    counted = [one for one in candidates if one.position <= change.reach]
     if any(one.wants_same for one in counted):
         return None
+    if change.position is None:
+        return UnreviewedCause.TOO_FAR_BACK
     of_change = [one for one in counted if one.is_of_change]
     if not of_change:
         return UnreviewedCause.NO_PULL_REQUEST

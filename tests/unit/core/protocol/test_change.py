@@ -46,6 +46,14 @@ def test_own_updates_alone_are_refused(fleet: dict[str, tuple[str | None, str | 
 
 
 def test_files_that_decide_who_reviews_and_what_runs_are_watched() -> None:
-    """The paths are those that GitHub reads."""
-    paths = [".github/x.yml", "docs/CODEOWNERS", "CODEOWNERS", "docs/x", "manifests/.github/x", "x/CODEOWNERS"]
-    assert find_watched_paths(paths) == (".github/x.yml", "CODEOWNERS", "docs/CODEOWNERS")
+    """The paths are those that GitHub and git read."""
+    paths = [
+        ".github/x.yml",
+        "docs/CODEOWNERS",
+        "CODEOWNERS",
+        "docs/x",
+        "manifests/.github/x",
+        "x/CODEOWNERS",
+        "x/.gitattributes",
+    ]
+    assert find_watched_paths(paths) == (".github/x.yml", "CODEOWNERS", "docs/CODEOWNERS", "x/.gitattributes")

@@ -21,15 +21,9 @@ OWN, LATER = 3, 1  # positions: the commit of the change, and one that came afte
         ([Candidate(LATER, False, True)], None),  # a later pull request that shows the same
         ([Candidate(OWN, True, False), Candidate(LATER, False, True)], None),
         ([], UnreviewedCause.NO_PULL_REQUEST),
-        (
-            [Candidate(LATER, False, False)],
-            UnreviewedCause.NO_PULL_REQUEST,
-        ),  # a direct push, then another pull request
+        ([Candidate(LATER, False, False)], UnreviewedCause.NO_PULL_REQUEST),  # a direct push, then a pull request
         ([Candidate(LATER, False, None)], UnreviewedCause.NO_PULL_REQUEST),
-        (
-            [Candidate(4, True, True)],
-            UnreviewedCause.NO_PULL_REQUEST,
-        ),  # merged before the change: it can't have shown it
+        ([Candidate(4, True, True)], UnreviewedCause.NO_PULL_REQUEST),  # merged before the change
         ([Candidate(OWN, True, False)], UnreviewedCause.COMBINATION),
         ([Candidate(LATER, True, False), Candidate(0, False, None)], UnreviewedCause.COMBINATION),
         ([Candidate(OWN, True, None)], UnreviewedCause.TOO_FAR_BACK),
@@ -42,18 +36,25 @@ def test_the_cause_why_an_environment_is_not_reviewed(
     assert find_cause(CHANGE, candidates) is cause
 
 
-def test_a_change_that_is_not_found_is_not_reviewed() -> None:
+def test_a_change_that_is_not_found_is_older_than_all_commits_searched() -> None:
+    """So a pull request among these commits that wants the same came later than the change."""
+    change = LastChange(None, "c" * 40, searched=3)
+    assert find_cause(change, []) is UnreviewedCause.TOO_FAR_BACK
+    assert find_cause(change, [Candidate(3, True, False)]) is UnreviewedCause.TOO_FAR_BACK
+    assert find_cause(change, [Candidate(3, True, True)]) is None
+    assert find_cause(change, [Candidate(4, True, True)]) is UnreviewedCause.TOO_FAR_BACK
     assert find_cause(LastChange(None, "c" * 40), [Candidate(0, True, True)]) is UnreviewedCause.TOO_FAR_BACK
 
 
 @given(
-    st.none() | st.integers(0, 5),
+    st.builds(LastChange, st.none() | st.integers(0, 5), st.just("c" * 40), st.none() | st.integers(0, 5)),
     st.lists(st.builds(Candidate, st.integers(0, 5), st.booleans(), st.sampled_from([True, False, None]))),
 )
 def test_only_a_head_that_wants_the_same_at_the_change_or_later_is_a_review(
-    position: int | None, candidates: list[Candidate]
+    change: LastChange, candidates: list[Candidate]
 ) -> None:
-    is_reviewed = find_cause(LastChange(position, "c" * 40), candidates) is None
+    last = change.searched if change.position is None else change.position
+    is_reviewed = find_cause(change, candidates) is None
     assert is_reviewed == any(
-        position is not None and offer.wants_same is True and offer.position <= position for offer in candidates
+        last is not None and one.wants_same is True and one.position <= last for one in candidates
     )
