@@ -107,7 +107,7 @@ class StateStore(Protocol):
 
     @property
     def gather_s(self) -> float:
-        """The seconds that a write waits for others to join its batch, to save round trips; 0 if it does not wait."""
+        """The seconds that a write may wait for others to join its batch, to save round trips; 0 for no wait."""
         ...
 
     def find_near(self) -> str | None:

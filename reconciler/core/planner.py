@@ -107,7 +107,10 @@ def _find_live(observation: Observation | None, desired: Desired, document: Head
 
 
 def choose_action(applied: Applied | None, reasons: Sequence[Reason]) -> Action:
-    """Return the action: `create` without an applied record, `update` if a text or the destination differs, …"""
+    """Return `create` without an applied record, `update` for a changed URL or destination, else `reassert` or `noop`.
+
+    It is `reassert` if there is any reason.
+    """
     if applied is None:
         return Action.CREATE
     if not CHANGING.isdisjoint(reasons):

@@ -40,6 +40,7 @@ def _decode(data: bytes) -> ReadFile:
 
 
 def plan_of(found: ReadFile) -> Plan | None:
+    """Return the plan of a plan file; None for any other result."""
     return found.plan if isinstance(found, SavedPlan) else None
 
 

@@ -6,7 +6,7 @@ import json
 from itertools import takewhile
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.text.escape import for_json
 
@@ -16,6 +16,12 @@ class FormatError(ValueError):
 
     It repeats no value of the file, as a value may be a token (docs/contract.md#what-no-output-does).
     """
+
+
+class ReadPart(BaseModel):
+    """A part of a result that is read from a file. Other keys, such as those of a later version, are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def dump(value: dict[str, Any]) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from reconciler.formats.json_text import dump
+from reconciler.formats.json_text import ReadPart, dump
 from reconciler.model import Problem
 
 VALIDATION_FORMAT = "reconciler.validation/1"
@@ -45,10 +43,6 @@ def _problem_out(problem: Problem) -> dict[str, Any]:
     }
 
 
-class ValidationFile(BaseModel):
-    """The keys of the file that are read. All others, such as those of a later version, are ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
+class ValidationFile(ReadPart):
     format: Literal["reconciler.validation/1"]
     ok: bool

@@ -43,7 +43,7 @@ def comparisons(
     return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets)}
 
 
-def look(
+def compare_one(
     text: str, url: str | None, secrets: AvailableSecrets = AVAILABLE, desired: str | None = None
 ) -> EventComparison:
     """Return the comparison of one event whose applied text is `text` and whose account shows `url`."""
@@ -69,7 +69,7 @@ def test_the_applied_urls_compare_as_the_same() -> None:
 def test_null_and_an_empty_text_mean_nothing_registered() -> None:
     """Both differ from an applied URL."""
     for nothing in (None, ""):
-        assert look("https://a.example.com/", nothing) == EventComparison(STATUS, Verdict.DIFFERENT, None)
+        assert compare_one("https://a.example.com/", nothing) == EventComparison(STATUS, Verdict.DIFFERENT, None)
 
 
 def test_a_field_that_is_absent_is_unseen() -> None:
@@ -129,7 +129,7 @@ def test_a_secret_is_compared_if_its_value_is_available(
     url: str | None, secrets: AvailableSecrets, verdict: Verdict
 ) -> None:
     """Without the value a URL is different if the rest differs, else uncompared, but never the same."""
-    seen = look(TEXT, url, secrets)
+    seen = compare_one(TEXT, url, secrets)
     assert seen.verdict is verdict
     assert (seen.reason != "") is (verdict is Verdict.UNCOMPARED)
     assert VALUE not in repr(seen)
@@ -138,17 +138,17 @@ def test_a_secret_is_compared_if_its_value_is_available(
 def test_one_of_two_secrets_is_compared_if_only_it_is_available() -> None:
     """The other one may have any value that isn't empty."""
     text = "https://a.example.com/{secret:PLUG_SECRET_A}/{secret:PLUG_SECRET_B}{{x}}"
-    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNCOMPARED
-    assert look(text, f"https://a.example.com/{VALUE}/{{x}}").verdict is Verdict.DIFFERENT
-    assert look(text, "https://a.example.com/other/b{x}").verdict is Verdict.DIFFERENT
-    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}y").verdict is Verdict.DIFFERENT
+    assert compare_one(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNCOMPARED
+    assert compare_one(text, f"https://a.example.com/{VALUE}/{{x}}").verdict is Verdict.DIFFERENT
+    assert compare_one(text, "https://a.example.com/other/b{x}").verdict is Verdict.DIFFERENT
+    assert compare_one(text, f"https://a.example.com/{VALUE}/b{{x}}y").verdict is Verdict.DIFFERENT
 
 
 def test_literal_braces_are_compared_as_sent_and_shown_doubled() -> None:
     """Every text form doubles them."""
     text = "https://a.example.com/{{x}}"
-    assert look(text, "https://a.example.com/{x}").verdict is Verdict.SAME
-    assert look(text, text) == EventComparison(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
+    assert compare_one(text, "https://a.example.com/{x}").verdict is Verdict.SAME
+    assert compare_one(text, text) == EventComparison(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_literal_braces_are_compared_as_sent_and_shown_doubled() -> None:
 )
 def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, url: str, actual: str) -> None:
     """The applied URL, the desired one and the URL itself decide."""
-    assert look(text, url, desired=desired).actual == actual
+    assert compare_one(text, url, desired=desired).actual == actual
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_url_that_may_be_another_events_with_its_secret_is_masked(
 
 def test_a_url_longer_than_any_webhook_is_cut() -> None:
     """A URL of 64 KiB would flood a terminal."""
-    actual = look("https://a.example.com/", "https://b.example.com/" + "x" * 60_000).actual
+    actual = compare_one("https://a.example.com/", "https://b.example.com/" + "x" * 60_000).actual
     assert actual is not None
     assert (len(actual), actual[-1]) == (2049, "…")
 

@@ -18,7 +18,7 @@ def fleet(size: int, updates: int, shard: Shard | None = None) -> tuple[Planned,
     """Return the plan of a shard of `size` applied environments, of which `updates` were edited."""
     names = [f"e{number:02}" for number in range(size)]
     documents = {name: adopt(None, make_desired(name), Fingerprint(), START, By(), lineage="l") for name in names}
-    desired = [make_desired(name, "2" if place < updates else "1") for place, name in enumerate(names)]
+    desired = [make_desired(name, "2" if index < updates else "1") for index, name in enumerate(names)]
     wanted = [one for one in desired if shard is None or holds(shard, one.environment)]
     heads = {one.environment: documents[one.environment] for one in wanted}
     plan = make_plan(wanted, heads, lambda one: Fingerprint(), PlanInput(START), shard=shard)
