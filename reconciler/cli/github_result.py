@@ -25,7 +25,7 @@ from reconciler.run.result import (
 
 if TYPE_CHECKING:
     from reconciler.github.hub import RunHub
-    from reconciler.views.markdown_told import RunText
+    from reconciler.views.markdown_run_result import RunText
 
 
 def result(step: Step) -> int:
@@ -60,7 +60,7 @@ class _Result:
         state = read_state(self._step.session.store, names, self._now)
         comments = list(make_comments(untold, run, desired, state))
         self._post(comments, run)
-        from reconciler.views.markdown_told import render_run
+        from reconciler.views.markdown_run_result import render_run
 
         text = render_run(tell_run(run, desired, state), self._text(run, notes=tuple(self._notes)))
         self._step.summarize(text)
@@ -94,7 +94,7 @@ class _Result:
             return []
 
     def _post(self, comments: list[Comment], run: EndedRun) -> None:
-        from reconciler.views.markdown_told import render_pull_request
+        from reconciler.views.markdown_run_result import render_pull_request
 
         text = self._text(run)
         posted = post_comments(
@@ -110,7 +110,7 @@ class _Result:
             self._warn(warning)
 
     def _text(self, run: EndedRun, notes: tuple[str, ...] = ()) -> RunText:
-        from reconciler.views.markdown_told import RunText
+        from reconciler.views.markdown_run_result import RunText
 
         lifted = self._step.environ.get("LIFTED", "").strip()
         return RunText(self._hub.run_url, self._commit, run.refused, lifted, notes)

@@ -136,7 +136,7 @@ def test_a_merge_that_started_no_run_is_applied_by_one_that_the_schedule_begins(
     assert schedule.begun == [{"workflow": "apply.yml", "ref": "main", "inputs": {}}]
     assert schedule.issues == {}
     assert "An apply was begun" in schedule.summary
-    assert "What that apply will do is left out: 1 environment not applied yet." in schedule.summary
+    assert "Drift that this new apply will repair is left out: 1 environment not applied yet." in schedule.summary
     schedule.add_run("completed", "failure", timedelta(), event="workflow_dispatch", actor={"login": BOT})
     schedule.run(code=0)
     assert len(schedule.begun) == 1
@@ -159,7 +159,7 @@ def test_what_a_run_under_way_will_do_is_left_to_it(schedule: Schedule, status: 
     assert schedule.begun == []
     text = schedule.issues["reconciler-drift"]
     assert "1 orphan" in text and "unapplied" not in text
-    assert "What run 1 will do is left out: 1 environment not applied yet." in text
+    assert "Drift that run 1 will repair is left out: 1 environment not applied yet." in text
 
 
 def test_the_issue_is_not_closed_while_something_is_left_out(schedule: Schedule) -> None:
@@ -179,7 +179,7 @@ def test_the_issue_is_not_closed_while_something_is_left_out(schedule: Schedule)
 
 
 def test_a_run_that_waits_for_more_than_a_day_keeps_an_issue_and_hides_nothing(schedule: Schedule) -> None:
-    """The issue says that it holds the others back, and the way."""
+    """The issue names the run that blocks later ones, and says what to do."""
     schedule.want("2")
     schedule.commit()
     schedule.add_run("waiting", ago=25 * HOUR)
@@ -189,7 +189,7 @@ def test_a_run_that_waits_for_more_than_a_day_keeps_an_issue_and_hides_nothing(s
     assert set(schedule.issues) == {"reconciler-drift", "reconciler-waiting"}
     text = schedule.issues["reconciler-waiting"]
     assert "[run 1](https://github.com/acme/plug-webhooks/actions/runs/1)" in text
-    assert "it holds all later ones back" in text and "reject or cancel it" in text
+    assert "it blocks all later runs" in text and "reject or cancel it" in text
     writes = len([one for one in schedule.github.requests if one.startswith(("POST", "PATCH"))])
     schedule.run(code=0)
     assert len([one for one in schedule.github.requests if one.startswith(("POST", "PATCH"))]) == writes
