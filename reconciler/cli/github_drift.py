@@ -17,7 +17,7 @@ from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
 from reconciler.run.watch import (
     Activity,
-    Left,
+    LeftOut,
     begin_run,
     find_drifted,
     find_reported,
@@ -98,7 +98,7 @@ class _Schedule:
         planned = session.plan(PlanScope(observe=reads))
         return planned, find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
 
-    def _report(self, reported: Drift, left: Left, planned: Planned) -> None:
+    def _report(self, reported: Drift, left: LeftOut, planned: Planned) -> None:
         from reconciler.views.markdown import render_drift
         from reconciler.views.markdown_schedule import describe_begun, describe_left, describe_sending, make_drift_issue
 

@@ -15,9 +15,9 @@ from reconciler.errors import InputError, PostFailed
 from reconciler.model import Desired
 from reconciler.run.result import (
     Comment,
-    Untold,
+    PullToReport,
     find_names,
-    find_untold,
+    find_pulls_to_report,
     make_comments,
     post_comments,
     read_state,
@@ -55,10 +55,10 @@ class _Result:
             self._step.environ.get("REFUSED", "")[:MAX_FAILURE_CHARS].strip(),
         )
         desired = self._find_desired()
-        untold = self._find_untold()
-        names = find_names(untold) | frozenset(desired if run.planned is None else run.planned)
+        to_report = self._find_pulls_to_report()
+        names = find_names(to_report) | frozenset(desired if run.planned is None else run.planned)
         state = read_state(self._step.session.store, names, self._now)
-        comments = list(make_comments(untold, run, desired, state))
+        comments = list(make_comments(to_report, run, desired, state))
         self._post(comments, run)
         from reconciler.views.markdown_run_result import render_run
 
@@ -85,10 +85,10 @@ class _Result:
             self._warn("manifests of this commit are not valid: the first job names them")
         return {one.environment: one for one in tree.desired if one.environment not in tree.repeated}
 
-    def _find_untold(self) -> list[Untold]:
+    def _find_pulls_to_report(self) -> list[PullToReport]:
         try:
             with self._step.session.open_history(self._commit) as history:
-                return find_untold(self._hub, history, self._now)
+                return find_pulls_to_report(self._hub, history, self._now)
         except (PostFailed, InputError) as error:
             self._warn(f"no pull request got a comment ({error}); the next run tries again")
             return []
@@ -104,7 +104,7 @@ class _Result:
             int(run.run_id),
             self._step.attempt,
         )
-        for number in posted.told:
+        for number in posted.numbers:
             say(f"commented on pull request {number}")
         for warning in posted.warnings:
             self._warn(warning)

@@ -30,7 +30,7 @@ except ImportError:  # Windows has none
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-CHUNK = 1024 * 1024  # bytes
+CHUNK_BYTES = 1024 * 1024
 PATIENCE_S = 10.0  # an editor, a virus scanner or a sync client closes a file long before that
 PAUSE_S = 0.05
 
@@ -202,7 +202,7 @@ def _read_all(descriptor: int, size_bytes: int, limit: int, path: str | Path) ->
     data = os.read(descriptor, min(size_bytes, limit) + 1)
     if len(data) != size_bytes:  # it came in parts, or grew, or has no size
         parts, length = [data], len(data)
-        while length <= limit and (more := os.read(descriptor, min(CHUNK, limit + 1 - length))):
+        while length <= limit and (more := os.read(descriptor, min(CHUNK_BYTES, limit + 1 - length))):
             parts.append(more)
             length += len(more)
         data = b"".join(parts)
