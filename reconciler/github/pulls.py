@@ -12,10 +12,9 @@ from reconciler.ports import MergedPull
 
 
 def list_pulls(github: GitHub, sha: str, default_branch: str | None) -> tuple[MergedPull, ...]:
-    """Return the pull requests with this commit that were merged into the default branch.
+    """Return the pull requests with this commit that were merged into the default branch. Raises PostFailed.
 
-    For a commit of a rebase merge they may be missing: GitHub does not document what it says of any but the last.
-    Raises PostFailed.
+    For a commit of a rebase merge they may be missing: GitHub documents its answer only for the last one.
     """
     if default_branch is None:
         raise PostFailed("the event of this run does not name the default branch, so no pull request can be looked up")
@@ -24,7 +23,7 @@ def list_pulls(github: GitHub, sha: str, default_branch: str | None) -> tuple[Me
 
 
 def _parse(shown: Mapping[str, Any], default_branch: str) -> MergedPull | None:
-    """Return a merged pull request; None for one that is not merged, or into another branch."""
+    """Return a merged pull request; None if it is not merged, or was merged into another branch."""
     if not shown.get("merged_at") or dig(shown, "base", "ref") != default_branch:
         return None
     number = shown.get("number")

@@ -106,7 +106,7 @@ class Repository:
 
     def read_whole(self, commit: str) -> Mapping[str, str]:
         with TemporaryDirectory() as made:
-            self.git.write_tree(commit, Path(made), [ROOT])
+            self.git.write_files(self.git.list_files(commit, [ROOT]), Path(made))
             return find_wants(load_tree(f"{made}/{ROOT}", OPTIONS))
 
     def open(self, commit: str, options: TreeOptions = OPTIONS) -> ManifestHistory:
