@@ -97,12 +97,12 @@ def _read_workflows(top: Path) -> list[str]:
         try:
             texts.append(read_regular(path, MAX_WORKFLOW_BYTES).decode(errors="replace"))
         except OSError:
-            continue  # one of ours is reported above; any other runs nothing of this tool
+            continue  # an unreadable one of ours is reported above, and another does not use this tool
     return texts
 
 
 def _find_top(session: Session) -> Path:
-    """Return the folder that holds .github: the top of the checkout."""
+    """Return the folder that contains .github, which is the top of the checkout."""
     from reconciler.io.git.checkout import find_top
 
     return find_top(session.folder, session.environ) or session.folder

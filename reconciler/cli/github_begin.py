@@ -1,4 +1,4 @@
-"""The first job of an apply run: it decides over the whole fleet, and hands each later job its part."""
+"""The first job of an apply run. It decides over the whole fleet, and gives each later job its part."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from reconciler.core.guards import FirstApply
     from reconciler.run.guards import GuardInput
 
-SUMMARY_CHARS = 900_000  # of the plan; what stands before it is short
+SUMMARY_CHARS = 900_000  # of the plan; the text before it is short
 
 
 def begin(step: Step) -> int:
-    """Decide what is sent and in which jobs. Raises InputError with everything that the run is refused for."""
+    """Decide what is sent and in which jobs. Raises InputError with all reasons to refuse the run."""
     request = _make_request(step)
     step.output("commit", request.commit)
     begun = _decide(step, request)
@@ -89,7 +89,7 @@ def _decide(step: Step, request: BeginRequest) -> BeginDecision:
 
 @dataclass
 class GitHubPorts:
-    """What the first job asks GitHub and git: as little as it needs, as every run is asked again."""
+    """The questions of the first job to GitHub and git. It asks as few as possible, as every run repeats them."""
 
     step: Step
 
@@ -115,7 +115,7 @@ class GitHubPorts:
             return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
 
 
-# --- what it leaves ----------------------------------------------------------------------------------
+# --- output ------------------------------------------------------------------------------------------
 
 
 def _show(step: Step, begun: BeginDecision, commit: str) -> None:

@@ -42,7 +42,7 @@ def drift(step: Step) -> int:
 
 
 def _make_session(step: Step) -> Session:
-    """The session with the secrets that the step was given whole, each hidden from what is shown."""
+    """Return a session with the secrets that the step got in one variable. They are masked in all output."""
     from reconciler.plug.secret_files import parse_secrets
 
     text = step.take("PLUG_SECRETS")
@@ -63,8 +63,11 @@ class _Schedule:
         self._done = Activity()
 
     def work(self) -> int:
-        """The runs are read before the state: one that ends in between is then still waited for, and hides nothing
-        that it left. Raises InputError, StateError, PostFailed."""
+        """Do the work of one schedule, and return the exit code. Raises InputError, StateError, PostFailed.
+
+        The runs are read before the state, so a run that ends in between is still waited for, and hides no drift that
+        it left.
+        """
         runs = self._read_runs()
         planned, every = self._find_drift()
         found, sending = find_settled(every, planned, self._now)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def result(step: Step) -> int:
-    """Say what became of each environment, in the summary and on the merged pull requests.
+    """Report the result of each environment, in the summary and on the merged pull requests.
 
-    Raises StateError: nothing can be said without the state.
+    Raises StateError, as nothing can be reported without the state.
     """
     with step.open_hub() as hub:
         return _Result(step, hub).work()
@@ -75,7 +75,7 @@ class _Result:
             return None
 
     def _find_desired(self) -> Mapping[str, Desired]:
-        """Manifests that can't be read are the first job's to refuse: here they are only not known."""
+        """Return the desired environments; without valid manifests only a warning, as the first job refuses them."""
         try:
             tree = self._step.session.tree
         except InputError as error:
@@ -121,7 +121,7 @@ class _Result:
 
 
 def parse_planned(text: str) -> tuple[str, ...] | None:
-    """Read the names that the first job planned; None where it handed none over. Raises InputError."""
+    """Return the names that the first job planned; None if it gave none. Raises InputError."""
     if not text:
         return None
     try:

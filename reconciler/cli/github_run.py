@@ -1,4 +1,4 @@
-"""The steps of the workflows. Each job's last step is one of these commands, started by `exec` (docs/github.md)."""
+"""The steps of the workflows. The last step of each job runs one of these commands by `exec` (docs/github.md)."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from reconciler.cli.session import Session
 from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
 from reconciler.text.escape import for_terminal
 
-# where a fault of this program is reported
+# the address for reports of a fault of this program
 REPORT_TO = "the maintainers of reconciler"
 SHOWN_FRAMES = 8  # the last calls before an internal error; -vv shows all
 
-# command -> its module in this folder, which is imported when it is used: a command's imports take time
+# command -> its module in this folder, which is imported when it is used, as a command's imports take time
 COMMANDS = {
     "validate": "validate",
     "show": "show",
@@ -42,7 +42,7 @@ COMMANDS = {
 }
 
 
-# the commands that may be proposed for a mistyped one: none that sends or writes
+# the commands that are proposed for a mistyped one, without those that send or write
 PROPOSED = ("validate", "show", "plan", "drift", "check", "state", "report", "doctor", "schema", "sandbox", "demo")
 
 
@@ -103,7 +103,7 @@ def _run(arguments: Sequence[str], session: Session) -> int:
         say(error.format_message())
         return ExitCode.INVALID_INPUT
     except click.ClickException as error:
-        # click exits with 2 here; in this program 2 means changes or drift
+        # click would exit with 2, which in this program means changes or drift
         _say_usage(error)
         return ExitCode.INVALID_INPUT
     except InputError as error:
@@ -141,9 +141,9 @@ def _say_usage(error: click.ClickException) -> None:
 
 
 def _say_internal(error: Exception, *, whole: bool) -> None:
-    """Show where it happened, without any value: a message or a frame may hold a token.
+    """Report the place of an internal error without any value, because a message or a frame may hold a token.
 
-    With `whole` every call is shown, and those of the errors that caused it.
+    With `whole`, all calls are shown, and those of the errors that caused it.
     """
     say(f"internal error: {type(error).__name__}. Nothing is known to be wrong with your input.", label="error")
     for line in _frames(error, None if whole else SHOWN_FRAMES):
@@ -167,7 +167,7 @@ def _frames(error: BaseException, limit: int | None) -> Iterator[str]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that caused this one, the nearest first; each once, as a chain may be a circle."""
+    """Yield the errors that caused this one, the nearest first, each once: a chain may be a circle."""
     seen = {id(error)}
     cause = error.__cause__ or error.__context__
     while cause is not None and id(cause) not in seen:
