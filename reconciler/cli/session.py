@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,28 +11,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
-from reconciler.model import By, Desired, SettingPlace
-from reconciler.ports import StateStore
-from reconciler.run.planning import Observe, PlanScope, plan_environments, refuse_malformed_tokens
 
+# All else is imported where it is used: `--help` and the Tab key make a session too.
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
     from reconciler.core.guards import FirstApply
+    from reconciler.core.planner import Planned
     from reconciler.manifests.history import ManifestHistory
     from reconciler.manifests.merged import Tree, TreeOptions
+    from reconciler.model import By, Desired, SettingPlace
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
     from reconciler.plug.secret_files import SecretValues
+    from reconciler.ports import StateStore
     from reconciler.run.context import Interim
     from reconciler.run.guards import GuardInput
     from reconciler.run.importing import AccountReads
     from reconciler.run.pace import Pace
-    from reconciler.settings import LoadedSettings, Settings
+    from reconciler.run.planning import Observe, PlanScope
+    from reconciler.settings.fields import Settings
+    from reconciler.settings.load import LoadedSettings
 
 
 def find_folder() -> Path:
@@ -107,7 +109,7 @@ class Session:
 
     @cached_property
     def _loaded(self) -> LoadedSettings:
-        from reconciler.settings import load_settings
+        from reconciler.settings.load import load_settings
 
         return load_settings(self.environ, str(self.folder), self.flags)
 
@@ -222,6 +224,27 @@ class Session:
         finally:
             git.close()
 
+    @contextmanager
+    def open_reviewed_history(self, commit: str, names: Collection[str]) -> Iterator[ManifestHistory]:
+        """Return the history for what was reviewed of these environments: that of the files that are checked out.
+
+        A review is looked up by commits, and what is sent is read from files. Raises InputError where the two differ:
+        `.gitattributes` can have git write other bytes than a commit holds, and a link can lead to other manifests.
+        """
+        from reconciler.run.strict import find_altered
+        from reconciler.views.unreviewed import explain_altered
+
+        above = Path(os.path.realpath(self.folder))
+        named = Path(os.path.normpath(above / self.settings.manifests))
+        if named != Path(os.path.realpath(named)):
+            message = f"{self.settings.manifests} is reached through a symbolic link, so no review of it can be found"
+            raise InputError.of("manifests", message, "make it a folder, or name the folder itself")
+        with self.open_history(commit) as history:
+            altered = find_altered(self.desired, names, history.find_wants(commit, names))
+            if altered:
+                raise InputError(problems=[explain_altered(altered, commit)])
+            yield history
+
     @cached_property
     def desired(self) -> Sequence[Desired]:
         """All environments. Raises InputError with every fault of every file."""
@@ -259,6 +282,8 @@ class Session:
 
     def plan(self, scope: PlanScope, *, requested: bool = False) -> Planned:
         """Return the plan of the scope. Raises what `plan_to_apply` raises, and InputError for a malformed token."""
+        from reconciler.run.planning import refuse_malformed_tokens
+
         planned = self.plan_to_apply(scope, requested=requested)
         refuse_malformed_tokens(planned, self.credentials)
         return planned
@@ -270,6 +295,8 @@ class Session:
         InputError (manifests, settings, the partner's token), StateError.
         """
         from reconciler.cli.progress import watch_state
+        from reconciler.core.planner import PlanInput
+        from reconciler.run.planning import plan_environments
 
         desired = self.desired
         given = PlanInput(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from reconciler.core.protocol.change import digest_each
 from reconciler.core.protocol.strict import LastChange, Offer, Unreviewed, UnreviewedCause, find_cause
+from reconciler.model import Desired
 from reconciler.ports import MergedPull, Pulls, ReviewHistory
 
 COMMITS_A_STEP = 20  # commits that GitHub is asked about before it is decided whether more are needed
@@ -18,18 +20,16 @@ def find_unreviewed(names: Collection[str], history: ReviewHistory, pulls: Pulls
     """
     search = _Search(history, pulls)
     changes = history.find_last_changes(names)
-    pending = {name: change for name, change in changes.items() if change.position is not None}
-    search.look_up(dict.fromkeys(change.commit for change in pending.values()))
-    pending = search.judge(pending, own=True)
+    search.look_up(dict.fromkeys(change.commit for change in changes.values()))
+    pending = search.judge(changes, own=True)
     pending = search.judge(pending)
-    last = max((change.position or 0 for change in pending.values()), default=0)
+    last = max((change.reach for change in pending.values()), default=0)
     for start in range(0, last, COMMITS_A_STEP):
         search.look_up(history.commits[start : min(start + COMMITS_A_STEP, last)])
         pending = search.judge(pending)
         if not pending:
             break
-    unclear = pending | {name: change for name, change in changes.items() if change.position is None}
-    found = ((name, change, search.find_cause(name, change)) for name, change in unclear.items())
+    found = ((name, change, search.find_cause(name, change)) for name, change in pending.items())
     return sorted(
         (Unreviewed(name, change.commit, cause) for name, change, cause in found if cause is not None),
         key=lambda one: one.environment,
@@ -43,6 +43,12 @@ def find_combinations(names: Collection[str], head: str, history: ReviewHistory)
     refuse them after the merge, because nobody has reviewed the combination. Raises: InputError.
     """
     return sorted(name for name, is_same in history.compare(head, names).items() if not is_same)
+
+
+def find_altered(desired: Iterable[Desired], names: Collection[str], wants: Mapping[str, str]) -> list[str]:
+    """Return the environments, among `names`, for which the files want something else than their commit (`wants`)."""
+    found = digest_each(one for one in desired if one.environment in names)
+    return sorted(name for name in names if found.get(name) != wants[name])
 
 
 class _Search:
@@ -89,12 +95,10 @@ class _Search:
 
     def _find_counted(self, change: LastChange) -> Mapping[MergedPull, int]:
         """Return the pull requests merged as the commit of a change, or as a later commit, with their positions."""
-        if change.position is None:
-            return {}
-        if change.position not in self._counted:
+        if change.reach not in self._counted:
             pulls = dict.fromkeys(pull for found in self._found.values() for pull in found)
             places = {pull: self._positions.get(pull.merge_sha) for pull in pulls}
-            self._counted[change.position] = {
-                pull: place for pull, place in places.items() if place is not None and place <= change.position
+            self._counted[change.reach] = {
+                pull: place for pull, place in places.items() if place is not None and place <= change.reach
             }
-        return self._counted[change.position]
+        return self._counted[change.reach]

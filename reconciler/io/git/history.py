@@ -224,7 +224,7 @@ class GitHistory:
         return found
 
     def write_files(self, files: Mapping[str, TreeFile], folder: Path) -> None:
-        """Write files of commits into an empty folder, each with exactly the bytes of its blob. Raises UnsafeName.
+        """Write files of a commit into an empty folder, each with exactly the bytes of its blob. Raises UnsafeName.
 
         No filter, conversion of line ends or attribute applies. A link stays a link, and a submodule is an empty
         folder. Links are made last, and nothing is overwritten, so that no file gets into a link's target.
