@@ -87,8 +87,8 @@ class _Schedule:
             runs = read_runs(self._hub, self._head, self._now)
         except PostFailed as error:
             self._step.warn(
-                f"which apply runs are under way is not known ({error}): what is not applied is reported, and no run "
-                "is begun. Does the job lack the permission actions: write?"
+                f"it is not known which apply runs are in progress ({error}): what is not applied is reported, and no "
+                "run is begun. Does the job lack the permission actions: write?"
             )
             return None
         url = self._hub.run_url

@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where manifests and secrets are written, and which values are not secret."""
+    """The places for manifests and secrets, and the values that are not secret."""
 
     folder: str
     secrets_out: str | None

@@ -226,10 +226,10 @@ class Session:
 
     @contextmanager
     def open_reviewed_history(self, commit: str, names: Collection[str]) -> Iterator[ManifestHistory]:
-        """Return the history for what was reviewed of these environments: that of the files that are checked out.
+        """Yield the history of the checked-out files, to look up the reviews of these environments.
 
-        A review is looked up by commits, and what is sent is read from files. Raises InputError where the two differ:
-        `.gitattributes` can have git write other bytes than a commit holds, and a link can lead to other manifests.
+        Reviews are looked up by commits, and manifests are read from files. Raises InputError if the two differ:
+        `.gitattributes` can have git write other bytes than a commit has, and a link can lead to other manifests.
         """
         from reconciler.run.strict import find_altered
         from reconciler.views.unreviewed import explain_altered

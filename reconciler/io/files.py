@@ -35,7 +35,7 @@ PATIENCE_S = 10.0  # an editor, a virus scanner or a sync client closes a file m
 PAUSE_S = 0.05
 
 HAS_MODES = hasattr(os, "getuid")
-"""Whether a file's mode says who may use it. On Windows every file looks readable by all."""
+"""True if a file's mode says who may use it. On Windows every file looks readable by all."""
 
 _EVERYWHERE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # Without O_NONBLOCK, opening a pipe would wait for a writer that may never come.

@@ -64,7 +64,7 @@ class PartPlanner:
         except StalePlan as error:
             raise StalePlan(
                 f"the plan of {self.job.name} is not the one that the first job decided: something was applied since, "
-                "by somebody else or by an earlier attempt of this job. Nothing was sent; run all jobs of this run "
+                "by another run or by an earlier attempt of this job. Nothing was sent; run all jobs of this run "
                 "again, or begin a new run"
             ) from error
         failed = self._count_failed(planned)

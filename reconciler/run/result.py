@@ -39,7 +39,7 @@ MAX_COMMENTS = 50  # of one run, as GitHub takes about 80 in a minute; the next 
 
 
 class ChangeHistory(Protocol):
-    """What the commits of the default branch want. Every method raises InputError if git can't say."""
+    """The wants of the default branch's commits. Every method raises InputError if git can't say."""
 
     @property
     def commits(self) -> Sequence[str]:

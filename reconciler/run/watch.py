@@ -43,7 +43,7 @@ class KeptIssue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What the schedule's drift leaves out.
+    """The environments that the schedule's drift leaves out.
 
     `environments` is the number left to the apply `run` (None: the one that was begun), `sending` the number with a PUT
     in flight.
@@ -60,7 +60,7 @@ class LeftOut:
 def read_runs(hub: ScheduleHub, head: str, now: datetime) -> Runs:
     """Return the apply runs that count. Raises PostFailed."""
     runs = Runs(now, tuple(hub.list_apply_runs(head)))
-    logger.info("%d apply runs are listed, %d of them under way", len(runs.all), len(runs.under_way))
+    logger.info("%d apply runs are listed, %d of them in progress", len(runs.all), len(runs.under_way))
     return runs
 
 
@@ -86,7 +86,7 @@ def is_unapplied(plan: Plan) -> bool:
 
 @dataclass(slots=True)
 class Activity:
-    """What the schedule did. `failures` are the calls that GitHub refused."""
+    """The actions of the schedule. `failures` are the calls that GitHub refused."""
 
     begun: Begin = Begin.NOTHING
     posted: list[tuple[KeptIssue, Posted]] = field(default_factory=list)

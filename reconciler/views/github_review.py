@@ -127,7 +127,7 @@ def _first_apply(review: Review) -> list[str]:
         "" if found is None else f" It is set, but {_setter(found.set_by)} is not known to have that permission."
     )
     return [
-        "Nothing was ever applied to this state. The apply run sends nothing before somebody with write permission "
+        "Nothing was ever applied to this state. The apply run sends nothing before a user with write permission "
         f"sets the label {label}, on this pull request or later, and runs it again.{uncounted}"
     ]
 

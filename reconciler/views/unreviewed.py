@@ -45,12 +45,12 @@ def explain_combinations(names: Iterable[str]) -> Problem | None:
 
 
 def explain_altered(names: Iterable[str], commit: str) -> Problem:
-    """Return what is wrong where the files of a checkout want something else than their commit."""
+    """Return the problem of a checkout whose files want something else than their commit."""
     message = (
-        f"{name_some(sorted(names), MAX_NAMES)}: the files that are checked out want something else than commit "
-        f"{commit[:COMMIT_LENGTH]} holds, and only the commit was reviewed"
+        f"{name_some(sorted(names), MAX_NAMES)}: the checked-out files want something else than commit "
+        f"{commit[:COMMIT_LENGTH]}, and only the commit was reviewed"
     )
-    hint = "remove what has git write other bytes, such as working-tree-encoding in .gitattributes, or links"
+    hint = "remove what makes git write other bytes, such as working-tree-encoding in .gitattributes, or links"
     return Problem.of(KEY, message, hint)
 
 

@@ -65,8 +65,8 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
     for name, resolved in samples.resolved().items():
         yield f"environment-{name}.json", partial(json.render_environment, resolved)
         yield f"environment-{name}.txt", partial(text.render_environment, resolved, colour=False)
-    for name, (told, run) in samples.run_results().items():
-        yield f"run-{name}.md", partial(markdown_run_result.render_run, told, run)
+    for name, (reported, run) in samples.run_results().items():
+        yield f"run-{name}.md", partial(markdown_run_result.render_run, reported, run)
     yield "run-pull-request.md", partial(markdown_run_result.render_pull_request, *samples.run_results()["mixed"])
     for name, issue in samples.issues().items():
         yield f"issue-{name}.md", partial("# {}\n\n{}\n---\n{}\n".format, issue.title, issue.text, issue.closing)

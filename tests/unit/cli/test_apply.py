@@ -44,7 +44,7 @@ def lock(cli: Cli, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "reported"),
     [(errno.EPIPE, ""), (errno.ENOSPC, "error: the result can't be written to stdout: No space left on device. ")],
     ids=["gone", "full"],
 )
@@ -54,7 +54,7 @@ def test_a_result_that_can_not_be_shown_is_1_unless_something_worse_happened(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     number: int,
-    told: str,
+    reported: str,
     locked: bool,
 ) -> None:
     """4 comes before 1 (docs/contract.md#commands). What was done is recorded in both cases."""
@@ -66,7 +66,7 @@ def test_a_result_that_can_not_be_shown_is_1_unless_something_worse_happened(
     monkeypatch.setattr(sys, "stdout", Unwritable(number))
     assert run(["apply", "--yes"], obj=Session(environ=cli.environ, folder=cli.folder)) == (4 if locked else 1)
     err = capsys.readouterr().err
-    assert told in err and ("error:" in err) == bool(told)
+    assert reported in err and ("error:" in err) == bool(reported)
     assert cli.document("loja")["intent"] is None
     assert cli.held("loja") == cli.desired("loja")
     assert cli.held("matriz") == cli.desired("matriz", "1" if locked else "2")

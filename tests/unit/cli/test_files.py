@@ -20,14 +20,14 @@ from tests.fuzz.hostile import drive
 
 @pytest.mark.posix
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         ("apply --yes large.json", "error: PLANFILE: large.json is larger than 256 MiB (make one with "),
         ("report --check large.json", "error: --check: large.json is larger than 256 MiB (make one with "),
     ],
 )
 def test_a_file_beyond_the_limit_is_not_read_to_its_end(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: str, told: str
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: str, reported: str
 ) -> None:
     """A runner's disk holds larger files than its memory."""
     monkeypatch.setattr("reconciler.cli.files.MAX_BYTES", 1_000)
@@ -35,7 +35,7 @@ def test_a_file_beyond_the_limit_is_not_read_to_its_end(
     cli.write("large.json", " " * 1_001)
     drove = drive(cli.folder, cli.environ, *arguments.split())
     assert (drove.code, drove.out) == (3, "")
-    assert drove.err.startswith(told)
+    assert drove.err.startswith(reported)
     assert not (cli.folder / ".reconciler").exists()
 
 
@@ -96,19 +96,19 @@ def test_a_missing_result_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.posix
 @pytest.mark.parametrize(
-    ("out", "told"),
+    ("out", "reported"),
     [
         ("manifests", "manifests is a folder"),
         ("no/such/page.html", "no/such/page.html can't be written: No such file or directory"),
         ("x" * 300, f"{'x' * 300} can't be written: File name too long"),
     ],
 )
-def test_a_page_that_can_not_be_written_is_reported(cli: Cli, out: str, told: str) -> None:
+def test_a_page_that_can_not_be_written_is_reported(cli: Cli, out: str, reported: str) -> None:
     """The message has the path as it was given."""
     cli.fleet("loja")
     drove = drive(cli.folder, cli.environ, "report", "--out", out)
     assert drove.code == 3
-    assert drove.err == f"error: --out: {told} (name a file in a folder that can be written)\n"
+    assert drove.err == f"error: --out: {reported} (name a file in a folder that can be written)\n"
 
 
 @pytest.mark.parametrize(

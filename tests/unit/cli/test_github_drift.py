@@ -37,8 +37,10 @@ class Schedule:
         identity = ["-c", "user.name=ana", "-c", "user.email=ana@example.com"]
         for arguments in (["add", "."], [*identity, "commit", "-qm", "x", "--allow-empty"]):
             subprocess.run(["git", *arguments], cwd=self.folder, check=True)
-        told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=self.folder, check=True, capture_output=True, text=True)
-        self.head = told.stdout.strip()
+        reported = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=self.folder, check=True, capture_output=True, text=True
+        )
+        self.head = reported.stdout.strip()
 
     def adopt(self) -> None:
         """Record what the manifest wants as applied."""
@@ -228,7 +230,7 @@ def test_if_the_runs_can_not_be_read_everything_is_reported_and_nothing_begins(s
     schedule.add_run("queued")
     del schedule.github.tokens[schedule.token]["actions"]
     drove = schedule.run(code=0)
-    assert "which apply runs are under way is not known" in drove.err
+    assert "it is not known which apply runs are in progress" in drove.err
     assert schedule.begun == []
     assert set(schedule.issues) == {"reconciler-drift"}
     assert "7 unapplied" in schedule.issues["reconciler-drift"]

@@ -463,7 +463,7 @@ def test_with_strict_a_base_that_moved_under_the_same_environment_is_red(place: 
     assert place.review({"PLUG_STRICT": ""}).code == 0
     drove = place.review({"PLUG_STRICT": "true"}, attempt=2)
     assert drove.code == 3
-    assert "PLUG_STRICT: filial: the default branch has changed beneath this pull request" in drove.err
+    assert "PLUG_STRICT: filial: the default branch has changed since this pull request was made" in drove.err
     assert "## Update the branch first" in place.comment
     assert "update the branch first: merge the default branch into it, or rebase it" in place.comment
 

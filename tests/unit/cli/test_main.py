@@ -37,7 +37,7 @@ def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *flags: s
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "reported"),
     [
         (KeyboardInterrupt(), 130, "\ninterrupted: nothing further was done\n"),
         (click.Abort(), 130, "interrupted: nothing further was done\n"),
@@ -50,11 +50,11 @@ def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *flags: s
     ],
 )
 def test_each_end_has_its_code_and_a_message(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, reported: str
 ) -> None:
     """click's own codes are never used: 2 means changes or drift here."""
     assert ending_with(monkeypatch, error) == code
-    assert capsys.readouterr() == ("", told)
+    assert capsys.readouterr() == ("", reported)
 
 
 def test_an_internal_error_is_reported_with_its_place_and_without_a_value(
@@ -107,8 +107,8 @@ def test_a_working_directory_that_is_gone_is_reported(
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert run(["plan"]) == 3
-    told = "error: the working directory is gone: go to your checkout again (cd), then run this again\n"
-    assert capsys.readouterr() == ("", told)
+    reported = "error: the working directory is gone: go to your checkout again (cd), then run this again\n"
+    assert capsys.readouterr() == ("", reported)
 
 
 def test_leaving_the_question_without_an_answer_is_130(

@@ -150,7 +150,7 @@ def test_a_proxy_that_fails_is_called_a_proxy(answer: bytes | None, reason: str)
     with server(answering(answer or b"")) as port, contextlib.ExitStack() as stack:
         if answer is None:
             with server(answering(b"")) as port:
-                pass  # nobody listens there any more
+                pass  # the listener is closed
         github = stack.enter_context(GitHub(run, canary(), proxy=make_proxy(port)))
         with pytest.raises(PostFailed) as failed:
             github.request("GET", "issues")
@@ -214,12 +214,12 @@ def pack_spaces(size_bytes: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "told"), [(MAX_ANSWER_BYTES, None), (MAX_ANSWER_BYTES + 1, "is larger than 16 MiB")]
+    ("size_bytes", "reported"), [(MAX_ANSWER_BYTES, None), (MAX_ANSWER_BYTES + 1, "is larger than 16 MiB")]
 )
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("status", [200, 422])
 def test_an_answer_is_read_no_further_than_the_bound(
-    size_bytes: int, told: str | None, packed: bool, status: int
+    size_bytes: int, reported: str | None, packed: bool, status: int
 ) -> None:
     """The bound counts as sent and unpacked, also for a refusal: a few hundred KB must not become gigabytes."""
     body = pack_spaces(size_bytes) if packed else b" " * (size_bytes - 2) + b"[]"
@@ -228,8 +228,8 @@ def test_an_answer_is_read_no_further_than_the_bound(
     with server(answering(head + body)) as port:
         run = WorkflowRun(f"http://127.0.0.1:{port}", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
         with GitHub(run, canary()) as github, contextlib.ExitStack() as stack:
-            if told or status != 200:
-                stack.enter_context(pytest.raises(PostFailed, match=told or "GitHub answered 422 to GET issues: X"))
+            if reported or status != 200:
+                stack.enter_context(pytest.raises(PostFailed, match=reported or "GitHub answered 422 to GET issues: X"))
             assert github.request("GET", "issues") == []
 
 

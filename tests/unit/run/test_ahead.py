@@ -138,13 +138,13 @@ def test_max_failures_removes_intents_that_were_written_ahead() -> None:
 
     result = asyncio.run(run())
     assert of(result, Outcome.REJECTED) <= set(fleet.plug.received)
-    # a slot that is free before the second failure is told may be used once more
+    # a slot that becomes free before the second failure is counted may be used again
     assert 2 <= len(of(result, Outcome.REJECTED)) <= WIDTH
     assert len(fleet.plug.received) <= WIDTH + 1
     assert len(of(result, Outcome.SKIPPED)) == FLEET - len(fleet.plug.received)
     assert set(fleet.documents()) == set(fleet.plug.received)
-    told = {one.message for one in result.environments if one.outcome is Outcome.SKIPPED}
-    assert all("environments of this wave were not applied (max_failures)" in message for message in told)
+    reported = {one.message for one in result.environments if one.outcome is Outcome.SKIPPED}
+    assert all("environments of this wave were not applied (max_failures)" in message for message in reported)
 
 
 def test_a_removed_intent_leaves_the_record_and_no_doubt() -> None:

@@ -132,7 +132,7 @@ def test_a_lease_that_was_spent_on_waiting_is_renewed() -> None:
     fleet = Fleet(50, lease_s=215, deadline_s=120.0, timeout_s=30, concurrency=2, attempts=100)
     fleet.store.gather_s = 0.001  # a batch of fifty intents
     fleet.plug.script.extend([answer(200, acts=True), *[limited(10.0)] * 30])
-    # the two that were told so often are rejected; none of the others fails for want of a lease
+    # the two that got so many 429s are rejected; none of the others fails because its lease ended
     ended = Counter(one.outcome for one in fleet.apply().environments)
     assert ended[Outcome.APPLIED] + ended[Outcome.REJECTED] == 50
     assert ended[Outcome.REJECTED] <= 4

@@ -20,7 +20,7 @@ def test_an_actor_without_a_name_and_git_is_recorded_as_null(tmp_path: Path, mon
 
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
-    if hasattr(os, "getuid"):  # elsewhere nobody is asked but the variables
+    if hasattr(os, "getuid"):  # elsewhere only the variables are read
         monkeypatch.setattr("pwd.getpwuid", unknown)
     assert find_by({"PATH": str(tmp_path)}, tmp_path) == By(None, None, None)
 
