@@ -52,7 +52,7 @@ from reconciler.text.commit_message import describe_commit
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text_check, text_drift, text_plan, text_result, text_state, text_validation
 from reconciler.views.diagnostics import Layout
-from reconciler.views.markdown_told import RunText, render_pull_request, render_run
+from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
