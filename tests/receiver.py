@@ -105,7 +105,7 @@ class Receiver:
         return Received(method, target, headers, body, sni, number)
 
     def _answer(self, connection: socket.socket, target: str, body: bytes) -> bool:
-        """Whether the connection stays open."""
+        """Return whether the connection stays open."""
         path = target.partition("?")[0]
         if path.endswith("/hang"):
             self.stopping.wait(60)

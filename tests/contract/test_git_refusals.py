@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.errors import Unreachable
 from reconciler.ports import Write
-from reconciler.state.git import QUICK_TRIES, GitStore
+from reconciler.state.git import MAX_FAILED_PUSHES, GitStore
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded
 from tests.contract.test_stores import document, put
 
@@ -137,7 +137,7 @@ def test_a_lock_that_stays_is_tried_a_few_times(store: GitStore, remote: Path, n
     (remote / f"{REF}.lock").write_text("")
     message = refused(store)
     assert f"{BRANCH}.lock': File exists" in message
-    assert len(naps) == QUICK_TRIES
+    assert len(naps) == MAX_FAILED_PUSHES
     assert sum(naps) < 2
 
 

@@ -20,7 +20,7 @@ from reconciler.io.git.command import GitFailed
 from reconciler.io.git.scratch import ScratchRepository
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
-from reconciler.state.git import BACKOFF_CAP_S, TRIES, GitStore
+from reconciler.state.git import BACKOFF_CAP_S, MAX_PUSHES, GitStore
 from reconciler.state.open import open_store
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
 from tests.contract.test_stores import document, put
@@ -292,9 +292,9 @@ def test_a_branch_that_others_push_to_all_the_time_is_given_up(remote: Path, tmp
     )
     results = slow.write([Write(name, document(name), None) for name in "ab"])
     assert all("12 pushes lost to others in a row. Run again" in str(result.error) for result in results)
-    assert len(naps) == TRIES
+    assert len(naps) == MAX_PUSHES
     assert max(naps) <= BACKOFF_CAP_S
-    assert busy.names() == {f"e{number}" for number in range(TRIES)}
+    assert busy.names() == {f"e{number}" for number in range(MAX_PUSHES)}
     busy.close()
     slow.close()
 
@@ -399,7 +399,7 @@ def test_a_branch_that_comes_and_goes_is_looked_for_a_bounded_number_of_times(
     one = open_meddled(tmp_path / "one", before=come_and_go)
     with pytest.raises(Unreachable, match="couldn't find remote ref"):
         one.names()
-    assert len(looks) == TRIES
+    assert len(looks) == MAX_PUSHES
     one.close()
 
 

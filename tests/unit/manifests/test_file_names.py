@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifests.file_names import find_near_miss, is_not_read
+from reconciler.manifests.file_names import find_near_miss, is_lookalike
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.model import EVENTS, AuthScheme
@@ -70,7 +70,7 @@ def test_a_name_that_is_nearly_that_of_a_manifest_is_an_error(name: str, meant: 
 def test_another_ending_behind_that_of_a_manifest_is_a_warning(name: str) -> None:
     """It may be a backup, so it is not an error."""
     assert find_near_miss(name) is None
-    assert is_not_read(name)
+    assert is_lookalike(name)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_another_ending_behind_that_of_a_manifest_is_a_warning(name: str) -> Non
 def test_other_names_have_their_meaning_or_none(name: str) -> None:
     """Hidden names, and names that look like nothing of ours, are left in peace."""
     assert find_near_miss(name) is None
-    assert not is_not_read(name)
+    assert not is_lookalike(name)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from reconciler.core.policy import Policy
 from reconciler.core.urls import host_of
 from reconciler.manifests.merged import Entry, TreeOptions, Value, Vars
 from reconciler.manifests.quoting import SourceLines
-from reconciler.manifests.resolve import Resolver, _Written
-from reconciler.manifests.tokens import MANY, TokenSearch
+from reconciler.manifests.resolve import Resolver, _PlainWebhooks
+from reconciler.manifests.tokens import MIN_INDEXED, TokenSearch
 from reconciler.model import EVENTS, AuthScheme, Desired, Location, Problem
 
 OPTIONS = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",))
@@ -37,7 +37,7 @@ POLICIES = st.sampled_from(
 class OneByOne(Resolver):
     """Without the short way."""
 
-    def _write_down(self, values: tuple[Value | None, ...]) -> _Written | None:
+    def _write_down(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
         return None
 
 
@@ -95,10 +95,10 @@ def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.M
         for number in range(5)
     ]
     expected = resolve(OneByOne(OPTIONS, SourceLines()), made)
-    monkeypatch.setattr("reconciler.manifests.resolve.MOST_WRITTEN", most)
+    monkeypatch.setattr("reconciler.manifests.resolve.MAX_PLAIN_KEPT", most)
     resolver = Resolver(OPTIONS, SourceLines())
     assert resolve(resolver, made) == expected
-    assert len(resolver._written) <= most
+    assert len(resolver._plain) <= most
 
 
 @given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))
@@ -110,11 +110,11 @@ def test_the_host_is_what_stands_between_the_slashes(url: str) -> None:
     assert host_of(url) == (host.partition("]")[0] + "]" if "]" in host and host[0] == "[" else host).lower()
 
 
-@given(st.integers(min_value=0, max_value=2 * MANY), st.booleans(), st.text(alphabet="abc e\n", max_size=60))
+@given(st.integers(min_value=0, max_value=2 * MIN_INDEXED), st.booleans(), st.text(alphabet="abc e\n", max_size=60))
 def test_any_of_many_tokens_is_found(which: int, jwt: bool, around: str) -> None:
     """Opaque tokens and JWTs alike, wherever in the text."""
     beginning = "eyJhbGciOi" if jwt else "opaque-"
-    tokens = [f"{beginning}{number:04d}{'-tail' * 5}" for number in range(2 * MANY + 1)]
+    tokens = [f"{beginning}{number:04d}{'-tail' * 5}" for number in range(2 * MIN_INDEXED + 1)]
     search = TokenSearch([*tokens, "another-of-the-other-kind", "eyJanother-of-the-other-kind"])
     problems, found = search.scan("e.yaml", f"{around}{tokens[which]}{around}")
     assert [problem.message for problem in problems] == ["holds the value of a token variable"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifests.tokens import MANY, KnownTexts
+from reconciler.manifests.tokens import MIN_INDEXED, KnownTexts
 
-TOKENS = st.lists(st.text(alphabet="ab-", min_size=4, max_size=14), min_size=1, max_size=3 * MANY)
+TOKENS = st.lists(st.text(alphabet="ab-", min_size=4, max_size=14), min_size=1, max_size=3 * MIN_INDEXED)
 
 
 @given(TOKENS, st.text(alphabet="ab-", max_size=200))

@@ -346,7 +346,7 @@ def test_a_name_that_is_not_found_says_so() -> None:
     ],
 )
 def test_a_name_server_that_fails_is_told_in_our_words(error: Exception, told: str) -> None:
-    """Whether to try again is what one wants to know."""
+    """Return whether to try again is what one wants to know."""
 
     async def fail(host: str, port: int) -> Sequence[str]:
         raise error
