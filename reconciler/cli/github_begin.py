@@ -111,7 +111,7 @@ class GitHubPorts:
         from reconciler.views.unreviewed import explain_unreviewed
 
         session = self.step.session
-        with self.step.open_hub() as hub, session.open_history(find_commit(session)) as history:
+        with self.step.open_hub() as hub, session.open_reviewed_history(find_commit(session), names) as history:
             return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
 
 

@@ -42,7 +42,9 @@ def review(step: Step) -> int:
 
     session = step.session
     with _open_history(session) as history, step.open_hub() as hub:
-        trial = _try_merge(step, _find_commits(step, history, hub), _Commits(session, history))
+        merge = _find_commits(step, history, hub)
+        _check_head(hub, merge)
+        trial = _try_merge(step, merge, _Commits(session, history))
         found = make_review(trial, hub, lambda: _plan(session), may_lack_state=_may_lack_state(step, session))
         if found.planned is not None and step.is_on("PLUG_CHECK"):
             found = replace(found, checked=_check(session, found.planned, trial.before))
@@ -104,6 +106,19 @@ def _find_commits(step: Step, history: GitHistory, hub: Hub) -> _Merge:
     return _Merge(merged, base, head, group.number)
 
 
+def _check_head(hub: Hub, merge: _Merge) -> None:
+    """Refuse a test merge of another head than the one that this check is of. Raises InputError.
+
+    GitHub makes the test merge a moment after the push, and none where there is a conflict.
+    """
+    pull = hub.pull_request
+    if pull is None or not pull.is_open or pull.head_sha in (None, merge.head):
+        return
+    found = "no pull request" if merge.head is None else f"head {merge.head[:12]}"
+    message = f"the test merge is of {found}, and this check is of head {str(pull.head_sha)[:12]}: it was not planned"
+    raise InputError.of("HEAD", message, "run this job again; where a newer head was pushed, its own run answers")
+
+
 # --- what is in them ---------------------------------------------------------------------------------
 
 
@@ -133,7 +148,7 @@ def _find_combinations(session: Session, merge: _Merge, names: Collection[str]) 
 
     if merge.head is None:
         return ()
-    with session.open_history(merge.merged) as history:
+    with session.open_reviewed_history(merge.merged, names) as history:
         if merge.number is not None:
             history.fetch_heads([MergedPull(merge.number, merge.head, merge.merged)])
         return find_combinations(names, merge.head, history)

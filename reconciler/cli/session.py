@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -223,6 +223,27 @@ class Session:
             yield ManifestHistory(git, "" if root == "." else root, self.tree_options, commit)
         finally:
             git.close()
+
+    @contextmanager
+    def open_reviewed_history(self, commit: str, names: Collection[str]) -> Iterator[ManifestHistory]:
+        """Return the history for what was reviewed of these environments: that of the files that are checked out.
+
+        A review is looked up by commits, and what is sent is read from files. Raises InputError where the two differ:
+        `.gitattributes` can have git write other bytes than a commit holds, and a link can lead to other manifests.
+        """
+        from reconciler.run.strict import find_altered
+        from reconciler.views.unreviewed import explain_altered
+
+        above = Path(os.path.realpath(self.folder))
+        named = Path(os.path.normpath(above / self.settings.manifests))
+        if named != Path(os.path.realpath(named)):
+            message = f"{self.settings.manifests} is reached through a symbolic link, so no review of it can be found"
+            raise InputError.of("manifests", message, "make it a folder, or name the folder itself")
+        with self.open_history(commit) as history:
+            altered = find_altered(self.desired, names, history.find_wants(commit, names))
+            if altered:
+                raise InputError(problems=[explain_altered(altered, commit)])
+            yield history
 
     @cached_property
     def desired(self) -> Sequence[Desired]:

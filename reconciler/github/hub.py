@@ -54,7 +54,7 @@ class RunHub:
         return self._run.may_only_read
 
     def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
-        return pulls.list_pulls(self._client, sha, self._run.default_branch)
+        return pulls.list_pulls(self._client, sha, self._run.repository, self._run.default_branch)
 
     def read_pull(self, number: int) -> PullRequest:
         shown = self._client.retry(lambda: self._client.request("GET", f"pulls/{number}"))

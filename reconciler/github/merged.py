@@ -63,10 +63,12 @@ def find_markers(github: GitHub, name: str, since: datetime, *, author: str) -> 
 def count_commits(github: GitHub, pull: MergedPull) -> int:
     """Return how many commits of the first-parent line are the pull request's. Raises PostFailed.
 
-    A rebase merge copies each commit with its message; GitHub does not say which kind of merge it was. A merge commit
-    and the one commit of a squash have other parents or another message.
+    A rebase merge copies each commit with its message, and leaves out merges of the base into the branch. GitHub does
+    not say which kind of merge it was. A merge commit and the one commit of a squash have other parents or another
+    message.
     """
-    own = github.retry(lambda: list(github.pages(f"pulls/{pull.number}/commits")))
+    listed = github.retry(lambda: list(github.pages(f"pulls/{pull.number}/commits")))
+    own = [one for one in listed if _count_parents(one) <= 1]
     if len(own) <= 1 or len(own) > PAGE:
         return 1
     params = {"sha": pull.merge_sha, "per_page": str(len(own))}

@@ -11,8 +11,8 @@ from reconciler.github.run import dig, find_commit
 from reconciler.ports import MergedPull
 
 
-def list_pulls(github: GitHub, sha: str, default_branch: str | None) -> tuple[MergedPull, ...]:
-    """Return the pull requests with this commit that were merged into the default branch.
+def list_pulls(github: GitHub, sha: str, repository: str, default_branch: str | None) -> tuple[MergedPull, ...]:
+    """Return the pull requests with this commit that were merged into the default branch of the repository.
 
     For a commit of a rebase merge they may be missing: GitHub does not document what it says of any but the last.
     Raises PostFailed.
@@ -20,11 +20,17 @@ def list_pulls(github: GitHub, sha: str, default_branch: str | None) -> tuple[Me
     if default_branch is None:
         raise PostFailed("the event of this run does not name the default branch, so no pull request can be looked up")
     shown = github.retry(lambda: list(github.pages(f"commits/{sha}/pulls")))
-    return tuple(pull for one in shown if (pull := _parse(one, default_branch)) is not None)
+    return tuple(pull for one in shown if (pull := _parse(one, repository, default_branch)) is not None)
 
 
-def _parse(shown: Mapping[str, Any], default_branch: str) -> MergedPull | None:
-    """Return a merged pull request; None for one that is not merged, or into another branch."""
+def _parse(shown: Mapping[str, Any], repository: str, default_branch: str) -> MergedPull | None:
+    """Return a merged pull request; None for one that is not merged, or into another branch or repository.
+
+    A repository shares its commits with its forks, and whoever owns a fork merges there what they like.
+    """
+    place = dig(shown, "base", "repo", "full_name")
+    if isinstance(place, str) and place.casefold() != repository.casefold():
+        return None
     if not shown.get("merged_at") or dig(shown, "base", "ref") != default_branch:
         return None
     number = shown.get("number")

@@ -187,7 +187,7 @@ class ManifestHistory:
     def find_wants(self, commit: str, names: Collection[str]) -> Mapping[str, Want]:
         """Return the digest of each environment as a commit defines it. Raises InputError."""
         with _explaining():
-            snapshot = self._take_snapshot(commit)
+            snapshot = self._head if commit == self._commit else self._take_snapshot(commit)
             return self._resolve({name: snapshot.define(name) for name in names})
 
     def changed_by(self, commit: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ from reconciler.core.planner import PlanInput, Planned, plan_environment
 from reconciler.core.protocol.attempts import RunAttempt, count_unapplied
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.steps import EarlierWave, Job, find_part, find_waiting
+from reconciler.errors import StalePlan
 from reconciler.model import Action, Desired, Fingerprint, Outcome, RunResult
 from reconciler.ports import StateStore
 from reconciler.run.apply_request import ApplyRequest, MakePlan, plan_apply
@@ -58,7 +59,14 @@ class PartPlanner:
         """Plan the part as it is now. Raises: StalePlan where its changes are not those of the first job's plan."""
         scope = PlanScope(names=self.find_names())
         request = ApplyRequest(scope, self.inputs.reassert, expect=self.job.digest)
-        planned = plan_apply(request, self.make_plan, self.show_unexpected)
+        try:
+            planned = plan_apply(request, self.make_plan, self.show_unexpected)
+        except StalePlan as error:
+            raise StalePlan(
+                f"the plan of {self.job.name} is not the one that the first job decided: something was applied since, "
+                "by somebody else or by an earlier attempt of this job. Nothing was sent; run all jobs of this run "
+                "again, or begin a new run"
+            ) from error
         failed = self._count_failed(planned)
         return Part(planned, self.max_failures - failed, self._find_stop_reason(planned, failed))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from reconciler.core.protocol.change import digest_each
 from reconciler.core.protocol.strict import LastChange, Offer, Unreviewed, UnreviewedCause, find_cause
+from reconciler.model import Desired
 from reconciler.ports import MergedPull, Pulls, ReviewHistory
 
 CHUNK = 20  # commits that GitHub is asked about before it is known whether more must be asked about
@@ -41,6 +43,12 @@ def find_combinations(names: Collection[str], head: str, history: ReviewHistory)
     this, strict would refuse them: nobody has reviewed the combination. Raises: InputError.
     """
     return sorted(name for name, is_same in history.compare(head, names).items() if not is_same)
+
+
+def find_altered(desired: Iterable[Desired], names: Collection[str], wants: Mapping[str, str]) -> list[str]:
+    """Return the environments, among `names`, of which the files want something else than their commit (`wants`)."""
+    found = digest_each(one for one in desired if one.environment in names)
+    return sorted(name for name in names if found.get(name) != wants[name])
 
 
 class _Search:

@@ -83,7 +83,7 @@ def _refusal(text: str) -> list[str]:
         return []
     lines = text.strip().split("\n")
     block = for_markdown_block(lines, language="text")
-    return [f"The first job ended this run, so nothing was sent:\n\n{block}"]
+    return [f"The first job refused this attempt, so no job of an environment began:\n\n{block}"]
 
 
 def _group(told: Sequence[Told]) -> list[list[Told]]:

@@ -41,6 +41,16 @@ def explain_combinations(names: Iterable[str]) -> Problem | None:
     return Problem.of(KEY, message, "update the branch first: merge the default branch into it, or rebase it")
 
 
+def explain_altered(names: Iterable[str], commit: str) -> Problem:
+    """Return what is wrong where the files of a checkout want something else than their commit."""
+    message = (
+        f"{name_some(sorted(names), MAX_NAMES)}: the files that are checked out want something else than commit "
+        f"{commit[:COMMIT_LENGTH]} holds, and only the commit was reviewed"
+    )
+    hint = "remove what has git write other bytes, such as working-tree-encoding in .gitattributes, or links"
+    return Problem.of(KEY, message, hint)
+
+
 def _explain(cause: UnreviewedCause, commit: str, names: list[str]) -> str:
     named = f"{counted(len(names), 'environment')} ({name_some(names, MAX_NAMES)})"
     them = "it" if len(names) == 1 else "them"

@@ -84,14 +84,15 @@ class Team:
         return [pull for pull in self.pulls if pull.merge_sha == sha]
 
     @contextmanager
-    def open_history(self) -> Iterator[ManifestHistory]:
+    def open_history(self, names: Sequence[str] = ()) -> Iterator[ManifestHistory]:
         runner = make_clone(self.remote, self.folder / f"runner{len(list(self.folder.iterdir()))}")
         environ = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        with Session(environ=environ, folder=runner).open_history(git(runner, "rev-parse", "HEAD").strip()) as history:
+        commit = git(runner, "rev-parse", "HEAD").strip()
+        with Session(environ=environ, folder=runner).open_reviewed_history(commit, names) as history:
             yield history
 
     def find(self) -> dict[str, tuple[str, UnreviewedCause]]:
-        with self.open_history() as history:
+        with self.open_history(NAMES) as history:
             found = find_unreviewed(NAMES, history, self)
         return {one.environment: (one.commit, one.cause) for one in found}
 
@@ -151,6 +152,35 @@ def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
     assert team.find()["loja"] == (fixed, UnreviewedCause.TOO_FAR_BACK)
     team.merge(team.open({"README": "cure\n"}))
     assert team.find() == {}
+
+
+def test_other_bytes_than_the_commit_holds_are_not_reviewed(team: Team) -> None:
+    """Somebody pushes `.gitattributes` alone: the manifests of the commit stay as they were reviewed."""
+    team.merge(team.open({"deploy/_defaults.yaml": URLS.replace("acme.com.br/", "acme.com.br/a+b/")}))
+    assert team.find() == {}
+    (team.clone / ".gitattributes").write_text("deploy/*.yaml working-tree-encoding=UTF-7\n")
+    git(team.clone, "add", ".gitattributes")
+    git(team.clone, "commit", "-q", "-m", "Attributes")
+    git(team.clone, "push", "-q", "origin", "HEAD:main")
+    with pytest.raises(InputError, match="loja, matriz: the files that are checked out want something else"):
+        team.find()
+
+
+def test_line_ends_of_the_checkout_are_not_another_content(team: Team) -> None:
+    team.write({".gitattributes": "*.yaml text eol=crlf\n"})
+    team.merge(team.open({"deploy/_defaults.yaml": URLS.replace("hooks.acme", "new.acme")}))
+    assert team.find() == {}
+
+
+def test_a_link_in_place_of_the_manifests_leads_to_nothing_that_was_reviewed(team: Team) -> None:
+    """A pull request brought these files, as an example that nobody used."""
+    example = {name.replace("deploy", "example"): "wave: 1\n" for name in ("deploy/loja.yaml", "deploy/matriz.yaml")}
+    team.merge(team.open({**example, "example/_defaults.yaml": URLS.replace("hooks.acme", "evil.acme")}))
+    git(team.clone, "rm", "-rq", "deploy")
+    (team.clone / "deploy").symlink_to("example")
+    team.push()
+    with pytest.raises(InputError, match="deploy is reached through a symbolic link"):
+        team.find()
 
 
 def test_a_head_that_can_not_be_fetched_stops_everything(team: Team) -> None:

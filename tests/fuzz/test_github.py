@@ -124,7 +124,7 @@ CALLS: dict[str, Callable[[GitHub], Any]] = {
     "comment": lambda github: put_comment(github, 4, Marker("plan", 1, 1), "text"),
     "issue": lambda github: keep_issue(github, "drift", "t", "text", label="l", closing="c"),
     "closing": lambda github: keep_issue(github, "drift", "t", None, label="l", closing="c"),
-    "merged": lambda github: list_pulls(github, SHA, "main"),
+    "merged": lambda github: list_pulls(github, SHA, "acme/plug-webhooks", "main"),
     "label": lambda github: find_lifting_label(github, 4, Label.LARGE_CHANGE),
     "pull": lambda github: RunHub(RUN, github, AUTHOR).read_pull(4),
     "dispatch": lambda github: dispatch(github, "apply.yml", "main", {}),

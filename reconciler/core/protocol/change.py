@@ -19,6 +19,7 @@ from reconciler.model import CheckResult, Desired, Problem
 
 OWNERS = frozenset({"CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"})  # the places that GitHub reads
 ACTIONS_FOLDER = ".github/"
+ATTRIBUTES = ".gitattributes"  # in any folder: what a diff hides, and what git writes in place of a file's bytes
 
 
 # --- what it changes -------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ class Loosening:
 
     settings: tuple[SettingChange, ...] = ()
     policies: tuple[str, ...] = ()  # the environments whose policy differs
-    paths: tuple[str, ...] = ()  # workflows and the like, and the files of code owners
+    paths: tuple[str, ...] = ()  # workflows and the like, the files of code owners, git's attributes
 
     def __bool__(self) -> bool:
         return bool(self.settings or self.policies or self.paths)
@@ -84,8 +85,12 @@ def find_policy_changes(before: Mapping[str, Policy], after: Mapping[str, Policy
 
 
 def find_watched_paths(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths that decide who reviews, and what the workflows do."""
-    return tuple(sorted(path for path in paths if path.startswith(ACTIONS_FOLDER) or path in OWNERS))
+    """Return the paths that decide who reviews, what a reviewer is shown, and what the workflows do."""
+    return tuple(sorted(filter(_is_watched, paths)))
+
+
+def _is_watched(path: str) -> bool:
+    return path.startswith(ACTIONS_FOLDER) or path in OWNERS or path.rpartition("/")[2] == ATTRIBUTES
 
 
 # --- what apply would refuse -----------------------------------------------------------------------

@@ -20,7 +20,7 @@ STEPS = 8
 MAX_JOBS = 256  # of a matrix, by GitHub
 MAX_PLANNED_CHARS = 120_000  # of the names, which the last job gets in a variable: Linux takes 128 KiB of one
 FLEET_ENVIRONMENT = "plug-fleet"  # the GitHub Environment of the jobs for several environments
-FLEET = "fleet"
+FLEET = "Fleet"  # no environment has a capital letter, so none is taken for such a job
 
 
 class TokensFrom(StrEnum):
@@ -89,8 +89,8 @@ Steps: TypeAlias = tuple[tuple[Job, ...], ...]
 
 
 def name_shard_job(wave: int, shard: Shard) -> str:
-    """Return the name of a shard's job, which is also the name of a file."""
-    return f"wave-{wave}-shard-{shard.number}-of-{shard.of}"
+    """Return the name of a shard's job, which is also the name of a file, and of no environment."""
+    return f"Wave-{wave}-shard-{shard.number}-of-{shard.of}"
 
 
 def make_steps(planned: Iterable[EnvironmentPlan], layout: JobLayout) -> Steps:

@@ -23,7 +23,7 @@ from reconciler.text.lock import describe_lock
 
 BEGIN_JOB = "Begin"  # the name of the run's first job
 _STEP_JOB = re.compile(r"Step [1-9] / (?P<name>.+)", re.DOTALL)
-_SHARD_JOB = re.compile(r"wave-[0-9]+-shard-(?P<number>[0-9]+)-of-(?P<of>[0-9]+)")
+_SHARD_JOB = re.compile(r"Wave-[0-9]+-shard-(?P<number>[0-9]+)-of-(?P<of>[0-9]+)")
 SUCCESS = "success"
 
 
@@ -194,9 +194,11 @@ def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: S
         return Told(name, ending, why, applied.by, applied.at, job, adopted=applied.adopted)
     if failed is not None:
         return Told(name, Ending.NOT_APPLIED, _describe_try(failed), failed.by, failed.at, find_job(name, run))
-    if tried is not None and document is not None and document.applied is not None:
-        why = f"what this run applied was replaced at {instant(document.applied.at)}"
-        return Told(name, Ending.NOT_APPLIED, why, document.applied.by, document.applied.at)
+    other = document.applied if document is not None else None
+    # what the run itself applied last is what the commit of an earlier attempt wanted: nothing has replaced it
+    if tried is not None and other is not None and not is_of_run(other.by.run, run.run_id):
+        why = f"what this run applied was replaced at {instant(other.at)}"
+        return Told(name, Ending.NOT_APPLIED, why, other.by, other.at)
     return Told(name, Ending.NOT_TRIED, explain(name, run), job=find_job(name, run))
 
 
@@ -242,7 +244,7 @@ def _find_unsuccessful(name: str, run: EndedRun) -> RunJob | None:
 
 _ENDED = {
     SUCCESS: "succeeded without sending it; its log says why",
-    "failure": "failed before it sent anything, or a reviewer rejected it; its log says why",
+    "failure": "failed before anything was sent for it, or a reviewer rejected it; its log says why",
     "cancelled": "was cancelled",
     "skipped": "was skipped, as an earlier step did not succeed",
     "timed_out": "took too long and was ended",

@@ -178,5 +178,8 @@ def test_only_a_rebase_merge_is_several_commits(
     hub.line[:] = line
     hub.pull_commits[4] = [commit("x", "one"), commit("y", "two")]
     assert count_commits(github, MergedPull(4, HEAD, OTHER)) == count
+    merged = commit("z", "Merge branch 'main' into topic", parents=2)  # the button "Update branch"
+    hub.pull_commits[4] = [commit("x", "one"), merged, commit("y", "two")]
+    assert count_commits(github, MergedPull(4, HEAD, OTHER)) == count
     hub.pull_commits[4] = [commit("x", "one")]
     assert count_commits(github, MergedPull(4, HEAD, OTHER)) == 1

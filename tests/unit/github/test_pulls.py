@@ -45,7 +45,7 @@ def pull(number: Any = 1, **values: Any) -> dict[str, Any]:
         "number": number,
         "merged_at": "2026-11-23T12:00:00Z",
         "merge_commit_sha": SHA,
-        "base": {"ref": "main"},
+        "base": {"ref": "main", "repo": {"full_name": REPOSITORY}},
         "head": {"sha": HEAD, "ref": "topic", "repo": None},
         **values,
     }
@@ -54,14 +54,20 @@ def pull(number: Any = 1, **values: Any) -> dict[str, Any]:
 def test_a_pull_request_that_was_merged_into_the_default_branch(hub: FakeGitHub, github: GitHub) -> None:
     """Of a fork that is gone, too."""
     hub.pulls[1] = pull()
-    assert list_pulls(github, SHA, "main") == (MergedPull(1, HEAD, SHA),)
-    assert list_pulls(github, HEAD, "main") == ()
+    assert list_pulls(github, SHA, REPOSITORY, "main") == (MergedPull(1, HEAD, SHA),)
+    assert list_pulls(github, HEAD, REPOSITORY, "main") == ()
 
 
-@pytest.mark.parametrize("values", [{"merged_at": None}, {"base": {"ref": "release"}}, {"base": None}, {"base": {}}])
+FORK = {"ref": "main", "repo": {"full_name": "eve/plug-webhooks"}}  # its own pull requests are those of its owner
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"merged_at": None}, {"base": {"ref": "release"}}, {"base": None}, {"base": {}}, {"base": FORK}],
+)
 def test_others_do_not_count(hub: FakeGitHub, github: GitHub, values: dict[str, Any]) -> None:
     hub.pulls[1] = pull(**values)
-    assert list_pulls(github, SHA, "main") == ()
+    assert list_pulls(github, SHA, REPOSITORY, "main") == ()
 
 
 @pytest.mark.parametrize("values", [{"head": None}, {"head": {"sha": "--evil"}}, {"number": "1"}, {"number": True}])
@@ -70,22 +76,22 @@ def test_one_without_its_facts_is_a_failure_and_not_a_missing_one(
 ) -> None:
     hub.pulls[1] = pull(**values)
     with pytest.raises(PostFailed, match="without its number or without its commits"):
-        list_pulls(github, SHA, "main")
+        list_pulls(github, SHA, REPOSITORY, "main")
 
 
 def test_what_github_does_not_answer_is_no_answer(hub: FakeGitHub, github: GitHub) -> None:
     hub.pulls[1] = pull()
     hub.failing += [(502, "")] * 2
-    assert len(list_pulls(github, SHA, "main")) == 1
+    assert len(list_pulls(github, SHA, REPOSITORY, "main")) == 1
     hub.failing += [(502, "")] * 3
     with pytest.raises(PostFailed):
-        list_pulls(github, SHA, "main")
+        list_pulls(github, SHA, REPOSITORY, "main")
     hub.tokens.update({token: {"contents": "read"} for token in hub.tokens})
     with pytest.raises(PostFailed, match="Resource not accessible"):
-        list_pulls(github, SHA, "main")
+        list_pulls(github, SHA, REPOSITORY, "main")
 
 
 def test_an_event_without_the_default_branch_is_refused(hub: FakeGitHub, github: GitHub) -> None:
     with pytest.raises(PostFailed, match="does not name the default branch"):
-        list_pulls(github, SHA, None)
+        list_pulls(github, SHA, REPOSITORY, None)
     assert hub.requests == []

@@ -83,7 +83,7 @@ def test_what_was_applied_in_between_is_done_and_what_differs_is_stale() -> None
     bench.apply("a0", by=By("eva"))
     assert names(bench.begin(job)) == []
     bench.desired[0] = make_desired("a0", "2")
-    with pytest.raises(StalePlan):
+    with pytest.raises(StalePlan, match="the plan of a0 is not the one that the first job decided"):
         bench.begin(job)
 
 
@@ -159,5 +159,5 @@ def test_shards_of_a_wave_share_what_the_fleet_wants() -> None:
     jobs = [job for jobs in make_steps(planned.plan.environments, layout) for job in jobs if job.wave == 3]
     assert sorted(name for job in jobs for name in names(bench.begin(job))) == ["a3", "b3"]
     bench.reject("a0", "7/1")
-    fleet = bench.begin(bench.find_job("fleet", JobLayout(TokensFrom.SECRET)))
+    fleet = bench.begin(bench.find_job("Fleet", JobLayout(TokensFrom.SECRET)))
     assert len(names(fleet)) == 20 and fleet.failures_left == 2

@@ -47,5 +47,13 @@ def test_own_updates_alone_are_refused(fleet: dict[str, tuple[str | None, str | 
 
 def test_what_decides_who_reviews_and_what_runs_is_watched() -> None:
     """At the places where GitHub reads it."""
-    paths = [".github/x.yml", "docs/CODEOWNERS", "CODEOWNERS", "docs/x", "manifests/.github/x", "x/CODEOWNERS"]
-    assert find_watched_paths(paths) == (".github/x.yml", "CODEOWNERS", "docs/CODEOWNERS")
+    paths = [
+        ".github/x.yml",
+        "docs/CODEOWNERS",
+        "CODEOWNERS",
+        "docs/x",
+        "manifests/.github/x",
+        "x/CODEOWNERS",
+        "x/.gitattributes",
+    ]
+    assert find_watched_paths(paths) == (".github/x.yml", "CODEOWNERS", "docs/CODEOWNERS", "x/.gitattributes")

@@ -118,7 +118,7 @@ def test_a_shard_without_anything_in_a_wave_has_no_job_there() -> None:
     assert [job.wave for job in jobs] == [3, 5]
     for job in jobs:
         shard = parse_shard(job.shard)
-        assert job.name == f"wave-{job.wave}-shard-{shard.number}-of-256"
+        assert job.name == f"Wave-{job.wave}-shard-{shard.number}-of-256"
         assert (job.tokens, job.secrets) == (f"PLUG_TOKENS_{shard.number}", f"PLUG_SECRETS_{shard.number}")
 
 

@@ -79,7 +79,7 @@ JOB = RUN.jobs[1] if RUN.jobs else None
         (
             document(applied=applied(by=THEIRS, at=START + HOUR), last=tried(Outcome.REJECTED)),
             Ending.AS_WANTED,
-            "it was not sent again: its job failed before it sent anything, or a reviewer rejected it; "
+            "it was not sent again: its job failed before anything was sent for it, or a reviewer rejected it; "
             "its log says why",
         ),
         (
@@ -87,6 +87,8 @@ JOB = RUN.jobs[1] if RUN.jobs else None
             Ending.NOT_APPLIED,
             "what this run applied was replaced at 2026-11-23T12:00:00Z",
         ),
+        # an earlier attempt applied what its commit wanted, and this one did not come to it
+        (document(applied=applied(OTHER), last=tried(Outcome.APPLIED)), Ending.NOT_TRIED, "its job failed before"),
         (document(applied=applied(), intent=intent(doubt=True)), Ending.IN_DOUBT, "nobody knows whether"),
         (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Ending.IN_DOUBT, "nobody knows"),
         (
@@ -100,7 +102,7 @@ JOB = RUN.jobs[1] if RUN.jobs else None
             "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
         ),
         (document(last=tried(Outcome.REJECTED, THEIRS)), Ending.NOT_TRIED, "its job failed before"),
-        (None, Ending.NOT_TRIED, "its job failed before it sent anything"),
+        (None, Ending.NOT_TRIED, "its job failed before anything was sent for it, or a reviewer"),
     ],
 )
 def test_each_environment_has_one_standing(found: Document | None, ending: Ending, why: str) -> None:
@@ -158,10 +160,10 @@ def test_the_jobs_say_why_nothing_was_tried(run: EndedRun, why: str) -> None:
 @pytest.mark.parametrize(
     ("names", "found"),
     [
-        (["Step 1 / fleet"], "Step 1 / fleet"),
-        (["Step 1 / loja", "Step 1 / fleet"], "Step 1 / loja"),
-        (["Step 1 / wave-0-shard-1-of-2", "Step 1 / wave-0-shard-2-of-2"], "Step 1 / wave-0-shard-2-of-2"),
-        (["Step 1 / wave-0-shard-1-of-2", "Step 1 / wave-0-shard-9-of-2", "Step 0 / loja", "Begin", "loja"], None),
+        (["Step 1 / Fleet"], "Step 1 / Fleet"),
+        (["Step 1 / loja", "Step 1 / Fleet"], "Step 1 / loja"),
+        (["Step 1 / Wave-0-shard-1-of-2", "Step 1 / Wave-0-shard-2-of-2"], "Step 1 / Wave-0-shard-2-of-2"),
+        (["Step 1 / Wave-0-shard-1-of-2", "Step 1 / Wave-0-shard-9-of-2", "Step 0 / loja", "Begin", "loja"], None),
     ],
 )
 def test_an_environment_is_in_its_own_job_or_the_fleets_or_its_shards(names: list[str], found: str | None) -> None:
@@ -170,9 +172,17 @@ def test_an_environment_is_in_its_own_job_or_the_fleets_or_its_shards(names: lis
     assert (job.name if job else None) == found
 
 
+@pytest.mark.parametrize("name", ["fleet", "wave-0-shard-2-of-2"])
+def test_an_environment_with_the_name_of_such_a_job_is_not_taken_for_it(name: str) -> None:
+    """Its job failed; that of `loja` was skipped with its step."""
+    run = replace(RUN, jobs=(BEGUN, RunJob(f"Step 1 / {name}", "failure")), planned=(name, "loja"))
+    assert find_job("loja", run) is None
+    assert explain("loja", run) == f"its job did not begin, as Step 1 / {name} did not succeed"
+
+
 def test_of_several_jobs_of_a_shard_the_one_that_went_wrong_is_named() -> None:
     """Each wave has its own."""
-    jobs = (RunJob("Step 1 / wave-0-shard-2-of-2", "success"), RunJob("Step 2 / wave-1-shard-2-of-2", "failure"))
+    jobs = (RunJob("Step 1 / Wave-0-shard-2-of-2", "success"), RunJob("Step 2 / Wave-1-shard-2-of-2", "failure"))
     assert find_job("loja", replace(RUN, jobs=jobs)) == jobs[1]
 
 
@@ -253,7 +263,7 @@ def documents_of(draw: Callable[[st.SearchStrategy[object]], object], name: str)
 JOBS = st.lists(
     st.builds(
         RunJob,
-        st.sampled_from([BEGIN_JOB, "Result", "Step 1 / a", "Step 1 / fleet", "Step 2 / wave-1-shard-1-of-2"]),
+        st.sampled_from([BEGIN_JOB, "Result", "Step 1 / a", "Step 1 / Fleet", "Step 2 / Wave-1-shard-1-of-2"]),
         st.sampled_from([None, "success", "failure", "cancelled", "skipped", "neutral"]),
     ),
     max_size=5,
