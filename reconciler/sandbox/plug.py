@@ -41,10 +41,10 @@ _ACCOUNT_FIELDS: Mapping[str, Event] = {
 class Options:
     """The options of `reconciler sandbox`.
 
-    `failure_rate` and `lost_answers` are probabilities from 0 to 1; `port` 0 is any free port. Without `tokens`, any non-empty token is valid; the same holds for `partner_tokens`. `accounts` maps the id of a
-    partner API's account to its token. `rate_limit` is in PUTs a second, for all companies together. A PUT whose body
-    has a form that is not in `body_forms` is refused with 400, or, with `ignore_other_form`, answered with 200 and not
-    done.
+    `failure_rate` and `lost_answers` are probabilities from 0 to 1; `port` 0 is any free port. Without `tokens`, any
+    non-empty token is valid; the same holds for `partner_tokens`. `accounts` maps the id of a partner API's account to
+    its token. `rate_limit` is in PUTs a second, for all companies together. A PUT whose body has a form that is not in
+    `body_forms` is refused with 400, or, with `ignore_other_form`, answered with 200 and not done.
     """
 
     port: int = 0
