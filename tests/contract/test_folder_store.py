@@ -61,9 +61,7 @@ def test_what_is_larger_than_a_document_can_be_is_not_read(size: int, tmp_path: 
         FolderStore(tmp_path).read(["a"])
 
 
-def test_a_lock_that_somebody_holds_is_waited_for_and_then_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_held_lock_is_waited_for_and_then_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading needs none."""
     store = FolderStore(tmp_path)
     version = put(store, document())
@@ -77,7 +75,7 @@ def test_a_lock_that_somebody_holds_is_waited_for_and_then_told(
     assert store.write([changed])[0].error is None
 
 
-def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     put(store, document())
     (tmp_path / folder.WRITING).mkdir()
@@ -113,7 +111,7 @@ def test_what_is_in_place_of_a_file_of_our_own_is_named(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("place", ["state/production.json", "state", "above"])
-def test_a_link_to_what_is_missing_is_no_empty_state(place: str, tmp_path: Path) -> None:
+def test_a_link_to_a_missing_place_is_not_an_empty_state(place: str, tmp_path: Path) -> None:
     """As where the disk with the state is not mounted: another run's intent may be there."""
     store = FolderStore(tmp_path / "above" / "state" if place == "above" else tmp_path / "state")
     if place == "state/production.json":
@@ -128,7 +126,7 @@ def test_a_link_to_what_is_missing_is_no_empty_state(place: str, tmp_path: Path)
     assert not (tmp_path / "missing").exists()
 
 
-def test_a_forgotten_document_that_somebody_removed_meanwhile_is_a_conflict(tmp_path: Path) -> None:
+def test_forgetting_a_document_that_was_removed_meanwhile_is_a_conflict(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     version = put(store, document())
     (tmp_path / "production.json").unlink()
@@ -136,7 +134,7 @@ def test_a_forgotten_document_that_somebody_removed_meanwhile_is_a_conflict(tmp_
 
 
 @pytest.mark.linux
-def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
+def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A power cut leaves the old document or the new one, and what was told as written is there after it."""
@@ -280,7 +278,7 @@ def test_a_document_that_stays_held_fails_alone_and_says_why(
     store.close()
 
 
-def test_what_is_hidden_or_no_document_is_no_environment(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_not_environments(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     put(store, document())
     for name in (".hidden.json", "notes.txt", "staging.json.bak", "json"):

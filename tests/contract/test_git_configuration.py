@@ -168,7 +168,7 @@ def test_the_address_that_is_read_is_the_one_that_is_pushed_to(
     store.close()
 
 
-def test_who_pushes_to_another_address_is_told_that_it_is_not_used(remote: Path, clone: Path, home: Path) -> None:
+def test_a_push_address_that_is_not_used_is_reported(remote: Path, clone: Path, home: Path) -> None:
     """Read over https without a password, pushed over ssh: common, and here it must be one that can do both."""
     git(remote, "config", "http.receivepack", "true")
     with serve_guarded(remote, lambda header, pushing: not pushing) as url:

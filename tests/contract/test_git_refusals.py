@@ -93,7 +93,7 @@ def test_a_rule_of_the_remote_ends_the_write_after_one_push(
     assert BRANCH not in git(remote, "for-each-ref")
 
 
-def test_a_push_that_is_reported_as_refused_but_landed_is_done(store: GitStore, remote: Path) -> None:
+def test_a_push_that_landed_although_it_was_refused_is_done(store: GitStore, remote: Path) -> None:
     """The branch is looked at before anything is concluded from the failure."""
     write_hook(remote, "update", f"git update-ref {REF} $3; exit 1")
     put(store, document())

@@ -113,7 +113,7 @@ def test_the_branch_has_no_history_in_common_with_the_code(stores: list[GitStore
     assert git(remote, "ls-tree", "--name-only", BRANCH) == "production.json\n"
 
 
-def test_a_batch_is_one_commit_that_tells_who_and_what(stores: list[GitStore], remote: Path) -> None:
+def test_a_batch_is_one_commit_with_the_actor_and_the_outcomes(stores: list[GitStore], remote: Path) -> None:
     """`git log` is the audit trail; a hostile actor's name stays on its line, escaped."""
     a, b = intent("a"), intent("b")
     versions = [result.version for result in stores[0].write([Write("a", a, None), Write("b", b, None)])]
@@ -127,7 +127,7 @@ def test_a_batch_is_one_commit_that_tells_who_and_what(stores: list[GitStore], r
     ]
 
 
-def test_what_became_of_an_intent_is_told_in_one_word(stores: list[GitStore], remote: Path) -> None:
+def test_the_commit_has_one_word_for_the_end_of_an_intent(stores: list[GitStore], remote: Path) -> None:
     """Taken back, and forgotten."""
     version = put(stores[0], intent("a"))
     version = put(stores[0], clear(intent("a")), version)
@@ -138,7 +138,7 @@ def test_what_became_of_an_intent_is_told_in_one_word(stores: list[GitStore], re
     assert subjects == ["removed: b", "intent: b", "forgotten: a", "not applied: a", "intent: a", ""]
 
 
-def test_another_environments_write_in_between_is_no_conflict(stores: list[GitStore], remote: Path) -> None:
+def test_another_environments_write_in_between_is_not_a_conflict(stores: list[GitStore], remote: Path) -> None:
     """The push is lost; what was read has not moved, so the commit is made anew on the new tip."""
     one, two = stores
     one.names()
@@ -348,7 +348,7 @@ def commit_on(remote: Path, listing: str) -> None:
     ["040000 tree {folder}\ta.json\n", "100644 blob {blob}\tnotes.txt\n", "040000 tree {folder}\tsrc\n"],
     ids=["a folder named like a document", "a file", "a folder"],
 )
-def test_what_is_no_state_on_its_branch_is_told_and_nothing_is_read(
+def test_a_file_that_is_not_a_state_is_reported_and_nothing_is_read(
     listing: str, stores: list[GitStore], remote: Path
 ) -> None:
     commit_on(remote, listing)
@@ -456,7 +456,7 @@ def test_a_missing_remote_and_a_folder_without_git_say_what_to_do(remote: Path, 
         ("exit 1", "pre-receive hook declined"),
     ],
 )
-def test_a_protected_branch_is_told_and_nothing_is_forced(
+def test_a_protected_branch_is_reported_and_nothing_is_forced(
     script: str, reason: str, stores: list[GitStore], remote: Path
 ) -> None:
     """The remote's own reason is shown, where it gives one."""
@@ -469,7 +469,7 @@ def test_a_protected_branch_is_told_and_nothing_is_forced(
     assert BRANCH not in git(remote, "for-each-ref")
 
 
-def test_the_codes_own_branch_is_no_state(remote: Path, tmp_path: Path) -> None:
+def test_the_branch_of_the_code_is_not_a_state(remote: Path, tmp_path: Path) -> None:
     """It holds other files; a state is never written beside them."""
     store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", "main")
     (tmp_path / "seed" / "code.py").write_text("")

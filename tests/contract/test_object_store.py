@@ -103,7 +103,9 @@ def test_a_write_whose_answer_is_lost_is_recognised(bucket: Open, monkeypatch: p
     assert result.version is not None
 
 
-def test_a_store_that_fails_in_the_middle_of_a_batch_tells_which(bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_in_a_batch_names_the_documents(
+    bucket: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The others are written."""
     import obstore
     from obstore.exceptions import GenericError
@@ -140,7 +142,7 @@ def test_a_missing_bucket_is_never_an_empty_state(bucket: Open) -> None:
         ObjectStore("s3://missing-bucket/state").names()
 
 
-def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a status, by the library's name for it; without its text, which holds the address."""
     with answering(monkeypatch) as store:
         pass
@@ -195,7 +197,7 @@ def test_a_version_is_the_stores_own(bucket: Open) -> None:
         ("gs://box/x", {"GOOGLE_APPLICATION_CREDENTIALS": "/canary/key.json"}, "GOOGLE_APPLICATION_CREDENTIALS"),
     ],
 )
-def test_variables_that_open_no_store_are_told_by_name(
+def test_variables_that_open_no_store_are_reported_by_name(
     setting: str, variables: dict[str, str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The setting is fine, so it is not blamed; what a variable holds is not repeated."""
@@ -274,7 +276,7 @@ def test_a_store_that_refuses_our_credentials_says_what_they_need(status: int, m
     assert "canary" not in str(written.error)
 
 
-def test_a_bucket_that_went_between_list_and_write_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_was_deleted_between_list_and_write_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(monkeypatch, reading=404, writing=404) as store:
         assert store.names() == {"a"}
         created, changed = store.write([Write("b", document("b"), None), Write("a", document("a"), "1")])
@@ -282,7 +284,7 @@ def test_a_bucket_that_went_between_list_and_write_is_told(monkeypatch: pytest.M
     assert isinstance(changed.error, Conflict), "what was read is there no more"
 
 
-def test_an_answer_that_is_none_of_a_store_is_told_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_not_from_a_store_is_reported_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(monkeypatch, listing=400, reading=400, writing=400) as store:
         with pytest.raises(Unreachable, match=r"did not answer as it should \(status 400\). Check bucket, endpoint"):
             store.names()
@@ -299,7 +301,7 @@ def test_a_store_without_etags_is_never_written_to_blindly(monkeypatch: pytest.M
     assert "gives no ETag" in str(written.error)
 
 
-def test_who_meets_a_tombstone_where_nothing_was_can_write_over_it_next_time(bucket: Open) -> None:
+def test_an_unexpected_tombstone_is_a_conflict_and_overwritten_next_time(bucket: Open) -> None:
     """Another run forgot the environment since the names were listed: a conflict, then a first document."""
     one, two = bucket(), bucket()
     version = put(one, document())
@@ -329,7 +331,7 @@ def test_a_document_that_says_it_is_forgotten_is_one(bucket: Open) -> None:
     assert set(bucket().read(["production"])) == {"production"}
 
 
-def test_what_is_no_document_of_this_prefix_is_no_environment(bucket: Open, object_server: str) -> None:
+def test_objects_that_are_not_documents_of_this_prefix_are_not_environments(bucket: Open, object_server: str) -> None:
     store = bucket()
     put(store, document())
     place = f"{object_server}/{store.location.removeprefix('s3://')}"

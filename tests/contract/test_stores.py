@@ -92,7 +92,7 @@ def test_what_is_there_is_read_beside_what_is_not(store: StateStore) -> None:
     assert store.read([]) == {}
 
 
-def test_who_lost_once_loses_again_until_he_has_read(store: StateStore) -> None:
+def test_a_writer_that_lost_loses_again_until_it_has_read(store: StateStore) -> None:
     """What a refused write met is not what its author has read."""
     version = put(store, document())
     changed = replace(document(version="2"), serial=2)
@@ -136,7 +136,7 @@ def test_what_could_not_be_read_again_is_not_written(store: StateStore, followin
     assert store.read(["production"])["production"].document == document()
 
 
-def test_a_version_is_overwritten_only_by_who_read_it(store: StateStore) -> None:
+def test_a_version_is_overwritten_only_by_a_writer_that_read_it(store: StateStore) -> None:
     """Rule 5."""
     version = put(store, document())
     second = replace(document(version="2"), serial=2)
@@ -164,7 +164,7 @@ def test_what_is_forgotten_is_gone(store: StateStore) -> None:
     assert store.names() == frozenset()
 
 
-def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
+def test_each_write_of_a_batch_is_independent(store: StateStore) -> None:
     """A conflict of one keeps none of the others back."""
     put(store, document("b"))
     results = store.write([Write(name, document(name, version="2"), None) for name in "abc"])
@@ -500,7 +500,7 @@ def test_reading_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_foreign_file_is_no_environment(tmp_path: Path) -> None:
+def test_a_foreign_file_is_not_an_environment(tmp_path: Path) -> None:
     """Its name fits none, so it is refused where it is asked for, and ignored beside."""
     put(FolderStore(tmp_path), document())
     (tmp_path / "Notes.json").write_text("{}")
@@ -565,7 +565,7 @@ def test_documents_are_canonical(tmp_path: Path) -> None:
     assert text.endswith('  "serial": 1\n}\n')
 
 
-def test_whether_it_can_be_written_is_found_out_without_a_write(store: StateStore, tmp_path: Path) -> None:
+def test_write_access_is_found_without_a_write(store: StateStore, tmp_path: Path) -> None:
     """Before the first document, and after it."""
     before = photograph(store, tmp_path)
     assert store.find_write_access().allowed is not False
@@ -576,7 +576,7 @@ def test_whether_it_can_be_written_is_found_out_without_a_write(store: StateStor
     assert photograph(store, tmp_path) == before
 
 
-def test_a_remote_that_refuses_pushes_is_no_writable_store(tmp_path: Path) -> None:
+def test_a_remote_that_refuses_pushes_is_not_writable(tmp_path: Path) -> None:
     """As for a token that may only read: the read works."""
     remote = make_remote(tmp_path)
     with serve_guarded(remote, lambda header, pushes: not pushes) as url:

@@ -86,7 +86,7 @@ def test_a_megabyte_of_anything_is_judged_in_seconds(flood: str) -> None:
     assert time.process_time() - begun < 30
 
 
-def test_of_too_many_tokens_nothing_else_is_told() -> None:
+def test_with_too_many_tokens_nothing_else_is_reported() -> None:
     """What can't be looked for in every message might be repeated by one."""
     tokens = "\n".join(f"# eyJhbGciOiJ{at:06}.eyJvcmdhbml6{at:06}.c" for at in range(100))
     with in_a_new_folder():

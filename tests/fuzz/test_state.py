@@ -109,7 +109,7 @@ WEBHOOKS = "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event
 @example(data=as_json(MISTIMED))
 @example(data=as_json(WELL_PLACED))
 @pytest.mark.parametrize("command", ["plan", "drift", "adopt", "apply", "report"])
-def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, command: str, data: bytes) -> None:
+def test_every_command_survives_a_hostile_state(tmp_path: Path, command: str, data: bytes) -> None:
     """Times at the end of the calendar, serials without end, another's lineage: a result, or exit 4.
 
     What a whole document holds is shown, as it is what a state is for (SECURITY.md); of one that is refused, nothing.
@@ -181,7 +181,7 @@ names = st.sampled_from(
     st.lists(st.tuples(st.sampled_from(["blob", "tree", "commit"]), names, documents | st.binary()), max_size=4),
     st.sampled_from(["", "", "", "ls-remote", "fetch", "ls-tree", "cat-file"]),
 )
-def test_a_branch_of_somebody_elses_is_a_state_or_refused(
+def test_a_hostile_branch_is_a_state_or_refused(
     listed: str, entries: list[tuple[str, bytes, bytes]], failing: str
 ) -> None:
     """Names that are no UTF-8, submodules, links, contents of any kind."""

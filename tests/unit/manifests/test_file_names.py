@@ -90,7 +90,7 @@ def test_another_ending_behind_that_of_a_manifest_is_a_warning(name: str) -> Non
         "._defaults.yaml.swp",
     ],
 )
-def test_other_names_have_their_meaning_or_none(name: str) -> None:
+def test_other_names_are_not_reported(name: str) -> None:
     """Hidden names, and names that look like nothing of ours, are left in peace."""
     assert find_near_miss(name) is None
     assert not is_lookalike(name)
@@ -152,7 +152,7 @@ def test_a_folder_may_be_named_after_defaults_without_an_ending(manifests: Path,
     assert tree.names == ({"loja"} if name[0] == "_" else {"loja", "matriz"})
 
 
-def test_two_paths_that_are_one_on_some_systems_are_an_error(manifests: Path) -> None:
+def test_two_paths_that_some_systems_treat_as_one_are_an_error(manifests: Path) -> None:
     """Files and folders alike, also in the form of an accent, and files that hold no environment."""
     (manifests / "Loja.yaml").write_text("environment: outra\n" + WEBHOOKS)
     (manifests / "S\u00e3o").mkdir()

@@ -228,7 +228,7 @@ def test_alike_templates_of_a_file_are_one_warning_with_their_number() -> None:
 
 
 @pytest.mark.parametrize("written", ["{{{environment}}}", "{{ }}", "$x", "100%", "a<b", "{{a-b", "%28x%29s"])
-def test_other_signs_are_left_in_peace(written: str) -> None:
+def test_other_signs_are_not_reported(written: str) -> None:
     """Doubled braces around a name that is filled in, and signs that no tool reads."""
     write(webhooks(receiveMessage="'https://hooks.acme.com.br/r'").replace("/r'", f"/r/{written.replace(' ', '')}'"))
     assert warnings() == []
@@ -258,7 +258,7 @@ def test_a_var_that_no_url_names_is_a_warning_at_its_place() -> None:
         "webhooks: [",
     ],
 )
-def test_what_a_url_would_name_is_not_guessed(slip: str) -> None:
+def test_no_var_is_called_unused_beside_an_unreadable_url(slip: str) -> None:
     """Beside a URL or a file that can't be read, no var is said to be unused."""
     write("vars: {host: hooks.acme.com.br}\n", "_defaults.yaml")
     write(slip)

@@ -111,7 +111,7 @@ def test_an_alias_bomb_is_read_in_no_time(root: Path) -> None:
         "api: {{auth_scheme: {token}}}\n",
     ],
 )
-def test_a_token_at_hand_in_a_file_is_an_error_that_never_repeats_it(root: Path, text: str) -> None:
+def test_an_available_token_in_a_file_is_an_error_that_never_repeats_it(root: Path, text: str) -> None:
     """In a comment, a key, a value: and no other message repeats it either."""
     token = "Canary0Token1Value"
     (root / "b.yaml").write_text(text.replace("{{", "{").replace("}}", "}").replace("{token}", token))
@@ -120,7 +120,7 @@ def test_a_token_at_hand_in_a_file_is_an_error_that_never_repeats_it(root: Path,
     assert not any(token in str(problem) for problem in (*tree.errors, *tree.warnings))
 
 
-def test_many_tokens_at_hand_are_found_too(root: Path) -> None:
+def test_many_available_tokens_are_found_too(root: Path) -> None:
     """Beyond a few hundred each word is looked up instead of each token searched for."""
     tokens = tuple(f"token-of-{number:05}" for number in range(1000))
     (root / "b.yaml").write_text("# was: token-of-00999\n" + WEBHOOKS)
@@ -151,7 +151,7 @@ def test_the_same_url_in_two_environments_is_a_warning(root: Path) -> None:
     assert warnings[0].message == "b and a have the same URL"
 
 
-def test_a_secret_of_its_own_makes_the_same_text_another_url(root: Path) -> None:
+def test_an_environments_own_secret_makes_the_same_text_another_url(root: Path) -> None:
     """As after an import: each company has a value of its own under one name."""
     text = WEBHOOKS.replace("{environment}/messageStatus", "status?key={secret:PLUG_SECRET_KEY}")
     for name in "abc":
@@ -184,7 +184,7 @@ def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:
         ("description: 'Canary0''Token1'\n" + WEBHOOKS, 1, "description"),
     ],
 )
-def test_a_token_written_with_escapes_is_told_without_being_repeated(
+def test_a_token_written_with_escapes_is_reported_without_being_repeated(
     root: Path, text: str, line: int, key: str
 ) -> None:
     """In a key, which other problems would name, and in the quotes that double their own kind."""
@@ -204,7 +204,7 @@ def test_a_token_in_a_host_is_repeated_by_no_warning_and_in_no_case(root: Path, 
     assert tree.warnings == ()
 
 
-def test_a_shared_local_receiver_is_told_with_those_that_must_not_use_it(root: Path) -> None:
+def test_a_shared_local_receiver_is_reported_with_the_environments_that_must_not_use_it(root: Path) -> None:
     """Only an environment whose base URL is loopback may have one, so the same default is wrong for the others."""
     (root / "a.yaml").unlink()
     local = WEBHOOKS.replace("https://hooks.acme.com.br/{environment}/finishAttendance", "http://127.0.0.1:8080/x")

@@ -78,7 +78,7 @@ def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+def test_the_cache_of_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """A fleet in which everything differs takes no more memory for it, and comes out the same."""
     place = Location("manifests/e.yaml", 1, 1)
     made = [
@@ -102,7 +102,7 @@ def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.M
 
 
 @given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))
-def test_the_host_is_what_stands_between_the_slashes(url: str) -> None:
+def test_the_host_is_the_text_between_the_slashes(url: str) -> None:
     """Up to a path or a query, without port, in lower case; of anything else there is none."""
     scheme, separator, rest = url.partition("://")
     authority = rest.split("/")[0].split("?")[0] if separator and scheme in ("https", "http") else ""

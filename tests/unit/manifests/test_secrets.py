@@ -69,7 +69,7 @@ def test_a_secret_as_plain_text_is_an_error_as_every_plan_would_show_it(
         ("it's-one-secret-value", "'it''s-one-secret-value'"),
     ],
 )
-def test_a_secret_is_found_in_whatever_way_yaml_writes_it(secret: str, written: str) -> None:
+def test_a_secret_is_found_in_every_form_of_yaml(secret: str, written: str) -> None:
     """Over several lines, with escapes, in a block."""
     (problem,) = load(f"vars:\n  k: {written}\n" + WEBHOOKS, more=(secret,)).errors
     assert (problem.key, problem.message) == ("vars.k", "holds the value of a secret")
@@ -81,7 +81,7 @@ def test_a_secret_that_is_the_name_of_the_file_is_an_error_all_the_same() -> Non
     assert problem.message == "holds the value of a secret"
 
 
-def test_a_short_secret_and_one_outside_urls_and_vars_is_no_error() -> None:
+def test_a_short_secret_and_one_outside_urls_and_vars_are_not_errors() -> None:
     """A short value occurs by chance, and no plan shows a description."""
     assert load(f"description: {SECRET}\n" + WEBHOOKS.replace("/p/", f"/{SHORT}/")).errors == ()
 

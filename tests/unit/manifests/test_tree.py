@@ -38,7 +38,7 @@ def load(base_url: str = "https://www.plugchat.com.br/prefix/") -> Tree:
     )
 
 
-def test_a_desired_says_where_each_value_stands(manifests: Path) -> None:
+def test_a_desired_has_the_place_of_each_value(manifests: Path) -> None:
     """The place is that of the value that won the merge."""
     (manifests / "_defaults.yaml").write_text(WEBHOOKS)
     (manifests / "production.yaml").write_text("wave: 3\nenvironment: main\nwebhooks:\n  messageStatus: https://a.b/\n")
@@ -167,7 +167,7 @@ def test_a_link_to_a_name_that_no_file_can_have_is_dangling(manifests: Path) -> 
 
 
 @pytest.mark.posix
-def test_a_folder_is_read_once_and_a_link_makes_one_count_that_is_not(manifests: Path) -> None:
+def test_a_folder_is_read_once_and_a_hidden_one_only_through_a_link(manifests: Path) -> None:
     """Links to folders of links would be read exponentially often; one that is passed over is read by a link alone."""
     (manifests / "team").mkdir()
     (manifests / "team/loja.yaml").write_text(WEBHOOKS)

@@ -39,7 +39,7 @@ def test_a_manifest_is_written_as_a_person_would() -> None:
     )
 
 
-def test_without_a_webhook_there_is_no_empty_mapping() -> None:
+def test_without_webhooks_the_mapping_is_left_out() -> None:
     """That would be an error; what _defaults.yaml has is merged."""
     assert parsed(Draft("loja", {}, {}, {})) == {"environment": "loja"}
     assert parsed(Draft("loja", {}, {}, {Event.MESSAGE_STATUS: "nothing\nhere"})) == {"environment": "loja"}

@@ -230,7 +230,7 @@ def test_a_server_that_never_answers_is_ambiguous() -> None:
 
 
 @pytest.mark.linux
-def test_a_server_that_takes_connections_and_keeps_silent_costs_no_handles() -> None:
+def test_a_silent_server_leaks_no_handles() -> None:
     """Each socket is closed at the limit of time, before TLS too: a fleet would run out of them."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=50)
     desired = replace(make_desired(), endpoint=f"https://localhost:{listener.getsockname()[1]}/")
@@ -313,7 +313,7 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_first_put_loads_nothing_any_more(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
+def test_the_first_put_imports_nothing(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
     """It would leave late after its slot of the rate limit, and its second would hold one more than the limit."""
     code = (
         "import asyncio, sys\n"

@@ -72,7 +72,7 @@ def test_any_text_is_a_token_with_an_account(text: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["a b", "a\n", "\ta", "ação", "a\x00", "a\x7f"])
-def test_a_token_that_can_not_be_one_is_told_without_repeating_it(token: str) -> None:
+def test_a_malformed_token_is_reported_without_repeating_it(token: str) -> None:
     """White space, control and non-ASCII characters."""
     fault = find_token_fault(Secret(token))
     assert fault is not None
@@ -112,7 +112,7 @@ def test_a_token_of_visible_characters_may_be_one(token: str) -> None:
     assert find_token_fault(Secret(token)) is None
 
 
-def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_none() -> None:
+def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_not_set() -> None:
     """GitHub Actions passes a secret that isn't set as an empty text."""
     one = make_desired()
     file = {"production": Secret("from-file")}
@@ -143,7 +143,7 @@ def test_a_secret_that_breaks_its_url_is_refused_by_its_name(value: str) -> None
         assert not value.strip() or value not in str(problem)
 
 
-def test_all_that_is_missing_is_told_at_once() -> None:
+def test_everything_that_is_missing_is_reported_at_once() -> None:
     """Tokens and secrets of every environment that will be PUT."""
     wanted = [make_desired("a"), replace(make_desired("b"), secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))]
     keys = [problem.key for problem in EnvironCredentials({}).find_missing(wanted)]
@@ -285,13 +285,13 @@ def test_a_secret_that_would_arrive_changed_is_named_by_its_variable(url: str, v
 @pytest.mark.parametrize(
     ("url", "value"), [(PATH, "a&b+c=d"), (QUERY, "a/b?c=d"), (QUERY, "'a"), (PATH, '"'), (QUERY, ""), ("{{x}}?", "&")]
 )
-def test_a_secret_that_arrives_as_it_is_is_no_warning(url: str, value: str) -> None:
+def test_a_secret_that_arrives_unchanged_is_not_a_warning(url: str, value: str) -> None:
     """What ends one part of a URL is an ordinary character of another; a missing value is another fault."""
     desired = make_desired(secrets=("PLUG_SECRET_A",), webhooks=dict.fromkeys(make_desired().webhooks, url))
     assert EnvironCredentials({"PLUG_SECRET_A": value}).find_changed_secrets([desired]) == []
 
 
-def test_a_secret_of_an_environments_own_is_named_with_its_file() -> None:
+def test_an_environments_own_secret_is_named_with_its_file() -> None:
     """Two environments with values of their own are two warnings."""
     values = SecretValues({}, {name: {"PLUG_SECRET_A": Secret(f"{name}&")} for name in ("loja", "matriz")})
     fleet = [

@@ -86,7 +86,7 @@ def test_what_can_be_parsed_comes_out_as_it_went_in(value: dict[str, Any]) -> No
         assert parsed.raw == value
 
 
-def test_what_was_parsed_is_no_longer_the_caller_s() -> None:
+def test_a_parsed_event_shares_nothing_with_the_callers_body() -> None:
     """A mapping that is changed afterwards changes no event, and neither does a produced body."""
     value = {"text": {"message": "a"}, "image": {"url": "x"}}
     parsed = parse_event("receiveMessage", value)
@@ -193,7 +193,7 @@ def test_a_time_is_milliseconds_or_seconds(raw: object, at: datetime | None) -> 
     assert parsed.moment is None or parsed.moment.utcoffset() == timedelta(0)
 
 
-def test_a_text_cut_in_the_middle_of_an_emoji_is_no_reason_to_lose_a_message() -> None:
+def test_a_text_cut_in_the_middle_of_an_emoji_is_parsed() -> None:
     """Half of a surrogate pair, in a text and in a message's id."""
     parsed = parse_event("receiveMessage", rb'{"text": {"message": "oi \ud83d"}}')
     assert isinstance(parsed, ReceiveMessage)
@@ -261,7 +261,7 @@ def test_what_cannot_be_read_says_where_and_why(body: Any, problem: str) -> None
     assert isinstance(caught.value, ValueError)
 
 
-def test_all_that_is_wrong_is_said_and_no_message_id_repeated() -> None:
+def test_every_fault_is_reported_and_no_message_id_is_repeated() -> None:
     """A chat's keys are somebody's data."""
     chat = {"canary-1": {"momment": "x"}, "canary-2": {"fromMe": "canary", "text": []}}
     with pytest.raises(UnreadableEvent) as caught:

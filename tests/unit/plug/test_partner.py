@@ -94,7 +94,7 @@ def test_the_bytes_on_the_wire_are_those_of_the_facts() -> None:
         ("é\n", "%C3%A9%0A"),
     ],
 )
-def test_an_account_id_is_one_segment_whatever_it_holds(account_id: str, segment: str) -> None:
+def test_an_account_id_of_any_text_is_one_segment(account_id: str, segment: str) -> None:
     """Also on the wire, where a library might undo it."""
     seen: list[bytes] = []
     one = replace(DESIRED, account_id=account_id)
@@ -135,7 +135,7 @@ def test_an_account_id_is_one_segment_whatever_it_holds(account_id: str, segment
         (b"\x00\x01nonsense\r\n\r\n", True, "not valid HTTP"),
     ],
 )
-def test_what_is_no_account_shows_nothing_and_says_why(answer: bytes, retriable: bool, word: str) -> None:
+def test_an_answer_without_an_account_shows_nothing_and_says_why(answer: bytes, retriable: bool, word: str) -> None:
     """In our own words: an answer may echo the token."""
     with server(answering(answer)) as port:
         reading = read(port)
@@ -183,7 +183,7 @@ def test_an_answer_without_an_end_is_not_read_to_it() -> None:
     assert sum(sent) < 64 * 1024 * 1024
 
 
-def test_an_answer_too_many_is_not_taken_for_the_next_account() -> None:
+def test_a_surplus_answer_is_not_taken_for_the_next_account() -> None:
     """A server that says more than it was asked: the connection is not used again."""
     connections: list[int] = []
 
@@ -241,7 +241,7 @@ def test_an_invalid_proxy_is_reported_without_its_password() -> None:
     )
 
 
-def test_of_what_was_never_applied_only_what_is_never_shown_is_told() -> None:
+def test_before_a_first_apply_only_the_unobservable_event_is_reported() -> None:
     """A first apply with --observe: there is nothing to compare with, nor a secret that was signed before."""
     with server(answering(http("200 OK", account_of(DESIRED)))) as port:
         one = replace(DESIRED, partner_base_url=f"http://localhost:{port}")
@@ -287,7 +287,7 @@ def test_a_secret_is_compared_with_its_value_and_masked() -> None:
     assert look(SECRET, f"https://hooks.example.com/in?key={VALUE}x") == masked
 
 
-def test_a_replaced_secret_is_no_live_drift() -> None:
+def test_a_replaced_secret_is_not_live_drift() -> None:
     """Plug holds the one that was applied, which nobody has any more."""
     before = EnvironCredentials({**ENVIRON, "PLUG_SECRET_A": "the-one-before"}).fingerprint(SECRET)
     found = look(SECRET, "https://hooks.example.com/in?key=the-one-before", applied_of(SECRET, before))

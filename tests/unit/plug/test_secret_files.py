@@ -205,7 +205,7 @@ def test_the_partner_token_is_in_no_secrets_file() -> None:
     assert EnvironCredentials({}, {}, file).partner_token("PLUG_PARTNER_TOKEN") is None
 
 
-def test_environments_with_secrets_of_their_own_are_called_by_themselves() -> None:
+def test_environments_with_their_own_secrets_are_called_separately() -> None:
     """One URL in the manifests, two as they are sent."""
     webhooks = dict.fromkeys(EVENTS, "https://a.example.com/?k={secret:PLUG_SECRET_A}")
     desired = [make_desired(name, secrets=("PLUG_SECRET_A",), webhooks=webhooks) for name in ("a", "b", "loja")]

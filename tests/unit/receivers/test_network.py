@@ -146,7 +146,7 @@ def test_plain_http_on_loopback_has_no_certificate(serve: Serve) -> None:
     assert (one.ok, one.certificate_days, receiver.requests[0].target) == (True, None, "/x?")
 
 
-def test_no_post_stops_after_tls(serve: Serve) -> None:
+def test_without_post_the_check_ends_after_tls(serve: Serve) -> None:
     """Nothing is sent, and the certificate is looked at."""
     receiver = serve(days=12)
     result = check(receiver.url("/500"), post=False)
@@ -176,7 +176,7 @@ def test_an_answer_of_gigabytes_is_not_read(serve: Serve) -> None:
     assert receiver.sent_bytes < GIGABYTES / 100
 
 
-def test_a_slow_receiver_passes_and_its_latency_is_told(serve: Serve) -> None:
+def test_a_slow_receiver_passes_and_its_latency_is_reported(serve: Serve) -> None:
     """From the first byte of the POST to the last of the answer."""
     one = check_one(serve().url("/slow"))
     assert one.ok
@@ -255,7 +255,7 @@ def test_a_certificate_of_the_day_after_tomorrow_fails_at_tls(serve: Serve) -> N
         (b"SSH-2.0-OpenSSH_9.6\r\n", "localhost does not speak TLS on this port"),
     ],
 )
-def test_a_handshake_that_ends_is_told(hello: bytes, told: str) -> None:
+def test_a_handshake_that_fails_is_reported(hello: bytes, told: str) -> None:
     """In a word of our own: the library's are many."""
 
     def talk(connection: socket.socket, number: int) -> None:
@@ -345,7 +345,7 @@ def test_a_name_that_is_not_found_says_so() -> None:
         (UnicodeError("x"), "was not resolved"),
     ],
 )
-def test_a_name_server_that_fails_is_told_in_our_words(error: Exception, told: str) -> None:
+def test_a_name_server_that_fails_is_reported_in_our_words(error: Exception, told: str) -> None:
     """Return whether to try again is what one wants to know."""
 
     async def fail(host: str, port: int) -> Sequence[str]:
@@ -402,7 +402,7 @@ def test_the_address_that_was_judged_is_the_one_connected_to(serve: Serve) -> No
     assert {request.headers["host"] for request in receiver.requests} == {f"{NAME}:{receiver.port}"}
 
 
-def test_a_private_address_beside_a_public_one_is_left_out_and_told(serve: Serve) -> None:
+def test_a_private_address_beside_a_public_one_is_left_out_and_reported(serve: Serve) -> None:
     """Plug can reach only one of them."""
     receiver = serve()
     one = check_one(receiver.url(host=NAME), resolve=resolving("10.0.0.7", "127.0.0.1"))
@@ -440,7 +440,7 @@ def test_a_hundred_environments_behind_one_host_make_few_connections(serve: Serv
     assert [one.environments for one in result.receivers] == [(f"e{number:03}",) for number in range(100)]
 
 
-def test_a_kept_connection_that_was_closed_is_no_fault(serve: Serve) -> None:
+def test_an_idle_connection_that_was_closed_is_not_a_fault(serve: Serve) -> None:
     """A server may close what it kept open whenever it likes; every body still arrives once."""
     receiver = serve(goodbyes=3)
     result = check(*(receiver.url(f"/{number}") for number in range(30)), concurrency=2)
@@ -466,7 +466,7 @@ def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serv
         ("hangs", CheckStage.TLS, "no TLS with localhost within 0.5 s"),
     ],
 )
-def test_a_receiver_that_takes_one_connection_and_no_other_is_told(
+def test_a_receiver_that_accepts_only_one_connection_is_reported(
     authority: Authority, then: str, stage: CheckStage, told: str
 ) -> None:
     """As behind a limit of connections a client. Nothing was sent, and that is what the stage says."""

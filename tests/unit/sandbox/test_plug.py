@@ -132,7 +132,7 @@ def test_every_put_is_kept_with_its_fate() -> None:
 
 
 @pytest.mark.parametrize("form", BodyForm)
-def test_a_put_in_another_form_is_ignored_and_chance_goes_on_as_before(form: BodyForm) -> None:
+def test_a_put_in_another_form_is_ignored_and_leaves_chance_unchanged(form: BodyForm) -> None:
     """The company keeps what it had; a PUT that would have failed fails."""
     plug = SimulatedPlug(Options(body_forms=frozenset({form}), failure_rate=0.5, seed=5))
     fates = [plug.put("t", SEVEN, BodyForm.VALUE) for _ in range(50)]

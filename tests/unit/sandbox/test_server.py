@@ -131,7 +131,7 @@ def test_only_the_given_tokens_are_valid(serve: Any, webhooks: dict[str, str]) -
     assert client.post("show", {"token": "canary"}).status == 404
 
 
-def test_a_lost_answer_is_no_answer_at_all(
+def test_a_lost_answer_ends_the_connection_without_a_byte(
     serve: Any, webhooks: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The PUT is done, the connection ends without a status line, and nothing is logged."""
@@ -461,7 +461,7 @@ def test_a_failing_block_stops_it_too() -> None:
     assert not [thread for thread in threading.enumerate() if thread not in before and thread.name == "sandbox"]
 
 
-def test_one_that_does_not_start_is_told_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sandbox_that_does_not_start_is_reported_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a library makes of the port: nobody waits for it, and the port is free again."""
     before = set(threading.enumerate())
 

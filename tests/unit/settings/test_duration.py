@@ -17,7 +17,7 @@ def test_a_duration_is_a_number_and_a_unit(amount: int, unit: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "1w", "1h30m", "-5", "s", "1e3", True, None, float("nan"), float("inf"), [1]])
-def test_anything_else_is_no_duration(value: object) -> None:
+def test_anything_else_is_not_a_duration(value: object) -> None:
     """With how to write one."""
     with pytest.raises(ValueError, match="90s"):
         parse_duration(value)

@@ -106,7 +106,7 @@ def test_the_environment_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPa
     assert load().attempts == 4
 
 
-def test_a_variable_in_lower_case_is_somebody_elses() -> None:
+def test_a_variable_in_lower_case_is_ignored() -> None:
     """The names are upper case, so others are neither read nor faulty."""
     assert load(environ={"reconciler_attempts": "9", "reconciler_x": "9"}).attempts == 4
 

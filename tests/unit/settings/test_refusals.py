@@ -93,14 +93,14 @@ def test_a_fault_within_a_groups_object_names_the_key() -> None:
     assert fault(policy='{"allow_hosts": []}').key == "--policy.allow_hosts"
 
 
-def test_a_group_that_is_no_object_is_told_once_beside_the_flags_of_its_settings() -> None:
+def test_a_group_that_is_not_an_object_is_reported_once_beside_the_flags_of_its_settings() -> None:
     """A key of it that was given by itself changes nothing of that."""
     for value in ("a.test", "[]", "7"):
         found = fault(policy=value, policy__denied_hosts="*.ngrok-free.app")
         assert found.key == "--policy"
 
 
-def test_a_file_that_is_nested_too_deeply_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_nested_too_deeply_is_reported(tmp_path: Path) -> None:
     """The parser gives up on it; so would any reader."""
     (tmp_path / "reconciler.toml").write_text(f"attempts = {'[' * 20_000}{']' * 20_000}\n")
     found = fault(tmp_path)
@@ -133,7 +133,7 @@ def test_a_fault_names_file_and_key(tmp_path: Path, text: str, key: str) -> None
     assert str(found).startswith(f"reconciler.toml: {key}: ")
 
 
-def test_a_key_with_a_dot_in_its_name_is_no_setting(tmp_path: Path) -> None:
+def test_a_key_with_a_dot_in_its_name_is_not_a_setting(tmp_path: Path) -> None:
     """In quotes the dot is part of the name; a fault beside it is still told."""
     (tmp_path / "reconciler.toml").write_text("'api.base_url' = 'x'\nattempts = 0\n")
     assert [problem.key for problem in faults(tmp_path)] == ["api.base_url", "attempts"]
@@ -162,7 +162,7 @@ def test_a_flood_is_refused_in_seconds(tmp_path: Path, text: str) -> None:
     assert time.process_time() - begun < 30
 
 
-def test_a_long_line_of_others_settings_hinders_nobody(tmp_path: Path) -> None:
+def test_a_long_line_of_another_tools_settings_is_accepted(tmp_path: Path) -> None:
     """A project's own tables stand in the same file: a hundred versions in a line are no key."""
     versions = ", ".join(f'"package{number}>=1.{number}.0"' for number in range(200))
     text = f"[project]\ndependencies = [{versions}]\n# {'.' * 300}\n[tool.reconciler]\nattempts = 7\n"
@@ -263,7 +263,7 @@ def test_an_unknown_key_gets_a_near_miss(tmp_path: Path, text: str, near: str) -
     assert fault(tmp_path).hint == f"did you mean {near}?"
 
 
-def test_a_token_is_told_where_it_belongs(tmp_path: Path) -> None:
+def test_a_token_in_the_settings_is_refused_with_its_right_place(tmp_path: Path) -> None:
     """Neither a variable of ours nor the file takes one, and none is repeated."""
     (tmp_path / "reconciler.toml").write_text(f"[api]\ntoken = '{CANARY}'\n")
     found = faults(tmp_path, {"RECONCILER_TOKEN": CANARY, "RECONCILER_PARTNER__TOKEN": CANARY})

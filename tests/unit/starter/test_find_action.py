@@ -65,13 +65,13 @@ def test_the_action_is_at_the_commit_that_was_installed(
 
 
 @pytest.mark.parametrize("told", [None, "{}", "no JSON"])
-def test_from_a_wheel_nobody_knows_the_action(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+def test_from_a_wheel_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
     """Whatever stands in place of its origin."""
     installed_from(monkeypatch, told)
     assert find_action(os.environ) is None
 
 
-def test_what_is_not_installed_at_all_knows_no_action(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_installation_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run from a folder of sources, say."""
 
     def unknown(name: str) -> None:
@@ -81,7 +81,7 @@ def test_what_is_not_installed_at_all_knows_no_action(monkeypatch: pytest.Monkey
     assert find_action(os.environ) is None
 
 
-def test_of_a_checkout_it_is_the_remotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_a_checkout_the_action_is_that_of_its_remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one without a remote, without a commit, or on a machine without git, it is unknown."""
     checkout = tmp_path / "a checkout"
     installed_from(monkeypatch, json.dumps({"url": checkout.as_uri(), "dir_info": {"editable": True}}))

@@ -93,7 +93,7 @@ def test_a_newer_pin_stays() -> None:
     assert keep_newer_pins(SOURCE, "uses: actions/checkout@" + "5" * 40 + "\n") == SOURCE
 
 
-def test_what_the_workflows_have_of_their_own_is_found() -> None:
+def test_the_parts_of_a_team_are_found_in_its_workflows() -> None:
     texts = [SOURCE, SOURCE.replace("RECEIVE", "A")]
     assert find_action_in(texts) == OLD
     assert find_branch_in(texts) == "main"

@@ -79,7 +79,7 @@ def test_the_encoder_writes_what_the_librarys_would(
     assert encoded.decode() == f"{again}\n"
 
 
-def test_a_document_survives_the_way_out_and_in() -> None:
+def test_a_document_survives_encoding_and_decoding() -> None:
     """All of it, with its webhooks in the order of the vendor's page again."""
     read = decode_document(encode_document(document()), environment="production", where="here").document
     assert read == document()
@@ -98,7 +98,7 @@ def test_a_document_survives_the_way_out_and_in() -> None:
         (("history", 0), "is corrupt: at history.0: a key that no document has"),
     ],
 )
-def test_a_key_too_many_is_told_with_its_place_and_not_repeated(path: tuple[str | int, ...], fault: str) -> None:
+def test_an_unknown_key_is_reported_by_its_place_and_not_repeated(path: tuple[str | int, ...], fault: str) -> None:
     """Whoever edited a document by hand sees where; the key itself may be a token."""
     value = whole = json.loads(encode_document(document()))
     for part in path:
@@ -129,7 +129,7 @@ def test_a_document_with_a_repeated_key_is_corrupt(key: str, before: str) -> Non
 
 
 @pytest.mark.parametrize("place", ["webhooks", "secrets"])
-def test_a_name_that_is_none_is_not_repeated(place: str) -> None:
+def test_an_invalid_name_is_not_repeated(place: str) -> None:
     whole = json.loads(encode_document(document()))
     whole["applied"][place]["a-token"] = 1
     with pytest.raises(Corrupt, match=f"at applied.{place}: ") as caught:
@@ -144,7 +144,7 @@ def test_a_serial_that_can_not_be_counted_on_is_corrupt(serial: int) -> None:
         decode_document(changed("serial", to=serial), environment="production", where="here")
 
 
-def test_the_last_serial_that_every_reader_of_json_counts_to_is_one() -> None:
+def test_the_largest_serial_is_accepted() -> None:
     data = changed("serial", to=MAX_SERIAL)
     assert decode_document(data, environment="production", where="here").document.serial == 2**53
 
@@ -244,7 +244,7 @@ def test_a_document_is_written_so_that_its_diff_can_be_reviewed() -> None:
     assert encode_document(document()).decode() == AS_WRITTEN.replace("WEBHOOKS", f"{{\n{urls}\n    }}")
 
 
-def test_a_head_is_all_but_the_past() -> None:
+def test_a_head_is_a_document_without_history_and_last_try() -> None:
     whole = document()
     head = decode_head(encode_document(whole), environment="production", where="here")
     assert head == Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
@@ -329,7 +329,7 @@ def test_no_document_is_indented_to_more_than_the_factor(entries: int) -> None:
     assert len(encode_document(flat)) <= INDENTED_FACTOR * len(compact)
 
 
-def test_what_is_not_adopted_and_not_in_doubt_says_nothing_of_it() -> None:
+def test_adopted_and_doubt_are_written_only_if_true() -> None:
     plain = document()
     assert plain.applied is not None and plain.intent is not None
     plain = replace(
@@ -350,7 +350,7 @@ def test_a_document_with_nothing_in_it_survives_too() -> None:
     assert decode_document(encode_document(bare), environment="production", where="here").document == bare
 
 
-def test_every_other_byte_is_another_version() -> None:
+def test_any_changed_byte_changes_the_version() -> None:
     stored = decode_document(encode_document(document()), environment="production", where="here")
     assert stored.version == version_of(encode_document(document()))
     assert stored.version != version_of(encode_document(replace(document(), serial=4)))
@@ -429,7 +429,7 @@ def changed(*path: str | int, to: Any) -> bytes:
         (changed("history", 0, "webhooks", "messageStatus", to=""), "at history.0.webhooks.messageStatus: "),
     ],
 )
-def test_what_no_program_of_ours_wrote_is_corrupt(data: bytes, fault: str) -> None:
+def test_a_document_that_no_version_wrote_is_corrupt(data: bytes, fault: str) -> None:
     """By the head as by the whole; with its place, and with what to do."""
     for decode in (decode_document, decode_head):
         with pytest.raises(Corrupt, match=fault) as caught:
@@ -446,7 +446,7 @@ def test_the_calendars_first_and_last_years_are_within_it(year: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", encode_document(document())])
-def test_a_name_that_fits_no_environment_is_told_before_its_document(data: bytes) -> None:
+def test_an_invalid_environment_name_is_reported_before_its_document(data: bytes) -> None:
     with pytest.raises(
         Corrupt, match=re.escape("state: Notes.json: not a valid environment name. Move the document out")
     ):
@@ -455,14 +455,14 @@ def test_a_name_that_fits_no_environment_is_told_before_its_document(data: bytes
 
 @pytest.mark.parametrize("newer", ["reconciler.state/3", "reconciler.state/10", "reconciler.state/999999"])
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_newer_format_is_left_alone_whatever_else_it_says(newer: str, whole: bool) -> None:
+def test_a_newer_format_is_recognized_with_any_other_content(newer: str, whole: bool) -> None:
     """Nobody knows what a later version writes, so nothing beside the format counts."""
     data = changed("format", to=newer) if whole else json.dumps({"format": newer, "environments": []}).encode()
     with pytest.raises(NewerFormat, match=re.escape(f"here has the format {newer!r}, newer than reconciler.state/2.")):
         decode_document(data, environment="production", where="here")
 
 
-def test_who_did_it_may_be_unknown() -> None:
+def test_the_actor_may_be_unknown() -> None:
     """An older document, or a run outside of git and GitHub."""
     data = changed("applied", "by", to={})
     applied = decode_document(data, environment="production", where="here").document.applied
@@ -482,18 +482,18 @@ def reading(found: dict[str, int | StateError]) -> Callable[[str], int | None]:
     return read_one
 
 
-def test_those_of_which_nothing_is_stored_are_left_out() -> None:
+def test_environments_without_a_document_are_left_out() -> None:
     assert read_each("abc", reading({"a": 0, "c": 2})) == {"a": 0, "c": 2}
 
 
-def test_one_that_can_not_be_read_is_raised_as_it_is() -> None:
+def test_the_error_of_a_single_unreadable_document_is_raised() -> None:
     fault = Corrupt("b is cut off")
     with pytest.raises(Corrupt) as caught:
         read_each("abc", reading({"a": 1, "b": fault, "c": 2}))
     assert caught.value is fault
 
 
-def test_all_that_can_not_be_read_are_reported_at_once() -> None:
+def test_all_unreadable_documents_are_reported_at_once() -> None:
     """One line for each, so that fixing one does not only reveal the next."""
     faults = {"b": Unreachable("b is away"), "d": Corrupt("d is cut off")}
     with pytest.raises(SeveralUnreadable) as caught:

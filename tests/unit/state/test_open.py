@@ -85,7 +85,7 @@ def test_a_setting_names_a_store(setting: str, place: str) -> None:
         ("s3://", "names no bucket"),
     ],
 )
-def test_a_setting_that_names_none_says_what_would(setting: str, message: str) -> None:
+def test_a_setting_that_names_no_store_says_what_to_write(setting: str, message: str) -> None:
     found, hint = refusal(setting)
     assert found == message
     assert hint
@@ -125,7 +125,7 @@ def test_a_setting_that_names_none_says_what_would(setting: str, message: str) -
         ("refs/heads/x", "names a ref of git", "git:REMOTE/BRANCH"),
     ],
 )
-def test_what_was_probably_meant_otherwise_is_refused_and_says_so(setting: str, message: str, hint: str) -> None:
+def test_an_ambiguous_setting_is_refused_with_what_was_probably_meant(setting: str, message: str, hint: str) -> None:
     """An env file's quotes, another program's syntax: each made a new folder, and the state was forgotten."""
     found, advice = refusal(setting)
     assert found.startswith(message)
@@ -193,7 +193,7 @@ def test_a_folder_can_still_be_written(checkout: Path, setting: str) -> None:
     assert store.location == str(checkout / setting.removeprefix("file:"))
 
 
-def test_outside_a_checkout_there_is_no_remote(tmp_path: Path) -> None:
+def test_outside_a_checkout_a_path_has_no_remote(tmp_path: Path) -> None:
     assert open_store("origin/state", tmp_path).location == str(tmp_path / "origin/state")
 
 
