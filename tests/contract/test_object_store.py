@@ -103,9 +103,7 @@ def test_a_write_whose_answer_is_lost_is_recognised(bucket: Open, monkeypatch: p
     assert result.version is not None
 
 
-def test_a_store_that_fails_in_a_batch_names_the_documents(
-    bucket: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_fails_in_a_batch_names_the_documents(bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are written."""
     import obstore
     from obstore.exceptions import GenericError

@@ -1,4 +1,4 @@
-"""Secrets in manifests: an error where every plan would show them, and repeated by no problem (docs/manifests.md)."""
+"""Secrets in manifests are errors where plans would show them, and no problem repeats them (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def shown(problem: Problem) -> str:
 def test_a_secret_as_plain_text_is_an_error_as_every_plan_would_show_it(
     text: str, line: int, key: str, more: tuple[str, ...]
 ) -> None:
-    """Once, with what to write in its place."""
+    """It is reported once, with what to write in its place."""
     (problem,) = load(text, more=more).errors
     assert (problem.line, problem.key, problem.message) == (line, key, "holds the value of a secret")
     assert problem.hint.startswith("write {secret:PLUG_SECRET_NAME} in its place")
@@ -70,7 +70,7 @@ def test_a_secret_as_plain_text_is_an_error_as_every_plan_would_show_it(
     ],
 )
 def test_a_secret_is_found_in_every_form_of_yaml(secret: str, written: str) -> None:
-    """Over several lines, with escapes, in a block."""
+    """It may take several lines, have escapes, or be in a block."""
     (problem,) = load(f"vars:\n  k: {written}\n" + WEBHOOKS, more=(secret,)).errors
     assert (problem.key, problem.message) == ("vars.k", "holds the value of a secret")
 
@@ -107,7 +107,7 @@ def test_a_short_secret_and_one_outside_urls_and_vars_are_not_errors() -> None:
     ],
 )
 def test_no_problem_repeats_a_secret_or_a_token(text: str, value: str) -> None:
-    """Neither as a key, nor in a message, a hint or a quoted line."""
+    """Keys, messages, hints and quoted lines are searched."""
     tree = load(text.replace("VALUE", value))
     problems = (*tree.errors, *tree.warnings)
     assert problems
@@ -126,7 +126,7 @@ def test_no_problem_repeats_a_secret_or_a_token(text: str, value: str) -> None:
     ],
 )
 def test_a_quoted_line_and_a_message_mask_a_secret_in_every_spelling(spelling: str) -> None:
-    """The whole word, so that nothing of it is left."""
+    """The whole word is masked, so that no part of it is left."""
     (problem,) = load(f'wave: "{spelling}"\n' + WEBHOOKS).errors
     assert problem.quote is not None
     assert problem.quote.text == "wave: ***"

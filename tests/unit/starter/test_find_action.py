@@ -1,4 +1,4 @@
-"""Which action the workflows of a starting tree get."""
+"""The action in the workflows of a starting tree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTION = f"acme/reconciler/.github/actions/reconciler@{COMMIT}"
 
 
 class Installed:
-    """A distribution that tells where it came from (PEP 610)."""
+    """A distribution with the origin of its installation (PEP 610)."""
 
     def __init__(self, told: str | None) -> None:
         self._told = told
@@ -59,20 +59,20 @@ def installed_from(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
 def test_the_action_is_at_the_commit_that_was_installed(
     monkeypatch: pytest.MonkeyPatch, url: str, commit: str, action: str | None
 ) -> None:
-    """On GitHub, and at a commit that nobody can move."""
+    """The action is on GitHub, at a fixed commit."""
     installed_from(monkeypatch, json.dumps({"url": url, "vcs_info": {"vcs": "git", "commit_id": commit}}))
     assert find_action(os.environ) == action
 
 
 @pytest.mark.parametrize("told", [None, "{}", "no JSON"])
 def test_from_a_wheel_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
-    """Whatever stands in place of its origin."""
+    """The file of its origin is missing, empty or broken."""
     installed_from(monkeypatch, told)
     assert find_action(os.environ) is None
 
 
 def test_without_an_installation_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run from a folder of sources, say."""
+    """It may run from a folder of sources."""
 
     def unknown(name: str) -> None:
         raise metadata.PackageNotFoundError(name)
@@ -82,7 +82,7 @@ def test_without_an_installation_the_action_is_unknown(monkeypatch: pytest.Monke
 
 
 def test_from_a_checkout_the_action_is_that_of_its_remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one without a remote, without a commit, or on a machine without git, it is unknown."""
+    """Without a remote, a commit or git, it is unknown."""
     checkout = tmp_path / "a checkout"
     installed_from(monkeypatch, json.dumps({"url": checkout.as_uri(), "dir_info": {"editable": True}}))
     assert find_action(os.environ) is None

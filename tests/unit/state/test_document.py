@@ -1,4 +1,4 @@
-"""The document's own encoder and decoder, which take no detour over a library's objects."""
+"""The encoder and decoder of a state document."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ URLS = {event: f"https://hooks.example.com.br/é/{event}" for event in EVENTS}
 
 
 def document() -> Document:
-    """One that has everything."""
+    """Return a document that has every part."""
     by = By("ana", "c0ffee", None)
     return Document(
         *("production", "lineage", 3),
@@ -70,7 +70,7 @@ def document() -> Document:
 def test_the_encoder_writes_what_the_librarys_would(
     text: str, other: str | None, more: dict[str, str], flag: bool
 ) -> None:
-    """Sorted keys, two spaces, ASCII: byte for byte that of `json.dumps`."""
+    """The bytes equal those of `json.dumps` with sorted keys, two spaces and ASCII."""
     by = By(text, other, other)
     applied = Applied(text, other, dict.fromkeys(EVENTS, text), more, START, by, adopted=flag)
     history = (HistoryEntry(START, by, {Event.MESSAGE_STATUS: text}),) if flag else ()
@@ -80,7 +80,7 @@ def test_the_encoder_writes_what_the_librarys_would(
 
 
 def test_a_document_survives_encoding_and_decoding() -> None:
-    """All of it, with its webhooks in the order of the vendor's page again."""
+    """Everything is kept, with the webhooks in the order of the vendor's page."""
     read = decode_document(encode_document(document()), environment="production", where="here").document
     assert read == document()
     assert read.applied is not None
@@ -99,7 +99,7 @@ def test_a_document_survives_encoding_and_decoding() -> None:
     ],
 )
 def test_an_unknown_key_is_reported_by_its_place_and_not_repeated(path: tuple[str | int, ...], fault: str) -> None:
-    """Whoever edited a document by hand sees where; the key itself may be a token."""
+    """A user who edited a document sees the place; the key itself may be a token."""
     value = whole = json.loads(encode_document(document()))
     for part in path:
         value = value[part]
@@ -119,7 +119,7 @@ def test_an_unknown_key_is_reported_by_its_place_and_not_repeated(path: tuple[st
     ],
 )
 def test_a_document_with_a_repeated_key_is_corrupt(key: str, before: str) -> None:
-    """Which of the two was applied is not known."""
+    """It is unknown which of the two was applied."""
     text = encode_document(document()).decode()
     assert key in text
     edited = text.replace(key, before + key, 1).encode()
@@ -151,7 +151,7 @@ def test_the_largest_serial_is_accepted() -> None:
 
 @pytest.mark.parametrize("name", ["environment", "lineage", "serial", "applied", "intent", "history", "format"])
 def test_a_document_without_one_of_its_keys_is_corrupt(name: str) -> None:
-    """Also where the program could go on without: `null` is written out."""
+    """Even keys that may be null are always written."""
     value = json.loads(encode_document(replace(document(), intent=None)))
     del value[name]
     with pytest.raises(Corrupt, match=f"at {name}: it is missing"):
@@ -239,7 +239,7 @@ AS_WRITTEN = """\
 
 
 def test_a_document_is_written_so_that_its_diff_can_be_reviewed() -> None:
-    """To the byte: what other tools read, and what two versions of the program must agree on."""
+    """The bytes are fixed, as other tools and other versions read them."""
     urls = ",\n".join(f'      "{event}": "https://hooks.example.com.br/\\u00e9/{event}"' for event in sorted(EVENTS))
     assert encode_document(document()).decode() == AS_WRITTEN.replace("WEBHOOKS", f"{{\n{urls}\n    }}")
 
@@ -251,7 +251,7 @@ def test_a_head_is_a_document_without_history_and_last_try() -> None:
 
 
 def former() -> tuple[bytes, Document]:
-    """A document as the version before wrote it, and what it says."""
+    """Return a document in the previous format, and what it means."""
     whole = document()
     assert whole.applied is not None and whole.intent is not None
     said = replace(
@@ -270,7 +270,7 @@ def former() -> tuple[bytes, Document]:
 
 @pytest.mark.parametrize("text", ["reconciler.state/1", "reconciler.state\\/1"])
 def test_a_document_of_the_former_format_is_read_and_written_as_the_latest(text: str) -> None:
-    """What it did not have is null, and the body was flat. PHP writes a slash with a backslash before it."""
+    """Keys that it did not have are null, and the body was flat. PHP escapes slashes."""
     data, said = former()
     data = data.replace(b"reconciler.state/1", text.encode())
     read = decode_document(data, environment="production", where="here").document
@@ -281,7 +281,7 @@ def test_a_document_of_the_former_format_is_read_and_written_as_the_latest(text:
 
 
 def test_an_original_has_the_bytes_that_are_stored() -> None:
-    """Of the former format and in another layout than ours too."""
+    """The former format and another layout are kept too."""
     data, said = former()
     data = json.dumps(json.loads(data)).encode()
     assert decode_original(data, environment="production", where="here") == Original(said, data)
@@ -292,7 +292,7 @@ def test_an_original_has_the_bytes_that_are_stored() -> None:
 
 
 def large(more: int) -> Document:
-    """One whose encoding is `more` bytes above the limit."""
+    """Return a document whose encoding is `more` bytes above the limit."""
     filled = replace(document(), lineage="x")
     return replace(filled, lineage="x" * (MAX_BYTES - len(encode_document(filled)) + 1 + more))
 
@@ -308,7 +308,7 @@ def large(more: int) -> Document:
     ids=["last serial", "serial", "largest", "size"],
 )
 def test_a_document_that_could_not_be_read_again_is_not_written(written: Document, fault: str | None) -> None:
-    """The one check before anything is sent, and the stores' own, which is the last line."""
+    """The check before anything is sent agrees with the stores' own check."""
     if fault is None:
         assert find_write_fault(written) is None
         data = encode_write(Write("production", written, None))
@@ -322,7 +322,7 @@ def test_a_document_that_could_not_be_read_again_is_not_written(written: Documen
 
 @given(st.integers(0, 40))
 def test_no_document_is_indented_to_more_than_the_factor(entries: int) -> None:
-    """What makes the quick check of the size right: without text, layout takes its largest part."""
+    """The quick check of the size relies on it: without texts, the layout's share is largest."""
     entry = HistoryEntry(START, By(), {})
     flat = Document("a", "l", 1, None, None, (entry,) * entries)
     compact = json.dumps(json.loads(encode_document(flat)))
@@ -430,7 +430,7 @@ def changed(*path: str | int, to: Any) -> bytes:
     ],
 )
 def test_a_document_that_no_version_wrote_is_corrupt(data: bytes, fault: str) -> None:
-    """By the head as by the whole; with its place, and with what to do."""
+    """Head and document are refused alike, with the place and what to do."""
     for decode in (decode_document, decode_head):
         with pytest.raises(Corrupt, match=fault) as caught:
             decode(data, environment="production", where="states/production.json")
@@ -456,14 +456,14 @@ def test_an_invalid_environment_name_is_reported_before_its_document(data: bytes
 @pytest.mark.parametrize("newer", ["reconciler.state/3", "reconciler.state/10", "reconciler.state/999999"])
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_newer_format_is_recognized_with_any_other_content(newer: str, whole: bool) -> None:
-    """Nobody knows what a later version writes, so nothing beside the format counts."""
+    """A later version may write anything, so only the format counts."""
     data = changed("format", to=newer) if whole else json.dumps({"format": newer, "environments": []}).encode()
     with pytest.raises(NewerFormat, match=re.escape(f"here has the format {newer!r}, newer than reconciler.state/2.")):
         decode_document(data, environment="production", where="here")
 
 
 def test_the_actor_may_be_unknown() -> None:
-    """An older document, or a run outside of git and GitHub."""
+    """The document may be old, or the run outside of git and GitHub."""
     data = changed("applied", "by", to={})
     applied = decode_document(data, environment="production", where="here").document.applied
     assert applied is not None and applied.by == By(None, None, None)
@@ -494,7 +494,7 @@ def test_the_error_of_a_single_unreadable_document_is_raised() -> None:
 
 
 def test_all_unreadable_documents_are_reported_at_once() -> None:
-    """One line for each, so that fixing one does not only reveal the next."""
+    """Each has a line, so that one fix does not only reveal the next fault."""
     faults = {"b": Unreachable("b is away"), "d": Corrupt("d is cut off")}
     with pytest.raises(SeveralUnreadable) as caught:
         read_each("abcd", reading({"a": 1, **faults}))
