@@ -163,8 +163,8 @@ def test_two_tokens_of_one_company_are_refused() -> None:
 def test_an_expired_jwt_is_a_warning() -> None:
     """It is only a hint: Plug decides."""
     one = make_desired()
-    for exp, told in [(START.timestamp() - 1, 1), (START.timestamp() + 1, 0), (1e300, 0), ("x", 0)]:
-        assert len(EnvironCredentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == told
+    for exp, reported in [(START.timestamp() - 1, 1), (START.timestamp() + 1, 0), (1e300, 0), ("x", 0)]:
+        assert len(EnvironCredentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == reported
 
 
 def tokens_file(folder: Path, text: str, mode: int = 0o600) -> Path:

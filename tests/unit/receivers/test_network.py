@@ -248,14 +248,14 @@ def test_a_certificate_of_the_day_after_tomorrow_fails_at_tls(serve: Serve) -> N
 
 
 @pytest.mark.parametrize(
-    ("hello", "told"),
+    ("hello", "reported"),
     [
         (b"", "the connection to localhost was closed during the TLS handshake"),
         (b"\x15\x03\x01\x00\x02\x02\x28", "TLS with localhost failed"),  # a fatal alert: handshake_failure
         (b"SSH-2.0-OpenSSH_9.6\r\n", "localhost does not speak TLS on this port"),
     ],
 )
-def test_a_handshake_that_fails_is_reported(hello: bytes, told: str) -> None:
+def test_a_handshake_that_fails_is_reported(hello: bytes, reported: str) -> None:
     """The message is in our words, as the library has many."""
 
     def talk(connection: socket.socket, number: int) -> None:
@@ -264,7 +264,7 @@ def test_a_handshake_that_fails_is_reported(hello: bytes, told: str) -> None:
 
     with world.serve(talk) as server:
         one = check_one(f"https://localhost:{server.port}/x", resolve=resolving("127.0.0.1"))
-    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, told)
+    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, reported)
 
 
 def test_an_unknown_authority_fails_at_tls(serve: Serve, tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_a_name_that_is_not_found_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (socket.gaierror(socket.EAI_NONAME, "x"), "was not found"),
         (
@@ -345,14 +345,14 @@ def test_a_name_that_is_not_found_says_so() -> None:
         (UnicodeError("x"), "was not resolved"),
     ],
 )
-def test_a_name_server_that_fails_is_reported_in_our_words(error: Exception, told: str) -> None:
+def test_a_name_server_that_fails_is_reported_in_our_words(error: Exception, reported: str) -> None:
     """The message says whether a retry may help."""
 
     async def fail(host: str, port: int) -> Sequence[str]:
         raise error
 
     one = check_one(f"https://{NAME}/x", resolve=fail)
-    assert (one.stage, one.message) == (CheckStage.DNS, f"the name of {NAME} {told}")
+    assert (one.stage, one.message) == (CheckStage.DNS, f"the name of {NAME} {reported}")
 
 
 def test_a_name_server_that_hangs_ends_at_the_timeout() -> None:
@@ -459,7 +459,7 @@ def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serv
 
 
 @pytest.mark.parametrize(
-    ("then", "stage", "told"),
+    ("then", "stage", "reported"),
     [
         ("refuses", CheckStage.CONNECT, "the connection to localhost was refused, though the one before was taken"),
         ("resets", CheckStage.TLS, "the connection to localhost was closed during the TLS handshake"),
@@ -467,7 +467,7 @@ def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serv
     ],
 )
 def test_a_receiver_that_accepts_only_one_connection_is_reported(
-    authority: Authority, then: str, stage: CheckStage, told: str
+    authority: Authority, then: str, stage: CheckStage, reported: str
 ) -> None:
     """The server may limit connections for each client. Nothing was sent, and the stage says so."""
     tls = authority.context("localhost")
@@ -496,7 +496,7 @@ def test_a_receiver_that_accepts_only_one_connection_is_reported(
         one = check_one(f"https://localhost:{port}/x", resolve=resolving("127.0.0.1"), timeout_s=0.5)
         ended.set()
         thread.join()
-    assert (one.ok, one.stage, one.status, one.message) == (False, stage, None, told)
+    assert (one.ok, one.stage, one.status, one.message) == (False, stage, None, reported)
 
 
 def test_a_dead_receiver_behind_many_is_not_waited_for_again_and_again(serve: Serve) -> None:

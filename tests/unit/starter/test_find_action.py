@@ -20,12 +20,12 @@ ACTION = f"acme/reconciler/.github/actions/reconciler@{COMMIT}"
 class Installed:
     """A distribution with the origin of its installation (PEP 610)."""
 
-    def __init__(self, told: str | None) -> None:
-        self._told = told
+    def __init__(self, origin: str | None) -> None:
+        self._origin = origin
 
     def read_text(self, name: str) -> str | None:
         assert name == "direct_url.json"
-        return self._told
+        return self._origin
 
 
 def project_name() -> str:
@@ -34,11 +34,11 @@ def project_name() -> str:
     return name
 
 
-def installed_from(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+def installed_from(monkeypatch: pytest.MonkeyPatch, origin: str | None) -> None:
     def find(name: str) -> Installed:
         if name != project_name():
             raise metadata.PackageNotFoundError(name)
-        return Installed(told)
+        return Installed(origin)
 
     monkeypatch.setattr(metadata, "distribution", find)
 
@@ -64,10 +64,10 @@ def test_the_action_is_at_the_commit_that_was_installed(
     assert find_action(os.environ) == action
 
 
-@pytest.mark.parametrize("told", [None, "{}", "no JSON"])
-def test_from_a_wheel_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+@pytest.mark.parametrize("origin", [None, "{}", "no JSON"])
+def test_from_a_wheel_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch, origin: str | None) -> None:
     """The file of its origin is missing, empty or broken."""
-    installed_from(monkeypatch, told)
+    installed_from(monkeypatch, origin)
     assert find_action(os.environ) is None
 
 
