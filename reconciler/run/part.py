@@ -10,6 +10,7 @@ from reconciler.core.planner import PlanInput, Planned, plan_environment
 from reconciler.core.protocol.attempts import RunAttempt, count_unapplied
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.steps import EarlierWave, Job, find_part, find_waiting
+from reconciler.errors import StalePlan
 from reconciler.model import Action, Desired, Fingerprint, Outcome, RunResult
 from reconciler.ports import StateStore
 from reconciler.run.apply_request import ApplyRequest, MakePlan, plan_apply
@@ -58,7 +59,15 @@ class PartPlanner:
         """Plan the part as it is now. Raises: StalePlan where its changes are not those of the first job's plan."""
         scope = PlanScope(names=self.find_names())
         request = ApplyRequest(scope, self.inputs.reassert, expect=self.job.digest)
-        planned = plan_apply(request, self.make_plan, self.show_unexpected)
+        try:
+            planned = plan_apply(request, self.make_plan, self.show_unexpected)
+        except StalePlan as error:
+            message = (
+                f"what is left to send of {self.job.name} is not what the first job decided: something was applied "
+                "since, by an earlier attempt or from elsewhere. Nothing was sent. Begin a new run of the workflow "
+                "Apply, or run all jobs of this one again"
+            )
+            raise StalePlan(message, error.moved) from error
         failed = self._count_failed(planned)
         return Part(planned, self.max_failures - failed, self._find_stop_reason(planned, failed))
 
