@@ -99,8 +99,8 @@ audit: $(MADE) ## look for known weaknesses of the packages in the locks; asks t
 	build/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
 	  -r requirements-dev.lock -r requirements-audit.lock
 
-bench: $(DEV) ## measure and print the figures of the README; nothing can fail
-	$(BIN)/python -m tests.benchmarks
+bench: $(DEV) ## measure beside floors and peers; AGAINST=FILE names what differs from a stored run
+	$(BIN)/python -m tests.benchmarks --out build/bench.json $(if $(AGAINST),--against $(AGAINST)) $(BENCH)
 
 soak: $(DEV) ## edit, apply, break and kill for ten minutes, then check the promises of the state
 	$(BIN)/python -m tests.benchmarks.soak $(SOAK)

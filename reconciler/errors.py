@@ -26,10 +26,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.model.problem import Problem
-
 if TYPE_CHECKING:
-    from reconciler.model import Intent
+    from reconciler.model import Intent, Problem
 
 
 class ReconcilerError(Exception):
@@ -46,6 +44,8 @@ class InputError(ReconcilerError):
     @classmethod
     def of(cls, key: str, message: str, hint: str = "") -> InputError:
         """An error with one problem of a flag, a variable or an argument, which `key` names."""
+        from reconciler.model import Problem  # late: every command imports this module, and few raise an error
+
         return cls(problems=[Problem.of(key, message, hint)])
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.errors import InputError, ReconcilerError, StateError
-from reconciler.model import DONE_OUTCOMES, CheckResult, Finding, FindingKind, Outcome, Plan, RunResult, has_work
+
+if TYPE_CHECKING:
+    from reconciler.model import CheckResult, Finding, Plan, RunResult
+
+# The model is imported where a result is judged: `--help` and the Tab key, which have none, must not wait for it.
 
 
 class ExitCode(IntEnum):
@@ -40,6 +45,8 @@ def describe_error(error: Exception) -> str:
 
 def of_result(result: RunResult) -> ExitCode:
     """The code of an apply: an interrupt comes before trouble with the state, that before a failed environment."""
+    from reconciler.model import DONE_OUTCOMES, Outcome
+
     if result.interrupted:
         return ExitCode.INTERRUPTED
     outcomes = {environment.outcome for environment in result.environments}
@@ -50,11 +57,15 @@ def of_result(result: RunResult) -> ExitCode:
 
 def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
     """The code of a plan: with `--detailed-exitcode` 2 where apply would PUT anything."""
+    from reconciler.model import has_work
+
     return ExitCode.CHANGES if detailed and has_work(plan) else ExitCode.DONE
 
 
 def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
     """The code of drift: 1 where a read of --observe `failed`, else 2 for any finding that is not `unobservable`."""
+    from reconciler.model import FindingKind
+
     if failed:
         return ExitCode.NOT_APPLIED
     drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)

@@ -6,6 +6,7 @@ import importlib
 import keyword
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,27 +19,31 @@ from reconciler.cli.session import Session
 from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
 from reconciler.text.escape import for_terminal
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 # where a fault of this program is reported
 REPORT_TO = "the maintainers of reconciler"
 SHOWN_FRAMES = 8  # the last calls before an internal error; -vv shows all
 
-# command -> its module in this folder, which is imported when it is used: a command's imports take time
+# Command -> the first sentence of its help. Its module in this folder has the command's name, and is imported when the
+# command is used: all of them together take longer than a plan, and `--help` and the Tab key need this table alone.
 COMMANDS = {
-    "validate": "validate",
-    "show": "show",
-    "plan": "plan",
-    "apply": "apply",
-    "drift": "drift",
-    "check": "check",
-    "state": "state",
-    "report": "report",
-    "doctor": "doctor",
-    "schema": "schema",
-    "init": "init",
-    "import": "imports",
-    "sandbox": "sandbox",
-    "demo": "demo",
-    "github": "github",
+    "validate": "Check manifests, settings and policy.",
+    "show": "Show one environment, and where each value came from.",
+    "plan": "Show what `apply` would do, and why.",
+    "apply": "Put the desired webhooks, or do exactly a saved plan.",
+    "drift": "Report every difference between manifests and state.",
+    "check": "Call each receiver with the documented example bodies.",
+    "state": "Read the applied state, and correct it by hand.",
+    "report": "Show the fleet on one HTML page.",
+    "doctor": "Show what is set up, and what is missing.",
+    "schema": "Print the JSON Schema (2020-12) of a manifest, for editors.",
+    "init": "Write a starting tree: manifests, settings, workflows.",
+    "import": "Write manifests for companies that exist.",
+    "sandbox": "Serve a stand-in for Plug on loopback, to try things out.",
+    "demo": "Show the whole story against a stand-in Plug on this machine.",
+    "github": "Set up a repository on GitHub; the steps of its workflows.",
 }
 
 
@@ -53,11 +58,23 @@ class LazyGroup(CommandGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"reconciler.cli.{COMMANDS[cmd_name]}")
-        command = getattr(module, f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name)
+        is_keyword = keyword.iskeyword(cmd_name)  # no module can be called `import`
+        module = importlib.import_module(f"reconciler.cli.{cmd_name}s" if is_keyword else f"reconciler.cli.{cmd_name}")
+        command = getattr(module, f"{cmd_name}_" if is_keyword else cmd_name)
         assert isinstance(command, click.Command)
         verbose_option(command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem  # late: only the Tab key needs it
+
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        named = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *options]
 
 
 @click.group(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,9 +16,10 @@ from reconciler.cli.completion import (
     complete_folders,
 )
 from reconciler.cli.setting_parameters import flag_parameter, is_settings_flag
-from reconciler.core.shard import parse_shard
-from reconciler.model import Shard
 from reconciler.settings.flags import SETTING_FLAGS
+
+if TYPE_CHECKING:
+    from reconciler.model import Shard
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
@@ -87,8 +88,12 @@ def selection_options(command: Command) -> Command:
 def _shard_option(command: Command) -> Command:
 
     def take(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Shard | None:
+        if value is None:
+            return None
+        from reconciler.core.shard import parse_shard  # late: few runs are one of several shards
+
         try:
-            return None if value is None else parse_shard(value)
+            return parse_shard(value)
         except ValueError as error:
             raise click.BadParameter(f"{value!r}: {error}") from None
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,11 +19,10 @@ from reconciler.cli.options import (
     settings_options,
 )
 from reconciler.cli.output import say
-from reconciler.cli.render import show_plan
-from reconciler.cli.session import Session
-from reconciler.run.guards import with_guard_warnings
-from reconciler.run.planning import PlanScope
 from reconciler.text.escape import for_terminal
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ def plan(session: Session, flags: PlanFlags, form: Form, selection: Selection) -
       reconciler plan
       reconciler plan -e 'staging*' --out staging.plan.json
     """
+    from reconciler.cli.render import show_plan  # late, as all below: `plan --help` must not wait for it
+    from reconciler.run.guards import with_guard_warnings
+    from reconciler.run.planning import PlanScope
+
     scope = PlanScope(selection.globs, selection.shard, session.live_reads(wanted=flags.observe))
     planned = with_guard_warnings(session.plan(scope, requested=flags.reassert), session.guards())
     if flags.out is not None:

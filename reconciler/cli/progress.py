@@ -14,12 +14,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from reconciler.cli.output import is_terminal, say, wants_colour
-from reconciler.core.pace import Slowdown
 from reconciler.core.speed import Speed, time_left
 from reconciler.io.watch import report_done, watching
-from reconciler.model import EnvironmentResult, Outcome
-from reconciler.model.result import DONE_OUTCOMES
-from reconciler.run.context import WaveBegun
+from reconciler.model import DONE_OUTCOMES, EnvironmentResult, Outcome
 from reconciler.text.counts import number, ordinal
 from reconciler.text.escape import for_terminal
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, like_message
@@ -27,6 +24,9 @@ from reconciler.text.groups import SHOWN_ONE_BY_ONE, like_message
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
+
+    from reconciler.core.pace import Slowdown
+    from reconciler.run.context import WaveBegun
 
 LOG_INTERVAL_S = 10.0
 TICK_S = 0.5

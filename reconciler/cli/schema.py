@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import click
 
 from reconciler.cli.output import write
+from reconciler.manifests import STORED_SCHEMA
 
 
 @click.command()
@@ -17,6 +16,4 @@ def schema() -> None:
       # first line of a manifest, for the YAML language server:
       # yaml-language-server: $schema=../manifest.schema.json
     """
-    from reconciler.manifests.schema import json_schema
-
-    write(json.dumps(json_schema(), indent=2))
+    write(STORED_SCHEMA.read_text(encoding="utf-8"))

@@ -11,28 +11,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
-from reconciler.model import By, Desired, SettingPlace
-from reconciler.ports import StateStore
-from reconciler.run.planning import Observe, PlanScope, plan_environments, refuse_malformed_tokens
 
+# All else is imported where it is used: `--help` and the Tab key make a session too.
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
     from reconciler.core.guards import FirstApply
+    from reconciler.core.planner import Planned
     from reconciler.manifests.history import ManifestHistory
     from reconciler.manifests.merged import Tree, TreeOptions
+    from reconciler.model import By, Desired, SettingPlace
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
     from reconciler.plug.secret_files import SecretValues
+    from reconciler.ports import StateStore
     from reconciler.run.context import Interim
     from reconciler.run.guards import GuardInput
     from reconciler.run.importing import AccountReads
     from reconciler.run.pace import Pace
-    from reconciler.settings import LoadedSettings, Settings
+    from reconciler.run.planning import Observe, PlanScope
+    from reconciler.settings.fields import Settings
+    from reconciler.settings.load import LoadedSettings
 
 
 def find_folder() -> Path:
@@ -107,7 +109,7 @@ class Session:
 
     @cached_property
     def _loaded(self) -> LoadedSettings:
-        from reconciler.settings import load_settings
+        from reconciler.settings.load import load_settings
 
         return load_settings(self.environ, str(self.folder), self.flags)
 
@@ -280,6 +282,8 @@ class Session:
 
     def plan(self, scope: PlanScope, *, requested: bool = False) -> Planned:
         """Return the plan of the scope. Raises as `plan_to_apply`, and InputError for a malformed token."""
+        from reconciler.run.planning import refuse_malformed_tokens
+
         planned = self.plan_to_apply(scope, requested=requested)
         refuse_malformed_tokens(planned, self.credentials)
         return planned
@@ -291,6 +295,8 @@ class Session:
         Raises InputError (manifests, settings, the partner's token), StateError.
         """
         from reconciler.cli.progress import watch_state
+        from reconciler.core.planner import PlanInput
+        from reconciler.run.planning import plan_environments
 
         desired = self.desired
         given = PlanInput(

@@ -14,8 +14,7 @@ def find_changed_events(before: Webhooks, after: Webhooks) -> tuple[Event, ...]:
     """The events whose text differs or that one side lacks, in the order of the vendor's page."""
     from deepdiff import DeepDiff  # late: its import costs more than a plan without any change
 
-    difference = DeepDiff(dict(before), dict(after), view="tree")
-    changed = {node.path(output_format="list")[0] for nodes in difference.values() for node in nodes}
+    changed = DeepDiff(dict(before), dict(after), view="tree").affected_root_keys
     return tuple(event for event in EVENTS if event in changed)
 
 

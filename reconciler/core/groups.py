@@ -79,10 +79,10 @@ def find_new_hosts(planned: Iterable[EnvironmentPlan], heads: Iterable[Head]) ->
 
     None is new where there is no record: everything would be.
     """
-    records = [head.applied for head in heads if head.applied is not None]
+    sent = {host for one in planned for host in one.hosts}
+    records = [head.applied for head in heads if head.applied is not None] if sent else []
     if not records:
         return ()
-    sent = {host for one in planned for host in one.hosts}
     return tuple(sorted(sent.difference(host_with_port_of(url) for one in records for url in one.webhooks.values())))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from datetime import UTC, datetime
 
@@ -18,7 +16,11 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # late: every command makes a clock, and few wait
+
         await asyncio.sleep(seconds)
 
     def jitter(self) -> float:
+        import random  # late, as above
+
         return random.random()  # noqa: S311 - it spreads retries and protects nothing

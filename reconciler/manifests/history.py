@@ -240,9 +240,10 @@ class ManifestHistory:
                 pending[name] = then[name]
                 if not is_same:
                     del pending[name]
-                    found[name] = LastChange(None if is_same is None else position, commits[position])
+                    found[name] = _found_at(position, commits[position], is_known=is_same is not None)
         logger.info("history: compared %d commits for %d environments", len(pairs), len(names))
-        return found | {name: LastChange(None, commits[:MAX_LINE][-1]) for name in pending}
+        oldest = min(len(commits), MAX_LINE) - 1
+        return found | {name: LastChange(None, commits[oldest], oldest) for name in pending}
 
     def _step_back(
         self, snapshot: _Snapshot, commit: str, changes: Sequence[FileChange], defined: Mapping[str, _Defined]
@@ -412,6 +413,10 @@ def find_meaning(data: bytes) -> str | None:
     return json.dumps(file.values, sort_keys=True, default=repr)
 
 
+def _found_at(position: int, commit: str, *, is_known: bool) -> LastChange:
+    return LastChange(position, commit) if is_known else LastChange(None, commit, position)
+
+
 def _find_below(folders: Collection[str], defined: Mapping[str, _Defined]) -> set[str]:
     """Return the environments whose manifest is at or below one of the folders."""
     if not folders:
@@ -430,8 +435,8 @@ def _join(folder: str, name: str) -> str:
 
 @contextmanager
 def _explaining() -> Iterator[None]:
-    """Translate what git says. Raises InputError."""
+    """Translate what git says, and what keeps its files from being written. Raises InputError."""
     try:
         yield
-    except GitError as error:
+    except (GitError, OSError) as error:
         raise InputError(f"the manifests of earlier commits can't be read: {error}. Run again") from error

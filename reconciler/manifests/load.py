@@ -151,7 +151,8 @@ class _Loader:
         if data is None:
             return None
         logger.debug("manifests: read %s, %d bytes", name, len(data))
-        problems, found = self._search.scan(name, data.decode(errors="replace").removeprefix("\ufeff"))
+        text = data.decode(errors="replace").removeprefix("\ufeff")
+        problems, found = self._search.scan(name, text)
         self._found_tokens.extend(found)
         file = None if len(found) >= MAX_IN_A_FILE else parse_file(name, data)
         if not isinstance(file, File):
@@ -159,9 +160,11 @@ class _Loader:
             return None
         self._parsed += 1
         self.problems.extend(self._search.name_keys(problems, found, file))
-        if b"\\" in data or b"''" in data:
+        is_escaped = "\\" in text or "''" in text
+        if is_escaped:
             self._scan_escaped(file, found)
-        secrets = self._find_secrets(file, found)
+        may_hold_secrets = is_escaped or self._search.may_hold_secrets(text)
+        secrets = self._find_secrets(file, found) if may_hold_secrets else set()
         if any(sign in data for sign in OTHER_TEMPLATES):
             self.warnings.extend(find_other_templates(file))
         token_keys = find_token_keys(file)
@@ -292,6 +295,8 @@ def stem_of(file: str) -> str:
 
 def _find_unknown_events(file: File, bad: set[Path]) -> frozenset[str]:
     """Return the events that unknown keys were probably meant to be: they aren't missed a second time."""
+    if not bad:
+        return frozenset()
     unknown = [str(path[1]) for path in bad if path[0] == "webhooks" and len(path) == 2]
     found = {near_miss(name, _EVENT_NAMES) or "" for name in unknown[:MAX_PROBLEMS]}
     inner = file.values.get("value")

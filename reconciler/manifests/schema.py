@@ -5,7 +5,7 @@ See docs/manifests.md, docs/manifests.md#policy.
 
 from __future__ import annotations
 
-import difflib
+import json
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from reconciler.manifests import STORED_SCHEMA
 from reconciler.manifests.nodes import AmbiguousScalar, File, Path
 from reconciler.model import EVENTS, AuthScheme, BodyForm
 
@@ -114,31 +115,19 @@ class Defaults(CommonPart):
     policy: PolicyPart = Field(default=_NOT_GIVEN)
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a manifest, for editors."""
-    schema = Manifest.model_json_schema()
-    _tidy(schema)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "Reconciler manifest",
-        "description": "The desired webhook URLs of one Plug Chat company.",
-    }
-
-
 def editor_schema() -> dict[str, Any]:
-    """Return the same for editors, which check _defaults.yaml by it too: that file may also hold `policy`."""
-    schema = json_schema()
+    """Return the stored JSON Schema for editors, which check _defaults.yaml by it too: that file may hold `policy`."""
+    schema: dict[str, Any] = json.loads(STORED_SCHEMA.read_text(encoding="utf-8"))
     policy = PolicyPart.model_json_schema()
-    _tidy(policy)
+    tidy(policy)
     return {**schema, "properties": {**schema["properties"], "policy": policy}}
 
 
-def _tidy(schema: Any) -> None:
-    """Takes out what only pydantic means: titles made of names, defaults that stand for "not given"."""
+def tidy(schema: Any) -> None:
+    """Take out what only pydantic means: titles made of names, defaults that stand for "not given"."""
     if isinstance(schema, list):
         for item in schema:
-            _tidy(item)
+            tidy(item)
     if not isinstance(schema, dict):
         return
     if schema.get("default", 0) is None:
@@ -146,7 +135,7 @@ def _tidy(schema: Any) -> None:
     if isinstance(schema.get("title"), str):
         del schema["title"]
     for item in schema.values():
-        _tidy(item)
+        tidy(item)
 
 
 # --- faults ----------------------------------------------------------------------------------------
@@ -234,6 +223,8 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is most like this one. Of many only a part is compared, and no long ones."""
     if len(word) > MAX_COMPARED:
         return None
+    import difflib  # late: only a mistyped word needs it
+
     compared = [name for name in islice(known, MAX_SEEN) if len(name) <= MAX_COMPARED]
     if len(compared) > MAX_CANDIDATES:
         alike = (name for name in compared if abs(len(name) - len(word)) < 3 and name[:1] == word[:1])

@@ -43,34 +43,43 @@ RECEIVERS_HINT = (
 )
 HINTS = frozenset({HINT, RECEIVERS_HINT})
 SECRET = "holds the value of a secret"  # noqa: S105 - a message
-MAX_STRIDE = 32  # characters between the pieces of a text that are looked up; a token has as many pieces in the sieve
+MAX_STRIDE = 32  # characters between the pieces of a text that are looked up; as many pieces of a token are known
 MIN_SECRET = 8  # characters; a shorter value is in many a URL by chance
 _SHOWN_KEYS = (("webhooks",), ("vars",), ("api",))
 
 
-class _Sieve:
-    """Says quickly which of many tokens a text may hold."""
+class KnownTexts:
+    """Finds which of many tokens are in a text, in one pass over it, however many there are and however alike."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        """Of each token the pieces at every offset of its beginning: wherever it stands in a text, one of them
-        lies at a multiple of the stride."""
-        self.tokens = tuple(tokens)
+        """Keep the pieces at every offset of a token's beginning: one of them is at a multiple of the stride, wherever
+        in a text the token is."""
+        self.tokens = frozenset(tokens)
         shortest = min(map(len, self.tokens), default=1)
         self._length = length = max(1, min(8, shortest - 3))
         self._stride = min(shortest - length + 1, MAX_STRIDE)
-        self._pieces: dict[str, list[str]] = {}
+        self._pieces: set[str] = set()
+        self._sizes: dict[str, set[int]] = {}  # of the tokens that begin with a piece
         if len(self.tokens) > MANY:
             for token in self.tokens:
-                for start in range(self._stride):
-                    self._pieces.setdefault(token[start : start + length], []).append(token)
+                self._pieces.update([token[at : at + length] for at in range(self._stride)])
+                self._sizes.setdefault(token[:length], set()).add(len(token))
 
-    def find_in(self, text: str) -> Sequence[str]:
-        """Return the tokens that the text may hold, each once."""
+    def find_in(self, text: str) -> list[str]:
+        """Return the tokens that are in the text, each once, sorted."""
         if not self._pieces:
-            return self.tokens
-        length = self._length
-        found = self._pieces.keys() & {text[at : at + length] for at in range(0, len(text), self._stride)}
-        return tuple(dict.fromkeys(token for piece in sorted(found) for token in self._pieces[piece]))
+            return sorted(token for token in self.tokens if token in text)
+        length, stride = self._length, self._stride
+        pieces = [text[at : at + length] for at in range(0, len(text), stride)]
+        if self._pieces.isdisjoint(pieces):
+            return []
+        found: set[str] = set()
+        for place, piece in enumerate(pieces):
+            if piece in self._pieces:
+                for start in range(max(0, (place - 1) * stride + 1), place * stride + 1):
+                    sizes = self._sizes.get(text[start : start + length], ())
+                    found |= self.tokens.intersection([text[start : start + size] for size in sizes])
+        return sorted(found)
 
 
 class TokenSearch:
@@ -78,14 +87,15 @@ class TokenSearch:
 
     def __init__(self, tokens: Iterable[str], secrets: Iterable[str] = ()) -> None:
         known = tuple(tokens)
-        self._secrets = _Sieve(secret for secret in {*secrets}.difference(known) if len(secret) >= MIN_SECRET)
+        self._secrets = KnownTexts(secret for secret in {*secrets}.difference(known) if len(secret) >= MIN_SECRET)
+        self._have_blanks = any(secret.split() != [secret] for secret in self._secrets.tokens)
         self._jwts = [token for token in known if JWT_BEGINNING in token]
-        self._opaque = _Sieve(token for token in known if JWT_BEGINNING not in token)
+        self._opaque = KnownTexts(token for token in known if JWT_BEGINNING not in token)
 
     @cached_property
-    def _jwt_sieve(self) -> _Sieve:
+    def _known_jwts(self) -> KnownTexts:
         """Made when a text has a JWT's beginning, which hardly ever happens."""
-        return _Sieve(self._jwts)
+        return KnownTexts(self._jwts)
 
     def scan(self, name: str, text: str) -> tuple[list[Problem], list[str]]:
         """The problems of one file's text, and the texts that no other problem may repeat."""
@@ -93,8 +103,9 @@ class TokenSearch:
         found: list[str] = []
         if not self._opaque.tokens and JWT_BEGINNING not in text:
             return problems, found
-        lines = Lines(text)
-        for offset, value, what in sorted(self._find(text)):
+        matches = sorted(self._find(text))
+        lines = Lines(text if matches else "")
+        for offset, value, what in matches:
             if any(value in other for other in found):
                 continue
             found.append(value)
@@ -120,28 +131,31 @@ class TokenSearch:
             else:
                 yield replace(problem, key=key)
 
+    def may_hold_secrets(self, text: str) -> bool:
+        """Whether a value of a file may hold a secret. `text` is the file's, which has no escape: what is joined from
+        several lines gets a blank where a line ends, so a secret without one is in the text as it is in the value."""
+        return self._have_blanks or bool(self._secrets.find_in(text))
+
     def find_secrets(self, file: File) -> tuple[list[tuple[Path, Problem]], list[str]]:
         """Return a problem for each URL and var that holds a secret, and the secrets."""
         if not self._secrets.tokens:
             return [], []
         texts = [(path, text) for path, text in find_texts(file.values) if path[:1] in _SHOWN_KEYS]
         whole = "\n".join(text for _, text in texts)
-        found = [secret for secret in self._secrets.find_in(whole) if secret in whole][:MAX_IN_A_FILE]
+        found = self._secrets.find_in(whole)[:MAX_IN_A_FILE]
         holding = [path for path, text in texts if any(secret in text for secret in found)] if found else []
         return [
             (path, Problem(file.name, *file.position(path), dotted(path), SECRET, RECEIVERS_HINT)) for path in holding
         ], found
 
     def _find(self, text: str) -> Iterable[tuple[int, str, str]]:
-        tokens = [*self._opaque.find_in(text)]
+        tokens = self._opaque.find_in(text)
         if JWT_BEGINNING in text:
             for match in _JWT.finditer(text):
                 yield match.start(1), match[1], JWT
-            tokens += self._jwt_sieve.find_in(text)
+            tokens += self._known_jwts.find_in(text)
         for token in tokens:
-            offset = text.find(token)
-            if offset >= 0:
-                yield offset, token, "holds the value of a token variable"
+            yield text.index(token), token, "holds the value of a token variable"
 
 
 def find_token_keys(file: File) -> list[tuple[Path, Problem]]:

@@ -25,7 +25,7 @@ from reconciler.errors import InputError
 from reconciler.model import EVENTS, Desired, Event, Fault, Fingerprint, Problem
 from reconciler.plug.secret import Secret
 from reconciler.plug.secret_files import SecretValues, load_secrets_file, load_tokens_file
-from reconciler.plug.token import account_of, expires_at, find_token_fault, organization_of
+from reconciler.plug.token import TokenFacts, find_token_fault, read_token
 from reconciler.text.counts import name_some
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ class EnvironCredentials:
         self._tokens_file = tokens_file or {}
         self._secrets_file = secrets_file or SecretValues()
         self._allow_local_receivers = allow_local_receivers
-        self._accounts: dict[Secret, str] = {}
+        self._facts: dict[Secret, TokenFacts] = {}
 
     def token(self, desired: Desired) -> Secret | None:
         """From the variable `token_env`, else from the tokens file. An empty variable holds none: that is how
@@ -173,14 +173,15 @@ class EnvironCredentials:
             secret = self.secret(name, desired.environment)
             if secret is not None:
                 secrets[name] = f"hmac-sha256:{token.sign(secret.reveal().encode(errors='surrogateescape'))}"
-        return Fingerprint(account=self._account(token), secrets=secrets, token_expires_at=expires_at(token))
+        facts = self._read(token)
+        return Fingerprint(account=facts.account, secrets=secrets, token_expires_at=facts.expires_at)
 
-    def _account(self, token: Secret) -> str:
-        """Worked out once: a plan asks for each token's twice."""
-        account = self._accounts.get(token)
-        if account is None:
-            account = self._accounts[token] = account_of(token)
-        return account
+    def _read(self, token: Secret) -> TokenFacts:
+        """Read a token once: a plan asks twice for what it says, and an apply several times more."""
+        facts = self._facts.get(token)
+        if facts is None:
+            facts = self._facts[token] = read_token(token)
+        return facts
 
     def fill(self, desired: Desired) -> dict[Event, str]:
         """The URLs as they are sent: the only place where secrets get into them."""
@@ -308,7 +309,7 @@ class EnvironCredentials:
         for one in desired:
             token = self.token(one)
             if token is not None:
-                by_account[self._account(token)].append(one)
+                by_account[self._read(token).account].append(one)
         problems = []
         for sharing in by_account.values():
             for one in sharing[1:]:
@@ -325,7 +326,7 @@ class EnvironCredentials:
         warnings = []
         for one in desired:
             token = self.token(one)
-            until = None if token is None else expires_at(token)
+            until = None if token is None else self._read(token).expires_at
             if until is not None and until <= now:
                 warnings.append(
                     f"{one.environment}: the token of {self.token_origin(one)} says that it expired at "
@@ -336,11 +337,11 @@ class EnvironCredentials:
     def account(self, desired: Desired) -> str | None:
         """The token's account as the state names it (docs/state.md); None without a token."""
         token = self.token(desired)
-        return None if token is None else self._account(token)
+        return None if token is None else self._read(token).account
 
     def organization(self, desired: Desired) -> str | None:
         token = self.token(desired)
-        return None if token is None else organization_of(token)
+        return None if token is None else self._read(token).organization
 
 
 def _problem(desired: Desired, key: str, message: str, hint: str) -> Problem:

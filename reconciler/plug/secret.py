@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 
@@ -19,7 +18,7 @@ class Secret:
 
     def sign(self, message: bytes) -> str:
         """HMAC-SHA-256 of `message` with this value as the key, in hex."""
-        return hmac.new(self.__value.encode(errors="surrogateescape"), message, hashlib.sha256).hexdigest()
+        return hmac.digest(self.__value.encode(errors="surrogateescape"), message, "sha256").hex()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self.reveal() == other.reveal()

@@ -6,6 +6,7 @@ See docs/plug-api.md#tokens.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reconciler.core.jwt import ORGANIZATION, read_payload
@@ -36,29 +37,36 @@ def find_token_fault(token: Secret) -> Fault | None:
     return Fault("holds a control character", hint)
 
 
-def organization_of(token: Secret) -> str | None:
-    """The `organizationId` of a JWT's payload; None for an opaque token."""
-    found = read_payload(token.reveal()).get(ORGANIZATION)
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What a token says of itself. `account` is as the state names it (CONTRACT §7): `org:` and the organization of a
+    JWT, else `token:` and 16 hex digits that only the token's holder can make. `organization` is None for an opaque
+    token, `expires_at` is a JWT's `exp` in whole seconds.
+    """
+
+    account: str
+    organization: str | None
+    expires_at: datetime | None
+
+
+def read_token(token: Secret) -> TokenFacts:
+    payload = read_payload(token.reveal())
+    organization = _organization_of(payload.get(ORGANIZATION))
+    account = f"token:{token.sign(ACCOUNT_MESSAGE)[:ACCOUNT_DIGITS]}" if organization is None else f"org:{organization}"
+    return TokenFacts(account, organization, _instant_of(payload.get("exp")))
+
+
+def _organization_of(found: object) -> str | None:
     if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
         return None
     text = str(found)
     return text if text.encode("utf-8", "replace").decode() == text else None
 
 
-def expires_at(token: Secret) -> datetime | None:
-    """The `exp` of a JWT's payload, in whole seconds."""
-    found = read_payload(token.reveal()).get("exp")
+def _instant_of(found: object) -> datetime | None:
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     try:
         return datetime.fromtimestamp(found, UTC).replace(microsecond=0)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def account_of(token: Secret) -> str:
-    """`org:<organizationId>`, else `token:` and 16 hex digits that only the token's holder can make (docs/state.md)."""
-    organization = organization_of(token)
-    if organization is not None:
-        return f"org:{organization}"
-    return f"token:{token.sign(ACCOUNT_MESSAGE)[:ACCOUNT_DIGITS]}"

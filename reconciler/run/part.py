@@ -62,12 +62,11 @@ class PartPlanner:
         try:
             planned = plan_apply(request, self.make_plan, self.show_unexpected)
         except StalePlan as error:
-            message = (
-                f"what is left to send of {self.job.name} is not what the first job decided: something was applied "
-                "since, by an earlier attempt or from elsewhere. Nothing was sent. Begin a new run of the workflow "
-                "Apply, or run all jobs of this one again"
-            )
-            raise StalePlan(message, error.moved) from error
+            raise StalePlan(
+                f"the plan of {self.job.name} is not the one that the first job decided: something was applied since, "
+                "by somebody else or by an earlier attempt of this job. Nothing was sent; run all jobs of this run "
+                "again, or begin a new run"
+            ) from error
         failed = self._count_failed(planned)
         return Part(planned, self.max_failures - failed, self._find_stop_reason(planned, failed))
 

@@ -20,18 +20,16 @@ def find_unreviewed(names: Collection[str], history: ReviewHistory, pulls: Pulls
     """
     search = _Search(history, pulls)
     changes = history.find_last_changes(names)
-    pending = {name: change for name, change in changes.items() if change.position is not None}
-    search.look_up(dict.fromkeys(change.commit for change in pending.values()))
-    pending = search.judge(pending, own=True)
+    search.look_up(dict.fromkeys(change.commit for change in changes.values()))
+    pending = search.judge(changes, own=True)
     pending = search.judge(pending)
-    last = max((change.position or 0 for change in pending.values()), default=0)
+    last = max((change.reach for change in pending.values()), default=0)
     for start in range(0, last, CHUNK):
         search.look_up(history.commits[start : min(start + CHUNK, last)])
         pending = search.judge(pending)
         if not pending:
             break
-    unclear = pending | {name: change for name, change in changes.items() if change.position is None}
-    found = ((name, change, search.find_cause(name, change)) for name, change in unclear.items())
+    found = ((name, change, search.find_cause(name, change)) for name, change in pending.items())
     return sorted(
         (Unreviewed(name, change.commit, cause) for name, change, cause in found if cause is not None),
         key=lambda one: one.environment,
@@ -94,12 +92,10 @@ class _Search:
 
     def _find_counted(self, change: LastChange) -> Mapping[MergedPull, int]:
         """Return the pull requests that were merged as the commit of a change, or as a later one, and their places."""
-        if change.position is None:
-            return {}
-        if change.position not in self._counted:
+        if change.reach not in self._counted:
             pulls = dict.fromkeys(pull for found in self._found.values() for pull in found)
             places = {pull: self._positions.get(pull.merge_sha) for pull in pulls}
-            self._counted[change.position] = {
-                pull: place for pull, place in places.items() if place is not None and place <= change.position
+            self._counted[change.reach] = {
+                pull: place for pull, place in places.items() if place is not None and place <= change.reach
             }
-        return self._counted[change.position]
+        return self._counted[change.reach]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -42,6 +41,8 @@ def find_unknown(name: str, known: Iterable[str]) -> Fault:
 def _find_near(name: str, known: Iterable[str]) -> str | None:
     """Without the prefix, which alone would make any two variables alike, and whatever the case."""
     words = {one.removeprefix(PREFIX).lower(): one for one in sorted(known)}
+    import difflib  # late: only a mistyped name needs it
+
     near = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), words, n=1)
     return words[near[0]] if near else None
 

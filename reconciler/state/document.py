@@ -6,56 +6,27 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import InitVar, dataclass, fields
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from functools import cache
-from itertools import takewhile
+from datetime import datetime
 from json.encoder import encode_basestring_ascii
-from operator import itemgetter
-from typing import Annotated, Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetPydanticSchema,
-    TypeAdapter,
-    ValidationError,
-    with_config,
-)
-
-from reconciler.core.json_keys import has_repeated_key
+from reconciler.core.json_keys import RepeatedKey
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
 from reconciler.io.watch import counted
-from reconciler.model import (
-    EVENTS,
-    Applied,
-    By,
-    Document,
-    Event,
-    Head,
-    HistoryEntry,
-    Intent,
-    LastTry,
-    Original,
-    Stored,
-)
+from reconciler.model import Applied, By, Document, Head, HistoryEntry, Intent, LastTry, Original, Stored
 from reconciler.ports import Write
+from reconciler.state.reading import ENVIRONMENT_NAME, MAX_SERIAL, Check, Misfit, parse_json, take_document, take_head
 from reconciler.text.escape import for_terminal
 
 LATEST = 2  # of the format; one of 1 is read, and written as the latest at its next write
 FORMAT = f"reconciler.state/{LATEST}"
-ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 SUFFIX = ".json"
 MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, take a hundredth of it
-MAX_SERIAL = 2**53  # the largest integer that every reader of JSON knows exactly
 INDENTED_FACTOR = 4  # an indented document is at most this many times as long as the same one on a single line
-_NAME = re.compile(ENVIRONMENT_NAME)
 
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Head)
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -99,7 +70,7 @@ def _make_corrupt(environment: str, where: str, what: str, version: str, older: 
 
 
 def is_environment_name(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+    return ENVIRONMENT_NAME.fullmatch(name) is not None
 
 
 # --- out -------------------------------------------------------------------------------------------
@@ -224,10 +195,15 @@ def _find_fault(document: Document, size_bytes: int) -> str | None:
     )
 
 
+_CONSTANTS = {None: "null", True: "true", False: "false"}
+
+
 def _canonical(value: Any, margin: str) -> str:
     """Return `json.dumps(value, sort_keys=True, indent=2)`, which is slow: with an indent it doesn't use C."""
     if isinstance(value, str):
         return encode_basestring_ascii(value)
+    if value is None or isinstance(value, bool):
+        return _CONSTANTS[value]
     if not value or not isinstance(value, dict | list):
         return json.dumps(value)
     inner = margin + "  "
@@ -241,149 +217,6 @@ def _canonical(value: Any, margin: str) -> str:
 # --- in --------------------------------------------------------------------------------------------
 
 
-_SEVEN = itemgetter(*EVENTS)
-
-
-def _take_seven(webhooks: dict[Event, str]) -> dict[Event, str]:
-    """Return all seven in the order of the vendor's page. Every key is an event."""
-    if len(webhooks) != len(EVENTS):
-        raise ValueError("all seven webhooks are expected")
-    return dict(zip(EVENTS, _SEVEN(webhooks), strict=True))
-
-
-def _take_changed(webhooks: dict[Event, str]) -> dict[Event, str]:
-    return {event: webhooks[event] for event in EVENTS if event in webhooks}
-
-
-def _check_calendar(instant: datetime) -> datetime:
-    """Refuse a time of the calendar's first or last hours that has no UTC: times are shown in UTC."""
-    try:
-        if instant.year in (MINYEAR, MAXYEAR):
-            instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("a time within the calendar is expected") from None
-    return instant
-
-
-_Text: TypeAlias = Annotated[str, Field(min_length=1)]
-_Name: TypeAlias = Annotated[str, Field(pattern=f"^{ENVIRONMENT_NAME}$")]
-_Serial: TypeAlias = Annotated[int, Field(ge=1, le=MAX_SERIAL)]
-_At: TypeAlias = Annotated[AwareDatetime, AfterValidator(_check_calendar)]
-_Seven: TypeAlias = Annotated[dict[Event, _Text], AfterValidator(_take_seven)]
-_Changed: TypeAlias = Annotated[dict[Event, _Text], AfterValidator(_take_changed)]
-
-
-def _as(kind: type) -> GetPydanticSchema:
-    """Mark a class of keys as the schema of a class of the model: pydantic makes an object of the model's class.
-
-    So the model has no knowledge of its JSON, and reading ten thousand documents makes no objects in between.
-    """
-
-    def replace_class(source: Any, handler: GetCoreSchemaHandler) -> Any:
-        schema = {**handler.resolve_ref_schema(handler(source)), "cls": kind}
-        return {key: value for key, value in schema.items() if key != "ref"}
-
-    return GetPydanticSchema(replace_class)
-
-
-# What the former format did not have is null where it is missing, so both are read by one schema.
-_Format: TypeAlias = Literal["reconciler.state/1", "reconciler.state/2"]
-
-# Other keys are refused, and nothing is converted: `"1"` is not a serial.
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True, slots=True)
-class _ByKeys(By):
-    pass
-
-
-_By: TypeAlias = Annotated[_ByKeys, _as(By)]
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AppliedKeys(Applied):
-    endpoint: _Text
-    webhooks: _Seven
-    secrets: dict[str, str]
-    at: _At
-    by: _By
-    token_expires_at: _At | None = None
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _IntentKeys(Intent):
-    id: _Text
-    webhooks: _Seven
-    at: _At
-    lease_until: _At | None
-    by: _By
-    endpoint: _Text | None = None
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EntryKeys(HistoryEntry):
-    at: _At
-    by: _By
-    webhooks: _Changed
-    endpoint: _Text | None = None
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LastKeys(LastTry):
-    at: _At
-    by: _By
-
-
-_Applied: TypeAlias = Annotated[_AppliedKeys, _as(Applied)]
-_Intent: TypeAlias = Annotated[_IntentKeys, _as(Intent)]
-_Entry: TypeAlias = Annotated[_EntryKeys, _as(HistoryEntry)]
-_Last: TypeAlias = Annotated[_LastKeys, _as(LastTry)]
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HeadKeys(Head):
-    """The keys of a whole document: `format`, the history and the last try are checked, and not kept."""
-
-    format: InitVar[_Format]
-    environment: _Name
-    lineage: _Text
-    serial: _Serial
-    applied: _Applied | None
-    intent: _Intent | None
-    history: InitVar[tuple[_Entry, ...]]
-    last: InitVar[_Last | None] = None
-
-
-@with_config(_STRICT)
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _DocumentKeys(Document):
-    format: InitVar[_Format]
-    environment: _Name
-    lineage: _Text
-    serial: _Serial
-    applied: _Applied | None
-    intent: _Intent | None
-    history: tuple[_Entry, ...]
-    last: _Last | None = None
-
-
-@cache  # made when the first document is read, as it takes as long as reading a few hundred of them
-def _whole_document() -> TypeAdapter[Document]:
-    return TypeAdapter(Annotated[_DocumentKeys, _as(Document)])
-
-
-@cache
-def _head_alone() -> TypeAdapter[Head]:
-    return TypeAdapter(Annotated[_HeadKeys, _as(Head)])
-
-
 def decode_document(
     data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = ""
 ) -> Stored:
@@ -394,7 +227,7 @@ def decode_document(
     Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for one of a later
     version. Bad data is never taken for an empty state, which would at least PUT again what was applied.
     """
-    document: Document = _decode(_whole_document(), data, environment, where, version, older)
+    document = _decode(take_document, data, environment, where, version, older)
     return Stored(document, version or version_of(data))
 
 
@@ -402,14 +235,13 @@ def decode_original(
     data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = ""
 ) -> Original:
     """The document with its own bytes; refuses what `decode_document` refuses."""
-    document: Document = _decode(_whole_document(), data, environment, where, version, older)
+    document = _decode(take_document, data, environment, where, version, older)
     return Original(document, data)
 
 
 def decode_head(data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = "") -> Head:
     """Return a document without its history and last try. Raises where `decode_document` raises."""
-    head: Head = _decode(_head_alone(), data, environment, where, version, older)
-    return head
+    return _decode(take_head, data, environment, where, version, older)
 
 
 def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) -> dict[str, T]:
@@ -433,50 +265,26 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
     return found
 
 
-def _decode(
-    adapter: TypeAdapter[Any], data: bytes, environment: str, where: str, version: str | None, older: str
-) -> Any:
+def _decode(take: Check[H], data: bytes, environment: str, where: str, version: str | None, older: str) -> H:
     if not is_environment_name(environment):
         raise _make_misnamed(where)
+    fault = ""
     try:
-        decoded: Head = adapter.validate_json(data)
-    except ValidationError as error:
+        decoded = take(parse_json(data))
+        if decoded.environment == environment:
+            return decoded
+        fault = f"holds another environment's document, {decoded.environment!r}"
+    except RepeatedKey:
+        fault = "is corrupt: a key appears twice in it, so it was edited by hand"
+    except Misfit as error:
         newer = _newer_format(data)
         if newer is not None:
             raise NewerFormat(
                 f"state of {environment}: {where} has the format {newer!r}, newer than {FORMAT}. "
                 "Update reconciler; this version does not change the document"
             ) from error
-        what = f"is corrupt: {_explain_first(error) if data.strip() else 'it is empty'}"
-        raise _make_corrupt(environment, where, what, version or version_of(data), older) from error
-    if has_repeated_key(data):
-        what = "is corrupt: a key appears twice in it, so it was edited by hand"
-        raise _make_corrupt(environment, where, what, version or version_of(data), older)
-    if decoded.environment != environment:
-        what = f"holds another environment's document, {decoded.environment!r}"
-        raise _make_corrupt(environment, where, what, version or version_of(data), older)
-    return decoded
-
-
-# any other key may be any text, a token too (docs/contract.md#what-no-output-does)
-_KEYS_TO_SHOW = frozenset(
-    {
-        "format",
-        *EVENTS,
-        *(one.name for kind in (Document, Applied, Intent, HistoryEntry, LastTry, By) for one in fields(kind)),
-    }
-)
-
-
-def _may_be_shown(part: str | int) -> bool:
-    return isinstance(part, int) or part in _KEYS_TO_SHOW
-
-
-def _explain_first(error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part) for part in takewhile(_may_be_shown, first["loc"]))
-    fault = "a key that no document has" if first["type"] == "unexpected_keyword_argument" else str(first["msg"])
-    return f"at {place}: {fault}" if place else fault
+        fault = f"is corrupt: {error if data.strip() else 'it is empty'}"
+    raise _make_corrupt(environment, where, fault, version or version_of(data), older)
 
 
 def _newer_format(data: bytes) -> str | None:

@@ -17,22 +17,27 @@ class HiddenValues:
     """
 
     def __init__(self) -> None:
-        self._by_start: dict[str, tuple[str, ...]] = {}
+        self._values: set[str] = set()
+        self._sizes: dict[str, list[int]] = {}  # of the values with this start, the longest first
 
     def hide(self, values: Iterable[str]) -> None:
         """Hide each value; one shorter than `START` is left out."""
         for value in values:
-            start = value[:START]
-            others = self._by_start.get(start, ())
-            if len(start) == START and value not in others:
-                self._by_start[start] = tuple(sorted((*others, value), key=len, reverse=True))
+            if len(value) < START:
+                continue
+            self._values.add(value)
+            sizes = self._sizes.setdefault(value[:START], [])
+            if len(value) not in sizes:
+                sizes.append(len(value))
+                sizes.sort(reverse=True)
 
     def mask(self, text: str) -> str:
         """Return the text with a mask in place of each hidden value, the longest first."""
         shown: list[str] = []
         at = 0
         while at < len(text):
-            found = next((one for one in self._by_start.get(text[at : at + START], ()) if text.startswith(one, at)), "")
+            sizes = self._sizes.get(text[at : at + START], ())
+            found = next((size for size in sizes if text[at : at + size] in self._values), 0)
             shown.append(MASK if found else text[at])
-            at += len(found) or 1
+            at += found or 1
         return _USER_INFO.sub(MASK, "".join(shown))

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.protocol.markers import Marker
+from reconciler.errors import InputError, PostFailed
+from reconciler.github.hub import open_hub
+from reconciler.ports import Posted
 from tests.acceptance.conftest import Cli, Wire, canary, only, reply
 from tests.contract.remotes import git
 from tests.fuzz.hostile import drive
@@ -256,16 +260,20 @@ def test_the_keys_of_a_tls_connection_are_kept_nowhere(tmp_path: Path, cli: Cli)
 def runner(cli: Cli) -> Cli:
     """What GitHub's runner sets, and a pull request."""
     cli.write("event.json", json.dumps({"pull_request": {"number": 4, "head": {"sha": "1" * 40}}}))
-    cli.write("plan.md", "a plan\n")
     cli.environ |= {
         "GITHUB_REPOSITORY": "acme/hooks",
         "GITHUB_SHA": "0" * 40,
         "GITHUB_RUN_ID": "7",
-        "GITHUB_EVENT_PATH": "event.json",
+        "GITHUB_EVENT_PATH": str(cli.folder / "event.json"),
         "GITHUB_TOKEN": canary("github"),
     }
-    cli.canaries.add(cli.environ["GITHUB_TOKEN"])
     return cli
+
+
+def post(runner: Cli, **environ: str) -> Posted:
+    """Post a comment, as a step of a workflow does."""
+    with open_hub({**runner.environ, **environ}) as hub:
+        return hub.put_comment(4, Marker("plan", 7, 1), "a plan")
 
 
 @pytest.mark.parametrize(
@@ -283,9 +291,8 @@ def runner(cli: Cli) -> Cli:
 )
 def test_the_github_token_goes_to_github_alone(runner: Cli, evil: Wire, api: str, server: str) -> None:
     """To the server that the runner names, or to api. before it; anything else is invalid input."""
-    environ = {"GITHUB_API_URL": api, "GITHUB_SERVER_URL": server, "HTTPS_PROXY": evil.base_url}
-    ran = runner.run("github", "comment", "plan", "--file", "plan.md", env=environ, code=3)
-    assert "GITHUB_API_URL" in ran.err
+    with pytest.raises(InputError, match="GITHUB_API_URL"):
+        post(runner, GITHUB_API_URL=api, GITHUB_SERVER_URL=server, HTTPS_PROXY=evil.base_url)
     assert evil.connections == 0
 
 
@@ -300,8 +307,8 @@ def test_the_github_token_goes_to_github_alone(runner: Cli, evil: Wire, api: str
 def test_githubs_own_places_are_githubs(runner: Cli, evil: Wire, api: str, server: str, host: str) -> None:
     """On github.com, on a server of one's own, on GHE.com: the proxy is asked for a tunnel there, and sees no token."""
     evil.answers = [reply(403)]
-    environ = {"GITHUB_API_URL": api, "GITHUB_SERVER_URL": server, "https_proxy": evil.base_url}
-    runner.run("github", "comment", "plan", "--file", "plan.md", env=environ, code=1)
+    with pytest.raises(PostFailed):
+        post(runner, GITHUB_API_URL=api, GITHUB_SERVER_URL=server, https_proxy=evil.base_url)
     assert {(one.method, one.target) for one in evil.requests} == {("CONNECT", f"{host}:443")}
     assert runner.environ["GITHUB_TOKEN"] not in f"{evil.requests}"
 
@@ -310,10 +317,10 @@ def test_githubs_redirects_and_cookies_lead_nowhere(runner: Cli, wires: Wires, e
     """A redirect is a failed post; a cookie that no header can hold ends nothing, and is not sent back."""
     api = wires()
     api.answers = [reply(307, b"", [f"Location: {evil.base_url}/"])]
-    environ = {"GITHUB_API_URL": api.base_url}
-    runner.run("github", "comment", "plan", "--file", "plan.md", env=environ, code=1)
+    with pytest.raises(PostFailed):
+        post(runner, GITHUB_API_URL=api.base_url)
     api.answers = [reply(200, b"[]", ["Set-Cookie: \xb2=\xb2", "Set-Cookie: a=b"]), reply(201, b"{}")]
-    runner.run("github", "comment", "plan", "--file", "plan.md", env=environ, code=0)
+    assert post(runner, GITHUB_API_URL=api.base_url).done == "created"
     assert not [name for one in api.requests for name, _ in one.headers if name.lower() == "cookie"]
     assert evil.connections == 0
 
@@ -321,17 +328,9 @@ def test_githubs_redirects_and_cookies_lead_nowhere(runner: Cli, wires: Wires, e
 @pytest.mark.parametrize("proxy", ["socks5://canary-pw:x@127.0.0.1:1", "ftp://canary-pw:x@127.0.0.1"])
 def test_an_unusable_proxy_is_told_of_without_its_password(runner: Cli, proxy: str) -> None:
     """By GitHub's steps too, as invalid input."""
-    ran = runner.run("github", "comment", "plan", "--file", "plan.md", env={"HTTPS_PROXY": proxy}, code=3)
-    assert "HTTPS_PROXY" in ran.err and "canary-pw" not in ran.err
-
-
-@pytest.mark.parametrize(
-    "event", [{}, {"pull_request": {}}, {"pull_request": {"number": "../x", "head": 3}}, {"pull_request": []}]
-)
-def test_an_event_without_a_pull_request_is_refused(runner: Cli, event: object) -> None:
-    """Not with a traceback, and not with an address made of it."""
-    runner.write("event.json", json.dumps(event))
-    assert "pull request" in runner.run("github", "status", code=3).err
+    with pytest.raises(InputError, match="HTTPS_PROXY") as refused:
+        post(runner, HTTPS_PROXY=proxy)
+    assert "canary-pw" not in str(refused.value)
 
 
 # --- git, with what it sees ------------------------------------------------------------------------------

@@ -1,13 +1,15 @@
-"""The figures as a plain aligned table on stdout."""
+"""The figures as a plain aligned table, as JSON, and beside those of an earlier run."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.measure import Measured, Spread
 
@@ -16,12 +18,16 @@ HEADINGS = ("", "wall ms", "min-max", "CPU ms", "min-max", "peak MiB", "runs", "
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: a case, and what it is held against (another case, or an ideal in seconds of wall)."""
+    """One row: a case, and what it is held against (another case, or an ideal in seconds of wall).
+
+    `goal` is the ratio that it should not pass.
+    """
 
     measured: Measured
     against: Measured | None = None
     ideal_s: float | None = None
     ideal: str = ""
+    goal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         against = line.against.name.strip()
     elif line.ideal_s:
         wall_x, against = f"{wall.median / line.ideal_s:.3f}", line.ideal
+    against += f"; goal {line.goal}" if line.goal else ""
     return (
         f"  {measured.name}",
         _milliseconds(wall.median),
@@ -104,3 +111,77 @@ def _milliseconds(seconds: float) -> str:
 
 def _range(spread: Spread) -> str:
     return f"{_milliseconds(spread.least)}-{_milliseconds(spread.most)}"
+
+
+# --- stored figures ----------------------------------------------------------------------------------
+
+
+Figures = dict[tuple[str, str], dict[str, Any]]
+"""By section and case: medians and least values of the seconds, peak memory, and the ratios."""
+
+
+def figures_of(sections: Iterable[Section]) -> Figures:
+    """Return the figures of all rows. A case that is held against two others is kept once, with both ratios."""
+    found: Figures = {}
+    for section in sections:
+        for line in section.lines:
+            one = line.measured
+            kept = found.setdefault((section.title, one.name.strip()), _figures_of(one))
+            if line.against is not None:
+                ratios = {"wall": one.wall_ratio(line.against), "cpu": one.cpu_ratio(line.against), "goal": line.goal}
+                kept["ratios"][line.against.name.strip()] = ratios
+            elif line.ideal_s:
+                kept["ratios"]["ideal"] = {"wall": one.wall_s.median / line.ideal_s, "goal": line.goal}
+    return found
+
+
+def _figures_of(measured: Measured) -> dict[str, Any]:
+    wall, cpu = measured.wall_s, measured.cpu_s
+    return {
+        "wall_s": wall.median,
+        "wall_least_s": wall.least,
+        "cpu_s": cpu.median,
+        "cpu_least_s": cpu.least,
+        "peak_mib": measured.peak_mib,
+        "runs": len(measured.samples),
+        "ratios": {},
+    }
+
+
+def write_figures(path: Path, machine: str, figures: Figures) -> None:
+    """Write the figures of a run as JSON, for a later `--against`."""
+    rows = [{"section": section, "case": case, **values} for (section, case), values in figures.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine, "figures": rows}, indent=2) + "\n", encoding="utf-8")
+
+
+def read_figures(path: Path) -> tuple[str, Figures]:
+    """Return the machine and the figures of a stored run."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    rows = {(row["section"], row["case"]): row for row in stored["figures"]}
+    return stored["machine"], rows
+
+
+def compare_figures(now: Figures, before: Figures, *, worth: float) -> Iterator[str]:
+    """Say of each case whose cost changed by more than the share `worth`, and which have no pair.
+
+    Of a case with a floor the ratio to it is compared, as both were measured side by side; of another one the least
+    CPU, to which other work on the machine only adds.
+    """
+    for key, values in now.items():
+        name = " / ".join(key)
+        if key not in before:
+            yield f"new: {name}"
+            continue
+        old, new = _costs_of(before[key]), _costs_of(values)
+        for what in sorted(old.keys() & new.keys()):
+            ratio = new[what] / old[what] if old[what] else 1.0
+            if abs(ratio - 1) > worth:
+                yield f"{'MORE' if ratio > 1 else 'less'}: {name}: {what} {old[what]:.3f} -> {new[what]:.3f}"
+    for key in before.keys() - now.keys():
+        yield f"not measured now: {' / '.join(key)}"
+
+
+def _costs_of(values: Mapping[str, Any]) -> dict[str, float]:
+    costs = {f"CPU against {floor}": ratios["cpu"] for floor, ratios in values["ratios"].items() if "cpu" in ratios}
+    return {**(costs or {"least CPU s": values["cpu_least_s"]}), "peak MiB": values["peak_mib"]}

@@ -150,6 +150,8 @@ def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
     team.write({"deploy/loja.yaml": "wave: 1\n"})
     fixed = team.push()
     assert team.find()["loja"] == (fixed, UnreviewedCause.TOO_FAR_BACK)
+    team.merge(team.open({"README": "cure\n"}))
+    assert team.find() == {}
 
 
 def test_other_bytes_than_the_commit_holds_are_not_reviewed(team: Team) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import InputError
-from reconciler.settings import load_settings
 from reconciler.settings.flags import SETTING_FLAGS
+from reconciler.settings.load import load_settings
 from reconciler.state.open import open_store
 from tests.fuzz.hostile import CANARY, PIECES, bounded, refused_or, spliced, variable_texts
 from tests.fuzz.targets import is_this_machine, seen_by_all

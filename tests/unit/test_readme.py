@@ -13,7 +13,7 @@ from reconciler.settings.flags import SETTING_FLAGS
 TOP = Path(__file__).parents[2]
 ENGLISH = (TOP / "README.md").read_text(encoding="utf-8")
 PORTUGUESE = (TOP / "README.pt-BR.md").read_text(encoding="utf-8")
-MAX_README_LINES = 210
+MAX_README_LINES = 200
 MAX_PAGE_LINES = 300
 PAGES = sorted((TOP / "docs").glob("*.md"))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from tests.acceptance.conftest import ROOT, SECRET, TIMEOUT_S, canary
 from tests.contract.remotes import git, serve_guarded
 from tests.forked import FORKS, STARTED_WITH
 from tests.workflows.engine import DEFAULT_BRANCH, Event, Run, Runner, require_act
-from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
+from tests.workflows.fake_github import BOT, REPOSITORY, FakeGitHub, serve_github
 
 ACTION = "acme/reconciler/.github/actions/reconciler@" + "c0ffee" * 6 + "c0ff"
 HOST = "hooks.acme.com.br"
+WAVE = "./.github/workflows/apply-wave.yml"
+BRANCH_REF = f"refs/heads/{DEFAULT_BRANCH}"
 
 
 @dataclass
@@ -63,6 +66,14 @@ class Team:
         git(self.clone, "push", "-q", "origin", f"HEAD:{DEFAULT_BRANCH}")
         return self.pushed()
 
+    def add_environments(self, names: Iterable[str]) -> None:
+        """Write a manifest for each name, give it a token of its own, and make its GitHub Environment."""
+        for name in names:
+            self.write(f"manifests/lojas/{name}.yaml", f"vars: {{host: {name}.acme.com.br}}\n")
+            self.tokens[name] = canary(name)
+            self.runner.environments[name] = {"PLUG_TOKEN": self.tokens[name]}
+            self.github.environments.append(name)
+
     # --- pull requests ---------------------------------------------------------------------------------
 
     def open_pull(self, branch: str, *, fork: bool = False, actor: str = "ana") -> Event:
@@ -83,29 +94,72 @@ class Team:
 
     def update_pull(self, number: int, *, actor: str = "ana") -> Event:
         """Commits what was written, and merges it for trial, as GitHub does."""
-        pull = self.github.pulls[number]
         sha = self.commit("Work on it")
+        git(self.clone, "push", "-q", "-f", "origin", f"{sha}:refs/pull/{number}/head")
+        pull = self.github.pulls[number]
         pull["head"]["sha"] = sha
         pull["base"]["sha"] = git(self.clone, "rev-parse", DEFAULT_BRANCH).strip()
-        git(self.clone, "push", "-q", "-f", "origin", f"{sha}:refs/pull/{number}/head")
-        git(self.clone, "checkout", "-q", "--detach", DEFAULT_BRANCH)
-        git(self.clone, "merge", "-q", "--no-ff", "-m", "Trial", sha)
-        merged = git(self.clone, "rev-parse", "HEAD").strip()
-        git(self.clone, "push", "-q", "-f", "origin", f"HEAD:refs/pull/{number}/merge")
-        git(self.clone, "checkout", "-q", self.branches[number])
+        return self.plan_event(number, actor=actor)
+
+    def plan_event(self, number: int, *, action: str = "synchronize", actor: str = "ana") -> Event:
+        """The event of a pull request, with its test merge on the default branch as it is now."""
+        pull = self.github.pulls[number]
+        merged = self._merge_onto(DEFAULT_BRANCH, pull["head"]["sha"], "Trial")
+        git(self.clone, "push", "-q", "-f", "origin", f"{merged}:refs/pull/{number}/merge")
         is_fork = pull["head"]["repo"]["full_name"] != REPOSITORY
-        payload = {"pull_request": deepcopy(pull), "repository": self._repository}
-        ref = f"refs/pull/{number}/merge"
+        payload = {
+            "action": action,
+            "number": number,
+            "pull_request": deepcopy(pull),
+            "repository": self._repository,
+        }
         read_only = is_fork or actor == "dependabot[bot]"
-        return Event("pull_request", merged, ref, payload, actor=actor, is_fork=read_only)
+        return Event("pull_request", merged, f"refs/pull/{number}/merge", payload, actor=actor, is_fork=read_only)
+
+    def group_event(self, number: int) -> Event:
+        """The event of a merge queue's group of this one pull request; the queue has merged it on a branch."""
+        base = git(self.clone, "rev-parse", DEFAULT_BRANCH).strip()
+        head = self._merge_onto(DEFAULT_BRANCH, self.github.pulls[number]["head"]["sha"], f"Merge #{number}")
+        ref = f"refs/heads/gh-readonly-queue/{DEFAULT_BRANCH}/pr-{number}-{base}"
+        git(self.clone, "push", "-q", "origin", f"{head}:{ref}")
+        group = {"head_sha": head, "head_ref": ref, "base_sha": base, "base_ref": f"refs/heads/{DEFAULT_BRANCH}"}
+        payload = {"action": "checks_requested", "merge_group": group, "repository": self._repository}
+        return Event("merge_group", head, ref, payload, actor="github-merge-queue[bot]")
 
     def merge_pull(self, number: int) -> Event:
-        git(self.clone, "checkout", "-q", DEFAULT_BRANCH)
-        git(self.clone, "merge", "-q", "--no-ff", "-m", f"Merge pull request #{number}", self.branches[number])
+        pull = self.github.pulls[number]
+        sha = self._merge_onto(DEFAULT_BRANCH, pull["head"]["sha"], f"Merge pull request #{number}")
+        return self._land(number, sha)
+
+    def squash_pull(self, number: int) -> Event:
+        git(self.clone, "checkout", "-q", "--detach", DEFAULT_BRANCH)
+        git(self.clone, "merge", "-q", "--squash", self.github.pulls[number]["head"]["sha"])
+        git(self.clone, "commit", "-q", "-m", f"Squashed (#{number})")
+        return self._land(number, git(self.clone, "rev-parse", "HEAD").strip())
+
+    def _land(self, number: int, sha: str) -> Event:
+        base = git(self.clone, "rev-parse", DEFAULT_BRANCH).strip()
+        pull = self.github.pulls[number]
+        self.github.pull_commits[number] = self._show_commits(f"{base}..{pull['head']['sha']}")[::-1]
+        git(self.clone, "checkout", "-q", "-B", DEFAULT_BRANCH, sha)
         git(self.clone, "push", "-q", "origin", f"HEAD:{DEFAULT_BRANCH}")
-        sha = git(self.clone, "rev-parse", "HEAD").strip()
-        self.github.pulls[number] |= {"state": "closed", "merged_at": "2026-11-23T12:00:00Z", "merge_commit_sha": sha}
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        pull |= {"state": "closed", "merged_at": now, "updated_at": now, "merge_commit_sha": sha}
+        self.github.line = self._show_commits(sha)
         return self.pushed()
+
+    def _merge_onto(self, base: str, head: str, message: str) -> str:
+        """Merge beside every branch; what was written and not committed yet stays as it is."""
+        tree = git(self.clone, "merge-tree", "--write-tree", base, head).strip()
+        return git(self.clone, "commit-tree", tree, "-p", base, "-p", head, "-m", message).strip()
+
+    def _show_commits(self, shown: str) -> list[dict[str, Any]]:
+        lines = git(self.clone, "log", "--format=%H %P%x00%s", shown).splitlines()
+        parts = [line.partition("\0") for line in lines]
+        return [
+            {"sha": shas.split()[0], "parents": [{"sha": one} for one in shas.split()[1:]], "commit": {"message": said}}
+            for shas, _, said in parts
+        ]
 
     @property
     def _repository(self) -> Mapping[str, Any]:
@@ -115,31 +169,68 @@ class Team:
 
     def pushed(self) -> Event:
         sha = git(self.clone, "rev-parse", DEFAULT_BRANCH).strip()
-        return Event("push", sha, f"refs/heads/{DEFAULT_BRANCH}", {"repository": self._repository})
+        return Event("push", sha, BRANCH_REF, {"ref": BRANCH_REF, "repository": self._repository})
 
     def scheduled(self) -> Event:
-        return Event("schedule", self.pushed().sha, f"refs/heads/{DEFAULT_BRANCH}", {"schedule": "17 * * * *"})
+        return Event("schedule", self.pushed().sha, BRANCH_REF, {"schedule": "17 * * * *"})
 
-    def by_hand(self, **inputs: Any) -> Event:
+    def by_hand(self, actor: str = "ana", **inputs: Any) -> Event:
         event = self.pushed()
-        return Event("workflow_dispatch", event.sha, event.ref, event.payload, inputs=inputs)
+        return Event("workflow_dispatch", event.sha, event.ref, event.payload, actor=actor, inputs=inputs)
 
     def run(self, name: str, event: Event) -> Run:
         """The workflow as it stands in the commit of the event."""
-        text = git(self.remote, "show", f"{event.sha}:.github/workflows/{name}.yml")
-        return self.runner.run(text, event)
+        read = {one: self._read_workflow(one, event.sha) for one in {name, "apply-wave"}}
+        return self._show_run(name, self.runner.run(read[name], event, {WAVE: read["apply-wave"]}))
 
-    def applied(self) -> None:
-        """The default branch applied in one go, as an earlier run would have left it; sooner than its many jobs."""
+    def run_again(self, run: Run) -> Run:
+        return self._show_run("apply", self.runner.run_again(run))
+
+    def run_failed_again(self, run: Run) -> Run:
+        return self._show_run("apply", self.runner.run_failed_again(run))
+
+    def run_dispatched(self) -> Run:
+        """The run that the workflow Drift has begun."""
+        (asked,) = self.github.dispatched
+        assert (asked["workflow"], asked["ref"]) == ("apply.yml", DEFAULT_BRANCH)
+        return self.run("apply", self.by_hand(BOT, **asked["inputs"]))
+
+    def show_run(self, run_id: int, event: Event, status: str, conclusion: str | None = None) -> None:
+        """Have GitHub list a run of apply.yml, with the last attempt that it has made."""
+        shown = {
+            "id": run_id,
+            "head_sha": event.sha,
+            "head_branch": DEFAULT_BRANCH,
+            "status": status,
+            "event": event.name,
+            "conclusion": conclusion,
+            "run_started_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "actor": {"login": event.actor},
+            "html_url": f"https://github.com/{REPOSITORY}/actions/runs/{run_id}",
+        }
+        self.github.runs = [*(one for one in self.github.runs if one["id"] != run_id), shown]
+
+    def _show_run(self, name: str, run: Run) -> Run:
+        if name == "apply":
+            self.show_run(run.begun.run_id, run.begun.event, "completed", run.conclusion)
+        return run
+
+    def _read_workflow(self, name: str, sha: str) -> str:
+        return git(self.remote, "show", f"{sha}:.github/workflows/{name}.yml")
+
+    def applied(self, *names: str) -> None:
+        """What is written is applied in one go from here, sooner than by many jobs; without names, all of it."""
         environ = {
             **STARTED_WITH,
             **self.runner.environ,
             **self.runner.secrets,
-            **{f"PLUG_TOKEN_{name.upper()}": token for name, token in self.tokens.items()},
+            **{f"PLUG_TOKEN_{name.upper().replace('-', '_')}": token for name, token in self.tokens.items()},
             "PATH": os.environ["PATH"],
             "HOME": str(self.clone.parent),
         }
-        code, _, err = FORKS.run(["apply", "--yes"], self.clone, environ, None, TIMEOUT_S)
+        code, _, err = FORKS.run(
+            ["apply", "--yes", *(f"-e{name}" for name in names)], self.clone, environ, None, TIMEOUT_S
+        )
         assert code == 0, err
 
     # --- Plug ------------------------------------------------------------------------------------------
@@ -201,6 +292,8 @@ def team(tmp_path: Path, plug: Sandbox) -> Iterator[Team]:
                 environments={name: {"PLUG_TOKEN": token} for name, token in tokens.items()},
                 environ={"RECONCILER_API__BASE_URL": plug.base_url},
             )
+            github.environments = [*tokens, "plug-drift"]
+            github.permissions |= {"bia": "write", "rui": "read"}
             made = Team(clone, remote, runner, github, plug, tokens)
             git(clone, "checkout", "-q", "-b", DEFAULT_BRANCH)
             made.push("Begin")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ UNKNOWN_KEYS: tuple[str, ...] = ("concurrency.queue", "jobs.*.environment.deploy
 
 MAX_MATRIX = 256  # jobs
 _MAX_SUMMARY_BYTES = 1024 * 1024  # of a step; GitHub drops a longer one
+FIRST_RUN = 7001
 _FROM_JSON = re.compile(r"\bfromJSON\(([\w.-]+)\)")
+_MATRIX_VALUE = re.compile(r"\$\{\{ *matrix\.(\w+) *\}\}")
 _USES = re.compile(r"^ *(?:- )?uses: ([\w.-]+/[^\s@]+@\S+)", re.MULTILINE)
 TOOL_FILES = (".github/actions/reconciler/action.yml", "requirements.lock", "pyproject.toml")
 
@@ -61,29 +63,15 @@ def accepts(workflow: str, folder: Path) -> bool:
 
 @dataclass
 class Job:
+    """A job as GitHub shows it. One of a called workflow is `caller / job`, one of a matrix has its values behind."""
+
     name: str
     conclusion: str  # success, failure or skipped
+    top: str  # the job of the run's own workflow that it is, or that called it
     log: str = ""  # as the steps wrote it, without the lines that add masks
     summary: str = ""
-
-
-@dataclass
-class Run:
-    """The end of a workflow's run; the jobs of a matrix are `name (environment)`."""
-
-    jobs: dict[str, Job]
-
-    @property
-    def conclusions(self) -> dict[str, str]:
-        return {name: job.conclusion for name, job in self.jobs.items()}
-
-    @property
-    def summary(self) -> str:
-        return "".join(job.summary for job in self.jobs.values())
-
-    @property
-    def log(self) -> str:
-        return "".join(job.log for job in self.jobs.values())
+    outputs: dict[str, str] = field(default_factory=dict)  # of its steps
+    matrix: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +87,67 @@ class Event:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What a run is made of. `called`: the workflows that its jobs call, by what `uses:` says."""
+
+    text: str
+    event: Event
+    called: Mapping[str, str] = field(default_factory=dict)
+    run_id: int = FIRST_RUN
+    attempt: int = 1
+    kept: tuple[Job, ...] = ()  # of the attempt before, where only what failed runs again
+    left: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)  # of a matrix, what runs again
+
+    @functools.cached_property
+    def workflow(self) -> Any:
+        return parse_workflow(self.text)
+
+    @property
+    def key(self) -> str:
+        """As a document of the state names it."""
+        return f"{self.run_id}/{self.attempt}"
+
+
+@dataclass
+class Run:
+    """The end of one attempt of a workflow's run."""
+
+    begun: Begun
+    jobs: dict[str, Job]
+
+    @property
+    def conclusions(self) -> dict[str, str]:
+        return {name: job.conclusion for name, job in self.jobs.items()}
+
+    @property
+    def conclusion(self) -> str:
+        return "failure" if "failure" in self.conclusions.values() else "success"
+
+    @property
+    def summary(self) -> str:
+        return "".join(job.summary for job in self.jobs.values())
+
+    @property
+    def log(self) -> str:
+        return "".join(job.log for job in self.jobs.values())
+
+    def find_failed(self) -> Begun:
+        """Return what "Re-run failed jobs" runs: those that failed, and all that need them; of a matrix no others."""
+        needs = {name: _needs(job) for name, job in self.begun.workflow["jobs"].items()}
+        again = {job.top for job in self.jobs.values() if job.conclusion == "failure"}
+        while more := {name for name, needed in needs.items() if again & {*needed}} - again:
+            again |= more
+        kept: list[Job] = []
+        left: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        for job in self.jobs.values():
+            if job.top not in again or (job.matrix and job.conclusion == "success"):
+                kept.append(job)
+            elif job.matrix:
+                left[job.top] = (*left.get(job.top, ()), job.matrix)
+        return replace(self.begun, attempt=self.begun.attempt + 1, kept=tuple(kept), left=left)
+
+
 @dataclass
 class Runner:
     """`secrets`: of the repository; `environments`: of each GitHub Environment. `environ`: of the machine."""
@@ -112,23 +161,64 @@ class Runner:
     secrets: dict[str, str] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
+    parallel: int = 1  # jobs of a matrix; one after the other a log is the same each time
     runs: int = 0
+    parts: int = 0  # how often act was started
     write_program: Callable[[Path], None] = FORKS.write_program
 
-    def run(self, text: str, event: Event) -> Run:
+    def run(self, text: str, event: Event, called: Mapping[str, str] | None = None) -> Run:
         """Run the workflow, given as YAML, on an event."""
         self.runs += 1
-        folder = self.folder / f"run-{self.runs}"
+        return self.begin(Begun(text, event, called or {}, FIRST_RUN - 1 + self.runs))
+
+    def run_again(self, run: Run) -> Run:
+        """Run all jobs again: "Re-run all jobs"."""
+        return self.begin(replace(run.begun, attempt=run.begun.attempt + 1, kept=()))
+
+    def run_failed_again(self, run: Run) -> Run:
+        """Run again what failed, and what needs it: "Re-run failed jobs"."""
+        return self.begin(run.find_failed())
+
+    def begin(self, begun: Begun) -> Run:
+        """Run one attempt to its end.
+
+        A called workflow that fails ends act, though `always()` lets GitHub's runner go on. So act is started again
+        then: what has ended is played by jobs that end the same.
+        """
+        token = f"ghs_{uuid.uuid4().hex}"
+        of_jobs = {f"{token}-{name}": allowed for name, allowed in _find_permissions(begun).items()}
+        self.github.tokens |= of_jobs
+        secrets = {token, *self.secrets.values(), *(v for one in self.environments.values() for v in one.values())}
+        secrets |= {basic("x-access-token", one).removeprefix("Basic ") for one in of_jobs}
+        reader = _Reader(begun, secrets)
+        self.github.jobs[begun.key] = reader.list_shown
+        ended: set[str] = set()
+        while True:
+            code = self._start_act(begun, reader, token)
+            jobs = reader.read()
+            new = {job.top for job in jobs.values() if job.conclusion != "skipped"} - ended
+            failed = any(job.conclusion == "failure" for job in jobs.values())
+            assert code == int(failed), reader.describe()
+            ended |= new
+            calls = {name for name in new if "uses" in begun.workflow["jobs"][name]}
+            if not any(job.conclusion == "failure" and job.top in calls for job in jobs.values()):
+                break
+        for one in of_jobs:
+            del self.github.tokens[one]
+        run = Run(begun, jobs)
+        self.github.jobs[begun.key] = reader.list_shown()
+        return run
+
+    def _start_act(self, begun: Begun, reader: _Reader, token: str) -> int:
+        self.parts += 1
+        folder = self.folder / f"run-{begun.run_id}-{begun.attempt}-{self.parts}"
         folder.mkdir(parents=True)
         (folder / ".gitconfig").write_text("[maintenance]\n\tauto = false\n")  # the clones don't live long enough
-        workflow = parse_workflow(text)
-        token = f"ghs_{uuid.uuid4().hex}"
-        of_jobs = {f"{token}-{name}": _permissions(workflow, name, event) for name in workflow["jobs"]}
-        self.github.tokens |= of_jobs
-        log = folder / "log"
-        with log.open("wb") as written:
+        ended = reader.find_ended()
+        arguments = self._arguments(folder, begun, ended, token)
+        with reader.open_log(folder / "log", ended).open("wb") as written:
             done = subprocess.run(
-                [ACT, event.name, *self._arguments(folder, text, event, token)],
+                [ACT, begun.event.name, *arguments],
                 cwd=folder,
                 env={
                     "PATH": f"{STAND_INS / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -142,18 +232,16 @@ class Runner:
                 timeout=TIMEOUT_S,
                 check=False,
             )
-        for one in of_jobs:
-            del self.github.tokens[one]
-        secrets = {token, *self.secrets.values(), *(v for one in self.environments.values() for v in one.values())}
-        secrets |= {basic("x-access-token", one).removeprefix("Basic ") for one in of_jobs}
-        jobs = _read_jobs(workflow, log.read_text(), secrets)
-        failed = any(job.conclusion == "failure" for job in jobs.values())
-        assert done.returncode == int(failed), f"{log.read_text()}\n{done.stderr!r}"
-        return Run(jobs)
+        reader.said.append(done.stderr.decode())
+        return done.returncode
 
-    def _arguments(self, folder: Path, text: str, event: Event, token: str) -> list[str]:
+    def _arguments(self, folder: Path, begun: Begun, ended: Mapping[str, Ended], token: str) -> list[str]:
+        event = begun.event
         copy = folder / "workflow.yml"
-        copy.write_text(render_copy(text))
+        copy.write_text(render_copy(begun.text, parallel=self.parallel, ended=ended))
+        for uses, text in begun.called.items():  # act looks for them where it was started
+            (folder / uses).parent.mkdir(parents=True, exist_ok=True)
+            (folder / uses).write_text(render_copy(text, parallel=self.parallel))
         payload = {**event.payload, "inputs": {key: _to_input(value) for key, value in event.inputs.items()}}
         secrets = {"GITHUB_TOKEN": token, "ENVIRONMENTS": "{}"}
         if not event.is_fork:
@@ -162,11 +250,12 @@ class Runner:
         for name, content in (
             ("event.json", payload),
             ("secrets.yml", secrets),
-            ("variables.yml", self.variables),
-            ("environ.yml", self._environ(folder, event)),
+            ("variables.yml", {} if event.is_fork else self.variables),
+            ("environ.yml", self._environ(folder, begun)),
         ):
             (folder / name).write_text(json.dumps(content))
-        local = [f"--local-repository={pin}={at}" for pin, at in self._find_actions(text).items()]
+        texts = "\n".join([begun.text, *begun.called.values()])
+        local = [f"--local-repository={pin}={at}" for pin, at in self._find_actions(texts).items()]
         return [
             f"--workflows={copy}",
             f"--eventpath={folder / 'event.json'}",
@@ -188,18 +277,19 @@ class Runner:
             "--insecure-secrets",  # show what is masked: the tests want nothing to need a mask
         ]
 
-    def _environ(self, folder: Path, event: Event) -> dict[str, str]:
+    def _environ(self, folder: Path, begun: Begun) -> dict[str, str]:
         program = folder / "reconciler"
         self.write_program(program)
         return {
             "LANG": "C.UTF-8",
             "GITHUB_API_URL": self.github.url,
-            "GITHUB_REF": event.ref,
+            "GITHUB_REF": begun.event.ref,  # act's own is wrong for merge_group and schedule
             "GITHUB_REPOSITORY": REPOSITORY,
-            "GITHUB_RUN_ID": str(7000 + self.runs),
+            "GITHUB_RUN_ATTEMPT": str(begun.attempt),
+            "GITHUB_RUN_ID": str(begun.run_id),
             "GITHUB_SERVER_URL": self.server_url,
-            "SHA_REF": event.sha,  # act's name for what becomes GITHUB_SHA
-            "STAND_IN_ARTIFACTS": str(folder / "artifacts"),
+            "SHA_REF": begun.event.sha,  # act's name for what becomes GITHUB_SHA
+            "STAND_IN_ARTIFACTS": str(self.folder / f"artifacts-{begun.run_id}"),
             "STAND_IN_LOG": str(folder / "log"),
             "STAND_IN_PROGRAM": str(program),
             "STAND_IN_REMOTE": self.remote_url,
@@ -231,10 +321,31 @@ def _to_input(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def _permissions(workflow: Mapping[str, Any], job: str, event: Event) -> dict[str, str]:
+def _find_permissions(begun: Begun) -> dict[str, dict[str, str]]:
+    """Return what each job may do, by the name that GITHUB_JOB has. A called one never more than its caller."""
+    found: dict[str, dict[str, str]] = {}
+    for name, job in begun.workflow["jobs"].items():
+        given = _permissions(begun.workflow, job, begun.event)
+        if "uses" not in job:
+            found[name] = given
+            continue
+        called = parse_workflow(begun.called[job["uses"]])
+        for inner, one in called["jobs"].items():
+            asked = _permissions(called, one, begun.event)
+            assert asked.items() <= given.items(), "GitHub refuses a called job that asks for more than its caller has"
+            assert found.setdefault(inner, asked) == asked
+    return found
+
+
+def _permissions(workflow: Mapping[str, Any], job: Mapping[str, Any], event: Event) -> dict[str, str]:
     """Return what the job asks for; a fork gets no more than to read, whatever it asks."""
-    asked = dict(workflow["jobs"][job].get("permissions", workflow.get("permissions", {})) or {})
+    asked = dict(job.get("permissions", workflow.get("permissions", {})) or {})
     return dict.fromkeys(asked, "read") if event.is_fork else asked
+
+
+def _needs(job: Mapping[str, Any]) -> list[str]:
+    needs = job.get("needs", [])
+    return [needs] if isinstance(needs, str) else list(needs)
 
 
 # --- the copy that act runs --------------------------------------------------------------------------
@@ -256,8 +367,25 @@ def parse_workflow(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
 
 
-@functools.cache
-def render_copy(text: str, unknown_keys: tuple[str, ...] = UNKNOWN_KEYS) -> str:
+@dataclass(frozen=True)
+class Ended:
+    """A job of the run's own workflow that is not run, or only in part: how it ended.
+
+    `left`: of the jobs that it calls, the entries of the matrix that run again.
+    """
+
+    conclusion: str
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    left: tuple[Mapping[str, Any], ...] = ()
+
+
+def render_copy(
+    text: str,
+    unknown_keys: tuple[str, ...] = UNKNOWN_KEYS,
+    *,
+    parallel: int = 1,
+    ended: Mapping[str, Ended] | None = None,
+) -> str:
     """Return the workflow without the keys that act doesn't know, and with the secrets of its environments."""
     workflow = yaml.load(text, Loader=_Loader)
     for key in unknown_keys:
@@ -268,8 +396,27 @@ def render_copy(text: str, unknown_keys: tuple[str, ...] = UNKNOWN_KEYS) -> str:
             job["strategy"] = _map_texts(
                 job["strategy"], lambda text: re.sub(_FROM_JSON, r"fromJSON(\1 || '[]')", text)
             )
+            job["strategy"]["max-parallel"] = parallel  # act evaluates no expression here
         workflow["jobs"][name] = _with_environment_secrets(job)
+    for name, one in (ended or {}).items():
+        workflow["jobs"][name] = _stand_in(workflow["jobs"][name], one)
     return yaml.dump(workflow, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def _stand_in(job: Mapping[str, Any], ended: Ended) -> dict[str, Any]:
+    """Return a job that ends as the one did in whose place it is."""
+    if ended.left:
+        assert "jobs" in job["with"], "the matrix of the called workflow is its input `jobs`"
+        return {**job, "with": {**job["with"], "jobs": json.dumps(ended.left)}}
+    step = {"run": "exit 1" if ended.conclusion == "failure" else ":"}
+    return {
+        "name": job.get("name", "ended"),
+        "needs": _needs(job),
+        "if": "false" if ended.conclusion == "skipped" else "always()",
+        "runs-on": "ubuntu-24.04",
+        "outputs": dict(ended.outputs),
+        "steps": [step],
+    }
 
 
 def find_key(tree: Any, path: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -290,8 +437,13 @@ def _with_environment_secrets(job: dict[str, Any]) -> dict[str, Any]:
         return job
     expression = re.fullmatch(r"\$\{\{(.*)\}\}", name)
     chosen = expression[1].strip() if expression else f"'{name}'"
-    replaced = rf"(fromJSON(secrets.ENVIRONMENTS)[{chosen}].\1 || secrets.\1)"
-    filled: dict[str, Any] = _map_texts(job, lambda text: re.sub(r"\bsecrets\.(\w+)", replaced, text))
+    own = f"fromJSON(secrets.ENVIRONMENTS)[{chosen}]"
+
+    def fill(text: str) -> str:
+        text = re.sub(r"\bsecrets\[([\w.]+)\]", rf"({own}[\1] || secrets[\1])", text)
+        return re.sub(r"\bsecrets\.(?!ENVIRONMENTS\b)(\w+)", rf"({own}.\1 || secrets.\1)", text)
+
+    filled: dict[str, Any] = _map_texts(job, fill)
     return filled
 
 
@@ -306,50 +458,147 @@ def _map_texts(tree: Any, change: Callable[[str], str]) -> Any:
 # --- what act reports --------------------------------------------------------------------------------
 
 
-def _read_jobs(workflow: Mapping[str, Any], output: str, secrets: set[str]) -> dict[str, Job]:
-    entries: dict[str, list[dict[str, Any]]] = {name: [] for name in workflow["jobs"]}
-    for line in output.splitlines():
-        entry = json.loads(line)
-        if "jobID" not in entry:
-            assert entry["level"] != "error", entry["msg"]
-            continue
-        shown = f"{entry['jobID']} ({entry['matrix']['environment']})" if entry["matrix"] else entry["jobID"]
-        entries.setdefault(shown, []).append(entry)
-    jobs = {}
-    for name, of_job in entries.items():
-        if of_job:
-            jobs[name] = _read_job(name, of_job, secrets)
-            continue
-        of_matrix = sum(other.startswith(f"{name} (") for other in entries)
-        assert of_matrix <= MAX_MATRIX, "GitHub refuses this matrix"
-        if not of_matrix:
-            jobs[name] = Job(name, "skipped")
-    return jobs
+@dataclass
+class _Reader:
+    """Reads what act has reported of one attempt so far, over all its parts."""
+
+    begun: Begun
+    secrets: set[str]
+    said: list[str] = field(default_factory=list)  # by act itself, beside the report
+    _logs: dict[Path, set[str]] = field(default_factory=dict)  # of each part, with the jobs that stand-ins play
+
+    def open_log(self, path: Path, ended: Mapping[str, Ended]) -> Path:
+        """Begin the next part."""
+        self._logs[path] = {top for top, one in ended.items() if not one.left}
+        return path
+
+    def describe(self) -> str:
+        return "\n".join([*(log.read_text() for log in self._logs), *self.said])
+
+    def find_ended(self) -> dict[str, Ended]:
+        """Return what the next part plays by stand-ins: what has ended, in this attempt or in one before."""
+        found: dict[str, list[Job]] = {}
+        for job in self.read().values():
+            found.setdefault(job.top, []).append(job)
+        seen = {top for top, _ in self._collect()}
+        kept = {job.top for job in self.begun.kept} - self.begun.left.keys()
+        ended = {top: self._end(top, jobs) for top, jobs in found.items() if top in seen | kept}
+        return {top: Ended("", left=left) for top, left in self.begun.left.items()} | ended
+
+    def _end(self, top: str, jobs: Sequence[Job]) -> Ended:
+        conclusions = {job.conclusion for job in jobs}
+        outputs = self.begun.workflow["jobs"][top].get("outputs", {})
+        steps = {name: value for job in jobs for name, value in job.outputs.items()}
+        given = {name: steps.get(text.strip("${} ").split(".")[-1], "") for name, text in outputs.items()}
+        return Ended("failure" if "failure" in conclusions else min(conclusions), given)
+
+    def read(self) -> dict[str, Job]:
+        """Return the jobs by name; each that has no entry was skipped."""
+        return {name: job for name, job in self._read().items() if job is not None}
+
+    def list_shown(self) -> list[dict[str, Any]]:
+        """Return the jobs as GitHub's API shows them, also while the run is under way."""
+        return [
+            {
+                "name": name,
+                "conclusion": None if job is None else job.conclusion,
+                "html_url": f"https://github.com/{at}",
+            }
+            for at, (name, job) in enumerate(self._read().items(), 1)
+        ]
+
+    def _read(self) -> dict[str, Job | None]:
+        """Return the jobs by name; None has not ended."""
+        top_jobs = self.begun.workflow["jobs"]
+        found: dict[str, list[tuple[str, Job | None]]] = {name: [] for name in top_jobs}
+        for job in self.begun.kept:
+            found[job.top].append((job.name, job))
+        for (top, name), entries in self._collect().items():
+            found[top].append((name, self._read_job(name, top, entries)))
+        jobs: dict[str, Job | None] = {}
+        for top, of_top in found.items():
+            assert len(of_top) <= MAX_MATRIX, "GitHub refuses this matrix"
+            shown = top_jobs[top].get("name", top)
+            jobs |= dict(of_top) or {shown: Job(shown, "skipped", top)}
+        return jobs
+
+    def _collect(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """Return the entries of each job, by the job of the run's own workflow and by its whole name."""
+        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for log, played in self._logs.items():
+            for line in log.read_text().splitlines(keepends=True) if log.exists() else []:
+                if not line.endswith("\n"):
+                    break  # act is writing it
+                entry = json.loads(line)
+                if "jobID" not in entry:
+                    assert entry["level"] != "error", entry["msg"]
+                    continue
+                top, name = self._name(entry)
+                if top not in played:
+                    found.setdefault((top, name), []).append(entry)
+        return found
+
+    def _name(self, entry: Mapping[str, Any]) -> tuple[str, str]:
+        workflow, callers = self.begun.workflow, {}
+        for top, job in workflow["jobs"].items():
+            if "uses" in job:
+                callers[job.get("name", top)] = top
+        first = entry["job"].partition("/")[0]
+        if first in callers and first != workflow.get("name"):
+            top = callers[first]
+            called = parse_workflow(self.begun.called[workflow["jobs"][top]["uses"]])
+            inner = called["jobs"][entry["jobID"]]
+            return top, f"{first} / {_show_name(entry['jobID'], inner, entry['matrix'])}"
+        top = entry["jobID"]
+        return top, _show_name(top, workflow["jobs"][top], entry["matrix"])
+
+    def _read_job(self, name: str, top: str, entries: Sequence[dict[str, Any]]) -> Job | None:
+        ended = [entry["jobResult"] for entry in entries if "jobResult" in entry]
+        if not ended:
+            return None
+        failed = _has_failed(entries)
+        matrix = entries[0]["matrix"] or {}
+        # in a matrix, act repeats the failure of an earlier job
+        assert failed <= (ended == ["failure"]) and (failed or ended == ["success"] or matrix), f"{name}: {ended}"
+        job = Job(name, "failure" if failed else "success", top, matrix=matrix)
+        summaries: list[list[str]] = []
+        masks = set(self.secrets)
+        for entry in entries:
+            if entry.get("command") == "add-mask":
+                masks.add(entry["arg"])
+            elif str(entry.get("command")).startswith("end-of-step"):
+                continue  # of stand_ins/bin/bash
+            elif "raw" in entry or entry.get("raw_output"):
+                line = entry.get("raw", entry["msg"])
+                # stricter than GitHub's runner, which hides what is masked: here it must not be written
+                assert not any(value in line for value in masks if value), (
+                    "a secret reaches the log, where a mask hides it"
+                )
+                job.log += line
+            elif entry.get("command") == "set-output" and len(entry["stepID"]) == 1:
+                job.outputs[entry["name"]] = entry["arg"]
+            elif entry.get("command") == "summary":
+                step = entry["stepID"]
+                # act repeats the summary of a composite action's last step as that of the action
+                if not any(inner[: len(step)] == step and inner != step for inner in summaries):
+                    assert len(entry["content"].encode()) <= _MAX_SUMMARY_BYTES, "GitHub drops this summary"
+                    job.summary += entry["content"]
+                summaries.append(step)
+        return job
 
 
-def _read_job(name: str, entries: Sequence[dict[str, Any]], secrets: set[str]) -> Job:
-    (ended,) = (entry["jobResult"] for entry in entries if "jobResult" in entry)
-    failed = any(entry.get("stepResult") == "failure" and len(entry.get("stepID", [""])) == 1 for entry in entries)
-    # in a matrix, act repeats the failure of an earlier job
-    assert failed <= (ended == "failure") and (failed or ended == "success" or " (" in name), f"{name}: {ended}"
-    job = Job(name, "failure" if failed else "success")
-    summaries: list[list[str]] = []
-    masks = set(secrets)
-    for entry in entries:
-        if entry.get("command") == "add-mask":
-            masks.add(entry["arg"])
-        elif str(entry.get("command")).startswith("end-of-step"):
-            continue  # of stand_ins/bin/bash
-        elif "raw" in entry or entry.get("raw_output"):
-            line = entry.get("raw", entry["msg"])
-            # stricter than GitHub's runner, which hides what is masked: here it must not be written
-            assert not any(value in line for value in masks if value), "a secret reaches the log, where a mask hides it"
-            job.log += line
-        elif entry.get("command") == "summary":
-            step = entry["stepID"]
-            # act repeats the summary of a composite action's last step as that of the action
-            if not any(inner[: len(step)] == step and inner != step for inner in summaries):
-                assert len(entry["content"].encode()) <= _MAX_SUMMARY_BYTES, "GitHub drops this summary"
-                job.summary += entry["content"]
-            summaries.append(step)
-    return job
+def _has_failed(entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a step failed that had to succeed."""
+    forgiven = [entry["stepID"] for entry in entries if entry["msg"] == "Failed but continue next step"]
+    failed = (entry.get("stepID", [""]) for entry in entries if entry.get("stepResult") == "failure")
+    return any(len(step) == 1 and step not in forgiven for step in failed)
+
+
+def _show_name(job_id: str, job: Mapping[str, Any], matrix: Mapping[str, Any] | None) -> str:
+    """Return the name of a job as GitHub shows it."""
+    name = job.get("name", job_id)
+    if not matrix:
+        return str(name)
+    if _MATRIX_VALUE.search(name):
+        return _MATRIX_VALUE.sub(lambda found: str(matrix[found[1]]), name)
+    return f"{name} ({', '.join(str(value) for value in matrix.values())})"

@@ -34,7 +34,8 @@ class FakeGitHub:
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     dispatched: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)  # of apply.yml, the oldest first
-    jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by "run id/attempt"
+    jobs: dict[str, list[dict[str, Any]] | Callable[[], list[dict[str, Any]]]] = field(default_factory=dict)
+    """By "run id/attempt"; those of a run under way are looked up."""
     pull_commits: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # the oldest first
     line: list[dict[str, Any]] = field(default_factory=list)  # commits of the default branch, the newest first
     environments: list[str] = field(default_factory=list)  # the GitHub Environments
@@ -162,7 +163,8 @@ class FakeGitHub:
         return status, {"total_count": len(found), "workflow_runs": page}
 
     def list_jobs(self, run_id: str, attempt: str, query: dict[str, str]) -> tuple[int, Any]:
-        found = self.jobs.get(f"{run_id}/{attempt}", [])
+        jobs = self.jobs.get(f"{run_id}/{attempt}", [])
+        found = jobs() if callable(jobs) else jobs
         status, page = self._paged(found, query)
         return status, {"total_count": len(found), "jobs": page}
 

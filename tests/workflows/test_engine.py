@@ -57,6 +57,75 @@ jobs:
     steps:
       - run: exit 1
 """
+CALLING = """
+name: Calling
+on: workflow_dispatch
+jobs:
+  first:
+    name: First
+    runs-on: ubuntu-24.04
+    permissions: {contents: read}
+    outputs:
+      matrix: ${{ steps.made.outputs.matrix }}
+    steps:
+      - id: made
+        run: |
+          echo 'matrix=[{"name": "a", "environment": "staging", "tokens": "PLUG_TOKENS"},
+            {"name": "b", "environment": "production", "tokens": "PLUG_TOKENS"}]' | tr -d '\\n' >> "$GITHUB_OUTPUT"
+          echo >> "$GITHUB_OUTPUT"
+  call:
+    name: Call
+    needs: first
+    permissions: {contents: write}
+    uses: ./.github/workflows/called.yml
+    with:
+      jobs: ${{ needs.first.outputs.matrix }}
+    secrets: inherit
+  next:
+    name: Next
+    needs: [first, call]
+    permissions: {contents: write}
+    uses: ./.github/workflows/called.yml
+    with:
+      jobs: ${{ needs.first.outputs.matrix }}
+    secrets: inherit
+  last:
+    name: Last
+    needs: [first, call, next]
+    if: always()
+    runs-on: ubuntu-24.04
+    steps:
+      - env:
+          NEEDS: ${{ toJSON(needs) }}
+          MATRIX: ${{ needs.first.outputs.matrix }}
+        run: echo "${#MATRIX}" $(grep result <<< "$NEEDS")
+"""
+CALLED = """
+name: Called
+on:
+  workflow_call:
+    inputs:
+      jobs: {type: string, required: true}
+jobs:
+  each:
+    name: ${{ matrix.name }}
+    runs-on: ubuntu-24.04
+    permissions: {contents: write}
+    strategy:
+      matrix:
+        include: ${{ fromJSON(inputs.jobs) }}
+    environment: ${{ matrix.environment }}
+    steps:
+      - env:
+          TOKENS: ${{ matrix.tokens != '' && secrets[matrix.tokens] || '' }}
+          NAME: ${{ matrix.name }}
+          ATTEMPT: ${{ github.run_attempt }}
+        run: |
+          echo "$NAME has ${#TOKENS} characters in attempt $ATTEMPT"
+          [[ "$TOKENS" != "" ]]
+      - continue-on-error: true
+        run: exit 1
+"""
 HAND = Event("workflow_dispatch", "0" * 40, f"refs/heads/{DEFAULT_BRANCH}", {})
 
 
@@ -87,6 +156,32 @@ def test_a_job_has_a_token_and_a_conclusion_of_its_own_and_its_environments_secr
     assert run.jobs["first"].log == "token of first\n"
     assert run.jobs["each (staging)"].log == f"{len('of-staging')} characters\n"
     assert run.jobs["each (production)"].log == f"{len('of-the-repository')} characters\n"
+
+
+def test_a_called_workflow_has_its_callers_name_and_its_environments_secrets(runner: Runner) -> None:
+    """act ends where one fails, and knows no "Re-run failed jobs"; GitHub lists the jobs while the run is under way."""
+    runner.environments = {"staging": {"PLUG_TOKENS": "of-staging"}, "production": {}}
+    first = runner.run(CALLING, HAND, {"./.github/workflows/called.yml": CALLED})
+    assert first.conclusions == {
+        "First": "success",
+        "Call / a": "success",
+        "Call / b": "failure",
+        "Next": "skipped",
+        "Last": "success",
+    }
+    length = first.jobs["Last"].log.split()[0]
+    assert first.jobs["Call / a"].log == "a has 10 characters in attempt 1\n"
+    assert first.jobs["Last"].log == f'{length} "result": "failure" "result": "success" "result": "skipped"\n'
+    shown = runner.github.jobs["7001/1"]
+    assert [(one["name"], one["conclusion"]) for one in shown] == [*first.conclusions.items()]  # type: ignore[union-attr]
+
+    runner.environments["production"] = {"PLUG_TOKENS": "of-production"}
+    second = runner.run_failed_again(first)
+    assert set(second.conclusions.values()) == {"success"} and second.begun.key == "7001/2"
+    assert second.jobs["Call / a"] == first.jobs["Call / a"]  # it is not run again
+    assert second.jobs["Call / b"].log == "b has 13 characters in attempt 2\n"
+    assert second.jobs["Next / a"].log == "a has 10 characters in attempt 2\n"
+    assert second.jobs["Last"].log == f'{length} "result": "success" "result": "success" "result": "success"\n'
 
 
 @pytest.mark.parametrize("written", ["of-staging", "$(printf of-the-; echo repository)", "${GITHUB_TOKEN}"])

@@ -39,7 +39,7 @@ def test_hostile_values_do_nothing_in_log_comment_and_summary(team: Team) -> Non
         "manifests/`x` @everyone ::error::y.yaml", "environment: evil\nwebhooks: {'::error::z': \"@everyone\"}\n"
     )
     run = team.run("plan", team.open_pull("x-$(touch${IFS}pwned)-`id`"))
-    assert run.conclusions == {"plan": "failure"}
+    assert run.conclusions == {"Webhooks plan": "failure"}
     assert_harmless(without_commands(run.log))
     (comment,) = team.github.comment_texts(1)
     for text in (comment, run.summary):
@@ -56,7 +56,7 @@ def test_a_hostile_url_is_text_everywhere(team: Team) -> None:
     team.edit("manifests/staging.yaml", "wave: 0", f"wave: 0\nwebhooks:\n  messageStatus: '{url}'")
     event = team.open_pull("evil-url")
     run = team.run("plan", event)
-    assert run.conclusions == {"plan": "success"}, run.log
+    assert run.conclusions == {"Webhooks plan": "success"}, run.log
     assert_harmless(without_commands(run.log))
     (comment,) = team.github.comment_texts(1)
     assert "@everyone" not in comment
@@ -69,7 +69,7 @@ def test_the_pull_requests_own_modules_are_not_imported(team: Team) -> None:
         team.write(name, "raise SystemExit('the code of the pull request ran')\n")
     team.runner.write_program = write_own_program  # one that imports its modules while it is there
     run = team.run("plan", team.open_pull("shadow"))
-    assert run.conclusions == {"plan": "success"}
+    assert run.conclusions == {"Webhooks plan": "success"}
     assert "the code of the pull request ran" not in run.log
 
 
@@ -90,7 +90,7 @@ def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) 
     (team.clone / ".tool").symlink_to("manifests")
     team.edit("manifests/_defaults.yaml", "/status", "/status/v2")
     run = team.run("plan", team.open_pull("own-tool"))
-    assert run.conclusions == {"plan": "success"}
+    assert run.conclusions == {"Webhooks plan": "success"}
     assert "/status/v2" in team.github.comment_texts(1)[0]
 
 

@@ -23,11 +23,19 @@ class LastChange(NamedTuple):
     """The newest commit of a line that changed what an environment shall be.
 
     `position` counts from the line's first commit, 0, which is the run's. None: no such commit is known, and `commit`
-    is the last one that could be looked at.
+    is the last one that could be looked at; `searched` is its position, and the change is there or before it.
     """
 
     position: int | None
     commit: str
+    searched: int | None = None
+
+    @property
+    def reach(self) -> int:
+        """The position up to which a commit is known not to be older than the change; -1: that of none."""
+        if self.position is not None:
+            return self.position
+        return -1 if self.searched is None else self.searched
 
 
 class Offer(NamedTuple):
@@ -58,11 +66,11 @@ def find_cause(change: LastChange, offers: Iterable[Offer]) -> UnreviewedCause |
     That pull request was merged as the commit of the last change or as a later one. A later one counts as well: a
     rebase merge is one change at its last commit, and a review of a branch that holds the change is a review of it.
     """
-    if change.position is None:
-        return UnreviewedCause.TOO_FAR_BACK
-    counted = [offer for offer in offers if offer.position <= change.position]
+    counted = [offer for offer in offers if offer.position <= change.reach]
     if any(offer.wants_same for offer in counted):
         return None
+    if change.position is None:
+        return UnreviewedCause.TOO_FAR_BACK
     of_change = [offer for offer in counted if offer.is_of_change]
     if not of_change:
         return UnreviewedCause.NO_PULL_REQUEST

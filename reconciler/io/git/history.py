@@ -220,17 +220,10 @@ class GitHistory:
             at = end + 2 + size
         return found
 
-    def write_tree(self, commit: str, folder: Path, paths: Sequence[str]) -> None:
-        """Write the files of a commit at and below the paths into an empty folder, each exactly as its blob is.
+    def write_files(self, files: Mapping[str, TreeFile], folder: Path) -> None:
+        """Write files of a commit into an empty folder, each exactly as its blob is. Raises UnsafeName.
 
         No filter, conversion of line ends or attribute applies. A link stays a link, a submodule is an empty folder.
-        Raises UnsafeName.
-        """
-        self.write_files(self.list_files(commit, paths), folder)
-
-    def write_files(self, files: Mapping[str, TreeFile], folder: Path) -> None:
-        """Write files as `write_tree` does.
-
         Links are made when all files are written, and nothing is written over: no file gets into a link's target.
         """
         places = {name: _place(folder, name) for name in files}

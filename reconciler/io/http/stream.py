@@ -24,6 +24,8 @@ class WholeChunks(ByteStream):
 
     def __init__(self, socket_stream: SocketStream) -> None:
         self._socket_stream = socket_stream
+        # asked for once: anyio makes them anew each time, with system calls, and every request needs the socket twice
+        self._extra_attributes = dict(socket_stream.extra_attributes)
 
     async def receive(self, max_bytes: int = WHOLE_CHUNK_BYTES) -> bytes:
         return await self._socket_stream.receive(max(max_bytes, WHOLE_CHUNK_BYTES))
@@ -39,7 +41,7 @@ class WholeChunks(ByteStream):
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        return self._socket_stream.extra_attributes
+        return self._extra_attributes
 
 
 async def connect(host: str, port: int) -> ByteStream:

@@ -58,6 +58,23 @@ def test_a_secret_as_plain_text_is_an_error_as_every_plan_would_show_it(
     assert "x5f" not in shown(problem)
 
 
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        ("two-words of-one-secret", "two-words\n    of-one-secret"),
+        ("two-words of-one-secret", ">-\n    two-words\n    of-one-secret"),
+        ("two-words\u2028of-one-secret", "|\n    two-words\u2028    of-one-secret"),
+        ("one-secret-value", '"one-sec\\\n    ret-value"'),
+        ("one-secret-value", "|\n    one-secret-value"),
+        ("it's-one-secret-value", "'it''s-one-secret-value'"),
+    ],
+)
+def test_a_secret_is_found_in_whatever_way_yaml_writes_it(secret: str, written: str) -> None:
+    """Over several lines, with escapes, in a block."""
+    (problem,) = load(f"vars:\n  k: {written}\n" + WEBHOOKS, more=(secret,)).errors
+    assert (problem.key, problem.message) == ("vars.k", "holds the value of a secret")
+
+
 def test_a_secret_that_is_the_name_of_the_file_is_an_error_all_the_same() -> None:
     """No problem is left out because its file's name holds the secret."""
     (problem,) = load("vars: {k: manifests/a.yaml}\n" + WEBHOOKS, more=("manifests/a.yaml",)).errors

@@ -19,7 +19,8 @@ from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.environment import CLAIM_TRIES, SETTLE_TRIES
 from reconciler.run.planning import plan_environments
-from reconciler.state.document import MAX_BYTES, MAX_SERIAL, encode_document
+from reconciler.state.document import MAX_BYTES, encode_document
+from reconciler.state.reading import MAX_SERIAL
 from tests.fakes import (
     OPTIONS,
     START,

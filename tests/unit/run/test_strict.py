@@ -39,7 +39,7 @@ class FakeHistory:
         for position, (here, then) in enumerate(zip(self.line, self.line[1:], strict=False)):
             if here[1].get(name) != then[1].get(name):
                 return LastChange(position, sha(here[0]))
-        return LastChange(None, sha(self.line[-1][0]))
+        return LastChange(None, sha(self.line[-1][0]), len(self.line) - 1)
 
     def fetch_heads(self, pulls: Collection[MergedPull]) -> None:
         if pulls:
@@ -177,10 +177,13 @@ def test_two_environments_of_one_queue(world: World) -> None:
     assert world.find(MINE, BASE) == [(BASE, sha("new"), UnreviewedCause.COMBINATION)]
 
 
-def test_what_is_too_far_back_asks_nobody(world: World) -> None:
+def test_what_is_too_far_back_is_cured_by_any_pull_request_that_shows_it(world: World) -> None:
     world.push("later", matriz="1")
-    assert world.find(MINE) == [(MINE, sha("begin"), UnreviewedCause.TOO_FAR_BACK)]
-    assert world.pulls.asked == []
+    world.merge(1, head={MINE: "old", BASE: "1"}, at="later")
+    assert world.find(MINE, BASE) == [(MINE, sha("begin"), UnreviewedCause.TOO_FAR_BACK)]
+    world.push("cure")
+    world.merge(2, head={}, at="cure")
+    assert world.find(MINE) == []
 
 
 def test_a_head_that_this_version_refuses_is_too_far_back(world: World) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from reconciler.core.guards import MaxChanged
 from reconciler.errors import InputError
 from reconciler.model import AuthScheme, BodyForm
-from reconciler.settings import Settings, load_settings
+from reconciler.settings.fields import Settings
 from reconciler.settings.flags import SETTING_FLAGS, SettingFlag
+from reconciler.settings.load import load_settings
 
 NOWHERE = "/nonexistent"
 

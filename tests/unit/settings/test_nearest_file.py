@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import InputError
-from reconciler.settings import load_settings
+from reconciler.settings.load import load_settings
 
 
 @pytest.fixture

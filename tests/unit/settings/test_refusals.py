@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.errors import InputError
 from reconciler.model import Problem
-from reconciler.settings import load_settings
+from reconciler.settings.load import load_settings
 
 CANARY = "eyJhbGciOi-canary"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.settings import load_settings
 from reconciler.settings.fields import FLAGS
+from reconciler.settings.load import load_settings
 from reconciler.settings.shown import describe_settings
 from reconciler.settings.sources import GROUPS
 

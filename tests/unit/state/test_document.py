@@ -31,7 +31,6 @@ from reconciler.ports import Write
 from reconciler.state.document import (
     INDENTED_FACTOR,
     MAX_BYTES,
-    MAX_SERIAL,
     decode_document,
     decode_head,
     decode_original,
@@ -41,6 +40,7 @@ from reconciler.state.document import (
     read_each,
     version_of,
 )
+from reconciler.state.reading import MAX_SERIAL
 from tests.fakes import START
 
 URLS = {event: f"https://hooks.example.com.br/é/{event}" for event in EVENTS}
@@ -154,7 +154,7 @@ def test_a_document_without_one_of_its_keys_is_corrupt(name: str) -> None:
     """Also where the program could go on without: `null` is written out."""
     value = json.loads(encode_document(replace(document(), intent=None)))
     del value[name]
-    with pytest.raises(Corrupt, match=f"at {name}: Field required"):
+    with pytest.raises(Corrupt, match=f"at {name}: it is missing"):
         decode_document(json.dumps(value).encode(), environment="production", where="here")
 
 
@@ -374,8 +374,12 @@ def changed(*path: str | int, to: Any) -> bytes:
         (b" \r\n", "it is empty"),
         (b"[]", "should be an object"),
         (b'"reconciler.state/2"', "should be an object"),
-        (b"{", "Invalid JSON"),
-        (b"\xff", "Invalid JSON"),
+        (b"{", "not valid JSON, from line 1, column 2"),
+        (b"\xff", "not valid JSON in UTF-8"),
+        (b"[" * 100_000, "not valid JSON"),
+        (changed("lineage", to="\ud800"), "not valid JSON in UTF-8"),
+        (changed("serial", to=float("nan")), "not valid JSON"),
+        (changed("last", "status", to=1).replace(b": 1}", b": " + b"9" * 5000 + b"}"), "not valid JSON"),
         (changed("environment", to="Production"), "at environment: "),
         (changed("environment", to=""), "at environment: "),
         (changed("environment", to="production\n"), "at environment: "),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reconciler.text.hidden_values import MASK, HiddenValues
+from reconciler.text.hidden_values import MASK, START, HiddenValues
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,20 @@ def test_values_of_one_beginning_are_all_found() -> None:
     values = [f"eyJhbGciOi.{number:05d}" for number in range(100)]
     hidden.hide(values)
     assert hidden.mask(" ".join(values)) == " ".join([MASK] * 100)
+
+
+@given(st.lists(st.text(alphabet="ab", max_size=8), max_size=20), st.text(alphabet="ab", max_size=40))
+def test_the_longest_value_at_each_place_is_masked(values: list[str], text: str) -> None:
+    """As by a comparison with each value."""
+    hidden = HiddenValues()
+    hidden.hide(values)
+    known = sorted((value for value in values if len(value) >= START), key=len, reverse=True)
+    shown, rest = "", text
+    while rest:
+        found = next((value for value in known if rest.startswith(value)), "")
+        shown += MASK if found else rest[0]
+        rest = rest[len(found) or 1 :]
+    assert hidden.mask(text) == shown
 
 
 def test_a_value_that_is_no_utf_8_is_hidden_too() -> None:

@@ -34,18 +34,25 @@ def test_the_cause(offers: list[Offer], cause: UnreviewedCause | None) -> None:
     assert find_cause(CHANGE, offers) is cause
 
 
-def test_a_change_that_is_not_found_is_reviewed_by_nothing() -> None:
+def test_a_change_that_is_not_found_is_older_than_all_that_is_looked_at() -> None:
+    """So a pull request among these that shows the same is later than it."""
+    change = LastChange(None, "c" * 40, searched=3)
+    assert find_cause(change, []) is UnreviewedCause.TOO_FAR_BACK
+    assert find_cause(change, [Offer(3, True, False)]) is UnreviewedCause.TOO_FAR_BACK
+    assert find_cause(change, [Offer(3, True, True)]) is None
+    assert find_cause(change, [Offer(4, True, True)]) is UnreviewedCause.TOO_FAR_BACK
     assert find_cause(LastChange(None, "c" * 40), [Offer(0, True, True)]) is UnreviewedCause.TOO_FAR_BACK
 
 
 @given(
-    st.none() | st.integers(0, 5),
+    st.builds(LastChange, st.none() | st.integers(0, 5), st.just("c" * 40), st.none() | st.integers(0, 5)),
     st.lists(st.builds(Offer, st.integers(0, 5), st.booleans(), st.sampled_from([True, False, None]))),
 )
 def test_nothing_is_reviewed_but_by_a_head_that_wants_the_same_at_the_change_or_later(
-    position: int | None, offers: list[Offer]
+    change: LastChange, offers: list[Offer]
 ) -> None:
-    is_reviewed = find_cause(LastChange(position, "c" * 40), offers) is None
+    last = change.searched if change.position is None else change.position
+    is_reviewed = find_cause(change, offers) is None
     assert is_reviewed == any(
-        position is not None and offer.wants_same is True and offer.position <= position for offer in offers
+        last is not None and offer.wants_same is True and offer.position <= last for offer in offers
     )

@@ -205,7 +205,7 @@ def test_the_repositorys_own_configuration_and_replaced_objects_do_not_count(
     history = open_history(opened, clone)
     assert history.read_line(two).commits[:2] == (two, one)
     topic = commit(seed, {"b": "1\n"})
-    history.write_tree(two, tmp_path / "out", ["a.yaml"])
+    write_tree(history, two, tmp_path / "out", ["a.yaml"])
     history.ensure([topic])
     assert (tmp_path / "out/a.yaml").read_bytes() == b"$Id$\n"
     assert not (tmp_path / "ran").exists()
@@ -235,13 +235,17 @@ def test_a_tree_is_written_as_it_is(remote: Path, seed: Path, tmp_path: Path, op
     (seed / "m/folder").symlink_to("sub")
     head = commit(seed, {"m/sub/a.yaml": BODY, "m/é.yaml": BODY, "m/empty.yaml": "", "reconciler.toml": "x = 1\n"})
     out = tmp_path / "out"
-    open_history(opened, seed).write_tree(head, out, ["m", "reconciler.toml", "missing.yml"])
+    write_tree(open_history(opened, seed), head, out, ["m", "reconciler.toml", "missing.yml"])
     assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()) == sorted(
         ["m/empty.yaml", "m/link.yaml", "m/sub/a.yaml", "m/é.yaml", "reconciler.toml"]
     )
     assert os.readlink(out / "m/link.yaml") == "../../outside.yaml"
     assert os.readlink(out / "m/folder") == "sub"
     assert (out / "m/sub/a.yaml").read_text() == BODY
+
+
+def write_tree(history: GitHistory, commit: str, folder: Path, paths: list[str]) -> None:
+    history.write_files(history.list_files(commit, paths), folder)
 
 
 def make_tree(seed: Path, entries: list[tuple[str, str, str]]) -> str:
@@ -264,7 +268,7 @@ def test_a_name_that_leaves_the_folder_is_refused(
     blob = git(seed, "rev-parse", "HEAD:README").strip()
     odd = make_tree(seed, [("100644", name, blob)])
     with pytest.raises(UnsafeName):
-        open_history(opened, seed).write_tree(odd, tmp_path / "in/out", [])
+        write_tree(open_history(opened, seed), odd, tmp_path / "in/out", [])
     assert not (tmp_path / "in").exists()
 
 
@@ -278,5 +282,5 @@ def test_no_file_is_written_through_a_link(remote: Path, seed: Path, tmp_path: P
     history = open_history(opened, seed)
     assert history.list_files(odd) == {"a": TreeFile("120000", target), "a/README": TreeFile("100644", blob)}
     with pytest.raises(UnsafeName):
-        history.write_tree(odd, tmp_path / "out", [])
+        write_tree(history, odd, tmp_path / "out", [])
     assert list((tmp_path / "target").iterdir()) == []

@@ -1,0 +1,50 @@
+"""The search for many tokens in a text: right, and one pass over the text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.manifests.tokens import MANY, KnownTexts
+
+TOKENS = st.lists(st.text(alphabet="ab-", min_size=4, max_size=14), min_size=1, max_size=3 * MANY)
+
+
+@given(TOKENS, st.text(alphabet="ab-", max_size=200))
+def test_the_tokens_of_a_text_are_found_as_by_a_plain_search(tokens: list[str], text: str) -> None:
+    """Also where one is a part or the beginning of another."""
+    assert KnownTexts(tokens).find_in(text) == sorted({token for token in tokens if token in text})
+
+
+class Watched(str):
+    """A text that counts how often it is looked into."""
+
+    looks = 0
+
+    def __getitem__(self, key: Any) -> str:
+        self.looks += 1
+        return super().__getitem__(key)
+
+    def __contains__(self, part: object) -> bool:
+        self.looks += 1
+        return super().__contains__(part)  # type: ignore[operator]
+
+    def find(self, *arguments: Any) -> int:
+        self.looks += 1
+        return super().find(*arguments)
+
+
+@pytest.mark.parametrize("token", ["tok-{:05d}", "company-{:05d}", "company-{:05d}-token", "env-{:05d}"])
+def test_a_text_is_looked_into_as_often_for_ten_thousand_tokens_as_for_a_hundred(token: str) -> None:
+    """Also where each token begins or ends as the text does."""
+    written = "environment: env-00012\nvars: {company: company-00012}\n"
+    looks = []
+    for count in (100, 10_000):
+        text = Watched(written)
+        found = KnownTexts(token.format(number) for number in range(count)).find_in(text)
+        assert found == [one for one in [token.format(12)] if one in written]
+        looks.append(text.looks)
+    assert looks[0] == looks[1]
