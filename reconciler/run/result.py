@@ -183,11 +183,11 @@ def post_comments(
             waiting += 1
             continue
         try:
-            hub.put_comment(comment.number, Marker(COMMENT, run_id, attempt, comment.state), render(comment))
+            posted = hub.put_comment(comment.number, Marker(COMMENT, run_id, attempt, comment.state), render(comment))
         except PostFailed as error:
             warnings.append(f"pull request {comment.number} got no comment ({error}); the next run tries again")
         else:
-            told.append(comment.number)
+            told += [] if posted.done == "superseded" else [comment.number]
     if waiting:
         warnings.append(f"{waiting} more pull requests get a comment from the next run: one writes {MOST_COMMENTS}")
     return PostedComments(tuple(told), tuple(warnings))
