@@ -93,9 +93,9 @@ def _find_hold(head: Head, account: str, now: datetime) -> Holder:
 
 @dataclass(frozen=True, slots=True)
 class FleetRules:
-    """The data to judge a token. `accepted` has the environments of --accept-account-change.
+    """The data of the fleet with which a token is judged.
 
-    `manifests` has the names of all environments in the manifests.
+    `manifests` has the names of all environments in the manifests, `accepted` those of --accept-account-change.
     """
 
     manifests: Collection[str]
