@@ -1,7 +1,7 @@
-"""The accounts that the fleet's environments hold, during a run: as planned, as this run writes, as others write.
+"""The accounts that the fleet's environments hold during a run, with what this run and other runs write.
 
-Before the intent of an environment its token is compared with what is known, and once more after it, when what others
-wrote until then has been read. So of two runs with one token the later one to write its intent finds the other's.
+The token of an environment is compared before its intent is written, and again after it, when the writes of other runs
+have been read. So of two runs with the same token, the one that writes its intent later finds the other's.
 """
 
 from __future__ import annotations
@@ -45,26 +45,27 @@ class Accounts:
         self._snapshot = self.fleet.snapshot
         self._unreadable = set(self.fleet.unreadable)
 
-    def note(self, environment: str, document: Document | None) -> None:
-        """Take over what this run has written, so that it need not be read."""
+    def record_written(self, environment: str, document: Document | None) -> None:
+        """Note a document that this run has written, so that it need not be read."""
         self._written.add(environment)
         self._book.update(environment, document)
 
     def find_refusal(self, environment: str, account: str | None) -> str | None:
-        """Return why nothing may be sent for the environment with a token of this account, as far as is known."""
+        """Return why nothing may be sent for the environment with a token of this account; None if nothing is known."""
         if account is None:
             return None
         fault = find_refusal(self._book, environment, account, self.clock.now(), self._rules)
         return None if fault is None else f"{fault.message}. {fault.hint[0].upper()}{fault.hint[1:]}"
 
     def find_holders(self, environment: str, account: str | None) -> Collection[str]:
-        """Return the other environments that hold the account, as far as is known."""
+        """Return the other environments that are known to hold the account."""
         return () if account is None else self._book.find_others(account, environment)
 
-    async def look_again(self) -> None:
-        """Read what others wrote before the last write of this run. Raises StateError.
+    async def refresh(self) -> None:
+        """Read what other runs wrote before this run's last write. Raises StateError.
 
-        A scan requested while one is in flight joins the next, as the one in flight may have begun too early.
+        A read requested while another is in flight joins the next one, because the one in flight may have begun too
+        early.
         """
         if self._next is None:
             self._next = self._latest = asyncio.create_task(self._scan(self._latest))

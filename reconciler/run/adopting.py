@@ -1,4 +1,4 @@
-"""Records manifests as applied without a PUT, after a comparison with what Plug holds (docs/contract.md#commands)."""
+"""Use case `state adopt`: record manifests as applied without a PUT, after reading Plug (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.run.state_edits import refuse_live
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """An environment that may be adopted, as far as manifests, state and tokens say: the document to write."""
+    """An environment that manifests, state and tokens allow to adopt, with the document to write."""
 
     desired: Desired
     stored: Stored | None
@@ -29,7 +29,7 @@ class Adoption:
 
 @dataclass(slots=True)
 class Adoptions:
-    """`problems` and `locked` say why the others may not be adopted."""
+    """The environments that may be adopted. `problems` and `locked` say why the others may not."""
 
     found: list[Adoption] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -80,7 +80,7 @@ def find_adoptions(
 
 
 def make_adoption(stored: Stored | None, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Adoption:
-    """Return the adoption of one environment. Raises Locked where another run has a live intent."""
+    """Return the adoption of one environment. Raises Locked if another run has a live intent."""
     refuse_live(stored, now, doing="adopt")
     before = stored.document if stored else None
     return Adoption(desired, stored, record.adopt(before, desired, fingerprint, now, by, lineage=uuid.uuid4().hex))
@@ -88,9 +88,9 @@ def make_adoption(stored: Stored | None, desired: Desired, fingerprint: Fingerpr
 
 @dataclass(frozen=True, slots=True)
 class AdoptionReview:
-    """The adoptions that what was read allows, with what was seen of each.
+    """The adoptions that the reads of Plug allow, and what each read showed.
 
-    `problems` and `locked` say why others may not be recorded; `recorded` are those that are already.
+    `problems` and `locked` say why others may not be recorded; `recorded` are those that are recorded already.
     """
 
     adoptions: Sequence[Adoption]
@@ -105,8 +105,8 @@ def review_adoptions(
 ) -> AdoptionReview:
     """Compare what Plug holds with the documents that would be written.
 
-    `observe` is None where there is no token to read with, which `no_token` says. `skip_recorded` leaves out what would
-    record nothing new. Raises what `observe` raises.
+    `observe` is None if there is no token to read with; `no_token` says which. `skip_recorded` leaves out environments
+    for which nothing new would be recorded. Raises what `observe` raises.
     """
     recorded = [
         one.desired.environment
@@ -142,8 +142,8 @@ def _find_account_problems(
 ) -> list[Problem]:
     """Compare the token as `apply` does before an intent.
 
-    What --accept-account-change says there, a matching `organization_id` says here: of the environment's own record
-    alone, never of another environment's company.
+    A matching `organization_id` has the effect of --accept-account-change, but only for the environment's own record,
+    never for the company of another environment.
     """
     account, organization = credentials.account(wanted), credentials.organization(wanted)
     pinned = find_pin_fault(wanted, organization)

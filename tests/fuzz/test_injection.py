@@ -1,4 +1,4 @@
-"""Hostile values in every foreign place of every view, as the place that shows it reads them.
+"""Hostile values in every foreign field of every view, checked by a parser of that output.
 
 See docs/contract.md#what-no-output-does.
 
@@ -52,7 +52,7 @@ from reconciler.text.commit_message import describe_commit
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text_check, text_drift, text_plan, text_result, text_state, text_validation
 from reconciler.views.diagnostics import Layout
-from reconciler.views.markdown_told import RunText, render_pull_request, render_run
+from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
@@ -135,7 +135,7 @@ def as_github_does(text: str) -> str:
 
 
 def assert_data(page: str) -> None:
-    """No link, no picture, no tag that isn't ours, all closed, nobody mentioned, every row as wide as its header."""
+    """Check that only our links, pictures and tags exist and are closed, nobody is mentioned, and rows fit headers."""
     page = page.replace("<!-- -->", "")
     tags = re.findall(r"<(/?)([a-zA-Z0-9]+)([^>]*)>", page)
     assert {name for _, name, _ in tags} <= ALLOWED_TAGS, page
@@ -172,7 +172,7 @@ def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
 @example(value=HOSTILE)
 @example(value="a@b.test")
 def test_the_end_of_a_run_is_data_to_githubs_renderer(value: str) -> None:
-    """Whatever the state, a refusal or a job's name holds. The link to a job is an address that was checked before."""
+    """The value is in the state, a refusal or a job's name. The link to a job was checked before."""
     by, job = By(value, value, value), RunJob(value, value)
     told = [EndReport(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
     run = RunText("RUN", value, value, value, (value,))
@@ -214,7 +214,7 @@ def test_text_is_data_to_a_terminal(name: str, value: str) -> None:
 @bounded
 @given(value=values)
 def test_json_is_data_to_a_log(name: str, value: str) -> None:
-    """It reads back, and a line of it commands nothing."""
+    """It is read back unchanged, and no line is a workflow command."""
     text = everything(value)[name](json_view)
     assert_harmless(text)
     assert text.isascii() and json.loads(text)["format"].startswith("reconciler.")
@@ -224,7 +224,7 @@ def test_json_is_data_to_a_log(name: str, value: str) -> None:
 @bounded
 @given(value=values)
 def test_annotations_are_ours_alone(name: str, value: str) -> None:
-    """Each line one command, whose parts no value can end."""
+    """Each line is one command, and no value can end a part of it."""
 
     class View:
         def __getattr__(self, render: str) -> Callable[..., str]:

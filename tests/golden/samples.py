@@ -1,4 +1,4 @@
-"""Plans, results, findings and documents as the views meet them, the hostile ones included."""
+"""Plans, results, findings and documents for the views, also hostile ones."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ from reconciler.model import (
     Where,
 )
 from reconciler.ports import Issue
+from reconciler.views.markdown_run_result import RunText
 from reconciler.views.markdown_schedule import (
     describe_begun,
     describe_left,
@@ -62,7 +63,6 @@ from reconciler.views.markdown_schedule import (
     make_failed_issue,
     make_waiting_issue,
 )
-from reconciler.views.markdown_told import RunText
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ENDPOINT = "https://www.plugchat.com.br/api/integrations/update-webhooks"
@@ -100,7 +100,7 @@ def planned(
     destination: Destination = DESTINATION,
     overrides: frozenset[DestinationPart] = frozenset(),
 ) -> EnvironmentPlan:
-    """`unchanged` are hosts of webhooks that are sent without a change."""
+    """Make an environment's plan. `unchanged` are hosts of webhooks that are sent without a change."""
     stored = action is not Action.CREATE
     return EnvironmentPlan(
         environment=environment,
@@ -151,7 +151,7 @@ def plan_of(
 
 
 def moved() -> Plan:
-    """Destinations that change, alone, with webhooks and in a group; of a create; and notes."""
+    """A plan with changed destinations: alone, with webhooks, in a group, and of a create; and with notes."""
     app = replace(DESTINATION, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks")
     own = replace(DESTINATION, auth_scheme=AuthScheme.BEARER, token_env="PLUG_TOKEN_OTHER")
     both = replace(app, body=BodyForm.VALUE)
@@ -339,7 +339,7 @@ def results() -> dict[str, RunResult]:
 
 
 def fleet_result() -> RunResult:
-    """Ten thousand environments, three thousand of them with one of three faults, and a handful of others."""
+    """A result of ten thousand environments: three thousand with one of three faults, and a few others."""
     outcomes: list[EnvironmentResult] = []
     for number in range(10_000):
         name = f"cliente-{number:05}"
@@ -549,7 +549,7 @@ def documents() -> dict[str, Document]:
 # --- the workflows -----------------------------------------------------------------------------------
 
 
-def told() -> dict[str, tuple[list[EndReport], RunText]]:
+def run_results() -> dict[str, tuple[list[EndReport], RunText]]:
     """The ends of apply runs."""
     url = "https://github.com/acme/plug/actions/runs/7001"
     run = RunText(url, COMMIT)
@@ -607,7 +607,7 @@ def issues() -> dict[str, Issue]:
 
 
 def reviews() -> dict[str, Review]:
-    """Reviews of a merge: red for every reason at once, lifted, without a plan, and hostile."""
+    """Reviews of a merge: refused for every reason at once, lifted, without a plan, and hostile."""
     two = plan_of(create("novo"), update("loja", "v1.acme.com.br", "v2.acme.com.br"), where=replace(WHERE, is_new=True))
     planned = Planned(two, {}, {})
     large = Problem.of("max_changed", "12 of 12 applied environments would be updated", "set the label")

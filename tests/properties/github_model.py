@@ -34,7 +34,15 @@ from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.guards import GuardInput
 from reconciler.run.part import PartPlanner
 from reconciler.run.planning import EVERYTHING, PlanScope, plan_environments
-from reconciler.run.result import COMMENT, Comment, find_names, find_untold, make_comments, post_comments, read_state
+from reconciler.run.result import (
+    COMMENT,
+    Comment,
+    find_names,
+    find_pulls_to_report,
+    make_comments,
+    post_comments,
+    read_state,
+)
 from reconciler.run.strict import find_unreviewed
 from reconciler.run.watch import is_unapplied
 from tests.fakes import OPTIONS, Behaviour, FakeClock, FakeCredentials, FakePlug, make_desired, make_world
@@ -282,9 +290,9 @@ class GitHub:
         ]
         ended = EndedRun(str(run.number), tuple(jobs), run.planned or None, "; ".join(run.problems))
         hub, history = _ResultHub(self), History(self, run.commit)
-        untold = find_untold(hub, history, self.clock.now())
-        state = read_state(self.store, find_names(untold), self.clock.now())
-        made = list(make_comments(untold, ended, fleet, state))
+        to_report = find_pulls_to_report(hub, history, self.clock.now())
+        state = read_state(self.store, find_names(to_report), self.clock.now())
+        made = list(make_comments(to_report, ended, fleet, state))
         by_number = {comment.number: comment for comment in made}
         hub.comments = by_number
         post_comments(hub, made, lambda comment: "text", run.number, run.attempt)

@@ -15,7 +15,7 @@ from reconciler.formats.plan_file import encode_plan
 from reconciler.model import EVENTS, Applied, By, Desired, Document, Drift, Event, Fingerprint, HistoryEntry, Intent
 from reconciler.views import markdown, text
 from reconciler.views.report import Report, render_report
-from reconciler.views.report.data import look_at, make_rows
+from reconciler.views.report.data import collect_environments, make_rows
 from tests.fakes import START, make_desired
 
 CANARY = "canary-k3y"
@@ -112,7 +112,7 @@ def outputs(wanted: Desired | None, one: Document) -> dict[str, str]:
         "plan as JSON": encode_plan(plan),
         "drift": text.render_drift(Drift(tuple(findings)), colour=False),
         "drift in Markdown": markdown.render_drift(Drift(tuple(findings))),
-        "report": json.dumps([*make_rows(report, look_at(report))]) + render_report(report),
+        "report": json.dumps([*make_rows(report, collect_environments(report))]) + render_report(report),
         "state show": text.render_state_show(one, now, colour=False),
         "state show in Markdown": markdown.render_state_show(one, now),
         "state history": text.render_state_history(one, colour=False),

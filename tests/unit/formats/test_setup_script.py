@@ -18,7 +18,7 @@ from reconciler.core.protocol.labels import Label
 from reconciler.core.protocol.setup import GitHubSetup, list_environments
 from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.formats.setup_script import LABELS, render_setup_script
-from reconciler.run.watch import Kept
+from reconciler.run.watch import KeptIssue
 from tests.fakes import make_desired
 
 REPOSITORY = "acme/plug-webhooks"
@@ -121,9 +121,9 @@ def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
     assert not [call for call in ran.calls if call[0] == "secret" or "PLUG_APPLY" in call]
 
 
-def test_every_label_of_the_schedules_issues_is_created() -> None:
-    """GitHub would accept an unknown label, in grey and without a description."""
-    assert {kind.label for kind in Kept} | set(Label) == {label for label, _, _ in LABELS}
+def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:
+    """GitHub takes a label that doesn't exist, in grey and without a description."""
+    assert {kind.label for kind in KeptIssue} | set(Label) == {label for label, _, _ in LABELS}
 
 
 def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The end of an apply run for a job's summary and for the pull requests that it applied: what failed comes first."""
+"""The end of an apply run, for a job's summary and for the pull requests that it applied: failures come first."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class RunText:
-    """What every text says of the run itself. `refused` is the text of the first job where it ended the whole run.
+    """The facts about the run that every text shows.
 
-    `lifted` has a line for each guard that a label lifted, with who set it.
+    `refused` is the message of the first job, if it refused the whole run. `lifted` has a line for each guard that a
+    label lifted, with the user who set the label.
     """
 
     url: str
@@ -51,12 +52,12 @@ class RunText:
 
 
 def render_run(told: Sequence[EndReport], run: RunText) -> str:
-    """The whole run, for the job's summary."""
+    """Return the text about the whole run, for the job's summary."""
     return _render(told, run, [])
 
 
 def render_pull_request(told: Sequence[EndReport], run: RunText) -> str:
-    """The comment on a merged pull request: the environments that it changed, and what became of each."""
+    """Return the comment on a merged pull request: the environments that it changed, and the result of each."""
     return _render(told, run, ["The environments that this pull request changed, at the end of this run:"])
 
 
@@ -87,7 +88,10 @@ def _refusal(text: str) -> list[str]:
 
 
 def _group(told: Sequence[EndReport]) -> list[list[EndReport]]:
-    """Those that say the same, in the order of the first of each; a few with jobs of their own one by one."""
+    """Group the environments with the same text, in the order of their first members.
+
+    A small group whose members have different jobs is shown one by one, so that each links to its job.
+    """
     groups: dict[object, list[EndReport]] = {}
     for one in told:
         by = (one.by.actor, one.by.run) if one.by else None
