@@ -143,7 +143,13 @@ def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
     endpoints = (planned.desired[one.environment].endpoint for one in planned.plan.environments if one.action.puts)
     if first.declared or first.asked or all(map(is_loopback_url, endpoints)):
         return []
-    return [Problem.of("state", describe_new_state(where), "if this is its first apply, add --new-state")]
+    return [
+        Problem.of(
+            "state",
+            describe_new_state(where),
+            "if this is its first apply, add --new-state; without --yes or a plan file, apply asks instead",
+        )
+    ]
 
 
 def find_trials(planned: Planned) -> list[Problem]:

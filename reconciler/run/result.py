@@ -185,11 +185,11 @@ def post_comments(
             waiting += 1
             continue
         try:
-            hub.put_comment(comment.number, Marker(COMMENT, run_id, attempt, comment.state), render(comment))
+            posted = hub.put_comment(comment.number, Marker(COMMENT, run_id, attempt, comment.state), render(comment))
         except PostFailed as error:
             warnings.append(f"pull request {comment.number} got no comment ({error}); the next run tries again")
         else:
-            numbers.append(comment.number)
+            numbers += [] if posted.done == "superseded" else [comment.number]
     if waiting:
         warnings.append(f"{waiting} more pull requests get a comment from the next run: one run writes {MAX_COMMENTS}")
     return PostedComments(tuple(numbers), tuple(warnings))

@@ -15,6 +15,7 @@ from reconciler.text.instants import instant
 from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
 from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 
+REFUSAL_CHARS = 30_000  # of what the first job said, as it is shown: a sign may take several characters
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
 
 _COUNTED = {
@@ -84,6 +85,9 @@ def _refusal(text: str) -> list[str]:
         return []
     lines = text.strip().split("\n")
     block = for_markdown_block(lines, language="text")
+    while len(block) > REFUSAL_CHARS:
+        text = text[: len(text) * REFUSAL_CHARS // len(block)]
+        block = for_markdown_block([*text.strip().split("\n"), "… the rest is in the run"], language="text")
     return [f"The first job refused this attempt, so no job of an environment began:\n\n{block}"]
 
 

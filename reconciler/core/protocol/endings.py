@@ -193,7 +193,9 @@ def report_environment(name: str, run: EndedRun, desired: Desired | None, state:
         why = f"it was not sent again: {explain(name, run)}" if job is not None else ""
         return EndReport(name, ending, why, applied.by, applied.at, job, adopted=applied.adopted)
     if failed is not None:
-        return EndReport(name, Ending.NOT_APPLIED, _describe_try(failed), failed.by, failed.at, find_job(name, run))
+        earlier = "" if run.begun else f"{explain(name, run)}. In an earlier attempt: "
+        why = f"{earlier}{_describe_try(failed)}"
+        return EndReport(name, Ending.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
     other = document.applied if document is not None else None
     # a record of this run is what the commit of an earlier attempt wanted: nothing has replaced it
     if tried is not None and other is not None and not is_of_run(other.by.run, run.run_id):

@@ -62,3 +62,13 @@ def test_environments_of_one_job_share_its_link() -> None:
     assert (
         line == "| 2 environments: `loja`, `matriz` | not tried | its job was cancelled ([job](https://github.com/j)) |"
     )
+
+
+@pytest.mark.parametrize("text", ["`" * 20_000, "set the label `x` @ana <b>\n" * 740, "x" * 20_000])
+def test_whatever_the_first_job_refused_its_comment_is_one_that_github_takes(text: str) -> None:
+    """Each sign may take several characters; a text that never fits would never be posted."""
+    told = [Told("loja", Ending.NOT_TRIED, "why")]
+    shown = render_pull_request(told, RunText(RUN.url, RUN.commit, text))
+    assert len(shown) <= MAX_CHARS
+    assert "| `loja` | not tried | why |" in shown
+    assert ("… the rest is in the run" in shown) is (text[0] != "x")

@@ -174,6 +174,16 @@ def test_an_environment_is_in_its_own_job_or_the_fleets_or_its_shards(names: lis
     assert (job.name if job else None) == found
 
 
+def test_what_an_earlier_attempt_tried_does_not_explain_a_refused_one() -> None:
+    """The first job of the second attempt refused; the first attempt's PUT was rejected."""
+    run = replace(RUN, jobs=(RunJob("Begin", "failure"),), planned=None, refused="max_changed")
+    told = tell(document(last=tried(Outcome.REJECTED)), run)
+    assert (told.ending, told.why) == (
+        Ending.NOT_APPLIED,
+        f"the first job ended the whole run, so no job of an environment began. In an earlier attempt: {REJECTED}",
+    )
+
+
 @pytest.mark.parametrize("name", ["fleet", "wave-0-shard-2-of-2"])
 def test_an_environment_named_like_a_job_for_several_is_not_confused_with_it(name: str) -> None:
     """Its job failed; the job of `loja` was skipped with its step."""
