@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.core.fill import MAX_URL_BYTES, fill_secrets, secret_names, split_secrets
+from reconciler.core.fill import MAX_URL_BYTES, double_braces, fill_secrets, secret_names, split_secrets
 from reconciler.core.masking import find_secretive_events, mask_query, mask_url
 from reconciler.core.observe import EventComparison, Verdict
 from reconciler.model import EVENTS, Event, Webhooks
@@ -192,4 +192,4 @@ def _show(event: Event, url: str | None, secrets: AvailableSecrets, masks: _Mask
         return "…" if secrets.occur_in(masked) else masked
     if len(url) > MAX_URL_BYTES:
         url = url[:MAX_URL_BYTES] + "…"  # no valid webhook is longer, so the rest says nothing
-    return mask_query(url).replace("{", "{{").replace("}", "}}")
+    return double_braces(mask_query(url))

@@ -93,9 +93,9 @@ def _find_hold(head: Head, account: str, now: datetime) -> Holder:
 
 @dataclass(frozen=True, slots=True)
 class FleetRules:
-    """The data to judge a token. `accepted` has the environments of --accept-account-change.
+    """The data of the fleet with which a token is judged.
 
-    `manifests` has the names of all environments in the manifests.
+    `manifests` has the names of all environments in the manifests, `accepted` those of --accept-account-change.
     """
 
     manifests: Collection[str]
@@ -199,6 +199,10 @@ def find_organization(account: str | None) -> str | None:
     return account.removeprefix(ORGANIZATION)
 
 
+def _find_applied_organization(head: Head | None) -> str | None:
+    return find_organization(head.applied.account if head and head.applied else None)
+
+
 def find_pin_contradiction(desired: Desired, head: Head | None, account: str | None) -> Fault | None:
     """Return why the manifest names another company than the token of this account.
 
@@ -206,7 +210,7 @@ def find_pin_contradiction(desired: Desired, head: Head | None, account: str | N
     """
     if account is not None:
         return find_pin_fault(desired, find_organization(account))
-    applied = find_organization(head.applied.account if head and head.applied else None)
+    applied = _find_applied_organization(head)
     if desired.organization_id is None or applied is None or applied == desired.organization_id:
         return None
     return Fault(
@@ -229,13 +233,11 @@ def find_pin_fault(desired: Desired, organization: str | None) -> Fault | None:
 
 def find_change_fault(environment: str, head: Head | None, organization: str | None) -> Fault | None:
     """Return the fault of a JWT of another organization than the applied one: often two tokens were swapped."""
-    account = head.applied.account if head and head.applied else None
-    if account is None or organization is None:
-        return None
-    if not account.startswith(ORGANIZATION) or account == ORGANIZATION + organization:
+    applied = _find_applied_organization(head)
+    if applied is None or organization is None or applied == organization:
         return None
     return Fault(
-        f"the token of {environment} belongs to organization {organization}, but the state says "
-        f"{account.removeprefix(ORGANIZATION)}: were two tokens swapped?",
+        f"the token of {environment} belongs to organization {organization}, but the state says {applied}: were two "
+        "tokens swapped?",
         f"if the company really changed: `{_accept(environment)}`",
     )

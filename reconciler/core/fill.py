@@ -167,6 +167,11 @@ def split_secrets(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(literals), tuple(names)
 
 
+def double_braces(text: str) -> str:
+    """Return a text as literal text in a template: with its braces doubled."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def fill_secrets(text: str, value_of: Callable[[str], str]) -> str:
     """Return the URL as it is sent, from its text form. Braces in a secret's value have no meaning."""
     if "{" not in text and "}" not in text:

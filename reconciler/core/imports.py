@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from reconciler.core.account import FIELDS, NEVER_SHOWN, NOT_SHOWN, Account
-from reconciler.core.fill import TemplateFault, parse_template, secret_names, split_secrets
+from reconciler.core.fill import TemplateFault, double_braces, parse_template, secret_names, split_secrets
 from reconciler.core.masking import mask_url
 from reconciler.core.spelling import undo_percent
 from reconciler.core.urls import find_url_fault
@@ -127,7 +127,7 @@ def read_webhooks(account: Account, *, allow_local: bool) -> tuple[dict[Event, s
         elif not url:
             missing[event] = NOTHING_REGISTERED
         else:
-            written = url.replace("{", "{{").replace("}", "}}")
+            written = double_braces(url)
             fault = find_url_fault(written, allow_local=allow_local)
             if fault is None:
                 webhooks[event] = written
@@ -179,7 +179,7 @@ def _split(written: str, is_hidden: Callable[[str], bool], is_plain: IsPlain) ->
     parts: list[_Part] = [match["start"]]
     for piece in re.split("(/)", match["path"]):
         value = _undouble(piece)
-        is_value = piece != "/" and not _has_name(piece) and is_hidden(value) and not is_plain(value)
+        is_value = piece != "/" and not _has_placeholder(piece) and is_hidden(value) and not is_plain(value)
         parts.append(_Hidden(value, PATH_ROLE) if is_value else piece)
     for piece in re.split("([?&;])", match["query"]):
         parts += [piece] if piece in ("", "?", "&", ";") else _split_parameter(piece, is_plain)
@@ -188,7 +188,7 @@ def _split(written: str, is_hidden: Callable[[str], bool], is_plain: IsPlain) ->
 
 def _split_parameter(written: str, is_plain: IsPlain) -> list[_Part]:
     name, equals, value = written.partition("=")
-    if _has_name(value or name) or is_plain(_undouble(written)):
+    if _has_placeholder(value or name) or is_plain(_undouble(written)):
         return [written]
     if not equals or looks_random(name):
         return [_Hidden(_undouble(written), VALUE_ROLE)]
@@ -198,7 +198,7 @@ def _split_parameter(written: str, is_plain: IsPlain) -> list[_Part]:
     return [f"{name}=", _Hidden(plain, _capitalize(name)[:MAX_ROLE].strip("_") or VALUE_ROLE)]
 
 
-def _has_name(written: str) -> bool:
+def _has_placeholder(written: str) -> bool:
     """Return whether a part has a placeholder: a var, or a secret that already has a name."""
     return "{" in _ESCAPE.sub("", written)
 
