@@ -36,7 +36,7 @@ class Lift:
 
 
 class BeginPorts(Protocol):
-    """The facts that GitHub and git know about a run. Each method raises PostFailed or StateError if it can't be found out.
+    """Facts about a run from GitHub and git. Each method raises PostFailed or StateError if it can't find them out.
 
     Must: never return an answer for what can't be looked up.
     """

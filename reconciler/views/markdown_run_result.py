@@ -12,7 +12,7 @@ from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, join_instants, like_text
 from reconciler.text.instants import instant
-from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
+from reconciler.views.markdown_parts import MAX_CHARS, names, next_steps, page, row, table
 from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
@@ -67,8 +67,7 @@ def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
     summary = ", ".join(["refused"] * bool(run.refused) + parts) or "nothing was to be applied"
     lifted = "\n".join(f"- {for_markdown(line)}" for line in run.lifted.split("\n") if line)
     head = [f"## Apply: {summary}", *_refusal(run.refused), lifted, *lead]
-    advice = [f"- {text}" for ending, text in _NEXT.items() if count[ending]]
-    tail = ["What to do next:\n\n" + "\n".join(advice)] if advice else []
+    tail = next_steps([text for ending, text in _NEXT.items() if count[ending]])
     tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
     tail.append(
         f"<sub>[this run]({run.url}), commit {for_markdown_code(run.commit[:COMMIT_LENGTH], in_html=True)}</sub>"
