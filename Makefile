@@ -1,5 +1,5 @@
-# `make` lists what there is to make. Each target makes its own .venv where there is none, and needs nothing but Python
-# 3.11 or later and a package index; after the first run it needs no network either.
+# `make` lists the targets. Each target makes a .venv if there is none, and needs only Python 3.11 or later and a package
+# index. After the first run it needs no network.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,12 +20,12 @@ QUICK := -m "not slow" tests/unit tests/golden tests/contract/test_stores.py tes
 # Percent of lines and branches that the quick tests reach; 93 in November 2026. Raise it when they reach more.
 COVER_MIN := 92
 
-# What a user's environment says of pip's index and certificates counts; what would change what is installed,
-# or where, does not.
+# pip's index and certificates come from the user's environment. Variables that would change what is installed, or where,
+# are removed.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE PIP_NO_DEPS
 unexport PIP_PRE PIP_UPGRADE PIP_DRY_RUN PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION PIP_REQUIRE_HASHES
 unexport PIP_REQUIRE_VIRTUALENV PYTHONPATH PYTHONHOME
-# The tests start us a thousand times: compiled once is enough.
+# The tests start the program a thousand times, so its compiled files are kept.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test quick check cover cover-gate fuzz test-wheel test-lowest audit bench soak lock clean FORCE
@@ -35,13 +35,13 @@ help: ## show this list
 	@echo
 	@echo "  PYTHON=python3.13 chooses the Python that a new .venv is made with."
 
-demo: $(RUNTIME) ## show the program at work, against a stand-in for Plug on this machine; nothing is sent to Plug
+demo: $(RUNTIME) ## show the program at work against a sandbox on this machine; nothing is sent to Plug
 	@$(BIN)/reconciler demo
 
 test: check ## run the checks, then all tests: minutes
 	$(PYTEST_ALL)
 
-quick: $(DEV) ## run the tests that are quick: units, views, and the stores without git and buckets
+quick: $(DEV) ## run the quick tests: units, views, and the stores without git and buckets
 	$(PYTEST_ALL) $(QUICK)
 
 check: $(DEV) ## check format, style, types, imports between layers, dead code, dependencies, workflows and locks
@@ -59,7 +59,7 @@ check: $(DEV) ## check format, style, types, imports between layers, dead code, 
 	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
 	$(BIN)/python .ci/check_sources.py
 
-# The tests of the source distribution import the package that is beside them, as the working directory comes first.
+# The tests of the source distribution import the package beside them, as the working directory comes first.
 test-wheel: $(DEV) ## build what a release has: test the source distribution, and run the wheel in an empty environment
 	rm -rf build/dist build/source
 	$(BIN)/python .ci/release.py build build/dist
@@ -81,7 +81,7 @@ test-lowest: $(DEV) $(BIN)/uv ## run all tests with the lowest versions of the d
 cover: $(DEV) ## run all tests and show which branches they don't reach; also as a page: htmlcov/index.html
 	$(PYTEST_ALL) --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
 
-cover-gate: $(DEV) ## run the quick tests; fail where they reach less of the code than they did
+cover-gate: $(DEV) ## run the quick tests; fail if they reach less of the code than before
 	$(PYTEST_ALL) --cov --cov-report=term:skip-covered --cov-fail-under=$(COVER_MIN) $(QUICK)
 
 fuzz: $(DEV) ## search for input that breaks a promise, with other examples each time; FUZZ_SECONDS=60 for each parser
@@ -92,24 +92,24 @@ fuzz: $(DEV) ## search for input that breaks a promise, with other examples each
 	nice -n 19 $(BIN)/python -m tests.fuzz yaml --seconds $(or $(FUZZ_SECONDS),60)
 	nice -n 19 $(BIN)/python -m tests.fuzz urls --seconds $(or $(FUZZ_SECONDS),60)
 
-audit: $(MADE) ## look for known weaknesses of the packages in the locks; asks the package index
+audit: $(MADE) ## look for known vulnerabilities of the locked packages; asks the package index
 	rm -rf build/audit
 	$(BIN)/python -m venv build/audit
 	build/audit/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-audit.lock
 	build/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
 	  -r requirements-dev.lock -r requirements-audit.lock
 
-bench: $(DEV) ## measure beside floors and peers; AGAINST=FILE names what differs from a stored run
+bench: $(DEV) ## measure, and compare with floors and peers; AGAINST=FILE compares with a stored run
 	$(BIN)/python -m tests.benchmarks --out build/bench.json $(if $(AGAINST),--against $(AGAINST)) $(BENCH)
 
 soak: $(DEV) ## edit, apply, break and kill for ten minutes, then check the promises of the state
 	$(BIN)/python -m tests.benchmarks.soak $(SOAK)
 
-# One lock for every platform and every Python from 3.11 on, with no index, path or command line in it. hatchling asks
-# for editables at an editable build only, so pyproject.toml doesn't name it.
+# One lock serves every platform and every Python from 3.11 on, and holds no index, path or command line. hatchling needs
+# editables only for an editable build, so pyproject.toml doesn't name it.
 LOCKED_FROM := pyproject.toml $(VENV)/build-requires.in
-# Extras stay (`coverage[toml]==…`): where a requirement names one and a newer release is out, pip takes the bare pin of
-# the lock for none, and refuses to install.
+# Extras stay (`coverage[toml]==…`): if a requirement names an extra and a newer release exists, pip ignores the lock's pin
+# without the extra, and refuses to install.
 COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links
 
@@ -123,14 +123,14 @@ lock: $(MADE) $(filter $(BIN)/uv,$(UV)) ## update the locks to the newest depend
 	$(COMPILE) --group pyproject.toml:audit --output-file requirements-audit.lock
 	$(BIN)/python .ci/check_sources.py
 
-clean: ## remove the .venv and all else that was made; the state in .reconciler stays
+clean: ## remove the .venv and all other generated files; the state in .reconciler stays
 	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- setting up ------------------------------------------------------------------------------------
 
-# The build backend is in the locks: building needs neither isolation nor network.
+# The build backend is in the locks, so a build needs neither isolation nor network.
 define install
 $(PIP) install --require-hashes -r $(1)
 $(PIP) install --no-deps --no-build-isolation --editable .
@@ -147,8 +147,8 @@ $(DEV): requirements-dev.lock requirements.lock pyproject.toml $(MADE)
 $(BIN)/uv: $(MADE)
 	$(PIP) install uv
 
-# A .venv that was copied along runs the programs and imports the package of the folder it came from: $(MADE) holds
-# the folder, and where that is another one, all is made anew.
+# A copied .venv runs the programs and imports the package of the folder that it came from. So $(MADE) holds the folder,
+# and if that differs, everything is made again.
 ifneq "$(shell cat $(MADE) 2>/dev/null || true)" "$(CURDIR)"
 $(MADE): FORCE
 endif
@@ -161,7 +161,7 @@ $(MADE):
 	    fi; \
 	  done; \
 	  if [[ -z "$${found:-}" ]]; then \
-	    echo "$(or $(PYTHON),python3) is no Python 3.11 or later with venv: install one (on Debian with python3-venv)," \
+	    echo "$(or $(PYTHON),python3) is not a Python 3.11 or later with venv: install one (on Debian with python3-venv)," \
 	      "or name it, as in: make $(firstword $(MAKECMDGOALS)) PYTHON=/usr/bin/python3.12" >&2; \
 	    exit 1; \
 	  fi; \

@@ -1,8 +1,8 @@
-"""Check what no linter looks at: the locks hold packages and hashes only, and no file names a package registry.
+"""Check what no linter checks: the locks hold only packages and hashes, and no file names a package registry.
 
-Whoever installs the packages decides where they come from. A lock that names an index, a mirror or a folder of the
-machine on which it was made works only there. The registry's host comes from pip's own help, so that this file doesn't
-name it either.
+The user who installs the packages decides where they come from. A lock that names an index, a mirror or a folder of
+the machine on which it was made works only there. The registry's host is read from pip's help, so that this file does
+not name it either.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ LOCK_LINE = re.compile(
     r"[a-z0-9][a-z0-9-]*(?:\[[a-z0-9,-]+\])?==[A-Za-z0-9.!+]+(?: ; [^/\\]+)? \\"
     r"|    --hash=sha256:[0-9a-f]{64}(?: \\)?",
 )
-# the address of a file that pip could install; hosts below `example` belong to nobody
+# the address of a file that pip could install; hosts below `example` are reserved
 PACKAGE_FILE = re.compile(rb"https?://(?![\w.-]*example(?:\.com|\.org)?/)[^\s\"'<>]+\.(?:whl|tar\.gz)\b")
 INDEX_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX")
-# made, not written: left out where there is no git to say what is tracked
+# generated files, which are left out if there is no git to list the tracked ones
 MADE = {
     ".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".reconciler",
     "build", "dist", "htmlcov",
@@ -70,7 +70,7 @@ def find_default_hosts() -> list[str]:
 
 
 def find_own_hosts(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the hosts of the indexes that this machine is set up with: a mirror's name would leak into a file."""
+    """Yield the hosts of this machine's package indexes: the name of a mirror could get into a file."""
     for url in " ".join(environ.get(name, "") for name in INDEX_VARIABLES).split():
         host = urlsplit(url).hostname or ""
         if "." in host and not host.replace(".", "").isdigit():
@@ -78,7 +78,7 @@ def find_own_hosts(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def find_files() -> Iterator[Path]:
-    """Yield the files that git tracks or would track; without git, all that nobody made."""
+    """Yield the files that git tracks or would track; without git, all files that are not generated."""
     git = shutil.which("git")
     command = [git or "", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, capture_output=True, check=False) if git else None

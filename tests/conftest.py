@@ -1,4 +1,4 @@
-"""What every test shares: no network but loopback, an environment without our variables, golden files."""
+"""The fixtures of all tests: no network but loopback, an environment without our variables, golden files."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 
 from tests.forked import FORKS
 
-# The same examples in every run: a change is judged by what it does, not by what a search came upon that day. `make
-# fuzz` searches, with other examples each time and forty times as many, and prints how to run a failing one again.
-# No deadline and no limit on slow generation: two noisy cores make both fail by chance.
+# The examples are the same in every run, so that a change is not judged by chance. `make fuzz` searches: it takes other
+# examples each time, forty times as many, and prints how to run a failing one again. There is no deadline and no limit
+# on slow generation, as both would fail by chance on two busy cores.
 _EXAMPLES = 50
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", _patient, derandomize=True, database=None, max_examples=_EXAMPLES)
 settings.register_profile("thorough", _patient, print_blob=True, max_examples=2_000)
 settings.load_profile("default")
 
-# Below nohup, or in the background of a script, signals are ignored, and every process of a test would inherit that. A
+# Under nohup, or in the background of a script, signals are ignored, and every process of a test would inherit that. A
 # handler is not inherited.
 for _number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
     if signal.getsignal(_number) is signal.SIG_IGN:
@@ -37,13 +37,13 @@ _OURS = re.compile(r"(RECONCILER|PLUG|GITHUB)_.*|(HTTPS?|ALL|NO)_PROXY", re.IGNO
 
 
 def examples(count: int) -> int:
-    """For tests that cost more or less than most: `count` in the default profile, more in a search."""
+    """Set the number of examples: `count` in the default profile, more in a search."""
     profile = settings.default
     assert profile is not None
     return count * profile.max_examples // _EXAMPLES
 
 
-# Thousands of tests are collected and then live to the end: looking for garbage among them costs a minute of CPU.
+# Thousands of collected tests live until the end: to search them for garbage costs a minute of CPU.
 gc.disable()
 
 
@@ -57,13 +57,13 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was collected out of every later search for garbage."""
+    """Leave the collected tests out of every later garbage collection."""
     gc.freeze()
     gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this system can't show."""
+    """Skip tests that this system can't run."""
     lacking = {"linux": sys.platform != "linux", "posix": os.name != "posix"}
     for name in (name for name, lacks in lacking.items() if lacks):
         for item in items:
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: one more than there are cores, as some of the time is spent waiting. Each collects all tests anew."""
+    """Return the workers of `-n auto`: one more than there are cores, as tests also wait. Each collects all tests."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + 1
 
@@ -84,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_variables_of_ours() -> Iterator[None]:
-    """Whoever runs the tests may have settings, tokens and proxies of their own, and so has GitHub."""
+    """Remove settings, tokens and proxies from the environment: the user and GitHub may have set some."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if _OURS.fullmatch(name)]:
             patch.delenv(name)
@@ -98,12 +98,12 @@ def _no_fork_server_is_left() -> Iterator[None]:
 
 
 class NetworkIsOff(RuntimeError):
-    """A test tried to leave this machine. No OSError: the code under test would take it for a failed connection."""
+    """Raised if a test uses the network. It is not an OSError, which looks like a failed connection."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_network() -> Iterator[None]:
-    """Loopback and Unix sockets alone. Names below .invalid don't resolve, as everywhere; others are not asked for."""
+    """Allow only loopback and Unix sockets. Names below .invalid don't resolve; others must not be looked up."""
     connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
     def guarded_connect(self: socket.socket, address: Any) -> None:

@@ -1,4 +1,4 @@
-"""Fakes that work and fakes that fail. No mocks: each behaves like the thing it stands for."""
+"""Fakes that work and fakes that fail. They are not mocks: each behaves like the real thing."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ ENDPOINT = "https://plug.example.com/api/integrations/update-webhooks"
 
 
 class Killed(BaseException):
-    """The process is gone at this very moment: nothing after it happens."""
+    """Raised to end the process at this moment: no code after it runs."""
 
 
 class FakeClock:
-    """Time passes when somebody sleeps, or when a test says so."""
+    """A clock whose time passes only when the code sleeps or a test moves it."""
 
     def __init__(self) -> None:
         self.at = START
@@ -88,7 +88,7 @@ def make_desired(environment: str = "production", version: str = "1", **values: 
 
 
 def adopt_by_hand(store: StateStore, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Document:
-    """What `state adopt` does with one environment, once what Plug holds was compared. Raises StateError."""
+    """Adopt one environment as `state adopt` does after its comparison. Raises StateError."""
     stored = store.read([desired.environment]).get(desired.environment)
     adoption = make_adoption(stored, desired, fingerprint, now, by)
     for error in write_adoptions(store, [adoption]):
@@ -152,7 +152,7 @@ Behaviour = Callable[["FakePlug", Desired], Awaitable[Attempt]]
 
 
 def answer(status: int, *, acts: bool = False, complete: bool = True, denied: bool = False) -> Behaviour:
-    """Plug answers `status`, having acted on the request or not."""
+    """Return an answer with `status`. Plug acted on the request or not."""
 
     async def behave(plug: FakePlug, desired: Desired) -> Attempt:
         if acts:
@@ -240,7 +240,7 @@ class FakeObserver:
 
 
 class StoreFault:
-    """How one write to a `FaultyStore` goes wrong."""
+    """The fault of one write to a `FaultyStore`."""
 
     FAILS = "fails"  # not landed, and said so
     LANDS = "lands"  # landed, though an error is reported
@@ -249,7 +249,7 @@ class StoreFault:
 
 
 class FaultyStore:
-    """A memory store whose next writes go as `faults` says; None goes well."""
+    """A memory store whose next writes fail as `faults` says; None is a success."""
 
     def __init__(self, gather_s: float = 0.0) -> None:
         self.inner = MemoryStore()
@@ -305,7 +305,7 @@ Returned = TypeVar("Returned")
 
 
 async def run_here(call: Callable[[], Returned]) -> Returned:
-    """Offloads to nowhere: one thread, so that a test decides the order of everything."""
+    """An offloader without threads, so that a test decides the order of everything."""
     return call()
 
 

@@ -13,7 +13,7 @@ STATUS = struct.Struct("!i")
 
 
 def pack(arguments: list[str], folder: str, environ: dict[str, str]) -> bytes:
-    """A request: NUL can be in none of its parts."""
+    """Return a request; no part can hold NUL."""
     parts = [folder, str(len(arguments)), *arguments, *(f"{name}={value}" for name, value in environ.items())]
     text = os.fsencode("\0".join(parts))
     return LENGTH.pack(len(text)) + text

@@ -46,7 +46,7 @@ OWN = os.environ.get("RECONCILER_TEST_PROCESSES") == "own"
 
 
 def can_run(environ: Mapping[str, str]) -> bool:
-    """Tell whether a forked run would be as one that is started: nothing steers the start of its interpreter."""
+    """Return whether a forked run equals a started one: no variable changes the start of its interpreter."""
     steering = {name: value for name, value in environ.items() if name.startswith(STEERING)}
     return not OWN and hasattr(os, "fork") and steering == STARTED_WITH
 
@@ -61,7 +61,7 @@ class ForkServer:
 
     @property
     def address(self) -> str:
-        """The Unix socket on which it takes requests."""
+        """Return the Unix socket on which it takes requests."""
         with self._lock:
             if self._process is None:
                 self._folder = tempfile.mkdtemp(prefix="forks-")
@@ -69,7 +69,7 @@ class ForkServer:
             return f"{self._folder}/socket"
 
     def write_program(self, path: Path) -> None:
-        """Write a program that takes the place of an installed `reconciler` in scripts, and is run by this server."""
+        """Write a program that replaces an installed `reconciler` in scripts, and is run by this server."""
         if OWN:
             write_own_program(path)
             return
@@ -80,7 +80,7 @@ class ForkServer:
     def run(
         self, arguments: Sequence[str], folder: Path, environ: Mapping[str, str], stdin: int | None, timeout_s: float
     ) -> tuple[int, bytes, bytes]:
-        """Run the program to its end: the exit code (negative: the signal that ended it), stdout and stderr."""
+        """Run the program to its end; return exit code (negative for a signal), stdout and stderr."""
         with socket.socket(socket.AF_UNIX) as connection, contextlib.ExitStack() as stack:
             connection.connect(self.address)
             out, out_there = os.pipe()
@@ -108,13 +108,13 @@ class ForkServer:
 
 
 def write_own_program(path: Path) -> None:
-    """The same, with an interpreter of its own for each run."""
+    """The same with a new interpreter for each run."""
     path.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m reconciler "$@"\n')
     path.chmod(0o755)
 
 
 FORKS = ForkServer()
-"""The one of this process, which tests/conftest.py closes."""
+"""The server of this process, which tests/conftest.py closes."""
 
 
 def _start(address: str) -> subprocess.Popen[bytes]:
@@ -136,7 +136,7 @@ def _start(address: str) -> subprocess.Popen[bytes]:
 
 
 def _collect(out: int, err: int, connection: socket.socket, timeout_s: float) -> tuple[int, bytes, bytes]:
-    """What comes from the run until all three have ended. The server says its process id, and then how it ended."""
+    """Collect the output of the run until it ends. The server sends its process id, and then how it ended."""
     ended = connection.fileno()
     read = {out: b"", err: b"", ended: b""}
     end = time.monotonic() + timeout_s
@@ -218,7 +218,7 @@ def _report_ended(running: dict[int, socket.socket]) -> None:
 
 
 def _become(request: list[str], streams: list[int]) -> None:
-    """In the forked process: be a Python that was started as `python -m reconciler` with these."""
+    """Become, in the forked process, a Python that was started as `python -m reconciler` with these arguments."""
     from reconciler import __main__ as program
 
     folder, count, *rest = request

@@ -13,7 +13,7 @@ LINK = "link:"  # begins the content of a symbolic link; its target follows
 
 
 def make_repository(folder: Path) -> Path:
-    """An empty repository."""
+    """Make an empty repository."""
     git(folder.parent, "init", "-q", "-b", "main", str(folder))
     return folder
 

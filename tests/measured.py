@@ -6,6 +6,6 @@ import os
 
 
 def measured() -> dict[str, str]:
-    """What a process's environment needs to be measured; empty outside of `make cover`."""
+    """Return the variables that a measured process needs; empty outside of `make cover`."""
     name = "COVERAGE_PROCESS_CONFIG"
     return {name: os.environ[name]} if name in os.environ else {}

@@ -1,4 +1,4 @@
-"""State in memory: what the tests and properties run on, held to the same suite as every other store."""
+"""State in memory, for tests and properties. It passes the same suite as every other store."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class MemoryStore:
         return 0.0
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
     def find_near(self) -> str | None:
         return None

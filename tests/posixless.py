@@ -108,7 +108,7 @@ def _install() -> None:
         closefd: bool = True,
         opener: Any = None,
     ) -> Any:
-        """As on any system with other line ends, a text file gets them unless its writer says otherwise."""
+        """Write text files with the system's line ends unless the writer says otherwise."""
         if newline is None and "b" not in mode and set(mode) & set("wax+"):
             newline = "\r\n"
         return real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)

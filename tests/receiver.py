@@ -37,7 +37,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """The end of the path says how it answers: see `_answer`; 200 where it says nothing.
+    """A receiver. The end of the path decides its answer, see `_answer`; 200 by default.
 
     `connections` counts those accepted; `goodbyes` makes it close a kept connection after so many answers.
     """
@@ -105,7 +105,7 @@ class Receiver:
         return Received(method, target, headers, body, sni, number)
 
     def _answer(self, connection: socket.socket, target: str, body: bytes) -> bool:
-        """Whether the connection stays open."""
+        """Return whether the connection stays open."""
         path = target.partition("?")[0]
         if path.endswith("/hang"):
             self.stopping.wait(60)
@@ -151,7 +151,7 @@ class Receiver:
 
 
 class Authority:
-    """A certificate authority of our own, and receivers with its certificates."""
+    """A private certificate authority, and receivers with its certificates."""
 
     def __init__(self, folder: Path) -> None:
         self._ca = trustme.CA()
@@ -178,7 +178,7 @@ def _note_name(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: s
 
 @contextlib.contextmanager
 def serve_receiver(tls: ssl.SSLContext | None, **how: Any) -> Iterator[Receiver]:
-    """A receiver that accepts connections from the first line of the block to its last."""
+    """Run a receiver for the duration of a `with` block."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     receiver = Receiver(port=listener.getsockname()[1], tls=tls, **how)
     thread = threading.Thread(target=receiver.serve, args=(listener,), daemon=True)

@@ -1,4 +1,4 @@
-"""Servers on loopback that send exactly the bytes of a test, and what reads a request there."""
+"""Servers on loopback that send exactly the bytes of a test, and readers of requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Talk = Callable[[socket.socket], None]
 
 @contextlib.contextmanager
 def server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A listener that gives each connection to `talk`, one after another; its port."""
+    """Run a listener that gives each connection to `talk`, one after another; yield its port."""
     listener = socket.create_server(("127.0.0.1", 0))
     stopped = threading.Event()
 
@@ -45,7 +45,7 @@ def server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
 
 
 def read_head(connection: socket.socket) -> bytes:
-    """A request's head, and what came with it. Raises OSError where the client has gone."""
+    """Return a request's head and the bytes after it. Raises OSError if the client has disconnected."""
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = connection.recv(65536)
@@ -56,7 +56,7 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """A whole request: its body is as long as its Content-Length, which may be missing."""
+    """Return a whole request. Its body is as long as its Content-Length, which may be missing."""
     head, _, body = read_head(connection).partition(b"\r\n\r\n")
     _, named, rest = head.lower().partition(b"content-length: ")
     length = int(rest.partition(b"\r\n")[0]) if named else 0
@@ -72,7 +72,7 @@ def keep_silent(connection: socket.socket) -> None:
 
 
 def answering(answer: bytes, seen: list[bytes] | None = None) -> Talk:
-    """One request, and this answer to it."""
+    """Read one request and send this answer."""
 
     def talk(connection: socket.socket) -> None:
         request = read_request(connection)
@@ -84,19 +84,19 @@ def answering(answer: bytes, seen: list[bytes] | None = None) -> Talk:
 
 
 def say_goodbye(connection: socket.socket) -> None:
-    """TLS's close_notify."""
+    """Send TLS's close_notify."""
     assert isinstance(connection, ssl.SSLSocket)
     with contextlib.suppress(OSError, ValueError):  # the client closes without waiting for ours
         connection.unwrap()
 
 
 def http(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
-    """An answer with a Content-Length: the body's, or another."""
+    """Return an answer with a Content-Length, the body's or another."""
     size = len(body) if length is None else length
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def packed(coding: str, body: bytes) -> bytes:
-    """A 200 in this coding."""
+    """Return a 200 with a body in this coding."""
     return http("200 OK", body, f"Content-Encoding: {coding}")

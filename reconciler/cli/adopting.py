@@ -66,10 +66,10 @@ def show_review(review: AdoptionReview) -> None:
     unseen: dict[str, list[str]] = defaultdict(list)
     for one in review.adoptions:
         name = one.desired.environment
-        sighting = review.sightings[name]
-        if sighting.unread:
-            unread[sighting.unread].append(name)
-        for seen in (*sighting.uncompared, *sighting.unseen):
+        found = review.evidence[name]
+        if found.unread:
+            unread[found.unread].append(name)
+        for seen in (*found.uncompared, *found.unseen):
             unseen[f"{seen.event}: {seen.reason}"].append(name)
     for reason, names in unread.items():
         say(for_terminal(f"what Plug holds of {name_some(names)} was not read: {reason}"), label="warning")

@@ -11,7 +11,7 @@ from reconciler.cli.options import Form
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import find_moved
+from reconciler.core.protocol.attempts import find_superseded
 from reconciler.core.protocol.inputs import parse_inputs
 from reconciler.core.protocol.steps import Job, decode_job
 from reconciler.errors import InputError, StalePlan, Unreachable
@@ -113,7 +113,7 @@ def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
             wanted = history.compare(head, names)
     except (GitError, InputError) as error:
         raise Unreachable(f"the head of {branch} can't be read, so nothing is sent: {error}") from error
-    moved = find_moved(wanted)
+    moved = find_superseded(wanted)
     if moved:
         message = (
             f"a newer commit decides: {branch} is at {head[:12]}, and is not known to want the same of "

@@ -10,7 +10,7 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.github_begin import find_commit
 from reconciler.cli.output import say, write
 from reconciler.cli.step import MAX_FAILURE_CHARS, Step
-from reconciler.core.protocol.telling import EndedRun, RunJob, tell_run
+from reconciler.core.protocol.endings import EndedRun, RunJob, report_run
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Desired
 from reconciler.run.result import (
@@ -62,7 +62,7 @@ class _Result:
         self._post(comments, run)
         from reconciler.views.markdown_run_result import render_run
 
-        text = render_run(tell_run(run, desired, state), self._text(run, notes=tuple(self._notes)))
+        text = render_run(report_run(run, desired, state), self._text(run, notes=tuple(self._notes)))
         self._step.summarize(text)
         write(text)
         return ExitCode.DONE

@@ -107,8 +107,9 @@ def _write_all(top: Path, start: Start) -> None:
     write("\n".join(for_terminal(line) for line in lines))
     if unfilled:
         say(
-            f"put the action into the workflows: where they say {UNKNOWN_ACTION}, name the repository that holds "
-            "this tool, and its commit (or remove them, and run init with --action)",
+            f"the action of the workflows is not known. In the workflows and in README.md, replace {UNKNOWN_ACTION} "
+            "and OWNER/reconciler@COMMIT: name the repository that holds this tool, and its commit. Or remove these "
+            "files and run init again with --action",
             label="warning",
         )
 

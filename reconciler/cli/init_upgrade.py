@@ -64,11 +64,11 @@ def upgrade_workflows(top: Path, action: str | None, default_branch: str | None,
     """Show how the workflows differ from this version's; with `yes`, replace those that were not edited."""
     action = action or find_action(os.environ)
     if action is None:
-        message = "the commit that this tool was installed from is not known, and these workflows need its action"
+        message = "this tool was not installed from a known commit, so the action that goes with it is not known"
         hint = "name it: OWNER/REPO/.github/actions/reconciler@COMMIT"
         if yes:
             raise InputError.of("--action", message, hint)
-        say(f"{message}: --yes needs it, by --action", label="warning")
+        say(f"{message}. This comparison keeps the action of the workflows; --yes needs --action", label="warning")
     found = compare_workflows(top, action, default_branch)
     lines: list[str] = []
     for one in found:

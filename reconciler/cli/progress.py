@@ -19,7 +19,7 @@ from reconciler.io.watch import report_done, watching
 from reconciler.model import DONE_OUTCOMES, EnvironmentResult, Outcome
 from reconciler.text.counts import number, ordinal
 from reconciler.text.escape import for_terminal
-from reconciler.text.groups import SHOWN_ONE_BY_ONE, like_message
+from reconciler.text.groups import SHOWN_ONE_BY_ONE, generalize_message
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -242,7 +242,7 @@ class Progress:
         return "; ".join(parts)
 
     def _show_failure(self, result: EnvironmentResult) -> None:
-        kind = (result.outcome, result.status, like_message(result))
+        kind = (result.outcome, result.status, generalize_message(result))
         self._shown[kind] += 1
         if self._shown[kind] <= SHOWN_ONE_BY_ONE:
             self._show(f"{for_terminal(result.environment)}: {result.outcome}: {for_terminal(result.message)}")

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from reconciler.core.protocol.schedule import COMPLETED, PUSH, UNDER_WAY, ApplyRun
-from reconciler.core.protocol.telling import RunJob
+from reconciler.core.protocol.endings import RunJob
+from reconciler.core.protocol.schedule import ACTIVE, COMPLETED, PUSH, ApplyRun
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.run import dig
@@ -41,7 +41,7 @@ def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list
 
         found.update((run.run_id, run) for run in _parse_runs(github.retry(read), author))
 
-    for status in UNDER_WAY:
+    for status in ACTIVE:
         ask(status=status)
     ask(ENDED_RUNS, status=COMPLETED)
     ask(head_sha=head)

@@ -2,8 +2,8 @@
 
 See docs/contract.md#commands.
 
-A row is checked as a manifest is, without what a _defaults.yaml may add. Its values are tokens or secrets as likely as
-anything else, as cells are shifted easily: no message repeats one.
+A row is checked like a manifest, without what a _defaults.yaml may add. No message repeats a value: cells are easily
+shifted, so that any of them may be a token or a secret.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from reconciler.core.account import FIELDS
 from reconciler.core.fill import TemplateFault, fill_vars, parse_template
 from reconciler.core.imports import looks_random
-from reconciler.core.portable import comparable, find_reserved_fault
+from reconciler.core.portable import find_reserved_fault, make_comparison_key
 from reconciler.core.urls import find_base_url_fault, find_character_fault, find_url_fault
 from reconciler.core.variables import is_token_variable
 from reconciler.io.files import Utf16Error, without_mark
@@ -40,7 +40,7 @@ _GROUPS = ("api", "vars", "webhooks")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One company. `values` has the other keys of its manifest, dotted; `place` is that of its account_id."""
+    """One company. `values` has the other keys of its manifest, dotted; `place` is where its account_id is."""
 
     environment: str
     place: Location
@@ -49,13 +49,13 @@ class Row:
 
     @property
     def account_to_read(self) -> str | None:
-        """Return the id of the account that its webhooks are read from; None where the row has those that it shows."""
+        """Return the id of the account to read webhooks from; None if the row has webhooks that an account shows."""
         account_id = self.values.get("account_id")
         return None if account_id is None or self.webhooks.keys() & FIELDS_ALWAYS_SHOWN else str(account_id)
 
 
 def parse_rows(name: str, data: bytes, options: TreeOptions) -> tuple[list[Row], list[Problem]]:
-    """Return the rows that have no fault, and the problems of all others. `name` is the file's, for messages."""
+    """Return the rows without a fault, and the problems of all others. `name` is the file's name, for messages."""
     try:
         text = without_mark(data).decode()
     except Utf16Error as error:
@@ -76,7 +76,7 @@ def parse_rows(name: str, data: bytes, options: TreeOptions) -> tuple[list[Row],
 
 
 def check_company(environment: str, account_id: str, options: TreeOptions) -> tuple[list[Row], list[Problem]]:
-    """The same for the one company that flags name."""
+    """Return the row, or the problems, of the one company that the flags name."""
     return _RowReader("", ["environment", "account_id"], options).read([(0, [environment, account_id])])
 
 
@@ -121,7 +121,7 @@ def _check_header(name: str, line: int, columns: Sequence[str]) -> Iterator[Prob
 
 
 def _show_column(column: str, number: int) -> str:
-    """Return the name of a column. A file without a header begins with values, which are not repeated."""
+    """Return the name of a column, or its number if it may be a value: a file without a header begins with values."""
     is_shown = _KEY.fullmatch(column) and not any(map(looks_random, column.split(".")))
     return column if is_shown else f"column {number}"
 
@@ -170,7 +170,7 @@ class _RowReader:
         return rows, problems
 
     def _make_file(self, line: int, cells: Sequence[str]) -> File:
-        """Return a row in the form of a parsed manifest: each value's place is the line, and the column's number."""
+        """Return a row in the form of a parsed manifest. A value's position is its line and its column's number."""
         file = File(self._name, start=(line, 1 if line else 0))
         if len(cells) != len(self._paths):
             message = f"has {len(cells)} cells, and the first row has {len(self._paths)}"
@@ -212,7 +212,7 @@ class _RowReader:
         return Fault(f"must start with {prefix}", "write the variable's name, never the token itself")
 
     def _check_tokens(self, file: File, path: tuple[str | int, ...]) -> bool:
-        """Report a value that holds a token. A live URL may hold any key: there it becomes a secret."""
+        """Report a value that holds a token. URLs are left out: a key in a live URL becomes a secret."""
         found = [] if path[0] == "webhooks" else self._search.scan(file.name, str(_get(file, path)))[0]
         for problem in found[:1]:
             hint = "remove it, and take the token back if others could see this file"
@@ -230,7 +230,7 @@ class _RowReader:
             )
         try:
             text = fill_vars(template, file.values["environment"], file.values.get("vars", {}))
-        except KeyError:  # a _defaults.yaml may have it
+        except KeyError:  # a _defaults.yaml may have the var
             return find_character_fault(url)
         return find_url_fault(text, allow_local=self._options.allows_local)
 
@@ -239,7 +239,7 @@ class _RowReader:
             value = file.values.get(key)
             if not isinstance(value, str):
                 continue
-            first = taken.setdefault((key, comparable(value) if key == "environment" else value), line)
+            first = taken.setdefault((key, make_comparison_key(value) if key == "environment" else value), line)
             if first != line:
                 file.problem(file.position((key,)), key, f"is also in line {first}", "each row is another company")
 

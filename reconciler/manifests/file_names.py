@@ -1,4 +1,4 @@
-"""What the name of a file in the tree means, and names that are nearly one with a meaning (docs/manifests.md)."""
+"""The meaning of a file's name in the tree, and names that are nearly such a name (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ SUFFIXES = (".yaml", ".yml")
 _TRAILING = re.compile(r"[.\s]+\Z")
 _STEM = "_defaults"
 _ENDINGS = ("yaml", "yml", "json")
-# `.yaml` or `.yml` without one letter, where no other kind of file ends like that, as OCaml's do in .ml
+# `.yaml` or `.yml` without one letter, except endings of other kinds of files, such as OCaml's .ml
 _LOST_A_LETTER = (".yam", ".yal", ".aml", ".ym", ".yl")
 _NAMED_LIKE_DATA = re.compile(r"\.(?:yaml|yml|json)", re.IGNORECASE)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder holds no environment, as its author wants it."""
+    """Return whether the author marked a file or folder as one that holds no environment, with a first . or _."""
     return name[0] in "._" and name != DEFAULTS
 
 
 def find_near_miss(name: str) -> Fault | None:
-    """Return what is wrong with a file's name that is nearly `_defaults.yaml` or that of a manifest."""
+    """Return what is wrong with a file's name that is nearly `_defaults.yaml` or a manifest's name."""
     if name == DEFAULTS:
         return None
     written = _TRAILING.sub("", name)
@@ -45,7 +45,7 @@ def find_near_miss(name: str) -> Fault | None:
 
 
 def is_nearly_defaults(name: str) -> bool:
-    """Whether a name is that of the defaults but for a slip in it, or for an ending that is like those of data."""
+    """Return whether a name is nearly `_defaults.yaml`: one letter off, or with another ending of a data file."""
     written = _TRAILING.sub("", name).casefold()
     if name == DEFAULTS:
         return False
@@ -57,8 +57,8 @@ def is_nearly_defaults(name: str) -> bool:
     )
 
 
-def is_not_read(name: str) -> bool:
-    """Whether a file looks like a manifest or defaults, but has another ending: a backup, a file of another format."""
+def is_lookalike(name: str) -> bool:
+    """Return whether a file looks like a manifest or defaults but has another ending: a backup, another format."""
     folded = name.casefold()
     if name.endswith(SUFFIXES):
         return False

@@ -1,9 +1,9 @@
-"""What the manifests of earlier commits wanted, resolved with the options of today (the port `ReviewHistory`).
+"""The environments that earlier commits defined, resolved with today's options (the port `ReviewHistory`).
 
     line ── compare each commit with the one before ── the environments that a change touches ── resolve these alone
 
-An environment's definition is its manifest and the defaults above it, by their blobs. While these are the same, the
-environment wants the same, so nothing is resolved. Where they differ, only the files of such environments are written
+An environment's definition is its manifest and the defaults above it, by their blobs. While the blobs are the same, the
+environment is the same, and nothing is resolved. If they differ, only the files of such environments are written
 into a temporary folder and read by the ordinary loader.
 """
 
@@ -36,15 +36,15 @@ from reconciler.ports import MergedPull
 logger = logging.getLogger(__name__)
 
 Want: TypeAlias = str
-"""The digest of what an environment shall be, or one of the two that follow."""
+"""The digest of an environment as a commit defines it, or one of the two values below."""
 ABSENT: Want = "absent"  # the commit has no such environment
 UNKNOWN: Want = "unknown"  # this version refuses its manifest, or several manifests have its name
 
 _FILE = "100644"
 _KEY = b"environment"
-# a name in braces inside a text, which is no key; one that is more than this is found by parsing the file
+# `{environment}` inside a text, which is not a key
 _IN_A_TEXT = re.compile(rb"(?<=[\w/.=&-])\{environment\}", re.ASCII)
-# A file of lines such as `key: value`, which needs no parser. Whatever is the least unusual is left to the parser.
+# A file of lines such as `key: value`, which can be read without a parser. Any other file is parsed.
 _KEY_OF_A_LINE = rb"(?!sops:)[A-Za-z_]\w*:"
 _SIMPLE_VALUE = rb" (?:[A-Za-z0-9][\w./@-]*(?::[\w./@{}-]+)*|'[\w ./@-]*')\n"
 _SIMPLE_FILE = re.compile(
@@ -54,12 +54,12 @@ _SIMPLE_FILE = re.compile(
 _SIMPLE_NAME = re.compile(rb"^environment: ([a-z][a-z0-9._-]{0,62})$", re.MULTILINE)
 _NO_TEXT = frozenset({"yes", "no", "on", "off", "true", "false", "null"})  # words that YAML reads as something else
 MAX_SIMPLE_BYTES = 4096
-_STEM = ""  # the name that a manifest without `environment:` gives: that of its file
+_STEM = ""  # stands for the name of a manifest without `environment:`, which is its file's stem
 
 
 @dataclass(frozen=True, slots=True)
 class _Definition:
-    """The files that say what an environment shall be; `defaults` from the root down, each with its folder."""
+    """The files that define an environment: `defaults` from the root down, each as its folder and its blob."""
 
     path: str
     manifest: str
@@ -67,7 +67,7 @@ class _Definition:
 
     @property
     def blobs(self) -> tuple[str, ...]:
-        """What the environment is made of, wherever its files are."""
+        """Return the blobs that the environment is made of, wherever the files are."""
         return (self.manifest, *(blob for _, blob in self.defaults))
 
     def files(self) -> Iterator[tuple[str, TreeFile]]:
@@ -77,19 +77,19 @@ class _Definition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
+class _WholeTree:
     """The whole tree of a commit that holds symbolic links, which only a walk of real files can follow."""
 
     commit: str
 
 
-_Defined: TypeAlias = "_Definition | _Whole | Want"
+_Defined: TypeAlias = "_Definition | _WholeTree | Want"
 _MakeNames: TypeAlias = Callable[[str, str], str | None]
 
 
 @dataclass
 class _Snapshot:
-    """The manifests of one commit by the names that they give, and the defaults by their folders."""
+    """The blobs of one commit's manifests by path, of its defaults by folder, and the paths by environment's name."""
 
     commit: str
     manifests: dict[str, str] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class _Snapshot:
 
     def define(self, name: str) -> _Defined:
         if self.links:
-            return _Whole(self.commit)
+            return _WholeTree(self.commit)
         paths = self.named.get(name)
         if not paths:
             return ABSENT
@@ -151,7 +151,7 @@ class ManifestHistory:
         self._options = options
         self._commit = commit
         self._names: dict[str, str | None] = {}  # blob -> the name that it gives
-        self._meanings: dict[str, str] = {}  # blob of defaults -> what is the same where they mean the same
+        self._meanings: dict[str, str] = {}  # blob of defaults -> a text that is equal for equal values
         self._wants: dict[tuple[str, tuple[str, ...]], Want] = {}
         self._whole: dict[str, dict[str, Want]] = {}
 
@@ -175,25 +175,25 @@ class ManifestHistory:
         with _explaining():
             (changes,) = self._git.compare([(self._commit, commit)], self._root)
             here = {name: self._head.define(name) for name in names}
-            # the snapshot becomes that of the other commit and back again: a copy would cost more than most changes
+            # the snapshot is moved to the other commit and back again: a copy would cost more than most changes
             touched = self._step_back(self._head, commit, changes, here)
             there = {name: self._head.define(name) if name in touched else one for name, one in here.items()}
             back = [FileChange(change.path, change.after, change.before) for change in changes]
             self._step_back(self._head, self._commit, back, {})
             return self._compare(here, there)
 
-    # --- for others --------------------------------------------------------------------------------
+    # --- beside the port ---------------------------------------------------------------------------
 
     def find_wants(self, commit: str, names: Collection[str]) -> Mapping[str, Want]:
-        """Return what a commit wants of each environment. Raises InputError."""
+        """Return the digest of each environment as a commit defines it. Raises InputError."""
         with _explaining():
             snapshot = self._head if commit == self._commit else self._take_snapshot(commit)
             return self._resolve({name: snapshot.define(name) for name in names})
 
     def changed_by(self, commit: str) -> frozenset[str]:
-        """Return the environments of which a commit and its first parent want different things.
+        """Return the environments that a commit and its first parent define differently.
 
-        One that can't be resolved on either side, and is not the same text, counts as changed. Raises InputError.
+        An environment that can't be resolved on one side counts as changed if its text differs. Raises InputError.
         """
         with _explaining():
             parents = self._git.find_parents(commit)
@@ -217,7 +217,7 @@ class ManifestHistory:
 
     @cached_property
     def _line(self) -> Line:
-        """One more commit than is looked at: what the last one changed is its difference from that."""
+        """Return one commit more than is examined, as the last examined one is compared with it."""
         return self._git.read_line(self._commit, MAX_LINE + 1)
 
     @cached_property
@@ -248,7 +248,7 @@ class ManifestHistory:
     def _step_back(
         self, snapshot: _Snapshot, commit: str, changes: Sequence[FileChange], defined: Mapping[str, _Defined]
     ) -> set[str]:
-        """Make the snapshot that of the commit before, and return the environments whose definition may differ."""
+        """Move the snapshot to the commit before, and return the environments whose definition may differ."""
         had_links, names = bool(snapshot.links), self._name_changed(changes)
         folders = [
             _folder_of(path)
@@ -256,7 +256,7 @@ class ManifestHistory:
             if find_kind(path := self._inside(change.path)) is ManifestFileKind.DEFAULTS
             and not self._mean_the_same_defaults(change.before, change.after)
         ]
-        snapshot.commit = commit  # from here on nothing can fail: the snapshot is never half of one commit
+        snapshot.commit = commit  # nothing below can fail, so the snapshot never mixes two commits
         for change in changes:
             snapshot.remove(self._inside(change.path), self._name_of)
         for change in changes:
@@ -267,7 +267,7 @@ class ManifestHistory:
         return names | _find_below(folders, defined)
 
     def _name_changed(self, changes: Sequence[FileChange]) -> set[str]:
-        """Return the names that the manifests among the changes give, before and after."""
+        """Return the environments' names in the changed manifests, before and after the changes."""
         manifests = [
             (path, file.blob)
             for change in changes
@@ -279,7 +279,7 @@ class ManifestHistory:
         return {name for path, blob in manifests if (name := self._name_of(path, blob))}
 
     def _inside(self, path: str) -> str:
-        """Return a path below the root. The root itself, which is then a file or a link, is no manifest."""
+        """Return a path relative to the root; "" for the root itself, if it is a file or a link."""
         return path.removeprefix(self._prefix) if path.startswith(self._prefix) else ""
 
     def _take_snapshot(self, commit: str) -> _Snapshot:
@@ -309,7 +309,7 @@ class ManifestHistory:
     # --- wants -------------------------------------------------------------------------------------
 
     def _compare(self, here: Mapping[str, _Defined], there: Mapping[str, _Defined]) -> dict[str, bool | None]:
-        """Return of each environment whether two definitions want the same; None where one can't be resolved."""
+        """Return for each environment whether two definitions are the same; None if one can't be resolved."""
         differing = [name for name, one in here.items() if not self._mean_the_same(one, there[name])]
         wants = self._resolve({name: here[name] for name in differing})
         others = self._resolve({name: there[name] for name in differing})
@@ -342,13 +342,13 @@ class ManifestHistory:
         return self._meanings[blob]
 
     def _resolve(self, defined: Mapping[str, _Defined]) -> dict[str, Want]:
-        """Return what the definitions of one commit want."""
+        """Return the digests of one commit's definitions."""
         wants: dict[str, Want] = {}
         missing: dict[str, _Definition] = {}
         for name, one in defined.items():
             if isinstance(one, str):
                 wants[name] = one
-            elif isinstance(one, _Whole):
+            elif isinstance(one, _WholeTree):
                 wants[name] = self._load_whole(one.commit).get(name, ABSENT)
             elif (name, one.blobs) in self._wants:
                 wants[name] = self._wants[name, one.blobs]
@@ -366,7 +366,7 @@ class ManifestHistory:
             files = self._git.list_files(commit, [self._root] if self._root else [])
             inside = {self._inside(path): file for path, file in files.items()}
             inside.pop("", None)
-            last = list(self._whole.items())[-1:]  # two are compared; more would only take memory
+            last = list(self._whole.items())[-1:]  # two commits are compared at a time; more would only take memory
             self._whole = dict([*last, (commit, find_wants(self._load(inside)))])
         return self._whole[commit]
 
@@ -377,16 +377,16 @@ class ManifestHistory:
 
 
 def find_wants(tree: Tree) -> dict[str, Want]:
-    """Return what each environment of a tree shall be."""
+    """Return the digest of each environment of a tree."""
     wants = dict.fromkeys(tree.names, UNKNOWN)
     wants |= {one.environment: manifests_digest([one]) for one in tree.desired if one.environment not in tree.repeated}
     return wants
 
 
 def find_name(data: bytes) -> str | None:
-    """Return the name that a manifest gives, "" where that is its file's; None where it is not valid.
+    """Return the name that a manifest gives; "" if its file's stem is the name, None if the name is not valid.
 
-    A manifest that can't be parsed counts by its file's name. Only one that may hold the key is parsed.
+    A manifest that can't be parsed has its file's stem as its name. Only one that may hold the key is parsed.
     """
     count = data.count(_KEY)
     if b"\\" not in data and len(_IN_A_TEXT.findall(data)) == count:
@@ -403,9 +403,9 @@ def find_name(data: bytes) -> str | None:
 
 
 def find_meaning(data: bytes) -> str | None:
-    """Return a text that is the same for defaults that mean the same, whatever their comments and their layout.
+    """Return a text that is equal for defaults with equal values, whatever their comments and layout.
 
-    None for defaults with a fault.
+    Return None for defaults with a fault.
     """
     file = parse_file("", data)
     if not isinstance(file, File) or file.problems:
@@ -435,7 +435,7 @@ def _join(folder: str, name: str) -> str:
 
 @contextmanager
 def _explaining() -> Iterator[None]:
-    """Translate what git says, and what keeps its files from being written. Raises InputError."""
+    """Translate errors of git, and of writing its files. Raises InputError."""
     try:
         yield
     except (GitError, OSError) as error:

@@ -1,9 +1,9 @@
-"""The whole tree -> desired environments, or every fault of every file (docs/manifests.md).
+"""Load the whole tree: return the desired environments, or every fault of every file (docs/manifests.md).
 
-    walk ── parse each file, check keys and types ── merge defaults beneath ── resolve each environment ── compare all
+    walk ── parse each file, check keys and types ── merge over the defaults ── resolve each environment ── compare all
 
-A file becomes a flat mapping of dotted paths to values with their places, so that merging is a dict union and
-every later fault still knows the place of its value. The vars are kept apart, as there may be many.
+A file becomes a flat mapping of dotted paths to values with their places. So merging is a dict union, and
+every later fault still knows the place of its value. The vars are kept apart, because there may be many.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reconciler.core.portable import find_reserved_fault
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.io.collector import without_collector
 from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value, Vars
-from reconciler.manifests.nodes import File, Path, Position, parse_file
+from reconciler.manifests.nodes import File, KeyPath, Position, parse_file
 from reconciler.manifests.quoting import Quoting, SourceLines
 from reconciler.manifests.resolve import Resolver
 from reconciler.manifests.schema import (
@@ -37,8 +37,7 @@ from reconciler.manifests.schema import (
     near_miss,
 )
 from reconciler.manifests.shared import find_shared, find_shared_urls
-from reconciler.manifests.tokens import HINTS as TOKEN_HINTS
-from reconciler.manifests.tokens import MAX_IN_A_FILE, TokenSearch, find_texts, find_token_keys
+from reconciler.manifests.tokens import MAX_IN_A_FILE, TOKEN_HINTS, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
 from reconciler.manifests.vars import OTHER_TEMPLATES, find_other_templates, find_unused, find_var_fault
 from reconciler.model import EVENTS, Location, Problem
@@ -52,7 +51,7 @@ _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 
 def load_tree(root: str, options: TreeOptions, *, keep: str | None = None) -> Tree:
-    """Read and check everything below `root`, whatever will be selected of it, and keep one merged manifest."""
+    """Read and check everything below `root`, also what will not be selected. The merged manifest of `keep` is kept."""
     begun = time.monotonic()
     loader = _Loader(options)
     with without_collector():
@@ -91,32 +90,32 @@ class _Loader:
         self._options = options
         self._search = TokenSearch(options.known_tokens, options.known_secrets)
         self._found_tokens: list[str] = []
-        self._escaped_tokens_in: set[str] = set()  # files: no line of theirs is quoted
+        self._escaped_tokens_in: set[str] = set()  # names of files whose lines are never quoted
         self.lines = SourceLines()
-        self.unquoted: set[Problem] = set()  # of a file's name, so that none of its lines is at fault
+        self.unquoted: set[Problem] = set()  # problems of a file's name: no line of the file is wrong
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.entries: list[Entry] = []
-        self.unread_names: list[str] = []  # of manifests that can't be parsed: what their files are called
+        self.unread_names: list[str] = []  # the stems of manifests that can't be parsed
         self.vars: list[tuple[str, Value]] = []
         self.files = 0
         self._parsed = 0
 
-    def load_folder(self, folder: Folder, beneath: InheritedDefaults) -> None:
+    def load_folder(self, folder: Folder, inherited: InheritedDefaults) -> None:
         if folder.defaults is not None:
-            beneath = self._load_defaults(folder.defaults, beneath)
+            inherited = self._load_defaults(folder.defaults, inherited)
         for manifest in folder.manifests:
-            self._load_manifest(manifest, beneath)
+            self._load_manifest(manifest, inherited)
         for inner in folder.folders:
-            self.load_folder(inner, beneath)
+            self.load_folder(inner, inherited)
 
     @property
     def has_unread(self) -> bool:
-        """Whether there is a file whose URLs are not known."""
+        """Return whether a file could not be parsed, so that its URLs are unknown."""
         return self.files != self._parsed
 
     def show(self, problems: set[Problem]) -> tuple[Problem, ...]:
-        """Return what is reported of the problems, sorted, each with its line; the misnamed files have none."""
+        """Return the problems as they are reported: sorted, each with its line unless it is about the file's name."""
         shown = sorted(count_rest(sorted(self._without_tokens(problems))))
         return tuple(dict.fromkeys(self._show_one(one) for one in shown))
 
@@ -127,15 +126,15 @@ class _Loader:
 
     @cached_property
     def _quoting(self) -> Quoting:
-        """Made when the first problem is shown: all files are read by then."""
+        """Return what quotes and masks. It is made for the first problem shown, when all files have been read."""
         options = self._options
         return Quoting(self.lines, (*options.known_tokens, *options.known_secrets, *self._found_tokens))
 
     def _without_tokens(self, problems: set[Problem]) -> set[Problem]:
-        """Leave out what repeats a token or secret that was found, as its own problem is reported. Case does not count,
-        as hosts are reported in lower case.
+        """Leave out problems that repeat a token or secret that was found, because it has a problem of its own.
 
-        Where more were found than can be looked for in every problem, only their own problems are reported.
+        Case is ignored, because hosts are reported in lower case. If there are too many tokens to look for each of
+        them in every problem, only their own problems are reported.
         """
         if not self._found_tokens:
             return problems
@@ -145,7 +144,7 @@ class _Loader:
         shown = ((one, str(one).lower()) for one in problems)
         return {one for one, text in shown if one.hint in TOKEN_HINTS or not any(token in text for token in tokens)}
 
-    def _parse(self, name: str, model: type[Manifest] | type[Defaults]) -> tuple[File, set[Path]] | None:
+    def _parse(self, name: str, model: type[Manifest] | type[Defaults]) -> tuple[File, set[KeyPath]] | None:
         self.files += 1
         data = read_bytes(name, self.problems)
         if data is None:
@@ -172,14 +171,14 @@ class _Loader:
         self._check_vars(file, bad)
         if not token_keys and not file.problems:
             return file, bad | secrets
-        told = {path for path, _ in token_keys} | secrets
-        places = {file.key_positions.get(path) for path in told} | {file.position(path) for path in told}
+        reported = {path for path, _ in token_keys} | secrets
+        places = {file.key_positions.get(path) for path in reported} | {file.position(path) for path in reported}
         self.problems.extend(problem for _, problem in token_keys)
         self.problems.extend(one for one in file.problems if (one.line, one.column) not in places)
-        return file, bad | told
+        return file, bad | reported
 
-    def _check_vars(self, file: File, bad: set[Path]) -> None:
-        """Find what is wrong with a var whichever URL names it, and keep the others."""
+    def _check_vars(self, file: File, bad: set[KeyPath]) -> None:
+        """Report the vars that no URL could use, and keep the others."""
         written = file.values.get("vars")
         for name, value in written.items() if isinstance(written, dict) else ():
             path = ("vars", name)
@@ -190,7 +189,7 @@ class _Loader:
             elif path not in bad:
                 self.vars.append((name, Value(value, Location(file.name, *file.position(path)))))
 
-    def _find_secrets(self, file: File, tokens: list[str]) -> set[Path]:
+    def _find_secrets(self, file: File, tokens: list[str]) -> set[KeyPath]:
         """Report the secrets in a file's URLs and vars, and return their places. A token is already reported."""
         problems, found = self._search.find_secrets(file)
         new = [one for one in found if not any(one in token or token in one for token in tokens)]
@@ -201,14 +200,14 @@ class _Loader:
         return {path for path, _ in problems}
 
     def _scan_escaped(self, file: File, found: list[str]) -> None:
-        """Find tokens that are written with YAML's escapes: in no line of the text, but in a value or a key."""
+        """Find tokens written with YAML's escapes: they are in a value or a key, but not in the text of the file."""
         for path, value in find_texts(file.values):
             self._scan_text(file, file.position(path), path, value, found)
         for path, position in file.key_positions.items():
             self._scan_text(file, position, path[:-1], str(path[-1]), found)
 
-    def _scan_text(self, file: File, position: Position, path: Path, text: str, found: list[str]) -> None:
-        """`path` is what may be shown of the place: it ends before a key that is the token itself."""
+    def _scan_text(self, file: File, position: Position, path: KeyPath, text: str, found: list[str]) -> None:
+        """Report the tokens in a value or key. `path` is what may be shown: it ends before a key that is a token."""
         problems, tokens = self._search.scan(file.name, text)
         for problem in self._search.name_keys(problems, tokens, file):
             if not any(token in text for token in found):
@@ -216,17 +215,17 @@ class _Loader:
                 self._escaped_tokens_in.add(file.name)
                 file.problem(position, dotted(path), problem.message, problem.hint)
 
-    def _load_defaults(self, name: str, beneath: InheritedDefaults) -> InheritedDefaults:
+    def _load_defaults(self, name: str, inherited: InheritedDefaults) -> InheritedDefaults:
         parsed = self._parse(name, Defaults)
         if parsed is None:
-            return InheritedDefaults(beneath.values, beneath.policy, broken=True, vars=beneath.vars)
+            return InheritedDefaults(inherited.values, inherited.policy, broken=True, vars=inherited.vars)
         file, bad = parsed
-        policy = self._load_policy(file, bad, beneath.policy)
-        values = {**beneath.values, **flatten(file, bad, Defaults)}
-        broken = beneath.broken or bool(find_misplaced_events(file))
-        return InheritedDefaults(values, policy, broken, {**beneath.vars, **vars_of(file, bad)})
+        policy = self._load_policy(file, bad, inherited.policy)
+        values = {**inherited.values, **flatten(file, bad, Defaults)}
+        broken = inherited.broken or bool(find_misplaced_events(file))
+        return InheritedDefaults(values, policy, broken, {**inherited.vars, **vars_of(file, bad)})
 
-    def _load_policy(self, file: File, bad: set[Path], policy: Policy) -> Policy:
+    def _load_policy(self, file: File, bad: set[KeyPath], policy: Policy) -> Policy:
         part = file.values.get("policy")
         if not isinstance(part, dict):
             return policy
@@ -238,14 +237,14 @@ class _Loader:
         return policy.narrowed(None if allowed is None else tuple(allowed), tuple(part.get("denied_hosts", ())))
 
     def _check_patterns(self, file: File, key: str, patterns: object) -> None:
-        """Of a list that holds something else too, the texts: one run tells every fault."""
+        """Report wrong patterns. Items that are not texts are skipped: they already have their own problem."""
         for place, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
             fault = find_pattern_fault(pattern) if isinstance(pattern, str) else None
             if fault is not None:
                 position = file.position(("policy", key, place))
                 self.problems.append(Problem(file.name, *position, f"policy.{key}", *fault))
 
-    def _load_manifest(self, name: str, beneath: InheritedDefaults) -> None:
+    def _load_manifest(self, name: str, inherited: InheritedDefaults) -> None:
         parsed = self._parse(name, Manifest)
         if parsed is None:
             self.unread_names.append(stem_of(name))
@@ -258,18 +257,18 @@ class _Loader:
             Entry(
                 name=environment or "nameless",
                 nameless=environment is None,
-                values={**beneath.values, **values},
-                policy=beneath.policy,
-                broken=beneath.broken,
+                values={**inherited.values, **values},
+                policy=inherited.policy,
+                broken=inherited.broken,
                 start=Location(name, *start),
                 webhooks_at=Location(name, *file.key_positions.get(("webhooks",), file.start)),
                 unknown_events=_find_unknown_events(file, bad),
-                vars=Vars(vars_of(file, bad), beneath.vars),
+                vars=Vars(vars_of(file, bad), inherited.vars),
             )
         )
 
     def _name_of(self, file: File, values: dict[str, Value]) -> str | None:
-        """Return `environment:`, else the file's stem; None where that is not a valid name."""
+        """Return the value of `environment:`, else the file's stem; None, with a problem, if it is not a valid name."""
         given = values.get("environment")
         if given is not None:
             reserved = None if given.value is None else find_reserved_fault(given.value)
@@ -293,8 +292,8 @@ def stem_of(file: str) -> str:
     return file.rpartition("/")[2].rpartition(".")[0]
 
 
-def _find_unknown_events(file: File, bad: set[Path]) -> frozenset[str]:
-    """Return the events that unknown keys were probably meant to be: they aren't missed a second time."""
+def _find_unknown_events(file: File, bad: set[KeyPath]) -> frozenset[str]:
+    """Return the events that unknown keys were probably meant to be, so that they aren't reported as missing too."""
     if not bad:
         return frozenset()
     unknown = [str(path[1]) for path in bad if path[0] == "webhooks" and len(path) == 2]
@@ -305,18 +304,19 @@ def _find_unknown_events(file: File, bad: set[Path]) -> frozenset[str]:
 
 
 @lru_cache
-def _known(model: type[Manifest] | type[Defaults], path: Path) -> frozenset[str]:
+def _known(model: type[Manifest] | type[Defaults], path: KeyPath) -> frozenset[str]:
     return frozenset(known_keys(model, path))
 
 
-def flatten(file: File, bad: set[Path], model: type[Manifest] | type[Defaults]) -> dict[str, Value]:
-    """Return `webhooks.receiveMessage` and the like, with None for what can't be used; all but policy and vars.
+def flatten(file: File, bad: set[KeyPath], model: type[Manifest] | type[Defaults]) -> dict[str, Value]:
+    """Return a file's values by dotted path, such as `webhooks.receiveMessage`, without policy and vars.
 
-    All unknown keys are one entry, so that what is merged into thousands of manifests is small.
+    A value that can't be used is None. All unknown keys share one entry, so that the defaults that are merged into
+    thousands of manifests stay small.
     """
     flat: dict[str, Value] = {}
 
-    def add(path: Path, value: Any) -> None:
+    def add(path: KeyPath, value: Any) -> None:
         position = file.positions.get(path) or file.position(path)
         flat[".".join(map(str, path))] = Value(None if path in bad else value, Location(file.name, *position))
 
@@ -331,7 +331,7 @@ def flatten(file: File, bad: set[Path], model: type[Manifest] | type[Defaults]) 
     return flat
 
 
-def _flatten_key(key: str, value: Any, bad: set[Path], add: Callable[[Path, Any], None]) -> None:
+def _flatten_key(key: str, value: Any, bad: set[KeyPath], add: Callable[[KeyPath, Any], None]) -> None:
     if not isinstance(value, dict):
         add((key,), value)
         return
@@ -343,8 +343,8 @@ def _flatten_key(key: str, value: Any, bad: set[Path], add: Callable[[Path, Any]
         add((key,), None)
 
 
-def vars_of(file: File, bad: set[Path]) -> dict[str, Value]:
-    """Return the vars of a file, with None for what can't be used."""
+def vars_of(file: File, bad: set[KeyPath]) -> dict[str, Value]:
+    """Return the vars of a file; one that can't be used is None."""
     written = file.values.get("vars")
     return {
         name: Value(None if ("vars", name) in bad else value, Location(file.name, *file.position(("vars", name))))

@@ -1,4 +1,4 @@
-"""The loader's own types: values that know their place, and what a manifest is merged into."""
+"""The loader's own types: values with their places, merged manifests, and the options and result of a load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.model import AuthScheme, BodyForm, Desired, Location, Problem
 
 
 class Value(NamedTuple):
-    """A value and its place. `value` is None where it can't be used: its fault is already reported."""
+    """A value and its place. `value` is None if it can't be used; its fault is already reported."""
 
     value: Any
     source: Location
@@ -20,7 +20,7 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TreeOptions:
-    """What the settings say of manifests. `policy` is the settings' own."""
+    """The settings that concern manifests. `policy` is the one in the settings."""
 
     base_url: str
     auth_scheme: AuthScheme
@@ -32,23 +32,24 @@ class TreeOptions:
     policy: Policy = field(default_factory=Policy)
     partner_base_url: str | None = None
     known_tokens: tuple[str, ...] = ()
-    known_secrets: tuple[str, ...] = ()  # masked, with the tokens, in all that is reported; may hold the tokens too
-    own_secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)  # names, by environment: of secrets_file
+    known_secrets: tuple[str, ...] = ()  # masked, like the tokens, in every problem; may contain the tokens too
+    own_secrets: Mapping[str, frozenset[str]] = field(default_factory=dict)  # environment -> names in secrets_file
     tokens_file_environments: frozenset[str] = frozenset()
-    tokens_file_unread: bool = False  # there is one, but it can't be read: who shares a variable is unknown
+    tokens_file_unread: bool = False  # it can't be read, so it is unknown which environments share a variable
     base_url_override: str | None = None  # the demo's sandbox replaces every base URL
 
     @property
     def allows_local(self) -> bool:
-        """Whether an environment without a base URL of its own may have a receiver on this machine."""
+        """Return whether an environment that sets no base URL may have a receiver on this machine."""
         return self.allow_local_receivers and is_loopback_url(self.base_url_override or self.base_url)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """`desired` is sorted by wave and name and lacks environments with faults; `names` holds those too.
+    """The result of a load. `desired` is sorted by wave and name, without the environments that have faults.
 
-    Of a manifest that can't be parsed `names` holds what its file is called. `repeated` are names of several manifests.
+    `names` includes environments with faults, and the stems of files that can't be parsed. `repeated` has the names
+    that several manifests give.
     """
 
     desired: tuple[Desired, ...]
@@ -60,7 +61,7 @@ class Tree:
     kept: Entry | None = None  # the merged manifest of the one environment that the caller asked for
 
     def count_right(self) -> int:
-        """Return the number of environments without an error in their manifest and the files with their URLs."""
+        """Return the number of environments without an error in their manifest or in the files with their URLs."""
         wrong = {problem.file for problem in self.errors}
         return sum(
             one.source.file not in wrong and wrong.isdisjoint(source.file for source in one.sources.values())
@@ -83,27 +84,27 @@ class Vars:
         return self.own.get(name) or self.inherited.get(name)
 
     def names(self) -> Iterator[str]:
-        """Yield the names, the nearest first; one may come twice."""
+        """Yield the names, the manifest's own first; a name may come twice."""
         yield from self.own
         yield from self.inherited
 
 
 @dataclass(frozen=True, slots=True)
 class InheritedDefaults:
-    """What a folder's manifests are merged over."""
+    """The defaults that a folder's manifests inherit."""
 
     values: Mapping[str, Value]
     policy: Policy
-    broken: bool = False  # a defaults file can't be used: what it would give is unknown, so nothing is missed
+    broken: bool = False  # a defaults file can't be used; it may have held anything, so nothing is reported as missing
     vars: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One manifest, merged. `values` has all but the vars."""
+    """One manifest, merged over its defaults. `values` has everything but the vars."""
 
     name: str
-    nameless: bool  # its name is not valid, which is reported; the rest is checked all the same
+    nameless: bool  # its name is not valid, which is reported; the rest is still checked
     values: Mapping[str, Value]
     policy: Policy
     broken: bool

@@ -1,7 +1,7 @@
-"""A YAML file as plain values with positions, and nothing that YAML does behind one's back (docs/manifests.md).
+"""A YAML file as plain values with positions, without YAML's silent conversions (docs/manifests.md).
 
-PyYAML keeps the last of duplicate keys silently, turns `on` into true and `010` into 8. So only its composer
-is used (libyaml's, in C), and the nodes are walked here.
+PyYAML silently keeps the last of duplicate keys, turns `on` into true and `010` into 8. So only its composer
+is used (libyaml's, in C), and this module walks the nodes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from reconciler.model import Fault, Problem
 
 MAX_ALIASES = 100
 MAX_NODES = 50_000  # keys and values; a node takes 20 times the memory of its text
-MAX_DEPTH = 32  # a manifest has three levels; libyaml's composer recurses in C and must not be led deep
+MAX_DEPTH = 32  # a manifest has three levels; libyaml's composer recurses in C, and must not overflow its stack
 
-Path: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]  # line and column, from 1
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,7 +30,7 @@ _IMPLICIT = {first: tuple(resolvers) for first, resolvers in yaml.SafeLoader.yam
 
 
 class _Composer(LOADER):  # type: ignore[misc]
-    """Composes alone. PyYAML's path resolvers, which nothing here uses, take half of a compose's time."""
+    """A composer without PyYAML's path resolvers, which are not used here and take half of the time."""
 
     def descend_resolver(self, current_node: object, current_index: object) -> None:
         pass
@@ -49,13 +49,13 @@ class _Composer(LOADER):  # type: ignore[misc]
 
 
 def is_read_as_text(value: str) -> bool:
-    """Whether YAML 1.1 reads a scalar without quotes as a text, and not as a number, a date, true or nothing."""
+    """Return whether YAML 1.1 reads a scalar without quotes as a text, not as a number, a date, true or nothing."""
     return not any(pattern.match(value) for _, pattern in _IMPLICIT.get(value[:1], ()))
 
 
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")  # MAX_DEPTH, after any line end of YAML
-MIN_NODE = 2  # characters that a node takes at least
+MIN_NODE_CHARS = 2  # a node takes at least so many characters
 _GIT_CRYPT = b"\x00GITCRYPT\x00"
 _PLAIN = "decrypt it: a manifest is plain text. Secrets come from {secret:NAME}, tokens from token_env"
 _OTHER_FILES = {
@@ -78,7 +78,7 @@ _WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null
 class Lines:
     """A text as lines, which end where YAML ends them.
 
-    Only a number is kept for each line: a megabyte of line ends must not become half a million texts.
+    Only the start of each line is kept: a megabyte of line ends must not become half a million texts.
     """
 
     def __init__(self, text: str) -> None:
@@ -87,7 +87,7 @@ class Lines:
         self._starts.extend(match.end() for match in _LINE_END.finditer(text))
 
     def line(self, number: int) -> str | None:
-        """Return a line without its end; None where the text has fewer."""
+        """Return a line without its end; None if the text has fewer lines."""
         if not 1 <= number <= len(self._starts):
             return None
         start = self._starts[number - 1]
@@ -102,27 +102,27 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousScalar:
-    """A scalar that YAML 1.1 reads as something else than a person would: never coerced, always an error."""
+    """A scalar that YAML 1.1 reads differently than a person would: it is always an error, and never converted."""
 
     what: str
 
 
 @dataclass(slots=True)
 class File:
-    """A parsed file: the values of its root mapping, and where each stands."""
+    """A parsed file: the values of its root mapping, and the position of each."""
 
     name: str
     values: dict[str, Any] = field(default_factory=dict)
-    positions: dict[Path, Position] = field(default_factory=dict)  # of values
-    key_positions: dict[Path, Position] = field(default_factory=dict)
+    positions: dict[KeyPath, Position] = field(default_factory=dict)  # of values
+    key_positions: dict[KeyPath, Position] = field(default_factory=dict)
     start: Position = (1, 1)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, position: Position, key: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(self.name, *position, key, message, hint))
 
-    def position(self, path: Path) -> Position:
-        """Of a value; what an alias repeats stands where the nearest value around it stands."""
+    def position(self, path: KeyPath) -> Position:
+        """Return a value's position. Inside what an alias repeats, it is that of the nearest value around it."""
         while path:
             if path in self.positions:
                 return self.positions[path]
@@ -131,7 +131,7 @@ class File:
 
 
 def parse_file(name: str, data: bytes) -> File | list[Problem]:
-    """The file, with the faults that leave the rest readable; or the problems that don't."""
+    """Return the file, with the problems that leave the rest readable; else the problems that don't."""
     text = _decode(name, data)
     if isinstance(text, Problem):
         return [text]
@@ -148,7 +148,7 @@ def parse_file(name: str, data: bytes) -> File | list[Problem]:
     file.start = _position(root)
     if not isinstance(root, yaml.MappingNode):
         return [Problem(name, *file.start, "", "is not a mapping", "write lines such as `environment: production`")]
-    _Walk(file).mapping(root, ())
+    _NodeWalk(file).mapping(root, ())
     return file
 
 
@@ -168,7 +168,7 @@ def _decode(name: str, data: bytes) -> str | Problem:
 
 
 def _find_other_content(name: str, text: str) -> Problem | None:
-    """Find what is in the place of a manifest: a conflict of git, a pointer to a file, an encrypted text."""
+    """Return the problem of a file that is not a manifest at all: a git conflict, an LFS pointer, an encrypted text."""
     for beginning, fault in _OTHER_FILES.items():
         if text.startswith(beginning):
             return Problem(name, 1, 1, "", *fault)
@@ -183,13 +183,14 @@ def _find_other_content(name: str, text: str) -> Problem | None:
 
 
 def _find_event_fault(name: str, text: str) -> Problem | None:
-    """Tags, too many aliases or nodes, too deep nesting: seen in the stream of events, which never recurses.
+    """Return the first tag, too many aliases or nodes, or too deep nesting.
 
-    Most files can hold none of these, and are not read twice.
+    They are found in the stream of events, which never recurses. Most files can hold none of these, and are not
+    read twice.
     """
-    if len(text) > MIN_NODE * MAX_NODES:
+    if len(text) > MIN_NODE_CHARS * MAX_NODES:
         return _find_in_events(name, text)
-    # an indented level takes a line of its own, and is at least one character deeper than the one around it
+    # each indented level takes a line, and is at least one character deeper than the level around it
     if _DEEP_INDENT.search(text):
         return _find_in_events(name, text)
     deep = text.count("[") + text.count("- ") + text.count("? ") > MAX_DEPTH or text.count("{") > 10 * MAX_DEPTH
@@ -231,12 +232,12 @@ def _judge_event(event: yaml.Event, depth: int, aliases: int) -> Fault | None:
 
 
 def _mark(mark: Any) -> Position:
-    """PyYAML counts from 0."""
+    """Return the position of a mark of PyYAML, which counts from 0."""
     return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
 def _translate(name: str, error: yaml.MarkedYAMLError) -> Problem:
-    """Of an error without a mark, a reader's, there is none left: `_decode` has refused what it would."""
+    """Return the problem of a YAML error. Errors without a mark come from the reader; `_decode` refuses those first."""
     mark = error.problem_mark or error.context_mark
     line, column = _mark(mark)
     if error.problem == "but found another document":
@@ -253,15 +254,15 @@ def _position(node: yaml.Node) -> Position:
     return _mark(node.start_mark)
 
 
-class _Walk:
-    """Nodes to values. A node that an alias repeats is walked once; one that holds itself is refused."""
+class _NodeWalk:
+    """The walk from nodes to values. A node that aliases repeat is walked once; one that contains itself is refused."""
 
     def __init__(self, file: File) -> None:
         self._file = file
         self._done: dict[int, Any] = {}
         self._open: set[int] = set()
 
-    def mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         file = self._file
         values: dict[str, Any] = {} if path else file.values
         for key_node, value_node in node.value:
@@ -283,7 +284,7 @@ class _Walk:
             values[key] = value_node.value if value_node.tag == _TEXT else self._value(value_node, here)
         return values
 
-    def _refuse_key(self, node: yaml.Node, path: Path) -> None:
+    def _refuse_key(self, node: yaml.Node, path: KeyPath) -> None:
         position = _position(node)
         if not isinstance(node, yaml.ScalarNode):
             self._file.problem(position, _dotted(path), "a key is not a text", "write name: value")
@@ -295,7 +296,7 @@ class _Walk:
             what = _WORDS.get(node.tag.removeprefix(_TAG), "something else")
             self._file.problem(position, key, f"YAML reads a key as {what}", "put it in quotes")
 
-    def _value(self, node: yaml.Node, path: Path) -> Any:
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
         if isinstance(node, yaml.ScalarNode):
             return scalar_of(node)
         if id(node) in self._open:
@@ -316,7 +317,7 @@ class _Walk:
 
 
 def scalar_of(node: yaml.ScalarNode) -> Any:
-    """Text, a plain decimal, true or false, or `AmbiguousScalar`, as YAML 1.1 readers disagree about the rest."""
+    """Return a text, a plain decimal, or true or false; else `AmbiguousScalar`, as YAML 1.1 readers disagree on it."""
     tag = node.tag.removeprefix(_TAG)
     if tag == "str":
         return node.value
@@ -327,5 +328,5 @@ def scalar_of(node: yaml.ScalarNode) -> Any:
     return AmbiguousScalar(_WORDS.get(tag, "something else"))
 
 
-def _dotted(path: Path) -> str:
+def _dotted(path: KeyPath) -> str:
     return ".".join(str(part) for part in path)

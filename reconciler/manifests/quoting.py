@@ -19,35 +19,35 @@ from reconciler.model import Location, Problem, Quote
 from reconciler.text.hidden_values import MASK, HiddenValues
 
 MAX_TEXT = 200  # characters of a quoted line
-MAX_MASKED = 4096  # characters before and behind the place that are searched for tokens; no token is as long
-BEFORE = 60  # characters that are shown before the place in a line that is cut
+MAX_MASKED = 4096  # characters before and after the place that are searched for tokens; no token is as long
+SHOWN_BEFORE = 60  # characters that are shown before the place in a line that is cut
 MAX_ABOVE = 20  # lines above that are looked at for a key such as `token`
-CACHED = 1024  # texts whose masked form is kept, as many problems share their hints and lines
-FILES = 3  # texts that are kept: a manifest and the defaults of two folders
+MAX_MASKED_KEPT = 1024  # texts whose masked form is kept, because many problems share their hints and lines
+MAX_FILES_KEPT = 3  # files whose text is kept: a manifest and the defaults of two folders
 
-MIN_SPELLED = 6  # characters of a value that is masked in every spelling; those of a shorter one are in many a word
+MIN_SPELLED = 6  # characters of a value that is masked in every spelling; a shorter one would match in many words
 
 _WORD = re.compile(r"\S+")
 _YAML_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U(000[0-9A-Fa-f]{5}|0010[0-9A-Fa-f]{4})|(.))")
-# `{secret:NAME}` is a place-holder: in YAML a blank follows the colon of a key without quotes
+# `{secret:NAME}` is a placeholder, not a key: in YAML, a blank follows the colon of a key without quotes
 _KEYS = re.compile(
     r"""(?:^|(?<=[\s{,?-]))(?!(?<=\{)secret:\S)["']?([A-Za-z_][A-Za-z0-9_.-]{0,60})["']?\s{0,9}:[ \t]?"""
 )
 
 
 class SourceLines:
-    """Reads lines of the tree's files again, for what is said of them. A file that is gone has none."""
+    """Reads lines of the tree's files again, to quote them. A file that was removed has no lines."""
 
     def __init__(self) -> None:
-        self._read = lru_cache(maxsize=FILES)(_read)
+        self._read = lru_cache(maxsize=MAX_FILES_KEPT)(_read)
 
     def line(self, file: str, number: int) -> str | None:
-        """Return a line without its end; None where it can't be read any more."""
+        """Return a line without its end; None if it can't be read any more."""
         lines = self._read(file)
         return None if lines is None else lines.line(number)
 
     def find_value(self, source: Location, value: str) -> int | None:
-        """Return the column of a value's first character, where its line holds it as it is."""
+        """Return the column of a value's first character; None if its line does not hold the value literally."""
         line = self.line(source.file, source.line) or ""
         if line.startswith(value, source.column - 1):
             return source.column
@@ -55,7 +55,7 @@ class SourceLines:
         return source.column + 1 if quoted else None
 
     def is_on_several(self, source: Location, value: str) -> bool:
-        """Whether a value is a block (`>`, `|`), or goes on in the next line."""
+        """Return whether a value is a block (`>`, `|`), or continues in the next line."""
         line = self.line(source.file, source.line) or ""
         written = line[source.column - 1 :].rstrip()
         return bool(written) and (written[0] in ">|" or value.startswith(written.lstrip("\"'")))
@@ -69,9 +69,9 @@ def _read(file: str) -> Lines | None:
 
 
 class Quoting:
-    """Adds the lines that problems are about, and masks them. `hidden` are the texts that no problem may show.
+    """Adds to problems the lines that they are about, masked. `hidden` are the texts that no problem may show.
 
-    What holds one of them in another spelling is masked up to the next blank.
+    A word that holds one of them in another spelling is masked whole.
     """
 
     def __init__(self, lines: SourceLines, hidden: Iterable[str]) -> None:
@@ -80,7 +80,7 @@ class Quoting:
         self._hidden = HiddenValues()
         self._hidden.hide(values)
         self._spelled = SpelledValues(value for value in values if len(value) >= MIN_SPELLED)
-        self._mask_text = lru_cache(maxsize=CACHED)(self._mask)
+        self._mask_text = lru_cache(maxsize=MAX_MASKED_KEPT)(self._mask)
 
     def mask_problem(self, problem: Problem) -> Problem:
         """Return the problem without a hidden value in its key, its message and its hint."""
@@ -88,14 +88,14 @@ class Quoting:
         return replace(problem, key=key, message=message, hint=hint)
 
     def quote(self, problem: Problem) -> Problem:
-        """Return the problem with its line; as it is where the line can't be read."""
+        """Return the problem with its line; unchanged if the line can't be read."""
         line = self._lines.line(problem.file, problem.line)
         if line is None or not line.strip() or problem.column < 1:
             return problem
         start = min(problem.column - 1, len(line))
         end = max(start + 1, _find_end(line[: start + MAX_MASKED], start))
         first = max(0, start - MAX_MASKED)
-        shown = _Shown(line[first : start + MAX_MASKED], self._mask_text, is_secret=self._is_below_token(problem))
+        shown = _ShownLine(line[first : start + MAX_MASKED], self._mask_text, is_secret=self._is_below_token(problem))
         begin = shown.position(start - first)
         mark = begin, max(begin, shown.position(end - first))
         return replace(problem, end_column=end + 1, quote=_cut(shown.text, *mark))
@@ -108,12 +108,12 @@ class Quoting:
         return MASK if self._is_spelled_in(masked) else masked
 
     def _is_spelled_in(self, text: str) -> bool:
-        """Whether a hidden value is in the text, as it is written or as YAML may read it."""
+        """Return whether a hidden value is in the text, in any spelling, as written or as YAML reads it."""
         read = _YAML_ESCAPE.sub(_undo_escape, text.replace("''", "'"))
         return any(self._spelled.occur_in(one) for one in {text, read})
 
     def _is_below_token(self, problem: Problem) -> bool:
-        """Whether the line continues the value of a key such as `token` in a line above."""
+        """Return whether the line continues the value of a key such as `token` in a line above."""
         line = self._lines.line(problem.file, problem.line) or ""
         indent = len(line) - len(line.lstrip())
         for number in range(problem.line - 1, max(0, problem.line - 1 - MAX_ABOVE), -1):
@@ -131,8 +131,8 @@ def _undo_escape(match: re.Match[str]) -> str:
     return chr(int(code, 16)) if code else match[4]
 
 
-class _Shown:
-    """A line as it is shown, and where its characters are in that text. All behind a key such as `token` is masked."""
+class _ShownLine:
+    """A line as it is shown, with a map of positions. Everything after a key such as `token` is masked."""
 
     def __init__(self, line: str, mask: Callable[[str], str], *, is_secret: bool) -> None:
         self._line, self._mask = line, mask
@@ -141,7 +141,7 @@ class _Shown:
         self.text = mask(line[: self._secret_from]) + (MASK if line[self._secret_from :].strip() else "")
 
     def position(self, offset: int) -> int:
-        """Return where the character at an offset of the line is shown; behind a masked part for one within it."""
+        """Return where the character at an offset of the line is shown; inside a masked part, the end of the mask."""
         found = len(self._mask(self._line[: min(offset, self._secret_from)]))
         return min(found + (len(MASK) if offset > self._secret_from else 0), len(self.text))
 
@@ -169,7 +169,7 @@ def _find_end(line: str, start: int) -> int:
 def _cut(text: str, start: int, end: int) -> Quote:
     if len(text) <= MAX_TEXT:
         return Quote(text, start, end)
-    first = max(0, min(start - BEFORE, len(text) - MAX_TEXT))
+    first = max(0, min(start - SHOWN_BEFORE, len(text) - MAX_TEXT))
     before, kept = ("…", first + 1) if first else ("", 0)
     room = MAX_TEXT - len(before)
     behind = text[kept:]

@@ -1,4 +1,4 @@
-"""One merged manifest -> `Desired`: names filled in, URLs, vars and policy checked.
+"""Turn one merged manifest into a `Desired`: fill names in, check URLs, vars and policy.
 
 See docs/manifests.md, docs/manifests.md#policy.
 """
@@ -55,9 +55,9 @@ from reconciler.text.counts import name_some
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # docs/plug-api.md#the-call
 
-MOST_NAMES = 10  # reported of one URL: a flood of them, looked up in a flood of vars, would take hours
-MOST_WRITTEN = 1024  # sets of webhooks kept; where every manifest writes its own, they would only take memory
-MOST_FILLED = 4 * len(EVENTS) * MAX_URL_BYTES  # characters that seven URLs are filled in to before they are measured
+MAX_NAMES = 10  # unknown names reported for one URL: to look up many names among many vars would take hours
+MAX_PLAIN_KEPT = 1024  # sets of webhooks kept; if every manifest writes its own, more would only take memory
+MAX_FILLED = 4 * len(EVENTS) * MAX_URL_BYTES  # characters that all seven URLs together may have when filled in
 
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
 _LOOPBACK = Fault(
@@ -70,20 +70,20 @@ _USUAL_VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """Seven webhooks as they are written, none of them wrong in itself: what thousands of environments share."""
+class _PlainWebhooks:
+    """Seven webhooks as a file writes them, none of them wrong in itself: thousands of environments may share them."""
 
-    parts: tuple[str, ...]  # of all templates, a line each: literal, name, literal, name, …, literal
+    parts: tuple[str, ...]  # the seven templates as seven lines: literal, name, literal, name, …, literal
     names: frozenset[str]
-    places: int  # of names in the parts
-    fixed: int  # characters of the other parts
+    places: int  # how often names occur in the parts
+    fixed: int  # characters of the literal parts
     secrets: tuple[str, ...]  # sorted
     sources: Mapping[Event, Location]
 
 
 @dataclass(slots=True)
-class _Fault:
-    """A fault at one place. A value in `_defaults.yaml` may be wrong for some environments only: they are named."""
+class _PlacedFault:
+    """A fault at one place. A value in `_defaults.yaml` may be wrong for some environments only: these are named."""
 
     message: str
     hint: str
@@ -91,10 +91,10 @@ class _Fault:
 
 
 class Resolver:
-    """Gathers the faults of all environments, each place once.
+    """Resolves environments, and gathers their faults, each place once.
 
-    `used` are the names of vars that a URL of an environment names, each with the manifest. They are all only where
-    `knows_names` is true: else a URL could not be read.
+    `used` has the names of the vars that the URLs of each environment name, with its manifest. It is complete if
+    `knows_names` is true; if it is false, a URL could not be read.
     """
 
     def __init__(self, options: TreeOptions, lines: SourceLines) -> None:
@@ -102,21 +102,21 @@ class Resolver:
         self.knows_names = True
         self._options = options
         self._lines = lines
-        self._faults: dict[tuple[Location, str, str], _Fault] = {}
+        self._faults: dict[tuple[Location, str, str], _PlacedFault] = {}
         self._faulty = False
-        self._named: dict[str, str] = {}  # the vars that the environment's URLs name: what alike ones are folded by
-        self._written: dict[tuple[Value | None, ...], _Written | None] = {}
-        self._bad_vars: dict[Location, bool] = {}  # that URLs name: whether a fault of their own is reported
+        self._named: dict[str, str] = {}  # the vars that the environment's URLs name; views group environments by them
+        self._plain: dict[tuple[Value | None, ...], _PlainWebhooks | None] = {}
+        self._bad_vars: dict[Location, bool] = {}  # vars that URLs name -> whether a fault of the var is reported
 
     def resolve(self, entry: Entry) -> Desired | None:
-        """Return the environment; None where anything of it is wrong (or can't be known)."""
+        """Return the environment; None if anything about it is wrong or can't be known."""
         self._faulty = entry.broken or entry.nameless
         self._named = {}
         values = entry.values
         base_url = self._base_url(entry)
-        written = self._write_down(tuple(map(values.get, _WEBHOOK_KEYS.values())))
-        webhooks = None if written is None else self._fill_plain(written, entry)
-        if written is None or webhooks is None:
+        plain = self._find_plain(tuple(map(values.get, _WEBHOOK_KEYS.values())))
+        webhooks = None if plain is None else self._fill_plain(plain, entry)
+        if plain is None or webhooks is None:
             allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
             webhooks = self._webhooks(entry, allow_local=allow_local)
         token_env = self._token_env(entry)
@@ -136,12 +136,12 @@ class Resolver:
             token_env=destination.token_env,
             account_id=None if account_id is None else account_id.value,
             description=None if description is None else description.value,
-            secrets=secret_names("".join(webhooks.values())) if written is None else written.secrets,
+            secrets=secret_names("".join(webhooks.values())) if plain is None else plain.secrets,
             vars={name: self._named[name] for name in sorted(self._named)},
             source=entry.start,
             sources={event: values[key].source for event, key in _WEBHOOK_KEYS.items()}
-            if written is None
-            else written.sources,
+            if plain is None
+            else plain.sources,
             partner_base_url=self._options.base_url_override or self._options.partner_base_url,
             organization_id=None if organization_id is None else organization_id.value,
             body=destination.body,
@@ -149,14 +149,14 @@ class Resolver:
         )
 
     def problems(self) -> Iterator[Problem]:
-        return _told(self._faults)
+        return _list_problems(self._faults)
 
     # --- parts -------------------------------------------------------------------------------------
 
-    def _fault(self, value: Value, key: str, message: str, hint: str, entry: Entry, *, own: bool = False) -> None:
-        """`own`: wrong for this environment because of what it fills in or where it stands, not in itself."""
+    def _report(self, value: Value, key: str, message: str, hint: str, entry: Entry, *, own: bool = False) -> None:
+        """Report a value. `own`: it is wrong for this environment only, because of its vars, policy or place."""
         self._faulty = True
-        _note(self._faults, value.source, key, message, hint, entry.name if own and _is_shared(value) else None)
+        _add_fault(self._faults, value.source, key, message, hint, entry.name if own and _is_shared(value) else None)
 
     def _base_url(self, entry: Entry) -> str:
         if self._options.base_url_override is not None:
@@ -168,7 +168,7 @@ class Resolver:
         if fault is None and is_loopback_url(value.value) and not is_loopback_url(self._options.base_url):
             fault = _LOOPBACK
         if fault is not None:
-            self._fault(value, "api.base_url", *fault, entry)
+            self._report(value, "api.base_url", *fault, entry)
         return str(value.value)
 
     def _auth_scheme(self, entry: Entry) -> AuthScheme:
@@ -180,7 +180,7 @@ class Resolver:
         return self._options.body if value is None else BodyForm(value.value)
 
     def _find_overrides(self, entry: Entry, destination: Destination) -> frozenset[DestinationPart]:
-        """Return the parts of the destination that are not as in the settings, or not the name's default."""
+        """Return the parts of the destination that differ from the settings, or from the default of `token_env`."""
         options = self._options
         usual = Destination(
             _endpoint(options.base_url if options.base_url_override is None else options.base_url_override),
@@ -200,21 +200,21 @@ class Resolver:
             message = f"must start with {self._options.token_prefix}"
             if value.value.startswith(NOT_A_TOKEN):
                 message += f", and not with {NOT_A_TOKEN}"
-            self._fault(value, "token_env", message, _hint_at_prefix(value.value, self._options.token_prefix), entry)
+            self._report(value, "token_env", message, _hint_at_prefix(value.value, self._options.token_prefix), entry)
         return str(value.value)
 
-    # Most environments take all from their defaults and have nothing wrong: what depends on the text as it is
-    # written is done once for all of them, and all seven are filled in and looked at together. Wherever that finds
-    # anything in the least unusual it gives None, and `_webhooks` does it one by one, and tells what is wrong.
+    # The fast path. Most environments inherit all seven webhooks, with nothing wrong. Their templates are parsed once
+    # for all of them, and the seven URLs are filled in and checked together. For anything unusual these functions
+    # return None, and `_webhooks` checks the URLs one by one and reports what is wrong.
 
-    def _write_down(self, values: tuple[Value | None, ...]) -> _Written | None:
-        if values not in self._written:
-            if len(self._written) == MOST_WRITTEN:
-                self._written.clear()
-            self._written[values] = self._make_written(values)
-        return self._written[values]
+    def _find_plain(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
+        if values not in self._plain:
+            if len(self._plain) == MAX_PLAIN_KEPT:
+                self._plain.clear()
+            self._plain[values] = self._make_plain(values)
+        return self._plain[values]
 
-    def _make_written(self, values: tuple[Value | None, ...]) -> _Written | None:
+    def _make_plain(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
         parts: list[str] = [""]
         secrets: set[str] = set()
         places = 0
@@ -234,19 +234,19 @@ class Resolver:
             return None
         sources = {event: value.source for event, value in zip(EVENTS, values, strict=True) if value is not None}
         fixed = sum(map(len, parts[::2]))
-        return _Written(tuple(parts), frozenset(parts[1::2]), places, fixed, tuple(sorted(secrets)), sources)
+        return _PlainWebhooks(tuple(parts), frozenset(parts[1::2]), places, fixed, tuple(sorted(secrets)), sources)
 
-    def _fill_plain(self, written: _Written, entry: Entry) -> dict[Event, str] | None:
-        self.used.add((written.names, entry.start.file))
+    def _fill_plain(self, plain: _PlainWebhooks, entry: Entry) -> dict[Event, str] | None:
+        self.used.add((plain.names, entry.start.file))
         known = {}
-        for name in written.names:
+        for name in plain.names:
             value = None if name == ENVIRONMENT else entry.vars.find(name)
             if name != ENVIRONMENT and (value is None or value.value is None):
                 return None
             known[name] = entry.name if value is None else value.value
-        if written.fixed + written.places * max(map(len, known.values()), default=0) > MOST_FILLED:
+        if plain.fixed + plain.places * max(map(len, known.values()), default=0) > MAX_FILLED:
             return None
-        filled = list(written.parts)
+        filled = list(plain.parts)
         filled[1::2] = [known[name] for name in filled[1::2]]
         lines = "".join(filled)
         texts = lines.split("\n")
@@ -274,10 +274,10 @@ class Resolver:
                 if text is not None:
                     webhooks[event] = text
                     self._check_url(entry, event, value, text, allow_local=allow_local)
-        self._miss(entry, missing)
+        self._report_missing(entry, missing)
         return webhooks
 
-    def _miss(self, entry: Entry, missing: list[Event]) -> None:
+    def _report_missing(self, entry: Entry, missing: list[Event]) -> None:
         unknown = [event for event in missing if event not in entry.unknown_events]
         if missing:
             self._faulty = True
@@ -286,15 +286,15 @@ class Resolver:
         names = ", ".join(unknown)
         message = f"{entry.name} lacks {len(unknown)} of the seven events: {names}"
         hint = f"a PUT replaces all seven; write them here or in {DEFAULTS}"
-        _note(self._faults, entry.webhooks_at, "webhooks", message, hint, None)
+        _add_fault(self._faults, entry.webhooks_at, "webhooks", message, hint, None)
 
     def _fill(self, entry: Entry, event: Event, value: Value, *, allow_local: bool) -> str | None:
-        """Return the URL in its text form; None where it can't be filled in, which is reported."""
+        """Return the URL in its text form; None, with a problem, if it can't be filled in."""
         key = _WEBHOOK_KEYS[event]
         try:
             template = parse_template(value.value)
         except TemplateFault as fault:
-            self._fault(value, key, fault.message, fault.hint, entry)
+            self._report(value, key, fault.message, fault.hint, entry)
             self.knows_names = False
             return None
         variables = self._find_vars(entry, key, value, template)
@@ -303,13 +303,13 @@ class Resolver:
         if not self._check_host_var(entry, template, allow_local=allow_local):
             return None
         if template.measure(entry.name, variables) > MAX_URL_BYTES:
-            self._fault(value, key, *TOO_LONG, entry, own=bool(template.names))
+            self._report(value, key, *TOO_LONG, entry, own=bool(template.names))
             return None
         self._named.update(variables)
         return fill_vars(template, entry.name, variables)
 
     def _find_vars(self, entry: Entry, key: str, value: Value, template: Template) -> dict[str, str] | None:
-        """Return the vars that a URL names; None where one is unknown or can't be used, which is reported."""
+        """Return the vars that a URL names; None, with a problem, if one is unknown or can't be used."""
         variables: dict[str, str] = {}
         unknown: list[str] = []
         usable = True
@@ -323,11 +323,11 @@ class Resolver:
             else:
                 variables[name] = found.value
         self._faulty = self._faulty or bool(unknown) or not usable
-        for name in unknown[:MOST_NAMES]:
+        for name in unknown[:MAX_NAMES]:
             message = f"{{{name}}} is neither environment nor a var"
             known = self._faults.get((value.source, key, message))
             hint = self._find_hint(entry, name) if known is None else known.hint
-            self._fault(value, key, message, hint, entry, own=True)
+            self._report(value, key, message, hint, entry, own=True)
         return variables if usable and not unknown else None
 
     def _find_hint(self, entry: Entry, name: str) -> str:
@@ -344,16 +344,16 @@ class Resolver:
         return f"did you mean {{{near}}}?"
 
     def _has_own_fault(self, entry: Entry, name: str, value: Value) -> bool:
-        """Whether a var can be a part of no URL. That is reported at the var, not at each URL that names it."""
+        """Return whether no URL can hold this var. It is reported once, at the var, not at each URL that names it."""
         if value.source not in self._bad_vars:
             fault = find_character_fault(value.value)
             self._bad_vars[value.source] = fault is not None and fault != TOO_LONG
             if fault is not None and fault != TOO_LONG:
-                self._fault(value, f"vars.{name}", *self._explain(fault, value, value.value), entry)
+                self._report(value, f"vars.{name}", *self._explain(fault, value, value.value), entry)
         return self._bad_vars[value.source]
 
     def _check_host_var(self, entry: Entry, template: Template, *, allow_local: bool) -> bool:
-        """Whether a var that is the host of the URL may be one. Else that is reported at the var."""
+        """Return whether a var that is the URL's host is a valid host. If it is not, report it at the var."""
         parts = template.parts
         if len(parts) < 3 or parts[0] != "https://" or not (parts[2] == "" or parts[2][0] in "/?:"):
             return True
@@ -364,18 +364,18 @@ class Resolver:
         if fault is None or fault == TOO_LONG:
             return True
         own = self._options.allow_local_receivers  # what may be local depends on the environment's own base URL
-        self._fault(value, f"vars.{parts[1]}", *fault, entry, own=own)
+        self._report(value, f"vars.{parts[1]}", *fault, entry, own=own)
         return False
 
     def _check_secrets(self, entry: Entry, key: str, value: Value, template: Template) -> bool:
         prefix = self._options.secret_prefix
         wrong = [name for name in template.secrets if not name.startswith(prefix)]
-        for name in wrong[:MOST_NAMES]:
-            # a name in another form may be a secret itself, which is pasted where its name belongs
+        for name in wrong[:MAX_NAMES]:
+            # a name in another form may be the secret itself, pasted where its name belongs: it is not repeated
             message = f"{{secret:{name}}} must start with {prefix}"
             if not _USUAL_VARIABLE.fullmatch(name):
                 message = f"{{secret:…}} must name a variable that starts with {prefix}"
-            self._fault(value, key, message, _hint_at_prefix(name, prefix), entry)
+            self._report(value, key, message, _hint_at_prefix(name, prefix), entry)
         return not wrong
 
     def _check_url(self, entry: Entry, event: Event, value: Value, text: str, *, allow_local: bool) -> None:
@@ -384,15 +384,15 @@ class Resolver:
         if fault is not None:
             # what may be local depends on the environment's own base URL
             own = text != value.value or self._options.allow_local_receivers
-            self._fault(value, key, *self._explain(fault, value, text), entry, own=own)
+            self._report(value, key, *self._explain(fault, value, text), entry, own=own)
             return
         if entry.policy != _NO_POLICY:
             violation = find_violation(entry.policy, host_of(text))
             if violation is not None:
-                self._fault(value, key, *violation, entry, own=True)
+                self._report(value, key, *violation, entry, own=True)
 
     def _explain(self, fault: Fault, value: Value, text: str) -> Fault:
-        """Add to the fault of a text's characters what only its file shows: a column, several lines, a template."""
+        """Add what only the file shows to the fault of a text: a column, several lines, another tool's template."""
         written = str(value.value)
         foreign = find_foreign(written)
         if foreign is None and not any(char.isspace() for char in text):
@@ -413,7 +413,7 @@ def _endpoint(base_url: str) -> str:
 
 
 def default_token_env(environment: str, prefix: str) -> str:
-    """`PLUG_TOKEN_<ENVIRONMENT>`, upper case, other characters as `_`."""
+    """Return `PLUG_TOKEN_<ENVIRONMENT>` in upper case; characters other than letters and digits become `_`."""
     return f"{prefix}_{_NO_VARIABLE.sub('_', environment.upper())}"
 
 
@@ -428,20 +428,20 @@ def _is_shared(value: Value) -> bool:
     return value.source.file.endswith("/" + DEFAULTS)
 
 
-def _note(
-    faults: dict[tuple[Location, str, str], _Fault],
+def _add_fault(
+    faults: dict[tuple[Location, str, str], _PlacedFault],
     source: Location,
     key: str,
     message: str,
     hint: str,
     environment: str | None,
 ) -> None:
-    fault = faults.setdefault((source, key, message), _Fault(message, hint))
+    fault = faults.setdefault((source, key, message), _PlacedFault(message, hint))
     if environment is not None:
         fault.environments.append(environment)
 
 
-def _told(faults: dict[tuple[Location, str, str], _Fault]) -> Iterator[Problem]:
+def _list_problems(faults: dict[tuple[Location, str, str], _PlacedFault]) -> Iterator[Problem]:
     for (source, key, _), fault in faults.items():
         message = fault.message
         if fault.environments:

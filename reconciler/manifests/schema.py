@@ -1,4 +1,4 @@
-"""What a manifest and a `_defaults.yaml` may hold: the one source of keys, types and the schema.
+"""The models of a manifest and a `_defaults.yaml`: the only source of keys, types and the schema.
 
 See docs/manifests.md, docs/manifests.md#policy.
 """
@@ -16,17 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.manifests import STORED_SCHEMA
-from reconciler.manifests.nodes import AmbiguousScalar, File, Path
+from reconciler.manifests.nodes import AmbiguousScalar, File, KeyPath
 from reconciler.model import EVENTS, AuthScheme, BodyForm
 
 ENVIRONMENT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
-MAX_PROBLEMS = 100  # of a file, reported one by one
-MAX_COMPARED = 40  # characters of a word that may be a misspelt one; the time grows with the square
-MAX_CANDIDATES = 100  # words that a misspelt one is compared with, and those that are looked at to find them
-MAX_SEEN = 2000
+MAX_PROBLEMS = 100  # problems of a file that are reported one by one
+MAX_COMPARED = 40  # characters of a word that may be misspelt; the time grows with the square
+MAX_CANDIDATES = 100  # words that a misspelt one is compared with
+MAX_SEEN = 2000  # words among which these candidates are looked for
 _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 # a default of None is never validated and only means "not given": an explicit null is an error
@@ -34,12 +34,12 @@ _NOT_GIVEN: Any = None
 
 
 class _Part(BaseModel):
-    # built when it is first asked: a run needs the whole of a manifest and of defaults alone, not each part of them
+    # built at the first use: a run validates a whole manifest or defaults, never a part alone
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
-# For editors, which can't know what a var holds: https, http of this machine, or a place-holder; and nothing that is
-# refused in any URL, such as a blank, a backslash, a fragment or a character outside ASCII.
+# For editors, which can't know the value of a var. A URL begins with https, http and this machine, or a placeholder,
+# and holds nothing that is refused in every URL: a blank, a backslash, a fragment, a character outside ASCII.
 _URL_PATTERN = r"^(https://|http://(localhost|127\.|\[::1\])|\{[A-Za-z_])[!-\"$-\[\]-~]*$"
 
 
@@ -110,13 +110,13 @@ class Manifest(CommonPart):
 
 
 class Defaults(CommonPart):
-    """Merged beneath every manifest of its folder and below."""
+    """The defaults of every manifest in this folder and below it."""
 
     policy: PolicyPart = Field(default=_NOT_GIVEN)
 
 
 def editor_schema() -> dict[str, Any]:
-    """Return the stored JSON Schema for editors, which check _defaults.yaml by it too: that file may hold `policy`."""
+    """Return the stored JSON Schema with `policy` added, as editors check _defaults.yaml with the same schema."""
     schema: dict[str, Any] = json.loads(STORED_SCHEMA.read_text(encoding="utf-8"))
     policy = PolicyPart.model_json_schema()
     tidy(policy)
@@ -124,7 +124,7 @@ def editor_schema() -> dict[str, Any]:
 
 
 def tidy(schema: Any) -> None:
-    """Take out what only pydantic means: titles made of names, defaults that stand for "not given"."""
+    """Remove what only pydantic needs: titles made of names, and null as the default of a key that is not given."""
     if isinstance(schema, list):
         for item in schema:
             tidy(item)
@@ -151,18 +151,18 @@ _EXPECTED = {
 }
 
 
-def check_file(file: File, model: type[BaseModel]) -> set[Path]:
-    """Add the file's problems of keys and types, and return the paths that can't be used."""
+def check_file(file: File, model: type[BaseModel]) -> set[KeyPath]:
+    """Report wrong keys and types to the file, and return the paths that can't be used."""
     try:
         model.model_validate(file.values)
     except ValidationError as error:
-        bad: set[Path] = set()
+        bad: set[KeyPath] = set()
         misplaced = find_misplaced_events(file)
         if misplaced:
             _report_misplaced(file, misplaced)
             bad |= misplaced
         for one in error.errors(include_url=False):
-            path: Path = tuple(one["loc"])
+            path: KeyPath = tuple(one["loc"])
             if path in bad:
                 continue
             if one["type"] == "extra_forbidden":
@@ -174,17 +174,17 @@ def check_file(file: File, model: type[BaseModel]) -> set[Path]:
     return set()
 
 
-def find_misplaced_events(file: File) -> set[Path]:
-    """Return the keys of the seven events at the top of the file, or inside `value`: as the vendor's page has them."""
-    found: set[Path] = {(event,) for event in _EVENT_NAMES if event in file.values}
+def find_misplaced_events(file: File) -> set[KeyPath]:
+    """Return the events at the top of the file or inside `value`, as they are on the vendor's page."""
+    found: set[KeyPath] = {(event,) for event in _EVENT_NAMES if event in file.values}
     inner = file.values.get("value")
     if isinstance(inner, dict) and any(event in inner for event in _EVENT_NAMES):
         found.add(("value",))
     return found
 
 
-def _report_misplaced(file: File, paths: set[Path]) -> None:
-    """Report all events as one, at the first of them."""
+def _report_misplaced(file: File, paths: set[KeyPath]) -> None:
+    """Report all misplaced events as one problem, at the first of them."""
     position, path = min((file.key_positions[path], path) for path in paths)
     if path == ("value",):
         message, hint = "the events are inside `value`", "write `webhooks:` in its place, without the level `value`"
@@ -193,7 +193,7 @@ def _report_misplaced(file: File, paths: set[Path]) -> None:
     file.problem(position, dotted(path), message, hint)
 
 
-def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
+def known_keys(model: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
     """Return the keys that the mapping at `path` may have."""
     if not path:
         return tuple(model.model_fields)
@@ -201,10 +201,10 @@ def known_keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
     return tuple(parts[str(path[0])].model_fields) if path[0] in parts else ()
 
 
-def _report_unknown(file: File, path: Path, model: type[BaseModel]) -> None:
+def _report_unknown(file: File, path: KeyPath, model: type[BaseModel]) -> None:
     key = str(path[-1])
     known = known_keys(model, path[:-1])
-    # beyond, problems are only counted
+    # after MAX_PROBLEMS, problems are only counted, so no hint is needed
     near = near_miss(key, known) if len(file.problems) < MAX_PROBLEMS else None
     if path == ("environment",):
         hint = "a _defaults.yaml belongs to many environments; write it into the manifest"
@@ -220,7 +220,7 @@ def _report_unknown(file: File, path: Path, model: type[BaseModel]) -> None:
 
 
 def near_miss(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that is most like this one. Of many only a part is compared, and no long ones."""
+    """Return the known word that is most like this one. If there are many, only some of them are compared."""
     if len(word) > MAX_COMPARED:
         return None
     import difflib  # late: only a mistyped word needs it
@@ -234,11 +234,11 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
     return lowered[found[0]] if found else None
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     return ".".join(str(part) for part in path)
 
 
-def _report_value(file: File, path: Path, error: ErrorDetails) -> None:
+def _report_value(file: File, path: KeyPath, error: ErrorDetails) -> None:
     key = dotted(path)
     kind = error["type"]
     value = error["input"]
@@ -287,7 +287,7 @@ def _text_hint(value: object) -> str:
 
 
 def describe(value: object) -> str:
-    """What YAML made of a value, in words."""
+    """Return in words what YAML made of a value."""
     if isinstance(value, AmbiguousScalar):
         return value.what
     if isinstance(value, bool):
@@ -307,7 +307,7 @@ _TOKEN_KEYS = re.compile(
 
 @lru_cache(maxsize=4096)
 def is_token_key(key: str) -> bool:
-    """Whether a key asks for a token. `key` alone does not: it is too common a name for a var."""
+    """Return whether a key asks for a token. `key` alone does not: it is too common a name for a var."""
     plain = re.sub(r"[^a-z]", "", key.lower())
     return plain != "key" and _TOKEN_KEYS.fullmatch(plain) is not None
 

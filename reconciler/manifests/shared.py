@@ -1,4 +1,4 @@
-"""What two environments must not share: they would overwrite each other (docs/contract.md#checks)."""
+"""Checks for values that two environments share, so that they would overwrite each other (docs/contract.md#checks)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Problem]:
-    """Environments of the same name, `token_env`, `account_id` or `organization_id`."""
+    """Yield a problem for environments with the same name, `token_env`, `account_id` or `organization_id`."""
     unique = list(_unique(entries))
     yield from _find_same_names(entries)
     from_file = options.tokens_file_environments
@@ -35,10 +35,10 @@ def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Prob
         ("organization_id", "each environment is one company", partial(text_of, "organization_id")),
     ):
         for shared, sharing in _group(unique, value_of):
-            # a tokens file tells tokens apart by environment
+            # a tokens file has the tokens by environment, so the variable's name does not matter
             if name == "token_env" and (options.tokens_file_unread or all(one.name in from_file for one in sharing)):
                 continue
-            yield from _tell(name, hint, sharing, shared)
+            yield from _report_sharing(name, hint, sharing, shared)
 
 
 def _unique(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -68,10 +68,10 @@ def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
             yield Problem(*_place(entry.start), "environment", message, "names are unique over the tree")
 
 
-def _tell(key: str, hint: str, sharing: Sequence[Entry], shared: str) -> Iterator[Problem]:
-    """At the place of each value but the first; a value in the defaults is one place, reported once.
+def _report_sharing(key: str, hint: str, sharing: Sequence[Entry], shared: str) -> Iterator[Problem]:
+    """Yield a problem at the place of each value but the first. A value in the defaults is one place, reported once.
 
-    A default is made of the environment's name, which is where it is reported then.
+    A default value has no place: it is made of the environment's name, and is reported at that name.
     """
     first = sharing[0]
     where = f"{first.name} ({first.start.file}:{first.start.line})"
@@ -91,10 +91,10 @@ def _tell(key: str, hint: str, sharing: Sequence[Entry], shared: str) -> Iterato
 
 
 def find_shared_urls(desired: Sequence[Desired], own_secrets: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
-    """Warnings: the same filled-in URL in two environments, as when a staging receiver stands in production.
+    """Yield a warning for a filled-in URL that two environments have, such as a staging receiver in production.
 
-    `own_secrets` has the names of the secrets that an environment has a value of its own for: with one of these its URL
-    is no other environment's.
+    `own_secrets` has, by environment, the names of the secrets for which the environment has its own value. A URL with
+    such a secret differs from that of every other environment.
     """
     first_of: dict[str, Desired] = {}
     shared: dict[str, list[tuple[Desired, Event]]] = {}

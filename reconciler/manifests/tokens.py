@@ -1,6 +1,7 @@
 """Tokens and secrets that are in a file (docs/manifests.md).
 
-Tokens are found in the raw text, so in comments and broken YAML too; secrets in URLs and vars, which every plan shows.
+Tokens are looked for in the raw text, so they are found in comments and broken YAML too. Secrets are looked for in URLs
+and vars, which every plan shows.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from functools import cached_property
 from typing import Any
 
 from reconciler.core.jwt import ORGANIZATION, read_payload
-from reconciler.manifests.nodes import File, Lines, Path
+from reconciler.manifests.nodes import File, KeyPath, Lines
 from reconciler.manifests.schema import dotted, is_token_key
 from reconciler.model import Problem
 
-# Header and payload are JSON in base64url; a host such as heyJude1.example.com is none. Where both begin like JSON, a
-# JWT may also stand right behind a letter or digit, as in Bearer%20eyJ…: its beginning is looked for once a word, and
-# nothing here goes back, so that a flood of beginnings costs no time by the square of their number.
+# Header and payload of a JWT are JSON in base64url, which begins with eyJ; a host such as heyJude1.example.com is not
+# a JWT. If both parts begin so, the JWT may follow a letter or digit directly, as in Bearer%20eyJ…. The pattern looks
+# for its beginning once in each word and never backtracks, so that many beginnings don't take quadratic time.
 _JWT = re.compile(
     r"(?<![A-Za-z0-9_-])(?:(?=[A-Za-z0-9_-]++\.eyJ[A-Za-z0-9_-])(?>[A-Za-z0-9_-]*?(?=eyJ[A-Za-z0-9_-]{5})))?+"
     r"(eyJ[A-Za-z0-9_-]{5,}+\.(?:eyJ[A-Za-z0-9_-]++|[A-Za-z0-9_-]{16,}+)(?:\.[A-Za-z0-9_-]*+)?)",
     re.ASCII,
 )
 JWT_BEGINNING = "eyJ"
-MAX_IN_A_FILE = 100  # found one by one; a file with as many is no manifest, and nothing else is told of it
-MANY = 20  # beyond so many tokens a file is first asked whether it can hold any
-JWT = "holds a token (a JWT)"
-HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"
+MAX_IN_A_FILE = 100  # tokens; a file with as many is not a manifest, and no other problem of it is reported
+MIN_INDEXED = 20  # for more tokens than this, an index of their pieces is searched first
+JWT_MESSAGE = "holds a token (a JWT)"
+TOKEN_HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"  # noqa: S105 - a message
 
 
 def mask_jwts(text: str, mask: str) -> str:
@@ -41,32 +42,34 @@ RECEIVERS_HINT = (
     "write {secret:PLUG_SECRET_NAME} in its place, and let the receiver have a new key: "
     "this one is in the history of this file"
 )
-HINTS = frozenset({HINT, RECEIVERS_HINT})
-SECRET = "holds the value of a secret"  # noqa: S105 - a message
-MAX_STRIDE = 32  # characters between the pieces of a text that are looked up; as many pieces of a token are known
-MIN_SECRET = 8  # characters; a shorter value is in many a URL by chance
+TOKEN_HINTS = frozenset({TOKEN_HINT, RECEIVERS_HINT})
+SECRET_MESSAGE = "holds the value of a secret"  # noqa: S105 - a message
+MAX_STRIDE = 32  # characters between the pieces of a text that are looked up; the index has as many pieces per token
+MIN_SECRET = 8  # characters; a shorter value is in many URLs by chance
 _SHOWN_KEYS = (("webhooks",), ("vars",), ("api",))
 
 
 class KnownTexts:
-    """Finds which of many tokens are in a text, in one pass over it, however many there are and however alike."""
+    """Finds which of many tokens are in a text, in one pass over it, even if they are many and similar."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        """Keep the pieces at every offset of a token's beginning: one of them is at a multiple of the stride, wherever
-        in a text the token is."""
+        """Index the pieces at the first offsets of each token, as many as the stride.
+
+        Wherever a token is in a text, one of its pieces is at a multiple of the stride.
+        """
         self.tokens = frozenset(tokens)
         shortest = min(map(len, self.tokens), default=1)
         self._length = length = max(1, min(8, shortest - 3))
         self._stride = min(shortest - length + 1, MAX_STRIDE)
         self._pieces: set[str] = set()
-        self._sizes: dict[str, set[int]] = {}  # of the tokens that begin with a piece
-        if len(self.tokens) > MANY:
+        self._sizes: dict[str, set[int]] = {}  # first piece of a token -> the lengths of the tokens with it
+        if len(self.tokens) > MIN_INDEXED:
             for token in self.tokens:
                 self._pieces.update([token[at : at + length] for at in range(self._stride)])
                 self._sizes.setdefault(token[:length], set()).add(len(token))
 
     def find_in(self, text: str) -> list[str]:
-        """Return the tokens that are in the text, each once, sorted."""
+        """Return the tokens that are in the text, sorted, each once."""
         if not self._pieces:
             return sorted(token for token in self.tokens if token in text)
         length, stride = self._length, self._stride
@@ -83,7 +86,7 @@ class KnownTexts:
 
 
 class TokenSearch:
-    """Knows the values of the available tokens and secrets."""
+    """A search for tokens and secrets, which knows the values of those that are available."""
 
     def __init__(self, tokens: Iterable[str], secrets: Iterable[str] = ()) -> None:
         known = tuple(tokens)
@@ -94,11 +97,11 @@ class TokenSearch:
 
     @cached_property
     def _known_jwts(self) -> KnownTexts:
-        """Made when a text has a JWT's beginning, which hardly ever happens."""
+        """Return the index of known JWTs. It is made late, because texts rarely hold the beginning of a JWT."""
         return KnownTexts(self._jwts)
 
     def scan(self, name: str, text: str) -> tuple[list[Problem], list[str]]:
-        """The problems of one file's text, and the texts that no other problem may repeat."""
+        """Return the problems of one file's text, and the texts that no other problem may repeat."""
         problems: list[Problem] = []
         found: list[str] = []
         if not self._opaque.tokens and JWT_BEGINNING not in text:
@@ -109,13 +112,13 @@ class TokenSearch:
             if any(value in other for other in found):
                 continue
             found.append(value)
-            problems.append(Problem(name, *lines.locate(offset), "", what, HINT))
+            problems.append(Problem(name, *lines.locate(offset), "", what, TOKEN_HINT))
             if len(found) == MAX_IN_A_FILE:
                 break
         return problems, found
 
     def name_keys(self, problems: Sequence[Problem], found: Sequence[str], file: File) -> Iterator[Problem]:
-        """Return the problems of `scan` with the keys of the values that hold the tokens; those of comments have none.
+        """Yield the problems of `scan` with the keys of the values that hold the tokens. In a comment there is no key.
 
         A JWT in a URL that does not say which company it belongs to can't be a token of Plug.
         """
@@ -125,18 +128,22 @@ class TokenSearch:
             key = dotted(path)
             if token in key:
                 key = ""
-            foreign = problem.message == JWT and token not in self._jwts and ORGANIZATION not in read_payload(token)
+            foreign = (
+                problem.message == JWT_MESSAGE and token not in self._jwts and ORGANIZATION not in read_payload(token)
+            )
             if foreign and path[:1] == ("webhooks",):
                 yield replace(problem, key=key, message=RECEIVERS_KEY, hint=RECEIVERS_HINT)
             else:
                 yield replace(problem, key=key)
 
     def may_hold_secrets(self, text: str) -> bool:
-        """Whether a value of a file may hold a secret. `text` is the file's, which has no escape: what is joined from
-        several lines gets a blank where a line ends, so a secret without one is in the text as it is in the value."""
+        """Return whether a value of a file may hold a secret. `text` is the file's text, and has no escapes.
+
+        YAML joins the lines of a value with a blank, so a secret without a blank is in the text as it is in the value.
+        """
         return self._have_blanks or bool(self._secrets.find_in(text))
 
-    def find_secrets(self, file: File) -> tuple[list[tuple[Path, Problem]], list[str]]:
+    def find_secrets(self, file: File) -> tuple[list[tuple[KeyPath, Problem]], list[str]]:
         """Return a problem for each URL and var that holds a secret, and the secrets."""
         if not self._secrets.tokens:
             return [], []
@@ -145,21 +152,22 @@ class TokenSearch:
         found = self._secrets.find_in(whole)[:MAX_IN_A_FILE]
         holding = [path for path, text in texts if any(secret in text for secret in found)] if found else []
         return [
-            (path, Problem(file.name, *file.position(path), dotted(path), SECRET, RECEIVERS_HINT)) for path in holding
+            (path, Problem(file.name, *file.position(path), dotted(path), SECRET_MESSAGE, RECEIVERS_HINT))
+            for path in holding
         ], found
 
     def _find(self, text: str) -> Iterable[tuple[int, str, str]]:
         tokens = self._opaque.find_in(text)
         if JWT_BEGINNING in text:
             for match in _JWT.finditer(text):
-                yield match.start(1), match[1], JWT
+                yield match.start(1), match[1], JWT_MESSAGE
             tokens += self._known_jwts.find_in(text)
         for token in tokens:
             yield text.index(token), token, "holds the value of a token variable"
 
 
-def find_token_keys(file: File) -> list[tuple[Path, Problem]]:
-    """Keys that ask for a token, at any level. `token_env` names a variable, so it is none."""
+def find_token_keys(file: File) -> list[tuple[KeyPath, Problem]]:
+    """Return the keys that ask for a token, at any level. `token_env` does not: it names a variable."""
     found = []
     for path, position in file.key_positions.items():
         if is_token_key(str(path[-1])):
@@ -169,10 +177,11 @@ def find_token_keys(file: File) -> list[tuple[Path, Problem]]:
     return found
 
 
-def find_texts(value: Any, path: Path = (), seen: set[int] | None = None) -> Iterator[tuple[Path, str]]:
-    """Every text in a file's values, with its path; no further down than a manifest goes.
+def find_texts(value: Any, path: KeyPath = (), seen: set[int] | None = None) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every text in a file's values with its path, down to the depth of a manifest.
 
-    What aliases repeat is looked at once: a hundred of them would make of one list a hundred, or ten thousand.
+    A value that aliases repeat is visited once: a hundred aliases would turn one list into a hundred, or into
+    ten thousand if they are nested.
     """
     seen = set() if seen is None else seen
     if isinstance(value, str):

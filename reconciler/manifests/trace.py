@@ -1,4 +1,4 @@
-"""A merged manifest -> the place that each value of its environment came from."""
+"""Trace each value of an environment to the place where it is written."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from reconciler.model import (
 )
 
 FindSetting: TypeAlias = Callable[[str], SettingPlace | None]
-"""A setting -> where it was given; None where it has its default."""
+"""Returns where a setting was given; None if it has its default."""
 
 
 def trace_environment(entry: Entry, desired: Desired, find_setting: FindSetting) -> ResolvedEnvironment:
-    """Return the environment `desired`, which `entry` resolves to without a fault, with the places of its values."""
+    """Return an environment with the places of its values. `entry` is its manifest, which resolved to `desired`."""
     webhooks = tuple(_trace_webhooks(entry, desired))
     named = {name for webhook in webhooks for name in webhook.vars}
     return ResolvedEnvironment(

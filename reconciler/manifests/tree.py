@@ -1,4 +1,4 @@
-"""Which files of the tree are manifests and which defaults (docs/manifests.md)."""
+"""The walk of the tree, which finds the manifests and the files of defaults (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import Path, PurePath
 
-from reconciler.core.portable import comparable, find_reserved_fault
+from reconciler.core.portable import find_reserved_fault, make_comparison_key
 from reconciler.io.files import NotRegularError, TooLargeError, is_link_entry, read_regular
 from reconciler.manifests.file_names import (
     DEFAULTS,
     SUFFIXES,
     find_near_miss,
     is_hidden,
+    is_lookalike,
     is_nearly_defaults,
-    is_not_read,
 )
 from reconciler.model import Problem
 from reconciler.text.escape import for_terminal
 
 MAX_BYTES = 1024 * 1024  # of a manifest
-MAX_FOLDERS = 100  # within each other; the walk recurses, and must not be led to the end of Python's stack
+MAX_FOLDERS = 100  # inside each other; the walk recurses, and must not overflow Python's stack
 
 
 @dataclass(slots=True)
 class Folder:
-    """One folder: its defaults' file, its manifests and the folders in it, names as they are shown."""
+    """One folder: its file of defaults, its manifests and the folders in it, by the names that are shown."""
 
     name: str
     defaults: str | None = None
@@ -52,7 +52,7 @@ def walk(root: str, problems: list[Problem], warnings: list[Problem]) -> Folder 
         problems.append(Problem(shown, 1, 1, "manifests", f"can't be read: {error.strerror}", hint))
         return None
     real = Path(os.path.realpath(shown))
-    folder = _Walk(real, problems, warnings).folder(shown, (real,))
+    folder = _TreeWalk(real, problems, warnings).folder(shown, (real,))
     if not any(True for _ in all_manifests(folder)) and not problems:
         problems.append(Problem(shown, 1, 1, "manifests", "holds no manifest", "add one such as production.yaml"))
     return folder
@@ -65,7 +65,7 @@ def all_manifests(folder: Folder) -> Iterator[str]:
 
 
 class ManifestFileKind(Enum):
-    """What the tree reads a file as."""
+    """The two kinds of files that the tree reads."""
 
     DEFAULTS = "defaults"
     MANIFEST = "manifest"
@@ -73,13 +73,13 @@ class ManifestFileKind(Enum):
 
 @lru_cache(maxsize=50_000)
 def find_kind(path: str) -> ManifestFileKind | None:
-    """Return what `walk` reads a file as, by its path below the root alone; None: it is not read."""
+    """Return as what `walk` reads a file, judged by its path below the root; None if it does not read the file."""
     *folders, name = path.split("/")
     if not name or not _is_text(name) or len(folders) > MAX_FOLDERS or not all(map(_is_read_folder, folders)):
         return None
     if name == DEFAULTS:
         return ManifestFileKind.DEFAULTS
-    if is_hidden(name) or find_near_miss(name) is not None or is_not_read(name) or not name.endswith(SUFFIXES):
+    if is_hidden(name) or find_near_miss(name) is not None or is_lookalike(name) or not name.endswith(SUFFIXES):
         return None
     return ManifestFileKind.MANIFEST
 
@@ -94,12 +94,12 @@ def _is_misnamed_folder(name: str) -> bool:
 
 
 def _is_text(name: str) -> bool:
-    """Whether a name is UTF-8: no JSON could hold another."""
+    """Return whether a name is UTF-8: JSON can't hold any other."""
     return name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _TreeWalk:
     """The walk of one tree. `root` is its real path."""
 
     root: Path
@@ -107,7 +107,7 @@ class _Walk:
     warnings: list[Problem]
 
     def folder(self, shown: str, parents: tuple[Path, ...]) -> Folder:
-        """Return a folder and all below it. `parents` are the real paths of the folders around it, and its own."""
+        """Return a folder and all below it. `parents` are its own real path and those of the folders around it."""
         folder = Folder(shown)
         try:
             with os.scandir(shown) as found:
@@ -117,12 +117,12 @@ class _Walk:
             return folder
         names: dict[str, str] = {}
         for entry in entries:
-            if self._judge_name(entry, shown, names):
+            if self._may_read(entry, shown, names):
                 self._sort_in(folder, entry, f"{shown}/{entry.name}", parents)
         return folder
 
-    def _judge_name(self, entry: os.DirEntry[str], folder: str, names: dict[str, str]) -> bool:
-        """Whether a file or folder may be read under its name. `names` are those before it in the folder."""
+    def _may_read(self, entry: os.DirEntry[str], folder: str, names: dict[str, str]) -> bool:
+        """Return whether a file or folder may be read. `names` are the names that came before it in the folder."""
         name, shown = entry.name, f"{folder}/{entry.name}"
         if not _is_text(name):
             self._refuse(for_terminal(shown), "has a name that is not UTF-8", "rename it")
@@ -138,11 +138,11 @@ class _Walk:
         reserved = find_reserved_fault(name)
         if reserved is not None:
             self._refuse(shown, f"its name {reserved}", "choose a name that works on every system")
-        first = names.setdefault(comparable(name), name)
+        first = names.setdefault(make_comparison_key(name), name)
         if first != name:
             message = f"has the same name as {folder}/{first} on systems where case or the form of an accent is ignored"
             self._refuse(shown, message, "rename one of the two")
-        if is_not_read(name) and not _is_folder(entry):
+        if is_lookalike(name) and not _is_folder(entry):
             hint = "a manifest ends in .yaml or .yml; move what is not a manifest out of this folder"
             self.warnings.append(Problem(shown, 1, 1, "", "is not read because of its ending", hint))
             return False
@@ -174,12 +174,12 @@ class _Walk:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle
+    except OSError:  # a link that points back at itself
         return False
 
 
 def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> tuple[str, str] | None:
-    """What is wrong with a symbolic link to `target`, and what would be right."""
+    """Return what is wrong with a symbolic link to `target`, and what to do about it."""
     if not os.path.exists(target):  # noqa: PTH110 - exists() fails on a name that is too long
         return "is a symbolic link to nothing", "remove it, or fix its target"
     if not target.is_relative_to(root):
@@ -193,7 +193,7 @@ def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> tup
 
 
 def _is_skipped(target: Path, root: Path) -> bool:
-    """Whether a folder is not read for its own name's sake, so that a link is what makes it count."""
+    """Return whether a folder is not read because of its name, so that it is read through a link only."""
     return any(part[0] in "._" for part in target.relative_to(root).parts)
 
 

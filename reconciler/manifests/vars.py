@@ -1,4 +1,4 @@
-"""The vars, and what is written like one of another tool's (docs/manifests.md)."""
+"""Checks of vars, and of placeholders written in the syntax of another tool (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.model import EVENTS, Fault, Location, Problem
 from reconciler.text.counts import counted
 
 OTHER_TEMPLATES = (b"{{", b"${", b"$(", b"<", b"%(")
-"""How each of them begins, so that most files are not searched."""
+"""The first characters of each syntax. Most files hold none of them, and are not searched further."""
 
 MAX_SHOWN = 40  # characters of a template
 
@@ -25,7 +25,7 @@ _VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
 
 def find_var_fault(name: str, value: str, options: TreeOptions) -> Fault | None:
-    """Return what is wrong with a var, whichever URL names it."""
+    """Return what is wrong with a var's name or value."""
     if name == ENVIRONMENT:
         return Fault("is filled in by itself", "choose another name")
     if not _VAR_NAME.fullmatch(name):
@@ -42,7 +42,7 @@ def find_var_fault(name: str, value: str, options: TreeOptions) -> Fault | None:
 
 
 def find_unused(found: Iterable[tuple[str, Value]], used: Iterable[tuple[frozenset[str], str]]) -> Iterator[Problem]:
-    """Warnings: vars that no URL of any environment below them names. `used` are names with the manifests' files."""
+    """Yield a warning for each var that no URL below its file names. `used` has sets of names, each with a manifest."""
     reached: dict[str, set[frozenset[str]]] = defaultdict(set)
     for names, place in used:
         while names not in reached[place]:
@@ -57,9 +57,9 @@ def find_unused(found: Iterable[tuple[str, Value]], used: Iterable[tuple[frozens
 
 
 def find_other_templates(file: File) -> Iterator[Problem]:
-    """Return warnings of what another tool would fill in, in the URLs of a file. Here it is sent as it is written.
+    """Yield a warning for placeholders of another tool in a file's URLs: they are sent as they are written.
 
-    One for each other tool: it is at the first URL, and counts the others.
+    Each other tool has one warning, at the first URL, which counts the others.
     """
     found: dict[str, list[Problem]] = {}
     for sign, problem in _find_each_template(file):
@@ -70,7 +70,7 @@ def find_other_templates(file: File) -> Iterator[Problem]:
 
 
 def _find_each_template(file: File) -> Iterator[tuple[str, Problem]]:
-    """Return how each template begins, and what is said of it."""
+    """Yield the first characters of each template, and the warning about it."""
     webhooks = file.values.get("webhooks")
     for event in EVENTS:
         url = webhooks.get(event) if isinstance(webhooks, dict) else None

@@ -12,13 +12,13 @@ from reconciler.model import EVENTS
 from reconciler.text.yaml_text import quote
 
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./ -]*[A-Za-z0-9_./-])?", re.ASCII)
-_PLAIN_URL = re.compile(r"https?://[!-~]*[!-9;-~]", re.ASCII)  # a colon at the end would make a key of it
+_PLAIN_URL = re.compile(r"https?://[!-~]*[!-9;-~]", re.ASCII)  # with a colon at the end, it would be a key
 _KEYS = tuple(Manifest.model_fields)
 _ORDER = ("environment", *(key for key in _KEYS if key != "environment"))
 
 
 def render_manifest(draft: Draft, origin: str) -> str:
-    """Return the manifest as YAML. `origin` says where its webhooks come from; events without one are comments."""
+    """Return the manifest as YAML. `origin` says where its webhooks come from; events without a URL are comments."""
     values = {"environment": draft.environment, **draft.values}
     grouped: dict[str, dict[str, str | int]] = defaultdict(dict)
     for key, value in values.items():

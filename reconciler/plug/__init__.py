@@ -1,5 +1,5 @@
-"""Everything that speaks to Plug, and the keeper of tokens and secrets, as `Secret`.
+"""The clients of Plug, and the tokens and secrets, which are held as `Secret`.
 
-Their values leave it for `receivers.py`, which fills URLs in; for `cli/session.py`, which has manifests searched for
-them; and for `cli/github_job.py`, which has the runner mask them.
+Their values leave this package for three places: `receivers`, which fills URLs in; `cli/session.py`, which searches
+manifests for them; and `cli/github_job.py`, which asks the runner to mask them.
 """

@@ -18,7 +18,7 @@ class HttpPlug(Sender):
     """The `Plug` port over HTTP."""
 
     async def put(self, desired: Desired) -> Attempt:
-        """One attempt. Raises nothing that the network or the server did: the attempt says it."""
+        """Make one attempt. Failures of the network or the server are in the attempt, and are never raised."""
         token = self._credentials.token(desired)
         if token is None:
             return Attempt(Fate.UNSENT, message=f"no token in {desired.token_env}")

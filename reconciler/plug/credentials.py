@@ -1,4 +1,4 @@
-"""The available tokens and secrets, and what must be true of them before anything is sent.
+"""The available tokens and secrets, and the checks of them before anything is sent.
 
 See docs/settings.md, docs/contract.md#checks.
 """
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 MIN_SEARCHED_TOKEN = 8  # characters; a shorter value occurs in any text by chance
 TOKENS_FILE = "the tokens file"  # what messages call the source of the tokens
-MIN_HIDDEN = 4  # characters; to mask one URL too many costs little, but every text has all single characters
+MIN_HIDDEN = 4  # characters; to mask a URL too many costs little, but a single character is in every text
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class SecretNames:
 
 
 def find_known_tokens(environ: Mapping[str, str], files: SecretFiles, names: SecretNames) -> tuple[str, ...]:
-    """The values that may be in no manifest: of the token variables, the partner token's, the tokens file."""
+    """Return the values that no manifest may hold: of token variables, the partner token and the tokens file."""
     prefix, partner = names.token_prefix, names.partner_token_env
     found = {value for name, value in environ.items() if is_token_variable(name, prefix) or name == partner}
     found |= {token.reveal() for token in files.tokens.values()}
@@ -90,7 +90,7 @@ def find_known_tokens(environ: Mapping[str, str], files: SecretFiles, names: Sec
 
 
 def find_hidden(environ: Mapping[str, str], files: SecretFiles, names: SecretNames) -> Sequence[Secret]:
-    """Every available token and secret, of any environment: no output may show one."""
+    """Return the available tokens and secrets of all environments: no output may show one."""
     found = {
         value
         for name, value in environ.items()
@@ -108,7 +108,7 @@ def find_named_secrets(environ: Mapping[str, str], files: SecretFiles, names: Se
 
 
 class EnvironCredentials:
-    """Looks tokens and secrets up in `environ`, then in the files of credentials. Reads nothing else.
+    """Looks tokens and secrets up in `environ`, then in the two files. It reads nothing else.
 
     `tokens_name` is what messages call the file of tokens.
     """
@@ -130,24 +130,26 @@ class EnvironCredentials:
         self._facts: dict[Secret, TokenFacts] = {}
 
     def token(self, desired: Desired) -> Secret | None:
-        """From the variable `token_env`, else from the tokens file. An empty variable holds none: that is how
-        GitHub Actions passes a secret that isn't set."""
+        """Return the token from the variable `token_env`, else from the tokens file.
+
+        An empty variable counts as not set: GitHub Actions passes a secret that isn't set as an empty text.
+        """
         value = self._environ.get(desired.token_env)
         return Secret(value) if value else self._tokens_file.get(desired.environment)
 
     def token_origin(self, desired: Desired) -> str:
-        """Where the token came from, in words: never the token."""
+        """Return in words where the token came from, never the token itself."""
         if self._environ.get(desired.token_env):
             return desired.token_env
         return f"{self._tokens_name} ({desired.environment})"
 
     def partner_token(self, token_env: str) -> Secret | None:
-        """From the variable alone: it opens the accounts of all environments."""
+        """Return the partner token, from the variable only: it opens the accounts of all environments."""
         value = self._environ.get(token_env)
         return Secret(value) if value else None
 
     def secret(self, name: str, environment: str | None) -> Secret | None:
-        """From the variable of that name, else from the secrets file: of the environment, then of all."""
+        """Return a secret from its variable, else from the secrets file, where the environment's own value is first."""
         value = self._environ.get(name)
         return Secret(value) if value else self._secrets_file.find(name, environment)
 
@@ -158,13 +160,16 @@ class EnvironCredentials:
         return self.partner_token(token_env) is not None
 
     def secret_scope(self, desired: Desired, text: str) -> str | None:
-        """The environment, where it fills in a URL with a secret of its own; None where all fill it in alike."""
+        """Return the environment's name if it fills in the URL with its own secret; None if all fill it in alike."""
         own = self._secrets_file.own.get(desired.environment, {})
         used = (name for name in desired.secrets if name in own and f"{{secret:{name}}}" in text)
         return desired.environment if any(not self._environ.get(name) for name in used) else None
 
     def fingerprint(self, desired: Desired) -> Fingerprint:
-        """The state's form of the available token and secrets. Without a token nothing can be signed."""
+        """Return the signatures of the available token and secrets, as the state stores them.
+
+        Without a token, nothing can be signed, and the fingerprint is empty.
+        """
         token = self.token(desired)
         if token is None:
             return Fingerprint()
@@ -177,18 +182,18 @@ class EnvironCredentials:
         return Fingerprint(account=facts.account, secrets=secrets, token_expires_at=facts.expires_at)
 
     def _read(self, token: Secret) -> TokenFacts:
-        """Read a token once: a plan asks twice for what it says, and an apply several times more."""
+        """Return the facts of a token, which is read once: a plan needs them twice, and an apply more often."""
         facts = self._facts.get(token)
         if facts is None:
             facts = self._facts[token] = read_token(token)
         return facts
 
     def fill(self, desired: Desired) -> dict[Event, str]:
-        """The URLs as they are sent: the only place where secrets get into them."""
+        """Return the URLs as they are sent. Secrets are filled in nowhere else."""
         return {event: self.fill_url(desired.webhooks[event], desired.environment) for event in EVENTS}
 
     def fill_url(self, text: str, environment: str) -> str:
-        """One URL as it is sent, from its text form."""
+        """Return one URL as it is sent, from its text form."""
 
         def reveal(name: str) -> str:
             secret = self.secret(name, environment)
@@ -199,7 +204,7 @@ class EnvironCredentials:
     # --- checks ------------------------------------------------------------------------------------
 
     def find_malformed_tokens(self, desired: Iterable[Desired]) -> list[Problem]:
-        """Values that can't be tokens. They are refused wherever a token is looked at."""
+        """Return a problem for each token whose value can't be a token."""
         problems = []
         for one in desired:
             token = self.token(one)
@@ -210,7 +215,7 @@ class EnvironCredentials:
         return problems
 
     def find_missing(self, desired: Iterable[Desired]) -> list[Problem]:
-        """Why the environments can't be PUT: no token, no secret, or a URL that is not valid once it is filled in."""
+        """Return why environments can't be PUT: no token, no secret, or a URL that is invalid when it is filled in."""
         problems: list[Problem] = []
         for one in desired:
             if self.token(one) is None:
@@ -220,7 +225,7 @@ class EnvironCredentials:
         return problems
 
     def find_missing_secrets(self, desired: Iterable[Desired]) -> list[Problem]:
-        """The same without the tokens, for calls to the receivers (docs/contract.md#drift)."""
+        """Return the same without the tokens, for calls to the receivers (docs/contract.md#drift)."""
         return [problem for one in desired for problem in self._find_secret_problems(one)]
 
     def _find_secret_problems(self, desired: Desired) -> Iterable[Problem]:
@@ -250,7 +255,7 @@ class EnvironCredentials:
         use = f"a webhook of {desired.environment} has {{secret:{name}}}"
         if secret is None:
             state = "is empty" if name in self._environ else "is not set"
-            hint = f"set the variable {name}, or put {name} into the secrets file: {use}"
+            hint = f"set it, or put it into the secrets file: {use}"
             return _problem(desired, name, f"the variable {name} {state}", hint)
         fault = find_secret_fault(secret.reveal())
         if fault is None:
@@ -258,7 +263,7 @@ class EnvironCredentials:
         return _problem(desired, name, f"{self._secret_origin(name)} {fault}", use)
 
     def find_changed_secrets(self, desired: Iterable[Desired]) -> list[Problem]:
-        """Find available secrets whose value would arrive changed: warnings, each at the first URL that it is in."""
+        """Return a warning for each secret that would arrive changed in a URL, at the first URL with it."""
         found: dict[tuple[str, Secret, Fault], Problem] = {}
         for one in desired:
             for event in EVENTS if one.secrets else ():
@@ -277,7 +282,7 @@ class EnvironCredentials:
     def find_partner_problems(
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
     ) -> list[Problem]:
-        """Why the accounts of `observed` can't be read: the partner token, or the address that it would be sent to."""
+        """Return why the accounts of `observed` can't be read: a fault of the partner token or the API's address."""
         names = name_some([one.environment for one in observed])
         purpose = Fault(f"--observe reads the account of {names} with it", "leave --observe out")
         urls = {one.partner_base_url or "" for one in observed}
@@ -286,7 +291,7 @@ class EnvironCredentials:
     def find_partner_faults(
         self, token_env: str, base_urls: Collection[str], allowed_hosts: Collection[str], purpose: Fault
     ) -> list[Problem]:
-        """The same for any read: `purpose` says what needs the token, and its hint how to do without."""
+        """Return the same for any read. `purpose` says what needs the token; its hint says how to do without."""
         problems = []
         token = self.partner_token(token_env)
         if token is None:
@@ -296,7 +301,7 @@ class EnvironCredentials:
         elif (fault := find_token_fault(token)) is not None:
             message = f"the partner token in {token_env} {fault.message}"
             problems.append(Problem.of("partner.token_env", message, fault.hint))
-        # the settings check the address where it is set; its default is checked here, where it is used
+        # the settings check an address that is set; the default is checked here, where it is used
         for url in sorted(base_urls):
             address_fault = find_base_url_fault(url, allowed_hosts)
             if address_fault is not None:
@@ -304,7 +309,7 @@ class EnvironCredentials:
         return problems
 
     def find_shared_accounts(self, desired: Iterable[Desired]) -> list[Problem]:
-        """Environments whose tokens are equal or of one organization: they would overwrite each other."""
+        """Return a problem for environments whose tokens are of one company: they would overwrite each other."""
         by_account: dict[str, list[Desired]] = defaultdict(list)
         for one in desired:
             token = self.token(one)
@@ -322,7 +327,7 @@ class EnvironCredentials:
         return problems
 
     def find_expired(self, desired: Iterable[Desired], now: datetime) -> list[str]:
-        """Warnings: a JWT's `exp` is a hint, so Plug has the last word."""
+        """Return a warning for each token that has expired by its JWT. It is a hint: only Plug knows."""
         warnings = []
         for one in desired:
             token = self.token(one)
@@ -335,7 +340,7 @@ class EnvironCredentials:
         return warnings
 
     def account(self, desired: Desired) -> str | None:
-        """The token's account as the state names it (docs/state.md); None without a token."""
+        """Return the token's account as the state stores it (docs/state.md); None without a token."""
         token = self.token(desired)
         return None if token is None else self._read(token).account
 

@@ -1,4 +1,4 @@
-"""What Plug delivers to a receiver, as types: for the author of one (docs/plug-api.md).
+"""The events that Plug sends, as types, for authors of receivers (docs/plug-api.md).
 
     from reconciler.plug.events import FinishAttendance, ReceiveMessage, parse_event
 
@@ -8,13 +8,12 @@
         case FinishAttendance(attendance=attendance) if attendance:
             print([category.name for category in attendance.categories])
 
-The documentation gives examples and no schema, so nothing is required: an attribute that is absent or null is
-None. One of another type than documented is an error, as whoever reads it would stumble later. What isn't
-documented (the image of an image message) is kept: `event.model_extra`. `event.raw` is the object as it came, under
-the API's own names, and `event.to_body()` gives it back whole. No error repeats anything of a body: those are
-people's messages.
+Plug documents examples and no schema, so nothing is required: an attribute that is absent or null is None. A value of
+another type than documented is an error, because the receiver's code would fail on it later. What isn't documented
+(the image of an image message) is kept in `event.model_extra`. `event.raw` is the object as it came, under the API's
+own names, and `event.to_body()` returns a copy of it. No error repeats any part of a body, which is a private message.
 
-Light on purpose: pydantic and nothing that speaks to a network.
+This module imports pydantic, and nothing that uses a network.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ from reconciler.model import EVENTS, Event
 
 MAX_DEPTH = 100  # of nesting; the documented bodies have four
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# below it a number is seconds (until the year 5138), from it on milliseconds (since 1973)
+# a number below it is in seconds (until the year 5138), any other is in milliseconds (since 1973)
 FIRST_MILLISECONDS = 100_000_000_000
 
 
 class UnreadableEvent(ValueError):
-    """A body that is no such event. `problems` says where and why, in words that repeat nothing of the body.
+    """Raised for a body that is not a valid event. `problems` says where and why, and repeats nothing of the body.
 
-    Keep such a body before refusing it: nothing says that Plug delivers it again.
+    Keep such a body before you refuse it: Plug does not promise to send it again.
     """
 
     def __init__(self, event: str, problems: tuple[str, ...]) -> None:
@@ -71,9 +70,9 @@ class MessageState(StrEnum):
 
 
 def parse_moment(value: object) -> datetime | None:
-    """A time of the API, as an aware UTC datetime: milliseconds since the epoch, or seconds (`whenDisconnecting`).
+    """Return a time of the API as an aware UTC datetime. Raises ValueError.
 
-    A number, or one written as a string. Raises ValueError.
+    `value` is a number, or a string with a number: milliseconds since the epoch, or seconds (`whenDisconnecting`).
     """
     if value is None or isinstance(value, datetime):
         return value
@@ -93,13 +92,13 @@ def _empty_if_null(value: object) -> object:
     return {} if value is None else value
 
 
-# a str as it is: one cut off in the middle of an emoji is no Unicode, and is no reason to lose a message
+# A str without further checks: a text cut off in the middle of an emoji is not valid Unicode, but must not be refused.
 Text: TypeAlias = InstanceOf[str]
 Moment: TypeAlias = Annotated[datetime | None, BeforeValidator(parse_moment)]
 
 
 class Body(BaseModel):
-    """An object of a body. Frozen; equal where everything that came is equal."""
+    """An object of a body. It is frozen, and equal to another one if all their values are equal."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -115,11 +114,11 @@ class Body(BaseModel):
 
     @property
     def raw(self) -> Mapping[str, Any]:
-        """The object as it came: the API's own names (`momment`, `operatorReport `), times as numbers."""
+        """Return the object as it came: the API's own names (`momment`, `operatorReport `), times as numbers."""
         return MappingProxyType(self._raw)
 
     def to_body(self) -> dict[str, Any]:
-        """What was parsed, again: the same keys in the same order, the same values. A copy."""
+        """Return a copy of what was parsed: the same keys in the same order, with the same values."""
         return {key: _copy(value) for key, value in self._raw.items()}
 
 
@@ -132,7 +131,7 @@ class Customer(Body):
 
 
 class SingleCategory(Body):
-    """The one `attendanceCategory`."""
+    """The object `attendanceCategory`."""
 
     id: Text | None = None
     name: Text | None = None
@@ -140,7 +139,7 @@ class SingleCategory(Body):
 
 
 class ListedCategory(Body):
-    """One of the `attendanceCategories`."""
+    """An item of `attendanceCategories`."""
 
     category_id: Text | None = Field(None, alias="categoryId")
     category_name: Text | None = Field(None, alias="categoryName")
@@ -174,7 +173,7 @@ class StartedAttendance(Attendance):
 
 
 class FinishedAttendance(Attendance):
-    """Which form of the categories comes depends on the dashboard; `categories` holds either."""
+    """An attendance that ended. The dashboard decides which form its categories have; `categories` holds either."""
 
     single_category: SingleCategory | None = Field(None, alias="attendanceCategory")
     listed_categories: list[ListedCategory] | None = Field(None, alias="attendanceCategories")
@@ -200,7 +199,7 @@ class MessageText(Body):
 
 
 class Message(Body):
-    """A message, in a chat or on its own. One that is no text has its content in `model_extra`."""
+    """A message, in a chat or alone. The content of a message without text is in `model_extra`."""
 
     message_id: Text | None = Field(None, alias="messageId")
     instance_id: Text | None = Field(None, alias="instanceId")
@@ -227,7 +226,7 @@ Chat: TypeAlias = Annotated[dict[Text, Message], BeforeValidator(_empty_if_null)
 
 
 class PlugEvent(Body):
-    """One of the seven."""
+    """One of the seven events."""
 
     event: ClassVar[Event]
 
@@ -270,13 +269,13 @@ class SendingMessage(PlugEvent):
 
 
 class MessageDeliveryError(PlugEvent):
-    """No page shows one: everything that comes is in `model_extra`."""
+    """An event without a documented body: all its attributes are in `model_extra`."""
 
     event: ClassVar[Event] = Event.MESSAGE_DELIVERY_ERROR
 
 
 class MessageStatus(PlugEvent):
-    """`status` compares with `MessageState`."""
+    """A change of a message's status. Compare `status` with `MessageState`."""
 
     event: ClassVar[Event] = Event.MESSAGE_STATUS
 
@@ -327,10 +326,10 @@ _MODELS: Mapping[Event, type[AnyEvent]] = {
 
 
 def parse_event(event: Event | str, body: bytes | str | Mapping[str, Any]) -> AnyEvent:
-    """The event in `body`: the bytes of the request, its text, or the object that `json.loads` made of it.
+    """Return the event in `body`: the bytes of the request, its text, or the object that `json.loads` made of it.
 
-    Plug's bodies don't say which event they are: the receiver knows by its own URL. Raises UnreadableEvent, and
-    nothing else, for whatever a body may hold.
+    Plug's bodies don't say which event they are: the receiver knows it from its own URL. Raises UnreadableEvent, and
+    nothing else, for any body that is not a valid event.
     """
     try:
         model = _MODELS[Event(event)]
@@ -346,7 +345,7 @@ def parse_event(event: Event | str, body: bytes | str | Mapping[str, Any]) -> An
 
 
 class _NoBody(Exception):
-    """Why a body is no JSON object."""
+    """Raised for a body that is not a JSON object."""
 
 
 def _read(body: object) -> dict[str, Any]:
@@ -370,7 +369,7 @@ def _read(body: object) -> dict[str, Any]:
 
 
 def _copy(value: object, depth: int = 0) -> Any:
-    """A JSON value, copied. Raises _NoBody for what JSON can't say."""
+    """Return a copy of a JSON value. Raises _NoBody for a value that JSON can't express."""
     if depth > MAX_DEPTH:
         raise _NoBody(f"the body is nested more than {MAX_DEPTH} deep")
     if isinstance(value, Mapping):
@@ -400,7 +399,7 @@ _EXPECTED = {
 
 
 def _describe(error: ValidationError) -> list[str]:
-    """Where and why, each once. A key that isn't the API's own is somebody's message id, and shown as `*`."""
+    """Return where and why, each problem once. A key that isn't the API's own may be a message's id: it becomes `*`."""
     described = []
     for fault in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) if isinstance(part, int) or part in _NAMES else "*" for part in fault["loc"])

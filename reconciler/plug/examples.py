@@ -1,4 +1,4 @@
-"""What Plug delivers to a receiver: the documented example bodies, in the API's own spelling (docs/plug-api.md)."""
+"""The documented example bodies of what Plug sends to a receiver, in the API's own spelling (docs/plug-api.md)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from reconciler.model import Event
 
 @cache
 def example_bodies(event: Event) -> tuple[bytes, ...]:
-    """The JSON bodies documented for `event`, byte for byte as the package ships them.
+    """Return the JSON bodies documented for `event`, byte for byte as the package ships them.
 
-    `finishAttendance` has two, and a receiver must take both; `messageDeliveryError` has none on any
-    page, so an empty object stands in for it (docs/contract.md#drift).
+    `finishAttendance` has two, and a receiver must accept both. `messageDeliveryError` has no documented body, so an
+    empty object is used (docs/contract.md#drift).
     """
     return tuple((files("reconciler.plug") / "bodies" / name).read_bytes() for name in _names(event)) or (b"{}",)
 

@@ -14,13 +14,13 @@ from reconciler.core.account import Account, AvailableSecrets, NotAnAccount, com
 from reconciler.core.answers import (
     Arrived,
     Incomplete,
-    Repeated,
     TooDeep,
     judge,
     merge_pairs,
     parse_answer,
 )
 from reconciler.core.attempts import Attempt, Fate
+from reconciler.core.json_keys import RepeatedKey
 from reconciler.core.observe import EventComparison
 from reconciler.core.spelling import SpelledValues
 from reconciler.io.http.client import Reply
@@ -38,8 +38,8 @@ ACCOUNT_PATH = "/integrator/account/"
 class HttpObserver(Sender):
     """The ports `Observer` and `AccountReader` over HTTP, with the partner token.
 
-    `token_env` names the token's variable in messages. `hidden` are the tokens and secrets that are available, of
-    every environment: a URL that holds one is masked.
+    `token_env` names the token's variable in messages. `hidden` are the available tokens and secrets of all
+    environments: a URL that holds one is masked.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class HttpObserver(Sender):
         self._hidden = hidden
 
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading:
-        """One attempt. Raises nothing that the network or the server did: the attempt says it."""
+        """Make one attempt. Failures of the network or the server are in the attempt, and are never raised."""
         reading = await self._read(account_url(desired))
         if reading.account is None:
             return Reading(reading.attempt)
         return Reading(reading.attempt, self._compare(reading.account, desired, applied, past))
 
     async def read_account(self, account_id: str, base_url: str) -> AccountReading:
-        """One attempt, as `read`."""
+        """Make one attempt, like `read`."""
         return await self._read(make_account_url(account_id, base_url))
 
     async def _read(self, url: str) -> AccountReading:
@@ -81,7 +81,7 @@ class HttpObserver(Sender):
         verdict = judge(arrived, written=True)
         if arrived.status is None or verdict.why is Incomplete.CUT:
             return AccountReading(make_attempt(reply, verdict, describe_incomplete(reply, verdict)))
-        # an answer that is whole but can't be read would be the same at the next try
+        # a complete answer that can't be read would be the same after a retry
         verdict = replace(verdict, why=None)
         message, account = explain_read(arrived.status, token_env=self._token_env), None
         if arrived.status == 200:
@@ -104,12 +104,12 @@ class HttpObserver(Sender):
         return compare_account(account, desired.webhooks, applied.webhooks if applied else None, available, past)
 
     def _reveal(self, desired: Desired, name: str) -> str | None:
-        """Only what the manifest names: an edited state must not have other variables compared with."""
+        """Return a secret that the manifest names. Others are refused: an edited state must not compare with them."""
         secret = self._credentials.secret(name, desired.environment) if name in desired.secrets else None
         return None if secret is None else secret.reveal()
 
     def _find_replaced(self, desired: Desired, applied: Applied | None) -> frozenset[str]:
-        """Return the available secrets whose signature is not the applied one: they, or their token, were replaced."""
+        """Return the available secrets whose signature differs from the applied one, as they or the token changed."""
         if applied is None:
             return frozenset()
         available = self._credentials.fingerprint(desired).secrets
@@ -119,7 +119,7 @@ class HttpObserver(Sender):
 
     @cached_property
     def _spelled(self) -> SpelledValues:
-        """Made when the first account differs: of ten thousand tokens it takes a second or two."""
+        """Return the index of hidden values. It is made late: for ten thousand tokens it takes a second or two."""
         return SpelledValues(value.reveal() for value in self._hidden)
 
     def _holds_hidden(self, url: str) -> bool:
@@ -127,9 +127,9 @@ class HttpObserver(Sender):
 
 
 def account_url(desired: Desired) -> str:
-    """The account's address: the id is one segment of it, whatever it holds."""
+    """Return the account's address. The id is one segment of the path, whatever characters it holds."""
     assert desired.account_id is not None, "an environment without an account is not observed"
-    assert desired.partner_base_url is not None, "where an account is, there is its address"
+    assert desired.partner_base_url is not None, "an environment with an account has the partner API's address"
     return make_account_url(desired.account_id, desired.partner_base_url)
 
 
@@ -138,14 +138,14 @@ def make_account_url(account_id: str, base_url: str) -> str:
 
 
 def decode_account(arrived: Arrived) -> Account:
-    """The account in an answer's body. Raises NotAnAccount."""
+    """Return the account in an answer's body. Raises NotAnAccount."""
     if arrived.body is None:
         raise NotAnAccount(explain_unreadable(Incomplete.TOO_LONG))
     if arrived.undecodable:
         raise NotAnAccount(explain_unreadable(Incomplete.UNDECODABLE, coding=arrived.undecodable))
     try:
         value = merge_pairs(parse_answer(arrived.body))
-    except Repeated:
+    except RepeatedKey:
         raise NotAnAccount("the answer gives a field twice") from None
     except TooDeep:
         raise NotAnAccount(explain_unreadable(Incomplete.TOO_DEEP)) from None

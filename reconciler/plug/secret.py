@@ -17,7 +17,7 @@ class Secret:
         return self.__value
 
     def sign(self, message: bytes) -> str:
-        """HMAC-SHA-256 of `message` with this value as the key, in hex."""
+        """Return the HMAC-SHA-256 of `message` with this value as the key, in hex."""
         return hmac.digest(self.__value.encode(errors="surrogateescape"), message, "sha256").hex()
 
     def __eq__(self, other: object) -> bool:

@@ -2,7 +2,7 @@
 
 See docs/settings.md.
 
-One loader for both: what may be wrong with a file that holds credentials is the same, whatever they are.
+Both share one loader, because the same things may be wrong with them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from reconciler.model import Fault, Problem
 from reconciler.plug.secret import Secret
 from reconciler.text.yaml_text import quote
 
-MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten
-MAX_DEPTH = 32  # of at most two levels
+MAX_BYTES = 16 * 1024 * 1024  # ten thousand JWTs take about ten MiB
+MAX_DEPTH = 32  # such a file has at most two levels
 ROOT = 0
 _DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")
 _TEXT = "tag:yaml.org,2002:str"
@@ -31,10 +31,10 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """What a file is for, in the words of its faults. `setting` is the name of the setting that names the file."""
+    """One of the two kinds of files, in the words of its messages. `setting` is the setting that names the file."""
 
     setting: str
-    entry: str  # what a value is
+    entry: str  # what a value is called
     example: str
 
 
@@ -63,14 +63,15 @@ class SecretValues:
 def load_tokens_file(path: Path, shown: str) -> Mapping[str, Secret]:
     """Return the tokens by environment. `shown` is the path as the setting writes it.
 
-    Raises InputError, which repeats nothing of the content: unreadable, open to other users, not a mapping of texts,
-    a key twice. Where files have no owner and mode (Windows), the user's profile folder protects the file.
+    Raises InputError, which repeats nothing of the content, if the file is unreadable, open to other users, not a
+    mapping of texts, or has a key twice. On Windows, files have no such owner and mode: there the user's profile
+    folder protects the file.
     """
     return parse_tokens(_read_text(path, shown, TOKENS), shown)
 
 
 def parse_tokens(text: str, shown: str) -> Mapping[str, Secret]:
-    """Return the tokens of a tokens file's text. `shown` is what it is called. Raises InputError."""
+    """Return the tokens in the text of a tokens file. `shown` is its name for messages. Raises InputError."""
     entries = _entries_of(_compose(text, shown, TOKENS), TOKENS, shown)
     return {name: _text_of(value, TOKENS, shown) for name, value in entries}
 
@@ -84,7 +85,7 @@ def load_secrets_file(path: Path, shown: str) -> SecretValues:
 
 
 def parse_secrets(text: str, shown: str) -> SecretValues:
-    """Return the secrets of a secrets file's text. `shown` is what it is called. Raises InputError."""
+    """Return the secrets in the text of a secrets file. `shown` is its name for messages. Raises InputError."""
     import yaml
 
     general: dict[str, Secret] = {}
@@ -102,7 +103,7 @@ def write_secrets_file(
 ) -> None:
     """Write a new file of secrets that only its owner may read: `general` by name, `own` by environment and name.
 
-    Raises InputError, and changes nothing, where the path exists or can't be written.
+    Raises InputError, and changes nothing, if the path exists or can't be written.
     """
     lines = [f"{name}: {quote(value)}" for name, value in general.items()]
     for environment, secrets in own.items():
@@ -145,7 +146,7 @@ def _read_text(path: Path, shown: str, kind: FileKind) -> str:
 
 
 def find_access_fault(mode: int, owner: int, user: int, shown: str) -> Fault | None:
-    """Find why a file of this mode and owner is not `user`'s alone. root may read every file anyway."""
+    """Return why others than `user` may use a file of this mode and owner. Root is allowed: it may read every file."""
     if owner not in (user, ROOT):
         hint = "it must belong to the user who runs this, or to root: make a copy of your own, with mode 600"
         return Fault("belongs to another user", hint)
@@ -175,9 +176,9 @@ def _compose(text: str, shown: str, kind: FileKind) -> Any:
 
 
 def _find_nested(text: str, loader: Any) -> int | None:
-    """The line of what is nested deeper than any such file: libyaml's composer recurses in C, to its very end.
+    """Return the line of the first node that is nested too deeply, as libyaml's composer would overflow its C stack.
 
-    Only a text that may be so is read twice; the stream of events never recurses.
+    It is looked for in the stream of events, which never recurses. Most texts can't be so deep and are not read twice.
     """
     import yaml
 
@@ -193,7 +194,7 @@ def _find_nested(text: str, loader: Any) -> int | None:
 
 
 def _entries_of(node: Any, kind: FileKind, shown: str) -> Iterator[tuple[str, Any]]:
-    """The keys and value nodes of a mapping, each key once."""
+    """Yield the keys and value nodes of a mapping. Raises InputError for a key that appears twice."""
     import yaml
 
     if not isinstance(node, yaml.MappingNode):

@@ -1,4 +1,4 @@
-"""What the update call and the read of an account share: connections, headers, and the waits that Plug asks for."""
+"""The parts shared by the PUT and the read of an account: connections, headers, and the waits that Plug asks for."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ USER_AGENT = f"reconciler/{__version__}"
 
 
 class Sender:
-    """An async context manager that sends requests with a token to Plug, at most as many at a time as the caller runs.
+    """An async context manager that sends requests with a token to Plug. The caller limits how many run at a time.
 
-    `environ` holds the proxy variables. Entering raises InputError where SSL_CERT_FILE or SSL_CERT_DIR can't be read.
+    `environ` holds the proxy variables. Entering raises InputError if SSL_CERT_FILE or SSL_CERT_DIR can't be read.
     """
 
     def __init__(self, credentials: EnvironCredentials, *, timeout_s: float, environ: Mapping[str, str]) -> None:
@@ -43,7 +43,7 @@ class Sender:
     async def _send(
         self, method: str, url: str, authorization: str, *, setting: str, body: bytes | None = None
     ) -> Reply:
-        """One request; `setting` names where its address comes from. Raises UnusableProxy."""
+        """Send one request; `setting` is the setting that its address comes from. Raises UnusableProxy."""
         headers = {"Authorization": authorization}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -60,7 +60,7 @@ def _parse_url(url: str) -> httpx.URL:
 
 
 def make_attempt(reply: Reply, verdict: Judgement, message: str) -> Attempt:
-    """The attempt that a reply was, with its verdict and the message for it."""
+    """Return the attempt for a reply, its verdict and a message."""
     return Attempt(
         fate=verdict.fate,
         status=reply.arrived.status,
@@ -72,7 +72,7 @@ def make_attempt(reply: Reply, verdict: Judgement, message: str) -> Attempt:
 
 
 def describe_incomplete(reply: Reply, verdict: Judgement) -> str:
-    """Why an attempt has no complete answer, and what to do about it."""
+    """Return why an attempt has no complete answer, and what to do about it."""
     arrived, failure = reply.arrived, reply.failure
     if arrived.status is None:
         reason = failure.explain() if failure else "nothing arrived"
@@ -84,7 +84,7 @@ def describe_incomplete(reply: Reply, verdict: Judgement) -> str:
 
 
 def explain_unreadable(why: Incomplete, *, coding: str = "") -> str:
-    """Why an answer that arrived can't be read; `coding` is the one that could not be undone."""
+    """Return why an answer that arrived can't be read; `coding` is the one that could not be undone."""
     match why:
         case Incomplete.TOO_LONG:
             return f"the answer is longer than {MAX_ANSWER_BYTES:,} bytes, and no more is read"
@@ -99,7 +99,7 @@ def explain_unreadable(why: Incomplete, *, coding: str = "") -> str:
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds to wait, of the header's two forms; None where it says nothing usable."""
+    """Return the seconds to wait from either form of the header; None if the header can't be used."""
     if header is None:
         return None
     text = header.strip()

@@ -1,4 +1,4 @@
-"""The tokens and secrets of a fleet as the texts of several GitHub secrets, one for each shard (docs/github.md)."""
+"""The tokens and secrets of a fleet, split into the values of several GitHub secrets (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SplitSecret:
 
 
 def split_tokens(tokens: Mapping[str, Secret], parts: int) -> list[SplitSecret]:
-    """Return PLUG_TOKENS_1 and those after it."""
+    """Return the GitHub secrets PLUG_TOKENS_1, PLUG_TOKENS_2 and so on."""
     return [
         SplitSecret(f"PLUG_TOKENS_{number}", len(names), _join(_token_line(name, tokens[name]) for name in names))
         for number, names in enumerate(split_names(sorted(tokens), parts), 1)
@@ -32,7 +32,7 @@ def split_tokens(tokens: Mapping[str, Secret], parts: int) -> list[SplitSecret]:
 
 
 def split_secrets(secrets: SecretValues, parts: int) -> list[SplitSecret]:
-    """Return PLUG_SECRETS_1 and those after it: each has the values for all environments, and those of its own."""
+    """Return PLUG_SECRETS_1 and so on. Each has the values for all environments, and those of its own environments."""
     general = [_token_line(name, value) for name, value in sorted(secrets.general.items())]
     return [
         SplitSecret(
@@ -43,12 +43,12 @@ def split_secrets(secrets: SecretValues, parts: int) -> list[SplitSecret]:
 
 
 def measure_tokens(tokens: Mapping[str, Secret]) -> FileSizes:
-    """Return the sizes that decide into how many parts the tokens are split."""
+    """Return the sizes in bytes that decide into how many parts the tokens are split."""
     return FileSizes({name: _size_of(_token_line(name, value)) for name, value in tokens.items()}, _FRAME_BYTES)
 
 
 def measure_secrets(secrets: SecretValues) -> FileSizes:
-    """Return the same of the secrets."""
+    """Return the sizes in bytes that decide into how many parts the secrets are split."""
     general = sum(_size_of(_token_line(name, value)) for name, value in secrets.general.items())
     return FileSizes({name: _size_of(_own_line(secrets, name)) for name in secrets.own}, _FRAME_BYTES + general)
 

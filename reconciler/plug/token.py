@@ -1,4 +1,4 @@
-"""What a token tells of itself. A JWT's payload is a hint, never proof: its signature can't be checked.
+"""The facts that can be read from a token. A JWT's payload is a hint, never proof: its signature can't be checked.
 
 See docs/plug-api.md#tokens.
 """
@@ -20,7 +20,7 @@ _HEADER = re.compile(r"\s*(?:(?:proxy-)?authorization\s*:|bearer(?:\s|:|%20))", 
 
 
 def find_token_fault(token: Secret) -> Fault | None:
-    """Why a token can't be one, without repeating any of it."""
+    """Return why a value can't be a token, without repeating any part of it."""
     value = token.reveal()
     if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
         return Fault("has quotes around it", "store the bare token; env files keep quotes as part of the value")
@@ -39,9 +39,11 @@ def find_token_fault(token: Secret) -> Fault | None:
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """What a token says of itself. `account` is as the state names it (CONTRACT §7): `org:` and the organization of a
-    JWT, else `token:` and 16 hex digits that only the token's holder can make. `organization` is None for an opaque
-    token, `expires_at` is a JWT's `exp` in whole seconds.
+    """The account, organization and expiry of a token.
+
+    `account` is as the state stores it (docs/state.md): `org:` and the organization of a JWT, else `token:` and 16 hex
+    digits that only the token's holder can make. `organization` is None for an opaque token; `expires_at` is a JWT's
+    `exp` in whole seconds.
     """
 
     account: str

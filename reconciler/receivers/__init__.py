@@ -1,1 +1,1 @@
-"""The servers behind the webhooks, over the network (docs/contract.md#drift)."""
+"""The adapter to the servers behind the webhooks (docs/contract.md#drift)."""

@@ -1,14 +1,14 @@
 """Receivers over the network: names, connections, TLS, and POSTs of the documented bodies (docs/contract.md#drift).
 
-A name is resolved once. Its addresses are judged, and every connection goes to exactly the one that took the first
-connection, by its number: a second answer of a name server can't lead anywhere else. The name is still in the Host
-header and in TLS's SNI, and the certificate must be for it.
+A name is resolved once, and its addresses are checked. All connections go to the address that accepted the first one,
+so that a second answer of a name server can't lead anywhere else. The name is still in the Host header and in TLS's
+SNI, and the certificate must be for it.
 
-A proxy is not used, though HTTPS_PROXY may be set: it would resolve the name itself and connect wherever that leads,
-so that no rule about addresses could be kept; and Plug, whose part is played here, doesn't use it either.
+A proxy is not used, even if HTTPS_PROXY is set: it would resolve the name itself, so that no rule about addresses could
+be kept. Plug, whose calls are imitated here, doesn't use it either.
 
-The filled-in URL holds secrets. It is built in `post` and goes nowhere but to the server: no message quotes it, nor a
-library's error, nor the answer.
+The filled-in URL holds secrets. It is built in `_send` and sent only to the server: no message quotes it, a library's
+error, or the answer.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from reconciler.io.http.client import Connections, Reply
 from reconciler.model import CheckStage
 
 USER_AGENT = f"reconciler/{__version__} check"
-RESOLVERS = 32  # threads; a name server that keeps silent occupies one for many seconds
+RESOLVERS = 32  # threads; a name server that does not answer blocks one for many seconds
 SETTING = "the URL"  # where a receiver's address comes from
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class HttpReceivers:
-    """The `Receivers` port. `fill` gives a URL as an environment sends it from its text form; `resolve` a name's
-    addresses.
+    """The `Receivers` port over the network.
 
-    Entering raises InputError where SSL_CERT_FILE or SSL_CERT_DIR can't be read.
+    `fill` returns a URL with its secrets from its text form and an environment; `resolve` returns a name's addresses.
+    Entering raises InputError if SSL_CERT_FILE or SSL_CERT_DIR can't be read.
     """
 
     def __init__(self, fill: Callable[[str, str], str], *, timeout_s: float, resolve: Resolve | None = None) -> None:
@@ -65,7 +65,7 @@ class HttpReceivers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._connections.__aexit__(kind, error, trace)
-        # not waited for: a thread whose name server keeps silent can't be called back
+        # not waited for: a thread that waits for a name server can't be cancelled
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # --- probing -----------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class HttpReceivers:
             return ProbeResult(CheckStage.DNS, message=message)
         except (OSError, UnicodeError) as error:
             cause, _ = find_cause(error, Stage.CONNECT)
-            cause = cause if cause in _OF_NAMES else Cause.NAME_UNRESOLVED
+            cause = cause if cause in _NAME_CAUSES else Cause.NAME_UNRESOLVED
             return ProbeResult(CheckStage.DNS, message=Failure(Stage.CONNECT, hop, cause).describe())
         usable = choose_addresses(found, allow_local=place.allow_local)
         if not usable:
@@ -101,7 +101,7 @@ class HttpReceivers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
 
     async def _connect(self, place: Place, found: tuple[str, ...], usable: Sequence[str]) -> ProbeResult:
-        """The first address that takes a connection; each has its share of the time that is left."""
+        """Connect to the first address that accepts; each has an equal share of the time that is left."""
         end = time.monotonic() + self._timeout_s
         first: Failure | None = None
         for number, address in enumerate(usable):
@@ -120,7 +120,7 @@ class HttpReceivers:
         return ProbeResult(CheckStage.CONNECT, found, message=first.describe() if first else "")
 
     async def _shake_hands(self, place: Place, connected: _Connected, end: float) -> ProbeResult:
-        """Speaks TLS over a new connection, where the scheme asks for it, and closes it."""
+        """Make a TLS handshake over a new connection, if the scheme is https, and close it."""
         stream = connected.stream
         try:
             if place.scheme == "http":
@@ -134,7 +134,7 @@ class HttpReceivers:
                 failure = Failure(Stage.TLS, Hop(place.host, SETTING), *find_cause(error, Stage.TLS))
             else:
                 certificate = stream.extra(TLSAttribute.peer_certificate) or {}
-                return connected.result(CheckStage.TLS, _find_end(certificate))
+                return connected.result(CheckStage.TLS, _find_expiry(certificate))
             message = failure.explain() if failure.cause is Cause.TIMEOUT else failure.describe()
             return ProbeResult(CheckStage.TLS, connected.addresses, connected.address, message=message)
         finally:
@@ -145,12 +145,12 @@ class HttpReceivers:
     async def post(self, receiver: Receiver, probe: ProbeResult, body: bytes) -> Answer:
         reply = await self._send(receiver, probe, body)
         if reply.exchange.reused and not reply.exchange.answered and _is_closed(reply.failure):
-            # the server closed a connection that it had kept open, just as it was taken up: no fault of its own
+            # the server closed an idle connection just as it was reused, which is normal: send on a new one
             reply = await self._send(receiver, probe, body, fresh=True)
-        return _judge(reply)
+        return _make_answer(reply)
 
     async def _send(self, receiver: Receiver, probe: ProbeResult, body: bytes, *, fresh: bool = False) -> Reply:
-        """To the address that was probed, with the name wherever a name is seen, and the target byte for byte."""
+        """Send to the probed address, with the name in Host and SNI, and the URL's target byte for byte."""
         place = receiver.place
         assert probe.address is not None, "probed first"
         host = f"[{probe.address}]" if ":" in probe.address else probe.address
@@ -175,7 +175,7 @@ class HttpReceivers:
 
 
 class _Connected:
-    """A connection to one address of a name, with what was found so far."""
+    """A connection to one address of a name, with the results so far."""
 
     def __init__(self, stream: ByteStream, addresses: tuple[str, ...], address: str, begun: float) -> None:
         self.stream = stream
@@ -188,7 +188,7 @@ class _Connected:
         return ProbeResult(stage, self.addresses, self.address, certificate_until, seconds)
 
 
-_OF_NAMES = (Cause.NAME_UNKNOWN, Cause.NAME_SERVER_SILENT)
+_NAME_CAUSES = (Cause.NAME_UNKNOWN, Cause.NAME_SERVER_SILENT)
 _STAGES = {
     Stage.CONNECT: CheckStage.CONNECT,
     Stage.PROXY: CheckStage.CONNECT,
@@ -203,8 +203,8 @@ def _is_closed(failure: Failure | None) -> bool:
     return failure is not None and failure.cause in (Cause.CLOSED, Cause.RESET, Cause.BROKEN)
 
 
-def _judge(reply: Reply) -> Answer:
-    """The answer of a receiver: any status, where the whole answer arrived or as much of it as is read."""
+def _make_answer(reply: Reply) -> Answer:
+    """Return the answer of a receiver: any status counts if the answer arrived, up to the length that is read."""
     failure, status = reply.failure, reply.arrived.status
     if failure is None:
         return Answer(CheckStage.POST, status, reply.latency_s)
@@ -216,6 +216,6 @@ def _judge(reply: Reply) -> Answer:
     return Answer(_STAGES[failure.stage], latency_s=reply.latency_s, message=message)
 
 
-def _find_end(certificate: Mapping[str, Any]) -> datetime | None:
+def _find_expiry(certificate: Mapping[str, Any]) -> datetime | None:
     until = certificate.get("notAfter")
     return None if until is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)

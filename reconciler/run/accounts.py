@@ -34,7 +34,7 @@ class Accounts:
     _book: AccountBook = field(init=False)
     _rules: FleetRules = field(init=False)
     _snapshot: Snapshot | None = field(init=False)
-    _unseen: set[str] = field(init=False)
+    _unreadable: set[str] = field(init=False)
     _written: set[str] = field(default_factory=set)  # by this run since the latest scan began
     _next: asyncio.Task[None] | None = None  # a scan that has not begun
     _latest: asyncio.Task[None] | None = None
@@ -43,7 +43,7 @@ class Accounts:
         self._book = AccountBook(self.fleet.heads)
         self._rules = FleetRules(self.fleet.manifests, self.accepted, self.account_of)
         self._snapshot = self.fleet.snapshot
-        self._unseen = set(self.fleet.unseen)
+        self._unreadable = set(self.fleet.unreadable)
 
     def record_written(self, environment: str, document: Document | None) -> None:
         """Note a document that this run has written, so that it need not be read."""
@@ -91,6 +91,6 @@ class Accounts:
         for name in changes.gone - self._written:
             self._book.update(name, None)
         for name, fault in changes.faults.items():
-            if name not in self._unseen:
-                self._unseen.add(name)
+            if name not in self._unreadable:
+                self._unreadable.add(name)
                 self.warn(f"the tokens were not compared with {name}, which can't be read: {fault}")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from reconciler.core import record
 from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
-from reconciler.core.adoption import Sighting, find_adoption_problems, is_recorded, judge_adoption
+from reconciler.core.adoption import AdoptionEvidence, compare_for_adoption, find_adoption_problems, is_recorded
 from reconciler.core.observe import UNOBSERVABLE
 from reconciler.errors import InputError, Locked, StateError
 from reconciler.model import By, Desired, Document, Fingerprint, Problem, Stored
@@ -94,7 +94,7 @@ class AdoptionReview:
     """
 
     adoptions: Sequence[Adoption]
-    sightings: Mapping[str, Sighting]
+    evidence: Mapping[str, AdoptionEvidence]
     problems: Sequence[Problem]
     locked: Sequence[Locked]
     recorded: Sequence[str] = ()
@@ -116,16 +116,16 @@ def review_adoptions(
     possible = [one for one in found.found if one.desired.environment not in recorded]
     seen = observe([one.desired for one in possible], found.documents) if observe is not None and possible else {}
     adoptions, problems = [], list(found.problems)
-    sightings: dict[str, Sighting] = {}
+    evidence: dict[str, AdoptionEvidence] = {}
     for one in possible:
         name = one.desired.environment
         observation = seen.get(name) if one.desired.account_id is not None else UNOBSERVABLE
-        sightings[name] = judge_adoption(observation, no_token=no_token)
-        refused = list(find_adoption_problems(one.desired, sightings[name], unverified=unverified))
+        evidence[name] = compare_for_adoption(observation, no_token=no_token)
+        refused = list(find_adoption_problems(one.desired, evidence[name], unverified=unverified))
         problems += refused
         if not refused:
             adoptions.append(one)
-    return AdoptionReview(adoptions, sightings, problems, found.locked, recorded)
+    return AdoptionReview(adoptions, evidence, problems, found.locked, recorded)
 
 
 def write_adoptions(store: StateStore, adoptions: Sequence[Adoption]) -> list[StateError]:

@@ -52,7 +52,7 @@ async def apply_plan(
 
 
 def _make_result(context: RunContext, plan: Plan, results: Sequence[EnvironmentResult]) -> RunResult:
-    where = plan.where and plan.where.grown(context.new_documents)
+    where = plan.where and plan.where.with_more_documents(context.new_documents)
     return RunResult(tuple(results), context.state_trouble, bool(context.stop), where)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from reconciler.core.digest import plan_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_moved_inputs
+from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_stale_inputs
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
@@ -36,7 +36,7 @@ class Lift:
 
 
 class BeginPorts(Protocol):
-    """Facts about a run from GitHub and git. Each method raises PostFailed or StateError if it can't find them out.
+    """The facts that GitHub and git know about a run. Each method raises PostFailed or StateError if it fails.
 
     Must: never return an answer for what can't be looked up.
     """
@@ -158,7 +158,7 @@ class Beginning:
             return []
         documents = (stored.document for stored in self.store().read(planned.fleet.heads).values())
         first = find_first_commit(documents, request.attempt, request.event_sha)
-        return find_moved_inputs(bound, first, request.commit)
+        return find_stale_inputs(bound, first, request.commit)
 
     def _find_guards(self, planned: Planned) -> list[Problem]:
         """Return what stops the whole run, without the guards that a label lifts."""

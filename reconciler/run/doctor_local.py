@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reconciler.core.accounts import AccountBook, FleetRules
-from reconciler.core.guards import Putting, find_account_problems
+from reconciler.core.guards import TokenUse, find_account_problems
 from reconciler.errors import StateError
 from reconciler.model import Area, Desired, Head, Item, ItemState, Problem
 from reconciler.ports import CredentialReport, StateStore
@@ -103,7 +103,7 @@ def _find_account_problems(
     rules = FleetRules(
         by_name.keys(), account_of=lambda name: credentials.account(by_name[name]) if name in by_name else None
     )
-    putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in desired]
+    putting = [TokenUse(one, credentials.account(one), credentials.organization(one)) for one in desired]
     return find_account_problems(AccountBook(question.heads), putting, question.now, rules)
 
 

@@ -273,7 +273,7 @@ class EnvironmentRun:
         intent = ours.document.intent
         in_doubt = intent is not None and intent.doubt
         if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
-            return record.doubt(ours.document, last)
+            return record.mark_in_doubt(ours.document, last)
         return record.clear(ours.document, last)
 
     def _make_last(self, outcome: Outcome, message: str | None = None) -> LastTry:

@@ -13,7 +13,7 @@ from reconciler.core.accounts import AccountBook, FleetRules, find_pin_contradic
 from reconciler.core.guards import (
     FirstApply,
     MaxChanged,
-    Putting,
+    TokenUse,
     count_updates,
     find_account_problems,
     find_new_state,
@@ -105,7 +105,7 @@ def check_part_before_sending(planned: Planned, given: GuardInput, now: datetime
 
 def _warn_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
     expired = given.credentials.find_expired(find_putting(planned), now)
-    for warning in (*expired, *describe_unseen(planned.fleet), *_find_pins(planned, given.credentials)):
+    for warning in (*expired, *describe_unreadable(planned.fleet), *_find_pins(planned, given.credentials)):
         warn(warning)
 
 
@@ -117,7 +117,7 @@ def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
     """
     warnings = (
         *(f"apply would refuse: {problem}" for problem in _find_guards(planned, given, planned.plan.created_at)),
-        *describe_unseen(planned.fleet),
+        *describe_unreadable(planned.fleet),
         *_find_pins(planned, given.credentials),
         *_find_locks(planned),
         *given.credentials.find_expired(find_putting(planned), planned.plan.created_at),
@@ -131,12 +131,12 @@ def find_putting(planned: Planned) -> list[Desired]:
     return [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
 
 
-def describe_unseen(fleet: Fleet) -> list[str]:
+def describe_unreadable(fleet: Fleet) -> list[str]:
     """Return a warning about unreadable documents outside of the selection, which the guards could not check."""
-    if not fleet.unseen:
+    if not fleet.unreadable:
         return []
-    names = name_some(sorted(fleet.unseen))
-    first = next(iter(fleet.unseen.values()))
+    names = name_some(sorted(fleet.unreadable))
+    first = next(iter(fleet.unreadable.values()))
     return [f"the guards could not read the state of {names}: {first}"]
 
 
@@ -152,7 +152,7 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
 
 def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
     credentials = given.credentials
-    putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
+    putting = [TokenUse(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
     known = {one.environment: one for one in given.desired}
     rules = FleetRules(
         planned.fleet.manifests,

@@ -28,13 +28,13 @@ async def doubt_holders(run: RunContext, desired: Desired, account: str | None) 
     """
     if account is not None:
         for holder in sorted(run.accounts.find_holders(desired.environment, account)):
-            why = await _doubt_holder(run, desired, holder, account)
+            why = await _mark_holder_in_doubt(run, desired, holder, account)
             if why:
                 return why
     return ""
 
 
-async def _doubt_holder(run: RunContext, desired: Desired, holder: str, account: str) -> str:
+async def _mark_holder_in_doubt(run: RunContext, desired: Desired, holder: str, account: str) -> str:
     for _ in range(TRIES):
         stored = (await run.world.offload(lambda: run.world.store.read([holder]))).get(holder)
         if stored is None or account not in find_accounts(stored.document):
@@ -47,7 +47,7 @@ async def _doubt_holder(run: RunContext, desired: Desired, holder: str, account:
                 f"{holder} was last applied to the Plug company of this token, and {describe_lock(intent, now)}. Run "
                 "apply again after that"
             )
-        doubted = record.doubt_holder(stored.document, _describe_put(run, desired, account))
+        doubted = record.mark_holder_in_doubt(stored.document, _describe_put(run, desired, account))
         if doubted is None or await _write(run, stored, doubted):
             return ""
     raise Conflict(holder, f"lost {TRIES} races for it in a row")

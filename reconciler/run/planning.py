@@ -102,10 +102,10 @@ def refuse_malformed_tokens(planned: Planned, credentials: CredentialChecks) -> 
 
 def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, location: str) -> Where:
     """Return where the run acts. A state with a document that can't be read is not new, as that one may be applied."""
-    is_new = not fleet.unseen and all(head.applied is None for head in fleet.heads.values())
+    is_new = not fleet.unreadable and all(head.applied is None for head in fleet.heads.values())
     return Where(
         location=location,
-        documents=len(fleet.heads) + len(fleet.unseen),
+        documents=len(fleet.heads) + len(fleet.unreadable),
         apis=find_apis(wanted),
         is_new=is_new,
         near=store.find_near() if is_new else None,
@@ -127,9 +127,9 @@ def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope)
     faults = [fault for name, fault in found.faults.items() if name in selected]
     if faults:
         raise faults[0] if len(faults) == 1 else SeveralUnreadable(faults)
-    unseen = {name: str(fault) for name, fault in found.faults.items()}
+    unreadable = {name: str(fault) for name, fault in found.faults.items()}
     logger.info(
         "state: read %d documents from %s in %.2f s", len(found.heads), store.location, time.monotonic() - begun
     )
     whole = {one.environment: one for one in desired}
-    return Fleet(manifests, found.heads, unseen, found.snapshot, whole), selected
+    return Fleet(manifests, found.heads, unreadable, found.snapshot, whole), selected

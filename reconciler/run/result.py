@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.core.protocol.markers import Marker, MarkState
-from reconciler.core.protocol.telling import (
+from reconciler.core.protocol.endings import (
     EndedRun,
+    EndReport,
     StateView,
-    Told,
     Wish,
     WishFate,
     find_fate,
     is_open,
-    tell_pull_request,
+    report_pull_request,
 )
+from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.errors import PostFailed
 from reconciler.model import Desired
 from reconciler.ports import MergedPull, ResultHub, StateStore
@@ -76,7 +76,7 @@ class Comment:
 
     number: int
     state: MarkState
-    told: tuple[Told, ...]
+    told: tuple[EndReport, ...]
 
 
 def find_pulls_to_report(hub: ResultHub, history: ChangeHistory, now: datetime) -> list[PullToReport]:
@@ -161,7 +161,7 @@ def make_comments(
 ) -> Iterator[Comment]:
     """Yield the comment on each pull request."""
     for one in to_report:
-        results = tell_pull_request(one.wishes, run, desired, state)
+        results = report_pull_request(one.wishes, run, desired, state)
         yield Comment(one.pull.number, MarkState.OPEN if is_open(results) else MarkState.DONE, tuple(results))
 
 
@@ -185,11 +185,11 @@ def post_comments(
             waiting += 1
             continue
         try:
-            hub.put_comment(comment.number, Marker(COMMENT, run_id, attempt, comment.state), render(comment))
+            posted = hub.put_comment(comment.number, Marker(COMMENT, run_id, attempt, comment.state), render(comment))
         except PostFailed as error:
             warnings.append(f"pull request {comment.number} got no comment ({error}); the next run tries again")
         else:
-            numbers.append(comment.number)
+            numbers += [] if posted.done == "superseded" else [comment.number]
     if waiting:
         warnings.append(f"{waiting} more pull requests get a comment from the next run: one run writes {MAX_COMMENTS}")
     return PostedComments(tuple(numbers), tuple(warnings))

@@ -67,7 +67,7 @@ def unlock(store: StateStore, stored: Stored) -> bool:
     intent = stored.document.intent
     if intent is None or intent.lease_until is None:
         return False
-    _write(store, Write(stored.document.environment, record.doubt(stored.document), stored.version))
+    _write(store, Write(stored.document.environment, record.mark_in_doubt(stored.document), stored.version))
     return True
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from reconciler.core.protocol.change import digest_each
-from reconciler.core.protocol.strict import LastChange, Offer, Unreviewed, UnreviewedCause, find_cause
+from reconciler.core.protocol.strict import Candidate, LastChange, Unreviewed, UnreviewedCause, find_cause
 from reconciler.model import Desired
 from reconciler.ports import MergedPull, Pulls, ReviewHistory
 
@@ -86,12 +86,12 @@ class _Search:
         return {name: change for name, change in changes.items() if self.find_cause(name, change) is not None}
 
     def find_cause(self, name: str, change: LastChange) -> UnreviewedCause | None:
-        offers = (
-            Offer(position, pull in self._found[change.commit], self._same[name, pull.head_sha])
+        candidates = (
+            Candidate(position, pull in self._found[change.commit], self._same[name, pull.head_sha])
             for pull, position in self._find_counted(change).items()
             if (name, pull.head_sha) in self._same
         )
-        return find_cause(change, offers)
+        return find_cause(change, candidates)
 
     def _find_counted(self, change: LastChange) -> Mapping[MergedPull, int]:
         """Return the pull requests merged as the commit of a change, or as a later commit, with their positions."""

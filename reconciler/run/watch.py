@@ -16,9 +16,9 @@ from reconciler.core.protocol.schedule import (
     Runs,
     Wanted,
     choose_begin,
+    drop_doubt_of_sending,
+    drop_unapplied,
     find_sending,
-    leave_out,
-    leave_out_sending,
 )
 from reconciler.errors import PostFailed
 from reconciler.model import Action, Drift, FindingKind, Plan
@@ -60,14 +60,14 @@ class LeftOut:
 def read_runs(hub: ScheduleHub, head: str, now: datetime) -> Runs:
     """Return the apply runs that count. Raises PostFailed."""
     runs = Runs(now, tuple(hub.list_apply_runs(head)))
-    logger.info("%d apply runs are listed, %d of them in progress", len(runs.all), len(runs.under_way))
+    logger.info("%d apply runs are listed, %d of them in progress", len(runs.all), len(runs.active))
     return runs
 
 
 def find_settled(found: Drift, planned: Planned, now: datetime) -> tuple[Drift, int]:
     """Return the drift without doubt about PUTs in flight, and the number of environments with such a PUT."""
     sending = find_sending(planned.heads.values(), now)
-    return replace(found, findings=leave_out_sending(found.findings, sending)), len(sending)
+    return replace(found, findings=drop_doubt_of_sending(found.findings, sending)), len(sending)
 
 
 def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 0) -> tuple[Drift, LeftOut]:
@@ -75,7 +75,7 @@ def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 
     awaited = runs.awaited if runs is not None else None
     if awaited is None and begun is Begin.NOTHING:
         return found, LeftOut(sending=sending)
-    findings, count = leave_out(found.findings)
+    findings, count = drop_unapplied(found.findings)
     return replace(found, findings=findings), LeftOut(count, awaited, sending)
 
 

@@ -1,6 +1,6 @@
-"""What the stand-in Plug answers: the PUT, and beside it the routes of `doors` (docs/contract.md#sandbox).
+"""The HTTP answers of the stand-in for Plug: the PUT, and the routes of `control_routes` (docs/contract.md#sandbox).
 
-The PUT is answered by hand, as tests and benches send thousands of them; the rest are Starlette routes.
+The PUT is answered without a framework, because tests and benchmarks send thousands; the rest are Starlette routes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from reconciler.sandbox.plug import (
 PUT_PATH = "/api/integrations/update-webhooks"
 
 _Header = tuple[bytes, bytes]
-_Answer = tuple[int, bytes, tuple[_Header, ...]]  # status, body, headers beside the usual
+_Answer = tuple[int, bytes, tuple[_Header, ...]]  # status, body, additional headers
 _VALUE_TRUE = b'{"value": true}'  # as a sibling call of the vendor answers (docs/plug-api.md)
 _NO_ANSWER: _Answer = (0, b"", ())
 
 
 class App:
-    """The ASGI application. A path prefix is fine: base URLs may have one."""
+    """The ASGI application. A path may have a prefix, because base URLs may have one."""
 
     def __init__(self, plug: SimulatedPlug, stopping: asyncio.Event) -> None:
         self._plug = plug
@@ -47,7 +47,7 @@ class App:
         await self._routes(scope, receive, send)
 
     async def _answer_put(self, scope: Scope, receive: Receive, send: Send) -> None:
-        latency_s = self._plug.options.latency_s  # first: who saw the request may change the options at once
+        latency_s = self._plug.options.latency_s  # read first: a test that sees the request may change the options
         self._plug.requests += 1
         body = await _read_body(receive)
         if body is None:
@@ -62,7 +62,7 @@ class App:
             await _send_json(send, status, content, headers)
 
     async def _stopped_within(self, latency_s: float) -> bool:
-        """Wait, as Plug would take its time; True where the sandbox is asked to stop meanwhile."""
+        """Wait for the latency. Return whether the sandbox was asked to stop meanwhile."""
         if not latency_s:
             return False
         try:
@@ -73,7 +73,7 @@ class App:
         return True
 
     def _decide(self, scope: Scope, body: bytes) -> _Answer:
-        """The checks in the order of docs/contract.md#sandbox, then the PUT itself."""
+        """Check the request in the order of docs/contract.md#sandbox, do the PUT, and return the answer."""
         headers = _first_values(scope)
         if scope["method"] != "PUT":
             return _refuse(405, "the webhooks are updated with PUT", (b"allow", b"PUT"))
@@ -118,14 +118,14 @@ def _first_values(scope: Scope) -> dict[bytes, bytes]:
 
 
 def _parse_token(authorization: bytes) -> str:
-    """The token of a raw or Bearer header; empty where there is none."""
+    """Return the token of a raw or Bearer header; "" without one."""
     value = authorization.decode("latin-1").strip()
     scheme, _, rest = value.partition(" ")
     return rest.strip() if scheme.lower() == "bearer" else value
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, or just over the limit of it; None where the client went away before its end."""
+    """Return the whole body, or a little more than its limit; None if the client disconnected before its end."""
     body = b""
     while True:
         message = await receive()
@@ -146,4 +146,4 @@ async def _send_json(send: Send, status: int, content: bytes, headers: tuple[_He
 async def _drop(scope: Scope, receive: Receive) -> None:
     """Close the connection without a byte, and wait for uvicorn to notice, so that it answers nothing."""
     cast(asyncio.Transport, scope["state"]["transport"]).abort()
-    await receive()  # the request came whole: only its end is left to be told
+    await receive()  # the request is complete, so the next message is the disconnect

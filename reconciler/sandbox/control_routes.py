@@ -1,4 +1,4 @@
-"""Beside the PUT: the partner API's view of an account, and the sandbox's own doors, `/_sandbox/…`.
+"""The routes beside the PUT: the partner API's read of an account, and the sandbox's control routes, `/_sandbox/…`.
 
 See docs/contract.md#sandbox.
 """
@@ -24,9 +24,9 @@ DELIVERY_TIMEOUT_S = 5.0
 
 
 def make_routes(plug: SimulatedPlug) -> Starlette:
-    """The application for whatever is no PUT of the webhooks."""
-    doors: Mapping[str, _Door] = {"deliver": _deliver, "edit": _edit, "show": _show}
-    routes = [Route(f"/_sandbox/{name}", _open(plug, door), methods=["POST"]) for name, door in doors.items()]
+    """Return the application for all requests but the PUT of the webhooks."""
+    controls: Mapping[str, _Control] = {"deliver": _deliver, "edit": _edit, "show": _show}
+    routes = [Route(f"/_sandbox/{name}", _make_endpoint(plug, one), methods=["POST"]) for name, one in controls.items()]
 
     async def show_account(request: Request) -> JSONResponse:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -45,11 +45,11 @@ def make_routes(plug: SimulatedPlug) -> Starlette:
     return app
 
 
-_Door = Callable[[SimulatedPlug, str, dict[str, Any]], Awaitable[JSONResponse]]
+_Control = Callable[[SimulatedPlug, str, dict[str, Any]], Awaitable[JSONResponse]]
 
 
-def _open(plug: SimulatedPlug, door: _Door) -> Callable[[Request], Awaitable[JSONResponse]]:
-    """A route that reads `{"token": …}` and leaves the rest to `door`."""
+def _make_endpoint(plug: SimulatedPlug, control: _Control) -> Callable[[Request], Awaitable[JSONResponse]]:
+    """Return an endpoint that reads `{"token": …}` and leaves the rest to `control`."""
 
     async def answer(request: Request) -> JSONResponse:
         try:
@@ -59,7 +59,7 @@ def _open(plug: SimulatedPlug, door: _Door) -> Callable[[Request], Awaitable[JSO
                 raise Malformed("token is missing, or no string")
             if not plug.knows(token):
                 return JSONResponse({"error": "the token is not valid"}, 404)
-            return await door(plug, token, asked)
+            return await control(plug, token, asked)
         except Malformed as error:
             return JSONResponse({"error": str(error)}, 400)
 
@@ -77,7 +77,7 @@ async def _edit(plug: SimulatedPlug, token: str, asked: dict[str, Any]) -> JSONR
 
 
 async def _deliver(plug: SimulatedPlug, token: str, asked: dict[str, Any]) -> JSONResponse:
-    """Play the event: POST the documented body to the registered URL, never beyond this machine."""
+    """Simulate an event: POST the documented body to the registered URL, if it is on this machine."""
     event, body = _find_example(asked)
     company = plug.companies.get(token) or Company()
     url = company.webhooks[event]
@@ -108,7 +108,7 @@ def _find_example(asked: Mapping[str, Any]) -> tuple[Event, bytes]:
 async def _post(url: str, body: bytes) -> int:
     headers = {"Content-Type": "application/json", "User-Agent": "plug-sandbox"}
     async with (
-        # no certificate names a loopback receiver, so none is asked for
+        # a receiver on loopback can't have a valid certificate, so it is not verified
         httpx.AsyncClient(verify=False, trust_env=False, timeout=DELIVERY_TIMEOUT_S) as client,  # noqa: S501
         client.stream("POST", url, content=body, headers=headers) as response,
     ):

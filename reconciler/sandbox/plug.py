@@ -1,7 +1,7 @@
-"""Plug as its page describes it, free of HTTP: companies by token, and the ways in which it misbehaves.
+"""Plug as its documentation describes it, without HTTP: companies by token, and simulated faults.
 
-What happens to a PUT is decided per company and per PUT from the seed alone, so a run gives the same
-faults again however the requests of different companies interleave.
+The fate of a PUT depends only on the seed, the company and the number of the PUT. So a run gives the same faults again,
+in whatever order the requests of different companies arrive.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reconciler.model import EVENTS, BodyForm, Event
 
 MAX_BODY_BYTES = 1024 * 1024  # seven URLs of 2,048 bytes take 15 KiB; anything near this is a mistake
 
-# no white space, and no half of a surrogate pair, which JSON can spell and UTF-8 can't
+# no white space, and no unpaired surrogate, which JSON can express but UTF-8 can't
 _URL = re.compile(r"(?P<scheme>https?)://[^\s\ud800-\udfff/?#]+(?:[/?#][^\s\ud800-\udfff]*)?", re.IGNORECASE)
 _NAMES = frozenset(event.value for event in EVENTS)
 
@@ -39,12 +39,12 @@ _ACCOUNT_FIELDS: Mapping[str, Event] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The switches of `reconciler sandbox`. Rates run from 0 to 1; `port` 0 takes any free one.
+    """The options of `reconciler sandbox`.
 
-    Without `tokens` any non-empty token is valid, without `partner_tokens` any of a partner. `accounts` maps a
-    partner account's id to its token.
-    `rate_limit` is PUTs a second over all companies. A PUT whose body has another form than those of `body_forms` is
-    refused with 400, or, with `ignore_other_form`, answered with 200 and not done.
+    `failure_rate` and `lost_answers` are probabilities from 0 to 1; `port` 0 is any free port. Without `tokens`, any
+    non-empty token is valid; the same holds for `partner_tokens`. `accounts` maps the id of a partner API's account to
+    its token. `rate_limit` is in PUTs a second, for all companies together. A PUT whose body has a form that is not in
+    `body_forms` is refused with 400, or, with `ignore_other_form`, answered with 200 and not done.
     """
 
     port: int = 0
@@ -61,7 +61,7 @@ class Options:
 
 
 class PutFate(StrEnum):
-    """What becomes of a well-formed PUT."""
+    """The result of a well-formed PUT."""
 
     DONE = "done"
     LOST = "lost"  # done, and the answer never arrives
@@ -76,12 +76,12 @@ class PutFate(StrEnum):
 
 
 class Malformed(ValueError):
-    """What is wrong with a body, in words that repeat nothing of it but the API's own names."""
+    """Raised for a wrong body. The message repeats nothing of it but the API's own names."""
 
 
 @dataclass(slots=True)
 class Company:
-    """What one token configures. `puts` counts those that were done, `received` all well-formed ones."""
+    """The company of one token. `puts` counts the PUTs that were done, `received` all well-formed ones."""
 
     webhooks: dict[Event, str | None] = field(default_factory=lambda: dict.fromkeys(EVENTS))
     puts: int = 0
@@ -96,11 +96,10 @@ class ReceivedPut:
 
 
 class SimulatedPlug:
-    """The stand-in's memory. Driven by one thread; others may look at it.
+    """The memory of the sandbox. One thread changes it; others may read it.
 
-    `options` may be replaced while it runs; `forced` holds the fates of the next PUTs, whoever sends
-    them, before chance has its say. `requests` counts everything sent to the PUT's address, refused
-    or not.
+    `options` may be replaced while it runs. `forced` has the fates of the next PUTs of any company, which are used
+    before random ones. `requests` counts all requests to the PUT's address, also refused ones.
     """
 
     def __init__(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
@@ -114,19 +113,19 @@ class SimulatedPlug:
         self._allowance_at = clock()
 
     def knows(self, token: str) -> bool:
-        """Whether `token` is valid."""
+        """Return whether `token` is valid."""
         return token in self.options.tokens if self.options.tokens else bool(token)
 
     def knows_partner(self, token: str) -> bool:
-        """Whether `token` is a valid partner token."""
+        """Return whether `token` is a valid partner token."""
         return token in self.options.partner_tokens if self.options.partner_tokens else bool(token)
 
     def company(self, token: str) -> Company:
-        """The company of a valid token; one never seen before has nothing configured."""
+        """Return the company of a valid token; a new one has no webhooks."""
         return self.companies.get(token) or self.companies.setdefault(token, Company())
 
     def put(self, token: str, webhooks: Mapping[Event, str], form: BodyForm = BodyForm.FLAT) -> PutFate:
-        """Replace the company's configuration, or not: see the fate."""
+        """Replace the company's webhooks, if the fate says so, and return the fate."""
         company = self.company(token)
         fate = self._find_fate(token, company)
         if fate.acts and form not in self.options.body_forms:
@@ -139,15 +138,15 @@ class SimulatedPlug:
         return fate
 
     def edit(self, token: str, changes: Mapping[Event, str | None]) -> dict[Event, str | None]:
-        """Somebody in the dashboard: change some webhooks behind the API's back, and show them all."""
+        """Change some webhooks as a user does in Plug's dashboard, and return them all."""
         company = self.company(token)
         company.webhooks = {**company.webhooks, **changes}
         return company.webhooks
 
     def account(self, account_id: str) -> dict[str, Any] | None:
-        """The partner API's view of an account, or None for an unknown id (docs/plug-api.md#the-partner-api).
+        """Return what the partner API shows of an account; None for an unknown id (docs/plug-api.md#the-partner-api).
 
-        `onMessageDeliveryError` is documented on creation only, so it is shown where it is set alone.
+        `onMessageDeliveryError` is documented only for the creation of an account, so it is shown only if it is set.
         """
         token = self.options.accounts.get(account_id)
         if token is None:
@@ -160,7 +159,7 @@ class SimulatedPlug:
         return shown
 
     def retry_after_s(self) -> int:
-        """Whole seconds until the rate limit lets another PUT through, at least one."""
+        """Return the whole seconds until the rate limit allows another PUT, at least one."""
         limit = self.options.rate_limit
         return max(1, math.ceil((1 - min(1.0, self._allowance)) / limit)) if limit else 1
 
@@ -178,7 +177,10 @@ class SimulatedPlug:
         return PutFate.LOST if lost < options.lost_answers else PutFate.DONE
 
     def _within_limit(self) -> bool:
-        """A bucket that holds a second's worth: a burst of N passes, then N a second."""
+        """Take one token from the bucket of the rate limit, and return whether there was one.
+
+        The bucket holds the tokens of one second: a burst of N passes, then N a second.
+        """
         limit = self.options.rate_limit
         if limit is None:
             return True
@@ -193,17 +195,17 @@ class SimulatedPlug:
 
 
 def _draw(seed: int, token: str, number: int) -> tuple[float, float, float]:
-    """Three numbers of [0, 1) that depend on nothing but the arguments."""
+    """Return three pseudo-random numbers in [0, 1) that depend only on the arguments."""
     digest = hashlib.blake2b(f"{seed}\0{number}\0{token}".encode(), digest_size=24).digest()
     first, second, third = (int.from_bytes(digest[at : at + 6], "big") / 2**48 for at in (0, 8, 16))
     return first, second, third
 
 
-# --- what is sent ----------------------------------------------------------------------------------
+# --- bodies ----------------------------------------------------------------------------------------
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`. Raises Malformed."""
+    """Return the JSON object in `body`. Raises Malformed."""
     if len(body) > MAX_BODY_BYTES:
         raise Malformed(f"the body is larger than {MAX_BODY_BYTES} bytes")
     try:
@@ -218,7 +220,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def parse_webhooks(body: bytes) -> tuple[BodyForm, dict[Event, str]]:
-    """The seven webhooks of a PUT, and the form of its body (docs/plug-api.md). Raises Malformed."""
+    """Return the form of a PUT's body, and its seven webhooks (docs/plug-api.md). Raises Malformed."""
     form, value = BodyForm.FLAT, parse_object(body)
     if value.keys() == {"value"} and isinstance(value["value"], dict):
         form, value = BodyForm.VALUE, value["value"]
@@ -239,7 +241,7 @@ def describe_other_form(form: BodyForm) -> str:
 
 
 def parse_edit(value: object) -> dict[Event, str | None]:
-    """Some of the seven, each a URL or null. Raises Malformed."""
+    """Return some of the seven webhooks, each a URL or None. Raises Malformed."""
     if not isinstance(value, dict):
         raise Malformed("webhooks is not an object")
     if not value.keys() <= _NAMES:
@@ -248,7 +250,7 @@ def parse_edit(value: object) -> dict[Event, str | None]:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a URL's host is this machine, by its spelling alone: nothing is resolved."""
+    """Return whether a URL's host is this machine, by its spelling alone: nothing is resolved."""
     if not host:
         return False
     if host.lower() == "localhost":

@@ -1,4 +1,4 @@
-"""The stand-in Plug on loopback: how it listens, starts and ends. What it answers is in `app`.
+"""The server of the stand-in for Plug on loopback: how it listens, starts and ends. Its answers are in `app`.
 
 See docs/contract.md#sandbox.
 """
@@ -23,13 +23,13 @@ from reconciler.sandbox.app import App
 from reconciler.sandbox.plug import Options, SimulatedPlug
 
 HOST = "127.0.0.1"
-KEEP_ALIVE_S = 300  # longer than any pause of a run, so that no client meets a connection just closed
+KEEP_ALIVE_S = 300  # longer than any pause of a run, so that no client reuses a connection that was just closed
 START_TIMEOUT_S = 30.0
 
 
 @dataclass(slots=True)
 class Sandbox:
-    """A running stand-in: where it listens, and its memory, to look at and to play tricks with."""
+    """A running sandbox: its address, and its memory, which tests read and change."""
 
     base_url: str
     plug: SimulatedPlug
@@ -38,9 +38,9 @@ class Sandbox:
 
 @contextmanager
 def serve_in_thread(options: Options | None = None) -> Iterator[Sandbox]:
-    """A sandbox that accepts connections from the first line of the block to its last.
+    """Run a sandbox in a thread for the duration of a `with` block.
 
-    Raises InputError where the port can't be had.
+    Raises InputError if the port is not available.
     """
     options = options or Options()
     listener = _listen(options.port)
@@ -70,25 +70,25 @@ def serve_in_thread(options: Options | None = None) -> Iterator[Sandbox]:
 
 
 def run(options: Options, announce: Callable[[str], None]) -> int:
-    """Serve in the foreground until a signal; `announce` gets the base URL once connections are accepted.
+    """Serve in the foreground until a signal; `announce` gets the base URL when connections are accepted.
 
-    Returns the exit code: 130 after a signal
-    (docs/contract.md#commands). Raises InputError if the port is not available.
+    Return the exit code, 130 after a signal (docs/contract.md#commands). Raises InputError if the port is not
+    available.
     """
     listener = _listen(options.port)
     plug = SimulatedPlug(options)
-    plug.received = deque(maxlen=0)  # nobody looks at it: a sandbox may run for weeks
+    plug.received = deque(maxlen=0)  # nothing reads it here, and a sandbox may run for weeks
     server = _Server(plug, announce)
     server.run([listener])
     return INTERRUPTED if server.interrupted else 0
 
 
 def _listen(port: int) -> socket.socket:
-    # asyncio turns Nagle's delay off where the protocol is named only; with it, each answer takes 40 ms
+    # asyncio turns off Nagle's delay only if the protocol is named; with that delay, each answer takes 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # A restarted sandbox must not wait until the connections of the last one are forgotten. Windows doesn't make
-        # it wait, and lets two programs share a port unless one of them refuses.
+        # A restarted sandbox must not wait until the system has forgotten the connections of the previous one. Windows
+        # doesn't make it wait, but lets two programs share a port unless one of them forbids it.
         option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
         listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind((HOST, port))
@@ -105,14 +105,14 @@ def _base_url(listener: socket.socket) -> str:
 
 
 class _Connection(H11Protocol):
-    """Lets a request reach its own connection, which ASGI has no words for, to end it unanswered."""
+    """A connection that a request can end without an answer. ASGI has no message for that."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state = {**self.app_state, "transport": transport}
         super().connection_made(transport)
 
     def shutdown(self) -> None:
-        """End at once where the client is still sending: it might never finish."""
+        """End at once if the client is still sending: it might never finish."""
         if self.cycle is not None and self.cycle.more_body:
             self.transport.abort()
         else:
@@ -120,7 +120,7 @@ class _Connection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, told when it accepts connections, and not killing the process with the signal it got."""
+    """A uvicorn server that announces when it accepts connections, and does not raise the signal again when it ends."""
 
     def __init__(self, plug: SimulatedPlug, announce: Callable[[str], None]) -> None:
         self.plug = plug

@@ -1,6 +1,6 @@
-"""The whole story against the sandbox, through the same commands that a person types (docs/contract.md#commands).
+"""The story of `reconciler demo`, with the same commands that a user types (docs/contract.md#commands).
 
-The caller runs the commands and shows the texts: this module imports no command line.
+The caller runs the commands and shows the texts, so this module does not import the command line.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from reconciler.model import Desired, Event
 from reconciler.sandbox.server import Sandbox
 
 SELECTING = ("plan", "apply", "drift")
-"""The commands of the story that are about all environments, unless `-e` selects some."""
+"""The commands of the story that act on all environments, unless `-e` selects some."""
 
-PAGE = "fleet.html"  # below the story's folder
+PAGE = "fleet.html"  # in the story's folder
 
 
 class StoryPart(StrEnum):
-    """What a text of the story is, for how it looks on a terminal."""
+    """The kinds of texts in the story, which look different on a terminal."""
 
     TITLE = "title"
     TEXT = "text"
@@ -32,11 +32,11 @@ class StoryPart(StrEnum):
 
 
 class StoryWentWrong(Exception):
-    """Something is not as the story says."""
+    """Raised if something is not as the story says."""
 
 
 def make_up(desired: Sequence[Desired]) -> dict[str, str]:
-    """A token for each environment and a value for each secret, by variable: nothing real is read."""
+    """Return made-up values by variable: a token for each environment, and each secret. No real ones are read."""
     made = {one.token_env: f"made-up-token-of-{one.environment}" for one in desired}
     made["PLUG_PARTNER_TOKEN"] = "made-up-token-of-a-partner"  # noqa: S105
     return made | {name: f"made-up-{name.lower()}" for one in desired for name in one.secrets}
@@ -44,10 +44,10 @@ def make_up(desired: Sequence[Desired]) -> dict[str, str]:
 
 @dataclass
 class Story:
-    """Each chapter says what it does, does it with the real command, and checks what came of it.
+    """A story in chapters. Each says what it does, does it with the real command, and checks the result.
 
     `folder` has the copied manifests, `edited` is the environment that is changed, and `manifest` its file below the
-    folder of manifests. `globs` select the environments, where not all take part. `run` runs a command with `environ`
+    folder of manifests. `globs` select environments, if not all take part. `run` runs a command with `environ`
     against the sandbox and returns its exit code.
     """
 
@@ -63,7 +63,7 @@ class Story:
     chapter: int = 0
 
     def tell(self) -> None:
-        """The story, to its end. Raises StoryWentWrong."""
+        """Tell the whole story. Raises StoryWentWrong."""
         self._create()
         self._nothing()
         self._edit_one()
@@ -73,7 +73,7 @@ class Story:
         self._drift()
 
     def end(self, page: Path) -> None:
-        """Write the last words, once the sandbox has ended. `page` is where the page of the fleet was kept."""
+        """Write the last texts after the sandbox has ended. `page` is where the page of the fleet was kept."""
         self._title("That was it")
         self._say("Everything happened in a temporary folder against a sandbox on this machine.")
         self._say(f"The page of the fleet is in {page}: open it in a browser.")
@@ -134,9 +134,8 @@ class Story:
         self._title("Drift: the manifest is ahead of what was applied")
         self._edit("v4")
         self._run("drift", expect=2)
-        self._run("state", "history", self.edited.environment)
 
-    # --- telling, doing and checking ---------------------------------------------------------------
+    # --- writing, running and checking -------------------------------------------------------------
 
     def _title(self, text: str) -> None:
         if self.chapter:
@@ -165,7 +164,7 @@ class Story:
         self._say(f"Plug now holds, for {self.edited.environment}: {held}")
 
     def _show_account(self) -> None:
-        """Make the environment observable: its account's id in the manifest, and the account in the sandbox."""
+        """Make the environment observable: write an account's id into the manifest, and add it to the sandbox."""
         account = self.edited.account_id or "11111-22222-333333"
         if self.edited.account_id is None:
             self._write_manifest({"account_id": account})

@@ -1,4 +1,4 @@
-"""Durations as people write them (docs/settings.md)."""
+"""Durations as users write them (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOW = "write a number of seconds, or 90s, 15m, 12h, 7d"
 
 
 def parse_duration(value: object) -> float:
-    """Seconds. Raises ValueError, which says how to write one."""
+    """Return a duration in seconds. Raises ValueError, which says how to write one."""
     if isinstance(value, str):
         match = _FORM.fullmatch(value.strip())
         if match is None:

@@ -1,4 +1,4 @@
-"""What is wrong with settings, reported at the place where the value came from. No fault repeats a value."""
+"""Faults of settings, reported at the place that the value came from. No fault repeats a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.model import AuthScheme, BodyForm, Fault, Problem, SettingPlace
 from reconciler.settings.fields import FLAGS, PREFIX, Settings
 from reconciler.settings.sources import GROUPS, VARIABLES, Layer
 
-LEASE_MARGIN_S = 60.0  # what a run may lose between its attempts without its lease being the shorter
+LEASE_MARGIN_S = 60.0  # time that a run may lose between its attempts before its lease ends
 
 
 def find_unknown_variables(environ: Mapping[str, str]) -> Iterator[Problem]:
@@ -26,7 +26,7 @@ _TOKENS = re.compile(r"((api|plug|partner|bearer)_?)?(tokens?|secrets?|passwords
 
 
 def find_unknown(name: str, known: Iterable[str]) -> Fault:
-    """What to say of a name that isn't among the `known` ones."""
+    """Return the fault of a name that isn't among the `known` ones."""
     last = re.split(r"\.|__|RECONCILER_", name)[-1].lower().replace("-", "_")
     near = _find_near(name, known)
     if _TOKENS.fullmatch(last):
@@ -39,7 +39,7 @@ def find_unknown(name: str, known: Iterable[str]) -> Fault:
 
 
 def _find_near(name: str, known: Iterable[str]) -> str | None:
-    """Without the prefix, which alone would make any two variables alike, and whatever the case."""
+    """Return the most similar known name. Case and the prefix, which all variables share, are ignored."""
     words = {one.removeprefix(PREFIX).lower(): one for one in sorted(known)}
     import difflib  # late: only a mistyped name needs it
 
@@ -48,13 +48,13 @@ def _find_near(name: str, known: Iterable[str]) -> str | None:
 
 
 def path_of(fault: ErrorDetails) -> str:
-    """The setting's path: of a fault within a list, the list's."""
+    """Return the path of the setting with this fault; for an item of a list, that of the list."""
     first, *rest = (str(part) for part in fault["loc"])
     return f"{first}.{rest[0]}" if first in GROUPS and rest else first
 
 
 def translate(found: ErrorDetails, layers: Iterable[Layer]) -> Problem:
-    """The problem of one of pydantic's errors."""
+    """Return the problem for one of pydantic's errors."""
     path = path_of(found)
     return find_place_of(path, layers).problem(_find_fault(path, found))
 
@@ -73,12 +73,12 @@ def _find_fault(path: str, found: ErrorDetails) -> Fault:
 
 
 def find_place_of(path: str, layers: Iterable[Layer]) -> SettingPlace:
-    """Where the value that counts came from; a default has no place but its name."""
+    """Return the place of the value that wins; the place of a default is only its name."""
     return next((layer.place_of(path) for layer in layers if layer.holds(path)), SettingPlace("", path))
 
 
 def find_misfits(settings: Settings, layers: list[Layer], wrong: set[str]) -> Iterator[Problem]:
-    """What holds between settings, and of addresses and hosts; not of what is `wrong` already."""
+    """Yield problems between settings, and of addresses and hosts. Settings in `wrong` are skipped."""
     if wrong.isdisjoint(("lease", "deadline", "timeout")):
         yield from _find_short_lease(settings, layers)
     if wrong.isdisjoint(("api", "api.base_url", "api.allowed_hosts")):
@@ -98,7 +98,7 @@ def _find_short_lease(settings: Settings, layers: list[Layer]) -> Iterator[Probl
 
 
 def _find_address_faults(settings: Settings, layers: list[Layer]) -> Iterator[Problem]:
-    """The partner's address is used by what observes alone, so its default is left in peace here."""
+    """Yield the faults of addresses. The default of the partner's is not checked: only commands that observe use it."""
     for path, url in (("api.base_url", settings.api.base_url), ("partner.base_url", settings.partner.base_url)):
         if path == "api.base_url" or any(layer.holds(path) for layer in layers):
             fault = find_base_url_fault(url, [host for host in settings.api.allowed_hosts if _is_host(host)])
@@ -120,5 +120,5 @@ def _find_host_faults(settings: Settings, layers: list[Layer]) -> Iterator[Probl
 
 
 def _is_host(host: str) -> bool:
-    """Whether it may be repeated in a message: what is not a host could be a token in the wrong place."""
+    """Return whether a text is a host, so that a message may repeat it: it could be a token in the wrong place."""
     return not host.startswith("*") and find_pattern_fault(host) is None

@@ -51,7 +51,7 @@ class Partner(_Group):
 
 
 class PolicySettings(_Group):
-    """`allowed_hosts`: None allows every host, an empty list none."""
+    """The policy in the settings. `allowed_hosts` None allows every host; an empty list allows no host."""
 
     allowed_hosts: Hosts | None = _described("policy.allowed_hosts", None)
     denied_hosts: Hosts = _described("policy.denied_hosts", ())
@@ -61,7 +61,7 @@ active_sources: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar(
 
 
 class Settings(BaseSettings):
-    """All settings, checked. Durations are seconds. Without `load_settings` it reads nothing from outside."""
+    """All settings, checked. Durations are in seconds. Without `load_settings` it reads no variable and no file."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=True, extra="forbid", frozen=True
@@ -97,5 +97,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Those of `load_settings`, the first one winning: the library's own would read os.environ."""
+        """Return the sources of `load_settings`, the strongest first. The library's own would read os.environ."""
         return active_sources.get() or (init_settings,)

@@ -1,6 +1,6 @@
-"""Every setting's flag, without what it takes to read settings: `--help` must not wait for pydantic.
+"""The flags of all settings, without an import of pydantic, so that `--help` is quick.
 
-A test holds this table equal to the model in `settings/fields.py`, which takes its descriptions from here.
+A test keeps this table equal to the model in `settings/fields.py`, which takes its descriptions from here.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SettingFlag:
-    """`path` is the setting's name, as in `api.base_url`; the flag and the variable are made of it.
+    """The flag of one setting. `path` is the setting's name, such as `api.base_url`; flag and variable derive from it.
 
-    A list is written comma separated or as JSON, in one flag. A `--no-` form goes with every `is_bool`. `help` and
-    `default`, in words where no value says it, fit one line of a terminal of 80 columns.
+    A list is given in one flag, comma separated or as JSON. Every `is_bool` also has a `--no-` form. `help` and
+    `default` fit one line of a terminal of 80 columns; `default` may be in words.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Flags, variables and the file -> settings, or every fault at once."""
+"""Load the settings from flags, variables and the file, or report all faults at once."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from reconciler.settings.faults import find_misfits, find_place_of, find_unknown
 from reconciler.settings.fields import Settings, active_sources
 from reconciler.settings.sources import FILE, Layer, find_file, read_flags, read_variables
 
-MAX_FAULTS = 50  # reported one by one: each is compared with all names
+MAX_FAULTS = 50  # faults reported one by one, as each is compared with all names
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The settings, the folder that a relative `state` is taken from, and the files that settings may be in.
+    """The settings, the folder that a relative `state` is in, and the files that may hold settings.
 
-    `files` has reconciler.toml also where it is missing: deleted, it differs from the commit.
+    `files` has reconciler.toml even if it is missing, because a deleted file differs from the commit.
     """
 
     settings: Settings
@@ -35,18 +35,18 @@ class LoadedSettings:
 
     @property
     def file(self) -> str | None:
-        """The file that was read, as messages show it; None without one."""
+        """Return the file that was read, as messages show it; None without one."""
         return next((file for layer in self.layers if (file := layer.place_of("").file)), None)
 
     def find_place(self, path: str) -> SettingPlace | None:
-        """Return where a setting was given; None where it has its default."""
+        """Return where a setting was given; None if it has its default."""
         return next((layer.place_of(path) for layer in self.layers if layer.holds(path)), None)
 
 
 def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, object]) -> LoadedSettings:
-    """The settings of a run in `folder`. `flags`: a setting's path to the text given on the command line.
+    """Return the settings of a run in `folder`. `flags` maps a setting's path to the text on the command line.
 
-    Raises InputError with every fault, each saying where the value came from.
+    Raises InputError with all faults, each with the place that the value came from.
     """
     problems = list(find_unknown_variables(environ))
     file = find_file(Path(folder), find_top(Path(folder), environ), problems)
@@ -65,7 +65,7 @@ def load_settings(environ: Mapping[str, str], folder: str, flags: Mapping[str, o
 
 
 def _merge_and_check(layers: list[Layer], problems: list[Problem], *, unreadable: bool) -> Settings:
-    """The merged settings. `unreadable`: a file is left out, so what it holds can't be compared with the rest."""
+    """Return the merged settings. `unreadable`: a file could not be read, so checks between settings are skipped."""
     try:
         settings = _merge(layers)
         wrong: set[str] = set()
@@ -76,11 +76,11 @@ def _merge_and_check(layers: list[Layer], problems: list[Problem], *, unreadable
         if len(faults) > MAX_FAULTS:
             place = find_place_of(path_of(faults[MAX_FAULTS]), layers)
             problems.append(place.problem(Fault(f"is one of {len(faults) - MAX_FAULTS} more faults")))
-        # what is left must still fit together, so that one run tells it all
+        # the other settings are still checked together, so that one run reports all faults
         layers = [layer.without(wrong) for layer in layers]
         try:
             settings = _merge(layers)
-        except ValidationError:  # a key with a dot in its own name can't be left out by its path
+        except ValidationError:  # a key with a dot in its name can't be removed by its path
             raise InputError(problems=dict.fromkeys(problems)) from None
     if not unreadable:
         problems += find_misfits(settings, layers, wrong)

@@ -9,7 +9,7 @@ from reconciler.settings.sources import GROUPS
 
 
 def describe_settings(settings: Settings) -> dict[str, str]:
-    """Return each setting by its name, such as `api.base_url`, as people write it. No setting is a secret."""
+    """Return each setting by its name, such as `api.base_url`, as users write it. No setting is a secret."""
     return {
         path: _describe(reduce(getattr, path.split("."), settings), flag.default)
         for path, flag in FLAGS.items()

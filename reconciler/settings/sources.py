@@ -1,7 +1,6 @@
-"""Where settings come from: flags, variables and the file, each with the places of its settings.
+"""The sources of settings: flags, variables and the file, each with the places of its settings.
 
-pydantic-settings reads and merges them. What it can't say is where a value came from, so each source is kept as a
-`Layer` that can.
+pydantic-settings reads and merges them, but can't say where a value came from. So each source is kept as a `Layer`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ VARIABLES = {flag.variable for flag in FLAGS.values()} | {PREFIX + group.upper()
 
 @dataclass(frozen=True)
 class Layer:
-    """What one source gives, and where each of its settings was given."""
+    """The settings from one source, and the place of each."""
 
     values: dict[str, Any]
     place_of: Callable[[str], SettingPlace]
@@ -52,7 +51,7 @@ class Layer:
 
 
 def read_flags(flags: Mapping[str, object]) -> Layer:
-    """A group's flag (`--policy`) gives way to the flags of its settings."""
+    """Return the layer of the flags. The flag of one setting is stronger than its group's (`--policy`)."""
     values: dict[str, Any] = {}
     for path, value in sorted(flags.items()):
         group, _, key = path.rpartition(".")
@@ -83,12 +82,12 @@ class _Variables(EnvSettingsSource):
         return {name.lower(): value for name, value in self._environ.items() if name in VARIABLES}
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-        """A group's variable is a JSON object; a list is left to `parse_hosts`, which takes more than JSON."""
+        """Parse a group's variable as a JSON object. A list is left to `parse_hosts`, which accepts more than JSON."""
         return parse_group(value) if field_name in GROUPS else value
 
 
 def read_variables(environ: Mapping[str, str]) -> Layer:
-    """An empty variable is not given: GitHub Actions passes a variable that isn't set as an empty text."""
+    """Return the layer of the variables. An empty one counts as not set, as GitHub Actions passes unset ones empty."""
     environ = {name: value for name, value in environ.items() if value}
 
     def place_of(path: str) -> SettingPlace:
@@ -103,14 +102,14 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
 
 
 MAX_BYTES = 1024 * 1024
-# A key of a hundred parts: the parser's time grows with the square of them. Texts are taken out first, as a long list
-# of versions in texts is no key. Each quantifier that could go back over a flood of its characters is possessive.
+# A key of a hundred parts is refused, because the parser takes quadratic time for it. Quoted texts are removed first,
+# because a long list of versions in a text is not a key. Quantifiers are possessive, so that no match backtracks.
 _QUOTED = re.compile(r""" "(?:[^"\\\n]|\\.)*+"? | '[^'\n]*+'? """, re.VERBOSE)
 _LONG_KEY = re.compile(r"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){100}", re.ASCII)
 
 
 class _Unreadable(ValueError):
-    """Raised with the fault for which a file is not read at all."""
+    """Raised with the fault because of which a file is not parsed."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -118,7 +117,7 @@ class _Unreadable(ValueError):
 
 
 class _TomlFile(TomlConfigSettingsSource):
-    """The table `header` of a TOML file; `table` is None where the file has none."""
+    """The table `header` of a TOML file; `table` is None if the file has no such table."""
 
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:
         try:
@@ -142,7 +141,7 @@ class _TomlFile(TomlConfigSettingsSource):
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """The settings of a file, None without one, and the folder that its relative paths are taken from."""
+    """The settings of a file, or None without one, and the folder that its relative paths begin in."""
 
     layer: Layer | None
     folder: Path
@@ -165,9 +164,9 @@ def find_file(folder: Path, top: Path | None, problems: list[Problem]) -> Settin
 
 
 def _read_files(folder: Path, prefix: str, problems: list[Problem]) -> list[Layer]:
-    """reconciler.toml, or [tool.reconciler] of pyproject.toml: one layer at the most.
+    """Return the layer of reconciler.toml, or of [tool.reconciler] in pyproject.toml: at most one.
 
-    `prefix` leads from the working directory to the folder: paths in problems and in settings begin with it.
+    `prefix` is the path from the working directory to the folder. Paths in problems and settings begin with it.
     """
     layers: list[Layer] = []
     for name, header in ((FILE, ()), (PYPROJECT, ("tool", "reconciler"))):
@@ -186,10 +185,10 @@ def _read_files(folder: Path, prefix: str, problems: list[Problem]) -> list[Laye
 
 
 def _with_prefix(values: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the settings with relative paths as they are written from the working directory.
+    """Return the settings with paths that are relative to the working directory.
 
-    The default folder of manifests is beside the file as well, wherever a command runs. `state` may be no path at all,
-    so it is left as it is: its store is opened from the file's folder.
+    The default folder of manifests is beside the file too. `state` is not changed, because it may not be a path: its
+    store is opened from the file's folder.
     """
     if not prefix:
         return values
@@ -221,7 +220,7 @@ def _read_toml(path: Path, shown: str, header: tuple[str, ...], problems: list[P
         fault = Fault("can't be read: it is not UTF-8", "store it as UTF-8")
     except _Unreadable as error:
         fault = error.fault
-    except ValueError:  # of a number with more digits than Python reads
+    except ValueError:  # a number with more digits than Python reads
         fault = Fault("is not valid TOML: it has a number that can't be read", "no setting takes so long a number")
     except RecursionError:
         fault = Fault("can't be read: it is nested too deeply")
@@ -231,9 +230,9 @@ def _read_toml(path: Path, shown: str, header: tuple[str, ...], problems: list[P
     return None
 
 
-def _find_syntax_problem(file: str, told: str) -> Problem:
-    """The parser's own line and column. Its message may quote a character, never a value."""
-    what, _, where = told.partition(" (at ")
+def _find_syntax_problem(file: str, error: str) -> Problem:
+    """Return the problem with the parser's line and column. Its message may quote a character, never a value."""
+    what, _, where = error.partition(" (at ")
     found = re.search(r"line (\d+), column (\d+)", where)
     line, column = (int(found[1]), int(found[2])) if found else (0, 0)
     return Problem(

@@ -1,6 +1,6 @@
-"""What people write for a setting -> its value. Each raises ValueError(what is wrong, what would be right).
+"""Parsers of what users write for a setting. Each raises ValueError(what is wrong, what would be right).
 
-No fault repeats a value: a token may be in the wrong place.
+No fault repeats a value, because it may be a token in the wrong place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator
 from reconciler.core.guards import MaxChanged, parse_max_changed
 from reconciler.settings.duration import HOW, parse_duration
 
-LONGEST_S = 36_500 * 86_400.0  # a hundred years: beyond, dates overflow
+LONGEST_S = 36_500 * 86_400.0  # a hundred years; with longer durations, dates overflow
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -62,9 +62,9 @@ def parse_rate(value: object) -> float:
 
 
 def parse_seconds(value: object) -> float:
-    """From nothing to a hundred years."""
+    """Return a duration from zero to a hundred years, in seconds."""
     wrong = ValueError("is not a duration", HOW)
-    # TOML's whole numbers have no end, and may be too large to become a float
+    # TOML's whole numbers have no limit, and may be too large for a float
     if isinstance(value, int | float) and not 0 <= value <= LONGEST_S:
         raise wrong
     try:
@@ -102,7 +102,7 @@ def parse_limit(value: object) -> MaxChanged:
 
 
 def parse_hosts(value: object) -> tuple[str, ...]:
-    """A list, or its text in a variable or a flag: comma separated, or JSON."""
+    """Return the hosts of a list, or of its text in a variable or a flag: comma separated, or JSON."""
     if isinstance(value, str):
         if not value.strip():
             raise ValueError("is empty", "write [] for an empty list")
@@ -113,12 +113,12 @@ def parse_hosts(value: object) -> tuple[str, ...]:
 
 
 def none_or(parse: Callable[[Any], Any]) -> Callable[[object], Any]:
-    """`none` takes back what a source of lower precedence has set: TOML and variables have no null."""
+    """Return a parser that also accepts `none`, which unsets a weaker source's value, as TOML has no null."""
     return lambda value: None if value is None or value == "none" else parse(value)
 
 
 def parse_json(text: str) -> object:
-    """None where it is not JSON."""
+    """Return the value of a JSON text; None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -126,7 +126,7 @@ def parse_json(text: str) -> object:
 
 
 def parse_group(text: str) -> object:
-    """A JSON object; else the text as it is, which the model refuses: None would count as not given."""
+    """Return a JSON object; else the text itself, which the model refuses. None would count as not given."""
     value = parse_json(text)
     return value if isinstance(value, dict) else text
 

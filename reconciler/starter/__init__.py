@@ -1,9 +1,9 @@
 """The files that `reconciler init` writes: a starting tree, and the workflows.
 
-The workflows here are the source. Those in this repository's own `.github/workflows` are made of them, with the action
-of the checkout in place of a pinned one (a test compares them). Dependabot updates the pinned actions in both, so the
-sources are valid YAML: the action is the local action `./@ACTION@`, which Dependabot leaves alone, and the default
-branch is `main`, which `init` replaces in each line `branches: [main]`.
+The workflows here are the sources. Those in this repository's own `.github/workflows` are made from them, with the
+action of the checkout in place of a pinned one (a test compares them). Dependabot updates the pinned actions in both,
+so the sources are valid YAML: the action is the local action `./@ACTION@`, which Dependabot does not touch, and the
+default branch is `main`, which `init` replaces in each line `branches: [main]`.
 """
 
 from __future__ import annotations
@@ -54,25 +54,25 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What differs between the trees of two repositories. `owners` are `@USER` or `@ORG/TEAM`, for CODEOWNERS."""
+    """The values that are filled into one repository's files. `owners` are `@USER` or `@ORG/TEAM`, for CODEOWNERS."""
 
     places: Places
     owners: Sequence[str] = ()
     language: Language = Language.ENGLISH
-    schema: str = field(default="{}\n", repr=False)  # of a manifest, for editors
+    schema: str = field(default="{}\n", repr=False)  # the JSON Schema of a manifest, for editors
 
 
 def render_workflow(name: str, action: str, *, before_action: str = "", places: Places | None = None) -> str:
     """Return a workflow that uses `action`, a reference such as `acme/reconciler/.github/actions/reconciler@<commit>`.
 
-    `before_action` are steps, as YAML, that bring the action there first.
+    `before_action` are steps, as YAML, that fetch the action first.
     """
     text = _read(f"workflows/{name}.yml").replace("      # @TOOL@\n", before_action)
     return fill_in(text, places or Places(action))
 
 
 def starting_files(start: Start) -> Mapping[str, str]:
-    """Path below the new repository -> text."""
+    """Return the texts of all files by their paths in the new repository."""
     workflows = {f"{WORKFLOWS_FOLDER}/{name}.yml": text for name, text in signed_workflows(start.places).items()}
     return {
         **{path: _read(f"tree/{source}") for path, source in _TREE.items()},
@@ -90,7 +90,7 @@ def signed_workflows(places: Places) -> Mapping[str, str]:
 
 
 def render_owners(owners: Sequence[str]) -> str:
-    """Return the text of CODEOWNERS; its lines are comments where no owner is given."""
+    """Return the text of CODEOWNERS; its lines are comments if no owner is given."""
     mark, names = ("", " ".join(owners)) if owners else ("# ", _NO_OWNER)
     width = max(map(len, _OWNED))
     lines = [f"{mark}{path:<{width}} {names}" for path in _OWNED]
@@ -106,9 +106,9 @@ def _render_readme(start: Start) -> str:
 
 
 def find_action(environ: Mapping[str, str]) -> str | None:
-    """Return the action at the commit that this tool was installed from (PEP 610), None where that is not known.
+    """Return the action at the commit that this tool was installed from (PEP 610); None if it is unknown.
 
-    It is known of an installation from GitHub, and of one from a checkout whose remote `origin` is there.
+    It is known if the tool was installed from GitHub, or from a checkout whose remote `origin` is on GitHub.
     """
     try:
         origin = json.loads(metadata.distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
@@ -124,7 +124,7 @@ def find_action(environ: Mapping[str, str]) -> str | None:
 
 
 def _read_checkout(url: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The remote's address and HEAD of the checkout at a file: URL, each empty where it is not known."""
+    """Return the remote's address and HEAD of the checkout at a file: URL, each "" if it is unknown."""
     from urllib.request import url2pathname  # imports the whole of http.client
 
     try:

@@ -1,8 +1,8 @@
 """The workflows in a team's repository: how they are written, and which of them `init --upgrade` may replace.
 
-What a team is expected to change is not an edit: the lines of its secrets, pins that Dependabot moved, the action, and
-the name of the default branch. Everything else is. Each file begins with a line that holds the digest of the rest, so
-an edited file is recognized without its original.
+Expected changes don't count as edits: the lines of the team's secrets, pins that Dependabot moved, the action, and the
+name of the default branch. Each file begins with a line that holds the digest of the rest, so an edited file is
+recognized without its original.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-EXAMPLE_SECRET = "PLUG_SECRET_RECEIVE"  # noqa: S105 - a variable's name: of the example manifests, and in the sources
+EXAMPLE_SECRET = "PLUG_SECRET_RECEIVE"  # noqa: S105 - the variable of the example manifests and workflow sources
 MAX_SECRET_LINES = 100  # as many secrets as a GitHub Environment has
 DIGEST_DIGITS = 16
 
-# What the versions before the first line with a digest wrote, each without what is not an edit.
+# The digests of the workflows from versions that did not write them into the first line.
 EARLIER = frozenset(
     {
         *("57712f45290eff1f", "dbc57d2e947c1284", "7ae80dedfd4c003b", "53fa8f6e0b9919d8", "c504a7026b24fc27"),
@@ -34,7 +34,7 @@ _ACTION_IN = re.compile(r"uses: (?P<action>[\w.-]+/[\w.-]+/\.github/actions/reco
 _PIN = re.compile(r"uses: (?P<name>[\w.-]+/[\w./-]+)@(?P<commit>[0-9a-f]{40})(?: # v(?P<version>[0-9.]+))?[^\n]*")
 _BRANCHES = re.compile(r"branches: \[[^\]\n]*\][^\n]*")
 _BRANCHES_IN = re.compile(r"branches: \[(?P<names>[\w./\", -]+)\]")
-_FIRST_BRANCHES = frozenset({"main", "master"})  # the first version named both, and a team added its own
+_FIRST_BRANCHES = frozenset({"main", "master"})  # the first version named both, and a team added its branch
 _SECRETS = re.compile(r"(?: +(PLUG_SECRET_\w+): \$\{\{ secrets\.\1 \}\}\n)+")
 _SECRET_IN = re.compile(r"(PLUG_SECRET_\w+): \$\{\{ secrets\.\1 \}\}\n")
 
@@ -50,7 +50,7 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What the same workflows have of their own in each repository. `action` is OWNER/REPO/PATH@REF."""
+    """The parts of the workflows that differ between repositories. `action` is OWNER/REPO/PATH@REF."""
 
     action: str
     default_branch: str = "main"
@@ -70,13 +70,13 @@ def fill_in(source: str, places: Places) -> str:
 
 
 def sign(text: str, version: str) -> str:
-    """Put the line before a workflow that tells an edited one from one that only an earlier version wrote."""
+    """Return the workflow with a first line that holds its version and digest, so that edits are recognized."""
     digest = make_digest(text)
     return f"# Written by reconciler init {version} ({digest}). `reconciler init --upgrade` keeps it current.\n{text}"
 
 
 def make_digest(text: str) -> str:
-    """Return the digest of a workflow without its first line, and without what is not an edit."""
+    """Return the digest of a workflow without its first line and the changes that don't count as edits."""
     text = _FIRST_LINE.sub("", text.replace("\r\n", "\n"), count=1)
     text = _OWN_ACTION.sub("uses: @ACTION@", text)
     text = _PIN.sub(r"uses: \g<name>", text)
@@ -97,7 +97,7 @@ def compare(there: str | None, wanted: str) -> FileState:
     return FileState.OLDER if unedited else FileState.EDITED
 
 
-# --- what a repository has of its own --------------------------------------------------------------------------
+# --- the parts that differ -------------------------------------------------------------------------------------
 
 
 def find_action_in(texts: Iterable[str]) -> str | None:
@@ -106,7 +106,7 @@ def find_action_in(texts: Iterable[str]) -> str | None:
 
 
 def find_branch_in(texts: Iterable[str]) -> str | None:
-    """Return the default branch that the workflows name; None where they don't say which one it is."""
+    """Return the default branch that the workflows name; None if it is ambiguous."""
     lists = [match["names"] for text in texts for match in _BRANCHES_IN.finditer(text)]
     found = {name.strip().strip('"') for names in lists for name in names.split(",")}
     if len(found) > 1:
@@ -120,7 +120,7 @@ def find_secrets_in(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def keep_newer_pins(text: str, there: str) -> str:
-    """Return the workflow with each pin that a newer version has in the workflow that is there, as Dependabot does."""
+    """Return the workflow with the newer one of each pin. Pins in the existing workflow `there` may be newer."""
     newer = {found["name"]: found for found in _PIN.finditer(there) if found["version"]}
 
     def choose(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The comparison of a store's documents with a snapshot of them, shared by all stores."""
+"""The comparison of a store's documents with an earlier snapshot, shared by all stores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.io.watch import counted
 from reconciler.model import Head, Snapshot
 from reconciler.ports import Changes
 
-# a head with the mark of the version that was read; or why that can't be read; None: there is no document any more
+# a head with the mark of the version that was read, or why it can't be read; None if the document is gone
 Found: TypeAlias = tuple[Head, Hashable] | StateError | None
 
 
@@ -20,10 +20,10 @@ def find_changes(
     epoch: int | None,
     read: Callable[[Sequence[str]], Iterable[Found]],
 ) -> Changes:
-    """Read what differs from a snapshot. `read` returns what it finds for each name, in their order.
+    """Read the documents that differ from a snapshot. `read` returns one result for each name, in the same order.
 
-    `marks` has the mark of each document now, None where it is known only once the document is read. `epoch` must
-    have been taken before the marks.
+    `marks` has each document's mark as it is now, or None if the mark is known only after the document is read.
+    `epoch` must have been taken before the marks.
     """
     before = since.marks if since else {}
     changed = sorted(name for name, mark in marks.items() if mark is None or before.get(name) != mark)

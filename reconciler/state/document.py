@@ -18,10 +18,10 @@ from reconciler.ports import Write
 from reconciler.state.reading import ENVIRONMENT_NAME, MAX_SERIAL, Check, Misfit, parse_json, take_document, take_head
 from reconciler.text.escape import for_terminal
 
-LATEST = 2  # of the format; one of 1 is read, and written as the latest at its next write
+LATEST = 2  # version of the format; a document of version 1 is read, and its next write makes it the latest
 FORMAT = f"reconciler.state/{LATEST}"
 SUFFIX = ".json"
-MAX_BYTES = 16 * 1024 * 1024  # of a document: seven URLs, eleven times over, take a hundredth of it
+MAX_BYTES = 16 * 1024 * 1024  # of a document; eleven versions of seven long URLs take a hundredth of it
 INDENTED_FACTOR = 4  # an indented document is at most this many times as long as the same one on a single line
 
 
@@ -39,14 +39,14 @@ class Decode(Protocol[T_co]):
 
 
 def version_of(data: bytes) -> str:
-    """Return the version that the stores compare. Each write has another one, as `serial` is in the bytes."""
+    """Return the version that the stores compare. No two writes have the same one, as `serial` is in the bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
 def make_too_large(environment: str, where: str, version: str, older: str = "") -> Corrupt:
-    """Return the error of a document that is larger than MAX_BYTES, which no store reads.
+    """Return the error for a document that is larger than MAX_BYTES, which no store reads.
 
-    `version` is what the store compares in place of that of the content; `older` as in `decode_document`.
+    `version` is what the store compares, as there is no version of the content; `older` is as in `decode_document`.
     """
     if not is_environment_name(environment):
         return _make_misnamed(where)
@@ -55,7 +55,7 @@ def make_too_large(environment: str, where: str, version: str, older: str = "") 
 
 
 def _make_misnamed(where: str) -> Corrupt:
-    """Return the error of a document that no command names, so that only a person can move it away."""
+    """Return the error for a document whose name no command accepts, so that the user must move it away."""
     return Corrupt(f"state: {for_terminal(where)}: not a valid environment name. Move the document out of the state")
 
 
@@ -73,7 +73,7 @@ def is_environment_name(name: str) -> bool:
     return ENVIRONMENT_NAME.fullmatch(name) is not None
 
 
-# --- out -------------------------------------------------------------------------------------------
+# --- encoding --------------------------------------------------------------------------------------
 
 
 def format_instant(instant: datetime) -> str:
@@ -156,14 +156,14 @@ def _document_out(document: Document) -> dict[str, Any]:
 
 
 def encode_document(document: Document) -> bytes:
-    """Sorted keys, two spaces, ASCII, a final newline."""
+    """Return the document's bytes: JSON in ASCII with sorted keys, an indent of two spaces and a final newline."""
     return f"{_canonical(_document_out(document), '')}\n".encode()
 
 
 def encode_write(write: Write) -> bytes | None:
-    """Return the bytes that a store is to hold: the document's own encoding, or those of a copy; None: nothing.
+    """Return the bytes to store: the document's encoding, or the original's bytes for a copy; None for a removal.
 
-    Raises: StateError where this version could not read them again.
+    Raises: StateError if this version could not read them again.
     """
     if write.document is None:
         return None
@@ -175,8 +175,8 @@ def encode_write(write: Write) -> bytes | None:
 
 
 def find_write_fault(document: Document) -> str | None:
-    """Return why this version could not read the document once it is written; None where it could."""
-    if INDENTED_FACTOR * len(json.dumps(_document_out(document))) <= MAX_BYTES:  # many times as fast as the encoder
+    """Return why this version could not read the document after it is written; None if it could."""
+    if INDENTED_FACTOR * len(json.dumps(_document_out(document))) <= MAX_BYTES:  # many times faster than the encoder
         return _find_fault(document, 0)
     return _find_fault(document, len(encode_document(document)))
 
@@ -199,7 +199,7 @@ _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 def _canonical(value: Any, margin: str) -> str:
-    """Return `json.dumps(value, sort_keys=True, indent=2)`, which is slow: with an indent it doesn't use C."""
+    """Return the same text as `json.dumps(value, sort_keys=True, indent=2)`, which is slow with an indent."""
     if isinstance(value, str):
         return encode_basestring_ascii(value)
     if value is None or isinstance(value, bool):
@@ -214,7 +214,7 @@ def _canonical(value: Any, margin: str) -> str:
     return "{\n" + ",\n".join(items) + f"\n{margin}}}"
 
 
-# --- in --------------------------------------------------------------------------------------------
+# --- decoding --------------------------------------------------------------------------------------
 
 
 def decode_document(
@@ -222,10 +222,10 @@ def decode_document(
 ) -> Stored:
     """Return the document of `environment` as read from `where` (a path or address, for messages).
 
-    `version` is the store's own, None where that is `version_of` the bytes. `older` says how to look at older versions.
+    `version` is the store's own, or None if it is `version_of` the bytes. `older` says how to see older versions.
 
-    Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for one of a later
-    version. Bad data is never taken for an empty state, which would at least PUT again what was applied.
+    Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for a document of a later
+    version. Bad data never counts as an empty state, which would at least PUT again what was applied.
     """
     document = _decode(take_document, data, environment, where, version, older)
     return Stored(document, version or version_of(data))
@@ -234,20 +234,21 @@ def decode_document(
 def decode_original(
     data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = ""
 ) -> Original:
-    """The document with its own bytes; refuses what `decode_document` refuses."""
+    """Return the document with its bytes. Raises the same errors as `decode_document`."""
     document = _decode(take_document, data, environment, where, version, older)
     return Original(document, data)
 
 
 def decode_head(data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = "") -> Head:
-    """Return a document without its history and last try. Raises where `decode_document` raises."""
+    """Return a document without its history and last try. Raises the same errors as `decode_document`."""
     return _decode(take_head, data, environment, where, version, older)
 
 
 def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) -> dict[str, T]:
-    """Return what `read_one` finds for each environment; one for which it finds nothing is left out.
+    """Return the result of `read_one` for each environment; those with None are left out.
 
-    Every environment is read. Raises the error of the one that can't be read, SeveralUnreadable for more than one.
+    All environments are read, even after an error. Raises the error of the one that can't be read, or
+    SeveralUnreadable for more than one.
     """
     found: dict[str, T] = {}
     faults: list[StateError] = []

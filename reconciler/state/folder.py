@@ -1,4 +1,4 @@
-"""State in a folder: the embedded default. One process writes at a time; readers need no lock."""
+"""State in a folder, which is the default. One process writes at a time; readers need no lock."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ from reconciler.state.document import (
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: whoever holds the lock this long is stuck
-WRITING = ".writing"  # the folder of temporary files: what a killed writer left is found without reading all names
-SYNCS_AT_A_TIME = 4  # more of them only get in each other's way
+LOCK_TIMEOUT_S = 30.0  # a batch takes milliseconds: a process that holds the lock this long hangs
+WRITING = ".writing"  # the folder of temporary files; files of a killed writer are found without listing all documents
+MAX_SYNCS = 4  # syncs at a time; more of them only slow each other down
 
 _ADVICE = {
     errno.ENOSPC: "Make room on that disk, then run again",
@@ -63,15 +63,15 @@ _ADVICE = {
 
 
 class FolderStore:
-    """`<environment>.json` files in one folder. A missing folder is an empty state; reading writes nothing."""
+    """Files `<environment>.json` in one folder. A missing folder is an empty state; reading writes nothing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._path_text = str(path)
         self._writing = f"{path}/{WRITING}"
         self._pool: ThreadPoolExecutor | None = None
-        # The epoch changes where another process may have written since our last write: the folder then has another
-        # time of change than the one that we gave it below the lock.
+        # The epoch changes if another process may have written since our last write: then the folder's time of change
+        # differs from the one that we set while we held the lock.
         self._epoch = 0
         self._stamp: int | None = None
 
@@ -108,7 +108,7 @@ class FolderStore:
         return next((name for name in near if _holds_documents(path.parent / name / below)), None)
 
     def find_write_access(self) -> WriteAccess:
-        """Ask the system about the folder, or about the one in which it would be made."""
+        """Ask the system about the folder, or about the folder in which it would be made."""
         self._refuse_lost_link(self._path_text)
         place = next(one for one in (self._path, *self._path.parents) if os.path.lexists(one))
         if not os.access(place, os.W_OK | os.X_OK):
@@ -144,7 +144,7 @@ class FolderStore:
         return found
 
     def _find_mark(self, environment: str) -> tuple[int, ...] | None:
-        """Return the mark of a document's version; None where it can't be had."""
+        """Return the mark of a document's version; None if it can't be read."""
         try:
             return _make_mark(os.stat(self._file(environment)))  # noqa: PTH116 - half of pathlib's time
         except OSError:
@@ -185,7 +185,7 @@ class FolderStore:
         return results
 
     def _file(self, environment: str) -> str:
-        return f"{self._path_text}/{environment}{SUFFIX}"  # strings: pathlib takes as long as reading a small file
+        return f"{self._path_text}/{environment}{SUFFIX}"  # a str: pathlib takes as long as reading a small file
 
     def _read_bytes(self, environment: str, patience: Patience) -> bytes | None:
         found = self._read_file(environment, patience)
@@ -198,14 +198,14 @@ class FolderStore:
             self._refuse_lost_link(self._file(environment))
             return None
         except TooLargeError as error:
-            # hashing so much takes long: the file's mark changes with every change of it as well
+            # to hash so much takes long, and the file's mark changes with every change too
             version = f"unread {self._find_mark(environment)}"
             raise make_too_large(environment, self._file(environment), version) from error
         except OSError as error:
             raise self._unreachable(f"{environment}{SUFFIX} can't be read", error) from error
 
     def _refuse_lost_link(self, path: str) -> None:
-        """Raises: Unreachable for a link to what is missing, as on a disk that is not mounted: no empty state."""
+        """Raise Unreachable for a link to a missing place, such as an unmounted disk. It is not an empty state."""
         if leads_nowhere(path):
             raise Unreachable(
                 f"state: {path} leads through a link to a place that is missing. Mount or make that place, "
@@ -220,13 +220,13 @@ class FolderStore:
         return Unreachable(f"state: {self._path}: {what}: {reason}. {advice}")
 
     def _name_of(self, error: OSError) -> str:
-        """Return the name in the folder that the error is about, and a blank; nothing for the folder or its disk."""
+        """Return the file that the error is about, and a blank; "" if it is about the folder or its disk."""
         path = "" if error.errno in _ADVICE else str(error.filename or "")
         return f"{path.removeprefix(self._path_text + '/')} " if path.startswith(f"{self._path_text}/") else ""
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[Patience]:
-        """Hold the folder's lock, and give the patience of this one write."""
+        """Hold the folder's lock, and yield the patience of this write."""
         from filelock import FileLock, Timeout
 
         if not self._path.is_dir():
@@ -235,7 +235,7 @@ class FolderStore:
         self._refuse_link(self._writing)
         patience = Patience()
         try:
-            with FileLock(self._path / ".lock", timeout=LOCK_TIMEOUT_S), self._noticing_others():
+            with FileLock(self._path / ".lock", timeout=LOCK_TIMEOUT_S), self._tracking_epoch():
                 self._sweep(patience)
                 make_folder(self._writing, patience)
                 try:
@@ -250,8 +250,8 @@ class FolderStore:
             ) from error
 
     @contextlib.contextmanager
-    def _noticing_others(self) -> Iterator[None]:
-        """Begin a new epoch where the folder was changed since our last write. The caller holds the lock."""
+    def _tracking_epoch(self) -> Iterator[None]:
+        """Begin a new epoch if the folder was changed since our last write. The caller holds the lock."""
         if self._stamp is None or read_stamp(self._path) != self._stamp:
             self._epoch += 1
         self._stamp = None  # also after a write that fails
@@ -267,22 +267,22 @@ class FolderStore:
 
     @staticmethod
     def _refuse_link(path: str) -> None:
-        """Raises: Unreachable for a link in place of a file of our own: what it leads to may be emptied or removed."""
+        """Raise Unreachable for a link in place of one of our files: its target could be emptied or removed."""
         if is_link(path):
             raise Unreachable(f"state: {path} is a symbolic link, maybe to files of others. Remove it")
 
     def _sweep(self, patience: Patience) -> None:
-        """Remove what a killed writer left. Only the lock's holder has temporary files, so all are dead."""
+        """Remove the files of a killed writer. Only the lock's holder has temporary files, so nobody uses these."""
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(self._writing):
                 unlink(f"{self._writing}/{name}", patience)
             remove_folder(self._writing, patience)
 
     def _write_locked(self, writes: Sequence[Write], patience: Patience) -> list[WriteResult]:
-        """Compare all, make all new contents durable under other names, then rename, then sync the folder.
+        """Compare all, make all new contents durable under temporary names, then rename, then sync the folder.
 
-        Renaming only once the bytes are on the disk is what keeps a power cut from leaving an empty
-        document; syncing the folder is what makes the rename itself last.
+        The rename follows only when the bytes are on the disk, so that a power cut never leaves an empty document.
+        The sync of the folder makes the rename durable.
         """
         prepared = [self._prepare(write, patience) for write in writes]
         faults = self._write_all([one for one in prepared if isinstance(one, _Prepared) and one.data is not None])
@@ -302,7 +302,7 @@ class FolderStore:
         return results
 
     def _prepare(self, write: Write, patience: Patience) -> _Prepared | StateError:
-        """The file to be written, or why it may not be."""
+        """Return the file to write, or why it may not be written."""
         try:
             version = self._find_version(write, patience)
             data = encode_write(write)
@@ -314,7 +314,7 @@ class FolderStore:
         return _Prepared(write.environment, temporary, self._file(write.environment), data)
 
     def _find_version(self, write: Write, patience: Patience) -> str | None:
-        """Return the version of what a write replaces. Raises Corrupt for what is too large, except to remove it."""
+        """Return the version of the replaced document. Raises Corrupt if it is too large, unless it is removed."""
         try:
             found = self._read_bytes(write.environment, patience)
         except Corrupt as fault:
@@ -324,7 +324,7 @@ class FolderStore:
         return None if found is None else version_of(found)
 
     def _put_in_place(self, file: _Prepared, patience: Patience) -> StateError | None:
-        """Give one new document its name, or remove the old one; the other writes go on if that fails."""
+        """Give one new document its name, or remove the old one. If that fails, the other writes still continue."""
         try:
             if file.data is not None:
                 replace(file.temporary, file.final, patience)
@@ -338,16 +338,16 @@ class FolderStore:
         return None
 
     def _write_all(self, files: Sequence[_Prepared]) -> dict[str, StateError]:
-        """All of them durable under their temporary names; the faults of those that aren't, by that name.
+        """Make all files durable under their temporary names, and return the faults by those names.
 
-        Side by side: a disk that is asked to sync many files at once does it in one go, more or less.
+        The syncs run in parallel: a disk that has to sync many files at the same time does it nearly at once.
         """
         if len(files) < 2:
             return self._write_some(files)
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(SYNCS_AT_A_TIME, "sync")
-        # a share for each thread: handing over each file takes as long as a sync does on a quick disk
-        shares = [files[first::SYNCS_AT_A_TIME] for first in range(SYNCS_AT_A_TIME)]
+            self._pool = ThreadPoolExecutor(MAX_SYNCS, "sync")
+        # each thread gets a share: to hand over single files takes as long as a sync on a quick disk
+        shares = [files[first::MAX_SYNCS] for first in range(MAX_SYNCS)]
         faults: dict[str, StateError] = {}
         for found in self._pool.map(self._write_some, shares):
             faults |= found
@@ -358,7 +358,7 @@ class FolderStore:
         for file in files:
             assert file.data is not None
             try:
-                # others may read a state (it holds no secret), so the mode is that of any file
+                # a state holds no secret, so other users may read it, and the usual mode is right
                 write_new(file.temporary, file.data)
             except OSError as error:
                 faults[file.temporary] = self._unreachable(f"{file.environment}{SUFFIX} can't be written", error)
@@ -373,13 +373,13 @@ def _holds_documents(folder: Path) -> bool:
 
 
 def _make_mark(found: os.stat_result) -> tuple[int, ...]:
-    """Return what differs between two versions of a file: each is a new file, written after the one before."""
+    """Return a mark that differs between any two versions of a file, as each version is a new file."""
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """One write whose expected version was found. `data` is None for a removal."""
+    """One write whose expected version was found in the folder. `data` is None for a removal."""
 
     environment: str
     temporary: str

@@ -1,7 +1,7 @@
-"""State on a branch of its own, in the repository that everybody has already (docs/state.md).
+"""State on a separate branch of a git repository, for example the one with the manifests (docs/state.md).
 
 The compare-and-swap is git's own: a push that names the commit which it replaces. One commit and one push carry a
-whole batch; their messages say who, which run, and which environments with which outcome, so that
+whole batch. The commit's message says who ran it, which run it was, and the outcome of each environment, so that
 `git log -p BRANCH` is the audit trail.
 """
 
@@ -47,33 +47,33 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-TRIES = 12  # pushes that lose to others in a row; each waits a little longer, at random
-QUICK_TRIES = 3  # pushes that fail in a row, although the branch has not moved, in a way that may pass
+MAX_PUSHES = 12  # pushes in a row that lose a race; after each the wait is a little longer, at random
+MAX_FAILED_PUSHES = 3  # pushes in a row that fail with a transient error although the branch has not moved
 BACKOFF_S = 0.2
 BACKOFF_CAP_S = 5.0
 BRANCHES = "refs/heads/"
 LOCAL_REF = "refs/heads/state"
 NEXT_REF = "refs/heads/next"
-HEADS_AT_A_TIME_BYTES = 4 * 1024 * 1024
+MAX_HEADS_BYTES = 4 * 1024 * 1024
 GATHER_S = 4.0  # an outcome is durable within 5 s (docs/contract.md#intent-put-outcome)
 
-# A failure that may pass: the push lost a race, the server could not order it against another one, or the connection
-# broke. Everything else is a refusal, which the next try would meet again.
-_MAY_PASS = re.compile(
+# A transient failure: the push lost a race, the server could not serialize it with another one, or the connection
+# broke. Any other failure is a refusal, which the next attempt would get again.
+_TRANSIENT = re.compile(
     r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to (update|lock)|incorrect old value|"
     r"reference already exists|remote ref updated since checkout|is at [0-9a-f]+ but expected|"
     r"hung up unexpectedly|unexpected disconnect|early EOF|Connection (reset|refused|timed out|closed)|"
     r"Could not resolve host|(HTTP|error:) (5\d\d|408|429)|Internal Server Error"
 )
-_STAYS = re.compile(r"exists; cannot create|(HTTP|error:) 40[134]")  # whatever else is said beside it
-_VERDICT = re.compile(r"\[(?:remote )?rejected\] \((.*)\)")
+_PERMANENT = re.compile(r"exists; cannot create|(HTTP|error:) 40[134]")  # also if the text has transient parts
+_REJECTION = re.compile(r"\[(?:remote )?rejected\] \((.*)\)")
 _NO_ROOM = re.compile(r"No space left|Disk quota|Read-only file system")
 _OWN_FILE = re.compile(r"(README|LICENSE|\.)[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A document as git names it, unread."""
+    """A document by git's name for it, which was not read yet."""
 
     object_id: str
     size_bytes: int
@@ -81,9 +81,9 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """The branch as last seen. `commit` is None where there is no branch.
+    """The branch as last seen. `commit` is None if there is no branch.
 
-    `blobs` has every document by the environment's name; `contents` grows with those that are asked for.
+    `blobs` has every document by the environment's name; `contents` has those that were read.
     """
 
     commit: str | None = None
@@ -118,18 +118,18 @@ class GitStore:
         sleep: Callable[[float], None] = time.sleep,
         git: Git | None = None,
     ) -> None:
-        """Opens nothing yet. `git` takes the place of the temporary repository beside `folder`."""
+        """Open nothing yet. `git` replaces the temporary repository that is made for the checkout in `folder`."""
         self._git = git or ScratchRepository(folder, os.environ if environ is None else environ, remote)
         self._remote = remote
         self._branch = branch
         self._sleep = sleep
         self._tip: Tip | None = None
-        self._epoch = 0  # of the commits of others that were seen: our own push begins no new one
-        self._unread = False  # names() has seen this tip, and no read has used it
-        # One command at a time: workers that lost a race read again while the push of another is in flight, and git
-        # refuses two fetches into one repository.
-        self._alone = threading.RLock()
-        self._looked_at = -math.inf  # when the last look at the remote began, of the monotonic clock
+        self._epoch = 0  # grows with each commit of others that was seen, but not with our own pushes
+        self._unread = False  # whether names() has seen this tip, and no read has used it yet
+        # One command at a time: a worker that lost a race reads again while another worker's push is in flight, and
+        # git refuses two fetches into one repository.
+        self._lock = threading.RLock()
+        self._fetched_at = -math.inf  # when the last look at the remote began, by the monotonic clock
 
     @property
     def location(self) -> str:
@@ -137,7 +137,7 @@ class GitStore:
 
     @property
     def identity(self) -> str:
-        """Return the location: the jobs of a run have checkouts of their own, with the same remote."""
+        """Return the location: the jobs of a run have different checkouts with the same remote."""
         return self.location
 
     @property
@@ -152,7 +152,7 @@ class GitStore:
 
     def find_near(self) -> str | None:
         try:
-            with self._alone:
+            with self._lock:
                 listed = self._git.run("ls-remote", "--refs", "--heads", REMOTE)
         except GitError as error:
             logger.debug("state: the branches beside %s can't be listed: %s", self._branch, error)
@@ -161,7 +161,7 @@ class GitStore:
         return next(iter(find_near_names(self._branch, (ref.removeprefix(BRANCHES) for ref in refs))), None)
 
     def names(self) -> frozenset[str]:
-        with self._alone:
+        with self._lock:
             tip = self._refresh()
             self._unread = True
             return frozenset(tip.blobs)
@@ -178,13 +178,13 @@ class GitStore:
 
     def read_changes(self, since: Snapshot | None = None) -> Changes:
         if since is not None and since.epoch == self._epoch:
-            # Nobody else pushed between our pushes. Who pushes after our last one finds in the branch what it wrote.
+            # No other run pushed between our pushes. A run that pushes after our last push has seen what we wrote.
             return Changes(since)
-        with self._alone:
+        with self._lock:
             tip = self._tip
             if since is None or tip is None:
                 tip = self._refresh()
-                # The tip stays unread: an apply still reads it whole, and its write conflicts where the branch moved.
+                # The tip stays unread: an apply still reads all of it, and its write conflicts if the branch moved.
                 self._unread = True
             marks = {name: blob.object_id for name, blob in tip.blobs.items()}
             found = find_changes(since, marks, self._epoch, lambda changed: self._read_heads(tip, changed))
@@ -192,7 +192,7 @@ class GitStore:
         return found
 
     def _read_heads(self, tip: Tip, names: Sequence[str]) -> Iterator[Found]:
-        """Read the heads a few at a time, and keep no content: a fleet's takes hundreds of MiB."""
+        """Read the heads a few at a time, and keep no content: a whole fleet's takes hundreds of MiB."""
         for few in _split(tip, names):
             contents = self._fetch_contents(tip, few)
             for name in few:
@@ -202,17 +202,17 @@ class GitStore:
                 except StateError as fault:
                     yield fault
 
-    def _look_unless_seen(self) -> Tip:
+    def _fetch_tip_unless_seen(self) -> Tip:
         asked_at = time.monotonic()
-        with self._alone:
-            # A thread that waited while another looked has the same tip: of many that lost a race one asks the remote.
-            seen = self._unread or self._looked_at >= asked_at
+        with self._lock:
+            # A thread that waited while another one fetched uses that tip, so one of many asks the remote.
+            seen = self._unread or self._fetched_at >= asked_at
             return self._tip if seen and self._tip is not None else self._refresh()
 
     def _read_each(self, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
         wanted = list(environments)
-        tip = self._look_unless_seen()
-        with self._alone:
+        tip = self._fetch_tip_unless_seen()
+        with self._lock:
             self._load(tip, wanted)
 
         def read_one(environment: str) -> T | None:
@@ -224,7 +224,7 @@ class GitStore:
         return read_each(wanted, read_one)
 
     def _decode(self, decode: Decode[T], name: str, blob: Blob, data: bytes | None) -> T:
-        """Decode a document's content. None: it is too large, and was not read."""
+        """Decode a document. `data` is None if it is too large and was not read."""
         where = f"{self.location}:{name}{SUFFIX}"
         branch = f"{self._remote}/{self._branch}"
         older = f"`git fetch {self._remote}`, then `git log -p {branch} -- {name}{SUFFIX}`"
@@ -233,28 +233,28 @@ class GitStore:
         return decode(data, environment=name, where=where, older=older)
 
     def _refresh(self) -> Tip:
-        """The branch as it is now. Raises Unreachable; a fetch that fails is never an empty state."""
+        """Return the branch as it is now. Raises Unreachable: a fetch that fails never counts as an empty state."""
         error: GitFailed | None = None
-        for _ in range(TRIES):
+        for _ in range(MAX_PUSHES):
             try:
-                return self._look()
+                return self._fetch_tip()
             except GitUnusable as unusable:
                 raise Unreachable(f"state: {unusable}") from unusable
             except GitFailed as failed:
                 error = failed
                 if "couldn't find remote ref" not in failed.text:
                     break
-                # deleted between the look and the fetch: look again
+                # the branch was deleted between ls-remote and fetch: try again
         assert error is not None
         raise self._unreachable(error) from error
 
-    def _look(self) -> Tip:
-        looked_at = time.monotonic()
-        tip = self._look_now()
-        self._looked_at = looked_at
+    def _fetch_tip(self) -> Tip:
+        fetched_at = time.monotonic()
+        tip = self._fetch_tip_now()
+        self._fetched_at = fetched_at
         return tip
 
-    def _look_now(self) -> Tip:
+    def _fetch_tip_now(self) -> Tip:
         commit = self._find_commit()
         if self._tip is not None and self._tip.commit == commit:
             return self._tip
@@ -283,7 +283,7 @@ class GitStore:
         return None
 
     def _read_tree(self, commit: str) -> dict[str, Blob]:
-        """Return the documents of a commit with their sizes. Reads none of them."""
+        """Return the documents of a commit with their sizes, without reading them."""
         blobs: dict[str, Blob] = {}
         for entry in self._git.run("ls-tree", "-z", "--long", commit).decode(errors="surrogateescape").split("\0"):
             if not entry:
@@ -301,11 +301,11 @@ class GitStore:
         return blobs
 
     def _load(self, tip: Tip, names: Iterable[str]) -> None:
-        """Read the contents of those documents into the tip, all through one process, but none that is too large."""
+        """Read the contents of documents into the tip, all in one process; those that are too large are left out."""
         tip.contents.update(self._fetch_contents(tip, sorted({name for name in names if name in tip.blobs})))
 
     def _fetch_contents(self, tip: Tip, names: Sequence[str]) -> dict[str, bytes]:
-        """Return the contents of those documents, but of none that is too large."""
+        """Return the contents of documents; those that are too large are left out."""
         contents = {name: tip.contents[name] for name in names if name in tip.contents}
         unread = [name for name in names if name not in contents and tip.blobs[name].size_bytes <= MAX_BYTES]
         if not unread:
@@ -328,10 +328,10 @@ class GitStore:
     # --- writing -----------------------------------------------------------------------------------
 
     def find_write_access(self) -> WriteAccess:
-        """Begin a push that is not made: the remote asks for the right to write, and not yet for the branch's rules."""
+        """Start a push as a dry run: the remote checks the right to write, but not yet the branch's rules."""
         try:
-            with self._alone:
-                tip = self._look_unless_seen()
+            with self._lock:
+                tip = self._fetch_tip_unless_seen()
                 commit = tip.commit or self._make_empty_commit()
                 self._git.run("push", "--dry-run", "--porcelain", "--no-verify", REMOTE, f"{commit}:{self._ref}")
         except GitFailed as error:
@@ -341,14 +341,14 @@ class GitStore:
         return WriteAccess(True, "the remote accepts a push (rules of the branch are checked only when it is made)")
 
     def _make_empty_commit(self) -> str:
-        """Return a commit of the temporary repository without files."""
+        """Make a commit without files in the temporary repository, and return its id."""
         tree = self._git.run("mktree").decode().strip()
         return self._git.run("commit-tree", tree, "-m", "Ask whether the state can be written").decode().strip()
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         fault: StateError
         try:
-            with self._alone:
+            with self._lock:
                 return self._write(writes)
         except StateError as error:
             fault = error
@@ -361,12 +361,12 @@ class GitStore:
     def _write(self, writes: Sequence[Write]) -> list[WriteResult]:
         tip = self._tip if self._tip is not None else self._refresh()
         unmoved = 0
-        for attempt in range(TRIES):
+        for attempt in range(MAX_PUSHES):
             self._load(tip, [write.environment for write in writes])
-            # A push without an answer may have landed all the same: then the document on the branch is ours.
+            # A push without an answer may still have landed: then the document on the branch is ours.
             landed = [attempt > 0 and _has_landed(tip, write) for write in writes]
             results = [
-                _written(write) if is_ours else _compare(tip, write)
+                _make_result(write) if is_ours else _compare(tip, write)
                 for write, is_ours in zip(writes, landed, strict=True)
             ]
             kept = [
@@ -379,20 +379,20 @@ class GitStore:
             commit = self._commit(tip, kept)
             error = self._push(tip, commit)
             if error is None:
-                self._tip = _applied(tip, kept, commit)
+                self._tip = _make_tip(tip, kept, commit)
                 return results
-            seen = self._look_after(error, attempt)
+            seen = self._fetch_tip_after(error, attempt)
             if seen.commit == commit:
                 return results
             unmoved = unmoved + 1 if seen.commit == tip.commit else 0
-            if unmoved and (unmoved == QUICK_TRIES or not _may_pass(error)):
+            if unmoved and (unmoved == MAX_FAILED_PUSHES or not _is_transient(error)):
                 raise self._refused(error) from error
             tip = seen
-        fault = Unreachable(f"state: {self.location}: {TRIES} pushes lost to others in a row. Run again")
+        fault = Unreachable(f"state: {self.location}: {MAX_PUSHES} pushes lost to others in a row. Run again")
         return [WriteResult(write.environment, None, fault) for write in writes]
 
     def _commit(self, tip: Tip, writes: Sequence[Write]) -> str:
-        """A commit on top of what was read, made by one process whatever the number of documents."""
+        """Make a commit on top of the one that was read, in one process for all documents. Return its id."""
         before = {name: self._decode_or_none(tip, name) for name in (write.environment for write in writes)}
         message = describe_commit([(write.environment, before[write.environment], write.document) for write in writes])
         stream = [b"feature done\n"]
@@ -412,7 +412,7 @@ class GitStore:
 
     @staticmethod
     def _decode_or_none(tip: Tip, name: str) -> Document | None:
-        """Return the document that a write replaces; None also for a corrupt one, which can be removed unread."""
+        """Return the document that a write replaces; None also for a corrupt one, which may be removed."""
         data = tip.contents.get(name)
         try:
             return None if data is None else decode_document(data, environment=name, where=name).document
@@ -422,8 +422,8 @@ class GitStore:
     def _push(self, tip: Tip, commit: str) -> GitFailed | None:
         """Push `commit` to the branch; return the failure, which does not say whether the commit landed.
 
-        The lease names the commit that was read (none: the branch must not exist). Never forced: the commit is a
-        child of that one, so a push that would drop anything can't be made.
+        The lease names the commit that was read; without one, the branch must not exist. Nothing can be lost: the new
+        commit is a child of that commit.
         """
         lease = f"--force-with-lease={self._ref}:{tip.commit or ''}"
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", lease)
@@ -433,14 +433,14 @@ class GitStore:
             return error
         return None
 
-    def _look_after(self, error: GitFailed, attempt: int) -> Tip:
-        """The branch after a push that failed. Raises: Unreachable where it can't be looked at."""
+    def _fetch_tip_after(self, error: GitFailed, attempt: int) -> Tip:
+        """Return the branch after a push that failed. Raises: Unreachable if it can't be fetched."""
         logger.info("the push failed, look at the branch: %s", error.reason)
-        if _may_pass(error):
+        if _is_transient(error):
             self._sleep(random.random() * min(BACKOFF_CAP_S, BACKOFF_S * 2**attempt))  # noqa: S311 - spreads retries
         return self._refresh()
 
-    # --- words -------------------------------------------------------------------------------------
+    # --- messages ----------------------------------------------------------------------------------
 
     def _unreachable(self, error: GitFailed) -> Unreachable:
         advice = advise_ownership(error, self.location)
@@ -458,8 +458,8 @@ class GitStore:
         )
 
     def _refused(self, error: GitFailed) -> Unreachable:
-        """A push that failed while the branch did not move, in the words of the remote or of git."""
-        verdict = _VERDICT.search(error.output)
+        """Return the error for a push that failed although the branch did not move, in the remote's or git's words."""
+        verdict = _REJECTION.search(error.output)
         if verdict is None:
             hint = ". The push goes to the address that is read; `pushurl` and `pushInsteadOf` are not used"
             return Unreachable(str(self._unreachable(error)) + (hint if self._git.has_push_address else ""))
@@ -472,12 +472,12 @@ class GitStore:
         )
 
     def close(self) -> None:
-        """Removes the temporary repository."""
+        """Remove the temporary repository."""
         self._git.close()
 
 
-def _may_pass(error: GitFailed) -> bool:
-    return _MAY_PASS.search(error.text) is not None and _STAYS.search(error.text) is None
+def _is_transient(error: GitFailed) -> bool:
+    return _TRANSIENT.search(error.text) is not None and _PERMANENT.search(error.text) is None
 
 
 def _data(content: bytes) -> bytes:
@@ -494,13 +494,13 @@ def _compare(tip: Tip, write: Write) -> WriteResult:
             return WriteResult(write.environment, None, fault)
     if version != write.expected:
         return WriteResult(write.environment, None, Conflict(write.environment))
-    return _written(write)
+    return _make_result(write)
 
 
 def _has_landed(tip: Tip, write: Write) -> bool:
-    """Tell whether the document on the branch is the one that we would have written: a serial makes each unique.
+    """Return whether the document on the branch is the one that we wrote. The serial makes each document unique.
 
-    One that can't be written has never been kept for a push.
+    A document that can't be encoded was never pushed.
     """
     if write.document is None:
         return write.environment not in tip.blobs
@@ -510,7 +510,7 @@ def _has_landed(tip: Tip, write: Write) -> bool:
         return False
 
 
-def _written(write: Write) -> WriteResult:
+def _make_result(write: Write) -> WriteResult:
     try:
         data = encode_write(write)
     except StateError as fault:
@@ -519,17 +519,17 @@ def _written(write: Write) -> WriteResult:
 
 
 def _make_object_id(data: bytes) -> str:
-    """Return git's name of a document. In a repository that uses SHA-256 it is another one: it is then read again."""
+    """Return git's name of a document. A repository that uses SHA-256 has another name, so there it is read again."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _split(tip: Tip, names: Sequence[str]) -> Iterator[list[str]]:
-    """Split the names so that the documents of each part take little memory; a large one is alone."""
+    """Split the names into parts whose documents take little memory; a large document is a part alone."""
     few: list[str] = []
     size_bytes = 0
     for name in names:
         size_bytes += tip.blobs[name].size_bytes
-        if few and size_bytes > HEADS_AT_A_TIME_BYTES:
+        if few and size_bytes > MAX_HEADS_BYTES:
             yield few
             few, size_bytes = [], tip.blobs[name].size_bytes
         few.append(name)
@@ -537,7 +537,7 @@ def _split(tip: Tip, names: Sequence[str]) -> Iterator[list[str]]:
         yield few
 
 
-def _applied(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
+def _make_tip(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
     blobs, contents = dict(tip.blobs), dict(tip.contents)
     for write in writes:
         data = encode_write(write)

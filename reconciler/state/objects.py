@@ -1,10 +1,11 @@
 """State in an object store: S3, Google Cloud Storage, Azure (docs/state.md).
 
 The compare-and-swap is the store's own: If-None-Match for a first document, If-Match with the ETag that was read
-for every other. An ETag may be no more than a hash of the content; the serial in every document makes each content
-its own, so a text that comes back is no version that comes back.
+for all later ones. An ETag may be only a hash of the content. Because of the serial no two documents have the same
+content, so no two versions have the same ETag.
 
-There is no conditional delete, so a forgotten document is overwritten, conditionally, with a tombstone, which stays.
+Object stores have no conditional delete, so a forgotten document is overwritten, conditionally, with a tombstone, which
+is never removed.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RETRY_FOR = timedelta(seconds=60)
-PARALLEL = 32  # requests at a time: each is a round trip of tens of milliseconds
+PARALLEL = 32  # requests at a time; a round trip takes tens of milliseconds
 TOMBSTONE = "reconciler.state/1 forgotten"
-MAX_TOMBSTONE_BYTES = 127  # smaller than any document, so that a list tells which objects may be one
+MAX_TOMBSTONE_BYTES = 127  # smaller than any document, so the sizes in a list show which objects may be tombstones
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _STATUS = re.compile(r"status code: ([0-9]{3})\b")  # in the text of the library's errors
 _VARIABLES = {
@@ -60,7 +61,7 @@ _VARIABLES = {
 
 
 class ObjectStore:
-    """`<environment>.json` below `url`, as in s3://bucket/prefix. All requests concurrent, all writes conditional."""
+    """Objects `<environment>.json` below `url`, as in s3://bucket/prefix. Requests run at the same time."""
 
     def __init__(self, url: str, *, environ: Mapping[str, str] | None = None) -> None:
         self._url = url.rstrip("/")
@@ -84,11 +85,11 @@ class ObjectStore:
         if is_loopback_url(endpoint):
             options["allow_http"] = True
         try:
-            # a conditional write that is tried again may meet its own first try: see `_put`
+            # the retry of a conditional write may conflict with its own first attempt: see `_put`
             retries: Any = {"max_retries": 3, "retry_timeout": RETRY_FOR}
             return from_url(self._url, client_options=options, retry_config=retries)
         except (BaseError, ValueError) as error:
-            # the library's own words may hold a credential
+            # the library's message may hold a credential, so it is not repeated
             scheme = urlsplit(self._url).scheme
             message = f"{scheme}:// can't be opened with the variables that are set"
             raise InputError.of("state", message, _VARIABLES.get(scheme, "")) from error
@@ -106,16 +107,16 @@ class ObjectStore:
         return 0.0
 
     def close(self) -> None:
-        """Connections end with the process."""
+        """Do nothing: connections end with the process."""
 
     # --- reading -----------------------------------------------------------------------------------
 
     def find_near(self) -> str | None:
-        """Return None: a bucket may hold very many prefixes, and a credential often sees no other one."""
+        """Return None: a bucket may have very many prefixes, and credentials often can't list the others."""
         return None
 
     def find_write_access(self) -> WriteAccess:
-        """Return that only a write shows it: an object store has no other question."""
+        """Return that it is unknown: an object store shows it only at a write."""
         return WriteAccess(None, "an object store shows it only at the first write", "allow it to put and get objects")
 
     def names(self) -> frozenset[str]:
@@ -125,7 +126,7 @@ class ObjectStore:
         return frozenset(found) - {name for name, content in zip(small, contents, strict=True) if content is None}
 
     def _list(self) -> dict[str, ObjectMeta]:
-        """List the objects with the name of a document: documents and tombstones."""
+        """Return the objects that are named like a document: documents and tombstones."""
         import obstore
 
         found: dict[str, ObjectMeta] = {}
@@ -156,7 +157,7 @@ class ObjectStore:
         return found
 
     def _read_head(self, name: str) -> Found:
-        """Raises: Unreachable, which is no fault of one document."""
+        """Return a head, or the fault of its document. Raises Unreachable, which concerns the whole store."""
         try:
             found = self._get_document(name)
             if found is None:
@@ -190,7 +191,7 @@ class ObjectStore:
             return fault
 
     def _get_document(self, name: str) -> tuple[bytes, str] | None:
-        """Content and ETag; None where there is no document. The ETag of a tombstone is kept for a later write."""
+        """Return content and ETag; None if there is no document. The ETag of a tombstone is kept for a later write."""
         found = self._get(name)
         if found is not None and _is_tombstone(found[0]):
             self._tombstones[name] = found[1]
@@ -198,7 +199,7 @@ class ObjectStore:
         return found
 
     def _get(self, name: str) -> tuple[bytes, str] | None:
-        """Content and ETag; None where there is no such object. Raises Corrupt, before it reads, for a large one."""
+        """Return content and ETag; None if there is no such object. Raises Corrupt for one that is too large."""
         import obstore
 
         try:
@@ -232,13 +233,13 @@ class ObjectStore:
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         name = write.environment
-        data = encode_write(write) or _tombstone()
+        data = encode_write(write) or _make_tombstone()
         expected = write.expected or self._tombstones.get(name)
         mode: Any = "create" if expected is None else {"e_tag": expected}
         try:
             result = obstore.put(self._client, f"{name}{SUFFIX}", data, mode=mode, use_multipart=False)
         except (BaseError, FileNotFoundError) as error:
-            # a lost answer, or a retry that met its own first try: look whether what stands there is ours
+            # the answer was lost, or a retry conflicted with its own first attempt: look whether our bytes are stored
             found = self._get(name)
             if found is not None and found[0] == data:
                 return self._done(write, found[1])
@@ -269,7 +270,7 @@ class ObjectStore:
             return list(counted(pool.map(call, items), len(items)))
 
     def _translated(self, call: Callable[[], R], *, missing: bool = False) -> R:
-        """Raises Unreachable for the library's errors, FileNotFoundError where `missing` is expected."""
+        """Translate the library's errors into Unreachable, but raise FileNotFoundError if `missing` is expected."""
         from obstore.exceptions import BaseError
 
         try:
@@ -281,8 +282,8 @@ class ObjectStore:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         kind = type(error).__name__
-        # a list that fails is a GenericError whatever the reason, and only its text has the status. Nothing else of
-        # the text is told: it holds addresses, and what the server said
+        # a list that fails is a GenericError for any reason, and only its text has the status. Nothing else of the text
+        # is reported: it holds addresses, and what the server answered
         found = _STATUS.search(str(error))
         status = found[1] if found else ""
         if status in ("401", "403") or kind in ("PermissionDeniedError", "UnauthenticatedError"):
@@ -295,8 +296,8 @@ class ObjectStore:
         return Unreachable(f"state: {self._url}: {what}")
 
 
-def _tombstone() -> bytes:
-    """Each its own, so that none is taken for another one."""
+def _make_tombstone() -> bytes:
+    """Return a tombstone. Each has its own id, so that no two have the same ETag."""
     return json.dumps({"format": TOMBSTONE, "id": uuid.uuid4().hex}).encode()
 
 

@@ -1,4 +1,4 @@
-"""The `state` setting -> a store. An ambiguous text is refused: a wrong guess would forget the state.
+"""Make a store from the `state` setting. An ambiguous text is refused: a wrong guess would lose the state.
 
 See docs/settings.md.
 """
@@ -21,7 +21,7 @@ HAS_DRIVES = bool(PurePath("c:/").drive)  # on Windows
 
 _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 _BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?", re.ASCII)
-_NO_BRANCH = re.compile(r"\.\.|//|/\.|\.lock(?:/|\Z)")  # what git accepts in no name of a branch
+_NO_BRANCH = re.compile(r"\.\.|//|/\.|\.lock(?:/|\Z)")  # parts that git refuses in a branch's name
 _BUCKET = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._=/-]*)?", re.ASCII)
 _BUCKETS = ("s3", "gs", "az")
 _SCHEMES = ("file", "git", *_BUCKETS)
@@ -37,18 +37,18 @@ _NO_FOLDER = Fault("does not name a folder", "write a path such as .reconciler/s
 
 
 def open_store(setting: str, folder: Path, environ: Mapping[str, str] | None = None) -> StateStore:
-    """Return the store that `setting` names, a relative path taken from `folder`. Opens nothing yet.
+    """Return the store that `setting` names. A relative path is below `folder`. Nothing is read yet.
 
-    Raises InputError for a setting that does not name a store, and where a bucket's extra is not installed.
+    Raises InputError for a setting that does not name a store, and if the extra for buckets is not installed.
     """
     return parse_state(setting, folder, environ)()
 
 
 def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = None) -> Callable[[], StateStore]:
-    """Return what opens the store: the setting is checked, and nothing is imported that only its store needs.
+    """Check the setting, and return a function that opens the store. Modules of the store are imported only then.
 
-    `environ` is the environment in which git runs. No message repeats the setting, which may be a
-    token in the wrong place.
+    `environ` is the environment in which git runs. No message repeats the setting, because it may be a token that was
+    put in the wrong place.
 
     Raises InputError for a setting that does not name a store.
     """
@@ -71,11 +71,11 @@ def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = 
     return partial(FolderStore, folder / _expand(path))
 
 
-# --- what could be meant otherwise -------------------------------------------------------------------
+# --- ambiguous settings ------------------------------------------------------------------------------
 
 
 def _find_text_fault(setting: str, scheme: str, rest: str) -> Fault | None:
-    """Find what a shell, an env file or a template would have taken away. Nothing does that here."""
+    """Find quotes, spaces or placeholders that a shell, an env file or a template would have replaced."""
     if scheme in ("", "file") and (not rest or not _can_be_a_name(setting)):
         return _NO_FOLDER
     for text in filter(None, (setting, rest)):
@@ -100,7 +100,7 @@ def _find_scheme_fault(scheme: str) -> Fault | None:
 
 
 def find_path_fault(path: str, *, explicit: bool, has_drives: bool) -> Fault | None:
-    """Find why a text is not the path of a folder. `explicit`: it came after `file:`, so it is nothing else."""
+    """Return why a text is not the path of a folder. `explicit`: it followed `file:`, so it can't be anything else."""
     first = re.split(r"[/\\]", path, maxsplit=1)[0]
     if path.startswith("~") and first != "~":
         return Fault("~NAME is not filled in", "write the whole path, or ./~NAME for a folder of that name")
@@ -129,7 +129,7 @@ def _find_drive_fault(path: str, *, has_drives: bool) -> Fault | None:
 
 
 def _find_remote_fault(path: str, folder: Path, environ: Mapping[str, str]) -> Fault | None:
-    """Find a remote of the checkout around `folder` that the path begins with, whether or not such a folder exists."""
+    """Return the fault of a path that begins with a remote of the checkout around `folder`, even if the path exists."""
     text = _REF.sub("", path, count=1) if _REF.match(path) else path
     if "/" not in text or text[0] in "./~":
         return None
@@ -176,7 +176,7 @@ def _expand(path: str) -> str:
 
 
 def _path_of_url(rest: str) -> str:
-    """Return the path of what follows `file:`, as in file:///srv/state or file:///C:/state. Raises InputError."""
+    """Return the path from the part after `file:`, as in file:///srv/state or file:///C:/state. Raises InputError."""
     from urllib.request import url2pathname
 
     path = url2pathname(rest[2:]) if re.match("///(?!/)", rest) else ""

@@ -1,7 +1,7 @@
-"""A state document's JSON -> objects of the model. Whatever no version of this program wrote is refused.
+"""The decoder of a state document: from JSON to objects of the model. It refuses what no version could have written.
 
-Nothing is converted: `"1"` is not a serial. Keys of later formats are refused too, as what they mean is unknown. The
-checks are plain functions: a library's schema would take as long to build as reading five hundred documents.
+Nothing is converted: `"1"` is not a serial. Unknown keys are refused too, because their meaning is unknown. The checks
+are plain functions: to build a library's schema would take as long as reading five hundred documents.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from reconciler.model import (
 
 T = TypeVar("T")
 Check: TypeAlias = Callable[[Any], T]
-"""Return a JSON value as the model has it. Raises Misfit, RepeatedKey."""
+"""Returns the model's object for a JSON value. Raises Misfit, RepeatedKey."""
 
 FORMATS = frozenset({"reconciler.state/1", "reconciler.state/2"})
 ENVIRONMENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-MAX_SERIAL = 2**53  # the largest integer that every reader of JSON knows exactly
+MAX_SERIAL = 2**53  # up to here, every JSON parser reads integers exactly
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _SEVEN = itemgetter(*EVENTS)
 _NAMES = frozenset(map(str, EVENTS))
 
 
 class Misfit(ValueError):
-    """A part of a document that no version wrote. The message names its place, in keys that a document has."""
+    """Raised for a part that no version could have written. The message names its place by keys of the format only."""
 
     def __init__(self, fault: str) -> None:
         super().__init__(fault)
@@ -51,7 +51,7 @@ class Misfit(ValueError):
         self.path: list[str] = []
 
     def within(self, part: str | int) -> Misfit:
-        """Return the same, found within the member or item of this name."""
+        """Return this error with the member or item that it was found in added to its path."""
         self.path.insert(0, str(part))
         return self
 
@@ -63,7 +63,7 @@ def _refuse_constant(_name: str) -> None:
     raise ValueError
 
 
-# An object becomes a tuple of its keys and values, so that a repeated key is seen where the object is looked at.
+# An object becomes a tuple of its keys and values, so that the checks can see repeated keys.
 _DECODER = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_refuse_constant)
 
 
@@ -72,7 +72,7 @@ def parse_json(data: bytes) -> Any:
     try:
         value = _DECODER.decode(data.decode())
         if b"\\ud" in data or b"\\uD" in data:
-            json.dumps(value, ensure_ascii=False).encode()  # fails where half of a pair of surrogates is alone
+            json.dumps(value, ensure_ascii=False).encode()  # fails for an unpaired surrogate
     except json.JSONDecodeError as error:
         raise Misfit(f"it is not valid JSON, from line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError):
@@ -89,13 +89,13 @@ def _take_text(value: Any) -> str:
     return value
 
 
-def _take_filled(value: Any) -> str:
+def _take_non_empty(value: Any) -> str:
     if type(value) is not str or not value:
         raise Misfit("it should be a text that is not empty")
     return value
 
 
-def _take_truth(value: Any) -> bool:
+def _take_bool(value: Any) -> bool:
     if type(value) is not bool:
         raise Misfit("it should be true or false")
     return value
@@ -129,9 +129,9 @@ def _take_instant(value: Any) -> datetime:
     return _parse_instant(_take_text(value))
 
 
-@lru_cache(maxsize=1024)  # the documents of one apply have few
+@lru_cache(maxsize=1024)  # the documents of one apply share a few instants
 def _parse_instant(value: str) -> datetime:
-    """Refuse a time of the calendar's first or last hours that has no UTC: times are shown in UTC."""
+    """Return an instant. One in the calendar's first or last hours, which can't be shown in UTC, is refused."""
     if not _INSTANT.fullmatch(value):
         raise Misfit("it should be a time such as 2026-11-23T12:00:00Z")
     try:
@@ -172,7 +172,7 @@ def _take_members(value: Any) -> dict[str, Any]:
 
 
 def _take_texts(value: Any) -> dict[str, str]:
-    """Return names with texts. No name is repeated in a message: it may be anything."""
+    """Return names with texts. Messages don't repeat a name, because it may be any text."""
     members = _take_members(value)
     if not all(type(text) is str for text in members.values()):
         raise Misfit("each value should be a text")
@@ -190,7 +190,7 @@ def _take_webhooks(value: Any) -> dict[str, str]:
 
 
 def _take_changed(value: Any) -> dict[Event, str]:
-    """Return some of the webhooks, in the order of the vendor's page."""
+    """Return the webhooks of a history entry, which may be fewer than seven, in the order of the vendor's page."""
     found = _take_webhooks(value)
     return _in_order(found) if len(found) == len(EVENTS) else {one: found[one] for one in EVENTS if one in found}
 
@@ -207,7 +207,7 @@ def _in_order(seven: Mapping[str, str]) -> dict[Event, str]:
 
 
 def _take_object(make: Callable[..., T], needed: Mapping[str, Check[Any]], **optional: Check[Any]) -> Check[T]:
-    """Return the check of an object that has all `needed` keys, and perhaps the others."""
+    """Return the check of an object that has all `needed` keys, and may have the optional ones."""
     known = {**needed, **optional}
     all_needed = needed.keys()
 
@@ -251,53 +251,53 @@ def _make_document(format: str, **members: Any) -> Document:  # noqa: A002 - the
 
 
 def _make_head(format: str, history: object, last: object = None, **members: Any) -> Head:  # noqa: A002
-    """Make a document without what a plan does not read, which was checked all the same."""
+    """Make a document without the parts that a plan does not read. They were checked too."""
     return Head(**members)
 
 
 _make_by = _take_object(By, {}, actor=_or_null(_take_text), commit=_or_null(_take_text), run=_or_null(_take_text))
-_find_by = lru_cache(maxsize=1024)(_make_by)  # one object for all that one run wrote
+_find_by = lru_cache(maxsize=1024)(_make_by)  # documents that one run wrote share one object
 
 
 def _take_by(value: Any) -> By:
     try:
         return _find_by(value)
-    except TypeError:  # a list, which can't be looked up
+    except TypeError:  # a value that can't be hashed, such as a list
         return _make_by(value)
 
 
 _take_applied = _take_object(
     Applied,
     {
-        "endpoint": _take_filled,
+        "endpoint": _take_non_empty,
         "account": _or_null(_take_text),
         "webhooks": _take_seven,
         "secrets": _take_texts,
         "at": _take_instant,
         "by": _take_by,
     },
-    adopted=_take_truth,
+    adopted=_take_bool,
     body=_take_one_of(BodyForm),
     token_expires_at=_or_null(_take_instant),
 )
 _take_intent = _take_object(
     Intent,
     {
-        "id": _take_filled,
+        "id": _take_non_empty,
         "webhooks": _take_seven,
-        "doubt": _take_truth,
+        "doubt": _take_bool,
         "at": _take_instant,
         "lease_until": _or_null(_take_instant),
         "by": _take_by,
     },
-    endpoint=_or_null(_take_filled),
+    endpoint=_or_null(_take_non_empty),
     account=_or_null(_take_text),
 )
 _take_entry = _take_object(
     HistoryEntry,
     {"at": _take_instant, "by": _take_by, "webhooks": _take_changed},
-    adopted=_take_truth,
-    endpoint=_or_null(_take_filled),
+    adopted=_take_bool,
+    endpoint=_or_null(_take_non_empty),
     account=_or_null(_take_text),
     body=_or_null(_take_one_of(BodyForm)),
 )
@@ -314,12 +314,12 @@ _take_last = _take_object(
 _MEMBERS: Mapping[str, Check[Any]] = {
     "format": _take_format,
     "environment": _take_name,
-    "lineage": _take_filled,
+    "lineage": _take_non_empty,
     "serial": _take_serial,
     "applied": _or_null(_take_applied),
     "intent": _or_null(_take_intent),
     "history": _take_list(_take_entry),
 }
-# What the former format did not have is null where it is missing, so both are read by the same checks.
+# Keys that format 1 did not have are optional, so the same checks read both formats.
 take_document = _take_object(_make_document, _MEMBERS, last=_or_null(_take_last))
 take_head = _take_object(_make_head, _MEMBERS, last=_or_null(_take_last))

@@ -1,4 +1,4 @@
-"""What is behind a store, for tests that put there what no store writes, or that compare all of it."""
+"""Direct access to a store's place, for tests that put foreign bytes there or compare all of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.memory_store import MemoryStore
 
 
 def plant(store: StateStore, folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put `<name>.json` into the store's place, past the store. `folder` holds a git store's `remote.git`."""
+    """Put `<name>.json` into the store's place, without the store. `folder` holds a git store's `remote.git`."""
     named = {f"{name}.json": data for name, data in files.items()}
     if isinstance(store, MemoryStore):
         store.documents |= files
@@ -44,7 +44,7 @@ def plant(store: StateStore, folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def photograph(store: StateStore, folder: Path) -> dict[str, bytes]:
-    """Everything that is in the store's place, byte for byte; of git every ref, object and file of the remote."""
+    """Return everything in the store's place, byte for byte; for git, every ref, object and file of the remote."""
     if isinstance(store, MemoryStore):
         return dict(store.documents)
     if isinstance(store, FolderStore):

@@ -24,7 +24,7 @@ BUCKETS = itertools.count()
 
 @pytest.fixture(scope="session")
 def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address. It keeps everything in memory, and is proved to honour conditions by test_object_store.py."""
+    """Yield its address. It keeps everything in memory; test_object_store.py proves that it honours conditions."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     environ = {
@@ -56,7 +56,7 @@ def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def http_clone(tmp_path: Path) -> Iterator[Path]:
-    """A clone of a remote that asks for a password over HTTP; the checkout left it as an extra header."""
+    """Yield a clone of a remote that asks for a password over HTTP, which the checkout left as an extra header."""
     remote = make_remote(tmp_path)
     git(remote, "config", "http.receivepack", "true")
     header = "Authorization: Basic " + base64.b64encode(b"x-access-token:canary-password").decode()
@@ -68,7 +68,7 @@ def http_clone(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def bucket(object_server: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], ObjectStore]:
-    """Opens stores on a bucket of this test's own."""
+    """Return a function that opens stores on this test's own bucket."""
     name = f"bucket-{next(BUCKETS)}"
     urllib.request.urlopen(urllib.request.Request(f"{object_server}/{name}", method="PUT"), timeout=60).close()
     for key, value in {

@@ -35,7 +35,7 @@ def git(folder: Path, *arguments: str, stdin: str | None = None) -> str:
 
 
 def make_remote(folder: Path) -> Path:
-    """A bare repository whose `main` holds a README."""
+    """Make a bare repository whose `main` holds a README."""
     remote = folder / "remote.git"
     git(folder, "init", "-q", "--bare", "-b", "main", str(remote))
     seed = folder / "seed"

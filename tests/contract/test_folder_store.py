@@ -1,4 +1,4 @@
-"""What only the folder store promises (docs/state.md): files that are none, a lock that is held, reads in parts."""
+"""The promises of the folder store alone (docs/state.md): special files, a held lock, reads in parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.contract.test_stores import document, put
 
 
 def test_a_read_that_comes_in_parts_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As from a network's file system, or of a file that grew."""
+    """A network's file system may return parts, and a file may grow."""
     store = FolderStore(tmp_path)
     put(store, document())
     read = os.read
@@ -38,7 +38,7 @@ def test_a_folder_is_the_same_from_every_working_directory(tmp_path: Path, monke
 
 
 def test_a_link_that_leads_in_a_circle_is_unreachable_and_stays(tmp_path: Path) -> None:
-    """Neither is it an environment without a document, nor is it written through; the others are."""
+    """It does not count as an environment without a document, and is not written through; others are written."""
     store = FolderStore(tmp_path)
     (tmp_path / "a.json").symlink_to("a.json")
     with pytest.raises(
@@ -61,10 +61,8 @@ def test_what_is_larger_than_a_document_can_be_is_not_read(size: int, tmp_path: 
         FolderStore(tmp_path).read(["a"])
 
 
-def test_a_lock_that_somebody_holds_is_waited_for_and_then_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Reading needs none."""
+def test_a_held_lock_is_waited_for_and_then_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading needs no lock."""
     store = FolderStore(tmp_path)
     version = put(store, document())
     monkeypatch.setattr(folder, "LOCK_TIMEOUT_S", 0.05)
@@ -77,7 +75,7 @@ def test_a_lock_that_somebody_holds_is_waited_for_and_then_told(
     assert store.write([changed])[0].error is None
 
 
-def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     put(store, document())
     (tmp_path / folder.WRITING).mkdir()
@@ -90,7 +88,7 @@ def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path
 
 @pytest.mark.parametrize("name", [folder.WRITING, ".lock"])
 def test_a_file_of_our_own_is_no_way_to_others_files(name: str, tmp_path: Path) -> None:
-    """A link there, as a pull request can hold it, would have them swept away or emptied."""
+    """A pull request may hold a link there, which would have those files removed or emptied."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "precious").write_text("x")
@@ -113,8 +111,8 @@ def test_what_is_in_place_of_a_file_of_our_own_is_named(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("place", ["state/production.json", "state", "above"])
-def test_a_link_to_what_is_missing_is_no_empty_state(place: str, tmp_path: Path) -> None:
-    """As where the disk with the state is not mounted: another run's intent may be there."""
+def test_a_link_to_a_missing_place_is_not_an_empty_state(place: str, tmp_path: Path) -> None:
+    """The disk with the state may not be mounted, and may hold another run's intent."""
     store = FolderStore(tmp_path / "above" / "state" if place == "above" else tmp_path / "state")
     if place == "state/production.json":
         (tmp_path / "state").mkdir()
@@ -128,7 +126,7 @@ def test_a_link_to_what_is_missing_is_no_empty_state(place: str, tmp_path: Path)
     assert not (tmp_path / "missing").exists()
 
 
-def test_a_forgotten_document_that_somebody_removed_meanwhile_is_a_conflict(tmp_path: Path) -> None:
+def test_forgetting_a_document_that_was_removed_meanwhile_is_a_conflict(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     version = put(store, document())
     (tmp_path / "production.json").unlink()
@@ -136,10 +134,10 @@ def test_a_forgotten_document_that_somebody_removed_meanwhile_is_a_conflict(tmp_
 
 
 @pytest.mark.linux
-def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
+def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A power cut leaves the old document or the new one, and what was told as written is there after it."""
+    """A power cut leaves the old document or the new one, and every reported write is durable."""
     store = FolderStore(tmp_path / "newer" / "new" / "state")
     done: list[tuple[str, str]] = []
     sync, replace_file, unlink = os.fsync, os.replace, os.unlink
@@ -178,7 +176,7 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_it_is_told(
 
 @pytest.mark.linux
 def test_no_handle_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over ten thousand environments they would run out, also where every write fails."""
+    """Ten thousand environments would use them up, also if every write fails."""
     store = FolderStore(tmp_path)
     versions = [one.version for one in store.write([Write(name, document(name), None) for name in "ab"])]
     before = sorted(os.listdir("/proc/self/fd"))
@@ -205,7 +203,7 @@ def test_no_handle_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Names that another program has open, as Windows shows it: they can be neither replaced nor removed."""
+    """Files that another program has open on Windows, which can be neither replaced nor removed."""
     names: set[str] = set()
     replace_file, unlink = os.replace, os.unlink
 
@@ -232,7 +230,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 def test_a_document_that_is_held_for_a_while_is_written(
     tmp_path: Path, held: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A reader closes it soon; after a PUT, giving up would leave its environment locked."""
+    """A reader closes it soon. To give up after a PUT would leave the environment locked."""
     store = FolderStore(tmp_path)
     version = put(store, document())
     held.add("production.json")
@@ -254,7 +252,7 @@ def test_a_document_that_is_held_for_a_while_is_written(
 def test_a_document_that_stays_held_fails_alone_and_says_why(
     tmp_path: Path, held: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others of the batch are written, and nothing temporary is left."""
+    """The other documents are written, and no temporary file is left."""
     store = FolderStore(tmp_path)
     versions = [put(store, document(name)) for name in "abc"]
     held |= {"a.json", "c.json"}
@@ -280,7 +278,7 @@ def test_a_document_that_stays_held_fails_alone_and_says_why(
     store.close()
 
 
-def test_what_is_hidden_or_no_document_is_no_environment(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_not_environments(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     put(store, document())
     for name in (".hidden.json", "notes.txt", "staging.json.bak", "json"):
@@ -289,7 +287,7 @@ def test_what_is_hidden_or_no_document_is_no_environment(tmp_path: Path) -> None
 
 
 def test_a_store_can_be_closed_at_any_time_and_used_on(tmp_path: Path) -> None:
-    """The threads that sync end with it, and come back where they are needed."""
+    """Its sync threads end with it, and start again when they are needed."""
     store = FolderStore(tmp_path)
     store.close()
     assert [one.error for one in store.write([Write(name, document(name), None) for name in "ab"])] == [None, None]
@@ -302,7 +300,7 @@ def test_a_store_can_be_closed_at_any_time_and_used_on(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_documents_and_a_near_name_is_found(tmp_path: Path) -> None:
-    """Whichever name of the path has the slip; a folder without documents is not meant."""
+    """Any name of the path may have the mistake; a folder without documents is not proposed."""
     put(FolderStore(tmp_path / ".reconciler" / "state"), document())
     (tmp_path / ".reconciler" / "states").mkdir()
     (tmp_path / "reconciler").mkdir()
@@ -317,13 +315,13 @@ def test_a_folder_with_documents_and_a_near_name_is_found(tmp_path: Path) -> Non
 
 
 def settle_down(store: FolderStore) -> Snapshot:
-    """A snapshot after the store's first write: from then on it knows of every change by others."""
+    """Return a snapshot after the store's first write: from then on, every change by others is noticed."""
     put(store, document("first"))
     return store.read_changes(store.read_changes().snapshot).snapshot
 
 
 def test_after_our_own_writes_nothing_is_looked_at(tmp_path: Path) -> None:
-    """The folder has the time of change that the last of them gave it, so a fleet's files need no look each."""
+    """The folder still has the time of change of our last write, so the files need not be checked."""
     store = FolderStore(tmp_path)
     seen = settle_down(store)
     for name in "abc":
@@ -348,7 +346,7 @@ def test_a_change_between_our_writes_is_found_after_the_second(how: str, tmp_pat
 def test_a_file_system_without_exact_times_is_looked_at_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A change within the same second would not show."""
+    """A change within the same second would not be visible."""
     exact = os.utime
 
     def coarse(path: int, *, ns: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""The user's git configuration holds for the state as for `git fetch` in the checkout, and one address is used."""
+"""The user's git configuration applies to the state like to `git fetch`, and only one address is used."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def open_store(clone: Path, home: Path, remote: str = "origin", **more: str) -> 
 
 
 def git_fetch(clone: Path, home: Path) -> None:
-    """What the user would do; it must work before the state may be asked to."""
+    """Run what the user would run: it must work before the state is expected to."""
     subprocess.run(["git", "fetch", "-q"], cwd=clone, env=environ_of(home), check=True, capture_output=True)
 
 
 def include_for(home: Path, clone: Path, config: str) -> None:
-    """A global configuration with a part for this checkout alone."""
+    """Write a global configuration with a part for this checkout only."""
     (home / ".gitconfig").write_text(f'[includeIf "gitdir:{clone}/"]\n\tpath = work.inc\n')
     (home / "work.inc").write_text(config)
 
@@ -72,7 +72,7 @@ def test_an_address_that_includeif_rewrites_is_reached(remote: Path, clone: Path
 
 
 def test_the_ssh_command_of_includeif_is_used(remote: Path, clone: Path, home: Path, tmp_path: Path) -> None:
-    """It stands for a key of this customer's own."""
+    """It represents a key for this customer only."""
     ssh = tmp_path / "ssh"
     ssh.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\nshift $(($# - 1))\nexec sh -c "$1"\n')
     ssh.chmod(0o755)
@@ -112,7 +112,7 @@ def test_a_header_is_sent_once_wherever_it_is_kept(where: str, remote: Path, clo
 
 @pytest.mark.parametrize("where", ["the user's file", "includeIf"])
 def test_a_credential_helper_is_asked(where: str, remote: Path, clone: Path, home: Path, tmp_path: Path) -> None:
-    """In git's order: an empty helper takes back those before it."""
+    """The order is git's: an empty helper cancels those before it."""
     git(remote, "config", "http.receivepack", "true")
     with serve_guarded(remote, lambda header, _: header == basic("ana", "canary")) as url:
         git(clone, "remote", "set-url", "origin", url)
@@ -140,7 +140,7 @@ def test_a_credential_helper_is_asked(where: str, remote: Path, clone: Path, hom
 def test_the_address_that_is_read_is_the_one_that_is_pushed_to(
     case: str, remote: Path, clone: Path, home: Path, tmp_path: Path
 ) -> None:
-    """A second one, which would refuse or split the state, never sees it."""
+    """A second address, which would refuse or split the state, is never used."""
     hook = remote / "hooks" / "pre-receive"
     other = tmp_path / "other.git"
     git(tmp_path, "clone", "-q", "--bare", str(remote), str(other))
@@ -168,8 +168,8 @@ def test_the_address_that_is_read_is_the_one_that_is_pushed_to(
     store.close()
 
 
-def test_who_pushes_to_another_address_is_told_that_it_is_not_used(remote: Path, clone: Path, home: Path) -> None:
-    """Read over https without a password, pushed over ssh: common, and here it must be one that can do both."""
+def test_a_push_address_that_is_not_used_is_reported(remote: Path, clone: Path, home: Path) -> None:
+    """To read over https and push over ssh is common; here one address must do both."""
     git(remote, "config", "http.receivepack", "true")
     with serve_guarded(remote, lambda header, pushing: not pushing) as url:
         git(clone, "remote", "set-url", "origin", url)
@@ -186,7 +186,7 @@ def test_who_pushes_to_another_address_is_told_that_it_is_not_used(remote: Path,
 
 @pytest.mark.parametrize("variable", ["GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"])
 def test_configuration_in_variables_holds_once(variable: str, remote: Path, clone: Path, home: Path) -> None:
-    """As `git -c` and a workflow give it."""
+    """`git -c` and workflows use such variables."""
     git(remote, "config", "http.receivepack", "true")
     ours = basic("x", "canary")
     with serve_guarded(remote, lambda header, _: header == ours) as url:
@@ -205,7 +205,7 @@ def test_configuration_in_variables_holds_once(variable: str, remote: Path, clon
 
 
 def test_a_checkout_of_another_user_says_what_to_type(remote: Path, clone: Path, home: Path, tmp_path: Path) -> None:
-    """As in a container whose user is not the checkout's."""
+    """A container's user often differs from the checkout's."""
     if os.getuid() != 0:
         pytest.skip("only root can give a file away")
     for path in (clone, clone / ".git"):
@@ -237,7 +237,7 @@ def test_a_remote_on_disk_of_another_user_says_what_to_type(remote: Path, clone:
 
 @pytest.mark.parametrize("name", [b"pasta-\xe9", "pasta-ação".encode(), b"two\nlines", b"with space '\""])
 def test_a_folder_of_any_name_is_a_checkout(name: bytes, remote: Path, home: Path, tmp_path: Path) -> None:
-    """A name that is not UTF-8 too."""
+    """Its name may be invalid UTF-8."""
     clone = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
     git(tmp_path, "clone", "-q", f"file://{remote}", str(clone))
     store = open_store(clone, home)
@@ -247,7 +247,7 @@ def test_a_folder_of_any_name_is_a_checkout(name: bytes, remote: Path, home: Pat
 
 
 def test_a_link_and_a_work_tree_beside_are_checkouts(clone: Path, home: Path, tmp_path: Path, remote: Path) -> None:
-    """And a folder below."""
+    """A folder inside is one too."""
     (clone / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to(clone / "deep")
     git(clone, "worktree", "add", "-q", "--detach", str(tmp_path / "beside"))
@@ -259,7 +259,7 @@ def test_a_link_and_a_work_tree_beside_are_checkouts(clone: Path, home: Path, tm
 
 
 def test_a_repository_of_sha256_holds_a_state(home: Path, tmp_path: Path) -> None:
-    """Whatever kind the user's git would make."""
+    """The user's git may make such repositories by default."""
     remote = tmp_path / "remote.git"
     git(tmp_path, "init", "-q", "--bare", "--object-format=sha256", str(remote))
     clone = tmp_path / "clone"
@@ -301,7 +301,7 @@ def test_an_old_git_takes_no_planted_files_for_a_repository(
 def test_a_branch_whose_tree_holds_a_name_of_any_bytes_is_refused_in_words(
     remote: Path, clone: Path, home: Path
 ) -> None:
-    """A file named in Latin-1 crashes nothing."""
+    """A file name in Latin-1 does not crash."""
     blob = git(remote, "hash-object", "-w", "--stdin", stdin="x").strip()
     environ = {**os.environ, "GIT_DIR": str(remote)}
     listing = f"100644 blob {blob}\t".encode() + b"caf\xe9\n"
@@ -320,7 +320,7 @@ def test_a_branch_whose_tree_holds_a_name_of_any_bytes_is_refused_in_words(
 def test_what_git_was_asked_is_logged_without_a_password(
     remote: Path, clone: Path, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each command that goes to the remote, by the user's own name of it; the rest is for `-vv`."""
+    """Commands to the remote are logged with its name in the user's configuration; the rest needs `-vv`."""
     git(remote, "config", "http.receivepack", "true")
     with serve_guarded(remote, lambda header, _: header == basic("ana", "canary")) as url, caplog.at_level("DEBUG"):
         git(clone, "remote", "set-url", "origin", url.replace("://", "://ana:canary@"))

@@ -1,4 +1,4 @@
-"""A push that fails: what became of it is read from the branch, and a refusal ends at once in the remote's words."""
+"""A failed push: its effect is read from the branch, and a refusal ends at once with the remote's reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.errors import Unreachable
 from reconciler.ports import Write
-from reconciler.state.git import QUICK_TRIES, GitStore
+from reconciler.state.git import MAX_FAILED_PUSHES, GitStore
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded
 from tests.contract.test_stores import document, put
 
@@ -36,7 +36,7 @@ def store(remote: Path, tmp_path: Path, naps: list[float]) -> Iterator[GitStore]
 
 
 def write_hook(remote: Path, name: str, script: str) -> Path:
-    """A hook of the server that counts its runs in `runs`."""
+    """Install a hook of the server that counts its runs in `runs`."""
     hook = remote / "hooks" / name
     hook.write_text(f"#!/bin/sh\necho run >>'{remote}/runs'\n{script}\n")
     hook.chmod(0o755)
@@ -48,7 +48,7 @@ def count_runs(remote: Path) -> int:
 
 
 def refused(store: GitStore) -> str:
-    """The one message that every document of the batch gets."""
+    """Return the message, which is the same for every document of the batch."""
     results = store.write([Write(name, document(name), None) for name in "ab"])
     assert all(isinstance(result.error, Unreachable) for result in results)
     [message] = {str(result.error) for result in results}
@@ -83,7 +83,7 @@ def refused(store: GitStore) -> str:
 def test_a_rule_of_the_remote_ends_the_write_after_one_push(
     hook: str, script: str, reason: str, store: GitStore, remote: Path, naps: list[float]
 ) -> None:
-    """All lines that the remote says are shown; nothing is forced or tried again."""
+    """All lines of the remote are shown; nothing is forced or retried."""
     write_hook(remote, hook, script)
     assert refused(store) == (
         f"state: git:origin/{BRANCH}: the remote rejected the push: {reason}. Is the branch protected, or may this "
@@ -93,8 +93,8 @@ def test_a_rule_of_the_remote_ends_the_write_after_one_push(
     assert BRANCH not in git(remote, "for-each-ref")
 
 
-def test_a_push_that_is_reported_as_refused_but_landed_is_done(store: GitStore, remote: Path) -> None:
-    """The branch is looked at before anything is concluded from the failure."""
+def test_a_push_that_landed_although_it_was_refused_is_done(store: GitStore, remote: Path) -> None:
+    """The branch is read before the failure is judged."""
     write_hook(remote, "update", f"git update-ref {REF} $3; exit 1")
     put(store, document())
     assert git(remote, "log", "--format=%s", BRANCH) == "adopted: production\n"
@@ -105,7 +105,7 @@ def test_a_push_that_is_reported_as_refused_but_landed_is_done(store: GitStore, 
 
 
 def test_a_refused_push_of_a_branch_that_moved_is_tried_again(store: GitStore, remote: Path, tmp_path: Path) -> None:
-    """Even when the remote names another reason: the new tip may be accepted."""
+    """It is retried even if the remote names another reason, as the new tip may be accepted."""
     other = GitStore(make_clone(remote, tmp_path / "other"), "origin", "elsewhere")
     put(other, document("b"))
     write_hook(
@@ -133,11 +133,11 @@ def test_a_branch_whose_name_clashes_ends_in_gits_own_reason(remote: Path, tmp_p
 
 
 def test_a_lock_that_stays_is_tried_a_few_times(store: GitStore, remote: Path, naps: list[float]) -> None:
-    """Left over by a server that died: the file is named."""
+    """A server that died may have left it; the file is named."""
     (remote / f"{REF}.lock").write_text("")
     message = refused(store)
     assert f"{BRANCH}.lock': File exists" in message
-    assert len(naps) == QUICK_TRIES
+    assert len(naps) == MAX_FAILED_PUSHES
     assert sum(naps) < 2
 
 

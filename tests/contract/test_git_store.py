@@ -1,4 +1,4 @@
-"""What only the git store promises: a repository left as it was, races lost in peace, an audit trail.
+"""The promises of the git store alone: an unchanged repository, harmless races, an audit trail.
 
 See docs/state.md.
 """
@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.record import Claim, begin_intent, clear, confirm, doubt
+from reconciler.core.record import Claim, begin_intent, clear, confirm, mark_in_doubt
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
 from reconciler.io.git.command import GitFailed
 from reconciler.io.git.scratch import ScratchRepository
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
-from reconciler.state.git import BACKOFF_CAP_S, TRIES, GitStore
+from reconciler.state.git import BACKOFF_CAP_S, MAX_PUSHES, GitStore
 from reconciler.state.open import open_store
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
 from tests.contract.test_stores import document, put
@@ -37,7 +37,7 @@ def remote(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stores(remote: Path, tmp_path: Path) -> Iterator[list[GitStore]]:
-    """Two runs, each in its own shallow clone."""
+    """Return the stores of two runs, each in its own shallow clone."""
     made = [GitStore(make_clone(remote, tmp_path / name), "origin", BRANCH) for name in ("one", "two")]
     yield made
     for store in made:
@@ -45,7 +45,7 @@ def stores(remote: Path, tmp_path: Path) -> Iterator[list[GitStore]]:
 
 
 class Meddled(ScratchRepository):
-    """The real one, with something that happens just before and just after each command."""
+    """The real repository, with hooks just before and just after each command."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ def open_meddled(
 
 
 def snapshot(clone: Path) -> tuple[str, ...]:
-    """Everything of a clone that must not change."""
+    """Return everything of a clone that must not change."""
     return (
         git(clone, "status", "--porcelain", "--ignored"),
         git(clone, "rev-parse", "HEAD"),
@@ -93,7 +93,7 @@ def intent(environment: str) -> Document:
 
 
 def test_the_clone_is_left_as_it_was(stores: list[GitStore], tmp_path: Path) -> None:
-    """HEAD, index, work tree, refs, objects, configuration: reading and writing touch none of it."""
+    """Reads and writes change neither HEAD, index, work tree, refs, objects nor configuration."""
     clone = tmp_path / "one"
     hook = clone / ".git" / "hooks" / "pre-push"
     hook.write_text("#!/bin/sh\ntouch hooked\nexit 1\n")
@@ -113,12 +113,12 @@ def test_the_branch_has_no_history_in_common_with_the_code(stores: list[GitStore
     assert git(remote, "ls-tree", "--name-only", BRANCH) == "production.json\n"
 
 
-def test_a_batch_is_one_commit_that_tells_who_and_what(stores: list[GitStore], remote: Path) -> None:
+def test_a_batch_is_one_commit_with_the_actor_and_the_outcomes(stores: list[GitStore], remote: Path) -> None:
     """`git log` is the audit trail; a hostile actor's name stays on its line, escaped."""
     a, b = intent("a"), intent("b")
     versions = [result.version for result in stores[0].write([Write("a", a, None), Write("b", b, None)])]
     confirmed = confirm(a, make_desired("a"), Fingerprint(), START, BY)
-    stores[0].write([Write("a", confirmed, versions[0]), Write("b", doubt(b), versions[1])])
+    stores[0].write([Write("a", confirmed, versions[0]), Write("b", mark_in_doubt(b), versions[1])])
     assert git(remote, "log", "--format=%an%n%B", BRANCH).strip().split("\n") == [
         *("reconciler", "1 applied, 1 uncertain", "", "a: applied", "b: uncertain", ""),
         *(r"actor: ana\n::error::", "commit: c0ffee", "run: 7/1", ""),
@@ -127,8 +127,8 @@ def test_a_batch_is_one_commit_that_tells_who_and_what(stores: list[GitStore], r
     ]
 
 
-def test_what_became_of_an_intent_is_told_in_one_word(stores: list[GitStore], remote: Path) -> None:
-    """Taken back, and forgotten."""
+def test_the_commit_has_one_word_for_the_end_of_an_intent(stores: list[GitStore], remote: Path) -> None:
+    """An intent may be taken back, or forgotten."""
     version = put(stores[0], intent("a"))
     version = put(stores[0], clear(intent("a")), version)
     assert stores[0].write([Write("a", None, version)])[0].error is None
@@ -138,8 +138,8 @@ def test_what_became_of_an_intent_is_told_in_one_word(stores: list[GitStore], re
     assert subjects == ["removed: b", "intent: b", "forgotten: a", "not applied: a", "intent: a", ""]
 
 
-def test_another_environments_write_in_between_is_no_conflict(stores: list[GitStore], remote: Path) -> None:
-    """The push is lost; what was read has not moved, so the commit is made anew on the new tip."""
+def test_another_environments_write_in_between_is_not_a_conflict(stores: list[GitStore], remote: Path) -> None:
+    """The push loses; the document that was read is unchanged, so a new commit is made on the new tip."""
     one, two = stores
     one.names()
     two.names()
@@ -150,7 +150,7 @@ def test_another_environments_write_in_between_is_no_conflict(stores: list[GitSt
 
 
 def test_the_same_environments_write_in_between_is_a_conflict(stores: list[GitStore]) -> None:
-    """And the others of the batch are written all the same."""
+    """The other documents of the batch are written."""
     one, two = stores
     one.names()
     put(two, document("b", version="2"))
@@ -160,7 +160,7 @@ def test_the_same_environments_write_in_between_is_a_conflict(stores: list[GitSt
 
 
 def test_writers_in_many_clones_lose_no_write(remote: Path, tmp_path: Path) -> None:
-    """Four runs count one document up at the same time; the history is a straight line."""
+    """Four runs increment one document at the same time; the history is linear."""
     made = [GitStore(make_clone(remote, tmp_path / f"clone{number}"), "origin", BRANCH) for number in range(4)]
     put(made[0], document())
 
@@ -183,7 +183,7 @@ def test_writers_in_many_clones_lose_no_write(remote: Path, tmp_path: Path) -> N
 
 
 def test_many_who_read_at_once_through_one_store_ask_the_remote_once(stores: list[GitStore]) -> None:
-    """As the workers of a run do that lost a race together: git refuses two fetches into one repository."""
+    """Workers of a run may lose a race together, and git refuses two fetches into one repository."""
     first, second = stores
     assert first.read(["production"]) == {}
     for serial in range(1, 6):
@@ -205,7 +205,7 @@ def test_many_who_read_at_once_through_one_store_ask_the_remote_once(stores: lis
 
 
 def test_a_plan_asks_the_remote_once_and_a_write_once(stores: list[GitStore], tmp_path: Path) -> None:
-    """A look and a fetch for the heads; the first read after them asks for nothing, the next one looks again."""
+    """The heads take an ls-remote and a fetch. The first read after them asks nothing, the next one asks again."""
     put(stores[1], document())
     asked: list[str] = []
     store = open_meddled(
@@ -242,7 +242,7 @@ def lose_answers(count: int) -> Callable[[str], None]:
 
 
 def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], tmp_path: Path) -> None:
-    """It landed: the write is done, not a conflict with itself, also beside a write that conflicts."""
+    """The push landed, so the write is done and not a conflict, also beside a write that conflicts."""
     _, two = stores
     one = open_meddled(tmp_path / "one", after=lose_answers(1))
     one.names()
@@ -257,7 +257,7 @@ def test_a_push_whose_answer_is_lost_is_recognised(stores: list[GitStore], tmp_p
 def test_a_push_that_lands_unseen_under_another_is_recognised(
     stores: list[GitStore], tmp_path: Path, remote: Path
 ) -> None:
-    """The branch has moved on since; the document on it is the one that was pushed."""
+    """The branch has moved since then; the document on it is the one that was pushed."""
     _, two = stores
     lose = lose_answers(1)
 
@@ -282,7 +282,7 @@ def test_a_removal_whose_answer_is_lost_is_recognised(stores: list[GitStore], tm
 
 
 def test_a_branch_that_others_push_to_all_the_time_is_given_up(remote: Path, tmp_path: Path) -> None:
-    """After a bounded number of tries, with a pause between them; each document has the reason."""
+    """It ends after a bounded number of pushes, with pauses; each document has the reason."""
     naps: list[float] = []
     busy = GitStore(make_clone(remote, tmp_path / "busy"), "origin", BRANCH)
     slow = open_meddled(
@@ -292,9 +292,9 @@ def test_a_branch_that_others_push_to_all_the_time_is_given_up(remote: Path, tmp
     )
     results = slow.write([Write(name, document(name), None) for name in "ab"])
     assert all("12 pushes lost to others in a row. Run again" in str(result.error) for result in results)
-    assert len(naps) == TRIES
+    assert len(naps) == MAX_PUSHES
     assert max(naps) <= BACKOFF_CAP_S
-    assert busy.names() == {f"e{number}" for number in range(TRIES)}
+    assert busy.names() == {f"e{number}" for number in range(MAX_PUSHES)}
     busy.close()
     slow.close()
 
@@ -302,7 +302,7 @@ def test_a_branch_that_others_push_to_all_the_time_is_given_up(remote: Path, tmp
 def test_a_branch_that_is_deleted_between_look_and_fetch_is_an_empty_state(
     stores: list[GitStore], remote: Path, tmp_path: Path
 ) -> None:
-    """It is looked for again."""
+    """The branch is asked for again."""
     put(stores[1], document())
     asked: list[str] = []
 
@@ -318,7 +318,7 @@ def test_a_branch_that_is_deleted_between_look_and_fetch_is_an_empty_state(
 
 
 def test_a_fetch_that_fails_is_an_error_at_once(stores: list[GitStore], remote: Path, tmp_path: Path) -> None:
-    """Never an empty state."""
+    """It does not count as an empty state."""
     put(stores[1], document())
     asked: list[str] = []
 
@@ -335,7 +335,7 @@ def test_a_fetch_that_fails_is_an_error_at_once(stores: list[GitStore], remote: 
 
 
 def commit_on(remote: Path, listing: str) -> None:
-    """The state's branch with these entries, as `git mktree` reads them."""
+    """Make the state's branch with these entries, in the form of `git mktree`."""
     blob = git(remote, "hash-object", "-w", "--stdin", stdin="something").strip()
     folder = git(remote, "mktree", stdin=f"100644 blob {blob}\tinner.json\n").strip()
     tree = git(remote, "mktree", stdin=listing.format(blob=blob, folder=folder)).strip()
@@ -348,7 +348,7 @@ def commit_on(remote: Path, listing: str) -> None:
     ["040000 tree {folder}\ta.json\n", "100644 blob {blob}\tnotes.txt\n", "040000 tree {folder}\tsrc\n"],
     ids=["a folder named like a document", "a file", "a folder"],
 )
-def test_what_is_no_state_on_its_branch_is_told_and_nothing_is_read(
+def test_a_file_that_is_not_a_state_is_reported_and_nothing_is_read(
     listing: str, stores: list[GitStore], remote: Path
 ) -> None:
     commit_on(remote, listing)
@@ -359,7 +359,7 @@ def test_what_is_no_state_on_its_branch_is_told_and_nothing_is_read(
 
 
 def test_what_a_host_puts_beside_a_state_is_passed_over(stores: list[GitStore], remote: Path) -> None:
-    """A README, a licence, files that begin with a dot: also where they end like documents."""
+    """Examples are a README, a licence, and files that begin with a dot, even with the suffix of documents."""
     commit_on(remote, "".join(f"100644 blob {{blob}}\t{name}\n" for name in (".a.json", ".gitignore", "README.md")))
     assert stores[0].names() == frozenset()
     put(stores[0], document())
@@ -367,7 +367,7 @@ def test_what_a_host_puts_beside_a_state_is_passed_over(stores: list[GitStore], 
 
 
 def test_a_write_that_fails_on_this_machine_fails_each_document(stores: list[GitStore], tmp_path: Path) -> None:
-    """Before anything is pushed; the temporary folder may be full."""
+    """It fails before a push; the temporary folder may be full."""
 
     def fill(command: str) -> None:
         if command == "fast-import":
@@ -399,12 +399,12 @@ def test_a_branch_that_comes_and_goes_is_looked_for_a_bounded_number_of_times(
     one = open_meddled(tmp_path / "one", before=come_and_go)
     with pytest.raises(Unreachable, match="couldn't find remote ref"):
         one.names()
-    assert len(looks) == TRIES
+    assert len(looks) == MAX_PUSHES
     one.close()
 
 
 def test_a_machine_without_git_names_what_to_install(remote: Path, tmp_path: Path) -> None:
-    """For a read and for a write."""
+    """Reads and writes have the same message."""
     clone = make_clone(remote, tmp_path / "clone")
     store = GitStore(clone, "origin", BRANCH, environ={"PATH": str(tmp_path)})
     message = r"^state: git was not found on PATH\. Install git, or set `state` to a folder$"
@@ -456,7 +456,7 @@ def test_a_missing_remote_and_a_folder_without_git_say_what_to_do(remote: Path, 
         ("exit 1", "pre-receive hook declined"),
     ],
 )
-def test_a_protected_branch_is_told_and_nothing_is_forced(
+def test_a_protected_branch_is_reported_and_nothing_is_forced(
     script: str, reason: str, stores: list[GitStore], remote: Path
 ) -> None:
     """The remote's own reason is shown, where it gives one."""
@@ -469,7 +469,7 @@ def test_a_protected_branch_is_told_and_nothing_is_forced(
     assert BRANCH not in git(remote, "for-each-ref")
 
 
-def test_the_codes_own_branch_is_no_state(remote: Path, tmp_path: Path) -> None:
+def test_the_branch_of_the_code_is_not_a_state(remote: Path, tmp_path: Path) -> None:
     """It holds other files; a state is never written beside them."""
     store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", "main")
     (tmp_path / "seed" / "code.py").write_text("")
@@ -482,7 +482,7 @@ def test_the_codes_own_branch_is_no_state(remote: Path, tmp_path: Path) -> None:
 
 
 def test_a_branch_that_was_deleted_is_an_empty_state_again(stores: list[GitStore], remote: Path) -> None:
-    """And what was read before it conflicts: nothing of it is written back."""
+    """Documents that were read before conflict, and are not written back."""
     version = put(stores[0], document())
     git(remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
     [result] = stores[0].write([Write("production", replace(document(), serial=2), version)])
@@ -513,7 +513,7 @@ def test_the_credentials_of_the_checkout_are_enough(remote: Path, tmp_path: Path
     ["git:", "git:origin", "git:origin/", "git:/x", "git:-o/x", "git:o/-x", "git:o/a..b", "git:o/a.lock", "git:o/a b"],
 )
 def test_a_setting_that_names_no_branch_is_refused(setting: str, tmp_path: Path) -> None:
-    """Nothing that git could take for an option gets through."""
+    """A text that git could read as an option is refused."""
     with pytest.raises(InputError, match="git:REMOTE/BRANCH"):
         open_store(setting, tmp_path)
 
@@ -543,7 +543,7 @@ def test_variables_have_the_last_word_over_what_a_checkout_kept(remote: Path, tm
 
 
 def test_a_branch_with_a_near_name_is_found(remote: Path, stores: list[GitStore], tmp_path: Path) -> None:
-    """None where it is the branch itself, or where the branches can't be listed."""
+    """The result is None for the branch itself, or if the branches can't be listed."""
     put(stores[0], document())
     mistyped = GitStore(make_clone(remote, tmp_path / "three"), "origin", "reconcilier-state")
     assert mistyped.names() == frozenset()

@@ -1,4 +1,4 @@
-"""What only the object store promises (docs/state.md), and that the test's server is one."""
+"""The promises of the object store alone (docs/state.md), and a check of the test's server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def raw_put(address: str, data: bytes, **headers: str) -> tuple[int, str]:
 
 
 def test_the_server_of_these_tests_refuses_what_a_real_store_refuses(object_server: str, bucket: Open) -> None:
-    """A stale If-Match and a second If-None-Match, raw: else the suite would prove nothing."""
+    """It refuses a stale If-Match and a second If-None-Match; otherwise the suite would prove nothing."""
     address = f"{object_server}/{bucket().location.split('/')[2]}/raw"
     status, first = raw_put(address, b"1", If_None_Match="*")
     assert status == 200
@@ -54,7 +54,7 @@ def test_the_server_of_these_tests_refuses_what_a_real_store_refuses(object_serv
 
 
 def test_of_twenty_creates_exactly_one_wins(bucket: Open) -> None:
-    """Each over a connection of its own."""
+    """Each uses its own connection."""
     stores = [bucket() for _ in range(20)]
     gate = threading.Barrier(20)
     won: list[int] = []
@@ -74,7 +74,7 @@ def test_of_twenty_creates_exactly_one_wins(bucket: Open) -> None:
 
 
 def test_a_forgotten_environment_can_come_back(bucket: Open) -> None:
-    """A tombstone is overwritten, conditionally, and never taken for a document."""
+    """A tombstone is overwritten, conditionally, and does not count as a document."""
     one, two = bucket(), bucket()
     version = put(one, document())
     assert one.write([Write("production", None, version)])[0].error is None
@@ -85,7 +85,7 @@ def test_a_forgotten_environment_can_come_back(bucket: Open) -> None:
 
 
 def test_a_write_whose_answer_is_lost_is_recognised(bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It landed: done, and not a conflict with itself."""
+    """The write landed, so it is done and not a conflict."""
     import obstore
     from obstore.exceptions import GenericError
 
@@ -103,7 +103,7 @@ def test_a_write_whose_answer_is_lost_is_recognised(bucket: Open, monkeypatch: p
     assert result.version is not None
 
 
-def test_a_store_that_fails_in_the_middle_of_a_batch_tells_which(bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_in_a_batch_names_the_documents(bucket: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are written."""
     import obstore
     from obstore.exceptions import GenericError
@@ -124,7 +124,7 @@ def test_a_store_that_fails_in_the_middle_of_a_batch_tells_which(bucket: Open, m
 
 
 def test_a_thousand_documents_are_written_and_read(bucket: Open) -> None:
-    """Concurrently, more than one page of a list."""
+    """The requests are concurrent, and the list has several pages."""
     store = bucket()
     names = [f"e{number:04}" for number in range(1001)]
     results = store.write([Write(name, document(name), None) for name in names])
@@ -134,14 +134,14 @@ def test_a_thousand_documents_are_written_and_read(bucket: Open) -> None:
 
 
 def test_a_missing_bucket_is_never_an_empty_state(bucket: Open) -> None:
-    """Nor is a server that does not answer."""
+    """Neither is a server that does not answer."""
     bucket()
     with pytest.raises(Unreachable, match="s3://missing-bucket/state: there is no such bucket"):
         ObjectStore("s3://missing-bucket/state").names()
 
 
-def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a status, by the library's name for it; without its text, which holds the address."""
+def test_a_missing_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a status, the library's name for the error is shown, but not its text, which holds the address."""
     with answering(monkeypatch) as store:
         pass
     monkeypatch.setattr(objects, "RETRY_FOR", timedelta(0))
@@ -151,7 +151,7 @@ def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_corrupt_object_is_named(bucket: Open, object_server: str) -> None:
-    """Zero bytes are no tombstone, and no missing document."""
+    """Zero bytes are neither a tombstone nor a missing document."""
     store = bucket()
     raw_put(f"{object_server}/{store.location.removeprefix('s3://')}/production.json", b"")
     assert store.names() == {"production"}
@@ -172,13 +172,13 @@ def test_without_the_extra_the_error_names_the_command(tmp_path: Path, monkeypat
     "setting", ["s3:", "s3://", "s3:///x", "gs://b?x=1", "az://u:p@b/x", "s3://b/a b", "http://b/x"]
 )
 def test_a_setting_that_names_no_bucket_is_refused(setting: str, tmp_path: Path) -> None:
-    """With what would be right."""
+    """The hint says what to write."""
     with pytest.raises(InputError):
         open_store(setting, tmp_path)
 
 
 def test_a_version_is_the_stores_own(bucket: Open) -> None:
-    """What was read is what may be overwritten, once."""
+    """The version that was read may be overwritten once."""
     store = bucket()
     put(store, document())
     stored = store.read(["production"])["production"]
@@ -195,10 +195,10 @@ def test_a_version_is_the_stores_own(bucket: Open) -> None:
         ("gs://box/x", {"GOOGLE_APPLICATION_CREDENTIALS": "/canary/key.json"}, "GOOGLE_APPLICATION_CREDENTIALS"),
     ],
 )
-def test_variables_that_open_no_store_are_told_by_name(
+def test_variables_that_open_no_store_are_reported_by_name(
     setting: str, variables: dict[str, str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The setting is fine, so it is not blamed; what a variable holds is not repeated."""
+    """The setting is right, so it is not blamed; values of variables are not repeated."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError) as caught:
@@ -222,7 +222,7 @@ LISTED = (
 def answering(
     monkeypatch: pytest.MonkeyPatch, *, listing: int = 200, reading: int = 200, writing: int = 200, etag: str = '"1"'
 ) -> Iterator[ObjectStore]:
-    """A store on a server that answers each kind of request as given."""
+    """Return a store on a server that answers each kind of request as given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -274,7 +274,7 @@ def test_a_store_that_refuses_our_credentials_says_what_they_need(status: int, m
     assert "canary" not in str(written.error)
 
 
-def test_a_bucket_that_went_between_list_and_write_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_that_was_deleted_between_list_and_write_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(monkeypatch, reading=404, writing=404) as store:
         assert store.names() == {"a"}
         created, changed = store.write([Write("b", document("b"), None), Write("a", document("a"), "1")])
@@ -282,7 +282,7 @@ def test_a_bucket_that_went_between_list_and_write_is_told(monkeypatch: pytest.M
     assert isinstance(changed.error, Conflict), "what was read is there no more"
 
 
-def test_an_answer_that_is_none_of_a_store_is_told_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_not_from_a_store_is_reported_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(monkeypatch, listing=400, reading=400, writing=400) as store:
         with pytest.raises(Unreachable, match=r"did not answer as it should \(status 400\). Check bucket, endpoint"):
             store.names()
@@ -291,7 +291,7 @@ def test_an_answer_that_is_none_of_a_store_is_told_by_its_kind(monkeypatch: pyte
 
 
 def test_a_store_without_etags_is_never_written_to_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither is what it gives taken for a version, nor a write for one that is safe."""
+    """Its documents have no version, so no write would be safe."""
     with answering(monkeypatch, etag="") as store:
         with pytest.raises(Unreachable, match="gives no ETag, so no write could be made safe"):
             store.read(["a"])
@@ -299,7 +299,7 @@ def test_a_store_without_etags_is_never_written_to_blindly(monkeypatch: pytest.M
     assert "gives no ETag" in str(written.error)
 
 
-def test_who_meets_a_tombstone_where_nothing_was_can_write_over_it_next_time(bucket: Open) -> None:
+def test_an_unexpected_tombstone_is_a_conflict_and_overwritten_next_time(bucket: Open) -> None:
     """Another run forgot the environment since the names were listed: a conflict, then a first document."""
     one, two = bucket(), bucket()
     version = put(one, document())
@@ -309,7 +309,7 @@ def test_who_meets_a_tombstone_where_nothing_was_can_write_over_it_next_time(buc
 
 
 def test_a_state_is_copied_where_all_was_forgotten(bucket: Open) -> None:
-    """As the refusal of a copy advises, by a process that has only listed the names."""
+    """The refusal of a copy advises it; the process has only listed the names."""
     one = bucket()
     version = put(one, document(version="2"))
     one.write([Write("production", None, version)])
@@ -320,7 +320,7 @@ def test_a_state_is_copied_where_all_was_forgotten(bucket: Open) -> None:
 
 
 def test_a_document_that_says_it_is_forgotten_is_one(bucket: Open) -> None:
-    """Somebody's name may be anything."""
+    """A document may hold the text of a tombstone in any field."""
     store = bucket()
     applied = document().applied
     assert applied is not None
@@ -329,7 +329,7 @@ def test_a_document_that_says_it_is_forgotten_is_one(bucket: Open) -> None:
     assert set(bucket().read(["production"])) == {"production"}
 
 
-def test_what_is_no_document_of_this_prefix_is_no_environment(bucket: Open, object_server: str) -> None:
+def test_objects_that_are_not_documents_of_this_prefix_are_not_environments(bucket: Open, object_server: str) -> None:
     store = bucket()
     put(store, document())
     place = f"{object_server}/{store.location.removeprefix('s3://')}"

@@ -68,13 +68,13 @@ def put(store: StateStore, written: Document, expected: str | None = None) -> st
 
 
 def test_a_store_that_is_not_there_yet_is_an_empty_state(store: StateStore) -> None:
-    """Also one of whose environments are asked for."""
+    """Its environments may be asked for too."""
     assert store.names() == frozenset()
     assert store.read(["production"]) == {}
 
 
 def test_what_is_written_is_read(store: StateStore) -> None:
-    """Whole, with the version that was told."""
+    """It is read whole, with the version that the write returned."""
     version = put(store, document())
     stored = store.read(["production"])["production"]
     assert (stored.document, stored.version) == (document(), version)
@@ -82,7 +82,7 @@ def test_what_is_written_is_read(store: StateStore) -> None:
 
 
 def test_what_is_there_is_read_beside_what_is_not(store: StateStore) -> None:
-    """In whatever order it is asked for."""
+    """The order of the names does not matter."""
     for name in ("a", "c"):
         put(store, document(name))
     assert {name: one.document for name, one in store.read(["missing", "a", "b", "c"]).items()} == {
@@ -92,8 +92,8 @@ def test_what_is_there_is_read_beside_what_is_not(store: StateStore) -> None:
     assert store.read([]) == {}
 
 
-def test_who_lost_once_loses_again_until_he_has_read(store: StateStore) -> None:
-    """What a refused write met is not what its author has read."""
+def test_a_writer_that_lost_loses_again_until_it_has_read(store: StateStore) -> None:
+    """A refused write has not read the version that it met."""
     version = put(store, document())
     changed = replace(document(version="2"), serial=2)
     for expected in (None, None, "another", "another"):
@@ -104,7 +104,7 @@ def test_who_lost_once_loses_again_until_he_has_read(store: StateStore) -> None:
 
 
 def test_a_head_is_its_document_without_the_past(store: StateStore) -> None:
-    """Of all that are stored."""
+    """All heads are read."""
     put(store, document())
     whole = document()
     head = Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
@@ -113,7 +113,7 @@ def test_a_head_is_its_document_without_the_past(store: StateStore) -> None:
 
 
 def test_a_copy_is_stored_byte_for_byte(store: StateStore) -> None:
-    """Of the former format and in another layout than ours; its version is that of the bytes."""
+    """It may have the former format and another layout; its version is that of the bytes."""
     value = json.loads(encode_document(document()))
     value["format"] = "reconciler.state/1"
     del value["last"], value["applied"]["body"], value["applied"]["token_expires_at"]
@@ -126,7 +126,7 @@ def test_a_copy_is_stored_byte_for_byte(store: StateStore) -> None:
 
 @pytest.mark.parametrize("following", [{"serial": 2**53 + 1}, {"lineage": "x" * 16 * 1024 * 1024}])
 def test_what_could_not_be_read_again_is_not_written(store: StateStore, following: dict[str, Any]) -> None:
-    """And keeps no other write of the batch back."""
+    """The other writes of the batch are done."""
     version = put(store, document())
     refused, other = store.write(
         [Write("production", replace(document(), **following), version), Write("staging", document("staging"), None)]
@@ -136,8 +136,8 @@ def test_what_could_not_be_read_again_is_not_written(store: StateStore, followin
     assert store.read(["production"])["production"].document == document()
 
 
-def test_a_version_is_overwritten_only_by_who_read_it(store: StateStore) -> None:
-    """Rule 5."""
+def test_a_version_is_overwritten_only_by_a_writer_that_read_it(store: StateStore) -> None:
+    """This is rule 5."""
     version = put(store, document())
     second = replace(document(version="2"), serial=2)
     assert isinstance(store.write([Write("production", second, None)])[0].error, Conflict)
@@ -149,7 +149,7 @@ def test_a_version_is_overwritten_only_by_who_read_it(store: StateStore) -> None
 
 
 def test_an_old_text_that_comes_back_is_another_version(store: StateStore) -> None:
-    """A→B→A must not pass for A: the serial is in the bytes."""
+    """A→B→A must not count as A, as the serial is in the bytes."""
     first = put(store, document())
     second = put(store, replace(document(version="2"), serial=2), first)
     put(store, replace(document(), serial=3), second)
@@ -157,15 +157,15 @@ def test_an_old_text_that_comes_back_is_another_version(store: StateStore) -> No
 
 
 def test_what_is_forgotten_is_gone(store: StateStore) -> None:
-    """And only for who read the last version."""
+    """Only a writer that read the last version may forget it."""
     version = put(store, document())
     assert isinstance(store.write([Write("production", None, "0" * 64)])[0].error, Conflict)
     assert store.write([Write("production", None, version)])[0].error is None
     assert store.names() == frozenset()
 
 
-def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
-    """A conflict of one keeps none of the others back."""
+def test_each_write_of_a_batch_is_independent(store: StateStore) -> None:
+    """The conflict of one write does not stop the others."""
     put(store, document("b"))
     results = store.write([Write(name, document(name, version="2"), None) for name in "abc"])
     assert [type(result.error) for result in results] == [type(None), Conflict, type(None)]
@@ -178,7 +178,7 @@ def test_each_write_of_a_batch_stands_alone(store: StateStore) -> None:
 
 @pytest.fixture
 def other(store: StateStore, tmp_path: Path) -> Iterator[StateStore]:
-    """The same place as another process opens it."""
+    """Return the same place as another process opens it."""
     made: StateStore
     if isinstance(store, FolderStore):
         made = FolderStore(Path(store.location))
@@ -191,7 +191,7 @@ def other(store: StateStore, tmp_path: Path) -> Iterator[StateStore]:
 
 
 def test_what_another_wrote_before_our_write_is_found_after_it(store: StateStore, other: StateStore) -> None:
-    """Of several thousand documents the three that changed are read, and what is gone is named."""
+    """The changed documents are read, and the removed ones are named."""
     for name in ("created", "edited", "forgotten", "same"):
         if name != "created":
             put(other, document(name))
@@ -206,7 +206,7 @@ def test_what_another_wrote_before_our_write_is_found_after_it(store: StateStore
 
 
 def test_nothing_is_found_twice_and_an_old_text_is_a_change(store: StateStore, other: StateStore) -> None:
-    """Our own writes may be repeated or left out, once."""
+    """Our own writes may be reported once or not at all."""
     version = put(other, document("theirs"))
     seen = store.read_changes().snapshot
     ours = put(store, document("ours"))
@@ -234,7 +234,7 @@ def test_of_two_writers_the_later_one_finds_the_other(store: StateStore, other: 
 
 
 def test_a_changed_document_that_can_not_be_read_is_a_fault(store: StateStore, tmp_path: Path) -> None:
-    """Beside it what changed is read."""
+    """Other changed documents are read."""
     put(store, document("same"))
     seen = store.read_changes().snapshot
     plant(store, tmp_path, {"bad": b"", "good": _name(WHOLE, "good")})
@@ -275,7 +275,7 @@ def _name(data: bytes, name: str) -> bytes:
 
 
 def test_a_document_that_cannot_be_trusted_is_named_and_left_alone(store: StateStore, tmp_path: Path) -> None:
-    """It is never taken for empty; beside it the others are read, and a reader asks for all the bad ones at once."""
+    """It does not count as empty; other documents are read, and all bad ones are reported at once."""
     put(store, document("good"))
     plant(store, tmp_path, {name: _name(data, name) for name, (data, _) in BAD.items()})
     before = photograph(store, tmp_path)
@@ -305,7 +305,7 @@ def test_a_document_that_cannot_be_trusted_is_named_and_left_alone(store: StateS
 
 
 def test_a_corrupt_document_is_forgotten_unread(store: StateStore, tmp_path: Path) -> None:
-    """By the version that its error carries, and by no other; one of a newer format has none."""
+    """Only the version in its error forgets it; a newer format has no such version."""
     good = put(store, document("good"))
     plant(store, tmp_path, {"bad": b"{", "of-another": _name(WHOLE, "good"), "large": b" " * (MAX_BYTES + 1)})
     store.names()
@@ -325,7 +325,7 @@ def test_a_corrupt_document_is_forgotten_unread(store: StateStore, tmp_path: Pat
 
 
 def test_a_corrupt_document_that_changed_meanwhile_is_kept(store: StateStore, tmp_path: Path) -> None:
-    """Somebody restored it: the version is another one."""
+    """A user may have restored it, so the version differs."""
     put(store, document("good"))
     for damaged in (b"{", b" " * (MAX_BYTES + 1)):
         plant(store, tmp_path, {"bad": damaged})
@@ -343,7 +343,7 @@ def test_a_corrupt_document_that_changed_meanwhile_is_kept(store: StateStore, tm
 
 @pytest.mark.parametrize("size_bytes", [MAX_BYTES, MAX_BYTES + 1])
 def test_a_document_is_refused_by_its_size(size_bytes: int, store: StateStore, tmp_path: Path) -> None:
-    """Before it is read: what was not asked for, or is too large, takes no memory."""
+    """It is refused before it is read, so that it takes no memory."""
     put(store, document("good"))
     plant(store, tmp_path, {"large": WHOLE.replace(b'"bad"', b'"large"').rjust(size_bytes)})
     tracemalloc.start()
@@ -365,7 +365,7 @@ def test_a_document_is_refused_by_its_size(size_bytes: int, store: StateStore, t
 
 
 def test_reading_changes_nothing(store: StateStore, tmp_path: Path) -> None:
-    """No lock, no marker, no object: the place is the same to the byte, a forgotten and a corrupt document too."""
+    """Reads leave no lock, marker or object: every byte of the place is the same."""
     version = put(store, document("gone"))
     put(store, document("good"))
     assert store.write([Write("gone", None, version)])[0].error is None
@@ -405,7 +405,7 @@ PROCESSES.set_forkserver_preload([__name__])
 
 
 def test_of_many_writers_exactly_one_wins(place: tuple[str, Path]) -> None:
-    """Each over the same version, all at once, each as a run of its own."""
+    """All write over the same version at the same time, each as a separate run."""
     setting, folder = place
     stores = [open_store(setting, folder) for _ in range(WRITERS)]
     version = put(stores[0], document())
@@ -447,7 +447,7 @@ def _count_up(setting: str, folder: str, times: int, environ: dict[str, str]) ->
 
 
 def test_processes_that_count_lose_no_increment(place: tuple[str, Path]) -> None:
-    """Compare-and-swap between processes, not only threads."""
+    """The compare-and-swap works between processes, not only threads."""
     setting, folder = place
     store = open_store(setting, folder)
     put(store, document())
@@ -462,7 +462,7 @@ def test_processes_that_count_lose_no_increment(place: tuple[str, Path]) -> None
 
 
 def test_a_writer_that_is_killed_leaves_a_whole_document(place: tuple[str, Path]) -> None:
-    """`kill -9` at any moment: a reader sees the old or the new, never half of one, and no lock stays."""
+    """After `kill -9` at any moment, a reader sees the old or the new document, and no lock is left."""
     setting, folder = place
     store = open_store(setting, folder)
     put(store, document())
@@ -493,15 +493,15 @@ def test_a_writer_that_is_killed_leaves_a_whole_document(place: tuple[str, Path]
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:
-    """Not even the folder."""
+    """Even the folder is not made."""
     store = FolderStore(tmp_path / "state")
     store.names()
     store.read(["production"])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_foreign_file_is_no_environment(tmp_path: Path) -> None:
-    """Its name fits none, so it is refused where it is asked for, and ignored beside."""
+def test_a_foreign_file_is_not_an_environment(tmp_path: Path) -> None:
+    """Its name is invalid, so it is refused if it is asked for, and ignored otherwise."""
     put(FolderStore(tmp_path), document())
     (tmp_path / "Notes.json").write_text("{}")
     (tmp_path / "README.md").write_text("notes")
@@ -511,7 +511,7 @@ def test_a_foreign_file_is_no_environment(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_a_file_is_unreachable(tmp_path: Path) -> None:
-    """Said at the read and at the write; nothing is overwritten."""
+    """Reads and writes report it; nothing is overwritten."""
     (tmp_path / "state").write_text("not a folder")
     store = FolderStore(tmp_path / "state")
     with pytest.raises(Unreachable, match="can't be read"):
@@ -520,7 +520,7 @@ def test_a_folder_that_is_a_file_is_unreachable(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no temporary file, and says what is wrong."""
+    """No temporary file is left, and the error says what is wrong."""
     store = FolderStore(tmp_path)
     version = put(store, document())
 
@@ -537,7 +537,7 @@ def test_a_full_disk_leaves_the_old_document(tmp_path: Path, monkeypatch: pytest
 def test_a_disk_that_fills_up_in_the_middle_of_a_batch_leaves_the_rest_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each document is the old or the new one; what is told as written is."""
+    """Each document is the old or the new one, and reported writes are done."""
     store = FolderStore(tmp_path)
     versions = {name: put(store, document(name)) for name in "abc"}
     sync, calls = os.fsync, iter(range(100))
@@ -558,15 +558,15 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_leaves_the_rest_written(
 
 
 def test_documents_are_canonical(tmp_path: Path) -> None:
-    """Sorted keys, two spaces, a final newline: a person can review the diff."""
+    """Sorted keys, two spaces and a final newline make the diff readable."""
     put(FolderStore(tmp_path), document())
     text = (tmp_path / "production.json").read_text()
     assert text.startswith('{\n  "applied": {\n    "account": "org:1",\n')
     assert text.endswith('  "serial": 1\n}\n')
 
 
-def test_whether_it_can_be_written_is_found_out_without_a_write(store: StateStore, tmp_path: Path) -> None:
-    """Before the first document, and after it."""
+def test_write_access_is_found_without_a_write(store: StateStore, tmp_path: Path) -> None:
+    """It is found before and after the first document."""
     before = photograph(store, tmp_path)
     assert store.find_write_access().allowed is not False
     assert photograph(store, tmp_path) == before
@@ -576,8 +576,8 @@ def test_whether_it_can_be_written_is_found_out_without_a_write(store: StateStor
     assert photograph(store, tmp_path) == before
 
 
-def test_a_remote_that_refuses_pushes_is_no_writable_store(tmp_path: Path) -> None:
-    """As for a token that may only read: the read works."""
+def test_a_remote_that_refuses_pushes_is_not_writable(tmp_path: Path) -> None:
+    """A token may allow only reads; then the read works."""
     remote = make_remote(tmp_path)
     with serve_guarded(remote, lambda header, pushes: not pushes) as url:
         clone = tmp_path / "clone"
@@ -591,7 +591,7 @@ def test_a_remote_that_refuses_pushes_is_no_writable_store(tmp_path: Path) -> No
 
 
 def test_a_folder_of_another_user_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may write everywhere, so the system's answer is played."""
+    """Root may write everywhere, so the system's answer is simulated."""
     monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
     access = FolderStore(tmp_path / "state").find_write_access()
     assert (access.allowed, access.hint) == (False, f"chmod u+rwx {tmp_path}")

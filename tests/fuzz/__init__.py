@@ -1,1 +1,1 @@
-"""Every parser against an author who means harm: Hypothesis in `make test`, atheris in `make fuzz`."""
+"""Tests of every parser with hostile input: Hypothesis in `make test`, atheris in `make fuzz`."""

@@ -1,4 +1,4 @@
-"""What an author who means harm would write: strategies, and the program driven in this process."""
+"""Strategies for hostile input, and the program run in this process."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def mutated(draw: st.DrawFn, valid: Any) -> Any:
-    """A valid JSON value with one to three parts replaced, left out, added or wrapped."""
+    """Draw a valid JSON value with one to three parts replaced, left out, added or wrapped."""
     value = copy.deepcopy(valid)
     for _ in range(draw(st.integers(1, 3))):
         *above, last = draw(st.sampled_from(paths_of(value)[1:] or [(None,)]))
@@ -164,7 +164,7 @@ def as_json(value: Any) -> bytes:
 
 @st.composite
 def spliced(draw: st.DrawFn, valid: bytes, words: Sequence[bytes]) -> bytes:
-    """Valid bytes, cut, repeated and with foreign pieces in between."""
+    """Draw valid bytes, cut, repeated and with foreign pieces in between."""
     data = valid
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
@@ -181,7 +181,7 @@ class Drove:
 
 
 def drive(folder: Path, environ: Mapping[str, str], *arguments: str, hidden: Sequence[str] = (CANARY,)) -> Drove:
-    """One command in this process: no traceback, no internal error, nothing but harmless text, none of the hidden."""
+    """Run one command in this process: no traceback, no internal error, only harmless text, no hidden value."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(arguments, obj=Session(environ=dict(environ), folder=folder))
@@ -195,7 +195,7 @@ def drive(folder: Path, environ: Mapping[str, str], *arguments: str, hidden: Seq
 
 
 def refused_or(value: Callable[[], Any], *errors: type[Exception], hidden: Sequence[str] = (CANARY,)) -> Any:
-    """The value, or None where one of the errors refused it without telling what is hidden."""
+    """Return the value; None if one of the errors refused it without showing a hidden value."""
     try:
         return value()
     except errors as error:

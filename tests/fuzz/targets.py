@@ -1,4 +1,4 @@
-"""What a coverage-guided fuzzer drives, and what must hold whatever it comes up with. No fuzzer is imported here.
+"""The functions that a coverage-guided fuzzer calls, and their oracles. No fuzzer is imported here.
 
 A target raises AssertionError where a promise is broken, and lets anything else through that the product raises.
 """
@@ -52,7 +52,7 @@ FILES = ("loja.yaml", "_defaults.yaml", "sub/outra.yaml")
 
 
 def check_manifests(data: bytes) -> None:
-    """A tree of up to three files is resolved or refused, and nothing that is shown of it repeats a token."""
+    """Resolve or refuse a tree of up to three files: no output may repeat a token."""
     with in_a_new_folder():
         for name, content in zip(FILES, data.split(NEXT_FILE, len(FILES) - 1), strict=False):
             path = Path("manifests") / name
@@ -95,7 +95,7 @@ def check_shown(tree: Tree) -> None:
 
 
 def check_plain_yaml(data: bytes) -> None:
-    """What is read without a fault is what any YAML reader would read: no reviewer sees anything else."""
+    """Check that a file without a fault is read as any YAML reader reads it, so that reviewers see the same."""
     file = parse_file("loja.yaml", data)
     if (
         isinstance(file, File)
@@ -121,7 +121,7 @@ def leaves(value: object, seen: frozenset[int] = frozenset()) -> Iterator[object
 
 
 def check_urls(text: str) -> None:
-    """A text as a receiver, as a base URL and as a template: refused, or understood alike by everybody."""
+    """Check a text as a receiver, a base URL and a template: it is refused, or all parsers agree on it."""
     for written in (text, f"https://{text}", f"https://{text}/x", f"http://{text}", f"https://hooks.acme.com.br{text}"):
         for allow_local in (False, True):
             check_receiver(written, allow_local=allow_local)
@@ -166,7 +166,7 @@ def check_base_url(text: str) -> None:
 
 
 def check_place_of_token(endpoint: str) -> None:
-    """The host that gets the token, as the client that sends it sees it."""
+    """Return the host that gets the token, as the client sees it."""
     place = seen_by_all(endpoint)
     assert place.path.endswith(UPDATE_PATH), "the path climbs, or is cut off"
     local = is_this_machine(place.host)
@@ -188,7 +188,7 @@ class Place:
 
 
 def seen_by_all(url: str) -> Place:
-    """What httpx and the standard library agree on; neither finds a user's name or a fragment."""
+    """Return the place that httpx and the standard library agree on, without user information or fragment."""
     asked, split = httpx.URL(url), urlsplit(url)
     place = Place(asked)
     assert asked.userinfo == b"" and split.username is None and split.password is None, "user information"
@@ -199,7 +199,7 @@ def seen_by_all(url: str) -> Place:
 
 
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """What a resolver makes of a host that is an address, in any spelling that C libraries take."""
+    """Return the address that a resolver reads from a host, in any spelling that C libraries accept."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -210,7 +210,7 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def is_this_machine(host: str) -> bool:
-    """`localhost`, 127.0.0.0/8 in four decimal numbers, ::1."""
+    """Return whether a host is `localhost`, in 127.0.0.0/8 in four decimal numbers, or ::1."""
     return host in ("localhost", "::1") or re.fullmatch(r"127(\.(0|[1-9][0-9]{0,2})){3}", host) is not None
 
 
@@ -229,7 +229,7 @@ def seeds_of(target: str) -> list[Path]:
 
 
 def words_of(target: str) -> list[str]:
-    """What a fuzzer would take long to find by itself."""
+    """Return seeds that a fuzzer would take long to find."""
     if target == "urls":
         return [
             "https://",
@@ -326,5 +326,5 @@ def words_of(target: str) -> list[str]:
 
 
 def dumped(data: bytes) -> str:
-    """An input as a line of a message."""
+    """Return an input as a line of a message."""
     return json.dumps(data.decode("utf-8", "backslashreplace"))[:400]

@@ -135,7 +135,7 @@ in_a_fixture = settings(bounded, suppress_health_check=[HealthCheck.function_sco
 @in_a_fixture
 @given(answer=wires)
 def test_any_answer_to_a_put_is_an_attempt(plug: _Plug, answer: bytes) -> None:
-    """With a message of our own words."""
+    """Its message is in our words."""
 
     async def put() -> Attempt:
         async with HttpPlug(EnvironCredentials(ENVIRON), timeout_s=5, environ={}) as client:
@@ -148,7 +148,7 @@ def test_any_answer_to_a_put_is_an_attempt(plug: _Plug, answer: bytes) -> None:
 @in_a_fixture
 @given(answer=wires)
 def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(plug: _Plug, answer: bytes) -> None:
-    """And what is shown of an account holds no token."""
+    """What is shown of an account holds no token."""
 
     async def read() -> Any:
         token = Secret(CANARY)
@@ -165,7 +165,7 @@ def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(plug: _Plug, 
 @in_a_fixture
 @given(answer=wires)
 def test_any_answer_of_a_receiver_is_an_answer(plug: _Plug, answer: bytes) -> None:
-    """Its stage, and nothing of what it said."""
+    """The result has its stage, and nothing of its text."""
 
     async def post() -> Any:
         receivers = HttpReceivers(lambda text, environment: text, timeout_s=5)
@@ -203,7 +203,7 @@ DATE_PIECES = [
 @bounded
 @given(st.lists(st.sampled_from([*DATE_PIECES, *PIECES]) | st.text(max_size=3), max_size=12).map("".join))
 def test_any_retry_after_is_seconds_or_nothing(text: str) -> None:
-    """Dates that no calendar has too."""
+    """Invalid dates are ignored."""
     found = parse_retry_after(text, datetime(2026, 11, 23, tzinfo=UTC))
     assert found is None or 0 <= found < 1e12
 

@@ -1,4 +1,4 @@
-"""GitHub's variables, events and answers: a result, or a word on what is wrong with them."""
+"""GitHub's variables, events and answers: each gives a result or an explained error."""
 
 from __future__ import annotations
 
@@ -239,6 +239,6 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
     ).map("".join)
 )
 def test_a_remotes_address_shows_no_password(url: str) -> None:
-    """OWNER/NAME on GitHub, or nothing."""
+    """The result is OWNER/NAME on GitHub, or None."""
     name = parse_remote(url)
     assert name is None or (name.count("/") == 1 and "@" not in name and ":" not in name)

@@ -1,4 +1,4 @@
-"""Hostile values in every foreign place of every view, as the place that shows it reads them.
+"""Hostile values in every foreign field of every view, checked by a parser of that output.
 
 See docs/contract.md#what-no-output-does.
 
@@ -21,7 +21,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.telling import Ending, RunJob, Told
+from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.model import (
     EVENTS,
     Action,
@@ -135,7 +135,7 @@ def as_github_does(text: str) -> str:
 
 
 def assert_data(page: str) -> None:
-    """No link, no picture, no tag that isn't ours, all closed, nobody mentioned, every row as wide as its header."""
+    """Check that only our links, pictures and tags exist and are closed, nobody is mentioned, and rows fit headers."""
     page = page.replace("<!-- -->", "")
     tags = re.findall(r"<(/?)([a-zA-Z0-9]+)([^>]*)>", page)
     assert {name for _, name, _ in tags} <= ALLOWED_TAGS, page
@@ -172,9 +172,9 @@ def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
 @example(value=HOSTILE)
 @example(value="a@b.test")
 def test_the_end_of_a_run_is_data_to_githubs_renderer(value: str) -> None:
-    """Whatever the state, a refusal or a job's name holds. The link to a job is an address that was checked before."""
+    """The value is in the state, a refusal or a job's name. The link to a job was checked before."""
     by, job = By(value, value, value), RunJob(value, value)
-    told = [Told(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
+    told = [EndReport(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
     run = RunText("RUN", value, value, value, (value,))
     for text in (render_run(told, run), render_pull_request(told, run)):
         assert not re.search(r"@[A-Za-z0-9]", text), "a mention in the raw text"
@@ -214,7 +214,7 @@ def test_text_is_data_to_a_terminal(name: str, value: str) -> None:
 @bounded
 @given(value=values)
 def test_json_is_data_to_a_log(name: str, value: str) -> None:
-    """It reads back, and a line of it commands nothing."""
+    """It is read back unchanged, and no line is a workflow command."""
     text = everything(value)[name](json_view)
     assert_harmless(text)
     assert text.isascii() and json.loads(text)["format"].startswith("reconciler.")
@@ -224,7 +224,7 @@ def test_json_is_data_to_a_log(name: str, value: str) -> None:
 @bounded
 @given(value=values)
 def test_annotations_are_ours_alone(name: str, value: str) -> None:
-    """Each line one command, whose parts no value can end."""
+    """Each line is one command, and no value can end a part of it."""
 
     class View:
         def __getattr__(self, render: str) -> Callable[..., str]:

@@ -1,4 +1,4 @@
-"""Manifests and URLs as somebody else might write them. The oracle is the fuzzer's own (targets.py)."""
+"""Hostile manifests and URLs. The oracle is the fuzzer's (targets.py)."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ DEFAULTS = {**VALID, "policy": {"allowed_hosts": ["*.acme.com.br"], "denied_host
 @bounded
 @given(st.lists(st.sampled_from(WORDS) | st.binary(max_size=8), max_size=20).map(b"".join))
 def test_bytes_are_manifests_or_refused(data: bytes) -> None:
-    """Whatever the bytes, and in whichever of the files."""
+    """Any bytes may be in any of the files."""
     check_manifests(data)
 
 
 @bounded
 @given(st.sampled_from([path.read_bytes() for path in seeds_of("yaml")]).flatmap(lambda seed: spliced(seed, WORDS)))
 def test_a_damaged_manifest_is_one_or_refused(data: bytes) -> None:
-    """A little of it replaced."""
+    """Small parts of a valid one are replaced."""
     check_manifests(data)
 
 
 @bounded
 @given(mutated(VALID), mutated(DEFAULTS), st.booleans())
 def test_a_manifest_of_the_wrong_shape_is_refused(manifest: object, defaults: object, plain: bool) -> None:
-    """Types, keys and values that are others; as JSON, whose escapes YAML knows too, or as people write it."""
+    """Types, keys and values differ; it is written as JSON, whose escapes YAML reads too, or as usual."""
     if plain:
         files = [json.dumps(one, ensure_ascii=True).encode() for one in (manifest, defaults)]
     else:
@@ -76,7 +76,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", list(FLOODS))
 def test_a_megabyte_of_anything_is_judged_in_seconds(flood: str) -> None:
-    """No time grows with the square of what somebody wrote: some of these took minutes."""
+    """No text takes quadratic time; some of these once took minutes."""
     begun = time.process_time()
     with in_a_new_folder():
         Path("manifests").mkdir()
@@ -86,8 +86,8 @@ def test_a_megabyte_of_anything_is_judged_in_seconds(flood: str) -> None:
     assert time.process_time() - begun < 30
 
 
-def test_of_too_many_tokens_nothing_else_is_told() -> None:
-    """What can't be looked for in every message might be repeated by one."""
+def test_with_too_many_tokens_nothing_else_is_reported() -> None:
+    """Too many tokens to look for in every message might be repeated by one."""
     tokens = "\n".join(f"# eyJhbGciOiJ{at:06}.eyJvcmdhbml6{at:06}.c" for at in range(100))
     with in_a_new_folder():
         Path("manifests").mkdir()

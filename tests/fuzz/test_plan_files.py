@@ -58,7 +58,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
 @settings(bounded)
 @given(data=st.data())
 def test_an_edited_plan_file_is_refused(planned: Planned, data: st.DataObject) -> None:
-    """Whatever was edited, with exit 3 or 4, and not a byte is sent."""
+    """The exit code is 3 or 4, and nothing is sent."""
     edited = data.draw(mutated(planned.saved))
     if json.dumps(edited, sort_keys=True) == json.dumps(planned.saved, sort_keys=True):
         return
@@ -96,6 +96,6 @@ RESULTS_WITH_A_FOREIGN_KEY = [
 @example(RESULTS_WITH_A_FOREIGN_KEY[1])
 @example(RESULTS_WITH_A_FOREIGN_KEY[2])
 def test_a_result_is_one_or_refused(data: bytes) -> None:
-    """As a step of a workflow and as what the report is told of the receivers."""
+    """It is read by a workflow's step, and as the report's file of receivers."""
     refused_or(lambda: make_outputs(decode_any(data)), FormatError)
     refused_or(lambda: decode_check(data), FormatError)

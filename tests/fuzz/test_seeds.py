@@ -1,4 +1,4 @@
-"""Every input that a fuzzer found, or that it starts from, once more and without one."""
+"""Every input that a fuzzer found or starts from, without the fuzzer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEEDS = [pytest.param(target, path, id=f"{target}/{path.name}") for target in TA
 
 @pytest.mark.parametrize(("target", "path"), SEEDS)
 def test_a_kept_seed_breaks_no_promise(target: str, path: Path) -> None:
-    """Refused or understood, by the same oracle that the fuzzer has."""
+    """The oracle is the fuzzer's."""
     data = path.read_bytes()
     try:
         TARGETS[target](data)

@@ -1,4 +1,4 @@
-"""Settings from a file, variables and flags that somebody else wrote."""
+"""Settings from hostile files, variables and flags."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def check(environ: dict[str, str], folder: str, flags: dict[str, object]) -> Non
 @bounded
 @given(data=spliced(VALID, WORDS) | st.lists(st.sampled_from(WORDS) | st.binary(max_size=6), max_size=9).map(b"".join))
 def test_a_settings_file_is_one_or_refused(name: str, data: bytes) -> None:
-    """And no message repeats a value of it: somebody's token may stand in the wrong place."""
+    """No message repeats a value, which may be a token in the wrong place."""
     with tempfile.TemporaryDirectory() as folder:
         table = b"[tool.reconciler]\n" if name == "pyproject.toml" else b""
         (Path(folder) / name).write_bytes(table + data)
@@ -79,12 +79,12 @@ def test_a_settings_file_is_one_or_refused(name: str, data: bytes) -> None:
 @bounded
 @given(st.dictionaries(st.sampled_from(VARIABLES), variable_texts, max_size=5))
 def test_variables_are_settings_or_refused(environ: dict[str, str]) -> None:
-    """Of any text that an environment can hold."""
+    """A variable may hold any text that the system allows."""
     check(environ, "/nonexistent", {})
 
 
 @bounded
 @given(st.dictionaries(st.sampled_from(PATHS), variable_texts, max_size=5))
 def test_flags_are_settings_or_refused(flags: dict[str, object]) -> None:
-    """The same."""
+    """The same holds for flags."""
     check({}, "/nonexistent", flags)

@@ -1,4 +1,4 @@
-"""State that another wrote: documents, folders of them, branches."""
+"""Hostile states: documents, folders and branches."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ documents = mutated(VALID).map(as_json) | spliced(as_json(VALID), WORDS)
 
 
 def show(found: Document) -> None:
-    """By every view."""
+    """Show a document with every view."""
     for shown in (
         text_state.render_state_list([found], START, colour=False),
         text_state.render_state_show(found, START, colour=False),
@@ -65,7 +65,7 @@ def show(found: Document) -> None:
 @bounded
 @given(documents | st.binary())
 def test_a_document_is_whole_or_corrupt(data: bytes) -> None:
-    """What is read can be written again and read back, and shown by every view."""
+    """A document that is read can be written, read back and shown by every view."""
     stored = refused_or(
         lambda: decode_document(data, environment="production", where="here"),
         StateError,
@@ -80,7 +80,7 @@ def test_a_document_is_whole_or_corrupt(data: bytes) -> None:
 @bounded
 @given(documents | st.binary())
 def test_a_head_is_read_where_its_document_is_and_nowhere_else(data: bytes) -> None:
-    """A past that nobody could write again must not pass for one that is only not looked at."""
+    """A history that no version could write must not be accepted because it is not shown."""
 
     def read(decode: Decode[T]) -> T | type[StateError]:
         try:
@@ -109,7 +109,7 @@ WEBHOOKS = "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event
 @example(data=as_json(MISTIMED))
 @example(data=as_json(WELL_PLACED))
 @pytest.mark.parametrize("command", ["plan", "drift", "adopt", "apply", "report"])
-def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, command: str, data: bytes) -> None:
+def test_every_command_survives_a_hostile_state(tmp_path: Path, command: str, data: bytes) -> None:
     """Times at the end of the calendar, serials without end, another's lineage: a result, or exit 4.
 
     What a whole document holds is shown, as it is what a state is for (SECURITY.md); of one that is refused, nothing.
@@ -134,7 +134,7 @@ def test_every_command_lives_with_a_state_of_somebody_elses(tmp_path: Path, comm
 
 
 class _Remote:
-    """Says what a remote could: any refs, any tree, any content."""
+    """A remote with any refs, any tree and any content."""
 
     def __init__(self, listed: str, entries: list[tuple[str, bytes, bytes]], failing: str) -> None:
         self._listed, self._entries, self._failing = listed, entries, failing
@@ -181,10 +181,10 @@ names = st.sampled_from(
     st.lists(st.tuples(st.sampled_from(["blob", "tree", "commit"]), names, documents | st.binary()), max_size=4),
     st.sampled_from(["", "", "", "ls-remote", "fetch", "ls-tree", "cat-file"]),
 )
-def test_a_branch_of_somebody_elses_is_a_state_or_refused(
+def test_a_hostile_branch_is_a_state_or_refused(
     listed: str, entries: list[tuple[str, bytes, bytes]], failing: str
 ) -> None:
-    """Names that are no UTF-8, submodules, links, contents of any kind."""
+    """It has names that are not UTF-8, submodules, links and any content."""
     remote = _Remote(listed, entries, failing)
     store = GitStore(Path("/nonexistent"), "origin", "state", git=remote, sleep=lambda seconds: None)
     found = refused_or(store.names, StateError, GitFailed)
@@ -200,6 +200,6 @@ def test_a_branch_of_somebody_elses_is_a_state_or_refused(
     )
 )
 def test_gits_own_words_show_no_password(stderr: str) -> None:
-    """The most telling line, without user information."""
+    """The most useful line is shown, without user information."""
     assert "canary-pw" not in summarize(stderr)
     assert len(summarize(stderr)) <= REASON_LENGTH

@@ -1,4 +1,4 @@
-"""Tokens files of somebody else's making."""
+"""Hostile tokens files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORDS = [piece.encode() for piece in PIECES] + [b"[", b"{", b"&a ", b"*a", b"- "
 @example(b"{a: " * 100_000)
 @example(b"\n".join(b" " * depth + b"a:" for depth in range(3000)))
 def test_a_tokens_file_is_one_or_refused(data: bytes) -> None:
-    """Without a word of its content, and without leading libyaml's composer deep, which ends the process."""
+    """No content is repeated, and libyaml's composer, which overflows its stack, gets no deep nesting."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens"
         path.touch(0o600)

@@ -10,9 +10,9 @@ from typing import Any
 from reconciler.core.host_uses import find_hosts
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
+from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.schedule import ApplyRun, Begin
-from reconciler.core.protocol.telling import Ending, RunJob, Told
 from reconciler.model import (
     EVENTS,
     Action,
@@ -369,7 +369,7 @@ def drifts() -> dict[str, Drift]:
         Finding("gone", FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest"),
         Finding("production", FindingKind.UNAPPLIED, event, url, f"{url}-1", "the manifest differs"),
         Finding("novo", FindingKind.UNAPPLIED, event, url, None, "never applied"),
-        Finding("staging", FindingKind.UNCERTAIN, None, None, None, "nobody knows whether the PUT changed Plug"),
+        Finding("staging", FindingKind.UNCERTAIN, None, None, None, "it is unknown whether the PUT changed Plug"),
         Finding("production", FindingKind.LIVE, event, url, "https://evil.com/…", "Plug holds something else"),
         Finding("production", FindingKind.LIVE, Event.MESSAGE_STATUS, url, None, "nothing is registered in Plug"),
         Finding("a", FindingKind.ENDPOINT, None, "https://x.com/u", "https://y.com/u", "another endpoint"),
@@ -549,38 +549,40 @@ def documents() -> dict[str, Document]:
 # --- the workflows -----------------------------------------------------------------------------------
 
 
-def run_results() -> dict[str, tuple[list[Told], RunText]]:
+def run_results() -> dict[str, tuple[list[EndReport], RunText]]:
     """The ends of apply runs."""
     url = "https://github.com/acme/plug/actions/runs/7001"
     run = RunText(url, COMMIT)
     job = RunJob("Step 1 / loja-7", "failure", f"{url}/job/1")
     ours, before = By("ana", COMMIT, "7001/1"), By("github-actions[bot]", "b" * 40, "6999/2")
-    doubt = "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 502): 502"
+    doubt = "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: uncertain (status 502): 502"
     rejected = "rejected (status 401): PLUG_TOKEN_{} was not accepted"
     stopped = "its job did not begin, as Step 1 / loja-7 did not succeed"
     mixed = [
-        Told("loja-8", Ending.IN_DOUBT, doubt, ours, NOW, job),
-        Told("loja-7", Ending.NOT_APPLIED, rejected.format("LOJA_7"), ours, NOW, job),
-        *(Told(f"loja-1{n}", Ending.NOT_APPLIED, rejected.format(f"LOJA_1{n}"), ours, NOW) for n in range(6)),
-        Told("matriz", Ending.NOT_TRIED, stopped),
-        Told("velha", Ending.UNKNOWN, "its state can't be read: .reconciler/state/velha.json is not valid JSON"),
-        *(Told(f"filial-{n}", Ending.APPLIED, "", ours, NOW + timedelta(minutes=n)) for n in range(3)),
-        Told("centro", Ending.AS_WANTED, "", before, NOW),
-        Told("norte", Ending.AS_WANTED, "", before, NOW, adopted=True),
-        Told("sul", Ending.SUPERSEDED, commit="c" * 40),
-        Told("leste", Ending.REMOVED),
+        EndReport("loja-8", Ending.IN_DOUBT, doubt, ours, NOW, job),
+        EndReport("loja-7", Ending.NOT_APPLIED, rejected.format("LOJA_7"), ours, NOW, job),
+        *(EndReport(f"loja-1{n}", Ending.NOT_APPLIED, rejected.format(f"LOJA_1{n}"), ours, NOW) for n in range(6)),
+        EndReport("matriz", Ending.NOT_TRIED, stopped),
+        EndReport("velha", Ending.UNKNOWN, "its state can't be read: .reconciler/state/velha.json is not valid JSON"),
+        *(EndReport(f"filial-{n}", Ending.APPLIED, "", ours, NOW + timedelta(minutes=n)) for n in range(3)),
+        EndReport("centro", Ending.AS_WANTED, "", before, NOW),
+        EndReport("norte", Ending.AS_WANTED, "", before, NOW, adopted=True),
+        EndReport("sul", Ending.SUPERSEDED, commit="c" * 40),
+        EndReport("leste", Ending.REMOVED),
     ]
     foul = [
-        Told(HOSTILE, ending, HOSTILE, By(HOSTILE, HOSTILE, HOSTILE), NOW, RunJob(HOSTILE, HOSTILE), commit=HOSTILE)
+        EndReport(
+            HOSTILE, ending, HOSTILE, By(HOSTILE, HOSTILE, HOSTILE), NOW, RunJob(HOSTILE, HOSTILE), commit=HOSTILE
+        )
         for ending in Ending
     ]
     refused = "max_changed: 12 of 12 environments change, and 10 % may\nnew_state: nothing was ever applied"
-    left = [Told("loja", Ending.NOT_TRIED, "the first job ended the whole run, so no job of an environment began")]
+    left = [EndReport("loja", Ending.NOT_TRIED, "the first job ended the whole run, so no job of an environment began")]
     return {
         "mixed": (mixed, run),
         "refused": (left, replace(run, refused=refused)),
         "lifted": (
-            [Told("loja", Ending.APPLIED, "", ours, NOW)],
+            [EndReport("loja", Ending.APPLIED, "", ours, NOW)],
             replace(run, lifted="the label \u201creconciler: large change\u201d, set by ana on #12, lifts its guard"),
         ),
         "nothing": (

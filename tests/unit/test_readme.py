@@ -81,3 +81,13 @@ def find_anchors(text: str) -> set[str]:
 def test_an_anchor_in_another_page_is_a_heading_there(page: Path) -> None:
     for file, anchor in re.findall(r"\]\(([\w./-]+\.md)#([^)]+)\)", page.read_text(encoding="utf-8")):
         assert anchor in find_anchors((page.parent / file).read_text(encoding="utf-8")), f"{file}#{anchor}"
+
+
+def test_each_test_that_the_security_page_names_exists() -> None:
+    """A claim whose test was renamed or deleted must be looked at again."""
+    page = (TOP / "SECURITY.md").read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in (TOP / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
+    assert [path for path in re.findall(r"`(tests/[^`]+)`", page) if not (TOP / path).exists()] == []

@@ -27,7 +27,8 @@ class Checkout:
         top = find_top(folder, environ)
         if top is None:
             raise GitUnusable(
-                f"a git: store needs a git repository around {folder}. Run in a checkout, or set `state` to a folder"
+                f"a state on a git branch needs a git repository, and {folder} is not in one. Run in a checkout, or "
+                "set `state` to a folder such as .reconciler/state"
             )
         self.top = top
         self._environ = environ

@@ -63,7 +63,7 @@ def test_a_changed_destination_is_not_the_expected_plan(cli: Cli) -> None:
     refused = run(cli, "apply", "--yes", "--expect", before["digest"])
     assert (refused.code, "~ loja  update: endpoint" in refused.out, elsewhere in refused.out) == (4, True, True)
     stale = run(cli, "apply", "--yes", "plan.json")
-    assert (stale.code, "loja: its destination is another" in stale.err) == (4, True)
+    assert (stale.code, "loja: its destination differs" in stale.err) == (4, True)
     assert cli.sandbox.plug.requests == requests
     planned = json.loads(run(cli, "plan", "--format", "json").out)
     for key in ("digest", "fleet_digest"):

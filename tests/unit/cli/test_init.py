@@ -50,6 +50,16 @@ def test_a_folder_of_an_impossible_name_is_reported(tmp_path: Path, monkeypatch:
     assert (drove.code, "can't be written: File name too long" in drove.err) == (3, True)
 
 
+def test_git_ignores_files_of_tokens_and_secrets_and_never_a_manifest(tmp_path: Path) -> None:
+    """The names that the documentation uses, and those that are close to them."""
+    init(tmp_path, "--action", ACTION)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "new")], check=True)
+    ignored = ["secrets.yaml", "secrets-loja.yml", "customers/tokens.json", "tokens_2.yaml", ".env", "manifests/.env"]
+    kept = ["manifests/secrets-shop.yaml", "manifests/south/tokens.yml", "reconciler.toml"]
+    ask = ["git", "-C", str(tmp_path / "new"), "check-ignore", *kept, *ignored]
+    assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout.splitlines() == ignored
+
+
 def init(folder: Path, *arguments: str) -> Drove:
     return drive(folder, {}, "init", str(folder / "new"), *arguments)
 
@@ -152,6 +162,7 @@ def test_an_upgrade_without_a_known_action_writes_nothing(tmp_path: Path, monkey
     """This version's workflows need this version's action."""
     monkeypatch.setattr(metadata, "distribution", _not_installed)
     init(tmp_path, "--action", ACTION)
+    assert "keeps the action of the workflows; --yes needs --action\n" in init(tmp_path, "--upgrade").err
     refused = init(tmp_path, "--upgrade", "--yes")
     assert (refused.code, refused.out) == (3, "")
     assert "(name it: OWNER/REPO/.github/actions/reconciler@COMMIT)" in refused.err

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.protocol.endings import RunJob
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.schedule import ApplyRun
-from reconciler.core.protocol.telling import RunJob
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.merged import count_commits, find_markers, list_merged

@@ -25,14 +25,14 @@ def rows(text: str | bytes) -> list[Row]:
 
 
 def faults(text: str | bytes) -> list[str]:
-    """`line:column: key: message` of each problem; no row is usable where there is one in the header."""
+    """Return `line:column: key: message` of each problem."""
     _, problems = parse_rows("c.csv", text if isinstance(text, bytes) else text.encode(), OPTIONS)
     assert not any(value in str(one) for one in problems for value in (JWT, TOKEN, "5ecret"))
     return [f"{one.line}:{one.column}: {one.key}: {one.message}" for one in problems]
 
 
 def test_columns_are_the_keys_of_a_manifest() -> None:
-    """Dotted, in any order; an empty cell gives nothing, an empty line is no row."""
+    """Keys are dotted, in any order; empty cells and lines are skipped."""
     found = rows(
         "wave,environment,account_id,vars.host,webhooks.messageStatus,api.body\n"
         "7,loja,1-2,h.acme.com.br,https://{host}/s,value\n,,,,,\n\n,matriz,,,,\n"
@@ -58,13 +58,13 @@ def test_columns_are_the_keys_of_a_manifest() -> None:
     ],
 )
 def test_comma_or_semicolon_with_or_without_a_mark(text: str) -> None:
-    """As spreadsheets write it in different countries."""
+    """Spreadsheets write different forms in different countries."""
     (row,) = rows(text)
     assert (row.environment, dict(row.values)) == ("loja", {"description": "a, b", "account_id": "1"})
 
 
 def test_an_account_is_read_where_the_row_has_no_webhook_that_it_shows() -> None:
-    """What the partner API never shows may be in the row."""
+    """A webhook that the partner API never shows does not count."""
     head = "environment,account_id,webhooks.whenDisconnecting,webhooks.messageStatus\n"
     url = "https://h.acme.com.br/x"
     assert [row.account_to_read for row in rows(f"{head}a,1,{url},\nb,2,,{url}\nc,,,\n")] == ["1", None, None]
@@ -95,7 +95,7 @@ def test_a_near_miss_is_proposed_also_without_its_group() -> None:
 
 
 def test_a_file_without_a_header_shows_none_of_its_values() -> None:
-    """The first row is data then."""
+    """Its first row is data."""
     assert faults(f"loja,{TOKEN},https://h.acme.com.br/?key=5ecret\n") == [
         "1:1: loja: is not a key of a manifest",
         "1:2: column 2: is not a key of a manifest",
@@ -105,7 +105,7 @@ def test_a_file_without_a_header_shows_none_of_its_values() -> None:
 
 
 def test_every_wrong_row_is_named_at_its_line_and_column() -> None:
-    """Types, URLs, names, tokens, and what is there twice; a value over two lines counts as such."""
+    """The faults are types, URLs, names, tokens and repeated values; a value may take two lines."""
     text = (
         "environment,wave,account_id,webhooks.messageStatus,description,api.base_url,token_env,vars.x\n"
         'Loja,x,1,https://h.acme.com.br/,"a\nb",,,\n'
@@ -141,7 +141,7 @@ def test_every_wrong_row_is_named_at_its_line_and_column() -> None:
 
 
 def test_an_encoding_that_is_not_utf_8_is_named() -> None:
-    """Spreadsheets in Brazil write Windows-1252 unless told otherwise."""
+    """Spreadsheets in Brazil write Windows-1252 by default."""
     assert faults("environment,description\na,São\n".encode("cp1252")) == ["2:1: : is not UTF-8"]
     assert faults("environment\na\n".encode("utf-16")) == ["0:0: : is UTF-16, as PowerShell's > writes it"]
 
@@ -151,7 +151,7 @@ def test_quotes_that_are_never_closed_are_named() -> None:
 
 
 def test_the_company_of_the_flags_is_checked_alike() -> None:
-    """Without a place: the problem names the key."""
+    """The problem has no place, only a key."""
     found, problems = check_company("Loja", "a b", OPTIONS)
     assert (found, [(one.where, one.key) for one in problems]) == ([], [("", "account_id"), ("", "environment")])
     found, problems = check_company("loja", "1", OPTIONS)

@@ -1,4 +1,4 @@
-"""A file whose name is nearly one with a meaning is never skipped in silence."""
+"""A file whose name is nearly a manifest's or the defaults' is never skipped silently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifests.file_names import find_near_miss, is_not_read
+from reconciler.manifests.file_names import find_near_miss, is_lookalike
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.model import EVENTS, AuthScheme
@@ -70,7 +70,7 @@ def test_a_name_that_is_nearly_that_of_a_manifest_is_an_error(name: str, meant: 
 def test_another_ending_behind_that_of_a_manifest_is_a_warning(name: str) -> None:
     """It may be a backup, so it is not an error."""
     assert find_near_miss(name) is None
-    assert is_not_read(name)
+    assert is_lookalike(name)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_another_ending_behind_that_of_a_manifest_is_a_warning(name: str) -> Non
         "._defaults.yaml.swp",
     ],
 )
-def test_other_names_have_their_meaning_or_none(name: str) -> None:
-    """Hidden names, and names that look like nothing of ours, are left in peace."""
+def test_other_names_are_not_reported(name: str) -> None:
+    """Hidden names and names that don't look like a manifest are neither an error nor a warning."""
     assert find_near_miss(name) is None
-    assert not is_not_read(name)
+    assert not is_lookalike(name)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_misnamed_file_is_not_read_and_a_folder_of_that_name_is(manifests: Pat
 
 @pytest.mark.parametrize("name", ["_defaults.yaml", "_defaults.yml", "defaults.yaml", "_defaults.json"])
 def test_a_folder_named_like_the_defaults_is_an_error(manifests: Path, name: str) -> None:
-    """Its author meant the policy in it to hold; no environment comes from it."""
+    """Its author expected the policy in it to apply; no environment is read from it."""
     (manifests / name).mkdir()
     (manifests / name / "evil.yaml").write_text(WEBHOOKS)
     tree = load()
@@ -144,7 +144,7 @@ def test_a_folder_named_like_the_defaults_is_an_error(manifests: Path, name: str
 
 @pytest.mark.parametrize("name", ["_defaults", "defaults"])
 def test_a_folder_may_be_named_after_defaults_without_an_ending(manifests: Path, name: str) -> None:
-    """It is hidden, or one like any other."""
+    """A name with `_` is hidden, the other is an ordinary folder."""
     (manifests / name).mkdir()
     (manifests / name / "matriz.yaml").write_text(WEBHOOKS.replace("hooks.", "matriz."))
     tree = load()
@@ -152,8 +152,8 @@ def test_a_folder_may_be_named_after_defaults_without_an_ending(manifests: Path,
     assert tree.names == ({"loja"} if name[0] == "_" else {"loja", "matriz"})
 
 
-def test_two_paths_that_are_one_on_some_systems_are_an_error(manifests: Path) -> None:
-    """Files and folders alike, also in the form of an accent, and files that hold no environment."""
+def test_two_paths_that_some_systems_treat_as_one_are_an_error(manifests: Path) -> None:
+    """Files and folders are compared, without case and with normalized accents."""
     (manifests / "Loja.yaml").write_text("environment: outra\n" + WEBHOOKS)
     (manifests / "S\u00e3o").mkdir()
     (manifests / "S\u0061\u0303o").mkdir()
@@ -174,7 +174,7 @@ def test_two_paths_that_are_one_on_some_systems_are_an_error(manifests: Path) ->
 
 @pytest.mark.posix
 def test_names_that_windows_reserves_are_errors(manifests: Path) -> None:
-    """Of a folder, a file and an environment; the file's own faults are reported as well, the name once."""
+    """Folders, files and environments are checked; a file's own faults are reported too, its name once."""
     (manifests / "aux").mkdir()
     (manifests / "aux" / "nul.yaml").write_text("wave: x\n" + WEBHOOKS)
     (manifests / "loja.yaml").write_text("environment: com1.br\n" + WEBHOOKS)

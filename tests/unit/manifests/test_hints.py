@@ -1,4 +1,4 @@
-"""Slips of authors, each with the word that leads out of it: the hint names the cause that was found."""
+"""Mistakes of authors, each with a hint that names its cause."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(text: str, name: str = "loja.yaml") -> None:
 
 
 def webhooks(**written: str) -> str:
-    """The seven, some of them as they are written here."""
+    """Return the seven webhooks, some with the given text."""
     return "webhooks:\n" + "".join(f"  {event}: {written.get(event, url)}\n" for event, url in URLS.items())
 
 
@@ -99,7 +99,7 @@ FOREIGN = "holds a character outside ASCII: "
     ],
 )
 def test_the_hint_names_the_cause(written: str, message: str, hint: str) -> None:
-    """One error, at the URL, with what to do about this slip."""
+    """There is one error, at the URL, with what to do about this mistake."""
     write(webhooks(receiveMessage=written))
     line, _, key, found, shown = only_error()
     assert (line, key) == (4, "webhooks.receiveMessage")
@@ -135,7 +135,7 @@ def test_the_hint_names_the_cause(written: str, message: str, hint: str) -> None
     ],
 )
 def test_a_character_outside_ascii_has_its_name_and_column(written: str, message: str, hint: str) -> None:
-    """The column is that of the file; a character that is written with an escape has none."""
+    """The column is in the file; a character that is written as an escape has no column."""
     write(webhooks(receiveMessage=written))
     _, _, _, found, shown = only_error()
     assert found == message
@@ -159,7 +159,7 @@ def test_a_character_outside_ascii_has_its_name_and_column(written: str, message
     ],
 )
 def test_what_is_not_a_manifest_is_named(text: str, place: tuple[int, int], message: str, hint: str) -> None:
-    """By what it is, and not by the first thing in it that YAML does not take."""
+    """The error names the kind of file, not the first syntax error in it."""
     write(text)
     line, column, _, found, shown = only_error()
     assert (line, column) == place
@@ -179,7 +179,7 @@ FLAT = "".join(f"{event}: {url}\n" for event, url in URLS.items())
     ],
 )
 def test_the_vendors_body_is_one_error(name: str, text: str, key: str, message: str) -> None:
-    """At the first event, and none is missed a second time."""
+    """It is at the first event, and no event is reported as missing too."""
     write("{}", "outra.yaml") if name == "_defaults.yaml" else None
     write(text, name)
     line, column, found_key, found, hint = only_error()
@@ -206,7 +206,7 @@ def warnings(**options: Any) -> list[tuple[str, int, str, str, str]]:
     ],
 )
 def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str, message: str, name: str) -> None:
-    """Once, where it is written, however many environments it reaches."""
+    """There is one warning, where it is written, for any number of environments."""
     write(webhooks(receiveMessage=f"https://hooks.acme.com.br/{{environment}}/{written}"), "_defaults.yaml")
     write("{}", "a.yaml")
     write("{}", "b.yaml")
@@ -215,7 +215,7 @@ def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str,
 
 
 def test_alike_templates_of_a_file_are_one_warning_with_their_number() -> None:
-    """One for each other tool, so that a flood of them hides no other warning."""
+    """Each other tool has one warning, so that many templates don't hide other warnings."""
     written = {event: f"https://hooks.acme.com.br/{event}/$(x{place})" for place, event in enumerate(URLS)}
     write(webhooks(**written | {"messageStatus": "https://hooks.acme.com.br/s/<x>"}))
     assert [(key, message) for _, _, key, message, _ in warnings()] == [
@@ -228,14 +228,14 @@ def test_alike_templates_of_a_file_are_one_warning_with_their_number() -> None:
 
 
 @pytest.mark.parametrize("written", ["{{{environment}}}", "{{ }}", "$x", "100%", "a<b", "{{a-b", "%28x%29s"])
-def test_other_signs_are_left_in_peace(written: str) -> None:
-    """Doubled braces around a name that is filled in, and signs that no tool reads."""
+def test_other_signs_are_not_reported(written: str) -> None:
+    """Examples are doubled braces around a filled-in name, and signs that no tool reads."""
     write(webhooks(receiveMessage="'https://hooks.acme.com.br/r'").replace("/r'", f"/r/{written.replace(' ', '')}'"))
     assert warnings() == []
 
 
 def test_a_var_that_no_url_names_is_a_warning_at_its_place() -> None:
-    """Each once; one that a single environment below it names is none, even where a nearer value hides it."""
+    """Each is reported once. A var that one environment below it names is used, even if a nearer value hides it."""
     write("vars: {host: hooks.acme.com.br, base: plug, unused: x}\n", "_defaults.yaml")
     write("vars: {base: other, own: y}\n" + webhooks(receiveMessage="https://{host}/{base}"), "a.yaml")
     write("vars: {base: third}\n" + webhooks(receiveMessage="https://hooks.acme.com.br/{base}"), "b.yaml")
@@ -258,8 +258,8 @@ def test_a_var_that_no_url_names_is_a_warning_at_its_place() -> None:
         "webhooks: [",
     ],
 )
-def test_what_a_url_would_name_is_not_guessed(slip: str) -> None:
-    """Beside a URL or a file that can't be read, no var is said to be unused."""
+def test_no_var_is_called_unused_beside_an_unreadable_url(slip: str) -> None:
+    """A URL or file that can't be read may name any var."""
     write("vars: {host: hooks.acme.com.br}\n", "_defaults.yaml")
     write(slip)
     tree = load()
@@ -295,7 +295,7 @@ def test_a_var_is_not_named_like_a_secret(name: str, message: str) -> None:
     ],
 )
 def test_a_vars_own_fault_is_reported_at_the_var_once(value: str, message: str, hint: str) -> None:
-    """And not at each of the seven URLs of each environment."""
+    """It is not repeated at each of the seven URLs of each environment."""
     seven = "webhooks:\n" + "".join(f"  {event}: https://{{host}}/{event}\n" for event in EVENTS)
     write(f"vars: {{host: {value}}}\n{seven}", "_defaults.yaml")
     write("{}", "a.yaml")
@@ -307,7 +307,7 @@ def test_a_vars_own_fault_is_reported_at_the_var_once(value: str, message: str, 
 
 
 def test_a_jwt_in_a_value_is_reported_with_its_key_and_one_in_a_comment_without() -> None:
-    """Where it can't be a receiver's key, the token is to be taken back."""
+    """A JWT outside URLs can't be a receiver's key, so the hint says to revoke the token."""
     write(f"description: {jwt(sub=1)}\nvars: {{'{jwt(sub=2)}': x}} # {jwt(sub=3)}\n{webhooks()}")
     found = [(one.line, one.key, one.message) for one in load().errors]
     assert found == [
@@ -318,7 +318,7 @@ def test_a_jwt_in_a_value_is_reported_with_its_key_and_one_in_a_comment_without(
 
 
 def test_a_token_that_is_available_is_never_called_a_receivers_key() -> None:
-    """It is Plug's, whatever its payload says."""
+    """It is a token of Plug, with any payload."""
     write(webhooks(receiveMessage=f"https://hooks.acme.com.br/?k={jwt(sub=1)}"))
     assert only_error(known_tokens=(jwt(sub=1),))[3] == "holds a token (a JWT)"
 
@@ -334,7 +334,7 @@ AWAY = "so that no manifest can send another secret away"
     ],
 )
 def test_a_secret_whose_prefix_has_a_slip_is_answered_with_its_name(written: str, meant: str | None) -> None:
-    """The hint says what to write, then why; what is not near the prefix may be a value."""
+    """The hint says what to write, then why. A name unlike the prefix may be a secret value."""
     write(webhooks(messageStatus=f"https://hooks.acme.com.br/s?key={{secret:{written}}}"))
     hint = only_error()[4]
     way = f"use a variable with this prefix, {AWAY}"

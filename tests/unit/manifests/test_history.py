@@ -1,4 +1,4 @@
-"""The name that a manifest gives, found without a parser wherever that is safe; and defaults that mean the same."""
+"""The names of manifests, found without a parser if that is safe; and defaults with equal values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.conftest import examples
 
 
 def parse_name(data: bytes) -> str | None:
-    """The same with the parser alone."""
+    """Return the name that the parser finds."""
     file = parse_file("", data)
     if not isinstance(file, File) or "environment" not in file.values:
         return ""
@@ -85,7 +85,7 @@ FOLDERS = ("", "x/", "x/y/", "_x/", ".x/", "z/_defaults.yaml/", "_defaults.d/", 
 
 
 def test_a_path_is_read_as_the_walk_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each manifest has a name of its own, and what is read as defaults is refused for its content."""
+    """Each manifest has another name, and files that are read as defaults are refused for their content."""
     monkeypatch.chdir(tmp_path)
     every = [f"{folder}{name}" for folder in FOLDERS for name in FILES]
     for number, path in enumerate(every):

@@ -55,7 +55,7 @@ def load() -> Tree:
     ],
 )
 def test_the_length_of_a_url_is_worked_out_before_it_is_filled_in(written: str, too_long: bool) -> None:
-    """To the byte, as it is sent: a doubled brace and a secret are one each."""
+    """It is exact to the byte that is sent: a doubled brace counts one, a secret counts one."""
     used = "x" if "{x}" in written else "empty" if "{empty}" in written else None
     values = {"x": "yy", "empty": "''"}
     variables = f"vars: {{{used}: {values[used]}}}\n" if used else ""
@@ -65,13 +65,13 @@ def test_the_length_of_a_url_is_worked_out_before_it_is_filled_in(written: str, 
 
 
 def test_a_var_of_a_megabyte_is_never_filled_in() -> None:
-    """Seven copies of it in each of a thousand place-holders would be gigabytes."""
+    """Seven copies in each of a thousand placeholders would take gigabytes."""
     write(f"vars: {{x: {'y' * 900_000}}}\n" + webhooks(HOST + "{x}" * 1000))
     assert [one.message for one in load().errors] == ["is longer than 2,048 bytes"]
 
 
 def test_what_a_template_may_hold_is_bounded() -> None:
-    """A fault is remembered as a template is: thousands of environments may share either."""
+    """Faults and templates are both cached, as thousands of environments may share them."""
     names = [f"{{v{number}}}" for number in range(MAX_NAMES + 1)]
     assert len(parse_template("".join(names[:-1])).names) == MAX_NAMES
     for text, message in (
@@ -84,7 +84,7 @@ def test_what_a_template_may_hold_is_bounded() -> None:
 
 
 def test_only_the_first_problems_of_a_file_are_reported_one_by_one() -> None:
-    """The others are counted, at the place of the first of them; another file's are not among them."""
+    """The others are counted at the place of the first of them, without those of other files."""
     write("".join(f"k{number:03}: 1\n" for number in range(MAX_PROBLEMS + 7)))
     write("wave: x\n", "outra.yaml")
     errors = [one for one in load().errors if one.file == "manifests/loja.yaml"]
@@ -95,13 +95,13 @@ def test_only_the_first_problems_of_a_file_are_reported_one_by_one() -> None:
 
 @pytest.mark.parametrize("text", ["a: [" + "x," * MAX_NODES + "]\n", "a: 1\n" * (MAX_NODES // 2 + 1)])
 def test_more_keys_and_values_than_any_manifest_has_are_refused(text: str) -> None:
-    """Before they are composed, which takes twenty times their memory."""
+    """They are refused before composing, which takes twenty times their memory."""
     write(text + "#" * (2 * MAX_NODES))
     assert [one.message for one in load().errors] == ["holds more than 50,000 keys and values"]
 
 
 def test_the_search_for_a_near_miss_is_bounded_and_still_finds_one() -> None:
-    """Among many names only alike ones are compared, and no long ones."""
+    """Among many names, only similar and short ones are compared."""
     many = [f"name{number:04}" for number in range(1500)]
     assert near_miss("hots", [*many, "host"]) == "host"
     assert near_miss("x" * 41, ["x" * 42]) is None
@@ -109,7 +109,7 @@ def test_the_search_for_a_near_miss_is_bounded_and_still_finds_one() -> None:
 
 
 def test_unknown_keys_of_defaults_are_not_copied_into_each_manifest() -> None:
-    """Each environment below is faulty, and the fault is reported where it is."""
+    """Each environment below has the fault, which is reported once, where it is written."""
     write("k1: 1\nk2: 1\n" + webhooks(HOST), "_defaults.yaml")
     for name in "abc":
         write("{}", f"{name}.yaml")

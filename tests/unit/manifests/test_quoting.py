@@ -1,4 +1,4 @@
-"""The line that a problem is about: its part, its length, and what it never shows."""
+"""The quoted line of a problem: its marked part, its length, and what is masked."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def part(problem: Problem) -> tuple[str, int]:
     ],
 )
 def test_the_marked_part_is_the_key_or_the_value(line: str, column: int, marked: str, end: int) -> None:
-    """As YAML reads the line, else the word."""
+    """The part is what YAML reads there, else the word."""
     assert part(quote(f"x: 1\n{line}\n", 2, column)) == (marked, end)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028"])
 def test_lines_end_where_yaml_ends_them(end: str) -> None:
-    """Otherwise another line would be quoted, or a part of it."""
+    """With other line ends, the wrong line would be quoted."""
     assert quote(f"a: 1{end}b: x{end}", 2, 4).quote == Quote("b: x", 3, 4)
     lines = Lines(f"a{end}b")
     assert [lines.locate(0), lines.locate(len(end) + 1)] == [(1, 1), (2, 1)]
@@ -63,7 +63,7 @@ def test_lines_end_where_yaml_ends_them(end: str) -> None:
 
 @pytest.mark.parametrize("before", [0, 30, 150, 1_000])
 def test_a_long_line_is_cut_around_its_part(before: int) -> None:
-    """And both ends say so."""
+    """Both ends show that it was cut."""
     found = quote("x" * before + " 'wrong one' " + "y" * 500, 1, before + 2)
     assert found.quote is not None
     assert len(found.quote.text) == MAX_TEXT
@@ -88,14 +88,14 @@ def test_a_long_line_is_cut_around_its_part(before: int) -> None:
     ],
 )
 def test_a_token_or_a_secret_is_masked(line: str, shown: str) -> None:
-    """Of a key such as `token` also a value that is not known."""
+    """The value of a key such as `token` is masked even if it is unknown."""
     found = quote(line, 1, 1)
     assert found.quote is not None
     assert found.quote.text == shown
 
 
 def test_lines_below_a_key_such_as_token_are_masked() -> None:
-    """The value may be on them."""
+    """The value may continue on them."""
     found = quote("vars:\n  password: >\n    unknown\n\n    value: x\n  a: b\n", 5, 5)
     assert found.quote is not None
     assert found.quote.text == "    ***"
@@ -105,14 +105,14 @@ def test_lines_below_a_key_such_as_token_are_masked() -> None:
 
 
 def test_the_mark_is_behind_what_is_masked_before_it() -> None:
-    """The columns are those of the file, the mark is that of the shown text."""
+    """Columns are positions in the file, the mark is one in the shown text."""
     found = quote(f"a: [{TOKEN}, wrong]", 1, len(TOKEN) + 7)
     assert (found.column, part(found)) == (len(TOKEN) + 7, ("wrong", len(TOKEN) + 12))
 
 
 @pytest.mark.parametrize(("line", "column"), [(9, 1), (1, 0), (2, 1)])
 def test_a_line_that_is_not_there_is_not_quoted(line: int, column: int) -> None:
-    """As after an edit, or of a file that is gone."""
+    """The file may have been edited or removed."""
     assert quote("a: 1\n\n", line, column).quote is None
     Path("a.yaml").unlink()
     assert quote_of_gone().quote is None
@@ -124,7 +124,7 @@ def quote_of_gone() -> Problem:
 
 @pytest.mark.posix
 def test_a_tree_quotes_the_lines_of_its_problems() -> None:
-    """But none where only the file's name is wrong, or where a token was written with escapes."""
+    """No line is quoted if the file's name is wrong, or if a token is written with escapes."""
     Path("manifests").mkdir()
     Path("manifests/a.YML").write_text("a: 1")
     Path("manifests/B_.yaml").write_text("wave: x\n")

@@ -1,4 +1,4 @@
-"""What no folder in git can hold: links, pipes, large files, tokens at hand (docs/manifests.md)."""
+"""Links, pipes, large files and available tokens in the tree (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def errors(**values: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.posix
 def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> None:
-    """A file or a folder: what it points at was reviewed by nobody."""
+    """Its target, a file or a folder, was not reviewed."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "c.yaml").write_text(WEBHOOKS)
     (root / "b.yaml").symlink_to(tmp_path / "outside" / "c.yaml")
@@ -53,14 +53,14 @@ def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> 
 
 @pytest.mark.posix
 def test_a_link_within_the_tree_is_read(root: Path) -> None:
-    """Under its own name."""
+    """Its own name is used."""
     (root / "b.yaml").symlink_to("a.yaml")
     assert [one.environment for one in load().desired] == ["a", "b"]
 
 
 @pytest.mark.posix
 def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
-    """And never hang."""
+    """They never hang."""
     (root / "b.yaml").symlink_to("nothing.yaml")
     (root / "loop").symlink_to(".")
     assert errors() == [
@@ -78,7 +78,7 @@ def test_a_pipe_named_like_a_manifest_does_not_hang(root: Path) -> None:
 
 @pytest.mark.posix
 def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:
-    """One byte less is read."""
+    """A file of exactly one MiB is read."""
     (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
     assert errors() == []
     (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS)) + "\n" + WEBHOOKS)
@@ -87,13 +87,13 @@ def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 1_000_000, "- " * 500_000, "? " * 500_000, "{a: " * 200_000, "a: &a [*a]\n"])
 def test_a_file_made_to_exhaust_the_parser_is_refused(root: Path, text: str) -> None:
-    """libyaml's composer recurses in C: such a file must be seen before it."""
+    """libyaml's composer recurses in C, so such a file must be refused before it."""
     (root / "b.yaml").write_text(text)
     assert {file for file, _ in errors()} == {"manifests/b.yaml"}
 
 
 def test_an_alias_bomb_is_read_in_no_time(root: Path) -> None:
-    """Ninety-nine aliases in nine levels would unfold to 11^9 nodes."""
+    """Ninety-nine aliases in nine levels would expand to 11^9 nodes."""
     lines = ["v0: &v0 [x, x]\n"]
     lines += [f"v{level}: &v{level} [{', '.join([f'*v{level - 1}'] * 11)}]\n" for level in range(1, 10)]
     (root / "b.yaml").write_text("vars:\n" + "".join("  " + line for line in lines) + WEBHOOKS)
@@ -111,8 +111,8 @@ def test_an_alias_bomb_is_read_in_no_time(root: Path) -> None:
         "api: {{auth_scheme: {token}}}\n",
     ],
 )
-def test_a_token_at_hand_in_a_file_is_an_error_that_never_repeats_it(root: Path, text: str) -> None:
-    """In a comment, a key, a value: and no other message repeats it either."""
+def test_an_available_token_in_a_file_is_an_error_that_never_repeats_it(root: Path, text: str) -> None:
+    """It may be in a comment, a key or a value, and no other message repeats it."""
     token = "Canary0Token1Value"
     (root / "b.yaml").write_text(text.replace("{{", "{").replace("}}", "}").replace("{token}", token))
     tree = load(known_tokens=(token,))
@@ -120,15 +120,15 @@ def test_a_token_at_hand_in_a_file_is_an_error_that_never_repeats_it(root: Path,
     assert not any(token in str(problem) for problem in (*tree.errors, *tree.warnings))
 
 
-def test_many_tokens_at_hand_are_found_too(root: Path) -> None:
-    """Beyond a few hundred each word is looked up instead of each token searched for."""
+def test_many_available_tokens_are_found_too(root: Path) -> None:
+    """For many tokens, an index of their pieces is searched."""
     tokens = tuple(f"token-of-{number:05}" for number in range(1000))
     (root / "b.yaml").write_text("# was: token-of-00999\n" + WEBHOOKS)
     assert errors(known_tokens=tokens) == [("manifests/b.yaml", "holds the value of a token variable")]
 
 
 def test_loopback_receivers_are_accepted_only_with_a_loopback_base_url(root: Path) -> None:
-    """And only where the setting says so."""
+    """The setting allow_local_receivers is needed too."""
     (root / "a.yaml").write_text(WEBHOOKS.replace("https://hooks.acme.com.br", "http://127.0.0.1:8080"))
     assert errors(allow_local_receivers=True, base_url="http://127.0.0.1:1") == []
     assert len(errors(allow_local_receivers=False, base_url="http://127.0.0.1:1")) == 7
@@ -136,7 +136,7 @@ def test_loopback_receivers_are_accepted_only_with_a_loopback_base_url(root: Pat
 
 
 def test_environments_of_a_tokens_file_may_share_a_variable(root: Path) -> None:
-    """The file tells their tokens apart; one of them alone is not enough."""
+    """All of them must be in the file, which has a token for each."""
     for name in "ab":
         (root / f"{name}.yaml").write_text("token_env: PLUG_TOKEN_X\n" + WEBHOOKS)
     assert errors(tokens_file_environments=frozenset("ab")) == []
@@ -144,15 +144,15 @@ def test_environments_of_a_tokens_file_may_share_a_variable(root: Path) -> None:
 
 
 def test_the_same_url_in_two_environments_is_a_warning(root: Path) -> None:
-    """A staging receiver in production."""
+    """It may be a staging receiver in production."""
     (root / "b.yaml").write_text(WEBHOOKS.replace("{environment}/messageStatus", "a/messageStatus"))
     warnings = load().warnings
     assert [(one.file, one.line, one.key) for one in warnings] == [("manifests/b.yaml", 7, "webhooks.messageStatus")]
     assert warnings[0].message == "b and a have the same URL"
 
 
-def test_a_secret_of_its_own_makes_the_same_text_another_url(root: Path) -> None:
-    """As after an import: each company has a value of its own under one name."""
+def test_an_environments_own_secret_makes_the_same_text_another_url(root: Path) -> None:
+    """After an import, each company has its own value under the same name."""
     text = WEBHOOKS.replace("{environment}/messageStatus", "status?key={secret:PLUG_SECRET_KEY}")
     for name in "abc":
         (root / f"{name}.yaml").write_text(text)
@@ -163,7 +163,7 @@ def test_a_secret_of_its_own_makes_the_same_text_another_url(root: Path) -> None
 
 
 def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:
-    """It stands in no line of the text."""
+    """No line of the file's text has it."""
     text = WEBHOOKS.replace(
         "https://hooks.acme.com.br/{environment}/messageStatus",
         '"https://hooks.acme.com.br/\\u0065yJhbGciOiJub25lIn0.eyJvIjoxfQ.c2ln"',
@@ -184,10 +184,10 @@ def test_a_token_written_with_escapes_is_found_in_the_value(root: Path) -> None:
         ("description: 'Canary0''Token1'\n" + WEBHOOKS, 1, "description"),
     ],
 )
-def test_a_token_written_with_escapes_is_told_without_being_repeated(
+def test_a_token_written_with_escapes_is_reported_without_being_repeated(
     root: Path, text: str, line: int, key: str
 ) -> None:
-    """In a key, which other problems would name, and in the quotes that double their own kind."""
+    """It may be in a key, which other problems name, and in single quotes, which are doubled."""
     token = "Canary0'Token1"
     (root / "b.yaml").write_text(text)
     [problem] = load(known_tokens=(token,)).errors
@@ -196,7 +196,7 @@ def test_a_token_written_with_escapes_is_told_without_being_repeated(
 
 @pytest.mark.parametrize("policy", [Policy(), Policy(denied=("*.example.com",))])
 def test_a_token_in_a_host_is_repeated_by_no_warning_and_in_no_case(root: Path, policy: Policy) -> None:
-    """Hosts are told in lower case: as reserved ones, and as ones that the policy denies."""
+    """Warnings show hosts in lower case, for reserved hosts and for denied ones."""
     token = "Canary0-Token1-Value"
     (root / "b.yaml").write_text(WEBHOOKS.replace("hooks.acme.com.br", f"{token}.example.com", 1))
     tree = load(known_tokens=(token,), policy=policy)
@@ -204,7 +204,7 @@ def test_a_token_in_a_host_is_repeated_by_no_warning_and_in_no_case(root: Path, 
     assert tree.warnings == ()
 
 
-def test_a_shared_local_receiver_is_told_with_those_that_must_not_use_it(root: Path) -> None:
+def test_a_shared_local_receiver_is_reported_with_the_environments_that_must_not_use_it(root: Path) -> None:
     """Only an environment whose base URL is loopback may have one, so the same default is wrong for the others."""
     (root / "a.yaml").unlink()
     local = WEBHOOKS.replace("https://hooks.acme.com.br/{environment}/finishAttendance", "http://127.0.0.1:8080/x")
@@ -227,7 +227,7 @@ def test_a_jwt_right_behind_a_word_is_found(root: Path, before: str) -> None:
 
 @pytest.mark.slow
 def test_a_flood_of_what_begins_like_a_jwt_is_searched_in_seconds(root: Path) -> None:
-    """A mebibyte of beginnings takes no time by the square of their number."""
+    """A mebibyte of beginnings doesn't take quadratic time."""
     begun = time.process_time()
     for text in ("eyJ" * 300_000, "xeyJ" * 250_000 + ".eyJ", "aeyJaaaaa." * 100_000, "eyJaaaa.eyJ" * 90_000):
         (root / "b.yaml").write_text(f"# {text}\n{WEBHOOKS}")

@@ -1,4 +1,4 @@
-"""Seven webhooks at once, and one by one: both ways give the same, whatever is written."""
+"""The fast path for seven webhooks gives the same result as checking them one by one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reconciler.core.policy import Policy
 from reconciler.core.urls import host_of
 from reconciler.manifests.merged import Entry, TreeOptions, Value, Vars
 from reconciler.manifests.quoting import SourceLines
-from reconciler.manifests.resolve import Resolver, _Written
-from reconciler.manifests.tokens import MANY, TokenSearch
+from reconciler.manifests.resolve import Resolver, _PlainWebhooks
+from reconciler.manifests.tokens import MIN_INDEXED, TokenSearch
 from reconciler.model import EVENTS, AuthScheme, Desired, Location, Problem
 
 OPTIONS = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",))
@@ -35,20 +35,20 @@ POLICIES = st.sampled_from(
 
 
 class OneByOne(Resolver):
-    """Without the short way."""
+    """A resolver without the fast path."""
 
-    def _write_down(self, values: tuple[Value | None, ...]) -> _Written | None:
+    def _write_down(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
         return None
 
 
 def resolve(resolver: Resolver, entries: list[Entry]) -> tuple[list[Desired | None], list[Problem]]:
-    """What it makes of them, and what it finds wrong."""
+    """Return the resolved environments and the problems."""
     return [resolver.resolve(entry) for entry in entries], list(resolver.problems())
 
 
 @st.composite
 def entries(draw: st.DrawFn) -> list[Entry]:
-    """Three environments, which share webhooks or have some of their own."""
+    """Draw three environments, which share webhooks or have their own."""
     shared = {
         f"webhooks.{event}": Value(draw(TEXTS), Location("manifests/_defaults.yaml", at, 3))
         for at, event in enumerate(EVENTS, 1)
@@ -73,13 +73,13 @@ def entries(draw: st.DrawFn) -> list[Entry]:
 
 @given(entries())
 def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
-    """The same environments, and the same problems at the same places."""
+    """Environments, problems and places are equal."""
     assert resolve(Resolver(OPTIONS, SourceLines()), made) == resolve(OneByOne(OPTIONS, SourceLines()), made)
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    """A fleet in which everything differs takes no more memory for it, and comes out the same."""
+def test_the_cache_of_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """A fleet in which everything differs needs no more memory, and has the same result."""
     place = Location("manifests/e.yaml", 1, 1)
     made = [
         Entry(
@@ -95,26 +95,26 @@ def test_what_is_remembered_of_written_webhooks_is_bounded(monkeypatch: pytest.M
         for number in range(5)
     ]
     expected = resolve(OneByOne(OPTIONS, SourceLines()), made)
-    monkeypatch.setattr("reconciler.manifests.resolve.MOST_WRITTEN", most)
+    monkeypatch.setattr("reconciler.manifests.resolve.MAX_PLAIN_KEPT", most)
     resolver = Resolver(OPTIONS, SourceLines())
     assert resolve(resolver, made) == expected
-    assert len(resolver._written) <= most
+    assert len(resolver._plain) <= most
 
 
 @given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))
-def test_the_host_is_what_stands_between_the_slashes(url: str) -> None:
-    """Up to a path or a query, without port, in lower case; of anything else there is none."""
+def test_the_host_is_the_text_between_the_slashes(url: str) -> None:
+    """It ends at a path or a query, without port, in lower case; other texts have no host."""
     scheme, separator, rest = url.partition("://")
     authority = rest.split("/")[0].split("?")[0] if separator and scheme in ("https", "http") else ""
     host = authority if authority.startswith("[") else authority.partition(":")[0]
     assert host_of(url) == (host.partition("]")[0] + "]" if "]" in host and host[0] == "[" else host).lower()
 
 
-@given(st.integers(min_value=0, max_value=2 * MANY), st.booleans(), st.text(alphabet="abc e\n", max_size=60))
+@given(st.integers(min_value=0, max_value=2 * MIN_INDEXED), st.booleans(), st.text(alphabet="abc e\n", max_size=60))
 def test_any_of_many_tokens_is_found(which: int, jwt: bool, around: str) -> None:
-    """Opaque tokens and JWTs alike, wherever in the text."""
+    """Opaque tokens and JWTs are found anywhere in the text."""
     beginning = "eyJhbGciOi" if jwt else "opaque-"
-    tokens = [f"{beginning}{number:04d}{'-tail' * 5}" for number in range(2 * MANY + 1)]
+    tokens = [f"{beginning}{number:04d}{'-tail' * 5}" for number in range(2 * MIN_INDEXED + 1)]
     search = TokenSearch([*tokens, "another-of-the-other-kind", "eyJanother-of-the-other-kind"])
     problems, found = search.scan("e.yaml", f"{around}{tokens[which]}{around}")
     assert [problem.message for problem in problems] == ["holds the value of a token variable"]

@@ -1,4 +1,4 @@
-"""Secrets in manifests: an error where every plan would show them, and repeated by no problem (docs/manifests.md)."""
+"""Secrets in manifests are errors where plans would show them, and no problem repeats them (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def shown(problem: Problem) -> str:
 def test_a_secret_as_plain_text_is_an_error_as_every_plan_would_show_it(
     text: str, line: int, key: str, more: tuple[str, ...]
 ) -> None:
-    """Once, with what to write in its place."""
+    """It is reported once, with what to write in its place."""
     (problem,) = load(text, more=more).errors
     assert (problem.line, problem.key, problem.message) == (line, key, "holds the value of a secret")
     assert problem.hint.startswith("write {secret:PLUG_SECRET_NAME} in its place")
@@ -69,8 +69,8 @@ def test_a_secret_as_plain_text_is_an_error_as_every_plan_would_show_it(
         ("it's-one-secret-value", "'it''s-one-secret-value'"),
     ],
 )
-def test_a_secret_is_found_in_whatever_way_yaml_writes_it(secret: str, written: str) -> None:
-    """Over several lines, with escapes, in a block."""
+def test_a_secret_is_found_in_every_form_of_yaml(secret: str, written: str) -> None:
+    """It may take several lines, have escapes, or be in a block."""
     (problem,) = load(f"vars:\n  k: {written}\n" + WEBHOOKS, more=(secret,)).errors
     assert (problem.key, problem.message) == ("vars.k", "holds the value of a secret")
 
@@ -81,7 +81,7 @@ def test_a_secret_that_is_the_name_of_the_file_is_an_error_all_the_same() -> Non
     assert problem.message == "holds the value of a secret"
 
 
-def test_a_short_secret_and_one_outside_urls_and_vars_is_no_error() -> None:
+def test_a_short_secret_and_one_outside_urls_and_vars_are_not_errors() -> None:
     """A short value occurs by chance, and no plan shows a description."""
     assert load(f"description: {SECRET}\n" + WEBHOOKS.replace("/p/", f"/{SHORT}/")).errors == ()
 
@@ -107,7 +107,7 @@ def test_a_short_secret_and_one_outside_urls_and_vars_is_no_error() -> None:
     ],
 )
 def test_no_problem_repeats_a_secret_or_a_token(text: str, value: str) -> None:
-    """Neither as a key, nor in a message, a hint or a quoted line."""
+    """Keys, messages, hints and quoted lines are searched."""
     tree = load(text.replace("VALUE", value))
     problems = (*tree.errors, *tree.warnings)
     assert problems
@@ -126,7 +126,7 @@ def test_no_problem_repeats_a_secret_or_a_token(text: str, value: str) -> None:
     ],
 )
 def test_a_quoted_line_and_a_message_mask_a_secret_in_every_spelling(spelling: str) -> None:
-    """The whole word, so that nothing of it is left."""
+    """The whole word is masked, so that no part of it is left."""
     (problem,) = load(f'wave: "{spelling}"\n' + WEBHOOKS).errors
     assert problem.quote is not None
     assert problem.quote.text == "wave: ***"

@@ -1,4 +1,4 @@
-"""The search for many tokens in a text: right, and one pass over the text."""
+"""The search for many tokens in a text is correct, and takes one pass."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifests.tokens import MANY, KnownTexts
+from reconciler.manifests.tokens import MIN_INDEXED, KnownTexts
 
-TOKENS = st.lists(st.text(alphabet="ab-", min_size=4, max_size=14), min_size=1, max_size=3 * MANY)
+TOKENS = st.lists(st.text(alphabet="ab-", min_size=4, max_size=14), min_size=1, max_size=3 * MIN_INDEXED)
 
 
 @given(TOKENS, st.text(alphabet="ab-", max_size=200))
 def test_the_tokens_of_a_text_are_found_as_by_a_plain_search(tokens: list[str], text: str) -> None:
-    """Also where one is a part or the beginning of another."""
+    """A token may be a part or the beginning of another."""
     assert KnownTexts(tokens).find_in(text) == sorted({token for token in tokens if token in text})
 
 
 class Watched(str):
-    """A text that counts how often it is looked into."""
+    """A text that counts its lookups."""
 
     looks = 0
 
@@ -38,8 +38,8 @@ class Watched(str):
 
 
 @pytest.mark.parametrize("token", ["tok-{:05d}", "company-{:05d}", "company-{:05d}-token", "env-{:05d}"])
-def test_a_text_is_looked_into_as_often_for_ten_thousand_tokens_as_for_a_hundred(token: str) -> None:
-    """Also where each token begins or ends as the text does."""
+def test_ten_thousand_tokens_cost_as_many_lookups_as_a_hundred(token: str) -> None:
+    """It holds too if every token begins or ends like the text."""
     written = "environment: env-00012\nvars: {company: company-00012}\n"
     looks = []
     for count in (100, 10_000):

@@ -1,4 +1,4 @@
-"""What git can't hold portably: links, pipes, unreadable files; and files made to hurt."""
+"""Links, pipes, unreadable files, and files made to do harm."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load(base_url: str = "https://www.plugchat.com.br/prefix/") -> Tree:
     )
 
 
-def test_a_desired_says_where_each_value_stands(manifests: Path) -> None:
+def test_a_desired_has_the_place_of_each_value(manifests: Path) -> None:
     """The place is that of the value that won the merge."""
     (manifests / "_defaults.yaml").write_text(WEBHOOKS)
     (manifests / "production.yaml").write_text("wave: 3\nenvironment: main\nwebhooks:\n  messageStatus: https://a.b/\n")
@@ -55,7 +55,7 @@ def test_a_desired_says_where_each_value_stands(manifests: Path) -> None:
 
 
 def test_desired_are_sorted_by_wave_and_name(manifests: Path) -> None:
-    """Whatever order the folder is read in."""
+    """The order in which the folder is read does not matter."""
     for name, wave in (("b", 1), ("a", 1), ("z", 0)):
         (manifests / f"{name}.yaml").write_text(f"wave: {wave}\n{WEBHOOKS}")
     assert [one.environment for one in load().desired] == ["production", "z", "a", "b"]
@@ -72,7 +72,7 @@ def test_a_missing_folder_and_a_file_in_its_place_are_errors(tmp_path: Path, mon
 @pytest.mark.posix
 @pytest.mark.parametrize("name", ["linked.yaml", "folder", "_defaults.yaml"])
 def test_a_link_that_leaves_the_tree_is_refused(manifests: Path, tmp_path: Path, name: str) -> None:
-    """Files, folders and defaults alike."""
+    """Files, folders and defaults are all checked."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file.yaml").write_text(WEBHOOKS)
@@ -93,7 +93,7 @@ def test_a_link_within_the_tree_is_followed(manifests: Path) -> None:
 
 @pytest.mark.parametrize("target", [".", "../manifests", "loop"])
 def test_a_link_around_in_circles_ends(manifests: Path, target: str) -> None:
-    """It is an error at most, never a hang."""
+    """It may be an error, but it never hangs."""
     (manifests / "loop").symlink_to(target)
     assert load().names == {"production"}
 
@@ -138,7 +138,7 @@ def test_a_junction_is_a_link(manifests: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_has_one_name_however_its_folder_is_written(
     manifests: Path, monkeypatch: pytest.MonkeyPatch, root: str | PureWindowsPath
 ) -> None:
-    """It stands in plans and messages. Windows' names, too, are shown with forward slashes."""
+    """Plans and messages show it. Windows' names are shown with forward slashes too."""
     (manifests / "bad.yaml").write_text("[")
     if isinstance(root, PureWindowsPath):
         monkeypatch.setattr("reconciler.manifests.tree.PurePath", PureWindowsPath)
@@ -152,14 +152,14 @@ def test_a_file_has_one_name_however_its_folder_is_written(
 
 @pytest.mark.posix
 def test_a_dangling_link_is_an_error(manifests: Path) -> None:
-    """An environment would silently be missing."""
+    """Without an error, an environment would silently be missing."""
     (manifests / "gone.yaml").symlink_to("nowhere.yaml")
     assert [one.file for one in load().errors] == ["manifests/gone.yaml"]
 
 
 @pytest.mark.posix
 def test_a_link_to_a_name_that_no_file_can_have_is_dangling(manifests: Path) -> None:
-    """It can be made, and nothing can be asked about what it points at."""
+    """Such a link can be made, but the system refuses every question about its target."""
     (manifests / "gone.yaml").symlink_to("x" * 300)
     assert [(one.file, one.message) for one in load().errors] == [
         ("manifests/gone.yaml", "is a symbolic link to nothing")
@@ -167,8 +167,8 @@ def test_a_link_to_a_name_that_no_file_can_have_is_dangling(manifests: Path) -> 
 
 
 @pytest.mark.posix
-def test_a_folder_is_read_once_and_a_link_makes_one_count_that_is_not(manifests: Path) -> None:
-    """Links to folders of links would be read exponentially often; one that is passed over is read by a link alone."""
+def test_a_folder_is_read_once_and_a_hidden_one_only_through_a_link(manifests: Path) -> None:
+    """Links to folders of links would be read exponentially often; a hidden folder is read only through a link."""
     (manifests / "team").mkdir()
     (manifests / "team/loja.yaml").write_text(WEBHOOKS)
     (manifests / "again").symlink_to("team")
@@ -189,7 +189,7 @@ def test_a_folder_is_read_once_and_a_link_makes_one_count_that_is_not(manifests:
 
 @pytest.mark.posix
 def test_what_is_nested_beyond_the_systems_longest_path_is_an_error(manifests: Path) -> None:
-    """A folder and a file alike: neither is taken for an empty one."""
+    """Neither a folder nor a file counts as empty."""
     shown, inner = "manifests", os.open(manifests, os.O_RDONLY)
     while len(shown) < 3_840:
         os.mkdir("d" * 200, dir_fd=inner)
@@ -211,7 +211,7 @@ def test_what_is_nested_beyond_the_systems_longest_path_is_an_error(manifests: P
 
 
 def test_a_disk_that_fails_while_a_file_is_read_is_an_error(manifests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A half of it would be another desired."""
+    """Half of a file would be another configuration."""
 
     def fail(descriptor: int, length: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
@@ -234,21 +234,21 @@ def test_a_pipe_named_like_a_manifest_never_hangs(manifests: Path) -> None:
 @pytest.mark.posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_file_is_an_error(manifests: Path) -> None:
-    """Never taken for a missing one."""
+    """It does not count as missing."""
     (manifests / "secret.yaml").touch(mode=0)
     assert [one.file for one in load().errors] == ["manifests/secret.yaml"]
 
 
 @pytest.mark.parametrize("piece", ["[", "{", "- ", "? ", "[{a: "])
 def test_a_mebibyte_of_nesting_is_an_error(manifests: Path, piece: str) -> None:
-    """libyaml composes recursively in C: it is never led that deep."""
+    """libyaml's composer recurses in C, and never gets such a file."""
     (manifests / "bomb.yaml").write_text(piece * (2**20 // len(piece)))
     assert [one.file for one in load().errors] == ["manifests/bomb.yaml"]
 
 
 @pytest.mark.posix
 def test_more_than_a_mebibyte_is_refused(manifests: Path) -> None:
-    """Just one MiB is read."""
+    """A file of exactly one MiB is read."""
     (manifests / "large.yaml").write_text("#" * (2**20 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
     assert load().errors == ()
     (manifests / "large.yaml").write_text("#" * (2**20 - len(WEBHOOKS)) + "\n" + WEBHOOKS)
@@ -256,7 +256,7 @@ def test_more_than_a_mebibyte_is_refused(manifests: Path) -> None:
 
 
 def test_an_alias_bomb_and_a_cycle_end(manifests: Path) -> None:
-    """A node is walked once however often it is named."""
+    """A node is walked once, for any number of aliases."""
     lines = ["a: &a [x, x]"]
     lines += [f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 8)}]" for n in range(12)]
     (manifests / "bomb.yaml").write_text("\n".join([*lines, "z: &z [*z]"]))
@@ -264,7 +264,7 @@ def test_an_alias_bomb_and_a_cycle_end(manifests: Path) -> None:
 
 
 def test_the_same_url_in_two_environments_is_a_warning(manifests: Path) -> None:
-    """A staging receiver may stand in production."""
+    """It may be a staging receiver in production."""
     same = WEBHOOKS.replace("{environment}/receiveMessage", "production/receiveMessage")
     (manifests / "staging.yaml").write_text(same)
     tree = load()
@@ -273,7 +273,7 @@ def test_the_same_url_in_two_environments_is_a_warning(manifests: Path) -> None:
 
 
 def test_no_problem_repeats_a_token(manifests: Path) -> None:
-    """Not as a value, a key, an event or a name in braces."""
+    """The token is a value, a key, an event or a name in braces."""
     token = "made-up-opaque-value-1"
     (manifests / "bad.yaml").write_text(
         f"{token}: 1\ntoken: {token}\nenvironment: {token}\nwave: {token}\nwebhooks:\n  {token}: 1\n"
@@ -291,7 +291,7 @@ def test_no_problem_repeats_a_token(manifests: Path) -> None:
 
 
 def test_the_json_schema_describes_every_key() -> None:
-    """For editors: 2020-12, closed, with a description of each key; no event is required, defaults may hold it."""
+    """It is a closed 2020-12 schema with a description of each key. No event is required, as defaults may hold it."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["additionalProperties"] is False
@@ -303,7 +303,7 @@ def test_the_json_schema_describes_every_key() -> None:
 
 
 def test_an_environment_has_its_own_organization_and_form_of_body(manifests: Path) -> None:
-    """What a manifest does not say comes from the settings; a company has no default."""
+    """The settings have a default for the form of the body, and none for the company."""
     (manifests / "other.yaml").write_text("organization_id: 64f0c2\napi: {body: flat}\n" + WEBHOOKS)
     options = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",), BodyForm.VALUE)
     found = {one.environment: (one.organization_id, one.body) for one in load_tree("manifests", options).desired}
@@ -311,7 +311,7 @@ def test_an_environment_has_its_own_organization_and_form_of_body(manifests: Pat
 
 
 def test_the_demos_sandbox_replaces_the_partner_address_too(manifests: Path) -> None:
-    """Nothing of a demo leaves this machine."""
+    """A demo sends nothing beyond this machine."""
     options = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, (), partner_base_url="https://api.plug.com.br")
     for override, address in ((None, "https://api.plug.com.br"), ("http://127.0.0.1:1", "http://127.0.0.1:1")):
         tree = load_tree("manifests", replace(options, base_url_override=override))
@@ -320,7 +320,7 @@ def test_the_demos_sandbox_replaces_the_partner_address_too(manifests: Path) -> 
 
 @pytest.mark.posix
 def test_folders_nested_beyond_reason_are_an_error(manifests: Path) -> None:
-    """A hundred are read; five hundred would be the end of the stack."""
+    """A hundred levels are read; five hundred would overflow the stack."""
     (manifests / ("d/" * 100)).mkdir(parents=True)
     assert load().errors == ()
     (manifests / ("d/" * 101)).mkdir()
@@ -329,7 +329,7 @@ def test_folders_nested_beyond_reason_are_an_error(manifests: Path) -> None:
 
 
 def test_an_environment_is_right_where_none_of_its_files_has_an_error(manifests: Path) -> None:
-    """Its own manifest, and the defaults that it takes URLs from; also where it could be read all the same."""
+    """The files are its manifest and the defaults that its URLs come from."""
     (manifests / "b.yaml").write_text("# token_env: eyJhbGciOiJub25lIn0.eyJzdWIiOjF9.c2ln\n" + WEBHOOKS)
     (manifests / "team").mkdir()
     (manifests / "team/_defaults.yaml").write_text("policy: {allowed_hosts: [a b]}\n" + WEBHOOKS)

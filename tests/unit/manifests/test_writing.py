@@ -1,4 +1,4 @@
-"""The text of a manifest that `import` writes: it is read back as what was given, whatever that is."""
+"""The text of a manifest that `import` writes, which is read back unchanged."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_a_manifest_is_written_as_a_person_would() -> None:
     )
 
 
-def test_without_a_webhook_there_is_no_empty_mapping() -> None:
-    """That would be an error; what _defaults.yaml has is merged."""
+def test_without_webhooks_the_mapping_is_left_out() -> None:
+    """An empty mapping would be an error; webhooks of _defaults.yaml are merged."""
     assert parsed(Draft("loja", {}, {}, {})) == {"environment": "loja"}
     assert parsed(Draft("loja", {}, {}, {Event.MESSAGE_STATUS: "nothing\nhere"})) == {"environment": "loja"}
 
@@ -54,7 +54,7 @@ def test_without_a_webhook_there_is_no_empty_mapping() -> None:
     ],
 )
 def test_any_text_is_read_back_as_it_was(text: str) -> None:
-    """Also one that YAML would take for something else."""
+    """YAML would read some of them as something else."""
     draft = Draft("123", {"description": text, "account_id": "2026-11-23", "vars.null": text}, {}, {})
     assert parsed(draft) == {
         "environment": "123",

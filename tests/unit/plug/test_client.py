@@ -132,7 +132,7 @@ def test_the_other_form_of_the_body_has_the_seven_inside_one_object() -> None:
     ],
 )
 def test_what_is_known_after_an_answer(answer: bytes, fate: Fate, status: int | None, confirmed: bool) -> None:
-    """Never the token, whatever the server echoes."""
+    """The token is never shown, even if the server echoes it."""
     with server(answering(answer)) as port:
         attempt = put(port)
     assert (attempt.fate, attempt.status, attempt.confirmed) == (fate, status, confirmed)
@@ -140,7 +140,7 @@ def test_what_is_known_after_an_answer(answer: bytes, fate: Fate, status: int | 
 
 
 def test_a_packed_answer_is_unpacked_no_further_than_it_is_read() -> None:
-    """A kilobyte may hold a megabyte, in one member or in many."""
+    """A kilobyte may decode to a megabyte, in one gzip member or in many."""
     bomb = packed("gzip", gzip.compress(bytes(50_000_000), 9))
     assert len(bomb) < 64 * 1024
     with server(answering(bomb)) as port:
@@ -177,7 +177,7 @@ def test_a_packed_answer_is_unpacked_no_further_than_it_is_read() -> None:
     ],
 )
 def test_an_answer_that_proves_nothing_says_why(answer: bytes, message: str) -> None:
-    """In our own words, with Plug's name; of a coding its name, where it is a registered one."""
+    """The message is in our words and names Plug. A coding is named only if it is registered."""
     with server(answering(answer)) as port:
         attempt = put(port)
     assert attempt.message == message.replace("PORT", str(port))
@@ -185,7 +185,7 @@ def test_an_answer_that_proves_nothing_says_why(answer: bytes, message: str) -> 
 
 
 def test_without_a_token_nothing_is_sent() -> None:
-    """It may be missing where an environment had nothing to do, and was planned anew."""
+    """It may be missing if the environment had nothing to do when the run began."""
 
     async def attempt() -> Attempt:
         async with HttpPlug(EnvironCredentials({}), timeout_s=5, environ={}) as plug:
@@ -230,8 +230,8 @@ def test_a_server_that_never_answers_is_ambiguous() -> None:
 
 
 @pytest.mark.linux
-def test_a_server_that_takes_connections_and_keeps_silent_costs_no_handles() -> None:
-    """Each socket is closed at the limit of time, before TLS too: a fleet would run out of them."""
+def test_a_silent_server_leaks_no_handles() -> None:
+    """Each socket is closed at the timeout, also before TLS, so that a fleet does not run out of them."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=50)
     desired = replace(make_desired(), endpoint=f"https://localhost:{listener.getsockname()[1]}/")
 
@@ -308,13 +308,13 @@ def test_a_certificate_that_is_not_accepted_is_unsent(
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    """What is neither says nothing."""
+    """Any other text is ignored."""
     assert parse_retry_after(header, datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) == seconds
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_first_put_loads_nothing_any_more(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
-    """It would leave late after its slot of the rate limit, and its second would hold one more than the limit."""
+def test_the_first_put_imports_nothing(scheme: str, authority: trustme.CA, tmp_path: Path) -> None:
+    """An import would delay it after it got its slot, and the next second would exceed the rate limit."""
     code = (
         "import asyncio, sys\n"
         "from dataclasses import replace\n"

@@ -35,7 +35,7 @@ def jwt(**payload: object) -> str:
 
 
 def test_a_secret_shows_itself_nowhere() -> None:
-    """Not as text, repr, format, nor in a pickle or a container."""
+    """It is masked as text, repr and format, in a container, and can't be pickled."""
     secret = Secret(CANARY)
     shown = f"{secret} {secret!r} {secret!s:>30} {[secret]} { ({'a': secret}) }"
     assert CANARY not in shown
@@ -44,7 +44,7 @@ def test_a_secret_shows_itself_nowhere() -> None:
 
 
 def test_the_account_is_the_contracts_formula() -> None:
-    """`org:` of a JWT, else 16 hex digits of HMAC-SHA-256(token, "reconciler-account")."""
+    """It is `org:` and a JWT's organization, else 16 hex digits of HMAC-SHA-256(token, "reconciler-account")."""
     assert read_token(Secret(jwt(organizationId="42"))).account == "org:42"
     assert read_token(Secret(jwt(organizationId=42))).account == "org:42"
     digest = hmac.new(CANARY.encode(), b"reconciler-account", hashlib.sha256).hexdigest()
@@ -55,13 +55,13 @@ def test_the_account_is_the_contracts_formula() -> None:
     "payload", [{}, {"organizationId": ""}, {"organizationId": True}, {"organizationId": None}, {"organizationId": [1]}]
 )
 def test_a_jwt_without_an_organization_is_opaque(payload: dict[str, object]) -> None:
-    """A hint that isn't one."""
+    """Its organization can't be used."""
     assert read_token(Secret(jwt(**payload))).account.startswith("token:")
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_token_with_an_account(text: str) -> None:
-    """Whatever stands between its dots."""
+    """The parts between its dots may be anything."""
     for token in (
         text,
         f"{text}.{text}.{text}",
@@ -72,7 +72,7 @@ def test_any_text_is_a_token_with_an_account(text: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["a b", "a\n", "\ta", "ação", "a\x00", "a\x7f"])
-def test_a_token_that_can_not_be_one_is_told_without_repeating_it(token: str) -> None:
+def test_a_malformed_token_is_reported_without_repeating_it(token: str) -> None:
     """White space, control and non-ASCII characters."""
     fault = find_token_fault(Secret(token))
     assert fault is not None
@@ -93,7 +93,7 @@ def test_a_token_that_can_not_be_one_is_told_without_repeating_it(token: str) ->
     ],
 )
 def test_what_was_copied_with_the_token_is_named(token: str, message: str, hint: str) -> None:
-    """Plug would answer 401, which tells the user nothing."""
+    """Plug would answer 401, which does not help the user."""
     fault = find_token_fault(Secret(token))
     assert fault is not None
     assert fault.message.startswith(message)
@@ -108,11 +108,11 @@ def test_what_was_copied_with_the_token_is_named(token: str, message: str, hint:
 
 @pytest.mark.parametrize("token", ["", "a", "a.b.c", "!~", '"\\', '"', "bearertoken", "Authorization", "a'b'"])
 def test_a_token_of_visible_characters_may_be_one(token: str) -> None:
-    """What it means Plug decides."""
+    """Only Plug knows whether it is valid."""
     assert find_token_fault(Secret(token)) is None
 
 
-def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_none() -> None:
+def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_not_set() -> None:
     """GitHub Actions passes a secret that isn't set as an empty text."""
     one = make_desired()
     file = {"production": Secret("from-file")}
@@ -122,7 +122,7 @@ def test_a_variable_wins_over_the_tokens_file_and_an_empty_one_is_none() -> None
 
 
 def test_the_fingerprint_signs_each_secret_with_the_token() -> None:
-    """So that nothing can be guessed from the state; without a token nothing is signed."""
+    """Nothing can be guessed from the state. Without a token, nothing is signed."""
     one = make_desired(secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))
     found = EnvironCredentials({one.token_env: CANARY, "PLUG_SECRET_A": "x"}).fingerprint(one)
     assert found.secrets == {
@@ -143,7 +143,7 @@ def test_a_secret_that_breaks_its_url_is_refused_by_its_name(value: str) -> None
         assert not value.strip() or value not in str(problem)
 
 
-def test_all_that_is_missing_is_told_at_once() -> None:
+def test_everything_that_is_missing_is_reported_at_once() -> None:
     """Tokens and secrets of every environment that will be PUT."""
     wanted = [make_desired("a"), replace(make_desired("b"), secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))]
     keys = [problem.key for problem in EnvironCredentials({}).find_missing(wanted)]
@@ -161,10 +161,10 @@ def test_two_tokens_of_one_company_are_refused() -> None:
 
 
 def test_an_expired_jwt_is_a_warning() -> None:
-    """A hint: Plug has the last word."""
+    """It is only a hint: Plug decides."""
     one = make_desired()
-    for exp, told in [(START.timestamp() - 1, 1), (START.timestamp() + 1, 0), (1e300, 0), ("x", 0)]:
-        assert len(EnvironCredentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == told
+    for exp, reported in [(START.timestamp() - 1, 1), (START.timestamp() + 1, 0), (1e300, 0), ("x", 0)]:
+        assert len(EnvironCredentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == reported
 
 
 def tokens_file(folder: Path, text: str, mode: int = 0o600) -> Path:
@@ -178,7 +178,7 @@ def tokens_file(folder: Path, text: str, mode: int = 0o600) -> Path:
     "text", [f"production: {CANARY}\n", f'{{"production": "{CANARY}"}}', f"\ufeffproduction: '{CANARY}'\r\n"]
 )
 def test_a_tokens_file_is_yaml_or_json(tmp_path: Path, text: str) -> None:
-    """Environment to token."""
+    """It maps environments to tokens."""
     assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(CANARY)}
 
 
@@ -205,7 +205,7 @@ def test_a_tokens_file_of_another_encoding_is_named(tmp_path: Path) -> None:
 
 
 def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
-    """Brackets and dashes in a comment or in a token; real nesting is told by its line."""
+    """Brackets and dashes may be in a comment or a token; real nesting is reported with its line."""
     token = "canary-" + "[{" * 40
     text = f"# {'- ' * 40}\nproduction: '{token}'\n"
     assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(token)}
@@ -216,7 +216,7 @@ def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
 @pytest.mark.posix
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666, 0o610])
 def test_a_tokens_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
-    """Group or others, in any way."""
+    """Any permission of group or others counts."""
     with pytest.raises(InputError, match="chmod 600"):
         load_tokens_file(tokens_file(tmp_path, f"a: {CANARY}", mode), "tokens.yaml")
 
@@ -243,7 +243,7 @@ def test_a_tokens_file_of_another_form_is_refused_without_repeating_it(tmp_path:
 
 
 def test_a_fingerprint_says_until_when_the_token_is_valid() -> None:
-    """In whole seconds, as a person reads it in the state; an opaque token says nothing."""
+    """It is in whole seconds; an opaque token has no expiry."""
     token = jwt(organizationId="1", exp=START.timestamp() + 0.5)
     desired = make_desired()
     assert EnvironCredentials({desired.token_env: token}).fingerprint(desired).token_expires_at == START
@@ -270,7 +270,7 @@ PATH, QUERY = (
     ],
 )
 def test_a_secret_that_would_arrive_changed_is_named_by_its_variable(url: str, value: str, message: str) -> None:
-    """At the first URL that it is in, once, and without any of the value."""
+    """It is reported once, at the first URL that it is in, and not repeated."""
     credentials = EnvironCredentials({"PLUG_SECRET_A": value})
     fleet = [
         make_desired(name, secrets=("PLUG_SECRET_A",), webhooks=dict.fromkeys(make_desired().webhooks, url))
@@ -285,14 +285,14 @@ def test_a_secret_that_would_arrive_changed_is_named_by_its_variable(url: str, v
 @pytest.mark.parametrize(
     ("url", "value"), [(PATH, "a&b+c=d"), (QUERY, "a/b?c=d"), (QUERY, "'a"), (PATH, '"'), (QUERY, ""), ("{{x}}?", "&")]
 )
-def test_a_secret_that_arrives_as_it_is_is_no_warning(url: str, value: str) -> None:
-    """What ends one part of a URL is an ordinary character of another; a missing value is another fault."""
+def test_a_secret_that_arrives_unchanged_is_not_a_warning(url: str, value: str) -> None:
+    """A character that ends one part of a URL is ordinary in another; a missing value is another fault."""
     desired = make_desired(secrets=("PLUG_SECRET_A",), webhooks=dict.fromkeys(make_desired().webhooks, url))
     assert EnvironCredentials({"PLUG_SECRET_A": value}).find_changed_secrets([desired]) == []
 
 
-def test_a_secret_of_an_environments_own_is_named_with_its_file() -> None:
-    """Two environments with values of their own are two warnings."""
+def test_an_environments_own_secret_is_named_with_its_file() -> None:
+    """Two environments with their own values have two warnings."""
     values = SecretValues({}, {name: {"PLUG_SECRET_A": Secret(f"{name}&")} for name in ("loja", "matriz")})
     fleet = [
         make_desired(name, secrets=("PLUG_SECRET_A",), webhooks=dict.fromkeys(make_desired().webhooks, QUERY))

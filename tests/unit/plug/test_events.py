@@ -1,4 +1,4 @@
-"""What Plug delivers, parsed: readable for an author, and nothing of it lost (docs/plug-api.md)."""
+"""The parsed events of Plug: they are readable, and nothing is lost (docs/plug-api.md)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ objects = st.recursive(
 
 @pytest.mark.parametrize(("event", "body"), DOCUMENTED)
 def test_a_documented_body_comes_out_as_it_went_in(event: Event, body: bytes) -> None:
-    """The same keys, in the same order, with the same values; and nothing in it is unknown."""
+    """Keys, order and values are the same, and no attribute is unknown."""
     forms: tuple[Any, ...] = (body, body.decode(), bytearray(body), b"\xef\xbb\xbf" + body, json.loads(body))
     for given_as in forms:
         parsed = parse_event(event, given_as)
@@ -61,7 +61,7 @@ def test_a_documented_body_comes_out_as_it_went_in(event: Event, body: bytes) ->
 
 @pytest.mark.parametrize(("event", "body"), DOCUMENTED)
 def test_unknown_fields_are_kept_in_their_place(event: Event, body: bytes) -> None:
-    """Beside the known ones, on every level, whatever they are named."""
+    """They may have any name, on every level."""
     value = json.loads(body)
     value = {"moment": 1, "first": [None], **value, "image": {"url": "x", "size": 1e3}, "to_body": "y", "raw": 0}
     for nested in ("attendance", "text"):
@@ -76,7 +76,7 @@ def test_unknown_fields_are_kept_in_their_place(event: Event, body: bytes) -> No
 
 @given(objects)
 def test_what_can_be_parsed_comes_out_as_it_went_in(value: dict[str, Any]) -> None:
-    """Any object, with any values in the API's own places."""
+    """The object has any values at the API's attributes."""
     for event in EVENTS:
         try:
             parsed = parse_event(event, json.dumps(value))
@@ -86,8 +86,8 @@ def test_what_can_be_parsed_comes_out_as_it_went_in(value: dict[str, Any]) -> No
         assert parsed.raw == value
 
 
-def test_what_was_parsed_is_no_longer_the_caller_s() -> None:
-    """A mapping that is changed afterwards changes no event, and neither does a produced body."""
+def test_a_parsed_event_shares_nothing_with_the_callers_body() -> None:
+    """A later change of the mapping, or of a returned body, does not change the event."""
     value = {"text": {"message": "a"}, "image": {"url": "x"}}
     parsed = parse_event("receiveMessage", value)
     value["image"]["url"] = "y"
@@ -98,7 +98,7 @@ def test_what_was_parsed_is_no_longer_the_caller_s() -> None:
 
 
 def test_a_part_that_is_put_into_another_event_keeps_what_came() -> None:
-    """As an author's test of a handler makes one: the parsed part is taken as it is."""
+    """A receiver's author makes such an event in a test."""
     parsed = parse_event("receiveMessage", {"text": {"message": "a", "neu": 1}})
     assert isinstance(parsed, ReceiveMessage) and parsed.text is not None
     made = ReceiveMessage.model_validate({"phone": "1", "text": parsed.text})
@@ -135,7 +135,7 @@ def test_both_forms_of_the_categories_are_read_as_one() -> None:
 
 
 def test_a_chat_maps_message_ids_to_messages() -> None:
-    """In the order that they came in."""
+    """Their order is kept."""
     started = parse_event("startAttendance", example_bodies(Event.START_ATTENDANCE)[0])
     assert isinstance(started, StartAttendance)
     assert list(started.chat) == ["ID_DA_MENSAGEM_1", "ID_DA_MENSAGEM_2"]
@@ -193,8 +193,8 @@ def test_a_time_is_milliseconds_or_seconds(raw: object, at: datetime | None) -> 
     assert parsed.moment is None or parsed.moment.utcoffset() == timedelta(0)
 
 
-def test_a_text_cut_in_the_middle_of_an_emoji_is_no_reason_to_lose_a_message() -> None:
-    """Half of a surrogate pair, in a text and in a message's id."""
+def test_a_text_cut_in_the_middle_of_an_emoji_is_parsed() -> None:
+    """The text and a message's id end in an unpaired surrogate."""
     parsed = parse_event("receiveMessage", rb'{"text": {"message": "oi \ud83d"}}')
     assert isinstance(parsed, ReceiveMessage)
     assert parsed.text is not None
@@ -207,7 +207,7 @@ def test_a_text_cut_in_the_middle_of_an_emoji_is_no_reason_to_lose_a_message() -
 
 @given(jsons)
 def test_no_json_raises_anything_but_the_declared_error(value: Any) -> None:
-    """Of any event, from bytes, text or the value itself."""
+    """The value is given as bytes, as text or as itself."""
     for event in EVENTS:
         for body in (json.dumps(value).encode(), json.dumps(value), value):
             try:
@@ -251,7 +251,7 @@ def test_no_bytes_and_no_text_raise_anything_else(body: bytes | str) -> None:
     ],
 )
 def test_what_cannot_be_read_says_where_and_why(body: Any, problem: str) -> None:
-    """Without repeating anything of it."""
+    """Nothing of the body is repeated."""
     with pytest.raises(UnreadableEvent) as caught:
         parse_event(Event.RECEIVE_MESSAGE, body)
     assert caught.value.problems == (problem,)
@@ -261,8 +261,8 @@ def test_what_cannot_be_read_says_where_and_why(body: Any, problem: str) -> None
     assert isinstance(caught.value, ValueError)
 
 
-def test_all_that_is_wrong_is_said_and_no_message_id_repeated() -> None:
-    """A chat's keys are somebody's data."""
+def test_every_fault_is_reported_and_no_message_id_is_repeated() -> None:
+    """A chat's keys are private data."""
     chat = {"canary-1": {"momment": "x"}, "canary-2": {"fromMe": "canary", "text": []}}
     with pytest.raises(UnreadableEvent) as caught:
         parse_event("finishAttendance", {"attendance": {"attendanceCategories": [{}, {"color": 1}]}, "chat": chat})

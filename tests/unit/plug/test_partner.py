@@ -94,8 +94,8 @@ def test_the_bytes_on_the_wire_are_those_of_the_facts() -> None:
         ("é\n", "%C3%A9%0A"),
     ],
 )
-def test_an_account_id_is_one_segment_whatever_it_holds(account_id: str, segment: str) -> None:
-    """Also on the wire, where a library might undo it."""
+def test_an_account_id_of_any_text_is_one_segment(account_id: str, segment: str) -> None:
+    """It stays so on the wire, where a library might decode it."""
     seen: list[bytes] = []
     one = replace(DESIRED, account_id=account_id)
     assert account_url(replace(one, partner_base_url="https://h/")) == f"https://h/integrator/account/{segment}/"
@@ -135,8 +135,8 @@ def test_an_account_id_is_one_segment_whatever_it_holds(account_id: str, segment
         (b"\x00\x01nonsense\r\n\r\n", True, "not valid HTTP"),
     ],
 )
-def test_what_is_no_account_shows_nothing_and_says_why(answer: bytes, retriable: bool, word: str) -> None:
-    """In our own words: an answer may echo the token."""
+def test_an_answer_without_an_account_shows_nothing_and_says_why(answer: bytes, retriable: bool, word: str) -> None:
+    """The message is in our words, because an answer may echo the token."""
     with server(answering(answer)) as port:
         reading = read(port)
     assert reading.comparisons is None
@@ -159,7 +159,7 @@ def test_a_redirect_is_never_followed(status: int) -> None:
 
 
 def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
-    """And may be asked again."""
+    """The read may be retried."""
     with server(keep_silent) as port:
         reading = read(port, timeout_s=0.5)
     message = f"no answer: Plug (localhost:{port}) did not answer within 0.5 s"
@@ -167,7 +167,7 @@ def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
 
 
 def test_an_answer_without_an_end_is_not_read_to_it() -> None:
-    """64 KiB, then the connection is closed."""
+    """After 64 KiB the connection is closed."""
     sent: list[int] = []
 
     def flood(connection: socket.socket) -> None:
@@ -183,8 +183,8 @@ def test_an_answer_without_an_end_is_not_read_to_it() -> None:
     assert sum(sent) < 64 * 1024 * 1024
 
 
-def test_an_answer_too_many_is_not_taken_for_the_next_account() -> None:
-    """A server that says more than it was asked: the connection is not used again."""
+def test_a_surplus_answer_is_not_taken_for_the_next_account() -> None:
+    """A connection with surplus bytes is not used again."""
     connections: list[int] = []
 
     def talk(connection: socket.socket) -> None:
@@ -219,7 +219,7 @@ def test_a_refused_connection_says_so() -> None:
 
 
 def test_an_invalid_proxy_is_reported_without_its_password() -> None:
-    """And nothing is sent around it."""
+    """Nothing is sent without the proxy either."""
     one = replace(DESIRED, partner_base_url="https://api.plugchat.com.br")
 
     async def attempt() -> Reading:
@@ -241,7 +241,7 @@ def test_an_invalid_proxy_is_reported_without_its_password() -> None:
     )
 
 
-def test_of_what_was_never_applied_only_what_is_never_shown_is_told() -> None:
+def test_before_a_first_apply_only_the_unobservable_event_is_reported() -> None:
     """A first apply with --observe: there is nothing to compare with, nor a secret that was signed before."""
     with server(answering(http("200 OK", account_of(DESIRED)))) as port:
         one = replace(DESIRED, partner_base_url=f"http://localhost:{port}")
@@ -260,7 +260,7 @@ def test_of_what_was_never_applied_only_what_is_never_shown_is_told() -> None:
 
 @pytest.mark.parametrize("value", ["5", "-" + "1" * 5000, "1.5", "true", "[]", "{}"])
 def test_a_webhook_that_is_neither_text_nor_null_is_garbled(value: str) -> None:
-    """A number stays one, also with more digits than Python takes."""
+    """A number may have more digits than Python reads."""
     body = account_of(DESIRED, onMessageStatus="HERE").replace(b'"HERE"', value.encode())
     with server(answering(http("200 OK", body))) as port:
         reading = read(port)
@@ -287,8 +287,8 @@ def test_a_secret_is_compared_with_its_value_and_masked() -> None:
     assert look(SECRET, f"https://hooks.example.com/in?key={VALUE}x") == masked
 
 
-def test_a_replaced_secret_is_no_live_drift() -> None:
-    """Plug holds the one that was applied, which nobody has any more."""
+def test_a_replaced_secret_is_not_live_drift() -> None:
+    """Plug holds the applied value, which is not available any more."""
     before = EnvironCredentials({**ENVIRON, "PLUG_SECRET_A": "the-one-before"}).fingerprint(SECRET)
     found = look(SECRET, "https://hooks.example.com/in?key=the-one-before", applied_of(SECRET, before))
     assert found == (Verdict.UNCOMPARED, None)
@@ -297,7 +297,7 @@ def test_a_replaced_secret_is_no_live_drift() -> None:
 
 
 def test_only_variables_that_the_manifest_names_are_compared_with() -> None:
-    """A state somebody edited must not try other variables."""
+    """An edited state must not cause a comparison with other variables."""
     text = "https://hooks.example.com/{secret:PLUG_PARTNER_TOKEN}"
     applied = replace(applied_of(SECRET), webhooks={**SECRET.webhooks, Event.RECEIVE_MESSAGE: text})
     assert look(SECRET, f"https://hooks.example.com/{PARTNER}", applied)[0] is Verdict.UNCOMPARED
@@ -305,7 +305,7 @@ def test_only_variables_that_the_manifest_names_are_compared_with() -> None:
 
 @pytest.mark.parametrize("value", [TOKEN, VALUE, PARTNER, VALUE.replace("-", "%2D")])
 def test_a_secret_pasted_into_another_url_is_masked_too(value: str) -> None:
-    """Whatever the event, whosever it is, and percent-encoded as well."""
+    """The secret may be of another environment, in any event, and percent-encoded."""
     with server(answering(http("200 OK", account_of(DESIRED, onMessageStatus=f"https://x.com.br/{value}")))) as port:
         reading = read(port)
     comparison = next(one for one in reading.comparisons or () if one.event is Event.MESSAGE_STATUS)

@@ -1,4 +1,4 @@
-"""Tokens and secrets files: who may use them, what they hold, and what is used first (docs/settings.md)."""
+"""The files of tokens and secrets: access, content, and precedence (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_variable_wins_then_the_environments_entry_then_the_general_one() -> N
 
 
 def test_the_fingerprint_signs_what_will_be_sent() -> None:
-    """So that a value that changes in the file is a change of the plan."""
+    """A changed value in the file changes the plan."""
     one = make_desired("loja", secrets=("PLUG_SECRET_A",))
     token = {one.token_env: CANARY}
     found = credentials(token).fingerprint(one).secrets
@@ -188,7 +188,7 @@ def test_a_missing_secret_says_both_ways() -> None:
     for environ, state in (({}, "is not set"), ({"PLUG_SECRET_B": ""}, "is empty")):
         [problem] = credentials(environ).find_missing_secrets([one])
         assert problem.message == f"the variable PLUG_SECRET_B {state}"
-        assert "set the variable PLUG_SECRET_B, or put PLUG_SECRET_B into the secrets file" in problem.hint
+        assert "set it, or put it into the secrets file" in problem.hint
 
 
 def test_a_value_that_breaks_its_url_is_named_by_its_file() -> None:
@@ -205,7 +205,7 @@ def test_the_partner_token_is_in_no_secrets_file() -> None:
     assert EnvironCredentials({}, {}, file).partner_token("PLUG_PARTNER_TOKEN") is None
 
 
-def test_environments_with_secrets_of_their_own_are_called_by_themselves() -> None:
+def test_environments_with_their_own_secrets_are_called_separately() -> None:
     """One URL in the manifests, two as they are sent."""
     webhooks = dict.fromkeys(EVENTS, "https://a.example.com/?k={secret:PLUG_SECRET_A}")
     desired = [make_desired(name, secrets=("PLUG_SECRET_A",), webhooks=webhooks) for name in ("a", "b", "loja")]
@@ -219,7 +219,7 @@ def test_environments_with_secrets_of_their_own_are_called_by_themselves() -> No
 
 
 def test_all_values_of_both_files_are_hidden() -> None:
-    """Whichever environment runs."""
+    """They are hidden for every environment."""
     secrets = SecretValues({"A": Secret("general-1")}, {"loja": {"A": Secret("own-value-2")}})
     files = SecretFiles({"loja": Secret("token-value-3")}, secrets)
     shown = {value.reveal() for value in find_hidden({"PLUG_SECRET_X": "variable-4"}, files, NAMES)}

@@ -88,7 +88,7 @@ def check(
     event: Event = Event.MESSAGE_STATUS,
     concurrency: int = 8,
 ) -> CheckResult:
-    """One environment a URL, which stands in the one event; the others' receivers are left out."""
+    """Return one environment for each URL, which is in one event; the other events are left out."""
     endpoint = "http://127.0.0.1:1/api/integrations/update-webhooks"
     desired = [
         make_desired(f"e{number:03}", webhooks=dict.fromkeys(EVENTS, url), endpoint=endpoint)
@@ -117,7 +117,7 @@ def check_one(url: str, **how: Any) -> ReceiverCheck:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_documented_body_arrives_byte_for_byte(serve: Serve, event: Event) -> None:
-    """As a POST of JSON in our name, all of the event's bodies over one connection."""
+    """They are sent as POSTs of JSON with our User-Agent, over one connection."""
     receiver = serve()
     url = receiver.url("/a//b/../%7e?x={secret:PLUG_SECRET_A}&q=\"<'&{{y}}")
     one = check_one(url, event=event)
@@ -140,13 +140,13 @@ def test_every_documented_body_arrives_byte_for_byte(serve: Serve, event: Event)
 
 
 def test_plain_http_on_loopback_has_no_certificate(serve: Serve) -> None:
-    """As a local receiver may be written."""
+    """A local receiver may use it."""
     receiver = serve(plain=True)
     one = check_one(receiver.url("/x?"))
     assert (one.ok, one.certificate_days, receiver.requests[0].target) == (True, None, "/x?")
 
 
-def test_no_post_stops_after_tls(serve: Serve) -> None:
+def test_without_post_the_check_ends_after_tls(serve: Serve) -> None:
     """Nothing is sent, and the certificate is looked at."""
     receiver = serve(days=12)
     result = check(receiver.url("/500"), post=False)
@@ -159,7 +159,7 @@ def test_no_post_stops_after_tls(serve: Serve) -> None:
 
 @pytest.mark.parametrize(("days", "warned"), [(20.5, True), (21.5, False), (0.5, True)])
 def test_a_certificate_near_its_end_is_a_warning(serve: Serve, days: float, warned: bool) -> None:
-    """Under 21 whole days; the receiver passes."""
+    """The limit is 21 whole days; the receiver passes."""
     one = check_one(serve(days=days).url())
     assert one.ok
     assert bool(one.warning) == warned
@@ -176,7 +176,7 @@ def test_an_answer_of_gigabytes_is_not_read(serve: Serve) -> None:
     assert receiver.sent_bytes < GIGABYTES / 100
 
 
-def test_a_slow_receiver_passes_and_its_latency_is_told(serve: Serve) -> None:
+def test_a_slow_receiver_passes_and_its_latency_is_reported(serve: Serve) -> None:
     """From the first byte of the POST to the last of the answer."""
     one = check_one(serve().url("/slow"))
     assert one.ok
@@ -218,7 +218,7 @@ def test_anything_but_a_whole_2xx_fails(serve: Serve, path: str, status: int | N
 
 
 def test_one_of_two_bodies_may_fail(serve: Serve) -> None:
-    """Which one is said: a receiver must take both forms of the categories."""
+    """The message names it: a receiver must accept both forms of the categories."""
     one = check_one(serve().url("/500"), event=Event.FINISH_ATTENDANCE)
     assert one.message.startswith("example 1: answered 500")
 
@@ -231,7 +231,7 @@ def test_one_of_two_bodies_may_fail(serve: Serve) -> None:
     ],
 )
 def test_a_bad_certificate_fails_at_tls(serve: Serve, names: Sequence[str], days: float, message: str) -> None:
-    """Expired, or of another name: nothing is sent."""
+    """It is expired or for another name, and nothing is sent."""
     receiver = serve(names=names, days=days)
     one = check_one(receiver.url())
     assert (one.ok, one.stage, one.certificate_days) == (False, CheckStage.TLS, None)
@@ -240,7 +240,7 @@ def test_a_bad_certificate_fails_at_tls(serve: Serve, names: Sequence[str], days
 
 
 def test_a_certificate_of_the_day_after_tomorrow_fails_at_tls(serve: Serve) -> None:
-    """Or a clock of this machine that is slow."""
+    """The clock of this machine may be slow."""
     receiver = serve(begins_in_days=2)
     one = check_one(receiver.url())
     assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, "the certificate of localhost is not valid yet")
@@ -248,15 +248,15 @@ def test_a_certificate_of_the_day_after_tomorrow_fails_at_tls(serve: Serve) -> N
 
 
 @pytest.mark.parametrize(
-    ("hello", "told"),
+    ("hello", "reported"),
     [
         (b"", "the connection to localhost was closed during the TLS handshake"),
         (b"\x15\x03\x01\x00\x02\x02\x28", "TLS with localhost failed"),  # a fatal alert: handshake_failure
         (b"SSH-2.0-OpenSSH_9.6\r\n", "localhost does not speak TLS on this port"),
     ],
 )
-def test_a_handshake_that_ends_is_told(hello: bytes, told: str) -> None:
-    """In a word of our own: the library's are many."""
+def test_a_handshake_that_fails_is_reported(hello: bytes, reported: str) -> None:
+    """The message is in our words, as the library has many."""
 
     def talk(connection: socket.socket, number: int) -> None:
         connection.recv(65536)
@@ -264,7 +264,7 @@ def test_a_handshake_that_ends_is_told(hello: bytes, told: str) -> None:
 
     with world.serve(talk) as server:
         one = check_one(f"https://localhost:{server.port}/x", resolve=resolving("127.0.0.1"))
-    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, told)
+    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, reported)
 
 
 def test_an_unknown_authority_fails_at_tls(serve: Serve, tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_server_that_never_speaks_tls_ends_at_the_timeout(serve: Serve) -> Non
 
 
 def test_a_refused_connection_names_address_and_port(serve: Serve) -> None:
-    """There is nobody at the port."""
+    """Nothing listens at the port."""
     with serve_receiver(None) as gone:
         url = gone.url()
     one = check_one(url, resolve=resolving("127.0.0.1"))
@@ -299,7 +299,7 @@ def test_a_refused_connection_names_address_and_port(serve: Serve) -> None:
 
 
 def test_a_host_that_swallows_what_is_sent_ends_at_the_timeout() -> None:
-    """A firewall in between; here a server whose queue is full."""
+    """It may be a firewall; here it is a server whose queue is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
         port = listener.getsockname()[1]
         for _ in range(2):
@@ -326,14 +326,14 @@ def test_each_address_is_tried_and_the_first_reason_is_reported(serve: Serve) ->
 
 
 def test_a_name_that_is_not_found_says_so() -> None:
-    """And one without any address."""
+    """A name without an address is reported too."""
     one = check_one("https://nobody.invalid/x")
     assert (one.ok, one.stage, one.message) == (False, CheckStage.DNS, "the name of nobody.invalid was not found")
     assert check_one(f"https://{NAME}/x", resolve=resolving()).message == f"the name {NAME} has no address"
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (socket.gaierror(socket.EAI_NONAME, "x"), "was not found"),
         (
@@ -345,18 +345,18 @@ def test_a_name_that_is_not_found_says_so() -> None:
         (UnicodeError("x"), "was not resolved"),
     ],
 )
-def test_a_name_server_that_fails_is_told_in_our_words(error: Exception, told: str) -> None:
-    """Whether to try again is what one wants to know."""
+def test_a_name_server_that_fails_is_reported_in_our_words(error: Exception, reported: str) -> None:
+    """The message says whether a retry may help."""
 
     async def fail(host: str, port: int) -> Sequence[str]:
         raise error
 
     one = check_one(f"https://{NAME}/x", resolve=fail)
-    assert (one.stage, one.message) == (CheckStage.DNS, f"the name of {NAME} {told}")
+    assert (one.stage, one.message) == (CheckStage.DNS, f"the name of {NAME} {reported}")
 
 
 def test_a_name_server_that_hangs_ends_at_the_timeout() -> None:
-    """The others are checked meanwhile."""
+    """The other receivers are checked meanwhile."""
 
     async def hang(host: str, port: int) -> Sequence[str]:
         await asyncio.sleep(60)
@@ -385,13 +385,13 @@ def test_a_public_name_with_a_private_address_is_not_connected_to(serve: Serve, 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "169.254.169.254", "::ffff:10.0.0.1", "fe80::1"])
 def test_local_receivers_are_those_on_loopback(serve: Serve, address: str) -> None:
-    """allow_local_receivers opens loopback, and not the network that this machine stands in."""
+    """allow_local_receivers allows loopback, but not the network around this machine."""
     one = check_one(serve().url(host=NAME), resolve=resolving(address))
     assert (one.ok, one.stage) == (False, CheckStage.DNS)
 
 
 def test_the_address_that_was_judged_is_the_one_connected_to(serve: Serve) -> None:
-    """The name is asked for once; it stands in SNI, Host and certificate; a later answer changes nothing."""
+    """The name is resolved once, and is in SNI, Host and certificate. A later answer changes nothing."""
     receiver = serve(names=(NAME,))
     asked: list[tuple[str, int]] = []
     urls = [receiver.url(f"/{number}", host=NAME) for number in range(5)]
@@ -402,7 +402,7 @@ def test_the_address_that_was_judged_is_the_one_connected_to(serve: Serve) -> No
     assert {request.headers["host"] for request in receiver.requests} == {f"{NAME}:{receiver.port}"}
 
 
-def test_a_private_address_beside_a_public_one_is_left_out_and_told(serve: Serve) -> None:
+def test_a_private_address_beside_a_public_one_is_left_out_and_reported(serve: Serve) -> None:
     """Plug can reach only one of them."""
     receiver = serve()
     one = check_one(receiver.url(host=NAME), resolve=resolving("10.0.0.7", "127.0.0.1"))
@@ -421,7 +421,7 @@ def test_a_proxy_is_not_used(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_unreadable_certificates_of_ours_are_an_input_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """SSL_CERT_FILE is for the user to correct."""
+    """The user must correct SSL_CERT_FILE."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
     with pytest.raises(InputError, match="SSL_CERT_FILE"):
         check_one("https://localhost/")
@@ -431,7 +431,7 @@ def test_unreadable_certificates_of_ours_are_an_input_error(monkeypatch: pytest.
 
 
 def test_a_hundred_environments_behind_one_host_make_few_connections(serve: Serve) -> None:
-    """One probe, and at most a connection a worker."""
+    """There is one probe, and at most one connection for each worker."""
     receiver = serve()
     result = check(*(receiver.url(f"/{number}") for number in range(100)), concurrency=4)
     assert all(one.ok for one in result.receivers)
@@ -440,8 +440,8 @@ def test_a_hundred_environments_behind_one_host_make_few_connections(serve: Serv
     assert [one.environments for one in result.receivers] == [(f"e{number:03}",) for number in range(100)]
 
 
-def test_a_kept_connection_that_was_closed_is_no_fault(serve: Serve) -> None:
-    """A server may close what it kept open whenever it likes; every body still arrives once."""
+def test_an_idle_connection_that_was_closed_is_not_a_fault(serve: Serve) -> None:
+    """A server may close an idle connection at any time; every body still arrives once."""
     receiver = serve(goodbyes=3)
     result = check(*(receiver.url(f"/{number}") for number in range(30)), concurrency=2)
     assert [one.message for one in result.receivers if not one.ok] == []
@@ -459,17 +459,17 @@ def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serv
 
 
 @pytest.mark.parametrize(
-    ("then", "stage", "told"),
+    ("then", "stage", "reported"),
     [
         ("refuses", CheckStage.CONNECT, "the connection to localhost was refused, though the one before was taken"),
         ("resets", CheckStage.TLS, "the connection to localhost was closed during the TLS handshake"),
         ("hangs", CheckStage.TLS, "no TLS with localhost within 0.5 s"),
     ],
 )
-def test_a_receiver_that_takes_one_connection_and_no_other_is_told(
-    authority: Authority, then: str, stage: CheckStage, told: str
+def test_a_receiver_that_accepts_only_one_connection_is_reported(
+    authority: Authority, then: str, stage: CheckStage, reported: str
 ) -> None:
-    """As behind a limit of connections a client. Nothing was sent, and that is what the stage says."""
+    """The server may limit connections for each client. Nothing was sent, and the stage says so."""
     tls = authority.context("localhost")
     ended = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -496,7 +496,7 @@ def test_a_receiver_that_takes_one_connection_and_no_other_is_told(
         one = check_one(f"https://localhost:{port}/x", resolve=resolving("127.0.0.1"), timeout_s=0.5)
         ended.set()
         thread.join()
-    assert (one.ok, one.stage, one.status, one.message) == (False, stage, None, told)
+    assert (one.ok, one.stage, one.status, one.message) == (False, stage, None, reported)
 
 
 def test_a_dead_receiver_behind_many_is_not_waited_for_again_and_again(serve: Serve) -> None:
@@ -510,14 +510,14 @@ def test_a_dead_receiver_behind_many_is_not_waited_for_again_and_again(serve: Se
 
 
 def test_a_cookie_of_one_receiver_is_not_sent_to_another(serve: Serve) -> None:
-    """Nothing is carried from one call to the next."""
+    """No cookie is kept between calls."""
     receiver = serve()
     check(*(receiver.url(f"/{number}/echo") for number in range(5)), concurrency=1)
     assert all("cookie" not in request.headers for request in receiver.requests)
 
 
 def test_the_types_show_no_secret() -> None:
-    """What is passed around holds the text form alone."""
+    """The objects hold only the text form."""
     (receiver, *_) = find_receivers(
         [make_desired(webhooks=dict.fromkeys(EVENTS, "https://a.acme.com.br/?k={secret:PLUG_SECRET_A}"))],
         allow_local_receivers=False,

@@ -70,7 +70,7 @@ class Bench:
         """Write the intent of `b` as another run, and with `doubt` leave it in doubt."""
         claim = record.Claim("i", "l", START, 900, By("eva"), SHARED)
         document = record.begin_intent(None, make_desired("b"), claim)
-        self.store.inner.write([Write("b", record.doubt(document) if doubt else document, None)])
+        self.store.inner.write([Write("b", record.mark_in_doubt(document) if doubt else document, None)])
 
     def adopt_other(self) -> None:
         document = record.adopt(None, make_desired("b"), Fingerprint(SHARED), START, By("eva"), lineage="l")
@@ -115,7 +115,7 @@ def test_an_account_that_is_known_to_be_taken_is_refused_before_the_intent() -> 
 def test_a_refused_environment_with_inherited_doubt_stays_in_doubt() -> None:
     bench = Bench()
     claim = record.Claim("i", "l", START, 900, By("eva"), "org:before")
-    in_doubt = record.doubt(record.begin_intent(None, make_desired("a"), claim))
+    in_doubt = record.mark_in_doubt(record.begin_intent(None, make_desired("a"), claim))
     bench.store.inner.write([Write("a", in_doubt, None)])
     planned = bench.plan("a")
     bench.before_intent(bench.adopt_other)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.observe import UNOBSERVABLE, EventComparison, Observation, Verdict
-from reconciler.core.record import Claim, adopt, begin_intent, doubt
+from reconciler.core.record import Claim, adopt, begin_intent, mark_in_doubt
 from reconciler.errors import Conflict, InputError
 from reconciler.model import By, Desired, Document, Event, Fingerprint
 from reconciler.ports import StateStore, Write
@@ -71,7 +71,7 @@ def messages(found: AdoptionReview) -> list[str]:
     return [f"{problem.key}: {problem.message}" for problem in found.problems]
 
 
-B_UNREAD = "account_id: nobody read what Plug holds of b: its manifest has no account_id"
+B_UNREAD = "account_id: what Plug holds of b was not read: its manifest has no account_id"
 
 
 def test_what_was_read_and_is_the_same_is_adopted() -> None:
@@ -79,15 +79,15 @@ def test_what_was_read_and_is_the_same_is_adopted() -> None:
     seen = {"a": Observation((SAME, UNSEEN))}
     found = review(seen)
     assert (names(found), messages(found)) == (["a"], [B_UNREAD])
-    assert found.sightings["a"].unseen == (UNSEEN,)
+    assert found.evidence["a"].unseen == (UNSEEN,)
     assert names(review(seen, unverified=True)) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
     ("seen", "message"),
     [
-        (None, "account_id: nobody read what Plug holds of a: there is no partner token"),
-        ({"a": Observation(failure="404: no")}, "account_id: nobody read what Plug holds of a: 404: no"),
+        (None, "account_id: what Plug holds of a was not read: there is no partner token"),
+        ({"a": Observation(failure="404: no")}, "account_id: what Plug holds of a was not read: 404: no"),
         (
             {"a": Observation((UNCOMPARED, UNSEEN))},
             "webhooks.messageStatus: what Plug holds of a was not compared: PLUG_SECRET_A is not available",
@@ -138,7 +138,7 @@ def test_of_many_the_recorded_ones_are_left_out() -> None:
     assert names(review(seen, same)) == ["a"]
     assert names(review(seen, recorded("a", "org:x"), skip_recorded=True)) == []  # another company's token
     claim = Claim("i", "l", START, 900, By("ana"))
-    in_doubt = doubt(begin_intent(same, make_desired("a"), claim))
+    in_doubt = mark_in_doubt(begin_intent(same, make_desired("a"), claim))
     assert names(review(seen, in_doubt, skip_recorded=True)) == ["a"]
     live = review(seen, begin_intent(same, make_desired("a"), claim))
     assert (names(live), [one.environment for one in live.locked]) == ([], ["a"])

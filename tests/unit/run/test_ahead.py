@@ -177,7 +177,7 @@ def test_an_older_doubt_outlives_a_removed_intent() -> None:
     begun = record.begin_intent(
         None, doubted, record.Claim("old", "lineage", START, OPTIONS.lease_s, By("ana", None, None))
     )
-    fleet.store.inner.write([Write(doubted.environment, record.doubt(begun), None)])
+    fleet.store.inner.write([Write(doubted.environment, record.mark_in_doubt(begun), None)])
 
     async def run() -> RunResult:
         gate = fleet.hold()

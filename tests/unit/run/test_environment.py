@@ -184,7 +184,7 @@ def test_doubt_after_the_plan_is_reported_if_the_intent_can_not_be_written() -> 
     bench = Bench()
     late = bench.plan()
     claim = record.Claim("i", "l", START, 900, By("eva", None, None))
-    in_doubt = record.doubt(record.begin_intent(None, bench.desired[0], claim))
+    in_doubt = record.mark_in_doubt(record.begin_intent(None, bench.desired[0], claim))
     bench.store.inner.write([Write("a", in_doubt, None)])
     bench.store.faults.append(StoreFault.FAILS)
     result = bench.apply(late)

@@ -87,6 +87,16 @@ def test_what_was_applied_in_between_is_done_and_what_differs_is_stale() -> None
         bench.begin(job)
 
 
+def test_a_job_for_several_that_applied_a_part_needs_a_new_run() -> None:
+    """Only the whole part was decided: `Re-run failed jobs` says so, and what to do instead."""
+    bench = Bench()
+    job = bench.find_job("Fleet", JobLayout(TokensFrom.SECRET))
+    bench.apply("a0")
+    bench.attempt = RunAttempt("7", 2)
+    with pytest.raises(StalePlan, match="run all jobs of this run again, or begin a new run"):
+        bench.begin(job)
+
+
 @pytest.mark.parametrize("name", ["a7", "b9"])
 def test_a_job_of_the_last_step_waits_for_all_earlier_waves(name: str) -> None:
     """Nothing is begun, and the result names the unfinished wave. Its own wave doesn't matter."""
@@ -148,7 +158,7 @@ def test_a_document_that_can_not_be_read_stops_no_other_environment() -> None:
     job = bench.find_job("b0")
     bench.store.inner.documents["a0"] = b"{"
     part = bench.begin(job)
-    assert (names(part), part.failures_left, list(part.planned.fleet.unseen)) == (["b0"], 2, ["a0"])
+    assert (names(part), part.failures_left, list(part.planned.fleet.unreadable)) == (["b0"], 2, ["a0"])
 
 
 def test_shards_of_a_wave_share_the_environments() -> None:

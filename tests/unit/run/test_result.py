@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from reconciler.core.protocol.endings import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.strict import LastChange
-from reconciler.core.protocol.telling import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
 from reconciler.errors import Corrupt, PostFailed
 from reconciler.model import Applied, By, Document
 from reconciler.ports import MergedPull, Posted, Write
@@ -36,6 +36,7 @@ class FakeHub:
     markers: dict[int, Marker] = field(default_factory=dict)
     commits: dict[int, int] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
+    superseded: set[int] = field(default_factory=set)
     posted: dict[int, tuple[Marker, str]] = field(default_factory=dict)
 
     def list_jobs(self, attempt: int) -> Sequence[RunJob]:
@@ -54,6 +55,8 @@ class FakeHub:
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         if number in self.refused:
             raise PostFailed("GitHub answered 403", 403)
+        if number in self.superseded:
+            return Posted("superseded", "https://github.com/c")
         self.posted[number] = (marker, text)
         return Posted("created", "https://github.com/c")
 
@@ -170,6 +173,13 @@ def test_a_comment_that_can_not_be_written_is_a_warning() -> None:
     assert hub.posted == {2: (Marker("apply", 7, 2, MarkState.OPEN), "of 2")}
     assert posted.numbers == (2,)
     assert posted.warnings == ("pull request 1 got no comment (GitHub answered 403); the next run tries again",)
+
+
+def test_a_comment_of_a_later_run_is_not_counted_as_written() -> None:
+    """It is not changed, so this run has reported nothing there."""
+    hub = FakeHub(superseded={1})
+    posted = post_comments(hub, map(comment, (1, 2)), lambda one: "", 7, 2)
+    assert (posted.numbers, posted.warnings) == ((2,), ())
 
 
 def test_one_run_writes_a_limited_number_of_comments() -> None:

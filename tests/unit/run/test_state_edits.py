@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.record import Claim, adopt, begin_intent, clear, doubt
+from reconciler.core.record import Claim, adopt, begin_intent, clear, mark_in_doubt
 from reconciler.errors import InputError, Locked, StateError, Unreachable
 from reconciler.model import By, Document, Fingerprint, Snapshot, Stored
 from reconciler.ports import Changes, StateStore, Write
@@ -46,7 +46,7 @@ def intent(name: str) -> Document:
 
 def test_a_copy_has_the_same_bytes() -> None:
     """This includes serials, lineages, doubt and history."""
-    source, target = filled(applied("a"), doubt(intent("b"))), MemoryStore()
+    source, target = filled(applied("a"), mark_in_doubt(intent("b"))), MemoryStore()
     assert copy(source, target, START) == 2
     assert target.documents == source.documents
 
@@ -78,7 +78,7 @@ def test_a_copy_that_fails_says_so() -> None:
 
 def test_an_interrupted_copy_is_completed() -> None:
     """Documents that equal the source's count; anything else is refused and not changed."""
-    source, target = filled(applied("a"), doubt(intent("b")), applied("c")), filled(doubt(intent("b")))
+    source, target = filled(applied("a"), mark_in_doubt(intent("b")), applied("c")), filled(mark_in_doubt(intent("b")))
     assert copy(source, target, START) == 3
     assert target.documents == source.documents
     assert copy(source, target, START) == 3
@@ -98,7 +98,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
     return MemoryStore() if request.param == "memory" else FolderStore(tmp_path / "state")
 
 
-@pytest.mark.parametrize("memory", [applied("old"), doubt(intent("old"))], ids=["settled", "in doubt"])
+@pytest.mark.parametrize("memory", [applied("old"), mark_in_doubt(intent("old"))], ids=["settled", "in doubt"])
 @pytest.mark.parametrize(
     "fault", [None, StoreFault.FAILS, StoreFault.LANDS, StoreFault.KILLED_BEFORE, StoreFault.KILLED_AFTER]
 )
@@ -132,7 +132,7 @@ def test_a_rename_is_refused_if_a_manifest_still_names_the_old_one() -> None:
     assert store.documents == before
 
 
-@pytest.mark.parametrize("standing", [applied("new"), doubt(intent("new"))], ids=["applied", "intent"])
+@pytest.mark.parametrize("standing", [applied("new"), mark_in_doubt(intent("new"))], ids=["applied", "intent"])
 def test_a_rename_never_replaces_a_record(standing: Document) -> None:
     store = filled(applied("old"), standing)
     before = dict(store.documents)
@@ -169,7 +169,7 @@ def test_an_unlock_releases_the_lease_and_keeps_the_intent_in_doubt() -> None:
     assert standing.intent is not None and standing.intent.doubt and standing.intent.lease_until is None
 
 
-@pytest.mark.parametrize("document", [applied("a"), doubt(intent("a"))], ids=["no intent", "no lease"])
+@pytest.mark.parametrize("document", [applied("a"), mark_in_doubt(intent("a"))], ids=["no intent", "no lease"])
 def test_an_unlock_without_a_lease_writes_nothing(document: Document) -> None:
     store = filled(document)
     before = dict(store.documents)

@@ -1,4 +1,4 @@
-"""The model of Plug, free of HTTP."""
+"""The model of Plug, without HTTP."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_fates_do_not_depend_on_how_companies_interleave() -> None:
 
 
 def test_rates_are_shares() -> None:
-    """A tenth of failures and half of lost answers are about that many in 2,000."""
+    """Rates of a tenth and a half give about that many of 2,000 PUTs."""
     fates = _fates(2000, failure_rate=0.1, lost_answers=0.5)
     failed = sum(not fate.acts for fate in fates)
     assert 120 < failed < 290
@@ -112,7 +112,7 @@ def test_limited_puts_do_not_shift_the_faults() -> None:
 
 
 def test_forced_fates_come_before_chance() -> None:
-    """A test may say what happens to the next PUTs, under a rate limit never used too."""
+    """A test may set the fates of the next PUTs, also under a rate limit."""
     plug = SimulatedPlug(Options(rate_limit=5))
     plug.forced.extend([PutFate.LIMITED, PutFate.LOST])
     assert [plug.put("t", SEVEN) for _ in range(3)] == [PutFate.LIMITED, PutFate.LOST, PutFate.DONE]
@@ -120,7 +120,7 @@ def test_forced_fates_come_before_chance() -> None:
 
 
 def test_every_put_is_kept_with_its_fate() -> None:
-    """The log tells whose PUT it was and what became of it."""
+    """The log has the token and the fate of each PUT."""
     plug = SimulatedPlug(Options())
     plug.forced.append(PutFate.UNAVAILABLE)
     plug.put("a", SEVEN)
@@ -132,7 +132,7 @@ def test_every_put_is_kept_with_its_fate() -> None:
 
 
 @pytest.mark.parametrize("form", BodyForm)
-def test_a_put_in_another_form_is_ignored_and_chance_goes_on_as_before(form: BodyForm) -> None:
+def test_a_put_in_another_form_is_ignored_and_leaves_chance_unchanged(form: BodyForm) -> None:
     """The company keeps what it had; a PUT that would have failed fails."""
     plug = SimulatedPlug(Options(body_forms=frozenset({form}), failure_rate=0.5, seed=5))
     fates = [plug.put("t", SEVEN, BodyForm.VALUE) for _ in range(50)]
@@ -186,7 +186,7 @@ def _put_body(**changes: object) -> bytes:
     ],
 )
 def test_https_and_loopback_are_accepted(url: str) -> None:
-    """Plain http is fine where the host is this machine."""
+    """Plain http is accepted if the host is this machine."""
     form, webhooks = parse_webhooks(_put_body(startAttendance=url))
     assert (form, webhooks[Event.START_ATTENDANCE]) == (BodyForm.FLAT, url)
 

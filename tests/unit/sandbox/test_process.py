@@ -124,7 +124,7 @@ def test_every_switch_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_switches_nothing_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A newcomer gets a Plug that works, on a port to remember."""
+    """A new user gets a working sandbox on a memorable port."""
     assert _options(monkeypatch) == Options(port=8787)
 
 
@@ -161,7 +161,7 @@ def test_wrong_usage_is_refused_without_repeating_a_token(arguments: str) -> Non
 
 
 def test_the_help_shows_an_example() -> None:
-    """As every command's."""
+    """Every command's help has one."""
     result = CliRunner().invoke(sandbox, ["--help"])
     assert result.exit_code == 0
     assert "reconciler sandbox --port 8787 --account" in result.output

@@ -59,7 +59,7 @@ def test_a_put_replaces_the_webhooks(serve: Any, webhooks: dict[str, str]) -> No
 def test_the_first_fault_in_the_documented_order_is_answered(
     serve: Any, method: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
-    """405 before 401 before 415 before 400, whatever else is wrong; nothing is acted on."""
+    """The order is 405, 401, 415, 400, and nothing is changed."""
     client = serve()
     answer = client.send(method, PUT_PATH, body, headers)
     assert answer.status == status
@@ -69,7 +69,7 @@ def test_the_first_fault_in_the_documented_order_is_answered(
 
 
 def test_a_405_names_the_method_that_is_allowed(serve: Any) -> None:
-    """As HTTP asks for."""
+    """HTTP requires the header Allow."""
     assert serve().send("PATCH", PUT_PATH).headers["allow"] == "PUT"
 
 
@@ -131,7 +131,7 @@ def test_only_the_given_tokens_are_valid(serve: Any, webhooks: dict[str, str]) -
     assert client.post("show", {"token": "canary"}).status == 404
 
 
-def test_a_lost_answer_is_no_answer_at_all(
+def test_a_lost_answer_ends_the_connection_without_a_byte(
     serve: Any, webhooks: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The PUT is done, the connection ends without a status line, and nothing is logged."""
@@ -144,7 +144,7 @@ def test_a_lost_answer_is_no_answer_at_all(
 
 
 def test_a_connection_survives_until_the_answer_is_lost(serve: Any, webhooks: dict[str, str]) -> None:
-    """A lost answer on a connection already in use is no answer either, and the next one works."""
+    """A lost answer ends a reused connection too, and the next connection works."""
     client = serve()
     client.plug.forced.extend([PutFate.DONE, PutFate.LOST, PutFate.DONE])
     assert client.put(webhooks).status == 200
@@ -174,7 +174,7 @@ def test_over_the_rate_limit_comes_429_with_the_time_to_wait(serve: Any, webhook
 
 
 def test_latency_comes_before_the_act(serve: Any, webhooks: dict[str, str]) -> None:
-    """A PUT under way has changed nothing yet; after its time it has."""
+    """A PUT in flight has changed nothing before its latency has passed."""
     client = serve(latency_s=0.3)
     with ThreadPoolExecutor(1) as pool:
         started = time.monotonic()
@@ -278,7 +278,7 @@ def test_an_account_needs_a_bearer_and_an_id(serve: Any, path: str, authorizatio
 
 
 def test_a_wrong_partner_token_is_refused_where_one_is_given(serve: Any) -> None:
-    """Before the id is looked at."""
+    """It is refused before the id is checked."""
     client = serve(accounts={"7": "t"}, partner_tokens=frozenset({"canary-partner"}))
     answers = {
         (token, path): client.send("GET", path, headers={"Authorization": f"Bearer {token}"}).status
@@ -315,7 +315,7 @@ def test_an_account_can_only_be_read(serve: Any) -> None:
 
 
 def test_an_edit_answers_all_webhooks(serve: Any, webhooks: dict[str, str]) -> None:
-    """A partial edit leaves the others, and is no PUT."""
+    """A partial edit keeps the other webhooks, and does not count as a PUT."""
     client = serve()
     client.put(webhooks)
     answer = client.post("edit", {"token": "canary-token", "webhooks": {"messageStatus": "https://x.example.com"}})
@@ -335,7 +335,7 @@ def test_a_door_asks_for_a_token(serve: Any, door: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("webhooks", [None, {"status": None}, {"messageStatus": "http://x.example.com"}])
 def test_an_edit_is_checked(serve: Any, webhooks: object) -> None:
-    """The dashboard takes no URL that the API would refuse."""
+    """URLs that the API would refuse are refused."""
     client = serve()
     assert client.post("edit", {"token": "t", "webhooks": webhooks}).status == 400
     assert client.plug.companies == {}
@@ -354,7 +354,7 @@ def test_a_delivery_calls_the_registered_receiver(
 
 
 def test_the_second_example_is_delivered_on_request(serve: Any, webhooks: dict[str, str], receiver: Any) -> None:
-    """finishAttendance has two bodies, and others have not."""
+    """finishAttendance has two bodies, other events have fewer."""
     client = serve()
     client.put({**webhooks, "finishAttendance": receiver.url})
     asked = {"token": "canary-token", "event": "finishAttendance"}
@@ -369,7 +369,7 @@ def test_the_second_example_is_delivered_on_request(serve: Any, webhooks: dict[s
 def test_the_receiver_s_status_is_answered_as_it_is(
     serve: Any, webhooks: dict[str, str], receiver: Any, status: int
 ) -> None:
-    """A redirect is not followed, an error is no error of the sandbox."""
+    """A redirect is not followed, and a receiver's error is not the sandbox's."""
     receiver.status = status
     client = serve()
     client.put({**webhooks, "messageStatus": receiver.url})
@@ -378,7 +378,7 @@ def test_the_receiver_s_status_is_answered_as_it_is(
 
 
 def test_a_receiver_that_is_not_there_has_no_status(serve: Any, webhooks: dict[str, str]) -> None:
-    """Null, and why."""
+    """The status is null, with the reason."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         client = serve()
@@ -424,7 +424,7 @@ def test_it_serves_on_loopback_while_the_block_lasts() -> None:
 
 
 def test_it_can_be_stopped_early_and_twice() -> None:
-    """As a test of an unreachable Plug wants it."""
+    """Tests of an unreachable Plug need it."""
     with serve_in_thread() as sandbox:
         sandbox.stop()
         sandbox.stop()
@@ -461,8 +461,8 @@ def test_a_failing_block_stops_it_too() -> None:
     assert not [thread for thread in threading.enumerate() if thread not in before and thread.name == "sandbox"]
 
 
-def test_one_that_does_not_start_is_told_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a library makes of the port: nobody waits for it, and the port is free again."""
+def test_a_sandbox_that_does_not_start_is_reported_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the library fails to start, nothing waits for it, and the port is free again."""
     before = set(threading.enumerate())
 
     async def fail(self: _Server, sockets: list[socket.socket]) -> None:

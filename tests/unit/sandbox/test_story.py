@@ -1,4 +1,4 @@
-"""The story without a command line: it goes wrong where a command does not do what the story says."""
+"""The story without a command line: it fails if a command does not do what the story says."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def make_story(folder: Path, sandbox: Sandbox, run: Callable[[Sequence[str]], in
 
 
 def put_what_the_manifest_says(folder: Path, sandbox: Sandbox) -> None:
-    """As `apply` would."""
+    """Do what `apply` would do."""
     url = DESIRED.webhooks[Event.MESSAGE_STATUS]
     for line in (folder / "manifests/loja.yaml").read_text().splitlines():
         if "messageStatus:" in line:
@@ -114,7 +114,7 @@ def test_another_exit_code_than_expected_ends_the_story(tmp_path: Path, sandbox:
 
 
 def test_what_is_made_up_is_a_token_for_each_and_a_value_for_each_secret() -> None:
-    """By the names of the variables; nothing of the user's own."""
+    """The values are by variable, and none is the user's."""
     assert make_up([DESIRED]) == {
         "PLUG_TOKEN_LOJA": "made-up-token-of-loja",
         "PLUG_PARTNER_TOKEN": "made-up-token-of-a-partner",

@@ -1,4 +1,4 @@
-"""Durations as people write them (docs/settings.md)."""
+"""Durations as users write them (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from reconciler.settings.duration import parse_duration
 
 @given(st.integers(1, 10_000), st.sampled_from(["s", "m", "h", "d", ""]))
 def test_a_duration_is_a_number_and_a_unit(amount: int, unit: str) -> None:
-    """Seconds without one."""
+    """Without a unit it is in seconds."""
     seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}[unit]
     assert parse_duration(f"{amount}{unit}") == amount * seconds
 
 
 @pytest.mark.parametrize("value", ["", "1w", "1h30m", "-5", "s", "1e3", True, None, float("nan"), float("inf"), [1]])
-def test_anything_else_is_no_duration(value: object) -> None:
-    """With how to write one."""
+def test_anything_else_is_not_a_duration(value: object) -> None:
+    """The error says how to write one."""
     with pytest.raises(ValueError, match="90s"):
         parse_duration(value)

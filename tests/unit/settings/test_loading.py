@@ -1,4 +1,4 @@
-"""Flag, variable, file, default: who wins, and that each is read as written (docs/settings.md)."""
+"""The precedence of flag, variable, file and default, and how each is read (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load(folder: Path | str = NOWHERE, environ: dict[str, str] | None = None, **
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    """Nothing given: every default stands."""
+    """Nothing is given, so every default holds."""
     assert load().model_dump() == {
         "manifests": "manifests",
         "state": ".reconciler/state",
@@ -57,7 +57,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 def test_a_flag_beats_a_variable_and_a_variable_the_file(tmp_path: Path) -> None:
-    """Each source is asked in turn, setting by setting."""
+    """The precedence is decided for each setting."""
     (tmp_path / "reconciler.toml").write_text("attempts = 1\nconcurrency = 1\nmax_failures = 1\n")
     environ = {"RECONCILER_ATTEMPTS": "2", "RECONCILER_CONCURRENCY": "2"}
     settings = load(tmp_path, environ, attempts="3")
@@ -81,14 +81,14 @@ def test_settings_of_one_group_come_from_all_sources(tmp_path: Path) -> None:
 
 
 def test_pyproject_holds_settings_too(tmp_path: Path) -> None:
-    """[tool.reconciler] stands in for reconciler.toml; a table for others is none of ours."""
+    """[tool.reconciler] replaces reconciler.toml; tables of other tools are ignored."""
     (tmp_path / "pyproject.toml").write_text('[tool.other]\nx = 1\n[tool.reconciler]\ntimeout = "15s"\n')
     assert load(tmp_path).timeout == 15.0
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'x'\n", "[tool.other]\n", "tool = 3\n"])
 def test_a_pyproject_without_our_table_is_nothing_to_us(tmp_path: Path, text: str) -> None:
-    """Most projects have a pyproject.toml of their own, beside our file as well."""
+    """Most projects have a pyproject.toml, also beside our file."""
     (tmp_path / "pyproject.toml").write_text(text)
     (tmp_path / "reconciler.toml").write_text("attempts = 2\n")
     assert load(tmp_path).attempts == 2
@@ -101,13 +101,13 @@ def test_a_byte_order_mark_and_crlf_are_fine(tmp_path: Path) -> None:
 
 
 def test_the_environment_of_the_process_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the environment that the caller gives counts."""
+    """Only the environment that the caller passes counts."""
     monkeypatch.setenv("RECONCILER_ATTEMPTS", "9")
     assert load().attempts == 4
 
 
-def test_a_variable_in_lower_case_is_somebody_elses() -> None:
-    """The names are upper case, so others are neither read nor faulty."""
+def test_a_variable_in_lower_case_is_ignored() -> None:
+    """The names are upper case; others are neither read nor refused."""
     assert load(environ={"reconciler_attempts": "9", "reconciler_x": "9"}).attempts == 4
 
 
@@ -132,7 +132,7 @@ def test_an_empty_variable_is_not_given(tmp_path: Path, variable: str) -> None:
     ],
 )
 def test_a_list_is_comma_separated_or_json(written: str, hosts: tuple[str, ...]) -> None:
-    """In a variable as in a flag; an empty list allows nothing."""
+    """Variables and flags have the same form; an empty list allows nothing."""
     assert load(environ={"RECONCILER_POLICY__ALLOWED_HOSTS": written}).policy.allowed_hosts == hosts
     assert load(policy__allowed_hosts=written).policy.allowed_hosts == hosts
     assert load(policy__denied_hosts=written).policy.denied_hosts == hosts
@@ -150,7 +150,7 @@ def test_a_group_can_be_given_as_json() -> None:
 
 
 def test_an_empty_variable_leaves_the_files_policy_on_and_an_empty_list_takes_it_back(tmp_path: Path) -> None:
-    """GitHub passes a variable that is not set as an empty text; nobody meant to allow a denied host with it."""
+    """GitHub passes an unset variable as an empty text, which must not allow a denied host."""
     (tmp_path / "reconciler.toml").write_text('[policy]\nallowed_hosts = ["a.test"]\ndenied_hosts = ["b.test"]\n')
     names = ("RECONCILER_POLICY", "RECONCILER_POLICY__ALLOWED_HOSTS", "RECONCILER_POLICY__DENIED_HOSTS")
     policy = load(tmp_path, dict.fromkeys(names, "")).policy
@@ -172,7 +172,7 @@ def test_none_takes_back_what_the_file_says(tmp_path: Path) -> None:
     [("20", MaxChanged(20, percent=False)), ("100%", MaxChanged(100, percent=True)), (0, MaxChanged(0, percent=False))],
 )
 def test_max_changed_is_a_count_or_a_percentage(written: object, expected: MaxChanged) -> None:
-    """As the guard reads it."""
+    """It has the form that the guard reads."""
     assert load(max_changed=written).max_changed == expected
 
 
@@ -219,17 +219,17 @@ IN_WORDS = ("api.allowed_hosts", "max_changed", "policy.allowed_hosts", "policy.
 
 @pytest.mark.parametrize("flag", [flag for flag in SETTING_FLAGS if flag.default and flag.path not in IN_WORDS])
 def test_the_help_shows_the_default(flag: SettingFlag) -> None:
-    """Giving what the help shows as the default changes nothing."""
+    """The default that the help shows, given as a value, changes nothing."""
     assert load_settings({}, NOWHERE, {flag.path: flag.default}).settings == load()
 
 
 def test_names_are_made_of_the_path() -> None:
-    """One rule for flags and variables."""
+    """Flags and variables follow one rule."""
     flag = next(flag for flag in SETTING_FLAGS if flag.path == "api.base_url")
     assert (flag.name, flag.variable) == ("--api-base-url", "RECONCILER_API__BASE_URL")
 
 
 def test_settings_can_not_be_changed() -> None:
-    """What a run is checked with is what it runs with."""
+    """The checked settings are those that the run uses."""
     with pytest.raises(ValueError, match="frozen"):
         load().attempts = 5  # type: ignore[misc]

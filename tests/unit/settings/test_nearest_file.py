@@ -39,7 +39,7 @@ def test_the_file_of_the_root_counts_below_it(checkout: Path) -> None:
 
 
 def test_the_defaults_are_beside_the_file_too(checkout: Path) -> None:
-    """Else a run in another folder would begin with an empty state there."""
+    """A run in another folder must not begin with an empty state there."""
     (checkout / "reconciler.toml").write_text("attempts = 7\n")
     loaded = load_settings({}, str(checkout / "services"), {})
     assert loaded.settings.manifests == os.path.join("..", "manifests")
@@ -64,7 +64,7 @@ def test_paths_of_flags_and_variables_are_the_working_directorys(checkout: Path)
 
 
 def test_the_nearest_file_alone_counts(checkout: Path) -> None:
-    """Files are not merged; a pyproject.toml without our table is no settings file."""
+    """Files are not merged; a pyproject.toml without our table does not count."""
     below = checkout / "services" / "plug"
     (below / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     assert load_settings({}, str(below), {}).settings.attempts == 7
@@ -81,7 +81,7 @@ def test_nothing_above_the_root_is_read(checkout: Path) -> None:
 
 
 def test_without_a_repository_only_the_working_directory_is_read(tmp_path: Path) -> None:
-    """A file above it may be anybody's, as in /tmp."""
+    """A file above it may belong to another user, as in /tmp."""
     (tmp_path / "reconciler.toml").write_text("attempts = 9\n")
     (tmp_path / "below").mkdir()
     assert load_settings({}, str(tmp_path / "below"), {}).settings.attempts == 4
@@ -89,7 +89,7 @@ def test_without_a_repository_only_the_working_directory_is_read(tmp_path: Path)
 
 
 def test_a_fault_names_the_file_as_it_is_seen_from_here(checkout: Path) -> None:
-    """And a file that can't be read is never passed over for one above it."""
+    """A file that can't be read is not skipped for one above it."""
     (checkout / "reconciler.toml").write_text("atempts = 7\n")
     with pytest.raises(InputError) as caught:
         load_settings({}, str(checkout / "services"), {})

@@ -1,4 +1,4 @@
-"""What is refused, where the fault is said to be, and what would be right (docs/settings.md)."""
+"""Refused settings: the place of each fault, and its hint (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ WRONG: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("path", "value"), WRONG)
 def test_a_wrong_value_is_refused_at_its_flag(path: str, value: object) -> None:
-    """One fault, at the flag, with words of what would be right."""
+    """There is one fault, at the flag, with a hint."""
     found = fault(**{path.replace(".", "__"): value})
     assert (found.file, found.key) == ("", "--" + path.replace(".", "-").replace("_", "-"))
     assert found.message
@@ -76,7 +76,7 @@ def test_a_wrong_value_is_refused_at_its_flag(path: str, value: object) -> None:
 
 
 def test_a_fault_names_the_variable() -> None:
-    """The whole name, as it would have to be changed."""
+    """The whole name is shown, as the user must change it."""
     found = fault(environ={"RECONCILER_API__AUTH_SCHEME": "basic"})
     assert found == Problem.of("RECONCILER_API__AUTH_SCHEME", "is not a known scheme", "write raw or bearer")
     found = fault(environ={"RECONCILER_API__BODY": "values"})
@@ -93,15 +93,15 @@ def test_a_fault_within_a_groups_object_names_the_key() -> None:
     assert fault(policy='{"allow_hosts": []}').key == "--policy.allow_hosts"
 
 
-def test_a_group_that_is_no_object_is_told_once_beside_the_flags_of_its_settings() -> None:
-    """A key of it that was given by itself changes nothing of that."""
+def test_a_group_that_is_not_an_object_is_reported_once_beside_the_flags_of_its_settings() -> None:
+    """A flag of one of its settings does not change that."""
     for value in ("a.test", "[]", "7"):
         found = fault(policy=value, policy__denied_hosts="*.ngrok-free.app")
         assert found.key == "--policy"
 
 
-def test_a_file_that_is_nested_too_deeply_is_told(tmp_path: Path) -> None:
-    """The parser gives up on it; so would any reader."""
+def test_a_file_that_is_nested_too_deeply_is_reported(tmp_path: Path) -> None:
+    """The parser gives up on it."""
     (tmp_path / "reconciler.toml").write_text(f"attempts = {'[' * 20_000}{']' * 20_000}\n")
     found = fault(tmp_path)
     assert (found.file, found.message) == ("reconciler.toml", "can't be read: it is nested too deeply")
@@ -133,8 +133,8 @@ def test_a_fault_names_file_and_key(tmp_path: Path, text: str, key: str) -> None
     assert str(found).startswith(f"reconciler.toml: {key}: ")
 
 
-def test_a_key_with_a_dot_in_its_name_is_no_setting(tmp_path: Path) -> None:
-    """In quotes the dot is part of the name; a fault beside it is still told."""
+def test_a_key_with_a_dot_in_its_name_is_not_a_setting(tmp_path: Path) -> None:
+    """In quotes, the dot is part of the name; other faults are still reported."""
     (tmp_path / "reconciler.toml").write_text("'api.base_url' = 'x'\nattempts = 0\n")
     assert [problem.key for problem in faults(tmp_path)] == ["api.base_url", "attempts"]
 
@@ -155,15 +155,15 @@ def test_a_key_with_a_dot_in_its_name_is_no_setting(tmp_path: Path) -> None:
     ids=["digits", "blanks", "blanks in a table", "dots", "quoted dots", "an open text", "keys", "length"],
 )
 def test_a_flood_is_refused_in_seconds(tmp_path: Path, text: str) -> None:
-    """Neither a number that Python refuses nor what took time by the square of its length."""
+    """Examples are a number that Python refuses, and texts that took quadratic time."""
     (tmp_path / "reconciler.toml").write_text(text)
     begun = time.process_time()
     assert {problem.file for problem in faults(tmp_path)} == {"reconciler.toml"}
     assert time.process_time() - begun < 30
 
 
-def test_a_long_line_of_others_settings_hinders_nobody(tmp_path: Path) -> None:
-    """A project's own tables stand in the same file: a hundred versions in a line are no key."""
+def test_a_long_line_of_another_tools_settings_is_accepted(tmp_path: Path) -> None:
+    """A project's other tables are in the same file; a hundred versions in a line are not a key."""
     versions = ", ".join(f'"package{number}>=1.{number}.0"' for number in range(200))
     text = f"[project]\ndependencies = [{versions}]\n# {'.' * 300}\n[tool.reconciler]\nattempts = 7\n"
     (tmp_path / "pyproject.toml").write_text(text)
@@ -171,7 +171,7 @@ def test_a_long_line_of_others_settings_hinders_nobody(tmp_path: Path) -> None:
 
 
 def test_a_token_among_the_allowed_hosts_is_not_repeated() -> None:
-    """What is not a host is not listed with those that are."""
+    """The list of allowed hosts in the message leaves it out."""
     found = faults(environ={"RECONCILER_API__ALLOWED_HOSTS": "plug.acme.com.br,canary+token"})
     assert "plug.acme.com.br" in str(found)
     assert "canary" not in str(found)
@@ -186,7 +186,7 @@ def test_a_fault_in_pyproject_names_the_whole_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["reconciler.toml", "pyproject.toml"])
 def test_broken_toml_names_line_and_column(tmp_path: Path, name: str) -> None:
-    """A broken file is never taken for one without settings."""
+    """A broken file does not count as one without settings."""
     (tmp_path / name).write_text(f"attempts = 1\nlease = {CANARY}\n")
     found = fault(tmp_path)
     assert (found.file, found.line) == (name, 2)
@@ -210,7 +210,7 @@ def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path, name: str) -> N
 
 
 def test_settings_in_both_files_are_an_error(tmp_path: Path) -> None:
-    """Even an empty table: nobody can know which one is meant."""
+    """Even an empty table counts, as it is unclear which file is meant."""
     (tmp_path / "reconciler.toml").write_text("")
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n[tool.reconciler]\n")
     found = fault(tmp_path)
@@ -218,7 +218,7 @@ def test_settings_in_both_files_are_an_error(tmp_path: Path) -> None:
 
 
 def test_the_table_in_pyproject_must_be_a_table(tmp_path: Path) -> None:
-    """A value in its place is said to be wrong."""
+    """Another value is refused."""
     (tmp_path / "pyproject.toml").write_text("[tool]\nreconciler = 3\n")
     found = fault(tmp_path)
     assert (found.file, found.key, found.message) == ("pyproject.toml", "tool.reconciler", "is not a table")
@@ -236,14 +236,14 @@ def test_the_table_in_pyproject_must_be_a_table(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
-    """A typing error must not leave a default in place silently."""
+    """A mistyped name must not silently keep the default."""
     assert fault(environ={name: CANARY}) == Problem.of(name, "is not a setting", f"did you mean {near}?")
     assert fault(environ={name: ""}).key == name
 
 
 @pytest.mark.parametrize("name", ["RECONCILER_ZZZ", "RECONCILER_", "RECONCILER_X"])
 def test_a_variable_that_is_like_no_other_gets_no_near_miss(name: str) -> None:
-    """The prefix alone is no likeness: to be told RECONCILER_API would mislead."""
+    """The common prefix does not count as similar: the hint RECONCILER_API would mislead."""
     assert fault(environ={name: "x"}).hint == "`reconciler plan --help` lists all settings"
 
 
@@ -258,13 +258,13 @@ def test_a_variable_that_is_like_no_other_gets_no_near_miss(name: str) -> None:
     ],
 )
 def test_an_unknown_key_gets_a_near_miss(tmp_path: Path, text: str, near: str) -> None:
-    """Of all settings, whatever table it stands in."""
+    """All settings are compared, of every table."""
     (tmp_path / "reconciler.toml").write_text(text)
     assert fault(tmp_path).hint == f"did you mean {near}?"
 
 
-def test_a_token_is_told_where_it_belongs(tmp_path: Path) -> None:
-    """Neither a variable of ours nor the file takes one, and none is repeated."""
+def test_a_token_in_the_settings_is_refused_with_its_right_place(tmp_path: Path) -> None:
+    """Neither a RECONCILER_ variable nor the file may hold one, and it is not repeated."""
     (tmp_path / "reconciler.toml").write_text(f"[api]\ntoken = '{CANARY}'\n")
     found = faults(tmp_path, {"RECONCILER_TOKEN": CANARY, "RECONCILER_PARTNER__TOKEN": CANARY})
     assert len(found) == 3
@@ -274,7 +274,7 @@ def test_a_token_is_told_where_it_belongs(tmp_path: Path) -> None:
 
 
 def test_a_lease_must_outlast_deadline_and_timeout() -> None:
-    """At least deadline + timeout + 60 s, said at whichever of the three was given."""
+    """It is at least deadline + timeout + 60 s; the fault is at the one of the three that was given."""
     assert fault(lease="209").key == "--lease"
     assert fault(deadline="15m").key == "--deadline"
     assert fault(timeout="15m", environ={"RECONCILER_DEADLINE": "2m"}).key == "RECONCILER_DEADLINE"
@@ -283,14 +283,14 @@ def test_a_lease_must_outlast_deadline_and_timeout() -> None:
 
 
 def test_a_base_url_must_be_on_an_allowed_host() -> None:
-    """The default too; loopback always is allowed, plain http as well."""
+    """The default is checked too; loopback is always allowed, also with plain http."""
     assert fault(api__allowed_hosts="other.test").key == "api.base_url"
     assert fault(api__allowed_hosts="[]").key == "api.base_url"
     load_settings({}, "/nonexistent", {"api.allowed_hosts": "[]", "api.base_url": "http://127.0.0.1:8080/x"})
 
 
 def test_the_partner_url_obeys_the_list_where_it_is_set() -> None:
-    """Its default is left in peace: most never use it."""
+    """Its default is not checked, as most users never need it."""
     hosts = {"api.allowed_hosts": "a.test", "api.base_url": "https://a.test"}
     load_settings({}, "/nonexistent", hosts)
     with pytest.raises(InputError) as caught:
@@ -306,7 +306,7 @@ def test_an_allowed_host_is_a_whole_host() -> None:
 
 
 def test_all_faults_of_all_sources_come_in_one_run(tmp_path: Path) -> None:
-    """Wrong values, unknown names, what doesn't fit together: each once, at its own place."""
+    """Wrong values, unknown names and conflicting settings are each reported once, at their places."""
     (tmp_path / "reconciler.toml").write_text(
         "atempts = 3\n[policy]\ndenied_hosts = ['*']\n[partner]\ntoken_env = ''\n"
     )

@@ -1,4 +1,4 @@
-"""Settings as people write them."""
+"""Settings as users write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.settings.sources import GROUPS
 
 
 def test_every_setting_is_described_by_its_default(tmp_path: Path) -> None:
-    """As the help shows it; a group is described by its parts."""
+    """The default has the form of the help; a group is described by its settings."""
     shown = describe_settings(load_settings({}, str(tmp_path), {}).settings)
     assert shown.keys() == FLAGS.keys() - GROUPS
     some = (

@@ -1,4 +1,4 @@
-"""Which action the workflows of a starting tree get."""
+"""The action in the workflows of a starting tree."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ACTION = f"acme/reconciler/.github/actions/reconciler@{COMMIT}"
 
 
 class Installed:
-    """A distribution that tells where it came from (PEP 610)."""
+    """A distribution with the origin of its installation (PEP 610)."""
 
-    def __init__(self, told: str | None) -> None:
-        self._told = told
+    def __init__(self, origin: str | None) -> None:
+        self._origin = origin
 
     def read_text(self, name: str) -> str | None:
         assert name == "direct_url.json"
-        return self._told
+        return self._origin
 
 
 def project_name() -> str:
@@ -34,11 +34,11 @@ def project_name() -> str:
     return name
 
 
-def installed_from(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+def installed_from(monkeypatch: pytest.MonkeyPatch, origin: str | None) -> None:
     def find(name: str) -> Installed:
         if name != project_name():
             raise metadata.PackageNotFoundError(name)
-        return Installed(told)
+        return Installed(origin)
 
     monkeypatch.setattr(metadata, "distribution", find)
 
@@ -59,20 +59,20 @@ def installed_from(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
 def test_the_action_is_at_the_commit_that_was_installed(
     monkeypatch: pytest.MonkeyPatch, url: str, commit: str, action: str | None
 ) -> None:
-    """On GitHub, and at a commit that nobody can move."""
+    """The action is on GitHub, at a fixed commit."""
     installed_from(monkeypatch, json.dumps({"url": url, "vcs_info": {"vcs": "git", "commit_id": commit}}))
     assert find_action(os.environ) == action
 
 
-@pytest.mark.parametrize("told", [None, "{}", "no JSON"])
-def test_from_a_wheel_nobody_knows_the_action(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
-    """Whatever stands in place of its origin."""
-    installed_from(monkeypatch, told)
+@pytest.mark.parametrize("origin", [None, "{}", "no JSON"])
+def test_from_a_wheel_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch, origin: str | None) -> None:
+    """The file of its origin is missing, empty or broken."""
+    installed_from(monkeypatch, origin)
     assert find_action(os.environ) is None
 
 
-def test_what_is_not_installed_at_all_knows_no_action(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run from a folder of sources, say."""
+def test_without_an_installation_the_action_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may run from a folder of sources."""
 
     def unknown(name: str) -> None:
         raise metadata.PackageNotFoundError(name)
@@ -81,8 +81,8 @@ def test_what_is_not_installed_at_all_knows_no_action(monkeypatch: pytest.Monkey
     assert find_action(os.environ) is None
 
 
-def test_of_a_checkout_it_is_the_remotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one without a remote, without a commit, or on a machine without git, it is unknown."""
+def test_from_a_checkout_the_action_is_that_of_its_remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a remote, a commit or git, it is unknown."""
     checkout = tmp_path / "a checkout"
     installed_from(monkeypatch, json.dumps({"url": checkout.as_uri(), "dir_info": {"editable": True}}))
     assert find_action(os.environ) is None

@@ -1,4 +1,4 @@
-"""Which workflows of a repository an upgrade may replace: those that nobody edited."""
+"""The workflows that an upgrade may replace: those without edits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEXT = sign(SOURCE.replace(OLD, NEW) + "# something new\n", "0.2.0")
 
 
 def test_what_init_wrote_may_be_replaced() -> None:
-    """And it is current while the version is the same."""
+    """It is current while the version is the same."""
     assert compare(WRITTEN, NEXT) is FileState.OLDER
     assert compare(NEXT, NEXT) is FileState.CURRENT
     assert compare(None, NEXT) is FileState.MISSING
@@ -86,14 +86,14 @@ def test_without_the_first_line_only_what_earlier_versions_wrote_is_known() -> N
 
 
 def test_a_newer_pin_stays() -> None:
-    """Dependabot was faster than the release of this tool; an older one is moved."""
+    """Dependabot may be ahead of this tool's release; an older pin is replaced."""
     newer, older = "actions/checkout@" + "3" * 40 + " # v7.10.0", "actions/checkout@" + "4" * 40 + " # v7.0.0"
     assert f"uses: {newer}\n" in keep_newer_pins(SOURCE, f"uses: {newer}\n")
     assert keep_newer_pins(SOURCE, f"uses: {older}\n") == SOURCE
     assert keep_newer_pins(SOURCE, "uses: actions/checkout@" + "5" * 40 + "\n") == SOURCE
 
 
-def test_what_the_workflows_have_of_their_own_is_found() -> None:
+def test_the_parts_of_a_team_are_found_in_its_workflows() -> None:
     texts = [SOURCE, SOURCE.replace("RECEIVE", "A")]
     assert find_action_in(texts) == OLD
     assert find_branch_in(texts) == "main"
@@ -112,13 +112,13 @@ def test_what_the_workflows_have_of_their_own_is_found() -> None:
     ],
 )
 def test_a_branch_that_a_team_added_to_the_first_version_is_its_default(written: str, branch: str | None) -> None:
-    """Without one, the repository says it."""
+    """Otherwise the repository's default branch is used."""
     assert find_branch_in([SOURCE.replace("[main]", written)]) == branch
 
 
 @pytest.mark.parametrize("name", starter.WORKFLOWS)
 def test_a_shipped_workflow_has_the_places_of_a_repository(name: str) -> None:
-    """The branch, the action, a line for each secret; and its digest depends on none of them."""
+    """It has the branch, the action and a line for each secret; its digest depends on none of them."""
     places = Places(NEW, "trunk", ("PLUG_SECRET_A", "PLUG_SECRET_B"))
     ours = starter.render_workflow(name, places.action, places=places)
     assert "@ACTION@" not in ours and "branches: [main]" not in ours and "PLUG_SECRET_RECEIVE:" not in ours

@@ -1,4 +1,4 @@
-"""The document's own encoder and decoder, which take no detour over a library's objects."""
+"""The encoder and decoder of a state document."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ URLS = {event: f"https://hooks.example.com.br/é/{event}" for event in EVENTS}
 
 
 def document() -> Document:
-    """One that has everything."""
+    """Return a document that has every part."""
     by = By("ana", "c0ffee", None)
     return Document(
         *("production", "lineage", 3),
@@ -70,7 +70,7 @@ def document() -> Document:
 def test_the_encoder_writes_what_the_librarys_would(
     text: str, other: str | None, more: dict[str, str], flag: bool
 ) -> None:
-    """Sorted keys, two spaces, ASCII: byte for byte that of `json.dumps`."""
+    """The bytes equal those of `json.dumps` with sorted keys, two spaces and ASCII."""
     by = By(text, other, other)
     applied = Applied(text, other, dict.fromkeys(EVENTS, text), more, START, by, adopted=flag)
     history = (HistoryEntry(START, by, {Event.MESSAGE_STATUS: text}),) if flag else ()
@@ -79,8 +79,8 @@ def test_the_encoder_writes_what_the_librarys_would(
     assert encoded.decode() == f"{again}\n"
 
 
-def test_a_document_survives_the_way_out_and_in() -> None:
-    """All of it, with its webhooks in the order of the vendor's page again."""
+def test_a_document_survives_encoding_and_decoding() -> None:
+    """Everything is kept, with the webhooks in the order of the vendor's page."""
     read = decode_document(encode_document(document()), environment="production", where="here").document
     assert read == document()
     assert read.applied is not None
@@ -98,8 +98,8 @@ def test_a_document_survives_the_way_out_and_in() -> None:
         (("history", 0), "is corrupt: at history.0: a key that no document has"),
     ],
 )
-def test_a_key_too_many_is_told_with_its_place_and_not_repeated(path: tuple[str | int, ...], fault: str) -> None:
-    """Whoever edited a document by hand sees where; the key itself may be a token."""
+def test_an_unknown_key_is_reported_by_its_place_and_not_repeated(path: tuple[str | int, ...], fault: str) -> None:
+    """A user who edited a document sees the place; the key itself may be a token."""
     value = whole = json.loads(encode_document(document()))
     for part in path:
         value = value[part]
@@ -119,7 +119,7 @@ def test_a_key_too_many_is_told_with_its_place_and_not_repeated(path: tuple[str 
     ],
 )
 def test_a_document_with_a_repeated_key_is_corrupt(key: str, before: str) -> None:
-    """Which of the two was applied is not known."""
+    """It is unknown which of the two was applied."""
     text = encode_document(document()).decode()
     assert key in text
     edited = text.replace(key, before + key, 1).encode()
@@ -129,7 +129,7 @@ def test_a_document_with_a_repeated_key_is_corrupt(key: str, before: str) -> Non
 
 
 @pytest.mark.parametrize("place", ["webhooks", "secrets"])
-def test_a_name_that_is_none_is_not_repeated(place: str) -> None:
+def test_an_invalid_name_is_not_repeated(place: str) -> None:
     whole = json.loads(encode_document(document()))
     whole["applied"][place]["a-token"] = 1
     with pytest.raises(Corrupt, match=f"at applied.{place}: ") as caught:
@@ -144,14 +144,14 @@ def test_a_serial_that_can_not_be_counted_on_is_corrupt(serial: int) -> None:
         decode_document(changed("serial", to=serial), environment="production", where="here")
 
 
-def test_the_last_serial_that_every_reader_of_json_counts_to_is_one() -> None:
+def test_the_largest_serial_is_accepted() -> None:
     data = changed("serial", to=MAX_SERIAL)
     assert decode_document(data, environment="production", where="here").document.serial == 2**53
 
 
 @pytest.mark.parametrize("name", ["environment", "lineage", "serial", "applied", "intent", "history", "format"])
 def test_a_document_without_one_of_its_keys_is_corrupt(name: str) -> None:
-    """Also where the program could go on without: `null` is written out."""
+    """Even keys that may be null are always written."""
     value = json.loads(encode_document(replace(document(), intent=None)))
     del value[name]
     with pytest.raises(Corrupt, match=f"at {name}: it is missing"):
@@ -239,19 +239,19 @@ AS_WRITTEN = """\
 
 
 def test_a_document_is_written_so_that_its_diff_can_be_reviewed() -> None:
-    """To the byte: what other tools read, and what two versions of the program must agree on."""
+    """The bytes are fixed, as other tools and other versions read them."""
     urls = ",\n".join(f'      "{event}": "https://hooks.example.com.br/\\u00e9/{event}"' for event in sorted(EVENTS))
     assert encode_document(document()).decode() == AS_WRITTEN.replace("WEBHOOKS", f"{{\n{urls}\n    }}")
 
 
-def test_a_head_is_all_but_the_past() -> None:
+def test_a_head_is_a_document_without_history_and_last_try() -> None:
     whole = document()
     head = decode_head(encode_document(whole), environment="production", where="here")
     assert head == Head(whole.environment, whole.lineage, whole.serial, whole.applied, whole.intent)
 
 
 def former() -> tuple[bytes, Document]:
-    """A document as the version before wrote it, and what it says."""
+    """Return a document in the previous format, and what it means."""
     whole = document()
     assert whole.applied is not None and whole.intent is not None
     said = replace(
@@ -270,7 +270,7 @@ def former() -> tuple[bytes, Document]:
 
 @pytest.mark.parametrize("text", ["reconciler.state/1", "reconciler.state\\/1"])
 def test_a_document_of_the_former_format_is_read_and_written_as_the_latest(text: str) -> None:
-    """What it did not have is null, and the body was flat. PHP writes a slash with a backslash before it."""
+    """Keys that it did not have are null, and the body was flat. PHP escapes slashes."""
     data, said = former()
     data = data.replace(b"reconciler.state/1", text.encode())
     read = decode_document(data, environment="production", where="here").document
@@ -281,7 +281,7 @@ def test_a_document_of_the_former_format_is_read_and_written_as_the_latest(text:
 
 
 def test_an_original_has_the_bytes_that_are_stored() -> None:
-    """Of the former format and in another layout than ours too."""
+    """The former format and another layout are kept too."""
     data, said = former()
     data = json.dumps(json.loads(data)).encode()
     assert decode_original(data, environment="production", where="here") == Original(said, data)
@@ -292,7 +292,7 @@ def test_an_original_has_the_bytes_that_are_stored() -> None:
 
 
 def large(more: int) -> Document:
-    """One whose encoding is `more` bytes above the limit."""
+    """Return a document whose encoding is `more` bytes above the limit."""
     filled = replace(document(), lineage="x")
     return replace(filled, lineage="x" * (MAX_BYTES - len(encode_document(filled)) + 1 + more))
 
@@ -308,7 +308,7 @@ def large(more: int) -> Document:
     ids=["last serial", "serial", "largest", "size"],
 )
 def test_a_document_that_could_not_be_read_again_is_not_written(written: Document, fault: str | None) -> None:
-    """The one check before anything is sent, and the stores' own, which is the last line."""
+    """The check before anything is sent agrees with the stores' own check."""
     if fault is None:
         assert find_write_fault(written) is None
         data = encode_write(Write("production", written, None))
@@ -322,14 +322,14 @@ def test_a_document_that_could_not_be_read_again_is_not_written(written: Documen
 
 @given(st.integers(0, 40))
 def test_no_document_is_indented_to_more_than_the_factor(entries: int) -> None:
-    """What makes the quick check of the size right: without text, layout takes its largest part."""
+    """The quick check of the size relies on it: without texts, the layout's share is largest."""
     entry = HistoryEntry(START, By(), {})
     flat = Document("a", "l", 1, None, None, (entry,) * entries)
     compact = json.dumps(json.loads(encode_document(flat)))
     assert len(encode_document(flat)) <= INDENTED_FACTOR * len(compact)
 
 
-def test_what_is_not_adopted_and_not_in_doubt_says_nothing_of_it() -> None:
+def test_adopted_and_doubt_are_written_only_if_true() -> None:
     plain = document()
     assert plain.applied is not None and plain.intent is not None
     plain = replace(
@@ -350,7 +350,7 @@ def test_a_document_with_nothing_in_it_survives_too() -> None:
     assert decode_document(encode_document(bare), environment="production", where="here").document == bare
 
 
-def test_every_other_byte_is_another_version() -> None:
+def test_any_changed_byte_changes_the_version() -> None:
     stored = decode_document(encode_document(document()), environment="production", where="here")
     assert stored.version == version_of(encode_document(document()))
     assert stored.version != version_of(encode_document(replace(document(), serial=4)))
@@ -429,8 +429,8 @@ def changed(*path: str | int, to: Any) -> bytes:
         (changed("history", 0, "webhooks", "messageStatus", to=""), "at history.0.webhooks.messageStatus: "),
     ],
 )
-def test_what_no_program_of_ours_wrote_is_corrupt(data: bytes, fault: str) -> None:
-    """By the head as by the whole; with its place, and with what to do."""
+def test_a_document_that_no_version_wrote_is_corrupt(data: bytes, fault: str) -> None:
+    """Head and document are refused alike, with the place and what to do."""
     for decode in (decode_document, decode_head):
         with pytest.raises(Corrupt, match=fault) as caught:
             decode(data, environment="production", where="states/production.json")
@@ -446,7 +446,7 @@ def test_the_calendars_first_and_last_years_are_within_it(year: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", encode_document(document())])
-def test_a_name_that_fits_no_environment_is_told_before_its_document(data: bytes) -> None:
+def test_an_invalid_environment_name_is_reported_before_its_document(data: bytes) -> None:
     with pytest.raises(
         Corrupt, match=re.escape("state: Notes.json: not a valid environment name. Move the document out")
     ):
@@ -455,15 +455,15 @@ def test_a_name_that_fits_no_environment_is_told_before_its_document(data: bytes
 
 @pytest.mark.parametrize("newer", ["reconciler.state/3", "reconciler.state/10", "reconciler.state/999999"])
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_newer_format_is_left_alone_whatever_else_it_says(newer: str, whole: bool) -> None:
-    """Nobody knows what a later version writes, so nothing beside the format counts."""
+def test_a_newer_format_is_recognized_with_any_other_content(newer: str, whole: bool) -> None:
+    """A later version may write anything, so only the format counts."""
     data = changed("format", to=newer) if whole else json.dumps({"format": newer, "environments": []}).encode()
     with pytest.raises(NewerFormat, match=re.escape(f"here has the format {newer!r}, newer than reconciler.state/2.")):
         decode_document(data, environment="production", where="here")
 
 
-def test_who_did_it_may_be_unknown() -> None:
-    """An older document, or a run outside of git and GitHub."""
+def test_the_actor_may_be_unknown() -> None:
+    """The document may be old, or the run outside of git and GitHub."""
     data = changed("applied", "by", to={})
     applied = decode_document(data, environment="production", where="here").document.applied
     assert applied is not None and applied.by == By(None, None, None)
@@ -482,19 +482,19 @@ def reading(found: dict[str, int | StateError]) -> Callable[[str], int | None]:
     return read_one
 
 
-def test_those_of_which_nothing_is_stored_are_left_out() -> None:
+def test_environments_without_a_document_are_left_out() -> None:
     assert read_each("abc", reading({"a": 0, "c": 2})) == {"a": 0, "c": 2}
 
 
-def test_one_that_can_not_be_read_is_raised_as_it_is() -> None:
+def test_the_error_of_a_single_unreadable_document_is_raised() -> None:
     fault = Corrupt("b is cut off")
     with pytest.raises(Corrupt) as caught:
         read_each("abc", reading({"a": 1, "b": fault, "c": 2}))
     assert caught.value is fault
 
 
-def test_all_that_can_not_be_read_are_reported_at_once() -> None:
-    """One line for each, so that fixing one does not only reveal the next."""
+def test_all_unreadable_documents_are_reported_at_once() -> None:
+    """Each has a line, so that one fix does not only reveal the next fault."""
     faults = {"b": Unreachable("b is away"), "d": Corrupt("d is cut off")}
     with pytest.raises(SeveralUnreadable) as caught:
         read_each("abcd", reading({"a": 1, **faults}))

@@ -85,7 +85,7 @@ def test_a_setting_names_a_store(setting: str, place: str) -> None:
         ("s3://", "names no bucket"),
     ],
 )
-def test_a_setting_that_names_none_says_what_would(setting: str, message: str) -> None:
+def test_a_setting_that_names_no_store_says_what_to_write(setting: str, message: str) -> None:
     found, hint = refusal(setting)
     assert found == message
     assert hint
@@ -125,8 +125,8 @@ def test_a_setting_that_names_none_says_what_would(setting: str, message: str) -
         ("refs/heads/x", "names a ref of git", "git:REMOTE/BRANCH"),
     ],
 )
-def test_what_was_probably_meant_otherwise_is_refused_and_says_so(setting: str, message: str, hint: str) -> None:
-    """An env file's quotes, another program's syntax: each made a new folder, and the state was forgotten."""
+def test_an_ambiguous_setting_is_refused_with_what_was_probably_meant(setting: str, message: str, hint: str) -> None:
+    """Quotes of an env file or another tool's syntax once made a new folder, and the state was lost."""
     found, advice = refusal(setting)
     assert found.startswith(message)
     assert hint in advice
@@ -179,7 +179,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("setting", ["origin/state", "up/stream/state", "remotes/origin/state"])
 def test_a_remote_without_git_before_it_is_refused(checkout: Path, setting: str) -> None:
-    """Although a folder of that name exists: it may have been made by this very mistake."""
+    """It is refused even if such a folder exists, as this mistake may have made it."""
     message, hint = refusal(setting, checkout)
     assert message.endswith("a remote of this checkout, but not with git:")
     assert "write git:" in hint
@@ -193,12 +193,12 @@ def test_a_folder_can_still_be_written(checkout: Path, setting: str) -> None:
     assert store.location == str(checkout / setting.removeprefix("file:"))
 
 
-def test_outside_a_checkout_there_is_no_remote(tmp_path: Path) -> None:
+def test_outside_a_checkout_a_path_has_no_remote(tmp_path: Path) -> None:
     assert open_store("origin/state", tmp_path).location == str(tmp_path / "origin/state")
 
 
 def test_git_runs_in_the_environment_that_is_given(checkout: Path) -> None:
-    """A step of a workflow hands git its token in variables that this process doesn't have."""
+    """A workflow's step passes git its token in variables that this process does not have."""
     with pytest.raises(Unreachable, match="git was not found on PATH"):
         open_store("git:origin/reconciler-state", checkout, {"PATH": ""}).names()
 
@@ -222,7 +222,7 @@ SETTINGS = st.lists(PIECES, max_size=6).map("".join) | st.text(max_size=12) | st
 
 @given(setting=SETTINGS)
 def test_any_text_opens_exactly_what_it_says_or_is_refused(setting: str) -> None:
-    """And nothing is created."""
+    """Nothing is created."""
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top)
         try:
@@ -239,7 +239,7 @@ def test_any_text_opens_exactly_what_it_says_or_is_refused(setting: str) -> None
 
 
 def says(setting: str) -> Path:
-    """The path that a reader of the documentation would expect."""
+    """Return the path that the documentation describes."""
     if setting.startswith("file://"):
         from urllib.request import url2pathname
 
@@ -249,7 +249,7 @@ def says(setting: str) -> Path:
 
 
 def test_a_bucket_is_checked_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`validate` opens no store, so it must not need what opens one."""
+    """`validate` opens no store, so it must not need the extra."""
     monkeypatch.setitem(sys.modules, "obstore", None)
     parse_state("s3://bucket/plug", tmp_path)
     with pytest.raises(InputError, match="names no bucket"):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reconciler.core.protocol.telling import Ending, RunJob, Told
+from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.github.posts import MAX_CHARS
 from reconciler.model import By
 from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
@@ -18,8 +18,8 @@ JOB = RunJob("Step 1 / loja", "failure", "https://github.com/j")
 
 def test_the_text_fits_a_comment_whatever_the_fleet() -> None:
     """Failures come first, and rows that don't fit are counted."""
-    failed = [Told(f"loja-{n}", Ending.NOT_APPLIED, f"reason {'x' * n}") for n in range(600)]
-    applied = [Told(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)]
+    failed = [EndReport(f"loja-{n}", Ending.NOT_APPLIED, f"reason {'x' * n}") for n in range(600)]
+    applied = [EndReport(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)]
     for text in (
         render_run([*failed, *applied], RUN),
         render_pull_request([*failed, *applied], RunText(RUN.url, RUN.commit, "x\n" * 10_000, "y" * 900)),
@@ -34,7 +34,7 @@ def test_the_text_fits_a_comment_whatever_the_fleet() -> None:
 
 def test_many_environments_with_one_text_are_one_row() -> None:
     """The row has the first of their names."""
-    text = render_run([Told(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)], RUN)
+    text = render_run([EndReport(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)], RUN)
     assert "9,000 environments: `filial-0`" in text and "and 8,950 more" in text
 
 
@@ -42,7 +42,7 @@ def test_many_environments_with_one_text_are_one_row() -> None:
 def test_few_have_the_link_to_their_own_job_and_many_are_one_row(count: int, rows: int) -> None:
     """A cancelled wave is one row."""
     told = [
-        Told(
+        EndReport(
             f"loja-{n}",
             Ending.NOT_TRIED,
             "its job was cancelled",
@@ -57,8 +57,18 @@ def test_few_have_the_link_to_their_own_job_and_many_are_one_row(count: int, row
 
 def test_environments_of_one_job_share_its_link() -> None:
     """The fleet's job is the only one."""
-    told = [Told(name, Ending.NOT_TRIED, "its job was cancelled", job=JOB) for name in ("loja", "matriz")]
+    told = [EndReport(name, Ending.NOT_TRIED, "its job was cancelled", job=JOB) for name in ("loja", "matriz")]
     (line,) = [line for line in render_run(told, RUN).splitlines() if "cancelled" in line]
     assert (
         line == "| 2 environments: `loja`, `matriz` | not tried | its job was cancelled ([job](https://github.com/j)) |"
     )
+
+
+@pytest.mark.parametrize("text", ["`" * 20_000, "set the label `x` @ana <b>\n" * 740, "x" * 20_000])
+def test_whatever_the_first_job_refused_its_comment_is_one_that_github_takes(text: str) -> None:
+    """Each sign may take several characters; a text that never fits would never be posted."""
+    told = [Told("loja", Ending.NOT_TRIED, "why")]
+    shown = render_pull_request(told, RunText(RUN.url, RUN.commit, text))
+    assert len(shown) <= MAX_CHARS
+    assert "| `loja` | not tried | why |" in shown
+    assert ("… the rest is in the run" in shown) is (text[0] != "x")

@@ -200,7 +200,7 @@ def test_the_question_names_numbers_apis_and_state() -> None:
     assert text_plan.render_question(plain, apis) == f"{sent} {both}, {state}"
     new = replace(plain, where=replace(WHERE, is_new=True, near="reconciler-stats"))
     first, question = text_plan.render_question(new, apis[1:]).split("\n")
-    assert first.endswith("check `state`: did you mean reconciler-stats?")
+    assert first.endswith("check the setting `state`: did you mean reconciler-stats?")
     assert question == f"{sent} the sandbox 127.0.0.1:8787, {state}"
 
 
