@@ -177,8 +177,8 @@ def test_an_environment_is_in_its_own_job_or_the_fleets_or_its_shards(names: lis
 def test_what_an_earlier_attempt_tried_does_not_explain_a_refused_one() -> None:
     """The first job of the second attempt refused; the first attempt's PUT was rejected."""
     run = replace(RUN, jobs=(RunJob("Begin", "failure"),), planned=None, refused="max_changed")
-    told = tell(document(last=tried(Outcome.REJECTED)), run)
-    assert (told.ending, told.why) == (
+    report = report_one(document(last=tried(Outcome.REJECTED)), run)
+    assert (report.ending, report.why) == (
         Ending.NOT_APPLIED,
         f"the first job ended the whole run, so no job of an environment began. In an earlier attempt: {REJECTED}",
     )
