@@ -1,4 +1,4 @@
-"""Drift for an issue or a job's summary: what differs as blocks, alike environments once (docs/contract.md#drift)."""
+"""Drift for an issue or a job summary: findings as blocks, with alike environments as one (docs/contract.md#drift)."""
 
 from __future__ import annotations
 

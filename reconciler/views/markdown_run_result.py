@@ -15,7 +15,7 @@ from reconciler.text.instants import instant
 from reconciler.views.markdown_parts import MAX_CHARS, names, next_steps, page, row, table
 from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 
-REFUSAL_CHARS = 30_000  # of what the first job said, as it is shown: a sign may take several characters
+REFUSAL_CHARS = 30_000  # of the message of the first job, as it is shown; a character may be escaped as several
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
 
 _COUNTED = {

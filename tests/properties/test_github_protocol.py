@@ -251,11 +251,11 @@ class Protocol(RuleBasedStateMachine):
         """Rule 3: what is said is true at this moment."""
         marker, comment = self.github.comments[number]
         pull = self.github.pulls[number]
-        assert {one.environment for one in comment.told} == pull.changed
+        assert {one.environment for one in comment.reports} == pull.changed
         assert run.commit is not None
         now, then = find_wants(self.github.find(run.commit).tree), find_wants(self.github.find(pull.merge_sha).tree)
         fleet, documents = make_fleet(self.github.find(run.commit).tree), self.github.documents()
-        for one in comment.told:
+        for one in comment.reports:
             desired, document = fleet.get(one.environment), documents.get(one.environment)
             match one.ending:
                 case Ending.APPLIED | Ending.AS_WANTED:
@@ -276,7 +276,7 @@ class Protocol(RuleBasedStateMachine):
                     assert now.get(one.environment) == then.get(one.environment)
                 case _:
                     raise AssertionError(one)
-        is_done = all(one.ending in DONE for one in comment.told)
+        is_done = all(one.ending in DONE for one in comment.reports)
         assert (marker.state is MarkState.DONE) is is_done
 
     def teardown(self) -> None:

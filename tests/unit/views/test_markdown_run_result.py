@@ -65,8 +65,8 @@ def test_environments_of_one_job_share_its_link() -> None:
 
 
 @pytest.mark.parametrize("text", ["`" * 20_000, "set the label `x` @ana <b>\n" * 740, "x" * 20_000])
-def test_whatever_the_first_job_refused_its_comment_is_one_that_github_takes(text: str) -> None:
-    """Each sign may take several characters; a text that never fits would never be posted."""
+def test_the_comment_of_any_refused_run_fits(text: str) -> None:
+    """Each character may be escaped as several. A comment that is too long would never be posted."""
     reports = [EndReport("loja", Ending.NOT_TRIED, "why")]
     shown = render_pull_request(reports, RunText(RUN.url, RUN.commit, text))
     assert len(shown) <= MAX_CHARS
