@@ -100,7 +100,7 @@ class _Result:
         posted = post_comments(
             self._hub,
             comments,
-            lambda one: render_pull_request(one.told, text),
+            lambda one: render_pull_request(one.reports, text),
             int(run.run_id),
             self._step.attempt,
         )

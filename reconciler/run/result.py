@@ -76,7 +76,7 @@ class Comment:
 
     number: int
     state: MarkState
-    told: tuple[EndReport, ...]
+    reports: tuple[EndReport, ...]
 
 
 def find_pulls_to_report(hub: ResultHub, history: ChangeHistory, now: datetime) -> list[PullToReport]:

@@ -18,7 +18,7 @@ from reconciler.text.instants import age, instant
 from reconciler.views import words
 from reconciler.views.markdown_check import render_check
 from reconciler.views.markdown_drift import render_drift
-from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
+from reconciler.views.markdown_parts import MAX_CHARS, names, next_steps, page, row, table
 from reconciler.views.markdown_plan import render_plan
 from reconciler.views.where_words import where_paragraph
 
@@ -47,7 +47,7 @@ def render_result(result: RunResult) -> str:
     advice = [words.NEXT_FOR_OUTCOME[outcome] for outcome in words.NOT_APPLIED if outcome in occurring]
     if result.state_trouble:
         advice.insert(0, words.STATE_TROUBLE)
-    tail += _advice(advice)
+    tail += next_steps(advice)
     groups = [
         group
         for outcome in words.NOT_APPLIED
@@ -174,10 +174,6 @@ def _entry_row(entry: HistoryEntry, moved: Mapping[str, str]) -> str:
     changed = "<br>".join(f"{name} {for_markdown_code(value)}" for name, value in facts.items())
     how = "adopted" if entry.adopted else "applied"
     return row(instant(entry.at) or "", how, *_by_cells(entry.by), changed or "nothing changed")
-
-
-def _advice(texts: Sequence[str]) -> list[str]:
-    return ["What to do next:\n\n" + "\n".join(f"- {for_markdown(text)}" for text in texts)] if texts else []
 
 
 def _room(head: Iterable[str], tail: Iterable[str]) -> int:

@@ -9,7 +9,7 @@ from reconciler.text.counts import counted, number
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.text.groups import group_failing_receivers
 from reconciler.views import words
-from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, page, row, table
+from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, fit, names, next_steps, page, row, table
 
 LIST_CHARS = 6_000  # for the warnings, and for the hosts
 
@@ -54,5 +54,4 @@ def _warnings(result: CheckResult, room: int) -> list[str]:
 
 def _advice(failed: Sequence[ReceiverCheck]) -> list[str]:
     occurring = {receiver.stage for receiver in failed}
-    texts = [words.NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in occurring]
-    return ["What to do next:\n\n" + "\n".join(f"- {for_markdown(text)}" for text in texts)] if texts else []
+    return next_steps([words.NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in occurring])

@@ -1,4 +1,4 @@
-"""Drift for an issue or a job's summary: what differs as blocks, alike environments once (docs/contract.md#drift)."""
+"""Drift for an issue or a job summary: findings as blocks, with alike environments as one (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from reconciler.model import Drift
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import words
-from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, FittedBlocks, host_list, names, page
+from reconciler.views.markdown_parts import (
+    MAX_CHARS,
+    NOTE_CHARS,
+    Block,
+    FittedBlocks,
+    host_list,
+    names,
+    next_steps,
+    page,
+)
 from reconciler.views.text_drift import advice
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
@@ -24,8 +33,7 @@ def render_drift(drift: Drift, vars_by_environment: Mapping[str, Mapping[str, st
     head = [*new_state_paragraph(drift.where), f"## {words.drift_summary(drift)}"]
     head += [f"Looked at {words.looked_at(drift)}."] if words.has_drift(drift) else []
     head += where_paragraph(drift.where)
-    texts = advice(drift.findings)
-    tail = ["What to do next:\n\n" + "\n".join(f"- {for_markdown(text)}" for text in texts)] if texts else []
+    tail = next_steps(advice(drift.findings))
     room = MAX_CHARS - len(page(head, [], tail)) - NOTE_CHARS
     is_open = len(groups) <= OPEN_BLOCKS
     blocks = [Block(partial(_block, group, is_open=is_open), len(words.finding_hosts(group))) for group in groups]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from reconciler.text.counts import counted, environments, number
-from reconciler.text.escape import for_markdown_code
+from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.views import words
 
 MAX_CHARS = 65_000  # GitHub takes 65,536 in a comment; the rest is for what a workflow puts around it
@@ -57,6 +57,11 @@ def names(every: Sequence[str], most: int = words.NAMES_SHOWN) -> str:
     if len(every) > most:
         shown += f" and {number(len(every) - most)} more"
     return shown
+
+
+def next_steps(texts: Sequence[str]) -> list[str]:
+    """Return a paragraph with the heading and a list of what to do next; nothing without texts."""
+    return ["What to do next:\n\n" + "\n".join(f"- {for_markdown(text)}" for text in texts)] if texts else []
 
 
 def host_list(hosts: Sequence[words.HostRow], shown: int, most_names: int, *, indent: str = "") -> list[str]:

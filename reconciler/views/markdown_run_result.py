@@ -12,10 +12,10 @@ from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, generalize_text, join_instants
 from reconciler.text.instants import instant
-from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
+from reconciler.views.markdown_parts import MAX_CHARS, names, next_steps, page, row, table
 from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 
-REFUSAL_CHARS = 30_000  # of what the first job said, as it is shown: a sign may take several characters
+REFUSAL_CHARS = 30_000  # of the message of the first job, as it is shown; a character may be escaped as several
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
 
 _COUNTED = {
@@ -52,29 +52,28 @@ class RunText:
     notes: tuple[str, ...] = ()  # warnings, as plain text
 
 
-def render_run(told: Sequence[EndReport], run: RunText) -> str:
+def render_run(reports: Sequence[EndReport], run: RunText) -> str:
     """Return the text about the whole run, for the job's summary."""
-    return _render(told, run, [])
+    return _render(reports, run, [])
 
 
-def render_pull_request(told: Sequence[EndReport], run: RunText) -> str:
+def render_pull_request(reports: Sequence[EndReport], run: RunText) -> str:
     """Return the comment on a merged pull request: the environments that it changed, and the result of each."""
-    return _render(told, run, ["The environments that this pull request changed, at the end of this run:"])
+    return _render(reports, run, ["The environments that this pull request changed, at the end of this run:"])
 
 
-def _render(told: Sequence[EndReport], run: RunText, lead: list[str]) -> str:
-    count = Counter(one.ending for one in told)
+def _render(reports: Sequence[EndReport], run: RunText, lead: list[str]) -> str:
+    count = Counter(one.ending for one in reports)
     parts = [f"{count[ending]:,} {_COUNTED[ending]}" for ending in Ending if count[ending]]
     summary = ", ".join(["refused"] * bool(run.refused) + parts) or "nothing was to be applied"
     lifted = "\n".join(f"- {for_markdown(line)}" for line in run.lifted.split("\n") if line)
     head = [f"## Apply: {summary}", *_refusal(run.refused), lifted, *lead]
-    advice = [f"- {text}" for ending, text in _NEXT.items() if count[ending]]
-    tail = ["What to do next:\n\n" + "\n".join(advice)] if advice else []
+    tail = next_steps([text for ending, text in _NEXT.items() if count[ending]])
     tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
     tail.append(
         f"<sub>[this run]({run.url}), commit {for_markdown_code(run.commit[:COMMIT_LENGTH], in_html=True)}</sub>"
     )
-    rows = [(_row(group), len(group)) for group in _group(told)]
+    rows = [(_row(group), len(group)) for group in _group(reports)]
     header = ("environment", "result", "why, or by whom")
     room = MAX_CHARS - FOOTER_CHARS - len(page(head, [], tail))
     return page(head, table(header, rows, "more environments: see the state", room=room), tail)
@@ -91,13 +90,13 @@ def _refusal(text: str) -> list[str]:
     return [f"The first job refused this attempt, so no job of an environment began:\n\n{block}"]
 
 
-def _group(told: Sequence[EndReport]) -> list[list[EndReport]]:
+def _group(reports: Sequence[EndReport]) -> list[list[EndReport]]:
     """Group the environments with the same text, in the order of their first members.
 
     A small group whose members have different jobs is shown one by one, so that each links to its job.
     """
     groups: dict[object, list[EndReport]] = {}
-    for one in told:
+    for one in reports:
         by = (one.by.actor, one.by.run) if one.by else None
         alike = generalize_text(one.environment, one.why) if one.why else ""
         groups.setdefault((one.ending, alike, by, one.adopted, one.commit), []).append(one)

@@ -121,6 +121,12 @@ def wrap(text: str, *, indent: str, width: int) -> list[str]:
     return [indent + for_terminal(line) for line in lines]  # escaped again, as a new line may begin with "::"
 
 
+def next_lines(texts: Iterable[str], style: Style, *, width: int) -> list[str]:
+    """Return a heading and the lines of what to do next; nothing without texts."""
+    lines = [line for text in texts for line in wrap(text, indent="  ", width=width)]
+    return [style.bold("What to do next:"), *lines] if lines else []
+
+
 def name_lines(names: Sequence[str], *, indent: str, width: int, whole: bool = False) -> list[str]:
     """Return the names in wrapped lines. Those after the fiftieth are counted, unless `whole` is True."""
     shown = len(names) if whole else words.NAMES_SHOWN

@@ -12,7 +12,7 @@ from reconciler.text.counts import number
 from reconciler.text.escape import for_terminal
 from reconciler.text.groups import group_failing_receivers
 from reconciler.views import words
-from reconciler.views.style import Style, columns, name_lines, wrap
+from reconciler.views.style import Style, columns, name_lines, next_lines, wrap
 
 FAILED_SHOWN = 100  # groups; the others are counted
 SHOWN = 20  # receivers that passed, and hosts; the others are counted
@@ -96,7 +96,5 @@ def _host_lines(result: CheckResult, style: Style) -> list[str]:
 
 def _next_lines(failed: Sequence[ReceiverCheck], style: Style, width: int) -> list[str]:
     occurring = {receiver.stage for receiver in failed}
-    if not occurring:
-        return []
     texts = [words.NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in occurring]
-    return [style.bold("What to do next:"), *(line for text in texts for line in wrap(text, indent="  ", width=width))]
+    return next_lines(texts, style, width=width)

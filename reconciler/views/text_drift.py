@@ -13,7 +13,7 @@ from reconciler.model import Drift, Finding, FindingKind
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_terminal
 from reconciler.views import words
-from reconciler.views.style import Style, compare, host_lines, name_lines, wrap
+from reconciler.views.style import Style, compare, host_lines, name_lines, next_lines, wrap
 from reconciler.views.where_words import new_state_lines, where_lines
 
 EVENT_INDENT = "      "
@@ -35,7 +35,7 @@ def render_drift(
     groups = group_findings(drift.findings, vars_by_environment)
     sections = [new_state_lines(drift.where, style)]
     sections += [_group_lines(group, style, width) for group in groups]
-    sections.append(_next_lines(drift.findings, style, width))
+    sections.append(next_lines(advice(drift.findings), style, width=width))
     sections.append(where_lines(drift.where, style, width))
     sections.append([*_looked_at_lines(drift, style, width), style.bold(words.drift_summary(drift))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -97,13 +97,6 @@ def _finding_lines(finding: Finding, message: str, style: Style) -> list[str]:
         return lines
     actual_lines, expected_lines = compare((ACTUAL, actual), (EXPECTED, finding.expected), style)
     return [*lines, *expected_lines, *actual_lines]
-
-
-def _next_lines(findings: Iterable[Finding], style: Style, width: int) -> list[str]:
-    texts = advice(findings)
-    if not texts:
-        return []
-    return [style.bold("What to do next:"), *(line for text in texts for line in wrap(text, indent="  ", width=width))]
 
 
 def advice(findings: Iterable[Finding]) -> Sequence[str]:

@@ -9,7 +9,7 @@ from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
 from reconciler.text.groups import group_failures, message_of
 from reconciler.views import words
-from reconciler.views.style import Style, columns, name_lines, wrap
+from reconciler.views.style import Style, columns, name_lines, next_lines, wrap
 from reconciler.views.where_words import where_lines
 
 APPLIED_SHOWN = 20  # one line each; the others are counted
@@ -74,6 +74,4 @@ def _next_lines(result: RunResult, style: Style, width: int) -> list[str]:
     texts = [words.NEXT_FOR_OUTCOME[outcome] for outcome in words.NOT_APPLIED if outcome in occurring]
     if result.state_trouble:
         texts.insert(0, words.STATE_TROUBLE)
-    if not texts:
-        return []
-    return [style.bold("What to do next:"), *(line for text in texts for line in wrap(text, indent="  ", width=width))]
+    return next_lines(texts, style, width=width)

@@ -9,9 +9,9 @@ from typing import assert_never
 from reconciler.core.protocol.strict import Unreviewed, UnreviewedCause
 from reconciler.model import Problem
 from reconciler.text.counts import counted, name_some
+from reconciler.views.words import COMMIT_LENGTH
 
 KEY = "PLUG_STRICT"
-COMMIT_LENGTH = 12
 MAX_NAMES = 100  # of one commit and cause; a sentence with ten thousand names can't be read
 
 

@@ -251,11 +251,11 @@ class Protocol(RuleBasedStateMachine):
         """Rule 3: what is said is true at this moment."""
         marker, comment = self.github.comments[number]
         pull = self.github.pulls[number]
-        assert {one.environment for one in comment.told} == pull.changed
+        assert {one.environment for one in comment.reports} == pull.changed
         assert run.commit is not None
         now, then = find_wants(self.github.find(run.commit).tree), find_wants(self.github.find(pull.merge_sha).tree)
         fleet, documents = make_fleet(self.github.find(run.commit).tree), self.github.documents()
-        for one in comment.told:
+        for one in comment.reports:
             desired, document = fleet.get(one.environment), documents.get(one.environment)
             match one.ending:
                 case Ending.APPLIED | Ending.AS_WANTED:
@@ -276,25 +276,25 @@ class Protocol(RuleBasedStateMachine):
                     assert now.get(one.environment) == then.get(one.environment)
                 case _:
                     raise AssertionError(one)
-        is_done = all(one.ending in DONE for one in comment.told)
+        is_done = all(one.ending in DONE for one in comment.reports)
         assert (marker.state is MarkState.DONE) is is_done
 
     def teardown(self) -> None:
         """Rules 3 and 4: when the queue is empty, all is applied or refused, and everybody was told."""
         if not hasattr(self, "github"):
             return
-        self._drain()
+        self.drain()
         for _ in range(3):
             self.github.clock.advance(3_600)
             self.github.watch()
-            self._drain()
+            self.drain()
         here = tuple(name for name in self.github.head.tree if name != DEFAULTS)
         self.github.request(RunInputs(accepted=here), whole=False)
-        self._drain()
+        self.drain()
         self._check_applied()
         self._check_told()
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         self.github.comments_fail = False
         while (run := self.github.running or next(iter(self.github.queued), None)) is not None:
             self._play(run)
@@ -331,7 +331,7 @@ def test_the_runs_of_the_model_send(layout: JobLayout) -> None:
     played.layout = layout
     played.begin_repository()
     played.merge_pull({"a": 1, "c": 3}, 0, rebased=False, starts=True, gone="")
-    played._drain()
+    played.drain()
     assert sorted(desired.environment for run, desired in played.github.put if run is not None) == ["a", "c"]
     played.teardown()
 

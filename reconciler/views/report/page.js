@@ -1,5 +1,5 @@
 "use strict";
-// Shows the data of this page. Every text of it goes in as text: no markup is ever made of data.
+// Shows the data of this page. Every value is added as text; no markup is made from data.
 (async () => {
   const $ = (id) => document.getElementById(id);
   if (!globalThis.DecompressionStream) { $("_old").hidden = false; return; }
@@ -39,7 +39,7 @@
     return `${Math.max(0, Math.floor(seconds))} s`;
   };
   const time = (seconds) => h("time", { datetime: new Date(seconds * 1000).toISOString() }, instant(seconds));
-  const link = (address, text) => // of ours and to GitHub alone; receivers are never linked: a click would call them
+  const link = (address, text) => // only to GitHub; a receiver is never linked, because a click would call it
     address && address.startsWith("https://github.com/") ? h("a", { href: address, rel: "noreferrer" }, text) : text;
 
   // --- the data -----------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@
   let active = 0; // the row that takes the focus
   let opened = null;
   let ready = false; // whether changes of the filters are kept in the address
-  const drawn = new Map(); // place in `shown` -> its row
+  const drawn = new Map(); // index in `shown` -> its row
 
   const order = () => { ordered = [...environments].sort(ORDERS[$("_order").value]); };
   const filterWords = () => {
@@ -177,7 +177,7 @@
     const first = Math.max(0, Math.floor(top / rowHeight) - OVERSCAN);
     const last = Math.min(shown.length - 1, Math.ceil((top + window.innerHeight) / rowHeight) + OVERSCAN);
     for (const [place, row] of drawn) {
-      // the row with the focus stays, wherever it is
+      // the row with the focus is kept, also outside of the window
       if ((place < first || place > last) && row !== document.activeElement) { row.remove(); drawn.delete(place); }
     }
     const fresh = [];
@@ -386,7 +386,7 @@
     if (location.hash !== fragment) history.replaceState(null, "", fragment || location.pathname + location.search);
   };
   const takeFilters = (filters, env) => {
-    ready = false; // an address that is read is not written
+    ready = false; // while an address is read, none is written
     const before = makeFragment(env);
     chosen.clear();
     for (const key of filters.getAll("state")) if (standings.some((one) => one.key === key)) chosen.add(key);
@@ -405,7 +405,7 @@
   const follow = () => {
     const [place, query = ""] = location.hash.slice(1).split("?", 2);
     let name = place;
-    try { name = decodeURIComponent(place); } catch { /* it is shown as it is */ }
+    try { name = decodeURIComponent(place); } catch { /* show it unchanged */ }
     const env = byName.get(name);
     takeFilters(new URLSearchParams(query), env || null);
     if (name === "") { if (opened) shut(); return; }
@@ -413,7 +413,7 @@
     else $("_count").textContent = `No environment ${name} in this report`;
   };
 
-  // --- on paper: the filtered list, and the details of what needs a look ------------------------------------------
+  // --- on paper: the filtered list, and the details of what is not in sync ------------------------------------------
 
   const printed = () => {
     if ($("_print").firstChild) return;

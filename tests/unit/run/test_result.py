@@ -159,7 +159,7 @@ def test_a_comment_stays_open_until_all_is_applied() -> None:
     state = StateView(START, {"loja": Document("loja", "l", 1, applied)})
     comments = list(make_comments(to_report, EndedRun("7", refused="max_changed"), desired, state))
     assert [(one.number, one.state) for one in comments] == [(4, MarkState.DONE), (3, MarkState.OPEN)]
-    assert [one.told[0].ending for one in comments] == [Ending.APPLIED, Ending.NOT_TRIED]
+    assert [one.reports[0].ending for one in comments] == [Ending.APPLIED, Ending.NOT_TRIED]
 
 
 def comment(number: int) -> Comment:

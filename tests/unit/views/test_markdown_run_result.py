@@ -41,7 +41,7 @@ def test_many_environments_with_one_text_are_one_row() -> None:
 @pytest.mark.parametrize(("count", "rows"), [(5, 5), (6, 1)])
 def test_few_have_the_link_to_their_own_job_and_many_are_one_row(count: int, rows: int) -> None:
     """A cancelled wave is one row."""
-    told = [
+    reports = [
         EndReport(
             f"loja-{n}",
             Ending.NOT_TRIED,
@@ -50,25 +50,25 @@ def test_few_have_the_link_to_their_own_job_and_many_are_one_row(count: int, row
         )
         for n in range(count)
     ]
-    lines = [line for line in render_run(told, RUN).splitlines() if "its job was cancelled" in line]
+    lines = [line for line in render_run(reports, RUN).splitlines() if "its job was cancelled" in line]
     assert len(lines) == rows
     assert all(("([job](u" in line) == (rows > 1) for line in lines)
 
 
 def test_environments_of_one_job_share_its_link() -> None:
     """The fleet's job is the only one."""
-    told = [EndReport(name, Ending.NOT_TRIED, "its job was cancelled", job=JOB) for name in ("loja", "matriz")]
-    (line,) = [line for line in render_run(told, RUN).splitlines() if "cancelled" in line]
+    reports = [EndReport(name, Ending.NOT_TRIED, "its job was cancelled", job=JOB) for name in ("loja", "matriz")]
+    (line,) = [line for line in render_run(reports, RUN).splitlines() if "cancelled" in line]
     assert (
         line == "| 2 environments: `loja`, `matriz` | not tried | its job was cancelled ([job](https://github.com/j)) |"
     )
 
 
 @pytest.mark.parametrize("text", ["`" * 20_000, "set the label `x` @ana <b>\n" * 740, "x" * 20_000])
-def test_whatever_the_first_job_refused_its_comment_is_one_that_github_takes(text: str) -> None:
-    """Each sign may take several characters; a text that never fits would never be posted."""
-    told = [EndReport("loja", Ending.NOT_TRIED, "why")]
-    shown = render_pull_request(told, RunText(RUN.url, RUN.commit, text))
+def test_the_comment_of_any_refused_run_fits(text: str) -> None:
+    """Each character may be escaped as several. A comment that is too long would never be posted."""
+    reports = [EndReport("loja", Ending.NOT_TRIED, "why")]
+    shown = render_pull_request(reports, RunText(RUN.url, RUN.commit, text))
     assert len(shown) <= MAX_CHARS
     assert "| `loja` | not tried | why |" in shown
     assert ("… the rest is in the run" in shown) is (text[0] != "x")
