@@ -22,7 +22,7 @@ TOKENS_FILE = "tokens.yaml"
 APPLIED_AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 DEFAULTS = """\
-# Merged beneath every manifest of this folder and below; the nearer value wins.
+# The defaults of every manifest in this folder and below it; the nearer value wins.
 vars:
   base: plug
 

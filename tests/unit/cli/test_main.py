@@ -99,7 +99,7 @@ def test_no_command_at_all_is_wrong_usage_and_shows_the_help(capsys: pytest.Capt
 
 
 @pytest.mark.posix
-def test_a_working_directory_that_is_gone_is_told(
+def test_a_deleted_working_directory_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A checkout that another process removed, or a disk that was unmounted."""
