@@ -6,8 +6,8 @@
     ├── OutputFailed          1  a result that can't be written
     │   └── ReaderGone           because nothing reads stdout any more: a pager or `head` has ended
     ├── PostFailed            1  a comment, a status or an issue that GitHub did not accept
-    │   ├── NotPermitted         a question to GitHub that the token may not ask
-    │   └── TransientError       which may succeed at the next try: no answer, a fault of GitHub's, its rate limit
+    │   ├── NotPermitted         a request to GitHub for which the token lacks the permission
+    │   └── TransientError       a failure that a retry may fix: no answer, an error of GitHub's, its rate limit
     └── StateError            4
         ├── Locked               another run's live intent
         ├── Conflict             a compare-and-swap that lost
@@ -15,7 +15,7 @@
         ├── NewerFormat          a document of a later version of this program
         ├── SeveralUnreadable    more than one document that can't be read
         ├── Unreachable          the store didn't answer, or refused
-        └── StalePlan            a saved or expected plan that the world has moved on from
+        └── StalePlan            a saved or expected plan that no longer matches the manifests or the state
 
 What happens to one environment in a run is data (an `Outcome`); an exception ends the whole run. A library's error is
 translated once, by the adapter that called it, with `raise … from`.
@@ -35,7 +35,7 @@ class ReconcilerError(Exception):
 
 
 class InputError(ReconcilerError):
-    """Invalid input. `problems` holds every problem, sorted; it is empty where there is only a message."""
+    """Invalid input. `problems` has every problem, sorted; it is empty if there is only a message."""
 
     def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(problems))
@@ -43,14 +43,14 @@ class InputError(ReconcilerError):
 
     @classmethod
     def of(cls, key: str, message: str, hint: str = "") -> InputError:
-        """An error with one problem of a flag, a variable or an argument, which `key` names."""
+        """Return an error with one problem of a flag, a variable or an argument, which `key` names."""
         from reconciler.model import Problem  # late: every command imports this module, and few raise an error
 
         return cls(problems=[Problem.of(key, message, hint)])
 
 
 class Declined(ReconcilerError):
-    """The user was asked and said no."""
+    """The user answered no to a question."""
 
 
 class OutputFailed(ReconcilerError):
@@ -62,7 +62,7 @@ class ReaderGone(OutputFailed):
 
 
 class PostFailed(ReconcilerError):
-    """GitHub refused a request or did not answer it. `status` is that of its answer, None without an answer."""
+    """GitHub refused a request or did not answer it. `status` is the status of its answer; None without an answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
@@ -70,7 +70,7 @@ class PostFailed(ReconcilerError):
 
 
 class NotPermitted(PostFailed):
-    """GitHub lets this token not ask. `permission` is the one that it takes, in GitHub's words."""
+    """The token lacks a permission for a request. `permission` is its name, in GitHub's words."""
 
     def __init__(self, permission: str, status: int | None = None) -> None:
         self.permission = permission
@@ -78,7 +78,7 @@ class NotPermitted(PostFailed):
 
 
 class TransientError(PostFailed):
-    """A failure that may be over at the next try. `wait_s` is how long GitHub asks to wait; None: it did not say."""
+    """A failure that a retry may fix. `wait_s` is how long GitHub asks to wait; None if it did not say."""
 
     wait_s: float | None = None
 
@@ -97,7 +97,7 @@ class Locked(StateError):
 
 
 class Conflict(StateError):
-    """A compare-and-swap that lost. The default message is that of a store."""
+    """A compare-and-swap that lost. The default message is the one that stores use."""
 
     def __init__(self, environment: str, message: str = "") -> None:
         self.environment = environment
@@ -105,9 +105,9 @@ class Conflict(StateError):
 
 
 class Corrupt(StateError):
-    """A document that can't be read as one. It is never taken for a missing one.
+    """A document that can't be read as one. It never counts as a missing one.
 
-    `version` is the store's, for a compare-and-swap that removes the document; None where none may do that.
+    `version` is the store's version of it, for a compare-and-swap that removes it; None if it must not be removed.
     """
 
     def __init__(self, message: str, version: str | None = None) -> None:
@@ -120,7 +120,7 @@ class NewerFormat(StateError):
 
 
 class SeveralUnreadable(StateError):
-    """More than one document of a read can't be read. `faults` has an error for each; the text has a line for each."""
+    """More than one of the documents that were asked for can't be read. `faults` and the text have each error."""
 
     def __init__(self, faults: Sequence[StateError]) -> None:
         self.faults = tuple(faults)
@@ -132,8 +132,8 @@ class Unreachable(StateError):
 
 
 class StalePlan(StateError):
-    """A saved or expected plan is not the one that would be made now. `moved` names each difference that was found."""
+    """A saved or expected plan differs from the one made now. `differences` has a line for each difference."""
 
-    def __init__(self, message: str, moved: Sequence[str] = ()) -> None:
-        self.moved = tuple(moved)
+    def __init__(self, message: str, differences: Sequence[str] = ()) -> None:
+        self.differences = tuple(differences)
         super().__init__(message)

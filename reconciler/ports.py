@@ -27,11 +27,11 @@ if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.account import Account
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
+    from reconciler.core.protocol.endings import RunJob
     from reconciler.core.protocol.labels import Label, LabelSetting
     from reconciler.core.protocol.markers import Marker
     from reconciler.core.protocol.schedule import ApplyRun
     from reconciler.core.protocol.strict import LastChange
-    from reconciler.core.protocol.telling import RunJob
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
@@ -50,10 +50,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """The result of one `Write`: durable under `version`, or not done because of `error`.
+    """The result of one `Write`: it is durable under `version`, or it failed with `error`.
 
-    `error` is a `Conflict` where another version is stored. After any other error the write may or may not have been
-    stored; the caller must not act as if it had.
+    `error` is a `Conflict` if another version is stored. After any other error the write may or may not have been
+    stored; the caller must not act as if it was.
     """
 
     environment: str
@@ -63,9 +63,9 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The difference between a snapshot of a store and the one that was made now.
+    """The difference between an earlier snapshot of a store and `snapshot`, which is made now.
 
-    `heads` are those of new and changed documents, `gone` the names of documents that are not stored any more, and
+    `heads` has the heads of new and changed documents. `gone` has the names of documents that are no longer stored.
     `faults` says why a new or changed document can't be read.
     """
 
@@ -77,9 +77,9 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class WriteAccess:
-    """Whether a store can be written, as far as it shows without a write. `allowed`: None where only a write shows it.
+    """The answer to whether a store can be written, found without a write. `allowed` is None if only a write tells.
 
-    `message` says how it was found out, or why it can't be written, and `hint` what to do.
+    `message` says how this was found out, or why the store can't be written. `hint` says what to do.
     """
 
     allowed: bool | None
@@ -90,9 +90,9 @@ class WriteAccess:
 class StateStore(Protocol):
     """The memory of what was applied (docs/state.md). Blocking: callers run it off the event loop.
 
-    Must: never show half a document; never overwrite a version other than the expected; return from
-    `write` only once what it calls written survives a power cut. Reading must write nothing, and a store
-    that doesn't exist yet is an empty state. Need not: keep an order between the writes of one batch.
+    Must: never return half a document; never overwrite a version other than the expected one; return from `write`
+    only once each write that it reports as done survives a power cut; write nothing when it reads; treat a store that
+    doesn't exist yet as an empty state. Need not: keep an order between the writes of one batch.
     """
 
     @property
@@ -102,48 +102,48 @@ class StateStore(Protocol):
 
     @property
     def identity(self) -> str:
-        """A text that is the same for the same place however the setting writes it, and another for another place."""
+        """A text that identifies the store: the same for every spelling of the setting that leads to it."""
         ...
 
     @property
     def gather_s(self) -> float:
-        """The seconds that a write may wait for others to join it, where each costs a round trip; 0: not at all."""
+        """The seconds that a write may wait for others to join its batch, to save round trips; 0 for no wait."""
         ...
 
     def find_near(self) -> str | None:
-        """Return another branch or folder whose name is close to this store's, as a slip may have made this one.
+        """Return another branch or folder whose name is close to this store's: the setting may have a typing error.
 
-        Called for a state that holds nothing. Must: return None where there is none, or where the lookup fails.
+        Called for an empty state. Must: return None if nothing is close, or if the lookup fails.
         """
         ...
 
     def names(self) -> frozenset[str]:
-        """The names of all documents, also of one that is not a valid environment name. Raises Unreachable."""
+        """Return the names of all documents, valid environment names or not. Raises Unreachable."""
         ...
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
-        """The documents of those environments that have one.
+        """Return the documents of those environments that have one.
 
-        Raises Corrupt or NewerFormat for a bad document among those asked for (and for no other), SeveralUnreadable
-        for more than one, Unreachable. A document that can't be read is never taken for a missing one.
+        Raises Corrupt or NewerFormat for a document that can't be read, SeveralUnreadable for more than one of them,
+        Unreachable. Only the documents asked for count. One that can't be read never counts as a missing one.
         """
         ...
 
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
-        """As `read`, with the bytes as they are stored, for a copy of them."""
+        """Return the same as `read`, with the bytes as they are stored, for a copy of the documents."""
         ...
 
     def read_changes(self, since: Snapshot | None = None) -> Changes:
-        """The heads of all documents, or of those that changed since a snapshot that this object made.
+        """Return the heads of all documents, or of those that changed since a snapshot that this object made.
 
-        Must: show every document that another process had written when this object's last write was stored; find a
-        fault wherever `read` raises for one document, in a history too; read only what changed. May: repeat a
-        document, and repeat or leave out what this object wrote itself. Raises Unreachable.
+        Must: return every document that another process had written when this object's last write was stored; report
+        a fault for each document for which `read` would raise, for its history too; read only what changed. May:
+        repeat a document, and repeat or leave out what this object wrote itself. Raises Unreachable.
         """
         ...
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Do each write as a compare-and-swap of its own; results are in the order given. Never raises StateError.
+        """Do each write as a separate compare-and-swap. The results are in the order given. Never raises StateError.
 
         Must: refuse a document that this version could not read again.
         """
@@ -166,7 +166,7 @@ class Plug(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One attempt to read an account. `comparisons` is None where it failed: `attempt.message` says why."""
+    """One attempt to read an account. `comparisons` is None if it failed: `attempt.message` says why."""
 
     attempt: Attempt
     comparisons: tuple[EventComparison, ...] | None = None
@@ -175,10 +175,10 @@ class Reading:
 class Observer(Protocol):
     """The partner API's read (docs/plug-api.md#the-partner-api).
 
-    `read` makes one attempt, and never raises for an error of the network or the server. It compares what the account
-    shows with `applied` (None: never applied) itself, as only it may see the secrets in the URLs. Its result holds no
-    secret, also none that was in a URL of `past` (as of `find_past`). The environment has an account_id. Must: send
-    the partner token to the configured host alone.
+    `read` makes one attempt, and never raises for an error of the network or the server. It also compares the account
+    with `applied` (None: never applied), as only it may see the secrets in the URLs. `past` has the webhooks that
+    `find_past` returns. The result contains no secret, not even one from a URL of `past`. The environment has an
+    account_id. Must: send the partner token to the configured host alone.
     """
 
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
@@ -186,14 +186,14 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccountReading:
-    """One attempt to read an account as it is. `account` is None where it failed: `attempt.message` says why."""
+    """One attempt to read an account for `import`. `account` is None if it failed: `attempt.message` says why."""
 
     attempt: Attempt
     account: Account | None = None
 
 
 class AccountReader(Protocol):
-    """The partner API's read without a comparison, for `import`: its result holds the URLs' secrets.
+    """The partner API's read without a comparison, for `import`: its result contains the URLs' secrets.
 
     See docs/plug-api.md#the-partner-api.
 
@@ -213,45 +213,45 @@ class Fingerprinter(Protocol):
 class CredentialChecks(Fingerprinter, Protocol):
     """The checks of the available tokens and secrets before a run. No value is ever returned.
 
-    Must: read nothing but what it was made from; repeat no part of a value in a message.
+    Must: read nothing beyond what its constructor got; repeat no part of a value in a message.
     """
 
     def account(self, desired: Desired) -> str | None:
-        """The token's account as the state names it (docs/state.md); None without a token."""
+        """Return the token's account as the state names it (docs/state.md); None without a token."""
         ...
 
     def organization(self, desired: Desired) -> str | None:
-        """The company that the token names, which is a hint and not a proof; None without a token or a company."""
+        """Return the company that the token names: a hint, not a proof. None without a token or a company."""
         ...
 
     def find_malformed_tokens(self, desired: Iterable[Desired]) -> Sequence[Problem]:
-        """Values that can't be tokens."""
+        """Return a problem for each value that can't be a token."""
         ...
 
     def find_missing(self, desired: Iterable[Desired]) -> Sequence[Problem]:
-        """The reasons why environments can't be PUT: no token, no secret, or a filled-in URL that is not valid."""
+        """Return why environments can't be PUT: no token, no secret, or a filled-in URL that is not valid."""
         ...
 
     def find_shared_accounts(self, desired: Iterable[Desired]) -> Sequence[Problem]:
-        """Environments whose tokens are equal or of one organization."""
+        """Return a problem for the environments whose tokens are equal or of one organization."""
         ...
 
     def find_expired(self, desired: Iterable[Desired], now: datetime) -> Sequence[str]:
-        """A warning for each token that, by its own claim, is not valid any more at `now`."""
+        """Return a warning for each token that, by its own claim, is no longer valid at `now`."""
         ...
 
     def find_partner_problems(
         self, observed: Sequence[Desired], token_env: str, allowed_hosts: Collection[str]
     ) -> Sequence[Problem]:
-        """The reasons why the accounts of `observed` can't be read with the partner token in `token_env`."""
+        """Return the reasons why the accounts of `observed` can't be read with the partner token in `token_env`."""
         ...
 
 
 class CredentialReport(CredentialChecks, Protocol):
-    """What `doctor` says of tokens and secrets: which are there, never a value."""
+    """The tokens and secrets as `doctor` reports them: which are available, never a value."""
 
     def token_origin(self, desired: Desired) -> str:
-        """Where an available token came from: the name of its variable, or the tokens file."""
+        """Return the origin of an available token: the name of its variable, or the tokens file."""
         ...
 
     def has_secret(self, name: str, environment: str) -> bool: ...
@@ -259,7 +259,7 @@ class CredentialReport(CredentialChecks, Protocol):
     def has_partner_token(self, token_env: str) -> bool: ...
 
     def find_missing_secrets(self, desired: Iterable[Desired]) -> Sequence[Problem]:
-        """As `find_missing`, without the tokens."""
+        """Return the problems of `find_missing` that are not about a token."""
         ...
 
 
@@ -268,8 +268,8 @@ class Receivers(Protocol):
 
     See docs/contract.md#drift.
 
-    Must: connect to no address that `choose_addresses` leaves out, and in a `post` to none but the probe's; never
-    follow a redirect; end within the timeout; put nothing of an answer, and no filled-in URL, into a message.
+    Must: connect only to addresses that `choose_addresses` returns, and in a `post` only to the probe's; never follow
+    a redirect; end within the timeout; put no part of an answer, and no filled-in URL, into a message.
     """
 
     async def probe(self, place: Place) -> ProbeResult:
@@ -281,13 +281,13 @@ class Receivers(Protocol):
         ...
 
     async def leave(self, place: Place) -> None:
-        """Close the connections to a place: no further POST goes there."""
+        """Close the connections to a place, to which no further POST goes."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request as GitHub shows it; None for what GitHub does not say."""
+    """A pull request as GitHub shows it. A value that GitHub does not give is None."""
 
     number: int | None
     head_sha: str | None  # its last commit
@@ -304,7 +304,7 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """The content of an issue. `closing` is the last comment when it is closed."""
+    """The content of an issue. `closing` is the comment that is written when it is closed."""
 
     title: str
     text: str
@@ -314,8 +314,8 @@ class Issue:
 class Hub(Protocol):
     """The repository on GitHub in whose workflow this process runs. Every method raises PostFailed.
 
-    Must: look for the result of an earlier try before it writes, so that each call can be repeated; accept as ours
-    only what the workflows' own author wrote; send the token to GitHub alone.
+    Must: look for the result of an earlier try before it writes, so that each call can be repeated; use only comments
+    and issues that the workflows' own author wrote; send the token to GitHub alone.
     """
 
     @property
@@ -328,24 +328,24 @@ class Hub(Protocol):
 
     @property
     def may_only_read(self) -> bool:
-        """Whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
+        """Return whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
         ...
 
     def read_pull(self, number: int) -> PullRequest:
-        """The pull request as it is now."""
+        """Return the pull request as it is now."""
         ...
 
     def find_label(self, number: int, label: Label) -> LabelSetting | None:
-        """Who set a label that lifts a guard; None where the label is not on the pull request."""
+        """Return who set a label that lifts a guard; None if the label is not on the pull request."""
         ...
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
-        """Create or update the one comment of the marker's name on a pull request, but none of a later run."""
+        """Create or update the comment of the marker's name on a pull request, unless a later run wrote it."""
         ...
 
 
 class RepositoryReads(Protocol):
-    """A repository on GitHub, to be read alone. Every method raises NotPermitted and PostFailed.
+    """A repository on GitHub, for reading only. Every method raises NotPermitted and PostFailed.
 
     Must: send the token to GitHub alone; write nothing.
     """
@@ -358,7 +358,7 @@ class RepositoryReads(Protocol):
     def find_default_branch(self) -> str: ...
 
     def list_environments(self) -> Sequence[str]:
-        """The names of the GitHub Environments, which GitHub compares without regard to case."""
+        """Return the names of the GitHub Environments. GitHub ignores their case."""
         ...
 
     def read_environment(self, name: str) -> ShownEnvironment: ...
@@ -366,27 +366,27 @@ class RepositoryReads(Protocol):
     def list_environment_secrets(self, name: str) -> Collection[str]: ...
 
     def list_secrets(self) -> Collection[str]:
-        """The names of the secrets that a job without a GitHub Environment gets, those of the organization too."""
+        """Return the names of the secrets that a job without a GitHub Environment gets, the organization's included."""
         ...
 
     def list_variables(self) -> Mapping[str, str]: ...
 
     def read_rules(self, branch: str) -> BranchRules:
-        """The rules of all rulesets; the branch need not exist."""
+        """Return the rules of all rulesets for a branch, which need not exist."""
         ...
 
     def read_protection(self, branch: str) -> BranchRules:
-        """The older protection of the branch."""
+        """Return the rules of the branch's classic protection."""
         ...
 
     def find_commit_time(self, repository: str, commit: str) -> datetime | None:
-        """When a commit of another repository was made; None for one that is not there."""
+        """Return when a commit of another repository was made; None if it does not exist."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MergedPull:
-    """A pull request that was merged into the default branch. `merge_sha` is the commit that it was merged as."""
+    """A pull request that was merged into the default branch as the commit `merge_sha`."""
 
     number: int
     head_sha: str
@@ -394,51 +394,51 @@ class MergedPull:
 
 
 class ResultHub(Protocol):
-    """What the last job of an apply run needs of GitHub. Every method raises PostFailed."""
+    """The part of GitHub that the last job of an apply run needs. Every method raises PostFailed."""
 
     def list_jobs(self, attempt: int) -> Sequence[RunJob]:
-        """The jobs of an attempt of this run."""
+        """Return the jobs of an attempt of this run."""
         ...
 
     def list_merged(self, since: datetime) -> Sequence[MergedPull]:
-        """The pull requests that were merged into the default branch since then, the latest first."""
+        """Return the pull requests that were merged into the default branch since then, the latest first."""
         ...
 
     def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
-        """The markers of our comments of this name that were written since then, by pull request.
+        """Return the markers of the workflows' comments of this name that were written since then, by pull request.
 
-        May: leave some out where there are very many comments.
+        May: leave some out if there are very many comments.
         """
         ...
 
     def count_commits(self, pull: MergedPull) -> int:
-        """The number of commits that the merge added to the default branch's first-parent line.
+        """Return the number of commits that the merge added to the default branch's first-parent line.
 
-        It is more than one where the pull request was merged by a rebase.
+        It is more than one if the pull request was merged by a rebase.
         """
         ...
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
-        """As of `Hub`."""
+        """Do the same as `Hub.put_comment`."""
         ...
 
 
 class ScheduleHub(Protocol):
-    """What the schedule needs of GitHub. Every method raises PostFailed."""
+    """The part of GitHub that the schedule needs. Every method raises PostFailed."""
 
     def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
-        """The apply runs on the default branch that are under way, that were begun for `head`, or that ended last.
+        """Return the apply runs on the default branch that have not ended, that began for `head`, or that ended last.
 
-        Must: find a run that moves on while this is read.
+        Must: find a run whose status changes while the runs are read.
         """
         ...
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
-        """Open, update or close the one issue of this name. None: it is closed already."""
+        """Open, update or close the one issue of this name. Return None if it is closed already."""
         ...
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Begin a run of another workflow."""
+        """Start a run of another workflow."""
         ...
 
 
@@ -446,23 +446,23 @@ class Pulls(Protocol):
     """The merged pull requests of the repository on GitHub."""
 
     def list_pulls(self, sha: str) -> Sequence[MergedPull]:
-        """Return those that GitHub names for a commit. Raises PostFailed: no answer is never an empty one."""
+        """Return those that GitHub names for a commit. Raises PostFailed: a missing answer never counts as empty."""
         ...
 
 
 class ReviewHistory(Protocol):
-    """What the commits before a run's wanted of each environment, resolved with the settings of the run's commit.
+    """The environments as earlier commits wanted them, resolved with the settings of the run's commit.
 
-    Every method raises InputError where git can't read or fetch what it needs.
+    Every method raises InputError if git can't read or fetch what it needs.
     """
 
     @property
     def commits(self) -> Sequence[str]:
-        """The first-parent line of the run's commit, itself first, as far as it is looked at."""
+        """The first-parent line of the run's commit, itself first, as far as it is searched."""
         ...
 
     def find_last_changes(self, names: Collection[str]) -> Mapping[str, LastChange]:
-        """Return for each environment the newest commit of the line that changed what it shall be."""
+        """Return for each environment the newest commit of the line that changed what is wanted of it."""
         ...
 
     def fetch_heads(self, pulls: Collection[MergedPull]) -> None:
@@ -470,21 +470,21 @@ class ReviewHistory(Protocol):
         ...
 
     def compare(self, commit: str, names: Collection[str]) -> Mapping[str, bool | None]:
-        """Return whether a commit wants the same of each environment as the run's. None: it can't be resolved."""
+        """Return whether a commit and the run's want the same of each environment; None if it can't be resolved."""
         ...
 
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The wall clock, aware, UTC."""
+        """Return the time of the wall clock: aware, UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds, never backwards."""
+        """Return the seconds of a clock that never goes back."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...
 
     def jitter(self) -> float:
-        """A random number in [0, 1)."""
+        """Return a random number in [0, 1)."""
         ...

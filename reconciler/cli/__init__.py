@@ -1,1 +1,1 @@
-"""The command line: parse, settings, build, run, view, exit. Beside `__main__`, only this room prints."""
+"""The command line: options, settings, adapters, use case, view, exit code. Only this package and `__main__` print."""

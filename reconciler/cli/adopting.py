@@ -1,4 +1,4 @@
-"""The steps of `state adopt`: look, say what was seen and what was not, record."""
+"""The steps of `state adopt`: read, report what was seen and what was not, record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reconciler.text.escape import for_terminal
 
 
 def review_all(session: Session, names: Collection[str], *, unverified: bool, skip_recorded: bool) -> AdoptionReview:
-    """Return what can be recorded of the environments, after a read of their accounts. Raises InputError, StateError.
+    """Return what can be recorded of the environments, after reading their accounts. Raises InputError, StateError.
 
     Without a partner token no account is read.
     """
@@ -47,8 +47,8 @@ def _find(session: Session, names: Collection[str]) -> Adoptions:
         return find_adoptions(names, session.desired, session.store, session.credentials, now, by)
 
 
-def refuse_where_none(review: AdoptionReview) -> None:
-    """Raise the errors of the environments where none of them can be recorded: nothing was written."""
+def refuse_if_none(review: AdoptionReview) -> None:
+    """Raise the errors of the environments if none of them can be recorded. Nothing was written."""
     if review.adoptions or not (review.problems or review.locked):
         return
     if not review.locked:
@@ -58,7 +58,7 @@ def refuse_where_none(review: AdoptionReview) -> None:
 
 
 def show_review(review: AdoptionReview) -> None:
-    """Say what is refused, and what was not seen of the rest: one line for each reason."""
+    """Report what is refused, and what was not seen of the others: one line for each reason."""
     _show_refused(review.problems, review.locked)
     if review.recorded:
         say(f"nothing to adopt in {environments(len(review.recorded))}: recorded already")
@@ -66,10 +66,10 @@ def show_review(review: AdoptionReview) -> None:
     unseen: dict[str, list[str]] = defaultdict(list)
     for one in review.adoptions:
         name = one.desired.environment
-        sighting = review.sightings[name]
-        if sighting.unread:
-            unread[sighting.unread].append(name)
-        for seen in (*sighting.uncompared, *sighting.unseen):
+        found = review.evidence[name]
+        if found.unread:
+            unread[found.unread].append(name)
+        for seen in (*found.uncompared, *found.unseen):
             unseen[f"{seen.event}: {seen.reason}"].append(name)
     for reason, names in unread.items():
         say(for_terminal(f"what Plug holds of {name_some(names)} was not read: {reason}"), label="warning")
@@ -78,7 +78,7 @@ def show_review(review: AdoptionReview) -> None:
 
 
 def record_all(session: Session, review: AdoptionReview) -> int:
-    """Record the environments, looked at again: another run may have taken one while the question was open."""
+    """Record the environments. They are read again, as another run may have taken one during the question."""
     found = _find(session, {one.desired.environment for one in review.adoptions})
     _show_refused(found.problems, found.locked)
     with watch_state("writing the state"):
@@ -103,10 +103,10 @@ def _show_recorded(adoptions: Sequence[Adoption], *, failed: int) -> None:
         say(f"adopted: the state of {for_terminal(adoptions[0].desired.environment)} is what the manifest says")
     elif len(adoptions) > failed:
         say(f"adopted: the state of {environments(len(adoptions) - failed)} is what the manifests say")
-    nameless = [one.desired for one in adoptions if one.document.applied and one.document.applied.account is None]
-    if nameless and len(adoptions) == 1:
-        shown = for_terminal(nameless[0].token_env)
+    without = [one.desired for one in adoptions if one.document.applied and one.document.applied.account is None]
+    if without and len(adoptions) == 1:
+        shown = for_terminal(without[0].token_env)
         say(f"its account is not recorded, as no token is in {shown}", label="warning")
-    elif nameless:
-        shown = for_terminal(name_some([one.environment for one in nameless]))
+    elif without:
+        shown = for_terminal(name_some([one.environment for one in without]))
         say(f"the account of {shown} is not recorded, as there is no token for it", label="warning")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def wants_annotations(environ: Mapping[str, str]) -> bool:
-    """Whether this is a GitHub runner, the only reader of annotations."""
+    """Return whether this is a GitHub runner, the only reader of annotations."""
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
@@ -26,7 +26,7 @@ def annotate(commands: str) -> None:
 
 
 def annotate_error(error: Exception, session: Session) -> None:
-    """Annotate the error that ended a command, at the lines of its problems where it has some."""
+    """Annotate the error that ended a command, at the lines of its problems if it has some."""
     from reconciler.views import annotations as github
 
     if isinstance(error, InputError) and error.problems:
@@ -36,7 +36,7 @@ def annotate_error(error: Exception, session: Session) -> None:
 
 
 def find_path(session: Session) -> PathOf:
-    """Return a function from a file as messages show it, below the working directory, to its path in the workspace."""
+    """Return a function that maps a file, as messages show it, to its path in the workspace."""
     workspace = Path(os.path.realpath(session.environ.get("GITHUB_WORKSPACE") or session.folder))
     folder = Path(os.path.realpath(session.folder))
 

@@ -47,7 +47,7 @@ from reconciler.run.planning import PlanScope, refuse_malformed_tokens
 from reconciler.text.escape import for_terminal
 
 _LAST_WORDS = (
-    "ended at once: environments with a PUT under way stay locked, see `reconciler state list`. Release each with "
+    "ended at once: environments with a PUT in flight stay locked, see `reconciler state list`. Release each with "
     "`reconciler state unlock ENVIRONMENT`, then run apply again"
 )
 STATE_THREADS = 4  # one writes; others may read again after a lost race
@@ -67,7 +67,11 @@ class ApplyFlags:
 
     @property
     def first(self) -> FirstApply:
-        """A plan file may have been made with a slip that nobody sees any more, so a question doesn't vouch for it."""
+        """Return who vouches for a new state.
+
+        The answer to a question does not vouch for a plan file, which may have been made with a wrong setting that the
+        question does not show.
+        """
         return FirstApply(asked=not self.yes and self.planfile is None, declared=self.new_state)
 
 
@@ -136,7 +140,7 @@ def _check_usage(flags: ApplyFlags, selection: Selection) -> None:
         raise click.UsageError(
             "a plan file knows how it was made: -e, --shard, --reassert, --observe and --expect don't go with it"
         )
-    if flags.expect is not None and not is_digest(flags.expect):  # not repeated: it may be a token in the wrong place
+    if flags.expect is not None and not is_digest(flags.expect):  # not shown, as it may be a token in the wrong place
         hint = "copy it from the reviewed plan: sha256: and 64 hex digits, in small letters"
         raise InputError.of("--expect", "is not a digest" if flags.expect else "is empty", hint)
 
@@ -156,7 +160,7 @@ def _read_plan(session: Session, file: str) -> SavedPlan:
 
 
 def _show_unexpected(session: Session, planned: Planned, form: Form) -> None:
-    """Show the plan that differs from the one of --expect: it is the one to review."""
+    """Show the plan that differs from the one of --expect, because it is the one to review."""
     try:
         show_plan(with_guard_warnings(planned, session.guards()), form, session)
     except OutputFailed as error:
@@ -181,7 +185,7 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
-    """How a plan that has passed all checks is done. `max_failures` None: as in the settings."""
+    """The way in which a plan that has passed all checks is applied. `max_failures` None: as in the settings."""
 
     exact: bool
     check_first: bool = False
@@ -190,7 +194,7 @@ class SendOptions:
 
 
 def send(session: Session, planned: Planned, how: SendOptions) -> RunResult:
-    """Do what the plan says. Raises: click.Abort where a signal ended the check of the receivers."""
+    """Apply the plan. Raises: click.Abort if a signal ended the check of the receivers."""
     if not has_work(planned.plan):
         return make_idle_result(planned.plan)
     refused = _find_refused(session, planned) if how.check_first else {}
@@ -244,7 +248,7 @@ async def _run(session: Session, planned: Planned, options: ApplyOptions, refuse
     async with AsyncExitStack() as stack:
         last_words = _LAST_WORDS if interrupts.second_ends else None
         stack.enter_context(stop_on_signals(partial(_stop, stop, interrupts), last_words))
-        # threads of their own: the loop's threads also resolve names, and a hanging DNS must not delay the outcomes
+        # separate threads, as the loop's threads also resolve names, and a hanging DNS must not delay the outcomes
         state_threads = stack.enter_context(ThreadPoolExecutor(STATE_THREADS, "state"))
         progress = stack.enter_context(Progress(len(find_putting(planned)), lambda: session.pace.slowdown))
         await stack.enter_async_context(progress.ticking())
@@ -268,14 +272,17 @@ async def _run(session: Session, planned: Planned, options: ApplyOptions, refuse
 
 
 async def _enter_observer(session: Session, planned: Planned, stack: AsyncExitStack, *, exact: bool) -> Observer | None:
-    """Open the observer for environments that are planned again; None where the plan was saved or read no account."""
+    """Open the observer for environments that are planned again.
+
+    Returns None if the plan was saved or read no account.
+    """
     if exact or not any(one.observable for one in planned.observations.values()):
         return None
     return await stack.enter_async_context(session.make_observer())
 
 
 def _stop(stop: Stop, interrupts: Interrupts) -> None:
-    """Begin no new PUT after the first signal; those under way finish (docs/contract.md#signals)."""
+    """Begin no new PUT after the first signal; those in flight finish (docs/contract.md#signals)."""
     stop.asked.set()
     more = " (a second signal ends at once)" if interrupts.second_ends else ""
-    say(f"interrupted: no new PUT starts; those under way finish{more}")
+    say(f"interrupted: no new PUT starts; those in flight finish{more}")

@@ -83,7 +83,7 @@ def call_receivers(
     """Check the environments' receivers, with progress on stderr. Without `post` the check stops after TLS.
 
     With `applied`, the applied webhooks by environment, only the URLs that differ are called. `allow_local` can only
-    take back what the setting allow_local_receivers gives.
+    restrict the setting allow_local_receivers.
     """
     from reconciler.core.receivers import find_receivers
     from reconciler.plug.examples import example_bodies
@@ -122,7 +122,7 @@ def _has_proxy(session: Session) -> bool:
 
 @dataclass
 class _Counts:
-    """The receivers that were checked so far, and how many of them fail."""
+    """The number of receivers checked so far, and of those that fail."""
 
     total: int
     progress: CountProgress

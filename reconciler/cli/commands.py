@@ -1,4 +1,4 @@
-"""The classes of commands and groups: help with the settings apart, and near misses that never write."""
+"""The classes of commands and groups: settings are apart in the help, and no writing command is proposed for a typo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from reconciler.cli.setting_parameters import is_settings_flag
 from reconciler.settings.flags import SETTING_FLAGS, SettingFlag
 
-# Words of other programs, for the command that they mean here.
+# The words of other programs, and the command that they mean here.
 USUAL_ELSEWHERE = {"lint": "validate", "verify": "validate", "diff": "plan", "preview": "plan"}
 
 _FORMS = (
@@ -42,7 +42,7 @@ def _describe(flag: SettingFlag) -> tuple[str, str]:
 
 
 class CommandGroup(click.Group):
-    """A group of commands. Only those of `proposed` are proposed for a word that comes near: they write nothing."""
+    """A group of commands. For a typo it proposes only the commands in `proposed`, which write nothing."""
 
     command_class = SettingsCommand
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def complete_files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Let the shell complete a file, or a folder on the way to one."""
+    """Let the shell complete a file, or a folder on the path to one."""
     return _leave_to_shell(incomplete, "file")
 
 
@@ -29,7 +29,7 @@ def _leave_to_shell(incomplete: str, kind: str) -> list[CompletionItem]:
 
 
 def complete_file_of_format(formats: Sequence[str], incomplete: str) -> list[str]:
-    """Return `FORMAT=` for each format, and behind it the files and folders, which no shell completes there."""
+    """Return `FORMAT=` for each format, or behind it the files and folders, which no shell completes there."""
     form, separator, path = incomplete.partition("=")
     if not separator:
         return [f"{name}=" for name in formats if name.startswith(form)]
@@ -43,7 +43,7 @@ def complete_file_of_format(formats: Sequence[str], incomplete: str) -> list[str
 def complete_environments(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the environments of the manifests, and of a state in a folder, whose name begins with `incomplete`.
 
-    Manifests or a state that can't be read add no name: the shell would show an error in the middle of the line.
+    Manifests or a state that can't be read add no name, because the shell would show an error within the line.
     """
     return sorted(name for name in set(_find_names(context)) if name.startswith(incomplete))
 

@@ -11,7 +11,7 @@ from reconciler.errors import Declined, InputError
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask, and return when the answer is yes. Raises Declined, or InputError where there is no terminal to ask on."""
+    """Ask, and return if the answer is yes. Raises Declined, or InputError if there is no terminal."""
     if yes:
         return
     if not is_terminal(sys.stdin):

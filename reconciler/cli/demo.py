@@ -48,7 +48,7 @@ def demo(session: Session, globs: tuple[str, ...], pause: bool) -> int:
         raise InputError(problems=session.tree.errors)
     selected = select(globs, session.tree.names)
     desired = [one for one in session.desired if one.environment in selected]
-    # the path within the folder of manifests, for the copy: the user's own files are never written to
+    # the path within the folder of manifests, for the copy, because the user's own files are never changed
     edited = (session.folder / desired[0].source.file).relative_to(source)
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
         shutil.copytree(source, Path(folder) / "manifests")
@@ -61,17 +61,17 @@ def _run_story(
 ) -> int:
     """Run the story. `manifest` is the first environment's file, relative to the folder of manifests.
 
-    `globs` select the environments, where not all take part. `wait` is called before each further step.
+    `globs` select the environments, if not all take part. `wait` is called before each further step.
     """
     from reconciler.cli.main import run
     from reconciler.sandbox.server import serve_in_thread
     from reconciler.sandbox.story import PAGE, Story, StoryWentWrong, make_up
 
     environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | make_up(desired)
-    # a checkout around the temporary folder would lend its settings, and its state
+    # otherwise a checkout around the temporary folder would add its settings and its state
     environ["GIT_CEILING_DIRECTORIES"] = str(Path.cwd().parent)
     with serve_in_thread() as sandbox:
-        # quiet: the example hosts are reserved ones, and every command would warn about them again
+        # quiet, because the example hosts are reserved ones, and every command would warn about them again
         inner = Session(environ, Path.cwd(), {"attempts": "2"}, sandbox.base_url, quiet=True, log=outer.log)
         story = Story(
             folder=inner.folder,
@@ -94,13 +94,13 @@ def _run_story(
 
 
 def _keep_page(page: Path) -> Path:
-    """Copy the page out of the story's folder, which is removed, into a new temporary folder; return its place."""
+    """Copy the page from the story's folder, which is removed, into a new temporary folder; return its path."""
     folder = tempfile.mkdtemp(prefix="reconciler-demo-page-", dir=page.parent.parent)
     return Path(shutil.copy(page, folder))
 
 
 def _wait_for_enter() -> None:
-    click.prompt("Enter goes on", default="", show_default=False, prompt_suffix=" … ", err=True)
+    click.prompt("Press Enter to continue", default="", show_default=False, prompt_suffix=" … ", err=True)
 
 
 def _write(text: str, style: StoryPart) -> None:

@@ -32,15 +32,15 @@ def doctor(session: Session, form: Form, globs: tuple[str, ...], github: bool) -
     Example:
       reconciler doctor
     """
-    items = list(_look(session, globs, github=github))
+    items = list(_find_items(session, globs, github=github))
     order = list(Area)
     items.sort(key=lambda item: order.index(item.area))
     show_doctor(items, form, session)
     return ExitCode.NOT_APPLIED if any(item.fails for item in items) else ExitCode.DONE
 
 
-def _look(session: Session, globs: tuple[str, ...], *, github: bool) -> Iterator[Item]:
-    """Yield all items, each area after the one that it needs. Raises InputError where a glob matches nothing."""
+def _find_items(session: Session, globs: tuple[str, ...], *, github: bool) -> Iterator[Item]:
+    """Yield all items, each area after the one that it needs. Raises InputError if a glob matches nothing."""
     try:
         settings = session.settings
     except InputError as error:

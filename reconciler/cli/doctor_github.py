@@ -36,13 +36,13 @@ def look_at_github(session: Session, desired: Sequence[Desired]) -> Iterator[Ite
 
 def _ask(session: Session, desired: Sequence[Desired], repository: str, token: str, top: Path) -> Iterator[Item]:
     from reconciler.cli.progress import CountProgress
-    from reconciler.github.repository import find_place, open_repository
+    from reconciler.github.repository import find_named, open_repository
     from reconciler.run.doctor_github import GitHubQuestion, find_pins, report_github
     from reconciler.starter import UNKNOWN_ACTION, signed_workflows
     from reconciler.starter.workflow_files import Places
 
     try:
-        place = find_place(repository, session.environ)
+        place = find_named(repository, session.environ)
         with open_repository(place, token, session.environ) as reads, CountProgress("reading GitHub") as progress:
             question = GitHubQuestion(
                 desired=desired,
@@ -97,12 +97,12 @@ def _read_workflows(top: Path) -> list[str]:
         try:
             texts.append(read_regular(path, MAX_WORKFLOW_BYTES).decode(errors="replace"))
         except OSError:
-            continue  # one of ours is reported above; any other runs nothing of this tool
+            continue  # an unreadable one of ours is reported above, and another does not use this tool
     return texts
 
 
 def _find_top(session: Session) -> Path:
-    """Return the folder that holds .github: the top of the checkout."""
+    """Return the folder that contains .github, which is the top of the checkout."""
     from reconciler.io.git.checkout import find_top
 
     return find_top(session.folder, session.environ) or session.folder

@@ -26,7 +26,10 @@ class ExitCode(IntEnum):
 
 
 def of_error(error: Exception) -> ExitCode:
-    """The code of the error that ended a command. click's own would be 2 for bad usage, which here means changes."""
+    """Return the code of the error that ended a command.
+
+    click's own code for wrong usage is 2, which here means changes.
+    """
     if isinstance(error, click.Abort):
         return ExitCode.INTERRUPTED
     if isinstance(error, InputError | click.ClickException):
@@ -35,7 +38,10 @@ def of_error(error: Exception) -> ExitCode:
 
 
 def describe_error(error: Exception) -> str:
-    """The text of the error that ended a command. Of a fault of this program only the kind, as it may hold a value."""
+    """Return the text of the error that ended a command.
+
+    For a fault of this program it is only the kind, as the message may hold a secret value.
+    """
     if isinstance(error, click.Abort):
         return "interrupted: nothing further was done"
     if isinstance(error, click.ClickException):
@@ -44,7 +50,7 @@ def describe_error(error: Exception) -> str:
 
 
 def of_result(result: RunResult) -> ExitCode:
-    """The code of an apply: an interrupt comes before trouble with the state, that before a failed environment."""
+    """Return the code of an apply: for an interrupt, else for trouble with the state, else for a failed environment."""
     from reconciler.model import DONE_OUTCOMES, Outcome
 
     if result.interrupted:
@@ -56,14 +62,14 @@ def of_result(result: RunResult) -> ExitCode:
 
 
 def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
-    """The code of a plan: with `--detailed-exitcode` 2 where apply would PUT anything."""
+    """Return the code of a plan: 2 with `--detailed-exitcode` if apply would PUT anything, else 0."""
     from reconciler.model import has_work
 
     return ExitCode.CHANGES if detailed and has_work(plan) else ExitCode.DONE
 
 
 def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
-    """The code of drift: 1 where a read of --observe `failed`, else 2 for any finding that is not `unobservable`."""
+    """Return the code of drift: 1 if a read of --observe `failed`, else 2 for any finding except `unobservable`."""
     from reconciler.model import FindingKind
 
     if failed:
@@ -73,7 +79,7 @@ def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
 
 
 def of_check(result: CheckResult) -> ExitCode:
-    """The code of a check: 2 where a receiver fails; an interrupt comes before that."""
+    """Return the code of a check: that of an interrupt, else 2 if a receiver fails."""
     if result.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.DONE if all(receiver.ok for receiver in result.receivers) else ExitCode.CHANGES

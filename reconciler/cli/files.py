@@ -21,7 +21,7 @@ MAX_BYTES = 256 * 1024 * 1024  # a plan of a hundred thousand environments takes
 def read_document(path: Path, decode: Callable[[bytes], T], *, shown: str, key: str, hint: str) -> T:
     """Return the document in a file. `shown` is the path as it was given, `key` the argument that named it.
 
-    Raises InputError for a file that can't be read, is too large, or is not what `decode` takes.
+    Raises InputError for a file that can't be read, is too large, or can't be decoded.
     """
     data = _read(path, shown=shown, key=key, hint=hint)
     try:
@@ -31,7 +31,7 @@ def read_document(path: Path, decode: Callable[[bytes], T], *, shown: str, key: 
 
 
 def read_result(path: Path) -> ReadFile:
-    """Return a result of another command, from its JSON. Raises InputError."""
+    """Return the result of another command from its JSON. Raises InputError."""
     from reconciler.formats.any_result import decode_any
 
     hint = "name a file that --format json or --also json=FILE made"
@@ -39,7 +39,7 @@ def read_result(path: Path) -> ReadFile:
 
 
 def write_document(path: Path, text: str, *, shown: str) -> None:
-    """Write the file of `--out` atomically: with a full disk the old file stays. Raises InputError."""
+    """Write the file of `--out` atomically: if the disk is full, the old file stays. Raises InputError."""
     reason = "is a folder" if is_folder(path) else ""
     if not reason:
         try:

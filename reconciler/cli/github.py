@@ -1,4 +1,4 @@
-"""The set-up of a repository on GitHub, and the steps of its workflows."""
+"""The setup of a repository on GitHub, and the steps of its workflows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job of a wave: it applies its part of the run, and makes no call of GitHub's API."""
+"""One job of a wave. It applies its part of the run, without any call of GitHub's API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.cli.options import Form
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import find_moved
+from reconciler.core.protocol.attempts import find_superseded
 from reconciler.core.protocol.inputs import parse_inputs
 from reconciler.core.protocol.steps import Job, decode_job
 from reconciler.errors import InputError, StalePlan, Unreachable
@@ -24,7 +24,7 @@ from reconciler.text.counts import name_some
 
 
 def apply(step: Step) -> int:
-    """Apply the part of the variable RECONCILER_JOB. Raises InputError, StateError."""
+    """Apply the part in the variable RECONCILER_JOB. Raises InputError, StateError."""
     job = read_job(step)
     step.name = job.name  # of the artifact
     inputs = parse_inputs(step.run.event.get("inputs"))
@@ -60,11 +60,11 @@ def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
     return send(session, part.planned, how)
 
 
-# --- what it is given --------------------------------------------------------------------------------
+# --- the job and its secrets -------------------------------------------------------------------------
 
 
 def read_job(step: Step) -> Job:
-    """Take the job of RECONCILER_JOB, which is not a setting. Raises InputError."""
+    """Take the job from RECONCILER_JOB, which is not a setting. Raises InputError."""
     text = step.take("RECONCILER_JOB")
     try:
         return decode_job(json.loads(text))
@@ -83,7 +83,7 @@ def take_secrets(step: Step, job: Job) -> GivenFiles:
     if job.selects_all:
         name = f"the secret {job.tokens}"
         if not tokens:
-            if step.environ.get("RECONCILER_TOKENS_FILE"):  # a step before this one fetched them, say from a vault
+            if step.environ.get("RECONCILER_TOKENS_FILE"):  # an earlier step fetched them, for example from a vault
                 return given
             hint = f"add it to the GitHub Environment {job.environment}: YAML or JSON, environment to token"
             raise InputError.of(job.tokens, "the secret is not set", hint)
@@ -98,7 +98,7 @@ def take_secrets(step: Step, job: Job) -> GivenFiles:
 
 
 def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
-    """Send nothing where the branch moved on to something else. Raises: StalePlan, Unreachable."""
+    """Raise StalePlan if the branch now wants something else, so that nothing is sent. Raises: Unreachable."""
     from reconciler.io.git.tip import find_tip
 
     branch = step.run.default_branch or step.environ.get("GITHUB_REF_NAME", "")
@@ -106,14 +106,14 @@ def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
     try:
         head = find_tip(session.folder, session.environ, branch)
         if head is None:
-            raise Unreachable(f"{branch} is gone, so it is not known what it wants. Nothing was sent")
+            raise Unreachable(f"{branch} is gone, so what it wants is unknown. Nothing was sent")
         if head == commit:
             return
         with session.open_history(commit) as history:
             wanted = history.compare(head, names)
     except (GitError, InputError) as error:
         raise Unreachable(f"the head of {branch} can't be read, so nothing is sent: {error}") from error
-    moved = find_moved(wanted)
+    moved = find_superseded(wanted)
     if moved:
         message = (
             f"a newer commit decides: {branch} is at {head[:12]}, and is not known to want the same of "
@@ -122,11 +122,11 @@ def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
         raise StalePlan(message, moved)
 
 
-# --- what it leaves ----------------------------------------------------------------------------------
+# --- output ------------------------------------------------------------------------------------------
 
 
 def _show_plan(step: Step, session: Session, planned: Planned) -> None:
-    """Show the plan that is not the one of the first job."""
+    """Show the plan that differs from the first job's."""
     from reconciler.cli.render import show_plan
     from reconciler.views import markdown
 

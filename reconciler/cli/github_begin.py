@@ -1,4 +1,4 @@
-"""The first job of an apply run: it decides over the whole fleet, and hands each later job its part."""
+"""The first job of an apply run. It decides over the whole fleet, and gives each later job its part."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from reconciler.errors import InputError
 from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError
 from reconciler.model import Problem
-from reconciler.run.begin import Beginning, BeginRequest, Begun, Lift
+from reconciler.run.begin import BeginDecision, Beginning, BeginRequest, Lift
 from reconciler.text.escape import for_json, for_terminal
 
 if TYPE_CHECKING:
     from reconciler.core.guards import FirstApply
     from reconciler.run.guards import GuardInput
 
-SUMMARY_CHARS = 900_000  # of the plan; what stands before it is short
+SUMMARY_CHARS = 900_000  # of the plan; the text before it is short
 
 
 def begin(step: Step) -> int:
-    """Decide what is sent and in which jobs. Raises InputError with everything that the run is refused for."""
+    """Decide what is sent and in which jobs. Raises InputError with all reasons to refuse the run."""
     request = _make_request(step)
     step.output("commit", request.commit)
     begun = _decide(step, request)
@@ -70,7 +70,7 @@ def find_commit(session: Session) -> str:
     return head
 
 
-def _decide(step: Step, request: BeginRequest) -> Begun:
+def _decide(step: Step, request: BeginRequest) -> BeginDecision:
     session = step.session
 
     def make_guards(accepted: Sequence[str], first: FirstApply) -> GuardInput:
@@ -89,7 +89,7 @@ def _decide(step: Step, request: BeginRequest) -> Begun:
 
 @dataclass
 class GitHubPorts:
-    """What the first job asks GitHub and git: as little as it needs, as every run is asked again."""
+    """The questions of the first job to GitHub and git. It asks as few as possible, as every run repeats them."""
 
     step: Step
 
@@ -115,10 +115,10 @@ class GitHubPorts:
             return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
 
 
-# --- what it leaves ----------------------------------------------------------------------------------
+# --- output ------------------------------------------------------------------------------------------
 
 
-def _show(step: Step, begun: Begun, commit: str) -> None:
+def _show(step: Step, begun: BeginDecision, commit: str) -> None:
     from reconciler.views.markdown_begin import render_begin
 
     step.summarize(render_begin(begun.names, begun.steps, commit, _describe_lifts(begun)))
@@ -136,19 +136,19 @@ def _show_plan(step: Step, planned: Planned) -> None:
     step.summarize(markdown.render_plan(planned.plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS))
 
 
-def _describe_lifts(begun: Begun) -> list[str]:
+def _describe_lifts(begun: BeginDecision) -> list[str]:
     found = ((lift.setting, lift.number) for lift in begun.lifts)
     return [f"the label “{one.label}”, set by {one.set_by} on #{number}, lifts its guard" for one, number in found]
 
 
-def _output_lifts(step: Step, begun: Begun) -> None:
+def _output_lifts(step: Step, begun: BeginDecision) -> None:
     sentences = _describe_lifts(begun)
     step.output("lifted", "\n".join(sentences))
     for sentence in sentences:
         say(for_terminal(sentence), label="note")
 
 
-def _output_planned(step: Step, begun: Begun) -> None:
+def _output_planned(step: Step, begun: BeginDecision) -> None:
     planned = _compact(begun.names)
     step.output("planned", planned if len(planned) <= MAX_PLANNED_CHARS else "")
 

@@ -1,4 +1,4 @@
-"""Any command as a step of somebody's own workflow: the action's input `command`."""
+"""Any command as a step of the user's own workflow: the action's input `command`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MAX_SUMMARY_FILE_BYTES = 16 * 1024 * 1024
 
 
 def make_work(words: Sequence[str]) -> Callable[[Step], int]:
-    """Return the step's work for the command that these words are."""
+    """Return the step's work for the command with these words."""
     return lambda step: _run(step, words)
 
 
 def _run(step: Step, words: Sequence[str]) -> int:
-    """Run the command within this process, so that signals reach it. Raises what it raises."""
+    """Run the command within this process, so that signals reach it. Raises what the command raises."""
     from reconciler.cli.main import cli
 
     step.name = step.environ.get("GITHUB_JOB") or words[0]
@@ -67,7 +67,7 @@ def _find_also(program: click.Group, words: Sequence[str], folder: Path) -> list
 
 
 def _collect(step: Step, folder: Path) -> None:
-    """Make outputs and summary of the files that the command wrote."""
+    """Make the outputs and the summary from the files that the command wrote."""
     step.restart_summary()
     if is_file(folder / "result.json"):
         for name, value in make_outputs(read_result(folder / "result.json")).items():

@@ -17,7 +17,7 @@ from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
 from reconciler.run.watch import (
     Activity,
-    Left,
+    LeftOut,
     begin_run,
     find_drifted,
     find_reported,
@@ -42,7 +42,7 @@ def drift(step: Step) -> int:
 
 
 def _make_session(step: Step) -> Session:
-    """The session with the secrets that the step was given whole, each hidden from what is shown."""
+    """Return a session with the secrets that the step got in one variable. They are masked in all output."""
     from reconciler.plug.secret_files import parse_secrets
 
     text = step.take("PLUG_SECRETS")
@@ -63,8 +63,11 @@ class _Schedule:
         self._done = Activity()
 
     def work(self) -> int:
-        """The runs are read before the state: one that ends in between is then still waited for, and hides nothing
-        that it left. Raises InputError, StateError, PostFailed."""
+        """Do the work of one schedule, and return the exit code. Raises InputError, StateError, PostFailed.
+
+        The runs are read before the state, so a run that ends in between is still waited for, and hides no drift that
+        it left.
+        """
         runs = self._read_runs()
         planned, every = self._find_drift()
         found, sending = find_settled(every, planned, self._now)
@@ -84,8 +87,8 @@ class _Schedule:
             runs = read_runs(self._hub, self._head, self._now)
         except PostFailed as error:
             self._step.warn(
-                f"which apply runs are under way is not known ({error}): what is not applied is reported, and no run "
-                "is begun. Does the job lack the permission actions: write?"
+                f"it is not known which apply runs are in progress ({error}): what is not applied is reported, and no "
+                "run is begun. Does the job lack the permission actions: write?"
             )
             return None
         url = self._hub.run_url
@@ -98,7 +101,7 @@ class _Schedule:
         planned = session.plan(PlanScope(observe=reads))
         return planned, find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
 
-    def _report(self, reported: Drift, left: Left, planned: Planned) -> None:
+    def _report(self, reported: Drift, left: LeftOut, planned: Planned) -> None:
         from reconciler.views.markdown import render_drift
         from reconciler.views.markdown_schedule import describe_begun, describe_left, describe_sending, make_drift_issue
 

@@ -10,14 +10,14 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.github_begin import find_commit
 from reconciler.cli.output import say, write
 from reconciler.cli.step import MAX_FAILURE_CHARS, Step
-from reconciler.core.protocol.telling import EndedRun, RunJob, tell_run
+from reconciler.core.protocol.endings import EndedRun, RunJob, report_run
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Desired
 from reconciler.run.result import (
     Comment,
-    Untold,
+    PullToReport,
     find_names,
-    find_untold,
+    find_pulls_to_report,
     make_comments,
     post_comments,
     read_state,
@@ -25,13 +25,13 @@ from reconciler.run.result import (
 
 if TYPE_CHECKING:
     from reconciler.github.hub import RunHub
-    from reconciler.views.markdown_told import RunText
+    from reconciler.views.markdown_run_result import RunText
 
 
 def result(step: Step) -> int:
-    """Say what became of each environment, in the summary and on the merged pull requests.
+    """Report the result of each environment, in the summary and on the merged pull requests.
 
-    Raises StateError: nothing can be said without the state.
+    Raises StateError, as nothing can be reported without the state.
     """
     with step.open_hub() as hub:
         return _Result(step, hub).work()
@@ -55,14 +55,14 @@ class _Result:
             self._step.environ.get("REFUSED", "")[:MAX_FAILURE_CHARS].strip(),
         )
         desired = self._find_desired()
-        untold = self._find_untold()
-        names = find_names(untold) | frozenset(desired if run.planned is None else run.planned)
+        to_report = self._find_pulls_to_report()
+        names = find_names(to_report) | frozenset(desired if run.planned is None else run.planned)
         state = read_state(self._step.session.store, names, self._now)
-        comments = list(make_comments(untold, run, desired, state))
+        comments = list(make_comments(to_report, run, desired, state))
         self._post(comments, run)
-        from reconciler.views.markdown_told import render_run
+        from reconciler.views.markdown_run_result import render_run
 
-        text = render_run(tell_run(run, desired, state), self._text(run, notes=tuple(self._notes)))
+        text = render_run(report_run(run, desired, state), self._text(run, notes=tuple(self._notes)))
         self._step.summarize(text)
         write(text)
         return ExitCode.DONE
@@ -75,7 +75,7 @@ class _Result:
             return None
 
     def _find_desired(self) -> Mapping[str, Desired]:
-        """Manifests that can't be read are the first job's to refuse: here they are only not known."""
+        """Return the desired environments; without valid manifests only a warning, as the first job refuses them."""
         try:
             tree = self._step.session.tree
         except InputError as error:
@@ -85,16 +85,16 @@ class _Result:
             self._warn("manifests of this commit are not valid: the first job names them")
         return {one.environment: one for one in tree.desired if one.environment not in tree.repeated}
 
-    def _find_untold(self) -> list[Untold]:
+    def _find_pulls_to_report(self) -> list[PullToReport]:
         try:
             with self._step.session.open_history(self._commit) as history:
-                return find_untold(self._hub, history, self._now)
+                return find_pulls_to_report(self._hub, history, self._now)
         except (PostFailed, InputError) as error:
             self._warn(f"no pull request got a comment ({error}); the next run tries again")
             return []
 
     def _post(self, comments: list[Comment], run: EndedRun) -> None:
-        from reconciler.views.markdown_told import render_pull_request
+        from reconciler.views.markdown_run_result import render_pull_request
 
         text = self._text(run)
         posted = post_comments(
@@ -104,13 +104,13 @@ class _Result:
             int(run.run_id),
             self._step.attempt,
         )
-        for number in posted.told:
+        for number in posted.numbers:
             say(f"commented on pull request {number}")
         for warning in posted.warnings:
             self._warn(warning)
 
     def _text(self, run: EndedRun, notes: tuple[str, ...] = ()) -> RunText:
-        from reconciler.views.markdown_told import RunText
+        from reconciler.views.markdown_run_result import RunText
 
         lifted = self._step.environ.get("LIFTED", "").strip()
         return RunText(self._hub.run_url, self._commit, run.refused, lifted, notes)
@@ -121,7 +121,7 @@ class _Result:
 
 
 def parse_planned(text: str) -> tuple[str, ...] | None:
-    """Read the names that the first job planned; None where it handed none over. Raises InputError."""
+    """Return the names that the first job planned; None if it gave none. Raises InputError."""
     if not text:
         return None
     try:

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 COMMENT = "plan"  # the name in the comment's marker
 SETTINGS_FILES = ("reconciler.toml", "pyproject.toml")
-NOWHERE = "not-in-the-repository"  # a folder that is not there
+NOWHERE = "not-in-the-repository"  # a folder that does not exist
 SUMMARY_CHARS = 900_000  # GitHub takes a MiB of a step
 
 
 def review(step: Step) -> int:
-    """Plan the merge that is checked out, and keep the pull request's comment. It exits 3 where the plan is red.
+    """Plan the merge that is checked out, and update the pull request's comment. Exit 3 means that it is refused.
 
     Raises InputError, PostFailed.
     """
@@ -57,7 +57,7 @@ def review(step: Step) -> int:
 
 @contextmanager
 def _open_history(session: Session) -> Iterator[GitHistory]:
-    """The commits of the checkout. Raises InputError where git can't read them."""
+    """Yield the commits of the checkout. Raises InputError if git can't read them."""
     from reconciler.io.git.command import GitError
     from reconciler.io.git.history import GitHistory
 
@@ -76,7 +76,7 @@ def _open_history(session: Session) -> Iterator[GitHistory]:
 
 @dataclass(frozen=True, slots=True)
 class _Merge:
-    """The commits of a merge. `head` is the pull request's, None where it is not known, and so is `number`."""
+    """The commits of a merge. `head` and `number` are those of the pull request; None if they are not known."""
 
     merged: str
     base: str
@@ -85,7 +85,7 @@ class _Merge:
 
 
 def _find_commits(step: Step, history: GitHistory, hub: Hub) -> _Merge:
-    """Find the commits of the merge that is checked out. Raises InputError where HEAD is no merge, PostFailed."""
+    """Return the commits of the merge that is checked out. Raises InputError if HEAD has no parent, PostFailed."""
     from reconciler.github.run import find_merge_group
     from reconciler.io.git.checkout import Checkout
 
@@ -101,25 +101,25 @@ def _find_commits(step: Step, history: GitHistory, hub: Hub) -> _Merge:
     base = group.base_sha or parents[0]
     if second is not None and parents[0] == base:
         return _Merge(merged, base, second, group.number)
-    # a queue that squashes or rebases: the group's commit does not name the head
+    # a queue that squashes or rebases makes a commit that does not name the head
     head = None if group.number is None else hub.read_pull(group.number).head_sha
     return _Merge(merged, base, head, group.number)
 
 
 def _check_head(hub: Hub, merge: _Merge) -> None:
-    """Refuse a test merge of another head than the one that this check is of. Raises InputError.
+    """Raise InputError if the test merge is of another head than this check.
 
-    GitHub makes the test merge a moment after the push, and none where there is a conflict.
+    GitHub makes the test merge a moment after the push, and makes none if there is a conflict.
     """
     pull = hub.pull_request
     if pull is None or not pull.is_open or pull.head_sha in (None, merge.head):
         return
     found = "no pull request" if merge.head is None else f"head {merge.head[:12]}"
     message = f"the test merge is of {found}, and this check is of head {str(pull.head_sha)[:12]}: it was not planned"
-    raise InputError.of("HEAD", message, "run this job again; where a newer head was pushed, its own run answers")
+    raise InputError.of("HEAD", message, "run this job again; if a newer head was pushed, its own run answers")
 
 
-# --- what is in them ---------------------------------------------------------------------------------
+# --- their content -----------------------------------------------------------------------------------
 
 
 def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
@@ -142,7 +142,7 @@ def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
 
 
 def _find_combinations(session: Session, merge: _Merge, names: Collection[str]) -> Sequence[str]:
-    """Return the environments of which the head wants something else than the merge. Raises InputError."""
+    """Return the environments for which the head wants something else than the merge. Raises InputError."""
     from reconciler.ports import MergedPull
     from reconciler.run.strict import find_combinations
 
@@ -155,7 +155,7 @@ def _find_combinations(session: Session, merge: _Merge, names: Collection[str]) 
 
 
 def _read_side(session: Session, manifests: Session) -> tuple[Side, tuple[Problem, ...], tuple[Problem, ...]]:
-    """Return what a commit's settings and manifests say, and their errors and warnings."""
+    """Return the settings and manifests of a commit, and their errors and warnings."""
     from reconciler.run.review import Side
     from reconciler.settings.shown import describe_settings
 
@@ -183,7 +183,7 @@ def _count_errors(problems: Sequence[Problem]) -> str:
 
 
 class _Commits:
-    """The files of commits, where a session can read them. `session` is that of the merge, whose checkout it is."""
+    """The files of commits, written where a session can read them. `session` is that of the checked-out merge."""
 
     def __init__(self, session: Session, history: GitHistory) -> None:
         from reconciler.io.git.checkout import find_top
@@ -205,7 +205,7 @@ class _Commits:
         """
         with tempfile.TemporaryDirectory(prefix="reconciler-review-") as made:
             top = Path(os.path.realpath(made))
-            (top / ".git").mkdir()  # settings are looked for up to the top of a checkout, and no further
+            (top / ".git").mkdir()  # the search for settings ends at the top of a checkout
             written = self._history.list_files(commit, self._name_settings())
             self._history.write_files(written, top)
             folder = top / self._within
@@ -215,22 +215,22 @@ class _Commits:
             if path is not None:
                 files = self._history.list_files(commit, [path])
                 self._history.write_files({name: file for name, file in files.items() if name not in written}, top)
-            # never read from the checkout, whose files are those of the merge
+            # the manifests must not be read from the checkout, which has the files of the merge
             elsewhere = Path(os.path.relpath(top / (path or NOWHERE), folder)).as_posix()
             yield session, replace(session, flags={"manifests": elsewhere})
 
     def _name_settings(self) -> list[str]:
-        """Return where settings may be: in the working directory, and above it up to the top of the checkout."""
+        """Return the paths that may have settings: in the working directory, and above it up to the checkout's top."""
         parts = Path(self._within).parts
         folders = ["/".join(parts[:count]) for count in range(len(parts) + 1)]
         return [f"{folder}/{name}".lstrip("/") for folder in folders for name in SETTINGS_FILES]
 
     def _find_manifests(self, session: Session) -> str | None:
-        """Return the folder of the manifests in the repository; None where the settings name none in it."""
+        """Return the folder of the manifests in the repository; None if the settings name none in it."""
         try:
             named = session.settings.manifests
         except InputError:
-            return None  # the caller finds the same
+            return None  # the caller reports the same error
         path = Path(os.path.relpath(os.path.normpath(self._top / self._within / named), self._top))
         return None if path.is_absolute() or os.pardir in path.parts else path.as_posix()
 
@@ -239,26 +239,27 @@ class _Commits:
 
 
 def _plan(session: Session) -> Planned:
-    """Plan all environments, with the warnings of what the guards did not see. Raises InputError, StateError."""
+    """Plan all environments, with warnings about what the guards could not check. Raises InputError, StateError."""
     from reconciler.core.guards import FirstApply, MaxChanged
     from reconciler.run.guards import with_guard_warnings
     from reconciler.run.planning import PlanScope
 
     planned = session.plan_to_apply(PlanScope())
-    # the review decides these two guards by itself, over what the merge changes
+    # the review itself decides these two guards, over what the merge changes
     given = replace(session.guards(first=FirstApply(asked=True)), max_changed=MaxChanged(100, percent=True))
     return with_guard_warnings(planned, given)
 
 
 def _may_lack_state(step: Step, session: Session) -> bool:
-    """Return whether the run gets no credentials for its state: GitHub gives a fork's run none for a bucket."""
+    """Return whether the run has no credentials for its state: a fork's run gets none for a bucket."""
     return step.run.may_only_read and session.settings.state.startswith(("s3://", "gs://", "az://"))
 
 
 def _check(session: Session, planned: Planned, base: Side) -> CheckResult:
-    """Call the receivers that differ from what was applied, up to TLS.
+    """Call the receivers that differ from the applied ones, up to TLS.
 
-    The base decides whether a local address may be called: a fork's change must not open the runner's own network.
+    The base decides whether a local address may be called, because a fork's change must not reach the runner's own
+    network.
     """
     from reconciler.cli.check import call_receivers
     from reconciler.run.check import find_applied
@@ -269,7 +270,7 @@ def _check(session: Session, planned: Planned, base: Side) -> CheckResult:
 
 
 def _show(step: Step, found: Review) -> None:
-    """Leave the review in the job's log, as annotations and in its summary."""
+    """Show the review in the job's log, as annotations and in its summary."""
     from reconciler.cli.annotations import annotate, find_path, wants_annotations
     from reconciler.views import annotations
     from reconciler.views.github_review import render_review
@@ -294,7 +295,7 @@ def _show(step: Step, found: Review) -> None:
 
 
 def _post(step: Step, hub: Hub, found: Review) -> None:
-    """Keep the comment, and say in the summary why there is none. Raises PostFailed."""
+    """Create or update the comment, or say in the summary why there is none. Raises PostFailed."""
     from reconciler.core.protocol.change import Unposted
     from reconciler.core.protocol.markers import Marker
     from reconciler.run.review import post_review

@@ -1,4 +1,4 @@
-"""The steps of the workflows. Each job's last step is one of these commands, started by `exec` (docs/github.md)."""
+"""The steps of the workflows. The last step of each job runs one of these commands by `exec` (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def result() -> int:
 def drift() -> int:
     """Report drift, and begin the apply that is missing.
 
-    Drift is one issue; what an apply under way will do is left out of it. With PLUG_SELF_HEAL, drift that an apply
+    Drift is one issue; what an apply in progress will do is left out of it. With PLUG_SELF_HEAL, drift that an apply
     repairs begins one too.
 
     \b

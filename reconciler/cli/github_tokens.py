@@ -40,7 +40,7 @@ DEFAULT_FOLDER = ".reconciler/secrets"  # .reconciler/ is in the .gitignore that
     default=DEFAULT_FOLDER,
     show_default=True,
     shell_complete=complete_folders,
-    help="Where the parts are written.",
+    help="The folder for the parts.",
 )
 def split_command(parts: int, tokens_file: str, secrets_file: str | None, folder: str) -> int:
     """Split a fleet's tokens into secrets for GitHub.
@@ -93,7 +93,7 @@ def _refuse_misfit(sizes: Sequence[FileSizes], parts: int) -> None:
 
 
 def _write_all(folder: Path, made: Sequence[SplitSecret]) -> None:
-    """Write all files, or none. Raises InputError where one exists, or can't be written."""
+    """Write all files, or none. Raises InputError if one exists, or can't be written."""
     from reconciler.io.files import write_new
 
     written: list[Path] = []

@@ -32,7 +32,7 @@ MAX_CSV_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The companies to import: those of a CSV, or the one of an account."""
+    """The companies to import: those of a CSV, or that of one account."""
 
     account_id: str | None
     csv_file: str | None
@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where manifests and secrets are written, and what is no secret."""
+    """The places for manifests and secrets, and the values that are not secret."""
 
     folder: str
     secrets_out: str | None
@@ -87,7 +87,7 @@ def import_(session: Session, source: Source, target: Target) -> int:
     """
     is_plain = _parse_plain(target.plain)
     rows = _read_rows(session, source)
-    place = _Place(session.folder, session.settings.manifests, target.folder)
+    place = _ManifestFolder(session.folder, session.settings.manifests, target.folder)
     _check_secrets_out(session, target.secrets_out)
     left = place.find_reasons_to_leave(rows, session.tree.names)
     wanted = [row for row in rows if row.environment not in left]
@@ -109,7 +109,7 @@ def import_(session: Session, source: Source, target: Target) -> int:
     return ExitCode.NOT_APPLIED if unread or any(failed.values()) else ExitCode.DONE
 
 
-# --- what is given -----------------------------------------------------------------------------------
+# --- the input ---------------------------------------------------------------------------------------
 
 
 def _parse_plain(expressions: Sequence[str]) -> Callable[[str], bool]:
@@ -152,7 +152,7 @@ def _read_csv(session: Session, name: str) -> bytes:
 
 
 def _check_secrets_out(session: Session, name: str | None) -> None:
-    """Raise InputError, before anything is read, where the file of secrets could not be written."""
+    """Raise InputError, before anything is read, if the file of secrets could not be written."""
     if name is None:
         return
     path, manifests = session.folder / name, session.folder / session.settings.manifests
@@ -165,7 +165,7 @@ def _check_secrets_out(session: Session, name: str | None) -> None:
         raise InputError.of("--secrets-out", f"{name} is in the folder of the manifests", hint)
 
 
-# --- what becomes of it ------------------------------------------------------------------------------
+# --- manifests and secrets ---------------------------------------------------------------------------
 
 
 def _read_accounts(session: Session, rows: Sequence[Row]) -> Mapping[str, Account | str]:
@@ -189,7 +189,7 @@ def _make_company(session: Session, row: Row, found: Mapping[str, Account | str]
 
 
 def _make_drafts(session: Session, companies: Sequence[ImportedCompany], is_plain: Callable[[str], bool]) -> Drafts:
-    """Return the manifests and secrets. From here on no log shows a secret. Raises InputError."""
+    """Return the manifests and secrets, and hide the secrets in the log from now on. Raises InputError."""
     from reconciler.core.imports import SecretRules, make_drafts
     from reconciler.model import Problem
     from reconciler.plug.credentials import find_named_secrets
@@ -212,7 +212,7 @@ def _make_drafts(session: Session, companies: Sequence[ImportedCompany], is_plai
 
 
 def _write_secrets(session: Session, name: str | None, drafts: Drafts) -> None:
-    """Raises InputError where there is no file for them, or it can't be written."""
+    """Write the file of secrets. Raises InputError if none is named, or if it can't be written."""
     from reconciler.plug.secret_files import write_secrets_file
     from reconciler.text.counts import counted, name_some
 
@@ -223,8 +223,8 @@ def _write_secrets(session: Session, name: str | None, drafts: Drafts) -> None:
     write_secrets_file(session.folder / name, name, drafts.general, drafts.own)
 
 
-class _Place:
-    """The folder that manifests are written into. Raises InputError where no manifest may be in it."""
+class _ManifestFolder:
+    """The folder that manifests are written into. Raises InputError if no manifest may be in it."""
 
     def __init__(self, base: Path, manifests: str, folder: str) -> None:
         from reconciler.core.portable import find_reserved_fault
@@ -269,7 +269,7 @@ class _Place:
         return ""
 
 
-# --- what is said ------------------------------------------------------------------------------------
+# --- the report --------------------------------------------------------------------------------------
 
 
 def _describe_origin(row: Row) -> str:
@@ -279,7 +279,9 @@ def _describe_origin(row: Row) -> str:
     return "with the webhooks of a CSV" if row.webhooks else "from a CSV"
 
 
-def _show_files(rows: Sequence[Row], place: _Place, left: Mapping[str, str], unread: Mapping[str, str]) -> None:
+def _show_files(
+    rows: Sequence[Row], place: _ManifestFolder, left: Mapping[str, str], unread: Mapping[str, str]
+) -> None:
     lines = []
     for row in rows:
         file, reason = place.show(row.environment), left.get(row.environment)
@@ -300,7 +302,7 @@ def _report_unread(rows: Sequence[Row], unread: Mapping[str, str]) -> None:
 
 
 def _report_missing(drafts: Sequence[Draft]) -> None:
-    """Say which events the manifests lack: one line for each event and reason."""
+    """Report the events that the manifests lack: one line for each event and reason."""
     from reconciler.text.counts import name_some
 
     lacking: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
 _OF_A_COMMIT = re.compile(r".*@[0-9a-f]{40}")
 _OWNER = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]*(?:/[\w.-]+)?)", re.ASCII)
-# a file in one of these places has the same meaning as the one that would be written
+# files with the same meaning as the one that would be written
 _OTHER_PLACES = {
     ".github/dependabot.yml": (".github/dependabot.yaml",),
     ".github/CODEOWNERS": ("CODEOWNERS", "docs/CODEOWNERS"),
@@ -93,7 +93,7 @@ def init(
 
 
 def _write_all(top: Path, start: Start) -> None:
-    """Write what isn't there, and show a line for each file. Raises InputError where one can't be written."""
+    """Write the missing files, and show a line for each file. Raises InputError if one can't be written."""
     from reconciler.starter import UNKNOWN_ACTION, starting_files
 
     there = has_manifests(top)
@@ -107,14 +107,15 @@ def _write_all(top: Path, start: Start) -> None:
     write("\n".join(for_terminal(line) for line in lines))
     if unfilled:
         say(
-            f"put the action into the workflows: where they say {UNKNOWN_ACTION}, name the repository that holds "
-            "this tool, and its commit (or remove them, and run init with --action)",
+            f"the action of the workflows is not known. In the workflows and in README.md, replace {UNKNOWN_ACTION} "
+            "and OWNER/reconciler@COMMIT: name the repository that holds this tool, and its commit. Or remove these "
+            "files and run init again with --action",
             label="warning",
         )
 
 
 def _check(action: str | None, default_branch: str | None, owners: Sequence[str]) -> None:
-    """Raise a usage error for what can't be written into the files; warn of an action that can be moved."""
+    """Raise a usage error for values that can't be written into the files; warn of an action that can be moved."""
     if action is not None and not _ACTION.fullmatch(action):
         raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
     if action is not None and not _OF_A_COMMIT.fullmatch(action):
@@ -132,7 +133,7 @@ def _check(action: str | None, default_branch: str | None, owners: Sequence[str]
 
 
 def _reason_to_leave(top: Path, path: str, *, there: bool) -> str | None:
-    """Return why a file is not written: examples beside manifests (`there`), settings twice, a link out of `top`."""
+    """Return why a file is not written; None if it is. `there` is whether manifests exist already."""
     if leads_out(top, path):
         return "a link leads out of the folder"
     if path.startswith("manifests/") and there:
@@ -153,7 +154,7 @@ def _has_settings(pyproject: Path) -> bool:
 
 
 def _write_new(top: Path, path: str, text: str) -> bool:
-    """Write a new file; return False where the path exists already. Raises InputError where it can't be written."""
+    """Write a new file; return False if the path exists already. Raises InputError if it can't be written."""
     target = top / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

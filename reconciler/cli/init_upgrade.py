@@ -1,4 +1,4 @@
-"""`init --upgrade`: the workflows that are there, and those of this version."""
+"""`init --upgrade`: the workflows of the checkout, and those of this version."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ MAX_WORKFLOW_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One workflow: the text that is there (None: no file), and the one that this version writes."""
+class ComparedWorkflow:
+    """One workflow: the text in the checkout (None: no file), and the one that this version writes."""
 
     path: str
     there: str | None
@@ -41,10 +41,11 @@ class Found:
     state: FileState
 
 
-def compare_workflows(top: Path, action: str | None, default_branch: str | None) -> list[Found]:
-    """Compare the workflows below `top` with this version's. None takes the action and the branch that are there.
+def compare_workflows(top: Path, action: str | None, default_branch: str | None) -> list[ComparedWorkflow]:
+    """Compare the workflows below `top` with this version's.
 
-    Raises InputError where a workflow can't be read.
+    With None, the action or the branch of the existing workflows is taken. Raises InputError if a workflow can't be
+    read.
     """
     there = {name: _read(top, name) for name in WORKFLOWS}
     texts = [text for text in there.values() if text is not None]
@@ -55,25 +56,25 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
     for name, wanted in signed_workflows(places).items():
         text = there[name]
         wanted = wanted if text is None else keep_newer_pins(wanted, text)
-        found.append(Found(f"{WORKFLOWS_FOLDER}/{name}.yml", text, wanted, compare(text, wanted)))
+        found.append(ComparedWorkflow(f"{WORKFLOWS_FOLDER}/{name}.yml", text, wanted, compare(text, wanted)))
     return found
 
 
 def upgrade_workflows(top: Path, action: str | None, default_branch: str | None, *, yes: bool) -> int:
-    """Show the difference between the workflows and this version's; with `yes`, make it where nothing was edited."""
+    """Show how the workflows differ from this version's; with `yes`, replace those that were not edited."""
     action = action or find_action(os.environ)
     if action is None:
-        message = "the commit that this tool was installed from is not known, and these workflows need its action"
+        message = "this tool was not installed from a known commit, so the action that goes with it is not known"
         hint = "name it: OWNER/REPO/.github/actions/reconciler@COMMIT"
         if yes:
             raise InputError.of("--action", message, hint)
-        say(f"{message}: --yes needs it, by --action", label="warning")
+        say(f"{message}. This comparison keeps the action of the workflows; --yes needs --action", label="warning")
     found = compare_workflows(top, action, default_branch)
     lines: list[str] = []
     for one in found:
         lines += _difference(one)
     for one in found:
-        lines.append(_do(top, one) if yes else _announce(one))
+        lines.append(_write(top, one) if yes else _announce(one))
     write("\n".join(for_terminal(line) for line in lines))
     _say_next(found, yes=yes)
     return ExitCode.DONE
@@ -91,15 +92,15 @@ def _read(top: Path, name: str) -> str | None:
         raise InputError.of("DIR", f"{path} can't be read: {error.strerror}", "make it a readable file") from error
 
 
-def _difference(found: Found) -> list[str]:
-    """Return the lines of a diff; none for a new file, which is this version's as a whole."""
+def _difference(found: ComparedWorkflow) -> list[str]:
+    """Return the lines of a diff; empty for a new file, which is this version's as a whole."""
     if found.there is None or found.state is FileState.CURRENT:
         return []
     before, after = found.there.splitlines(), found.wanted.splitlines()
     return [*difflib.unified_diff(before, after, found.path, f"{found.path} (this version)", lineterm=""), ""]
 
 
-def _announce(found: Found) -> str:
+def _announce(found: ComparedWorkflow) -> str:
     match found.state:
         case FileState.MISSING:
             return f"would write    {found.path}"
@@ -109,8 +110,8 @@ def _announce(found: Found) -> str:
             return _leave(found)
 
 
-def _do(top: Path, found: Found) -> str:
-    """Write one workflow, and return the line that says so."""
+def _write(top: Path, found: ComparedWorkflow) -> str:
+    """Write one workflow, and return the line that reports it."""
     match found.state:
         case FileState.CURRENT | FileState.EDITED:
             return _leave(found)
@@ -126,13 +127,13 @@ def _do(top: Path, found: Found) -> str:
             assert_never(found.state)
 
 
-def _leave(found: Found) -> str:
+def _leave(found: ComparedWorkflow) -> str:
     if found.state is FileState.CURRENT:
         return f"left   {found.path}: it is this version's"
     return f"left   {found.path}: it was edited, so make the change above by hand"
 
 
-def _say_next(found: Sequence[Found], *, yes: bool) -> None:
+def _say_next(found: Sequence[ComparedWorkflow], *, yes: bool) -> None:
     changing = [one for one in found if one.state in (FileState.MISSING, FileState.OLDER)]
     edited = [one for one in found if one.state is FileState.EDITED]
     if edited:

@@ -1,4 +1,4 @@
-"""`-v` and `-vv`: each step to stderr, by the standard library's logging (docs/contract.md#commands)."""
+"""`-v` and `-vv`: each step on stderr, through the standard library's logging (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from reconciler.cli.output import write_aside
 from reconciler.text.escape import for_terminal
 from reconciler.text.hidden_values import HiddenValues
 
-LOGGER = "reconciler"  # only this package: the log of a library may quote a header or a body
-LEVELS = (logging.INFO, logging.DEBUG)  # of -v and -vv
+LOGGER = "reconciler"  # only this package, as the log of a library may quote a header or a body
+LEVELS = (logging.INFO, logging.DEBUG)  # for -v and -vv
 MIN_HIDDEN = 8  # characters of a variable's value that is hidden only for the variable's name
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY")
 _OUR_SETTINGS = "RECONCILER_"
 
 
 class StepLog(logging.Handler):
-    """Writes a line `HH:MM:SS.mmm message` for each step, escaped for the terminal, without a token or secret.
+    """Writes a line `HH:MM:SS.mmm message` for each step, escaped for the terminal, without tokens and secrets.
 
     No caller logs a token or secret. The mask is a second protection, for example against a server that echoes one.
     """
@@ -36,12 +36,12 @@ class StepLog(logging.Handler):
         )
 
     def hide(self, values: Iterable[str]) -> None:
-        """Mask these values too, as they are and percent-encoded, from the next line on."""
+        """Mask these values from the next line on, also in their percent-encoded form."""
         for value in values:
             self._hidden.hide((value, quote(value, safe="", errors="replace")))
 
     def start(self, verbosity: int) -> None:
-        """Show the steps from now on. The detail grows with each `-v`, also of several calls."""
+        """Show the steps from now on. Each `-v` adds detail, also over several calls."""
         self.verbosity += verbosity
         logger = logging.getLogger(LOGGER)
         logger.setLevel(LEVELS[min(self.verbosity, len(LEVELS)) - 1])

@@ -22,12 +22,12 @@ from reconciler.text.escape import for_terminal
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# where a fault of this program is reported
+# the address for reports of a fault of this program
 REPORT_TO = "the maintainers of reconciler"
 SHOWN_FRAMES = 8  # the last calls before an internal error; -vv shows all
 
 # Command -> the first sentence of its help. Its module in this folder has the command's name, and is imported when the
-# command is used: all of them together take longer than a plan, and `--help` and the Tab key need this table alone.
+# command is used: all modules together take longer than a plan, and `--help` and the Tab key only need this table.
 COMMANDS = {
     "validate": "Check manifests, settings and policy.",
     "show": "Show one environment, and where each value came from.",
@@ -47,7 +47,7 @@ COMMANDS = {
 }
 
 
-# the commands that may be proposed for a mistyped one: none that sends or writes
+# the commands that are proposed for a mistyped one, without those that send or write
 PROPOSED = ("validate", "show", "plan", "drift", "check", "state", "report", "doctor", "schema", "sandbox", "demo")
 
 
@@ -120,7 +120,7 @@ def _run(arguments: Sequence[str], session: Session) -> int:
         say(error.format_message())
         return ExitCode.INVALID_INPUT
     except click.ClickException as error:
-        # click exits with 2 here; in this program 2 means changes or drift
+        # click would exit with 2, which in this program means changes or drift
         _say_usage(error)
         return ExitCode.INVALID_INPUT
     except InputError as error:
@@ -158,9 +158,9 @@ def _say_usage(error: click.ClickException) -> None:
 
 
 def _say_internal(error: Exception, *, whole: bool) -> None:
-    """Show where it happened, without any value: a message or a frame may hold a token.
+    """Report the place of an internal error without any value, because a message or a frame may hold a token.
 
-    With `whole` every call is shown, and those of the errors that caused it.
+    With `whole`, all calls are shown, and those of the errors that caused it.
     """
     say(f"internal error: {type(error).__name__}. Nothing is known to be wrong with your input.", label="error")
     for line in _frames(error, None if whole else SHOWN_FRAMES):
@@ -184,7 +184,7 @@ def _frames(error: BaseException, limit: int | None) -> Iterator[str]:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that caused this one, the nearest first; each once, as a chain may be a circle."""
+    """Yield the errors that caused this one, the nearest first, each once: a chain may be a circle."""
     seen = {id(error)}
     cause = error.__cause__ or error.__context__
     while cause is not None and id(cause) not in seen:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
-RESULT_FORMATS = (*FORMATS, "github")  # of results that annotations can be made of
-SUMMARY = "summary"  # of --also: Markdown as long as the summary of a job may be
+RESULT_FORMATS = (*FORMATS, "github")  # for results that have annotations
+SUMMARY = "summary"  # a format of --also: Markdown as long as the summary of a job may be
 VERBOSE = "verbosity"
 _COMPLETIONS = {"FILE": complete_files, "DIR": complete_folders, "STORE": complete_folders}
 
@@ -49,7 +49,7 @@ class Selection:
 
 
 def gathered(kind: type[Any], into: str) -> Callable[[Command], Command]:
-    """Hand the options that are fields of the dataclass `kind` to the command as one, its parameter `into`."""
+    """Pass the options that are fields of the dataclass `kind` to the command as one parameter, `into`."""
     names = [field.name for field in fields(kind)]
 
     def decorate(command: Command) -> Command:
@@ -64,7 +64,7 @@ def gathered(kind: type[Any], into: str) -> Callable[[Command], Command]:
 
 
 def file_option(*names: str, **more: Any) -> Callable[[Command], Command]:
-    """An option that names a file, which the shell completes."""
+    """Return an option that names a file, which the shell completes."""
     return click.option(*names, metavar="FILE", shell_complete=complete_files, **more)
 
 
@@ -81,7 +81,7 @@ def environments_option(command: Command) -> Command:
 
 
 def selection_options(command: Command) -> Command:
-    """`-e` and `--shard`, as a `Selection` named `selection`."""
+    """Add `-e` and `--shard`, as a `Selection` named `selection`."""
     return environments_option(_shard_option(gathered(Selection, "selection")(command)))
 
 
@@ -106,22 +106,22 @@ def _shard_option(command: Command) -> Command:
 
 
 def format_option(command: Command) -> Command:
-    """`--format` of a result that annotations can be made of, as a `Form` named `form`."""
+    """Add `--format` for a result that has annotations, as a `Form` named `form`."""
     return _format_option(command, RESULT_FORMATS)
 
 
 def state_format_option(command: Command) -> Command:
-    """`--format` of a result without annotations, as a `Form` named `form`."""
+    """Add `--format` for a result without annotations, as a `Form` named `form`."""
     return _format_option(command, FORMATS)
 
 
 def plain_format_option(command: Command) -> Command:
-    """`--format` of a result that is shown as text or JSON alone, as a `Form` named `form`."""
+    """Add `--format` for a result that is only text or JSON, as a `Form` named `form`."""
     return _format_option(command, FORMATS[:2])
 
 
 def _format_option(command: Command, formats: tuple[str, ...]) -> Command:
-    """Make one value of both options: `--also` is read first, and `--format` picks it up."""
+    """Add `--format` and `--also` as one value: `--also` is parsed first, and `--format` adds it."""
     file_formats = (*formats, SUMMARY) if "markdown" in formats else formats
 
     def take_also(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
@@ -171,7 +171,7 @@ def yes_option(command: Command) -> Command:
 
 
 def settings_options(command: Command) -> Command:
-    """Every setting as a flag of its name. The command gets a `session` with the flags that were given."""
+    """Add every setting as a flag. The command gets a `session` with the given flags."""
 
     @functools.wraps(command)
     def call(**parameters: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Everything that is printed: results to stdout, all else to stderr (docs/contract.md#commands)."""
+"""All output: results on stdout, everything else on stderr (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from reconciler.text.escape import for_terminal
 
 MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scroll the cause away
 
-MIN_COLUMNS = 40  # of a terminal; one that is narrower breaks the lines itself
+MIN_COLUMNS = 40  # of a terminal; a narrower one breaks the lines itself
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal. It is None where it was closed before the start (`>&-`)."""
+    """Return whether a stream is a terminal. It is None if it was closed before the start (`>&-`)."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
-    """Whether to use colour: only on a terminal, and never with NO_COLOR."""
+    """Return whether to use colour: only on a terminal, and never with NO_COLOR."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and is_terminal(stream)
 
 
 def terminal_width() -> int:
-    """Return the columns of a text for the terminal; of a narrow or wide one, what can still be read well."""
+    """Return the columns of a text for the terminal, between 60 and 120."""
     return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))
 
 
 def fit_terminal(text: str, stream: TextIO, *, spare: int = 0) -> str:
-    """Break the long lines of a text where a terminal shows it, and leave so many columns free in each.
+    """Break the long lines of a text for a terminal, and leave `spare` columns free in each line.
 
     Elsewhere each line stays whole, for `grep`.
     """
@@ -48,7 +48,7 @@ def fit_terminal(text: str, stream: TextIO, *, spare: int = 0) -> str:
 
 
 def write(text: str) -> None:
-    """Write a whole result to stdout. Raises OutputFailed where that fails, ReaderGone where nothing reads it."""
+    """Write a whole result to stdout. Raises OutputFailed if that fails, ReaderGone if its reader has ended."""
     try:
         sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
         sys.stdout.flush()
@@ -62,7 +62,7 @@ def write(text: str) -> None:
 def say(text: str, *, label: str = "") -> None:
     """Write a line for the user to stderr. The caller has escaped the values in it.
 
-    Where it can't be written (a full disk, a closed pager) the run goes on: PUTs may be under way.
+    If it can't be written (a full disk, a closed pager), the run continues, because PUTs may be in flight.
     """
     prefix = ""
     if label:
@@ -73,14 +73,14 @@ def say(text: str, *, label: str = "") -> None:
 
 
 def write_aside(text: str) -> None:
-    """Write to stderr, and ignore that it fails."""
+    """Write to stderr, and ignore a failure."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
 def report_unwritten(error: OutputFailed) -> None:
-    """Report a result that could not be written to stdout; not where its reader ended (a pager, `head`)."""
+    """Report a result that could not be written to stdout, unless its reader has ended (a pager, `head`)."""
     if not isinstance(error, ReaderGone):
         say(for_terminal(str(error)), label="error")
     # the rest of the buffer must not fail a second time when the interpreter ends
@@ -90,7 +90,7 @@ def report_unwritten(error: OutputFailed) -> None:
 
 
 def say_problems(error: InputError) -> None:
-    """Report all problems of the input: on a terminal with the lines of the files, else one on a line."""
+    """Report all problems of the input: on a terminal with the lines of the files, otherwise one on a line."""
     if not error.problems:
         say("\n".join(for_terminal(line) for line in str(error).split("\n")), label="error")
         return

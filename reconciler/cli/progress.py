@@ -1,4 +1,4 @@
-"""Progress on stderr: a live line on a terminal, a line every ten seconds in a log."""
+"""Progress on stderr: a live line on a terminal, and a line every ten seconds in a log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.io.watch import report_done, watching
 from reconciler.model import DONE_OUTCOMES, EnvironmentResult, Outcome
 from reconciler.text.counts import number, ordinal
 from reconciler.text.escape import for_terminal
-from reconciler.text.groups import SHOWN_ONE_BY_ONE, like_message
+from reconciler.text.groups import SHOWN_ONE_BY_ONE, generalize_message
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 LOG_INTERVAL_S = 10.0
 TICK_S = 0.5
 APPEARS_AFTER_S = 2.0
-BAR_COLUMNS = 20  # so that the line and the ^C that a terminal echoes fit 60 columns
+BAR_COLUMNS = 20  # so that the line, and the ^C that a terminal echoes, fit into 60 columns
 
 
 class LiveLine:
-    """One line of a terminal, such as `applying ━━━━ 3/10 12/s`: it is drawn again and again, and erased in the end."""
+    """One line of a terminal, such as `applying ━━━━ 3/10 12/s`. It is redrawn often, and erased at the end."""
 
     def __init__(self, doing: str, total: int | None) -> None:
         from rich.console import Console
@@ -57,7 +57,7 @@ class LiveLine:
     def show_above(self, line: str) -> None:
         from rich.text import Text
 
-        with suppress(OSError):  # a terminal that has gone must not end what is under way
+        with suppress(OSError):  # a closed terminal must not end PUTs in flight
             self._console.print(Text(line), soft_wrap=True)
 
     def erase(self) -> None:
@@ -74,16 +74,16 @@ def _can_redraw() -> bool:
 
 
 class CountProgress:
-    """The progress of a step that only counts, such as a check: shown once it takes more than two seconds.
+    """The progress of a step that only counts, such as a check. It is shown after two seconds.
 
-    `doing` is such as `checking receivers`. `report` may be called from any thread.
+    `doing` names the step, such as `checking receivers`. `report` may be called from any thread.
     """
 
     def __init__(self, doing: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._doing = doing
         self._monotonic = monotonic
         self._done = 0
-        self._total: int | None = None  # None: it is not known yet
+        self._total: int | None = None  # None while it is not known
         self._note = ""
         self._line: LiveLine | None = None
         self._redraws = False
@@ -113,7 +113,7 @@ class CountProgress:
                 self._draw()
 
     def count(self, done: int, total: int, doing: str) -> None:
-        """Report a part of the step that may have words of its own."""
+        """Report a part of the step, which may have its own words."""
         with self._alone:
             self._doing = doing or self._doing
             self.report(done, total)
@@ -140,20 +140,20 @@ class CountProgress:
 
 @contextmanager
 def watch_state(doing: str) -> Iterator[None]:
-    """Show how far the reads and writes of the state within the block are."""
+    """Show the progress of the reads and writes of the state within the block."""
     with CountProgress(doing) as progress, watching(progress.count):
         yield
 
 
 def report_read(done: int, total: int) -> None:
-    """Show how many accounts are read, where the state is watched."""
+    """Report how many accounts are read to the progress display of the state."""
     report_done(done, total, "observing accounts")
 
 
 class Progress:
-    """The progress display. `report` takes each result; a failure is shown at once.
+    """The progress of an apply. `report` takes each result; a failure is shown at once.
 
-    `slowdown` returns what slows the run down. Of failures that are alike the first few are shown; the summary has all.
+    `slowdown` returns what slows the run down. Of alike failures the first few are shown; the summary has all.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class Progress:
         self.refresh()
 
     def refresh(self) -> None:
-        """Update the live line, or write a line of the log where the last one is ten seconds old."""
+        """Update the live line, or write a line to the log if the last one is ten seconds old."""
         now = self._monotonic()
         self._speed.note(self._counts.total(), now)
         if self._line is not None:
@@ -242,7 +242,7 @@ class Progress:
         return "; ".join(parts)
 
     def _show_failure(self, result: EnvironmentResult) -> None:
-        kind = (result.outcome, result.status, like_message(result))
+        kind = (result.outcome, result.status, generalize_message(result))
         self._shown[kind] += 1
         if self._shown[kind] <= SHOWN_ONE_BY_ONE:
             self._show(f"{for_terminal(result.environment)}: {result.outcome}: {for_terminal(result.message)}")

@@ -1,4 +1,4 @@
-"""The output of a result: to stdout, to the files of `--also`, and as annotations to GitHub's runner."""
+"""The output of a result: on stdout, in the files of `--also`, and as annotations for GitHub's runner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconciler.model import CheckResult, Document, Drift, Item, Problem, Resolv
 from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
-SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB of a step, and shows what stopped it in the same place
+SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB from a step, which also has the reason of a failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,10 @@ def show_check(result: CheckResult, form: Form, session: Session) -> None:
 def show_validation(
     errors: Sequence[Problem], warnings: Sequence[Problem], environments: int | None, form: Form, session: Session
 ) -> None:
-    """Show the problems of the input. `environments` have no error; None: the manifests were not read."""
+    """Show the problems of the input.
+
+    `environments` is the number of those without errors; None: the manifests were not read.
+    """
 
     def as_text(style: TextStyle) -> str:
         from reconciler.views.diagnostics import Layout
@@ -136,7 +139,7 @@ def show_validation(
 def show_state_list(
     documents: Sequence[Document], now: datetime, form: Form, session: Session, *, unread: int = 0
 ) -> None:
-    """Show the list of the state. `unread` is the number of documents that can't be read, beside these."""
+    """Show the list of the state. `unread` is the number of further documents, which can't be read."""
     views: Views = {
         "text": lambda style: _load("text").render_state_list(
             documents, now, colour=style.colour, width=style.width if style.on_terminal else None, unread=unread
@@ -189,11 +192,11 @@ def show_doctor(items: Sequence[Item], form: Form, session: Session) -> None:
     _show(views, form, session)
 
 
-# --- how ---------------------------------------------------------------------------------------------
+# --- output ------------------------------------------------------------------------------------------
 
 
 def _load(form: str) -> Any:
-    """Return the module of a format, imported when it is used: its imports take time."""
+    """Return the module of a view. It is imported when it is used, because its imports take time."""
     return importlib.import_module(f"reconciler.views.{form}")
 
 
@@ -202,13 +205,13 @@ def _load_format(name: str) -> Any:
 
 
 def _show(views: Views, form: Form, session: Session) -> None:
-    """Write the files first, then stdout: neither fails where only the other can't be written."""
+    """Write the files first, then stdout, so that a failure of one does not prevent the other."""
     check_files(form, session)
     plain = TextStyle(colour=False, width=FILE_WIDTH)
     unwritten = []
     for other, file in form.also:
         try:
-            view = views.get(other) or views["markdown"]  # a short result is the same in the summary of a job
+            view = views.get(other) or views["markdown"]  # other results have no separate view for a job's summary
             write_whole(session.folder / file, view(plain))
         except OSError as error:
             unwritten.append(f"{file} can't be written: {error.strerror}")

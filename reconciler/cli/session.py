@@ -1,4 +1,4 @@
-"""The objects that a command uses: settings, manifests, credentials and store, each made when it is first used."""
+"""The objects that a command uses: settings, manifests, credentials and store. Each is made when it is first used."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def find_folder() -> Path:
-    """The working directory. Raises InputError where it was deleted or unmounted meanwhile."""
+    """Return the working directory. Raises InputError if it was deleted or unmounted."""
     try:
         return Path.cwd()
     except OSError as error:
@@ -49,14 +49,14 @@ def find_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class GivenFiles:
-    """Tokens and secrets of a workflow's secrets, as the files of the settings would have them; None: not given."""
+    """Tokens and secrets from a workflow's secrets, in place of the files of the settings. None: not given."""
 
     tokens: Mapping[str, Secret] | None = None
     secrets: SecretValues | None = None
     tokens_name: str = ""  # what messages call the tokens' source
 
     def over(self, files: SecretFiles) -> SecretFiles:
-        """Return the files' content with the given in place of it."""
+        """Return the content of the files, with the given tokens or secrets in place of theirs."""
         if self.tokens is not None:
             files = replace(files, tokens=self.tokens, tokens_name=self.tokens_name)
         return files if self.secrets is None else replace(files, secrets=self.secrets)
@@ -64,10 +64,10 @@ class GivenFiles:
 
 @dataclass(frozen=True, slots=True)
 class Interrupts:
-    """What signals do to an apply: the first lets what is under way finish.
+    """The effect of signals on an apply: the first one lets PUTs in flight finish.
 
-    `second_ends`: a person who sends another one wants the end at once. With `interim`, the result so far is made for
-    a process that may be killed.
+    With `second_ends` a second signal ends the process at once. With `interim` the result so far is made, for a process
+    that may be killed.
     """
 
     second_ends: bool = True
@@ -76,30 +76,30 @@ class Interrupts:
 
 @dataclass
 class Session:
-    """The objects of one command. `base_url` replaces every base URL, those of manifests too (for the demo).
+    """The objects of one command. `base_url` replaces every base URL, also those of manifests (for the demo).
 
-    `given_files` are tokens and secrets that were handed over in other ways, in place of the files of the settings.
+    `given_files` are tokens and secrets that replace those in the files of the settings.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))  # os.environ decodes at each access
     folder: Path = field(default_factory=find_folder)
     flags: Mapping[str, Any] = field(default_factory=dict)
     base_url: str | None = None
-    quiet: bool = False  # without the manifests' warnings, which each command of the demo would repeat
+    quiet: bool = False  # leaves out the manifests' warnings, which each command of the demo would repeat
     clock: SystemClock = field(default_factory=SystemClock)
     log: StepLog | None = None  # of -v
     interrupts: Interrupts = field(default_factory=Interrupts)
     given_files: GivenFiles | None = None
 
     def start_log(self, count: int) -> None:
-        """Show each step from now on on stderr: `count` is the number of `-v`."""
+        """Show each step on stderr from now on. `count` is the number of `-v`."""
         from reconciler.cli.log import StepLog  # late: importing logging takes time
 
         self.log = self.log or StepLog(self.environ)
         self.log.start(count)
 
     def hide(self, *values: str) -> None:
-        """Keep these values out of what -v shows."""
+        """Mask these values in the log of -v."""
         if self.log is not None:
             self.log.hide(values)
 
@@ -114,12 +114,12 @@ class Session:
         return load_settings(self.environ, str(self.folder), self.flags)
 
     def find_setting(self, path: str) -> SettingPlace | None:
-        """Return where a setting was given; None where it has its default."""
+        """Return where a setting was given; None if it has its default."""
         return self._loaded.find_place(path)
 
     @property
     def settings_file(self) -> str | None:
-        """The settings file that was read, None without one."""
+        """Return the settings file that was read; None without one."""
         return self._loaded.file
 
     @cached_property
@@ -127,7 +127,7 @@ class Session:
         return self.find_store()()
 
     def find_store(self) -> Callable[[], StateStore]:
-        """Return what opens the store of the setting `state`. Raises InputError where it doesn't name one."""
+        """Return the function that opens the store of the setting `state`. Raises InputError for an invalid setting."""
         from reconciler.state.open import parse_state
 
         return parse_state(self.settings.state, self._loaded.state_folder, self.environ)
@@ -141,7 +141,7 @@ class Session:
 
     @cached_property
     def secret_files(self) -> SecretFiles:
-        """The tokens and secrets files, with what is wrong with them as data. All their values are hidden from now."""
+        """The tokens and secrets files, with their problems as data. Their values are masked from now on."""
         from reconciler.plug.credentials import find_hidden, read_secret_files
 
         given = self.given_files or GivenFiles()
@@ -174,7 +174,7 @@ class Session:
 
     @property
     def tree_options(self) -> TreeOptions:
-        """What the settings, and the available tokens and secrets, say of manifests."""
+        """Return what the settings, and the available tokens and secrets, say about manifests."""
         from reconciler.core.policy import Policy
         from reconciler.manifests.merged import TreeOptions
         from reconciler.plug.credentials import find_hidden, find_known_tokens
@@ -206,9 +206,9 @@ class Session:
 
     @contextmanager
     def open_history(self, commit: str) -> Iterator[ManifestHistory]:
-        """Return what earlier commits, and others, want with the settings of this run, whose commit is given.
+        """Yield what other commits want, with the settings of this run, whose commit is given.
 
-        Raises InputError where the manifests are in no git repository.
+        Raises InputError if the manifests are not in a git repository.
         """
         from reconciler.io.git.checkout import find_top
         from reconciler.io.git.history import GitHistory
@@ -226,10 +226,10 @@ class Session:
 
     @contextmanager
     def open_reviewed_history(self, commit: str, names: Collection[str]) -> Iterator[ManifestHistory]:
-        """Return the history for what was reviewed of these environments: that of the files that are checked out.
+        """Yield the history of the checked-out files, to look up the reviews of these environments.
 
-        A review is looked up by commits, and what is sent is read from files. Raises InputError where the two differ:
-        `.gitattributes` can have git write other bytes than a commit holds, and a link can lead to other manifests.
+        Reviews are looked up by commits, and manifests are read from files. Raises InputError if the two differ:
+        `.gitattributes` can have git write other bytes than a commit has, and a link can lead to other manifests.
         """
         from reconciler.run.strict import find_altered
         from reconciler.views.unreviewed import explain_altered
@@ -266,7 +266,7 @@ class Session:
         )
 
     def find_by(self) -> By:
-        """Who runs this, from which commit of the manifests."""
+        """Return the user, the run, and the commit of the manifests."""
         from reconciler.io.git.actor import find_by
 
         return find_by(self.environ, self.folder / self.settings.manifests, self._loaded.files)
@@ -275,13 +275,13 @@ class Session:
 
     @cached_property
     def pace(self) -> Pace:
-        """The one rate limit of everything that this command sends to Plug."""
+        """The rate limit that all requests of this command to Plug share."""
         from reconciler.run.pace import Pace
 
         return Pace(self.clock, self.settings.rate_limit, longest_pause_s=self.settings.deadline)
 
     def plan(self, scope: PlanScope, *, requested: bool = False) -> Planned:
-        """Return the plan of the scope. Raises as `plan_to_apply`, and InputError for a malformed token."""
+        """Return the plan of the scope. Raises what `plan_to_apply` raises, and InputError for a malformed token."""
         from reconciler.run.planning import refuse_malformed_tokens
 
         planned = self.plan_to_apply(scope, requested=requested)
@@ -291,8 +291,8 @@ class Session:
     def plan_to_apply(self, scope: PlanScope, *, requested: bool = False, now: datetime | None = None) -> Planned:
         """Return the plan of the scope, at `now` or the present, with the warnings of the manifests.
 
-        Tokens are not checked: `apply` reports a malformed one together with everything else that it refuses.
-        Raises InputError (manifests, settings, the partner's token), StateError.
+        Tokens are not checked, because `apply` reports a malformed one together with all other problems. Raises
+        InputError (manifests, settings, the partner's token), StateError.
         """
         from reconciler.cli.progress import watch_state
         from reconciler.core.planner import PlanInput
@@ -322,7 +322,7 @@ class Session:
         return GuardInput(self.desired, self.credentials, limit, accepted, first or FirstApply())
 
     def live_reads(self, *, wanted: bool) -> Observe | None:
-        """Return the reads of --observe for a plan; None where they are not wanted."""
+        """Return the reads of --observe for a plan; None if they are not wanted."""
         if not wanted:
             return None
         from reconciler.cli.output import say
@@ -344,7 +344,7 @@ class Session:
         )
 
     def account_reads(self, accounts: int) -> AccountReads:
-        """Return the reads of accounts for `import`. Raises InputError where the partner token can't be used."""
+        """Return the reads of accounts for `import`. Raises InputError if the partner token can't be used."""
         from reconciler.cli.progress import report_read
         from reconciler.model import Fault
         from reconciler.run.importing import AccountReads
@@ -363,7 +363,7 @@ class Session:
         return AccountReads(self.make_observer, base_url, self.clock, options, self.pace)
 
     def make_observer(self) -> HttpObserver:
-        """Return the observer over the partner API, to be entered. The partner token must have been checked."""
+        """Return the observer over the partner API, for `async with`. The caller has checked the partner token."""
         from reconciler.plug.credentials import find_hidden
         from reconciler.plug.partner import HttpObserver
         from reconciler.plug.secret import Secret
@@ -380,7 +380,7 @@ class Session:
 
 
 def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:
-    """Return the command's session with its flags: the caller's where there is one, else a new one."""
+    """Return the command's session with its flags: the caller's if there is one, else a new one."""
     from reconciler.cli.setting_parameters import take_settings_flags
 
     flags = take_settings_flags(parameters)

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import click
 
-from reconciler.cli.adopting import record_all, refuse_where_none, review_all, show_review
+from reconciler.cli.adopting import record_all, refuse_if_none, review_all, show_review
 from reconciler.cli.commands import CommandGroup
 from reconciler.cli.completion import complete_environments, complete_folders
 from reconciler.cli.confirm import confirm
@@ -55,12 +55,12 @@ _environment_argument = click.argument("environment", metavar="ENV", shell_compl
 
 
 def _reads_one(command: Command) -> Command:
-    """The arguments of a command that shows one environment."""
+    """Add the arguments of a command that shows one environment."""
     return _environment_argument(state_format_option(environments_option(settings_options(command))))
 
 
 def _changes_one(command: Command) -> Command:
-    """The arguments of a command that changes one environment's state, and asks first."""
+    """Add the arguments of a command that changes one environment's state, and asks first."""
     return _environment_argument(yes_option(environments_option(settings_options(command))))
 
 
@@ -147,7 +147,7 @@ def adopt(session: Session, environment: str | None, unverified: bool, yes: bool
         select(globs, [environment])
     names = {environment} if environment is not None else select(globs, [one.environment for one in session.desired])
     review = review_all(session, names, unverified=unverified, skip_recorded=environment is None)
-    refuse_where_none(review)
+    refuse_if_none(review)
     show_review(review)
     if not review.adoptions:
         return ExitCode.DONE
@@ -229,7 +229,7 @@ def rename(session: Session, old: str, new: str, yes: bool) -> int:
     if not is_environment_name(new):
         hint = "write up to 63 characters of a-z, 0-9, '.', '_' and '-'; begin with a letter or digit"
         raise InputError.of("NEW", f"{new!r} is not a valid name of an environment", hint)
-    if not session.tree.names:  # a folder that can't be read names nothing: that is no sign that OLD is gone
+    if not session.tree.names:  # a folder that can't be read has no names, which doesn't mean that OLD is gone
         raise InputError(problems=session.tree.errors)
     renaming = check_rename(session.store, (old, new), session.tree.names, session.clock.now())
     confirm(f"Carry the state of {for_terminal(old)} over to {for_terminal(new)}?", yes=yes)

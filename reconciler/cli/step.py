@@ -1,7 +1,7 @@
-"""The frame of one step of a GitHub workflow: what it leaves for later steps, for the summary and for the artifact.
+"""The frame of one step of a GitHub workflow: its outputs, its part of the summary, and the artifact.
 
-The step's process is the one that the runner signals (docs/github.md), so everything happens in it: it reaches the
-branch of the state with GITHUB_TOKEN, it masks what must not be shown, and it writes outputs and summary at its end.
+The runner sends signals to the step's process (docs/github.md), so everything happens in it: it reaches the branch of
+the state with GITHUB_TOKEN, masks secret values, and writes outputs and summary at its end.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ RESULT_PREFIX = "result-"  # of the artifact's folder; the job's name follows
 
 @dataclass
 class Step:
-    """One step. `name` is the job's, for the artifact; `environ` what the runner set, without the secrets taken."""
+    """One step of a job.
+
+    `name` is the job's, for the artifact. `environ` has the runner's variables without the secrets that were taken.
+    """
 
     name: str
     environ: MutableMapping[str, str] = field(default_factory=lambda: dict(os.environ))
     _parts: list[str] = field(default_factory=list, init=False)  # of the summary
-    _summary_start: int | None = field(default=None, init=False)  # where it begins in its file
+    _summary_start: int | None = field(default=None, init=False)  # its position in the file
     _sessions: list[Session] = field(default_factory=list, init=False)
 
     @cached_property
@@ -55,13 +58,13 @@ class Step:
 
     @cached_property
     def session(self) -> Session:
-        """The settings, manifests and state of the working directory, as any command sees them."""
+        """The settings, manifests and state of the working directory, as for any command."""
         return self.make_session()
 
     def make_session(self, **more: Any) -> Session:
-        """Return a session of its own, with the variables that are there now.
+        """Return a new session, with the present variables.
 
-        The runner sends SIGTERM 7.5 s after SIGINT, which changes nothing, and kills the process 2.5 s later.
+        The runner sends SIGTERM, which changes nothing, 7.5 s after SIGINT, and kills the process 2.5 s later.
         """
         from reconciler.run.context import Interim
 
@@ -83,11 +86,11 @@ class Step:
 
     @property
     def run_attempt(self) -> RunAttempt:
-        """This attempt, as the state's documents name it."""
+        """Return this attempt, as the state's documents name it."""
         return RunAttempt(self.run.run_id, self.attempt)
 
     def take(self, name: str) -> str:
-        """Return a secret's value and remove it from the variables, so that no program that is started gets it."""
+        """Return a secret's value and remove it from the variables, so that no started program gets it."""
         return self.environ.pop(name, "")
 
     def is_on(self, name: str) -> bool:
@@ -96,21 +99,21 @@ class Step:
 
     @contextmanager
     def open_hub(self) -> Iterator[RunHub]:
-        """GitHub, with GITHUB_TOKEN. Raises InputError without one."""
+        """Yield GitHub, with GITHUB_TOKEN. Raises InputError without one."""
         from reconciler.github.hub import open_hub
 
         with open_hub(self.environ) as hub:
             yield hub
 
-    # --- what it leaves --------------------------------------------------------------------------------
+    # --- output ----------------------------------------------------------------------------------------
 
     def output(self, name: str, value: str) -> None:
-        """Set an output of the step. A value of several lines is kept as it is."""
+        """Set an output of the step. Its value may have several lines."""
         end = f"end-{secrets.token_hex(16)}"  # nothing in the value can be it
         self._append("GITHUB_OUTPUT", f"{name}<<{end}\n{value}\n{end}\n")
 
     def summarize(self, markdown: str) -> None:
-        """Add Markdown to the job's summary; what would not fit is left out, and said."""
+        """Add Markdown to the job's summary. What doesn't fit is left out, and a line says so."""
         self._write_summary([*self._parts, markdown])
 
     def summarize_first(self, markdown: str) -> None:
@@ -118,7 +121,7 @@ class Step:
         self._write_summary([markdown, *self._parts])
 
     def restart_summary(self) -> None:
-        """Take back what this step has written into the job's summary: something later is to be in its place."""
+        """Remove what this step has written into the job's summary, to replace it."""
         self._write_summary([])
 
     def _write_summary(self, parts: list[str]) -> None:
@@ -131,7 +134,7 @@ class Step:
         if len(data) > room:
             data = data[:room].decode(errors="ignore").encode() + _CUT
         with Path(path).open("ab") as file:
-            if self._summary_start is None:  # what something else has written before stays
+            if self._summary_start is None:  # the text that another program has written before stays
                 self._summary_start = file.tell()
             file.truncate(self._summary_start)
             file.write(data)
@@ -152,7 +155,7 @@ class Step:
         return folder
 
     def warn(self, text: str) -> None:
-        """Show a warning in the log, in a runner as an annotation too; the step goes on."""
+        """Show a warning in the log, and on a runner as an annotation. The step continues."""
         from reconciler.cli.annotations import annotate, wants_annotations
         from reconciler.cli.output import say
         from reconciler.text.escape import for_terminal
@@ -163,7 +166,7 @@ class Step:
             annotate(render_warning(text))
 
     def leave_result(self, result: RunResult) -> None:
-        """Leave the result of an apply, in place of an earlier one: files, the exit code, and the job's summary."""
+        """Write the result of an apply, in place of an earlier one: files, the exit code, and the job's summary."""
         from reconciler.formats.result_file import encode_result
         from reconciler.views import markdown
 
@@ -175,12 +178,12 @@ class Step:
         self.summarize(text)
 
     def mask_secrets(self, session: Session) -> None:
-        """Hide each token and secret that the session was given, or that a file of its settings has."""
+        """Mask each token and secret that the session was given, or that a file of its settings has."""
         files = session.secret_files
         self.mask(*(one.reveal() for one in (*files.tokens.values(), *files.secrets.all_values())))
 
     def mask(self, *values: str) -> None:
-        """Have the runner hide these values in everything that is shown later. Elsewhere the mask would be the leak."""
+        """Have the runner mask these values in all later output. Elsewhere the mask itself would show them."""
         if self.environ.get("GITHUB_ACTIONS") != "true":
             return
         write_aside(encode_masks(value for value in values if value))
@@ -200,9 +203,9 @@ class Step:
 
 
 def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
-    """Have git use GITHUB_TOKEN for this server, as checkout would: it stands in no file, only in this process.
+    """Have git use GITHUB_TOKEN for this server, as checkout would. It is in no file, only in this process.
 
-    The first, empty header drops one that a checkout kept: GitHub refuses two (400).
+    The first, empty header removes one that a checkout kept, because GitHub refuses two (400).
     """
     token, server = environ.get("GITHUB_TOKEN", ""), environ.get("GITHUB_SERVER_URL", "https://github.com")
     if not token:
@@ -220,9 +223,9 @@ def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
 
 
 def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] | None = None) -> int:
-    """Run one step: its exit code as output `exit-code`; 2 (changes, drift) becomes 0, as it is an answer.
+    """Run one step, and set its exit code as output `exit-code`; 2 (changes, drift) is returned as 0.
 
-    Raises what `work` raises, once the job's summary and the output `failure` say it.
+    Raises what `work` raises, after it was written into the job's summary and the output `failure`.
     """
     step = Step(name, dict(os.environ if environ is None else environ))
     reach_state_branch(step.environ, step)
@@ -238,7 +241,7 @@ def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] 
 
 
 def _explain(step: Step, name: str, error: Exception) -> None:
-    """Leave what ended the step. Of a fault of our own only the kind: its message may hold a value."""
+    """Write the error that ended the step. For our own fault only its kind, as the message may hold a secret value."""
     from reconciler.views.github_comment import render_failure
 
     code, text = of_error(error), describe_error(error)

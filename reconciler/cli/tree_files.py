@@ -1,4 +1,4 @@
-"""The files of a team's repository that `init` and its upgrade look at."""
+"""The files of a team's repository that `init` and its upgrade read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MAX_MANIFEST_BYTES = 1024 * 1024
 
 
 def is_branch(name: str) -> bool:
-    """Return whether workflows can name this branch: in their patterns other characters mean something."""
+    """Return whether workflows can name this branch: other characters have a meaning in their patterns."""
     return _BRANCH.fullmatch(name) is not None
 
 
 def find_branch(top: Path) -> str | None:
-    """Return the default branch of the repository around a folder, None where it isn't known or can't be written."""
+    """Return the default branch of the repository around a folder; None if it isn't known or can't be written."""
     from reconciler.io.git.checkout import Checkout
     from reconciler.io.git.command import GitError
 
@@ -33,7 +33,7 @@ def find_branch(top: Path) -> str | None:
 
 
 def find_secret_names(top: Path) -> Sequence[str]:
-    """Return the secrets that the manifests name: the workflows hand them over. Without manifests, the example's."""
+    """Return the secrets that the manifests name, for the workflows. Without manifests, the example's."""
     from reconciler.io.files import read_regular
     from reconciler.starter.workflow_files import EXAMPLE_SECRET, MAX_SECRET_LINES
 
@@ -42,7 +42,7 @@ def find_secret_names(top: Path) -> Sequence[str]:
         try:
             names.update(name.decode() for name in _SECRET_NAME.findall(read_regular(path, MAX_MANIFEST_BYTES)))
         except OSError:
-            continue  # `validate` says what is wrong with it
+            continue  # `validate` reports the file
     return sorted(names) if 0 < len(names) <= MAX_SECRET_LINES else (EXAMPLE_SECRET,)
 
 

@@ -1,8 +1,10 @@
-"""An account of Plug's partner API, and how its URLs compare with those applied (docs/plug-api.md#the-partner-api).
+"""An account of Plug's partner API, and the comparison of its URLs with the applied ones.
+
+See docs/plug-api.md#the-partner-api.
 
     account (JSON) ── parse_account ──> Account ── compare_account ──> comparisons
 
-A webhook that isn't shown, or can't be compared, never counts as the same. An account's URLs hold secrets, so
+A webhook that isn't shown, or can't be compared, never counts as the same. An account's URLs contain secrets, so
 `compare_account` returns them only in a form that may be shown.
 """
 
@@ -34,28 +36,28 @@ _BEYOND_HOST = re.compile(r"[a-z]+://[^/?]*[/?].", re.DOTALL)
 
 
 class NotAnAccount(ValueError):
-    """An answer is not an account. The text says why, and repeats nothing of the answer."""
+    """An answer that is not an account. The text says why, and repeats nothing of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """The webhooks that an account shows, six at most. `shown` has the URL as it is; None: nothing is registered."""
 
-    shown: Mapping[Event, str | None] = field(repr=False)  # repr=False: the URLs hold secrets
+    shown: Mapping[Event, str | None] = field(repr=False)  # repr=False: the URLs contain secrets
     garbled: frozenset[Event]  # present, but neither a text nor null
 
 
 @dataclass(frozen=True, slots=True)
 class AvailableSecrets:
-    """Access to the available secrets, for comparisons. No value is kept here."""
+    """Access to the available secrets, for comparisons. No value is stored here."""
 
     value_of: Callable[[str], str | None]  # None: not available
     replaced: frozenset[str] = frozenset()  # names of those whose value is known to differ from the applied one
-    occur_in: Callable[[str], bool] = field(default=lambda url: False)  # whether a URL holds any token or secret
+    occur_in: Callable[[str], bool] = field(default=lambda url: False)  # whether a URL contains any token or secret
 
 
 def parse_account(value: object) -> Account:
-    """Return the account in a decoded answer. Raises NotAnAccount, also where it has none of the fields."""
+    """Return the account in a decoded answer. Raises NotAnAccount, also if it has none of the fields."""
     if not isinstance(value, dict):
         raise NotAnAccount("the answer is not a JSON object")
     present = {event: value[name] for event, name in FIELDS.items() if name in value}
@@ -74,7 +76,8 @@ def compare_account(
 ) -> tuple[EventComparison, ...]:
     """Return a comparison for each of the seven events; without an applied record, only for those not shown.
 
-    `past`, as of `find_past`, is not compared: it is used to find which URLs of the account may hold a secret.
+    `past` has the webhooks that `find_past` returns. They are not compared: they only show which URLs of the account
+    may contain a secret.
     """
     masks = _find_masks(desired, applied or {}, past, secrets)
     return tuple(_compare_all(account, desired, applied, secrets, masks))
@@ -82,10 +85,10 @@ def compare_account(
 
 @dataclass(frozen=True, slots=True)
 class _Masks:
-    """The means to recognize a URL that holds a secret whose value is not known."""
+    """The data that shows whether a URL may contain a secret whose value is not known."""
 
-    events: frozenset[Event]  # with a secret in their URL, now or in the past
-    texts: frozenset[str]  # text forms with a secret that can't be searched for by its value
+    events: frozenset[Event]  # those with a secret in their URL, now or in the past
+    texts: frozenset[str]  # text forms with a secret whose value is not known, so that it can't be searched for
 
 
 def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], secrets: AvailableSecrets) -> _Masks:
@@ -99,7 +102,7 @@ def _find_masks(desired: Webhooks, applied: Webhooks, past: Sequence[Webhooks], 
 
 
 def _is_known(text: str, secrets: AvailableSecrets) -> bool:
-    """Whether the values of all its secrets are available, and not known to differ from the applied ones."""
+    """Return whether the values of all its secrets are available, and none is known to differ from the applied one."""
     return all(secrets.value_of(name) is not None and name not in secrets.replaced for name in secret_names(text))
 
 
@@ -150,7 +153,7 @@ def _judge(text: str, url: str | None, secrets: AvailableSecrets) -> tuple[Verdi
 
 
 def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:
-    """Whether `url` is `text` with the `known` secrets, and at least one character for each that isn't known."""
+    """Return whether `url` fits `text`: with the `known` secrets, and one or more characters for each other one."""
     literals, names = split_secrets(text)
     pieces = [literals[0]]
     for name, literal in zip(names, literals[1:], strict=True):
@@ -173,7 +176,7 @@ def _could_be(text: str, url: str, known: Mapping[str, str]) -> bool:
 
 
 def _resembles(url: str, text: str) -> bool:
-    """Whether `url` may be `text` with its secret, perhaps pasted by hand: everything before the secret is the same."""
+    """Return whether `url` may be `text` with its secret, as everything before the secret is the same."""
     head = split_secrets(text)[0][0]
     if _BEYOND_HOST.match(head):
         return url.startswith(head)
@@ -181,7 +184,7 @@ def _resembles(url: str, text: str) -> bool:
 
 
 def _show(event: Event, url: str | None, secrets: AvailableSecrets, masks: _Masks) -> str | None:
-    """Return the URL in its text form, its query without values; only scheme and host where it may hold a secret."""
+    """Return the URL in its text form without the values of its query; if it may contain a secret, scheme and host."""
     if url is None:
         return None
     if event in masks.events or secrets.occur_in(url) or any(_resembles(url, text) for text in masks.texts):

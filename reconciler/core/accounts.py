@@ -1,7 +1,7 @@
-"""The Plug companies that the environments of a fleet hold, and whose token would overwrite another's webhooks.
+"""The Plug company (account) that each environment holds, and the tokens that would overwrite another's webhooks.
 
-An environment holds the account of its applied record, and that of its intent: its PUT is under way, or nobody knows
-what it did (docs/contract.md#checks).
+An environment holds the account of its applied record and the account of its intent, whose PUT is in flight or has an
+unknown effect (docs/contract.md#checks).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ AccountOf: TypeAlias = "Callable[[str], str | None]"  # environment -> account o
 
 
 def find_no_account(environment: str) -> str | None:
-    """Return None: no token is available."""
+    """Return None, for a run without any token."""
     return None
 
 
 class Hold(StrEnum):
-    """How an environment holds an account."""
+    """The ways in which an environment holds an account."""
 
     SENDING = "sending"  # by a live intent
     APPLIED = "applied"  # by its applied record
@@ -34,7 +34,7 @@ class Hold(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Another environment that holds an account. `intent` is None where its applied record does."""
+    """Another environment that holds an account. `intent` is None if it holds it by its applied record."""
 
     environment: str
     hold: Hold
@@ -51,7 +51,7 @@ class AccountBook:
             self.update(environment, head)
 
     def update(self, environment: str, head: Head | None) -> None:
-        """Take over the present head of an environment; None where it has no document any more."""
+        """Replace the head of an environment; None if it no longer has a document."""
         for account in find_accounts(self._heads.pop(environment, None)):
             self._holders[account].discard(environment)
         if head is not None:
@@ -60,7 +60,7 @@ class AccountBook:
                 self._holders[account].add(environment)
 
     def find(self, environment: str) -> Head | None:
-        """Return what is known of an environment."""
+        """Return the head of an environment; None if it has none."""
         return self._heads.get(environment)
 
     def find_others(self, account: str, environment: str) -> Collection[str]:
@@ -68,7 +68,7 @@ class AccountBook:
         return self._holders.get(account, set()) - {environment}
 
     def find_other(self, account: str, environment: str, now: datetime) -> Holder | None:
-        """Return another environment that holds the account, one that is just sending first; None without one."""
+        """Return another environment that holds the account, preferably one that is sending now; None without one."""
         others = sorted(self.find_others(account, environment))
         found = [_find_hold(self._heads[other], account, now) for other in others]
         return min(found, key=lambda one: list(Hold).index(one.hold), default=None)
@@ -93,7 +93,10 @@ def _find_hold(head: Head, account: str, now: datetime) -> Holder:
 
 @dataclass(frozen=True, slots=True)
 class FleetRules:
-    """`manifests` are the names of all environments in the manifests; `accepted` those of --accept-account-change."""
+    """The data to judge a token. `accepted` has the environments of --accept-account-change.
+
+    `manifests` has the names of all environments in the manifests.
+    """
 
     manifests: Collection[str]
     accepted: Collection[str] = ()
@@ -101,7 +104,7 @@ class FleetRules:
 
 
 def find_refusal(book: AccountBook, environment: str, account: str, now: datetime, fleet: FleetRules) -> Fault | None:
-    """Return why a token of this account may not be sent for the environment; None where it may."""
+    """Return why a token of this account may not be sent for the environment; None if it may."""
     holder = book.find_other(account, environment, now)
     if holder is None or (environment in fleet.accepted and holder.hold is not Hold.SENDING):
         return None
@@ -111,7 +114,7 @@ def find_refusal(book: AccountBook, environment: str, account: str, now: datetim
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Whether a token of this account may be sent for the environment."""
+    """The question whether a token of this account may be sent for the environment."""
 
     book: AccountBook
     environment: str
@@ -165,7 +168,7 @@ def _advise(holder: Holder, question: _Question) -> str:
 
 
 def _has_memory(question: _Question) -> bool:
-    """Whether the environment has an applied record or an intent, beside one of this run that will be removed."""
+    """Return whether the environment has an applied record, or an intent that is not a live one of this run."""
     head = question.book.find(question.environment)
     if head is None:
         return False
@@ -174,7 +177,7 @@ def _has_memory(question: _Question) -> bool:
 
 
 def _find_first(other: str, question: _Question) -> str | None:
-    """Return the command that takes a holder to the company of its present token; None where that is refused too."""
+    """Return the command that moves a holder to its present token's company; None if that is refused too."""
     account = question.fleet.account_of(other)
     if account is None or account == question.account:
         return None
@@ -190,7 +193,7 @@ def _accept(environment: str) -> str:
 
 
 def find_organization(account: str | None) -> str | None:
-    """Return the company that an account of a JWT names; None for an opaque token's."""
+    """Return the company that the account of a JWT names; None for an opaque token's account."""
     if account is None or not account.startswith(ORGANIZATION):
         return None
     return account.removeprefix(ORGANIZATION)
@@ -214,7 +217,7 @@ def find_pin_contradiction(desired: Desired, head: Head | None, account: str | N
 
 
 def find_pin_fault(desired: Desired, organization: str | None) -> Fault | None:
-    """Return why a token's company contradicts the manifest; an opaque token names none, and is not compared."""
+    """Return why a token's company contradicts the manifest. An opaque token names no company and is not compared."""
     if desired.organization_id is None or organization is None or organization == desired.organization_id:
         return None
     return Fault(
@@ -225,7 +228,7 @@ def find_pin_fault(desired: Desired, organization: str | None) -> Fault | None:
 
 
 def find_change_fault(environment: str, head: Head | None, organization: str | None) -> Fault | None:
-    """Return the fault of a JWT of another organization than last applied: most often two tokens were swapped."""
+    """Return the fault of a JWT of another organization than the applied one: often two tokens were swapped."""
     account = head.applied.account if head and head.applied else None
     if account is None or organization is None:
         return None

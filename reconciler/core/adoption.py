@@ -1,8 +1,8 @@
-"""Whether what was read of an account lets its manifest be recorded as applied without a PUT.
+"""The decision whether an environment may be recorded as applied without a PUT, from a read of its account.
 
 See docs/contract.md#commands.
 
-observation, compared with what would be recorded ── judge_adoption ──> Sighting
+    observation, compared with what would be recorded ── compare_for_adoption ──> AdoptionEvidence
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _VOUCH = "--unverified records it anyway: you say that Plug holds what the manif
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """What was seen of one environment.
+class AdoptionEvidence:
+    """The result of reading one environment's account before it is adopted.
 
-    `unread` says why nothing was; empty where the account was read. `uncompared` are the events that it shows, but that
-    could not be compared.
+    `unread` says why the account was not read; it is empty if it was. `uncompared` has the events that the account
+    shows but that could not be compared, `unseen` those that it does not show.
     """
 
     unread: str = ""
@@ -31,44 +31,47 @@ class Sighting:
     unseen: tuple[EventComparison, ...] = ()
 
 
-def judge_adoption(observation: Observation | None, *, no_token: str) -> Sighting:
-    """`observation` compares the account with what would be recorded. None: there was no token to read it with."""
-    if observation is None:
-        return Sighting(unread=no_token)
-    if not observation.observable:
-        return Sighting(unread="its manifest has no account_id")
-    if observation.failure:
-        return Sighting(unread=observation.failure)
+def compare_for_adoption(observation: Observation | None, *, no_token: str) -> AdoptionEvidence:
+    """Return the evidence in an observation, which compares the account with what would be recorded.
 
-    def having(*verdicts: Verdict) -> tuple[EventComparison, ...]:
+    None: there was no token to read it with. `no_token` is the text for that.
+    """
+    if observation is None:
+        return AdoptionEvidence(unread=no_token)
+    if not observation.observable:
+        return AdoptionEvidence(unread="its manifest has no account_id")
+    if observation.failure:
+        return AdoptionEvidence(unread=observation.failure)
+
+    def select(*verdicts: Verdict) -> tuple[EventComparison, ...]:
         return tuple(one for one in observation.comparisons if one.verdict in verdicts)
 
-    return Sighting(
-        differing=having(Verdict.DIFFERENT),
-        uncompared=having(Verdict.UNCOMPARED, Verdict.GARBLED),
-        unseen=having(Verdict.UNSEEN),
+    return AdoptionEvidence(
+        differing=select(Verdict.DIFFERENT),
+        uncompared=select(Verdict.UNCOMPARED, Verdict.GARBLED),
+        unseen=select(Verdict.UNSEEN),
     )
 
 
-def find_adoption_problems(desired: Desired, sighting: Sighting, *, unverified: bool) -> Iterator[Problem]:
-    """Yield the reasons why an environment is not adopted. A difference is one whatever the user says."""
-    for seen in sighting.differing:
+def find_adoption_problems(desired: Desired, evidence: AdoptionEvidence, *, unverified: bool) -> Iterator[Problem]:
+    """Yield the reasons why an environment is not adopted. `unverified` overrides all of them but a difference."""
+    for seen in evidence.differing:
         held = "nothing is registered in Plug" if seen.actual is None else f"Plug holds {_mask_path(seen.actual)}"
         message = f"{held}, which is not what the manifest of {desired.environment} says"
         hint = "correct the manifest, or send it with `reconciler apply`"
         yield Problem.at(desired.sources[seen.event], f"webhooks.{seen.event}", message, hint)
     if unverified:
         return
-    if sighting.unread:
-        message = f"nobody read what Plug holds of {desired.environment}: {sighting.unread}"
+    if evidence.unread:
+        message = f"what Plug holds of {desired.environment} was not read: {evidence.unread}"
         yield Problem.at(desired.source, "account_id", message, _VOUCH)
-    for seen in sighting.uncompared:
+    for seen in evidence.uncompared:
         message = f"what Plug holds of {desired.environment} was not compared: {seen.reason}"
         yield Problem.at(desired.sources[seen.event], f"webhooks.{seen.event}", message, _VOUCH)
 
 
 def _mask_path(url: str) -> str:
-    """Return a URL with `…` for each part of its path that may be a key: nobody has named it as a secret yet."""
+    """Return a URL with `…` for each part of its path that may be a key, as it may not be known as a secret yet."""
     address, question_mark, query = url.partition("?")
     parts = address.split("/")
     path = ["…" if looks_random(part) else part for part in parts[3:]]  # behind `https:`, nothing and the host
@@ -76,7 +79,7 @@ def _mask_path(url: str) -> str:
 
 
 def is_recorded(before: Document | None, after: Document) -> bool:
-    """Whether an adoption would record nothing new: neither a value nor the end of a doubt."""
+    """Return whether an adoption would record nothing new: no value changes and no doubt ends."""
     if before is None or before.applied is None or after.applied is None or before.intent is not None:
         return False
     new, old = after.applied, before.applied

@@ -2,7 +2,7 @@
 
 See docs/contract.md#outcomes.
 
-The facts (what arrived, and how it ended) come from the transport; every decision about them is here.
+The transport reports the facts: which bytes arrived, and how the body ended. All decisions on them are here.
 """
 
 from __future__ import annotations
@@ -14,33 +14,30 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.core.attempts import Fate, classify_answer
+from reconciler.core.json_keys import RepeatedKey
 
-MAX_ANSWER_BYTES = 64 * 1024  # of an answer are read, as sent and without its codings
+MAX_ANSWER_BYTES = 64 * 1024  # the most that is read of an answer, both as it is sent and decoded
 MAX_DEPTH = 64  # the API's answers nest 3 deep; Python's own limit depends on its version and on the stack
 
 
 class End(StrEnum):
     """The end of an answer's body."""
 
-    CERTAIN = "certain"  # Content-Length or chunks were fulfilled, the status has no body, or TLS was closed in order
-    UNCERTAIN = "uncertain"  # the connection was closed, and nothing says that this was the end
-    CUT = "cut"  # it did not end: a timeout, a reset, a length that was not fulfilled
+    CERTAIN = "certain"  # all of Content-Length or chunks arrived, the status has no body, or TLS was closed in order
+    UNCERTAIN = "uncertain"  # the connection was closed, and nothing shows that the body was complete
+    CUT = "cut"  # the body is incomplete: a timeout, a reset, fewer bytes than its length
 
 
 class TooDeep(ValueError):
     """JSON that is nested more than MAX_DEPTH deep."""
 
 
-class Repeated(ValueError):
-    """A key that appears more than once in an object."""
-
-
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """The part of an answer that arrived.
 
-    `status` is None without a status line. `body` is decoded (Content-Encoding); None where it is longer than
-    MAX_ANSWER_BYTES, as sent or decoded. `undecodable` names a coding that could not be decoded.
+    `status` is None without a status line. `body` is decoded (Content-Encoding); None if it is longer than
+    MAX_ANSWER_BYTES, as sent or decoded. `undecodable` names a content coding that could not be decoded.
     """
 
     status: int | None
@@ -53,7 +50,7 @@ class Incomplete(StrEnum):
     """The reason why an answer proves nothing."""
 
     NO_ANSWER = "no-answer"
-    CUT = "cut"  # it did not end, or nothing says that it ended
+    CUT = "cut"  # the body is incomplete, or nothing shows that it is complete
     TOO_LONG = "too-long"
     UNDECODABLE = "undecodable"
     TOO_DEEP = "too-deep"
@@ -61,7 +58,7 @@ class Incomplete(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The result of `judge`. `why` is None where the answer is complete; `denied`: it was a 2xx that said no."""
+    """The result of `judge`. `why` is None if the answer is complete; `denied`: a 2xx with `"value": false`."""
 
     fate: Fate
     why: Incomplete | None = None
@@ -69,19 +66,19 @@ class Judgement:
 
     @property
     def complete(self) -> bool:
-        """Whether enough of an answer arrived to decide on it."""
+        """Return whether enough of an answer arrived to decide on it."""
         return self.why is None
 
 
 def judge(arrived: Arrived, *, written: bool) -> Judgement:
-    """Judge the answer to an attempt. `written`: a byte of its request may have been sent."""
+    """Judge the answer to an attempt. `written`: a byte of the request may have been sent."""
     status = arrived.status
     if status is None:
         return Judgement(Fate.AMBIGUOUS if written else Fate.UNSENT, Incomplete.NO_ANSWER)
     if 200 <= status < 300:
         return _judge_success(arrived, status)
     fate = classify_answer(status, complete=arrived.end is not End.CUT)
-    # of a 3xx or 4xx the status line is enough
+    # the status line of a 3xx or 4xx is enough
     cut = arrived.end is End.CUT and arrived.body is not None and fate is not Fate.DEFINITE
     return Judgement(fate, Incomplete.CUT if cut else None)
 
@@ -113,22 +110,22 @@ class Pairs(list[tuple[str, Any]]):
     """A JSON object that keeps every pair of a key that appears more than once."""
 
     def holds(self, key: str, value: object) -> bool:
-        """Whether any pair of this key has exactly this value."""
+        """Return whether any pair of this key has exactly this value."""
         return any(name == key and found is value for name, found in self)
 
 
 def merge_pairs(value: Any) -> Any:
-    """Return the value with its objects as dicts. Raises Repeated where a key appears twice in one of them."""
+    """Return the value with its objects as dicts. Raises RepeatedKey if a key appears twice in one of them."""
     if isinstance(value, Pairs):
         merged = {key: merge_pairs(one) for key, one in value}
         if len(merged) != len(value):
-            raise Repeated
+            raise RepeatedKey
         return merged
     return [merge_pairs(one) for one in value] if isinstance(value, list) else value
 
 
 def parse_answer(body: bytes) -> Any:
-    """Return the JSON of a body, its objects as `Pairs` and every whole number as 0; None where it is not JSON.
+    """Return the JSON value of a body, with objects as `Pairs` and every integer as 0; None if it is not JSON.
 
     Raises TooDeep.
     """
@@ -136,16 +133,16 @@ def parse_answer(body: bytes) -> Any:
     if _measure_depth(text) > MAX_DEPTH:
         raise TooDeep
     try:
-        # Python refuses numbers of very many digits, which are valid JSON; no number of an answer is needed
+        # Python refuses integers of very many digits, which are valid JSON; no number of an answer is used
         return json.loads(text, parse_int=lambda digits: 0, object_pairs_hook=Pairs)
     except ValueError:
         return None
 
 
 def _decode(body: bytes) -> str:
-    """Decode in the one of JSON's encodings that the body is in, with a replacement for each byte that does not fit.
+    """Return the text of a body in the JSON encoding that it uses, with a replacement for each invalid byte.
 
-    An older server may mix encodings. A refusal with a stray byte in its message must not count as a success.
+    An old server may mix encodings. A refusal with an invalid byte in its message must not count as a success.
     """
     return body.decode(json.detect_encoding(body), errors="replace")
 
@@ -154,7 +151,7 @@ _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOT
 
 
 def _measure_depth(text: str) -> int:
-    """Return how deep the brackets outside of strings nest, whether or not the text is JSON."""
+    """Return the nesting depth of the brackets outside of strings, for any text."""
     depth = deepest = 0
     for found in _STRING_OR_BRACKET.finditer(text):
         match found[0][0]:

@@ -1,4 +1,4 @@
-"""One PUT attempt as data, and what to do after those made so far.
+"""One PUT attempt as data, and the decision what to do after the attempts made so far.
 
 See docs/contract.md#retries, docs/contract.md#outcomes.
 """
@@ -9,27 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-# 408, 425 and 429 ask to come again; the 5xx are those that a retry can fix (docs/contract.md#retries)
+# 408, 425 and 429 ask the client to try again; a retry can fix these 5xx (docs/contract.md#retries)
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 20.0
 
 
 class Fate(StrEnum):
-    """What is known of an attempt once it is over."""
+    """The kinds of attempt, by what is known of its effect (docs/glossary.md)."""
 
-    DEFINITE = "definite"  # a complete answer that says what became of the request
+    DEFINITE = "definite"  # its answer says whether Plug acted
     UNSENT = "unsent"  # no byte of the request was written
     AMBIGUOUS = "ambiguous"  # anything else: Plug may or may not have acted
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`message` is in the program's own words and holds nothing of the server's answer."""
+    """The result of one attempt. `message` is in the program's own words and repeats nothing of the answer."""
 
     fate: Fate
     status: int | None = None  # of a complete answer, or of a cut one whose status line arrived
-    complete: bool = False  # as much of an answer arrived as decides (`answers.judge`)
+    complete: bool = False  # enough of an answer arrived to decide on it (`answers.judge`)
     denied: bool = False  # the body was JSON with "value": false
     retry_after_s: float | None = None
     message: str = ""
@@ -45,9 +45,9 @@ class Attempt:
 
 
 def classify_answer(status: int, *, complete: bool) -> Fate:
-    """The fate of an attempt that got an answer with this status.
+    """Return the fate of an attempt that got an answer with this status.
 
-    Of a 3xx or 4xx the status line is enough, but of 408, which says that the server waited in vain.
+    The status line of a 3xx or 4xx is enough, except for 408: the server did not get the whole request in time.
     """
     if 300 <= status < 500 and status != 408:
         return Fate.DEFINITE
@@ -63,7 +63,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Sleep this long, then send, unless the deadline or the run is over by then."""
+    """Sleep this long, then send, unless the deadline has passed or the run has ended by then."""
 
     seconds: float
 
@@ -76,10 +76,10 @@ class Done:
 def next_step(
     made: Sequence[Attempt], *, limit: int, deadline_s: float, elapsed_s: float, jitter: float
 ) -> Send | Wait | Done:
-    """After the attempts `made` (oldest first): wait and retry, or stop. With none made: send.
+    """Return the step after the attempts `made` (oldest first): wait and retry, or stop. Without any: send.
 
     `elapsed_s` counts from the start of the first attempt; `jitter` is random in [0, 1).
-    The wait is exponential backoff with full jitter, at least `Retry-After` where the server gave one.
+    The wait is exponential backoff with full jitter, and at least `Retry-After` if the server sent it.
     """
     if not made:
         return Send()
@@ -87,7 +87,7 @@ def next_step(
     if last.confirmed or not last.retriable or len(made) >= limit:
         return Done()
     backoff = jitter * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** (len(made) - 1))
-    # a little jitter on top of Retry-After as well, or all workers come back in the same instant
+    # Retry-After gets a little jitter too, so that not all workers send in the same instant
     wait = backoff if last.retry_after_s is None else last.retry_after_s + backoff * 0.1
     if elapsed_s + wait >= deadline_s:
         return Done()

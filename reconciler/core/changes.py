@@ -1,7 +1,7 @@
-"""Which of the seven webhooks differ. The only module that knows deepdiff.
+"""The webhooks of an environment that differ. No other module uses deepdiff.
 
-Environments whose text is equal never get here: the caller compares first, which is a thousand times
-cheaper than a diff and, at ten thousand environments, what decides how long a plan takes.
+A diff is made only if the webhooks are not equal: to compare them first is a thousand times cheaper, which decides how
+long a plan of ten thousand environments takes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from reconciler.model import EVENTS, Change, Desired, Event, Webhooks
 
 
 def find_changed_events(before: Webhooks, after: Webhooks) -> tuple[Event, ...]:
-    """The events whose text differs or that one side lacks, in the order of the vendor's page."""
+    """Return the events whose text differs or that one side lacks, in the order of `EVENTS`."""
     from deepdiff import DeepDiff  # late: its import costs more than a plan without any change
 
     changed = DeepDiff(dict(before), dict(after), view="tree").affected_root_keys
@@ -19,9 +19,10 @@ def find_changed_events(before: Webhooks, after: Webhooks) -> tuple[Event, ...]:
 
 
 def make_changes(desired: Desired, applied: Webhooks | None) -> tuple[Change, ...]:
-    """Return what a PUT of `desired` would change over `applied`; with None (never applied) all seven.
+    """Return the changes that a PUT of `desired` would make to `applied`; all seven if it is None (never applied).
 
-    `before` is as it may be shown. The past has no say in that: a plan made with it and one made without are the same.
+    `before` is masked as it may be shown. The history does not influence that, so that plans with and without the
+    history are equal.
     """
     if applied is None:
         return tuple(Change(event, None, desired.webhooks[event], desired.sources[event]) for event in EVENTS)

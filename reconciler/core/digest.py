@@ -1,4 +1,4 @@
-"""Digests of what was decided (docs/contract.md#plan), over canonical JSON."""
+"""Digests of manifests and plans, over canonical JSON (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text has the form of a digest, in the letters in which plans show it."""
+    """Return whether the text has the form of a digest, in lower case as plans show it."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def digest_of(value: object) -> str:
-    """`sha256:` and the hex digest of the value as canonical JSON."""
+    """Return `sha256:` and the hex digest of the value as canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def manifests_digest(desired: Iterable[Desired]) -> str:
-    """Return the digest of what these environments shall be.
+    """Return the digest of everything that is wanted of these environments.
 
-    A comment, a description or a moved line doesn't change it, nor does the state.
+    A comment, a description, the order of lines and the state do not change it.
     """
     return digest_of(
         [
@@ -46,8 +46,8 @@ def manifests_digest(desired: Iterable[Desired]) -> str:
 def plan_digest(planned: Iterable[EnvironmentPlan]) -> str:
     """Return the digest of the creates and updates.
 
-    Reasserts send again what was approved before, and depend on tokens and the clock. They are left out, so that the
-    plan of a pull request and the plan on merge that would change the same have the same digest.
+    Reasserts are left out: they send again what was approved before, and depend on tokens and the clock. So the plans
+    of a pull request and of its merge have the same digest if they make the same changes.
     """
     return digest_of(
         [

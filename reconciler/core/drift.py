@@ -1,4 +1,4 @@
-"""Whatever differs between manifests, state and what Plug shows, as findings (docs/contract.md#drift)."""
+"""The differences between manifests, state and Plug, as findings (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from reconciler.core.accounts import ORGANIZATION, find_pin_contradiction
 from reconciler.core.masking import find_secretive, mask_url
 from reconciler.core.observe import Observation, find_live_findings
 from reconciler.model import (
+    FINDING_ORDER,
     Action,
     Desired,
     DestinationPart,
@@ -25,7 +26,7 @@ from reconciler.text.instants import instant
 
 @dataclass(frozen=True, slots=True)
 class TokenWatch:
-    """What tells when a token ends: those that end up to `warning_s` seconds after `now` are findings."""
+    """The data to find tokens that end soon: a token that ends up to `warning_s` seconds after `now` is a finding."""
 
     now: datetime
     warning_s: float
@@ -36,7 +37,6 @@ _MOVED = {
     DestinationPart.ENDPOINT: "applied through another endpoint than the one configured",
     DestinationPart.BODY: "applied with another form of body than the one configured",
 }
-ORDER = {kind: place for place, kind in enumerate(FindingKind)}
 
 
 def find_drift(
@@ -46,10 +46,10 @@ def find_drift(
     observations: Mapping[str, Observation] | None = None,
     tokens: TokenWatch | None = None,
 ) -> list[Finding]:
-    """Return the findings of a plan that was not asked to reassert, ordered by what matters, then by name.
+    """Return the findings of a plan without --reassert, the most important kind first, then by name.
 
-    `observations` are those of --observe; without them nothing is said of what Plug holds. Without `tokens` nothing is
-    said of their ends, and of companies that contradict the manifest.
+    `observations` are those of --observe; without them there are no findings about Plug. Without `tokens` there are no
+    findings about tokens that end, or about companies that contradict the manifest.
     """
     findings = [
         finding
@@ -61,7 +61,7 @@ def find_drift(
     if tokens is not None:
         findings.extend(_find_pins(desired.values(), documents, tokens.fingerprint_of))
         findings.extend(_find_ending_tokens(desired.values(), documents, tokens))
-    return sorted(findings, key=lambda finding: (ORDER[finding.kind], finding.environment))
+    return sorted(findings, key=lambda finding: (FINDING_ORDER[finding.kind], finding.environment))
 
 
 def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: Head | None) -> Iterable[Finding]:
@@ -88,8 +88,8 @@ def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: He
 def _finding_of_reason(reason: Reason, name: str, document: Head | None) -> Finding | None:
     applied = document.applied if document else None
     if reason is Reason.UNCERTAIN:
-        since = document.intent.at.isoformat().replace("+00:00", "Z") if document and document.intent else "?"
-        message = f"nobody knows whether the PUT begun at {since} changed Plug"
+        since = instant(document.intent.at) if document and document.intent else "?"
+        message = f"it is unknown whether the PUT of {since} changed Plug"
         return Finding(name, FindingKind.UNCERTAIN, None, None, None, message)
     if applied is None:
         return None
@@ -100,15 +100,15 @@ def _finding_of_reason(reason: Reason, name: str, document: Head | None) -> Find
         message = "a secret of a webhook URL, or the token it is recorded under, was replaced"
         return Finding(name, FindingKind.SECRET, None, None, None, message)
     if reason is Reason.EXPIRED:
-        at = applied.at.isoformat().replace("+00:00", "Z")
-        return Finding(name, FindingKind.EXPIRED, None, None, None, f"last applied at {at}, longer ago than max_age")
+        message = f"last applied at {instant(applied.at)}, longer ago than max_age"
+        return Finding(name, FindingKind.EXPIRED, None, None, None, message)
     return None
 
 
 def _find_pins(
     desired: Iterable[Desired], documents: Mapping[str, Head], fingerprint_of: Callable[[Desired], Fingerprint]
 ) -> Iterable[Finding]:
-    """Find the environments whose manifest names another company than the available token, or the record."""
+    """Find the environments whose manifest names another company than the available token or the applied record."""
     for one in desired:
         if one.organization_id is None:
             continue
@@ -124,7 +124,7 @@ def _find_pins(
 def _find_ending_tokens(
     desired: Iterable[Desired], documents: Mapping[str, Head], tokens: TokenWatch
 ) -> Iterable[Finding]:
-    """Find the tokens of applied environments that end soon, or have ended. An available one speaks for itself."""
+    """Find the tokens of applied environments that end soon, or have ended. An available token decides, if any."""
     latest = tokens.now + timedelta(seconds=tokens.warning_s)
     for one in desired:
         head = documents.get(one.environment)
@@ -137,7 +137,7 @@ def _find_ending_tokens(
             continue
         which = "the available token" if known else "the token of the last apply"
         message = (
-            f"{which} {'ended' if ends_at <= tokens.now else 'ends'} at {instant(ends_at)}: no apply changes that but "
-            "the next PUT with a new token"
+            f"{which} {'ended' if ends_at <= tokens.now else 'ends'} at {instant(ends_at)}: only a PUT with a new "
+            "token changes that"
         )
         yield Finding(one.environment, FindingKind.TOKEN_EXPIRY, None, None, instant(ends_at), message)

@@ -1,4 +1,4 @@
-"""Templates in URLs (docs/manifests.md): filled in once, never again what was filled in.
+"""Templates in URLs (docs/manifests.md). A filled-in value is never filled in again.
 
 written     https://{host}/{{x}}?key={secret:PLUG_SECRET_A}
 text form   https://hooks.example.com/{{x}}?key={secret:PLUG_SECRET_A}   state, plans, every output
@@ -20,11 +20,11 @@ ENVIRONMENT = "environment"
 MAX_URL_BYTES = 2048
 TOO_LONG = Fault(f"is longer than {MAX_URL_BYTES:,} bytes", "shorten the path or the query")
 
-# What a URL may be written with, beside its length: each bounds what filling it in costs for every environment of a
-# folder. A place-holder takes at least a byte, unless its value is empty.
-MAX_WRITTEN = 32 * MAX_URL_BYTES
-MAX_PLACES = MAX_URL_BYTES
-MAX_NAMES = 50  # different ones
+# Limits of a URL as it is written. Each bounds the time to fill it in, which every environment of a folder takes. A
+# placeholder takes at least a byte of the URL, unless its value is empty.
+MAX_WRITTEN = 32 * MAX_URL_BYTES  # characters
+MAX_PLACES = MAX_URL_BYTES  # placeholders
+MAX_NAMES = 50  # different names in them
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _SENT_PART = re.compile(r"\{\{|\}\}|\{secret:([^{}]*)\}")
@@ -33,7 +33,7 @@ _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 class TemplateFault(ValueError):
-    """Why a template can't be one. `hint` says what would be right."""
+    """A text that is not a valid template. `hint` says what would be right."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -43,9 +43,9 @@ class TemplateFault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`parts` alternate literal text (in the text form) and names: literal, name, literal, name, …, literal.
+    """A URL with placeholders. `parts` alternates literal text (in the text form) and names: literal, name, …, literal.
 
-    `names` counts the vars, `environment` included, and `secrets` has the names of {secret:NAME}, each once.
+    `names` counts the uses of each var, `environment` included. `secrets` has the names of {secret:NAME}, each once.
     `fixed_bytes` is the length of the rest of the URL as it is sent, a byte for each secret.
     """
 
@@ -55,7 +55,7 @@ class Template:
     fixed_bytes: int
 
     def measure(self, environment: str, values: Mapping[str, str]) -> int:
-        """Return the length of the URL with the vars filled in, without filling them in. Raises KeyError."""
+        """Return the length that the URL would have with the vars filled in. Raises KeyError."""
         lengths = (
             count * len(environment if name == ENVIRONMENT else values[name]) for name, count in self.names.items()
         )
@@ -63,14 +63,14 @@ class Template:
 
 
 def parse_template(text: str) -> Template:
-    """Raises TemplateFault."""
+    """Return the template in a text. Raises TemplateFault."""
     parsed = _parse(text)
     if isinstance(parsed, Fault):
         raise TemplateFault(*parsed)
     return parsed
 
 
-@lru_cache(maxsize=4096)  # with defaults, thousands of environments share a template, or what is wrong with it
+@lru_cache(maxsize=4096)  # thousands of environments share the template of a default, or its fault
 def _parse(text: str) -> Template | Fault:
     if "{" not in text and "}" not in text:
         return Template((text,), {}, (), len(text))
@@ -100,7 +100,7 @@ def _parse(text: str) -> Template | Fault:
     literal.append(text[position:])
     fixed_bytes += len(text) - position
     parts.append("".join(literal))
-    fault = _find_secret_fault(secrets) or _find_flood(names, secrets)
+    fault = _find_secret_fault(secrets) or _find_excess(names, secrets)
     return fault or Template(tuple(parts), Counter(names), tuple(dict.fromkeys(secrets)), fixed_bytes)
 
 
@@ -121,7 +121,7 @@ def _find_secret_fault(names: list[str]) -> Fault | None:
     return Fault("has a {secret:…} without the name of an environment variable", "write {secret:PLUG_SECRET_NAME}")
 
 
-def _find_flood(names: list[str], secrets: list[str]) -> Fault | None:
+def _find_excess(names: list[str], secrets: list[str]) -> Fault | None:
     if len(names) + len(secrets) > MAX_PLACES:
         return TOO_LONG
     if len({*names, *secrets}) > MAX_NAMES:
@@ -134,26 +134,26 @@ def fill_vars(template: Template, environment: str, values: Mapping[str, str]) -
     if len(template.parts) == 1:
         return template.parts[0]
     filled = list(template.parts)
-    for place in range(1, len(filled), 2):
-        name = filled[place]
-        filled[place] = environment if name == ENVIRONMENT else values[name]
+    for index in range(1, len(filled), 2):
+        name = filled[index]
+        filled[index] = environment if name == ENVIRONMENT else values[name]
     return "".join(filled)
 
 
 def secret_names(text: str) -> tuple[str, ...]:
-    """The names of the secrets in a text form, sorted, each once."""
+    """Return the names of the secrets in a text form, sorted, each once."""
     if "{secret:" not in text:
         return ()
     return tuple(sorted({match[1] for match in _SENT_PART.finditer(text) if match[1] is not None}))
 
 
 def has_secret(text: str) -> bool:
-    """Whether a text form names a secret."""
+    """Return whether a text form names a secret."""
     return "{secret:" in text and any(match[1] is not None for match in _SENT_PART.finditer(text))
 
 
 def split_secrets(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The literals of a text form, as they are sent, and the names of the secrets between them, one fewer."""
+    """Return the literals of a text form, as they are sent, and the names of the secrets between them."""
     literals, names, position = [""], [], 0
     for match in _SENT_PART.finditer(text):
         literals[-1] += text[position : match.start()]
@@ -168,7 +168,7 @@ def split_secrets(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def fill_secrets(text: str, value_of: Callable[[str], str]) -> str:
-    """The URL as it is sent, from its text form. A secret is filled in as it is, whatever it looks like."""
+    """Return the URL as it is sent, from its text form. Braces in a secret's value have no meaning."""
     if "{" not in text and "}" not in text:
         return text
 

@@ -1,4 +1,4 @@
-"""Findings that are alike but for the environment's own name and vars, so that they are read once.
+"""Groups of findings that differ only in the environment's name and vars, so that a reader reads them once.
 
 See docs/contract.md#drift.
 """
@@ -9,22 +9,23 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.core.host_uses import HostUse, find_hosts, list_host_uses
-from reconciler.model import Finding, FindingKind
+from reconciler.model import FINDING_ORDER, Finding, FindingKind
 from reconciler.text.alike import Alike, Rewrite, fold
 from reconciler.text.counts import counted
 from reconciler.text.groups import join_instants, without_instants
 
-ORDER = {kind: place for place, kind in enumerate(FindingKind)}
-OWN_ACTUAL = (FindingKind.ACCOUNT, FindingKind.TOKEN_EXPIRY)  # `actual` is another in every environment
-NO_VARS = {FindingKind.ENDPOINT: ("expected", "actual"), FindingKind.LIVE: ("actual",)}  # no manifest filled these
+OWN_ACTUAL = (FindingKind.ACCOUNT, FindingKind.TOKEN_EXPIRY)  # kinds whose `actual` differs in every environment
+# texts that were not made from a manifest's template, so that no var was filled into them
+NO_VARS = {FindingKind.ENDPOINT: ("expected", "actual"), FindingKind.LIVE: ("actual",)}
 
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
     """The findings of one kind in one environment, or in more than five that are alike.
 
-    `findings` are those of one environment. Of several, they are the first one's, with `{environment}` and `{NAME}` for
-    the values that differ; `expected_hosts` and `actual_hosts` then have every host of all.
+    `findings` are those of one environment. In a group of several environments, they are the first one's, with
+    `{environment}` and `{NAME}` for the values that differ; `expected_hosts` and `actual_hosts` then have the hosts of
+    all environments.
     """
 
     kind: FindingKind
@@ -35,33 +36,33 @@ class FindingGroup:
 
     @property
     def message(self) -> str | None:
-        """What all of its findings say; None where they differ."""
+        """The message that all of its findings share; None if they differ."""
         messages = {finding.message for finding in self.findings}
         return messages.pop() if len(messages) == 1 else None
 
     @property
     def size(self) -> int:
-        """The number of findings that it stands for."""
+        """The number of findings that it represents."""
         return len(self.environments) * len(self.findings)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """By what matters, then by environment; the events of one stay in the order given.
+    """Return the findings by kind, the most important first, then by environment.
 
-    Of the unobservable, whole environments come before single events.
+    Unobservable environments come before unobservable events. The events of one environment stay in the order given.
     """
 
-    def matter(finding: Finding) -> tuple[int, bool, str]:
-        beside = finding.kind is FindingKind.UNOBSERVABLE and finding.event is not None
-        return ORDER[finding.kind], beside, finding.environment
+    def rank(finding: Finding) -> tuple[int, bool, str]:
+        is_single_event = finding.kind is FindingKind.UNOBSERVABLE and finding.event is not None
+        return FINDING_ORDER[finding.kind], is_single_event, finding.environment
 
-    return sorted(findings, key=matter)
+    return sorted(findings, key=rank)
 
 
 def group_findings(
     findings: Iterable[Finding], vars_by_environment: Mapping[str, Mapping[str, str]]
 ) -> list[FindingGroup]:
-    """Return every finding in one group, by what matters, then in the order of the first environments."""
+    """Return every finding in one group, the most important kind first, then in the order of the environments."""
     of_one: dict[Hashable, list[Finding]] = {}
     for finding in in_order(findings):
         of_one.setdefault((finding.kind, finding.environment), []).append(finding)

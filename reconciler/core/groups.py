@@ -1,4 +1,4 @@
-"""A plan's environments in groups that are alike, and the hosts that each group would send to Plug.
+"""Groups of a plan's environments that are alike, and the hosts that each group would send to Plug.
 
 See docs/contract.md#plan.
 """
@@ -18,9 +18,10 @@ from reconciler.text.alike import Alike, Rewrite, fold
 class Group:
     """One environment, or more than five that are alike, in the plan's order.
 
-    Of several, `representative` is the first, its URLs written with `{environment}` and `{NAME}` for the values that
-    differ among the members. So `hosts` has every host of all members: new ones first, then by the number of
-    environments. `observed` has those of the URLs that Plug holds instead of the applied ones.
+    In a group of several, `representative` is the first member with `{environment}` and `{NAME}` in its URLs for the
+    values that differ among the members. As such a URL may hide hosts, `hosts` has the hosts of all members: new ones
+    first, then by the number of environments. `observed` has the hosts of the URLs that Plug holds instead of the
+    applied ones.
     """
 
     members: tuple[EnvironmentPlan, ...]
@@ -30,15 +31,15 @@ class Group:
 
     @property
     def environments(self) -> tuple[str, ...]:
-        """Their names, sorted."""
+        """The names of the members, sorted."""
         return tuple(sorted(member.environment for member in self.members))
 
 
 def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]]) -> list[Group]:
     """Return the creates, updates and reasserts of a plan, each in one group, in the order of the first members.
 
-    Environments are alike whose action, reasons, texts and destination are equal, but for the values of
-    `vars_by_environment` and their names; their waves, hosts and the variables of their tokens may differ.
+    Environments with equal action, reasons, texts and destination are alike. Their names and the values of
+    `vars_by_environment` in the texts may differ, and so may waves, hosts and the variables of the tokens.
     """
     putting = [planned for planned in plan.environments if planned.action.puts]
     folded = fold(putting, lambda planned: planned.environment, _find_likeness, vars_by_environment)
@@ -54,7 +55,7 @@ def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]]
 
 
 def list_hosts(members: Iterable[EnvironmentPlan], new_hosts: frozenset[str]) -> tuple[HostUse, ...]:
-    """Return every host that an apply of these would send to Plug."""
+    """Return every host that an apply of these environments would send to Plug."""
     return list_host_uses(((member.environment, member.hosts) for member in members), new_hosts)
 
 
@@ -69,7 +70,7 @@ def list_observed_hosts(members: Sequence[EnvironmentPlan]) -> tuple[HostUse, ..
 
 
 def find_unchanged_hosts(planned: EnvironmentPlan) -> tuple[str, ...]:
-    """Return the hosts of webhooks that are sent again without a change, and that no change leads to, sorted."""
+    """Return the hosts of the webhooks that are sent again unchanged, sorted, without the hosts of the changes."""
     changed = {host_with_port_of(change.after) for change in planned.changes}
     return tuple(host for host in planned.hosts if host not in changed)
 
@@ -77,7 +78,7 @@ def find_unchanged_hosts(planned: EnvironmentPlan) -> tuple[str, ...]:
 def find_new_hosts(planned: Iterable[EnvironmentPlan], heads: Iterable[Head]) -> tuple[str, ...]:
     """Return the hosts that an apply would send and that no applied record of the heads has, sorted.
 
-    None is new where there is no record: everything would be.
+    Without any applied record the result is empty, as every host would be new.
     """
     sent = {host for one in planned for host in one.hosts}
     records = [head.applied for head in heads if head.applied is not None] if sent else []

@@ -17,13 +17,13 @@ from reconciler.text.counts import name_some
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
-_SHARED = re.compile(r"(?:git|s3|gs|az):")  # a state that others use too
-DEFAULT_FLOOR = 10  # below this many applied environments the default guard says nothing
+_SHARED = re.compile(r"(?:git|s3|gs|az):")  # a state that a team shares
+DEFAULT_FLOOR = 10  # with fewer applied environments there is no default guard
 
 
 @dataclass(frozen=True, slots=True)
 class MaxChanged:
-    """How many updates one run may make: a count, or a percentage of the applied environments."""
+    """The most updates that one run may make: a count, or a percentage of the applied environments."""
 
     amount: float
     percent: bool
@@ -36,7 +36,7 @@ class MaxChanged:
 
 
 def parse_max_changed(text: str) -> MaxChanged:
-    """`"20"` or `"50%"`. Raises ValueError saying what would be right."""
+    """Return the limit in a text such as `20` or `50%`. Raises ValueError, whose text says what would be right."""
     match = re.fullmatch(r"(\d{1,9})|(\d{1,3}(?:\.\d{1,3})?)%", text.strip(), re.ASCII)
     if match is None:
         raise ValueError("write a whole number of environments such as 20, or a percentage such as 50%")
@@ -49,9 +49,9 @@ def parse_max_changed(text: str) -> MaxChanged:
 
 
 def count_updates(planned: Planned, desired: Iterable[Desired]) -> int:
-    """Count the environments that would be updated, over all shards: one person asked for all of them at once.
+    """Count the environments that would be updated, over all shards, as the shards are parts of one change.
 
-    `desired` are all environments of the manifests.
+    `desired` has all environments of the manifests.
     """
     plan, heads = planned.plan, planned.fleet.heads
     if plan.shard is None:
@@ -66,9 +66,9 @@ def count_updates(planned: Planned, desired: Iterable[Desired]) -> int:
 
 
 def find_too_many_updates(updates: int, applied: int, limit: MaxChanged | None) -> Problem | None:
-    """Return the guard's problem, or None. `applied` counts the environments of the fleet with an applied record.
+    """Return the problem of max_changed, or None. `applied` counts the environments with an applied record.
 
-    Without a `limit` it is half of them, and only from ten on: a small fleet is reviewed by eye.
+    Without a `limit`, at most half of them may be updated; fewer than ten are not limited, as a person can review them.
     """
     if limit is None:
         if applied < DEFAULT_FLOOR:
@@ -82,10 +82,11 @@ def find_too_many_updates(updates: int, applied: int, limit: MaxChanged | None) 
 
 
 @dataclass(frozen=True, slots=True)
-class Putting:
-    """An environment that would be PUT, with what its available token says; None where it does not, or there is none.
+class TokenUse:
+    """An environment that would be PUT, and its available token.
 
-    `account` is the token's as the state names it, `organization` the company that a JWT names.
+    `account` is the token's account as the state names it; None without a token. `organization` is the company that a
+    JWT names; None for any other token.
     """
 
     desired: Desired
@@ -94,17 +95,17 @@ class Putting:
 
 
 def find_account_problems(
-    book: AccountBook, putting: Iterable[Putting], now: datetime, rules: FleetRules
+    book: AccountBook, uses: Iterable[TokenUse], now: datetime, rules: FleetRules
 ) -> list[Problem]:
-    """Compare tokens with the pin, with the environment's own record, and with what all others hold.
+    """Compare each token with the manifest's pin, the environment's applied record, and the other environments.
 
     See docs/contract.md#guards.
     """
     problems = []
-    for one in putting:
+    for one in uses:
         environment, source = one.desired.environment, one.desired.source
         pinned = find_pin_fault(one.desired, one.organization)
-        if pinned is not None:  # no other advice would let it pass
+        if pinned is not None:  # the hints of the other problems would not help
             problems.append(Problem.at(source, "organization_id", *pinned))
             continue
         changed = find_change_fault(environment, book.find(environment), one.organization)
@@ -118,9 +119,9 @@ def find_account_problems(
 
 @dataclass(frozen=True, slots=True)
 class FirstApply:
-    """Who vouches that a state without any applied record is the one that is meant.
+    """The confirmation that a state without any applied record is the right one.
 
-    `asked`: the user is shown the plan and answers a question. `declared`: --new-state.
+    `asked`: the user sees the plan and answers a question. `declared`: --new-state is given.
     """
 
     asked: bool = False
@@ -128,10 +129,10 @@ class FirstApply:
 
 
 def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
-    """Refuse to send to Plug with a state that nobody vouches for: most often the setting `state` has a slip.
+    """Refuse to send to Plug with a new state that is not confirmed: often the setting `state` has a typing error.
 
-    A sandbox needs no state that is right. --new-state is refused where there is an applied record, so that it can't
-    stay in a script.
+    A sandbox needs no confirmation. --new-state is refused if there is an applied record, so that it can't stay in a
+    script.
     """
     where = planned.plan.where
     if where is None:
@@ -142,13 +143,19 @@ def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
     endpoints = (planned.desired[one.environment].endpoint for one in planned.plan.environments if one.action.puts)
     if first.declared or first.asked or all(map(is_loopback_url, endpoints)):
         return []
-    return [Problem.of("state", describe_new_state(where), "if this is its first apply, add --new-state")]
+    return [
+        Problem.of(
+            "state",
+            describe_new_state(where),
+            "if this is its first apply, add --new-state; without --yes or a plan file, apply asks instead",
+        )
+    ]
 
 
 def find_trials(planned: Planned) -> list[Problem]:
-    """Refuse a sandbox's answer in the place of what Plug confirmed, in a state that a team shares.
+    """Refuse to replace an applied record that Plug confirmed by one of a sandbox, in a state that a team shares.
 
-    A trial in a team's repository would otherwise make the state say that Plug holds something else.
+    Otherwise a trial in a team's repository would make the state wrong about what Plug holds.
     """
     where = planned.plan.where
     if where is None or _SHARED.match(where.location) is None:
@@ -165,11 +172,11 @@ def find_trials(planned: Planned) -> list[Problem]:
     if not names:
         return []
     message = f"{where.location} holds what was applied to Plug for {name_some(names)}, and this would go to a sandbox"
-    return [Problem.of("state", message, "use a state of its own for trials: --state .reconciler/sandbox")]
+    return [Problem.of("state", message, "use a separate state for trials: --state .reconciler/sandbox")]
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:
-    """Hosts for documentation or local use never get a company's customers' messages, but in a sandbox.
+    """Refuse to send customers' messages to hosts for documentation or local use; a sandbox may use them.
 
     See docs/manifests.md#policy.
     """

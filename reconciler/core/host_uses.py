@@ -17,9 +17,9 @@ class HostUse:
 
     host: str
     environments: tuple[str, ...]
-    is_new: bool  # no applied record that was read has a webhook there
-    is_usual: bool  # of all environments, or the most frequent and of more than half: they need not be named
-    others: tuple[str, ...] = ()  # the environments without a webhook there, where they are fewer; sorted
+    is_new: bool  # no applied record has a webhook there
+    is_usual: bool  # all environments have it, or more than half and it is the most frequent: they need not be named
+    others: tuple[str, ...] = ()  # the environments without a webhook there, if they are fewer; sorted
 
 
 def list_host_uses(
@@ -27,7 +27,7 @@ def list_host_uses(
 ) -> tuple[HostUse, ...]:
     """Return every host of these environments: new ones first, then by the number of environments, then by name.
 
-    `hosts_of` has each environment once, with its hosts, each once.
+    `hosts_of` has each environment once, with its distinct hosts.
     """
     every: list[str] = []
     environments: dict[str, list[str]] = {}
@@ -48,12 +48,12 @@ def list_host_uses(
 
 
 def find_hosts(urls: Iterable[str]) -> tuple[str, ...]:
-    """Return the hosts of URLs, each once, sorted. A text without a host has none."""
+    """Return the hosts of URLs, each once, sorted. A text without a host is ignored."""
     return tuple(sorted({host_with_port_of(url) for url in urls} - {""}))
 
 
 def _find_fewer(every: Sequence[str], names: Collection[str]) -> tuple[str, ...]:
-    """Return the names that are left of all, where these are fewer."""
+    """Return the names in `every` that are not in `names`, if these are fewer than `names`; else nothing."""
     if 2 * len(names) <= len(every):
         return ()
     known = frozenset(names)

@@ -1,4 +1,4 @@
-"""Hosts and addresses: whether one may be a public receiver, or is this machine.
+"""Checks of hosts and addresses: public receivers, and loopback.
 
 See docs/manifests.md, docs/settings.md.
 """
@@ -27,7 +27,7 @@ _EMBEDDING = (
     ipaddress.ip_network("::ffff:0:0/96"),  # IPv4-mapped
     ipaddress.ip_network("::ffff:0:0:0/96"),  # IPv4-translated
 )
-# special ranges that are global in the older tables of the standard library
+# special ranges that older versions of the standard library call global
 _SPECIAL = (
     ipaddress.ip_network("192.88.99.0/24"),  # 6to4 relays
     ipaddress.ip_network("192.0.0.0/24"),
@@ -42,7 +42,7 @@ _SPECIAL = (
 
 @lru_cache(maxsize=65536)
 def find_host_fault(host: str) -> Fault | None:
-    """Return the reason why a host can't be a public receiver; None where it can."""
+    """Return the reason why a host can't be a public receiver; None if it can."""
     if not host:
         return Fault("has no host", "write a host of two or more labels, as in hooks.example.com.br")
     if host.startswith("["):
@@ -84,7 +84,7 @@ def _find_address_fault(
 
 
 def is_special_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is not public: private, loopback, link-local, multicast, reserved, or embedding another."""
+    """Return whether an address is not public: private, loopback, multicast, reserved, or with another one in it."""
     if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
         return True
     return any(address in network for network in (*_EMBEDDING, *_SPECIAL) if network.version == address.version)
@@ -92,10 +92,10 @@ def is_special_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
 
 @lru_cache(maxsize=4096)
 def is_loopback_host(host: str) -> bool:
-    """Whether a host is this machine: `localhost`, 127.0.0.0/8 in canonical form, or [::1].
+    """Return whether a host is this machine: `localhost`, 127.0.0.0/8 in canonical form, or [::1].
 
-    A name below localhost is not, as a name server outside may resolve it; nor is an IPv6 address with a zone, half a
-    bracket, or 127.0.0.1 in brackets, as clients read these differently.
+    A name below localhost does not count, as an outside name server may resolve it. Nor do an IPv6 address with a
+    zone, an unclosed bracket, or 127.0.0.1 in brackets, as clients read these differently.
     """
     lowered = host.lower()
     if lowered in ("localhost", "[::1]"):

@@ -1,12 +1,12 @@
-"""Manifests of companies that exist: which values in their URLs are secrets, and what each is called.
+"""Drafts of manifests for existing companies: the values in their URLs that are secrets, and a name for each.
 
 See docs/contract.md#commands.
 
     account ── read_webhooks ──> URLs as a manifest writes them, and why an event has none
     companies ── make_drafts ──> drafts of manifests with {secret:NAME}, and the values by name
 
-Nobody says which values in a live URL are secret, so each value of a query is taken for one, and each part of a path
-that looks random.
+Nothing marks the secrets in a live URL. So each value of a query counts as a secret, and each part of a path that
+looks random.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from reconciler.core.spelling import undo_percent
 from reconciler.core.urls import find_url_fault
 from reconciler.model import EVENTS, Event
 
-MIN_RANDOM = 16  # characters of a part of a path that looks random
-MIN_SEARCHED = 8  # characters; a shorter value is in many a URL by chance
-MAX_ROLE = 40  # characters of a query parameter's name that a secret is called after
+MIN_RANDOM = 16  # characters: a shorter part of a path does not look random
+MIN_SEARCHED = 8  # characters: a shorter value occurs in many URLs by chance
+MAX_ROLE = 40  # characters of a query parameter's name that are used in a secret's name
 NOTHING_REGISTERED = "nothing is registered in Plug"
 PATH_ROLE = "PATH"
 VALUE_ROLE = "VALUE"
 
-IsPlain: TypeAlias = "Callable[[str], bool]"  # whether --plain keeps a text: a value, or a parameter with its value
+IsPlain: TypeAlias = "Callable[[str], bool]"  # whether --plain keeps a value, or a parameter with its value
 
 _URL = re.compile(r"(?P<start>(?:https?://)?[^/?]*)(?P<path>[^?]*)(?P<query>.*)", re.DOTALL)
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -44,10 +44,10 @@ _ESCAPE = re.compile(r"\{\{|\}\}")
 
 @dataclass(frozen=True, slots=True)
 class ImportedCompany:
-    """What is known of a company before its manifest is written.
+    """The data of a company before its manifest is written.
 
-    `values` has the manifest's other keys, dotted. `webhooks` are as a manifest writes them, but still hold their
-    secrets; `missing` says why an event is in neither.
+    `values` has the manifest's other keys, dotted. `webhooks` are written as in a manifest but still contain their
+    secrets. `missing` says why an event has no webhook.
     """
 
     environment: str
@@ -58,7 +58,7 @@ class ImportedCompany:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The content of a manifest that is to be written: it holds no secret."""
+    """The content of a manifest that will be written. It contains no secret."""
 
     environment: str
     values: Mapping[str, str | int]
@@ -68,9 +68,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """`general` has the secrets that several environments share, `own` those of one environment, each by name.
+    """The drafts of all companies, and the secrets that are not in them.
 
-    `showing` are keys of environments beside the webhooks whose value holds a secret.
+    `general` has the secrets that several environments share, `own` those of one environment, each by name. `showing`
+    has the environments and keys, other than webhooks, whose value contains a secret.
     """
 
     drafts: tuple[Draft, ...]
@@ -91,8 +92,10 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True)
 class SecretRules:
-    """`prefix` begins the names of all secrets. `known` are available secrets by name, `tokens` the other values that
-    may be in no manifest. `taken` are the names in the manifests that exist. `is_plain` says what --plain keeps.
+    """The rules for naming secrets. `prefix` begins each name. `is_plain` says which texts --plain keeps.
+
+    `known` has the available secrets by name, `tokens` the other values that no manifest may contain. `taken` has the
+    secret names in existing manifests.
     """
 
     prefix: str
@@ -102,13 +105,14 @@ class SecretRules:
     taken: frozenset[str] = frozenset()
 
 
-# --- what an account shows ---------------------------------------------------------------------------
+# --- the webhooks of an account ----------------------------------------------------------------------
 
 
 def read_webhooks(account: Account, *, allow_local: bool) -> tuple[dict[Event, str], dict[Event, str]]:
-    """Return the URLs of an account as a manifest writes them, and why each other event has none.
+    """Return the URLs of an account as a manifest writes them, and the reason for each event that has none.
 
-    A URL that no manifest may have is among the others: it may hold anything, so its reason shows the host alone.
+    A URL that is not valid in a manifest gives such a reason. It may contain any text, so the reason shows its host
+    alone.
     """
     webhooks: dict[Event, str] = {}
     missing: dict[Event, str] = {}
@@ -128,12 +132,12 @@ def read_webhooks(account: Account, *, allow_local: bool) -> tuple[dict[Event, s
             if fault is None:
                 webhooks[event] = written
             else:
-                missing[event] = f"Plug holds {mask_url(url)}, which no manifest may have: {fault.message}"
+                missing[event] = f"Plug holds {mask_url(url)}, which is not valid in a manifest: {fault.message}"
     return webhooks, missing
 
 
 def complete_company(company: ImportedCompany, account: Account, *, allow_local: bool) -> ImportedCompany:
-    """Return the company with the webhooks of its account, beside those that it has already."""
+    """Return the company with the webhooks of its account added. Those that it already has are kept."""
     webhooks, missing = read_webhooks(account, allow_local=allow_local)
     known = {**webhooks, **company.webhooks}
     return replace(
@@ -148,7 +152,7 @@ def complete_company(company: ImportedCompany, account: Account, *, allow_local:
 
 @dataclass(frozen=True, slots=True)
 class _Hidden:
-    """A value that is not written into the manifest. `role` says where it is, as a part of a variable's name."""
+    """A value that is replaced by a secret. `role` is the part of the secret's name that says where the value is."""
 
     value: str = field(repr=False)
     role: str
@@ -158,7 +162,7 @@ _Part: TypeAlias = "str | _Hidden"
 
 
 def looks_random(text: str) -> bool:
-    """Whether a part of a path may be a key: 16 or more mixed characters, a UUID, a JWT, or a value after a name."""
+    """Return whether a part of a path may be a key: a UUID, a JWT, NAME=VALUE, or 16 or more mixed characters."""
     decoded = undo_percent(text)
     if "=" in decoded or _UUID.fullmatch(decoded) or ("eyJ" in decoded and "." in decoded):
         return True
@@ -169,7 +173,7 @@ def looks_random(text: str) -> bool:
 
 
 def _split(written: str, is_hidden: Callable[[str], bool], is_plain: IsPlain) -> list[_Part]:
-    """Cut a URL, as a manifest writes it, at the values that it holds. Place-holders stay."""
+    """Split a URL, as a manifest writes it, into literal texts and the values to hide. Placeholders are kept."""
     match = _URL.fullmatch(written)
     assert match is not None, "every text has these three parts"
     parts: list[_Part] = [match["start"]]
@@ -195,7 +199,7 @@ def _split_parameter(written: str, is_plain: IsPlain) -> list[_Part]:
 
 
 def _has_name(written: str) -> bool:
-    """Whether a part holds a place-holder: a var, or a secret that has a name already."""
+    """Return whether a part has a placeholder: a var, or a secret that already has a name."""
     return "{" in _ESCAPE.sub("", written)
 
 
@@ -204,12 +208,12 @@ def _undouble(written: str) -> str:
 
 
 def _capitalize(name: str) -> str:
-    """`receiveMessage` and `receive-message` become RECEIVE_MESSAGE."""
+    """Return a name in capitals: RECEIVE_MESSAGE for `receiveMessage` and for `receive-message`."""
     return _BETWEEN_WORDS.sub("_", name).strip("_").upper()
 
 
 class _Index:
-    """Finds known values in texts, in a time that grows with the texts alone."""
+    """Known values to search for. The time of a search depends on the text's length, not on their number."""
 
     def __init__(self, values: Iterable[str]) -> None:
         self._by_start: dict[str, set[str]] = defaultdict(set)
@@ -236,16 +240,16 @@ class _Use:
 
 
 def _name_values(uses: Mapping[str, Sequence[_Use]], rules: SecretRules, placed: Collection[str]) -> dict[str, str]:
-    """Give each value a name: the same one wherever it is, and never that of another value of an environment.
+    """Give each value one name, which no other value of the same environment has.
 
-    Values of several environments may share a name where they have the same role, so that one manifest of defaults can
-    serve them all. `placed` are names that the URLs have already: their values are not known here.
+    Values of different environments may share a name if they have the same role, so that one _defaults.yaml can serve
+    all of them. `placed` has the names that are already in the URLs; their values are not known here.
     """
 
     def is_free(name: str, value: str, environments: Collection[str]) -> bool:
         if name in rules.known:
             return rules.known[name] == value
-        # a value for all environments must not become that of another manifest's secret
+        # a value for several environments must not get the name of an existing manifest's secret
         is_other = name in placed or (len(environments) > 1 and name in rules.taken)
         return not is_other and taken[name].isdisjoint(environments)
 
@@ -280,9 +284,10 @@ def _candidates(use: _Use, prefix: str, *, alone: bool) -> Iterator[str]:
 
 
 def make_drafts(companies: Sequence[ImportedCompany], rules: SecretRules, *, allow_local: bool) -> Drafts:
-    """Return the manifests of the companies, and the values that are not in them.
+    """Return the drafts of the companies' manifests, and the values that they replace by secrets.
 
-    A part of a path that is a secret elsewhere is one too.
+    The URLs are cut twice: a part of a path also counts as a secret if it is a secret in another URL, which only the
+    first cut shows.
     """
     known = (*rules.tokens, *rules.known.values())
     tokens = _Index(known)
@@ -306,11 +311,11 @@ def make_drafts(companies: Sequence[ImportedCompany], rules: SecretRules, *, all
     return Drafts(tuple(drafts), *_arrange(drafts, uses, names), showing)
 
 
-_Cut: TypeAlias = "list[dict[Event, list[_Part]]]"  # of each company
+_Cut: TypeAlias = "list[dict[Event, list[_Part]]]"  # one for each company
 
 
 def _cut(companies: Sequence[ImportedCompany], rules: SecretRules, is_hidden: Callable[[str], bool]) -> _Cut:
-    """Cut the URLs of all companies. The name of an environment is in the manifest anyway, so it is no secret."""
+    """Cut the URLs of all companies. An environment's name is never a secret: the manifest has it anyway."""
     cut: _Cut = []
     for company in companies:
 
@@ -322,7 +327,7 @@ def _cut(companies: Sequence[ImportedCompany], rules: SecretRules, is_hidden: Ca
 
 
 def _find_uses(companies: Sequence[ImportedCompany], cut: _Cut) -> dict[str, list[_Use]]:
-    """Return the places of each value, in the order of companies and events."""
+    """Return the uses of each value, in the order of companies and events."""
     uses: dict[str, list[_Use]] = defaultdict(list)
     for company, urls in zip(companies, cut, strict=True):
         for event, parts in urls.items():
@@ -353,7 +358,7 @@ def _make_draft(company: ImportedCompany, urls: Mapping[Event, str], hidden: _In
 
 
 def _find_unwritable(text: str, hidden: _Index, *, allow_local: bool) -> str | None:
-    """Return why a URL with its secrets named can't be in a manifest."""
+    """Return why a URL whose secrets have been replaced can't be in a manifest; None if it can."""
     if any(hidden.occur_in(literal) for literal in split_secrets(text)[0]):
         return "its URL shows a value that is a secret elsewhere; --plain keeps that value everywhere"
     try:
@@ -367,7 +372,7 @@ def _find_unwritable(text: str, hidden: _Index, *, allow_local: bool) -> str | N
 def _arrange(
     drafts: Sequence[Draft], uses: Mapping[str, Sequence[_Use]], names: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """Return the secrets for all environments, and those of one, by name: those alone that a draft names."""
+    """Return the secrets for all environments, and those of each one, by name, without those that no draft names."""
     named = {
         draft.environment: {name for url in draft.webhooks.values() for name in secret_names(url)} for draft in drafts
     }

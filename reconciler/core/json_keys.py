@@ -1,4 +1,4 @@
-"""Repeated keys of JSON objects: most readers take the last one, and a person may have read the first."""
+"""Checks for repeated keys in JSON objects: most programs use the last one, but a person may have read the first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class RepeatedKey(ValueError):
-    """A key appears more than once in an object."""
+    """A JSON object has a key more than once."""
 
 
 def take_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -19,9 +19,9 @@ def take_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def has_repeated_key(data: bytes) -> bool:
-    """Whether an object in `data`, which is valid JSON in UTF-8, has a key more than once."""
+    """Return whether an object in `data`, which is valid JSON in UTF-8, has a key more than once."""
     try:
-        # numbers are not needed, and Python refuses those of very many digits
+        # integers are not used here, and Python refuses those of very many digits
         json.loads(data.decode(), parse_int=lambda digits: 0, object_pairs_hook=take_unique)
     except RepeatedKey:
         return True

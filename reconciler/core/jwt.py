@@ -11,7 +11,7 @@ ORGANIZATION = "organizationId"
 
 
 def read_payload(text: str) -> dict[str, Any]:
-    """Return the payload of a JWT; empty where the text is not one."""
+    """Return the payload of a JWT; empty if the text is not a JWT."""
     parts = text.split(".")
     if len(parts) != 3:
         return {}

@@ -1,11 +1,10 @@
-"""The rule of what every output shows of a URL that may hold a secret.
+"""The masking of URLs that may contain a secret, for every output.
 
 See docs/contract.md#drift, docs/contract.md#what-no-output-does.
 
-The text form of a URL names its secrets, `{secret:NAME}`, and is shown whole. Another URL of the same event, without
-such a placeholder, may be from the time before its key became a secret, or may have the key pasted in by hand: only its
-scheme, host and port are shown. The manifest's URLs are shown as they are written; those of the state and of Plug are
-masked.
+The text form of a URL names its secrets, `{secret:NAME}`, and is shown whole. Another URL of the same event without
+such a placeholder may be older than the secret, or somebody may have pasted the key into it: only its scheme, host and
+port are shown. The manifest's URLs are shown as they are written; those of the state and of Plug are masked.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ _USER_INFO = re.compile(r"(?<=://)[^/\\]*(?=@)")
 
 
 def mask_url(url: str) -> str:
-    """Return scheme, host and port alone, without user information; "…" for a text that doesn't begin as a URL.
+    """Return scheme, host and port alone, without user information; "…" for a text that doesn't begin like a URL.
 
-    Any text may come here: a dashboard or a state that was edited by hand accepts more than a manifest.
+    It takes any text, as a dashboard or a state that was edited by hand accepts more than a manifest.
     """
     match = _SHOWN_OF_MASKED.match(url)
     return f"{match['scheme']}://{match['host']}/…" if match else "…"
@@ -43,7 +42,7 @@ def mask_url(url: str) -> str:
 def mask_query(url: str) -> str:
     """Return an observed URL with `…` for each value of its query, its fragment and its user information.
 
-    Whoever registered it may have put a key there, whatever the manifest has.
+    These may contain a key even if the manifest's URL has no secret.
     """
     rest, hash_sign, _ = url.partition("#")
     address, question_mark, query = rest.partition("?")
@@ -59,7 +58,7 @@ def _mask_value(part: str) -> str:
 
 
 def find_secretive_events(webhooks: Iterable[Webhooks]) -> frozenset[Event]:
-    """Return the events whose URL holds a secret in any of these."""
+    """Return the events whose URL contains a secret in any of these webhooks."""
     return frozenset(event for urls in webhooks for event, url in urls.items() if has_secret(url))
 
 
@@ -77,7 +76,7 @@ def show_webhooks(webhooks: Webhooks, secretive: frozenset[Event]) -> Webhooks:
 
 
 def find_secretive(desired: Desired | None, head: Head | None) -> frozenset[Event]:
-    """Return the events of an environment whose URL holds a secret in its manifest or anywhere in its state."""
+    """Return the events of an environment whose URL contains a secret in its manifest or anywhere in its state."""
     known: list[Webhooks] = [desired.webhooks] if desired else []
     if head is not None:
         known += [record.webhooks for record in (head.applied, head.intent) if record is not None]

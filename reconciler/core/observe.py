@@ -1,11 +1,11 @@
-"""What was observed of an environment, and what follows from it (docs/contract.md#drift).
+"""The observation of an environment's account, and the live drift that follows from it (docs/contract.md#drift).
 
     comparisons (core/account.py) ──> Observation
     Observation ── find_live ──> `live-drift` of a plan;  ── find_live_findings ──> findings of `drift --observe`
 
-Live drift means one thing everywhere: Plug holds something else than what was last *applied*. Without an applied
-record there is nothing to differ from; an unfinished intent stays in doubt whatever is seen, as not all seven
-can be.
+Live drift always means that Plug holds another URL than the one *applied* last. So without an applied record there is
+no live drift. An unfinished intent stays in doubt even if all visible events match, as an account never shows all
+seven.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ NO_ACCOUNT_ID = "no account_id in its manifest, so what Plug holds can't be read
 
 
 class Verdict(StrEnum):
-    """What one read tells of one event."""
+    """The results of comparing one event with an account."""
 
     SAME = "same"
     DIFFERENT = "different"
     UNSEEN = "unseen"  # not shown
-    UNCOMPARED = "uncompared"  # shown, and nothing available to compare it with
-    GARBLED = "garbled"  # shown in a form that is not documented: that much of the read failed
+    UNCOMPARED = "uncompared"  # shown, but a secret is missing to compare it
+    GARBLED = "garbled"  # shown in a form that is not documented, so the read of this event failed
 
 
 @dataclass(frozen=True, slots=True)
 class EventComparison:
-    """One event. `actual` goes with DIFFERENT, in the text form or masked; None: nothing is registered."""
+    """The comparison of one event. `actual` is for DIFFERENT, in text form or masked; None: nothing is registered."""
 
     event: Event
     verdict: Verdict
@@ -45,7 +45,7 @@ class EventComparison:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was learnt of one environment. A read that failed has a `failure` and no comparisons."""
+    """The result of reading one environment's account. A read that failed has a `failure` and no comparisons."""
 
     comparisons: tuple[EventComparison, ...] = ()
     failure: str = ""
@@ -53,7 +53,7 @@ class Observation:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Why the read, or a part of it, failed; empty where it didn't."""
+        """The reasons why the read, or a part of it, failed; empty if nothing failed."""
         garbled = (
             f"{comparison.event}: {comparison.reason}"
             for comparison in self.comparisons
@@ -66,7 +66,7 @@ UNOBSERVABLE = Observation(observable=False)
 
 
 def find_past(document: Document | None) -> tuple[Webhooks, ...]:
-    """What Plug may hold besides what was applied last: what an unfinished intent put, and what went before."""
+    """Return other webhooks that Plug may hold than the applied ones: those of an unfinished intent and the history."""
     if document is None:
         return ()
     intended = () if document.intent is None else (document.intent.webhooks,)
@@ -74,7 +74,7 @@ def find_past(document: Document | None) -> tuple[Webhooks, ...]:
 
 
 def find_live(observation: Observation, desired: Desired, head: Head | None) -> tuple[LiveDifference, ...]:
-    """Return what a plan shows as live drift; nothing where nothing was applied."""
+    """Return the live drift that a plan shows; nothing if nothing was applied."""
     applied = _show_applied(desired, head)
     if not applied:
         return ()
@@ -86,7 +86,7 @@ def find_live(observation: Observation, desired: Desired, head: Head | None) -> 
 
 
 def _show_applied(desired: Desired | None, head: Head | None) -> Webhooks:
-    """The URLs last applied, as they may be shown."""
+    """Return the applied URLs, masked as they may be shown."""
     if head is None or head.applied is None:
         return {}
     return show_webhooks(head.applied.webhooks, find_secretive(desired, head))
@@ -95,7 +95,10 @@ def _show_applied(desired: Desired | None, head: Head | None) -> Webhooks:
 def find_live_findings(
     environment: str, observation: Observation, desired: Desired | None, document: Head | None
 ) -> Iterator[Finding]:
-    """`live` for what differs, `unobservable` for what could not be seen and why (docs/contract.md#drift)."""
+    """Yield a `live` finding for each difference, an `unobservable` one for each event that could not be compared.
+
+    See docs/contract.md#drift.
+    """
     if not observation.observable:
         yield Finding(environment, FindingKind.UNOBSERVABLE, None, None, None, NO_ACCOUNT_ID)
     if observation.failure:
@@ -105,14 +108,14 @@ def find_live_findings(
     in_doubt = document is not None and document.intent is not None
     for comparison in observation.comparisons:
         if comparison.verdict is Verdict.DIFFERENT:
-            message = _tell(comparison, in_doubt=in_doubt)
+            message = _describe_difference(comparison, in_doubt=in_doubt)
             expected = applied.get(comparison.event)
             yield Finding(environment, FindingKind.LIVE, comparison.event, expected, comparison.actual, message)
         elif comparison.verdict is not Verdict.SAME:
             yield Finding(environment, FindingKind.UNOBSERVABLE, comparison.event, None, None, comparison.reason)
 
 
-def _tell(comparison: EventComparison, *, in_doubt: bool) -> str:
+def _describe_difference(comparison: EventComparison, *, in_doubt: bool) -> str:
     what = (
         "nothing is registered in Plug" if comparison.actual is None else "Plug holds something else than was applied"
     )
@@ -122,7 +125,7 @@ def _tell(comparison: EventComparison, *, in_doubt: bool) -> str:
 
 
 def describe_unobserved(observations: Mapping[str, Observation]) -> tuple[str, ...]:
-    """A warning for each reason for which reads failed, naming the environments: nothing is known of these."""
+    """Return a warning for each reason why reads failed, with the environments that it concerns."""
     failed: dict[str, list[str]] = defaultdict(list)
     for environment, observation in sorted(observations.items()):
         for fault in observation.faults:

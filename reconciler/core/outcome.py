@@ -1,4 +1,4 @@
-"""What became of an environment: the table of docs/contract.md#outcomes, nothing more."""
+"""The outcome of an environment's attempts: the table of docs/contract.md#outcomes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from reconciler.model import Outcome
 
 
 def classify(attempts: Sequence[Attempt], *, doubt: bool) -> Outcome:
-    """The outcome of the attempts made under one intent, oldest first.
+    """Return the outcome of the attempts made under one intent, oldest first.
 
-    `doubt` is the intent's: an unfinished intent stood there before, so only a 2xx may end it. No attempt
-    at all counts as unsent.
+    `doubt` is the intent's: an earlier intent was unfinished, so only a 2xx may end the doubt. Without any attempt
+    the result is the one of an unsent attempt.
     """
     if attempts and attempts[-1].confirmed:
         return Outcome.APPLIED

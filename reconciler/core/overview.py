@@ -1,6 +1,7 @@
-"""How an environment stands, and each of its seven events: what a page of the fleet shows at a glance.
+"""The standing of an environment and of each of its seven events, for the page that shows the whole fleet.
 
-Nothing is called in sync that wasn't compared: what `--observe` could not see is unknown (docs/contract.md#drift).
+An event that was not compared is never called in sync: if `--observe` could not see it, it is unknown
+(docs/contract.md#drift).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from reconciler.model import (
 
 
 class Standing(StrEnum):
-    """Gravest first; several may hold. `failing` says nothing of the others, `sync` goes with it alone."""
+    """The standings of an environment, the most serious first. It may have several; `sync` only with `failing`."""
 
     DOUBT = "doubt"
     DRIFT = "drift"
@@ -33,18 +34,18 @@ class Standing(StrEnum):
     NEVER = "never"
     ORPHAN = "orphan"
     LOCKED = "locked"
-    UNKNOWN = "unknown"  # --observe saw nothing of it
+    UNKNOWN = "unknown"  # --observe saw none of its events
     SYNC = "sync"
 
 
 class Cell(StrEnum):
-    """How one event stands; the gravest counts."""
+    """The standing of one event: the most serious that applies, in the order of `_find_cells`."""
 
-    LIVE = "live"  # Plug holds something else than was applied
-    DRIFT = "drift"  # the manifest says something else than was applied
+    LIVE = "live"  # Plug holds another URL than the applied one
+    DRIFT = "drift"  # the manifest has another URL than the applied one
     NEVER = "never"
     DOUBT = "doubt"
-    BESIDE = "beside"  # the text is as applied, but account, endpoint, secret or age are not
+    BESIDE = "beside"  # the URL is the applied one, but account, endpoint, secret or age are not right
     ORPHAN = "orphan"
     LOCKED = "locked"
     UNKNOWN = "unknown"
@@ -53,7 +54,7 @@ class Cell(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`standings` holds at least one, gravest first; `cells` has the order of `EVENTS`."""
+    """The standings of an environment, one or more, the most serious first. `cells` has the order of `EVENTS`."""
 
     standings: tuple[Standing, ...]
     cells: tuple[Cell, ...]
@@ -71,14 +72,14 @@ def summarize_environment(
     *,
     failing: bool = False,
 ) -> Overview:
-    """How one environment stands at `now`; `findings` are its own, `desired` is None for an orphan."""
+    """Return the standings of one environment at `now`, from its findings. `desired` is None for an orphan."""
     intent = document.intent if document else None
     locked = intent is not None and intent.is_live(now)
     doubt = intent is not None and (intent.doubt or not locked)
     orphan = planned.action is Action.ORPHAN
     never = not orphan and (document is None or document.applied is None)
     cells = tuple(_find_cells(findings, desired, never=never, doubt=doubt, orphan=orphan, locked=locked))
-    holding = {
+    applies = {
         Standing.DOUBT: doubt,
         Standing.DRIFT: any(cell in (Cell.LIVE, Cell.DRIFT) for cell in cells) or _drifts_beside(findings),
         Standing.NEVER: never,
@@ -86,9 +87,9 @@ def summarize_environment(
         Standing.LOCKED: locked,
         Standing.UNKNOWN: _is_unseen(findings),
     }
-    holding[Standing.SYNC] = not any(holding.values())
-    holding[Standing.FAILING] = failing
-    return Overview(tuple(standing for standing in Standing if holding[standing]), cells)
+    applies[Standing.SYNC] = not any(applies.values())
+    applies[Standing.FAILING] = failing
+    return Overview(tuple(standing for standing in Standing if applies[standing]), cells)
 
 
 def _drifts_beside(findings: Iterable[Finding]) -> bool:
@@ -97,7 +98,7 @@ def _drifts_beside(findings: Iterable[Finding]) -> bool:
 
 
 def _is_unseen(findings: Iterable[Finding]) -> bool:
-    """Whether not one of its events was seen. One of the seven never is (docs/plug-api.md#the-partner-api)."""
+    """Return whether none of the events was seen. No account shows all seven (docs/plug-api.md#the-partner-api)."""
     unseen = {finding.event for finding in findings if finding.kind is FindingKind.UNOBSERVABLE}
     return None in unseen or unseen >= set(EVENTS)
 
@@ -125,9 +126,9 @@ def _find_cells(
             (Cell.LOCKED, locked),
             (Cell.UNKNOWN, FindingKind.UNOBSERVABLE in kinds | of_all),
         )
-        yield next((cell for cell, holds in choices if holds), Cell.SYNC)
+        yield next((cell for cell, applies in choices if applies), Cell.SYNC)
 
 
 def find_failing(checked: Iterable[ReceiverCheck]) -> Collection[str]:
-    """The environments of which a receiver fails."""
+    """Return the environments that have a failing receiver."""
     return frozenset(name for one in checked if not one.ok for name in one.environments)

@@ -1,11 +1,11 @@
-"""How fast to send, and what a 429 does to it: decided here, done by `run/pace.py`.
+"""The rate of sending, and its slowdown after a 429. The decisions are here; `run/pace.py` waits for the slots.
 
 See docs/contract.md#intent-put-outcome, docs/contract.md#retries.
 
-Slots are evenly spaced at the rate in force. A 429, or a 503 with `Retry-After`, slows everybody: the rate is halved
-(where there is none, from what was sent of late), and nobody sends until `Retry-After` is over. Then the rate grows
-in two straight lines: within `REGAIN_S` to where it was slowed, within another `BEYOND_S` to the setting, or to twice
-that rate and from there to no limit at all.
+Slots are evenly spaced at the current rate. A 429, or a 503 with `Retry-After`, slows all workers: the rate is halved
+(without a limit, half of the rate observed), and nothing is sent until `Retry-After` is over. Then the rate grows
+linearly in two phases: within `REGAIN_S` to the rate at which it was slowed, then within `BEYOND_S` to the setting; if
+there is no setting, to twice that rate, after which there is no limit again.
 
     rate
       │ ────╮                                  ╭──── the setting (or none)
@@ -22,14 +22,14 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.attempts import Attempt
 
-# a little more than the limit asks for: what leaves evenly may arrive a few milliseconds closer together
+# slots are a little wider than the limit requires, as requests may arrive a few milliseconds closer than they were sent
 STRETCH = 1.05
-# how late a slot may be taken without moving those after it: a loop wakes up milliseconds late, and at 500/s a slot
-# is two of them. Less than what STRETCH leaves free of a second, so that no second ever holds more than the limit
+# a slot may be taken this late without moving the later ones: an event loop wakes up milliseconds late, and at 500/s a
+# slot lasts two. It is less than STRETCH leaves free in a second, so that no second has more requests than the limit
 LATE_S = 0.02
-WINDOW_S = 1.0  # what is sent within it is the rate observed
+WINDOW_S = 1.0  # the requests sent within it are the observed rate
 DECREASE = 0.5
-LEAST_RATE = 1.0  # a server that lets nobody in is asked again all the same, and a small run is not held for minutes
+LEAST_RATE = 1.0  # even a server that refuses everything is asked again, and a small run does not take minutes
 REGAIN_S = 30.0
 BEYOND_S = 60.0
 NEVER = float("-inf")
@@ -37,34 +37,37 @@ NEVER = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class Slowed:
-    """The last time that the server asked for less. Rates are sends a second."""
+    """The last slowdown that the server asked for. Rates are sends a second."""
 
     at: float
     status: int  # 429 or 503
-    too_fast: float  # the rate at which it was asked for
-    rate: float  # from then on
+    too_fast: float  # the rate before it
+    rate: float  # the rate right after it
 
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """What is known at a moment; instants are seconds of a clock that never goes back. `limit`: None is none."""
+    """The rate limiter's data. Instants are seconds of a clock that never goes back. `limit` None: unlimited."""
 
     limit: float | None
     next_at: float = NEVER  # when the next slot begins
     closed_until: float = NEVER  # Retry-After
     slowed: Slowed | None = None
-    window_at: float = NEVER  # the observed rate: a count of this window, and of the one before it
-    sent: int = 0
-    sent_before: int = 0
+    window_at: float = NEVER  # when the window of the observed rate began
+    sent: int = 0  # in this window
+    sent_before: int = 0  # in the window before it
 
 
 def asks_for_less(attempt: Attempt) -> bool:
-    """A 429; a 503 only where it says when to come again: else it speaks of its own request alone."""
+    """Return whether an answer asks to slow down: a 429, or a 503 with `Retry-After`.
+
+    A 503 without it is about a single request.
+    """
     return attempt.status == 429 or (attempt.status == 503 and attempt.retry_after_s is not None)
 
 
 def rate_at(pacing: Pacing, now: float) -> float | None:
-    """The rate in force, never above the limit; None: as fast as anybody likes."""
+    """Return the current rate, never above the limit; None if it is unlimited."""
     slowed, limit = pacing.slowed, pacing.limit
     if slowed is None:
         return limit
@@ -80,18 +83,18 @@ def rate_at(pacing: Pacing, now: float) -> float | None:
 
 
 def interval_at(pacing: Pacing, now: float) -> float:
-    """Seconds between two slots; 0 where there is no limit."""
+    """Return the seconds between two slots; 0 without a limit."""
     rate = rate_at(pacing, now)
     return 0.0 if rate is None else STRETCH / rate
 
 
 def wait_at(pacing: Pacing, now: float) -> float:
-    """Seconds until the next slot; not above 0: it is free."""
+    """Return the seconds until the next slot. It is free if they are not above 0."""
     return max(pacing.next_at, pacing.closed_until) - now
 
 
 def take(pacing: Pacing, now: float) -> Pacing:
-    """After a send at `now`, when the slot was free."""
+    """Return the pacing after a send at `now`, in a slot that was free."""
     pacing = _count(pacing, now)
     interval = interval_at(pacing, now)
     if not interval:
@@ -100,11 +103,11 @@ def take(pacing: Pacing, now: float) -> Pacing:
 
 
 def slow(pacing: Pacing, attempt: Attempt, *, sent_at: float, now: float, longest_pause_s: float) -> Pacing:
-    """After an answer that `asks_for_less`, which came at `now`.
+    """Return the pacing after an answer at `now` that `asks_for_less`.
 
-    What was sent before the rate was last lowered only tells again what is known, so it lowers nothing further; its
-    `Retry-After` counts all the same. One longer than `longest_pause_s` closes the door for nobody: it ended its own
-    environment's attempts at once (docs/contract.md#retries), and a single answer must not stop a run for hours.
+    An answer to a request from before the last slowdown does not lower the rate again, but its `Retry-After` counts.
+    A `Retry-After` longer than `longest_pause_s` delays no other environment. It ended the attempts of the environment
+    that got it (docs/contract.md#retries), and a single answer must not stop a run for hours.
     """
     closed = pacing.closed_until
     if attempt.retry_after_s is not None and attempt.retry_after_s <= longest_pause_s:
@@ -131,7 +134,7 @@ def _count(pacing: Pacing, now: float) -> Pacing:
 
 
 def _observed(pacing: Pacing, now: float) -> float:
-    """Sends a second of late: this window's, and the part of the last one that is less than a window ago."""
+    """Return the recent sends a second: this window's, and the part of the last window that is recent enough."""
     since = now - pacing.window_at
     if since >= 2 * WINDOW_S:
         return 0.0
@@ -142,15 +145,15 @@ def _observed(pacing: Pacing, now: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Slowdown:
-    """What slows a run at a moment, for who watches."""
+    """The slowdown of a run at a moment, for the progress display."""
 
     status: int  # of the answer that asked for less
     rate: float  # sends a second
-    pause_s: float  # until anything is sent again; 0: it is
+    pause_s: float  # until the next send; 0: there is no pause
 
 
 def describe(pacing: Pacing, now: float) -> Slowdown | None:
-    """None where nothing but the setting holds."""
+    """Return the slowdown at `now`; None if only the setting limits the rate."""
     if pacing.slowed is None:
         return None
     rate = rate_at(pacing, now)

@@ -1,4 +1,6 @@
-"""Desired, applied and the available credentials -> a plan. Pure: the same input, the same plan.
+"""The plan, made from the desired and the applied webhooks and the available credentials.
+
+It is pure: the same input gives the same plan.
 
 See docs/contract.md#plan.
 """
@@ -33,12 +35,12 @@ if TYPE_CHECKING:
     from reconciler.core.observe import Observation
 
 CHANGING = frozenset({Reason.WEBHOOKS_CHANGED, Reason.ENDPOINT_CHANGED})  # the reasons that make an update
-LIVE = "live"  # `unchecked` of an environment whose account was to be read, and could not be
+LIVE = "live"  # in `unchecked` of an environment whose account could not be read with --observe
 
 
 @dataclass(frozen=True, slots=True)
 class PlanInput:
-    """What every environment's plan is made with. `now` is the plan's clock, aware UTC."""
+    """The inputs that all environments share. `now` is the time of the plan, aware UTC."""
 
     now: datetime
     max_age_s: float | None = None
@@ -52,9 +54,9 @@ def plan_environment(
     given: PlanInput,
     observation: Observation | None = None,
 ) -> EnvironmentPlan:
-    """Return what `apply` would do with one environment, and all reasons that hold, in the contract's order.
+    """Return what `apply` would do with one environment, and all reasons for it, in the order of `Reason`.
 
-    `observation` is that of --observe. It adds a reason and removes none, as not all seven can be seen.
+    `observation` is that of --observe. It may add a reason but removes none, as not all seven events can be seen.
     """
     applied = document.applied if document else None
     live = _find_live(observation, desired, document)
@@ -105,7 +107,10 @@ def _find_live(observation: Observation | None, desired: Desired, document: Head
 
 
 def choose_action(applied: Applied | None, reasons: Sequence[Reason]) -> Action:
-    """Return `create` without an applied record, else `update` where a text or the destination differs."""
+    """Return `create` without an applied record, `update` for a changed URL or destination, else `reassert` or `noop`.
+
+    It is `reassert` if there is any reason.
+    """
     if applied is None:
         return Action.CREATE
     if not CHANGING.isdisjoint(reasons):
@@ -116,7 +121,7 @@ def choose_action(applied: Applied | None, reasons: Sequence[Reason]) -> Action:
 def compare_record(
     desired: Desired, applied: Applied, fingerprint: Fingerprint, given: PlanInput
 ) -> tuple[list[Reason], tuple[str, ...]]:
-    """The reasons beside the texts, and what could not be compared for want of a token or a secret."""
+    """Return the reasons other than changed URLs, and what was not compared, as a token or secret is missing."""
     reasons: list[Reason] = []
     unchecked: list[str] = []
     if (applied.endpoint, applied.body) != (desired.endpoint, desired.body):
@@ -127,10 +132,10 @@ def compare_record(
         reasons.append(Reason.ACCOUNT_CHANGED)
     secret_changed = False
     for name in desired.secrets:
-        at_hand, recorded = fingerprint.secrets.get(name), applied.secrets.get(name)
-        if at_hand is None or recorded is None:
+        available, recorded = fingerprint.secrets.get(name), applied.secrets.get(name)
+        if available is None or recorded is None:
             unchecked.append(f"secret:{name}")
-        elif at_hand != recorded:
+        elif available != recorded:
             secret_changed = True
     if secret_changed:
         reasons.append(Reason.SECRET_CHANGED)
@@ -140,7 +145,7 @@ def compare_record(
 
 
 def plan_orphan(document: Head) -> EnvironmentPlan:
-    """In the state, in no manifest: reported, never touched."""
+    """Return the plan of an environment in the state without a manifest: it is reported and never changed."""
     return EnvironmentPlan(
         environment=document.environment,
         action=Action.ORPHAN,
@@ -168,10 +173,10 @@ def make_plan(
     observations: Mapping[str, Observation] | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """Return the plan of the selected environments; `documents` beyond `desired` are orphans.
+    """Return the plan of the selected environments. Documents without a `desired` environment are orphans.
 
-    `fleet` has all environments of the manifests; None: `desired` has them. `observations` are those of --observe;
-    None: it was not asked for.
+    `fleet` has all environments of the manifests; None: `desired` has all of them. `observations` are those of
+    --observe; None without it.
     """
     wanted = tuple(desired)
     observed = observations or {}
@@ -200,37 +205,37 @@ def make_plan(
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What guards decide over, whatever was selected: the heads of all documents, orphans included.
+    """The data of the whole fleet, selected or not, for guards. `heads` has all documents, orphans included.
 
-    `manifests` has the names of all environments in the manifests, and `unseen` says of a document beside the
-    selection why it can't be read.
+    `manifests` has the names of all environments in the manifests. `unreadable` says why a document outside of the
+    selection can't be read.
     """
 
     manifests: frozenset[str] = frozenset()
     heads: Mapping[str, Head] = field(default_factory=dict)
-    unseen: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     snapshot: Snapshot | None = None
     desired: Mapping[str, Desired] = field(default_factory=dict)  # of the whole manifests
 
     @property
     def applied_count(self) -> int:
-        """How many environments of the manifests have an applied record: percentages are taken of them."""
+        """The number of environments in the manifests with an applied record, the base of percentages."""
         heads = (self.heads.get(name) for name in self.manifests)
         return sum(1 for head in heads if head is not None and head.applied is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan beside what it was made from; `desired` and `heads` hold the selected environments."""
+    """A plan and the data that it was made from. `desired` and `heads` have the selected environments."""
 
     plan: Plan
     desired: Mapping[str, Desired]
     heads: Mapping[str, Head]
     observations: Mapping[str, Observation] = field(default_factory=dict)  # of --observe
-    documents: Mapping[str, Document] = field(default_factory=dict)  # the heads' whole documents, where asked for
+    documents: Mapping[str, Document] = field(default_factory=dict)  # the heads' whole documents, if asked for
     fleet: Fleet = field(default_factory=Fleet)
 
     @property
     def vars_by_environment(self) -> Mapping[str, Mapping[str, str]]:
-        """What was filled into the URLs: views fold alike environments by it."""
+        """The values that were filled into the URLs, with which views group environments that are alike."""
         return {name: one.vars for name, one in self.desired.items()}

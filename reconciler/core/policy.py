@@ -1,4 +1,4 @@
-"""Which hosts a webhook may have (docs/manifests.md#policy)."""
+"""The policy: the rule which hosts a webhook may have (docs/manifests.md#policy)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _RESERVED = (
 
 
 class _Patterns:
-    """Patterns of hosts. A host is looked up by its own labels, however many patterns there are.
+    """Patterns of hosts. The time of a lookup depends on the host's labels, not on the number of patterns.
 
-    `*.x` is every name below x at any depth, not x itself. Case doesn't matter.
+    `*.x` matches every name below x at any depth, but not x itself. Case doesn't matter.
     """
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
@@ -40,16 +40,19 @@ class _Patterns:
             return None
         lowered = host.lower()
         found = self._by_name.get(lowered)
-        place = lowered.find(".")
-        while found is None and place >= 0:
-            found = self._by_name.get("*" + lowered[place:])
-            place = lowered.find(".", place + 1)
+        dot = lowered.find(".")
+        while found is None and dot >= 0:
+            found = self._by_name.get("*" + lowered[dot:])
+            dot = lowered.find(".", dot + 1)
         return found
 
 
 @dataclass(frozen=True)
 class Policy:
-    """`allowed` is a list of lists: a host must be in each, so a nearer file can only narrow. `denied` wins."""
+    """The hosts that are allowed and denied. `denied` takes precedence.
+
+    `allowed` has a list for each file; a host must match each, so a file in a subfolder can only narrow it.
+    """
 
     allowed: tuple[tuple[str, ...], ...] = ()
     denied: tuple[str, ...] = ()
@@ -63,14 +66,14 @@ class Policy:
         return tuple((allowed, _Patterns(allowed)) for allowed in self.allowed)
 
     def narrowed(self, allowed: tuple[str, ...] | None, denied: tuple[str, ...]) -> Policy:
-        """With what a nearer file adds."""
+        """Return the policy with the lists of a file in a subfolder added."""
         return Policy(
             allowed=self.allowed if allowed is None else (*self.allowed, allowed), denied=(*self.denied, *denied)
         )
 
 
 def find_pattern_fault(pattern: str) -> Fault | None:
-    """What is wrong with a host pattern."""
+    """Return what is wrong with a host pattern."""
     if _PATTERN.fullmatch(pattern):
         return None
     return Fault(
@@ -94,6 +97,6 @@ def find_violation(policy: Policy, host: str) -> Fault | None:
 
 @lru_cache(maxsize=65536)
 def is_reserved_host(host: str) -> bool:
-    """A name kept for documentation or local use: no receiver of a real company's messages is there."""
+    """Return whether a host is reserved for documentation or local use, so that no real receiver can have it."""
     lowered = host.lower()
     return any(lowered == name or lowered.endswith("." + name) for name in _RESERVED)

@@ -1,4 +1,4 @@
-"""Names that work on every system: reserved by none, and different also where case does not count.
+"""Names that work on every operating system: not reserved, and distinct even if case is ignored.
 
 See docs/manifests.md.
 """
@@ -12,7 +12,7 @@ _DEVICES = frozenset(
 
 
 def find_reserved_fault(name: str) -> str | None:
-    """Return why Windows can't hold a file or folder of this name, as a predicate of the name."""
+    """Return why Windows can't have a file or folder of this name, as the end of a sentence about the name."""
     if name.endswith((".", " ")):
         return f"ends in a {'dot' if name.endswith('.') else 'blank'}, which Windows drops"
     if name.partition(".")[0].rstrip(" ").casefold() in _DEVICES:
@@ -20,8 +20,8 @@ def find_reserved_fault(name: str) -> str | None:
     return None
 
 
-def comparable(name: str) -> str:
-    """Return what two names have in common that a system may take for the same one."""
+def make_comparison_key(name: str) -> str:
+    """Return a key that is equal for two names that some operating system takes for the same one."""
     if name.isascii():
         return name.lower()
     import unicodedata  # late: few names need it

@@ -1,8 +1,8 @@
-"""Receivers, and what calling one means: which there are, where they may be, what an answer says.
+"""Receivers: the list of them, the addresses that may be called, and the meaning of an answer.
 
 See docs/contract.md#drift.
 
-Nothing of an answer but its status is ever repeated: it may echo a secret.
+Only the status of an answer is ever repeated, as the rest may echo a secret.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from reconciler.core.hosts import is_special_address
 from reconciler.core.urls import host_of, is_loopback_url, port_of, split_url
 from reconciler.model import EVENTS, CheckResult, CheckStage, Desired, Event, ReceiverCheck, Webhooks
 
-CERTIFICATE_WARNING_DAYS = 21  # an issuer of 90 days renews at 30: nine days late is late
+CERTIFICATE_WARNING_DAYS = 21  # 90-day certificates are usually renewed with 30 left: 21 is nine days late
 REASONS_NAMED = 2  # of one environment's failing receivers; the others are counted
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """What is connected to, and what the certificate must name. `host` is in lower case, IPv6 without brackets."""
+    """The address of a receiver, with the host that its certificate must name.
+
+    `host` is in lower case, an IPv6 address without brackets.
+    """
 
     scheme: str
     host: str
@@ -35,9 +38,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A URL and event; the `environments` that have both, sorted."""
+    """A URL and event, with the `environments` that have both, sorted."""
 
-    url: str  # text form: the secrets stand in the path or the query, so place and authority show none
+    url: str  # text form. Secrets are only in the path or the query, so `place` shows none
     event: Event
     environments: tuple[str, ...]
     place: Place
@@ -45,14 +48,14 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a name, a connection and TLS showed. `address` is the one that took the connection."""
+    """The result of resolving a name, connecting and TLS. `address` is the one that accepted the connection."""
 
-    stage: CheckStage  # where it failed, else the last
+    stage: CheckStage  # the one that failed, else the last one
     addresses: tuple[str, ...] = ()
     address: str | None = None
     certificate_until: datetime | None = None
     seconds: float | None = None  # connecting, TLS included
-    message: str = ""  # why it failed; empty where it did not
+    message: str = ""  # why it failed; empty if it did not
 
     @property
     def ok(self) -> bool:
@@ -61,7 +64,7 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one POST. `status` is None where no whole answer arrived, and the `message` says why."""
+    """The result of one POST. `status` is None if no complete answer arrived; `message` then says why."""
 
     stage: CheckStage
     status: int | None = None
@@ -73,7 +76,7 @@ class Answer:
         return self.status is not None and 200 <= self.status < 300
 
 
-# --- which, and where ------------------------------------------------------------------------------
+# --- receivers and their addresses -----------------------------------------------------------------
 
 
 def find_receivers(
@@ -83,14 +86,16 @@ def find_receivers(
     find_scope: Callable[[Desired, str], str | None] = lambda desired, url: None,
     applied: Mapping[str, Webhooks] | None = None,
 ) -> list[Receiver]:
-    """Each distinct URL and event once, in the order of the environments and events given.
+    """Return each distinct URL and event once, in the order of the environments and events given.
 
-    With `applied`, the applied webhooks by environment, those alone whose URL's text differs from the applied one.
+    With `applied`, the applied webhooks by environment, it returns only those whose URL's text differs from the
+    applied one.
 
-    `find_scope` gives the environment that fills in a URL with a secret of its own: that makes it a URL of its own.
+    `find_scope` returns the environment if a URL has a secret whose value only that environment uses. Such a URL is
+    distinct from equal texts of other environments.
 
-    Loopback is allowed where the setting says so and every environment that uses the URL has its base URL on
-    loopback too, as in `validate` (docs/manifests.md).
+    Loopback is allowed if the setting allows it and every environment that uses the URL has its base URL on loopback
+    too, as in `validate` (docs/manifests.md).
     """
     users: dict[tuple[str, Event, str | None], list[Desired]] = {}
     for one in desired:
@@ -119,9 +124,9 @@ def place_of(url: str, *, allow_local: bool) -> Place:
 
 
 def choose_addresses(found: Sequence[str], *, allow_local: bool) -> tuple[str, ...]:
-    """Those that may be connected to, in the order given: public ones, and loopback where it is allowed.
+    """Return the addresses that may be connected to, in the order given: public ones, and loopback if it is allowed.
 
-    Whoever answers for a name may answer with an address of our own network; nothing is sent there.
+    A name server may answer with an address of this machine's own network, to which nothing must be sent.
     """
     return tuple(address for address in found if _may_connect(address, allow_local=allow_local))
 
@@ -135,7 +140,7 @@ def _may_connect(text: str, *, allow_local: bool) -> bool:
 
 
 def is_address(host: str) -> bool:
-    """Whether a place's host needs no resolving."""
+    """Return whether a place's host is an IP address, which needs no resolving."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -143,11 +148,11 @@ def is_address(host: str) -> bool:
     return True
 
 
-# --- what it means ---------------------------------------------------------------------------------
+# --- results ---------------------------------------------------------------------------------------
 
 
 def conclude(receiver: Receiver, probe: ProbeResult, answers: Sequence[Answer], now: datetime) -> ReceiverCheck:
-    """The result: the probe's where it failed, else the first failing answer's, else the last one's."""
+    """Return the result: the probe's if it failed, else the first failing answer's, else the last answer's."""
     days = None if probe.certificate_until is None else (probe.certificate_until - now).days
     failed = next(((number, one) for number, one in enumerate(answers, 1) if not one.ok), None)
     decisive = failed[1] if failed else answers[-1] if answers else None
@@ -182,7 +187,7 @@ def _find_warnings(place: Place, probe: ProbeResult, days: int | None) -> Iterat
 
 
 def explain_status(status: int | None) -> str:
-    """What an answer that is no 2xx means, and what to do about it."""
+    """Return what a status other than a 2xx means, and what to do about it."""
     if status is None:
         return "no answer"
     if 300 <= status < 400:
@@ -191,7 +196,9 @@ def explain_status(status: int | None) -> str:
         return f"answered {status}: {_REASONS[status]}"
     if status >= 500:
         return f"answered {status}: the receiver failed while it handled the example. Its log says why"
-    return f"answered {status}: the receiver refused the example" if status >= 400 else f"answered {status}, no 2xx"
+    if status >= 400:
+        return f"answered {status}: the receiver refused the example"
+    return f"answered {status}, which is not a 2xx"
 
 
 _REASONS = {
@@ -210,7 +217,7 @@ _REASONS = {
 
 
 def find_refusals(result: CheckResult) -> Mapping[str, str]:
-    """Environment -> why it is not to be applied, for each that has a failing receiver (`apply --check-first`)."""
+    """Return why not to apply each environment that has a failing receiver, by environment (`apply --check-first`)."""
     failing: dict[str, list[ReceiverCheck]] = {}
     for receiver in result.receivers:
         if not receiver.ok:

@@ -1,15 +1,15 @@
-"""The life of one environment's state: document -> document.
+"""The transitions of one environment's state document.
 
 See docs/contract.md#intent-put-outcome, docs/contract.md#outcomes, docs/contract.md#lost-intents, docs/state.md.
 
-    nothing or settled ── begin_intent ──> intent live ── confirm ──> settled, applied anew
-                                                │  └───── clear ────> settled, applied as before
-                                                └──────── doubt ────> in doubt (lease released)
-                                                └──────── renew ────> intent live, the same one, for longer
+    nothing or settled ── begin_intent ──> intent live ── confirm ──────────> settled, with a new applied record
+                                                ├──────── clear ────────────> settled, with the applied record of before
+                                                ├──────── mark_in_doubt ────> in doubt (lease released)
+                                                └──────── renew ────────────> intent live, with a longer lease
     in doubt or dead   ── begin_intent ──> intent live, doubt inherited: only confirm or adopt ends it
 
-Every function here makes the document of one compare-and-swap; `serial` grows by one with each, so that no
-two versions of a document are ever alike.
+Every function here makes the document for one compare-and-swap. `serial` grows by one with each, so that no two
+versions of a document are equal.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SERIAL_ROOM = 1000  # writes that one intent may need: its outcome, and a renewe
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a run signs an intent with. `lineage` is used where there is no document yet."""
+    """The data with which a run begins an intent. `lineage` is used if there is no document yet."""
 
     intent_id: str
     lineage: str
@@ -49,17 +49,17 @@ class Claim:
 
 
 def make_last(outcome: Outcome, status: int | None, message: str, at: datetime, by: By) -> LastTry:
-    """A last try whose message fits into a document, whatever it was made from."""
-    # a lone surrogate, from a name of the system, is text that no reader of JSON takes
-    told = message[:MESSAGE_LENGTH].encode("utf-8", "replace").decode()
-    return LastTry(outcome=outcome, status=status, message=told, at=at, by=by)
+    """Return a last try whose message fits into a document."""
+    # a lone surrogate, which may be in a file's name, is not valid in UTF-8
+    shown = message[:MESSAGE_LENGTH].encode("utf-8", "replace").decode()
+    return LastTry(outcome=outcome, status=status, message=shown, at=at, by=by)
 
 
 def begin_intent(document: Document | None, desired: Desired, claim: Claim) -> Document:
-    """The document that announces a PUT. The caller has made sure that no live intent of another stands there.
+    """Return the document with the intent of a PUT. The caller has checked that no other run's intent is live.
 
-    An intent that replaces an unfinished one inherits its doubt, whatever that one knew of itself: its run
-    died somewhere between the first byte and the record.
+    An intent that replaces an unfinished one is always in doubt: the earlier run died between the first byte of its
+    PUT and the record of the outcome.
     """
     intent = Intent(
         id=claim.intent_id,
@@ -77,7 +77,7 @@ def begin_intent(document: Document | None, desired: Desired, claim: Claim) -> D
 
 
 def renew(document: Document, now: datetime, lease_s: float) -> Document:
-    """Our own intent with a lease from now on: it was spent on waiting for a slot, and nothing else has changed."""
+    """Return the document with a new lease for this run's intent, which has waited for a slot."""
     if document.intent is None:
         raise ValueError("there is no intent to renew")
     intent = replace(document.intent, lease_until=now + timedelta(seconds=lease_s))
@@ -85,13 +85,13 @@ def renew(document: Document, now: datetime, lease_s: float) -> Document:
 
 
 def find_following(document: Document, desired: Desired, fingerprint: Fingerprint) -> tuple[Document, ...]:
-    """Return the largest documents that may be written after the one with our intent, whatever its PUT brings."""
+    """Return the largest documents that may follow the one with this run's intent, one for each kind of outcome."""
     if document.intent is None:
         raise ValueError("there is no intent to follow")
     at, by = document.intent.at, document.intent.by
     last = make_last(Outcome.UNCERTAIN, 599, "\U0010ffff" * MESSAGE_LENGTH, at, by)
     later = replace(document, serial=document.serial + SERIAL_ROOM - 1)
-    return confirm(later, desired, fingerprint, at, by, last), doubt(later, last)
+    return confirm(later, desired, fingerprint, at, by, last), mark_in_doubt(later, last)
 
 
 def confirm(
@@ -102,14 +102,14 @@ def confirm(
     by: By,
     last: LastTry | None = None,
 ) -> Document:
-    """After a 2xx: what was sent is the applied record, and there is no intent. `last` as of `clear`."""
-    return _record(_tried(document, last), desired, fingerprint, now, by, adopted=False)
+    """Return the document after a 2xx: with the sent webhooks as applied record and no intent. `last`: see `clear`."""
+    return _record(_with_last(document, last), desired, fingerprint, now, by, adopted=False)
 
 
 def adopt(
     document: Document | None, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By, *, lineage: str
 ) -> Document:
-    """A person vouches that Plug holds the desired: recorded as applied without a PUT; ends doubt."""
+    """Return the document with the desired webhooks recorded as applied without a PUT. It is no longer in doubt."""
     before = document or Document(environment=desired.environment, lineage=lineage, serial=0)
     return _record(before, desired, fingerprint, now, by, adopted=True)
 
@@ -141,7 +141,7 @@ def _record(
 
 
 def _keep_difference(document: Document, applied: Applied) -> tuple[HistoryEntry, ...]:
-    """Return the history, whose newest entry gets what `applied` has otherwise: endpoint and account, and body."""
+    """Return the history. Its newest entry gets the endpoint, account and body that differ from those of `applied`."""
     before, history = document.applied, document.history
     if before is None or not history:
         return history
@@ -153,51 +153,53 @@ def _keep_difference(document: Document, applied: Applied) -> tuple[HistoryEntry
     return (newest, *history[1:])
 
 
-def _tried(document: Document, last: LastTry | None) -> Document:
+def _with_last(document: Document, last: LastTry | None) -> Document:
     return document if last is None else replace(document, last=last)
 
 
 def clear(document: Document, last: LastTry | None = None) -> Document:
-    """After a rejection or a failure without doubt: Plug was not changed, so the intent is taken back.
+    """Return the document without its intent, after a rejection or a failure without doubt: Plug was not changed.
 
-    `last` says how the run's try ended; without one, as nothing was tried, the one before stays.
+    `last` says how the run's try ended. Without it, as nothing was tried, the earlier one stays.
     """
-    return replace(_tried(document, last), serial=document.serial + 1, intent=None)
+    return replace(_with_last(document, last), serial=document.serial + 1, intent=None)
 
 
-def doubt(document: Document, last: LastTry | None = None) -> Document:
-    """Nobody knows what the PUT did: the intent stays, in doubt, and its lease is released. `last` as of `clear`."""
+def mark_in_doubt(document: Document, last: LastTry | None = None) -> Document:
+    """Return the document with its intent in doubt and the lease released, as the effect of the PUT is unknown.
+
+    `last`: see `clear`.
+    """
     if document.intent is None:
         raise ValueError("there is no intent to doubt")
     intent = replace(document.intent, doubt=True, lease_until=None)
-    return replace(_tried(document, last), serial=document.serial + 1, intent=intent)
+    return replace(_with_last(document, last), serial=document.serial + 1, intent=intent)
 
 
-def doubt_holder(document: Document, theirs: Intent) -> Document | None:
-    """Another environment's PUT will overwrite what this one put: make sure that the next apply reasserts.
+def mark_holder_in_doubt(document: Document, theirs: Intent) -> Document | None:
+    """Return the document in doubt, so that its next apply reasserts: another environment's PUT will overwrite it.
 
-    `theirs` says what that PUT sends. The document has no live intent. None: it is in doubt already, and no run can
-    end that doubt with what it read before.
+    `theirs` is the intent of that PUT. The document has no live intent. None: it is in doubt already, and no run can
+    end that doubt with a document that it read before.
     """
     intent = document.intent
     if intent is None:
         overwritten = replace(theirs, doubt=True, lease_until=None)
         return replace(document, serial=document.serial + 1, intent=overwritten)
-    return None if intent.doubt and intent.lease_until is None else doubt(document)
+    return None if intent.doubt and intent.lease_until is None else mark_in_doubt(document)
 
 
 def rename(document: Document, environment: str) -> Document:
-    """The same memory under another name: everything goes along, and the serial rises."""
+    """Return the same document for another name, with the next serial."""
     return replace(document, environment=environment, serial=document.serial + 1)
 
 
 def impose_doubt(document: Document | None, ours: Document, now: datetime, last: LastTry | None = None) -> Document:
-    """Our intent is gone, and our PUT may have landed last: make sure that the next apply reasserts.
+    """Return the stored document in doubt, so that the next apply reasserts.
 
-    `last` as of `clear`.
-
-    `document` is what stands there now, `ours` what we wrote. Another run's live intent keeps its id and
-    lease, so that its PUT stays alone, and is put in doubt: it will find that and not call itself certain.
+    This run's intent was replaced, but its PUT may have been the last one that Plug received. `document` is the stored
+    one, `ours` the one that this run wrote. Another run's live intent keeps its id and lease, so that no third run
+    sends, and is put in doubt: that run finds the doubt and does not report a certain outcome. `last`: see `clear`.
     """
     if ours.intent is None:
         raise ValueError("there was no intent of ours")
@@ -206,8 +208,8 @@ def impose_doubt(document: Document | None, ours: Document, now: datetime, last:
         return Document(
             environment=ours.environment, lineage=ours.lineage, serial=ours.serial + 1, intent=orphaned, last=last
         )
-    standing = document.intent
+    stored = document.intent
     intent = orphaned
-    if standing is not None and standing.is_live(now) and standing.id != orphaned.id:
-        intent = replace(standing, doubt=True)
-    return replace(_tried(document, last), serial=document.serial + 1, intent=intent)
+    if stored is not None and stored.is_live(now) and stored.id != orphaned.id:
+        intent = replace(stored, doubt=True)
+    return replace(_with_last(document, last), serial=document.serial + 1, intent=intent)

@@ -1,4 +1,4 @@
-"""Receivers on hosts for documentation or local use: a warning, and what `apply` refuses (docs/manifests.md#policy)."""
+"""Problems for receivers on hosts that are reserved for documentation or local use (docs/manifests.md#policy)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.text.counts import name_some
 
 
 def find_reserved_hosts(desired: Iterable[Desired], *, hint: str) -> Iterator[Problem]:
-    """One problem for each such host, at its first webhook: a default alone would make seven for each environment."""
+    """Yield one problem for each such host, at its first webhook, as a default's host is in very many webhooks."""
     users: dict[str, list[tuple[Desired, Event]]] = {}
     for one in desired:
         for event, url in one.webhooks.items():

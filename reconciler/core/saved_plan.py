@@ -1,4 +1,4 @@
-"""A saved or expected plan against the one made now (docs/contract.md#plan)."""
+"""The comparison of a saved or expected plan with the one made now (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.errors import StalePlan
 from reconciler.model import Action, BodyForm, Destination, EnvironmentPlan, Plan, Reason, Where
 from reconciler.text.escape import for_terminal
 
-# These depend on the available tokens and secrets, which may differ between the plan and the apply.
+# these depend on the available tokens and secrets, which may differ between the plan and the apply
 CREDENTIAL_REASONS = frozenset({Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED})
 
 
@@ -24,7 +24,7 @@ class SavedPlan:
 
 
 def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
-    """Return what was observed when the plan was made, so that it can be made again with it (docs/contract.md#plan)."""
+    """Return the observations of a saved plan, with which it can be made again (docs/contract.md#plan)."""
     if not plan.observed:
         return None
     return {
@@ -37,44 +37,46 @@ def recall_observations(plan: Plan) -> Mapping[str, Observation] | None:
 
 
 def check_saved_plan(saved: SavedPlan, fresh: Plan) -> Plan:
-    """Return `fresh`, which was made with the saved plan's time, selection and observation, with its decisions.
+    """Return `fresh` with the decisions of the saved plan, whose time, selection and observations it was made with.
 
     Raises StalePlan with each difference.
     """
-    moved: list[str] = []
+    differences: list[str] = []
     if not saved.intact:
-        moved.append("the plan file was edited after it was saved")
+        differences.append("the plan file was edited after it was saved")
     if saved.plan.manifests_digest != fresh.manifests_digest:
-        moved.append("the manifests have changed")
+        differences.append("the manifests have changed")
     other_state = _find_other_state(saved.plan.where, fresh.where)
     then = {one.environment: one for one in saved.plan.environments}
     now = {one.environment: one for one in fresh.environments}
     if other_state:
-        moved.append(other_state)
-    else:  # of another state, each environment would only say the same again
+        differences.append(other_state)
+    else:  # with another state, every environment differs for the same reason
         for name in sorted(then.keys() | now.keys()):
-            moved.extend(_find_moves(name, then.get(name), now.get(name)))
-    if not moved and saved.plan.digest != fresh.digest:
-        moved.append("the plan file was edited: its digest is another")
-    if moved:
-        listed = "\n".join(f"  {line}" for line in moved[:20])
-        more = f"\n  … and {len(moved) - 20} more" if len(moved) > 20 else ""
-        raise StalePlan(f"this plan is stale; nothing was sent. Since it was made:\n{listed}{more}\nPlan again.", moved)
-    return replace(fresh, environments=tuple(_decided(then, one) for one in fresh.environments))
+            differences.extend(_find_differences(name, then.get(name), now.get(name)))
+    if not differences and saved.plan.digest != fresh.digest:
+        differences.append("the plan file was edited: its digest differs")
+    if differences:
+        listed = "\n".join(f"  {line}" for line in differences[:20])
+        more = f"\n  … and {len(differences) - 20} more" if len(differences) > 20 else ""
+        raise StalePlan(
+            f"this plan is stale; nothing was sent. Since it was made:\n{listed}{more}\nPlan again.", differences
+        )
+    return replace(fresh, environments=tuple(_with_decision(then, one) for one in fresh.environments))
 
 
 def _find_other_state(then: Where | None, now: Where | None) -> str | None:
-    """Return that the plan was made with another state, which may lack the same documents; both are named."""
+    """Return a line that names both states if the plan was made with another one, even if neither has a document."""
     if (then and then.state_id) == (now and now.state_id):
         return None
     was, uses = (for_terminal(one.location) if one else "none" for one in (then, now))
     beside = " in another folder" if was == uses else ""
-    return f"the state is another: the plan was made with {was}, this run uses {uses}{beside}"
+    return f"another state is used: the plan was made with {was}, this run uses {uses}{beside}"
 
 
-def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | None) -> list[str]:
+def _find_differences(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | None) -> list[str]:
     if then is None:
-        return [f"{name}: appeared"]
+        return [f"{name}: is new"]
     if now is None:
         return [f"{name}: is gone"]
     if then.lineage is None and now.lineage is not None:
@@ -82,16 +84,16 @@ def _find_moves(name: str, then: EnvironmentPlan | None, now: EnvironmentPlan | 
     if then.lineage is not None and now.lineage is None:
         return [f"{name}: its state was forgotten"]
     if then.lineage != now.lineage:
-        return [f"{name}: its state was forgotten and made anew (another lineage)"]
+        return [f"{name}: its state was forgotten and created again (another lineage)"]
     if then.serial != now.serial:
         return [f"{name}: its state was written (serial {then.serial} then, {now.serial} now)"]
     if _destination(then) != _destination(now):
-        return [f"{name}: its destination is another"]
+        return [f"{name}: its destination differs"]
     if _urls(then) != _urls(now) or (then.action is Action.ORPHAN) != (now.action is Action.ORPHAN):
-        return [f"{name}: its changes are others"]
+        return [f"{name}: its changes differ"]
     changed = set(then.reasons) ^ set(now.reasons)
     if changed - CREDENTIAL_REASONS or not _is_sound(then):
-        return [f"{name}: its reasons are others: was it planned with another max_age, or the plan file edited?"]
+        return [f"{name}: its reasons differ: was it planned with another max_age, or the plan file edited?"]
     return []
 
 
@@ -104,7 +106,7 @@ def _destination(one: EnvironmentPlan) -> tuple[Destination | None, str | None, 
 
 
 def _is_sound(one: EnvironmentPlan) -> bool:
-    """Whether action and reasons fit together, which they may not in an edited file."""
+    """Return whether the action follows from the reasons; in an edited file it may not."""
     if one.action in (Action.NOOP, Action.ORPHAN):
         return not one.reasons
     expected = Action.REASSERT
@@ -115,7 +117,7 @@ def _is_sound(one: EnvironmentPlan) -> bool:
     return bool(one.reasons) and one.action is expected
 
 
-def _decided(then: Mapping[str, EnvironmentPlan], now: EnvironmentPlan) -> EnvironmentPlan:
+def _with_decision(then: Mapping[str, EnvironmentPlan], now: EnvironmentPlan) -> EnvironmentPlan:
     saved = then[now.environment]
     return replace(now, action=saved.action, reasons=saved.reasons, unchecked=saved.unchecked)
 

@@ -1,4 +1,4 @@
-"""Which environments `-e` and `--shard` select (docs/contract.md#commands)."""
+"""The selection of environments by `-e` and `--shard` (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from reconciler.text.counts import name_some
 
 
 def select(globs: Sequence[str], names: Iterable[str], shard: Shard | None = None) -> frozenset[str]:
-    """The names that any glob matches, without globs all of them; of these, those of the shard.
+    """Return the names that any of the globs matches (all names without globs) and that belong to the shard.
 
-    Raises InputError for each glob that matches nothing: a run that silently did nothing would look done. A shard
-    without any is none: what it had to do, others do.
+    Raises InputError for each glob that matches nothing, as a run that does nothing would look successful. A shard
+    without names is valid: the other shards have them.
     """
     matched = _match(globs, frozenset(names))
     return matched if shard is None else frozenset(name for name in matched if holds(shard, name))
@@ -37,7 +37,7 @@ def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
 
 
 def _hint(glob: str, known: frozenset[str]) -> str:
-    """Return a hint for a glob without a match. No name has a comma: with one, -e was taken for a list."""
+    """Return a hint for a glob without a match. Names have no comma, so one means that -e got a list."""
     if "," in glob:
         return "give each its own -e, as in -e one -e another"
     return find_near_environment(glob, known)
@@ -50,4 +50,4 @@ def find_near_environment(name: str, known: Collection[str]) -> str:
     begins = sorted(other for other in known if other.startswith(name))
     if near := begins[:1] or difflib.get_close_matches(name, known, n=1):
         return f"did you mean {near[0]}?"
-    return f"there is {name_some(sorted(known))}" if known else "there is none yet"
+    return f"known environments: {name_some(sorted(known))}" if known else "there are no environments yet"

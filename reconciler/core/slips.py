@@ -1,4 +1,4 @@
-"""Slips of one letter: in the name of a file, and in the prefix of a variable's name (docs/manifests.md)."""
+"""Typing errors of one letter: in the name of a file, and in the prefix of a variable's name (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}", re.ASCII)
 
 
 def is_one_letter_off(name: str, known: str) -> bool:
-    """Whether the names are equal, or differ by one letter that was added, lost or changed, or by two swapped ones."""
-    if abs(len(name) - len(known)) > 1 or name.endswith("~"):  # an editor's backup is not a slip
+    """Return whether the names are equal, or differ in one letter or two swapped ones."""
+    if abs(len(name) - len(known)) > 1 or name.endswith("~"):  # an editor's backup is not a typing error
         return False
     start = 0
     while start < min(len(name), len(known)) and name[start] == known[start]:
@@ -23,9 +23,9 @@ def is_one_letter_off(name: str, known: str) -> bool:
 
 
 def find_meant_variable(name: str, prefix: str) -> str | None:
-    """Return the name with the prefix that it nearly has; None where it is not a name, or its beginning is not near.
+    """Return the name with the correct prefix; None if its beginning is not close to the prefix, or it is not a name.
 
-    A name without capitals is meant in capitals. Anything else may be a value that was pasted in place of a name.
+    A name in lower case is meant in capitals. Any other text may be a value that was pasted in place of a name.
     """
     if not prefix or not _VARIABLE.fullmatch(name):
         return None

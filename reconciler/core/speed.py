@@ -1,21 +1,22 @@
-"""How fast a run gets on, and how much longer it takes: from a few moments of its count."""
+"""The speed of a run and the time that is left, from its recent counts."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 
-SPAN_S = 30.0  # what lies further back says nothing about now
-STEP_S = 1.0
+SPAN_S = 30.0  # older counts are dropped
+STEP_S = 1.0  # between two counts that are kept
 
 
 @dataclass(slots=True)
 class Speed:
-    """Fed with the count of what is done at moments of a clock that never goes back, in seconds."""
+    """The speed of a run. Its moments are seconds of a clock that never goes back."""
 
-    _seen: deque[tuple[float, int]] = field(default_factory=deque)  # a moment a second, at most
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)  # (moment, count)
 
     def note(self, done: int, now: float) -> None:
+        """Note the number of environments that are done at `now`."""
         if self._seen and now - self._seen[-1][0] < STEP_S:
             return
         self._seen.append((now, done))
@@ -23,7 +24,7 @@ class Speed:
             self._seen.popleft()
 
     def rate(self, done: int, now: float) -> float | None:
-        """A second, of late; None while nothing can be said."""
+        """Return how many are done a second; None while it is not known."""
         if not self._seen or now - self._seen[0][0] < STEP_S:
             return None
         since, before = self._seen[0]
@@ -31,7 +32,7 @@ class Speed:
 
 
 def time_left(seconds: float) -> str:
-    """`40 s`, `12 min`, `1 h 05 min`: rounded up, as nobody minds to be done sooner."""
+    """Return a time such as `40 s`, `12 min`, `1 h 05 min`, rounded up."""
     whole = max(1, int(seconds + 0.999))
     if whole < 90:
         return f"{whole} s"

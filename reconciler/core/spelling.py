@@ -1,4 +1,4 @@
-"""Finds known values in a text in whatever spelling a person or a program may have given them.
+"""A search for known values in a text, in all spellings that a person or a program may use.
 
 See docs/contract.md#drift.
 """
@@ -8,21 +8,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator
 
-ENOUGH = 24  # characters at a spelling's end that are searched for: a longer one is found by these
-PART = 32  # characters of a value: each code of so many is longer than ENOUGH
-MIN_CORE = 4  # characters of a code, without those that its neighbours share; fewer occur in any text
+ENOUGH = 24  # a longer spelling is found by this many characters at its end
+PART = 32  # characters of a value that are encoded: each code of them is longer than ENOUGH
+MIN_CORE = 4  # characters of a code, without those that depend on its neighbours; a shorter code occurs in any text
 _HEX = {f"{number:02x}": chr(number) for number in range(256)}
-_ONE_ALPHABET = str.maketrans("-_", "+/")  # of base64: the other alphabet writes these two for those
-_BYTES_OF_CODE = {5: 5, 6: 3}  # bits of a character -> bytes after which a character ends with a byte again
+_ONE_ALPHABET = str.maketrans("-_", "+/")  # base64's other alphabet has - and _ for + and /
+_BYTES_OF_CODE = {5: 5, 6: 3}  # bits of a character -> bytes after which characters and bytes end together again
 _OTHER_ALPHABET = str.maketrans("+/", "-_")
 
 
 class SpelledValues:
-    """Values that are found as they are, in any case, reversed, percent-encoded any number of times, and encoded:
-    in hex, base32, base64, hex of base64, base64 of hex and base64 of base64.
+    """Values that are found in any case, reversed, percent-encoded any number of times, and in several encodings.
 
-    Base64 is found in both alphabets, with or without padding, and within the code of a longer text. The time of a
-    search is proportional to the length of the text, whether one value is searched for or ten thousand.
+    The encodings are hex, base32, base64, hex of base64, base64 of hex and base64 of base64. Base64 is found in both
+    alphabets, with or without padding, and within the code of a longer text. The time of a search is proportional to
+    the length of the text, for one value or ten thousand.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
@@ -34,7 +34,7 @@ class SpelledValues:
         self._by_length.pop(0, None)
 
     def occur_in(self, text: str) -> bool:
-        """Whether any of the values is in the text, in any of the spellings."""
+        """Return whether any of the values is in the text, in any of the spellings."""
         return any(
             not ends.isdisjoint([view[at : at + length] for at in range(len(view) - length + 1)])
             for view in {_fold(text), _fold(undo_percent(text))}
@@ -43,7 +43,7 @@ class SpelledValues:
 
 
 def undo_percent(text: str) -> str:
-    """Return the text without percent-encoding, however often it was applied. Linear in the text's length."""
+    """Return the text with percent-encoding undone, even if it was applied repeatedly. Linear in the text's length."""
     if "%" not in text:
         return text
     undone: list[str] = []
@@ -59,7 +59,7 @@ def _fold(text: str) -> str:
 
 
 def _spell(value: str) -> Iterator[str]:
-    """Return each spelling, and each backwards; of a long value from the part that its end comes from."""
+    """Yield each spelling of a value, forwards and backwards. A long value is spelled from its last part alone."""
     for text in {value, undo_percent(value)}:
         yield from _spell_part(text[-PART:])
         yield from _encode_rarely(text[-PART:].encode("utf-8", "surrogateescape"))
@@ -68,17 +68,17 @@ def _spell(value: str) -> Iterator[str]:
 
 
 def _spell_part(text: str) -> Iterator[str]:
-    """The search folds case, so the codes of both cases are spellings too."""
+    """Yield the spellings of a part in its case, lower case and upper case, as the search ignores case."""
     yield text
     for cased in {text, text.lower(), text.upper()}:
         data = cased.encode("utf-8", "surrogateescape")
-        yield data.decode("latin-1")  # its bytes as they are, which percent-encoding leads to
+        yield data.decode("latin-1")  # its UTF-8 bytes as characters, which is what undone percent-encoding gives
         yield data.hex()
         yield from _encode_in_bits(data, base64.b64encode, bits=6)
 
 
 def _encode_rarely(data: bytes) -> Iterator[str]:
-    """Return the rarer codes of a value, which is only searched for in its own case, and not backwards."""
+    """Yield the rarer codes of a value, which are searched for in its own case alone, and not backwards."""
     yield from _encode_in_bits(data, base64.b32encode, bits=5)
     codes = {data.hex(), data.hex().upper()}
     for code in _encode_in_bits(data, base64.b64encode, bits=6):
@@ -90,7 +90,7 @@ def _encode_rarely(data: bytes) -> Iterator[str]:
 
 
 def _encode_in_bits(data: bytes, encode: Callable[[bytes], bytes], *, bits: int) -> Iterator[str]:
-    """Return the code of the data behind any number of bytes, without the characters that its neighbours share."""
+    """Yield the code of the data after each number of bytes, without the characters that depend on its neighbours."""
     for before in range(_BYTES_OF_CODE[bits]):
         code = encode(b"\0" * before + data).decode()
         core = code[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]

@@ -1,4 +1,4 @@
-"""The parts of a URL, and what a webhook's URL and an API's base URL may be (docs/manifests.md, docs/settings.md)."""
+"""The parts of a URL, and the checks of webhooks' URLs and of base URLs (docs/manifests.md, docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.core.hosts import find_host_fault, is_loopback_host
 from reconciler.model import Fault
 
 ONE_LINE = "write the URL in one line: a block (>, |) or a line break puts a blank or a line end into it"
-SECRET_STAND_IN = "x"  # noqa: S105 - where a secret will stand while the rest is checked
+SECRET_STAND_IN = "x"  # noqa: S105 - in place of a secret while the rest of the URL is checked
 
 _SHAPE = re.compile(r"(https?)://([^/?]*)(.*)", re.DOTALL)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -27,20 +27,23 @@ _OTHER_TEMPLATE = re.compile(
     re.ASCII,
 )
 
-# A URL without a fault as most are written, in its text form: what seventy thousand of a large fleet go through.
+# The usual form of a valid URL in its text form. This fast check serves for the seventy thousand URLs of a large fleet.
 _PLAIN_PATTERN = r"https://([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+)(?::[1-9][0-9]{0,3})?(?:[/?][!\"$-\[\]-~]*)?"
 _PLAIN = re.compile(_PLAIN_PATTERN, re.ASCII)
 _PLAIN_LINE = re.compile(f"^{_PLAIN_PATTERN}$", re.ASCII | re.MULTILINE)
 
 
 def find_plain_hosts(lines: str) -> list[str]:
-    """The host, as it is written, of each line that is such a URL: those where it has no fault and that are not too
-    long are what `find_url_fault` finds none in. One call for many URLs."""
+    """Return the host, as it is written, of each line that is a URL of the usual form.
+
+    Such a URL is valid (see `find_url_fault`) if its host has no fault and it is not too long. One call serves for
+    many URLs.
+    """
     return _PLAIN_LINE.findall(lines)
 
 
 def find_url_fault(text: str, *, allow_local: bool) -> Fault | None:
-    """What is wrong with a webhook's URL in its text form; secrets are taken to be harmless here."""
+    """Return what is wrong with a webhook's URL in its text form. The values of secrets are not checked here."""
     plain = _PLAIN.fullmatch(text)
     if plain is not None and len(text) <= MAX_URL_BYTES and find_host_fault(plain[1]) is None:
         return None
@@ -53,11 +56,11 @@ def find_url_fault(text: str, *, allow_local: bool) -> Fault | None:
 
 
 def _find_misplaced_secret(text: str) -> Fault | None:
-    """A secret in the authority would choose who gets the messages, and the checks could not see it."""
-    place = text.find("{secret:")
-    if place < 0:
+    """Refuse a secret before the path: it could choose the host that gets the messages, unseen by the checks."""
+    start = text.find("{secret:")
+    if start < 0:
         return None
-    head = text[:place]
+    head = text[:start]
     _, separator, rest = head.partition("://")
     if not separator or not ("/" in rest or "?" in rest):
         return Fault("a {secret:…} is before the path", "put it into the path or the query")
@@ -65,7 +68,7 @@ def _find_misplaced_secret(text: str) -> Fault | None:
 
 
 def find_other_template(text: str) -> tuple[str, str] | None:
-    """Return what looks like the template of another tool in a URL as it is written, and the name in it."""
+    """Return a part of a URL as it is written that looks like another tool's template, and the name in it."""
     found = _OTHER_TEMPLATE.search(text)
     return None if found is None else (found[0], str(found[found.lastgroup or 0]).strip())
 
@@ -77,15 +80,15 @@ def find_foreign(text: str) -> int | None:
 
 
 def find_filled_fault(url: str, *, allow_local: bool) -> str | None:
-    """What is wrong with a URL whose secrets are filled in, in words that repeat nothing of it."""
+    """Return what is wrong with a URL whose secrets are filled in, in a text that repeats nothing of it."""
     fault = _find_sent_fault(url, allow_local=allow_local)
     return None if fault is None else fault.message
 
 
 def find_change(value: str, *, in_query: bool) -> Fault | None:
-    """Return why a receiver would get another value than a secret's, in words that repeat nothing of it.
+    """Return why a receiver would get another value than the secret's, in a text that repeats nothing of it.
 
-    `in_query`: it is filled in behind the first `?` of the URL, else into the path.
+    `in_query`: the value is filled in behind the first `?` of the URL, else into the path.
     """
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`":
         return Fault("has quotes around it, which are sent along", "store the bare value")
@@ -118,7 +121,7 @@ _CHANGED_IN_PATH = {
 
 
 def find_secret_fault(value: str) -> str | None:
-    """Why a secret's value can't stand in a URL, in words that repeat nothing of it."""
+    """Return why a secret's value can't be in a URL, in a text that repeats nothing of it."""
     if not value:
         return "is empty"
     if any(char.isspace() for char in value):
@@ -200,7 +203,7 @@ def _find_blank_fault(url: str) -> Fault:
 
 @lru_cache(maxsize=65536)
 def _split_authority(authority: str) -> tuple[str, str | None]:
-    """Host (an IPv6 address with its brackets) and port; None without a colon."""
+    """Return the host (an IPv6 address with its brackets) and the port; None without a colon."""
     if authority.startswith("["):
         host, bracket, rest = authority.partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -211,25 +214,25 @@ def _split_authority(authority: str) -> tuple[str, str | None]:
 
 
 def host_of(url: str) -> str:
-    """The host of a URL (text form or as sent) in lower case, without port; "" where there is none."""
+    """Return the host of a URL (text form or as sent) in lower case, without its port; "" without a host."""
     scheme, _, rest = url.partition("://")
     return _host_of_authority(rest.partition("/")[0]) if scheme in ("https", "http") else ""
 
 
 @lru_cache(maxsize=65536)
 def _host_of_authority(authority: str) -> str:
-    """`authority` may have a query after it, in a URL without a path."""
+    """Return the host in lower case. The text may include a query, from a URL without a path."""
     return _split_authority(authority.partition("?")[0])[0].lower()
 
 
 def host_with_port_of(url: str) -> str:
-    """Return the host of a URL in lower case, with its port where it has one; "" where there is none."""
+    """Return the host of a URL in lower case, with its port if it has one; "" without a host."""
     scheme, _, rest = url.partition("://")
     return rest.partition("/")[0].partition("?")[0].lower() if scheme.lower() in ("https", "http") else ""
 
 
 def split_url(url: str) -> tuple[str, str, str]:
-    """Scheme, authority and request target of a URL without a fault; the target as written, with a `/` at its start."""
+    """Return scheme, authority and request target of a valid URL. The target begins with `/`."""
     match = _SHAPE.fullmatch(url)
     assert match is not None
     scheme, authority, rest = match.groups()
@@ -237,7 +240,7 @@ def split_url(url: str) -> tuple[str, str, str]:
 
 
 def port_of(url: str) -> int:
-    """The port that a URL without a fault leads to."""
+    """Return the port of a valid URL, written or not."""
     scheme, authority, _ = split_url(url)
     _, port = _split_authority(authority)
     return int(port) if port else {"http": 80, "https": 443}[scheme]
@@ -248,7 +251,7 @@ def is_loopback_url(url: str) -> bool:
 
 
 def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | None:
-    """What is wrong with the address that a token is sent to: a token goes to known hosts alone."""
+    """Return what is wrong with a base URL: a token may be sent to allowed hosts alone."""
     fault = find_character_fault(url)
     if fault is not None:
         return fault
@@ -266,7 +269,7 @@ def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | Non
     if "{" in url or "}" in url:
         return Fault("holds a brace", "nothing is filled in here")
     if any(segment in (".", "..") for segment in re.sub("%2[eE]", ".", rest).split("/")):
-        return Fault("holds a path that climbs", "write the path without . and ..")
+        return Fault("has . or .. in its path", "write the path without them")
     host, port = _split_authority(authority)
     if port is not None and not (_PORT.fullmatch(port) and int(port) <= 65535):
         return Fault("has an invalid port", "write a port from 1 to 65535, or leave it out")

@@ -1,13 +1,13 @@
-"""Names of environment variables that hold a token."""
+"""The names of environment variables that hold a token."""
 
 from __future__ import annotations
 
-NOT_A_TOKEN = "PLUG_TOKENS"  # noqa: S105 - begins the names of the workflows' own: PLUG_TOKENS, PLUG_TOKENS_FROM
+NOT_A_TOKEN = "PLUG_TOKENS"  # noqa: S105 - the workflows' variables PLUG_TOKENS and PLUG_TOKENS_FROM
 
 
 def is_token_variable(name: str, prefix: str) -> bool:
     """Return whether a variable holds a token: its name begins with the setting `token_prefix`.
 
-    The workflows' own variables begin with it too, but hold a whole tokens file, or where the tokens come from.
+    The names of the workflows' own variables begin with it too, but these hold a tokens file or a setting.
     """
     return name.startswith(prefix) and (prefix.startswith(NOT_A_TOKEN) or not name.startswith(NOT_A_TOKEN))

@@ -1,4 +1,4 @@
-"""Where a run acts, and whether it acts there for the first time (docs/contract.md#commands)."""
+"""The APIs that a run sends to, and names close to the state's (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from reconciler.core.hosts import is_loopback_host
 from reconciler.core.urls import host_of, split_url
 from reconciler.model import ApiUse, Desired
 
-NEAR = 0.75  # how alike two names must be for one to be a slip of the other; 1 is the same
+NEAR = 0.75  # the ratio from which one name may be a typing error of the other; 1 is equal
 
 
 def find_apis(desired: Iterable[Desired]) -> tuple[ApiUse, ...]:
-    """Return the hosts that the environments are sent to: those of the most environments first, then by host."""
+    """Return the hosts that the environments are sent to: the most environments first, then by host."""
     count = Counter(split_url(one.endpoint)[1].lower() for one in desired)
     ordered = sorted(count.items(), key=lambda item: (-item[1], item[0]))
     return tuple(ApiUse(host, number, is_loopback_host(host_of(f"https://{host}/"))) for host, number in ordered)
 
 
 def find_near_names(name: str, others: Iterable[str]) -> list[str]:
-    """Return the few of `others` that `name` may be a slip of, the closest first."""
-    import difflib  # late, as only a new state has a name to be compared
+    """Return the few of `others` of which `name` may be a typing error, the closest first."""
+    import difflib  # late, as only the name of a new state is compared
 
-    # difflib takes time in proportion to the names' number and length, and a remote may have very many branches
+    # difflib's time grows with the number and length of the names, and a remote may have very many branches
     candidates = [other for other in others if other != name and abs(len(other) - len(name)) <= len(name) // 2]
     return difflib.get_close_matches(name, candidates, cutoff=NEAR)

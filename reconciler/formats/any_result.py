@@ -1,4 +1,4 @@
-"""Results of any command, as the steps of a workflow read them from their JSON."""
+"""Results of all commands, decoded from their JSON for the steps of a workflow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANY: TypeAdapter[ResultFile | DriftFile | CheckFile | ValidationFile] = TypeAda
 
 
 def decode_any(data: bytes) -> ReadFile:
-    """Decode a result of any format. Raises FormatError for anything that is not one."""
+    """Decode a result of any of the formats. Raises FormatError for anything else."""
     found = _decode(data)
     if has_repeated_key(data):
         raise FormatError("was edited: a key appears twice in it")
@@ -40,13 +40,14 @@ def _decode(data: bytes) -> ReadFile:
 
 
 def plan_of(found: ReadFile) -> Plan | None:
+    """Return the plan of a plan file; None for any other result."""
     return found.plan if isinstance(found, SavedPlan) else None
 
 
-def affected(found: ReadFile) -> list[str]:
-    """Return the environments that a plan would PUT, that were applied, that drifted or whose receiver failed.
+def list_affected(found: ReadFile) -> list[str]:
+    """Return the environments that would be PUT, were applied, have drifted or have a failing receiver.
 
-    They are in the file's order.
+    The format of the file decides which of these. The order is the file's.
     """
     plan = plan_of(found)
     if plan is not None:

@@ -14,7 +14,7 @@ CHECK_FORMAT = "reconciler.check/1"
 
 
 def encode_check(result: CheckResult) -> str:
-    """Encode `check --format json` (docs/contract.md#drift). A receiver with a `warning` has passed."""
+    """Encode `check --format json` (docs/contract.md#drift). A `warning` is not a failure."""
     passed = sum(1 for receiver in result.receivers if receiver.ok)
     summary = {
         "receivers": len(result.receivers),

@@ -1,4 +1,4 @@
-"""What `doctor` found, as JSON (docs/contract.md#commands)."""
+"""The results of `doctor` as JSON (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DOCTOR_FORMAT = "reconciler.doctor/1"
 
 
 def encode_doctor(items: Sequence[Item]) -> str:
-    """Encode `doctor --format json`. `ok` is false where an item is missing or wrong."""
+    """Encode `doctor --format json`. `ok` is false if an item is missing or wrong."""
     return dump(
         {
             "format": DOCTOR_FORMAT,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from reconciler.core.protocol.schedule import HEALABLE
-from reconciler.formats.json_text import dump
+from reconciler.formats.json_text import ReadPart, dump
 from reconciler.formats.where_part import encode_where
 from reconciler.model import Drift, Finding
 
@@ -31,22 +29,16 @@ def _finding_out(finding: Finding) -> dict[str, Any]:
     }
 
 
-class _Part(BaseModel):
-    """A part of the file. Keys that a later version adds are ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Finding(_Part):
+class _Finding(ReadPart):
     environment: str
     kind: str
 
 
-class DriftFile(_Part):
+class DriftFile(ReadPart):
     format: Literal["reconciler.drift/1"]
     findings: list[_Finding]
 
 
 def is_healable(found: DriftFile) -> bool:
-    """Whether an apply would fix any of it."""
+    """Return whether an apply would fix any of the findings."""
     return any(one.kind in HEALABLE for one in found.findings)

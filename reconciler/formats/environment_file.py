@@ -13,10 +13,10 @@ ENVIRONMENT_FORMAT = "reconciler.environment/1"
 def encode_environment(resolved: ResolvedEnvironment) -> str:
     """Encode `show ENV --format json`.
 
-    `file` and `line` of the whole are the manifest's. `values` are keys of a manifest, such as `api.base_url`, with
-    their `origin`: `manifest` (or a _defaults.yaml), `file-name`, `setting` or `default`. `vars` say whether a webhook
-    of the environment uses them. `webhooks` have the `url` in its text form, and as it is `written`. `file` and `line`
-    are null where no file, or no line of it, is known.
+    `file` and `line` at the top are the manifest's. `values` has keys of a manifest, such as `api.base_url`, with
+    their `origin`: `manifest` (or a _defaults.yaml), `file-name`, `setting` or `default`. `vars` says whether a webhook
+    of the environment uses each var. `webhooks` has each `url` in its text form, and as it is `written` in the file.
+    `file` and `line` are null if the file, or the line in it, is not known.
     """
     return dump(
         {
@@ -45,7 +45,7 @@ def encode_environment(resolved: ResolvedEnvironment) -> str:
 
 
 def _value_out(value: ResolvedValue, manifest: str) -> dict[str, Any]:
-    """`setting` is the flag, the variable, or the key of the settings file."""
+    """Return a value. Its `setting` is the flag, the variable, or the key of the settings file."""
     place = value.setting
     out: dict[str, Any] = {"key": value.key, "value": value.value, "origin": value.origin.value}
     out["setting"] = None if place is None else place.key

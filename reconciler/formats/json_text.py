@@ -1,4 +1,4 @@
-"""The JSON of every result of this program: ASCII, two spaces, a final newline; and errors of reading it."""
+"""The JSON text of every result of this program (ASCII, two spaces, a final newline), and errors of reading it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import json
 from itertools import takewhile
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.text.escape import for_json
 
 
 class FormatError(ValueError):
-    """Bytes are not a document of the expected format. The text is the end of a sentence that begins with the file.
+    """Bytes that are not a document of the expected format. The text completes a sentence that begins with the file.
 
-    It repeats no value of the file, which may hold any text, a token too (docs/contract.md#what-no-output-does).
+    It repeats no value of the file, as a value may be a token (docs/contract.md#what-no-output-does).
     """
+
+
+class ReadPart(BaseModel):
+    """A part of a result that is read from a file. Other keys, such as those of a later version, are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 def dump(value: dict[str, Any]) -> str:
@@ -24,10 +30,10 @@ def dump(value: dict[str, Any]) -> str:
 
 
 def describe_place(error: ValidationError, part: type[BaseModel]) -> str:
-    """Return the keys that lead to the first fault, such as `environments.0.action`, or "its start".
+    """Return the path to the first fault, such as `environments.0.action`, or "its start".
 
-    `part` is the base class of the file's models. A key that they don't have is left out: it may be any text, a token
-    too (docs/contract.md#what-no-output-does).
+    `part` is the base class of the file's models. The path ends before a key that they don't have: an unknown key may
+    be a token (docs/contract.md#what-no-output-does).
     """
     known = {name for model in part.__subclasses__() for name in model.model_fields}
     first = error.errors(include_input=False, include_url=False)[0]

@@ -34,7 +34,7 @@ PLAN_FORMAT = "reconciler.plan/1"
 
 
 def encode_plan(plan: Plan) -> str:
-    """Encode `plan --format json`, which `--out` saves too (docs/contract.md#plan).
+    """Encode `plan --format json`, which is also the file of `--out` (docs/contract.md#plan).
 
     `checksum` is over all other keys, so that an edited plan file is noticed.
     """
@@ -95,7 +95,7 @@ def _change_out(change: Change) -> dict[str, Any]:
     }
 
 
-# a digest is copied into GITHUB_OUTPUT and a commit's status, so nothing but a digest is accepted
+# a digest is copied into GITHUB_OUTPUT and a commit's status, so no other text may pass
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -195,7 +195,7 @@ class _Plan(_Part):
 
 
 def decode_plan(data: bytes) -> SavedPlan:
-    """Decode a saved plan. An edited one is not refused: its `intact` is False.
+    """Decode a saved plan. An edited one is decoded too, with `intact` False.
 
     Raises FormatError for anything that is not a plan of this version.
     """
@@ -230,7 +230,7 @@ def _checksum_of(value: dict[str, Any]) -> str:
 
 
 def _load(data: bytes) -> Any:
-    """Return the JSON; None where a key is repeated in it, which this program never writes."""
+    """Return the JSON value; None if a key is repeated in it, which this program never writes."""
     try:
         return json.loads(data, object_pairs_hook=take_unique)
     except RepeatedKey:

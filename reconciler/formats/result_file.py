@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
-from reconciler.formats.json_text import dump
+from reconciler.formats.json_text import ReadPart, dump
 from reconciler.formats.where_part import ApiUsePart, StatePlacePart, encode_where
 from reconciler.model import EnvironmentResult, Outcome, Reason, RunResult
 
@@ -39,13 +39,7 @@ def _result_out(one: EnvironmentResult) -> dict[str, Any]:
     }
 
 
-class _Part(BaseModel):
-    """A part of the file. Keys that a later version adds are ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Result(_Part):
+class _Result(ReadPart):
     environment: str
     outcome: Outcome
     reasons: list[Reason]
@@ -55,8 +49,8 @@ class _Result(_Part):
     seconds: float
 
 
-class ResultFile(_Part):
+class ResultFile(ReadPart):
     format: Literal["reconciler.result/1"]
     state: StatePlacePart | None = None
-    apis: list[ApiUsePart] = []
+    apis: list[ApiUsePart] = Field(default_factory=list)
     environments: list[_Result]

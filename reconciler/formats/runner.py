@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from reconciler.formats.any_result import ReadFile, affected, plan_of
+from reconciler.formats.any_result import ReadFile, list_affected, plan_of
 from reconciler.formats.drift_file import DriftFile, is_healable
 from reconciler.text.escape import encode_workflow_data, for_json
 
 
 def make_outputs(found: ReadFile) -> dict[str, str]:
-    """Return the outputs by name: `changed`, `environments`; of drift `healable`; of a plan `digest` and `new-state`
-    (whether its apply needs --new-state)."""
-    names = affected(found)
+    """Return the outputs by name: `changed` and `environments`, for drift also `healable`.
+
+    A plan also has `digest` and `new-state`, which says whether its apply needs --new-state.
+    """
+    names = list_affected(found)
     outputs = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
     if isinstance(found, DriftFile):
         outputs["healable"] = json.dumps(is_healable(found))

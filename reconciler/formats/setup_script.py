@@ -1,6 +1,7 @@
-"""The script of `github setup`: calls of `gh` that set a repository up (docs/github.md).
+"""The script of `github setup`: calls of `gh` that set up a repository (docs/github.md).
 
-Every value is quoted. The script makes what is missing and leaves what exists; secrets are only named.
+Every value is quoted. The script creates what is missing and does not change what exists. It names secrets but never
+has their values.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _HEAD = """\
 # (reconciler github setup).
 #
 # Read it, then run it with bash. It needs gh, logged in as an administrator of
-# the repository (gh auth login). It makes what is missing and leaves what
-# exists, so it can be run again. `reconciler doctor --github` reads it back.
+# the repository (gh auth login). It creates what is missing and leaves what
+# exists, so it can be run again. `reconciler doctor --github` checks the result.
 set -uo pipefail
 
 repository={repository}
@@ -83,7 +84,7 @@ add_reviewer() { # TYPE PATH
 """
 _NOT_WITHOUT_REVIEWERS = """\
 if ((failed)); then
-  echo "No environment is made without its reviewers." >&2
+  echo "An environment is not created without its reviewers." >&2
   exit 1
 fi
 """
@@ -130,11 +131,11 @@ keep_ruleset() { # NAME, and the ruleset as JSON on stdin
 }
 
 # The default branch: only pull requests that were reviewed and whose plan is
-# right. Where nobody else could review, write 0 approvals.
+# right. If there is no second person who can review, write 0 approvals.
 """
 _STATE_RULE = """
-# The branch of the state: never deleted and never rewound, as it is the memory
-# of what was applied. It needn't exist yet.
+# The branch of the state can't be deleted or rewound, as it is the memory of
+# what was applied. It needn't exist yet.
 """
 _WHO_MAY_PUSH = """
 # Who may push there: in an organization no rule can name the token of the
@@ -186,12 +187,12 @@ def _environments(setup: GitHubSetup) -> Iterator[str]:
         yield _REVIEWER_EXAMPLE
     yield _KEEP_ENVIRONMENT
     names = [quote(one.name) for one in setup.environments]
-    yield f"for name in {_fold(names)}; do\n"
+    yield f"for name in {_break_lines(names)}; do\n"
     yield '  attempt "environment $name" keep_environment "$name"\ndone\n'
 
 
 def _find_reviewer(reviewer: str) -> tuple[str, str]:
-    """Return the type of a reviewer, and the path of the API that says its id."""
+    """Return the type of a reviewer, and the API path from which its id is read."""
     organization, slash, team = reviewer.partition("/")
     return ("Team", f"orgs/{organization}/teams/{team}") if slash else ("User", f"users/{reviewer}")
 
@@ -254,20 +255,20 @@ def _variables(setup: GitHubSetup) -> Iterator[str]:
     scheme = setup.state.partition("://")[0]
     if scheme in _BUCKET_VARIABLES:
         yield _call("variable PLUG_EXTRAS", "keep_variable", "PLUG_EXTRAS", "objects")
-    yield "# As you like:\n"
+    yield "# Optional:\n"
     for name in _BUCKET_VARIABLES.get(scheme, ()):
-        yield _comment(setup, name, "VALUE", "how the workflows log in where the state is")
+        yield _comment(setup, name, "VALUE", "how the workflows log in to the state's bucket")
     for name, value, meaning in _OPTIONAL_VARIABLES:
         yield _comment(setup, name, value, meaning)
-    yield "# The switch, once everything else is there. Until then nothing is applied:\n"
+    yield "# The switch: set it last. Until then nothing is applied:\n"
     yield _comment(setup, "PLUG_APPLY", "true", "")
 
 
 _OPTIONAL_VARIABLES = (
     ("PLUG_STRICT", "true", "apply only what a merged pull request wanted"),
-    ("PLUG_CHECK", "true", "a pull request's plan also looks at new receivers"),
+    ("PLUG_CHECK", "true", "a pull request's plan also checks new receivers"),
     ("PLUG_OBSERVE", "true", "drift reads what Plug holds; needs PLUG_PARTNER_TOKEN"),
-    ("PLUG_SELF_HEAL", "true", "drift begins an apply that sends everything again"),
+    ("PLUG_SELF_HEAL", "true", "drift starts an apply that sends everything again"),
     ("PLUG_MAX_PARALLEL", "4", "jobs of a wave at a time"),
 )
 
@@ -295,8 +296,8 @@ def _call(what: str, *command: str) -> str:
     return f"attempt {' '.join(map(quote, (what, *command)))}\n"
 
 
-def _fold(words: Iterable[str], width: int = 70) -> str:
-    """Return the words on lines of about this width."""
+def _break_lines(words: Iterable[str], width: int = 70) -> str:
+    """Return the words in lines of about this width, joined as one command."""
     lines, line = [], ""
     for word in words:
         if line and len(line) + len(word) + 1 > width:

@@ -17,10 +17,10 @@ STATE_HISTORY_FORMAT = "reconciler.state-history/1"
 def encode_state_list(documents: Iterable[Document], now: datetime) -> str:
     """Encode `state list --format json`, sorted by name. `now` decides which leases are live."""
     ordered = sorted(documents, key=lambda document: document.environment)
-    return dump({"format": STATE_LIST_FORMAT, "environments": [_listed_out(one, now) for one in ordered]})
+    return dump({"format": STATE_LIST_FORMAT, "environments": [_document_out(one, now) for one in ordered]})
 
 
-def _listed_out(document: Document, now: datetime) -> dict[str, Any]:
+def _document_out(document: Document, now: datetime) -> dict[str, Any]:
     applied, intent = document.applied, document.intent
     by = applied.by if applied else By()
     return {

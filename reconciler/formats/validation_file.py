@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from reconciler.formats.json_text import dump
+from reconciler.formats.json_text import ReadPart, dump
 from reconciler.model import Problem
 
 VALIDATION_FORMAT = "reconciler.validation/1"
@@ -16,11 +14,10 @@ VALIDATION_FORMAT = "reconciler.validation/1"
 def encode_validation(
     errors: Sequence[Problem], warnings: Sequence[Problem], *, environments: int | None = None
 ) -> str:
-    """Encode `validate --format json`. `environments` is the number of those without an error.
+    """Encode `validate --format json` (docs/contract.md#commands).
 
-    See docs/contract.md#commands.
-
-    It is null where the manifests were not read, as the settings don't say where they are.
+    `environments` is the number of environments without an error. It is null if the manifests were not read, as the
+    settings don't say where they are.
     """
     return dump(
         {
@@ -46,10 +43,6 @@ def _problem_out(problem: Problem) -> dict[str, Any]:
     }
 
 
-class ValidationFile(BaseModel):
-    """The keys of the file that are read. Keys that a later version adds are ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
+class ValidationFile(ReadPart):
     format: Literal["reconciler.validation/1"]
     ok: bool

@@ -1,4 +1,4 @@
-"""Where a run acts, as the keys `state` and `apis` that plan, result and drift share (docs/contract.md#commands)."""
+"""The keys `state` and `apis`, which plan, result and drift share (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.model import ApiUse, Where
 
 
 def encode_where(where: Where | None) -> dict[str, Any]:
-    """Return the two keys; `state` is null where no state was read."""
+    """Return the two keys; `state` is null if no state was read."""
     if where is None:
         return {"state": None, "apis": []}
     return {
@@ -41,7 +41,7 @@ class ApiUsePart(_Part):
 def decode_where(
     state: StatePlacePart | None, apis: Iterable[ApiUsePart], *, is_new: bool = False, state_id: str | None = None
 ) -> Where | None:
-    """Return the place of a run as a file has it; None where no state was read."""
+    """Return the state and the APIs as a file has them; None if no state was read."""
     if state is None:
         return None
     return Where(state.location, state.documents, tuple(api.value() for api in apis), is_new, state_id=state_id)

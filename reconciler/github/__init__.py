@@ -1,1 +1,1 @@
-"""What the workflows post to GitHub: a comment, an issue. An adapter: GitHub's REST API, by httpx."""
+"""The adapter of GitHub's REST API, over httpx: comments, issues, runs, labels, and a repository's setup."""

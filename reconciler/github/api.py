@@ -1,4 +1,4 @@
-"""GitHub's REST API: one request at a time, errors in our words, the token to the API's host alone."""
+"""GitHub's REST API: one request at a time, errors in our own words, and the token sent only to the API's host."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from reconciler.io.http.proxy import Proxy
 
-TIMEOUT_S = 30.0  # of a connection, and between two parts of an answer
-ANSWER_TIMEOUT_S = 120.0  # of a whole answer
+TIMEOUT_S = 30.0  # for a connection, and between two parts of an answer
+ANSWER_TIMEOUT_S = 120.0  # for a whole answer
 TRIES = 3
 LONGEST_WAIT_S = 60.0
 PAGE = 100  # the most that GitHub gives at once
-MAX_PAGES = 30  # of comments or issues: three thousand are looked through
+MAX_PAGES = 30  # three thousand comments or issues are searched
 MAX_ANSWER_BYTES = 16 * 1024 * 1024  # as sent, and decoded; a page of 100 comments of 64 KiB takes about 7 MiB
 RETRIED = frozenset({429, 500, 502, 503, 504})
 
@@ -29,7 +29,7 @@ Got = TypeVar("Got")
 
 
 class Repository(Protocol):
-    """A repository on GitHub: that of a workflow run, or one that a user names. `repository` is OWNER/NAME."""
+    """A repository on GitHub: that of a workflow run, or one that the user names. `repository` is OWNER/NAME."""
 
     @property
     def api_url(self) -> str: ...
@@ -39,7 +39,7 @@ class Repository(Protocol):
 
 
 class GitHub:
-    """A context manager. `token` is a bare one, as `GITHUB_TOKEN` holds it; `proxy` the one to use, if any."""
+    """The client, a context manager. `token` is the bare token of `GITHUB_TOKEN`; `proxy` is the one to use, if any."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class GitHub:
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> GitHub:
-        """Raises InputError where SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
+        """Open the client. Raises InputError if SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
         self._client = self._make_client()
         return self
 
@@ -83,19 +83,19 @@ class GitHub:
             proxy=proxy,
             trust_env=False,  # .netrc is never read
             follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept, or sent back
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # no cookie is kept or sent back
         )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._client is not None, "entered first"
+        assert self._client is not None, "the context manager was entered"
         self._client.close()
 
     def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None
     ) -> Any:
-        """One request below the repository; its JSON. Raises PostFailed, also for an answer that was lost."""
+        """Make one request below the repository, and return its JSON. Raises PostFailed, also for a lost answer."""
         import httpx
 
         assert self._client is not None
@@ -117,11 +117,11 @@ class GitHub:
         except (ValueError, AttributeError, RecursionError):
             said = ""
         said = said if isinstance(said, str) and said else answer.reason_phrase
-        # a gateway may echo the request; the token is masked before the text is cut, so that no part of it stays
+        # A gateway may echo the request. The token is masked before the text is cut, so that no part of it is shown.
         said = said.replace(self._token, "***")[:200]
         text = f"GitHub answered {answer.status_code} to {method} {path}: {said}"
         wait = answer.headers.get("retry-after", "")
-        # the rate limit is told with 403 as well
+        # GitHub answers 403 for its rate limit too
         limited = bool(wait) or answer.headers.get("x-ratelimit-remaining") == "0"
         if not limited and answer.status_code not in RETRIED:
             return PostFailed(text, answer.status_code)
@@ -130,7 +130,7 @@ class GitHub:
         return error
 
     def _explain(self, error: httpx.RequestError) -> str:
-        """Why there was no answer, and of which hop."""
+        """Return why there was no answer, and which server failed."""
         import httpx
 
         from reconciler.io.http.causes import OF_CONNECTING, Cause, Failure, Hop, Stage, find_cause
@@ -150,7 +150,10 @@ class GitHub:
         return Failure(stage, hop, cause, detail).explain()
 
     def pages(self, path: str, params: Mapping[str, str] | None = None, *, key: str | None = None) -> Iterator[Any]:
-        """The items of a list, over its pages. `key`: each page is an object, and has them under this key."""
+        """Yield the items of a list, over its pages.
+
+        With `key`, each page is an object that has the items under this key.
+        """
         for page in range(1, MAX_PAGES + 1):
             items = self.request("GET", path, params={**(params or {}), "per_page": str(PAGE), "page": str(page)})
             if key is not None:
@@ -162,7 +165,10 @@ class GitHub:
                 return
 
     def retry(self, operation: Callable[[], Got]) -> Got:
-        """The operation, again after a failure that may pass. It must look first for what it may have left."""
+        """Call the operation, again after a transient failure.
+
+        Before it writes, the operation must look for what an earlier try left.
+        """
         for failed in range(TRIES - 1):
             try:
                 return operation()
@@ -173,7 +179,10 @@ class GitHub:
 
 
 def _read(method: str, path: str, answer: httpx.Response) -> bytes:
-    """Return the decoded body. Raises PostFailed for one that is too large, TransientError for a slow or broken one."""
+    """Return the decoded body.
+
+    Raises PostFailed for one that is too large, TransientError for a slow or broken one.
+    """
     from reconciler.io.http.coding import UndecodableBody, undo_codings
 
     sent, end = bytearray(), time.monotonic() + ANSWER_TIMEOUT_S

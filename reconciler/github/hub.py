@@ -1,4 +1,4 @@
-"""The port `Hub` over GitHub's REST API, for the run that the runner's variables name."""
+"""The port `Hub` over GitHub's REST API, for the workflow run that the runner's variables describe."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from reconciler.core.protocol.endings import RunJob
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.core.protocol.schedule import ApplyRun
-from reconciler.core.protocol.telling import RunJob
 from reconciler.errors import InputError, PostFailed
 from reconciler.github import environments, merged, posts, pulls, runs
 from reconciler.github.api import GitHub
@@ -21,7 +21,7 @@ from reconciler.ports import Issue, MergedPull, Posted, PullRequest
 
 @contextmanager
 def open_hub(environ: Mapping[str, str], author: str = posts.AUTHOR) -> Iterator[RunHub]:
-    """The hub of this workflow run; `author` is who GITHUB_TOKEN writes as.
+    """Yield the hub of this workflow run. `author` is the user as which GITHUB_TOKEN writes.
 
     Raises InputError outside a workflow, and without a token.
     """
@@ -86,7 +86,7 @@ class RunHub:
 
     @property
     def branch(self) -> str:
-        """The default branch. An event that doesn't name it, such as a schedule, is one of that branch."""
+        """Return the default branch. An event that doesn't name it, such as a schedule, runs on that branch."""
         return self._run.default_branch or self._run.ref_name
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:

@@ -1,7 +1,7 @@
-"""Who set a label that lifts a guard, and whether that user may write.
+"""The users who set labels that lift guards, and whether they have write permission.
 
-Both calls are open to GITHUB_TOKEN: a pull request's labels and events take `pull-requests: read`, a user's permission
-takes only what every token has (docs/github.md).
+GITHUB_TOKEN may make both calls: a pull request's labels and events need `pull-requests: read`, and a user's permission
+needs only what every token has (docs/github.md).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from reconciler.core.protocol.labels import WRITERS, Label, LabelSetting, find_s
 from reconciler.errors import PostFailed, TransientError
 from reconciler.github.api import MAX_PAGES, PAGE, GitHub
 
-# A user's login. It becomes a part of an address; the login of a bot ends in "[bot]", and no bot lifts a guard.
+# A user's login, for use in an address. The login of a bot ends in "[bot]", and no bot lifts a guard.
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,100}", re.ASCII)
 
 
 def find_lifting_label(github: GitHub, number: int, label: Label) -> LabelSetting | None:
-    """Return who set a label on a pull request; None where the label is not on it. Raises PostFailed.
+    """Return who set a label on a pull request; None if the label is not on it. Raises PostFailed.
 
-    Nobody is named where the events are too many to be read to their end, or don't agree with the labels.
+    The setter is None if there are too many events to read, or if they don't agree with the labels.
     """
     labels = _list(github, f"issues/{number}/labels")
     if not any(one.get("name") == label for one in labels):
@@ -42,6 +42,6 @@ def _may_write(github: GitHub, login: str) -> bool:
         answer = github.retry(lambda: github.request("GET", f"collaborators/{login}/permission"))
     except TransientError:
         raise
-    except PostFailed:  # a user who has left, or a token that may not ask: not known, so it doesn't count
+    except PostFailed:  # The user has left, or the token may not ask. An unknown permission doesn't count.
         return False
     return isinstance(answer, dict) and answer.get("permission") in WRITERS

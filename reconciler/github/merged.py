@@ -18,7 +18,7 @@ _ISSUE = re.compile(r".*/issues/([0-9]{1,12})", re.DOTALL | re.ASCII)
 
 
 def list_merged(github: GitHub, branch: str, since: datetime) -> list[MergedPull]:
-    """Return the pull requests that were merged into the branch since then, the latest first. Raises PostFailed."""
+    """Return the pull requests merged into the branch since then, the latest first. Raises PostFailed."""
 
     def read() -> list[MergedPull]:
         found: list[tuple[datetime, MergedPull]] = []
@@ -63,9 +63,8 @@ def find_markers(github: GitHub, name: str, since: datetime, *, author: str) -> 
 def count_commits(github: GitHub, pull: MergedPull) -> int:
     """Return how many commits of the first-parent line are the pull request's. Raises PostFailed.
 
-    A rebase merge copies each commit with its message, and leaves out merges of the base into the branch. GitHub does
-    not say which kind of merge it was. A merge commit and the one commit of a squash have other parents or another
-    message.
+    A rebase merge copies each commit with its message, except merges of the base into the branch. GitHub does not say
+    which kind of merge it was, but a merge commit has other parents, and the commit of a squash another message.
     """
     listed = github.retry(lambda: list(github.pages(f"pulls/{pull.number}/commits")))
     own = [one for one in listed if _count_parents(one) <= 1]

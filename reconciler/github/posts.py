@@ -1,7 +1,8 @@
-"""A comment that is updated, and an issue that is opened, kept and closed: each found again by its marker.
+"""A comment that is updated, and an issue that is opened, updated and closed; each is found again by its marker.
 
-A marker is an HTML comment at the start of the text (`core.protocol.markers`). Anybody may write one, so only texts of
-the workflows' own author count. Every function can be repeated: it looks for what an earlier try left before it writes.
+A marker is an HTML comment at the start of the text (`core.protocol.markers`). Any user may write one, so only texts of
+the workflows' own author count. Every function can be repeated: before it writes, it looks for what an earlier try
+left.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ AUTHOR = "github-actions[bot]"  # who GITHUB_TOKEN writes as
 
 
 def put_comment(github: GitHub, number: int, marker: Marker, text: str, *, author: str = AUTHOR) -> Posted:
-    """Write or rewrite the one comment of the marker's name on a pull request. Raises PostFailed.
+    """Create or update the one comment with the marker's name on a pull request. Raises PostFailed.
 
-    A comment of a later run, or of a later attempt, is left as it is: `done` is then "superseded".
+    A comment of a later run, or of a later attempt, is not changed: `done` is then "superseded".
     """
     body = _join(str(marker), text)
 
@@ -41,7 +42,7 @@ def put_comment(github: GitHub, number: int, marker: Marker, text: str, *, autho
 
 
 def find_comment(github: GitHub, number: int, name: str, *, author: str = AUTHOR) -> Mapping[str, Any] | None:
-    """Return our comment of this name on a pull request, None without one. Its marker is `parse_marker` of its body."""
+    """Return our comment of this name on a pull request; None if there is none."""
     for comment in github.pages(f"issues/{number}/comments"):
         if _is_ours(comment, name, author):
             found: Mapping[str, Any] = comment
@@ -52,9 +53,9 @@ def find_comment(github: GitHub, number: int, name: str, *, author: str = AUTHOR
 def keep_issue(
     github: GitHub, name: str, title: str, text: str | None, *, label: str, closing: str, author: str = AUTHOR
 ) -> Posted | None:
-    """The one open issue of this name: opened or rewritten with `text`, or, without one, closed with `closing`.
+    """Open or update the one issue of this name with `text`; without `text`, close it with the comment `closing`.
 
-    Returns None where there was nothing to close. Raises PostFailed.
+    Returns None if there was nothing to close. Raises PostFailed.
     """
 
     def keep() -> Posted | None:
@@ -75,7 +76,7 @@ def keep_issue(
 
 
 def _close(github: GitHub, issue: Mapping[str, Any], closing: str) -> Posted:
-    """Closed first: a second try then finds no open one, and nothing is said twice."""
+    """Close the issue, then comment on it: a second try finds no open issue, so nothing is posted twice."""
     number = _number(issue, "number")
     closed = github.request("PATCH", f"issues/{number}", {"state": "closed", "state_reason": "completed"})
     github.request("POST", f"issues/{number}/comments", {"body": closing})
@@ -91,7 +92,7 @@ def _find_issue(github: GitHub, name: str, label: str, author: str) -> Mapping[s
 
 
 def dispatch(github: GitHub, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-    """Begins a run of another workflow, of `workflow_dispatch`. Raises PostFailed."""
+    """Begin a run of another workflow by `workflow_dispatch`. Raises PostFailed."""
     github.retry(
         lambda: github.request("POST", f"actions/workflows/{workflow}/dispatches", {"ref": ref, "inputs": dict(inputs)})
     )
@@ -110,10 +111,10 @@ def _is_ours(item: Mapping[str, Any], name: str, author: str) -> bool:
 
 
 def _number(item: Mapping[str, Any], key: str) -> int:
-    """What becomes a part of an address. Raises PostFailed."""
+    """Return a number for use in an address. Raises PostFailed."""
     found = item.get(key)
     if not isinstance(found, int) or isinstance(found, bool):
-        raise PostFailed(f"GitHub's answer tells no {key}")
+        raise PostFailed(f"GitHub's answer has no {key}")
     return found
 
 

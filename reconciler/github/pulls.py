@@ -12,10 +12,10 @@ from reconciler.ports import MergedPull
 
 
 def list_pulls(github: GitHub, sha: str, repository: str, default_branch: str | None) -> tuple[MergedPull, ...]:
-    """Return the pull requests with this commit that were merged into the default branch of the repository.
+    """Return the pull requests with this commit that were merged into the repository's default branch.
 
-    For a commit of a rebase merge they may be missing: GitHub does not document what it says of any but the last.
-    Raises PostFailed.
+    For a commit of a rebase merge they may be missing: GitHub documents its answer only for the last one. Raises
+    PostFailed.
     """
     if default_branch is None:
         raise PostFailed("the event of this run does not name the default branch, so no pull request can be looked up")
@@ -24,9 +24,9 @@ def list_pulls(github: GitHub, sha: str, repository: str, default_branch: str | 
 
 
 def _parse(shown: Mapping[str, Any], repository: str, default_branch: str) -> MergedPull | None:
-    """Return a merged pull request; None for one that is not merged, or into another branch or repository.
+    """Return a merged pull request; None if it is not merged, or into another branch or repository.
 
-    A repository shares its commits with its forks, and whoever owns a fork merges there what they like.
+    A repository shares its commits with its forks, and the owner of a fork may merge anything there.
     """
     place = dig(shown, "base", "repo", "full_name")
     if isinstance(place, str) and place.casefold() != repository.casefold():

@@ -1,6 +1,6 @@
-"""The port `RepositoryReads` over GitHub's REST API: how a repository is set up, for `doctor --github`.
+"""The port `RepositoryReads` over GitHub's REST API: the setup of a repository, for `doctor --github`.
 
-Each call names the permission that it takes (docs/github.md), so that a refusal can say which one is missing.
+Each call names the permission that it needs (docs/github.md), so that a refusal can say which one is missing.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ CONTENTS = "Contents (read)"
 
 @dataclass(frozen=True, slots=True)
 class NamedRepository:
-    """A repository that a user names, beside `WorkflowRun`."""
+    """A repository that the user names; `WorkflowRun` is that of a run."""
 
     api_url: str
     repository: str
 
 
-def find_place(repository: str, environ: Mapping[str, str]) -> NamedRepository:
-    """Return the repository on GitHub's API, that of the runner where there is one. Raises InputError."""
+def find_named(repository: str, environ: Mapping[str, str]) -> NamedRepository:
+    """Return the repository at the API of the runner, or else of github.com. Raises InputError."""
     if not REPOSITORY.fullmatch(repository):
         raise InputError.of("GITHUB_REPOSITORY", "is not a repository of GitHub", "write OWNER/NAME")
     api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
@@ -49,13 +49,13 @@ def find_place(repository: str, environ: Mapping[str, str]) -> NamedRepository:
 
 @contextmanager
 def open_repository(place: NamedRepository, token: str, environ: Mapping[str, str]) -> Iterator[HttpRepository]:
-    """Open the reads of a repository. Raises InputError where SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
+    """Yield the reads of a repository. Raises InputError if SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
     with GitHub(place, token, proxy=find_proxy(place.api_url, environ)) as client:
         yield HttpRepository(place, client)
 
 
 class HttpRepository:
-    """See `ports.RepositoryReads`."""
+    """An implementation of `ports.RepositoryReads`."""
 
     def __init__(self, place: NamedRepository, client: GitHub) -> None:
         self._place = place
@@ -144,7 +144,7 @@ class HttpRepository:
         except ValueError:
             return None
 
-    # --- how ---------------------------------------------------------------------------------------------------
+    # --- requests ----------------------------------------------------------------------------------------------
 
     def _get(self, path: str, permission: str) -> Any:
         return self._ask(permission, lambda: self._client.request("GET", path))
@@ -169,5 +169,5 @@ def _text(item: Any, key: str) -> str:
 
 
 def _app(value: Any) -> int | None:
-    """Return the id of an app; GitHub writes -1 or nothing where any app may report the check."""
+    """Return the id of an app; None if any app may report the check, for which GitHub writes -1 or nothing."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,4 +1,4 @@
-"""The workflow run that this process is part of, as the runner's variables and the event's file tell it."""
+"""The workflow run that this process is part of, from the runner's variables and the event's file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reconciler.model import Problem
 from reconciler.ports import PullRequest
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
-# what becomes a part of an address or a link
+# the values that become a part of an address or a link
 _FORMS = {
     "GITHUB_REPOSITORY": REPOSITORY,
     "GITHUB_SHA": re.compile(r"[0-9a-f]{40,64}"),
@@ -31,7 +31,7 @@ DEPENDABOT = "dependabot[bot]"  # its runs get a token that may only read, as th
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """`repository` is `owner/name`; `event` is the webhook's payload that began the run."""
+    """A workflow run. `repository` is `owner/name`; `event` is the payload of the webhook that began the run."""
 
     api_url: str
     server_url: str
@@ -48,7 +48,7 @@ class WorkflowRun:
 
     @property
     def pull_request(self) -> Mapping[str, Any] | None:
-        """Of an event that is about one."""
+        """Return the pull request that the event is about; None for other events."""
         found = self.event.get("pull_request")
         return found if isinstance(found, Mapping) else None
 
@@ -59,21 +59,21 @@ class WorkflowRun:
 
     @property
     def may_only_read(self) -> bool:
-        """Whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
+        """Return whether GitHub gives this run a token that may not write, whatever `permissions:` says."""
         if self.pull_request is None:
             return False
         return self.actor == DEPENDABOT or dig(self.pull_request, "head", "repo", "full_name") != self.repository
 
 
 def dig(value: Any, *keys: str) -> Any:
-    """What stands below the keys, one after the other; None where anything of it is missing."""
+    """Return the value below the keys, one after the other; None if any of them is missing."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
 def find_head(pull_request: Any) -> str | None:
-    """The last commit of a pull request, as the event or the API shows one."""
+    """Return the last commit of a pull request, from the event or the API."""
     return find_commit(dig(pull_request, "head", "sha"))
 
 
@@ -83,7 +83,7 @@ def find_commit(shown: Any) -> str | None:
 
 
 def to_pull_request(shown: Any) -> PullRequest | None:
-    """A pull request as the event or the API shows one; None for anything else."""
+    """Return a pull request from the event or the API; None for anything else."""
     if not isinstance(shown, Mapping):
         return None
     number = shown.get("number")
@@ -93,7 +93,7 @@ def to_pull_request(shown: Any) -> PullRequest | None:
 
 @dataclass(frozen=True, slots=True)
 class MergeGroup:
-    """One entry of a merge queue: the commit that it is built on, and its pull request; None where that is not known.
+    """An entry of a merge queue: the commit that it is built on, and its pull request, if they are known.
 
     GitHub names the pull request only in the group's branch.
     """
@@ -114,16 +114,19 @@ def find_merge_group(event: Mapping[str, Any]) -> MergeGroup | None:
 
 
 def find_run(environ: Mapping[str, str]) -> WorkflowRun:
-    """Raises InputError outside a workflow, naming the variables that are missing."""
+    """Return the workflow run of this process.
+
+    Raises InputError outside a workflow, and names the missing variables.
+    """
     needed = ("GITHUB_REPOSITORY", "GITHUB_SHA", "GITHUB_RUN_ID", "GITHUB_EVENT_PATH")
     missing = [name for name in needed if not environ.get(name)]
     if missing:
         hint = "this command runs in a GitHub workflow, which sets them"
         raise InputError(problems=[Problem.of(name, "is not set", hint) for name in missing])
     hint = "GitHub's runner sets it otherwise"
-    odd = [name for name, form in _FORMS.items() if not form.fullmatch(environ[name])]
-    if odd:
-        raise InputError(problems=[Problem.of(name, "is not what it should be", hint) for name in odd])
+    malformed = [name for name, form in _FORMS.items() if not form.fullmatch(environ[name])]
+    if malformed:
+        raise InputError(problems=[Problem.of(name, "is malformed", hint) for name in malformed])
     server_url = environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
     api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
     check_api_url(api_url, server_url)
@@ -140,9 +143,10 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
 
 
 def check_api_url(api_url: str, server_url: str) -> None:
-    """GITHUB_TOKEN goes to GitHub alone: to the server that the runner names, or to `api.` before it.
+    """Raise InputError unless the API is GitHub's, because GITHUB_TOKEN is sent to it.
 
-    So it is on github.com, on GHE.com and on a server of one's own. Raises InputError.
+    Its host must be api.github.com, the server that the runner names, or `api.` before that server. This covers
+    github.com, GHE.com and a company's own server.
     """
     server = host_of(server_url)
     own = [] if server.startswith("*") or find_pattern_fault(server) else [server, f"api.{server}"]

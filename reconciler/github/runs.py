@@ -1,4 +1,4 @@
-"""Workflow runs and their jobs, as GitHub lists them."""
+"""Workflow runs and their jobs, from GitHub's lists."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from reconciler.core.protocol.schedule import COMPLETED, PUSH, UNDER_WAY, ApplyRun
-from reconciler.core.protocol.telling import RunJob
+from reconciler.core.protocol.endings import RunJob
+from reconciler.core.protocol.schedule import ACTIVE, COMPLETED, PUSH, ApplyRun
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.run import dig
 
 APPLY = "apply.yml"
-ENDED_RUNS = 50  # of those that have ended, the last ones are enough: what counts is the one that was begun last
-_PAGE_ADDRESS = re.compile(r"https?://[!-~]+")  # nothing in it ends a link in Markdown but what is taken out below
+ENDED_RUNS = 50  # the last ended runs are enough, because the one that was begun last counts
+_PAGE_ADDRESS = re.compile(r"https?://[!-~]+")  # the characters that would end a link in Markdown are removed below
 
 
 def list_jobs(github: GitHub, run_id: str, attempt: int) -> list[RunJob]:
@@ -27,10 +27,10 @@ def list_jobs(github: GitHub, run_id: str, attempt: int) -> list[RunJob]:
 
 
 def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list[ApplyRun]:
-    """Return the apply runs on the default branch that are under way, begun for `head`, or ended last.
+    """Return the apply runs on the default branch that are in progress, were begun for `head`, or ended last.
 
-    `author` is who GITHUB_TOKEN acts as. The states are asked for in the order in which a run passes through them, and
-    the ended runs last: one that moves on meanwhile is found in its later state. Raises PostFailed.
+    `author` is the user as which GITHUB_TOKEN acts. The states are listed in the order in which a run passes through
+    them, and ended runs last, so a run that changes meanwhile is found in its later state. Raises PostFailed.
     """
     path = f"actions/workflows/{APPLY}/runs"
     found: dict[int, ApplyRun] = {}
@@ -41,7 +41,7 @@ def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list
 
         found.update((run.run_id, run) for run in _parse_runs(github.retry(read), author))
 
-    for status in UNDER_WAY:
+    for status in ACTIVE:
         ask(status=status)
     ask(ENDED_RUNS, status=COMPLETED)
     ask(head_sha=head)
@@ -62,9 +62,9 @@ def _parse_run(shown: Mapping[str, Any], author: str) -> ApplyRun:
         head_sha=_text(shown, "head_sha"),
         status=_text(shown, "status"),
         conclusion=_text_or_none(shown, "conclusion"),
-        # an attempt of today of an old run was begun today
+        # a new attempt of an old run counts from its own start
         begun_at=read_instant(shown.get("run_started_at") or shown.get("created_at")),
-        # a run that a person begins by hand can be narrowed by its inputs, which no call shows
+        # a run that a user begins by hand may be narrowed by its inputs, which no call shows
         whole=event == PUSH or dig(shown, "actor", "login") == author,
         url=read_page(shown),
     )
@@ -82,7 +82,7 @@ def read_instant(shown: object) -> datetime:
 
 
 def read_page(shown: Mapping[str, Any]) -> str:
-    """Return the address of the page of an item, as it may be put into a link; empty without one."""
+    """Return the address of an item's page, in a form that is safe in a link; empty if it has none."""
     found = shown.get("html_url")
     if not isinstance(found, str) or not _PAGE_ADDRESS.fullmatch(found):
         return ""

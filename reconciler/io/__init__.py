@@ -1,1 +1,1 @@
-"""The tools that adapters share: files, git, HTTP, signals. `run/`, `formats/` and `views/` never import it."""
+"""The tools that adapters share: files, git, HTTP, signals. `run/`, `formats/` and `views/` never import them."""

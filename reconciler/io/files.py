@@ -24,18 +24,18 @@ from typing import TypeVar
 
 try:
     import fcntl
-except ImportError:  # Windows has none
+except ImportError:  # Windows does not have it
     fcntl = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-CHUNK = 1024 * 1024  # bytes
-PATIENCE_S = 10.0  # an editor, a virus scanner or a sync client closes a file long before that
+CHUNK_BYTES = 1024 * 1024
+PATIENCE_S = 10.0  # an editor, a virus scanner or a sync client closes a file much sooner
 PAUSE_S = 0.05
 
 HAS_MODES = hasattr(os, "getuid")
-"""Whether a file's mode says who may use it. On Windows every file looks readable by all."""
+"""True if a file's mode says who may use it. On Windows every file looks readable by all."""
 
 _EVERYWHERE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # Without O_NONBLOCK, opening a pipe would wait for a writer that may never come.
@@ -67,33 +67,33 @@ class InUseError(PermissionError):
     """Another program has had the file open for longer than we wait."""
 
 
-# --- looking -----------------------------------------------------------------------------------------
+# --- kinds of files ----------------------------------------------------------------------------------
 
 
 def is_folder(path: str | Path) -> bool:
-    """Also False for a path that can't be looked at, where pathlib raises: no permission, or a name too long."""
+    """Return whether a path is a folder. It is False for a path that can't be accessed, where pathlib would raise."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_file(path: str | Path) -> bool:
-    """Also False for a path that can't be looked at."""
+    """Return whether a path is a file. It is False for a path that can't be accessed."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_link(path: str | Path) -> bool:
-    """Whether the name leads elsewhere: a symbolic link or, on Windows since Python 3.12, a junction."""
+    """Return whether a path is a symbolic link or, on Windows since Python 3.12, a junction."""
     return os.path.islink(path) or getattr(os.path, "isjunction", _is_not)(path)  # noqa: PTH114
 
 
 def is_link_entry(entry: os.DirEntry[str]) -> bool:
-    """The same for an entry of a folder that is being read."""
+    """Return whether an entry of a folder is a link, as `is_link` does."""
     return entry.is_symlink() or getattr(entry, "is_junction", _is_not)()
 
 
 def leads_nowhere(path: str | Path) -> bool:
-    """Whether a path that can't be found is missing because it, or a folder above it, is a link to what is missing."""
+    """Return whether a path is missing because it, or a folder above it, is a link to a missing file or folder."""
     here = Path(path)
-    found = next((place for place in (here, *here.parents) if os.path.lexists(place)), None)
+    found = next((path for path in (here, *here.parents) if os.path.lexists(path)), None)
     return found is not None and not os.path.exists(found)  # noqa: PTH110
 
 
@@ -105,9 +105,9 @@ def _is_not(_path: object = None) -> bool:
 
 
 class Patience:
-    """The time that one operation spends, over all its files, waiting for other programs to close them.
+    """The time that one operation spends, over all its files, on waiting for other programs to close them.
 
-    Only systems on which an open file can't be replaced ever wait.
+    It waits only on systems where an open file can't be replaced.
     """
 
     def __init__(self, limit_s: float = PATIENCE_S) -> None:
@@ -147,7 +147,7 @@ def read_regular(path: str | Path, limit: int, patience: Patience | None = None)
 
 
 def read_with_stat(path: str | Path, limit: int, patience: Patience | None = None) -> tuple[bytes, os.stat_result]:
-    """The same, with what the system says about the file that was read: who owns it, and who may use it."""
+    """Return the content of a regular file, and what the system says about it: its owner and its mode."""
     descriptor = os.open(path, _TO_READ) if patience is None else patience.call(_open_to_read, path)
     try:
         found = os.fstat(descriptor)
@@ -161,7 +161,7 @@ def read_with_stat(path: str | Path, limit: int, patience: Patience | None = Non
 
 
 def read_given(path: str | Path, limit: int) -> bytes:
-    """Return the content of a file that the user named: a pipe (`<(…)`, /dev/stdin) is read to its end.
+    """Return the content of a file that the user named. A pipe (`<(…)`, /dev/stdin) is read to its end.
 
     Raises TooLargeError for more than `limit` bytes, and OSError.
     """
@@ -198,11 +198,11 @@ def _not_regular(found: os.stat_result, path: str | Path) -> OSError:
 
 
 def _read_all(descriptor: int, size_bytes: int, limit: int, path: str | Path) -> bytes:
-    """Read to the end. One call is enough for most files: a buffer of 1 MiB for each costs more than reading it."""
+    """Read to the end. One call is enough for most files; a buffer of 1 MiB would cost more than the read."""
     data = os.read(descriptor, min(size_bytes, limit) + 1)
-    if len(data) != size_bytes:  # it came in parts, or grew, or has no size
+    if len(data) != size_bytes:  # it came in parts, or grew, or the system knows no size
         parts, length = [data], len(data)
-        while length <= limit and (more := os.read(descriptor, min(CHUNK, limit + 1 - length))):
+        while length <= limit and (more := os.read(descriptor, min(CHUNK_BYTES, limit + 1 - length))):
             parts.append(more)
             length += len(more)
         data = b"".join(parts)
@@ -223,9 +223,9 @@ def _shown_size(size_bytes: int) -> str:
 
 
 def write_new(path: str | Path, data: bytes, mode: int = 0o666) -> None:
-    """Create a file with all of `data` on the disk. Raises OSError and leaves no file; FileExistsError changes nothing.
+    """Create a file and sync all of `data` to the disk. Raises OSError and leaves no file.
 
-    The user's umask takes away from `mode`, as for any file.
+    FileExistsError changes nothing. The user's umask applies to `mode`, as for any file.
     """
     descriptor = os.open(path, _TO_CREATE, mode)
     try:
@@ -241,9 +241,9 @@ def write_new(path: str | Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def write_whole(path: str | Path, text: str) -> None:
-    """Write a text file so that it has the old content or the new one, whatever fails. Raises OSError.
+    """Write a text file so that it has either the old or the new content, whatever fails. Raises OSError.
 
-    A device or a pipe (`--out /dev/stderr`) is written to, never replaced; behind a link the file is replaced.
+    A device or a pipe (`--out /dev/stderr`) is written to, never replaced. For a link, its target is replaced.
     """
     data = text.encode()
     if os.path.exists(path) and not is_file(path):  # noqa: PTH110
@@ -263,7 +263,7 @@ def write_whole(path: str | Path, text: str) -> None:
 
 
 def replace(source: str, target: str, patience: Patience) -> None:
-    """Give `source` the name `target`, in place of the file that has it. Raises OSError."""
+    """Rename `source` to `target`, and replace a file of that name. Raises OSError."""
     patience.call(os.replace, source, target)
 
 
@@ -273,7 +273,10 @@ def unlink(path: str, patience: Patience) -> None:
 
 
 def make_folder(path: str, patience: Patience) -> None:
-    """Raises OSError. Windows refuses a name while the last folder of that name is still being removed."""
+    """Make a folder. Raises OSError.
+
+    Windows refuses a name while the last folder of that name is still being removed.
+    """
     patience.call(os.mkdir, path)
 
 
@@ -283,12 +286,12 @@ def remove_folder(path: str, patience: Patience) -> None:
 
 
 def sync_folder(path: str | Path) -> None:
-    """Make the names in a folder durable, where the system and the file system can. Raises OSError."""
+    """Make the names in a folder durable, if the system and the file system can. Raises OSError."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _EVERYWHERE)
-    except PermissionError:  # a folder may be open to writers and closed to readers
+    except PermissionError:  # a folder may be writable but not readable
         return
     try:
         _sync(descriptor)
@@ -300,12 +303,12 @@ def sync_folder(path: str | Path) -> None:
 
 
 def stamp_folder(path: str | Path) -> int | None:
-    """Give a folder a time of change that no other one has, in ns, so that a later change of a name in it can be seen.
+    """Give a folder a unique time of change, in ns, so that a later change of a name in it can be seen.
 
-    None where the system or the file system does not keep exact times.
+    Returns None if the system or the file system does not keep exact times.
     """
     now = int(time.time()) * 1_000_000_000
-    stamp = now + (uuid.uuid4().int % 1_000_000_000 | 1)  # odd: coarser times could not hold it
+    stamp = now + (uuid.uuid4().int % 1_000_000_000 | 1)  # odd, so that a file system with coarser times can't hold it
     try:
         with _open_folder(path) as descriptor:
             os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, stamp))
@@ -315,11 +318,10 @@ def stamp_folder(path: str | Path) -> int | None:
 
 
 def read_stamp(path: str | Path) -> int | None:
-    """Return the time of the last change of a name in a folder, in ns; None where it can't be known."""
+    """Return the time of the last change of a name in a folder, in ns; None if it can't be known."""
     try:
-        with _open_folder(
-            path
-        ) as descriptor:  # a server is asked again at an open; a stat may be answered from a cache
+        # an open asks a file server again, while a stat may be answered from a cache
+        with _open_folder(path) as descriptor:
             return os.fstat(descriptor).st_mtime_ns
     except OSError:
         return None
@@ -327,7 +329,7 @@ def read_stamp(path: str | Path) -> int | None:
 
 @contextlib.contextmanager
 def _open_folder(path: str | Path) -> Iterator[int]:
-    """Raises OSError, on systems that open no folders too."""
+    """Open a folder, and yield its descriptor. Raises OSError, also on systems that can't open folders."""
     flag = getattr(os, "O_DIRECTORY", None)
     if flag is None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), path)
@@ -353,7 +355,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _sync(descriptor: int) -> None:
-    """Have the bytes on the disk itself. On macOS fsync leaves them in the drive's cache, and F_FULLFSYNC does not."""
+    """Sync a file to the disk. On macOS only F_FULLFSYNC also flushes the drive's cache."""
     full = getattr(fcntl, "F_FULLFSYNC", None)
     if full is not None:
         with contextlib.suppress(OSError):  # not every file system knows it

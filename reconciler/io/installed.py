@@ -1,6 +1,6 @@
-"""How this program was installed, and so what to type to add one of its extras.
+"""The way in which this program was installed, and the command that adds one of its extras.
 
-Nothing here runs another program: the folder of the interpreter and the package's own metadata say it.
+Nothing here runs another program: the folder of the interpreter and the package's own metadata are enough.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ DISTRIBUTION = "plug-reconciler"
 
 
 def describe_extra_install(extra: str) -> str:
-    """Return the command that installs this program again with `extra`, as it was installed here."""
+    """Return the command that installs this program again with `extra`, in the way in which it was installed."""
     return make_extra_command(extra, prefix=PurePath(sys.prefix), python=sys.executable, checkout=_find_checkout())
 
 
 def make_extra_command(extra: str, *, prefix: PurePath, python: str, checkout: str | None) -> str:
     """Return the command for a program in the virtual environment `prefix`, run by `python`.
 
-    `checkout` is the folder from which it was installed, None where it came from an index.
+    `checkout` is the folder from which it was installed; None if it came from an index.
     """
     source = f"{checkout}[{extra}]" if checkout else f"{DISTRIBUTION}[{extra}]"
     wanted = shlex.quote(source)
     parts = [part.lower() for part in prefix.parts]
-    if _follow(parts, "pipx", "venvs"):
+    if _are_adjacent(parts, "pipx", "venvs"):
         return f"pipx install --force {wanted}"
-    if _follow(parts, "uv", "tools"):
+    if _are_adjacent(parts, "uv", "tools"):
         return f"uv tool install --force {wanted}"
-    if _follow(parts, "uv", "archive-v0") or _follow(parts, "uv", "environments-v2"):
+    if _are_adjacent(parts, "uv", "archive-v0") or _are_adjacent(parts, "uv", "environments-v2"):
         return f"uvx --from {wanted} reconciler"
     return f"{shlex.quote(python)} -m pip install {wanted}"
 
 
-def _follow(parts: list[str], first: str, second: str) -> bool:
+def _are_adjacent(parts: list[str], first: str, second: str) -> bool:
     return (first, second) in pairwise(parts)
 
 
 def _find_checkout() -> str | None:
-    """Return the folder that the package was installed from; None for a package of an index, or without metadata."""
+    """Return the folder that the package was installed from; None if it came from an index, or without metadata."""
     try:
         text = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     except metadata.PackageNotFoundError:
@@ -55,7 +55,7 @@ def _find_checkout() -> str | None:
 
 
 def parse_checkout(text: str | None) -> str | None:
-    """Return the folder in a `direct_url.json` (PEP 610); None where the package was not installed from one."""
+    """Return the folder in a `direct_url.json` (PEP 610); None if the package was not installed from a folder."""
     try:
         origin = json.loads(text or "null")
     except ValueError:

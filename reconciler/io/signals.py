@@ -1,14 +1,13 @@
-"""Signals: one way for all systems. A signal ends the program with exit code 130.
+"""Signals, handled in one way on all systems. A signal ends the program with exit code 130.
 
 See docs/contract.md#commands, docs/contract.md#signals.
 
-With `end_on_signals`, which is for the time when nothing is under way, the process ends at once. With
-`stop_on_signals`, which is for the time when PUTs are, the first signal lets them finish and the second ends the
-process. `cli/apply.py` decides what the first one does to an apply.
+`end_on_signals` is for times without a PUT in flight: the process ends at once. `stop_on_signals` is for times with
+one: the first signal lets the PUTs finish, and the second ends the process. `cli/apply.py` decides what the first one
+does to an apply.
 
 Ending a process without unwinding is safe at any moment, because every state write is atomic. A KeyboardInterrupt in
-the middle of an import or of a library's clean-up is not safe. This module is the first that is imported, so it must
-stay light.
+the middle of an import or of a library's clean-up is not safe. This module is imported first, so it must stay light.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 """Ctrl-C, the request to end, a closed terminal and, on Windows, Ctrl-Break."""
 
 HANGUP = getattr(signal, "SIGHUP", None)
-HANGUP_S = 0.25  # a terminal that closes sends SIGHUP twice: once by its shell, once by the kernel
+HANGUP_S = 0.25  # when a terminal closes, its shell and the kernel each send SIGHUP
 
 Handler = Callable[[int, FrameType | None], object]
 _Former = Handler | int | None
@@ -53,8 +52,8 @@ def stop_on_signals(on_first: Callable[[], None], last_words: str | None) -> Ite
     """Call `on_first` in the running loop at the first signal within the block; end the process at the second.
 
     The second signal writes `last_words` to stderr. It does not wait for the loop, which may be busy. Without
-    `last_words` no later signal changes anything, also after the block: whoever sent the first one, such as GitHub's
-    runner, sends another kind a little later, and what is left to do must be done by then.
+    `last_words` later signals change nothing, also after the block: GitHub's runner sends another kind a little later,
+    and the remaining work must be done by then.
     """
     from asyncio import get_running_loop
 
@@ -90,7 +89,7 @@ def _is_same_hangup(number: int, first: tuple[int, float]) -> bool:
 def _install(handler: Handler) -> dict[int, _Former]:
     before: dict[int, _Former] = {}
     for number in SIGNALS:
-        # nohup has SIGHUP ignored on purpose; SIGINT is ignored in each background job of a script, and counts there
+        # nohup ignores SIGHUP on purpose. In a script's background job SIGINT is ignored too, but we still handle it.
         if number == HANGUP and signal.getsignal(number) is signal.SIG_IGN:
             continue
         with contextlib.suppress(ValueError):  # not the main thread

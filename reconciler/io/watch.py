@@ -1,4 +1,4 @@
-"""The number of items that a long step has done so far: who does the step counts, and who shows it watches."""
+"""The number of items that a long step has done: the code that does the step counts, and the display watches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Watcher = Callable[[int, int, str], None]
-"""Called with the number of items that are done, and of all; with the words for the step, where it has its own."""
+"""Called with the number of finished items, the number of all, and the step's own words, if it has any."""
 
 _watcher: ContextVar[Watcher | None] = ContextVar("_watcher", default=None)
 
@@ -25,7 +25,7 @@ def watching(watcher: Watcher) -> Iterator[None]:
 
 
 def counted(items: Iterable[T], total: int) -> Iterator[T]:
-    """Yield the items, and report each that the caller is done with to the watcher, if there is one."""
+    """Yield the items, and report each finished one to the watcher, if there is one."""
     if _watcher.get() is None:
         yield from items
         return
@@ -35,7 +35,7 @@ def counted(items: Iterable[T], total: int) -> Iterator[T]:
 
 
 def report_done(done: int, total: int, doing: str = "") -> None:
-    """Report the number of items that are done to the watcher, if there is one."""
+    """Report the number of finished items to the watcher, if there is one."""
     watcher = _watcher.get()
     if watcher is not None:
         watcher(done, total, doing)

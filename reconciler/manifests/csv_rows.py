@@ -18,7 +18,7 @@ from typing import Any
 from reconciler.core.account import FIELDS
 from reconciler.core.fill import TemplateFault, fill_vars, parse_template
 from reconciler.core.imports import looks_random
-from reconciler.core.portable import comparable, find_reserved_fault
+from reconciler.core.portable import find_reserved_fault, make_comparison_key
 from reconciler.core.urls import find_base_url_fault, find_character_fault, find_url_fault
 from reconciler.core.variables import is_token_variable
 from reconciler.io.files import Utf16Error, without_mark
@@ -239,7 +239,7 @@ class _RowReader:
             value = file.values.get(key)
             if not isinstance(value, str):
                 continue
-            first = taken.setdefault((key, comparable(value) if key == "environment" else value), line)
+            first = taken.setdefault((key, make_comparison_key(value) if key == "environment" else value), line)
             if first != line:
                 file.problem(file.position((key,)), key, f"is also in line {first}", "each row is another company")
 

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import Path, PurePath
 
-from reconciler.core.portable import comparable, find_reserved_fault
+from reconciler.core.portable import find_reserved_fault, make_comparison_key
 from reconciler.io.files import NotRegularError, TooLargeError, is_link_entry, read_regular
 from reconciler.manifests.file_names import (
     DEFAULTS,
@@ -138,7 +138,7 @@ class _TreeWalk:
         reserved = find_reserved_fault(name)
         if reserved is not None:
             self._refuse(shown, f"its name {reserved}", "choose a name that works on every system")
-        first = names.setdefault(comparable(name), name)
+        first = names.setdefault(make_comparison_key(name), name)
         if first != name:
             message = f"has the same name as {folder}/{first} on systems where case or the form of an accent is ignored"
             self._refuse(shown, message, "rename one of the two")

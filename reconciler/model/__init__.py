@@ -1,13 +1,12 @@
-"""The words of the domain as types: frozen dataclasses and closed sets. None of them reads or writes anything.
+"""The terms of the domain as types: frozen dataclasses and closed sets. None of them reads or writes anything.
 
 `Webhooks` maps each of the seven events to a URL in its *text form*: vars filled in, secrets as `{secret:NAME}`,
-literal braces doubled
-(docs/manifests.md). State, plans and every output have the text form; only `plug/` and `receivers/`
-have the filled-in URL.
+literal braces doubled (docs/manifests.md). State, plans and every output have the text form; only `plug/` and
+`receivers/` have the filled-in URL.
 """
 
 from reconciler.model.checked import CheckResult, CheckStage, ReceiverCheck
-from reconciler.model.finding import Drift, Finding, FindingKind
+from reconciler.model.finding import FINDING_ORDER, Drift, Finding, FindingKind
 from reconciler.model.item import FAILING, Area, Item, ItemState
 from reconciler.model.manifest import (
     EVENTS,
@@ -63,6 +62,7 @@ __all__ = [
     "DONE_OUTCOMES",
     "EVENTS",
     "FAILING",
+    "FINDING_ORDER",
     "Action",
     "ApiUse",
     "Applied",

@@ -19,11 +19,12 @@ class CheckStage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiverCheck:
-    """The result of one receiver URL and event.
+    """The result for one receiver URL and event.
 
-    `stage` is the one that failed, else the last one that passed. `status` is that of the answer to the POST that
-    failed, else to the last POST. `latency_s` is that of the slowest POST, from its first byte to the answer's last
-    one; without a POST it is the time of connecting, TLS included. `addresses` are all that the name resolved to.
+    `stage` is the one that failed, else the last one that passed. `status` is the status of the answer to the POST
+    that failed, else to the last POST. `latency_s` is the time of the slowest POST, from its first byte to the last
+    one of the answer; without a POST it is the time to connect, TLS included. `addresses` are all that the name
+    resolved to.
     """
 
     url: str  # text form
@@ -34,7 +35,7 @@ class ReceiverCheck:
     status: int | None = None
     latency_s: float | None = None
     addresses: tuple[str, ...] = ()
-    certificate_days: int | None = None  # whole days left; None without TLS, or where it was refused
+    certificate_days: int | None = None  # whole days left; None without TLS, or if the certificate was refused
     message: str = ""  # the reason of a failure
     warning: str = ""
     place: str = ""  # host and port; empty in a result read back from a file
@@ -46,5 +47,5 @@ class CheckResult:
 
     receivers: tuple[ReceiverCheck, ...]
     posted: bool = True  # False with --no-post
-    unchecked: int = 0  # receivers that were left when the check was interrupted
+    unchecked: int = 0  # receivers that were not checked because of an interrupt
     interrupted: bool = False

@@ -24,6 +24,9 @@ class FindingKind(StrEnum):
     UNOBSERVABLE = "unobservable"
 
 
+FINDING_ORDER = {kind: index for index, kind in enumerate(FindingKind)}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One difference. `expected` and `actual` are URLs or other values, as they may be shown."""
@@ -38,10 +41,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The drift of the planned environments, and what was looked at.
+    """The drift of the planned environments, and how much was compared.
 
-    `observed` counts the accounts that --observe read; None: Plug was not read. The two counts of environments that
-    were not compared are of those whose token or secret was not available. `failed`: a read of --observe failed.
+    `observed` counts the accounts that --observe read; None: Plug was not read. `accounts_not_compared` counts the
+    environments whose token was not available, `secrets_not_compared` those with a secret that was not. `failed`: a
+    read of --observe failed.
     """
 
     findings: tuple[Finding, ...]

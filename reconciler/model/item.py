@@ -1,4 +1,4 @@
-"""What `doctor` says of a set-up: an item for each thing that must be right."""
+"""The results of `doctor`: an item for each thing that must be right in a set-up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ItemState(StrEnum):
     OK = "ok"
     MISSING = "missing"
     WRONG = "wrong"
-    UNKNOWN = "unknown"  # it can't be looked at: a token may not ask, or something else comes first
+    UNKNOWN = "unknown"  # it can't be checked: a token lacks a permission, or something else must be fixed first
 
 
 FAILING = frozenset({ItemState.MISSING, ItemState.WRONG})
@@ -32,7 +32,7 @@ FAILING = frozenset({ItemState.MISSING, ItemState.WRONG})
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that was looked at. `hint` is what to do: a command to type, where there is one."""
+    """One thing that was checked. `hint` says what to do: a command to type, if there is one."""
 
     area: Area
     name: str

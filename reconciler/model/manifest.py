@@ -53,7 +53,7 @@ class DestinationPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the PUT of an environment is sent, and how: the place that its token goes to."""
+    """The destination of an environment's PUT, and of its token: where it is sent, and how."""
 
     endpoint: str  # the whole URL of the PUT
     body: BodyForm
@@ -78,9 +78,9 @@ class Desired:
     source: Location
     sources: Mapping[Event, Location]  # the place of the value that won the merge
     partner_base_url: str | None = None
-    organization_id: str | None = None  # the company that this environment is; None: not pinned
+    organization_id: str | None = None  # the company that this environment belongs to; None: not pinned
     body: BodyForm = BodyForm.FLAT
-    overrides: frozenset[DestinationPart] = frozenset()  # what differs from the settings, or from the name's default
+    overrides: frozenset[DestinationPart] = frozenset()  # the parts that differ from the settings or the default
 
     @property
     def destination(self) -> Destination:

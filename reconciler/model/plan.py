@@ -1,4 +1,4 @@
-"""Plans: what an apply would do, and why (docs/contract.md#plan)."""
+"""Plans: the changes that an apply would make, and the reasons (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Action(StrEnum):
 
     @property
     def puts(self) -> bool:
-        """Whether `apply` PUTs an environment with this action."""
+        """Return whether `apply` PUTs an environment with this action."""
         return self in (Action.CREATE, Action.UPDATE, Action.REASSERT)
 
 
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event whose desired URL differs from the applied one. `before` is None where nothing was applied."""
+    """One event whose desired URL differs from the applied one. `before` is None if nothing was applied."""
 
     event: Event
     before: str | None
@@ -53,8 +53,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class DestinationChange:
-    """The endpoint or the form of the body, where it differs from the applied one. `before` is None where nothing was
-    applied."""
+    """An endpoint or body form that differs from the applied one. `before` is None if nothing was applied."""
 
     part: DestinationPart
     before: str | None
@@ -66,7 +65,7 @@ class LiveDifference:
     """An event for which Plug holds another URL than the applied one."""
 
     event: Event
-    actual: str | None  # masked where the URL holds a secret; None: nothing is registered
+    actual: str | None  # masked if the URL contains a secret; None: nothing is registered
     expected: str | None = None  # what was applied; not part of the saved plan
 
 
@@ -81,18 +80,18 @@ class EnvironmentPlan:
     unchecked: tuple[str, ...]  # not compared: "account", "secret:NAME", "live" (a read of --observe that failed)
     source: Location | None  # None for an orphan
     changes: tuple[Change, ...]
-    serial: int  # 0 where nothing is stored
+    serial: int  # 0 if nothing is stored
     lineage: str | None
     live: tuple[LiveDifference, ...] = ()
-    hosts: tuple[str, ...] = ()  # of all seven webhooks that an apply would send, with the port where a URL has one
+    hosts: tuple[str, ...] = ()  # of all seven webhooks that an apply would send, with the port if a URL has one
     destination: Destination | None = None  # None for an orphan
-    endpoint_before: str | None = None  # the applied one; None where nothing was applied
-    body_before: BodyForm | None = None  # as `endpoint_before`
-    overrides: frozenset[DestinationPart] = frozenset()  # as of `Desired`; not part of the saved plan
+    endpoint_before: str | None = None  # the applied one; None if nothing was applied
+    body_before: BodyForm | None = None  # like `endpoint_before`
+    overrides: frozenset[DestinationPart] = frozenset()  # those of `Desired`; not part of the saved plan
 
     @property
     def destination_changes(self) -> tuple[DestinationChange, ...]:
-        """What an update changes of the destination; of a create, what is not as in the settings."""
+        """The parts of the destination that an update changes; for a create, those that differ from the settings."""
         if self.destination is None:
             return ()
         parts = (
@@ -108,7 +107,7 @@ class EnvironmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of the selected environments, by a hash of their names: `number` (from 1) of `of` parts."""
+    """One of `of` parts of the selected environments, by a hash of their names. `number` counts from 1."""
 
     number: int
     of: int
@@ -119,10 +118,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of all selected environments, sorted by wave and name. `warnings` are shown, never compared.
+    """The plan of all selected environments, sorted by wave and name. `warnings` are shown but never compared.
 
-    `manifests_digest` is over the planned environments of the manifests, `fleet_digest` over all of them, whatever is
-    selected; `digest` is over the creates and updates.
+    `manifests_digest` is over the planned environments, `fleet_digest` over all environments of the manifests,
+    selected or not; `digest` is over the creates and updates.
     """
 
     created_at: datetime
@@ -135,13 +134,13 @@ class Plan:
     observed: bool = False  # --observe
     shard: Shard | None = None  # --shard
     warnings: tuple[str, ...] = ()
-    where: Where | None = None  # None only where no state was read
-    new_hosts: tuple[str, ...] = ()  # of `hosts`, those that no applied record has; none where nothing was ever applied
+    where: Where | None = None  # None only if no state was read
+    new_hosts: tuple[str, ...] = ()  # those of `hosts` that no applied record has; empty if nothing was ever applied
 
     def count_actions(self) -> Counter[Action]:
         return Counter(planned.action for planned in self.environments)
 
 
 def has_work(plan: Plan) -> bool:
-    """Whether `apply` would PUT anything."""
+    """Return whether `apply` would PUT anything."""
     return any(planned.action.puts for planned in plan.environments)

@@ -1,4 +1,4 @@
-"""Problems of the input: where, what is wrong, and what would be right."""
+"""Problems of the input: the place, what is wrong, and what would be right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Location(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a value, and what would be right. A `Problem` adds where the value is written."""
+    """A description of what is wrong with a value, and what would be right. A `Problem` adds the value's place."""
 
     message: str
     hint: str = ""
@@ -36,9 +36,9 @@ class Quote(NamedTuple):
 class Problem:
     """One error or warning of the input.
 
-    `file` is empty for a value that is not in a file (a flag, a variable). `line` and `column` are 0 where its place in
-    the file isn't known. `quote` is the line and `end_column` the first column behind the part that is wrong, 0 without
-    a quote. Neither makes two problems different.
+    `file` is empty for a value that is not in a file (a flag, a variable). `line` and `column` are 0 if its place in
+    the file isn't known. `quote` is the line, and `end_column` the first column behind the part that is wrong, 0
+    without a quote. Two problems that differ only in these two are equal.
     """
 
     file: str
@@ -67,7 +67,7 @@ class Problem:
 
     @property
     def where(self) -> str:
-        """`file:line:column`, as much of it as is known."""
+        """The place as `file:line:column`, or the part of it that is known."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SettingPlace:
-    """Where a setting was given: a key of `file`, or the name of a flag or a variable where `file` is empty."""
+    """The place where a setting was given: a key of `file`; if `file` is empty, the name of a flag or a variable."""
 
     file: str
     key: str

@@ -1,4 +1,4 @@
-"""One environment with the place that each of its values came from."""
+"""One environment with the origin of each of its values."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from reconciler.model.problem import Location, SettingPlace
 
 
 class Origin(StrEnum):
-    """Where a value came from."""
+    """The origins of a value."""
 
-    MANIFEST = "manifest"  # the manifest, or a _defaults.yaml that is merged beneath it
+    MANIFEST = "manifest"  # the manifest, or a _defaults.yaml whose values it inherits
     FILE_NAME = "file-name"  # the manifest's name
     SETTING = "setting"  # a flag, a variable or the settings file
-    DEFAULT = "default"  # nothing gives it
+    DEFAULT = "default"  # the built-in default, as nothing sets the value
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedValue:
-    """A value by its key in a manifest, such as `api.base_url`. `value` is None where it is optional and not given."""
+    """A value by its key in a manifest, such as `api.base_url`. `value` is None if it is optional and not given."""
 
     key: str
     value: str | int | None
     origin: Origin
-    source: Location | None = None  # of MANIFEST
-    setting: SettingPlace | None = None  # of SETTING
+    source: Location | None = None  # only for MANIFEST
+    setting: SettingPlace | None = None  # only for SETTING
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedVar:
-    """A var. `used`: a webhook of this environment names it."""
+    """A var of the manifest. `used`: a webhook of this environment names it."""
 
     name: str
     value: str
@@ -41,7 +41,7 @@ class ResolvedVar:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedWebhook:
-    """A URL in its text form, and as it is `written` at its place, with the vars and secrets that it names, sorted."""
+    """A webhook: `url` in text form, `written` as in the file, and the vars and secrets that it names, sorted."""
 
     event: Event
     url: str
@@ -53,9 +53,10 @@ class ResolvedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedEnvironment:
-    """All that a manifest, its defaults and the settings say of one environment. `source` is the manifest's start.
+    """All values of one environment, from its manifest, the defaults and the settings.
 
-    `endpoint` is the URL of the PUT. `vars` are sorted by name, `webhooks` have the order of `EVENTS`.
+    `source` is the start of the manifest, `endpoint` the URL of the PUT. `vars` are sorted by name, `webhooks` have
+    the order of `EVENTS`.
     """
 
     environment: str

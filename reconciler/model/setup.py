@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ShownEnvironment:
-    """A GitHub Environment as GitHub shows it. `branches`: the patterns that may use it; None: any branch may.
+    """A GitHub Environment as GitHub shows it.
 
-    `any_protected`: every branch with a protection may use it.
+    `branches` are the patterns of the branches that may use it; None: any branch may. `any_protected`: every branch
+    with a protection may use it.
     """
 
     name: str
@@ -21,7 +22,7 @@ class ShownEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class RequiredCheck:
-    """`app` is the id of the app that must report the check; None: any may."""
+    """A check that a rule requires. `app` is the id of the app that must report it; None: any app may."""
 
     name: str
     app: int | None
@@ -29,7 +30,7 @@ class RequiredCheck:
 
 @dataclass(frozen=True, slots=True)
 class BranchRules:
-    """What holds for a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`."""
+    """The rules of a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`."""
 
     kinds: frozenset[str] = frozenset()
     checks: tuple[RequiredCheck, ...] = ()

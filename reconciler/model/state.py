@@ -12,7 +12,7 @@ from reconciler.model.result import Outcome
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """The user, commit and run of a change. `commit` is a full hash; a `+` follows it where a file differed from it."""
+    """The user, commit and run of a change. `commit` is a full hash, with a `+` if a file differed from the commit."""
 
     actor: str | None = None
     commit: str | None = None
@@ -31,7 +31,7 @@ class Applied:
     by: By
     adopted: bool = False
     body: BodyForm = BodyForm.FLAT
-    token_expires_at: datetime | None = None  # None: the token does not say, or nobody knows
+    token_expires_at: datetime | None = None  # None: the token does not say, or it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,19 @@ class Intent:
         return self.lease_until is not None and now < self.lease_until
 
     def is_in_doubt(self, now: datetime) -> bool:
-        """Whether the effect of its PUT is unknown. After its lease it is in doubt too, as its run has ended without
-        an outcome."""
+        """Return whether the effect of its PUT is unknown.
+
+        After its lease an intent is in doubt too, as its run has ended without an outcome.
+        """
         return self.doubt or not self.is_live(now)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """An applied record of the history, the latest included, with only the events that it changed.
+    """An applied record of the history, which includes the latest one, with only the events that it changed.
 
-    `endpoint` and `account` are those of this record, and given where the record after it has others. Without an
-    `endpoint` both are as in the record after it; for the newest, as in `applied`. The same holds for `body` alone.
+    `endpoint` and `account` are set if they differ from those of the next newer record. If `endpoint` is None, both
+    are those of the next newer record; for the newest entry, those of `applied`. The same rule applies to `body`.
     """
 
     at: datetime
@@ -75,7 +77,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class LastTry:
-    """How the last run that wrote an intent ended. `message` is in the program's own words."""
+    """The outcome of the last run that wrote an intent. `message` is in the program's own words."""
 
     outcome: Outcome
     status: int | None  # of the last answer
@@ -86,8 +88,10 @@ class LastTry:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A state document without its history and its last try. `lineage` is made once; `serial` grows by one with every
-    write."""
+    """A state document without its history and its last try.
+
+    `lineage` is made once; `serial` grows by one with every write.
+    """
 
     environment: str
     lineage: str
@@ -96,7 +100,7 @@ class Head:
     intent: Intent | None = None
 
     def is_locked(self, now: datetime) -> bool:
-        """Whether another run's live intent keeps further runs away."""
+        """Return whether another run's live intent keeps further runs away."""
         return self.intent is not None and self.intent.is_live(now)
 
     def is_in_doubt(self, now: datetime) -> bool:
@@ -116,12 +120,12 @@ class Snapshot:
     """The versions of all documents of a store at one moment. Only the store that made it can compare it."""
 
     marks: Mapping[str, Hashable] = field(default_factory=dict)  # by document
-    epoch: int | None = None  # another one once another process may have written; None: only the marks say so
+    epoch: int | None = None  # changes once another process may have written; None: only the marks show that
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document as it was read, with the store's version of it, which a compare-and-swap compares."""
+    """A document as it was read. `version` is the store's, which a compare-and-swap compares."""
 
     document: Document
     version: str
@@ -137,9 +141,9 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The available token and secrets as the state may hold them: their values can't be derived from it.
+    """The available token and secrets in the form that the state may contain: no value can be derived from it.
 
-    `account` is None without a token; `secrets` has those whose value and token are available.
+    `account` is None without a token. `secrets` has those whose value and token are available.
     """
 
     account: str | None = None

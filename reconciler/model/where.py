@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 class ApiUse:
     """One host that environments are sent to. `sandbox`: it is loopback."""
 
-    host: str  # with its port where the base URL has one
+    host: str  # with its port if the base URL has one
     environments: int
     sandbox: bool
 
@@ -18,22 +18,22 @@ class ApiUse:
 class Where:
     """The state and the APIs of the planned environments.
 
-    `location` is the setting `state` as it is written; `documents` counts those of the whole state, whatever `-e`
-    selects. `apis` are sorted by their number of environments, the most first, then by host.
+    `location` is the setting `state` as it is written. `documents` counts those of the whole state, selected or not.
+    `apis` are sorted by their number of environments, the most first, then by host.
     """
 
     location: str
     documents: int
     apis: tuple[ApiUse, ...]
-    is_new: bool = False  # no document of the state holds an applied record
-    near: str | None = None  # of a new state: another branch or folder that may be meant
-    state_id: str | None = None  # a digest of what the setting resolves to; None where it is not known
+    is_new: bool = False  # no document of the state has an applied record
+    near: str | None = None  # for a new state: another branch or folder that may be meant
+    state_id: str | None = None  # a digest of what the setting resolves to; None if it is not known
 
     @property
     def needs_vouching(self) -> bool:
-        """Whether somebody must confirm that this state is meant: it is new, and not all APIs are a sandbox."""
+        """Return whether the user must confirm that this state is meant: it is new, and not all APIs are a sandbox."""
         return self.is_new and not all(api.sandbox for api in self.apis)
 
-    def grown(self, documents: int) -> Where:
-        """Return the same with so many more documents."""
-        return replace(self, documents=self.documents + documents)
+    def with_more_documents(self, count: int) -> Where:
+        """Return the same with `count` more documents."""
+        return replace(self, documents=self.documents + count)

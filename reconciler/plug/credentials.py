@@ -255,7 +255,7 @@ class EnvironCredentials:
         use = f"a webhook of {desired.environment} has {{secret:{name}}}"
         if secret is None:
             state = "is empty" if name in self._environ else "is not set"
-            hint = f"set the variable {name}, or put {name} into the secrets file: {use}"
+            hint = f"set it, or put it into the secrets file: {use}"
             return _problem(desired, name, f"the variable {name} {state}", hint)
         fault = find_secret_fault(secret.reveal())
         if fault is None:

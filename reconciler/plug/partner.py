@@ -14,13 +14,13 @@ from reconciler.core.account import Account, AvailableSecrets, NotAnAccount, com
 from reconciler.core.answers import (
     Arrived,
     Incomplete,
-    Repeated,
     TooDeep,
     judge,
     merge_pairs,
     parse_answer,
 )
 from reconciler.core.attempts import Attempt, Fate
+from reconciler.core.json_keys import RepeatedKey
 from reconciler.core.observe import EventComparison
 from reconciler.core.spelling import SpelledValues
 from reconciler.io.http.client import Reply
@@ -145,7 +145,7 @@ def decode_account(arrived: Arrived) -> Account:
         raise NotAnAccount(explain_unreadable(Incomplete.UNDECODABLE, coding=arrived.undecodable))
     try:
         value = merge_pairs(parse_answer(arrived.body))
-    except Repeated:
+    except RepeatedKey:
         raise NotAnAccount("the answer gives a field twice") from None
     except TooDeep:
         raise NotAnAccount(explain_unreadable(Incomplete.TOO_DEEP)) from None

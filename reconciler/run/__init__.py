@@ -1,1 +1,1 @@
-"""Use cases, with the world behind ports: plan, observe, apply, check, drift, edits of the state, GitHub's steps."""
+"""The use cases: plan, observe, apply, check, drift, edits of the state, GitHub's steps. Ports connect them."""

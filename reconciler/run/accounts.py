@@ -1,7 +1,7 @@
-"""The accounts that the fleet's environments hold, during a run: as planned, as this run writes, as others write.
+"""The accounts that the fleet's environments hold during a run, with what this run and other runs write.
 
-Before the intent of an environment its token is compared with what is known, and once more after it, when what others
-wrote until then has been read. So of two runs with one token the later one to write its intent finds the other's.
+The token of an environment is compared before its intent is written, and again after it, when the writes of other runs
+have been read. So of two runs with the same token, the one that writes its intent later finds the other's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Accounts:
     _book: AccountBook = field(init=False)
     _rules: FleetRules = field(init=False)
     _snapshot: Snapshot | None = field(init=False)
-    _unseen: set[str] = field(init=False)
+    _unreadable: set[str] = field(init=False)
     _written: set[str] = field(default_factory=set)  # by this run since the latest scan began
     _next: asyncio.Task[None] | None = None  # a scan that has not begun
     _latest: asyncio.Task[None] | None = None
@@ -43,28 +43,29 @@ class Accounts:
         self._book = AccountBook(self.fleet.heads)
         self._rules = FleetRules(self.fleet.manifests, self.accepted, self.account_of)
         self._snapshot = self.fleet.snapshot
-        self._unseen = set(self.fleet.unseen)
+        self._unreadable = set(self.fleet.unreadable)
 
-    def note(self, environment: str, document: Document | None) -> None:
-        """Take over what this run has written, so that it need not be read."""
+    def record_written(self, environment: str, document: Document | None) -> None:
+        """Note a document that this run has written, so that it need not be read."""
         self._written.add(environment)
         self._book.update(environment, document)
 
     def find_refusal(self, environment: str, account: str | None) -> str | None:
-        """Return why nothing may be sent for the environment with a token of this account, as far as is known."""
+        """Return why nothing may be sent for the environment with a token of this account; None if nothing is known."""
         if account is None:
             return None
         fault = find_refusal(self._book, environment, account, self.clock.now(), self._rules)
         return None if fault is None else f"{fault.message}. {fault.hint[0].upper()}{fault.hint[1:]}"
 
     def find_holders(self, environment: str, account: str | None) -> Collection[str]:
-        """Return the other environments that hold the account, as far as is known."""
+        """Return the other environments that are known to hold the account."""
         return () if account is None else self._book.find_others(account, environment)
 
-    async def look_again(self) -> None:
-        """Read what others wrote before the last write of this run. Raises StateError.
+    async def refresh(self) -> None:
+        """Read what other runs wrote before this run's last write. Raises StateError.
 
-        A scan requested while one is in flight joins the next, as the one in flight may have begun too early.
+        A read requested while another is in flight joins the next one, because the one in flight may have begun too
+        early.
         """
         if self._next is None:
             self._next = self._latest = asyncio.create_task(self._scan(self._latest))
@@ -90,6 +91,6 @@ class Accounts:
         for name in changes.gone - self._written:
             self._book.update(name, None)
         for name, fault in changes.faults.items():
-            if name not in self._unseen:
-                self._unseen.add(name)
+            if name not in self._unreadable:
+                self._unreadable.add(name)
                 self.warn(f"the tokens were not compared with {name}, which can't be read: {fault}")

@@ -1,4 +1,4 @@
-"""Records manifests as applied without a PUT, after a comparison with what Plug holds (docs/contract.md#commands)."""
+"""Use case `state adopt`: record manifests as applied without a PUT, after reading Plug (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 
 from reconciler.core import record
 from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
-from reconciler.core.adoption import Sighting, find_adoption_problems, is_recorded, judge_adoption
+from reconciler.core.adoption import AdoptionEvidence, compare_for_adoption, find_adoption_problems, is_recorded
 from reconciler.core.observe import UNOBSERVABLE
 from reconciler.errors import InputError, Locked, StateError
 from reconciler.model import By, Desired, Document, Fingerprint, Problem, Stored
@@ -20,7 +20,7 @@ from reconciler.run.state_edits import refuse_live
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """An environment that may be adopted, as far as manifests, state and tokens say: the document to write."""
+    """An environment that manifests, state and tokens allow to adopt, with the document to write."""
 
     desired: Desired
     stored: Stored | None
@@ -29,7 +29,7 @@ class Adoption:
 
 @dataclass(slots=True)
 class Adoptions:
-    """`problems` and `locked` say why the others may not be adopted."""
+    """The environments that may be adopted. `problems` and `locked` say why the others may not."""
 
     found: list[Adoption] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -80,7 +80,7 @@ def find_adoptions(
 
 
 def make_adoption(stored: Stored | None, desired: Desired, fingerprint: Fingerprint, now: datetime, by: By) -> Adoption:
-    """Return the adoption of one environment. Raises Locked where another run has a live intent."""
+    """Return the adoption of one environment. Raises Locked if another run has a live intent."""
     refuse_live(stored, now, doing="adopt")
     before = stored.document if stored else None
     return Adoption(desired, stored, record.adopt(before, desired, fingerprint, now, by, lineage=uuid.uuid4().hex))
@@ -88,13 +88,13 @@ def make_adoption(stored: Stored | None, desired: Desired, fingerprint: Fingerpr
 
 @dataclass(frozen=True, slots=True)
 class AdoptionReview:
-    """The adoptions that what was read allows, with what was seen of each.
+    """The adoptions that the reads of Plug allow, and what each read showed.
 
-    `problems` and `locked` say why others may not be recorded; `recorded` are those that are already.
+    `problems` and `locked` say why others may not be recorded; `recorded` are those that are recorded already.
     """
 
     adoptions: Sequence[Adoption]
-    sightings: Mapping[str, Sighting]
+    evidence: Mapping[str, AdoptionEvidence]
     problems: Sequence[Problem]
     locked: Sequence[Locked]
     recorded: Sequence[str] = ()
@@ -105,8 +105,8 @@ def review_adoptions(
 ) -> AdoptionReview:
     """Compare what Plug holds with the documents that would be written.
 
-    `observe` is None where there is no token to read with, which `no_token` says. `skip_recorded` leaves out what would
-    record nothing new. Raises what `observe` raises.
+    `observe` is None if there is no token to read with; `no_token` says which. `skip_recorded` leaves out environments
+    for which nothing new would be recorded. Raises what `observe` raises.
     """
     recorded = [
         one.desired.environment
@@ -116,16 +116,16 @@ def review_adoptions(
     possible = [one for one in found.found if one.desired.environment not in recorded]
     seen = observe([one.desired for one in possible], found.documents) if observe is not None and possible else {}
     adoptions, problems = [], list(found.problems)
-    sightings: dict[str, Sighting] = {}
+    evidence: dict[str, AdoptionEvidence] = {}
     for one in possible:
         name = one.desired.environment
         observation = seen.get(name) if one.desired.account_id is not None else UNOBSERVABLE
-        sightings[name] = judge_adoption(observation, no_token=no_token)
-        refused = list(find_adoption_problems(one.desired, sightings[name], unverified=unverified))
+        evidence[name] = compare_for_adoption(observation, no_token=no_token)
+        refused = list(find_adoption_problems(one.desired, evidence[name], unverified=unverified))
         problems += refused
         if not refused:
             adoptions.append(one)
-    return AdoptionReview(adoptions, sightings, problems, found.locked, recorded)
+    return AdoptionReview(adoptions, evidence, problems, found.locked, recorded)
 
 
 def write_adoptions(store: StateStore, adoptions: Sequence[Adoption]) -> list[StateError]:
@@ -142,8 +142,8 @@ def _find_account_problems(
 ) -> list[Problem]:
     """Compare the token as `apply` does before an intent.
 
-    What --accept-account-change says there, a matching `organization_id` says here: of the environment's own record
-    alone, never of another environment's company.
+    A matching `organization_id` has the effect of --accept-account-change, but only for the environment's own record,
+    never for the company of another environment.
     """
     account, organization = credentials.account(wanted), credentials.organization(wanted)
     pinned = find_pin_fault(wanted, organization)

@@ -29,8 +29,8 @@ from reconciler.run.reader import StateReader
 
 logger = logging.getLogger(__name__)
 
-INTENTS_AHEAD_FACTOR = 25  # times the concurrency: so many are sent in a minute or two, well within a lease
-FLEET = 100  # environments in a wave; from this number on, intents are written before a slot is free
+INTENTS_AHEAD_FACTOR = 25  # times the concurrency; so many are sent in a minute or two, well within a lease
+FLEET = 100  # environments in a wave; from this number on, intents are written ahead of their slots
 
 
 async def apply_plan(
@@ -40,10 +40,10 @@ async def apply_plan(
     stop: Stop,
     refused: Mapping[str, str] = MappingProxyType({}),
 ) -> RunResult:
-    """Do what the plan says, wave by wave. Everything that must be checked first has been checked.
+    """Apply the plan, wave by wave. The caller has checked everything that must be checked first.
 
-    `refused` maps environments that end before their intent to the reason (`--check-first`). Returns a result for
-    every environment of the plan but the orphans. Raises only what is a fault of this program.
+    `refused` maps environments that end before their intent to the reason (`--check-first`). Returns a result for every
+    environment of the plan except orphans. Raises only for a fault of this program.
     """
     context = RunContext(world, options, stop, planned.observations, planned.fleet, refused)
     async with _watching(context, planned.plan):
@@ -52,13 +52,13 @@ async def apply_plan(
 
 
 def _make_result(context: RunContext, plan: Plan, results: Sequence[EnvironmentResult]) -> RunResult:
-    where = plan.where and plan.where.grown(context.new_documents)
+    where = plan.where and plan.where.with_more_documents(context.new_documents)
     return RunResult(tuple(results), context.state_trouble, bool(context.stop), where)
 
 
 @asynccontextmanager
 async def _watching(context: RunContext, plan: Plan) -> AsyncIterator[None]:
-    """Within the block, once the run is asked to end: let no write wait for others, and make the interim result."""
+    """Once the run is asked to end within the block, stop gathering writes, and make the interim result."""
     watch = asyncio.create_task(_watch(context, plan))
     try:
         yield
@@ -72,8 +72,8 @@ async def _watching(context: RunContext, plan: Plan) -> AsyncIterator[None]:
 
 async def _watch(context: RunContext, plan: Plan) -> None:
     await context.stop.asked.wait()
-    context.let_pass()
-    context.writer.hurry()
+    context.release_waiting()
+    context.writer.stop_gathering()
     interim = context.world.interim
     if interim is None:
         return
@@ -91,7 +91,7 @@ def _find_known(context: RunContext, planned: EnvironmentPlan) -> EnvironmentRes
         return make_result(planned, Outcome.UNCHANGED)
     if name not in context.begun:
         return make_result(planned, Outcome.SKIPPED, message=f"not begun: {context.stop_reason}")
-    message = "the run was interrupted while it was under way: its intent stays until its lease ends"
+    message = "the run was interrupted while its PUT was in flight: its intent stays until its lease ends"
     return make_result(planned, Outcome.UNCERTAIN, message=message)
 
 
@@ -137,9 +137,9 @@ class _Wave:
         self._results: dict[str, EnvironmentResult] = {}
         width = self._find_width()
         claims = self._find_claims(width)
-        # the first for environments from the write of their intent on, the second for those whose PUT is under way
+        # environments with an intent hold the first semaphore, those with a PUT in flight also the second
         self._begun, self._sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
-        # an environment frees both after its last answer, and its worker still has to write the outcome
+        # further workers, because an environment frees both after its last answer and must still write its outcome
         self._workers = min(claims + width, len(environments))
         putting = (planned.environment for planned in environments if planned.action.puts)
         self._reader = StateReader(
@@ -147,21 +147,22 @@ class _Wave:
         )
 
     def results(self) -> Iterator[EnvironmentResult]:
-        """In the plan's order."""
+        """Yield the results in the plan's order."""
         return (self._results[planned.environment] for planned in self._environments)
 
     async def apply(self) -> bool:
         """Apply the wave, and return whether every outcome is `applied` or `unchanged`."""
-        self._context.let_pass = self._let_pass
+        self._context.release_waiting = self._release_waiting
         await self._doubt_holders()
         await for_each(self._environments, self._workers, self._begin)
         return all(result.outcome in DONE_OUTCOMES for result in self._results.values())
 
     async def _doubt_holders(self) -> None:
-        """Put in doubt whose webhooks the wave's accepted account changes overwrite, before the wave's first intent.
+        """Put environments in doubt whose webhooks the wave's accepted account changes overwrite.
 
-        Otherwise of two environments that exchange their companies one would find the other at work. Each one makes
-        sure of it again before its PUT, so a failure is reported there.
+        This happens before the wave's first intent. Otherwise, if two environments exchange their companies, one would
+        find the other with a live intent. Each environment checks it again before its PUT, so a failure is reported
+        there.
         """
         world, accepted = self._context.world, self._context.options.accepted
         for planned in self._environments:
@@ -173,15 +174,15 @@ class _Wave:
                 except StateError as fault:
                     why = str(fault)
                 if why:
-                    logger.info("%s: what it overwrites is not in doubt yet: %s", name, why)
+                    logger.info("%s: the environment that it overwrites is not in doubt yet: %s", name, why)
 
     def skip(self, why: str) -> None:
-        """Begin no environment of the wave."""
+        """Skip all environments of the wave."""
         for planned in self._environments:
             self._skip(planned, why)
 
     def _skip(self, planned: EnvironmentPlan, why: str) -> None:
-        """An environment with nothing to do is `unchanged`, not `skipped`."""
+        """Skip one environment. If it has nothing to do, it is `unchanged`."""
         if planned.action is Action.NOOP:
             self._finish(planned, make_result(planned, Outcome.UNCHANGED))
         else:
@@ -197,14 +198,14 @@ class _Wave:
             self._finish(planned, await self._apply_one(planned))
 
     async def _apply_one(self, planned: EnvironmentPlan) -> EnvironmentResult:
-        """Apply one environment; its slot is freed with the last answer, before the outcome is written down."""
+        """Apply one environment. It frees its slot with the last answer, before the outcome is written."""
         if planned.action is Action.NOOP:
             self._begun.release()
             return make_result(planned, Outcome.UNCHANGED)
         clock = self._context.world.clock
         since = clock.monotonic()
         one = EnvironmentRun(self._context, planned, self._desired[planned.environment])
-        with self._context.writer.inside():
+        with self._context.writer.expecting_write():
             try:
                 ours = await one.claim(self._reader)
                 if isinstance(ours, Stored):
@@ -215,14 +216,16 @@ class _Wave:
             result = ours if isinstance(ours, EnvironmentResult) else await self._settle(one, ours)
         return replace(result, seconds=round(clock.monotonic() - since, 3))
 
-    def _let_pass(self) -> None:
-        """Wake up all that have an intent and wait for a slot. The run is asked to end, so that none of them sends:
-        each takes its intent back, and does not wait for the PUTs under way."""
+    def _release_waiting(self) -> None:
+        """Wake up all environments that have an intent and wait for a slot.
+
+        The run is asked to end, so none of them sends: each removes its intent without waiting for the PUTs in flight.
+        """
         for _ in self._environments:
             self._sending.release()
 
     async def _settle(self, one: EnvironmentRun, ours: Stored) -> EnvironmentResult:
-        """Write the outcome down, as a task that an interim result waits for."""
+        """Write the outcome, as a task that an interim result waits for."""
         settling = self._context.settling
         task = asyncio.create_task(one.settle(ours))
         settling.add(task)
@@ -239,18 +242,20 @@ class _Wave:
     def _find_claims(self, width: int) -> int:
         """Return how many environments may be between the write of their intent and their last answer.
 
-        In a fleet, intents are written while other PUTs are under way; otherwise a slot would stay unused while a disk
-        syncs. Where a write costs a round trip, one write carries the intents of all environments that fit into a
-        lease. After a signal or `max_failures`, an intent without a PUT is removed and its environment is `skipped`.
-        In a small wave no intent is written ahead: it would gain nothing.
+        In a fleet, intents are written while other PUTs are in flight, so that no slot stays unused while a disk syncs.
+        If a write costs a round trip, one write carries the intents of all environments that fit into a lease. After a
+        signal or `max_failures`, an intent without a PUT is removed and its environment is `skipped`. In a small wave
+        no intent is written ahead, because it would gain nothing.
         """
         if self._context.writer.gathers:
             return INTENTS_AHEAD_FACTOR * width
         return 2 * width if len(self._environments) >= FLEET else width
 
     def _find_width(self) -> int:
-        """Return how many PUTs may be under way: no more than the rate limit allows for, or leases would be spent on
-        waiting for a slot."""
+        """Return how many PUTs may be in flight.
+
+        It is at most what the rate limit allows, so that no lease is spent on waiting for a slot.
+        """
         options = self._context.options
         if options.rate_limit is None:
             return options.concurrency

@@ -1,4 +1,4 @@
-"""An apply as the user asked for it, and the plan that results (docs/contract.md#plan, docs/contract.md#apply)."""
+"""The request of the user for an apply, and the plan that results (docs/contract.md#plan, docs/contract.md#apply)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.run.planning import PlanScope
 
 @dataclass(frozen=True, slots=True)
 class ApplyRequest:
-    """One apply. A `saved` plan has its own scope and --reassert: then `scope` and `requested` are not used."""
+    """One apply. With a `saved` plan, which has its own scope and --reassert, `scope` and `requested` are not used."""
 
     scope: PlanScope
     requested: bool = False  # --reassert
@@ -26,18 +26,18 @@ class ApplyRequest:
 
     @property
     def exact(self) -> bool:
-        """Whether the plan is done as it was decided, or not at all: nothing is planned again during the run."""
+        """Return whether only this plan may be applied: nothing is planned again during the run."""
         return self.saved is not None or self.expect is not None
 
 
 class MakePlan(Protocol):
-    """Plan the scope. `now` is the time of the plan; None: the present."""
+    """Plan the scope. `now` is the time of the plan; None means the present."""
 
     def __call__(self, scope: PlanScope, *, requested: bool, now: datetime | None = None) -> Planned: ...
 
 
 def plan_apply(request: ApplyRequest, make_plan: MakePlan, show: Callable[[Planned], None]) -> Planned:
-    """Return the plan to be applied. `show` is called with the plan that is not the expected one.
+    """Return the plan to apply. `show` is called with a plan that is not the expected one.
 
     Raises StalePlan, and what `make_plan` raises.
     """
@@ -54,7 +54,7 @@ def plan_apply(request: ApplyRequest, make_plan: MakePlan, show: Callable[[Plann
 
 
 def _plan_saved(saved: SavedPlan, make_plan: MakePlan) -> Planned:
-    """Plan again with the saved plan's time, selection and observation, and check that both are the same."""
+    """Plan again with the saved plan's time, selection and observations, and check that the plans are equal."""
     was, seen = saved.plan, recall_observations(saved.plan)
 
     def recall(desired: Sequence[Desired], documents: Mapping[str, Document]) -> Mapping[str, Observation]:

@@ -1,4 +1,4 @@
-"""The first job of an apply run: what is sent, in which jobs, and whatever the whole run is refused for."""
+"""The first job of an apply run: it decides what is sent, in which jobs, and whether the whole run is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from reconciler.core.digest import plan_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_moved_inputs
+from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_stale_inputs
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
@@ -29,37 +29,37 @@ _BY_HAND = "begin this workflow by hand with the input"
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """A label that is on the pull request of this number; it lifts its guard where it counts."""
+    """A label on the pull request of this number. It lifts its guard if it counts."""
 
     number: int
     setting: LabelSetting
 
 
 class BeginPorts(Protocol):
-    """What GitHub and git say of a run. Each method raises PostFailed or StateError where it can't be said.
+    """The facts that GitHub and git know about a run. Each method raises PostFailed or StateError if it fails.
 
-    Must: take nothing that can't be looked up for an answer.
+    Must: never return an answer for what can't be looked up.
     """
 
     def list_environments(self) -> Collection[str]:
-        """Return the names of the repository's GitHub Environments. Letters may be of either case."""
+        """Return the names of the repository's GitHub Environments, in any case."""
         ...
 
     def find_lift(self, label: Label, commit: str) -> Lift | None:
-        """Return the label of the pull request whose merge made the commit; None where it is not set."""
+        """Return the label on the pull request whose merge made the commit; None if it is not set."""
         ...
 
     def find_unreviewed(self, names: Sequence[str], fleet_digest: str) -> Sequence[Problem]:
-        """Return what is wrong with the environments of which nobody reviewed what the checked out commit wants.
+        """Return a problem for each environment for which the checked-out commit wants something unreviewed.
 
-        `fleet_digest` is the plan's, which lifts it where the run is begun by hand with `expect`.
+        `fleet_digest` is the plan's. With it as the input `expect`, a run begun by hand is not refused.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BeginRequest:
-    """One apply run as it was started. `commit` is the head that it found, `event_sha` that of its event.
+    """One apply run as it was started. `commit` is the head that it found, `event_sha` the commit of its event.
 
     `sees_token` is whether a secret PLUG_TOKEN is visible to a job without a GitHub Environment.
     """
@@ -75,8 +75,8 @@ class BeginRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """The decision: nothing is sent where there are `problems`. `planned` is the plan of the whole fleet."""
+class BeginDecision:
+    """The decision. With `problems` nothing is sent. `planned` is the plan of the whole fleet."""
 
     planned: Planned
     steps: Steps
@@ -86,13 +86,16 @@ class Begun:
 
     @property
     def names(self) -> list[str]:
-        """The environments that would be PUT by this run."""
+        """Return the environments that this run would PUT."""
         return [one.environment for one in self.selected if one.action.puts]
 
 
 @dataclass
 class Beginning:
-    """The use case. `make_guards` makes the guards' input of accepted environments and of who vouches for the state."""
+    """The use case.
+
+    `make_guards` takes the accepted environments and the first apply, and returns the guards' input.
+    """
 
     request: BeginRequest
     make_plan: MakePlan
@@ -102,11 +105,11 @@ class Beginning:
     show_unexpected: Callable[[Planned], None] = field(default=lambda planned: None)
     _lifts: list[Lift] = field(default_factory=list)
 
-    def decide(self) -> Begun:
-        """Decide over the whole fleet, whatever the run is narrowed to.
+    def decide(self) -> BeginDecision:
+        """Decide over the whole fleet, also if the run is narrowed to some environments.
 
         Raises: InputError (manifests, a glob without a match), StateError (also a plan that is not the expected one),
-        PostFailed where GitHub can't be asked.
+        PostFailed if GitHub can't be asked.
         """
         request = self.request
         planned = self.make_plan(EVERYTHING, requested=request.inputs.reassert)
@@ -122,7 +125,7 @@ class Beginning:
             *self._find_missing_environments(steps),
             *self._find_unreviewed(planned.plan, selected),
         ]
-        return Begun(planned, steps, selected, tuple(problems), tuple(self._lifts))
+        return BeginDecision(planned, steps, selected, tuple(problems), tuple(self._lifts))
 
     def _select(self, planned: Planned) -> tuple[EnvironmentPlan, ...]:
         globs = self.request.inputs.environments
@@ -135,7 +138,7 @@ class Beginning:
         return tuple(one for one in planned.plan.environments if one.environment in names)
 
     def _check_expected(self, planned: Planned, selected: tuple[EnvironmentPlan, ...]) -> None:
-        """Compare with the digest that was given by hand. Raises: StalePlan."""
+        """Compare the selected plan with the digest that was given by hand. Raises: StalePlan."""
         expect = self.request.inputs.expect
         if expect is None:
             return
@@ -146,7 +149,7 @@ class Beginning:
             self.show_unexpected(replace(planned, plan=narrowed))
             raise
 
-    # --- what is refused ---------------------------------------------------------------------------
+    # --- the reasons to refuse the run -------------------------------------------------------------
 
     def _find_moved_inputs(self, planned: Planned) -> list[Problem]:
         request = self.request
@@ -155,12 +158,12 @@ class Beginning:
             return []
         documents = (stored.document for stored in self.store().read(planned.fleet.heads).values())
         first = find_first_commit(documents, request.attempt, request.event_sha)
-        return find_moved_inputs(bound, first, request.commit)
+        return find_stale_inputs(bound, first, request.commit)
 
     def _find_guards(self, planned: Planned) -> list[Problem]:
-        """Find what stops the whole run, and look for the label of a guard that is tripped."""
+        """Return what stops the whole run, without the guards that a label lifts."""
         inputs, is_later = self.request.inputs, self.request.attempt.is_later
-        # in a later attempt the first one may have written the state already: there it only vouches
+        # the first attempt may have written the state, so in a later one the input vouches without being required
         first = FirstApply(asked=inputs.new_state and is_later, declared=inputs.new_state and not is_later)
         given = self.make_guards(inputs.accepted, first)
         if inputs.max_changed is not None:
@@ -184,19 +187,22 @@ class Beginning:
         )
         if lift is not None:
             set_by = lift.setting.set_by
-            who = "who set it last is not known" if set_by is None else f"{set_by} is not known to have it"
-            hint = f"the label on #{lift.number} does not count, as it takes write access, and {who}; {hint}"
+            who = "its setter is not known" if set_by is None else f"{set_by} is not known to have it"
+            hint = f"the label on #{lift.number} does not count: its setter needs write access, and {who}; {hint}"
         return [replace(problem, hint=hint)]
 
     def _find_open_secrets(self) -> list[Problem]:
         if not self.request.sees_token or self.request.layout.tokens_from is not TokensFrom.ENVIRONMENTS:
             return []
-        message = "the secret is visible without a GitHub Environment, so it would fill in for a missing one"
-        hint = "delete it from the repository's and the organization's secrets; set it in each GitHub Environment alone"
+        message = "the secret is visible without a GitHub Environment, so it would replace a missing one"
+        hint = "delete it from the repository's and the organization's secrets; set it only in each GitHub Environment"
         return [Problem.of("PLUG_TOKEN", message, hint)]
 
     def _find_missing_environments(self, steps: Steps) -> list[Problem]:
-        """GitHub makes a GitHub Environment that a job names, open to everybody, with neither rules nor secrets."""
+        """Find GitHub Environments that jobs name and that don't exist.
+
+        GitHub would create such an environment without rules and secrets, open to everybody.
+        """
         wanted = sorted({job.environment for jobs in steps for job in jobs})
         if not wanted:
             return []
@@ -205,13 +211,13 @@ class Beginning:
         for name in wanted:
             if name.casefold() not in known:
                 path = f"repos/{self.request.repository}/environments/{quote(name, safe='')}"
-                message = f"the GitHub Environment {name} does not exist, and GitHub would make it without any rule"
-                hint = f"make it, give it its rules and secrets, then run again: gh api -X PUT {shlex.quote(path)}"
+                message = f"the GitHub Environment {name} does not exist, and GitHub would create it without any rule"
+                hint = f"create it, give it its rules and secrets, then run again: gh api -X PUT {shlex.quote(path)}"
                 problems.append(Problem.of("environment", message, hint))
         return problems
 
     def _find_unreviewed(self, plan: Plan, selected: Sequence[EnvironmentPlan]) -> Sequence[Problem]:
-        """Find what nobody reviewed among what this run sends: unlike a guard, it is decided for each environment."""
+        """Find the unreviewed environments among those that this run sends. Unlike a guard, each is decided alone."""
         if not self.request.strict or self.request.inputs.expect is not None:
             return ()
         changing = (Action.CREATE, Action.UPDATE)
@@ -220,7 +226,7 @@ class Beginning:
 
 
 def _to_input(problem: Problem) -> Problem:
-    """Name a flag as the input that it is here."""
+    """Replace the name of a flag by the name of the workflow's input."""
     if not problem.key.startswith("--"):
         return problem
     hint = "leave it out" if problem.key == "--new-state" else problem.hint

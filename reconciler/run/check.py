@@ -21,9 +21,9 @@ from reconciler.run.context import Stop
 from reconciler.run.pace import Pace
 from reconciler.run.pool import for_each
 
-# After so many POSTs in a row without an answer, a host and port is not called any more: for a dead server behind ten
-# thousand receivers the check would otherwise wait for seventy thousand timeouts.
-SILENCE = 20
+# After so many POSTs in a row without an answer, a host and port is no longer called. Otherwise a check of ten thousand
+# receivers of a dead server would wait for seventy thousand timeouts.
+MAX_UNANSWERED = 20
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class CheckWorld:
 def select_checked(
     desired: Sequence[Desired], globs: Sequence[str], shard: Shard | None, find_stored: Callable[[], Collection[str]]
 ) -> list[Desired]:
-    """Return the selected environments of the manifests. A glob may match an orphan alone, which has no receivers.
+    """Return the selected environments of the manifests. A glob may match only orphans, which have no receivers.
 
-    `find_stored` returns the names in the state; it is called only where a glob matches no manifest. Raises
-    InputError, StateError.
+    `find_stored` returns the names in the state; it is called only if a glob matches no manifest. Raises InputError,
+    StateError.
     """
     names = {one.environment for one in desired}
     try:
@@ -62,16 +62,16 @@ def select_checked(
 
 
 def find_applied(planned: Planned) -> Mapping[str, Webhooks]:
-    """Return the applied webhooks of each environment of a plan that has any."""
+    """Return the applied webhooks of each environment of a plan that was ever applied."""
     return {name: head.applied.webhooks for name, head in planned.heads.items() if head.applied is not None}
 
 
 async def check_receivers(
     receivers: Sequence[Receiver], world: CheckWorld, options: CheckOptions, stop: Stop | None = None
 ) -> CheckResult:
-    """Return a result for each receiver, in the order given. Raises only what is a fault of this program.
+    """Return a result for each receiver, in the given order. Raises only for a fault of this program.
 
-    Once `stop` is asked for, calls under way are given up, and the result holds what was checked so far.
+    Once `stop` is asked for, calls in flight are cancelled, and the result has what was checked so far.
     """
     results: dict[int, ReceiverCheck] = {}
     checking = asyncio.create_task(_check_all(receivers, world, options, results))
@@ -110,7 +110,7 @@ async def _check_all(
 
 @dataclass(slots=True)
 class _Check:
-    """What the workers of one check share."""
+    """The state that the workers of one check share."""
 
     world: CheckWorld
     options: CheckOptions
@@ -140,8 +140,8 @@ class _Check:
         answers: list[Answer] = []
         place = receiver.place
         for body in self.world.bodies(receiver.event):
-            if self.silent[place] >= SILENCE:
-                message = f"not called: the last {SILENCE} calls to {place.host} got no whole answer"
+            if self.silent[place] >= MAX_UNANSWERED:
+                message = f"not called: the last {MAX_UNANSWERED} calls to {place.host} got no whole answer"
                 return [*answers, Answer(CheckStage.POST, message=message)]
             await self.pace.wait(self.world.clock.sleep)
             answer = await self.world.receivers.post(receiver, probe, body)

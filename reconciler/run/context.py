@@ -1,4 +1,4 @@
-"""The data that all environments of one apply share: ports, options, and why no further one may be begun."""
+"""The data that all environments of one apply share: ports, options, and the reason to begin no further one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ApplyOptions:
 
 @dataclass(slots=True)
 class Stop:
-    """A request to end the run: nothing new is begun, PUTs under way are finished (docs/contract.md#signals)."""
+    """A request to end the run: nothing new is begun, and PUTs in flight are finished (docs/contract.md#signals)."""
 
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -46,9 +46,9 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class WaveBegun:
-    """A wave for the progress display.
+    """A wave, for the progress display.
 
-    `wave` is its number in the manifests; `number` (from 1) and `of` count the waves in which anything is sent.
+    `wave` is its number in the manifests. `number`, from 1, and `of` count only the waves in which anything is sent.
     """
 
     wave: int
@@ -58,9 +58,9 @@ class WaveBegun:
 
 @dataclass(frozen=True, slots=True)
 class Interim:
-    """The result of what is known `after_s` seconds after the request to end, for a process that may be killed then.
+    """The result so far, `after_s` seconds after the request to end, for a process that may be killed then.
 
-    Everything that it calls done is durable. The run goes on, and returns its result as ever if it may.
+    Every outcome in it is durable. If the process lives on, the run returns its final result as usual.
     """
 
     after_s: float
@@ -77,11 +77,11 @@ class World:
     clock: Clock
     by: By
     offload: Offload
-    find_write_fault: Callable[[Document], str | None]  # why a document could not be read once it is written
-    pace: Pace | None = None  # the one of the requests that this run has sent already; None: a new one
-    observer: Observer | None = None  # with --observe, for environments that are planned again
+    find_write_fault: Callable[[Document], str | None]  # returns why a document could not be read after its write
+    pace: Pace | None = None  # that of the requests that this run has sent already; None makes a new one
+    observer: Observer | None = None  # for environments that are planned again, with --observe
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
-    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # of each environment with a PUT
+    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # for each environment with a PUT
     report_wave: Callable[[WaveBegun], None] = field(default=lambda begun: None)
     warn: Callable[[str], None] = field(default=lambda warning: None)
     interim: Interim | None = None
@@ -89,8 +89,10 @@ class World:
 
 @dataclass(slots=True)
 class RunContext:
-    """One run. Its plan was made with `observations` and over `fleet`; `refused` says why an environment ends before
-    its intent (`--check-first`)."""
+    """One run. Its plan was made with `observations` and over `fleet`.
+
+    `refused` maps environments that end before their intent to the reason (`--check-first`).
+    """
 
     world: World
     options: ApplyOptions
@@ -99,19 +101,19 @@ class RunContext:
     fleet: Fleet
     refused: Mapping[str, str]
     state_trouble: bool = False
-    new_documents: int = 0  # written where the state held none of that environment
-    ended: asyncio.Event = field(default_factory=asyncio.Event)  # no further environment of this wave is begun
+    new_documents: int = 0  # written for environments that were not in the state
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # set when no further environment of the wave may begin
     writer: StateWriter = field(init=False)
     accounts: Accounts = field(init=False)
     pace: Pace = field(init=False)
-    # (lineage, serial) of a document that this run has put in doubt -> of the one that it was before
+    # (lineage, serial) of a document that this run has put in doubt -> that of the document before
     doubted: dict[tuple[str | None, int], tuple[str | None, int]] = field(default_factory=dict)
-    let_pass: Callable[[], None] = field(default=lambda: None)  # of the wave: wake up all that wait for a slot
+    release_waiting: Callable[[], None] = field(default=lambda: None)  # wakes up all that wait for a slot
     begun: set[str] = field(default_factory=set)
     known: dict[str, EnvironmentResult] = field(default_factory=dict)
-    settling: set[asyncio.Task[EnvironmentResult]] = field(default_factory=set)  # answered, and being written down
-    _halted: str = ""  # by trouble with the state
-    _failures: int = 0  # in this wave: the next one begins only after one without any
+    settling: set[asyncio.Task[EnvironmentResult]] = field(default_factory=set)  # writes of outcomes in flight
+    _halted: str = ""  # the trouble with the state that ended the run
+    _failures: int = 0  # in this wave; a wave with failures is the last one
 
     def __post_init__(self) -> None:
         world = self.world
@@ -126,7 +128,7 @@ class RunContext:
 
     @property
     def stop_reason(self) -> str:
-        """The reason why no further PUT may be begun; empty while one may."""
+        """Return why no further PUT may be begun; empty while one may."""
         if self.stop:
             return "the run was interrupted"
         if not self._halted and self._failures >= self.options.max_failures:
@@ -138,18 +140,18 @@ class RunContext:
         return None if desired is None else self.world.credentials.fingerprint(desired).account
 
     def now(self) -> datetime:
-        """The time in whole seconds: what a person reads in the document is what the program compares."""
+        """Return the time in whole seconds, so that the program compares what a person reads in the document."""
         return self.world.clock.now().replace(microsecond=0)
 
     async def write(self, environment: str, document: Document | None, over: Stored | None) -> WriteResult:
-        """Write a document (None: delete it) over the version that was read; None: over nothing."""
+        """Write a document over the version that was read (None: over nothing). A document of None is a deletion."""
         result = await self.writer.write(Write(environment, document, over.version if over else None))
         if result.error is None:
-            self.accounts.note(environment, document)
+            self.accounts.record_written(environment, document)
         return result
 
     def count(self, outcome: Outcome) -> None:
-        """Count an outcome before it is written, so that a slow state does not delay `max_failures`."""
+        """Count an outcome before it is written, so that a slow store does not delay `max_failures`."""
         self._failures += outcome not in DONE_OUTCOMES and outcome is not Outcome.SKIPPED
         self._wake_waiting()
 
@@ -159,6 +161,6 @@ class RunContext:
         self._wake_waiting()
 
     def _wake_waiting(self) -> None:
-        """Wake up the environments that wait for their first slot, where the run is over."""
+        """If the run is over, wake up the environments that wait for their first slot."""
         if self.stop_reason:
             self.ended.set()

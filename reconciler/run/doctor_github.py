@@ -1,4 +1,4 @@
-"""How a repository is set up on GitHub, item by item: what a token may not ask is unknown, and hides nothing else."""
+"""The setup of a repository on GitHub, item by item. What the token may not read is unknown, and hides nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class GitHubQuestion:
-    """What is compared with GitHub. `current` are the pins of this version's workflows, NAME@COMMIT."""
+    """The input that is compared with GitHub. `current` are the pins of this version's workflows, NAME@COMMIT."""
 
     desired: Sequence[Desired]
     state: str
@@ -64,13 +64,13 @@ def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[
 
 @dataclass
 class _Questions:
-    """Asks, and keeps an item for what could not be asked: one for each thing, however often it was wanted."""
+    """Asks, and keeps one item for each thing that could not be read."""
 
     unknown: list[Item] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
 
     def ask(self, what: str, question: Callable[[], T]) -> T | None:
-        """Return the answer, None where there is none. After a refusal the same is not asked again."""
+        """Return the answer; None if there is none. After a refusal the same thing is not asked again."""
         if what in self.refused:
             return None
         try:
@@ -139,7 +139,10 @@ def _judge_rules(
     reads: RepositoryReads,
     asked: _Questions,
 ) -> Iterator[Item]:
-    """Judge by the rulesets, which every token may read; what they lack may be in the branch's older protection."""
+    """Yield the items of a branch's rules.
+
+    Every token may read the rulesets. What they lack may be in the branch's older protection.
+    """
     rules = asked.ask(f"rules of {branch}", lambda: reads.read_rules(branch))
     if rules is None:
         return
@@ -155,7 +158,7 @@ def _judge_rules(
 
 
 def _doubt(item: Item, branch: str) -> Item:
-    """Return an item that the rulesets lack, and that the older protection of the branch may have."""
+    """Return an item, missing in the rulesets, as unknown: the older protection of the branch may have it."""
     message = f"no ruleset has it, and the older protection of {branch}, which may, could not be asked"
     return replace(item, state=ItemState.UNKNOWN, message=message)
 

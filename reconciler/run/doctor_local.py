@@ -1,4 +1,4 @@
-"""What is set up for a run from here: state, tokens, secrets. Nothing is written, and Plug is not called."""
+"""The local setup for a run: state, tokens, secrets. Nothing is written, and Plug is not called."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from reconciler.core.accounts import AccountBook, FleetRules
-from reconciler.core.guards import Putting, find_account_problems
+from reconciler.core.guards import TokenUse, find_account_problems
 from reconciler.errors import StateError
 from reconciler.model import Area, Desired, Head, Item, ItemState, Problem
 from reconciler.ports import CredentialReport, StateStore
@@ -33,21 +33,21 @@ def report_state(store: StateStore, location: str) -> StateReport:
     try:
         found = store.read_changes()
     except StateError as error:
-        return StateReport([item(location, ItemState.WRONG, _say(error))])
+        return StateReport([item(location, ItemState.WRONG, _without_area(error))])
     items = [_describe_documents(store, location, len(found.heads) + len(found.faults))]
-    items += [item(name, ItemState.WRONG, _say(fault)) for name, fault in sorted(found.faults.items())]
+    items += [item(name, ItemState.WRONG, _without_area(fault)) for name, fault in sorted(found.faults.items())]
     try:
         access = store.find_write_access()
     except StateError as error:
-        items.append(item("writable", ItemState.WRONG, _say(error)))
+        items.append(item("writable", ItemState.WRONG, _without_area(error)))
     else:
         states = {True: ItemState.OK, False: ItemState.WRONG, None: ItemState.UNKNOWN}
         items.append(item("writable", states[access.allowed], access.message, access.hint))
     return StateReport(items, found.heads)
 
 
-def _say(error: StateError) -> str:
-    """Return the error's words, which begin with the area where they stand alone."""
+def _without_area(error: StateError) -> str:
+    """Return the error's text without the prefix `state: `, as the item's area says it already."""
     return str(error).removeprefix("state: ")
 
 
@@ -57,7 +57,7 @@ def _describe_documents(store: StateStore, location: str, documents: int) -> Ite
     near = store.find_near()
     if near is not None:
         message = f"nothing was ever applied to it, and there is {near}"
-        return Item(Area.STATE, location, ItemState.UNKNOWN, message, "if that one is meant, correct `state`")
+        return Item(Area.STATE, location, ItemState.UNKNOWN, message, "if you mean that one, correct `state`")
     return Item(Area.STATE, location, ItemState.OK, "nothing was ever applied to it")
 
 
@@ -66,7 +66,10 @@ def _describe_documents(store: StateStore, location: str, documents: int) -> Ite
 
 @dataclass(frozen=True, slots=True)
 class TokenQuestion:
-    """What the tokens are compared with. `desired` are all environments; `warning_s` is the setting token_warning."""
+    """The input that tokens are compared with.
+
+    `desired` are all environments, `warning_s` is the setting token_warning.
+    """
 
     desired: Sequence[Desired]
     heads: Mapping[str, Head]
@@ -95,12 +98,12 @@ def report_tokens(selected: Collection[str], question: TokenQuestion, credential
 def _find_account_problems(
     desired: Iterable[Desired], question: TokenQuestion, credentials: CredentialReport
 ) -> list[Problem]:
-    """Compare the tokens with the pins, with the environments' records, and with what others hold, as apply does."""
+    """Compare the tokens with the pins, the environments' records and those of others, as apply does."""
     by_name = {one.environment: one for one in question.desired}
     rules = FleetRules(
         by_name.keys(), account_of=lambda name: credentials.account(by_name[name]) if name in by_name else None
     )
-    putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in desired]
+    putting = [TokenUse(one, credentials.account(one), credentials.organization(one)) for one in desired]
     return find_account_problems(AccountBook(question.heads), putting, question.now, rules)
 
 
@@ -167,7 +170,7 @@ def _describe_urls(faults: Mapping[str, Mapping[str, Problem]]) -> Iterator[Item
 def report_partner(
     desired: Iterable[Desired], token_env: str, allowed_hosts: Collection[str], credentials: CredentialReport
 ) -> Item:
-    """Return the item of the partner token, which is only needed where a manifest has an account_id."""
+    """Return the item of the partner token, which is needed only if a manifest has an account_id."""
     observed = [one for one in desired if one.account_id is not None]
     if not observed:
         return Item(Area.PARTNER, token_env, ItemState.OK, "not needed: no manifest has an account_id")

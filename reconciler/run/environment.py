@@ -2,11 +2,11 @@
 
 See docs/contract.md#apply.
 
-claim      write the intent, durable before anything is sent; plan again where the state has moved on since the plan,
-           and compare the token with the accounts of all others, before the intent and once more after it; whose
-           webhooks an accepted account change overwrites is put in doubt
-put        make attempts, one after another, as core.attempts says, each in a slot of the rate limit: see sending.py
-settle     write the outcome, or doubt where our intent is gone
+claim      Write the intent, durable before anything is sent. Plan again if the state has changed since the plan.
+           Compare the token with the accounts of all other environments, before the intent and again after it. Put in
+           doubt the environments whose webhooks an accepted account change overwrites.
+put        Make attempts, one after another, as core.attempts decides, each in a slot of the rate limit (sending.py).
+settle     Write the outcome, or doubt if our intent is gone.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ logger = logging.getLogger(__name__)
 CLAIM_TRIES = 5  # after this many lost races in a row, the environment is left to the other runs
 SETTLE_TRIES = 5
 _LEASE_OVER = (
-    "its lease was over, or began in the future, when its turn came: this machine slept, its clock was set, or the "
+    "its lease had ended, or began in the future, when it could be sent: this machine slept, its clock was set, or the "
     "state is very slow. Run apply again"
 )
 _TAKEN_AWAY = (
-    "while the PUT was under way another run, unlock or forget removed the intent, or the state was restored or "
+    "while the PUT was in flight, another run, unlock or forget removed the intent, or the state was restored or "
     "deleted: in doubt"
 )
 
@@ -57,11 +57,11 @@ class EnvironmentRun:
 
     def __init__(self, run: RunContext, planned: EnvironmentPlan, desired: Desired) -> None:
         self._run = run
-        self._planned = planned  # planned again where the state has moved on
+        self._planned = planned  # replaced if the environment is planned again
         self._desired = desired
-        self._stored: Stored | None = None  # what our intent is written over
+        self._stored: Stored | None = None  # the document before our intent
         self._sending = Sending(run, desired)
-        self._refusal = ""  # why nothing may be sent: another environment holds the token's account
+        self._refusal = ""  # why nothing may be sent, such as another environment that holds the token's account
         self._fingerprint = run.world.credentials.fingerprint(desired)
 
     def _classify(self, ours: Stored) -> Outcome:
@@ -74,7 +74,7 @@ class EnvironmentRun:
         return make_result(self._planned, outcome, attempts=self._sending.attempts, message=message)
 
     def _note_trouble(self, *, halt: bool) -> None:
-        """The run had trouble with the state; with `halt` no further environment is begun."""
+        """Note that the run had trouble with the state. With `halt` no further environment is begun."""
         self._run.state_trouble = True
         if halt:
             self._run.halt(f"the state of {self._planned.environment} could not be written")
@@ -82,7 +82,7 @@ class EnvironmentRun:
     # --- the intent --------------------------------------------------------------------------------
 
     async def claim(self, reader: StateReader) -> Stored | EnvironmentResult:
-        """Return the document with our intent, durable; or the result of an environment that is not claimed."""
+        """Return the document with our durable intent, or the result of an environment that is not claimed."""
         await self._run.pace.wait_until_near(self._sending.sleep)
         try:
             self._stored = await reader.take(self._planned.environment)
@@ -90,7 +90,7 @@ class EnvironmentRun:
                 return self._result(Outcome.SKIPPED, f"not begun: {self._run.stop_reason}")
             claimed = await self._claim()
         except StateError as error:
-            claimed = self._unclaimed(error)
+            claimed = self._make_unclaimed(error)
         if isinstance(claimed, EnvironmentResult):
             self._run.count(claimed.outcome)
         else:
@@ -98,7 +98,7 @@ class EnvironmentRun:
         return claimed
 
     async def _claim(self) -> Stored | EnvironmentResult:
-        """Claim, again after each lost race. Raises StateError where the state can't be read or written."""
+        """Claim, again after each lost race. Raises StateError if the state can't be read or written."""
         for _ in range(CLAIM_TRIES):
             result = self._find_lock() or self._find_refusal() or await self._plan_again() or self._find_holder()
             if result is not None:
@@ -133,13 +133,13 @@ class EnvironmentRun:
         logger.info("%s: intent written, serial %d", self._planned.environment, document.serial)
         return Stored(document, written.version)
 
-    def _unclaimed(self, fault: StateError) -> EnvironmentResult:
-        """The result without an intent, and so without a PUT."""
+    def _make_unclaimed(self, fault: StateError) -> EnvironmentResult:
+        """Return the result without an intent, and so without a PUT."""
         self._note_trouble(halt=not isinstance(fault, Conflict))
-        return self._unsent(f"not sent: the intent could not be written: {fault}")
+        return self._make_unsent(f"not sent: the intent could not be written: {fault}")
 
-    def _unsent(self, message: str) -> EnvironmentResult:
-        """The result where nothing was sent: `failed`, or `uncertain` where the state was in doubt before."""
+    def _make_unsent(self, message: str) -> EnvironmentResult:
+        """Return the result if nothing was sent: `failed`, or `uncertain` if the state was in doubt before."""
         if self._stored is None:
             in_doubt = Reason.UNCERTAIN in self._planned.reasons
         else:
@@ -153,20 +153,20 @@ class EnvironmentRun:
         return self._result(Outcome.LOCKED, describe_lock(intent, self._run.world.clock.now()))
 
     def _find_refusal(self) -> EnvironmentResult | None:
-        """The result of an environment whose receivers fail (--check-first): no intent, no PUT."""
+        """Return the result of an environment whose receivers fail (--check-first): no intent, no PUT."""
         why = self._run.refused.get(self._planned.environment)
-        return None if why is None else self._unsent(why)
+        return None if why is None else self._make_unsent(why)
 
     def _find_holder(self) -> EnvironmentResult | None:
-        """The result of an environment whose token is another one's (docs/contract.md#guards): no intent, no PUT."""
+        """Return the result if another environment holds the token's account (docs/contract.md#guards): no PUT."""
         why = self._run.accounts.find_refusal(self._planned.environment, self._fingerprint.account)
-        return None if why is None else self._unsent(f"not sent: {why}")
+        return None if why is None else self._make_unsent(f"not sent: {why}")
 
     async def _compare_again(self) -> None:
-        """Compare the token once more with what others wrote before our intent, which is durable now."""
+        """Compare the token again, with what others wrote before our intent, which is durable now."""
         accounts = self._run.accounts
         try:
-            await accounts.look_again()
+            await accounts.refresh()
         except StateError as fault:
             self._note_trouble(halt=True)
             self._refusal = f"what other runs wrote could not be read: {fault}"
@@ -175,7 +175,10 @@ class EnvironmentRun:
             self._refusal = accounts.find_refusal(self._planned.environment, account) or await self._doubt_holders()
 
     async def _doubt_holders(self) -> str:
-        """Put in doubt whose webhooks our PUT overwrites. Return why nothing may be sent; empty where it may."""
+        """Put environments in doubt whose webhooks our PUT overwrites.
+
+        Returns why nothing may be sent; empty if it may.
+        """
         try:
             return await doubt_holders(self._run, self._desired, self._fingerprint.account)
         except StateError as fault:
@@ -183,7 +186,7 @@ class EnvironmentRun:
             return f"the environment whose webhooks it would overwrite could not be put in doubt: {fault}"
 
     async def _plan_again(self) -> EnvironmentResult | None:
-        """Plan again where the state has moved on since the plan. None: there is something to do.
+        """Plan again if the state has moved on since the plan. Returns None if there is something to do.
 
         See docs/contract.md#lost-intents.
         """
@@ -191,8 +194,8 @@ class EnvironmentRun:
         stored = (document.lineage, document.serial) if document else (None, 0)
         planned_on = self._planned.lineage, self._planned.serial
         if planned_on in (stored, run.doubted.get(stored)):
-            return None  # a doubt of our own makes it no other plan: the intent inherits it
-        # without `requested`: another run has sent the desired webhooks, which is what --reassert asked for
+            return None  # doubt that this run wrote needs no new plan, as the intent inherits it
+        # without `requested`, because another run has sent the desired webhooks, as --reassert asks for
         given = PlanInput(now=run.world.clock.now(), max_age_s=run.options.max_age_s)
         observation = await self._observe_again(document)
         planned = plan_environment(self._desired, document, self._fingerprint, given, observation)
@@ -213,7 +216,7 @@ class EnvironmentRun:
     async def _observe_again(self, document: Document | None) -> Observation | None:
         """Read the account again: the other run may have caused what was observed at first, or fixed it.
 
-        Where the read fails, the first observation is used. At worst that costs one unnecessary PUT.
+        If the read fails, the first observation is used. At worst that costs one unnecessary PUT.
         """
         run = self._run
         if run.world.observer is None or self._desired.account_id is None:
@@ -238,7 +241,7 @@ class EnvironmentRun:
         return observation
 
     async def put(self, ours: Stored) -> Stored:
-        """Make the attempts, none where the run was ended meanwhile. Return the document with our intent."""
+        """Make the attempts, or none if the run was ended meanwhile. Return the document with our intent."""
         if not self._refusal:
             ours = await self._sending.send(ours)
         self._run.count(self._classify(ours))
@@ -249,7 +252,7 @@ class EnvironmentRun:
     async def settle(self, ours: Stored) -> EnvironmentResult:
         """Write the outcome into the state, and return the result."""
         outcome = self._classify(ours)
-        written = await self._run.write(self._planned.environment, self._settled(ours, outcome), ours)
+        written = await self._run.write(self._planned.environment, self._make_settled(ours, outcome), ours)
         if written.error is None:
             logger.info("%s: %s, recorded", self._planned.environment, outcome)
             return self._result(outcome, self._message(outcome))
@@ -257,25 +260,25 @@ class EnvironmentRun:
         if isinstance(written.error, Conflict):
             return await self._impose_doubt(ours)
         self._note_trouble(halt=True)
-        return self._unrecorded(outcome, written.error, ours=ours)
+        return self._make_unrecorded(outcome, written.error, ours=ours)
 
-    def _settled(self, ours: Stored, outcome: Outcome) -> Document | None:
-        """Return the document of an outcome; None where there was none before the intent, and nothing was sent."""
+    def _make_settled(self, ours: Stored, outcome: Outcome) -> Document | None:
+        """Return the document with the outcome; None to delete it, if there was none before and nothing was sent."""
         if outcome is Outcome.SKIPPED and self._stored is None:
             return None
-        last = None if outcome is Outcome.SKIPPED else self._last(outcome)
+        last = None if outcome is Outcome.SKIPPED else self._make_last(outcome)
         if outcome is Outcome.APPLIED:
             by = self._run.world.by
             return record.confirm(ours.document, self._desired, self._fingerprint, self._run.now(), by, last)
         intent = ours.document.intent
         in_doubt = intent is not None and intent.doubt
         if outcome is Outcome.UNCERTAIN or (outcome is Outcome.SKIPPED and in_doubt):
-            return record.doubt(ours.document, last)
+            return record.mark_in_doubt(ours.document, last)
         return record.clear(ours.document, last)
 
-    def _last(self, outcome: Outcome, message: str | None = None) -> LastTry:
-        told = self._message(outcome) if message is None else message
-        return record.make_last(outcome, find_status(self._sending.attempts), told, self._run.now(), self._run.world.by)
+    def _make_last(self, outcome: Outcome, message: str | None = None) -> LastTry:
+        text = self._message(outcome) if message is None else message
+        return record.make_last(outcome, find_status(self._sending.attempts), text, self._run.now(), self._run.world.by)
 
     def _message(self, outcome: Outcome) -> str:
         if outcome is Outcome.APPLIED:
@@ -287,11 +290,11 @@ class EnvironmentRun:
         tries = len(self._sending.attempts)
         return self._sending.attempts[-1].message + (f" (tried {tries} times)" if tries > 1 else "")
 
-    def _unrecorded(self, outcome: Outcome, error: StateError | None, *, ours: Stored | None) -> EnvironmentResult:
-        """The result where the outcome could not be written.
+    def _make_unrecorded(self, outcome: Outcome, error: StateError | None, *, ours: Stored | None) -> EnvironmentResult:
+        """Return the result if the outcome could not be written.
 
-        Our intent is still in the state, so another run finds it, in doubt after its lease. `ours` is None where
-        another run or the user removed the intent: then nothing in the state shows our PUT.
+        Our intent is still in the state, so another run finds it, in doubt after its lease. `ours` is None if another
+        run or the user removed the intent: then nothing in the state shows our PUT.
         """
         name = self._planned.environment
         intent = ours.document.intent if ours else None
@@ -314,7 +317,7 @@ class EnvironmentRun:
         """
         self._note_trouble(halt=False)
         error: StateError | None = None
-        last = self._last(Outcome.UNCERTAIN, _TAKEN_AWAY)
+        last = self._make_last(Outcome.UNCERTAIN, _TAKEN_AWAY)
         for _ in range(SETTLE_TRIES):
             try:
                 found = await self._read()
@@ -330,7 +333,7 @@ class EnvironmentRun:
             if not isinstance(error, Conflict):
                 break
         self._note_trouble(halt=True)
-        return self._unrecorded(Outcome.UNCERTAIN, error, ours=None)
+        return self._make_unrecorded(Outcome.UNCERTAIN, error, ours=None)
 
     # --- the store ---------------------------------------------------------------------------------
 
@@ -342,7 +345,7 @@ class EnvironmentRun:
 def make_result(
     planned: EnvironmentPlan, outcome: Outcome, *, attempts: Sequence[Attempt] = (), message: str = ""
 ) -> EnvironmentResult:
-    """Return the result of one environment. Its `attempts` counts those of which a byte was sent."""
+    """Return the result of one environment. Its `attempts` counts those that sent at least one byte."""
     return EnvironmentResult(
         environment=planned.environment,
         outcome=outcome,

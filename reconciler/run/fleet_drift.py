@@ -7,7 +7,7 @@ from reconciler.core.planner import Planned
 from reconciler.model import Drift
 from reconciler.ports import Fingerprinter
 
-ACCOUNT, SECRET = "account", "secret:"  # what `unchecked` of a plan holds, or begins with
+ACCOUNT, SECRET = "account", "secret:"  # an entry of a plan's `unchecked`, and the prefix of another
 
 
 def find_all_drift(planned: Planned, credentials: Fingerprinter, *, token_warning_s: float) -> Drift:

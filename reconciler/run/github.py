@@ -1,4 +1,4 @@
-"""What the steps of a workflow share when they post to GitHub."""
+"""Permissions on GitHub, for all steps of a workflow that post something."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MayOnlyRead(Exception):
 
 @contextmanager
 def needing_permission(hub: Hub, what: str) -> Iterator[None]:
-    """Distinguish a run that may never write (raises MayOnlyRead) from a job that lacks a permission (PostFailed)."""
+    """Raise MayOnlyRead for a run that may never write, and PostFailed for a job that lacks a permission."""
     try:
         yield
     except PostFailed as error:

@@ -1,4 +1,4 @@
-"""The checks and guards of a whole run, all before its first byte is sent.
+"""The checks and guards of a whole run, made before its first byte is sent.
 
 See docs/contract.md#checks, docs/contract.md#guards.
 """
@@ -13,7 +13,7 @@ from reconciler.core.accounts import AccountBook, FleetRules, find_pin_contradic
 from reconciler.core.guards import (
     FirstApply,
     MaxChanged,
-    Putting,
+    TokenUse,
     count_updates,
     find_account_problems,
     find_new_state,
@@ -30,7 +30,7 @@ from reconciler.text.counts import name_some
 
 @dataclass(frozen=True, slots=True)
 class GuardInput:
-    """The input of the guards beside a plan. `desired` are all environments of the manifests, selected or not."""
+    """The input of the guards, except for the plan. `desired` are all environments, selected or not."""
 
     desired: Sequence[Desired]
     credentials: CredentialChecks
@@ -41,7 +41,10 @@ class GuardInput:
 
 @dataclass(frozen=True, slots=True)
 class FleetFaults:
-    """What stops a run and needs no token to be seen. Where several jobs share a run, the first one decides it."""
+    """The reasons to stop a run that can be seen without tokens.
+
+    If a run has several jobs, its first job finds them.
+    """
 
     too_many: Problem | None = None  # max_changed
     new_state: tuple[Problem, ...] = ()
@@ -53,7 +56,7 @@ class FleetFaults:
 
 
 def find_fleet_faults(planned: Planned, given: GuardInput) -> FleetFaults:
-    """Find what is wrong with the whole run, whatever the tokens: names, reserved hosts, `max_changed`, the state."""
+    """Find the faults of the whole run that need no token: names, reserved hosts, `max_changed`, the state."""
     known = {one.environment for one in given.desired}
     unknown = [
         Problem.of("--accept-account-change", f"{name!r} is not an environment of the manifests")
@@ -69,7 +72,7 @@ def find_fleet_faults(planned: Planned, given: GuardInput) -> FleetFaults:
 
 
 def find_token_problems(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
-    """Find what is wrong with the available tokens and secrets, and with whose they are."""
+    """Find the problems of the available tokens and secrets, and of the accounts that they belong to."""
     credentials = given.credentials
     return [
         *credentials.find_malformed_tokens(planned.desired.values()),
@@ -90,7 +93,7 @@ def check_before_sending(planned: Planned, given: GuardInput, now: datetime, war
 
 
 def check_part_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
-    """Check what the job of a part of a run can know and the first job could not: all that needs tokens.
+    """Check, in a job with a part of the run, what needs tokens: the first job could not check it.
 
     Raises InputError with every problem.
     """
@@ -102,18 +105,19 @@ def check_part_before_sending(planned: Planned, given: GuardInput, now: datetime
 
 def _warn_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
     expired = given.credentials.find_expired(find_putting(planned), now)
-    for warning in (*expired, *describe_unseen(planned.fleet), *_find_pins(planned, given.credentials)):
+    for warning in (*expired, *describe_unreadable(planned.fleet), *_find_pins(planned, given.credentials)):
         warn(warning)
 
 
 def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
     """Return the plan with a warning for each guard that would stop `apply`, and for each lock.
 
-    They come before the plan's own: a view may have no room for all, and the manifests may have any number of them.
+    They come before the plan's own warnings: a view may not have room for all, and manifests may have any number of
+    them.
     """
     warnings = (
         *(f"apply would refuse: {problem}" for problem in _find_guards(planned, given, planned.plan.created_at)),
-        *describe_unseen(planned.fleet),
+        *describe_unreadable(planned.fleet),
         *_find_pins(planned, given.credentials),
         *_find_locks(planned),
         *given.credentials.find_expired(find_putting(planned), planned.plan.created_at),
@@ -127,17 +131,17 @@ def find_putting(planned: Planned) -> list[Desired]:
     return [planned.desired[one.environment] for one in planned.plan.environments if one.action.puts]
 
 
-def describe_unseen(fleet: Fleet) -> list[str]:
-    """Return a warning of the documents beside the selection that can't be read: no guard saw them."""
-    if not fleet.unseen:
+def describe_unreadable(fleet: Fleet) -> list[str]:
+    """Return a warning about unreadable documents outside of the selection, which the guards could not check."""
+    if not fleet.unreadable:
         return []
-    names = name_some(sorted(fleet.unseen))
-    first = next(iter(fleet.unseen.values()))
+    names = name_some(sorted(fleet.unreadable))
+    first = next(iter(fleet.unreadable.values()))
     return [f"the guards could not read the state of {names}: {first}"]
 
 
 def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
-    """Find every guard that applying this plan would trip, except reserved hosts, of which the tree warns already."""
+    """Find every guard that applying this plan would trip, except reserved hosts: the manifests warn about them."""
     faults = find_fleet_faults(planned, given)
     return [
         *([] if faults.too_many is None else [faults.too_many]),
@@ -148,7 +152,7 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
 
 def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
     credentials = given.credentials
-    putting = [Putting(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
+    putting = [TokenUse(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
     known = {one.environment: one for one in given.desired}
     rules = FleetRules(
         planned.fleet.manifests,
@@ -162,7 +166,7 @@ def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> 
 
 
 def _find_pins(planned: Planned, credentials: CredentialChecks) -> list[str]:
-    """Return a warning of each environment whose manifest names another company, where no guard refuses it."""
+    """Return a warning for each environment whose manifest names another company, unless a guard refuses it."""
     warnings = []
     for one in planned.plan.environments:
         desired = planned.desired.get(one.environment)

@@ -1,8 +1,8 @@
-"""The doubt of environments whose webhooks an accepted account change overwrites, written before the PUT.
+"""Doubt for environments whose webhooks an accepted account change overwrites, written before the PUT.
 
 See docs/contract.md#guards.
 
-Otherwise such an environment would stay `unchanged` for ever, also after the token is right again.
+Otherwise such an environment would stay `unchanged` for ever, even after the token is right again.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ TRIES = 5  # after this many lost races in a row, nothing is sent
 
 
 async def doubt_holders(run: RunContext, desired: Desired, account: str | None) -> str:
-    """Put every other environment that holds the account in doubt, durable.
+    """Put every other environment that holds the account in doubt, durably.
 
-    Returns why nothing may be sent; empty where all of them are in doubt. Raises StateError.
+    Returns why nothing may be sent; empty if all of them are in doubt. Raises StateError.
     """
     if account is not None:
         for holder in sorted(run.accounts.find_holders(desired.environment, account)):
-            why = await _doubt_holder(run, desired, holder, account)
+            why = await _mark_holder_in_doubt(run, desired, holder, account)
             if why:
                 return why
     return ""
 
 
-async def _doubt_holder(run: RunContext, desired: Desired, holder: str, account: str) -> str:
+async def _mark_holder_in_doubt(run: RunContext, desired: Desired, holder: str, account: str) -> str:
     for _ in range(TRIES):
         stored = (await run.world.offload(lambda: run.world.store.read([holder]))).get(holder)
         if stored is None or account not in find_accounts(stored.document):
-            return ""  # forgotten or moved meanwhile: its next apply sends anyway
+            return ""  # it was forgotten or moved meanwhile, so its next apply sends anyway
         intent, now = stored.document.intent, run.world.clock.now()
         if intent is not None and intent.is_live(now):
             if intent.doubt and intent.account != account:
-                return ""  # only a 2xx of another company ends that doubt, and with it the hold
+                return ""  # only a 2xx from another company ends that doubt, and then it no longer holds this account
             return (
                 f"{holder} was last applied to the Plug company of this token, and {describe_lock(intent, now)}. Run "
                 "apply again after that"
             )
-        doubted = record.doubt_holder(stored.document, _describe_put(run, desired, account))
+        doubted = record.mark_holder_in_doubt(stored.document, _describe_put(run, desired, account))
         if doubted is None or await _write(run, stored, doubted):
             return ""
     raise Conflict(holder, f"lost {TRIES} races for it in a row")

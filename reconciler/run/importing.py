@@ -1,4 +1,4 @@
-"""The accounts of companies that `import` writes manifests for: all are read, one that fails is named.
+"""Reads of the accounts for which `import` writes manifests. A read that fails is reported, and the others go on.
 
 See docs/contract.md#commands.
 """
@@ -21,7 +21,7 @@ from reconciler.run.pool import for_each
 
 @dataclass(frozen=True, slots=True)
 class AccountReads:
-    """Reads of accounts, `concurrency` at a time and within the rate limit. `open_reader` is called once for all."""
+    """Reads accounts, `concurrency` at a time and within the rate limit. `open_reader` is called once for all."""
 
     open_reader: Callable[[], AbstractAsyncContextManager[AccountReader]]
     base_url: str
@@ -30,7 +30,7 @@ class AccountReads:
     pace: Pace
 
     def __call__(self, account_ids: Mapping[str, str]) -> Mapping[str, Account | str]:
-        """Read the account of each environment. A text is the reason why one could not be read."""
+        """Return the account of each environment, or a text that says why it could not be read."""
         return asyncio.run(self._read_all(account_ids)) if account_ids else {}
 
     async def _read_all(self, account_ids: Mapping[str, str]) -> Mapping[str, Account | str]:

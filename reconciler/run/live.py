@@ -1,4 +1,4 @@
-"""The reads of --observe for a plan: their checks, then all of them (docs/contract.md#drift)."""
+"""The reads of --observe for a plan, with the checks before them (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from reconciler.run.pace import Pace
 
 @dataclass(frozen=True, slots=True)
 class LiveReads:
-    """Read the account of each environment that has an account_id. Without any, no token is needed.
+    """Reads the account of each environment that has an account_id. Without any, no token is needed.
 
-    `open_observer` is called once for all reads, `announce` once before the first read with the number of accounts.
+    `open_observer` is called once for all reads, `announce` once before the first read, with the number of accounts.
     `pace` is that of the whole run.
     """
 
@@ -35,7 +35,7 @@ class LiveReads:
     def __call__(self, desired: Sequence[Desired], documents: Mapping[str, Document]) -> Mapping[str, Observation]:
         """Return an observation of each environment.
 
-        Raises, before anything is sent: InputError where the partner token or its address can't be used.
+        Raises InputError, before anything is sent, if the partner token or its address can't be used.
         """
         observed = [one for one in desired if one.account_id is not None]
         if not observed:

@@ -85,7 +85,10 @@ async def observe_one(
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """What the attempts of one read share. `sleep` may end early; no retry is made after `stopped` returns True."""
+    """The settings that the attempts of one read share.
+
+    `sleep` may end early; no retry is made after `stopped` returns True.
+    """
 
     clock: Clock
     options: ObserveOptions
@@ -99,7 +102,7 @@ async def read_with_retries(
 ) -> T | str:
     """Call `read` until an attempt has a result, with retries as for a PUT (docs/contract.md#retries).
 
-    Return the result, or the reason of the last attempt that failed.
+    Returns the result, or the reason of the last failed attempt.
     """
     clock, options, pace, rest = given.clock, given.options, given.pace, given.sleep
     made: list[Attempt] = []
@@ -121,7 +124,7 @@ async def read_with_retries(
             return _describe_failure(made)
         waiting_since = clock.monotonic()
         await pace.wait(rest)
-        begun += clock.monotonic() - waiting_since  # what is spent on waiting for a slot is no part of the deadline
+        begun += clock.monotonic() - waiting_since  # waiting for a slot doesn't count against the deadline
         if made and given.stopped():
             return _describe_failure(made)
         sent_at = clock.monotonic()

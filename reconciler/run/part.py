@@ -1,4 +1,4 @@
-"""A job's part of an apply run: what the first job handed over is checked again where it may have changed since."""
+"""The part of an apply run that one job does. What may have changed since the first job's plan is checked again."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from reconciler.text.counts import counted, name_some
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The plan of a job's part. Where there is a `stop_reason` none of it is begun.
+    """The plan of a job's part. With a `stop_reason` nothing of it is begun.
 
-    `failures_left` is how many further environments may end without being applied.
+    `failures_left` is how many further environments may fail.
     """
 
     planned: Planned
@@ -31,7 +31,7 @@ class Part:
     stop_reason: str = ""
 
     def make_skipped(self) -> RunResult:
-        """Return the result where nothing is begun."""
+        """Return the result if nothing is begun."""
         results = tuple(
             make_result(one, Outcome.SKIPPED, message=f"not begun: {self.stop_reason}")
             if one.action.puts
@@ -56,7 +56,7 @@ class PartPlanner:
     show_unexpected: Callable[[Planned], None] = field(default=lambda planned: None)
 
     def plan(self) -> Part:
-        """Plan the part as it is now. Raises: StalePlan where its changes are not those of the first job's plan."""
+        """Plan the part as it is now. Raises: StalePlan if its changes are not those of the first job's plan."""
         scope = PlanScope(names=self.find_names())
         request = ApplyRequest(scope, self.inputs.reassert, expect=self.job.digest)
         try:
@@ -64,18 +64,18 @@ class PartPlanner:
         except StalePlan as error:
             raise StalePlan(
                 f"the plan of {self.job.name} is not the one that the first job decided: something was applied since, "
-                "by somebody else or by an earlier attempt of this job. Nothing was sent; run all jobs of this run "
+                "by another run or by an earlier attempt of this job. Nothing was sent; run all jobs of this run "
                 "again, or begin a new run"
             ) from error
         failed = self._count_failed(planned)
         return Part(planned, self.max_failures - failed, self._find_stop_reason(planned, failed))
 
     def find_names(self) -> frozenset[str]:
-        """Return the names of the environments that are this job's."""
+        """Return the names of this job's environments."""
         return find_part(self.job, self.desired, self._find_selected())
 
     def _find_selected(self) -> frozenset[str]:
-        """Return what the whole run is narrowed to. The first job has refused a glob that matches nothing."""
+        """Return the environments of the whole run. The first job has refused a glob that matches nothing."""
         names = [one.environment for one in self.desired]
         globs = self.inputs.environments
         return frozenset(name for name in names if not globs or any(fnmatchcase(name, glob) for glob in globs))
@@ -90,7 +90,11 @@ class PartPlanner:
         return ""
 
     def _find_waiting(self, planned: Planned) -> list[str]:
-        """Without `max_age`: what expired since the first job's plan has no job, and nothing waits for it."""
+        """Return the environments of earlier waves that are not done.
+
+        They are planned without `max_age`: an environment that expired since the first job's plan has no job, so
+        nothing waits for it.
+        """
         wave = self.job.wave
         if not self.job.waits or wave is None:
             return []
@@ -108,7 +112,7 @@ class PartPlanner:
         return find_waiting(earlier, self.attempt.run_id, reassert=self.inputs.reassert)
 
     def _count_failed(self, planned: Planned) -> int:
-        """Count what this attempt's other jobs have tried in this wave, and not applied."""
+        """Count the environments of this wave that other jobs of this attempt tried and did not apply."""
         if self.job.wave is None:  # this job is the only one
             return 0
         names = [one.environment for one in self.desired if one.wave == self.job.wave]

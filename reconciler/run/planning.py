@@ -1,4 +1,4 @@
-"""Makes a plan from the desired environments and the store (docs/contract.md#plan)."""
+"""Plans from the desired environments and the store (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# the selected environments and what is stored of them -> an observation of each
+# takes the selected environments and their documents, and returns an observation of each
 Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapping[str, Observation]]"
 
 
 @dataclass(frozen=True, slots=True)
 class PlanScope:
-    """The environments to plan, and how much is read of each.
+    """The environments to plan, and how much of each is read.
 
-    `names` are those of a job that does a part of a run; None: all that the globs and the shard select. With `whole`
-    the result has the whole documents, history included. The plan itself needs only their heads.
+    `names` are those of a job's part; None means all that the globs and the shard select. With `whole` the result has
+    the whole documents with their history; the plan itself needs only their heads.
     """
 
     globs: Sequence[str] = ()
@@ -54,7 +54,7 @@ def plan_environments(
 ) -> Planned:
     """Read the heads of the whole fleet, and plan the scope. Only the store is called, unless the scope observes.
 
-    `location` is the setting `state` as it is written; None: as the store calls itself.
+    `location` is the setting `state` as written; None shows the store's own name.
 
     Raises InputError (a glob without a match), StateError (a selected document can't be read).
     """
@@ -94,18 +94,18 @@ def plan_environments(
 
 
 def refuse_malformed_tokens(planned: Planned, credentials: CredentialChecks) -> None:
-    """Raise InputError where a planned environment has a value that can't be a token: what it says of it is wrong."""
+    """Raise InputError if a planned environment's token is malformed: the plan would compare the wrong account."""
     malformed = credentials.find_malformed_tokens(planned.desired.values())
     if malformed:
         raise InputError(problems=malformed)
 
 
 def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, location: str) -> Where:
-    """A document that can't be read may hold an applied record: whatever is wrong with it, the state is not new."""
-    is_new = not fleet.unseen and all(head.applied is None for head in fleet.heads.values())
+    """Return where the run acts. A state with a document that can't be read is not new, as that one may be applied."""
+    is_new = not fleet.unreadable and all(head.applied is None for head in fleet.heads.values())
     return Where(
         location=location,
-        documents=len(fleet.heads) + len(fleet.unseen),
+        documents=len(fleet.heads) + len(fleet.unreadable),
         apis=find_apis(wanted),
         is_new=is_new,
         near=store.find_near() if is_new else None,
@@ -116,7 +116,7 @@ def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, loca
 def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope) -> tuple[Fleet, frozenset[str]]:
     """Return the heads of all documents, and the names that are selected.
 
-    Raises: StateError where a selected document can't be read.
+    Raises: StateError if a selected document can't be read.
     """
     begun = time.monotonic()
     manifests = frozenset(one.environment for one in desired)
@@ -127,9 +127,9 @@ def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope)
     faults = [fault for name, fault in found.faults.items() if name in selected]
     if faults:
         raise faults[0] if len(faults) == 1 else SeveralUnreadable(faults)
-    unseen = {name: str(fault) for name, fault in found.faults.items()}
+    unreadable = {name: str(fault) for name, fault in found.faults.items()}
     logger.info(
         "state: read %d documents from %s in %.2f s", len(found.heads), store.location, time.monotonic() - begun
     )
     whole = {one.environment: one for one in desired}
-    return Fleet(manifests, found.heads, unseen, found.snapshot, whole), selected
+    return Fleet(manifests, found.heads, unreadable, found.snapshot, whole), selected

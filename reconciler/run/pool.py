@@ -1,4 +1,4 @@
-"""A few workers for many items, so that memory grows with the items under way and not with all of them."""
+"""A few workers for many items, so that memory grows with the items in work and not with all items."""
 
 from __future__ import annotations
 

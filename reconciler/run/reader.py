@@ -29,17 +29,17 @@ class StateReader:
         self._store = store
         self._offload = offload
         self._to_read = deque(environments)
-        self._is_over = is_over  # whether the run is over, and no further document is needed
+        self._is_over = is_over  # returns whether the run is over, so that no further document is needed
         self._read: dict[str, Stored | None] = {}
-        self._one_by_one: set[str] = set()  # their batch could not be read
-        self._alone = asyncio.Lock()
+        self._one_by_one: set[str] = set()  # environments whose batch could not be read
+        self._reading = asyncio.Lock()
 
     async def take(self, environment: str) -> Stored | None:
-        """Return the document of an environment, once. None: it has none, or the run is over.
+        """Return the document of an environment, once. None if it has no document, or if the run is over.
 
         Raises StateError.
         """
-        async with self._alone:
+        async with self._reading:
             while environment not in self._read and not self._is_over():
                 if environment in self._one_by_one:
                     await self._read_all([environment])
@@ -52,8 +52,8 @@ class StateReader:
         try:
             await self._read_all(batch)
         except StateError:
-            # One bad document must not fail the others, so each is read alone, and only when its environment's turn
-            # comes: a store that does not answer then costs one timeout, not two hundred.
+            # One bad document must not fail the others, so each is read alone, and only when its environment needs it.
+            # So a store that does not answer costs one timeout, not two hundred.
             self._one_by_one.update(batch)
 
     async def _read_all(self, environments: Sequence[str]) -> None:

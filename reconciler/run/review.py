@@ -1,4 +1,4 @@
-"""The review of one merge, tried or in a queue: what it changes, what apply would refuse of it, and the plan."""
+"""The review of a test merge or a merge group: what it changes, what apply would refuse, and the plan."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from reconciler.run.github import MayOnlyRead, needing_permission
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The manifests and settings of one commit. `fault` says why the manifests can't be used; none are here then.
+    """The manifests and settings of one commit. `fault` says why the manifests can't be used; then there are none.
 
-    `settings` are texts by name, empty where they can't be used. `limit` is max_changed.
+    `settings` are texts by name, empty if they can't be used. `limit` is max_changed.
     """
 
     desired: Sequence[Desired] = ()
@@ -46,11 +46,11 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A merge that was tried: its commits, and what is in them.
+    """A test merge: its commits, and their content.
 
-    `number` is the pull request's; None where it is not known. `paths` are all that differ from the base.
-    `find_combinations` names those of some environments that the pull request's head wants otherwise; None without
-    strict, or where no head is known.
+    `number` is the pull request's, if it is known. `paths` are all that differ from the base. `find_combinations`
+    returns those of some environments for which the pull request's head wants something else; None without strict, or
+    if no head is known.
     """
 
     base: str
@@ -65,9 +65,9 @@ class Trial:
 
 
 def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack_state: bool) -> Review:
-    """Decide what a reviewer is shown. `make_plan` is called where the manifests are right.
+    """Decide what a reviewer is shown. `make_plan` is called only if the manifests are valid.
 
-    With `may_lack_state` it is no failure that the state can't be read. Raises InputError.
+    With `may_lack_state` an unreadable state is not a failure. Raises InputError.
     """
     begun = Review(
         base=trial.base,
@@ -119,7 +119,7 @@ def _with_guards(begun: Review, planned: Planned, change: MergeChange, trial: Tr
 
 
 def _find_labels(wanted: Sequence[Label], number: int | None, hub: Hub) -> tuple[tuple[LabelSetting, ...], str]:
-    """Return the labels that are set. What GitHub doesn't say doesn't count, and is no failure of the review."""
+    """Return the labels that are set. If GitHub can't say, none counts, and the review does not fail."""
     if number is None:
         return (), ""
     try:
@@ -132,8 +132,8 @@ def _find_labels(wanted: Sequence[Label], number: int | None, hub: Hub) -> tuple
 def post_review(hub: Hub, marker: Marker, merged_head: str | None, text: str) -> Posted | Unposted:
     """Create or update the one comment with the plan. Raises PostFailed.
 
-    `merged_head` is the head that the plan was made of. It is looked at once more just before the comment is written:
-    a plan of another head would be taken for that of the present one.
+    `merged_head` is the head that the plan was made of. It is read again just before the comment is written, so that a
+    plan of another head is never shown as the present one.
     """
     begun = hub.pull_request
     if begun is None:

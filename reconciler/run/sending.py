@@ -27,18 +27,21 @@ class Sending:
         self.not_begun = ""  # why the run ended before the first attempt
         self._run = run
         self._desired = desired
-        self._leased_at = 0.0  # of the monotonic clock
+        self._leased_at = 0.0  # a time of the monotonic clock
 
     def begin_lease(self) -> None:
         """Note the time, directly before an intent or a new lease is written."""
         self._leased_at = self._run.world.clock.monotonic()
 
     async def send(self, ours: Stored) -> Stored:
-        """Make the attempts, none where the run was ended meanwhile. Return the document with our intent."""
+        """Make the attempts, or none if the run was ended meanwhile. Return the document with our intent."""
         return ours if self._is_over() else await self._attempt(ours)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep until the time is over or the run is asked to end; before the first PUT also until the wave ends."""
+        """Sleep until the time is over or the run is asked to end.
+
+        Before the first PUT the sleep also ends when the wave ends.
+        """
         waiting = [self._run.world.clock.sleep(seconds), self._run.stop.asked.wait()]
         if not self.attempts:
             waiting.append(self._run.ended.wait())
@@ -50,7 +53,10 @@ class Sending:
                 task.cancel()
 
     def _is_over(self) -> bool:
-        """Whether nothing more may be sent: no retry after a signal, no first PUT after anything that ends a run."""
+        """Return whether nothing more may be sent.
+
+        After a signal there is no retry; after anything that ends the run there is no first PUT.
+        """
         if self.attempts:
             return bool(self._run.stop)
         self.not_begun = self._run.stop_reason
@@ -78,8 +84,8 @@ class Sending:
                         return ours
             if self.attempts and world.clock.monotonic() - begun >= options.deadline_s:
                 return ours
-            # The slot is taken directly before the send, so that the sends stay evenly spaced however long a state
-            # write takes. Waiting for it does not count against the deadline: it says nothing about this environment.
+            # The slot is taken directly before the send, so that sends stay evenly spaced, however long a state write
+            # takes. Waiting for it does not count against the deadline, as it says nothing about this environment.
             waiting_since = world.clock.monotonic()
             await self._run.pace.wait(self.sleep)
             if self._is_over():
@@ -105,7 +111,7 @@ class Sending:
         """Renew a lease that was spent on waiting for a slot, and return the document with it.
 
         A server may slow a run down to one PUT in ten seconds after the intents of a whole batch were written. The
-        lease is not renewed where the clock was set or the machine slept: then the plan is older than it looks.
+        lease is not renewed if the clock was set or the machine slept, because the plan is then older than it looks.
         """
         options = self._run.options
         held_s = self._run.world.clock.monotonic() - self._leased_at
@@ -115,16 +121,16 @@ class Sending:
         document = record.renew(ours.document, self._run.now(), options.lease_s)
         written = await self._run.write(self._desired.environment, document, ours)
         logger.info("%s: lease %s", self._desired.environment, "renewed" if written.version else "not renewed")
-        # where it was not written, the lease ends and nothing more is sent
+        # if the new lease was not written, the old one ends and nothing more is sent
         return ours if written.version is None else Stored(document, written.version)
 
     def _lease_lasts(self, ours: Stored) -> bool:
-        """Whether a PUT that is sent now is over before another run may take the intent over.
+        """Return whether a PUT sent now ends before another run may take the intent over.
 
         See docs/contract.md#lost-intents.
         """
         intent = ours.document.intent
-        assert intent is not None, "ours, until it is settled"
+        assert intent is not None, "our intent stays until it is settled"
         assert intent.lease_until is not None, "a live intent has a lease"
         now = self._run.world.clock.now()
         # a clock that was set back would make the lease look longer than it is

@@ -1,4 +1,4 @@
-"""Edits of the state by hand: forget, unlock, each one compare-and-swap; rename; copy (docs/contract.md#commands)."""
+"""Edits of the state by the user: forget, unlock, rename and copy, by compare-and-swap (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from reconciler.text.lock import describe_lock
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """What a rename was found to do. `standing` is what the new name has now."""
+    """The writes of a rename. `replaced` is the document that the new name has now."""
 
     old: Stored
     document: Document
-    standing: Stored | None
+    replaced: Stored | None
 
 
 def find_stored(store: StateStore, environment: str) -> Stored:
-    """Return the document of an environment that is in the state. Raises InputError where it is not, StateError."""
+    """Return the document of an environment. Raises InputError if it is not in the state, and StateError."""
     stored = store.read([environment]).get(environment)
     if stored is None:
         raise InputError.of("ENV", f"{environment!r} is not in the state", "`reconciler state list` shows what is")
@@ -36,15 +36,14 @@ def read_healthy(store: StateStore, environments: Collection[str]) -> tuple[dict
     try:
         return store.read(environments), []
     except StateError:
-        # Only where a document is bad are all of them looked at once more, to find which. A store that does not answer
-        # raises again.
+        # All documents are read again only to find the bad one. A store that does not answer raises again.
         found = store.read_changes().faults
     faults = {name: found[name] for name in environments if name in found}
     return store.read([name for name in environments if name not in faults]), list(faults.values())
 
 
 def refuse_live(stored: Stored | Original | None, now: datetime, *, doing: str) -> None:
-    """Raise Locked where another run has a live intent: its PUT may be under way."""
+    """Raise Locked if another run has a live intent: its PUT may be in flight."""
     intent = stored.document.intent if stored else None
     if stored is not None and intent is not None and intent.is_live(now):
         name = stored.document.environment
@@ -64,21 +63,21 @@ def forget_unread(store: StateStore, environment: str, version: str) -> None:
 
 
 def unlock(store: StateStore, stored: Stored) -> bool:
-    """Release a lease; the intent stays, in doubt. Return False where there was no lease."""
+    """Release a lease; the intent stays, in doubt. Return False if there was no lease."""
     intent = stored.document.intent
     if intent is None or intent.lease_until is None:
         return False
-    _write(store, Write(stored.document.environment, record.doubt(stored.document), stored.version))
+    _write(store, Write(stored.document.environment, record.mark_in_doubt(stored.document), stored.version))
     return True
 
 
 def copy(source: StateStore, target: StateStore, now: datetime) -> int:
     """Copy every document to an empty store, byte for byte, and return their number.
 
-    A copy that was cut short is completed: what the target has already counts where it equals the source's.
+    A copy that was interrupted is completed: a document that is in the target already counts if it equals the source's.
 
-    Raises Locked where a run has a live intent (its outcome would be written to the old store), StateError where the
-    target holds anything else, and what the stores raise, with the number of documents that were copied.
+    Raises Locked if a run has a live intent (its outcome would be written to the old store), StateError if the target
+    holds anything else, and what the stores raise, with the number of copied documents.
     """
     stored = source.read_originals(sorted(source.names()))
     for one in stored.values():
@@ -107,10 +106,10 @@ def copy(source: StateStore, target: StateStore, now: datetime) -> int:
 def check_rename(store: StateStore, names: tuple[str, str], manifests: Collection[str], now: datetime) -> Renaming:
     """Return what a rename of `names` (old, new; both valid names) would do. Writes nothing.
 
-    `manifests` are the names that the manifests give, also of those with faults.
+    `manifests` are the names in the manifests, also of those with faults.
 
-    Raises InputError where a manifest still names the old environment, the new name has a memory of its own, or
-    there is nothing to carry over; Locked for another run's live intent; and what the store raises.
+    Raises InputError if a manifest still names the old environment, if the new name has a record of its own, or if
+    there is nothing to rename; Locked for another run's live intent; and what the store raises.
     """
     old, new = names
     if old == new:
@@ -119,29 +118,29 @@ def check_rename(store: StateStore, names: tuple[str, str], manifests: Collectio
         raise InputError.of("OLD", f"a manifest still names {old!r}", "rename it in the manifests first")
     found = store.read(names)
     if old not in found:
-        hint = "`reconciler state list` shows what is. If an earlier rename was cut short, it is complete"
+        hint = "`reconciler state list` shows what is. If an earlier rename was interrupted, it is complete now"
         raise InputError.of("OLD", f"{old!r} is not in the state", hint)
     refuse_live(found[old], now, doing="rename")
-    renamed, standing = record.rename(found[old].document, new), found.get(new)
-    if standing is not None and standing.document != renamed:
-        refuse_live(standing, now, doing="rename")
-        if standing.document.applied is not None or standing.document.intent is not None:
+    renamed, replaced = record.rename(found[old].document, new), found.get(new)
+    if replaced is not None and replaced.document != renamed:
+        refuse_live(replaced, now, doing="rename")
+        if replaced.document.applied is not None or replaced.document.intent is not None:
             raise InputError.of(
                 "NEW",
                 f"{new!r} has an applied record or an intent of its own",
                 f"keep it and drop the old one with `reconciler state forget {old}`, or forget {new} first",
             )
-    return Renaming(found[old], renamed, standing)
+    return Renaming(found[old], renamed, replaced)
 
 
 def rename(store: StateStore, renaming: Renaming) -> None:
-    """Carries the memory of an environment over: the new document is written before the old one goes.
+    """Carry the record of an environment over: the new document is written before the old one is deleted.
 
-    Killed in between, both are there; the same rename again removes the old one. Raises what the store raises.
+    After a crash in between both exist, and the same rename again removes the old one. Raises what the store raises.
     """
-    standing, document = renaming.standing, renaming.document
-    if standing is None or standing.document != document:
-        _write(store, Write(document.environment, document, standing.version if standing else None))
+    replaced, document = renaming.replaced, renaming.document
+    if replaced is None or replaced.document != document:
+        _write(store, Write(document.environment, document, replaced.version if replaced else None))
     _write(store, Write(renaming.old.document.environment, None, renaming.old.version))
 
 

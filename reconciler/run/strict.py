@@ -1,4 +1,4 @@
-"""Find what an apply run would send although no merged pull request's head wanted it (`PLUG_STRICT`)."""
+"""The search for what an apply run would send although no merged pull request's head wanted it (`PLUG_STRICT`)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from reconciler.core.protocol.change import digest_each
-from reconciler.core.protocol.strict import LastChange, Offer, Unreviewed, UnreviewedCause, find_cause
+from reconciler.core.protocol.strict import Candidate, LastChange, Unreviewed, UnreviewedCause, find_cause
 from reconciler.model import Desired
 from reconciler.ports import MergedPull, Pulls, ReviewHistory
 
-CHUNK = 20  # commits that GitHub is asked about before it is known whether more must be asked about
+COMMITS_A_STEP = 20  # commits that GitHub is asked about before it is decided whether more are needed
 
 
 def find_unreviewed(names: Collection[str], history: ReviewHistory, pulls: Pulls) -> list[Unreviewed]:
     """Return the environments among `names` that must not be sent, sorted.
 
-    Raises: InputError (git), PostFailed (GitHub). What can't be looked up is never taken for an answer.
+    Raises: InputError (git), PostFailed (GitHub). A failed look-up is never taken for an answer.
     """
     search = _Search(history, pulls)
     changes = history.find_last_changes(names)
@@ -24,8 +24,8 @@ def find_unreviewed(names: Collection[str], history: ReviewHistory, pulls: Pulls
     pending = search.judge(changes, own=True)
     pending = search.judge(pending)
     last = max((change.reach for change in pending.values()), default=0)
-    for start in range(0, last, CHUNK):
-        search.look_up(history.commits[start : min(start + CHUNK, last)])
+    for start in range(0, last, COMMITS_A_STEP):
+        search.look_up(history.commits[start : min(start + COMMITS_A_STEP, last)])
         pending = search.judge(pending)
         if not pending:
             break
@@ -37,22 +37,22 @@ def find_unreviewed(names: Collection[str], history: ReviewHistory, pulls: Pulls
 
 
 def find_combinations(names: Collection[str], head: str, history: ReviewHistory) -> list[str]:
-    """Return the environments of which a pull request's head and its test merge want different things.
+    """Return the environments for which a pull request's head and its test merge want different things.
 
-    `history` is that of the test merge, and `names` are the environments that the pull request changes. Merged like
-    this, strict would refuse them: nobody has reviewed the combination. Raises: InputError.
+    `history` is that of the test merge, and `names` are the environments that the pull request changes. Strict would
+    refuse them after the merge, because nobody has reviewed the combination. Raises: InputError.
     """
     return sorted(name for name, is_same in history.compare(head, names).items() if not is_same)
 
 
 def find_altered(desired: Iterable[Desired], names: Collection[str], wants: Mapping[str, str]) -> list[str]:
-    """Return the environments, among `names`, of which the files want something else than their commit (`wants`)."""
+    """Return the environments, among `names`, for which the files want something else than their commit (`wants`)."""
     found = digest_each(one for one in desired if one.environment in names)
     return sorted(name for name in names if found.get(name) != wants[name])
 
 
 class _Search:
-    """Look-ups of merged pull requests by their commits, and of what their heads want; each is made once."""
+    """Look-ups of merged pull requests by their commits, and of what their heads want. Each is made once."""
 
     def __init__(self, history: ReviewHistory, pulls: Pulls) -> None:
         self._history = history
@@ -69,7 +69,10 @@ class _Search:
         self._counted.clear()
 
     def judge(self, changes: Mapping[str, LastChange], *, own: bool = False) -> dict[str, LastChange]:
-        """Compare with the heads of all that is found (`own`: for the change's own commit); return what is left."""
+        """Compare the changes with the heads of all pull requests found so far, and return the changes that are left.
+
+        With `own`, only with those that GitHub names for the change's own commit.
+        """
         compared: dict[MergedPull, list[str]] = defaultdict(list)
         for name, change in changes.items():
             for pull in self._find_counted(change):
@@ -83,15 +86,15 @@ class _Search:
         return {name: change for name, change in changes.items() if self.find_cause(name, change) is not None}
 
     def find_cause(self, name: str, change: LastChange) -> UnreviewedCause | None:
-        offers = (
-            Offer(position, pull in self._found[change.commit], self._same[name, pull.head_sha])
+        candidates = (
+            Candidate(position, pull in self._found[change.commit], self._same[name, pull.head_sha])
             for pull, position in self._find_counted(change).items()
             if (name, pull.head_sha) in self._same
         )
-        return find_cause(change, offers)
+        return find_cause(change, candidates)
 
     def _find_counted(self, change: LastChange) -> Mapping[MergedPull, int]:
-        """Return the pull requests that were merged as the commit of a change, or as a later one, and their places."""
+        """Return the pull requests merged as the commit of a change, or as a later commit, with their positions."""
         if change.reach not in self._counted:
             pulls = dict.fromkeys(pull for found in self._found.values() for pull in found)
             places = {pull: self._positions.get(pull.merge_sha) for pull in pulls}

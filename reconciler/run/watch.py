@@ -1,4 +1,4 @@
-"""The schedule: drift without what an apply under way will do, the run that it begins, and the issues that it keeps."""
+"""The schedule: it reports drift without what an apply in flight will repair, begins a run, and keeps the issues."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from reconciler.core.protocol.schedule import (
     Runs,
     Wanted,
     choose_begin,
+    drop_doubt_of_sending,
+    drop_unapplied,
     find_sending,
-    leave_out,
-    leave_out_sending,
 )
 from reconciler.errors import PostFailed
 from reconciler.model import Action, Drift, FindingKind, Plan
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 WORKFLOW = "apply.yml"
 
 
-class Kept(StrEnum):
-    """The issues that the schedule keeps, each one alone of its kind. The value is the name in its marker."""
+class KeptIssue(StrEnum):
+    """The issues that the schedule keeps, one of each kind. The value is the name in its marker."""
 
     DRIFT = "drift"
     WAITING = "waiting"
@@ -42,10 +42,11 @@ class Kept(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What the drift of a schedule leaves out.
+class LeftOut:
+    """The environments that the schedule's drift leaves out.
 
-    So many environments are left to the apply `run` (None: the one that was begun), and of so many a PUT is under way.
+    `environments` is the number left to the apply `run` (None: the one that was begun), `sending` the number with a PUT
+    in flight.
     """
 
     environments: int = 0
@@ -59,43 +60,43 @@ class Left:
 def read_runs(hub: ScheduleHub, head: str, now: datetime) -> Runs:
     """Return the apply runs that count. Raises PostFailed."""
     runs = Runs(now, tuple(hub.list_apply_runs(head)))
-    logger.info("%d apply runs are listed, %d of them under way", len(runs.all), len(runs.under_way))
+    logger.info("%d apply runs are listed, %d of them in progress", len(runs.all), len(runs.active))
     return runs
 
 
 def find_settled(found: Drift, planned: Planned, now: datetime) -> tuple[Drift, int]:
-    """Return the drift without doubt about PUTs that are under way, and of how many environments there are some."""
+    """Return the drift without doubt about PUTs in flight, and the number of environments with such a PUT."""
     sending = find_sending(planned.heads.values(), now)
-    return replace(found, findings=leave_out_sending(found.findings, sending)), len(sending)
+    return replace(found, findings=drop_doubt_of_sending(found.findings, sending)), len(sending)
 
 
-def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 0) -> tuple[Drift, Left]:
-    """Return the drift to report, and what is left to a run under way, or to the one that was begun."""
+def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 0) -> tuple[Drift, LeftOut]:
+    """Return the drift to report, and what is left to a run in flight, or to the one that was begun."""
     awaited = runs.awaited if runs is not None else None
     if awaited is None and begun is Begin.NOTHING:
-        return found, Left(sending=sending)
-    findings, count = leave_out(found.findings)
-    return replace(found, findings=findings), Left(count, awaited, sending)
+        return found, LeftOut(sending=sending)
+    findings, count = drop_unapplied(found.findings)
+    return replace(found, findings=findings), LeftOut(count, awaited, sending)
 
 
 def is_unapplied(plan: Plan) -> bool:
-    """Whether the manifests want something else than what was applied."""
+    """Return whether the manifests want something else than what was applied."""
     return any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
 
 
 @dataclass(slots=True)
 class Activity:
-    """What the schedule did. `failures` are the calls that GitHub did not take."""
+    """The actions of the schedule. `failures` are the calls that GitHub refused."""
 
     begun: Begin = Begin.NOTHING
-    posted: list[tuple[Kept, Posted]] = field(default_factory=list)
+    posted: list[tuple[KeptIssue, Posted]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
 
 def begin_run(hub: ScheduleHub, branch: str, runs: Runs, wanted: Wanted, found: Drift, done: Activity) -> Runs:
-    """Begin an apply run where one is needed, and return the runs that were read last.
+    """Begin an apply run if one is needed, and return the runs that were read last.
 
-    They are read again before one is begun, as another may have begun since.
+    They are read again before one is begun, because another may have begun meanwhile.
     """
     if choose_begin(runs, wanted, found.findings) is Begin.NOTHING:
         return runs
@@ -105,18 +106,18 @@ def begin_run(hub: ScheduleHub, branch: str, runs: Runs, wanted: Wanted, found: 
         if choice is not Begin.NOTHING:
             hub.dispatch(WORKFLOW, branch, {"reassert": "true"} if choice is Begin.REASSERT else {})
     except PostFailed as error:
-        done.failures.append(f"no apply was begun: {error}{_permission(error, 'actions: write')}")
+        done.failures.append(f"no apply was begun: {error}{_ask_for(error, 'actions: write')}")
     else:
         done.begun = choice
     return runs
 
 
-def keep_issue(hub: ScheduleHub, kept: Kept, issue: Issue, done: Activity, *, is_open: bool) -> None:
+def keep_issue(hub: ScheduleHub, kept: KeptIssue, issue: Issue, done: Activity, *, is_open: bool) -> None:
     """Open, update or close one issue."""
     try:
         posted = hub.keep_issue(kept.value, issue, label=kept.label, is_open=is_open)
     except PostFailed as error:
-        done.failures.append(f"the issue {kept.label} was not updated: {error}{_permission(error, 'issues: write')}")
+        done.failures.append(f"the issue {kept.label} was not updated: {error}{_ask_for(error, 'issues: write')}")
     else:
         if posted is not None:
             done.posted.append((kept, posted))
@@ -129,14 +130,14 @@ def keep_run_issues(
     failed: Callable[[ApplyRun], Issue],
     done: Activity,
 ) -> None:
-    """Keep the issues about a run that holds the others back, and about an apply that failed.
+    """Keep the issues about a run that blocks later runs, and about an apply that failed.
 
-    Where no run has ended, nothing is known of a failure, so its issue is left as it is.
+    If no run has ended, nothing is known of a failure, so its issue is not changed.
     """
-    keep_issue(hub, Kept.WAITING, late(runs.late), done, is_open=runs.late is not None)
+    keep_issue(hub, KeptIssue.WAITING, late(runs.late), done, is_open=runs.late is not None)
     last = runs.last_decided
     if last is not None:
-        keep_issue(hub, Kept.FAILED, failed(last), done, is_open=last.conclusion != SUCCESS)
+        keep_issue(hub, KeptIssue.FAILED, failed(last), done, is_open=last.conclusion != SUCCESS)
 
 
 def find_drifted(found: Drift) -> list[str]:
@@ -145,20 +146,20 @@ def find_drifted(found: Drift) -> list[str]:
     return list(dict.fromkeys(drifted))
 
 
-def is_known_clean(found: Drift, left: Left) -> bool:
-    """Whether the issue on drift may be closed: everything was compared, and nothing was left out."""
+def is_known_clean(found: Drift, left: LeftOut) -> bool:
+    """Return whether the issue about drift may be closed: everything was compared, and nothing was left out."""
     return not find_drifted(found) and not found.failed and not left
 
 
-def keep_drift_issue(hub: ScheduleHub, found: Drift, left: Left, issue: Issue, done: Activity) -> None:
-    """Open or update the issue on drift, or close it where it is known that there is none.
+def keep_drift_issue(hub: ScheduleHub, found: Drift, left: LeftOut, issue: Issue, done: Activity) -> None:
+    """Open or update the issue about drift, or close it if it is known that there is no drift.
 
-    Where nothing is found, but a read failed or something was left out, the issue is left as it is.
+    If nothing is found, but a read failed or something was left out, the issue is not changed.
     """
     drifted: Sequence[str] = find_drifted(found)
     if drifted or is_known_clean(found, left):
-        keep_issue(hub, Kept.DRIFT, issue, done, is_open=bool(drifted))
+        keep_issue(hub, KeptIssue.DRIFT, issue, done, is_open=bool(drifted))
 
 
-def _permission(error: PostFailed, needed: str) -> str:
+def _ask_for(error: PostFailed, needed: str) -> str:
     return f". Does the job lack a permission, such as {needed}?" if error.status == 403 else ""

@@ -1,7 +1,7 @@
 """Batches of state writes: a write requested while another is in flight joins the next batch.
 
-A write to the store costs about the same for one document as for a batch (a lock and a sync of the folder, a
-push of the branch), so the workers share them.
+A write to the store costs about the same for one document as for a batch (a lock and a sync of the folder, or a push of
+the branch), so the workers share them.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class _Batch:
 class StateWriter:
     """The writer of one run. `write` returns when its own write is durable or has failed.
 
-    Where a write costs a round trip (a push), a batch waits for others to join it: until every caller that is
-    `inside` waits for it, and at most the store's `gather_s`.
+    If a write costs a round trip (a push), a batch waits for others to join it: until every caller in `expecting_write`
+    waits for the batch, and at most the store's `gather_s`.
     """
 
     def __init__(self, store: StateStore, offload: Offload) -> None:
@@ -46,31 +46,33 @@ class StateWriter:
         self._offload = offload
         self._gathering: _Batch | None = None
         self._latest: asyncio.Task[list[WriteResult]] | None = None
-        self._inside = 0
-        self._hurries = False
+        self._expected = 0
+        self._gathers_no_more = False
 
     @property
     def gathers(self) -> bool:
+        """Return whether a batch waits for further writes."""
         return self._store.gather_s > 0
 
-    def hurry(self) -> None:
-        """Let no batch wait for others any more: the process may be ended soon. Writes still share a round trip."""
-        self._hurries = True
+    def stop_gathering(self) -> None:
+        """Write each batch at once from now on: the process may be ended soon. Writes still share a round trip."""
+        self._gathers_no_more = True
         if self._gathering is not None:
             self._gathering.changed.set()
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Mark a caller that may request another write, for which a batch waits."""
-        self._inside += 1
+    def expecting_write(self) -> Iterator[None]:
+        """Mark a caller that may request another write. A batch waits for it."""
+        self._expected += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self._expected -= 1
             if self._gathering is not None:
                 self._gathering.changed.set()
 
     async def write(self, write: Write) -> WriteResult:
+        """Write one document as a part of a batch."""
         batch = self._gathering
         if batch is None or batch.done is None:
             batch = self._gathering = _Batch()
@@ -85,7 +87,7 @@ class StateWriter:
     async def _write_batch(self, batch: _Batch, before: asyncio.Task[list[WriteResult]] | None) -> list[WriteResult]:
         if before is not None:
             await asyncio.wait({before})
-        if self.gathers and not self._hurries:
+        if self.gathers and not self._gathers_no_more:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._store.gather_s):
                     await self._wait_for_all(batch)
@@ -98,6 +100,6 @@ class StateWriter:
         return results
 
     async def _wait_for_all(self, batch: _Batch) -> None:
-        while len(batch.writes) < self._inside and not self._hurries:
+        while len(batch.writes) < self._expected and not self._gathers_no_more:
             batch.changed.clear()
             await batch.changed.wait()

@@ -134,7 +134,6 @@ class Story:
         self._title("Drift: the manifest is ahead of what was applied")
         self._edit("v4")
         self._run("drift", expect=2)
-        self._run("state", "history", self.edited.environment)
 
     # --- writing, running and checking -------------------------------------------------------------
 

@@ -1,9 +1,11 @@
-"""Items whose texts are alike but for what was filled into them, so that they are read once (docs/contract.md#plan).
+"""Groups of items whose texts differ only in the values that were filled in (docs/contract.md#plan).
 
-A plan and the state hold only the values that were filled in, not what the manifests were written with. So each value
-is replaced by a mark for its name, `{environment}` or `{NAME}`, and items with equal texts are alike.
+A group is shown once, so that a reader reads it once. A plan and the state contain only the filled-in values, not the
+templates of the manifests. So each value is replaced by a mark for its name, `{environment}` or `{NAME}`, and items
+with equal texts are alike.
 
-Nothing is filled into the name of a secret, so `{secret:NAME}` never gets a mark: another secret is another text.
+No value is ever filled into the name of a secret, so `{secret:NAME}` gets no mark: texts with different secrets are
+not alike.
 """
 
 from __future__ import annotations
@@ -27,18 +29,18 @@ _Mark: TypeAlias = Callable[[str, str, str], str]  # (text, value, mark) -> text
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """How a text of one environment is written where it stands for others too."""
+    """The two functions that write a text of one environment so that it is right for others too."""
 
-    filled: Callable[[str], str]  # a URL of a manifest, or one that was applied: its name and its vars are marked
-    found: Callable[[str], str]  # any other text, such as what Plug holds: its name alone is marked
+    filled: Callable[[str], str]  # for a URL of a manifest, or an applied one: marks the environment's name and vars
+    found: Callable[[str], str]  # for any other text, such as a URL in Plug: marks the environment's name alone
 
 
 @dataclass(frozen=True, slots=True)
 class Alike(Generic[Item]):
     """One item, or more than five that are alike, in the order given.
 
-    `rewrite` takes texts of the first of several. It returns each with `{environment}` and `{NAME}` for the values that
-    differ among them, and with each value that all share as it is.
+    `rewrite` takes texts of the first member. It writes `{environment}` and `{NAME}` for the values that differ among
+    the members, and leaves the values that all of them share.
     """
 
     members: tuple[Item, ...]
@@ -53,32 +55,32 @@ def fold(
 ) -> list[Alike[Item]]:
     """Return every item once, in the order of the first of those that are alike. Linear in the items' size.
 
-    Items are alike whose `likeness_of` is equal. It must pass each text through the `Rewrite` that it gets, which puts
-    marks in the place of values. Values are looked for as whole words first (`com` is not found in `example.com`'s
-    `company`), then, among items that are still alone, anywhere (`{environment}corp`).
+    Items with an equal `likeness_of` are alike. It must pass each text through the `Rewrite` that it gets, which
+    replaces values by marks. Values are searched for as whole words first (`com` is not found in `company`), then,
+    among items that are still alone, anywhere (`{environment}corp`).
     """
     values = _Values(vars_by_environment)
     folded: dict[int, Alike[Item]] = {}
     rest = list(range(len(items)))
     for mark in (_mark_words, _mark_anywhere):
         alike: dict[Hashable, list[int]] = {}
-        for place in sorted(rest):
-            rewrite = values.mark_values(environment_of(items[place]), mark)
-            alike.setdefault(likeness_of(items[place], rewrite), []).append(place)
+        for index in sorted(rest):
+            rewrite = values.mark_values(environment_of(items[index]), mark)
+            alike.setdefault(likeness_of(items[index], rewrite), []).append(index)
         rest = []
-        for places in alike.values():
-            if len(places) > SHOWN_ONE_BY_ONE:
-                members = tuple(items[place] for place in places)
-                folded[places[0]] = Alike(members, values.make_rewrite([*map(environment_of, members)], mark))
+        for indices in alike.values():
+            if len(indices) > SHOWN_ONE_BY_ONE:
+                members = tuple(items[index] for index in indices)
+                folded[indices[0]] = Alike(members, values.make_rewrite([*map(environment_of, members)], mark))
             else:
-                rest += places
-    for place in rest:
-        folded[place] = Alike((items[place],), Rewrite(str, str))
-    return [folded[place] for place in sorted(folded)]
+                rest += indices
+    for index in rest:
+        folded[index] = Alike((items[index],), Rewrite(str, str))
+    return [folded[index] for index in sorted(folded)]
 
 
 def _mark_words(text: str, value: str, mark: str) -> str:
-    """Replace `value` where no letter or digit touches it."""
+    """Replace `value` by `mark` wherever neither a letter nor a digit is next to it."""
     parts: list[str] = []
     kept = start = 0
     while (at := text.find(value, start)) >= 0:
@@ -104,14 +106,14 @@ class _Values:
         self._marks: dict[str, str] = {}
 
     def _of(self, environment: str) -> dict[str, str]:
-        """Return name -> value."""
+        """Return the environment's values by name."""
         return {ENVIRONMENT: environment, **self._variables.get(environment, {})}
 
     def _mark_of(self, name: str) -> str:
         return self._marks.setdefault(name, chr(_FIRST_MARK + len(self._marks)))
 
     def mark_values(self, environment: str, mark: _Mark) -> Rewrite:
-        """Return what puts a mark in the place of each value, longest first."""
+        """Return the functions that replace each value by its mark, the longest value first."""
         filled = sorted(self._of(environment).items(), key=lambda item: (-len(item[1]), item[0]))
         return Rewrite(
             partial(self._put_marks, filled, mark), partial(self._put_marks, [(ENVIRONMENT, environment)], mark)
@@ -119,7 +121,7 @@ class _Values:
 
     def _put_marks(self, values: Sequence[tuple[str, str]], mark: _Mark, text: str) -> str:
         parts = _SECRET.split(text) if "{secret:" in text else [text]
-        for at in range(0, len(parts), 2):  # between them are the secrets
+        for at in range(0, len(parts), 2):  # the odd parts are the secrets
             for name, value in values:
                 if value:
                     parts[at] = mark(parts[at], value, self._mark_of(name))
@@ -139,7 +141,7 @@ class _Values:
         return Rewrite(partial(rewrite, marking.filled), partial(rewrite, marking.found))
 
     def _write(self, environments: Iterable[str]) -> list[tuple[str, str]]:
-        """Return what each mark means in the texts of these: `{NAME}`, or the value that all share."""
+        """Return each mark with the text that replaces it: `{NAME}`, or the value that all environments share."""
         every = [self._of(environment) for environment in environments]
         seen = {name: {values.get(name) for values in every} for name in every[0]}
         return [

@@ -1,4 +1,4 @@
-"""What a batch of state writes did, in words for a commit's message (docs/state.md)."""
+"""The message of a commit that stores a batch of state writes (docs/state.md)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ MAX_LINES = 1000
 
 
 def describe_commit(changes: Sequence[tuple[str, Document | None, Document | None]]) -> str:
-    """A subject, who and which run, and a line for each environment. `changes`: name, before, after."""
-    told = [(name, describe_change(before, after)) for name, before, after in changes]
-    counts = Counter(word for _, word in told)
+    """Return a subject, a line for each environment, and who made the change. `changes`: name, before, after."""
+    words = [(name, describe_change(before, after)) for name, before, after in changes]
+    counts = Counter(word for _, word in words)
     if len(counts) == 1:
-        subject = f"{next(iter(counts))}: {name_some(sorted(name for name, _ in told))}"
+        subject = f"{next(iter(counts))}: {name_some(sorted(name for name, _ in words))}"
     else:
         subject = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
     by = next((found for _, before, after in changes if (found := _by(before, after)) is not None), By())
-    lines = [f"{name}: {word}" for name, word in sorted(told)[:MAX_LINES]]
-    if len(told) > MAX_LINES:
-        lines.append(f"and {len(told) - MAX_LINES} more")
+    lines = [f"{name}: {word}" for name, word in sorted(words)[:MAX_LINES]]
+    if len(words) > MAX_LINES:
+        lines.append(f"and {len(words) - MAX_LINES} more")
     who = [
         f"{key}: {for_commit(value)}"
         for key, value in (("actor", by.actor), ("commit", by.commit), ("run", by.run))
@@ -33,9 +33,9 @@ def describe_commit(changes: Sequence[tuple[str, Document | None, Document | Non
 
 
 def describe_change(before: Document | None, after: Document | None) -> str:
-    """One word for what a write did to an environment's document."""
+    """Return one or two words for what a write did to an environment's document."""
     if after is None:
-        # an intent of a run that ended before its PUT, or a dead run's that a person forgot: nothing was applied
+        # the intent of a run that ended before its PUT, or of a dead run that a person forgot: nothing was applied
         begun = before is not None and before.applied is None and before.intent is not None and not before.intent.doubt
         return "removed" if begun else "forgotten"
     if after.intent is not None:

@@ -1,4 +1,4 @@
-"""Many names in one sentence."""
+"""Counts and lists of names for use in a sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_NAMED = 5
 
 
 def name_some(names: Sequence[str], most: int = MAX_NAMED) -> str:
-    """The first few names, the rest counted."""
+    """Return the first `most` names and the number of the others, such as `a, b and 3 more`."""
     named = ", ".join(names[:most])
     more = len(names) - most
     return f"{named} and {more} more" if more > 0 else named
@@ -19,13 +19,13 @@ def number(count: int) -> str:
 
 
 def ordinal(count: int) -> str:
-    """`1st`, `2nd`, `11th`."""
+    """Return an ordinal number, such as `1st`, `2nd`, `11th`."""
     ending = "th" if count % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
     return f"{number(count)}{ending}"
 
 
 def counted(count: int, one: str, several: str = "") -> str:
-    """`1 environment`, `2,412 environments`."""
+    """Return a count with its noun, such as `1 environment`, `2,412 environments`."""
     return f"{number(count)} {one if count == 1 else several or one + 's'}"
 
 

@@ -1,12 +1,12 @@
-"""Data made harmless for the place it is shown in: the only module that knows those places.
+"""Escapes for data, one for each kind of output. No other module knows how an output is escaped.
 
 See docs/contract.md#what-no-output-does.
 
-URLs, descriptions, file names, answers and actor names are data. Wherever they are shown, what is hidden or looks like
-something else is written out, markup is text, nobody is mentioned, and no line can pass for a command to GitHub's
-runner: it trims a line and looks for `::` at its start, and for `##[` anywhere.
+URLs, descriptions, file names, answers and actor names are data. In every output, characters that are invisible or
+look like others are written as escapes, markup is shown as text, no user is mentioned, and no line can be taken for a
+command to GitHub's runner: the runner trims a line and looks for `::` at its start, and for `##[` anywhere.
 
-Every function for a value takes any text at all, lone surrogates included, and returns one line. `for_json` takes a
+Every function for a value takes any text, lone surrogates included, and returns one line. `for_json` takes a
 whole JSON text, `for_markdown_block` the lines of a block.
 """
 
@@ -16,9 +16,9 @@ import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
 
-# What can't be seen, steers the direction of a text, or looks like a blank without being one: Cc, Cf, Cs, Zl, Zp and Zs
-# of Unicode but for U+0020, its default-ignorable characters, and U+2800, a Braille pattern without a dot.
-# Written out, as asking unicodedata for each of 1.1 million characters would cost every start 0.2 s.
+# Characters that can't be seen, that change the direction of a text, or that look like a blank: Cc, Cf, Cs, Zl, Zp and
+# Zs of Unicode except U+0020, its default-ignorable characters, and U+2800, a Braille pattern without a dot.
+# They are listed here, as a loop over unicodedata's 1.1 million characters would add 0.2 s to every start.
 _HIDDEN = (
     "["
     "\x00-\x1f\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680\u17b4\u17b5"
@@ -30,11 +30,11 @@ _HIDDEN = (
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LEADING_COLON = re.compile(r"(\s*):")
 
-# What a text in a European language is written with: nothing in it is hidden, nor of another script.
+# The characters of European languages: none of them is invisible or of another script.
 _FAMILIAR = r"[ -~¡-¬®-´¶-ÖØ-öø-ɏ‐-―‘-‟†-…€]*"
-# An escape that is in the text already. It belongs to no word: its letters are not the author's.
+# An escape that an earlier step wrote. It is not part of a word: its letters are not the author's.
 _ESCAPE = r"\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"
-_ORDINALS = "ªº"  # of 1ª and nº: Latin letters, although their names don't begin so
+_ORDINALS = "ªº"  # as in 1ª and nº: Latin letters, although their Unicode names don't begin with LATIN
 
 
 def _show(match: re.Match[str]) -> str:
@@ -51,7 +51,7 @@ def _write_out(character: str) -> str:
 
 
 def _show_foreign(match: re.Match[str]) -> str:
-    """Write out the letters of another script in a word with Latin ones: they can look the same."""
+    """Escape the letters of another script in a word with Latin letters, as they can look like Latin ones."""
     word = match[0]
     if word.isascii():
         return word
@@ -76,12 +76,12 @@ def _find_script(character: str) -> str:
 
 @lru_cache(maxsize=64)
 def _find_words(marks: str) -> re.Pattern[str]:
-    """Return what finds the words of a text: letters and digits, joined by the combining marks that the text has."""
+    """Return a pattern for words: letters and digits with the combining marks of the text."""
     return re.compile(rf"{_ESCAPE}|[\w{marks}]+")
 
 
 def _find_marks(text: str) -> str:
-    """Return the combining marks of a text (Mn, Mc, Me), each once. No list of all 2,400 is needed for that."""
+    """Return the combining marks of a text (Mn, Mc, Me), each once, so that no list of all 2,400 is needed."""
     import unicodedata  # late, as few texts need it
 
     return "".join(sorted(char for char in set(text) if not char.isascii() and unicodedata.category(char)[0] == "M"))
@@ -89,7 +89,7 @@ def _find_marks(text: str) -> str:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern where a text is not ASCII, which few are: it takes longer than to show a whole plan."""
+    """Compile a pattern at its first use: only few texts need it, and to compile it takes longer than a whole plan."""
     return re.compile(pattern)
 
 
@@ -106,9 +106,9 @@ def _visible(value: str) -> str:
 
 
 def for_terminal(value: str) -> str:
-    """For a line of a terminal or a log, wherever in the line the value stands.
+    """Escape a value for a line of a terminal or a log, at any position of the line.
 
-    A colon at the start is shown escaped even when it is alone: the text around the value may bring another.
+    A single colon at the start is escaped too: the text before the value may end in another one.
     """
     shown = _visible(value).replace("##[", "#\\x23[")
     return _LEADING_COLON.sub(r"\1\\x3a", shown, count=1) if _LEADING_COLON.match(shown) else shown
@@ -118,12 +118,12 @@ _SEEN_IN_COMMITS = re.compile(r"@|\#(?=[0-9])|:(?=//)|(?<=GH)-(?=[0-9])", re.IGN
 
 
 def for_commit(value: str) -> str:
-    """For a line of a commit's message, in which GitHub looks for people, issues and addresses: it finds none."""
+    """Escape a value for a commit's message, so that GitHub finds no user, issue or address in it."""
     return _SEEN_IN_COMMITS.sub(lambda match: f"\\x{ord(match[0]):02x}", for_terminal(value))
 
 
 def for_workflow_data(value: str) -> str:
-    """For what follows the second `::` of a workflow command; its lines stay lines."""
+    """Escape the text after the second `::` of a workflow command. It may have several lines."""
     lines = re.split(r"(\r|\n)", value)
     shown = "".join(line if line in ("\r", "\n") else _visible(line) for line in lines)
     return encode_workflow_data(shown.replace("##[", "#\\x23["))
@@ -135,29 +135,29 @@ def encode_workflow_data(value: str) -> str:
 
 
 def for_workflow_property(value: str) -> str:
-    """For the value of a property (`file=`, `title=`) of a workflow command."""
+    """Escape the value of a property (`file=`, `title=`) of a workflow command."""
     return for_workflow_data(value).replace(":", "%3A").replace(",", "%2C")
 
 
 def for_json(text: str) -> str:
-    """For a text that `json.dumps` made: it says the same, and no log line can hold `##[` or a DEL.
+    """Escape `##[` and DEL in a text that `json.dumps` made. Its value stays the same.
 
-    A `#` or DEL of a JSON text stands inside a string, where the escape means the same character.
+    In JSON both occur only inside strings, where the escape means the same character.
     """
     return text.replace("##[", "#\\u0023[").replace("\x7f", "\\u007f")
 
 
 # --- HTML and Markdown -----------------------------------------------------------------------------
 
-# Entities are never markup, neither in Markdown nor in a table nor in HTML, so all three are served by them.
-# Named ones, as `&#64;` reads like a mention of issue 64; `~` and `-` have no name of their own.
+# Entities are never markup, neither in Markdown nor in a table nor in HTML, so they serve for all three.
+# They are named ones, as `&#64;` looks like a mention of issue 64. HTML has no names for `~` and `-`.
 _ENTITIES = {
     "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "|": "&vert;", "`": "&grave;",
     "\\": "&bsol;", "*": "&ast;", "_": "&lowbar;", "[": "&lbrack;", "]": "&rbrack;", "(": "&lpar;", ")": "&rpar;",
     "{": "&lbrace;", "}": "&rbrace;", "!": "&excl;", "$": "&dollar;", "#": "&num;", "@": "&commat;",
     ":": "&colon;", ".": "&period;", "+": "&plus;", "=": "&equals;", "~": "&#126;", "-": "&#45;",
 }  # fmt: skip
-# What GitHub looks for in the rendered text, where an entity is a character again: a gap breaks it up.
+# GitHub looks for mentions in the rendered text, where an entity is a character again, so this gap breaks them up.
 _GAP = "&ZeroWidthSpace;"
 
 _IN_TEXT = re.compile(
@@ -167,7 +167,7 @@ _IN_TEXT = re.compile(
     r"|(?P<www>(?i:www))\."
     r"|(?P<mention>@|\#(?=[0-9])|(?i:GH-)(?=[0-9]))"
 )
-# The characters are listed: compiling the set of all others takes as long as importing a room.
+# The characters are listed, as to compile the set of all others would slow down every start.
 _IN_CODE = re.compile(r"[!\"#$&'()*+:<=>@\[\\\]_`{|}~]|(?i:(?<=www))\.")
 _NOT_IN_A_SPAN = re.compile(r"[`|<>@]|##\[")
 
@@ -183,25 +183,26 @@ def _escape_in_text(match: re.Match[str]) -> str:
 
 
 def for_markdown(value: str) -> str:
-    """For running text or a table cell in Markdown: nothing in it is markup, a link or a mention."""
+    """Escape a value for text or a table cell in Markdown: nothing in it is markup, a link or a mention."""
     return _IN_TEXT.sub(_escape_in_text, _visible(value).strip())
 
 
 def for_markdown_code(value: str, *, in_html: bool = False) -> str:
-    """As inline code, in running text, a table cell or (`in_html`) an HTML element within Markdown.
+    """Return a value as inline code, in text, a table cell or (`in_html`) an HTML element within Markdown.
 
-    Plain backticks wherever they hold the value, so that the Markdown stays legible as it is; `<code>` with
-    entities for a value that could close a span, cut a cell or, in the raw text, look like a mention.
+    The value is in plain backticks if it is safe there, so that the raw Markdown stays legible. A value that could
+    close the span, end the cell or look like a mention in the raw text is in `<code>`, with entities.
     """
     shown = _visible(value)
     if not in_html and shown and shown == shown.strip() and not _NOT_IN_A_SPAN.search(shown):
         return f"`{shown}`"
-    # GitHub links an e-mail address within `<code>` too; a zero-width gap would be copied with it, a comment is not
+    # GitHub links an e-mail address within `<code>` too. A comment prevents that and, unlike a zero-width gap, is not
+    # copied with the text.
     return f"<code>{_entities(shown).replace('&commat;', '<!-- -->&commat;')}</code>"
 
 
 def for_markdown_block(lines: Iterable[str], *, language: str) -> str:
-    """Lines as a code block that none of them can close; `language` is ours, never data."""
+    """Return lines as a code block that none of them can close. `language` must not be data."""
     shown = [_visible(line) for line in lines]
     if not any(re.search(r"[`<>@]|##\[|\A\s*:", line) for line in shown):
         return "\n".join([f"```{language}", *shown, "```"])
@@ -213,7 +214,7 @@ def _entities(shown: str) -> str:
 
 
 def for_html(value: str) -> str:
-    """For the text of an HTML element or a quoted attribute."""
+    """Escape a value for the text of an HTML element or a quoted attribute."""
     import html  # late, as only a report shows any
 
     shown = html.escape(_visible(value), quote=True).replace("##[", "#&num;[")
@@ -224,5 +225,5 @@ def for_html(value: str) -> str:
 
 
 def for_page(value: str) -> str:
-    """For a text that a script puts into a page with `textContent`: markup is text there as it is."""
+    """Escape a value that a script puts into a page with `textContent`, where markup is plain text already."""
     return _visible(value)

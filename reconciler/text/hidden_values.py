@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable
 
 MASK = "***"
-START = 4  # values are found by their first characters; a shorter value is not hidden, as it occurs in any text
+START = 4  # values are found by their first 4 characters; a shorter value is not hidden, as it occurs in any text
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 
 
 class HiddenValues:
-    """Values that are searched for in every text. The user info of a URL is masked too, whatever it is.
+    """Values that are masked in every text. The user info of a URL is always masked too.
 
-    A text of a hundred characters takes some 20 µs, whether one value is hidden or ten thousand.
+    A text of a hundred characters takes about 20 µs, for one hidden value or ten thousand.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class HiddenValues:
         self._sizes: dict[str, list[int]] = {}  # of the values with this start, the longest first
 
     def hide(self, values: Iterable[str]) -> None:
-        """Hide each value; one shorter than `START` is left out."""
+        """Hide each value from now on. One shorter than `START` is left out."""
         for value in values:
             if len(value) < START:
                 continue

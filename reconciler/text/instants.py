@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 
 def instant(at: datetime | None) -> str | None:
-    """`2026-11-23T12:00:00Z`."""
+    """Return an instant such as `2026-11-23T12:00:00Z`."""
     return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def age(at: datetime | None, now: datetime) -> str:
-    """How long ago, in the largest unit that fits: 40 s, 12 min, 5 h, 3 d."""
+    """Return how long ago `at` was, in the largest unit that fits: 40 s, 12 min, 5 h, 3 d."""
     if at is None:
         return "-"
     seconds = max(0, int((now - at).total_seconds()))

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from reconciler.model import Intent
 
-CLOCK_TOLERANCE = timedelta(seconds=60)  # by which the clocks of two machines may differ
+CLOCK_TOLERANCE = timedelta(seconds=60)  # the clocks of two machines may differ by this much
 
 
 def describe_lock(intent: Intent, now: datetime) -> str:
-    """Who holds it, since when, until when; and where the two machines' clocks can't both be right, that."""
+    """Return who has the lock, since when and until when, with a warning if one of the two clocks must be wrong."""
     who = intent.by.actor or "someone"
     run = f" (run {intent.by.run})" if intent.by.run else ""
     assert intent.lease_until is not None, "a live intent has a lease"

@@ -1,4 +1,4 @@
-"""The words for a state to which nothing was ever applied: a first apply, or a slip in the setting."""
+"""The words for a state to which nothing was ever applied: a first apply, or a typing error in the setting."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ from reconciler.model import Where
 def describe_new_state(where: Where, show: Callable[[str], str] = str) -> str:
     """Return what to check before a first apply. `show` escapes the setting for the place where it is shown."""
     near = f": did you mean {show(where.near)}?" if where.near else ""
-    return f"nothing was ever applied to {show(where.location)}; if that is wrong, check `state`{near}"
+    return f"nothing was ever applied to {show(where.location)}; if that is wrong, check the setting `state`{near}"

@@ -1,7 +1,7 @@
-"""The words for each status that Plug answers with: what it means, and what to do about it (docs/contract.md#messages).
+"""Explanations of each status that Plug answers with, and what to do about it (docs/contract.md#messages).
 
-Nothing of the answer's body is ever repeated: it may echo the token or a secret. Those for the receivers' statuses
-are in `core/receivers.py`.
+No part of the answer's body is ever repeated: it may echo the token or a secret. The explanations of the receivers'
+statuses are in `core/receivers.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from reconciler.model import AuthScheme, BodyForm
 def explain_put(status: int, *, token_env: str, auth_scheme: AuthScheme, body: BodyForm, denied: bool = False) -> str:
     """Return a sentence or two on the answer to a PUT, for the person on call.
 
-    They name the variable of the token, never the token. `denied`: the answer was a 2xx that said no.
+    The text names the variable of the token, never the token. `denied`: the answer was a 2xx with "value": false.
     """
     if 200 <= status < 300:
         return 'Plug answered 2xx but said "value": false: it did not take the webhooks' if denied else "applied"
@@ -43,7 +43,7 @@ def explain_put(status: int, *, token_env: str, auth_scheme: AuthScheme, body: B
 
 
 def explain_read(status: int, *, token_env: str) -> str:
-    """Return a sentence or two on an answer of the partner API that holds no account; names the token's variable."""
+    """Return a sentence or two on an answer of the partner API without an account. It names the token's variable."""
     if status == 401:
         return f"401: Plug did not accept the partner token of {token_env}. Check that it is current and whole"
     if status == 403:
@@ -70,7 +70,7 @@ _REASONS = {
     404: "there is no update call at this address. Check api.base_url",
     408: "Plug gave up waiting for the request",
     413: "Plug says that the request is too large",
-    425: "Plug asked to come again later",
+    425: "Plug asked to try again later",
     429: "Plug asks for fewer requests. Set rate_limit, or try again later",
     500: "Plug failed while it handled the request",
     502: "a gateway before Plug got no good answer",
@@ -82,4 +82,4 @@ _REASONS = {
 def _reason_of_class(status: int) -> str:
     if 400 <= status < 500:
         return "Plug refused the request"
-    return "Plug failed while it handled the request" if status >= 500 else "an answer that means nothing here"
+    return "Plug failed while it handled the request" if status >= 500 else "this status has no meaning here"

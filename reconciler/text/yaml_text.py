@@ -1,4 +1,4 @@
-"""A text in a YAML file that this program writes."""
+"""Quoted texts for the YAML files that this program writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ESCAPED = re.compile('[^ -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U00
 
 
 def quote(text: str) -> str:
-    """Return the text as YAML in double quotes, which every reader takes as a text, in one line."""
+    """Return the text in one line, in YAML's double quotes, so that no reader takes it for another type."""
     return f'"{_ESCAPED.sub(_escape, text)}"'
 
 

@@ -1,8 +1,8 @@
-"""Annotations: the runner's workflow commands, shown at the lines of a pull request (GitHub's "workflow commands").
+"""Annotations, written as GitHub's workflow commands and shown at the lines of a pull request.
 
-GitHub keeps ten errors, ten warnings and ten notices of a step and drops the rest in silence. So of each level at
-most ten are printed: one of each kind of fault first, then one of each text, and where there are more, the tenth
-counts them.
+GitHub keeps ten errors, ten warnings and ten notices of a step and drops the rest without a message. So at most ten of
+each level are printed: one of each kind of fault first, then one of each text. If there are more, the tenth counts
+them.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ from reconciler.views.where_words import where_text
 
 MAX_SHOWN = 10  # of each level, by GitHub, for each step
 MAX_CHARS = 4_000  # of a message; GitHub's runner cuts it after 4,096
-MOVES_APART = 3  # changes of one part of the destinations that have an annotation each
+MOVES_SHOWN_SINGLY = 3  # changes of one part of the destinations that get an annotation each
 
 _WARNING = re.compile(r"(?P<guard>apply would refuse: )?(?:.*?:[0-9]+:[0-9]+: )?(?P<key>[^: ]+): ")
 
 PathOf: TypeAlias = Callable[[str], str | None]
-"""A file as this program shows it -> its path in the repository, with `/`; None where it is in none."""
+"""Maps a file as this program shows it to its path in the repository, with `/`; None outside a repository."""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """`kind` is what alike ones share, such as a key; those that are the same share `detail` too.
+    """One annotation. Alike ones share a `kind`, such as a key; equal ones share `detail` too.
 
-    `line` and the columns count from 1; 0 is unknown.
+    `line` and the columns count from 1; 0 means unknown.
     """
 
     level: str  # error, warning or notice
@@ -68,13 +68,14 @@ class Annotation:
 
 
 def render_validation(errors: Iterable[Problem], warnings: Iterable[Problem], *, path_of: PathOf) -> str:
+    """Return an annotation for each problem, at its line."""
     return _render(
         [*(_of_problem("error", one) for one in errors), *(_of_problem("warning", one) for one in warnings)], path_of
     )
 
 
 def render_plan(plan: Plan, *, path_of: PathOf) -> str:
-    """The summary and the hosts as notices, what changes of the destinations as warnings, and every warning."""
+    """Return the summary and the hosts as notices; changed destinations and the plan's warnings as warnings."""
     summary = words.plan_summary(plan)
     digest = words.shown_digest(plan)
     summary += f"\nDigest: {digest}" if digest else ""
@@ -89,7 +90,7 @@ def render_plan(plan: Plan, *, path_of: PathOf) -> str:
 
 
 def _of_hosts(plan: Plan) -> list[Annotation]:
-    """The hosts that the plan would send to Plug, and those that Plug holds instead of the applied ones."""
+    """Return notices of the hosts that the plan would send to Plug, and of those that Plug holds instead."""
     putting = [planned for planned in plan.environments if planned.action.puts]
     lists = (
         ("", list_hosts(putting, frozenset(plan.new_hosts))),
@@ -108,7 +109,10 @@ def _of_hosts(plan: Plan) -> list[Annotation]:
 
 
 def _fit_hosts(hosts: Sequence[words.HostRow], room: int) -> list[str]:
-    """A line for each host, with as many names as fit, or its number of environments alone; then they are counted."""
+    """Return a line for each host, with as many names as fit, or else with its number of environments alone.
+
+    Hosts that still don't fit are counted.
+    """
     for most_names in words.NAMES_OF_A_HOST:
         lines = [_host_line(row, most_names) for row in hosts]
         if sum(map(len, lines)) + len(lines) <= room:
@@ -126,7 +130,7 @@ def _host_line(host: words.HostRow, most_names: int) -> str:
 
 
 def _fit_lines(lines: Sequence[str], room: int, more: str) -> list[str]:
-    """The first lines that fit, and how many don't."""
+    """Return the first lines that fit, and a line that counts the others."""
     for at, line in enumerate(lines):
         room -= len(line) + 1
         if room < 0:
@@ -135,7 +139,7 @@ def _fit_lines(lines: Sequence[str], room: int, more: str) -> list[str]:
 
 
 def _of_note(note: words.DestinationNote) -> Annotation:
-    """The values of a few environments, the rarest first; the others are counted."""
+    """Return a notice with the rarest values and their environments; the others are counted."""
     lines = [f"{words.shorten(value)}: {name_some(names)}" for value, names in note.rows[:MAX_NAMED]]
     left_out = sum(len(names) for _, names in note.rows[MAX_NAMED:])
     lines += [f"… and {counted(left_out, 'more environment')}: see the log"] if left_out else []
@@ -143,7 +147,7 @@ def _of_note(note: words.DestinationNote) -> Annotation:
 
 
 def render_result(result: RunResult, *, path_of: PathOf) -> str:
-    """What was not applied as errors, alike ones as one; else the summary as a notice."""
+    """Return what was not applied as errors, alike ones as one, and the summary."""
     shown = [
         _of_failures(outcome.value, group)
         for outcome in words.NOT_APPLIED
@@ -158,7 +162,7 @@ def render_result(result: RunResult, *, path_of: PathOf) -> str:
 def render_drift(
     drift: Drift, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({}), *, path_of: PathOf
 ) -> str:
-    """Each group of findings as a warning, what can't be seen as a notice; and the summary."""
+    """Return each group of findings as a warning, or as a notice if it is `unobservable`, and the summary."""
     summary = "\n".join(part for part in (words.drift_summary(drift), where_text(drift.where)) if part)
     shown = [
         *_of_new_state("reconciler drift", drift.where),
@@ -169,7 +173,7 @@ def render_drift(
 
 
 def render_check(result: CheckResult, *, path_of: PathOf) -> str:
-    """Each failing receiver as an error, alike ones as one; certificates that end soon as warnings."""
+    """Return each failing receiver as an error, alike ones as one, and certificates that end soon as warnings."""
     failing = [one for one in result.receivers if not one.ok]
     shown = [_of_receivers(group) for group in group_failing_receivers(failing)]
     shown += [Annotation("warning", "reconciler check", warning, "warning") for warning in words.check_warnings(result)]
@@ -178,12 +182,12 @@ def render_check(result: CheckResult, *, path_of: PathOf) -> str:
 
 
 def render_error(message: str) -> str:
-    """What ended a command, where there is no place to point at."""
+    """Return the error that ended a command, without a file to point at."""
     return _render([Annotation("error", "reconciler", message, message)], lambda _: None)
 
 
 def render_warning(message: str) -> str:
-    """What went wrong beside the work of a step that goes on."""
+    """Return a warning of a step, without a file to point at."""
     return _render([Annotation("warning", "reconciler", message, message)], lambda _: None)
 
 
@@ -208,39 +212,40 @@ def _family(key: str) -> str:
 
 
 def _kind_of(warning: str) -> tuple[str, str]:
-    """Return what a warning of a plan is about: whether a guard speaks, and of which key."""
+    """Return the subject of a plan's warning: whether it is a guard's, and the first part of its key."""
     match = _WARNING.match(warning)
     return (match["guard"] or "", _family(match["key"])) if match else ("", warning)
 
 
 def _of_moves(plan: Plan) -> list[Annotation]:
-    """Return warnings of the changes of destinations, each with the environments that it is the same for.
+    """Return warnings of the changes of destinations, each with the environments that share it.
 
-    Those to a place that is new or has the fewest environments come first. Where there are many, they share one
-    annotation, so that none of them is dropped among alike ones.
+    Changes to a host that is new, or that has the fewest environments, come first. Many changes share one annotation,
+    so that GitHub drops none of them.
     """
     members: dict[DestinationChange, list[EnvironmentPlan]] = {}
     for planned in plan.environments:
         for moved in planned.destination_changes:
             members.setdefault(moved, []).append(planned)
-    used = Counter(_place_of(moved.after) for moved, alike in members.items() for _ in alike)
+    used = Counter(_host_or_value(moved.after) for moved, alike in members.items() for _ in alike)
     stay = [one.destination.endpoint for one in plan.environments if one.destination and not one.destination_changes]
-    used.update(map(_place_of, stay))
-    known = {_place_of(moved.before) for moved in members if moved.before is not None} | {*map(_place_of, stay)}
+    used.update(map(_host_or_value, stay))
+    known = {_host_or_value(moved.before) for moved in members if moved.before is not None}
+    known.update(map(_host_or_value, stay))
     moves = sorted(
         members.items(),
-        key=lambda item: (_place_of(item[0].after) in known, used[_place_of(item[0].after)], len(item[1])),
+        key=lambda item: (_host_or_value(item[0].after) in known, used[_host_or_value(item[0].after)], len(item[1])),
     )
     shown: list[Annotation] = []
     for part in DestinationPart:
         of_part = [(moved, alike) for moved, alike in moves if moved.part is part]
-        several = [of_part] if len(of_part) > MOVES_APART else [[one] for one in of_part]
+        several = [of_part] if len(of_part) > MOVES_SHOWN_SINGLY else [[one] for one in of_part]
         shown += [_of_move(part, some) for some in several]
     return shown
 
 
-def _place_of(value: str) -> str:
-    """Return the host of an endpoint; another part of a destination as it is."""
+def _host_or_value(value: str) -> str:
+    """Return the host of an endpoint, and any other part of a destination unchanged."""
     return host_with_port_of(value) or value
 
 
@@ -308,7 +313,7 @@ def _render(annotations: Sequence[Annotation], path_of: PathOf) -> str:
     lines = []
     for level in ("error", "warning", "notice"):
         of_level = [one for one in annotations if one.level == level]
-        shown = _most_telling(of_level)
+        shown = _select_shown(of_level)
         lines += [_line(one, path_of) for one in shown]
         left = len(of_level) - len(shown)
         if left:
@@ -317,20 +322,20 @@ def _render(annotations: Sequence[Annotation], path_of: PathOf) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _most_telling(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """Return all, or nine: the first of each kind, then of each detail, then the others.
+def _select_shown(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Return all annotations, or nine of them: the first of each kind, then of each detail, then the others.
 
-    So a repeated fault hides no other, and many texts about one key hide no other key.
+    So a repeated fault hides no other fault, and many texts about one key hide no other key.
     """
     if len(annotations) <= MAX_SHOWN:
         return list(annotations)
     of_kind: dict[Hashable, int] = {}
     of_detail: dict[Hashable, int] = {}
-    for place, one in enumerate(annotations):
-        of_kind.setdefault(one.kind, place)
-        of_detail.setdefault((one.kind, one.detail), place)
+    for index, one in enumerate(annotations):
+        of_kind.setdefault(one.kind, index)
+        of_detail.setdefault((one.kind, one.detail), index)
     order = dict.fromkeys([*of_kind.values(), *of_detail.values(), *range(len(annotations))])
-    return [annotations[place] for place in sorted([*order][: MAX_SHOWN - 1])]
+    return [annotations[index] for index in sorted([*order][: MAX_SHOWN - 1])]
 
 
 def _line(one: Annotation, path_of: PathOf) -> str:

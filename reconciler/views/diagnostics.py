@@ -1,7 +1,7 @@
-"""Errors and warnings of the input: one form for every command (docs/manifests.md).
+"""Errors and warnings of the input, in one form for every command (docs/manifests.md).
 
-On a terminal a problem is a block as compilers write it, with the line of the file and a mark below the part that is
-wrong. Elsewhere it is one line, which is never wrapped: editors and scripts read its start, which is an error's place.
+On a terminal a problem is a block as compilers write it, with the line of the file and a mark below the wrong part.
+Elsewhere it is one line and never wrapped, because editors and scripts read the file and line at its start.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The place that problems are shown in. `width` is None where each is one line."""
+    """The layout of problems. `width` is that of the terminal; None writes each problem as one line."""
 
     colour: bool = False
     width: int | None = None
 
 
 def render_problems(problems: Sequence[Problem], severity: Severity, layout: Layout) -> list[str]:
-    """Return the lines: one for each problem, or on a terminal a block and a blank line for each."""
+    """Return one line for each problem, or on a terminal a block and a blank line for each."""
     style = Style(layout.colour)
     if layout.width is None:
         label = "" if severity is Severity.ERROR else style.yellow("warning: ")
@@ -71,7 +71,7 @@ def _render_block(problem: Problem, severity: Severity, style: Style, width: int
 
 
 def _render_quote(quote: Quote, room: int) -> tuple[str, str]:
-    """Return the line, cut to `room` columns around the part that is wrong, and the mark below it."""
+    """Return the line, cut to `room` columns around the wrong part, and the mark below it."""
     text = for_terminal(quote.text)
     start = min(len(for_terminal(quote.text[: quote.start])), len(text))
     end = max(start, min(len(for_terminal(quote.text[: quote.end])), len(text)))

@@ -10,8 +10,8 @@ from operator import itemgetter
 
 from reconciler.views.style import RESET, display_width
 
-MIN_ROOM = 24  # columns that a word must have left of it, else it begins a line of its own
-HANG = 4  # columns that a line which goes on is indented more
+MIN_ROOM = 24  # columns that must be free for a long word; with fewer, it begins on a new line
+HANG = 4  # further columns that a continued line is indented
 _CODE = re.compile(r"\x1b\[[0-9;]*m")
 _CELL = re.compile(r"(?P<codes>(?:\x1b\[[0-9;]*m)*)(?P<char>[^\x1b]|$)")
 _WORD = re.compile(r"[^ ]+")
@@ -28,9 +28,9 @@ class Piece:
 
 
 def fold(text: str, width: int) -> str:
-    """Break the lines of a text, which may be in colour, that are longer than `width` columns.
+    """Break the lines of a text that are longer than `width` columns. The text may be in colour.
 
-    A line of `^` marks below a line that is broken is broken in the same places.
+    A line of `^` marks below a broken line is broken in the same places.
     """
     lines: list[str] = []
     pieces: list[Piece] = []
@@ -56,7 +56,7 @@ def _interleave(lines: Sequence[str], marks: str, pieces: Sequence[Piece]) -> li
 
 
 def _split(plain: str, width: int) -> Iterator[Piece]:
-    """Yield the pieces of a line. A word that goes on is below its own beginning, other words are indented."""
+    """Yield the pieces of a line. A broken word continues below its own beginning; other words are indented."""
     margin = len(plain) - len(plain.lstrip(" "))
     hang = min(margin + HANG, width // 2)
     start = indent = 0

@@ -1,4 +1,4 @@
-"""What a step that failed writes into the job's summary."""
+"""The part of a job's summary that shows a failed step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_LOG_CHARS = 30_000
 
 
 def render_failure(title: str, log: str) -> str:
-    """What a failed command wrote to stderr, for the job's summary."""
+    """Return a section for the job's summary with the messages of a failed command."""
     lines = [line for line in log.split("\n") if line.strip() and not line.startswith("::")]
     left = len(lines) - MAX_LOG_LINES
     block = [line[:MAX_LOG_LINE] for line in lines[:MAX_LOG_LINES]]

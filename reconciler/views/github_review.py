@@ -1,4 +1,4 @@
-"""The comment with the plan of a pull request: what loosens a rule, what is refused, then the plan (docs/github.md)."""
+"""The comment with the plan of a pull request (docs/github.md): loosened rules, what is refused, then the plan."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LIST_CHARS = 5_000  # of the rules that change, and of the problems
 NAMES_SHOWN = 20  # of a list of environments; the plan has all of them
 MAX_VALUE = 120  # characters of a setting's value
 CHECK_CHARS = 8_000  # for the receivers, which come after the plan
-LEAST_PLAN_CHARS = 20_000  # whatever comes before the plan
-MAX_PROBLEM = 400  # characters of one; a hostile host or name may be long
+LEAST_PLAN_CHARS = 20_000  # however long the sections before the plan are
+MAX_PROBLEM = 400  # characters of one problem; a hostile host or name may be long
 MAX_FAILURE = 2_000
 
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
-    """Return the whole comment, of at most `max_chars`. What doesn't fit is counted, never cut in its middle."""
+    """Return the whole comment, of at most `max_chars`. What doesn't fit is left out whole and counted."""
     before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review)]
     checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
@@ -82,7 +82,7 @@ def _refused(review: Review) -> list[str]:
 
 
 def _uncounted(review: Review) -> list[str]:
-    """Why a label that is set lifts nothing."""
+    """Return why the labels that are set don't lift a guard."""
     paragraphs = [
         f"The label {for_markdown_code(one.label)} doesn't count: {_setter(one.set_by)} is not known to have write "
         "permission."
@@ -127,7 +127,7 @@ def _first_apply(review: Review) -> list[str]:
         "" if found is None else f" It is set, but {_setter(found.set_by)} is not known to have that permission."
     )
     return [
-        "Nothing was ever applied to this state. The apply run sends nothing before somebody with write permission "
+        "Nothing was ever applied to this state. The apply run sends nothing before a user with write permission "
         f"sets the label {label}, on this pull request or later, and runs it again.{uncounted}"
     ]
 
@@ -219,6 +219,6 @@ def _cut(text: str) -> str:
 
 
 def _listed(lines: Sequence[str], what: str) -> str:
-    """Return the lines that fit; the others are counted."""
+    """Return the lines that fit, and a line that counts the others."""
     taken, left = fit([(line, 1) for line in lines], LIST_CHARS, between=1)
     return "\n".join([*taken, *([f"- … and {counted(left, f'more {what}')}"] if left else [])])

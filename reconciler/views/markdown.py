@@ -1,9 +1,6 @@
-"""The Markdown forms, for a pull request or a job's summary: whatever the fleet, GitHub takes them.
+"""The Markdown forms, for a pull request or a job's summary, short enough for GitHub (docs/contract.md#plan).
 
-See docs/contract.md#plan.
-
-A page is at most `MAX_CHARS` long. It is never cut: a block or row that doesn't fit is left out whole, and
-what was left out is counted.
+A page is at most `MAX_CHARS` long. It is never cut: a block or row that doesn't fit is left out whole and counted.
 """
 
 from __future__ import annotations
@@ -39,7 +36,7 @@ __all__ = [
 
 
 def render_result(result: RunResult) -> str:
-    """What was not applied as a table, the rest counted, what to do next."""
+    """Return what was not applied as a table, the numbers of the other environments, and what to do next."""
     count = Counter(one.outcome for one in result.environments)
     occurring = [outcome for outcome in Outcome if count[outcome]]
     head = [f"## {words.result_summary(result)}", *where_paragraph(result.where)]
@@ -81,7 +78,7 @@ def render_validation(
     environments: int | None = None,
     max_chars: int = MAX_CHARS,
 ) -> str:
-    """Errors, then warnings, each with its place."""
+    """Return a table of the errors, then the warnings, each with its file and line."""
     head = [f"## {words.validation_summary(errors, warnings, count=environments)}"]
     rows = [(_problem_row("error", problem), 1) for problem in errors]
     rows += [(_problem_row("warning", problem), 1) for problem in warnings]
@@ -102,7 +99,7 @@ def _problem_row(label: str, problem: Problem) -> str:
 
 
 def render_state_list(documents: Iterable[Document], now: datetime, *, unread: int = 0) -> str:
-    """The fleet as a table; `now` tells a lease that lasts from one that ran out.
+    """Return the fleet as a table. `now` decides which leases are over.
 
     `unread` is the number of documents that can't be read.
     """
@@ -133,7 +130,7 @@ def _by_cells(by: By) -> tuple[str, str]:
 
 
 def render_state_show(document: Document, now: datetime) -> str:
-    """What is known of one environment."""
+    """Return the state of one environment as a table."""
     document = show_document(document)
     applied, intent = document.applied, document.intent
     facts = [
@@ -160,7 +157,7 @@ def render_state_show(document: Document, now: datetime) -> str:
 
 
 def render_state_history(document: Document) -> str:
-    """The last try, and a timeline, newest first."""
+    """Return the last try, and a table of the applied records, newest first."""
     head = [f"## History of {for_markdown_code(document.environment)}"]
     if document.last is not None:
         message = f": {for_markdown(document.last.message)}" if document.last.message else ""

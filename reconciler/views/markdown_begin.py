@@ -1,4 +1,4 @@
-"""The summary of an apply run's first job: what begins, and which label lifted a guard."""
+"""The summary of an apply run's first job: the steps of the run, and the labels that lifted a guard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checked receivers for a job's summary: what failed as a table, warnings, hosts, advice (docs/contract.md#drift)."""
+"""Checked receivers for a job's summary: failures as a table, warnings, hosts, advice (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIST_CHARS = 6_000  # for the warnings, and for the hosts
 
 
 def render_check(result: CheckResult, *, max_chars: int = MAX_CHARS) -> str:
-    """Summary, failing receivers, warnings, hosts, what to do next."""
+    """Return the summary, the failing receivers, warnings, hosts, and what to do next."""
     failed = [receiver for receiver in result.receivers if not receiver.ok]
     head = [f"## {words.check_summary(result)}"]
     list_chars = min(LIST_CHARS, max_chars // 4)

@@ -15,11 +15,11 @@ from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, Fitted
 from reconciler.views.text_drift import advice
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
-OPEN_BLOCKS = 10  # of so many groups the details stand open; a longer page is skimmed first
+OPEN_BLOCKS = 10  # with up to so many groups their details are shown open; a longer page is skimmed first
 
 
 def render_drift(drift: Drift, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> str:
-    """Summary, what was looked at, the groups by what matters, and what to do next."""
+    """Return the summary, what was compared, the groups with the most important first, and what to do next."""
     groups = group_findings(drift.findings, vars_by_environment)
     head = [*new_state_paragraph(drift.where), f"## {words.drift_summary(drift)}"]
     head += [f"Looked at {words.looked_at(drift)}."] if words.has_drift(drift) else []
@@ -58,12 +58,12 @@ def _block(group: FindingGroup, hosts: int, most_names: int, *, is_open: bool) -
 
 
 def _diff_lines(group: FindingGroup) -> Iterator[str]:
-    """Of each event what is expected and what is there; nothing where neither is known and the message says it all."""
+    """Yield the expected and the actual URL of each event; nothing for findings that have only a message."""
     for finding in group.findings:
         actual = words.actual_of(finding)
-        told = f": {finding.message}" if group.message is None else ""
+        message = f": {finding.message}" if group.message is None else ""
         if finding.event is not None:
-            yield f"# {finding.event.value}{told}"
+            yield f"# {finding.event.value}{message}"
         if finding.expected is not None:
             yield f"+ expected {finding.expected}"
         if actual is not None:

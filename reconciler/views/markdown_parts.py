@@ -1,4 +1,4 @@
-"""What every Markdown page is made of: tables, lists of names, and the bound on its length."""
+"""The parts of every Markdown page: tables, lists of names, and the bound on its length."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ NOTE_CHARS = 200  # room for the line that counts what was left out
 
 
 def page(head: Sequence[str], body: Sequence[str], tail: Sequence[str]) -> str:
-    """Paragraphs, a blank line between them, and a final newline."""
+    """Return the paragraphs with a blank line between them, and a final newline."""
     return "\n\n".join(part for part in (*head, *body, *tail) if part) + "\n"
 
 
 def fit(parts: Iterable[tuple[str, int]], room: int, *, between: int) -> tuple[list[str], int]:
-    """The parts that fit into `room` characters with `between` after each, and how much the others stand for.
+    """Return the parts that fit into `room` characters with `between` after each, and the count of the others.
 
-    Each part comes with what it stands for. A part that is too long doesn't keep a later, shorter one out.
+    Each part comes with the number that it counts for, for example its environments. A part that is too long doesn't
+    keep a later, shorter one out.
     """
     taken: list[str] = []
     left_out = 0
-    for text, stands_for in parts:
+    for text, count in parts:
         if len(text) + between <= room:
             taken.append(text)
             room -= len(text) + between
         else:
-            left_out += stands_for
+            left_out += count
     return taken, left_out
 
 
 def row(*cells: str) -> str:
-    """A row of a table; the cells are escaped already."""
+    """Return a row of a table. The cells are escaped already."""
     return f"| {' | '.join(cells)} |"
 
 
 def table(header: Sequence[str], rows: Sequence[tuple[str, int]], more: str, *, room: int) -> list[str]:
-    """The table, as far as it fits into `room` characters, and how many environments or findings it lacks."""
+    """Return the rows that fit into `room` characters as a table, and a line that counts what the others stand for."""
     if not rows:
         return []
     top = [row(*header), row(*("---" for _ in header))]
@@ -51,7 +52,7 @@ def table(header: Sequence[str], rows: Sequence[tuple[str, int]], more: str, *, 
 
 
 def names(every: Sequence[str], most: int = words.NAMES_SHOWN) -> str:
-    """As inline code; those beyond so many are counted."""
+    """Return at most `most` names as inline code; the others are counted."""
     shown = ", ".join(for_markdown_code(name) for name in every[:most])
     if len(every) > most:
         shown += f" and {number(len(every) - most)} more"
@@ -59,7 +60,7 @@ def names(every: Sequence[str], most: int = words.NAMES_SHOWN) -> str:
 
 
 def host_list(hosts: Sequence[words.HostRow], shown: int, most_names: int, *, indent: str = "") -> list[str]:
-    """The first so many hosts, each with its number of environments, and with their names if unusual."""
+    """Return the first `shown` hosts, each with its number of environments, and with their names if unusual."""
     lines = []
     for what, use in hosts[:shown]:
         named = words.host_environments(use, partial(names, most=most_names)) if most_names else ""
@@ -71,18 +72,18 @@ def host_list(hosts: Sequence[words.HostRow], shown: int, most_names: int, *, in
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of a page that is shown whole, but for its last hosts and for names."""
+    """A part of a page. Only its last hosts and names may be left out; the rest is shown whole."""
 
-    render: Callable[[int, int], str]  # how many hosts to show, and how many names at most of each -> the text
-    hosts: int = 0  # how many there are to leave out; one is always shown
-    least_chars: int = 0  # it is never shorter
+    render: Callable[[int, int], str]  # takes the number of hosts, and the most names of each; returns the text
+    hosts: int = 0  # the number of hosts; one is always shown
+    least_chars: int = 0  # the block is never shorter
 
 
 class FittedBlocks:
-    """The blocks that fit into `room` characters, with at most so many names of each host.
+    """The blocks that fit into `room` characters, with at most `most_names` names of each host.
 
-    Where it `may_cut`, a block that doesn't fit has as many hosts as do. Otherwise nothing is added after the first
-    one that doesn't fit: it will be done again, with fewer names.
+    With `may_cut`, a block that doesn't fit shows as many hosts as do. Otherwise nothing is added after the first block
+    that doesn't fit, because the caller starts again with fewer names.
     """
 
     def __init__(self, room: int, most_names: int, *, may_cut: bool) -> None:
@@ -93,9 +94,9 @@ class FittedBlocks:
         self._may_cut = may_cut
 
     def add(self, blocks: Iterable[Block], *, reserve: int = 0) -> list[int | None]:
-        """Return how many hosts of each block are shown; None of a block that is left out.
+        """Add the blocks, and return how many hosts of each are shown; None for a block that is left out.
 
-        Leave `reserve` characters for what comes next. A block that can't fit is not even made.
+        `reserve` characters stay free for later blocks. A block that can't fit is not rendered.
         """
         self.room -= reserve
         shown = [self._add_one(block) for block in blocks]
@@ -115,7 +116,7 @@ class FittedBlocks:
         return count
 
     def _find_fitting(self, block: Block) -> int | None:
-        """Return the number of hosts with which the block fits; None where it doesn't fit."""
+        """Return the number of hosts with which the block fits; None if it doesn't fit."""
 
         def fits(count: int) -> bool:
             return len(block.render(count, self._most_names)) + 2 <= self.room

@@ -16,10 +16,10 @@ from reconciler.views import words
 from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, FittedBlocks, fit, host_list, names, page, row
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
-OPEN_BLOCKS = 10  # of so many changes the details stand open; a longer page is skimmed first
+OPEN_BLOCKS = 10  # with up to so many changes their details are shown open; a longer page is skimmed first
 LEAST_CHARS = 20  # no block is shorter
-LIST_CHARS = 6_000  # for the warnings, and at least for the reasserts; more than fifty names ever take
-HOST_CHARS = 6_000  # at least for the hosts of what is left out
+LIST_CHARS = 6_000  # for the warnings, and at least for the reasserts; fifty names always fit
+HOST_CHARS = 6_000  # at least, for the hosts of the blocks that are left out
 
 
 def render_plan(
@@ -28,9 +28,9 @@ def render_plan(
     *,
     max_chars: int = MAX_CHARS,
 ) -> str:
-    """Summary, digest, notes, warnings, changes, reasserts, orphans, unchanged.
+    """Return the summary, digest, notes, warnings, changes, reasserts, orphans and the number of the unchanged.
 
-    A host that doesn't fit is left out only where fewer names don't help. It is counted.
+    A host is left out, and counted, only if it doesn't fit even with fewer names.
     """
     groups = group_alike(plan, vars_by_environment)
     changed = [group for group in groups if group.representative.action is not Action.REASSERT]
@@ -56,7 +56,7 @@ def render_plan(
     return page([*head, *_destination_notes(plan, max(spare, LIST_CHARS)), *warnings], blocks, tail)
 
 
-_Shown: TypeAlias = tuple[Group, int]  # with how many of its hosts; 0 where it is left out
+_Shown: TypeAlias = tuple[Group, int]  # a group, and how many of its hosts are shown; 0 if it is left out
 
 
 def _add(body: FittedBlocks, groups: Sequence[Group], *, reserve: int, more: str) -> list[_Shown]:
@@ -73,14 +73,14 @@ def _add(body: FittedBlocks, groups: Sequence[Group], *, reserve: int, more: str
 
 
 def _count_hosts(group: Group, shown: int | None) -> int:
-    """One environment alone shows all of its hosts, in its changes and notes."""
+    """Return how many hosts of a group are shown. A single environment shows all of them in its changes and notes."""
     if shown is None:
         return 0
     return shown if len(group.members) > 1 else len(group.hosts) + len(group.observed)
 
 
 def _left_out_hosts(plan: Plan, shown: Sequence[_Shown], *, room: int) -> list[str]:
-    """Every host of what is left out, even where a shown block has it too: first those that are nowhere else."""
+    """Return every host of the groups that are left out. Hosts that no shown group has come first."""
     parts: list[str] = []
     for title, lists, new_hosts in (
         ("Hosts of what is left out", [(group.hosts, count) for group, count in shown], frozenset(plan.new_hosts)),
@@ -105,7 +105,7 @@ def _join(uses: Iterable[HostUse], new_hosts: frozenset[str]) -> tuple[HostUse, 
 
 
 def _list_left_out(title: str, uses: Iterable[HostUse], known: Collection[str], *, room: int) -> list[str]:
-    """A list with names where it fits, else the hosts alone with their numbers of environments."""
+    """Return a list of the hosts with names if it fits, else with their numbers of environments alone."""
     ordered = sorted(uses, key=lambda use: use.host in known)
     if not ordered:
         return []
@@ -137,7 +137,7 @@ def _summary_table(plan: Plan) -> str:
 
 
 def _destination_notes(plan: Plan, room: int) -> list[str]:
-    """Each value with its environments, as far as they fit into `room` characters; the others are counted."""
+    """Return each value with the environments that fit into `room` characters; the others are counted."""
     paragraphs = []
     for note in words.destination_notes(plan):
         rows = [
@@ -172,12 +172,12 @@ def _orphans(plan: Plan) -> list[str]:
 
 
 def _least_size(group: Group) -> int:
-    """No block of the group is shorter: escaping only ever adds characters."""
+    """Return a lower bound of the length of the group's block: escaping only adds characters."""
     return LEAST_CHARS + sum(len(change.before or "") + len(change.after) for change in group.representative.changes)
 
 
 def _block(group: Group, hosts: int, most_names: int, *, is_open: bool) -> str:
-    """One environment, or one group: what happens and why, the changes as a diff, some hosts, then names."""
+    """Return one environment or one group: the action and its reasons, the changes as a diff, hosts and names."""
     planned = group.representative
     several = len(group.members) > 1
     alike = f"{environments(len(group.members))} alike"
@@ -190,7 +190,7 @@ def _block(group: Group, hosts: int, most_names: int, *, is_open: bool) -> str:
     if unchecked:
         notes.append(for_markdown(unchecked))
     lines = _diff_lines(group)
-    if not lines:  # a reassert: the texts stay
+    if not lines:  # a reassert changes no text
         name = f"**{alike}**" if several else for_markdown_code(planned.environment)
         listed = host_list(every, hosts, most_names, indent="  ")
         return "\n".join([f"- {' — '.join([f'{name} {what}', *notes])}", *listed])

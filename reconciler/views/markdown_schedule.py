@@ -1,4 +1,4 @@
-"""The issues that the schedule keeps, and what it adds to its summary."""
+"""The issues that the schedule keeps, and the notes in its summary."""
 
 from __future__ import annotations
 
@@ -21,51 +21,54 @@ _BEGUN = {
 
 
 def describe_begun(begun: Begin) -> str:
-    """The sentence about the run that was begun; empty where none was."""
+    """Return a sentence about the run that was begun; empty if none was."""
     return _BEGUN[begun]
 
 
 def describe_left(count: int, run_id: int | None) -> str:
-    """The sentence about what is left to a run under way, or (None) to the one that was begun."""
-    what = "that apply" if run_id is None else f"run {run_id}"
-    return f"What {what} will do is left out: {environments(count)} not applied yet."
+    """Return a sentence about the drift that is left out because a run will repair it.
+
+    `run_id` is None for the run that this one has begun.
+    """
+    run = "this new apply" if run_id is None else f"run {run_id}"
+    return f"Drift that {run} will repair is left out: {environments(count)} not applied yet."
 
 
 def describe_sending(count: int) -> str:
-    """The sentence about environments that an apply is at work on."""
-    return f"A PUT is under way for {environments(count)}: it is not known yet how it ends."
+    """Return a sentence about environments whose PUT is in flight."""
+    return f"A PUT is in flight for {environments(count)}: its outcome is not known yet."
 
 
 def make_drift_issue(drifted: Sequence[str], text: str, notes: Sequence[str], run_url: str) -> Issue:
-    """The issue on drift. `text` is the drift as Markdown."""
+    """Return the issue about drift. `text` is the drift as Markdown."""
     title = f"Webhook drift: {name_some(drifted)}"[:MAX_TITLE]
     added = "".join(f"\n{note}\n" for note in notes)
     footer = f"\n<sub>[last looked at]({run_url})</sub>\n"
-    return Issue(title, f"{text}{added}{footer}", f"No drift any more: [this run]({run_url}) found none.")
+    return Issue(title, f"{text}{added}{footer}", f"The drift has ended: [this run]({run_url}) found none.")
 
 
 def make_waiting_issue(late: ApplyRun | None, run_url: str) -> Issue:
-    """The issue about a run that holds the others back. `late` None: there is none any more."""
-    closing = f"No apply run has been under way for more than {_HOURS} hours any more: [seen by this run]({run_url})."
+    """Return the issue about a run that blocks later ones. With `late` None it only has the text that closes it."""
+    closing = f"The run has ended. [This run]({run_url}) saw that no apply run has taken more than {_HOURS} hours."
     if late is None:
         return Issue("", "", closing)
-    waits = "waits for a reviewer" if late.status == WAITING else f"has not ended (`{late.status}`)"
+    state = "waits for a reviewer" if late.status == WAITING else f"has not ended (`{late.status}`)"
     link = f"[run {late.run_id}]({late.url})" if late.url else f"run {late.run_id}"
     text = (
         f"The apply {link} of commit {for_markdown_code(late.head_sha[:12])}, begun at {instant(late.begun_at)}, "
-        f"{waits}.\n\n"
-        "Apply runs are serial, so it holds all later ones back, and what was merged since is not applied. Drift "
-        "reports what is not applied again, as this run is no longer waited for.\n\n"
+        f"{state}.\n\n"
+        "Apply runs are serial, so it blocks all later runs, and what was merged since is not applied. The drift "
+        "report no longer waits for this run, so it lists what is not applied.\n\n"
         "What to do next:\n\n"
-        "- If it is right, approve it.\n"
-        "- Else reject or cancel it: the next run applies the head of the default branch, so nothing is lost. Where "
-        "none follows one that was cancelled, the schedule begins one.\n"
+        "- If the run is right, approve it.\n"
+        "- Otherwise reject or cancel it: the next run applies the head of the default branch, so nothing is lost. If "
+        "no run follows, the schedule begins one.\n"
     )
-    return Issue(f"Apply run {late.run_id} holds the others back", text, closing)
+    return Issue(f"Apply run {late.run_id} blocks later runs", text, closing)
 
 
 def make_failed_issue(last: ApplyRun) -> Issue:
-    """The issue about the apply that failed last; its closing where the last one succeeded."""
+    """Return the issue about a failed apply run, with the text that closes it once an apply succeeds."""
     link = f"[run {last.run_id}]({last.url})" if last.url else f"run {last.run_id}"
     commit = for_markdown_code(last.head_sha[:12])
     text = (

@@ -1,4 +1,4 @@
-"""Colour for a terminal, and how the differing part of two texts is found and marked."""
+"""Colour for a terminal, and the part in which two texts differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESET = "\x1b[0m"
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Wraps text in colour, or leaves it as it is. Whether to colour is the caller's decision."""
+    """Wraps text in colour, or leaves it unchanged. The caller decides whether to use colour."""
 
     colour: bool
 
@@ -57,14 +57,14 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`before` and `after` share what lies outside these spans (start, end)."""
+    """The spans (start, end) in which two texts differ. Outside of them the texts are equal."""
 
     before: tuple[int, int]
     after: tuple[int, int]
 
 
 def find_difference(before: str, after: str) -> Difference:
-    """The one part in which two texts differ, widened to whole words: `hooks` and `hooks2`, not a lone `2`."""
+    """Return the one part in which two texts differ, widened to whole words: `hooks` and `hooks2`, not only `2`."""
     if before == after:
         return Difference((len(before), len(before)), (len(after), len(after)))
     shorter = min(len(before), len(after))
@@ -82,13 +82,13 @@ def find_difference(before: str, after: str) -> Difference:
 
 
 def carets(span: tuple[int, int], indent: int) -> str:
-    """A line of `^` beneath a span of the text that starts `indent` columns in; empty for an empty span."""
+    """Return a line of `^` below a span of a text that starts at column `indent`; empty for an empty span."""
     start, end = span
     return " " * (indent + start) + "^" * (end - start) if end > start else ""
 
 
 def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes; it is escaped already, so it has no control character."""
+    """Return how many columns of a terminal an escaped text takes. It has no control characters."""
     if text.isascii():
         return len(text)
     import unicodedata  # late: most texts are ASCII
@@ -98,16 +98,16 @@ def display_width(text: str) -> int:
 
 
 def compare(first: tuple[str, str], second: tuple[str, str], style: Style) -> tuple[list[str], list[str]]:
-    """Return the lines of two texts, each with its label, that differ: what goes in red, what comes in green."""
+    """Return the lines of two differing texts, each behind its label: the first in red, the second in green."""
     (label, before), (other_label, after) = first, second
     before, after = for_terminal(before), for_terminal(after)
     difference = find_difference(before, after)
     if style.colour:
         start, end = difference.before
-        going = style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:])
+        removed = style.red(before[:start]) + style.removed(before[start:end]) + style.red(before[end:])
         start, end = difference.after
-        coming = style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:])
-        return [label + going], [other_label + coming]
+        added = style.green(after[:start]) + style.added(after[start:end]) + style.green(after[end:])
+        return [label + removed], [other_label + added]
     marks = carets(difference.before, len(label)), carets(difference.after, len(other_label))
     return [line for line in (label + before, marks[0]) if line], [
         line for line in (other_label + after, marks[1]) if line
@@ -115,14 +115,14 @@ def compare(first: tuple[str, str], second: tuple[str, str], style: Style) -> tu
 
 
 def wrap(text: str, *, indent: str, width: int) -> list[str]:
-    """Lines of at most `width` columns, save for a word that is longer; the text is escaped already."""
+    """Return an escaped text in lines of at most `width` columns. A longer word keeps its own line."""
     room = max(width - len(indent), 20)
     lines = textwrap.wrap(text, width=room, break_long_words=False, break_on_hyphens=False)
-    return [indent + for_terminal(line) for line in lines]  # again: a line may break before a "::"
+    return [indent + for_terminal(line) for line in lines]  # escaped again, as a new line may begin with "::"
 
 
 def name_lines(names: Sequence[str], *, indent: str, width: int, whole: bool = False) -> list[str]:
-    """The names, wrapped; those beyond the fiftieth are counted, unless the `whole` list is asked for."""
+    """Return the names in wrapped lines. Those after the fiftieth are counted, unless `whole` is True."""
     shown = len(names) if whole else words.NAMES_SHOWN
     text = ", ".join(for_terminal(name) for name in names[:shown])
     if len(names) > shown:
@@ -131,18 +131,21 @@ def name_lines(names: Sequence[str], *, indent: str, width: int, whole: bool = F
 
 
 def columns(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Rows with aligned columns, two spaces apart; the last column is as long as it likes."""
+    """Return the rows as lines with aligned columns, two spaces apart. The last column may have any length."""
     table = [tuple(row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     return ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def host_lines(hosts: Iterable[words.HostRow], style: Style, *, indent: str, width: int) -> list[str]:
-    """Every host with its number of environments, and with their names if unusual, below what they are hosts of."""
+    """Return a heading for each kind of hosts, and below it each host with its number of environments.
+
+    A host that is unusual also shows the names of its environments.
+    """
     lines: list[str] = []
-    for what, of_one_kind in groupby(hosts, lambda row: row[0]):
+    for kind, of_one_kind in groupby(hosts, lambda row: row[0]):
         uses = [use for _, use in of_one_kind]
-        lines.append(f"{indent}hosts {what}".rstrip())
+        lines.append(f"{indent}hosts {kind}".rstrip())
         rows = columns((words.host_label(use, for_terminal), environments(len(use.environments))) for use in uses)
         for use, row in zip(uses, rows, strict=True):
             lines += _host_line(use, f"{indent}  {row}", style, indent=f"{indent}      ", width=width)

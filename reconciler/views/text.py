@@ -1,4 +1,4 @@
-"""The text views, one module each; every value in them goes through `escape.for_terminal`."""
+"""The text views, one module each. Every value in them is escaped by `escape.for_terminal`."""
 
 from __future__ import annotations
 

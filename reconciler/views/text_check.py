@@ -1,4 +1,4 @@
-"""Checked receivers for a terminal: what failed on top, then warnings, the rest, and where it all was.
+"""Checked receivers for a terminal: failures first, then warnings, what passed, and the hosts.
 
 See docs/contract.md#drift.
 """
@@ -15,12 +15,12 @@ from reconciler.views import words
 from reconciler.views.style import Style, columns, name_lines, wrap
 
 FAILED_SHOWN = 100  # groups; the others are counted
-SHOWN = 20  # of what passed, and of the hosts; the others are counted
+SHOWN = 20  # receivers that passed, and hosts; the others are counted
 INDENT = " " * 4
 
 
 def render_check(result: CheckResult, *, colour: bool, width: int = 100) -> str:
-    """The result as text; the last line is its summary."""
+    """Return the result as text; the last line is its summary."""
     style = Style(colour)
     failed = [receiver for receiver in result.receivers if not receiver.ok]
     sections = [
@@ -39,7 +39,7 @@ def _failed_lines(failed: Sequence[ReceiverCheck], style: Style, width: int) -> 
     if not groups:
         return []
     shown = groups[:FAILED_SHOWN]
-    rows = columns((words.check_figures(group[0]), _what(group), _where(group)) for group in shown)
+    rows = columns((words.check_figures(group[0]), _name_receivers(group), _show_address(group)) for group in shown)
     lines = []
     for row, group in zip(rows, shown, strict=True):
         lines.append(f"{style.red('!')} {style.red(row)}")
@@ -52,11 +52,11 @@ def _failed_lines(failed: Sequence[ReceiverCheck], style: Style, width: int) -> 
     return lines
 
 
-def _what(group: Sequence[ReceiverCheck]) -> str:
+def _name_receivers(group: Sequence[ReceiverCheck]) -> str:
     return group[0].event.value if len(group) == 1 else f"{number(len(group))} receivers alike"
 
 
-def _where(group: Sequence[ReceiverCheck]) -> str:
+def _show_address(group: Sequence[ReceiverCheck]) -> str:
     return for_terminal(group[0].url if len(group) == 1 else group[0].place)
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` found, as a checklist for a terminal."""
+"""The items of `doctor`, as a checklist for a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADINGS = {Area.PARTNER: "partner token", Area.GITHUB: "GitHub"}
 
 
 def render_doctor(items: Sequence[Item], *, colour: bool) -> str:
-    """Return a line for each item, below each one that is not in order what to do, and a count as the last line."""
+    """Return a line for each item, advice below each one that is not in order, and the counts as the last line."""
     style = Style(colour)
     lines: list[str] = []
     for area, of_area in groupby(items, lambda item: item.area):

@@ -1,4 +1,4 @@
-"""Drift for a terminal: what differs, alike environments once, then what to do about each kind.
+"""Drift for a terminal: the findings, with alike environments as one group, then the advice for each kind.
 
 See docs/contract.md#drift.
 """
@@ -27,7 +27,10 @@ def render_drift(
     colour: bool,
     width: int = 100,
 ) -> str:
-    """The findings as text; the last line is the summary. Environments that differ in their vars alone are folded."""
+    """Return the findings as text; the last line is the summary.
+
+    Environments whose findings differ only in the values of their vars are one group.
+    """
     style = Style(colour)
     groups = group_findings(drift.findings, vars_by_environment)
     sections = [new_state_lines(drift.where, style)]
@@ -39,7 +42,7 @@ def render_drift(
 
 
 def _looked_at_lines(drift: Drift, style: Style, width: int) -> list[str]:
-    """Without drift the summary says it."""
+    """Return what was compared; nothing without drift, as the summary says it then."""
     if not words.has_drift(drift):
         return []
     return [style.dim(line) for line in wrap(f"Looked at {words.looked_at(drift)}.", indent="", width=width)]
@@ -62,7 +65,10 @@ def _group_lines(group: FindingGroup, style: Style, width: int) -> list[str]:
 
 
 def _wrapped(heading: str, message: str | None, plain: str, width: int) -> list[str]:
-    """The heading with the message behind it, or below it where the line would be too long. `plain` has no colour."""
+    """Return the heading with the message behind it, or below it if the line would be too long.
+
+    `plain` is the heading without colour.
+    """
     if message is None:
         return [heading]
     shown = for_terminal(message)
@@ -78,10 +84,10 @@ def _painter(kind: FindingKind, style: Style) -> Callable[[str], str]:
 
 
 def _finding_lines(finding: Finding, message: str, style: Style) -> list[str]:
-    """The event, and below it what is expected and what is there, one under the other."""
+    """Return the event, and below it the expected and the actual URL."""
     event = finding.event.value if finding.event else ""
-    told = f"  {style.dim(for_terminal(message))}" if message else ""
-    lines = [f"{EVENT_INDENT}{event}{told}"] if event or told else []
+    shown = f"  {style.dim(for_terminal(message))}" if message else ""
+    lines = [f"{EVENT_INDENT}{event}{shown}"] if event or shown else []
     actual = words.actual_of(finding)
     if finding.expected is None or actual is None or finding.actual is None or words.is_masked(actual):
         if finding.expected is not None:
@@ -89,8 +95,8 @@ def _finding_lines(finding: Finding, message: str, style: Style) -> list[str]:
         if actual is not None:
             lines.append(ACTUAL + style.red(for_terminal(actual)))
         return lines
-    there, wanted = compare((ACTUAL, actual), (EXPECTED, finding.expected), style)
-    return [*lines, *wanted, *there]
+    actual_lines, expected_lines = compare((ACTUAL, actual), (EXPECTED, finding.expected), style)
+    return [*lines, *expected_lines, *actual_lines]
 
 
 def _next_lines(findings: Iterable[Finding], style: Style, width: int) -> list[str]:
@@ -101,6 +107,6 @@ def _next_lines(findings: Iterable[Finding], style: Style, width: int) -> list[s
 
 
 def advice(findings: Iterable[Finding]) -> Sequence[str]:
-    """What to do next about each kind that occurs, the most important first."""
+    """Return the advice for each kind that occurs, the most important first."""
     occurring = {finding.kind for finding in findings}
     return [words.NEXT_FOR_KIND[kind] for kind in FindingKind if kind in occurring]

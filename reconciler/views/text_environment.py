@@ -1,4 +1,4 @@
-"""One environment for a terminal, each value beside the place that it came from."""
+"""One environment for a terminal, with the file and line or the setting of each value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOT_GIVEN = "-"
 
 
 def render_environment(resolved: ResolvedEnvironment, *, colour: bool) -> str:
-    """The values, the vars, then each webhook as it is sent and as it is written, if that differs."""
+    """Return the values, the vars, and each webhook as it is sent, and as it is written if that differs."""
     style = Style(colour)
     lines = [style.bold(for_terminal(resolved.environment)) + f"  {style.dim(_place(resolved.source))}", ""]
     rows = [(value.key, *_value_cells(value)) for value in resolved.values]

@@ -1,4 +1,4 @@
-"""A plan for a terminal: what would change first, then the rest in as few lines as it deserves.
+"""A plan for a terminal: the changes first, then the rest in a few lines.
 
 See docs/contract.md#plan.
 """
@@ -29,9 +29,12 @@ def render_plan(
     colour: bool,
     width: int = 100,
 ) -> str:
-    """The plan as text; the last line is its summary. Environments that differ in their vars alone are folded."""
+    """Return the plan as text; the last line is its summary.
+
+    Environments whose changes differ only in the values of their vars are one group.
+    """
     style = Style(colour)
-    groups = words.in_order_of_matter(group_alike(plan, vars_by_environment))
+    groups = words.sort_by_importance(group_alike(plan, vars_by_environment))
     sections = [new_state_lines(plan.where, style)]
     sections += [_group_lines(group, style, width) for group in groups]
     note = words.new_hosts_note(plan)
@@ -47,7 +50,7 @@ def render_plan(
 
 
 def render_question(plan: Plan, apis: Sequence[ApiUse]) -> str:
-    """The question before an apply: how many environments, where, and recorded in which state.
+    """Return the question before an apply: how many environments are sent, to which APIs, and the state.
 
     `apis` are those of the environments that are sent.
     """
@@ -111,7 +114,7 @@ def _create_lines(planned: EnvironmentPlan, style: Style) -> list[str]:
 
 
 def _common_source(group: Group, at: int) -> str:
-    """`file:line` of the change, where all members have it from the same place."""
+    """Return `file:line` of the change if it is the same for all members, else an empty text."""
     source = group.representative.changes[at].source
     if any(member.changes[at].source != source for member in group.members):
         return ""
@@ -119,7 +122,7 @@ def _common_source(group: Group, at: int) -> str:
 
 
 def _change_lines(change: Change, source: str, live: LiveDifference | None, style: Style) -> list[str]:
-    """`live`: what Plug holds instead of the change's before."""
+    """Return the lines of one change. `live` says what Plug holds instead of `change.before`."""
     heading = change.event.value + (f"  {style.dim(source)}" if source else "")
     if change.before is None or live is None:
         return _compared_lines(heading, change.before, change.after, style)
@@ -130,15 +133,15 @@ def _change_lines(change: Change, source: str, live: LiveDifference | None, styl
 
 
 def _compared_lines(heading: str, before: str | None, after: str, style: Style) -> list[str]:
-    """Before and after under each other, below what they are of."""
+    """Return the heading, and below it the lines before and after the change."""
     if before is None:
         return [EVENT_INDENT + heading, AFTER + style.green(for_terminal(after))]
-    going, coming = compare((BEFORE, before), (AFTER, after), style)
-    return [EVENT_INDENT + heading, *going, *coming]
+    before_lines, after_lines = compare((BEFORE, before), (AFTER, after), style)
+    return [EVENT_INDENT + heading, *before_lines, *after_lines]
 
 
 def _live_lines(live: LiveDifference, style: Style) -> list[str]:
-    """What Plug holds, and what was applied and is put again."""
+    """Return the URL that Plug holds, and the applied one, which will be sent again."""
     heading = f"{EVENT_INDENT}{live.event.value}  {style.dim('live drift')}"
     if live.expected is None:
         return [heading, OBSERVED + style.red(_observed(live))]
@@ -154,7 +157,7 @@ def _observed(live: LiveDifference) -> str:
 
 
 def _note_lines(note: words.DestinationNote, style: Style, width: int) -> list[str]:
-    """Each value with all its environments: where a token goes is named whatever the fleet's size."""
+    """Return each value with all its environments. However large the fleet is, no use of a token is left out."""
     lines = [style.yellow("note: ") + note.heading]
     for value, names in note.rows:
         line = f"{EVENT_INDENT}{for_terminal(value)}: {', '.join(map(for_terminal, names))}"

@@ -1,4 +1,4 @@
-"""A run's outcome for a terminal: what was not applied first, and what to do about it (docs/contract.md#apply)."""
+"""A run's result for a terminal: first what was not applied, and what to do about it (docs/contract.md#apply)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ APPLIED_SHOWN = 20  # one line each; the others are counted
 
 
 def render_result(result: RunResult, *, colour: bool, width: int = 100) -> str:
-    """The result as text; the last line is its summary."""
+    """Return the result as text; the last line is its summary."""
     style = Style(colour)
     sections = [
         _group_lines(group, style, width)
@@ -45,7 +45,7 @@ def _group_lines(group: Sequence[EnvironmentResult], style: Style, width: int) -
 
 
 def _figures(group: Sequence[EnvironmentResult]) -> str:
-    """`, status 503, 4 attempts, 12.1 s`; of several the most."""
+    """Return `, status 503, 4 attempts, 12.1 s`; for several environments their largest numbers."""
     attempts = max(one.attempts for one in group)
     if not attempts:
         return ""

@@ -13,22 +13,22 @@ from reconciler.text.instants import age, instant
 from reconciler.views import words
 from reconciler.views.style import Style, columns
 
-LIST_HEADER = ("ENVIRONMENT", "STANDING", "AGE", "APPLIED", "BY", "COMMIT", "SERIAL")  # what matters most comes first
+LIST_HEADER = ("ENVIRONMENT", "STANDING", "AGE", "APPLIED", "BY", "COMMIT", "SERIAL")  # the most important first
 
 
 def render_state_list(
     documents: Iterable[Document], now: datetime, *, colour: bool, width: int | None = None, unread: int = 0
 ) -> str:
-    """An aligned table sorted by name; `now` tells a lease that lasts from one that ran out.
+    """Return an aligned table sorted by name. `now` decides which leases are over.
 
-    Columns that don't fit `width` are left out from the right, and named; None: all are shown. `unread` is the number
-    of documents that can't be read.
+    Columns that don't fit into `width` are left out from the right, and named; with None all are shown. `unread` is
+    the number of documents that can't be read.
     """
     style = Style(colour)
     ordered = sorted(documents, key=lambda document: document.environment)
-    missed = f"{counted(unread, 'document')} can't be read." if unread else ""
+    unread_note = f"{counted(unread, 'document')} can't be read." if unread else ""
     if not ordered and unread:
-        return f"{missed}\n"
+        return f"{unread_note}\n"
     if not ordered:
         return "The state is empty: nothing was ever applied.\n"
     table = [LIST_HEADER, *(_listed(document, now) for document in ordered)]
@@ -37,7 +37,7 @@ def render_state_list(
     lines = [style.bold(rows[0])]
     for row, document in zip(rows[1:], ordered, strict=True):
         lines.append(style.yellow(row) if document.intent is not None else row)
-    lines += ["", style.bold(" ".join(filter(None, (f"{environments(len(ordered))}.", missed))))]
+    lines += ["", style.bold(" ".join(filter(None, (f"{environments(len(ordered))}.", unread_note))))]
     if shown < len(LIST_HEADER):
         left_out = ", ".join(LIST_HEADER[shown:]).lower()
         lines.append(style.dim(f"This terminal is too narrow for {left_out}: --format json has them."))
@@ -45,9 +45,9 @@ def render_state_list(
 
 
 def _count_fitting(table: Sequence[Sequence[str]], width: int) -> int:
-    """Return how many columns of a table fit; name, standing and age always count."""
-    sizes = [max(len(row[place]) for row in table) for place in range(len(LIST_HEADER))]
-    return max(3, sum(sum(sizes[: place + 1]) + 2 * place <= width for place in range(len(sizes))))
+    """Return how many columns of a table fit; at least three: name, standing and age."""
+    sizes = [max(len(row[index]) for row in table) for index in range(len(LIST_HEADER))]
+    return max(3, sum(sum(sizes[: index + 1]) + 2 * index <= width for index in range(len(sizes))))
 
 
 def _listed(document: Document, now: datetime) -> tuple[str, ...]:
@@ -72,8 +72,8 @@ def _commit(by: By) -> str:
 
 
 def _by_line(by: By) -> str:
-    """`octocat, commit 0123456789ab, run 17-1`."""
-    parts = [for_terminal(by.actor) if by.actor else "nobody named"]
+    """Return such as `octocat, commit 0123456789ab, run 17-1`."""
+    parts = [for_terminal(by.actor) if by.actor else "unknown user"]
     if by.commit:
         parts.append(f"commit {_commit(by)}")
     if by.run:
@@ -82,7 +82,7 @@ def _by_line(by: By) -> str:
 
 
 def render_state_show(document: Document, now: datetime, *, colour: bool, width: int = 100) -> str:
-    """What is known of one environment."""
+    """Return the state of one environment."""
     style = Style(colour)
     document = show_document(document)
     facts = [
@@ -118,15 +118,15 @@ def _applied_lines(applied: Applied | None, style: Style) -> list[str]:
 
 def _intent_lines(intent: Intent, now: datetime, style: Style) -> list[str]:
     if intent.is_live(now):
-        what = f"live until {instant(intent.lease_until)}" + (", in doubt" if intent.doubt else "")
+        status = f"live until {instant(intent.lease_until)}" + (", in doubt" if intent.doubt else "")
     else:
-        what = "in doubt: nobody knows what its PUT did. Run reconciler apply: it sends the desired webhooks again"
+        status = "in doubt: the effect of its PUT is unknown. Run reconciler apply: it sends the desired webhooks again"
     facts = [("by", _by_line(intent.by)), ("id", for_terminal(intent.id))]
     if intent.endpoint is not None:
         account = for_terminal(intent.account) if intent.account else "not known"
         facts += [("endpoint", for_terminal(intent.endpoint)), ("account", account)]
     facts += [(event.value, for_terminal(url)) for event, url in intent.webhooks.items()]
-    heading = style.bold(f"Intent of {instant(intent.at)}: ") + style.yellow(what)
+    heading = style.bold(f"Intent of {instant(intent.at)}: ") + style.yellow(status)
     return [heading, *(f"  {row}" for row in columns(facts))]
 
 
@@ -139,7 +139,7 @@ def _last_lines(last: LastTry, style: Style) -> list[str]:
 
 
 def render_state_history(document: Document, *, colour: bool, width: int = 100) -> str:
-    """The last try, and a timeline, newest first: when, who, from what commit, and what each record changed."""
+    """Return the last try, and the applied records, newest first: time, user, commit, and what each changed."""
     style = Style(colour)
     document = show_document(document)
     if not document.history and document.last is None:

@@ -1,4 +1,4 @@
-"""What is wrong with the input, and a summary (docs/manifests.md)."""
+"""The problems of the input, and a summary (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.views.style import Style
 def render_validation(
     errors: Sequence[Problem], warnings: Sequence[Problem], *, environments: int | None = None, layout: Layout
 ) -> str:
-    """Return errors, warnings, and a summary as the last line. `environments` have no error."""
+    """Return errors, warnings, and a summary as the last line. `environments` is the number of those without errors."""
     style = Style(layout.colour)
     lines = render_problems(errors, Severity.ERROR, layout) + render_problems(warnings, Severity.WARNING, layout)
     summary = words.validation_summary(errors, warnings, count=environments)

@@ -1,4 +1,4 @@
-"""What `PLUG_STRICT` refuses, in words."""
+"""The problems that `PLUG_STRICT` reports."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reconciler.text.counts import counted, name_some
 
 KEY = "PLUG_STRICT"
 COMMIT_LENGTH = 12
-MAX_NAMES = 100  # of one commit and cause; ten thousand in one sentence help nobody
+MAX_NAMES = 100  # of one commit and cause; a sentence with ten thousand names can't be read
 
 
 def explain_unreviewed(found: Iterable[Unreviewed], fleet_digest: str | None = None) -> tuple[Problem, ...]:
-    """Return a problem for each commit and cause, with its environments and the way out.
+    """Return a problem for each commit and cause, with its environments and what to do.
 
-    `fleet_digest` is that of the plan that is refused; None: the way out names the place where it is shown.
+    `fleet_digest` is that of the refused plan; with None the hint says where it is shown.
     """
     groups: dict[tuple[UnreviewedCause, str], list[str]] = defaultdict(list)
     for one in found:
@@ -30,24 +30,27 @@ def explain_unreviewed(found: Iterable[Unreviewed], fleet_digest: str | None = N
 
 
 def explain_combinations(names: Iterable[str]) -> Problem | None:
-    """Return what is wrong with a pull request whose head and test merge want different things; None for none."""
+    """Return the problem of a pull request whose head and test merge want different things for these environments.
+
+    Returns None if there are no such environments.
+    """
     named = sorted(names)
     if not named:
         return None
     message = (
-        f"{name_some(named, MAX_NAMES)}: the default branch has changed beneath this pull request, so that the merge "
+        f"{name_some(named, MAX_NAMES)}: the default branch has changed since this pull request was made, so the merge "
         "would make something that its branch does not show"
     )
     return Problem.of(KEY, message, "update the branch first: merge the default branch into it, or rebase it")
 
 
 def explain_altered(names: Iterable[str], commit: str) -> Problem:
-    """Return what is wrong where the files of a checkout want something else than their commit."""
+    """Return the problem of a checkout whose files want something else than their commit."""
     message = (
-        f"{name_some(sorted(names), MAX_NAMES)}: the files that are checked out want something else than commit "
-        f"{commit[:COMMIT_LENGTH]} holds, and only the commit was reviewed"
+        f"{name_some(sorted(names), MAX_NAMES)}: the checked-out files want something else than commit "
+        f"{commit[:COMMIT_LENGTH]}, and only the commit was reviewed"
     )
-    hint = "remove what has git write other bytes, such as working-tree-encoding in .gitattributes, or links"
+    hint = "remove what makes git write other bytes, such as working-tree-encoding in .gitattributes, or links"
     return Problem.of(KEY, message, hint)
 
 
@@ -56,16 +59,16 @@ def _explain(cause: UnreviewedCause, commit: str, names: list[str]) -> str:
     them = "it" if len(names) == 1 else "them"
     match cause:
         case UnreviewedCause.NO_PULL_REQUEST:
-            return f"{named}: commit {commit} changed {them}, and no pull request that was merged brought it"
+            return f"{named}: commit {commit} changed {them}, and it came with no merged pull request"
         case UnreviewedCause.COMBINATION:
             return (
                 f"{named}: commit {commit} changed {them}, and the branch of its pull request wanted something else: "
-                "nobody reviewed this combination"
+                "this combination was not reviewed"
             )
         case UnreviewedCause.TOO_FAR_BACK:
             return (
-                f"{named}: what was reviewed can't be found: the last change is too far back. The search ended at "
-                f"commit {commit}, the oldest of those looked at, or one whose manifests this version can't read"
+                f"{named}: the reviewed change can't be found, because it is too far back. The search ended at "
+                f"commit {commit}: it is the oldest that was searched, or this version can't read its manifests"
             )
         case _:
             assert_never(cause)

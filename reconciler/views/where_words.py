@@ -1,6 +1,6 @@
-"""Where a run acts, in words that text, Markdown and annotations share (docs/contract.md#commands).
+"""The API hosts and the state of a run, in the words that all views share (docs/contract.md#commands).
 
-`show` escapes a host or the setting of a state for the place where it is shown.
+`show` escapes a host or the setting `state` for the view.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ HOSTS_SHOWN = 50  # the others are counted
 
 
 def name_api(api: ApiUse, show: Callable[[str], str]) -> str:
+    """Return the host of an API, marked as the sandbox if it is one."""
     return f"the sandbox {show(api.host)}" if api.sandbox else show(api.host)
 
 
 def describe_apis(apis: Sequence[ApiUse], show: Callable[[str], str]) -> str:
-    """`www.plugchat.com.br (3 environments), the sandbox 127.0.0.1:8787 (1 environment)`."""
+    """Return such as `www.plugchat.com.br (3 environments), the sandbox 127.0.0.1:8787 (1 environment)`."""
     shown = [f"{name_api(api, show)} ({environments(api.environments)})" for api in apis[:HOSTS_SHOWN]]
     left = len(apis) - len(shown)
     return ", ".join(shown) + (f" and {counted(left, 'more host')}" if left > 0 else "")
 
 
 def describe_state(where: Where, show: Callable[[str], str]) -> str:
-    """`git:origin/reconciler-state (5 documents)`."""
+    """Return such as `git:origin/reconciler-state (5 documents)`."""
     return f"{show(where.location)} ({counted(where.documents, 'document')})"
 
 
 def new_state_lines(where: Where | None, style: Style) -> list[str]:
-    """The first line of a text about a new state; it is not wrapped, so that a script can find it."""
+    """Return the first line of a text about a new state. It is not wrapped, so that a script can find it."""
     if where is None or not where.is_new:
         return []
     return [style.yellow(f"New state: {describe_new_state(where, for_terminal)}")]
 
 
 def where_lines(where: Where | None, style: Style, width: int) -> list[str]:
-    """The lines `API: …` and `State: …` of a text."""
+    """Return the lines `API: …` and `State: …` of a text."""
     if where is None:
         return []
     described = [f"API: {describe_apis(where.apis, for_terminal)}"] if where.apis else []
@@ -49,14 +50,14 @@ def where_lines(where: Where | None, style: Style, width: int) -> list[str]:
 
 
 def new_state_paragraph(where: Where | None) -> list[str]:
-    """The first paragraph of a page in Markdown about a new state."""
+    """Return the first paragraph of a Markdown page about a new state."""
     if where is None or not where.is_new:
         return []
     return [f"**New state:** {describe_new_state(where, for_markdown_code)}"]
 
 
 def where_paragraph(where: Where | None) -> list[str]:
-    """The paragraph of a page in Markdown that names API and state."""
+    """Return the paragraph of a Markdown page that names the APIs and the state."""
     if where is None:
         return []
     apis = [f"API: {describe_apis(where.apis, for_markdown_code)}."] if where.apis else []
@@ -64,7 +65,7 @@ def where_paragraph(where: Where | None) -> list[str]:
 
 
 def where_text(where: Where | None) -> str:
-    """The same for an annotation, a line each; its own escapes come later."""
+    """Return the lines `API: …` and `State: …` for an annotation, which escapes them itself."""
     if where is None:
         return ""
     apis = [f"API: {describe_apis(where.apis, str)}"] if where.apis else []

@@ -1,4 +1,4 @@
-"""The words that every view says alike: reasons, counts, instants, what to do next."""
+"""The words that all views share: reasons, counts, summaries, and advice."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ ORPHANS_RETIRE = (
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
 EVERY_NAME = 1_000_000
-NAMES_OF_A_HOST = (EVERY_NAME, 500, NAMES_SHOWN, 10, 1, 0)  # at most; the first of these with which everything fits
-MASKED = "…"  # in place of a part of a URL that is not shown
+NAMES_OF_A_HOST = (EVERY_NAME, 500, NAMES_SHOWN, 10, 1, 0)  # the most names; the first with which everything fits
+MASKED = "…"  # replaces a part of a URL that is not shown
 NOTE_LENGTH = 100  # characters of a value in a note
-NOTHING = "nothing"  # where no webhook is registered in Plug
+NOTHING = "nothing"  # shown if no webhook is registered in Plug
 
-HostRow: TypeAlias = tuple[str, HostUse]  # what the host is of, such as "expected"; "" where there is one kind alone
+HostRow: TypeAlias = tuple[str, HostUse]  # the kind of the host, such as "expected"; "" if there is only one kind
 
-STATE_TROUBLE = "State trouble: not everything could be recorded or begun. What the messages name comes first."
+STATE_TROUBLE = "State trouble: not everything could be recorded or begun. First fix what the messages name."
 
 REASONS = {
     Reason.NEVER_APPLIED: "never applied",
@@ -66,7 +66,7 @@ NOT_USUAL = {
     DestinationPart.AUTH_SCHEME: "the setting's",
 }
 
-# gravest first: what nobody knows, then what Plug or the way to it refused, then what was not tried
+# the gravest first: what is unknown, then what Plug or the network refused, then what was not tried
 NOT_APPLIED = (Outcome.UNCERTAIN, Outcome.REJECTED, Outcome.FAILED, Outcome.LOCKED, Outcome.SKIPPED)
 
 NEXT_FOR_OUTCOME = {
@@ -106,18 +106,22 @@ NEXT_FOR_KIND = {
 
 
 def shown_digest(plan: Plan) -> str | None:
-    """Return the digest; None where it is over nothing, as there is neither a create nor an update."""
+    """Return the digest; None if the plan has no create and no update, because the digest is over those."""
     changes = any(planned.action in (Action.CREATE, Action.UPDATE) for planned in plan.environments)
     return plan.digest if changes else None
 
 
 def reasons(planned: EnvironmentPlan) -> str:
+    """Return why an environment is planned, such as `webhooks changed, a secret changed`."""
     return ", ".join(REASONS[reason] for reason in planned.reasons)
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationNote:
-    """A part of destinations that is not the usual one. `rows`: each value with its environments, the rarest first."""
+    """The unusual values of one part of the destinations.
+
+    `rows` has each value with its environments, the rarest value first.
+    """
 
     part: DestinationPart
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -129,9 +133,9 @@ class DestinationNote:
 
 
 def destination_notes(plan: Plan) -> list[DestinationNote]:
-    """Return a note for the variables of tokens and one for the header's forms that are not the usual ones.
+    """Return a note about unusual variables of tokens, and one about unusual forms of the header.
 
-    Another one puts nothing again, so such an environment may be unchanged in the plan.
+    A change of these sends nothing again, so such an environment may be unchanged in the plan.
     """
     notes = []
     for part in NOT_USUAL:
@@ -150,7 +154,7 @@ def shorten(text: str) -> str:
 
 
 def waves(members: Sequence[EnvironmentPlan]) -> str:
-    """`wave 1`, `waves 0 to 3`, or nothing where all are in wave 0."""
+    """Return such as `wave 1` or `waves 0 to 3`; empty if all are in wave 0."""
     first, last = min(member.wave for member in members), max(member.wave for member in members)
     if first != last:
         return f"waves {first} to {last}"
@@ -158,7 +162,7 @@ def waves(members: Sequence[EnvironmentPlan]) -> str:
 
 
 def plan_summary(plan: Plan) -> str:
-    """`Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 1 orphan.`; of a shard it says which."""
+    """Return such as `Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 1 orphan.`, with the shard if any."""
     count = plan.count_actions()
     of_shard = f" of shard {plan.shard}" if plan.shard else ""
     text = (
@@ -169,13 +173,13 @@ def plan_summary(plan: Plan) -> str:
     return text if any(action.puts for action in count) else f"{text} Nothing to do."
 
 
-def in_order_of_matter(groups: Iterable[Group]) -> list[Group]:
-    """Creates and updates, then reasserts, each in the plan's order."""
+def sort_by_importance(groups: Iterable[Group]) -> list[Group]:
+    """Return the creates and updates, then the reasserts, each in the plan's order."""
     return sorted(groups, key=lambda group: group.representative.action is Action.REASSERT)
 
 
 def unchanged_line(plan: Plan) -> str | None:
-    """One line for all that stays as it is; it says where only the text could be compared."""
+    """Return one line about all unchanged environments, with the number of those compared by text alone."""
     unchanged = [planned for planned in plan.environments if planned.action is Action.NOOP]
     if not unchanged:
         return None
@@ -190,7 +194,7 @@ def unchanged_line(plan: Plan) -> str | None:
 
 
 def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
-    """`new host: a.com`, `unchanged webhooks at b.com`: what the changes of one environment don't show."""
+    """Return what the changes of one environment don't show: `new host: a.com`, `unchanged webhooks at b.com`."""
     new = [use.host for use in group.hosts if use.is_new]
     unchanged = find_unchanged_hosts(group.members[0])
     notes = [f"new host{'s' if len(new) > 1 else ''}: {', '.join(map(escape, new))}"] if new else []
@@ -198,14 +202,14 @@ def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
 
 
 def plan_hosts(group: Group) -> list[HostRow]:
-    """Return the hosts of a group of several environments: those that are sent, then those that Plug holds."""
+    """Return the hosts of a group of several environments: those that will be sent, then those that Plug holds."""
     if len(group.members) == 1:
         return []
     return [*(("", use) for use in group.hosts), *(("observed at Plug", use) for use in group.observed)]
 
 
 def finding_hosts(group: FindingGroup) -> list[HostRow]:
-    """Return the hosts of a group of findings: once where the expected and the actual ones are the same."""
+    """Return the expected and the actual hosts of a group of findings, or one list if they are the same."""
     if group.expected_hosts == group.actual_hosts:
         return [("", use) for use in group.expected_hosts]
     return [
@@ -215,32 +219,35 @@ def finding_hosts(group: FindingGroup) -> list[HostRow]:
 
 
 def host_label(use: HostUse, escape: Callable[[str], str]) -> str:
-    """`a.com`, `b.com:8443 (new)`."""
+    """Return such as `a.com` or `b.com:8443 (new)`."""
     return f"{escape(use.host)} (new)" if use.is_new else escape(use.host)
 
 
 def host_environments(use: HostUse, shown: Callable[[Sequence[str]], str]) -> str:
-    """The environments that are named of a host: `a, b`, `all but c`, or nothing for the usual host."""
+    """Return the environments that are named for a host: `a, b` or `all but c`; empty for the usual host."""
     if use.is_usual:
         return ""
     return f"all but {shown(use.others)}" if use.others else shown(use.environments)
 
 
 def new_hosts_note(plan: Plan) -> str | None:
-    """With which part of the state the hosts were compared, where it is not the whole."""
+    """Return a note if a plan with new hosts covers a part of the fleet, as only that part's records were compared."""
     if not plan.new_hosts or not (plan.selection or plan.shard):
         return None
     return "new: no applied record of the selected environments has this host; those of others were not compared."
 
 
 def new_host_count(group: Group) -> str:
-    """`, 1 new host`, or nothing."""
+    """Return such as `, 1 new host`; empty without new hosts."""
     count = sum(1 for use in group.hosts if use.is_new)
     return f", {counted(count, 'new host')}" if count else ""
 
 
 def unchecked_line(group: Group) -> str | None:
-    """`not compared, as not available: account`, `not observed: the read failed`; of a group, each in how many."""
+    """Return such as `not compared, as not available: account` or `not observed: the read failed`.
+
+    For a group each item has the number of environments.
+    """
 
     def where(count: int) -> str:
         return f" (in {number(count)} of them)" if len(group.members) > 1 else ""
@@ -257,20 +264,21 @@ def unchecked_line(group: Group) -> str | None:
 
 
 def result_summary(result: RunResult) -> str:
-    """`Result: 3 applied, 1 uncertain.`: the outcomes that occur."""
+    """Return the number of each outcome that occurs, such as `Result: 3 applied, 1 uncertain.`."""
     count = Counter(one.outcome for one in result.environments)
     parts = ", ".join(f"{number(count[outcome])} {outcome}" for outcome in Outcome if count[outcome])
     return f"{'Interrupted' if result.interrupted else 'Result'}: {parts or 'nothing to do'}."
 
 
 def has_drift(drift: Drift) -> bool:
+    """Return whether there is a finding of another kind than `unobservable`."""
     return any(finding.kind is not FindingKind.UNOBSERVABLE for finding in drift.findings)
 
 
 def drift_summary(drift: Drift) -> str:
-    """`Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift in …` with what was looked at."""
+    """Return such as `Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift in …`."""
     found = [finding for finding in drift.findings if finding.kind is not FindingKind.UNOBSERVABLE]
-    unseen = _unseen(drift.findings)
+    unseen = _describe_unobservable(drift.findings)
     if not found:
         return f"No drift in {looked_at(drift)}{f'; unobservable: {unseen}' if unseen else ''}."
     count = Counter(finding.kind for finding in found)
@@ -281,36 +289,39 @@ def drift_summary(drift: Drift) -> str:
 
 
 def looked_at(drift: Drift) -> str:
-    """`the manifests and the state; Plug was not read, accounts of 2 environments were not compared`."""
+    """Return what was compared and what was not.
+
+    For example `the manifests and the state; Plug was not read, accounts of 2 environments were not compared`.
+    """
     if drift.observed is None:
-        what, lacking = "the manifests and the state", ["Plug was not read"]
+        compared, missing = "the manifests and the state", ["Plug was not read"]
     else:
-        what, lacking = f"the manifests, the state and {counted(drift.observed, 'account')} of Plug", []
+        compared, missing = f"the manifests, the state and {counted(drift.observed, 'account')} of Plug", []
     for name, left_out in (("accounts", drift.accounts_not_compared), ("secrets", drift.secrets_not_compared)):
         if left_out:
-            lacking.append(f"{name} of {environments(left_out)} were not compared")
-    return "; ".join([what, *([", ".join(lacking)] if lacking else [])])
+            missing.append(f"{name} of {environments(left_out)} were not compared")
+    return "; ".join([compared, *([", ".join(missing)] if missing else [])])
 
 
-def _unseen(findings: Iterable[Finding]) -> str:
-    """`2 environments, 3 webhooks`: those of which nothing could be seen, and single webhooks of the others."""
-    unseen = [finding for finding in findings if finding.kind is FindingKind.UNOBSERVABLE]
-    whole = sum(1 for finding in unseen if finding.event is None)
+def _describe_unobservable(findings: Iterable[Finding]) -> str:
+    """Return such as `2 environments, 3 webhooks`: whole environments, and single webhooks of others."""
+    unobservable = [finding for finding in findings if finding.kind is FindingKind.UNOBSERVABLE]
+    whole = sum(1 for finding in unobservable if finding.event is None)
     parts = [environments(whole)] if whole else []
-    if len(unseen) > whole:
-        parts.append(counted(len(unseen) - whole, "webhook"))
+    if len(unobservable) > whole:
+        parts.append(counted(len(unobservable) - whole, "webhook"))
     return ", ".join(parts)
 
 
 def is_masked(url: str) -> bool:
-    """Whether a part of an observed URL is not shown, so that it can't be compared letter by letter."""
+    """Return whether a part of an observed URL is not shown, so that it can't be compared by characters."""
     return MASKED in url
 
 
 def actual_of(finding: Finding) -> str | None:
-    """Return what Plug holds, or what was applied; of live drift also that nothing is registered.
+    """Return what Plug holds, or what was applied; for live drift also that nothing is registered.
 
-    When a token ends is in the message already.
+    Returns None for a token's expiry, whose message has the time already.
     """
     if finding.actual is None and finding.kind is FindingKind.LIVE:
         return NOTHING
@@ -326,7 +337,10 @@ NEXT_FOR_STAGE = {
 
 
 def check_summary(result: CheckResult) -> str:
-    """`Check: 14 receivers: 13 passed, 1 failed; 2 warnings.`; without POSTs, or interrupted, it says so."""
+    """Return such as `Check: 14 receivers: 13 passed, 1 failed; 2 warnings.`.
+
+    It also says whether the check was interrupted, and whether nothing was posted.
+    """
     failed = sum(1 for receiver in result.receivers if not receiver.ok)
     warnings = len(check_warnings(result))
     parts = [f"{number(len(result.receivers) - failed)} passed"] + ([f"{number(failed)} failed"] if failed else [])
@@ -337,18 +351,18 @@ def check_summary(result: CheckResult) -> str:
 
 
 def check_warnings(result: CheckResult) -> list[str]:
-    """Each once: a certificate is shared by all receivers of a host."""
+    """Return each warning once, because all receivers of a host share its certificate."""
     return list(dict.fromkeys(receiver.warning for receiver in result.receivers if receiver.warning))
 
 
 def check_figures(receiver: ReceiverCheck) -> str:
-    """`200, 0.12 s`; of one that got no answer how far it came."""
-    how = str(receiver.status) if receiver.status is not None else receiver.stage.value
-    return how if receiver.latency_s is None else f"{how}, {receiver.latency_s:.2f} s"
+    """Return status and latency, such as `200, 0.12 s`; without an answer the stage that was reached."""
+    reached = str(receiver.status) if receiver.status is not None else receiver.stage.value
+    return reached if receiver.latency_s is None else f"{reached}, {receiver.latency_s:.2f} s"
 
 
 def check_hosts(result: CheckResult) -> list[tuple[str, str, str]]:
-    """Host and port, addresses, and days of the certificate, each place once, those that failed too."""
+    """Return each host and port once, also of failed receivers, with its addresses and its certificate's days."""
     places: dict[str, ReceiverCheck] = {}
     for receiver in result.receivers:
         places.setdefault(receiver.place, receiver)
@@ -363,18 +377,21 @@ def check_hosts(result: CheckResult) -> list[tuple[str, str, str]]:
 
 
 def validation_summary(errors: Sequence[Problem], warnings: Sequence[Problem], *, count: int | None) -> str:
-    """`Valid: 12 environments, no warnings.` or `Invalid: 2 errors, 1 warning. 11 environments have no error.`"""
+    """Return such as `Valid: 12 environments, no warnings.`.
+
+    With errors it is such as `Invalid: 2 errors, 1 warning. 11 environments have no error.`.
+    """
     warned = counted(len(warnings), "warning") if warnings else "no warnings"
     if errors:
         verb = "has" if count == 1 else "have"
-        right = f" {environments(count)} {verb} no error." if count else ""
-        return f"Invalid: {counted(len(errors), 'error')}, {warned}.{right}"
+        valid = f" {environments(count)} {verb} no error." if count else ""
+        return f"Invalid: {counted(len(errors), 'error')}, {warned}.{valid}"
     fleet = f"{environments(count)}, " if count is not None else ""
     return f"Valid: {fleet}{warned}."
 
 
 def standing(document: Document, now: datetime) -> str:
-    """`settled`, `locked until …`, `in doubt`, in the order in which they matter."""
+    """Return `settled`, or which of `locked until …`, `in doubt` and `adopted` apply, the most important first."""
     parts = []
     intent = document.intent
     if intent is not None and intent.is_live(now):
@@ -387,7 +404,7 @@ def standing(document: Document, now: datetime) -> str:
 
 
 def shorten_commit(commit: str) -> str:
-    """Return the first digits, with the `+` that says that a file differed from the commit."""
+    """Return the first digits. A final `+`, which means that a file differed from the commit, is kept."""
     return commit[:COMMIT_LENGTH] + ("+" if commit.endswith("+") and len(commit) > COMMIT_LENGTH else "")
 
 
@@ -397,24 +414,24 @@ def find_moves(document: Document) -> list[dict[str, str]]:
     applied = document.applied
     endpoint, account = (applied.endpoint, applied.account) if applied else ("", None)
     body = applied.body if applied else None
-    for place, older in enumerate(document.history[1:]):
+    for index, older in enumerate(document.history[1:]):
         if older.endpoint is not None:
             if older.endpoint != endpoint:
-                moves[place]["endpoint"] = _moved(endpoint, older.endpoint)
+                moves[index]["endpoint"] = _describe_move(endpoint, older.endpoint)
             if older.account != account:
-                moves[place]["account"] = _moved(account or "not known", older.account or "not known")
+                moves[index]["account"] = _describe_move(account or "not known", older.account or "not known")
             endpoint, account = older.endpoint, older.account
         if older.body is not None and body is not None:
-            moves[place]["body"] = _moved(body.value, older.body.value)
+            moves[index]["body"] = _describe_move(body.value, older.body.value)
             body = older.body
     return moves
 
 
-def _moved(now: str, before: str) -> str:
+def _describe_move(now: str, before: str) -> str:
     return f"{now} (before: {before})"
 
 
 def describe_last(last: LastTry) -> str:
-    """How the last try ended: `rejected at 2026-11-23T12:00:00Z, status 401`."""
+    """Return how the last try ended, such as `rejected at 2026-11-23T12:00:00Z, status 401`."""
     status = "" if last.status is None else f", status {last.status}"
     return f"{last.outcome} at {instant(last.at)}{status}"

@@ -49,7 +49,7 @@ def test_wrong_usage_ends_with_3_and_an_empty_stdout(cli: Cli, arguments: tuple[
         (("plan", "--reasert"), "Did you mean"),
         (("plan", "-e", "lojja"), "did you mean loja-1?"),
         (("plan", "-e", "matr"), "did you mean matriz?"),
-        (("plan", "-e", "xyz"), "'xyz' matches no environment (there is loja-1, matriz)"),
+        (("plan", "-e", "xyz"), "'xyz' matches no environment (known environments: loja-1, matriz)"),
         (("plan", "--manifests", "elsewhere"), "run in the folder that holds it"),
     ],
 )

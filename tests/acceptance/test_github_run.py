@@ -161,7 +161,7 @@ def test_a_run_is_refused_before_any_job_begins(repository: Repository) -> None:
 def test_strict_sends_only_what_a_merged_pull_request_wanted(repository: Repository) -> None:
     """A direct push is refused, with the digest that lets it pass by hand; the same as a pull request is sent."""
     ran = repository.begin(PLUG_STRICT="true")
-    assert ran.code == 3 and "no pull request that was merged brought it" in ran.err
+    assert ran.code == 3 and "it came with no merged pull request" in ran.err
     (digest,) = re.findall("expect=(sha256:[0-9a-f]{64})", repository.outputs["failure"])
     assert repository.begin({"expect": digest}, PLUG_STRICT="true").code == 0
     commit = git(repository.cli.folder, "rev-parse", "HEAD").strip()

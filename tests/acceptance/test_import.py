@@ -139,7 +139,7 @@ def test_a_difference_is_not_adopted_and_the_others_of_a_glob_are(companies: Cli
     companies.sandbox.plug.options = replace(options, accounts={**options.accounts, "1-nova": token})
     companies.sandbox.plug.edit(token, {event: f"https://{HOST}/nova/{event}" for event in EVENTS})
     ran = companies.run("state", "adopt", "-e", "*", "--yes", code=1)
-    assert "nobody read what Plug holds of sem: its manifest has no account_id" in ran.err
+    assert "what Plug holds of sem was not read: its manifest has no account_id" in ran.err
     assert companies.state_bytes().keys() == {"nova.json"}
     ran = companies.run("state", "adopt", "-e", "[ns]*", "--yes", "--unverified", code=0)
     assert "nothing to adopt in 1 environment: recorded already" in ran.err

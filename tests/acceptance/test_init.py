@@ -59,8 +59,8 @@ def test_init_says_what_to_fill_in_where_the_actions_place_is_unknown(cli: Cli) 
     """Installed from a wheel, nobody knows which repository holds the action."""
     made = cli.run("init", "new", code=0)
     if "OWNER/reconciler" in (cli.folder / "new/.github/workflows/plan.yml").read_text():
-        assert "put the action into the workflows" in made.err
-        assert "put the action" not in cli.run("init", "new", code=0).err  # all is left: nothing of it was written
+        assert "the action of the workflows is not known" in made.err
+        assert "the action" not in cli.run("init", "new", code=0).err  # all is left: nothing of it was written
     assert cli.run("init", "new", "--action", "$(touch x)", code=3).out == ""
 
 

@@ -346,7 +346,7 @@ def test_without_scripts_the_page_lists_what_needs_a_look(chromium: Chromium) ->
     def look(visit: Visit) -> None:
         page = visit.page
         assert page.locator(".listing tbody tr").count() == 27
-        assert "nobody knows whether the PUT" in page.locator(".listing tbody tr").first.inner_text()
+        assert "it is unknown whether the PUT" in page.locator(".listing tbody tr").first.inner_text()
         assert page.locator("#_app").is_hidden()
 
     chromium.visit(page_of("every-standing"), look, scripts=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.record import Claim, begin_intent, clear, confirm, doubt
+from reconciler.core.record import Claim, begin_intent, clear, confirm, mark_in_doubt
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
 from reconciler.io.git.command import GitFailed
 from reconciler.io.git.scratch import ScratchRepository
@@ -118,7 +118,7 @@ def test_a_batch_is_one_commit_with_the_actor_and_the_outcomes(stores: list[GitS
     a, b = intent("a"), intent("b")
     versions = [result.version for result in stores[0].write([Write("a", a, None), Write("b", b, None)])]
     confirmed = confirm(a, make_desired("a"), Fingerprint(), START, BY)
-    stores[0].write([Write("a", confirmed, versions[0]), Write("b", doubt(b), versions[1])])
+    stores[0].write([Write("a", confirmed, versions[0]), Write("b", mark_in_doubt(b), versions[1])])
     assert git(remote, "log", "--format=%an%n%B", BRANCH).strip().split("\n") == [
         *("reconciler", "1 applied, 1 uncertain", "", "a: applied", "b: uncertain", ""),
         *(r"actor: ana\n::error::", "commit: c0ffee", "run: 7/1", ""),

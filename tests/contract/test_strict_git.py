@@ -162,7 +162,7 @@ def test_other_bytes_than_the_commit_holds_are_not_reviewed(team: Team) -> None:
     git(team.clone, "add", ".gitattributes")
     git(team.clone, "commit", "-q", "-m", "Attributes")
     git(team.clone, "push", "-q", "origin", "HEAD:main")
-    with pytest.raises(InputError, match="loja, matriz: the files that are checked out want something else"):
+    with pytest.raises(InputError, match="loja, matriz: the checked-out files want something else"):
         team.find()
 
 

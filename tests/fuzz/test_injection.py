@@ -21,7 +21,7 @@ from cmarkgfm.cmark import Options
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.telling import Ending, RunJob, Told
+from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.model import (
     EVENTS,
     Action,
@@ -52,7 +52,7 @@ from reconciler.text.commit_message import describe_commit
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text_check, text_drift, text_plan, text_result, text_state, text_validation
 from reconciler.views.diagnostics import Layout
-from reconciler.views.markdown_told import RunText, render_pull_request, render_run
+from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
@@ -174,7 +174,7 @@ def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
 def test_the_end_of_a_run_is_data_to_githubs_renderer(value: str) -> None:
     """The value is in the state, a refusal or a job's name. The link to a job was checked before."""
     by, job = By(value, value, value), RunJob(value, value)
-    told = [Told(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
+    told = [EndReport(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
     run = RunText("RUN", value, value, value, (value,))
     for text in (render_run(told, run), render_pull_request(told, run)):
         assert not re.search(r"@[A-Za-z0-9]", text), "a mention in the raw text"

@@ -1,4 +1,4 @@
-"""Fleets as the report meets them: one with every standing, one made of hostile values, and none at all."""
+"""Fleets for the report: one with every standing, one made of hostile values, and an empty one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def desired(environment: str, host: str, description: str | None = None, wave: i
 def _document(
     environment: str, urls: Webhooks, days: float = 3, by: By | None = None, before: Webhooks | None = None
 ) -> Document:
-    """Applied `days` ago; where it held something else before, that was 40 days earlier."""
+    """Make a document that was applied `days` ago; an earlier record is 40 days older."""
     by = by or By("ana-souza", COMMITS[0], "6120/1")
     at = NOW - timedelta(days=days)
     applied = Applied(
@@ -129,7 +129,7 @@ def _fleet() -> tuple[list[Desired], dict[str, Document]]:
 
 
 def _observed(wanted: list[Desired]) -> list[Finding]:
-    """What `--observe` would add."""
+    """Return the findings that `--observe` would add."""
     findings = [
         Finding(
             "loja-mudada",
@@ -209,7 +209,7 @@ def every_standing() -> Report:
 
 
 def unobserved() -> Report:
-    """The same fleet where nobody looked at Plug or the receivers."""
+    """The same fleet without a read of Plug and without a check of the receivers."""
     report = every_standing()
     kinds = (FindingKind.LIVE, FindingKind.UNOBSERVABLE)
     findings = [finding for finding in report.findings if finding.kind not in kinds]
@@ -217,7 +217,7 @@ def unobserved() -> Report:
 
 
 def hostile() -> Report:
-    """Every text that somebody else wrote tries to be more than a text."""
+    """A fleet in which every text from outside tries to be more than a text."""
     foul = By(HOSTILE, HOSTILE, HOSTILE)
     urls = dict.fromkeys(EVENTS, f"https://a.b/{HOSTILE}")
     one = replace(

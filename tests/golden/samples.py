@@ -1,4 +1,4 @@
-"""Plans, results, findings and documents as the views meet them, the hostile ones included."""
+"""Plans, results, findings and documents for the views, also hostile ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from reconciler.core.host_uses import find_hosts
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
+from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.schedule import ApplyRun, Begin
-from reconciler.core.protocol.telling import Ending, RunJob, Told
 from reconciler.model import (
     EVENTS,
     Action,
@@ -54,6 +54,7 @@ from reconciler.model import (
     Where,
 )
 from reconciler.ports import Issue
+from reconciler.views.markdown_run_result import RunText
 from reconciler.views.markdown_schedule import (
     describe_begun,
     describe_left,
@@ -62,7 +63,6 @@ from reconciler.views.markdown_schedule import (
     make_failed_issue,
     make_waiting_issue,
 )
-from reconciler.views.markdown_told import RunText
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ENDPOINT = "https://www.plugchat.com.br/api/integrations/update-webhooks"
@@ -100,7 +100,7 @@ def planned(
     destination: Destination = DESTINATION,
     overrides: frozenset[DestinationPart] = frozenset(),
 ) -> EnvironmentPlan:
-    """`unchanged` are hosts of webhooks that are sent without a change."""
+    """Make an environment's plan. `unchanged` are hosts of webhooks that are sent without a change."""
     stored = action is not Action.CREATE
     return EnvironmentPlan(
         environment=environment,
@@ -151,7 +151,7 @@ def plan_of(
 
 
 def moved() -> Plan:
-    """Destinations that change, alone, with webhooks and in a group; of a create; and notes."""
+    """A plan with changed destinations: alone, with webhooks, in a group, and of a create; and with notes."""
     app = replace(DESTINATION, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks")
     own = replace(DESTINATION, auth_scheme=AuthScheme.BEARER, token_env="PLUG_TOKEN_OTHER")
     both = replace(app, body=BodyForm.VALUE)
@@ -339,7 +339,7 @@ def results() -> dict[str, RunResult]:
 
 
 def fleet_result() -> RunResult:
-    """Ten thousand environments, three thousand of them with one of three faults, and a handful of others."""
+    """A result of ten thousand environments: three thousand with one of three faults, and a few others."""
     outcomes: list[EnvironmentResult] = []
     for number in range(10_000):
         name = f"cliente-{number:05}"
@@ -369,7 +369,7 @@ def drifts() -> dict[str, Drift]:
         Finding("gone", FindingKind.ORPHAN, None, None, None, "in the state, but in no manifest"),
         Finding("production", FindingKind.UNAPPLIED, event, url, f"{url}-1", "the manifest differs"),
         Finding("novo", FindingKind.UNAPPLIED, event, url, None, "never applied"),
-        Finding("staging", FindingKind.UNCERTAIN, None, None, None, "nobody knows whether the PUT changed Plug"),
+        Finding("staging", FindingKind.UNCERTAIN, None, None, None, "it is unknown whether the PUT changed Plug"),
         Finding("production", FindingKind.LIVE, event, url, "https://evil.com/…", "Plug holds something else"),
         Finding("production", FindingKind.LIVE, Event.MESSAGE_STATUS, url, None, "nothing is registered in Plug"),
         Finding("a", FindingKind.ENDPOINT, None, "https://x.com/u", "https://y.com/u", "another endpoint"),
@@ -549,38 +549,40 @@ def documents() -> dict[str, Document]:
 # --- the workflows -----------------------------------------------------------------------------------
 
 
-def told() -> dict[str, tuple[list[Told], RunText]]:
+def run_results() -> dict[str, tuple[list[EndReport], RunText]]:
     """The ends of apply runs."""
     url = "https://github.com/acme/plug/actions/runs/7001"
     run = RunText(url, COMMIT)
     job = RunJob("Step 1 / loja-7", "failure", f"{url}/job/1")
     ours, before = By("ana", COMMIT, "7001/1"), By("github-actions[bot]", "b" * 40, "6999/2")
-    doubt = "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 502): 502"
+    doubt = "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: uncertain (status 502): 502"
     rejected = "rejected (status 401): PLUG_TOKEN_{} was not accepted"
     stopped = "its job did not begin, as Step 1 / loja-7 did not succeed"
     mixed = [
-        Told("loja-8", Ending.IN_DOUBT, doubt, ours, NOW, job),
-        Told("loja-7", Ending.NOT_APPLIED, rejected.format("LOJA_7"), ours, NOW, job),
-        *(Told(f"loja-1{n}", Ending.NOT_APPLIED, rejected.format(f"LOJA_1{n}"), ours, NOW) for n in range(6)),
-        Told("matriz", Ending.NOT_TRIED, stopped),
-        Told("velha", Ending.UNKNOWN, "its state can't be read: .reconciler/state/velha.json is not valid JSON"),
-        *(Told(f"filial-{n}", Ending.APPLIED, "", ours, NOW + timedelta(minutes=n)) for n in range(3)),
-        Told("centro", Ending.AS_WANTED, "", before, NOW),
-        Told("norte", Ending.AS_WANTED, "", before, NOW, adopted=True),
-        Told("sul", Ending.SUPERSEDED, commit="c" * 40),
-        Told("leste", Ending.REMOVED),
+        EndReport("loja-8", Ending.IN_DOUBT, doubt, ours, NOW, job),
+        EndReport("loja-7", Ending.NOT_APPLIED, rejected.format("LOJA_7"), ours, NOW, job),
+        *(EndReport(f"loja-1{n}", Ending.NOT_APPLIED, rejected.format(f"LOJA_1{n}"), ours, NOW) for n in range(6)),
+        EndReport("matriz", Ending.NOT_TRIED, stopped),
+        EndReport("velha", Ending.UNKNOWN, "its state can't be read: .reconciler/state/velha.json is not valid JSON"),
+        *(EndReport(f"filial-{n}", Ending.APPLIED, "", ours, NOW + timedelta(minutes=n)) for n in range(3)),
+        EndReport("centro", Ending.AS_WANTED, "", before, NOW),
+        EndReport("norte", Ending.AS_WANTED, "", before, NOW, adopted=True),
+        EndReport("sul", Ending.SUPERSEDED, commit="c" * 40),
+        EndReport("leste", Ending.REMOVED),
     ]
     foul = [
-        Told(HOSTILE, ending, HOSTILE, By(HOSTILE, HOSTILE, HOSTILE), NOW, RunJob(HOSTILE, HOSTILE), commit=HOSTILE)
+        EndReport(
+            HOSTILE, ending, HOSTILE, By(HOSTILE, HOSTILE, HOSTILE), NOW, RunJob(HOSTILE, HOSTILE), commit=HOSTILE
+        )
         for ending in Ending
     ]
     refused = "max_changed: 12 of 12 environments change, and 10 % may\nnew_state: nothing was ever applied"
-    left = [Told("loja", Ending.NOT_TRIED, "the first job ended the whole run, so no job of an environment began")]
+    left = [EndReport("loja", Ending.NOT_TRIED, "the first job ended the whole run, so no job of an environment began")]
     return {
         "mixed": (mixed, run),
         "refused": (left, replace(run, refused=refused)),
         "lifted": (
-            [Told("loja", Ending.APPLIED, "", ours, NOW)],
+            [EndReport("loja", Ending.APPLIED, "", ours, NOW)],
             replace(run, lifted="the label \u201creconciler: large change\u201d, set by ana on #12, lifts its guard"),
         ),
         "nothing": (
@@ -605,7 +607,7 @@ def issues() -> dict[str, Issue]:
 
 
 def reviews() -> dict[str, Review]:
-    """Reviews of a merge: red for every reason at once, lifted, without a plan, and hostile."""
+    """Reviews of a merge: refused for every reason at once, lifted, without a plan, and hostile."""
     two = plan_of(create("novo"), update("loja", "v1.acme.com.br", "v2.acme.com.br"), where=replace(WHERE, is_new=True))
     planned = Planned(two, {}, {})
     large = Problem.of("max_changed", "12 of 12 applied environments would be updated", "set the label")

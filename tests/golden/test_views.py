@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.views import annotations as github
-from reconciler.views import markdown, markdown_told, text
+from reconciler.views import markdown, markdown_run_result, text
 from reconciler.views.diagnostics import Layout
 from reconciler.views.github_review import render_review
 from tests import json_view as json
@@ -65,9 +65,9 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
     for name, resolved in samples.resolved().items():
         yield f"environment-{name}.json", partial(json.render_environment, resolved)
         yield f"environment-{name}.txt", partial(text.render_environment, resolved, colour=False)
-    for name, (told, run) in samples.told().items():
-        yield f"told-{name}.md", partial(markdown_told.render_run, told, run)
-    yield "told-pull-request.md", partial(markdown_told.render_pull_request, *samples.told()["mixed"])
+    for name, (reported, run) in samples.run_results().items():
+        yield f"run-{name}.md", partial(markdown_run_result.render_run, reported, run)
+    yield "run-pull-request.md", partial(markdown_run_result.render_pull_request, *samples.run_results()["mixed"])
     for name, issue in samples.issues().items():
         yield f"issue-{name}.md", partial("# {}\n\n{}\n---\n{}\n".format, issue.title, issue.text, issue.closing)
     now = samples.NOW
@@ -89,7 +89,7 @@ CASES = {name: cache(render) for name, render in _cases()}
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_view_renders_what_is_stored(name: str, request: pytest.FixtureRequest) -> None:
-    """The whole document is as it was when somebody last read it."""
+    """The whole document is compared with the reviewed one."""
     rendered = CASES[name]()
     path = STORED / name
     if request.config.getoption("--update-golden"):
@@ -99,7 +99,7 @@ def test_a_view_renders_what_is_stored(name: str, request: pytest.FixtureRequest
 
 
 def test_every_stored_file_has_a_view() -> None:
-    """A case that is gone leaves no file behind."""
+    """A removed case leaves no file behind."""
     assert {path.name for path in STORED.iterdir()} == set(CASES)
 
 
@@ -123,7 +123,7 @@ def test_no_view_lets_data_act(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.endswith(".json")])
 def test_a_json_view_is_ascii_with_the_format_first(name: str) -> None:
-    """A reader can tell the format before it reads on."""
+    """A reader knows the format before it reads the rest."""
     rendered = CASES[name]()
     assert rendered.isascii()
     assert next(iter(stdlib_json.loads(rendered))) == "format"

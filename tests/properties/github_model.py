@@ -16,14 +16,14 @@ from datetime import datetime, timedelta
 from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import RunAttempt, find_moved
+from reconciler.core.protocol.attempts import RunAttempt, find_superseded
+from reconciler.core.protocol.endings import EndedRun, RunJob
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker, may_replace
 from reconciler.core.protocol.schedule import ApplyRun, Begin, Runs, Wanted, choose_begin
-from reconciler.core.protocol.steps import Job, JobLayout
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Job, JobLayout
 from reconciler.core.protocol.strict import LastChange
-from reconciler.core.protocol.telling import EndedRun, RunJob
 from reconciler.errors import InputError, PostFailed, StalePlan, StateError
 from reconciler.model import By, Desired, Document, Problem
 from reconciler.ports import MergedPull, Posted
@@ -31,10 +31,18 @@ from reconciler.run.apply import apply_plan
 from reconciler.run.begin import Beginning, BeginRequest, Lift
 from reconciler.run.context import Stop
 from reconciler.run.fleet_drift import find_all_drift
-from reconciler.run.guards import GuardInput
+from reconciler.run.guards import GuardInput, check_part_before_sending
 from reconciler.run.part import PartPlanner
 from reconciler.run.planning import EVERYTHING, PlanScope, plan_environments
-from reconciler.run.result import COMMENT, Comment, find_names, find_untold, make_comments, post_comments, read_state
+from reconciler.run.result import (
+    COMMENT,
+    Comment,
+    find_names,
+    find_pulls_to_report,
+    make_comments,
+    post_comments,
+    read_state,
+)
 from reconciler.run.strict import find_unreviewed
 from reconciler.run.watch import is_unapplied
 from tests.fakes import OPTIONS, Behaviour, FakeClock, FakeCredentials, FakePlug, make_desired, make_world
@@ -50,12 +58,18 @@ Tree = Mapping[str, int]
 
 
 def make_fleet(tree: Tree) -> dict[str, Desired]:
-    """Return what a tree wants."""
+    """Return what a tree wants. No host is one for documentation, to which no run sends anything."""
     return {
-        name: make_desired(name, f"own-{own}" if own else f"defaults-{tree[DEFAULTS]}", wave=WAVES[name])
+        name: _make_environment(name, f"own-{own}" if own else f"defaults-{tree[DEFAULTS]}")
         for name, own in tree.items()
         if name != DEFAULTS
     }
+
+
+def _make_environment(name: str, version: str) -> Desired:
+    made = make_desired(name, version, wave=WAVES[name])
+    webhooks = {event: url.replace("example.com", "acme.com.br") for event, url in made.webhooks.items()}
+    return replace(made, webhooks=webhooks)
 
 
 def find_wants(tree: Tree) -> dict[str, str]:
@@ -143,6 +157,7 @@ class GitHub:
     """The repository. `put` is what Plug was sent, by which run (None: from a laptop)."""
 
     strict: bool
+    layout: JobLayout = field(default_factory=JobLayout)
     clock: FakeClock = field(default_factory=FakeClock)
     store: MemoryStore = field(default_factory=MemoryStore)
     plug: FakePlug = field(default_factory=FakePlug)
@@ -153,10 +168,19 @@ class GitHub:
     comments: dict[int, tuple[Marker, Comment]] = field(default_factory=dict)
     comments_fail: bool = False
     put: list[tuple[Run | None, Desired]] = field(default_factory=list)
+    moved: list[tuple[Run | None, str]] = field(default_factory=list)  # of these, those to another company
     sender: Run | None = None
 
     def __post_init__(self) -> None:
-        self.plug.before = lambda desired: self.put.append((self.sender, desired))
+        self.plug.before = self._note
+
+    def _note(self, desired: Desired) -> None:
+        """Note what Plug is sent, and whether it goes to another company than last time."""
+        document = self.documents().get(desired.environment)
+        before = document.applied.account if document is not None and document.applied is not None else None
+        if before is not None and before != self.credentials.account(desired):
+            self.moved.append((self.sender, desired.environment))
+        self.put.append((self.sender, desired))
 
     # --- commits -----------------------------------------------------------------------------------
 
@@ -229,7 +253,7 @@ class GitHub:
         run.commit = self.head.sha
         fleet = make_fleet(self.head.tree)
         request = BeginRequest(
-            JobLayout(), run.inputs, run.id, run.commit, run.event_sha, "acme/plug-webhooks", strict=self.strict
+            self.layout, run.inputs, run.id, run.commit, run.event_sha, "acme/plug-webhooks", strict=self.strict
         )
         ports = _Ports(self, run.commit)
         begun = None
@@ -254,7 +278,7 @@ class GitHub:
         run.done[job.name] = "failure"
         if run.id.is_later:
             ours, newer = find_wants(commit.tree), find_wants(self.head.tree)
-            if find_moved({name: newer.get(name) == ours.get(name) for name in planner.find_names()}):
+            if find_superseded({name: newer.get(name) == ours.get(name) for name in planner.find_names()}):
                 return
         try:
             part = planner.plan()
@@ -262,9 +286,14 @@ class GitHub:
             return
         if part.stop_reason:
             return
+        try:
+            given = self._guards(fleet)(run.inputs.accepted, FirstApply())
+            check_part_before_sending(part.planned, given, self.clock.now(), lambda warning: None)
+        except InputError:
+            return
         self.plug.script.extend([behaviour] * OPTIONS.attempts if behaviour else [])
         with self._sending(run):
-            outcomes = self._apply(part.planned, By("ana", run.commit, str(run.id)))
+            outcomes = self._apply(part.planned, By("ana", run.commit, str(run.id)), run.inputs.accepted)
         self.plug.script.clear()
         if all(outcomes):
             run.done[job.name] = "success"
@@ -282,9 +311,9 @@ class GitHub:
         ]
         ended = EndedRun(str(run.number), tuple(jobs), run.planned or None, "; ".join(run.problems))
         hub, history = _ResultHub(self), History(self, run.commit)
-        untold = find_untold(hub, history, self.clock.now())
-        state = read_state(self.store, find_names(untold), self.clock.now())
-        made = list(make_comments(untold, ended, fleet, state))
+        to_report = find_pulls_to_report(hub, history, self.clock.now())
+        state = read_state(self.store, find_names(to_report), self.clock.now())
+        made = list(make_comments(to_report, ended, fleet, state))
         by_number = {comment.number: comment for comment in made}
         hub.comments = by_number
         post_comments(hub, made, lambda comment: "text", run.number, run.attempt)
@@ -327,9 +356,9 @@ class GitHub:
     def documents(self) -> Mapping[str, Document]:
         return {name: stored.document for name, stored in self.store.read(self.store.names()).items()}
 
-    def _apply(self, planned: Planned, by: By) -> list[bool]:
+    def _apply(self, planned: Planned, by: By, accepted: Sequence[str] = ()) -> list[bool]:
         world = replace(make_world(self.store, self.plug, self.clock, self.credentials), by=by)
-        result = asyncio.run(apply_plan(planned, world, OPTIONS, Stop()))
+        result = asyncio.run(apply_plan(planned, world, replace(OPTIONS, accepted=accepted), Stop()))
         return [one.outcome.value in ("applied", "unchanged") for one in result.environments]
 
     @contextmanager
@@ -372,7 +401,7 @@ class _Ports:
     commit: str
 
     def list_environments(self) -> Collection[str]:
-        return WAVES.keys()
+        return [*WAVES, FLEET_ENVIRONMENT]
 
     def find_lift(self, label: Label, commit: str) -> Lift | None:
         number = self.github.find(commit).pull

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from reconciler.core.guards import MaxChanged
+from reconciler.core.protocol.endings import Ending
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import MarkState
 from reconciler.core.protocol.schedule import Begin
-from reconciler.core.protocol.telling import Ending
+from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.model import Desired
 from tests.conftest import examples
 from tests.fakes import answer, no_answer, unsent
@@ -33,20 +35,22 @@ BEHAVIOURS = {
 }
 DONE = (Ending.APPLIED, Ending.AS_WANTED, Ending.SUPERSEDED, Ending.REMOVED)
 VERSIONS = st.integers(0, 3)
+CHANCE, RARE = st.integers(0, 4), 3  # what would hide all else if it happened as often
 EDITS = st.dictionaries(st.sampled_from([DEFAULTS, *NAMES]), VERSIONS, min_size=1, max_size=2)
 
 
 class Protocol(RuleBasedStateMachine):
     strict = True
+    layout = JobLayout()
 
     @initialize()
     def begin_repository(self) -> None:
         """Everything of the first commit was reviewed, merged and applied."""
-        self.github = GitHub(self.strict)
+        self.github = GitHub(self.strict, self.layout)
         self.checked = 0  # PUTs
         self.allowed: set[int] = set()  # the runs that may pass max_changed, by identity of their attempt
         self.vouched: set[tuple[str, str]] = set()  # what was sent without a review, by hand
-        tree: Tree = {DEFAULTS: 1, **dict.fromkeys(NAMES, 0)}
+        tree: Tree = {DEFAULTS: 1, "a": 0, "b": 0, "c": 1, "d": 2}  # so defaults alone don't trip max_changed
         self.github.push({DEFAULTS: 0}, starts=False)
         self.github.merge(self.github.head, tree, starts=False)
         self.github.apply_from_laptop()
@@ -69,10 +73,10 @@ class Protocol(RuleBasedStateMachine):
         theirs = {name: value for name, value in {**base.tree, **edits}.items() if name != gone or name == DEFAULTS}
         self.github.merge(base, theirs, rebased=rebased, starts=starts)
 
-    @rule(edits=EDITS, starts=st.booleans())
-    def push(self, edits: Tree, starts: bool) -> None:
+    @rule(edits=EDITS, starts=st.booleans(), chance=CHANCE)
+    def push(self, edits: Tree, starts: bool, chance: int) -> None:
         tree = {**self.github.head.tree, **edits}
-        if tree != self.github.head.tree:
+        if tree != self.github.head.tree and chance == RARE:
             self.github.push(tree, starts=starts)
 
     @rule(label=st.sampled_from(Label), counts=st.booleans(), back=st.integers(0, 2))
@@ -81,24 +85,37 @@ class Protocol(RuleBasedStateMachine):
         pull = pulls[max(0, len(pulls) - 1 - back)]
         pull.labels[label] = LabelSetting(label, "rui", counts)
 
+    @rule(label=st.sampled_from(Label), back=st.integers(0, 2))
+    def take_label_off(self, label: Label, back: int) -> None:
+        pulls = list(self.github.pulls.values())
+        pulls[max(0, len(pulls) - 1 - back)].labels.pop(label, None)
+
+    @rule(name=st.sampled_from(NAMES), version=st.integers(0, 1), chance=CHANCE)
+    def change_token(self, name: str, version: int, chance: int) -> None:
+        """Somebody sets the secret to a token of another company, or back."""
+        if chance == RARE:
+            self.github.credentials.accounts[name] = f"org:{name}-{version}"
+
     @rule(data=st.data())
     def run_by_hand(self, data: Any) -> None:
-        kind = data.draw(st.sampled_from(["plain", "reassert", "narrow", "large", "expect"]))
+        kind = data.draw(st.sampled_from(["plain", "reassert", "narrow", "large", "expect", "accept"]))
         inputs = {
             "plain": RunInputs(),
             "reassert": RunInputs(reassert=True),
             "narrow": RunInputs(environments=(data.draw(st.sampled_from(NAMES)),)),
             "large": RunInputs(max_changed=_all()),
             "expect": RunInputs(expect=self._fleet_digest()),
+            "accept": RunInputs(accepted=(data.draw(st.sampled_from(NAMES)),)),
         }[kind]
         self.github.request(inputs, whole=kind == "plain")
 
     def _fleet_digest(self) -> str:
         return self.github.plan().plan.fleet_digest
 
-    @rule()
-    def apply_from_laptop(self) -> None:
-        self.github.apply_from_laptop()
+    @rule(chance=CHANCE)
+    def apply_from_laptop(self, chance: int) -> None:
+        if chance == RARE:
+            self.github.apply_from_laptop()
 
     @rule()
     def watch(self) -> None:
@@ -141,6 +158,12 @@ class Protocol(RuleBasedStateMachine):
             return False
         first = self.seen.setdefault(run.number, self.github.head.sha)
         return first == self.github.head.sha
+
+    @precondition(lambda self: self.github.running is not None or self.github.queued)
+    @rule()
+    def play_run(self) -> None:
+        """One run from its beginning to its end, or what is left of it."""
+        self._play(self.github.running or self.github.queued[0])
 
     @precondition(lambda self: self.github.running is not None and self.github.running.pending)
     @rule(data=st.data(), behaviour=st.sampled_from(sorted(BEHAVIOURS)))
@@ -208,6 +231,8 @@ class Protocol(RuleBasedStateMachine):
                 assert self._is_reviewed(desired), f"nobody reviewed {desired.environment}"
             self._check_newer(run, desired)
         self.checked = len(self.github.put)
+        for run, name in self.github.moved:
+            assert run is None or name in run.inputs.accepted, f"{name} went to another company"
 
     def _is_reviewed(self, desired: Desired) -> bool:
         heads = (make_fleet(pull.head).get(desired.environment) for pull in self.github.pulls.values())
@@ -245,6 +270,9 @@ class Protocol(RuleBasedStateMachine):
                 case Ending.REMOVED:
                     assert one.environment not in now
                 case Ending.NOT_APPLIED | Ending.NOT_TRIED:
+                    if "replaced" in one.why:
+                        assert document is not None and document.applied is not None
+                        assert (document.applied.by.run or "").partition("/")[0] != str(run.number)
                     assert now.get(one.environment) == then.get(one.environment)
                 case _:
                     raise AssertionError(one)
@@ -260,7 +288,8 @@ class Protocol(RuleBasedStateMachine):
             self.github.clock.advance(3_600)
             self.github.watch()
             self._drain()
-        self.github.request(RunInputs(), whole=True)
+        here = tuple(name for name in self.github.head.tree if name != DEFAULTS)
+        self.github.request(RunInputs(accepted=here), whole=False)
         self._drain()
         self._check_applied()
         self._check_told()
@@ -268,12 +297,15 @@ class Protocol(RuleBasedStateMachine):
     def _drain(self) -> None:
         self.github.comments_fail = False
         while (run := self.github.running or next(iter(self.github.queued), None)) is not None:
-            if run.status == "queued":
-                self.begin_run()
-            while run.pending:
-                self.github.do(run, run.pending[0])
-            self.end_run(fails=False)
-            self.every_put_is_allowed()
+            self._play(run)
+
+    def _play(self, run: Run) -> None:
+        if run.status == "queued":
+            self.begin_run()
+        while run.pending:
+            self.github.do(run, run.pending[0])
+        self.end_run(fails=False)
+        self.every_put_is_allowed()
 
     def _check_applied(self) -> None:
         last = self.github.runs[-1]
@@ -292,6 +324,18 @@ class Protocol(RuleBasedStateMachine):
                 assert marker.state is MarkState.DONE or last.problems
 
 
+@pytest.mark.parametrize("layout", [JobLayout(), JobLayout(TokensFrom.SECRET), JobLayout(TokensFrom.SECRET, 2)])
+def test_the_runs_of_the_model_send(layout: JobLayout) -> None:
+    """Else every rule would hold."""
+    played = Protocol()
+    played.layout = layout
+    played.begin_repository()
+    played.merge_pull({"a": 1, "c": 3}, 0, rebased=False, starts=True, gone="")
+    played._drain()
+    assert sorted(desired.environment for run, desired in played.github.put if run is not None) == ["a", "c"]
+    played.teardown()
+
+
 def _all() -> MaxChanged:
     return MaxChanged(100, percent=True)
 
@@ -304,7 +348,21 @@ class ProtocolWithoutStrict(Protocol):
     strict = False
 
 
+class ProtocolWithOneSecret(Protocol):
+    """One job sends what the whole fleet needs."""
+
+    layout = JobLayout(TokensFrom.SECRET)
+
+
+class ProtocolWithShards(Protocol):
+    layout = JobLayout(TokensFrom.SECRET, 2)
+
+
 TestStrict = Protocol.TestCase
 TestStrict.settings = settings(max_examples=examples(60), stateful_step_count=30)
 TestWithoutStrict = ProtocolWithoutStrict.TestCase
 TestWithoutStrict.settings = settings(max_examples=examples(30), stateful_step_count=30)
+TestWithOneSecret = ProtocolWithOneSecret.TestCase
+TestWithOneSecret.settings = settings(max_examples=examples(15), stateful_step_count=30)
+TestWithShards = ProtocolWithShards.TestCase
+TestWithShards.settings = settings(max_examples=examples(15), stateful_step_count=30)

@@ -561,6 +561,6 @@ def test_two_runs_with_one_token_need_the_second_comparison(
     if compares_again:
         machine.two_runs_with_one_token("4", [], [])
         return
-    monkeypatch.setattr(Accounts, "look_again", look_at_nothing)
+    monkeypatch.setattr(Accounts, "refresh", look_at_nothing)
     with pytest.raises(AssertionError):
         machine.two_runs_with_one_token("4", [], [])

@@ -7,8 +7,8 @@ import re
 from reconciler import starter
 
 _TOOL_OF_THE_BASE = """
-      # this repository holds the tool itself: that of the default branch runs, never the pull request's. A link of its
-      # name would lead the checkout into the manifests
+      # This repository holds the tool itself. That of the default branch runs, never that of the pull request. A link
+      # with the name .tool would lead the second checkout into the manifests.
       - run: rm -rf .tool
       - uses: @CHECKOUT@
         with:

@@ -1,8 +1,8 @@
-"""What a later attempt of an apply run may still do. The branch may have moved on since the first one.
+"""The checks of a later attempt of an apply run, as the branch may have a newer commit than in the first attempt.
 
-A run that is started again has the inputs, and the event, of its first attempt. What narrows it or lifts a guard was
-meant for the commit that the first attempt found, so it holds for no other one. A job that is started again by itself
-has the commit of the first job too; another run may have applied a newer one since.
+A run that is started again has the inputs and the event of its first attempt. Inputs that narrow it or lift a guard
+were meant for the commit that the first attempt found, so they are valid for no other commit. A single job that is
+started again also has the commit of the first job, although another run may have applied a newer one since.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class RunAttempt:
         return self.number > 1
 
     def __str__(self) -> str:
-        """As a document's `by.run` has it."""
+        """Return the text that is in a document's `by.run`."""
         return f"{self.run_id}/{self.number}"
 
 
 def find_first_commit(documents: Iterable[Document], attempt: RunAttempt, event_sha: str) -> str:
     """Return the commit that the first attempt of the run found.
 
-    It is in what the run wrote into the state. Where the run wrote nothing, the event's commit is the one that is
-    known: if another one was found, the run is refused, although nothing would be wrong.
+    It is read from the documents that the run wrote. If there are none, the event's commit is used; if the first
+    attempt found another commit, the run is then refused without need.
     """
     found = {
         number: by.commit.removesuffix("+")
@@ -62,27 +62,27 @@ def _find_number(run: str | None) -> int | None:
     return int(number) if number.isascii() and number.isdigit() else None
 
 
-def find_moved_inputs(inputs: Iterable[str], first_commit: str, head: str) -> list[Problem]:
-    """Refuse the inputs, by name, that were given for another commit than the one that is found now."""
+def find_stale_inputs(inputs: Iterable[str], first_commit: str, head: str) -> list[Problem]:
+    """Refuse inputs, by name, if they were given for another commit than the branch's present one."""
     if head == first_commit:
         return []
     message = (
         f"was given for commit {first_commit[:12]}, and the branch is at {head[:12]} now: a run that is started again "
         "has the inputs of its first attempt"
     )
-    return [Problem.of(name, message, "begin a new run by hand, with what holds now") for name in inputs]
+    return [Problem.of(name, message, "start a new run by hand, with inputs for the present commit") for name in inputs]
 
 
-def find_moved(wanted: Mapping[str, bool | None]) -> list[str]:
-    """Return the environments of which the branch's head wants something else than the commit of this run.
+def find_superseded(is_wanted: Mapping[str, bool | None]) -> list[str]:
+    """Return the environments of which the branch's head wants something else than this run's commit.
 
-    `wanted` says of each whether it wants the same. None, that it can't be known, counts as something else.
+    `is_wanted` says for each environment whether both want the same. None (not known) counts as something else.
     """
-    return sorted(name for name, is_same in wanted.items() if not is_same)
+    return sorted(name for name, is_same in is_wanted.items() if not is_same)
 
 
 def count_unapplied(documents: Iterable[Document], attempt: RunAttempt) -> int:
-    """Count the environments that this attempt has tried and not applied: `max_failures` counts over all its jobs."""
+    """Count the environments that this attempt tried and did not apply, over all its jobs, for `max_failures`."""
     return sum(
         1
         for document in documents

@@ -1,4 +1,4 @@
-"""The inputs of an apply run that was begun by hand, as the event has them."""
+"""The inputs of an apply run that a person started, from the event."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from reconciler.model import Problem
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """The inputs of one run; a run of a push has none of them.
+    """The inputs of one run; a run that a push started has the defaults.
 
-    `environments` are globs, none of them for all; `accepted` are the environments of `accept_account_change`.
+    `environments` are globs, empty for all environments. `accepted` has the environments of `accept_account_change`.
     """
 
     environments: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class RunInputs:
 
     @property
     def bound(self) -> tuple[str, ...]:
-        """The names of the given inputs that narrow the run or lift a guard: they were meant for one commit."""
+        """The names of the given inputs that narrow the run or lift a guard, so that they are for one commit only."""
         given = {
             "environments": bool(self.environments),
             "expect": self.expect is not None,
@@ -41,14 +41,14 @@ class RunInputs:
 
 
 def parse_inputs(given: object) -> RunInputs:
-    """Read the event's `inputs`; a list is separated by commas or blanks.
+    """Return the inputs in the event's `inputs`. Lists are separated by commas or blanks.
 
-    Raises: InputError with every fault.
+    Raises InputError with every problem.
     """
     texts = {str(name): _to_text(value) for name, value in given.items()} if isinstance(given, Mapping) else {}
     problems: list[Problem] = []
     expect = texts.get("expect", "") or None
-    if expect is not None and not is_digest(expect):  # not repeated: it may be a token in the wrong place
+    if expect is not None and not is_digest(expect):  # the message does not repeat it: it may be a misplaced token
         hint = "copy it from the reviewed plan: sha256: and 64 hex digits, in small letters"
         problems.append(Problem.of("expect", "is not a digest", hint))
     max_changed = None

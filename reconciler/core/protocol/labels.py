@@ -1,4 +1,4 @@
-"""The labels on a pull request that lift a guard, and who set one. Both are fixed names (docs/github.md)."""
+"""The labels on a pull request that lift a guard, and who set them (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 
 class Label(StrEnum):
-    """A label that somebody with write permission sets to let one pull request pass a guard."""
+    """A label that lets one pull request pass a guard, if a user with write permission sets it."""
 
     LARGE_CHANGE = "reconciler: large change"  # lifts max_changed
-    FIRST_APPLY = "reconciler: first apply"  # vouches that an empty state is the right one
+    FIRST_APPLY = "reconciler: first apply"  # confirms that an empty state is the right one
 
 
 @dataclass(frozen=True, slots=True)
 class LabelSetting:
-    """A label that is on a pull request. `set_by` is the login of who set it last; None where GitHub doesn't say.
+    """A label on a pull request. `set_by` is the login of the user who set it last; None if GitHub doesn't say.
 
-    It `counts` only where that user is known to have write permission.
+    It `counts` only if that user is known to have write permission.
     """
 
     label: Label
@@ -31,9 +31,9 @@ WRITERS = frozenset({"admin", "maintain", "write"})  # GitHub's names of the per
 
 
 def find_setter(events: Iterable[Mapping[str, Any]], label: Label) -> str | None:
-    """Return the login of who set a label last, from a pull request's events, the oldest first.
+    """Return the login of the user who set a label last, from a pull request's events, the oldest first.
 
-    None where it was removed since, or where the last event names nobody (a user who was deleted).
+    It is None if the label was removed since, or if the last event names no user (the account was deleted).
     """
     setter: str | None = None
     for event in events:

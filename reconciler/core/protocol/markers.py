@@ -1,7 +1,7 @@
-"""The first two lines of a comment that a workflow keeps: its name, and the run that wrote it.
+"""The markers of the comments that a workflow updates: two lines with the comment's name and the run that wrote it.
 
-They are HTML comments, so that no reader sees them. Anybody may write such lines: the caller takes only comments of
-the workflows' own author.
+They are HTML comments, so that they are not visible. Any user may write such lines, so the caller must use only
+comments of the workflows' own author.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from enum import StrEnum
 
 
 class MarkState(StrEnum):
-    """Whether a comment needs another look by a later run."""
+    """The states of a comment: whether a later run must look at it again."""
 
-    OPEN = "open"  # what it reports is not done yet, so the next run looks again
+    OPEN = "open"  # some environment in it is not applied yet, so the next run looks again
     DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """The marker of a comment. `name` is the comment's, such as `plan`; there is one of each on a pull request.
+    """The marker of a comment. `name` is the comment's, such as `plan`: a pull request has one comment of each name.
 
-    A comment of an earlier version of this program names no run: it counts as one of run 0.
+    A comment of an earlier version of this program has no run and counts as one of run 0.
     """
 
     name: str
@@ -42,7 +42,7 @@ def make_name_line(name: str) -> str:
 
 
 def parse_marker(text: str, name: str) -> Marker | None:
-    """Return the marker at the start of a comment; None where it is not the comment of this name."""
+    """Return the marker at the start of a comment; None if the comment has another name, or none."""
     first, *others = text.split("\n", 2)
     if first.rstrip() != make_name_line(name):
         return None
@@ -53,8 +53,8 @@ def parse_marker(text: str, name: str) -> Marker | None:
 
 
 def may_replace(old: Marker, new: Marker) -> bool:
-    """Return whether a run may write over the comment of another: not over one that began later, or a later attempt.
+    """Return whether a run may replace the comment of another: not of a run or attempt that began later.
 
-    GitHub gives each run a higher id than the one before, and a run that is repeated keeps its id.
+    GitHub gives each run a higher id than the one before. A run that is started again keeps its id.
     """
     return (new.run_id, new.attempt) >= (old.run_id, old.attempt)

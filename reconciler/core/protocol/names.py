@@ -1,4 +1,4 @@
-"""The names that workflows, rules, labels and the set-up of a repository have in common (docs/github.md)."""
+"""Names that the workflows, the rules and the set-up of a repository share (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ REQUIRED_CHECK = "Webhooks plan"
 """The job of plan.yml, and so the check that the rule of the default branch requires."""
 
 ACTIONS_APP = 15368
-"""The id of GitHub Actions as an app: a check of this name that another app or a person reports doesn't count."""
+"""The id of GitHub Actions as an app. A check of the same name from another app or a person doesn't count."""
 
 DRIFT_ENVIRONMENT = "plug-drift"  # of the drift job, with the partner token
 

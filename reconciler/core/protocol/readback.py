@@ -1,4 +1,4 @@
-"""What is wrong with the set-up of a repository, from what GitHub shows of it (docs/github.md)."""
+"""The judgement of a repository's set-up, from the data that GitHub shows (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reconciler.model import Area, BranchRules, Item, ItemState, ShownEnvironmen
 from reconciler.text.counts import counted, name_some
 
 OLD_PIN_DAYS = 365
-UNFILLED = "COMMIT"  # what init writes where it does not know the commit of this tool
+UNFILLED = "COMMIT"  # init writes this if it does not know the commit of this tool
 FORMER_CHECKS = frozenset({"Plan", "reconciler/plan"})  # of the first version's workflows
 _SWITCHES = ("PLUG_APPLY", "PLUG_STRICT", "PLUG_CHECK", "PLUG_OBSERVE", "PLUG_SELF_HEAL")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
@@ -35,10 +35,10 @@ def make_item(name: str, state: ItemState, message: str, hint: str = "") -> Item
 
 
 def judge_environment(name: str, found: ShownEnvironment | None, branch: str, repository: str) -> Item:
-    """Judge whether a GitHub Environment exists, and is for the default branch alone."""
+    """Judge whether a GitHub Environment exists, and only the default branch may use it."""
     label = f"environment {name}"
     if found is None:
-        message = "GitHub would make it at the first run, open to every branch and without reviewers"
+        message = "GitHub would create it at the first run, open to every branch and without reviewers"
         narrowed = "" if name in (FLEET_ENVIRONMENT, DRIFT_ENVIRONMENT) else f" -e {name}"
         hint = f"reconciler github setup{narrowed} prints the calls"
         return make_item(label, ItemState.MISSING, message, hint)
@@ -62,9 +62,9 @@ def judge_environment(name: str, found: ShownEnvironment | None, branch: str, re
 def judge_environment_secrets(
     wanted: GitHubEnvironment, own: Collection[str], shared: Collection[str], repository: str
 ) -> list[Item]:
-    """Judge the secrets of a GitHub Environment by their names. `shared` are those of the repository, too."""
+    """Judge the secrets of a GitHub Environment by their names. `shared` has the secrets of the repository."""
     label = f"secrets of {wanted.name}"
-    # a token that every job can see doesn't count: it is not this environment's
+    # a token that every job can see doesn't count, as it is not the token of this environment
     there = {*own, *(name for name in shared if not name.startswith(TOKEN_SECRET))}
     missing = [name for name in wanted.secrets if name not in there]
     if missing:
@@ -75,7 +75,7 @@ def judge_environment_secrets(
 
 
 def judge_shared_secrets(shared: Collection[str], tokens_from: TokensFrom) -> Item:
-    """Judge the secrets that every job gets: a token among them would fill in for one that an environment lacks."""
+    """Judge the secrets that every job gets: a job without its own token would send a token among them."""
     label = "secrets of the repository"
     if TOKEN_SECRET in shared and tokens_from is TokensFrom.ENVIRONMENTS:
         message = f"{TOKEN_SECRET} is visible to every job, and would be sent for an environment without its own"
@@ -87,7 +87,7 @@ def judge_shared_secrets(shared: Collection[str], tokens_from: TokensFrom) -> It
 
 
 def find_layout(variables: Mapping[str, str]) -> JobLayout:
-    """Return how the workflows find the tokens; the default where the variables are wrong."""
+    """Return how the workflows find the tokens; the default if the variables are wrong."""
     try:
         return parse_layout(variables.get("PLUG_TOKENS_FROM", ""), variables.get("PLUG_SHARDS", ""))
     except InputError:
@@ -95,7 +95,7 @@ def find_layout(variables: Mapping[str, str]) -> JobLayout:
 
 
 def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:
-    """Judge the variables of the repository. The switch comes first."""
+    """Judge the variables of the repository, PLUG_APPLY first."""
     if variables.get("PLUG_APPLY", "").strip().lower() != "true":
         hint = "gh variable set PLUG_APPLY --body true"
         yield make_item("variable PLUG_APPLY", ItemState.MISSING, "not true, so nothing is applied", hint)
@@ -128,7 +128,7 @@ def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
     label, hint = f"required check {REQUIRED_CHECK}", "reconciler github setup prints the rule"
     required = [check for check in rules.checks if check.name == REQUIRED_CHECK]
     if not required:
-        yield make_item(label, ItemState.MISSING, f"{branch} takes a merge without it", hint)
+        yield make_item(label, ItemState.MISSING, f"{branch} accepts merges without it", hint)
     elif all(check.app != ACTIONS_APP for check in required):
         message = "any app, and everybody who may write statuses, may report it: require it from GitHub Actions"
         yield make_item(label, ItemState.WRONG, message, hint)
@@ -145,7 +145,7 @@ def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
 
 
 def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
-    """Judge the rules of the state's branch: kept from deletion and force pushes, and open to the workflows' pushes."""
+    """Judge the rules of the state's branch: no deletion, no force pushes, but the workflows' pushes are allowed."""
     label = f"rule of {branch}"
     lacking = [
         words
@@ -189,13 +189,13 @@ _USES = re.compile(r"^[ -]+uses: +['\"]?(?P<name>[\w.-]+/[\w./-]+)@(?P<ref>[\w./
 
 
 def find_actions(workflows: Iterable[str]) -> list[UsedAction]:
-    """Return the actions of other repositories that workflows use, each once, by name."""
+    """Return the actions of other repositories that the workflows use, each once, sorted by name."""
     found = {UsedAction(match["name"], match["ref"]) for text in workflows for match in _USES.finditer(text)}
     return sorted(found, key=lambda one: (one.name, one.ref))
 
 
 def judge_action(action: UsedAction, made_at: datetime | None, now: datetime, current: Sequence[str]) -> Item:
-    """Judge a pin. `made_at` is the time of its commit; `current` are the pins of this version, NAME@COMMIT."""
+    """Judge a pin. `made_at` is the time of its commit; `current` has this version's pins, as NAME@COMMIT."""
     label = f"action {action.name}"
     if action.ref == UNFILLED:
         hint = f"reconciler init --upgrade --yes --action {action.name}@…"

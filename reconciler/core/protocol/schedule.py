@@ -1,7 +1,7 @@
-"""What the schedule does about apply runs: what it leaves to them, when it begins one, and which issues it keeps.
+"""The decisions of the schedule: which findings it leaves to a running apply run, and when it starts one.
 
-A run is *under way* from the moment it is requested until it has ended. One that is under way will apply the head of
-the default branch, so what is only unapplied is left to it, for a day at most, and no further run is begun.
+A run is *active* from the moment it is requested until it has ended. An active run will apply the head of the default
+branch. So the schedule leaves unapplied changes to it, for a day at most, and starts no further run.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from enum import StrEnum
 
 from reconciler.model import Finding, FindingKind, Head
 
-PATIENCE = timedelta(hours=24)  # for which what is unapplied is left to a run under way
-LONGEST_RUN = timedelta(days=35)  # of GitHub, with all waiting; a run that shows as under way for longer is dead
+PATIENCE = timedelta(hours=24)  # unapplied changes are left to an active run for this long
+LONGEST_RUN = timedelta(days=35)  # GitHub's limit, with all waiting; a run that looks active for longer is dead
 
-UNDER_WAY = ("requested", "queued", "pending", "waiting", "in_progress")
+ACTIVE = ("requested", "queued", "pending", "waiting", "in_progress")
 """The values of `status` of a run that has not ended, in the order in which a run may pass through them."""
 WAITING = "waiting"  # for a reviewer
 COMPLETED = "completed"
 PUSH = "push"
 SUCCESS = "success"
 UNDECIDED = frozenset({"cancelled", "skipped", "stale", "neutral"})
-"""Conclusions of a run that decided nothing: it was superseded or ended by a person, or did nothing at all."""
+"""Conclusions of a run that decided nothing: it was superseded, a person ended it, or it had nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyRun:
     """A run of apply.yml on the default branch. `begun_at` is when its last attempt was requested.
 
-    `whole`: nobody can have narrowed it, as a push or the schedule itself began it.
+    `whole`: a push or the schedule started it, so that no input has narrowed it.
     """
 
     run_id: int
@@ -47,12 +47,12 @@ class ApplyRun:
 
     @property
     def has_decided(self) -> bool:
-        """Whether it ended by itself: what it did not apply, it failed or refused to apply."""
+        """Return whether it ended by itself: it failed or refused to apply everything that it did not apply."""
         return self.has_ended and self.conclusion not in UNDECIDED
 
 
 class Begin(StrEnum):
-    """The run that the schedule begins."""
+    """The kinds of run that the schedule starts."""
 
     NOTHING = "nothing"
     ORDINARY = "ordinary"
@@ -61,44 +61,44 @@ class Begin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The apply runs that count at `now`, from what GitHub shows."""
+    """The apply runs that GitHub shows, judged at `now`."""
 
     now: datetime
     all: tuple[ApplyRun, ...]
 
     @property
-    def under_way(self) -> list[ApplyRun]:
-        """The runs under way, the oldest first."""
+    def active(self) -> list[ApplyRun]:
+        """The active runs, the oldest first."""
         found = [run for run in self.all if not run.has_ended and self.now - run.begun_at < LONGEST_RUN]
         return sorted(found, key=lambda run: (run.begun_at, run.run_id))
 
     @property
     def awaited(self) -> ApplyRun | None:
-        """The run to which what is unapplied is left; None: to no run, as none is under way or one holds it back."""
-        return next(iter(self.under_way), None) if self.late is None else None
+        """The run to which unapplied changes are left; None if no run is active, or one of them is late."""
+        return next(iter(self.active), None) if self.late is None else None
 
     @property
     def late(self) -> ApplyRun | None:
-        """The run that holds the others back: one that waits for reviewers, else the oldest. None: none is late."""
-        late = [run for run in self.under_way if self.now - run.begun_at >= PATIENCE]
+        """The run that blocks the others: one that waits for reviewers, else the oldest; None if no run is late."""
+        late = [run for run in self.active if self.now - run.begun_at >= PATIENCE]
         waiting = [run for run in late if run.status == WAITING]
         return next(iter(waiting or late), None)
 
     @property
     def last_decided(self) -> ApplyRun | None:
-        """The run that ended by itself and was begun last, a repeated one by its last attempt."""
+        """The latest run that ended by itself. The start of the last attempt counts."""
         return max(
             (run for run in self.all if run.has_decided), key=lambda run: (run.begun_at, run.run_id), default=None
         )
 
     def has_ended_for(self, head: str) -> bool:
-        """Whether a run that applies everything has ended for this commit: what it did not apply needs a person."""
+        """Return whether a whole run has ended by itself for this commit, so that a further one would not help."""
         return any(run.head_sha == head and run.whole and run.has_decided for run in self.all)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the repository's variables and the plan of the head ask for.
+    """The wishes of the repository's variables and of the plan of the head.
 
     `unapplied`: the head wants something else than what was applied. `self_heal`: PLUG_SELF_HEAL is true.
     """
@@ -109,8 +109,8 @@ class Wanted:
 
 
 def choose_begin(runs: Runs | None, wanted: Wanted, findings: Iterable[Finding]) -> Begin:
-    """Decide whether to begin a run. `runs` None: they could not be read, so one may be under way."""
-    if runs is None or runs.under_way:
+    """Decide whether to start a run. `runs` is None if they could not be read, so that one may be active."""
+    if runs is None or runs.active:
         return Begin.NOTHING
     healable = [one.kind for one in findings if one.kind in HEALABLE] if wanted.self_heal else []
     if any(kind is not FindingKind.UNAPPLIED for kind in healable):
@@ -130,21 +130,21 @@ HEALABLE = frozenset(
         FindingKind.EXPIRED,
     }
 )
-"""What an apply repairs: it never changes an orphan, makes no token last longer, and takes no other company's token."""
+"""The kinds of drift that an apply fixes. It fixes no orphan, no token that ends and no other company's token."""
 
 
-def leave_out(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], int]:
-    """Return the findings without those of kind `unapplied`, and how many environments those are of."""
+def drop_unapplied(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], int]:
+    """Return the findings without those of kind `unapplied`, and the number of environments that had one."""
     every = tuple(findings)
     left = {one.environment for one in every if one.kind is FindingKind.UNAPPLIED}
     return tuple(one for one in every if one.kind is not FindingKind.UNAPPLIED), len(left)
 
 
 def find_sending(heads: Iterable[Head], now: datetime) -> frozenset[str]:
-    """Return the environments whose PUT is under way: nothing is in doubt there yet."""
+    """Return the environments whose PUT is in flight, and which are not in doubt yet."""
     return frozenset(head.environment for head in heads if head.is_locked(now) and not head.is_in_doubt(now))
 
 
-def leave_out_sending(findings: Iterable[Finding], sending: Collection[str]) -> tuple[Finding, ...]:
-    """Return the findings without doubt about a PUT that is under way: it is not known yet how it ends."""
+def drop_doubt_of_sending(findings: Iterable[Finding], sending: Collection[str]) -> tuple[Finding, ...]:
+    """Return the findings without `uncertain` ones of environments that are sending, as their PUT has not ended."""
     return tuple(one for one in findings if one.kind is not FindingKind.UNCERTAIN or one.environment not in sending)

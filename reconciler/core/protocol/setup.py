@@ -1,4 +1,4 @@
-"""What GitHub must hold for the workflows: `github setup` prints it, and `doctor --github` reads it back."""
+"""The set-up that the workflows need on GitHub. `github setup` prints it, and `doctor --github` checks it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from reconciler.core.protocol.names import (
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
 from reconciler.model import Desired
 
-MAX_REVIEWERS = 6  # of a GitHub Environment
+MAX_REVIEWERS = 6  # GitHub's limit for a GitHub Environment
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubEnvironment:
-    """A GitHub Environment that a job uses, and the names of its secrets. `optional` are those that may be missing."""
+    """A GitHub Environment that jobs use, with the names of its secrets. Those in `optional` may be missing."""
 
     name: str
     secrets: Sequence[str]
@@ -29,7 +29,7 @@ class GitHubEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class GitHubSetup:
-    """`repository` is OWNER/NAME. `state_branch`: None where the state is not on a branch of this repository."""
+    """The set-up of a repository, OWNER/NAME. `state_branch` is None if the state is not on a branch of it."""
 
     repository: str
     default_branch: str
@@ -43,7 +43,7 @@ class GitHubSetup:
 def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[GitHubEnvironment]:
     """Return the GitHub Environments that the jobs use.
 
-    Those of the manifests have the same names; where one secret holds all tokens no job uses them.
+    Those of the manifests' environments have the same names. No job uses them if one secret has all tokens.
     """
     wanted = list(desired)
     found: list[GitHubEnvironment] = []

@@ -1,4 +1,4 @@
-"""Into how many GitHub secrets the tokens and secrets of a fleet are split (docs/github.md).
+"""The split of a fleet's tokens and secrets into several GitHub secrets (docs/github.md).
 
 The parts are the shards of `--shard`, so each job finds the tokens of its environments in the secret of its number.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from reconciler.core.shard import find_shard
 
-MAX_SECRET_BYTES = 48 * 1024  # of one secret on GitHub
-MAX_SECRETS = 100  # of one GitHub Environment
+MAX_SECRET_BYTES = 48 * 1024  # GitHub's limit for one secret
+MAX_SECRETS = 100  # GitHub's limit for one GitHub Environment
 
 
 @dataclass(frozen=True, slots=True)
 class FileSizes:
-    """The bytes of a file that is split: of each environment's entry, and of what each part has."""
+    """The sizes in bytes of a file that is split: of each environment's entry, and of the text in every part."""
 
     entries: Mapping[str, int]
     every_part: int = 0
@@ -31,7 +31,7 @@ def split_names(names: Iterable[str], parts: int) -> list[list[str]]:
 
 
 def find_largest_part(file: FileSizes, parts: int) -> int:
-    """Return the bytes of the largest of so many parts."""
+    """Return the bytes of the largest part, if the file is split into `parts`."""
     sizes = [file.every_part] * parts
     for name, size_bytes in file.entries.items():
         sizes[find_shard(name, parts).number - 1] += size_bytes
@@ -43,8 +43,8 @@ def fits(files: Collection[FileSizes], parts: int) -> bool:
 
 
 def find_fitting(files: Sequence[FileSizes], more_than: int) -> int | None:
-    """Return the smallest number of parts, above `more_than`, that fits; None where no number does.
+    """Return the smallest number of parts above `more_than` that fits; None if no number does.
 
-    A GitHub Environment holds all parts of all files.
+    All parts of all files are in one GitHub Environment.
     """
     return next((parts for parts in range(more_than + 1, MAX_SECRETS // len(files) + 1) if fits(files, parts)), None)

@@ -1,7 +1,7 @@
-"""How an apply run is cut into steps and jobs. The first job decides it, and the jobs read their own part.
+"""The steps and jobs of an apply run. The first job decides on them, and each job plans its own part.
 
-A wave with something to put is a step; the last step holds all further waves, whose jobs run one after the other and
-each look whether the earlier waves are done. A job is for one environment, for a shard of a wave, or for the fleet.
+A wave with something to put is a step. The last step has all further waves: its jobs run one after the other, and each
+checks that the earlier waves are done. A job is for one environment, for a shard of a wave, or for the fleet.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from reconciler.errors import InputError
 from reconciler.model import Action, Desired, EnvironmentPlan, Head, Problem, Shard
 
 STEPS = 8
-MAX_JOBS = 256  # of a matrix, by GitHub
-MAX_PLANNED_CHARS = 120_000  # of the names, which the last job gets in a variable: Linux takes 128 KiB of one
+MAX_JOBS = 256  # GitHub's limit for a matrix
+MAX_PLANNED_CHARS = 120_000  # of all names, which the last job gets in a variable: Linux allows 128 KiB
 FLEET_ENVIRONMENT = "plug-fleet"  # the GitHub Environment of the jobs for several environments
-FLEET = "Fleet"  # no environment has a capital letter, so none is taken for such a job
+FLEET = "Fleet"  # names of environments have no capital letters, so no job of an environment has this name
 
 
 class TokensFrom(StrEnum):
-    """Where the tokens are: each in its own GitHub Environment, or all in secrets of one."""
+    """The places of the tokens: each in its own GitHub Environment, or all in secrets of one."""
 
     ENVIRONMENTS = "environments"
     SECRET = "secret"  # noqa: S105 - a setting's value
@@ -32,16 +32,16 @@ class TokensFrom(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobLayout:
-    """How jobs are made. Without `shards` one job holds the whole fleet, where the tokens are in one secret."""
+    """The settings for making jobs. If the tokens are in one secret and `shards` is 0, one job has the whole fleet."""
 
     tokens_from: TokensFrom = TokensFrom.ENVIRONMENTS
     shards: int = 0
 
 
 def parse_layout(tokens_from: str, shards: str) -> JobLayout:
-    """Read the variables PLUG_TOKENS_FROM and PLUG_SHARDS; an empty text counts as not given.
+    """Return the layout in the variables PLUG_TOKENS_FROM and PLUG_SHARDS. An empty text counts as not given.
 
-    Raises: InputError with every fault.
+    Raises InputError with every problem.
     """
     problems = []
     chosen = tokens_from.strip() or TokensFrom.ENVIRONMENTS
@@ -52,7 +52,7 @@ def parse_layout(tokens_from: str, shards: str) -> JobLayout:
         problems.append(Problem.of("PLUG_SHARDS", f"{text!r} is not a number from 1 to {MAX_JOBS}"))
     elif text and chosen == TokensFrom.ENVIRONMENTS:
         hint = "set PLUG_TOKENS_FROM to secret, or delete PLUG_SHARDS"
-        problems.append(Problem.of("PLUG_SHARDS", "counts only where the tokens are in one secret", hint))
+        problems.append(Problem.of("PLUG_SHARDS", "has an effect only if the tokens are in one secret", hint))
     elif text:
         count = int(text)
     if problems:
@@ -62,11 +62,11 @@ def parse_layout(tokens_from: str, shards: str) -> JobLayout:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job of a step, as it is handed over in the matrix.
+    """One job of a step, as it is in the matrix.
 
-    `environment` is its GitHub Environment; `tokens` and `secrets` are the names of the secrets that hold all its
-    tokens and secrets, empty where it has the one token of PLUG_TOKEN. `wave` is None where it does all of them.
-    `waits` is whether it looks by itself if the earlier waves are done.
+    `environment` is its GitHub Environment. `tokens` and `secrets` are the names of the secrets that contain all its
+    tokens and secrets; they are empty if it has one token, in PLUG_TOKEN. `wave` is None if it applies all waves.
+    `waits`: it must check that the earlier waves are done.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Job:
 
     @property
     def selects_all(self) -> bool:
-        """Whether its part are all environments of its wave and shard, and not the one of its name."""
+        """Return whether it applies all environments of its wave and shard, and not just the one of its name."""
         return bool(self.tokens)
 
 
@@ -89,20 +89,20 @@ Steps: TypeAlias = tuple[tuple[Job, ...], ...]
 
 
 def name_shard_job(wave: int, shard: Shard) -> str:
-    """Return the name of a shard's job, which is also the name of a file, and of no environment."""
+    """Return the name of a shard's job. It is also used as a file name, and no environment can have it."""
     return f"Wave-{wave}-shard-{shard.number}-of-{shard.of}"
 
 
 def make_steps(planned: Iterable[EnvironmentPlan], layout: JobLayout) -> Steps:
-    """Return the jobs of what would be PUT, in the order of `planned` within a wave."""
+    """Return the jobs for the environments that would be PUT, in the order of `planned` within a wave."""
     putting = [one for one in planned if one.action.puts]
     if layout.tokens_from is TokensFrom.SECRET and not layout.shards:
         fleet = _make_part(FLEET, putting, None) if putting else ()
-        return _fill([fleet])
+        return _place_in_steps([fleet])
     waves: dict[int, list[EnvironmentPlan]] = {}
     for one in putting:
         waves.setdefault(one.wave, []).append(one)
-    return _fill([tuple(_make_jobs(members, layout)) for _, members in sorted(waves.items())])
+    return _place_in_steps([tuple(_make_jobs(members, layout)) for _, members in sorted(waves.items())])
 
 
 def _make_jobs(members: Sequence[EnvironmentPlan], layout: JobLayout) -> Iterable[Job]:
@@ -135,8 +135,8 @@ def _make_part(
     return (job,)
 
 
-def _fill(waves: Sequence[tuple[Job, ...]]) -> Steps:
-    """Put each wave into a step; the last step has all further ones."""
+def _place_in_steps(waves: Sequence[tuple[Job, ...]]) -> Steps:
+    """Return the steps: a wave in each, and all further waves in the last one."""
     steps = [*waves[: STEPS - 1]]
     last = [Job(**{**asdict(job), "waits": True}) for wave in waves[STEPS - 1 :] for job in wave]
     steps += [()] * (STEPS - 1 - len(steps))
@@ -148,11 +148,11 @@ def count_jobs(steps: Steps) -> int:
 
 
 def find_too_many_jobs(steps: Steps, layout: JobLayout) -> Problem | None:
-    """Refuse more jobs than GitHub gives one run."""
+    """Refuse more jobs than GitHub allows in one run."""
     count = count_jobs(steps)
     if count <= MAX_JOBS:
         return None
-    message = f"{count:,} jobs would be needed, and GitHub gives {MAX_JOBS} in one run"
+    message = f"{count:,} jobs would be needed, but GitHub allows {MAX_JOBS} in one run"
     if layout.tokens_from is TokensFrom.ENVIRONMENTS:
         hint = (
             "set the variable PLUG_TOKENS_FROM to secret, with all tokens in the secret PLUG_TOKENS of the GitHub "
@@ -162,11 +162,11 @@ def find_too_many_jobs(steps: Steps, layout: JobLayout) -> Problem | None:
     return Problem.of("PLUG_SHARDS", message, "choose fewer shards, or use fewer waves")
 
 
-# --- what a job's part is ----------------------------------------------------------------------------
+# --- the part of a job -------------------------------------------------------------------------------
 
 
 def find_part(job: Job, desired: Iterable[Desired], selected: Collection[str]) -> frozenset[str]:
-    """Return the names of the environments that are the job's part. `selected` are those of the whole run."""
+    """Return the names of the environments that the job applies. `selected` are those of the whole run."""
     if not job.selects_all:
         return frozenset({job.name})
     shard = parse_shard(job.shard) if job.shard else None
@@ -181,7 +181,7 @@ def find_part(job: Job, desired: Iterable[Desired], selected: Collection[str]) -
 
 @dataclass(frozen=True, slots=True)
 class EarlierWave:
-    """What is known of an environment of an earlier wave. `action` is that of a plan of now, without --reassert."""
+    """An environment of an earlier wave. `action` is from a plan made now, without --reassert."""
 
     environment: str
     action: Action
@@ -191,8 +191,7 @@ class EarlierWave:
 def find_waiting(earlier: Iterable[EarlierWave], run_id: str, *, reassert: bool) -> list[str]:
     """Return the environments of earlier waves that are not done.
 
-    One is done where nothing is left to put. Where this run puts everything again, it must also have been applied by
-    this run, in whichever attempt.
+    An environment is done if nothing is left to put. With `reassert`, an attempt of this run must also have applied it.
     """
     return sorted(
         one.environment
@@ -206,7 +205,7 @@ def _find_applying_run(head: Head | None) -> str | None:
 
 
 def is_of_run(run: str | None, run_id: str) -> bool:
-    """Whether a document's `by.run`, such as `7001/2`, is an attempt of the run."""
+    """Return whether a document's `by.run`, such as `7001/2`, is an attempt of the run."""
     return run is not None and run.partition("/")[0] == run_id
 
 

@@ -1,6 +1,6 @@
-"""Whether a merged pull request's head wanted what an apply run would send (`PLUG_STRICT`).
+"""The check that a merged pull request's head wanted what an apply run would send (`PLUG_STRICT`).
 
-The content of a commit can't be forged, so only commits decide: neither the event, the actor, a status nor a label.
+Only the content of commits decides, as it can't be forged. The event, the actor, statuses and labels are not used.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ class UnreviewedCause(StrEnum):
     """The reason why an environment counts as not reviewed."""
 
     NO_PULL_REQUEST = "no-pull-request"
-    COMBINATION = "combination"  # the base changed beneath the pull request, so its head wanted something else
-    TOO_FAR_BACK = "too-far-back"  # the change is older than what is looked at, or can't be read by this version
+    COMBINATION = "combination"  # the base had changed since, so the pull request's head wanted something else
+    TOO_FAR_BACK = "too-far-back"  # the change is older than the commits searched, or this version can't read it
 
 
 class LastChange(NamedTuple):
-    """The newest commit of a line that changed what an environment shall be.
+    """The newest commit of a line that changed what is wanted of an environment.
 
-    `position` counts from the line's first commit, 0, which is the run's. None: no such commit is known, and `commit`
-    is the last one that could be looked at; `searched` is its position, and the change is there or before it.
+    `position` counts from the run's commit, 0, backwards. If it is None, no such commit was found, and `commit` is the
+    last one that was searched. `searched` is then its position; the change is this commit or an older one.
     """
 
     position: int | None
@@ -32,18 +32,18 @@ class LastChange(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """The position up to which a commit is known not to be older than the change; -1: that of none."""
+        """The highest position of a commit that is known not to be older than the change; -1 if there is none."""
         if self.position is not None:
             return self.position
         return -1 if self.searched is None else self.searched
 
 
-class Offer(NamedTuple):
-    """A pull request that was merged into the default branch.
+class Candidate(NamedTuple):
+    """A merged pull request whose review may cover an environment.
 
-    `position` is that of its merge commit on the line. `is_of_change`: GitHub says that it brought the last change.
-    `wants_same`: whether its head wants of the environment what the run's commit wants; None: its head can't be
-    resolved by this version.
+    `position` is the position of its merge commit on the line. `is_of_change`: GitHub says that the last change came
+    with it. `wants_same`: its head wants the same of the environment as the run's commit; None if this version can't
+    resolve the head.
     """
 
     position: int
@@ -60,22 +60,22 @@ class Unreviewed:
     cause: UnreviewedCause
 
 
-def find_cause(change: LastChange, offers: Iterable[Offer]) -> UnreviewedCause | None:
-    """Return why an environment is not reviewed; None where a merged pull request's head wanted the same.
+def find_cause(change: LastChange, candidates: Iterable[Candidate]) -> UnreviewedCause | None:
+    """Return why an environment is not reviewed; None if the head of a merged pull request wanted the same.
 
-    That pull request was merged as the commit of the last change or as a later one. A later one counts as well: a
-    rebase merge is one change at its last commit, and a review of a branch that holds the change is a review of it.
+    That pull request must have been merged as the commit of the last change or as a later one. A later one counts too:
+    a rebase merge adds several commits, and a review of a branch that contains the change is a review of the change.
     """
-    counted = [offer for offer in offers if offer.position <= change.reach]
-    if any(offer.wants_same for offer in counted):
+    counted = [one for one in candidates if one.position <= change.reach]
+    if any(one.wants_same for one in counted):
         return None
     if change.position is None:
         return UnreviewedCause.TOO_FAR_BACK
-    of_change = [offer for offer in counted if offer.is_of_change]
+    of_change = [one for one in counted if one.is_of_change]
     if not of_change:
         return UnreviewedCause.NO_PULL_REQUEST
     return (
         UnreviewedCause.TOO_FAR_BACK
-        if any(offer.wants_same is None for offer in of_change)
+        if any(one.wants_same is None for one in of_change)
         else UnreviewedCause.COMBINATION
     )

@@ -1,1 +1,1 @@
-"""git, run as a program, and the reads from a checkout."""
+"""git, run as a program, and the reads of a checkout."""

@@ -28,7 +28,7 @@ def find_by(environ: Mapping[str, str], manifests: Path, settings_files: Sequenc
 
 
 def _limit(text: str | None) -> str | None:
-    # bytes that are not UTF-8 become lone surrogates in a variable, which no reader of JSON accepts
+    # in a variable, bytes that are not UTF-8 become lone surrogates, which readers of JSON refuse
     return text[:MAX_LENGTH].encode("utf-8", "replace").decode() if text else None
 
 
@@ -40,10 +40,10 @@ def _login_name() -> str | None:
 
 
 def _find_commit(environ: Mapping[str, str], manifests: Path, settings_files: Sequence[Path]) -> str | None:
-    """HEAD of the repository that holds the manifests, with a `+` where what is applied may differ from it.
+    """Return the commit of the manifests' repository, with a `+` if what is applied may differ from it.
 
-    GITHUB_SHA is the commit of the event, which a workflow need not have checked out: it counts only where there is
-    no repository. None where git can't say.
+    GITHUB_SHA is the commit of the event, which a workflow need not have checked out, so it counts only without a
+    repository. Returns None if git can't say.
     """
     try:
         checkout = Checkout(manifests, environ)

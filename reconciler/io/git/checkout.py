@@ -1,4 +1,4 @@
-"""The user's checkout: its folder, and the reads from it. Nothing here writes."""
+"""The user's checkout: its folder, and reads of it. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _ADVICE = re.compile(r"git config --global --add safe\.directory [^\n]+")
 class Checkout:
     """A work tree of git around `folder`.
 
-    It is found here, by its `.git`, and not by git: git would take plain files named HEAD, config, objects and refs
-    for a repository, run the programs that its configuration names, and a pull request can hold such files. No pull
-    request can hold a `.git`. Only git 2.38 and later can be made to ignore such files (`safe.bareRepository`).
+    This program finds it by its `.git`, and does not ask git. git would take plain files named HEAD, config, objects
+    and refs for a repository, and run the programs that its configuration names. A pull request can hold such files,
+    but no `.git`. Only git 2.38 and later can be made to ignore such files (`safe.bareRepository`).
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        """Find the checkout. Raises: GitUnusable where there is none."""
+        """Find the checkout. Raises: GitUnusable if there is none."""
         top = find_top(folder, environ)
         if top is None:
             raise GitUnusable(
-                f"a git: store needs a git repository around {folder}. Run in a checkout, or set `state` to a folder"
+                f"a state on a git branch needs a git repository, and {folder} is not in one. Run in a checkout, or "
+                "set `state` to a folder such as .reconciler/state"
             )
         self.top = top
         self._environ = environ
@@ -50,9 +51,9 @@ class Checkout:
         """Return all entries of every file and variable that apply here, in git's order: the last one wins."""
         entries = []
         for entry in self.run("config", "--list", "--includes", "-z").split(b"\0")[:-1]:
-            # by the system's own rule for variables, in which the values are handed on: any byte comes out as it was
+            # fsdecode is the rule for environment variables, in which the values are passed on, so no byte changes
             key, separator, value = os.fsdecode(entry).partition("\n")
-            entries.append((key, value if separator else "true"))  # a key without a value is a true one
+            entries.append((key, value if separator else "true"))  # a key without a value means true
         return entries
 
     def find_head(self) -> str | None:
@@ -62,8 +63,8 @@ class Checkout:
     def differs(self, paths: Iterable[Path]) -> bool:
         """Return whether any file at or below `paths` differs from HEAD. Paths outside of the checkout are left out.
 
-        An ignored file counts where it is YAML: it is read as a manifest all the same. Neither is the index written
-        nor is a monitor of the file system started. Raises: GitFailed, GitUnusable.
+        An ignored YAML file counts, because it is read as a manifest. The index is not written, and no monitor of the
+        file system is started. Raises: GitFailed, GitUnusable.
         """
         here = [os.path.relpath(path, self.top) for path in map(os.path.realpath, paths) if self._holds(path)]
         if not here:
@@ -83,7 +84,7 @@ class Checkout:
         return self._first_line("remote", "get-url", "origin")
 
     def find_default_branch(self) -> str | None:
-        """Return the name of the default branch: that of `origin`, else the only one; None where nothing says it."""
+        """Return the name of the default branch: that of `origin`, or else the only one; None if it is not known."""
         remote = self._first_line("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         if remote:
             return remote.removeprefix("origin/")
@@ -103,7 +104,7 @@ class Checkout:
 
 
 def advise_ownership(error: GitFailed, folder: Path | str) -> str | None:
-    """Return what to do where git refuses a repository that belongs to another user; None for other failures."""
+    """Return what to do if git refuses a repository of another user; None for other failures."""
     refused = _DUBIOUS.search(error.text)
     if refused is None:
         return None

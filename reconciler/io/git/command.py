@@ -1,4 +1,4 @@
-"""The one runner of git: which program it is, the environment that it gets, and the reason of a failure.
+"""The only runner of git: which program it is, its environment, and the reason of a failure.
 
 Every run uses the absolute path of the program, ignores repositories that are made of plain files
 (`safe.bareRepository=explicit`), never asks on the terminal, and has English messages.
@@ -18,14 +18,14 @@ QUICK_TIMEOUT_S = 10.0  # for commands that read the local repository alone
 OLDEST = (2, 31)  # GIT_CONFIG_COUNT, which carries the configuration
 REASON_LENGTH = 500
 NO_REASON = "git gave no reason"
-RUNS = 3  # of a command that a signal ends; a terminal that closes sends two
-LINES_BEFORE = 2  # lines of ssh or a helper before git's error that are part of the reason
+MAX_RUNS = 3  # of a command that signals end; a terminal that closes sends two
+LINES_BEFORE = 2  # lines of ssh or a helper before git's error, which belong to the reason
 
 logger = logging.getLogger(__name__)
 
 _PROGRAM = "git.exe" if os.name == "nt" else "git"
-# The variables that say how to reach a remote, or that help to find an error. All others would make git use another
-# repository, index or object store than the one that is named here.
+# The variables that say how to reach a remote, or that help to find an error. Other variables could make git use
+# another repository, index or object store.
 _KEPT = (
     *("GIT_SSH", "GIT_ASKPASS", "GIT_SSL", "GIT_HTTP_", "GIT_PROXY", "GIT_CURL_VERBOSE", "GIT_TRACE"),
     *("GIT_ALLOW_PROTOCOL", "GIT_PROTOCOL", "GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES"),
@@ -51,7 +51,7 @@ class GitError(Exception):
 
 
 class GitUnusable(GitError):
-    """git can't be used here at all; the text says why, and what to do."""
+    """git can't be used here at all. The text says why, and what to do."""
 
 
 class GitFailed(GitError):
@@ -84,15 +84,15 @@ def summarize(stderr: str) -> str:
 
 
 def _find_cause(lines: list[str]) -> list[str]:
-    """Return git's first error, as it causes those after it, and the lines of ssh or a helper just before it."""
+    """Return git's first error, which causes the later ones, and the lines of ssh or a helper just before it."""
     first = next((number for number, line in enumerate(lines) if _PREFIX.match(line)), len(lines) - 1)
     return [_PREFIX.sub("", line) for line in lines[max(0, first - LINES_BEFORE) : first + 1]]
 
 
 def find_program(environ: Mapping[str, str]) -> str:
-    """Return the absolute path of git, looked up in the absolute folders of PATH alone.
+    """Return the absolute path of git, searched only in the absolute folders of PATH.
 
-    shutil.which looks into the working directory on Windows, where a checkout's own git.exe would be found.
+    shutil.which also searches the working directory on Windows, so it would find a git.exe of the checkout.
 
     Raises: GitUnusable.
     """
@@ -109,14 +109,14 @@ def _absolute_folders(environ: Mapping[str, str]) -> list[str]:
 
 
 def check_version(environ: Mapping[str, str]) -> None:
-    """Ask git for its version, once per process. Raises: GitUnusable for an older one than the git state needs."""
+    """Ask git for its version, once per process. Raises: GitUnusable if it is too old for the git state."""
     program = find_program(environ)
     if program not in _new_enough:
         read_version(environ)
 
 
 def read_version(environ: Mapping[str, str]) -> str:
-    """Return git's version, such as 2.39.2. Raises: GitUnusable for none, and for one that is too old."""
+    """Return git's version, such as 2.39.2. Raises: GitUnusable if there is none, or if it is too old."""
     program = find_program(environ)
     try:
         answer = run_git(["--version"], Path(program).parent, environ, timeout_s=QUICK_TIMEOUT_S)
@@ -137,7 +137,7 @@ def read_version(environ: Mapping[str, str]) -> str:
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return git's environment, without variables that point elsewhere or let it ask on the terminal."""
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT)}
-    # git finds ssh and its helpers by PATH; a relative folder in it would be one of the checkout
+    # git finds ssh and its helpers by PATH; a relative folder in it could be one of the checkout
     kept["PATH"] = os.pathsep.join(_absolute_folders(environ))
     return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
@@ -153,12 +153,13 @@ def run_git(
     """Run git in `folder` and return what it printed. Raises: GitFailed, GitUnusable.
 
     Ctrl-C in a terminal, a terminal that closes, and some supervisors send their signal to git too, while this program
-    goes on to record what is under way. So what a signal ended is run again; each command here may be.
+    still has to record PUTs in flight. So a command that a signal ended is run again; all commands here may be
+    repeated.
     """
     program = find_program(environ)
     command = [program, "-c", "safe.bareRepository=explicit", *arguments]
     logger.debug("run in %s: git %s", folder, hide_user_info(" ".join(arguments)))
-    for left in reversed(range(RUNS)):
+    for left in reversed(range(MAX_RUNS)):
         try:
             done = subprocess.run(  # noqa: S603 - our own words; names are checked before they get here
                 command,
@@ -194,7 +195,7 @@ def _judge(done: subprocess.CompletedProcess[bytes], name: str) -> bytes:
     if stderr:
         logger.debug("git %s said: %s", name, summarize(stderr))
     if _was_ended(done.returncode):
-        stderr += f"\nfatal: git was ended from outside {RUNS} times (code {done.returncode})"
+        stderr += f"\nfatal: git was ended from outside {MAX_RUNS} times (code {done.returncode})"
     if done.returncode != 0:
         raise GitFailed(done.returncode, done.stdout.decode(errors="replace"), stderr)
     return done.stdout

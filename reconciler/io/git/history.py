@@ -1,9 +1,9 @@
-"""Commits, trees and blobs of the repository around a folder, whatever part of them its checkout holds.
+"""Commits, trees and blobs of the repository around a folder, whichever of them its checkout has.
 
-All reads are made in a temporary bare repository that borrows the checkout's objects, and none of its configuration,
-hooks, filters or replaced objects. What the checkout lacks (a runner's checkout has one commit) is fetched from
-`origin` into another temporary repository. That one borrows nothing: it would tell the remote that it has the whole
-history of what it borrows, and a shallow checkout has not. The checkout itself is never changed.
+All reads are made in a temporary bare repository that borrows the checkout's objects, but not its configuration, hooks,
+filters or replaced objects. What the checkout lacks (a runner's checkout has one commit) is fetched from `origin` into
+another temporary repository. That one borrows nothing, because git would then tell the remote that it has the whole
+history of the borrowed objects, which a shallow checkout has not. The checkout itself is never changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError, GitFailed
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
 
-MAX_LINE = 200  # commits of a first-parent line that are looked at
+MAX_LINE = 200  # commits of a first-parent line that are read
 ORIGIN = "origin"
 LINK, SUBMODULE = "120000", "160000"  # modes of a tree's entries
 
@@ -37,7 +37,7 @@ class MissingObject(GitError):
 
 
 class UnsafeName(GitError):
-    """A file of a commit that can't be written, or only outside of the folder that it belongs into."""
+    """A file of a commit that can't be written, or only outside of its folder."""
 
 
 class TreeFile(NamedTuple):
@@ -48,7 +48,7 @@ class TreeFile(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """A path that two commits have differently; None: the commit does not have it."""
+    """A path that differs between two commits. A side is None if the commit does not have the path."""
 
     path: str
     before: TreeFile | None
@@ -56,14 +56,14 @@ class FileChange(NamedTuple):
 
 
 class Line(NamedTuple):
-    """The first-parent line of a commit, itself first. `is_whole`: it ends with the repository's first commit."""
+    """The first-parent line of a commit, itself first. With `is_whole` it ends with the repository's first commit."""
 
     commits: tuple[str, ...]
     is_whole: bool
 
 
 class GitHistory:
-    """Reads of the repository around `folder`. Every method raises GitError: git can't be used, or said no."""
+    """Reads of the repository around `folder`. Every method raises GitError if git can't be used, or refuses."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
@@ -85,7 +85,7 @@ class GitHistory:
     def _reader(self) -> ScratchRepository:
         """The repository that all reads are made in. It has the checkout's shallow boundary, so that walks end there.
 
-        A partial clone lends nothing: it lacks objects that git would take for there, and fetch one by one.
+        It borrows nothing from a partial clone, which lacks objects that git would expect, and fetch one by one.
         """
         reader = ScratchRepository(self._folder, self._environ, ORIGIN)
         if not self._is_partial():
@@ -112,7 +112,7 @@ class GitHistory:
     def read_line(self, commit: str, limit: int = MAX_LINE) -> Line:
         """Return the commit and those before it on its first-parent line, at most `limit`.
 
-        Where the checkout's history ends earlier, as many as are missing are fetched.
+        If the checkout's history ends earlier, the missing commits are fetched.
         """
         _check(commit)
         commits: list[str] = []
@@ -129,15 +129,15 @@ class GitHistory:
         return repository.run("rev-list", "--first-parent", f"--max-count={limit + 1}", commit).decode().split()
 
     def find_parents(self, commit: str) -> tuple[str, ...]:
-        """Return the parents that the commit names, which need not have been fetched."""
+        """Return the parents that the commit names, which may not be in the checkout."""
         self.ensure([commit])
         head, _, _ = self._cat([commit])[commit].partition(b"\n\n")
         return tuple(line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent "))
 
     def ensure(self, commits: Iterable[str], refs: Mapping[str, str] | None = None) -> None:
-        """Fetch those of the commits that are missing, each with its files and without its history.
+        """Fetch the missing ones of these commits, each with its files and without its history.
 
-        They are asked for by their names; `refs` are where else a commit may be. Raises MissingObject.
+        They are requested by their names; `refs` name other places where a commit may be. Raises MissingObject.
         """
         missing = self._find_missing([_check(commit) for commit in dict.fromkeys(commits)])
         if not missing:
@@ -178,7 +178,10 @@ class GitHistory:
     # --- trees -----------------------------------------------------------------------------------------
 
     def list_files(self, commit: str, paths: Sequence[str] = ()) -> dict[str, TreeFile]:
-        """Return the files of a commit at and below the paths, or all; a path that it doesn't have has none."""
+        """Return the files of a commit at and below the paths, or all of them.
+
+        A path that the commit doesn't have adds none.
+        """
         self.ensure([commit])
         listed = self._reader.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *map(_clean, paths))
         files = {}
@@ -189,12 +192,12 @@ class GitHistory:
         return files
 
     def compare(self, pairs: Sequence[tuple[str, str | None]], path: str = "") -> list[list[FileChange]]:
-        """Return for each pair of a commit and an earlier one (None: an empty tree) what changed at or below a path."""
+        """Return the changes at or below a path, for each pair of a commit and an earlier one (None: an empty tree)."""
         self.ensure(commit for pair in pairs for commit in pair if commit is not None)
         lines = "".join(f"{after} {before}\n" if before else f"{after}\n" for after, before in pairs)
         options = ("--stdin", "--always", "--root", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
-        inside = [clean] if (clean := _clean(path)) else []
-        answer = self._reader.run("--literal-pathspecs", "diff-tree", *options, "--", *inside, stdin=lines.encode())
+        pathspecs = [clean] if (clean := _clean(path)) else []
+        answer = self._reader.run("--literal-pathspecs", "diff-tree", *options, "--", *pathspecs, stdin=lines.encode())
         found = list(_parse_changes(answer))
         if len(found) != len(pairs):
             raise GitFailed(0, "", f"fatal: git compared {len(found)} of {len(pairs)} commits")
@@ -203,7 +206,7 @@ class GitHistory:
     # --- blobs -----------------------------------------------------------------------------------------
 
     def read(self, blobs: Iterable[str]) -> dict[str, bytes]:
-        """Return the content of blobs of commits that were listed or compared."""
+        """Return the content of blobs, which were listed or compared before."""
         return self._cat(list(dict.fromkeys(blobs)))
 
     def _cat(self, names: Sequence[str]) -> dict[str, bytes]:
@@ -221,10 +224,10 @@ class GitHistory:
         return found
 
     def write_files(self, files: Mapping[str, TreeFile], folder: Path) -> None:
-        """Write files of a commit into an empty folder, each exactly as its blob is. Raises UnsafeName.
+        """Write files of a commit into an empty folder, each with exactly the bytes of its blob. Raises UnsafeName.
 
-        No filter, conversion of line ends or attribute applies. A link stays a link, a submodule is an empty folder.
-        Links are made when all files are written, and nothing is written over: no file gets into a link's target.
+        No filter, conversion of line ends or attribute applies. A link stays a link, and a submodule is an empty
+        folder. Links are made last, and nothing is overwritten, so that no file gets into a link's target.
         """
         places = {name: _place(folder, name) for name in files}
         contents = self.read(file.blob for file in files.values() if file.mode != SUBMODULE)

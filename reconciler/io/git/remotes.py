@@ -23,7 +23,7 @@ REPOSITORY = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9._-]+/(?!\.{1,2}$)[A-Za-z0-9._-]
 
 
 def parse_remote(url: str) -> str | None:
-    """Return OWNER/NAME of a remote on GitHub, None for any other. Nothing of the user information is kept."""
+    """Return OWNER/NAME of a remote on GitHub; None for any other. The user information is dropped."""
     match = _GITHUB.fullmatch(url)
     if match is None or match["name"] in (".", ".."):
         return None

@@ -1,7 +1,7 @@
-"""A bare repository in a temporary folder: it reaches a remote of the user's checkout and never changes the checkout.
+"""A bare repository in a temporary folder. It reaches a remote of the user's checkout, and never changes the checkout.
 
 HEAD, index, work tree, refs and objects of the checkout can't be changed from here, and its hooks never run. The
-configuration of the remote is read from the checkout and passed on in variables: none of it is written to the disk.
+configuration of the remote is read from the checkout and passed on in variables; none of it is written to the disk.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import TIMEOUT_S, GitUnusable, check_version, hide_user_info, run_git
 
-# The remote's name in the temporary repository. It is not the user's, so that nothing of the user's configuration of
-# that remote applies but what is handed on: `uploadpack`, `receivepack` and `vcs` name programs.
+# The remote's name in the temporary repository. It differs from the user's name, so that of the user's configuration
+# of that remote only the passed keys apply: its keys `uploadpack`, `receivepack` and `vcs` name programs.
 REMOTE = "reconciler-remote"
 
 logger = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 # The keys that say how to reach a remote; no other key is passed on.
 _BORROWED = re.compile(r"(?:url|http|credential|ssh|protocol)\..*|core\.(?:sshcommand|askpass|gitproxy)")
 _OF_THE_REMOTE = ("proxy", "proxyauthmethod")
-# Keys whose values add up. git reads the user's own files here too, but without those that `includeIf` adds for the
-# checkout; so every list is emptied first (an empty value does that), then given as it is in the checkout.
+# Keys whose values form a list. git reads the user's own files here too, but not those that `includeIf` adds for the
+# checkout. So each list is first emptied by an empty value, and then filled with the checkout's values.
 _LISTS = re.compile(r"http\.(?:.*\.)?(?:extraheader|curloptresolve)|credential\.(?:.*\.)?helper")
 _OWN = (
     *(("core.hooksPath", os.devnull), ("push.gpgSign", "false"), ("gc.auto", "0"), ("maintenance.auto", "false")),
@@ -39,7 +39,7 @@ _NETWORK = ("ls-remote", "fetch", "push")
 
 
 class ScratchRepository:
-    """Commands in the temporary repository, which lives as long as this object. `remote` is a name of the checkout."""
+    """Commands in the temporary repository, which lives as long as this object. `remote` is a name in the checkout."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], remote: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
@@ -49,12 +49,12 @@ class ScratchRepository:
 
     @property
     def has_remote(self) -> bool:
-        """Whether the checkout has the remote. Raises: GitUnusable, GitFailed."""
+        """Return whether the checkout has the remote. Raises: GitUnusable, GitFailed."""
         return self._address is not None
 
     @property
     def has_push_address(self) -> bool:
-        """Whether the user's git would push to another address than the one that it fetches from."""
+        """Return whether the user's git would push to another address than the one that it fetches from."""
         return any(key == f"remote.{self._remote}.pushurl" or key.endswith(".pushinsteadof") for key, _ in self._config)
 
     def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
@@ -83,7 +83,7 @@ class ScratchRepository:
 
     @cached_property
     def _address(self) -> str | None:
-        """The remote's first URL as the configuration has it, before `insteadOf`: git fetches from that one."""
+        """Return the address that git fetches from: the remote's first URL in the configuration, before `insteadOf`."""
         urls: list[str] = []
         for key, value in self._config:
             if key == f"remote.{self._remote}.url":
@@ -108,7 +108,7 @@ class ScratchRepository:
     @cached_property
     def _working_environ(self) -> dict[str, str]:
         environ = {**self._environ}
-        # its entries are in the list that was read from the checkout
+        # its entries are already in the list that was read from the checkout
         environ.pop("GIT_CONFIG_PARAMETERS", None)
         borrowed = list(self._borrowed())
         empty = {key: "" for key, _ in borrowed if _LISTS.fullmatch(key)}
@@ -126,6 +126,6 @@ class ScratchRepository:
             elif key in {f"remote.{self._remote}.{name}" for name in _OF_THE_REMOTE}:
                 yield f"remote.{REMOTE}.{key.rpartition('.')[2]}", value
         if self._address is not None:
-            # to an explicit pushurl git applies insteadOf, and never pushInsteadOf: both ways lead to one address
+            # git applies insteadOf, but never pushInsteadOf, to an explicit pushurl, so fetch and push use one address
             yield f"remote.{REMOTE}.url", self._address
             yield f"remote.{REMOTE}.pushurl", self._address

@@ -1,4 +1,4 @@
-"""The commit that a branch of the remote `origin` is at now."""
+"""The present commit of a branch of the remote `origin`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ORIGIN = "origin"
 
 
 def find_tip(folder: Path, environ: Mapping[str, str], branch: str) -> str | None:
-    """Ask the remote of the checkout around `folder`; None where it has no such branch.
+    """Ask the remote of the checkout around `folder`. Returns None if it has no such branch.
 
     Raises: GitUnusable, GitFailed.
     """

@@ -1,1 +1,1 @@
-"""What every HTTP client here shares: the transport, TLS, proxies, and the words for what failed."""
+"""The parts that all HTTP clients share: the transport, TLS, proxies, and the words for failures."""

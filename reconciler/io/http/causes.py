@@ -17,7 +17,7 @@ import anyio
 import h11
 import httpx
 
-LONGEST_CHAIN = 20  # an error may be its own cause
+LONGEST_CHAIN = 20  # errors; an error may be its own cause, so the chain needs a limit
 
 
 class Stage(StrEnum):
@@ -66,7 +66,7 @@ class Cause(StrEnum):
     BROKEN = "broken"
 
 
-# causes before there is a connection; with a proxy it is the connection to the proxy
+# the causes that prevent a connection; with a proxy, the connection to the proxy
 OF_CONNECTING = (
     Cause.NAME_UNKNOWN,
     Cause.NAME_SERVER_SILENT,
@@ -77,7 +77,7 @@ OF_CONNECTING = (
 )
 _ADDRESS = "Check {setting}, and whether a firewall is in the way"
 _CLOCK = "Check this machine's clock; if it is right, the certificate must be renewed"
-# {detail}: of a certificate OpenSSL's reason, of a proxy its status, of a timeout the seconds
+# {detail} is OpenSSL's reason for a certificate, the status of a proxy, or the seconds of a timeout
 _WORDS: dict[Cause, tuple[str, str]] = {
     Cause.NAME_UNKNOWN: ("the name of {hop} was not found", "Check {setting} and this machine's DNS"),
     Cause.NAME_SERVER_SILENT: (
@@ -97,8 +97,8 @@ _WORDS: dict[Cause, tuple[str, str]] = {
     Cause.CERTIFICATE_UNTRUSTED: (
         "the issuer of the certificate of {hop} is not trusted: it is self-signed, of a private CA, or sent without "
         "its chain",
-        "If a proxy of your company opens TLS connections, name the file of its CA in SSL_CERT_FILE; otherwise "
-        "somebody may be intercepting the connection",
+        "If a proxy of your company opens TLS connections, name the file of its CA in SSL_CERT_FILE; otherwise the "
+        "connection may be intercepted",
     ),
     Cause.CERTIFICATE_REFUSED: ("the certificate of {hop} is not accepted ({detail})", "Check {setting}"),
     Cause.NO_TLS: ("{hop} does not speak TLS on this port", "Check {setting}"),
@@ -173,7 +173,7 @@ class WireError(httpx.TransportError):
 
 
 def find_cause(error: BaseException, stage: Stage) -> tuple[Cause, str]:
-    """Return the cause of a library's error, and its detail. Of the errors behind it the most specific one decides."""
+    """Return the cause of a library's error, and its detail. Of the chained errors the most specific one decides."""
     chain = list(_walk(error))
     for find in (_find_in_tls, _find_in_name, _find_refusal, _find_in_socket, _find_in_http):
         for one in chain:
@@ -232,7 +232,7 @@ def _find_in_name(error: BaseException, stage: Stage) -> Cause | None:
 
 
 def _find_refusal(error: BaseException, stage: Stage) -> Cause | None:
-    """Prefer the address that refused: the others may be of a network that this machine doesn't have (IPv6)."""
+    """Prefer the address that refused: the others may belong to a network that this machine lacks (IPv6)."""
     return Cause.REFUSED if isinstance(error, ConnectionRefusedError) else None
 
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The result of one request. `failure` is None where the answer was read to its end, or to the limit."""
+    """The result of one request. `failure` is None if the answer was read to its end, or to the limit."""
 
     arrived: Arrived
     exchange: Exchange
@@ -36,7 +36,7 @@ class Reply:
 
     @property
     def latency_s(self) -> float | None:
-        """From the request's first byte to the last one that was read of the answer; None where nothing was written."""
+        """Return the time from the request's first byte to the answer's last byte; None if nothing was written."""
         began_at = self.exchange.written_at
         return None if began_at is None else round(self.ended_at - began_at, 3)
 
@@ -73,7 +73,7 @@ class Connections:
     @property
     def tls(self) -> ssl.SSLContext:
         """The context that all connections share."""
-        assert self._tls is not None, "entered first"
+        assert self._tls is not None, "the context manager was entered"
         return self._tls
 
     @property
@@ -90,8 +90,8 @@ class Connections:
         """Send a request within the timeout, and read its answer up to MAX_ANSWER_BYTES.
 
         `hop` names the server in messages. Requests with the same `key` may share a connection; the default is the
-        URL's scheme, host and port. `fresh` asks for a new connection. Raises UnusableProxy, and nothing for an error
-        of the network or the server.
+        URL's scheme, host and port. `fresh` asks for a new connection. Raises UnusableProxy; an error of the network or
+        the server is in the reply.
         """
         url = request.url
         key = (url.scheme, url.host, url.port) if key is None else key
@@ -123,14 +123,14 @@ class Connections:
             failure = error.failure
         ended_at = time.monotonic()
         _log(request, exchange, failure, ended_at - begun)
-        # the body of an answer that was not read to its end is not known, also where the transport saw its end
+        # after a failure the body is not complete, even if the transport saw its end
         end = exchange.end if failure is None else End.CUT
         arrived = Arrived(exchange.status, end, body)
         return Reply(_undo_codings(arrived, headers), exchange, headers, ended_at, failure)
 
 
 async def _read_limited(response: httpx.Response) -> bytes | None:
-    """Return the body as it was sent; None where it is longer than the limit."""
+    """Return the body as it was sent; None if it is longer than the limit."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     body = bytearray()
     try:
@@ -154,7 +154,7 @@ def _undo_codings(arrived: Arrived, headers: httpx.Headers) -> Arrived:
 
 
 def _log(request: httpx.Request, exchange: Exchange, failure: Failure | None, seconds: float) -> None:
-    """Log method, host, status and time; never the path or the query, which may hold secrets."""
+    """Log method, host, status and time, but not the path and the query, which may hold secrets."""
     if not logger.isEnabledFor(logging.INFO):
         return
     outcome = failure.describe() if failure else str(exchange.status)

@@ -1,13 +1,13 @@
-"""The codings (Content-Encoding) of an answer's body. We never ask for one, and some servers still use one."""
+"""The codings (Content-Encoding) of an answer's body. We never ask for one, but some servers use one."""
 
 from __future__ import annotations
 
 import zlib
 
-# zlib's window sizes: deflate is meant in two ways, with zlib's header or without it
+# zlib's window sizes; servers send deflate in two forms, with zlib's header or without it
 _WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 MAX_MEMBERS = 100  # of a gzip stream; a member may be empty, so their number needs a limit too
-# the others of IANA's registry of content codings
+# the other content codings in IANA's registry
 _KNOWN_NAMES = frozenset({"aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"})
 
 
@@ -20,7 +20,7 @@ class UndecodableBody(Exception):
 
 
 def undo_codings(body: bytes, header: str, limit: int) -> bytes | None:
-    """Return the body without the codings that `header` lists; None where it is longer than `limit` bytes.
+    """Return the body without the codings that `header` lists; None if it is longer than `limit` bytes.
 
     Raises UndecodableBody.
     """
@@ -40,7 +40,7 @@ def undo_codings(body: bytes, header: str, limit: int) -> bytes | None:
 
 
 def _name_safely(coding: str) -> str:
-    """Return the coding's name if it is a registered one: a server may send anything else, even a token."""
+    """Return the coding's name if it is a registered one; a server may send anything else, even a token."""
     return coding if coding in _KNOWN_NAMES else "(of an unknown name)"
 
 

@@ -1,4 +1,4 @@
-"""The proxy that the environment's variables name, and the hosts that it is not used for (docs/settings.md)."""
+"""The proxy that the environment's variables name, and the hosts that bypass it (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from urllib.parse import unquote, urlsplit
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import InputError
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # the latter: an IPv6 address, without its brackets
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an IPv6 address without its brackets
 _HINT = "unset it, or write http://HOST:PORT"
 
 
 class UnusableProxy(InputError):
-    """A proxy variable that can't be used. Its value is never repeated: it may hold the proxy's password."""
+    """A proxy variable that can't be used. Its value is never shown, as it may hold the proxy's password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy. `scheme` https: the connection to the proxy itself uses TLS. `variable` named it."""
+    """An HTTP proxy. With the `scheme` https, the connection to the proxy itself uses TLS. `variable` named it."""
 
     scheme: str
     host: str
@@ -33,12 +33,12 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """HOST:PORT, as messages show it."""
+        """Return HOST:PORT for messages."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def authorization(self) -> str | None:
-        """The value of Proxy-Authorization; None without a user."""
+        """Return the value of Proxy-Authorization; None without a user."""
         if self.user is None:
             return None
         text = f"{self.user}:{self.password}"  # a byte that is not UTF-8 is sent as it was written
@@ -46,7 +46,7 @@ class Proxy:
 
 
 def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy of HTTPS_PROXY or ALL_PROXY for a URL; None where it is not used.
+    """Return the proxy of HTTPS_PROXY or ALL_PROXY for a URL; None if it is not used.
 
     It is not used for http, for loopback, and for the hosts of NO_PROXY. Raises UnusableProxy.
     """
@@ -61,7 +61,7 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def _is_excluded(authority: str, names: str) -> bool:
-    """Whether NO_PROXY lists this HOST:PORT, by its name, its name and port, or a domain above it.
+    """Return whether NO_PROXY lists this HOST:PORT, by its name, its name and port, or a domain above it.
 
     `*.example.com` means the same as `.example.com`, as in many programs.
     """
@@ -79,7 +79,7 @@ def parse_proxy(variable: str, text: str) -> Proxy:
         raise UnusableProxy.of(variable, "not a valid proxy address", _HINT) from None
     if parts.scheme.startswith("socks"):
         raise UnusableProxy.of(variable, "SOCKS proxies are not supported", _HINT)
-    # an @ behind the host: the password holds one of / ? #, and what looks like host and port is a part of it
+    # An @ behind the host means that the password has one of / ? #, so that a part of it was read as host and port.
     misread = "@" in parts.path + parts.query + parts.fragment
     if parts.scheme not in ("http", "https") or misread or not _HOST.fullmatch(host):
         raise UnusableProxy.of(variable, "not a valid proxy address", _HINT)

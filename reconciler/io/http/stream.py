@@ -1,4 +1,4 @@
-"""Byte streams to a server: opened and wrapped in TLS so that a cancellation at any moment leaves no socket open."""
+"""Byte streams to a server. A cancellation while one is opened or wrapped in TLS leaves no socket open."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WHOLE_CHUNK_BYTES = 1 << 20  # more than one read of a socket returns, so that t
 class WholeChunks(ByteStream):
     """A socket that returns each chunk whole, whatever size was asked for.
 
-    anyio keeps the rest of a chunk that is larger than was asked for, and neither the socket nor TLS shows that rest:
-    bytes after an answer would then be read as the next answer.
+    anyio keeps the rest of a chunk that is larger than was asked for, and neither the socket nor TLS shows that rest.
+    So bytes after an answer would be read as the next answer.
     """
 
     def __init__(self, socket_stream: SocketStream) -> None:
@@ -50,7 +50,7 @@ async def connect(host: str, port: int) -> ByteStream:
 
 
 async def wrap_in_tls(stream: ByteStream, context: ssl.SSLContext, name: str) -> TLSStream:
-    """Wrap a stream in TLS; close it where the handshake fails. Raises OSError or an error of anyio."""
+    """Wrap a stream in TLS, and close it if the handshake fails. Raises OSError or an error of anyio."""
     try:
         return await TLSStream.wrap(
             stream, server_side=False, hostname=name, ssl_context=context, standard_compatible=True
@@ -69,12 +69,12 @@ async def close(stream: ByteStream) -> None:
 
 
 def is_quiet(stream: ByteStream) -> bool:
-    """Whether a kept connection is open and nothing has arrived on it.
+    """Return whether a kept connection is open and nothing has arrived on it.
 
     Bytes that have arrived are surplus: they would be read as the answer to the next request.
     """
     layer: AnyByteStream = stream
-    while isinstance(layer, TLSStream):  # through a proxy that speaks TLS itself there are two
+    while isinstance(layer, TLSStream):  # there are two layers if the proxy itself speaks TLS
         if not _has_nothing_to_read(layer.extra(TLSAttribute.ssl_object)):
             return False
         layer = layer.transport_stream
@@ -82,7 +82,7 @@ def is_quiet(stream: ByteStream) -> bool:
 
 
 def _has_nothing_to_read(ssl_object: ssl.SSLObject) -> bool:
-    """Whether TLS holds no bytes that it received and nobody read, and has not seen an end."""
+    """Return whether TLS has no unread bytes and has not seen an end."""
     try:
         ssl_object.read(1)
     except ssl.SSLWantReadError:
@@ -93,7 +93,7 @@ def _has_nothing_to_read(ssl_object: ssl.SSLObject) -> bool:
 
 
 def _is_readable(raw_socket: socket.socket) -> bool:
-    """Whether bytes, or the end of the connection, are waiting in the system's buffer."""
+    """Return whether bytes, or the end of the connection, are waiting in the system's buffer."""
     if raw_socket.fileno() < 0:
         return True
     if hasattr(select, "poll"):  # `select` takes no descriptor above 1023

@@ -14,8 +14,8 @@ ROOT_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 def make_tls_context(*, system_roots: bool = False) -> ssl.SSLContext:
     """Return a context that trusts certifi's roots, or those of SSL_CERT_FILE or SSL_CERT_DIR of this process.
 
-    `system_roots` adds the roots of the system. Making a context takes longer than ten requests, so share it.
-    Raises InputError where the variables name something that can't be read.
+    `system_roots` adds the roots of the system. Making a context takes longer than ten requests, so share it. Raises
+    InputError if the variables name something that can't be read.
     """
     import httpx
 
@@ -29,10 +29,10 @@ def make_tls_context(*, system_roots: bool = False) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError too
         message, hint = "no certificates can be read there", "unset it, or correct the path"
         raise InputError.of(named or "SSL_CERT_FILE", message, hint) from error
-    # with SSLKEYLOGFILE, recorded network traffic could be decrypted, and it holds tokens
+    # SSLKEYLOGFILE would let others decrypt recorded traffic, which holds tokens
     context.keylog_filename = None  # type: ignore[assignment]
-    # By default Python makes OpenSSL treat a connection that just ends as one that was closed with close_notify: a cut
-    # answer would look complete.
+    # By default Python makes OpenSSL treat a connection that just ends like one that was closed with close_notify, so
+    # that a cut answer would look complete.
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -1,4 +1,4 @@
-"""A connection to one server: it sends a request in one piece, reads the answer, and notes the facts about both.
+"""A connection to one server. It sends a request in one piece, reads the answer, and notes the facts about both.
 
 It uses h11's public Connection over anyio's streams. A transport is used by one worker at a time, as a shared pool
 slows down with concurrency.
@@ -32,7 +32,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 
 @dataclass(slots=True)
 class Exchange:
-    """The facts of one request and its answer so far. The transport notes them, also where it raises.
+    """The facts about one request and its answer so far. The transport notes them, also if it raises.
 
     A request has it as its extension `exchange`.
     """
@@ -40,7 +40,7 @@ class Exchange:
     hop: Hop  # the server that the transport talks to now
     stage: Stage = Stage.CONNECT
     reused: bool = False  # the connection had served a request before
-    written_at: float | None = None  # of the monotonic clock; from then on a byte of the request may have been sent
+    written_at: float | None = None  # a time of the monotonic clock; from then on a byte may have been sent
     answered: bool = False  # a byte of an answer arrived
     status: int | None = None  # of the final answer's status line
     end: End = End.CUT
@@ -48,7 +48,7 @@ class Exchange:
 
     @property
     def written(self) -> bool:
-        """Whether a byte of the request may have been sent."""
+        """Return whether a byte of the request may have been sent."""
         return self.written_at is not None
 
     def failed(self, cause: Cause, detail: str = "") -> Failure:
@@ -125,7 +125,7 @@ class Transport(httpx.AsyncBaseTransport):
         return None
 
     async def give_back(self, connection: _Connection, exchange: Exchange) -> None:
-        """Take back a connection whose answer was read to its end: keep it where it can be used again."""
+        """Take back a connection whose answer was read to its end, and keep it if it can be used again."""
         if connection.is_reusable(exchange):
             self._kept = connection
         else:
@@ -178,7 +178,7 @@ async def _ask_for_tunnel(stream: ByteStream, proxy: Proxy, target: str, exchang
             connection.receive_data(await stream.receive())
     if not 200 <= event.status_code < 300:
         raise WireError(exchange.failed(Cause.PROXY_ANSWER, str(event.status_code)))
-    if connection.trailing_data[0]:  # the server behind the proxy sends nothing before our TLS handshake
+    if connection.trailing_data[0]:  # no server sends bytes before our TLS handshake
         raise WireError(exchange.failed(Cause.NOT_HTTP))
 
 
@@ -199,7 +199,7 @@ class _Connection:
         try:
             await self.stream.send(data)
         except anyio.BrokenResourceError as error:
-            # a server may answer and close before it has read the whole request: that answer counts
+            # a server may answer and close before it has read the whole request; that answer counts
             with contextlib.suppress(WireError, anyio.BrokenResourceError):
                 return await self._read_head(exchange)
             raise error from error.__cause__
@@ -215,9 +215,9 @@ class _Connection:
         return b"".join(part for part in parts if part)
 
     async def _read_head(self, exchange: Exchange) -> h11.Response:
-        """Return the head of the final answer; the heads of a 1xx before it are skipped."""
+        """Return the head of the final answer. The heads of 1xx answers before it are skipped."""
         exchange.stage = Stage.HEAD
-        head, interim = b"", 0  # what arrived of the final answer's head; heads of 1xx
+        head, interim = b"", 0  # the bytes of the final answer's head so far, and the number of 1xx heads
         while interim <= MAX_INTERIM:
             event = self._http.next_event()
             if isinstance(event, h11.Response):
@@ -235,7 +235,7 @@ class _Connection:
                 self._http.receive_data(data)
             else:
                 break
-            # noted also for a head that is cut, invalid or too large: of a 3xx or 4xx the status line is enough
+            # also noted for a head that is cut, invalid or too large: for a 3xx or 4xx the status line is enough
             exchange.status = _read_status(head)
         raise WireError(exchange.failed(Cause.NOT_HTTP))
 
@@ -277,7 +277,7 @@ class _Connection:
         return b""
 
     def is_reusable(self, exchange: Exchange) -> bool:
-        """Whether another request may follow: the connection is open, and no surplus bytes came."""
+        """Return whether another request may follow: the connection is open, and no surplus bytes came."""
         exchange.surplus = bool(self._http.trailing_data[0])
         if exchange.surplus or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
@@ -298,7 +298,7 @@ def _read_status(head: bytes) -> int | None:
 
 
 def _is_plain_end(error: anyio.BrokenResourceError) -> bool:
-    """Whether the connection just ended, without a close_notify, a reset or an error of TLS."""
+    """Return whether the connection just ended, without a close_notify, a reset or an error of TLS."""
     return isinstance(error.__cause__, ssl.SSLEOFError) or "UNEXPECTED_EOF" in str(
         getattr(error.__cause__, "reason", "")
     )

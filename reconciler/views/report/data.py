@@ -1,4 +1,4 @@
-"""What the page's script reads, every text of it as the page shows it.
+"""The data for the page's script. Every text in it is escaped as the page shows it.
 
 {"format", "made" (seconds since the epoch), "tool", "store", "observed", "checked", "events": the seven names,
  "standings" and "cells": [[name, word, glyph]], "kinds": {kind: what to do},
@@ -7,17 +7,16 @@
 
 A row: [name, description, wave, source, standings, cells, events whose receiver fails, applied, URLs, findings,
         intent, history, checks, unchecked, serial, last try]
- an event is its number in the table of their names, a check its number in the table of checks; URLs are seven texts;
- what isn't there is null
- standings and cells are texts of one digit each, into the tables of their names; a digit of cells for each event
+ an event is its index in `events`, a check its index in `checks`; URLs are seven texts; a missing value is null
+ standings and cells are texts of digits, each an index into the table of that name; cells have a digit for each event
  applied: [at, by, adopted]          finding: [kind, event, expected, actual, message, span]
  intent:  [at, lease until, doubt, by, delta from applied]      history: [[at, by, adopted, delta, moves]]
  moves:   [[name, value]] of endpoint, account and body      last try: [outcome, status, message, at, by]
  by:      [actor, commit, run, commit's address, run's address]      delta: [[event, URL]]
  span:    [start, end, start, end] of the differing part of actual and expected, in characters
 
-The findings `unapplied` of what was never applied are left out: they are the URLs; so is `uncertain` where a run is
-still at work.
+For an environment that was never applied, the findings `unapplied` are left out, as they only repeat the URLs. The
+finding `uncertain` is left out while a run is applying the environment.
 """
 
 from __future__ import annotations
@@ -50,9 +49,9 @@ from reconciler.views import words
 from reconciler.views.style import find_difference
 
 FORMAT = "reconciler.report/1"
-PLACE = {event: place for place, event in enumerate(EVENTS)}
+EVENT_INDEX = {event: index for index, event in enumerate(EVENTS)}
 
-# word and glyph: never colour alone. The glyphs are ones that every system's fonts have.
+# A word and a glyph, so that nothing is shown by colour alone. Every system's fonts have these glyphs.
 STANDINGS: Mapping[Standing, tuple[str, str]] = {
     Standing.DOUBT: ("In doubt", "?"),
     Standing.DRIFT: ("Drift", "≠"),
@@ -74,22 +73,22 @@ CELLS: Mapping[Cell, tuple[str, str]] = {
     Cell.UNKNOWN: ("unknown, not observable", "○"),
     Cell.SYNC: ("in sync", "✓"),
 }
-_STANDING_DIGITS = {standing: str(place) for place, standing in enumerate(Standing)}
-_CELL_DIGITS = {cell: str(place) for place, cell in enumerate(Cell)}
+_STANDING_DIGITS = {standing: str(index) for index, standing in enumerate(Standing)}
+_CELL_DIGITS = {cell: str(index) for index, cell in enumerate(Cell)}
 _COMMIT = re.compile(r"([0-9a-f]{7,64})\+?")
 _RUN = re.compile(r"([0-9]+)(?:[/-]([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the page shows. `plan` was made without --reassert; `checked` is None where no results were given."""
+    """The input of the page. `plan` was made without --reassert; `checked` is None if no results were given."""
 
     plan: Plan
     desired: Mapping[str, Desired]
     documents: Mapping[str, Document]
     findings: Sequence[Finding]
     store: str  # the `state` setting
-    repository: str | None = None  # https://github.com/OWNER/NAME, which commits are linked to
+    repository: str | None = None  # https://github.com/OWNER/NAME, for the links to commits and runs
     checked: Sequence[ReceiverCheck] | None = None
 
     @property
@@ -98,13 +97,13 @@ class Report:
 
     @property
     def observed(self) -> bool:
-        """Whether anybody looked at Plug itself: --observe always leaves a finding, as not all seven can be seen."""
+        """Return whether Plug was read. --observe always leaves a finding, as it can't see all seven webhooks."""
         return any(finding.kind in (FindingKind.LIVE, FindingKind.UNOBSERVABLE) for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One environment, and how it stands."""
+class ReportedEnvironment:
+    """One environment with its findings and its overview."""
 
     planned: EnvironmentPlan
     desired: Desired | None
@@ -113,33 +112,34 @@ class Seen:
     overview: Overview
 
 
-def look_at(report: Report) -> list[Seen]:
-    """Every environment of the plan, in its order."""
+def collect_environments(report: Report) -> list[ReportedEnvironment]:
+    """Return every environment of the plan, in the plan's order."""
     findings: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         findings[finding.environment].append(finding)
     failing = find_failing(report.checked or ())
-    seen = []
+    collected = []
     for planned in report.plan.environments:
         name = planned.environment
         desired, document = report.desired.get(name), report.documents.get(name)
         overview = summarize_environment(
             planned, desired, document, findings[name], report.made_at, failing=name in failing
         )
-        told = findings[name]
+        shown = findings[name]
         if Standing.DOUBT not in overview.standings:
-            # drift calls every unfinished intent uncertain; here a run at work is locked, and in doubt once it died
-            told = [finding for finding in told if finding.kind is not FindingKind.UNCERTAIN]
-        seen.append(Seen(planned, desired, document, told, overview))
-    return seen
+            # Drift reports every unfinished intent as uncertain. On the page it is locked while its lease is live.
+            shown = [finding for finding in shown if finding.kind is not FindingKind.UNCERTAIN]
+        collected.append(ReportedEnvironment(planned, desired, document, shown, overview))
+    return collected
 
 
-def count_standings(seen: Sequence[Seen]) -> Counter[Standing]:
-    return Counter(standing for one in seen for standing in one.overview.standings)
+def count_standings(reported: Sequence[ReportedEnvironment]) -> Counter[Standing]:
+    """Return how many environments have each standing."""
+    return Counter(standing for one in reported for standing in one.overview.standings)
 
 
-def make_data(report: Report, seen: Sequence[Seen]) -> dict[str, Any]:
-    """The data as this module's docstring shows it, but for the rows; what `json.dumps` takes."""
+def make_data(report: Report) -> dict[str, Any]:
+    """Return the data that this module's docstring describes, without the rows, ready for `json.dumps`."""
     return {
         "format": FORMAT,
         "made": _seconds(report.made_at),
@@ -155,14 +155,14 @@ def make_data(report: Report, seen: Sequence[Seen]) -> dict[str, Any]:
     }
 
 
-def make_rows(report: Report, seen: Sequence[Seen]) -> Iterator[list[Any]]:
-    """The rows, one at a time: those of a large fleet together take as much memory as all the rest."""
+def make_rows(report: Report, reported: Sequence[ReportedEnvironment]) -> Iterator[list[Any]]:
+    """Yield the rows one at a time: all rows of a large fleet take as much memory as everything else together."""
     checks: dict[str, list[int]] = defaultdict(list)
     for number, checked in enumerate(report.checked or ()):
         for name in checked.environments:
             checks[name].append(number)
     failing = _find_failing_events(report.checked or ())
-    for one in seen:
+    for one in reported:
         yield _row(one, report.repository, failing.get(one.planned.environment, ()), checks)
 
 
@@ -175,13 +175,13 @@ def _find_failing_events(checked: Sequence[ReceiverCheck]) -> Mapping[str, Seque
     for one in checked:
         if not one.ok:
             for name in one.environments:
-                failing[name].add(PLACE[one.event])
+                failing[name].add(EVENT_INDEX[one.event])
     return {name: sorted(events) for name, events in failing.items()}
 
 
 def _check(one: ReceiverCheck) -> list[Any]:
     return [
-        PLACE[one.event],
+        EVENT_INDEX[one.event],
         for_page(one.url),
         one.ok,
         one.stage.value,
@@ -203,7 +203,7 @@ def _shown(text: str | None) -> str | None:
 
 
 def find_addresses(repository: str | None, by: By) -> tuple[str | None, str | None]:
-    """Where a commit and a run can be looked at: only what is a commit or a run by its looks, and only on GitHub."""
+    """Return the addresses of a commit and of a run on GitHub; None for a value that is not of that form."""
     commit = run = None
     if repository is not None:
         match = _COMMIT.fullmatch(by.commit) if by.commit is not None else None
@@ -218,7 +218,9 @@ def find_addresses(repository: str | None, by: By) -> tuple[str | None, str | No
 # --- one environment ---------------------------------------------------------------------------------
 
 
-def _row(one: Seen, repository: str | None, failing: Sequence[int], checks: Mapping[str, Sequence[int]]) -> list[Any]:
+def _row(
+    one: ReportedEnvironment, repository: str | None, failing: Sequence[int], checks: Mapping[str, Sequence[int]]
+) -> list[Any]:
     planned, desired = one.planned, one.desired
     document = show_document(one.document, desired) if one.document else None
     applied = document.applied if document else None
@@ -257,11 +259,14 @@ def _last(last: LastTry, repository: str | None) -> list[Any]:
 
 
 def _delta(webhooks: Webhooks) -> list[list[Any]]:
-    return [[PLACE[event], for_page(webhooks[event])] for event in EVENTS if event in webhooks]
+    return [[EVENT_INDEX[event], for_page(webhooks[event])] for event in EVENTS if event in webhooks]
 
 
 def _intent(stored: Document, shown: Document, repository: str | None) -> list[Any] | None:
-    """`shown` is `stored` with its URLs as they may be shown. What an intent changes is found in what is stored."""
+    """Return the intent of a document. `shown` is `stored` with its URLs masked.
+
+    The changed events are found in `stored`, as two different URLs may be masked to the same text.
+    """
     if stored.intent is None or shown.intent is None:
         return None
     intent = shown.intent
@@ -278,7 +283,7 @@ def _intent(stored: Document, shown: Document, repository: str | None) -> list[A
     ]
 
 
-def _findings(one: Seen) -> Iterator[list[Any]]:
+def _findings(one: ReportedEnvironment) -> Iterator[list[Any]]:
     never = Standing.NEVER in one.overview.standings
     for finding in one.findings:
         if never and finding.kind is FindingKind.UNAPPLIED:
@@ -286,7 +291,7 @@ def _findings(one: Seen) -> Iterator[list[Any]]:
         expected, actual = _shown(finding.expected), _shown(finding.actual)
         row: list[Any] = [
             finding.kind.value,
-            None if finding.event is None else PLACE[finding.event],
+            None if finding.event is None else EVENT_INDEX[finding.event],
             expected,
             actual,
             for_page(finding.message),
@@ -297,7 +302,7 @@ def _findings(one: Seen) -> Iterator[list[Any]]:
 
 
 def _span(actual: str, expected: str) -> list[int]:
-    """Where the two differ; of a masked one nothing is known beyond its host, so nothing is marked there."""
+    """Return the span in which the two differ. Behind the host of a masked URL nothing is marked."""
     if actual.endswith("/…"):
         actual = actual.removesuffix("/…")
         scheme, separator, rest = expected.partition("://")
@@ -307,8 +312,8 @@ def _span(actual: str, expected: str) -> list[int]:
 
 
 def describe(finding: Finding) -> str:
-    """For the table without JavaScript: what, and the two sides."""
+    """Return a finding with its expected and actual URL, for the table without JavaScript."""
     event = f"{finding.event.value}: " if finding.event else ""
     sides = (("expected", finding.expected), ("actual", finding.actual))
-    told = [f"{side} {url}" for side, url in sides if url is not None]
-    return f"{event}{finding.message}" + (f" ({'; '.join(told)})" if told else "")
+    urls = [f"{side} {url}" for side, url in sides if url is not None]
+    return f"{event}{finding.message}" + (f" ({'; '.join(urls)})" if urls else "")

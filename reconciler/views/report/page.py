@@ -1,9 +1,8 @@
 """The page: template, style, script and data in one file that fetches nothing (docs/contract.md#what-no-output-does).
 
-Its policy allows this very style and this very script, by their hashes, and nothing else. The data is packed, and
-no script: it is read as JSON and shown with `textContent`; trusted types keep the script from doing it in any other
-way.
-The page is ASCII, so that no encoding of whatever stdout leads to can garble it.
+Its Content-Security-Policy allows only this style and this script, by their hashes. The data is not a script: it is
+packed JSON, which the script shows with `textContent`; trusted types forbid the script any other way. The page is
+ASCII, so that every encoding of stdout leaves it intact.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from reconciler.views.report.data import (
     CELLS,
     STANDINGS,
     Report,
-    Seen,
+    ReportedEnvironment,
+    collect_environments,
     count_standings,
     describe,
-    look_at,
     make_data,
     make_rows,
 )
@@ -42,39 +41,40 @@ from reconciler.views.where_words import describe_apis, describe_state
 if TYPE_CHECKING:
     from jinja2 import Template
 
-SMALL_FLEET = 200  # up to here the table without JavaScript shows all
-MAX_LISTED = 500  # of a larger fleet's problems in it; the others are counted
+SMALL_FLEET = 200  # environments; the table without JavaScript shows all of a fleet that is not larger
+MAX_LISTED = 500  # environments in that table; the others are counted
 MAX_WARNINGS = 50
-FINDINGS_LISTED = 12  # of one environment in it
+FINDINGS_LISTED = 12  # of one environment in that table
 BAR_WIDTH = 1000
-_GRAVITY = {standing: place for place, standing in enumerate(Standing)}
+_GRAVITY = {standing: index for index, standing in enumerate(Standing)}
 
 
 def render_report(report: Report) -> str:
-    """The whole page."""
-    seen = look_at(report)
-    count = count_standings(seen)
+    """Return the whole page."""
+    reported = collect_environments(report)
+    count = count_standings(reported)
     style, script = _read("page.css"), _read("page.js")
-    listed = seen if len(seen) <= SMALL_FLEET else [one for one in seen if one.overview.standings != (Standing.SYNC,)]
-    listed = sorted(listed, key=lambda one: _GRAVITY[one.overview.standings[0]])
+    is_small = len(reported) <= SMALL_FLEET
+    listed = [one for one in reported if is_small or one.overview.standings != (Standing.SYNC,)]
+    listed.sort(key=lambda one: _GRAVITY[one.overview.standings[0]])
     where = report.plan.where
     page = _template().render(
         policy=make_policy(style, script),
         style=_as_is(style),
         script=_as_is(script),
-        data=_as_is(_pack(make_data(report, seen), make_rows(report, seen))),
-        headline=_headline(count, len(seen)),
+        data=_as_is(_pack(make_data(report), make_rows(report, reported))),
+        headline=_headline(count, len(reported)),
         made=instant(report.made_at),
         made_shown=f"{report.made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         state=report.store if where is None else describe_state(where, str),
         apis=None if where is None or not where.apis else describe_apis(where.apis, str),
         tool=f"reconciler {__version__}",
         selection=report.plan.selection,
-        total=len(seen),
+        total=len(reported),
         tiles=[(standing, *STANDINGS[standing], count[standing]) for standing in _tiles(report)],
-        overlap=_describe_overlap(seen),
-        bar=list(_bar(Counter(one.overview.standings[0] for one in seen))),
-        notes=list(_notes(report, seen)),
+        overlap=_describe_overlap(reported),
+        bar=list(_bar(Counter(one.overview.standings[0] for one in reported))),
+        notes=list(_notes(report, reported)),
         warnings=report.plan.warnings[:MAX_WARNINGS],
         warning_count=len(report.plan.warnings),
         events=EVENTS,
@@ -82,13 +82,13 @@ def render_report(report: Report) -> str:
         failing_glyph=STANDINGS[Standing.FAILING][1],
         rows=[_listed(one, report) for one in listed[:MAX_LISTED]],
         rows_left=len(listed) - MAX_LISTED,
-        rows_are_all=len(listed) == len(seen),
+        rows_are_all=len(listed) == len(reported),
     )
     return page.encode("ascii", "xmlcharrefreplace").decode() + "\n"
 
 
 def make_policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: this style, this script, no request to anywhere."""
+    """Return the Content-Security-Policy: only this style and this script, and no requests."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -122,7 +122,7 @@ def _template() -> Template:
 
 
 def _escape(value: Any) -> Any:
-    """Every value that the template shows comes through here; what is marked as safe is ours."""
+    """Escape a value of the template, unless it is marked as safe, which only our own texts are."""
     from markupsafe import Markup
 
     return value if isinstance(value, Markup) else Markup(for_html(str(value)))  # noqa: S704 - for_html escaped it
@@ -135,12 +135,12 @@ def _as_is(text: str) -> Any:
 
 
 def _pack(data: Mapping[str, Any], rows: Iterable[Sequence[Any]]) -> str:
-    """The data as the script unpacks it: JSON, zlib, base64. As it is, that of a large fleet would be 60 MB."""
+    """Return the data as JSON, packed with zlib, as base64. Unpacked, that of a large fleet would be 60 MB."""
     encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
     packer = zlib.compressobj()
     parts = [packer.compress(f'{encode(data)[:-1]},"environments":['.encode())]
-    for place, row in enumerate(rows):
-        parts.append(packer.compress(("," * (place > 0) + encode(row)).encode()))
+    for index, row in enumerate(rows):
+        parts.append(packer.compress(("," * (index > 0) + encode(row)).encode()))
     parts += (packer.compress(b"]}"), packer.flush())
     return base64.encodebytes(b"".join(parts)).decode()
 
@@ -149,30 +149,33 @@ def _pack(data: Mapping[str, Any], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _headline(count: Counter[Standing], total: int) -> str:
-    """For the tab: what is wrong, else that nothing is."""
+    """Return the title of the browser's tab: the numbers of what is wrong, or `no drift`."""
     grave = (Standing.DOUBT, Standing.DRIFT, Standing.FAILING, Standing.NEVER)
     parts = [f"{number(count[one])} {STANDINGS[one][0].lower()}" for one in grave if count[one]]
     return f"{', '.join(parts) or 'no drift'} · {environments(total)}"
 
 
 def _tiles(report: Report) -> Iterator[Standing]:
-    """In sync first, then the gravest; what nobody looked for has no tile, as a nought would say that all is well."""
+    """Yield `in sync`, then the others, the gravest first.
+
+    A standing that was not searched for has no tile, because a zero would say that all is well.
+    """
     yield Standing.SYNC
     for standing in Standing:
-        looked_for = {Standing.FAILING: report.checked is not None, Standing.UNKNOWN: report.observed}
-        if standing is not Standing.SYNC and looked_for.get(standing, True):
+        searched = {Standing.FAILING: report.checked is not None, Standing.UNKNOWN: report.observed}
+        if standing is not Standing.SYNC and searched.get(standing, True):
             yield standing
 
 
-def _describe_overlap(seen: Sequence[Seen]) -> str:
-    """Return that the totals overlap, where an environment counts in more than one; else nothing."""
-    several = sum(1 for one in seen if len(one.overview.standings) > 1)
+def _describe_overlap(reported: Sequence[ReportedEnvironment]) -> str:
+    """Return a sentence if an environment counts in more than one total; empty otherwise."""
+    several = sum(1 for one in reported if len(one.overview.standings) > 1)
     verb = "is" if several == 1 else "are"
     return f"The totals overlap: {environments(several)} {verb} counted in more than one." if several else ""
 
 
 def _bar(count: Counter[Standing]) -> Iterator[tuple[Standing, float, float]]:
-    """Each standing's start and width of `BAR_WIDTH`; what occurs at all is at least 4 wide."""
+    """Yield the start and the width of each standing in the bar; one that occurs is at least 4 wide."""
     order = [Standing.SYNC, *(one for one in Standing if one is not Standing.SYNC)]
     shares = {one: count[one] for one in order if count[one]}
     total = sum(shares.values())
@@ -184,8 +187,8 @@ def _bar(count: Counter[Standing]) -> Iterator[tuple[Standing, float, float]]:
         start += width * scale
 
 
-def _notes(report: Report, seen: Sequence[Seen]) -> Iterator[str]:
-    """What the page rests on: nobody must take it for more than was looked at."""
+def _notes(report: Report, reported: Sequence[ReportedEnvironment]) -> Iterator[str]:
+    """Yield notes that say what was compared, so that no reader takes the page for more than that."""
     where = report.plan.where
     if where is not None and where.is_new:
         yield f"New state: {describe_new_state(where)}"
@@ -199,7 +202,7 @@ def _notes(report: Report, seen: Sequence[Seen]) -> Iterator[str]:
             "Manifests are compared with what was last applied. What Plug itself holds was not read: a change made "
             "in its dashboard does not show here."
         )
-    by_text = sum(1 for one in seen if one.planned.unchecked)
+    by_text = sum(1 for one in reported if one.planned.unchecked)
     if by_text:
         yield (f"{environments(by_text)} compared by text alone: the token or a secret was not available.")
     if report.checked is not None:
@@ -210,11 +213,11 @@ def _notes(report: Report, seen: Sequence[Seen]) -> Iterator[str]:
 # --- without JavaScript ------------------------------------------------------------------------------
 
 
-def _listed(one: Seen, report: Report) -> dict[str, Any]:
+def _listed(one: ReportedEnvironment, report: Report) -> dict[str, Any]:
     applied = one.document.applied if one.document else None
     name = one.planned.environment
-    told = [describe(finding) for finding in one.findings if finding.kind is not FindingKind.UNOBSERVABLE]
-    told += [
+    problems = [describe(finding) for finding in one.findings if finding.kind is not FindingKind.UNOBSERVABLE]
+    problems += [
         f"{checked.event.value}: its receiver fails: {checked.message or checked.stage}"
         for checked in report.checked or ()
         if not checked.ok and name in checked.environments
@@ -224,8 +227,8 @@ def _listed(one: Seen, report: Report) -> dict[str, Any]:
         "description": (one.desired.description if one.desired else None) or "",
         "wave": one.planned.wave,
         "standings": [(standing, *STANDINGS[standing]) for standing in one.overview.standings],
-        "findings": told[:FINDINGS_LISTED],
-        "findings_left": len(told) - FINDINGS_LISTED,
+        "findings": problems[:FINDINGS_LISTED],
+        "findings_left": len(problems) - FINDINGS_LISTED,
         "day": f"{applied.at:%Y-%m-%d %H:%M}" if applied else "never",
         "age": age(applied.at if applied else None, report.made_at),
         "by": (applied.by.actor if applied else None) or "-",

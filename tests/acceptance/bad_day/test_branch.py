@@ -20,7 +20,7 @@ from tests.contract.remotes import git, make_remote
 FLEET = ("loja", "matriz")
 BRANCH = "reconciler-state"
 TAKEN_AWAY = (
-    "while the PUT was under way another run, unlock or forget removed the intent, or the state was restored or "
+    "while the PUT was in flight, another run, unlock or forget removed the intent, or the state was restored or "
     "deleted: in doubt"
 )
 

@@ -81,8 +81,8 @@ def test_a_clock_that_jumps_between_intent_and_send_sends_nothing(jump_s: int) -
     result = only(world.apply(planned).environments)
     assert (result.outcome, result.attempts) == (Outcome.FAILED, 0)
     assert result.message == (
-        "not sent: its lease was over, or began in the future, when its turn came: this machine slept, its clock was "
-        "set, or the state is very slow. Run apply again"
+        "not sent: its lease had ended, or began in the future, when it could be sent: this machine slept, its clock "
+        "was set, or the state is very slow. Run apply again"
     )
     assert world.plug.received == []
     assert (world.document.intent, world.document.applied) == (None, None)
@@ -231,7 +231,7 @@ def test_a_machine_that_sleeps_longer_than_its_lease_wakes_up_to_a_doubt(
     ran = running.finish()
     assert (ran.code, ran.outcomes) == (4, {"loja": "uncertain"})
     assert message_of(ran, "loja") == (
-        "while the PUT was under way another run, unlock or forget removed the intent, or the state was restored or "
+        "while the PUT was in flight, another run, unlock or forget removed the intent, or the state was restored or "
         "deleted: in doubt"
     )
     assert_whole(cli)

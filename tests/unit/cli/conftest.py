@@ -1,4 +1,4 @@
-"""A checkout with a healthy Plug, for commands that are run in this process."""
+"""A checkout with a healthy Plug, for commands that run in this process."""
 
 from __future__ import annotations
 

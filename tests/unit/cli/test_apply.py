@@ -1,4 +1,4 @@
-"""What an apply says beside its result, and which exit code counts where the result can't be shown."""
+"""The messages of an apply beside its result, and its exit code if the result can't be shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fuzz.hostile import drive
 
 
 class Unwritable(io.StringIO):
-    """A stdout whose reader has gone, or whose disk is full. It has no descriptor, as under a test's capture."""
+    """A stdout whose reader has ended, or whose disk is full. It has no descriptor, as under a test's capture."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Unwritable(io.StringIO):
 
 
 def lock(cli: Cli, name: str) -> None:
-    """Another run is at work on it."""
+    """Write a live intent of another run."""
     document = cli.document(name)
     applied = document["applied"]
     document["intent"] = {
@@ -44,7 +44,7 @@ def lock(cli: Cli, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "reported"),
     [(errno.EPIPE, ""), (errno.ENOSPC, "error: the result can't be written to stdout: No space left on device. ")],
     ids=["gone", "full"],
 )
@@ -54,10 +54,10 @@ def test_a_result_that_can_not_be_shown_is_1_unless_something_worse_happened(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     number: int,
-    told: str,
+    reported: str,
     locked: bool,
 ) -> None:
-    """4 before 1 (docs/contract.md#commands). What was done is recorded either way."""
+    """4 comes before 1 (docs/contract.md#commands). What was done is recorded in both cases."""
     cli.fleet("loja", "matriz")
     assert drive(cli.folder, cli.environ, "apply", "--yes", "-e", "matriz").code == 0
     cli.manifest("matriz", version="2")
@@ -66,14 +66,14 @@ def test_a_result_that_can_not_be_shown_is_1_unless_something_worse_happened(
     monkeypatch.setattr(sys, "stdout", Unwritable(number))
     assert run(["apply", "--yes"], obj=Session(environ=cli.environ, folder=cli.folder)) == (4 if locked else 1)
     err = capsys.readouterr().err
-    assert told in err and ("error:" in err) == bool(told)
+    assert reported in err and ("error:" in err) == bool(reported)
     assert cli.document("loja")["intent"] is None
     assert cli.held("loja") == cli.desired("loja")
     assert cli.held("matriz") == cli.desired("matriz", "1" if locked else "2")
 
 
-def test_what_could_not_be_observed_is_a_warning_where_no_plan_is_shown(cli: Cli, sandbox: Sandbox) -> None:
-    """With --yes: the environment is put for what is known, and the rest of it is said once."""
+def test_what_could_not_be_observed_is_a_warning_if_no_plan_is_shown(cli: Cli, sandbox: Sandbox) -> None:
+    """With --yes, the environment is put for its other reasons, and the failed read is reported once."""
     cli.fleet("loja")
     cli.manifest("loja", more="account_id: 1-loja\n")
     cli.environ |= {"PLUG_PARTNER_TOKEN": canary("partner"), "RECONCILER_PARTNER__BASE_URL": sandbox.base_url}

@@ -1,4 +1,4 @@
-"""What `check` says beside its result."""
+"""The messages of `check` beside its result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTE = "note: receivers are called directly, as Plug calls them: HTTPS_PROXY and
 
 @pytest.fixture
 def dead(cli: Cli) -> Cli:
-    """A checkout whose receivers are all at a port with nobody behind."""
+    """A checkout whose receivers are all at a port without a server."""
     with serve_receiver(None) as gone:
         pass
     cli.fleet("loja", host=f"127.0.0.1:{gone.port}")
@@ -32,17 +32,17 @@ def dead(cli: Cli) -> Cli:
         ({"all_proxy": "http://127.0.0.1:9"}, True),
     ],
 )
-def test_where_nothing_is_reached_it_is_said_that_no_proxy_is_used(
+def test_if_no_receiver_is_reached_a_note_says_that_no_proxy_is_used(
     dead: Cli, proxy: dict[str, str], noted: bool
 ) -> None:
-    """Who is behind one would look for the fault at the receiver."""
+    """A user behind a proxy would otherwise search for the fault at the receiver."""
     drove = drive(dead.folder, dead.environ | proxy, "check")
     assert (drove.code, "was refused" in drove.out) == (2, True)
     assert drove.err.splitlines() == ([NOTE] if noted else [])
 
 
-def test_how_far_it_is_comes_to_stderr_now_and_then(dead: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every ten seconds; here at each receiver."""
+def test_progress_is_written_to_stderr_regularly(dead: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes every ten seconds; here after each receiver."""
     monkeypatch.setattr(module, "LOG_INTERVAL_S", 0.0)
     assert drive(dead.folder, dead.environ, "check").err.splitlines() == [
         f"checking receivers: {number} of 7, {number} failed" for number in range(1, 8)
@@ -50,7 +50,7 @@ def test_how_far_it_is_comes_to_stderr_now_and_then(dead: Cli, monkeypatch: pyte
 
 
 def test_changed_checks_what_was_never_applied_and_later_only_what_differs(dead: Cli) -> None:
-    """It reads the state. Nothing left to check is no failure."""
+    """It reads the state. A check without receivers succeeds."""
     never = drive(dead.folder, dead.environ, "check", "--changed", "--no-post")
     assert (never.code, "7 receivers: 0 passed, 7 failed" in never.out) == (2, True)
     assert drive(dead.folder, dead.environ, "apply", "--yes").code == 0

@@ -1,4 +1,4 @@
-"""The help of a command, and what is proposed for a mistyped one (docs/contract.md#commands)."""
+"""The help of a command, and the proposal for a mistyped one (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def find(*path: str) -> click.Command:
 
 
 def help_of(*path: str, columns: int = 80) -> str:
-    """The help in a terminal of so many columns."""
+    """Return the help in a terminal of `columns` columns."""
     command = find(*path)
     context = click.Context(command, info_name=path[-1], terminal_width=columns - 2)
     return command.get_help(context)
 
 
 def test_the_options_of_the_command_come_before_the_settings() -> None:
-    """A reader finds what is special about it on the first screen."""
+    """A reader finds the command's own options on the first screen."""
     own, _, settings = help_of("plan").partition("\nSettings:\n")
     assert [name for name in ("--out", "--format", "--verbose", "--help") if name not in own] == []
     assert [flag.name for flag in SETTING_FLAGS if f"{flag.name} " in own] == []
@@ -45,7 +45,7 @@ def test_the_options_of_the_command_come_before_the_settings() -> None:
 
 
 def test_each_setting_is_one_line_of_eighty_columns() -> None:
-    """With its default; no line is longer than the terminal."""
+    """The line has the default, and is not longer than the terminal."""
     _, _, settings = help_of("state", "forget").partition("\nSettings:\n")
     rows, _, _ = settings.partition("\n\n")
     assert len(rows.splitlines()) == len(SETTING_FLAGS)
@@ -53,13 +53,13 @@ def test_each_setting_is_one_line_of_eighty_columns() -> None:
 
 
 def test_a_command_without_settings_has_no_heading_for_them() -> None:
-    """There is nothing below it."""
+    """The section would be empty."""
     assert "Settings:" not in help_of("schema")
 
 
 @pytest.mark.parametrize("path", [(name,) for name in COMMANDS] + [("state", "adopt"), ("state", "copy")])
 def test_every_command_with_settings_shows_them_apart(path: tuple[str, ...]) -> None:
-    """One that is made in another way would show three screens of settings."""
+    """A command of another class would show three screens of settings."""
     command = find(*path)
     if any(is_settings_flag(one.name or "") for one in command.params):
         assert isinstance(command, SettingsCommand)
@@ -79,17 +79,17 @@ def test_every_command_with_settings_shows_them_apart(path: tuple[str, ...]) -> 
         (("zzz",), "unknown command 'zzz'"),
     ],
 )
-def test_a_near_miss_never_proposes_what_writes(
+def test_no_writing_command_is_proposed_for_a_typo(
     words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who is offered a word types it."""
+    """A user types the proposed word."""
     assert run(words) == 3
     assert capsys.readouterr().err.splitlines()[0] == f"error: {said}"
 
 
 @pytest.mark.parametrize("path", READS)
-def test_only_what_reads_is_proposed(path: str) -> None:
-    """The list is kept here too: a new command is proposed after a second thought."""
+def test_only_commands_that_read_are_proposed(path: str) -> None:
+    """The list is repeated here, so that each new proposal is a decision."""
     group = find(*path.split())
     assert isinstance(group, CommandGroup)
     assert set(group.proposed) == READS[path]

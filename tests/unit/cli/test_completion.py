@@ -1,4 +1,4 @@
-"""The Tab key: files, folders and environments, and nothing that would cost a network."""
+"""Completion at the Tab key: files, folders and environments, without any request over the network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.acceptance.conftest import Cli
 NOWHERE = click.Context(program)
 
 
-def test_a_state_that_is_elsewhere_is_not_asked(cli: Cli) -> None:
-    """Nobody waits for a remote at a key; the manifests' names are offered."""
+def test_a_remote_state_is_not_read(cli: Cli) -> None:
+    """A remote is too slow for the Tab key; the manifests' names are offered."""
     cli.fleet("loja", "matriz")
     cli.environ["RECONCILER_STATE"] = "git:nowhere/state"
     session = Session(environ=cli.environ, folder=cli.folder)
@@ -26,13 +26,13 @@ def test_a_state_that_is_elsewhere_is_not_asked(cli: Cli) -> None:
 
 
 def complete(cli: Cli, *words: str) -> list[tuple[str, str]]:
-    """The value and the type of all that is offered for the last word."""
+    """Return the value and the type of each proposal for the last word."""
     shell = ShellComplete(program, {"obj": Session(environ=cli.environ, folder=cli.folder)}, "reconciler", "_COMPLETE")
     return [(one.value, one.type) for one in shell.get_completions(list(words[:-1]), words[-1])]
 
 
 def every_parameter(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Parameter]]:
-    """All parameters of a command and of those in it, each with the words of its command."""
+    """Yield all parameters of a command and of its subcommands, each with the words of its command."""
     for one in command.params:
         yield " ".join((*path, one.human_readable_name)), one
     if isinstance(command, click.Group):
@@ -52,21 +52,21 @@ KINDS = {
 
 @pytest.mark.parametrize("name", [name for name, one in PARAMETERS.items() if one.make_metavar(NOWHERE) in KINDS])
 def test_the_shell_completes_files_and_folders(name: str) -> None:
-    """In every command, for each option and argument that names one."""
+    """Each option and argument that names one is completed, in every command."""
     one = PARAMETERS[name]
     context = click.Context(program, resilient_parsing=True)
     offered = [(item.value, item.type) for item in one.shell_complete(context, "no")]
     assert offered == [("no", KINDS[one.make_metavar(NOWHERE)])]
 
 
-def test_an_account_change_is_accepted_of_an_environment(cli: Cli) -> None:
-    """The names of the manifests, as after -e."""
+def test_an_accepted_account_change_is_completed_with_environments(cli: Cli) -> None:
+    """The names are those of the manifests, as for -e."""
     cli.fleet("loja", "matriz")
     assert complete(cli, "apply", "--accept-account-change", "m") == [("matriz", "plain")]
 
 
 def test_the_file_of_a_format_is_offered(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First the format, then what the folder has; a folder that isn't there has nothing."""
+    """First come the formats, then the entries of the folder; a missing folder has none."""
     monkeypatch.chdir(cli.folder)
     cli.write("out/plan.json", "{}")
     cli.write("out/sub/plan.md", "")

@@ -1,4 +1,4 @@
-"""The whole story in this process: it comes out as told, touches nothing of the person's, and tells where it fails."""
+"""The whole demo in this process: it succeeds, changes nothing of the user's, and reports where it fails."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_all(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files: the page that is kept is removed with it."""
+    """Return the folder for temporary files, so that the kept page is removed with it."""
     folder = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
@@ -45,8 +45,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("place", ["manifests", "{home}/manifests/"])
-def test_the_story_comes_out_and_leaves_what_is_here_alone(home: Path, temporary: Path, place: str) -> None:
-    """Wherever the manifests are named to be: it is the copy that is edited. No state is left, but the page is."""
+def test_the_story_succeeds_and_changes_nothing_of_the_users(home: Path, temporary: Path, place: str) -> None:
+    """The copy of the manifests is edited, wherever they are. No state is left; the page is kept."""
     before = read_all(home)
     manifests = place.format(home=home)
     environ = {"PLUG_TOKEN_STAGING": "canary-5ecret+71d2e8"}
@@ -70,7 +70,7 @@ def test_a_pause_needs_a_terminal(home: Path) -> None:
 
 
 def test_the_story_of_some_environments_leaves_the_others_out(home: Path) -> None:
-    """A token is made up for these only, so that a plan of the others would fail."""
+    """Only these have made-up tokens, so a plan of the others would fail."""
     drove = drive(home, {}, "demo", "-e", "prod*")
     assert (drove.code, "error" in drove.err) == (0, False), drove.out
     assert "$ reconciler apply --yes -e 'prod*'\n" in drove.out
@@ -79,7 +79,7 @@ def test_the_story_of_some_environments_leaves_the_others_out(home: Path) -> Non
 
 
 def test_an_environment_that_is_observable_keeps_its_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is added to its manifest for that, and a query is added to."""
+    """Its manifest needs no account for the demo, and an existing query is extended."""
     (tmp_path / "hooks").mkdir()
     (tmp_path / "hooks/loja.yml").write_text(ONE)
     monkeypatch.chdir(tmp_path)
@@ -89,7 +89,7 @@ def test_an_environment_that_is_observable_keeps_its_account(tmp_path: Path, mon
 
 
 def test_without_manifests_there_is_no_story(tmp_path: Path) -> None:
-    """Exit 3, with what would be right; nor with faulty ones."""
+    """It exits with 3 and a hint; the same is true for invalid manifests."""
     drove = drive(tmp_path, {}, "demo")
     assert (drove.code, drove.out) == (3, "")
     assert "error: " in drove.err and "`reconciler init`" in drove.err
@@ -101,7 +101,7 @@ def test_without_manifests_there_is_no_story(tmp_path: Path) -> None:
 
 
 def test_a_story_that_goes_wrong_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user must not read that all is well: here `report` knows no --out."""
+    """The user must not read that all is well. In this test `report` has no --out."""
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests/loja.yaml").write_text(ONE)
     monkeypatch.chdir(tmp_path)

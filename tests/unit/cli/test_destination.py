@@ -1,4 +1,4 @@
-"""Where a PUT goes, and in which form, from the manifest to Plug and back."""
+"""The destination of a PUT and the form of its body, from the manifest to Plug and back."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def only(cli: Cli, *arguments: str) -> Any:
     return planned
 
 
-def test_a_form_that_plug_ignores_is_found_by_observing_and_the_other_one_ends_it(cli: Cli, sandbox: Sandbox) -> None:
-    """Plug answers 200 and changes nothing: manifests and state agree, and only a reading tells."""
+def test_a_body_form_that_plug_ignores_is_found_by_observe_and_fixed_by_the_other(cli: Cli, sandbox: Sandbox) -> None:
+    """Plug answers 200 and changes nothing: manifests and state agree, and only a read shows it."""
     cli.fleet("loja")
     cli.manifest("loja", more=ONE)
     cli.environ |= {"PLUG_PARTNER_TOKEN": canary("partner"), "RECONCILER_PARTNER__BASE_URL": sandbox.base_url}
@@ -52,8 +52,8 @@ def test_a_form_that_plug_ignores_is_found_by_observing_and_the_other_one_ends_i
     assert run(cli, "drift", "--observe").code == 0
 
 
-def test_a_pull_request_that_moves_an_environment_is_not_what_was_expected(cli: Cli) -> None:
-    """The digest of a plan without changes passes no token to another place, nor does an older plan file."""
+def test_a_changed_destination_is_not_the_expected_plan(cli: Cli) -> None:
+    """Neither the digest of a plan without changes nor an older plan file sends a token to another server."""
     cli.fleet("loja")
     assert run(cli, "apply", "--yes").code == 0
     before = json.loads(run(cli, "plan", "--out", "plan.json", "--format", "json").out)
@@ -63,7 +63,7 @@ def test_a_pull_request_that_moves_an_environment_is_not_what_was_expected(cli: 
     refused = run(cli, "apply", "--yes", "--expect", before["digest"])
     assert (refused.code, "~ loja  update: endpoint" in refused.out, elsewhere in refused.out) == (4, True, True)
     stale = run(cli, "apply", "--yes", "plan.json")
-    assert (stale.code, "loja: its destination is another" in stale.err) == (4, True)
+    assert (stale.code, "loja: its destination differs" in stale.err) == (4, True)
     assert cli.sandbox.plug.requests == requests
     planned = json.loads(run(cli, "plan", "--format", "json").out)
     for key in ("digest", "fleet_digest"):
@@ -73,7 +73,7 @@ def test_a_pull_request_that_moves_an_environment_is_not_what_was_expected(cli: 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "apply"])
 def test_a_manifest_sends_no_token_to_a_port_of_this_machine(cli: Cli, command: str) -> None:
-    """Unless the setting itself names a sandbox."""
+    """Only the setting itself may name a sandbox."""
     cli.fleet("loja")
     cli.manifest("loja", more='api: {base_url: "http://127.0.0.1:1"}\n')
     assert run(cli, "plan").code == 0
@@ -86,7 +86,7 @@ def test_a_manifest_sends_no_token_to_a_port_of_this_machine(cli: Cli, command: 
 
 @pytest.mark.parametrize("value", ["", "garbage", "sha256:abc", "SHA256:" + "0" * 64, "sha256:" + "A" * 64])
 def test_a_value_of_expect_that_is_not_a_digest_is_invalid_at_once(cli: Cli, value: str) -> None:
-    """An empty one is most often a variable that an earlier step has not set; what is given is not repeated."""
+    """An empty value is usually an unset variable of an earlier step; the value is not shown."""
     ran = run(cli, "apply", "--yes", "--expect", value)  # there are no manifests, which nothing has looked for
     assert (ran.code, ran.out) == (3, "")
     fault = "is not a digest" if value else "is empty"

@@ -1,4 +1,4 @@
-"""`doctor`: what is set up, and what is missing; with --github on GitHub too."""
+"""`doctor`: the setup and what it lacks, with --github also on GitHub."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.workflows.fake_repository import REPOSITORY, FakeRepository, serve_re
 
 @dataclass
 class Checkout:
-    """A repository as `init` leaves it, with hosts of its own, tokens and secrets in the variables."""
+    """A repository as `init` makes it, with real hosts, and with tokens and secrets in the variables."""
 
     folder: Path
     environ: dict[str, str]
 
     def look(self, *arguments: str, more: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
-        """Return the items of the JSON by area and name; the exit code must agree with them."""
+        """Return the items of the JSON by area and name. The exit code must agree with them."""
         environ = {**self.environ, **(more or {})}
         secrets = [value for name, value in environ.items() if value and ("TOKEN" in name or "SECRET" in name)]
         drove = drive(self.folder, environ, "doctor", "--format", "json", *arguments, hidden=secrets)
@@ -64,7 +64,7 @@ def states(items: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
 
 
 def test_a_set_up_checkout_is_in_order(checkout: Checkout, sandbox: Sandbox) -> None:
-    """And nothing is sent to Plug, or written."""
+    """Nothing is sent to Plug, or written."""
     sent = sandbox.plug.requests
     before = sorted(path for path in checkout.folder.rglob("*") if ".git/" not in str(path))
     found = checkout.look(more={"RECONCILER_API__BASE_URL": sandbox.base_url})
@@ -83,7 +83,7 @@ def test_a_set_up_checkout_is_in_order(checkout: Checkout, sandbox: Sandbox) -> 
     assert sandbox.plug.requests == sent
 
 
-def test_what_is_missing_has_the_line_to_type(checkout: Checkout) -> None:
+def test_a_missing_item_has_the_command_to_type(checkout: Checkout) -> None:
     found = checkout.look("-e", "staging", more={"PLUG_TOKEN_STAGING": "", "PLUG_SECRET_RECEIVE": ""})
     assert found["tokens: staging"]["hint"] == "export PLUG_TOKEN_STAGING=…"
     assert found["secrets: PLUG_SECRET_RECEIVE"]["hint"] == "export PLUG_SECRET_RECEIVE=…"
@@ -91,7 +91,7 @@ def test_what_is_missing_has_the_line_to_type(checkout: Checkout) -> None:
 
 
 def test_a_broken_manifest_and_a_broken_state_are_items(checkout: Checkout) -> None:
-    """All else is looked at: the other environment's token too."""
+    """The rest is still checked, such as the other environment's token."""
     (checkout.folder / "manifests/staging.yaml").write_text("wave: x\n")
     state = checkout.folder / ".reconciler/state"
     state.mkdir(parents=True)
@@ -103,14 +103,14 @@ def test_a_broken_manifest_and_a_broken_state_are_items(checkout: Checkout) -> N
 
 
 def test_wrong_settings_are_an_item(checkout: Checkout) -> None:
-    """What depends on them is unknown."""
+    """Everything that depends on them is unknown."""
     (checkout.folder / "reconciler.toml").write_text("lease = 1\nstat = 2\n")
     found = checkout.look()
     assert {item["area"] for item in found.values() if item["state"] == "wrong"} == {"settings"}
     assert [item["state"] for item in found.values()].count("unknown") == 1
 
 
-def test_a_state_that_names_nothing_is_an_item(checkout: Checkout) -> None:
+def test_an_invalid_setting_of_the_state_is_an_item(checkout: Checkout) -> None:
     found = checkout.look("--state", "git:nowhere")
     assert found["state: state"]["message"] == "names no remote and branch"
 
@@ -138,7 +138,7 @@ def test_a_glob_that_matches_nothing_is_refused(checkout: Checkout) -> None:
 
 @pytest.fixture
 def github(checkout: Checkout) -> Iterator[FakeRepository]:
-    """A repository that `github setup` made, whose secrets are set."""
+    """A repository that `github setup` made, and whose secrets are set."""
     subprocess.run(["git", "init", "-q", "-b", "main"], check=True)
     subprocess.run(["git", "remote", "add", "origin", f"git@github.com:{REPOSITORY}.git"], check=True)
     (checkout.folder / "reconciler.toml").write_text('state = ".reconciler/state"\n')
@@ -158,7 +158,7 @@ def github(checkout: Checkout) -> Iterator[FakeRepository]:
 
 
 def test_a_repository_that_is_set_up_is_in_order(checkout: Checkout, github: FakeRepository) -> None:
-    """Also without a workflow run: the remote names the repository."""
+    """This works outside of a workflow too: the remote names the repository."""
     found = checkout.look("--github")
     assert set(states(found).values()) == {"ok"}
     wanted = {f"workflows: .github/workflows/{name}.yml" for name in WORKFLOWS}
@@ -168,7 +168,7 @@ def test_a_repository_that_is_set_up_is_in_order(checkout: Checkout, github: Fak
 
 
 def test_what_is_not_set_up_is_named(checkout: Checkout, github: FakeRepository) -> None:
-    """With the line to type."""
+    """Each item has the command to type."""
     del github.environments["plug-drift"]
     github.environments["staging"]["deployment_branch_policy"] = None
     github.environment_secrets["production"] = []
@@ -188,8 +188,8 @@ def test_what_is_not_set_up_is_named(checkout: Checkout, github: FakeRepository)
     assert hint == f"gh secret set PLUG_TOKEN --repo {REPOSITORY} --env production"
 
 
-def test_a_token_that_may_ask_little_is_told_what_it_lacks(checkout: Checkout, github: FakeRepository) -> None:
-    """As that of a workflow, which can't be given these permissions."""
+def test_missing_permissions_of_a_token_are_named(checkout: Checkout, github: FakeRepository) -> None:
+    """A workflow's token can't get these permissions."""
     github.permissions = frozenset({"metadata", "actions", "contents"})
     found = checkout.look("--github")
     assert found["github: variables"]["message"].endswith("it takes the permission Variables (read)")

@@ -1,4 +1,4 @@
-"""Files that a command is given or is to write: what is wrong with one is told by its name (exit 3)."""
+"""Files that a command reads or writes: a problem with one names it (exit 3)."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from tests.fuzz.hostile import drive
 
 @pytest.mark.posix
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         ("apply --yes large.json", "error: PLANFILE: large.json is larger than 256 MiB (make one with "),
         ("report --check large.json", "error: --check: large.json is larger than 256 MiB (make one with "),
     ],
 )
-def test_a_file_beyond_all_reason_is_not_read_to_its_end(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: str, told: str
+def test_a_file_beyond_the_limit_is_not_read_to_its_end(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: str, reported: str
 ) -> None:
-    """A disk of a runner holds files that its memory doesn't."""
+    """A runner's disk holds larger files than its memory."""
     monkeypatch.setattr("reconciler.cli.files.MAX_BYTES", 1_000)
     cli.fleet("loja")
     cli.write("large.json", " " * 1_001)
     drove = drive(cli.folder, cli.environ, *arguments.split())
     assert (drove.code, drove.out) == (3, "")
-    assert drove.err.startswith(told)
+    assert drove.err.startswith(reported)
     assert not (cli.folder / ".reconciler").exists()
 
 
 @pytest.mark.parametrize("text", ["\ufeff{}", "\ufeff{}\r\n"])
 def test_a_plan_file_may_have_a_byte_order_mark(cli: Cli, text: str) -> None:
-    """Windows' programs add one, and other line ends, when they store a file again."""
+    """Windows' programs add one, and other line ends, when they save a file."""
     cli.fleet("loja")
     assert drive(cli.folder, cli.environ, "plan", "--out", "plan.json").code == 0
     plan = (cli.folder / "plan.json").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ def test_a_plan_file_may_have_a_byte_order_mark(cli: Cli, text: str) -> None:
 
 
 def test_a_plan_file_of_powershell_is_named(cli: Cli) -> None:
-    """Its > writes UTF-16; the option writes what can be read again."""
+    """Its > writes UTF-16; --out writes a readable file."""
     cli.fleet("loja")
     (cli.folder / "plan.json").write_text("{}", encoding="utf-16")
     drove = drive(cli.folder, cli.environ, "apply", "--yes", "plan.json")
@@ -66,7 +66,7 @@ def test_a_plan_file_of_powershell_is_named(cli: Cli) -> None:
 
 @pytest.mark.posix
 def test_a_plan_may_come_through_a_pipe(cli: Cli) -> None:
-    """As from `apply <(…)`."""
+    """`apply <(…)` does this."""
     cli.fleet("loja")
     assert drive(cli.folder, cli.environ, "plan", "--out", "plan.json").code == 0
     os.mkfifo(cli.folder / "pipe")
@@ -76,15 +76,15 @@ def test_a_plan_may_come_through_a_pipe(cli: Cli) -> None:
     writer.join()
 
 
-def test_a_place_that_is_no_file_of_the_repository_is_annotated_without_one(cli: Cli) -> None:
-    """Missing, elsewhere, or of a name that no file can have: the runner would show it at nothing."""
+def test_a_problem_outside_of_the_repository_is_annotated_without_a_file(cli: Cli) -> None:
+    """The file is missing, elsewhere, or of an impossible name, so the runner could not show it."""
     cli.fleet("loja")
     path_of = find_path(Session(environ={"GITHUB_WORKSPACE": str(cli.root)}, folder=cli.folder))
     assert path_of("manifests/loja.yaml") == "work/manifests/loja.yaml"
     assert [path_of(name) for name in ("manifests/gone.yaml", "/etc/passwd", "manifests/" + "x" * 300)] == [None] * 3
 
 
-def test_a_result_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_result_is_reported(tmp_path: Path) -> None:
     """An earlier step may have failed before it wrote it."""
     with pytest.raises(InputError) as refused:
         read_result(tmp_path / "plan.json")
@@ -96,26 +96,26 @@ def test_a_result_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.posix
 @pytest.mark.parametrize(
-    ("out", "told"),
+    ("out", "reported"),
     [
         ("manifests", "manifests is a folder"),
         ("no/such/page.html", "no/such/page.html can't be written: No such file or directory"),
         ("x" * 300, f"{'x' * 300} can't be written: File name too long"),
     ],
 )
-def test_a_page_that_can_not_be_written_is_told(cli: Cli, out: str, told: str) -> None:
-    """With what was named."""
+def test_a_page_that_can_not_be_written_is_reported(cli: Cli, out: str, reported: str) -> None:
+    """The message has the path as it was given."""
     cli.fleet("loja")
     drove = drive(cli.folder, cli.environ, "report", "--out", out)
     assert drove.code == 3
-    assert drove.err == f"error: --out: {told} (name a file in a folder that can be written)\n"
+    assert drove.err == f"error: --out: {reported} (name a file in a folder that can be written)\n"
 
 
 @pytest.mark.parametrize(
     "also", ["no/such.json", "x" * 300 + "/plan.json", "manifests"], ids=["missing", "too long", "a folder"]
 )
-def test_a_file_of_also_that_can_not_be_is_told_before_anything_is_sent(cli: Cli, also: str) -> None:
-    """Afterwards it would be too late to ask for it elsewhere."""
+def test_an_unwritable_file_of_also_is_reported_before_anything_is_sent(cli: Cli, also: str) -> None:
+    """After the apply it would be too late to name another file."""
     cli.fleet("loja")
     drove = drive(cli.folder, cli.environ, "apply", "--yes", "--also", f"json={also}")
     assert (drove.code, drove.out) == (3, "")
@@ -133,10 +133,10 @@ def test_a_file_of_also_that_can_not_be_is_told_before_anything_is_sent(cli: Cli
         ),
     ],
 )
-def test_validate_tells_what_is_wrong_with_its_own_arguments(
+def test_validate_reports_problems_of_its_own_arguments(
     cli: Cli, arguments: tuple[str, str], fault: tuple[str, str, str]
 ) -> None:
-    """In the asked format: a pipeline reads nothing else."""
+    """They are in the requested format, because a pipeline reads nothing else."""
     cli.fleet("loja")
     drove = drive(cli.folder, cli.environ, "validate", *arguments, "--format", "json")
     found = json.loads(drove.out)

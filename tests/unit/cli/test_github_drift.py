@@ -33,12 +33,14 @@ class Schedule:
     head: str = ""
 
     def commit(self) -> None:
-        """Commit all there is; it becomes the head."""
+        """Commit everything; the commit becomes the head."""
         identity = ["-c", "user.name=ana", "-c", "user.email=ana@example.com"]
         for arguments in (["add", "."], [*identity, "commit", "-qm", "x", "--allow-empty"]):
             subprocess.run(["git", *arguments], cwd=self.folder, check=True)
-        told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=self.folder, check=True, capture_output=True, text=True)
-        self.head = told.stdout.strip()
+        reported = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=self.folder, check=True, capture_output=True, text=True
+        )
+        self.head = reported.stdout.strip()
 
     def adopt(self) -> None:
         """Record what the manifest wants as applied."""
@@ -76,7 +78,7 @@ class Schedule:
 
     @property
     def issues(self) -> dict[str, str]:
-        """The open issues: label -> text."""
+        """Return the open issues: label -> text."""
         return {one["labels"][0]: one["body"] for one in self.github.open_issues()}
 
     @property
@@ -86,7 +88,7 @@ class Schedule:
 
 @pytest.fixture
 def schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedule]:
-    """Everything is applied, and no run was ever made."""
+    """A repository whose environment is applied, without any run so far."""
     folder = tmp_path / "work"
     (folder / "manifests").mkdir(parents=True)
     (tmp_path / "event.json").write_text("{}")
@@ -119,7 +121,7 @@ def schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedu
         yield made
 
 
-def test_where_all_is_applied_no_issue_is_open_and_nothing_begins(schedule: Schedule) -> None:
+def test_if_everything_is_applied_no_issue_is_open_and_nothing_begins(schedule: Schedule) -> None:
     """The summary says what was compared."""
     schedule.add_run("completed", "success")
     assert "No drift in the manifests and the state; Plug was not read" in schedule.run(code=0).out
@@ -128,7 +130,7 @@ def test_where_all_is_applied_no_issue_is_open_and_nothing_begins(schedule: Sche
 
 
 def test_a_merge_that_started_no_run_is_applied_by_one_that_the_schedule_begins(schedule: Schedule) -> None:
-    """What it will do is not drift. Once it has failed, it is; and no other is begun for the same head."""
+    """What that run will apply is not drift, unless it fails; and no other run is begun for the same head."""
     schedule.want("2")
     schedule.commit()
     schedule.add_run("completed", "success", head_sha="b" * 40)
@@ -136,7 +138,7 @@ def test_a_merge_that_started_no_run_is_applied_by_one_that_the_schedule_begins(
     assert schedule.begun == [{"workflow": "apply.yml", "ref": "main", "inputs": {}}]
     assert schedule.issues == {}
     assert "An apply was begun" in schedule.summary
-    assert "What that apply will do is left out: 1 environment not applied yet." in schedule.summary
+    assert "Drift that this new apply will repair is left out: 1 environment not applied yet." in schedule.summary
     schedule.add_run("completed", "failure", timedelta(), event="workflow_dispatch", actor={"login": BOT})
     schedule.run(code=0)
     assert len(schedule.begun) == 1
@@ -146,8 +148,8 @@ def test_a_merge_that_started_no_run_is_applied_by_one_that_the_schedule_begins(
 
 
 @pytest.mark.parametrize("status", ["queued", "waiting", "in_progress", "pending", "requested"])
-def test_what_a_run_under_way_will_do_is_left_to_it(schedule: Schedule, status: str) -> None:
-    """Every other kind is told, the run is named, and no further one is begun."""
+def test_what_a_run_in_progress_will_apply_is_left_to_it(schedule: Schedule, status: str) -> None:
+    """Every other kind is reported, the run is named, and no further one is begun."""
     schedule.want("2")
     (schedule.folder / "manifests/nova.yaml").write_text((schedule.folder / "manifests/loja.yaml").read_text())
     schedule.commit()
@@ -159,11 +161,11 @@ def test_what_a_run_under_way_will_do_is_left_to_it(schedule: Schedule, status: 
     assert schedule.begun == []
     text = schedule.issues["reconciler-drift"]
     assert "1 orphan" in text and "unapplied" not in text
-    assert "What run 1 will do is left out: 1 environment not applied yet." in text
+    assert "Drift that run 1 will repair is left out: 1 environment not applied yet." in text
 
 
 def test_the_issue_is_not_closed_while_something_is_left_out(schedule: Schedule) -> None:
-    """Nothing is known to be clean. It is closed once the run has ended well."""
+    """It is closed once the run has succeeded, as only then there is known to be no drift."""
     schedule.want("2")
     schedule.commit()
     schedule.add_run("completed", "failure")
@@ -179,7 +181,7 @@ def test_the_issue_is_not_closed_while_something_is_left_out(schedule: Schedule)
 
 
 def test_a_run_that_waits_for_more_than_a_day_keeps_an_issue_and_hides_nothing(schedule: Schedule) -> None:
-    """The issue says that it holds the others back, and the way."""
+    """The issue names the run that blocks later ones, and says what to do."""
     schedule.want("2")
     schedule.commit()
     schedule.add_run("waiting", ago=25 * HOUR)
@@ -189,7 +191,7 @@ def test_a_run_that_waits_for_more_than_a_day_keeps_an_issue_and_hides_nothing(s
     assert set(schedule.issues) == {"reconciler-drift", "reconciler-waiting"}
     text = schedule.issues["reconciler-waiting"]
     assert "[run 1](https://github.com/acme/plug-webhooks/actions/runs/1)" in text
-    assert "it holds all later ones back" in text and "reject or cancel it" in text
+    assert "it blocks all later runs" in text and "reject or cancel it" in text
     writes = len([one for one in schedule.github.requests if one.startswith(("POST", "PATCH"))])
     schedule.run(code=0)
     assert len([one for one in schedule.github.requests if one.startswith(("POST", "PATCH"))]) == writes
@@ -198,10 +200,10 @@ def test_a_run_that_waits_for_more_than_a_day_keeps_an_issue_and_hides_nothing(s
     assert "reconciler-waiting" not in schedule.issues
 
 
-def test_drift_that_an_apply_repairs_is_healed_where_that_is_switched_on(
+def test_drift_that_an_apply_repairs_is_healed_if_that_is_switched_on(
     schedule: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one that sends everything again; not while one is under way."""
+    """A run that sends everything again is begun, unless another one is in progress."""
     monkeypatch.setenv("RECONCILER_MAX_AGE", "1s")
     schedule.adopt()
     state = schedule.folder / ".reconciler/state/loja.json"
@@ -221,21 +223,21 @@ def test_drift_that_an_apply_repairs_is_healed_where_that_is_switched_on(
     assert len(schedule.begun) == 1
 
 
-def test_where_the_runs_can_not_be_read_everything_is_reported_and_nothing_begins(schedule: Schedule) -> None:
-    """One may be under way; the issues about runs are left as they are."""
+def test_if_the_runs_can_not_be_read_everything_is_reported_and_nothing_begins(schedule: Schedule) -> None:
+    """A run may be in progress; the issues about runs are not changed."""
     schedule.want("2")
     schedule.commit()
     schedule.add_run("queued")
     del schedule.github.tokens[schedule.token]["actions"]
     drove = schedule.run(code=0)
-    assert "which apply runs are under way is not known" in drove.err
+    assert "it is not known which apply runs are in progress" in drove.err
     assert schedule.begun == []
     assert set(schedule.issues) == {"reconciler-drift"}
     assert "7 unapplied" in schedule.issues["reconciler-drift"]
 
 
-def test_a_run_that_begins_while_the_schedule_looks_is_the_only_one(schedule: Schedule) -> None:
-    """The runs are read once more before another one is begun."""
+def test_a_run_that_begins_meanwhile_is_the_only_one(schedule: Schedule) -> None:
+    """The runs are read again before another one is begun."""
     schedule.want("2")
     schedule.commit()
 
@@ -249,8 +251,8 @@ def test_a_run_that_begins_while_the_schedule_looks_is_the_only_one(schedule: Sc
     assert (schedule.begun, schedule.issues) == ([], {})
 
 
-def test_what_github_does_not_take_fails_the_step_after_the_rest_is_done(schedule: Schedule) -> None:
-    """It names the permission, and shows the drift all the same."""
+def test_a_call_that_github_refuses_fails_the_step_at_its_end(schedule: Schedule) -> None:
+    """The error names the permission, and the drift is still shown."""
     schedule.want("2")
     schedule.commit()
     schedule.github.tokens[schedule.token] = {"actions": "read", "issues": "write"}

@@ -24,7 +24,7 @@ JOBS = "https://github.com/jobs"
 
 @dataclass
 class Ended:
-    """A repository whose default branch has merges, and an apply run that has come to its last job."""
+    """A repository whose default branch has merges, and an apply run that has reached its last job."""
 
     folder: Path
     github: FakeGitHub
@@ -47,7 +47,7 @@ class Ended:
         return self.git("rev-parse", "HEAD")
 
     def merge(self, **wants: str) -> int:
-        """Merge a pull request (squashed) that wants these versions; its number."""
+        """Merge a pull request (squashed) that wants these versions; return its number."""
         number = next(self.numbers)
         for name, version in wants.items():
             self.want(name, version)
@@ -106,7 +106,7 @@ class Ended:
 
 @pytest.fixture
 def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ended]:
-    """One environment, applied by an earlier run."""
+    """A repository with one environment, applied by an earlier run."""
     folder = tmp_path / "work"
     (folder / "manifests").mkdir(parents=True)
     (tmp_path / "event.json").write_text(json.dumps({"repository": {"default_branch": "main"}}))
@@ -139,8 +139,8 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ended]:
         yield made
 
 
-def test_a_merged_pull_request_is_told_once_what_became_of_its_environments(ended: Ended) -> None:
-    """By which run it was applied; the next run leaves the comment as it is."""
+def test_a_merged_pull_request_gets_one_comment_with_the_results(ended: Ended) -> None:
+    """It names the run that applied it; the next run does not change the comment."""
     number = ended.merge(loja="2")
     ended.apply("loja")
     jobs = {"Begin": "success", "Step 1 / loja": "success"}
@@ -157,8 +157,8 @@ def test_a_merged_pull_request_is_told_once_what_became_of_its_environments(ende
     assert ended.comment(number) == before
 
 
-def test_five_merges_one_superseded_and_one_refused_are_all_told_the_truth(ended: Ended) -> None:
-    """Of a run that was superseded nothing was ever said, so the one after it does; the refused one is open."""
+def test_five_merges_with_one_superseded_and_one_refused_are_all_reported(ended: Ended) -> None:
+    """A superseded run reported nothing, so the next run does; the refused pull request stays open."""
     first = ended.merge(loja="2")
     second = ended.merge(loja="3", matriz="1")
     third = ended.merge(matriz="2")
@@ -185,8 +185,8 @@ def test_five_merges_one_superseded_and_one_refused_are_all_told_the_truth(ended
     assert ended.comment(second) == done
 
 
-def test_a_refused_run_tells_why_and_what_is_applied_all_the_same(ended: Ended) -> None:
-    """It handed over no plan: what is not as wanted is told."""
+def test_a_refused_run_reports_the_reason_and_what_is_applied(ended: Ended) -> None:
+    """It has no plan, so environments that are not as wanted are reported."""
     refused = ended.merge(loja="2", matriz="1")
     ended.end({"Begin": "failure"}, REFUSED="max_changed: 2 of 2 environments change")
     text = ended.comment(refused)
@@ -200,8 +200,8 @@ def test_a_refused_run_tells_why_and_what_is_applied_all_the_same(ended: Ended) 
     )
 
 
-def test_manifests_that_are_not_valid_are_told_too(ended: Ended) -> None:
-    """Whoever merged them hears of it, and of the fix."""
+def test_invalid_manifests_are_reported_too(ended: Ended) -> None:
+    """The pull request that brought them gets a comment, and so does the fix."""
     broken = ended.merge(loja="2")
     (ended.folder / "manifests/loja.yaml").write_text("webhooks: {messageStatus: 3}\n")
     worse = next(ended.numbers)
@@ -234,8 +234,8 @@ def test_a_comment_that_can_not_be_written_keeps_the_run_green(ended: Ended) -> 
     assert "| `loja` | applied | by this run" in ended.comment(number)
 
 
-def test_a_rebase_merge_is_told_of_all_its_commits(ended: Ended) -> None:
-    """And of none of the direct push before it."""
+def test_a_rebase_merge_is_reported_with_all_its_commits(ended: Ended) -> None:
+    """The direct push before it does not belong to it."""
     ended.want("pushed", "1")
     ended.commit("a direct push")
     for name in ("loja", "matriz"):
@@ -249,8 +249,8 @@ def test_a_rebase_merge_is_told_of_all_its_commits(ended: Ended) -> None:
     assert "3 applied" in ended.summary
 
 
-def test_what_somebody_else_wrote_is_no_comment_of_ours(ended: Ended) -> None:
-    """Anybody can write a marker."""
+def test_a_comment_of_another_author_is_not_ours(ended: Ended) -> None:
+    """Any user can write a marker."""
     number = ended.merge(loja="2")
     ended.github.write_comment(number, "mallory", "<!-- reconciler:apply -->\n<!-- reconciler:run 99/1 done -->\nx")
     ended.end({"Begin": "failure"}, REFUSED="no")

@@ -1,4 +1,4 @@
-"""The job `Webhooks plan`, in this process, over real commits and a strict GitHub: what is red, and what is posted."""
+"""The job `Webhooks plan`, in this process, over real commits and a strict GitHub: when it is red, and its comment."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Place:
         return git(self.folder, "rev-parse", "HEAD").strip()
 
     def adopt(self, *names: str) -> None:
-        """Write the state as it is once these were applied."""
+        """Write the state as it is after these were applied."""
         session = Session(folder=self.folder)
         applied = [one for one in session.desired if one.environment in names]
         documents = [adopt(None, one, Fingerprint(), START, By(), lineage="l") for one in applied]
@@ -78,7 +78,7 @@ class Place:
         self.event = {"pull_request": json.loads(json.dumps(self.github.pulls[4]))}
 
     def merge(self) -> str:
-        """Merge the head into main for trial, and check that out."""
+        """Make the test merge of the head into main, and check it out."""
         self.base = git(self.folder, "rev-parse", "main").strip()
         git(self.folder, "checkout", "-q", "--detach", "main")
         git(self.folder, "merge", "-q", "--no-ff", "-m", "Trial", self.head)
@@ -112,7 +112,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Two environments on main, which nothing was applied of yet."""
+    """A repository with two environments on main, of which nothing was ever applied."""
     folder = tmp_path / "work"
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
@@ -139,7 +139,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 
 def test_the_plan_of_the_test_merge_is_one_comment_that_names_head_and_base(place: Place) -> None:
-    """A later push writes over it. An empty state is its first line, and never red."""
+    """A later push updates it. An empty state is its first line, and never red."""
     place.branch()
     place.write("manifests/loja.yaml", "wave: 1\n")
     place.open()
@@ -162,7 +162,7 @@ def test_the_plan_of_the_test_merge_is_one_comment_that_names_head_and_base(plac
 
 
 def test_only_what_the_merge_itself_changes_is_counted(place: Place) -> None:
-    """What others merged and is not applied yet makes no other pull request red; it is said."""
+    """Earlier merges that are not applied yet make no other pull request red; the comment mentions them."""
     names = [f"loja-{number:02}" for number in range(12)]
     place.fleet(*names)
     place.commit("Twelve")
@@ -194,8 +194,8 @@ def large(place: Place) -> Place:
     return place
 
 
-def test_a_large_change_is_red_until_somebody_who_may_write_sets_the_label(large: Place) -> None:
-    """The name is shown. A label of somebody else, or one that was taken off again, lifts nothing."""
+def test_a_large_change_is_red_until_a_user_with_write_permission_sets_the_label(large: Place) -> None:
+    """The name is shown. A label of another user, or one that was removed again, lifts nothing."""
     drove = large.review()
     assert drove.code == 3
     assert "max_changed: 12 of 12 applied environments would be updated, at most 6 are allowed (50%)" in drove.err
@@ -212,8 +212,8 @@ def test_a_large_change_is_red_until_somebody_who_may_write_sets_the_label(large
     assert "## Refused" not in large.comment
 
 
-def test_who_set_the_label_does_not_count_where_github_does_not_say(large: Place) -> None:
-    """A user who was deleted, or a lookup that fails."""
+def test_a_label_whose_setter_is_not_known_does_not_count(large: Place) -> None:
+    """The user was deleted, or the lookup fails."""
     large.github.set_label(4, LARGE, None)
     assert large.review().code == 3
     assert "its setter is not known to have write permission" in large.comment
@@ -222,7 +222,7 @@ def test_who_set_the_label_does_not_count_where_github_does_not_say(large: Place
 
 
 def test_a_merge_does_not_loosen_the_guard_that_it_is_measured_by(large: Place) -> None:
-    """What it loosens is shown first."""
+    """The loosened rule is shown first."""
     git(large.folder, "checkout", "-q", "work")
     large.write("reconciler.toml", 'max_changed = "100%"\n[policy]\ndenied_hosts = ["x.com"]\n')
     large.write(".github/workflows/plan.yml", "on: push\n")
@@ -239,7 +239,7 @@ def test_a_merge_does_not_loosen_the_guard_that_it_is_measured_by(large: Place) 
 
 
 def test_errors_are_red_and_shown_in_place_of_a_plan(place: Place) -> None:
-    """With their lines."""
+    """They are shown with their lines."""
     place.branch()
     place.write("manifests/loja.yaml", "wave: x\n")
     place.open()
@@ -251,7 +251,7 @@ def test_errors_are_red_and_shown_in_place_of_a_plan(place: Place) -> None:
     assert "This changes" not in place.comment
 
 
-def test_a_reserved_host_is_red_only_where_the_merge_brings_it(place: Place) -> None:
+def test_a_reserved_host_is_red_only_if_the_merge_brings_it(place: Place) -> None:
     """Apply would refuse it."""
     place.write("manifests/old.yaml", "webhooks: {messageStatus: 'https://hooks.example.com/x'}\n")
     place.commit("Merged past the review")
@@ -294,8 +294,8 @@ def test_a_new_repository_s_first_pull_request_is_compared_with_nothing(place: P
     assert "This changes 1 environment: `loja`." in place.comment
 
 
-def test_the_base_is_read_where_the_merge_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings at the top of the repository, manifests below, and a job that runs in another folder of it."""
+def test_the_base_is_read_at_the_same_paths_as_the_merge(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are at the top, manifests below, and the job runs in another folder of the repository."""
     git(place.folder, "mv", "manifests", "hooks")
     place.write("reconciler.toml", 'manifests = "hooks"\n')
     place.write("ops/README", "run here")
@@ -328,8 +328,8 @@ def test_manifests_outside_of_the_repository_are_never_compared_with_themselves(
 
 
 @pytest.mark.parametrize("reason", ["closed", "moved while it ran"])
-def test_nothing_is_posted_where_the_plan_is_not_of_the_present_head(place: Place, reason: str) -> None:
-    """A run that is late, or repeated. The summary says so; the check itself counts for its own commit alone."""
+def test_nothing_is_posted_if_the_plan_is_not_of_the_present_head(place: Place, reason: str) -> None:
+    """The run is late, or repeated. The summary says so; the check counts only for its own commit."""
     place.branch()
     place.write("manifests/loja.yaml", "wave: 1\n")
     place.open()
@@ -361,7 +361,7 @@ def test_a_check_is_never_green_for_another_head_than_the_one_that_is_planned(pl
 
 
 def test_a_repeated_old_run_leaves_the_comment_of_a_later_one(place: Place) -> None:
-    """It has the lower id."""
+    """Its run id is lower."""
     place.branch()
     place.write("manifests/loja.yaml", "wave: 1\n")
     place.open()
@@ -392,7 +392,7 @@ def test_a_fork_gets_its_plan_in_the_summary_and_the_check(place: Place) -> None
     ("fork", "state", "code"), [(True, "s3://a/b", 0), (False, "s3://a/b", 4), (True, "git:no/x", 4)]
 )
 def test_a_fork_is_not_red_for_a_bucket_that_it_may_not_read(place: Place, fork: bool, state: str, code: int) -> None:
-    """GitHub gives it no credentials. Any other state that can't be read is red."""
+    """GitHub gives it no credentials. Any other unreadable state is red."""
     place.branch()
     place.write("manifests/loja.yaml", "wave: 1\n")
     place.open(fork=fork)
@@ -406,7 +406,7 @@ def test_a_fork_is_not_red_for_a_bucket_that_it_may_not_read(place: Place, fork:
 
 
 def test_a_comment_that_can_not_be_posted_fails_the_job(place: Place) -> None:
-    """For another reason than a fork's token: no plan and a green check would be the worst of both."""
+    """Without a fork's token as the reason, there would be no plan and a green check."""
     place.github.tokens[os.environ["GITHUB_TOKEN"]] = {"pull-requests": "read"}
     place.branch()
     place.write("manifests/loja.yaml", "wave: 1\n")
@@ -426,7 +426,7 @@ def queue(place: Place, base: str, ref: str = QUEUE) -> None:
 
 
 def test_a_merge_group_is_planned_and_posts_nothing(place: Place) -> None:
-    """Its own change alone is measured, against the entry before it."""
+    """Only its own change counts, compared with the entry before it."""
     place.branch()
     place.write("manifests/loja.yaml", "wave: 1\n")
     place.open()
@@ -439,7 +439,7 @@ def test_a_merge_group_is_planned_and_posts_nothing(place: Place) -> None:
 
 
 def test_the_label_of_its_pull_request_lets_a_large_change_through_the_queue(large: Place) -> None:
-    """GitHub names the pull request in the branch alone; where that can't be read, the label doesn't count."""
+    """GitHub names the pull request only in the branch; if that can't be parsed, the label doesn't count."""
     queue(large, large.base)
     assert large.review().code == 3
     large.github.set_label(4, LARGE, "eva")
@@ -452,7 +452,7 @@ def test_the_label_of_its_pull_request_lets_a_large_change_through_the_queue(lar
 
 
 def test_with_strict_a_base_that_moved_under_the_same_environment_is_red(place: Place) -> None:
-    """`_defaults` in the pull request, a new environment on the base: nobody has seen the new one with both."""
+    """The pull request changes `_defaults`, and the base has a new environment: the combination is not reviewed."""
     place.branch()
     place.fleet(path="v2")
     place.open()
@@ -463,13 +463,13 @@ def test_with_strict_a_base_that_moved_under_the_same_environment_is_red(place: 
     assert place.review({"PLUG_STRICT": ""}).code == 0
     drove = place.review({"PLUG_STRICT": "true"}, attempt=2)
     assert drove.code == 3
-    assert "PLUG_STRICT: filial: the default branch has changed beneath this pull request" in drove.err
+    assert "PLUG_STRICT: filial: the default branch has changed since this pull request was made" in drove.err
     assert "## Update the branch first" in place.comment
     assert "update the branch first: merge the default branch into it, or rebase it" in place.comment
 
 
 def test_with_strict_a_base_that_moved_elsewhere_is_not_red(place: Place) -> None:
-    """Another environment of the base is not this pull request's matter. In a queue it is the same."""
+    """Another environment of the base does not count. The same holds in a queue."""
     place.branch()
     place.write("manifests/loja.yaml", "wave: 1\n")
     place.open()
@@ -482,8 +482,8 @@ def test_with_strict_a_base_that_moved_elsewhere_is_not_red(place: Place) -> Non
     assert place.review({"PLUG_STRICT": "true"}).code == 0
 
 
-def test_with_strict_the_head_of_a_squashed_group_is_asked_for(place: Place) -> None:
-    """Its commit has one parent."""
+def test_with_strict_the_head_of_a_squashed_group_is_looked_up(place: Place) -> None:
+    """The group's commit has one parent."""
     place.branch()
     place.fleet(path="v2")
     place.open()
@@ -502,7 +502,7 @@ def test_with_strict_the_head_of_a_squashed_group_is_asked_for(place: Place) -> 
 
 
 def test_a_failing_receiver_is_shown_and_not_red(place: Place) -> None:
-    """Where PLUG_CHECK asks for it. Nothing is posted to it."""
+    """PLUG_CHECK is set. Nothing is posted to the receiver."""
     place.write("manifests/_defaults.yaml", "webhooks:\n" + "".join(f"  {e}: https://127.0.0.1:1/x\n" for e in EVENTS))
     place.write("reconciler.toml", "allow_local_receivers = true\n[api]\nbase_url = 'http://127.0.0.1:1'\n")
     place.commit("Local")

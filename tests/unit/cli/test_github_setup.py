@@ -1,4 +1,4 @@
-"""`github setup`: what it takes from the manifests, the settings and the checkout, without asking anybody."""
+"""`github setup`: its input from the manifests, the settings and the checkout, without any request."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_repository_and_the_branch_are_those_of_the_checkout(folder: Path) -
 
 
 def test_a_selection_narrows_it_to_the_new_environments(folder: Path) -> None:
-    """The other environments are there already."""
+    """The other environments exist already."""
     drove = setup(folder, "--repository", "acme/plug-webhooks", "-e", "loja", "--default-branch", "main")
     assert "\nfor name in loja plug-fleet plug-drift; do\n" in drove.out
     assert setup(folder, "--repository", "acme/plug-webhooks", "-e", "lojas").code == 3
@@ -62,13 +62,13 @@ def test_a_selection_narrows_it_to_the_new_environments(folder: Path) -> None:
         (["--repository", "a/b", "--state", "git:nowhere"], "state: names no remote and branch"),
     ],
 )
-def test_what_can_not_be_in_the_script_is_refused(folder: Path, arguments: list[str], said: str) -> None:
+def test_values_that_can_not_be_in_the_script_are_refused(folder: Path, arguments: list[str], said: str) -> None:
     drove = setup(folder, *arguments)
     assert (drove.code, drove.out) == (3, "")
     assert said in drove.err
 
 
-def test_wrong_manifests_make_no_script(folder: Path) -> None:
+def test_invalid_manifests_make_no_script(folder: Path) -> None:
     """The environments are not known."""
     (folder / "manifests/loja.yaml").write_text("webhooks: {}\n")
     drove = setup(folder, "--repository", "acme/plug-webhooks")

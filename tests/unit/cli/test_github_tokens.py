@@ -1,4 +1,4 @@
-"""`github tokens --split`: the secrets of a fleet for GitHub, which nobody else may read."""
+"""`github tokens --split`: the secrets of a fleet for GitHub, in files that only the user may read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def split(folder: Path, *arguments: str) -> Drove:
 
 
 def test_each_part_has_what_the_job_of_its_shard_needs(folder: Path) -> None:
-    """And nothing of another shard's; both kinds of files can be read as such."""
+    """It has nothing of another shard; both kinds of files can be loaded again."""
     drove = split(folder, "--split", "3")
     assert drove.code == 0
     general = "PLUG_SECRET_RECEIVE"
@@ -54,7 +54,7 @@ def test_each_part_has_what_the_job_of_its_shard_needs(folder: Path) -> None:
 
 
 def test_a_part_that_exists_is_not_overwritten(folder: Path) -> None:
-    """Not one file is written."""
+    """No file is written."""
     (folder / "parts").mkdir()
     (folder / "parts/PLUG_SECRETS_2").write_text("mine")
     drove = split(folder, "--split", "2")
@@ -63,8 +63,8 @@ def test_a_part_that_exists_is_not_overwritten(folder: Path) -> None:
     assert [path.name for path in (folder / "parts").iterdir()] == ["PLUG_SECRETS_2"]
 
 
-def test_what_does_not_fit_is_refused_with_the_number_that_does(folder: Path) -> None:
-    """Before anything is written."""
+def test_too_few_parts_are_refused_with_a_number_that_fits(folder: Path) -> None:
+    """Nothing is written before."""
     write(folder / "tokens.yaml", "".join(f"loja-{number}: {'x' * 2000}\n" for number in range(40)))
     drove = split(folder, "--split", "1")
     assert (drove.code, drove.out) == (3, "")
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused_with_the_number_that_does(folder: Path) ->
 
 
 def test_more_parts_than_an_environment_has_secrets_are_refused(folder: Path) -> None:
-    """Of two files there are two secrets for each part."""
+    """With two files each part has two secrets."""
     drove = split(folder, "--split", "51")
     assert drove.code == 3
     assert "51 parts of 2 files are more than the 100 secrets of a GitHub Environment (--split 1 fits)" in drove.err

@@ -1,4 +1,4 @@
-"""What `init` writes for a team, where it can't be written, and what `--upgrade` replaces."""
+"""The files that `init` writes, those that can't be written, and those that `--upgrade` replaces."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.fuzz.hostile import Drove, drive
 ACTION = "acme/reconciler/.github/actions/reconciler@" + "c0ffee" * 6 + "c0ff"
 
 
-def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is somebody's, and left as it is."""
+def test_a_file_where_a_folder_is_needed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is not changed."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "manifests").write_text("mine\n")
     drove = drive(tmp_path, {}, "init")
@@ -30,10 +30,10 @@ def test_a_file_where_a_folder_is_needed_is_told(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.posix
 @pytest.mark.parametrize(("target", "reason"), [(".github", "Too many levels of symbolic links"), ("x" * 300, None)])
-def test_a_link_that_leads_nowhere_is_no_crash(
+def test_a_link_that_leads_nowhere_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, reason: str | None
 ) -> None:
-    """In a circle, or to a name that no file can have."""
+    """It leads in a circle, or to an impossible name."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".github").symlink_to(target)
     drove = drive(tmp_path, {}, "init")
@@ -43,11 +43,21 @@ def test_a_link_that_leads_nowhere_is_no_crash(
 
 
 @pytest.mark.posix
-def test_a_folder_of_an_impossible_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As any that can't be written."""
+def test_a_folder_of_an_impossible_name_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is that of any folder that can't be written."""
     monkeypatch.chdir(tmp_path)
     drove = drive(tmp_path, {}, "init", "x" * 300)
     assert (drove.code, "can't be written: File name too long" in drove.err) == (3, True)
+
+
+def test_git_ignores_files_of_tokens_and_secrets_and_never_a_manifest(tmp_path: Path) -> None:
+    """The names that the documentation uses, and those that are close to them."""
+    init(tmp_path, "--action", ACTION)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "new")], check=True)
+    ignored = ["secrets.yaml", "secrets-loja.yml", "customers/tokens.json", "tokens_2.yaml", ".env", "manifests/.env"]
+    kept = ["manifests/secrets-shop.yaml", "manifests/south/tokens.yml", "reconciler.toml"]
+    ask = ["git", "-C", str(tmp_path / "new"), "check-ignore", *kept, *ignored]
+    assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout.splitlines() == ignored
 
 
 def init(folder: Path, *arguments: str) -> Drove:
@@ -59,7 +69,7 @@ def read(folder: Path, name: str) -> str:
 
 
 def test_the_team_is_named_as_owner(tmp_path: Path) -> None:
-    """Without one the lines are comments, so that GitHub doesn't look for a team that doesn't exist."""
+    """Without one the lines are comments, so that GitHub doesn't search for a missing team."""
     assert init(tmp_path, "--owner", "@acme/integrations", "--owner", "ana").code == 0
     assert "\n/manifests/      @acme/integrations @ana\n" in read(tmp_path, ".github/CODEOWNERS")
     assert drive(tmp_path, {}, "init", str(tmp_path / "other")).code == 0
@@ -69,7 +79,7 @@ def test_the_team_is_named_as_owner(tmp_path: Path) -> None:
 
 
 def test_the_readme_is_in_the_language_of_the_team(tmp_path: Path) -> None:
-    """It says how the tool is installed, at the commit that the workflows use."""
+    """It says how to install the tool, at the commit that the workflows use."""
     assert init(tmp_path, "--language", "pt-BR", "--action", ACTION, "--default-branch", "principal").code == 0
     text = read(tmp_path, "README.md")
     assert "O que é mesclado em `principal` é\nenviado ao Plug pelo GitHub Actions" in text
@@ -84,7 +94,7 @@ def test_an_action_that_can_be_moved_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_the_workflows_get_the_default_branch_and_the_secrets_of_the_manifests(tmp_path: Path) -> None:
-    """The branch of a new repository is the one that it begins with."""
+    """A new repository's default branch is its first one."""
     new = tmp_path / "new"
     new.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "trunk", str(new)], check=True)
@@ -98,7 +108,7 @@ def test_the_workflows_get_the_default_branch_and_the_secrets_of_the_manifests(t
 
 
 def test_the_editor_checks_manifests_and_defaults_by_the_schema(tmp_path: Path) -> None:
-    """`policy` is for _defaults.yaml alone, but the editor has one schema for both."""
+    """`policy` is only valid in _defaults.yaml, but the editor has one schema for both."""
     assert init(tmp_path, "--action", ACTION).code == 0
     settings = re.sub(r"^ *//.*$", "", read(tmp_path, ".vscode/settings.json"), flags=re.MULTILINE)
     (schema,) = json.loads(settings)["yaml.schemas"]
@@ -111,7 +121,7 @@ LATER = ACTION.replace("c0ffee", "decade")
 
 
 def test_an_upgrade_shows_what_it_would_change(tmp_path: Path) -> None:
-    """And changes nothing."""
+    """It changes nothing."""
     init(tmp_path, "--action", ACTION)
     before = read(tmp_path, ".github/workflows/drift.yml")
     shown = init(tmp_path, "--upgrade", "--action", LATER)
@@ -123,7 +133,7 @@ def test_an_upgrade_shows_what_it_would_change(tmp_path: Path) -> None:
 
 
 def test_an_upgrade_leaves_an_edited_workflow_and_names_it(tmp_path: Path) -> None:
-    """The lines of secrets, the branch and newer pins of the others are kept."""
+    """In the others, the lines of secrets, the branch and newer pins are kept."""
     init(tmp_path, "--action", ACTION, "--default-branch", "trunk")
     folder = tmp_path / "new/.github/workflows"
     (folder / "drift.yml").write_text(read(tmp_path, ".github/workflows/drift.yml").replace("17 * * * *", "5 * * * *"))
@@ -152,6 +162,7 @@ def test_an_upgrade_without_a_known_action_writes_nothing(tmp_path: Path, monkey
     """This version's workflows need this version's action."""
     monkeypatch.setattr(metadata, "distribution", _not_installed)
     init(tmp_path, "--action", ACTION)
+    assert "keeps the action of the workflows; --yes needs --action\n" in init(tmp_path, "--upgrade").err
     refused = init(tmp_path, "--upgrade", "--yes")
     assert (refused.code, refused.out) == (3, "")
     assert "(name it: OWNER/REPO/.github/actions/reconciler@COMMIT)" in refused.err
@@ -162,7 +173,7 @@ def _not_installed(name: str) -> None:
 
 
 def test_an_upgrade_from_the_first_version_names_the_new_check(tmp_path: Path) -> None:
-    """Its job was called Plan; a rule that requires that one waits for a check that nobody reports."""
+    """Its job was called Plan; a rule that requires this check would wait for ever."""
     init(tmp_path, "--action", ACTION)
     plan = tmp_path / "new/.github/workflows/plan.yml"
     plan.write_text(plan.read_text().replace("name: Webhooks plan\n", "name: Plan\n"))

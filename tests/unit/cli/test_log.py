@@ -1,4 +1,4 @@
-"""The log of -v: what it shows of this package, and what it hides although somebody logged it."""
+"""The log of -v: what it shows of this package, and what it masks even if it is logged by mistake."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def log() -> Iterator[StepLog]:
 
 
 def test_a_line_has_its_time_and_its_message(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """On stderr, escaped, on one line."""
+    """It is on stderr, escaped, and one line."""
     logger.info("read %s in %.1f s", "a\nb\x1b[2J", 0.25)
     out, err = capsys.readouterr()
     assert out == ""
@@ -31,13 +31,13 @@ def test_a_line_has_its_time_and_its_message(log: StepLog, capsys: pytest.Captur
 
 
 def test_a_token_that_is_logged_by_mistake_is_masked(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a variable, and of a file that is read later; a path of the settings is shown."""
+    """It is in a variable, or in a file that is read later; a path in a setting is shown."""
     log.hide(["of the/tokens-file"])
     logger.info("%s, %s and %s of tokens.yaml in /home/ana", TOKEN, "of the/tokens-file", "of%20the%2Ftokens-file")
     assert capsys.readouterr().err.endswith(" ***, *** and *** of tokens.yaml in /home/ana\n")
 
 
-def test_more_is_shown_for_two(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_flags_show_more(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
     """Each -v counts, before and after the command."""
     logger.debug("detail")
     assert capsys.readouterr().err == ""
@@ -47,20 +47,20 @@ def test_more_is_shown_for_two(log: StepLog, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_wrong_call_neither_raises_nor_shows_its_arguments(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """The standard library would print them beside a traceback."""
+    """The standard library would print them with a traceback."""
     log.handle(logging.makeLogRecord({"msg": "%d documents", "args": ("of-an-argument",)}))
     err = capsys.readouterr().err
     assert err.endswith(" %d documents\n") and "of-an-argument" not in err
 
 
-def test_no_other_package_is_heard(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
-    """Their texts may quote what was sent."""
+def test_no_other_package_is_logged(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its messages may quote what was sent."""
     for name in ("httpx", "httpcore.http11", "asyncio"):
         logging.getLogger(name).error("quoted")
     assert not re.search(r"\d\.\d{3} quoted", capsys.readouterr().err)
 
 
-def test_once_stopped_nothing_is_shown(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_its_stop_the_log_shows_nothing(log: StepLog, capsys: pytest.CaptureFixture[str]) -> None:
     """The next command in this process has no -v."""
     log.stop()
     logger.info("a step")

@@ -1,4 +1,4 @@
-"""Each end that a command may come to: its exit code, and what is said of it (docs/contract.md#commands)."""
+"""The ways in which a command may end: exit code and message of each (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Terminal(io.StringIO):
 
 
 def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *flags: str) -> int:
-    """The exit code of a command that ends so."""
+    """Return the exit code of a command that raises this error."""
 
     @click.command()
     def broken() -> None:
@@ -37,7 +37,7 @@ def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *flags: s
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "reported"),
     [
         (KeyboardInterrupt(), 130, "\ninterrupted: nothing further was done\n"),
         (click.Abort(), 130, "interrupted: nothing further was done\n"),
@@ -49,18 +49,18 @@ def ending_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *flags: s
         ),
     ],
 )
-def test_an_end_has_its_code_and_a_word(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, told: str
+def test_each_end_has_its_code_and_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, reported: str
 ) -> None:
-    """click's own codes never come through: 2 means changes or drift here."""
+    """click's own codes are never used: 2 means changes or drift here."""
     assert ending_with(monkeypatch, error) == code
-    assert capsys.readouterr() == ("", told)
+    assert capsys.readouterr() == ("", reported)
 
 
-def test_a_fault_of_ours_is_told_by_its_place_and_without_a_value(
+def test_an_internal_error_is_reported_with_its_place_and_without_a_value(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A message or a local may hold a token; whoever reports it has the lines."""
+    """A message or a local variable may hold a token; the lines are enough for a report."""
     token = "canary-token-of-a-local"
     assert ending_with(monkeypatch, ValueError(f"bad {token}")) == 1
     out, err = capsys.readouterr()
@@ -74,7 +74,7 @@ def test_a_fault_of_ours_is_told_by_its_place_and_without_a_value(
 def test_twice_verbose_shows_every_call_of_an_internal_error_and_of_its_cause(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Files, lines and names; no value of theirs."""
+    """They have files, lines and names, but no values."""
     token = "canary-token-of-a-cause"
 
     def make_error() -> ValueError:
@@ -92,29 +92,29 @@ def test_twice_verbose_shows_every_call_of_an_internal_error_and_of_its_cause(
 
 
 def test_no_command_at_all_is_wrong_usage_and_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """On stderr: a pipe behind it gets nothing to parse."""
+    """The help is on stderr, so a pipe gets nothing to parse."""
     assert run([]) == 3
     out, err = capsys.readouterr()
     assert (out, err.startswith("Usage: reconciler [OPTIONS] COMMAND")) == ("", True)
 
 
 @pytest.mark.posix
-def test_a_deleted_working_directory_is_reported(
+def test_a_working_directory_that_is_gone_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A checkout that another process removed, or a disk that was unmounted."""
+    """Another process removed the checkout, or its disk was unmounted."""
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert run(["plan"]) == 3
-    told = "error: the working directory is gone: go to your checkout again (cd), then run this again\n"
-    assert capsys.readouterr() == ("", told)
+    reported = "error: the working directory is gone: go to your checkout again (cd), then run this again\n"
+    assert capsys.readouterr() == ("", reported)
 
 
 def test_leaving_the_question_without_an_answer_is_130(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-D at the prompt; nothing was sent or written."""
+    """The user types Ctrl-D at the prompt; nothing was sent or written."""
     cli.fleet("loja")
     monkeypatch.setattr(sys, "stdin", Terminal())
     assert run(["apply"], obj=Session(environ=cli.environ, folder=cli.folder)) == 130
@@ -125,7 +125,7 @@ def test_leaving_the_question_without_an_answer_is_130(
 def test_a_label_is_coloured_on_a_terminal_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And without NO_COLOR; the text itself never is."""
+    """NO_COLOR turns it off; the text itself has no colour."""
     say("that", label="error")
     assert capsys.readouterr().err == "error: that\n"
     monkeypatch.setenv("TERM", "xterm")
@@ -141,7 +141,7 @@ def test_a_label_is_coloured_on_a_terminal_alone(
 def test_of_a_thousand_problems_the_first_are_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One wrong default in a fleet; the rest is counted, with where to find it."""
+    """One wrong default in a fleet causes them; the rest is counted, with the command that lists all."""
     problems = [Problem(f"manifests/e{number:03}.yaml", 1, 1, "wave", "is no number") for number in range(502)]
     assert ending_with(monkeypatch, InputError(problems=problems)) == 3
     lines = capsys.readouterr().err.splitlines()

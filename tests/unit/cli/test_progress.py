@@ -1,4 +1,4 @@
-"""What a log says of a long apply: every ten seconds how far, how fast, how long, and what slows it."""
+"""The log lines of a long apply: every ten seconds progress, rate, time left, and what slows it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def result(number: int, outcome: Outcome = Outcome.APPLIED, message: str = "") -
 
 
 def test_a_log_gets_a_line_every_ten_seconds_with_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    """Sixteen a second of ten thousand."""
+    """Ten thousand environments are applied at sixteen a second."""
     watch = Watch()
     progress = watch.progress(10_000)
     for number in range(500):
@@ -48,8 +48,8 @@ def test_a_log_gets_a_line_every_ten_seconds_with_rate_and_time_left(capsys: pyt
     ]
 
 
-def test_waves_are_named_and_what_slows_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also while nothing comes to an end."""
+def test_waves_and_the_slowdown_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are reported also while no environment ends."""
     watch = Watch()
     progress = watch.progress(300)
     progress.report_wave(WaveBegun(wave=5, number=2, of=3))
@@ -68,13 +68,13 @@ def test_waves_are_named_and_what_slows_is_told(capsys: pytest.CaptureFixture[st
 
 
 def test_a_single_wave_is_not_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """Most fleets have none."""
+    """Most fleets have only one."""
     Watch().progress(3).report_wave(WaveBegun(wave=0, number=1, of=1))
     assert capsys.readouterr().err == ""
 
 
-def test_of_failures_that_are_alike_a_few_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Hundreds of lines of the same would bury the one that differs."""
+def test_of_alike_failures_a_few_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Hundreds of equal lines would hide a different one."""
     progress = Watch().progress(301)
     for number in range(300):
         progress.report(result(number, Outcome.REJECTED, f"401: the token of loja-{number} is not valid"))
@@ -88,10 +88,10 @@ def test_of_failures_that_are_alike_a_few_are_told(capsys: pytest.CaptureFixture
     ]
 
 
-def test_while_it_ticks_a_line_comes_without_any_result(
+def test_a_ticking_progress_writes_a_line_without_any_result(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a pause that the server asked for, say."""
+    """The server has asked for a pause, for example."""
     monkeypatch.setattr(module, "TICK_S", 0.001)
     watch = Watch()
     progress = watch.progress(5)
@@ -109,7 +109,7 @@ def test_while_it_ticks_a_line_comes_without_any_result(
     ("seconds", "text"), [(0.2, "1 s"), (89, "89 s"), (90, "2 min"), (3_600, "60 min"), (7_300, "2 h 02 min")]
 )
 def test_time_left_is_rounded_up(seconds: float, text: str) -> None:
-    """Nobody minds to be done sooner."""
+    """An end that comes sooner disappoints no user."""
     assert time_left(seconds) == text
 
 
@@ -133,7 +133,7 @@ class Screen:
                 self._chunks.append(chunk)
 
     def finish(self) -> str:
-        """All that was written."""
+        """Return everything that was written."""
         self.stream.close()
         self._reader.join()
         os.close(self._master)
@@ -149,7 +149,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def show_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A run of three environments in two waves, of which one is rejected."""
+    """Show a run of three environments in two waves, of which one is rejected."""
     screen = Screen()
     monkeypatch.setattr("sys.stderr", screen.stream)
     watch = Watch()
@@ -163,7 +163,7 @@ def show_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_terminal_gets_one_live_line_that_is_gone_in_the_end(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above it what is to be read; a long line is not broken, and nothing in it acts."""
+    """Messages are above it; a long line is not broken, and no control character gets through."""
     shown = show_on_a_terminal(monkeypatch)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "wave 5 begins, 2nd of 2\r\n" in plain
@@ -175,8 +175,8 @@ def test_a_terminal_gets_one_live_line_that_is_gone_in_the_end(terminal: None, m
     assert "environments" not in plain and "of 3:" not in plain  # none of a log's lines
 
 
-def test_no_colour_where_none_is_wanted(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line moves all the same."""
+def test_no_color_turns_off_colour(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line still moves."""
     monkeypatch.setenv("NO_COLOR", "1")
     shown = show_on_a_terminal(monkeypatch)
     assert "3/3" in shown
@@ -186,15 +186,15 @@ def test_no_colour_where_none_is_wanted(terminal: None, monkeypatch: pytest.Monk
 def test_a_terminal_that_can_not_move_its_cursor_gets_a_logs_lines(
     terminal: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in an editor's shell."""
+    """An editor's shell is such a terminal."""
     monkeypatch.setenv("TERM", "dumb")
     shown = show_on_a_terminal(monkeypatch)
     assert "\x1b" not in shown
     assert shown.splitlines()[0] == "wave 5 begins, 2nd of 2"
 
 
-def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lost ssh session, with the run under nohup: what is under way goes on, and its outcomes are counted."""
+def test_a_terminal_that_closes_ends_nothing(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ssh session is lost while the run is under nohup: PUTs in flight go on, and their outcomes count."""
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)  # the line's own thread may meet it too
     pty = pytest.importorskip("pty", reason="POSIX terminals")
     master, slave = pty.openpty()
@@ -217,12 +217,12 @@ def test_a_terminal_that_goes_away_ends_nothing(terminal: None, monkeypatch: pyt
 
 
 def plain(shown: str) -> str:
-    """What a terminal got, without colour and moves of the cursor."""
+    """Return what a terminal got, without colour and moves of the cursor."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
 
 def test_a_step_that_counts_gets_a_line_every_ten_seconds_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    """And none while it is short."""
+    """A short step gets none."""
     watch = Watch()
     with CountProgress("checking receivers", lambda: watch.at) as progress:
         for done in range(1, 26):
@@ -235,7 +235,7 @@ def test_a_step_that_counts_gets_a_line_every_ten_seconds_in_a_log(capsys: pytes
 
 
 def test_a_long_step_appears_on_a_terminal_with_done_of_total(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reads of the state and of accounts are one line, which is erased in the end."""
+    """Reads of the state and of accounts share one line, which is erased at the end."""
     monkeypatch.setattr(module, "APPEARS_AFTER_S", 0.0)
     screen = Screen()
     monkeypatch.setattr("sys.stderr", screen.stream)
@@ -267,8 +267,8 @@ def test_a_short_step_shows_nothing_on_a_terminal(terminal: None, monkeypatch: p
     assert screen.finish() == ""
 
 
-def test_nobody_watches_outside_of_the_block(capsys: pytest.CaptureFixture[str]) -> None:
-    """Items come through all the same."""
+def test_outside_of_the_block_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Items are still yielded."""
     assert list(counted(iter("ab"), 2)) == ["a", "b"]
     report_done(1, 2)
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""What is offered as a format is one that the command can show."""
+"""Every format that a command offers has a view."""
 
 from __future__ import annotations
 

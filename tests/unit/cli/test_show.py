@@ -1,4 +1,4 @@
-"""One environment, each value with the place that it came from."""
+"""`show`: one environment, with the source of each value."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fleet(cli: Cli) -> Cli:
 
 
 def show_text(cli: Cli, *arguments: str) -> str:
-    """What is shown, with paths as in the fleet's folder."""
+    """Return the output, with paths as in the fleet's folder."""
     drove = drive(cli.folder, cli.environ, "show", "matriz", *arguments)
     assert drove.code == 0, drove.err
     return drove.out.replace(f"{cli.folder.as_posix()}/", "")
@@ -57,7 +57,7 @@ def show(cli: Cli, *arguments: str) -> Any:
 
 
 def test_each_value_has_the_place_that_won_the_merge(fleet: Cli) -> None:
-    """The manifest, a near and a far _defaults.yaml, the settings file, a flag, and what nothing gives."""
+    """It is the manifest, a near or a far _defaults.yaml, the settings file, a flag, or nothing."""
     shown = show(fleet, "--api-base-url", "http://127.0.0.1:8787/")
     assert (shown["format"], shown["environment"]) == ("reconciler.environment/1", "matriz")
     assert (shown["file"], shown["line"]) == ("manifests/south/matriz.yaml", 1)
@@ -84,7 +84,7 @@ def test_each_value_has_the_place_that_won_the_merge(fleet: Cli) -> None:
 
 
 def test_each_webhook_is_shown_as_it_is_sent_and_as_it_is_written(fleet: Cli) -> None:
-    """A secret by its name, a literal brace doubled, as in a plan."""
+    """A secret is shown by its name, and a literal brace doubled, as in a plan."""
     webhooks = {one["event"]: one for one in show(fleet)["webhooks"]}
     assert webhooks["receiveMessage"] == {
         "event": "receiveMessage",
@@ -115,8 +115,8 @@ def test_the_text_has_a_place_beside_each_value(fleet: Cli) -> None:
     ]
 
 
-def test_an_unknown_environment_gets_a_near_miss(fleet: Cli) -> None:
-    """Usage errors are exit 3, and stdout stays empty."""
+def test_an_unknown_environment_gets_a_proposal(fleet: Cli) -> None:
+    """Usage errors exit with 3, and stdout stays empty."""
     drove = drive(fleet.folder, fleet.environ, "show", "matrix")
     assert (drove.code, drove.out) == (3, "")
     assert drove.err == "error: ENV: unknown environment 'matrix' (did you mean matriz?)\n"

@@ -1,4 +1,4 @@
-"""What a command imports: each module costs a user time at every start, so a new one has to be meant."""
+"""The imports of each command: every module delays every start, so a new one must be a decision."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MANIFEST = "webhooks:\n" + "".join(f"  {event}: https://hooks.acme.com.br/{event
 
 
 def imported(folder: Path, *arguments: str, **environ: str) -> set[str]:
-    """The modules that a process of ours imports."""
+    """Return the modules that a process of this program imports."""
     command = [sys.executable, "-X", "importtime", "-m", "reconciler", *arguments]
     ran = subprocess.run(
         command, cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, check=True, timeout=60
@@ -46,21 +46,21 @@ def ours(modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_of_commands_says_what_each_commands_help_begins_with(name: str) -> None:
-    """The list is a table, so that it imports no command."""
+def test_the_list_of_commands_has_the_first_sentence_of_each_help(name: str) -> None:
+    """The list is a table, so it imports no command."""
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     assert COMMANDS[name] == command.get_short_help_str(200)
 
 
-def test_the_version_imports_next_to_nothing(tmp_path: Path) -> None:
+def test_the_version_imports_few_modules(tmp_path: Path) -> None:
     found = imported(tmp_path, "--version")
     assert ours(found) <= BARE
     assert found.isdisjoint({"click", "typing", "asyncio", "pathlib"})
 
 
 @pytest.mark.parametrize("completing", [False, True])
-def test_the_list_of_commands_and_its_completion_import_click_and_little_else(
+def test_the_list_of_commands_and_its_completion_import_little_besides_click(
     tmp_path: Path, *, completing: bool
 ) -> None:
     asked = {"_RECONCILER_COMPLETE": "bash_complete", "COMP_WORDS": "reconciler pl", "COMP_CWORD": "1"}
@@ -69,14 +69,14 @@ def test_the_list_of_commands_and_its_completion_import_click_and_little_else(
     assert found.isdisjoint({"pydantic", "yaml", "asyncio", "logging", "json"})
 
 
-def test_the_schema_is_shown_without_what_it_was_made_from(tmp_path: Path) -> None:
+def test_the_schema_is_shown_without_the_modules_that_made_it(tmp_path: Path) -> None:
     found = imported(tmp_path, "schema")
     assert ours(found) <= HELP | {"reconciler.cli.schema", "reconciler.manifests"}
     assert found.isdisjoint({"pydantic", "yaml", "asyncio", "logging"})
 
 
 def test_a_plan_imports_nothing_that_only_an_apply_needs(tmp_path: Path) -> None:
-    """Of two environments that were never applied."""
+    """The plan is of two environments that were never applied."""
     (tmp_path / "manifests").mkdir()
     for name in ("filial", "matriz"):
         (tmp_path / "manifests" / f"{name}.yaml").write_text(MANIFEST.replace(".com.br/", f".com.br/{name}/"))

@@ -1,4 +1,4 @@
-"""Editing the state by hand: what is refused, and what is said where something can't be known."""
+"""Edits of the state by the user: what is refused, and the messages about what can't be known."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.fuzz.hostile import drive
 
 
 @pytest.mark.parametrize("token", ["canary-5ecret with a blank", "canary-5ecret-ção", "canary-5ecret\x07"])
-def test_adopt_refuses_a_token_that_can_be_none(cli: Cli, token: str) -> None:
-    """The account that is recorded would be of nobody; the variable is named, the value never."""
+def test_adopt_refuses_a_malformed_token(cli: Cli, token: str) -> None:
+    """It has no account to record; the message has the variable, never the value."""
     cli.fleet("loja")
     cli.environ["PLUG_TOKEN_LOJA"] = token
     drove = drive(cli.folder, cli.environ, "state", "adopt", "loja", "--unverified", "--yes", hidden=[token, "5ecret"])
@@ -22,7 +22,7 @@ def test_adopt_refuses_a_token_that_can_be_none(cli: Cli, token: str) -> None:
 
 
 def test_adopt_without_a_token_says_that_the_account_is_not_recorded(cli: Cli) -> None:
-    """A later token of another company would go unnoticed."""
+    """A later token of another company would not be noticed."""
     cli.fleet("loja")
     del cli.environ["PLUG_TOKEN_LOJA"]
     drove = drive(cli.folder, cli.environ, "state", "adopt", "loja", "--unverified", "--yes")
@@ -36,8 +36,8 @@ def test_adopt_without_a_token_says_that_the_account_is_not_recorded(cli: Cli) -
     assert (applied["account"], applied["adopted"]) == (None, True)
 
 
-def test_adopt_of_what_no_manifest_wants_is_refused(cli: Cli) -> None:
-    """There is nothing to vouch for."""
+def test_adopt_of_an_environment_of_no_manifest_is_refused(cli: Cli) -> None:
+    """There is nothing to record."""
     cli.fleet("loja")
     drove = drive(cli.folder, cli.environ, "state", "adopt", "matriz", "--unverified", "--yes")
     assert drove.code == 3
@@ -45,15 +45,15 @@ def test_adopt_of_what_no_manifest_wants_is_refused(cli: Cli) -> None:
 
 
 def test_a_copy_of_nothing_is_refused(cli: Cli) -> None:
-    """FROM is misspelt, and an empty TO would be taken for a state in which nothing was ever applied."""
+    """FROM is misspelt, and an empty TO would look like a new state."""
     drove = drive(cli.folder, cli.environ, "state", "copy", "nowhere", "other", "--yes")
     assert drove.code == 3
     assert drove.err == "error: FROM: nowhere holds no state (name the store that is used now)\n"
     assert not (cli.folder / "other").exists()
 
 
-def test_a_rename_carries_the_memory_over(cli: Cli) -> None:
-    """A valid name alone is taken, and only once the manifests have it."""
+def test_a_rename_carries_the_record_over(cli: Cli) -> None:
+    """Only a valid name is accepted, and only once the manifests have it."""
     cli.fleet("loja")
     assert drive(cli.folder, cli.environ, "state", "adopt", "loja", "--unverified", "--yes").code == 0
     before = cli.document("loja")
@@ -75,7 +75,7 @@ def test_a_rename_carries_the_memory_over(cli: Cli) -> None:
 
 
 def test_a_rename_needs_the_names_of_the_manifests_and_nothing_else_of_them(cli: Cli) -> None:
-    """A fault in another manifest is no reason to lose a memory; one that names OLD is, however faulty it is."""
+    """A fault in another manifest does not matter; one that names OLD counts even if it has faults."""
     cli.fleet("loja")
     assert drive(cli.folder, cli.environ, "state", "adopt", "loja", "--unverified", "--yes").code == 0
     manifest = cli.folder / "manifests" / "loja.yaml"
@@ -93,7 +93,7 @@ def test_a_rename_needs_the_names_of_the_manifests_and_nothing_else_of_them(cli:
 
 
 def test_a_corrupt_document_is_listed_beside_the_others_and_can_be_forgotten(cli: Cli) -> None:
-    """The list has the healthy ones; the error names the command that drops the bad one, which need not read it."""
+    """The list has the healthy ones; the error names the command that deletes the bad one unread."""
     cli.fleet("loja", "matriz")
     for name in ("loja", "matriz"):
         assert drive(cli.folder, cli.environ, "state", "adopt", name, "--unverified", "--yes").code == 0

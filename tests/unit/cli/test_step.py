@@ -1,4 +1,4 @@
-"""The frame of a workflow's step: what it leaves for later steps, the summary, the artifact and the runner."""
+"""The frame of a workflow's step: its outputs, its part of the summary, the artifact, and what the runner gets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 def read_outputs(environ: dict[str, str]) -> list[tuple[str, str]]:
-    """In the order in which the runner reads them."""
+    """Return the outputs, read as the runner does."""
     text = Path(environ["GITHUB_OUTPUT"]).read_text()
     found = re.findall(r"([\w-]+)<<(\S+)\n(.*?)\n\2\n", text, re.DOTALL)
     assert "".join(f"{name}<<{end}\n{value}\n{end}\n" for name, end, value in found) == text
@@ -41,7 +41,7 @@ def raising(error: Exception) -> Callable[[Step], int]:
 
 
 @pytest.mark.parametrize(("code", "exit_code"), [(0, 0), (1, 1), (2, 0), (4, 4)])
-def test_changes_and_drift_are_an_answer_and_no_failure(environ: dict[str, str], code: int, exit_code: int) -> None:
+def test_changes_and_drift_do_not_fail_the_step(environ: dict[str, str], code: int, exit_code: int) -> None:
     """The output has the code of the command."""
     assert run_step("x", lambda step: code, environ) == exit_code
     assert read_outputs(environ) == [("exit-code", str(code))]
@@ -58,17 +58,17 @@ def test_changes_and_drift_are_an_answer_and_no_failure(environ: dict[str, str],
         (KeyError("a-token"), 1, "internal error: KeyError: see the log"),
     ],
 )
-def test_what_stopped_a_step_comes_first_in_its_summary(
+def test_the_error_that_ended_a_step_comes_first_in_its_summary(
     environ: dict[str, str], error: Exception, code: int, text: str
 ) -> None:
-    """And is an output. Of a fault of our own nothing is repeated, as it may hold a value."""
+    """It is also an output. For our own fault only its kind is shown, because the message may hold a value."""
     with pytest.raises(type(error)):
         run_step("x", raising(error), environ)
     assert read_outputs(environ) == [("exit-code", str(code)), ("failure", text)]
     assert read_summary(environ) == f"## `x: exit {code}`\n\n```text\n{text}\n```\n\nthe plan\n"
 
 
-def test_a_long_failure_is_cut_where_others_read_it(environ: dict[str, str]) -> None:
+def test_a_long_failure_is_cut_in_the_output(environ: dict[str, str]) -> None:
     """The last job gets it in a variable, and shows it in a comment."""
     with pytest.raises(InputError):
         run_step("x", raising(InputError("x" * (MAX_FAILURE_CHARS + 1))), environ)
@@ -76,7 +76,7 @@ def test_a_long_failure_is_cut_where_others_read_it(environ: dict[str, str]) -> 
     assert (name, len(value)) == ("failure", MAX_FAILURE_CHARS + 2)
 
 
-def test_a_summary_is_taken_back_but_not_what_was_there_before(environ: dict[str, str]) -> None:
+def test_a_restarted_summary_keeps_what_was_there_before(environ: dict[str, str]) -> None:
     """Another step's lines stay."""
     Path(environ["GITHUB_STEP_SUMMARY"]).write_text("before\n")
     step = Step("x", environ)
@@ -91,7 +91,7 @@ def test_a_summary_is_taken_back_but_not_what_was_there_before(environ: dict[str
 
 
 def test_a_summary_is_no_longer_than_github_takes(environ: dict[str, str]) -> None:
-    """It would show none of it otherwise. A character is not cut in two."""
+    """GitHub would show none of a longer one. No character is cut in two."""
     step = Step("x", environ)
     step.summarize("é" * MAX_SUMMARY_BYTES)
     step.summarize("more")
@@ -100,7 +100,7 @@ def test_a_summary_is_no_longer_than_github_takes(environ: dict[str, str]) -> No
 
 
 def test_a_later_result_takes_the_place_of_an_earlier_one(environ: dict[str, str]) -> None:
-    """Of an apply that was interrupted, and then ended in time after all."""
+    """An apply was interrupted, and then still ended in time."""
     step = Step("loja/../x", environ)
     for outcome in (Outcome.UNCERTAIN, Outcome.APPLIED):
         step.leave_result(RunResult((EnvironmentResult("loja", outcome, (), 1, 200, "", 0.1),), interrupted=True))
@@ -113,15 +113,15 @@ def test_a_later_result_takes_the_place_of_an_earlier_one(environ: dict[str, str
 
 
 def test_nothing_is_masked_outside_of_a_runner(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """There the mask would be the leak."""
+    """There the mask itself would show the secret."""
     Step("x", environ).mask("a-token")
     assert capsys.readouterr().err == ""
     Step("x", {**environ, "GITHUB_ACTIONS": "true"}).mask("a-token", "")
     assert capsys.readouterr().err == "::add-mask::a-token\n"
 
 
-def test_a_secret_that_was_taken_is_in_no_variable_any_more(environ: dict[str, str]) -> None:
-    """No program that is started gets it."""
+def test_a_secret_that_was_taken_is_in_no_variable(environ: dict[str, str]) -> None:
+    """No started program gets it."""
     step = Step("x", {**environ, "PLUG_TOKEN": "a-token"})
     assert (step.take("PLUG_TOKEN"), step.take("PLUG_TOKEN")) == ("a-token", "")
     assert "PLUG_TOKEN" not in step.make_session().environ

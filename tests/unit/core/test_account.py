@@ -1,4 +1,4 @@
-"""What an account shows, against what was applied (docs/plug-api.md#the-partner-api)."""
+"""The comparison of an account with the applied webhooks (docs/plug-api.md#the-partner-api)."""
 
 from __future__ import annotations
 
@@ -43,37 +43,37 @@ def comparisons(
     return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets)}
 
 
-def look(
+def compare_one(
     text: str, url: str | None, secrets: AvailableSecrets = AVAILABLE, desired: str | None = None
 ) -> EventComparison:
-    """What comes of one event whose applied text is `text` and whose account shows `url`."""
+    """Return the comparison of one event whose applied text is `text` and whose account shows `url`."""
     applied = {**DESIRED.webhooks, STATUS: text}
     wanted = {**DESIRED.webhooks, STATUS: text if desired is None else desired}
     return comparisons(account_of({**DESIRED.webhooks, STATUS: url}), applied, wanted, secrets)[STATUS]
 
 
 def test_the_fields_are_those_of_the_vendors_example() -> None:
-    """And onMessageDeliveryError, which is documented elsewhere; whenDisconnecting has none."""
+    """onMessageDeliveryError is documented elsewhere; whenDisconnecting has no field."""
     example = {"onStartAttendance", "onFinishAttendance", "onReceiveMessage", "onSendingMessage", "onMessageStatus"}
     assert example == set(FIELDS.values()) - {"onMessageDeliveryError"}
     assert set(EVENTS) - set(FIELDS) == {Event.WHEN_DISCONNECTING}
 
 
-def test_what_was_applied_is_the_same() -> None:
-    """Six of the seven; the last is never shown."""
+def test_the_applied_urls_compare_as_the_same() -> None:
+    """Six of the seven are compared; the last one is never shown."""
     seen = comparisons(account_of(DESIRED.webhooks))
     assert {event for event, one in seen.items() if one.verdict is Verdict.SAME} == set(FIELDS)
     assert seen[Event.WHEN_DISCONNECTING].verdict is Verdict.UNSEEN
 
 
-def test_null_and_an_empty_text_are_nothing_and_so_differ() -> None:
-    """Against a URL that is drift."""
+def test_null_and_an_empty_text_mean_nothing_registered() -> None:
+    """Both differ from an applied URL."""
     for nothing in (None, ""):
-        assert look("https://a.example.com/", nothing) == EventComparison(STATUS, Verdict.DIFFERENT, None)
+        assert compare_one("https://a.example.com/", nothing) == EventComparison(STATUS, Verdict.DIFFERENT, None)
 
 
 def test_a_field_that_is_absent_is_unseen() -> None:
-    """docs/plug-api.md#the-partner-api: onMessageDeliveryError may be."""
+    """onMessageDeliveryError may be absent (docs/plug-api.md#the-partner-api)."""
     account = account_of(DESIRED.webhooks)
     del account["onMessageDeliveryError"]
     assert comparisons(account)[Event.MESSAGE_DELIVERY_ERROR].verdict is Verdict.UNSEEN
@@ -81,7 +81,7 @@ def test_a_field_that_is_absent_is_unseen() -> None:
 
 @pytest.mark.parametrize("value", [1, True, [], {"url": "https://a.example.com/"}, ["https://a.example.com/"], 1.5])
 def test_a_field_of_another_type_is_garbled(value: object) -> None:
-    """That much of the read failed; the others are compared."""
+    """The read of this field failed; the others are compared."""
     seen = comparisons(account_of(DESIRED.webhooks, onMessageStatus=value))
     assert seen[STATUS].verdict is Verdict.GARBLED
     assert seen[Event.RECEIVE_MESSAGE].verdict is Verdict.SAME
@@ -101,8 +101,8 @@ def test_a_field_of_another_type_is_garbled(value: object) -> None:
         [account_of({**DESIRED.webhooks})],
     ],
 )
-def test_what_is_no_account_shows_nothing(value: object) -> None:
-    """Wrapped, empty, or something else: never an account with nothing registered."""
+def test_an_answer_that_is_not_an_account_is_refused(value: object) -> None:
+    """A wrapped, empty or other value never counts as an account with nothing registered."""
     with pytest.raises(NotAnAccount):
         parse_account(value)
 
@@ -125,28 +125,30 @@ def test_what_is_no_account_shows_nothing(value: object) -> None:
         ("https://evil.example.com/in?key=any&v=1", REPLACED, Verdict.DIFFERENT),
     ],
 )
-def test_a_secret_is_compared_where_it_can_be(url: str | None, secrets: AvailableSecrets, verdict: Verdict) -> None:
-    """A definite difference is one without it too; else what can't be compared is unseen, never the same."""
-    seen = look(TEXT, url, secrets)
+def test_a_secret_is_compared_if_its_value_is_available(
+    url: str | None, secrets: AvailableSecrets, verdict: Verdict
+) -> None:
+    """Without the value a URL is different if the rest differs, else uncompared, but never the same."""
+    seen = compare_one(TEXT, url, secrets)
     assert seen.verdict is verdict
     assert (seen.reason != "") is (verdict is Verdict.UNCOMPARED)
     assert VALUE not in repr(seen)
 
 
-def test_of_two_secrets_the_one_at_hand_is_compared() -> None:
-    """The other may be anything that isn't empty."""
+def test_one_of_two_secrets_is_compared_if_only_it_is_available() -> None:
+    """The other one may have any value that isn't empty."""
     text = "https://a.example.com/{secret:PLUG_SECRET_A}/{secret:PLUG_SECRET_B}{{x}}"
-    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNCOMPARED
-    assert look(text, f"https://a.example.com/{VALUE}/{{x}}").verdict is Verdict.DIFFERENT
-    assert look(text, "https://a.example.com/other/b{x}").verdict is Verdict.DIFFERENT
-    assert look(text, f"https://a.example.com/{VALUE}/b{{x}}y").verdict is Verdict.DIFFERENT
+    assert compare_one(text, f"https://a.example.com/{VALUE}/b{{x}}").verdict is Verdict.UNCOMPARED
+    assert compare_one(text, f"https://a.example.com/{VALUE}/{{x}}").verdict is Verdict.DIFFERENT
+    assert compare_one(text, "https://a.example.com/other/b{x}").verdict is Verdict.DIFFERENT
+    assert compare_one(text, f"https://a.example.com/{VALUE}/b{{x}}y").verdict is Verdict.DIFFERENT
 
 
 def test_literal_braces_are_compared_as_sent_and_shown_doubled() -> None:
-    """As in every other text form."""
+    """Every text form doubles them."""
     text = "https://a.example.com/{{x}}"
-    assert look(text, "https://a.example.com/{x}").verdict is Verdict.SAME
-    assert look(text, text) == EventComparison(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
+    assert compare_one(text, "https://a.example.com/{x}").verdict is Verdict.SAME
+    assert compare_one(text, text) == EventComparison(STATUS, Verdict.DIFFERENT, "https://a.example.com/{{{{x}}}}")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +167,8 @@ def test_literal_braces_are_compared_as_sent_and_shown_doubled() -> None:
     ],
 )
 def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, url: str, actual: str) -> None:
-    """By what was applied, what is desired, and what it holds."""
-    assert look(text, url, desired=desired).actual == actual
+    """The applied URL, the desired one and the URL itself decide."""
+    assert compare_one(text, url, desired=desired).actual == actual
 
 
 @pytest.mark.parametrize(
@@ -192,10 +194,10 @@ def test_a_url_that_may_hold_a_secret_is_masked(text: str, desired: str | None, 
         ),
     ],
 )
-def test_what_may_be_anothers_url_with_its_secret_is_masked(
+def test_a_url_that_may_be_another_events_with_its_secret_is_masked(
     secrets: AvailableSecrets, past: tuple[Mapping[Event, str], ...], url: str, actual: str
 ) -> None:
-    """Where its value can't be looked for: up to the secret it is the same; the event's own past masks it too."""
+    """If the value can't be searched for, an equal text before the secret decides; so does the event's history."""
     webhooks = {**DESIRED.webhooks, Event.RECEIVE_MESSAGE: TEXT}
     account = parse_account(account_of({**webhooks, STATUS: url}))
     seen = {one.event: one for one in compare_account(account, webhooks, webhooks, secrets, past)}
@@ -203,14 +205,14 @@ def test_what_may_be_anothers_url_with_its_secret_is_masked(
 
 
 def test_a_url_longer_than_any_webhook_is_cut() -> None:
-    """A line on a terminal is no place for 64 KiB."""
-    actual = look("https://a.example.com/", "https://b.example.com/" + "x" * 60_000).actual
+    """A URL of 64 KiB would flood a terminal."""
+    actual = compare_one("https://a.example.com/", "https://b.example.com/" + "x" * 60_000).actual
     assert actual is not None
     assert (len(actual), actual[-1]) == (2049, "…")
 
 
 def test_masking_any_text_shows_at_most_scheme_host_and_port() -> None:
-    """Of whatever a dashboard took."""
+    """A dashboard may have accepted any text."""
     assert mask_url("https://[2001:db8::1]:443/x") == "https://[2001:db8::1]:443/…"
     assert mask_url("HTTPS://A.example.com") == "HTTPS://A.example.com/…"
     for text in ("", "key=1", "ftp://a.example.com/", "https://", "https://a b/", "//a.example.com/"):

@@ -1,4 +1,4 @@
-"""Which other environment holds an account, however often documents change (docs/contract.md#checks)."""
+"""The environments that hold an account, as documents change (docs/contract.md#checks)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.accounts import AccountBook, Hold
-from reconciler.core.record import Claim, adopt, begin_intent, doubt
+from reconciler.core.record import Claim, adopt, begin_intent, mark_in_doubt
 from reconciler.model import By, Document, Fingerprint, Head
 from tests.conftest import examples
 from tests.fakes import START, make_desired
@@ -23,7 +23,7 @@ def make_head(name: str, applied: str | None, intent: str | None, *, in_doubt: b
     if intent is None:
         return document
     document = begin_intent(document, make_desired(name), Claim("i", "l", START, LEASE_S, By(), intent))
-    return doubt(document) if in_doubt else document
+    return mark_in_doubt(document) if in_doubt else document
 
 
 heads = st.builds(make_head, st.just("x"), st.sampled_from(ACCOUNTS), st.sampled_from(ACCOUNTS), in_doubt=st.booleans())
@@ -31,8 +31,8 @@ heads = st.builds(make_head, st.just("x"), st.sampled_from(ACCOUNTS), st.sampled
 
 @settings(max_examples=examples(100))
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | heads), max_size=12))
-def test_another_holder_is_found_where_there_is_one(updates: list[tuple[str, Head | None]]) -> None:
-    """The same as from all present documents at once."""
+def test_another_holder_is_found_after_any_updates(updates: list[tuple[str, Head | None]]) -> None:
+    """The result is the same as from all present documents at once."""
     book, present = AccountBook(), dict[str, Head]()
     for name, head in updates:
         present.pop(name, None)
@@ -61,15 +61,15 @@ def test_another_holder_is_found_where_there_is_one(updates: list[tuple[str, Hea
     ("after_s", "in_doubt", "hold"),
     [(0, False, Hold.SENDING), (LEASE_S, False, Hold.IN_DOUBT), (0, True, Hold.IN_DOUBT)],
 )
-def test_an_intent_holds_its_account_also_after_its_lease(after_s: float, in_doubt: bool, hold: Hold) -> None:
-    """Its PUT may have landed."""
+def test_an_intent_holds_its_account_even_after_its_lease(after_s: float, in_doubt: bool, hold: Hold) -> None:
+    """Plug may have received its PUT."""
     book = AccountBook({"a": make_head("a", "org:before", "org:1", in_doubt=in_doubt)})
     found = book.find_other("org:1", "b", START + timedelta(seconds=after_s))
     assert found is not None and found.hold is hold
 
 
-def test_who_is_sending_is_named_first() -> None:
-    """That can't be accepted, and passes soonest."""
+def test_an_environment_that_is_sending_is_named_first() -> None:
+    """This conflict can't be accepted with a flag, and it ends the soonest."""
     book = AccountBook(
         {"a": make_head("a", "org:1", None), "b": make_head("b", None, "org:1"), "c": make_head("c", "org:1", "org:1")}
     )

@@ -1,4 +1,4 @@
-"""What an answer proves: the decision table, and that nothing arrives that it can't judge.
+"""The judgement of answers: the decision table, and that any bytes can be judged.
 
 See docs/contract.md#outcomes.
 """
@@ -18,19 +18,19 @@ from reconciler.core.answers import (
     End,
     Incomplete,
     Judgement,
-    Repeated,
     TooDeep,
     judge,
     merge_pairs,
     parse_answer,
 )
 from reconciler.core.attempts import Fate
+from reconciler.core.json_keys import RepeatedKey
 
 DEFINITE, AMBIGUOUS, UNSENT = Fate.DEFINITE, Fate.AMBIGUOUS, Fate.UNSENT
 
 
 def nested(depth: int, *, opening: str = "[", closing: str = "]") -> bytes:
-    """An object that is nested this deep, itself included."""
+    """Return a value that is nested this deep, itself included."""
     return f'{{"value": true, "x": {opening * (depth - 1)}{closing * (depth - 1)}}}'.encode()
 
 
@@ -73,12 +73,12 @@ def nested(depth: int, *, opening: str = "[", closing: str = "]") -> bytes:
     ],
 )
 def test_the_verdict_on_an_answer(arrived: Arrived, verdict: Judgement) -> None:
-    """One row for each sentence of the contract."""
+    """The table has one row for each sentence of the contract."""
     assert judge(arrived, written=True) == verdict
 
 
 def test_without_a_byte_written_nothing_was_sent() -> None:
-    """The name, the connection or TLS failed."""
+    """Resolving, connecting or TLS failed."""
     assert judge(Arrived(None, End.CUT), written=False) == Judgement(UNSENT, Incomplete.NO_ANSWER)
 
 
@@ -92,8 +92,8 @@ arrivals = st.builds(
 
 
 @given(arrivals, st.booleans())
-def test_only_what_is_certain_is_definite(arrived: Arrived, written: bool) -> None:
-    """A 2xx is definite only with a readable body whose end is certain, or that is one whole object."""
+def test_only_a_certain_answer_is_definite(arrived: Arrived, written: bool) -> None:
+    """A 2xx is definite only if its body is readable, and its end is certain or it is one whole object."""
     verdict = judge(arrived, written=written)
     status = arrived.status
     if verdict.fate is DEFINITE:
@@ -111,11 +111,11 @@ def test_only_what_is_certain_is_definite(arrived: Arrived, written: bool) -> No
 
 @given(st.binary(max_size=300))
 def test_a_body_of_any_bytes_is_judged(body: bytes) -> None:
-    """Without an error."""
+    """No body causes an error."""
     assert judge(Arrived(200, End.CERTAIN, body), written=True).denied in (False, True)
 
 
-# --- what denies ---------------------------------------------------------------------------------------
+# --- denials -------------------------------------------------------------------------------------------
 
 
 def denies(body: bytes) -> bool:
@@ -140,13 +140,13 @@ def denies(body: bytes) -> bool:
     ],
 )
 def test_only_value_false_at_the_top_denies(body: bytes, denied: bool) -> None:
-    """Of a key that appears twice any counts."""
+    """If the key appears twice, either counts."""
     assert denies(body) is denied
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252"])
 def test_value_false_denies_in_every_encoding(encoding: str) -> None:
-    """An older server gives its reason in Latin-1, which is not UTF-8."""
+    """An old server may give its reason in Latin-1, which is not UTF-8."""
     assert denies('{"value": false, "message": "não autorizado"}'.encode(encoding))
     assert not denies('{"value": true, "message": "não, nada"}'.encode(encoding))
 
@@ -162,7 +162,7 @@ def test_value_false_denies_in_every_encoding(encoding: str) -> None:
     ],
 )
 def test_a_stray_byte_does_not_hide_a_denial(body: bytes) -> None:
-    """Two encodings mixed, or an emoji cut in half: the rest is read all the same."""
+    """Mixed encodings or an emoji cut in half do not prevent reading the rest."""
     assert denies(body)
 
 
@@ -170,7 +170,7 @@ def test_a_stray_byte_does_not_hide_a_denial(body: bytes) -> None:
     "body", [b'{"value": false, "x": ' + b"1" * 5000 + b"}", b'{"x": -' + b"1" * 5000 + b', "value": false}']
 )
 def test_a_number_that_python_refuses_does_not_hide_a_denial(body: bytes) -> None:
-    """It is JSON all the same."""
+    """The body is valid JSON nevertheless."""
     assert denies(body)
 
 
@@ -180,7 +180,7 @@ def test_a_number_that_python_refuses_does_not_hide_a_denial(body: bytes) -> Non
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_sixty_four_deep_is_read_and_sixty_five_is_not(encoding: str, opening: str, closing: str) -> None:
-    """In every encoding, for lists and objects, on every system alike."""
+    """The limit is the same for lists and objects, in every encoding, on every system."""
 
     def body(depth: int) -> bytes:
         return (opening * (depth - 1) + "[]" + closing * (depth - 1)).encode(encoding)
@@ -194,18 +194,18 @@ def test_sixty_four_deep_is_read_and_sixty_five_is_not(encoding: str, opening: s
     "text", ['{"a": "' + "[" * 100 + '"}', '{"a": "\\"' + "[" * 100 + '"}', '{"' + "{" * 100 + '": 1}']
 )
 def test_brackets_in_a_string_do_not_count(text: str) -> None:
-    """Nor after an escaped quote."""
+    """Brackets after an escaped quote do not count either."""
     assert parse_answer(text.encode()) is not None
 
 
 def test_many_brackets_side_by_side_are_not_deep() -> None:
-    """Depth is what counts."""
+    """Only the depth counts, not the number."""
     assert parse_answer(json.dumps([[[]]] * 1000).encode()) is not None
 
 
 @pytest.mark.parametrize("body", [b'"' * MAX_ANSWER_BYTES, b'"\\' * 32_000, b"]" * MAX_ANSWER_BYTES, b'{"a' * 60])
 def test_hostile_bodies_are_measured(body: bytes) -> None:
-    """They are not JSON, and not deep."""
+    """These bodies are not JSON and not deep."""
     assert parse_answer(body) is None
 
 
@@ -213,7 +213,7 @@ def test_hostile_bodies_are_measured(body: bytes) -> None:
 
 
 def test_pairs_become_dicts_unless_a_key_is_repeated() -> None:
-    """At any depth."""
+    """A repeated key is found at any depth."""
     assert merge_pairs(parse_answer(b'{"a": [{"b": 1}], "c": null}')) == {"a": [{"b": 0}], "c": None}
-    with pytest.raises(Repeated):
+    with pytest.raises(RepeatedKey):
         merge_pairs(parse_answer(b'[{"a": {"b": 1, "b": 1}}]'))

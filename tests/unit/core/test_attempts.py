@@ -1,4 +1,4 @@
-"""What an attempt is known to have done, and when another one is made.
+"""The known effect of an attempt, and the decision to make another one.
 
 See docs/contract.md#retries, docs/contract.md#outcomes.
 """
@@ -24,13 +24,13 @@ def answered(status: int, **values: Any) -> Attempt:
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 404, 425, 429, 499])
 def test_a_complete_answer_below_500_is_definite(status: int) -> None:
-    """But for 408, which says that the server waited in vain."""
+    """408 is the exception: the server did not get the whole request in time."""
     assert classify_answer(status, complete=True) is Fate.DEFINITE
 
 
 @pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504, 599, 100])
 def test_a_server_error_is_ambiguous(status: int) -> None:
-    """It may have acted before it failed."""
+    """The server may have acted before it failed."""
     assert classify_answer(status, complete=True) is Fate.AMBIGUOUS
 
 
@@ -41,31 +41,31 @@ def test_a_cut_answer_that_is_not_a_3xx_or_4xx_is_ambiguous(status: int) -> None
 
 
 @pytest.mark.parametrize("status", [300, 302, 400, 401, 404, 429, 499])
-def test_of_a_3xx_or_4xx_the_status_line_is_enough(status: int) -> None:
-    """However its body ends (docs/contract.md#outcomes)."""
+def test_the_status_line_of_a_3xx_or_4xx_is_enough(status: int) -> None:
+    """The end of the body does not matter (docs/contract.md#outcomes)."""
     assert classify_answer(status, complete=False) is Fate.DEFINITE
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_these_answers_are_retried(status: int) -> None:
-    """docs/contract.md#retries lists them."""
+    """The list is in docs/contract.md#retries."""
     assert isinstance(step([answered(status)]), Wait)
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 405, 415, 422, 501, 505])
 def test_other_answers_end_the_attempts(status: int) -> None:
-    """What they say won't change by asking again."""
+    """A retry would get the same answer."""
     assert isinstance(step([answered(status)]), Done)
 
 
 @pytest.mark.parametrize("fate", [Fate.UNSENT, Fate.AMBIGUOUS])
 def test_an_attempt_without_a_complete_answer_is_retried(fate: Fate) -> None:
-    """Unsent, reset, timed out or cut short."""
+    """The attempt was unsent, reset, timed out or cut short."""
     assert isinstance(step([Attempt(fate)]), Wait)
 
 
 def test_a_200_that_denies_is_not_retried() -> None:
-    """It is a definite answer."""
+    """A denial is a definite answer."""
     assert isinstance(step([answered(200, denied=True)]), Done)
 
 
@@ -86,12 +86,12 @@ def test_a_200_that_denies_is_not_retried() -> None:
     ],
 )
 def test_only_a_complete_2xx_that_does_not_deny_is_confirmed(attempt: Attempt, confirmed: bool) -> None:
-    """It alone may become the applied record (docs/contract.md#outcomes)."""
+    """Only a confirmed attempt may become the applied record (docs/contract.md#outcomes)."""
     assert attempt.confirmed is confirmed
 
 
 @pytest.mark.parametrize("elapsed_s", [0, 500])
-def test_with_none_made_one_is_sent(elapsed_s: float) -> None:
+def test_the_first_attempt_is_always_sent(elapsed_s: float) -> None:
     assert step([], elapsed_s=elapsed_s) == Send()
 
 
@@ -100,13 +100,13 @@ def test_the_limit_of_attempts_ends_them() -> None:
     assert isinstance(step([Attempt(Fate.UNSENT)] * 4, limit=4), Done)
 
 
-def test_a_retry_after_that_outlasts_the_deadline_ends_them_at_once() -> None:
-    """docs/contract.md#retries."""
+def test_a_retry_after_beyond_the_deadline_ends_the_attempts_at_once() -> None:
+    """The rule is in docs/contract.md#retries."""
     assert isinstance(step([answered(503, retry_after_s=121.0)]), Done)
 
 
 def test_a_retry_after_is_waited_for() -> None:
-    """At least as long as the server asked."""
+    """The wait is at least as long as the server asked."""
     wait = step([answered(429, retry_after_s=7.0)])
     assert isinstance(wait, Wait)
     assert wait.seconds >= 7.0
@@ -114,7 +114,7 @@ def test_a_retry_after_is_waited_for() -> None:
 
 @given(st.integers(1, 30), st.floats(0, 0.999), st.floats(0, 200))
 def test_the_backoff_stays_within_bounds(made: int, jitter: float, elapsed_s: float) -> None:
-    """Full jitter: between nothing and the cap, and never past the deadline."""
+    """The wait is between 0 and the cap (full jitter), and never past the deadline."""
     result = step([Attempt(Fate.AMBIGUOUS)] * made, limit=100, jitter=jitter, elapsed_s=elapsed_s)
     if isinstance(result, Wait):
         assert 0 <= result.seconds <= 20
@@ -124,15 +124,15 @@ def test_the_backoff_stays_within_bounds(made: int, jitter: float, elapsed_s: fl
 
 
 @pytest.mark.parametrize(("made", "longest"), [(1, 0.5), (2, 1), (3, 2), (4, 4), (9, 20)])
-def test_backoff_doubles_up_to_its_cap_and_is_spread_from_nothing(made: int, longest: float) -> None:
-    """Full jitter: anything from none of it to all of it (docs/contract.md#retries)."""
+def test_backoff_doubles_up_to_its_cap_with_full_jitter(made: int, longest: float) -> None:
+    """Full jitter is anything from 0 to the whole backoff (docs/contract.md#retries)."""
     attempts = [Attempt(Fate.UNSENT)] * made
     for jitter in (0.0, 0.25, 1.0):
         assert step(attempts, limit=20, jitter=jitter) == Wait(longest * jitter)
 
 
 def test_a_wait_that_would_end_with_the_deadline_is_not_begun() -> None:
-    """At the deadline there is no time left for an attempt."""
+    """At the deadline no time is left for an attempt."""
     made = [answered(429, retry_after_s=20.0)]
     assert step(made, elapsed_s=100, jitter=0.0) == Done()
     assert step(made, elapsed_s=99.9, jitter=0.0) == Wait(20.0)

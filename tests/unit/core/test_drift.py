@@ -1,4 +1,4 @@
-"""One finding for each way in which something differs (docs/contract.md#drift)."""
+"""The findings, one for each kind of difference (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def drift(
     return find_drift([planned], {desired.environment: desired}, documents)
 
 
-def test_what_is_the_same_has_no_finding() -> None:
-    """Nor where it was asked to be put again."""
+def test_without_a_difference_there_is_no_finding() -> None:
+    """A reassert that was requested is not drift either."""
     assert drift(ONE, applied()) == []
 
 
-def test_what_was_never_applied_is_unapplied_event_by_event() -> None:
-    """Expected is the desired text; actual is null."""
+def test_an_environment_never_applied_has_an_unapplied_finding_for_each_event() -> None:
+    """`expected` is the desired text and `actual` is null."""
     assert drift(ONE, None) == [
         Finding("production", FindingKind.UNAPPLIED, event, ONE.webhooks[event], None, "never applied")
         for event in EVENTS
     ]
 
 
-def test_a_changed_text_is_unapplied_against_what_was_applied() -> None:
-    """That event alone."""
+def test_a_changed_url_is_an_unapplied_finding() -> None:
+    """Only the changed event has a finding."""
     changed = replace(ONE, webhooks={**ONE.webhooks, Event.MESSAGE_STATUS: "https://a.example.com/"})
     message = "the manifest differs from what was last applied"
     before = ONE.webhooks[Event.MESSAGE_STATUS]
@@ -55,8 +55,8 @@ def test_a_changed_text_is_unapplied_against_what_was_applied() -> None:
     ]
 
 
-def test_actual_is_masked_where_either_text_has_a_secret() -> None:
-    """Scheme and host alone: the old text may be the secret in clear."""
+def test_actual_is_masked_if_either_text_has_a_secret() -> None:
+    """Only scheme and host are shown, as the old text may contain the secret itself."""
     url = "https://a.example.com/x?key="
     for before, after in ((f"{url}clear", f"{url}{{secret:PLUG_SECRET_A}}"), (f"{url}{{secret:PLUG_SECRET_A}}", url)):
         old = replace(ONE, webhooks={**ONE.webhooks, Event.MESSAGE_STATUS: before})
@@ -65,15 +65,15 @@ def test_actual_is_masked_where_either_text_has_a_secret() -> None:
         assert (finding.expected, finding.actual) == (after, "https://a.example.com/…")
 
 
-def test_what_is_in_doubt_is_uncertain_since_its_put() -> None:
-    """The intent's own time."""
+def test_an_environment_in_doubt_is_uncertain_since_its_put() -> None:
+    """The message has the time of the intent."""
     [finding] = drift(ONE, begin_intent(applied(), ONE, Claim("i", "l", START, 900, By("ana"))))
-    message = "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug"
+    message = "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug"
     assert finding == Finding("production", FindingKind.UNCERTAIN, None, None, None, message)
 
 
 def test_another_endpoint_account_and_secret_are_findings() -> None:
-    """In the order of what matters."""
+    """They are in the order of their importance."""
     moved = replace(ONE, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks")
     other = Fingerprint("org:2", {"PLUG_SECRET_A": "hmac-sha256:2"})
     assert drift(moved, applied(), other) == [
@@ -105,21 +105,21 @@ def test_another_endpoint_account_and_secret_are_findings() -> None:
 
 
 def test_another_form_of_the_body_is_a_finding_of_the_endpoint() -> None:
-    """By itself."""
+    """The body form alone makes the finding."""
     message = "applied with another form of body than the one configured"
     [finding] = drift(replace(ONE, body=BodyForm.VALUE), applied())
     assert finding == Finding("production", FindingKind.ENDPOINT, None, "value", "flat", message)
 
 
-def test_what_is_older_than_max_age_is_expired() -> None:
-    """The message says since when."""
+def test_a_record_older_than_max_age_is_expired() -> None:
+    """The message has the time of the last apply."""
     given = PlanInput(START + timedelta(seconds=61), max_age_s=60)
     message = "last applied at 2026-11-23T12:00:00Z, longer ago than max_age"
     assert drift(ONE, applied(), given=given) == [Finding("production", FindingKind.EXPIRED, None, None, None, message)]
 
 
 def test_an_orphan_is_a_finding_and_findings_go_by_kind_then_name() -> None:
-    """The most telling kind first, whatever the name."""
+    """The most important kind comes first, and the name decides within a kind."""
     gone, doubted = replace(applied(), environment="a"), make_desired("b")
     document = begin_intent(None, doubted, Claim("i", "l", START, 900, By("ana")))
     planned = [plan_orphan(gone), plan_environment(doubted, document, PRINT, PlanInput(START))]
@@ -136,7 +136,7 @@ DAY = timedelta(days=1)
 
 
 def ending(recorded: datetime | None, available: Fingerprint) -> list[Finding]:
-    """The findings on the token of an environment whose record says `recorded`."""
+    """Return the findings about the token of an environment whose record has `recorded`."""
     document = adopt(None, ONE, replace(PRINT, token_expires_at=recorded), START, By("ana"), lineage="l")
     planned = plan_environment(ONE, document, PRINT, PlanInput(START))
     tokens = TokenWatch(START, 14 * 86_400, lambda desired: available)
@@ -144,28 +144,28 @@ def ending(recorded: datetime | None, available: Fingerprint) -> list[Finding]:
 
 
 def test_a_recorded_token_that_ends_soon_is_a_finding_without_any_token() -> None:
-    """Its instant is `actual`; up to the warning's last second, and also once it has ended."""
+    """`actual` is its instant. The last second of the warning and a token that has ended count too."""
     nothing = Fingerprint()
     (soon,) = ending(START + 14 * DAY, nothing)
     assert (soon.kind, soon.event, soon.expected) == (FindingKind.TOKEN_EXPIRY, None, None)
     assert soon.actual == "2026-12-07T12:00:00Z"
-    assert "ends at 2026-12-07T12:00:00Z" in soon.message and "the next PUT with a new token" in soon.message
+    assert "ends at 2026-12-07T12:00:00Z" in soon.message and "only a PUT with a new token" in soon.message
     (ended,) = ending(START - DAY, nothing)
     assert "the token of the last apply ended at 2026-11-22T12:00:00Z" in ended.message
     assert ending(START + 14 * DAY + timedelta(seconds=1), nothing) == []
     assert ending(None, nothing) == []
 
 
-def test_an_available_token_speaks_before_the_record() -> None:
-    """A new one ends the finding, an opaque one too; one that ends sooner makes one."""
+def test_an_available_token_takes_precedence_over_the_record() -> None:
+    """A new token, even an opaque one, ends the finding; a token that ends sooner makes one."""
     assert ending(START, replace(PRINT, token_expires_at=START + 365 * DAY)) == []
     assert ending(START, PRINT) == []
     (finding,) = ending(START + 365 * DAY, replace(PRINT, token_expires_at=START + DAY))
     assert "the available token ends at" in finding.message
 
 
-def test_a_token_of_what_was_never_applied_is_not_watched() -> None:
-    """Nor that of an orphan: nothing is sent with it."""
+def test_the_token_of_an_environment_never_applied_is_not_watched() -> None:
+    """An orphan's token is not watched either, as nothing is sent with it."""
     tokens = TokenWatch(START, 86_400, lambda desired: replace(PRINT, token_expires_at=START))
     planned = plan_environment(ONE, None, PRINT, PlanInput(START))
     kinds = {finding.kind for finding in find_drift([planned], {ONE.environment: ONE}, {}, tokens=tokens)}
@@ -189,7 +189,7 @@ def test_a_token_of_what_was_never_applied_is_not_watched() -> None:
 def test_a_company_that_contradicts_the_manifest_is_a_finding_of_the_account(
     pin: str | None, token: str | None, record: str | None, actual: str | None
 ) -> None:
-    """Also where nothing is to be done. Without a token the record is compared."""
+    """It is one even if the plan has nothing to do. Without a token the record is compared."""
     desired = replace(ONE, organization_id=pin)
     document = adopt(None, desired, Fingerprint(record), START, By(), lineage="l")
     planned = plan_environment(desired, document, Fingerprint(token), PlanInput(START))

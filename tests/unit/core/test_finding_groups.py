@@ -1,4 +1,4 @@
-"""Which findings are read once, and what their group still says of each (docs/contract.md#drift)."""
+"""Groups of findings, and the details that a group still shows (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def unapplied(name: str, event: Event = RECEIVE, host: str = "a.com") -> Finding
     return Finding(name, FindingKind.UNAPPLIED, event, expected, actual, "it differs")
 
 
-def test_environments_that_differ_in_their_name_alone_are_one_group() -> None:
-    """All events of one environment stand together, in the order given."""
+def test_findings_of_environments_that_differ_in_their_name_alone_are_one_group() -> None:
+    """All events of one environment stay together, in the order given."""
     findings = [unapplied(name, event) for name in NAMES for event in (STATUS, RECEIVE)]
     (group,) = group_findings(reversed(findings), {})
     assert group.environments == tuple(NAMES)
@@ -28,7 +28,7 @@ def test_environments_that_differ_in_their_name_alone_are_one_group() -> None:
     assert (group.size, group.message) == (16, "it differs")
 
 
-def test_five_are_shown_one_by_one_and_another_kind_or_event_is_no_part_of_a_group() -> None:
+def test_five_are_shown_one_by_one_and_another_kind_or_event_is_not_in_the_group() -> None:
     assert len(group_findings([unapplied(name) for name in NAMES[:5]], {})) == 5
     orphan = Finding("a", FindingKind.ORPHAN, None, None, None, "")
     others = [*(unapplied(name) for name in NAMES), unapplied("z", STATUS), orphan]
@@ -41,7 +41,7 @@ def test_five_are_shown_one_by_one_and_another_kind_or_event_is_no_part_of_a_gro
 
 
 def test_a_group_hides_no_host() -> None:
-    """Every host is listed, with the environments where it is not the host of most."""
+    """Every host is listed, with its environments unless most have it."""
     hosts = ["x.com"] * 6 + ["y.com:8443", "z.com"]
     findings = [unapplied(name, host=host) for name, host in zip(NAMES, hosts, strict=True)]
     variables = {name: {"host": host} for name, host in zip(NAMES, hosts, strict=True)}
@@ -55,8 +55,8 @@ def test_a_group_hides_no_host() -> None:
     assert group.actual_hosts == group.expected_hosts
 
 
-def test_hosts_of_actual_are_listed_apart_where_they_differ() -> None:
-    """One environment of which another's host is applied; the endpoint of a token counts too."""
+def test_hosts_of_actual_are_listed_separately_if_they_differ() -> None:
+    """One environment has another applied host; the hosts of endpoints are listed too."""
     findings = [replace(unapplied(name, host=f"{name}.com"), actual="https://old.com/") for name in NAMES]
     findings += [
         Finding(name, FindingKind.ENDPOINT, None, "https://www.plug.com/u", "https://app.plug.com/u", "moved")
@@ -69,8 +69,8 @@ def test_hosts_of_actual_are_listed_apart_where_they_differ() -> None:
     assert (endpoint.findings[0].expected, endpoint.actual_hosts[0].host) == ("https://www.plug.com/u", "app.plug.com")
 
 
-def test_what_plug_holds_and_messages_get_no_marks_of_vars() -> None:
-    """They are not filled from a manifest, so a var that has the same text says nothing of them."""
+def test_vars_are_not_marked_in_observed_urls_and_messages() -> None:
+    """These texts are not made from a template, so an equal value of a var is a coincidence."""
     findings = [
         Finding(name, FindingKind.LIVE, STATUS, f"https://a.com/v{at}", f"https://v{at}.io/", "v0 differs")
         for at, name in enumerate(NAMES)
@@ -94,8 +94,8 @@ def test_findings_with_other_secrets_are_not_alike() -> None:
     assert sorted(len(group.environments) for group in group_findings(findings, variables)) == [1, 7]
 
 
-def test_instants_and_accounts_of_each_environment_do_not_keep_it_alone() -> None:
-    """They are shown as a range and as a number."""
+def test_different_instants_and_accounts_do_not_split_a_group() -> None:
+    """Instants are shown as a range, accounts as a number."""
     findings = []
     for day, name in enumerate(NAMES, start=1):
         ends = f"2026-12-0{day}T00:00:00Z"
@@ -107,8 +107,8 @@ def test_instants_and_accounts_of_each_environment_do_not_keep_it_alone() -> Non
     assert expiry.message == "{environment}: the token ends at 2026-12-01T00:00:00Z to 2026-12-08T00:00:00Z"
 
 
-def test_nothing_registered_is_not_alike_with_something() -> None:
-    """Null and an empty text are two things."""
+def test_nothing_registered_and_an_empty_url_are_not_alike() -> None:
+    """Null and an empty text are different."""
     findings = [
         Finding(name, FindingKind.LIVE, STATUS, "https://a.com/", None if at % 2 else "", "m")
         for at, name in enumerate([*NAMES, *(f"outra-{number}" for number in range(6))])

@@ -1,4 +1,4 @@
-"""Alike environments are read once, and hide no host (docs/contract.md#plan)."""
+"""Groups of environments that are alike; every host is still shown (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_five_alike_are_shown_one_by_one() -> None:
 
 
 def test_six_alike_are_one_group_with_placeholders() -> None:
-    """The name of each environment is written as {environment}."""
+    """The environment's name is written as {environment}."""
     (group,) = group_alike(plan_of(*(create(name) for name in NAMES)), {})
     assert group.environments == tuple(NAMES)
     assert _urls(group) == [f"https://hooks.acme.com.br/plug/{{environment}}/{event}" for event in Event]
 
 
 def test_vars_that_differ_are_written_as_their_name_and_shared_ones_as_they_are() -> None:
-    """A host of its own in each environment folds; a host that all share stays legible."""
+    """A host that differs in each environment becomes a placeholder; a host that all share stays."""
     environments = [update(name, "old.com.br", f"h{at}.{name}.com.br") for at, name in enumerate(NAMES)]
     variables = {name: {"host": f"h{at}.{name}.com.br", "plug": "plug"} for at, name in enumerate(NAMES)}
     (group,) = group_alike(plan_of(*environments), variables)
@@ -50,21 +50,21 @@ def test_vars_that_differ_are_written_as_their_name_and_shared_ones_as_they_are(
     assert group.representative.changes[0].before == "https://old.com.br/plug/{environment}/finishAttendance"
 
 
-def test_a_name_within_a_word_does_not_keep_an_environment_out() -> None:
-    """`plu`, `hook` and `a` stand in every URL, and are names an environment may have."""
+def test_a_name_within_a_word_does_not_split_a_group() -> None:
+    """`plu`, `hook` and `a` occur in every URL and may be names of environments."""
     names = ["acm", "plu", "hook", "a", "finish", "e"]
     (group,) = group_alike(plan_of(*(create(name) for name in names)), {})
     assert group.environments == tuple(sorted(names))
 
 
-def test_a_name_glued_to_a_word_is_found_too() -> None:
-    """What whole words don't fold, any occurrence may."""
+def test_a_name_joined_to_a_word_is_found_too() -> None:
+    """Values are first searched for as whole words, then anywhere."""
     (group,) = group_alike(plan_of(*(update(name, "a.com", f"{name}corp.com") for name in NAMES)), {})
     assert _urls(group)[0] == "https://{environment}corp.com/plug/{environment}/finishAttendance"
 
 
 def test_other_changes_actions_and_reasons_are_not_alike() -> None:
-    """A seventh that differs stands on its own, in the plan's order."""
+    """A seventh environment that differs is alone, in the plan's order."""
     others: list[EnvironmentPlan] = [
         create("b-other"),
         update("c-other", "v1.com", "v3.com"),
@@ -75,7 +75,7 @@ def test_other_changes_actions_and_reasons_are_not_alike() -> None:
 
 
 def test_every_environment_that_is_put_is_in_one_group() -> None:
-    """Nothing is lost or doubled; unchanged environments and orphans are left to one line each."""
+    """No environment is lost or repeated; unchanged ones and orphans are in no group."""
     environments = [
         *(update(name, "v1.com", "v2.com", wave=at) for at, name in enumerate(NAMES)),
         *(planned(f"r{number}", Action.REASSERT, Reason.REQUESTED) for number in range(7)),
@@ -89,7 +89,7 @@ def test_every_environment_that_is_put_is_in_one_group() -> None:
 
 
 def test_live_differences_are_compared_too() -> None:
-    """Alike drift of a whole fleet is one group."""
+    """Equal drift of a whole fleet is one group."""
     live = [
         planned(
             name,
@@ -103,8 +103,8 @@ def test_live_differences_are_compared_too() -> None:
     assert group.representative.live == (LiveDifference(Event.MESSAGE_STATUS, "https://evil.com/{environment}"),)
 
 
-def test_what_plug_holds_gets_no_marks_of_vars() -> None:
-    """A var with an odd value can't stand in for what somebody registered by hand; its hosts are listed."""
+def test_vars_are_not_marked_in_the_urls_that_plug_holds() -> None:
+    """A URL that was registered by hand is not made from a template. Its hosts are listed."""
 
     def live(name: str, actual: str) -> EnvironmentPlan:
         expected = f"https://h.com/{name}.io"
@@ -125,12 +125,12 @@ def test_what_plug_holds_gets_no_marks_of_vars() -> None:
     assert len(group_alike(plan_of(*alone), variables)) == 6
 
 
-def test_nothing_is_observed_where_nothing_was_asked_of_plug() -> None:
+def test_without_live_drift_there_are_no_observed_hosts() -> None:
     assert list_observed_hosts([create("a")]) == ()
 
 
 def test_environments_with_other_secrets_are_not_alike() -> None:
-    """A var with the same text as a secret's name doesn't hide that another secret would be sent."""
+    """A var whose value equals a secret's name doesn't hide that another secret would be sent."""
 
     def secret(name: str, key: str) -> EnvironmentPlan:
         return update(name, "v1.com", f"v2.com/{key}?k={{secret:{key}}}")
@@ -148,14 +148,14 @@ def test_environments_with_other_secrets_are_not_alike() -> None:
     assert len(group_alike(plan_of(*(secret(name, key) for name, key in keys.items())), variables)) == 6
 
 
-def test_a_brace_that_is_never_closed_is_an_ordinary_text() -> None:
+def test_an_unclosed_brace_is_ordinary_text() -> None:
     """The state may have been edited by hand."""
     (group,) = group_alike(plan_of(*(update(name, f"{{secret:{name}", "v2.com") for name in NAMES)), {})
     assert group.representative.changes[0].before == "https://{secret:{environment}/plug/{environment}/finishAttendance"
 
 
 def test_environments_with_another_destination_are_not_alike() -> None:
-    """A token that would go elsewhere is not hidden in a group; the name of its variable may differ."""
+    """A group does not hide that a token goes elsewhere; the names of the tokens' variables may differ."""
 
     def with_part(name: str, **parts: Any) -> EnvironmentPlan:
         one = update(name, "v1.com", "v2.com")
@@ -177,15 +177,15 @@ def test_environments_with_another_destination_are_not_alike() -> None:
 
 
 def _at(*hosts: str) -> list[EnvironmentPlan]:
-    """One environment for each, with its webhooks at these hosts, separated by blanks."""
+    """Return one environment for each text, with webhooks at its hosts, which blanks separate."""
     return [
         planned(f"e{at}", Action.REASSERT, Reason.REQUESTED, unchanged=tuple(host.split()))
         for at, host in enumerate(hosts)
     ]
 
 
-def test_one_var_of_its_own_hides_no_host_in_a_group() -> None:
-    """80 environments with one template, of which one fills in another host: it is listed first, by name."""
+def test_a_group_shows_the_host_of_a_single_different_var() -> None:
+    """80 environments share a template, and one fills in another host: it is listed first, by name."""
     names = [f"cliente-{number:02}" for number in range(80)]
     hosts = dict.fromkeys(names, "hooks.acme.com.br") | {"cliente-17": "elsewhere.example.net"}
     environments = [update(name, f"v1.{host}", host) for name, host in hosts.items()]
@@ -205,8 +205,8 @@ def test_new_hosts_come_first_then_those_of_the_most_environments() -> None:
     assert [use.host for use in uses] == ["n", "c", "b", "a"]
 
 
-def test_only_the_most_frequent_host_of_a_majority_or_one_of_all_needs_no_names() -> None:
-    """Where each has its own host, one that two share is named: it isn't what a reader expects of the others."""
+def test_only_a_host_of_all_or_the_most_frequent_of_a_majority_needs_no_names() -> None:
+    """If each environment has its own host, one that two share is named, as a reader does not expect it."""
 
     def usual(*hosts: str) -> list[str]:
         return [use.host for use in list_hosts(_at(*hosts), frozenset()) if use.is_usual]
@@ -218,8 +218,8 @@ def test_only_the_most_frequent_host_of_a_majority_or_one_of_all_needs_no_names(
     assert usual() == []
 
 
-def test_of_a_host_that_most_have_the_others_are_known() -> None:
-    """`all but e2` is read faster than the names of most."""
+def test_a_host_that_most_have_names_the_others() -> None:
+    """`all but e2` is shorter than most of the names."""
     uses = {use.host: use for use in list_hosts(_at("a b", "a b", "a c"), frozenset())}
     assert uses["b"].others == ("e2",)
     assert (uses["a"].others, uses["c"].others) == ((), ())
@@ -231,8 +231,8 @@ def test_hosts_are_compared_in_lower_case_and_with_their_port() -> None:
     assert find_hosts(urls) == ("[2001:db8::1]:444", "a.com", "a.com:8443")
 
 
-def test_a_host_is_new_that_no_applied_record_has() -> None:
-    """An intent is not a record. Without any record nothing is marked: everything would be new."""
+def test_a_host_that_no_applied_record_has_is_new() -> None:
+    """An intent is not a record. Without any record no host is new, as every one would be."""
     documents = samples_documents()
     applied = documents["settled"]
     known = find_hosts(applied.applied.webhooks.values() if applied.applied else ())
@@ -243,7 +243,7 @@ def test_a_host_is_new_that_no_applied_record_has() -> None:
     assert find_new_hosts(environments, []) == ()
 
 
-def test_hosts_that_no_change_of_an_environment_shows_are_found() -> None:
+def test_the_hosts_of_unchanged_webhooks_are_found() -> None:
     changed = replace(update("a", "v1.com", "v2.com"), hosts=("other.com:1", "v2.com"))
     assert find_unchanged_hosts(changed) == ("other.com:1",)
     assert find_unchanged_hosts(create("a")) == ()

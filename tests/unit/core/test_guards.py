@@ -1,4 +1,4 @@
-"""How many updates one run may make (docs/contract.md#guards)."""
+"""The guards of a run (docs/contract.md#guards)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.fakes import START, make_desired
 
 
 def fleet(size: int, updates: int, shard: Shard | None = None) -> tuple[Planned, list[Desired]]:
-    """`size` applied environments, of which `updates` are edited; the plan is of the shard."""
+    """Return the plan of a shard of `size` applied environments, of which `updates` were edited."""
     names = [f"e{number:02}" for number in range(size)]
     documents = {name: adopt(None, make_desired(name), Fingerprint(), START, By(), lineage="l") for name in names}
-    desired = [make_desired(name, "2" if place < updates else "1") for place, name in enumerate(names)]
+    desired = [make_desired(name, "2" if index < updates else "1") for index, name in enumerate(names)]
     wanted = [one for one in desired if shard is None or holds(shard, one.environment)]
     heads = {one.environment: documents[one.environment] for one in wanted}
     plan = make_plan(wanted, heads, lambda one: Fingerprint(), PlanInput(START), shard=shard)
@@ -40,8 +40,8 @@ def fleet(size: int, updates: int, shard: Shard | None = None) -> tuple[Planned,
         (20, 0, "0", False),
     ],
 )
-def test_the_guard(size: int, updates: int, limit: str | None, refused: bool) -> None:
-    """The default is half, from ten environments on; an own limit always holds."""
+def test_max_changed_refuses_too_many_updates(size: int, updates: int, limit: str | None, refused: bool) -> None:
+    """The default is half, from ten environments on; a limit that is set always counts."""
     parsed = None if limit is None else parse_max_changed(limit)
     planned, desired = fleet(size, updates)
     updated = count_updates(planned, desired)
@@ -49,7 +49,7 @@ def test_the_guard(size: int, updates: int, limit: str | None, refused: bool) ->
 
 
 def test_updates_are_counted_over_all_shards() -> None:
-    """Jobs that share a fleet must not pass one by one what is refused for all of it."""
+    """Jobs for single shards must not pass an update that is refused for the whole fleet."""
     for number in (1, 2, 3):
         planned, desired = fleet(12, 7, Shard(number, 3))
         assert 0 < len(planned.plan.environments) < 12
@@ -57,14 +57,14 @@ def test_updates_are_counted_over_all_shards() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "101%", "1.5", "50 %%", "½"])
-def test_what_is_neither_count_nor_percentage_is_refused(text: str) -> None:
-    """With what would be right."""
+def test_a_limit_that_is_neither_count_nor_percentage_is_refused(text: str) -> None:
+    """The error says what would be right."""
     with pytest.raises(ValueError, match="write a"):
         parse_max_changed(text)
 
 
 def test_a_percentage_is_rounded_down() -> None:
-    """A third of ten is three."""
+    """33 % of ten are three."""
     assert MaxChanged(33.4, percent=True).allowed(10) == 3
 
 
@@ -78,10 +78,10 @@ def test_a_percentage_is_rounded_down() -> None:
         ("git:origin/reconciler-state", "https://plug.example.com/x", "https://www.plugchat.com.br/x", False),
     ],
 )
-def test_a_trial_never_takes_the_place_of_what_plug_confirmed(
+def test_a_sandbox_never_replaces_a_record_that_plug_confirmed(
     location: str, applied_to: str, sent_to: str, refused: bool
 ) -> None:
-    """In a state that others use; a folder of one's own may hold anything."""
+    """The rule is for a state that a team shares; a local folder may have anything."""
     before = adopt(None, make_desired("loja", endpoint=applied_to), Fingerprint(), START, By(), lineage="l")
     desired = make_desired("loja", endpoint=sent_to)
     plan = make_plan([desired], {"loja": before}, lambda one: Fingerprint(), PlanInput(START))

@@ -1,4 +1,4 @@
-"""Which values of a live URL are secrets, how they are called, and what no manifest may have.
+"""The secrets in live URLs, their names, and the URLs that are not valid in a manifest.
 
 See docs/contract.md#commands.
 """
@@ -28,7 +28,7 @@ def rules(
 
 
 def draft(*urls: str, given: SecretRules | None = None, events: tuple[Event, ...] = EVENTS) -> Drafts:
-    """The manifest of one company with these URLs."""
+    """Return the draft of one company with these URLs."""
     company = ImportedCompany("loja", webhooks=dict(zip(events, urls, strict=False)))
     return make_drafts([company], given or rules(), allow_local=False)
 
@@ -50,7 +50,7 @@ def texts(drafts: Drafts) -> list[str]:
     ],
 )
 def test_a_part_of_a_path_that_may_be_a_key(part: str) -> None:
-    """Sixteen or more mixed characters, a UUID, a JWT, or a value behind a name."""
+    """It has sixteen or more mixed characters, or is a UUID, a JWT, or NAME=VALUE."""
     assert looks_random(part)
 
 
@@ -69,12 +69,12 @@ def test_a_part_of_a_path_that_may_be_a_key(part: str) -> None:
         "atendimento%20ao%20cliente",
     ],
 )
-def test_words_and_numbers_are_no_keys(part: str) -> None:
+def test_words_and_numbers_are_not_keys(part: str) -> None:
     assert not looks_random(part)
 
 
 def test_every_value_of_a_query_becomes_a_secret() -> None:
-    """Whatever it looks like, and however the query is written; the rest stays as it is."""
+    """The form of the value and of the query does not matter; the rest of the URL is not changed."""
     drafts = draft(f"https://h.example.com/a/{KEY}/b?k=v&flag;x={{{{1}}}}&=y&empty=")
     assert texts(drafts) == [
         "https://h.example.com/a/{secret:PLUG_SECRET_PATH}/b?k={secret:PLUG_SECRET_K}"
@@ -88,8 +88,8 @@ def test_every_value_of_a_query_becomes_a_secret() -> None:
     assert drafts.general == {}
 
 
-def test_equal_values_share_a_name_and_others_never_do() -> None:
-    """Within one environment, whatever the parameter is called."""
+def test_only_equal_values_share_a_name() -> None:
+    """The rule is for one environment; the names of the parameters do not matter."""
     drafts = draft(
         "https://h.example.com/?key=same", "https://h.example.com/?token=same", "https://h.example.com/?key=other"
     )
@@ -103,8 +103,8 @@ def test_equal_values_share_a_name_and_others_never_do() -> None:
     }
 
 
-def test_companies_use_the_same_name_for_what_each_has_of_its_own() -> None:
-    """So that one URL in _defaults.yaml can take the place of all; a value that they share is written once."""
+def test_companies_use_the_same_name_for_values_with_the_same_role() -> None:
+    """Then one URL in _defaults.yaml can replace all; a value that they share is written once."""
     companies = [
         ImportedCompany(name, webhooks={STATUS: f"https://h.example.com/?apiKey=of-{name}&common=x"})
         for name in ("a", "b")
@@ -119,7 +119,7 @@ def test_companies_use_the_same_name_for_what_each_has_of_its_own() -> None:
 
 
 def test_a_shared_value_never_takes_the_name_of_another_manifests_secret() -> None:
-    """That manifest would get this value once the files of secrets are merged. A company's own value may."""
+    """Otherwise that manifest would get this value in a merged secrets file. A value of one company may take it."""
     companies = [
         ImportedCompany(name, webhooks={STATUS: f"https://h.example.com/?key=of-{name}&v=x"}) for name in ("a", "b")
     ]
@@ -129,7 +129,7 @@ def test_a_shared_value_never_takes_the_name_of_another_manifests_secret() -> No
 
 
 def test_plain_keeps_a_value_or_a_parameter() -> None:
-    """The expression matches the whole of either; a name alone keeps nothing."""
+    """The expression must match the whole value or parameter; a name alone keeps nothing."""
     url = f"https://h.example.com/{KEY}?v=2&key=v"
     assert texts(draft(url, given=rules("2", KEY))) == [
         f"https://h.example.com/{KEY}?v=2&key={{secret:PLUG_SECRET_KEY}}"
@@ -138,13 +138,13 @@ def test_plain_keeps_a_value_or_a_parameter() -> None:
     assert texts(draft(url, given=rules("v", "key")))[0].endswith("?v={secret:PLUG_SECRET_V}&key=v")
 
 
-def test_the_environments_own_name_is_no_secret() -> None:
-    """It is the name of the file."""
+def test_the_environments_own_name_is_not_a_secret() -> None:
+    """The manifest's file has the same name."""
     assert texts(draft("https://h.example.com/?tenant=loja")) == ["https://h.example.com/?tenant=loja"]
 
 
 def test_the_name_of_an_available_secret_is_used_again_and_never_for_another_value() -> None:
-    """A second import agrees with the secrets file of the first."""
+    """So a second import fits the secrets file of the first one."""
     url = "https://h.example.com/?key=long-enough&v=other-value"
     given = rules(known={"PLUG_SECRET_FIRST": "long-enough", "PLUG_SECRET_V": "something-else"})
     assert texts(draft(url, given=given)) == [
@@ -152,8 +152,8 @@ def test_the_name_of_an_available_secret_is_used_again_and_never_for_another_val
     ]
 
 
-def test_place_holders_of_a_csv_stay() -> None:
-    """The other values beside them become secrets."""
+def test_placeholders_of_a_csv_are_kept() -> None:
+    """The other values become secrets."""
     drafts = draft("{base}/{environment}?key={secret:PLUG_SECRET_A}&x=1&h={host}", "https://{host}/{{x}}?{{=1")
     assert texts(drafts) == [
         "{base}/{environment}?key={secret:PLUG_SECRET_A}&x={secret:PLUG_SECRET_X}&h={host}",
@@ -162,14 +162,14 @@ def test_place_holders_of_a_csv_stay() -> None:
     assert drafts.own == {"loja": {"PLUG_SECRET_X": "1"}}
 
 
-def test_the_name_of_a_place_holder_is_not_given_to_another_value() -> None:
-    """The CSV's own secret would get that value."""
+def test_the_name_of_a_placeholder_is_not_given_to_another_value() -> None:
+    """Otherwise the CSV's own secret would get that value."""
     drafts = draft("https://h.example.com/?key={secret:PLUG_SECRET_KEY}", "https://h.example.com/?key=v")
     assert drafts.own == {"loja": {"PLUG_SECRET_START_ATTENDANCE_KEY": "v"}}
 
 
 def test_a_url_that_shows_a_secret_is_left_out() -> None:
-    """A key in the host, say: `validate` asks for it, and the reason says what keeps it."""
+    """An example is a key in the host. The reason names the flag that keeps the value."""
     drafts = draft("https://h.example.com/?h=hooks.example.com", "https://hooks.example.com/x")
     assert list(drafts.drafts[0].missing) == [START]
     assert "--plain" in drafts.drafts[0].missing[START]
@@ -178,15 +178,15 @@ def test_a_url_that_shows_a_secret_is_left_out() -> None:
     ]
 
 
-def test_more_secrets_than_a_url_may_name_leave_it_out() -> None:
-    """The loader would refuse the manifest."""
+def test_a_url_with_too_many_secrets_is_left_out() -> None:
+    """`validate` would refuse the manifest."""
     drafts = draft("https://h.example.com/?" + "&".join(f"a{n}={n}" for n in range(51)))
     assert "more than 50 different names" in drafts.drafts[0].missing[Event.FINISH_ATTENDANCE]
     assert (texts(drafts), drafts.own) == ([], {})
 
 
 def test_an_account_is_read_with_a_reason_for_each_event_that_it_lacks() -> None:
-    """Braces are doubled; of a URL that no manifest may have the host alone is shown."""
+    """Braces are doubled. Only the host is shown of a URL that is not valid in a manifest."""
     account = parse_account(
         {
             "onStartAttendance": "https://h.example.com/{x}",
@@ -203,14 +203,14 @@ def test_an_account_is_read_with_a_reason_for_each_event_that_it_lacks() -> None
         RECEIVE: "nothing is registered in Plug",
         Event.SENDING_MESSAGE: "the account shows it as neither a text nor null",
         Event.MESSAGE_DELIVERY_ERROR: "the account doesn't show it",
-        STATUS: "Plug holds https://h.example.com/…, which no manifest may have: "
+        STATUS: "Plug holds https://h.example.com/…, which is not valid in a manifest: "
         "holds user information (an '@' before the path)",
         Event.WHEN_DISCONNECTING: "the partner API never shows it",
     }
 
 
-def test_nothing_shows_a_value_by_accident() -> None:
-    """A traceback or a failed assertion prints objects."""
+def test_no_repr_shows_a_value() -> None:
+    """A traceback or a failed assertion prints objects with repr."""
     company = ImportedCompany("loja", webhooks={STATUS: f"https://h.example.com/?key={KEY}"})
     drafts = make_drafts([company], rules(known={"PLUG_SECRET_X": KEY}, tokens=(KEY,)), allow_local=False)
     assert KEY not in repr((company, drafts, rules(known={"PLUG_SECRET_X": KEY}, tokens=(KEY,))))

@@ -1,4 +1,4 @@
-"""One rule for what is shown of a URL that may be a secret in clear."""
+"""The masking of URLs that may contain a secret in clear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.formats.plan_file import encode_plan
 from reconciler.model import EVENTS, Applied, By, Desired, Document, Drift, Event, Fingerprint, HistoryEntry, Intent
 from reconciler.views import markdown, text
 from reconciler.views.report import Report, render_report
-from reconciler.views.report.data import look_at, make_rows
+from reconciler.views.report.data import collect_environments, make_rows
 from tests.fakes import START, make_desired
 
 CANARY = "canary-k3y"
@@ -28,12 +28,12 @@ IN_CLEAR = (
     f"{CANARY}://hooks.acme.com.br/in",
     f"https:/{CANARY}",
     f"https://{CANARY}%2F/in",
-    f"https://hooks.acme.com.br/{{{{secret:{CANARY}}}}}",  # doubled braces: no place-holder, but these very letters
+    f"https://hooks.acme.com.br/{{{{secret:{CANARY}}}}}",  # doubled braces: not a placeholder, but literal text
 )
 
 
 def document(url: str, *, history: tuple[HistoryEntry, ...] = (), intent: Intent | None = None) -> Document:
-    """A state edited by hand: `url` is in it in clear."""
+    """Return a state that was edited by hand, with `url` in clear."""
     webhooks = {**dict.fromkeys(EVENTS, "https://hooks.acme.com.br/a"), EVENT: url}
     applied = Applied("https://plug/api", None, webhooks, {}, START, By("ana"))
     return Document("production", "lineage", 3, applied, intent, history)
@@ -64,8 +64,8 @@ def desired(url: str) -> Desired:
         ("…", "…"),
     ],
 )
-def test_scheme_host_and_port_are_what_a_masked_url_shows(url: str, shown: str) -> None:
-    """Masked again, it stays the same."""
+def test_a_masked_url_shows_scheme_host_and_port(url: str, shown: str) -> None:
+    """Masking it again changes nothing."""
     assert mask_url(url) == shown
 
 
@@ -84,8 +84,8 @@ def test_a_url_that_names_its_secret_is_shown_whole() -> None:
         document(NAMED, intent=intent(IN_CLEAR[0])),
     ],
 )
-def test_an_event_that_held_a_secret_anywhere_is_masked_everywhere(one: Document) -> None:
-    """In what was applied, in an intent and in the past alike; the other events are shown as they are."""
+def test_an_event_with_a_secret_anywhere_is_masked_everywhere(one: Document) -> None:
+    """Applied record, intent and history are masked; the other events are shown as they are."""
     assert find_secretive(None, one) == {EVENT}
     shown = show_document(one)
     assert CANARY not in repr(shown)
@@ -99,7 +99,7 @@ def test_a_state_without_secrets_is_shown_as_it_is() -> None:
 
 
 def outputs(wanted: Desired | None, one: Document) -> dict[str, str]:
-    """All that is shown of an environment, command by command."""
+    """Return all outputs about an environment, by command."""
     manifests = [] if wanted is None else [wanted]
     plan = make_plan(manifests, {one.environment: one}, lambda _: Fingerprint(), PlanInput(START))
     by_name = {each.environment: each for each in manifests}
@@ -112,7 +112,7 @@ def outputs(wanted: Desired | None, one: Document) -> dict[str, str]:
         "plan as JSON": encode_plan(plan),
         "drift": text.render_drift(Drift(tuple(findings)), colour=False),
         "drift in Markdown": markdown.render_drift(Drift(tuple(findings))),
-        "report": json.dumps([*make_rows(report, look_at(report))]) + render_report(report),
+        "report": json.dumps([*make_rows(report, collect_environments(report))]) + render_report(report),
         "state show": text.render_state_show(one, now, colour=False),
         "state show in Markdown": markdown.render_state_show(one, now),
         "state history": text.render_state_history(one, colour=False),
@@ -123,14 +123,14 @@ def outputs(wanted: Desired | None, one: Document) -> dict[str, str]:
 @pytest.mark.parametrize("url", IN_CLEAR)
 @pytest.mark.parametrize("wanted", [None, desired(NAMED)], ids=["an orphan", "in a manifest"])
 def test_no_output_shows_a_secret_of_a_state_edited_by_hand(url: str, wanted: Desired | None) -> None:
-    """Wherever the place-holder is: in the manifest, or in the past alone, as of an orphan."""
+    """The placeholder may be in the manifest, or in the history alone, as for an orphan."""
     for one in (document(url, history=(entry(NAMED),)), document(NAMED, history=(entry(url),), intent=intent(url))):
         for output, shown in outputs(wanted, one).items():
             assert CANARY not in shown, output
 
 
-def test_a_plan_is_the_same_with_the_past_and_without() -> None:
-    """`plan` reads heads alone, others read whole documents, and their digests are compared."""
+def test_a_plan_is_the_same_with_and_without_the_history() -> None:
+    """`plan` reads heads alone, other commands read whole documents, and their digests are compared."""
     wanted, one = desired("https://hooks.acme.com.br/new"), document(IN_CLEAR[0], history=(entry(NAMED),))
     bare = replace(one, history=())
     plans = [plan_environment(wanted, each, Fingerprint(), PlanInput(START)) for each in (one, bare)]
@@ -150,5 +150,5 @@ def test_a_plan_is_the_same_with_the_past_and_without() -> None:
         ("https://a.com?x", "https://a.com?…"),
     ],
 )
-def test_of_an_observed_url_no_value_of_its_query_is_shown(url: str, shown: str) -> None:
+def test_the_query_of_an_observed_url_is_shown_without_values(url: str, shown: str) -> None:
     assert mask_query(url) == shown

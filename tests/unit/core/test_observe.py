@@ -1,4 +1,4 @@
-"""What follows from what was observed: live drift, findings, warnings (docs/contract.md#drift)."""
+"""The effects of an observation: live drift, findings, warnings (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def observation(account: Mapping[str, Any], document: Document | None, desired: 
 
 
 def test_live_drift_makes_a_reassert_that_shows_what_was_observed() -> None:
-    """With nothing else to do."""
+    """The environment has no other reason."""
     document = applied()
     planned = plan_environment(DESIRED, document, PRINT, NOW, observation(EDITED, document))
     assert (planned.action, planned.reasons, planned.unchecked) == (Action.REASSERT, (Reason.LIVE_DRIFT,), ())
@@ -68,21 +68,21 @@ def test_live_drift_makes_a_reassert_that_shows_what_was_observed() -> None:
     assert planned.live == (expected,)
 
 
-def test_what_was_never_applied_has_nothing_to_drift_from() -> None:
-    """A create is one, whatever Plug holds."""
+def test_an_environment_never_applied_has_no_live_drift() -> None:
+    """A create stays a create, even if Plug holds other URLs."""
     planned = plan_environment(DESIRED, None, PRINT, NOW, observation(EDITED, None))
     assert (planned.action, planned.reasons, planned.live) == (Action.CREATE, (Reason.NEVER_APPLIED,), ())
 
 
 def test_an_observation_never_ends_doubt() -> None:
-    """Though all that can be seen is as desired: the seventh can't be."""
+    """All visible events are as desired, but the seventh is never shown."""
     document = begin_intent(applied(), DESIRED, Claim("i", "l", START, 900, By()))
     planned = plan_environment(DESIRED, document, PRINT, NOW, observation(account_of(DESIRED.webhooks), document))
     assert (planned.action, planned.reasons) == (Action.REASSERT, (Reason.UNCERTAIN,))
 
 
-def test_in_doubt_a_difference_is_told_with_its_likely_cause() -> None:
-    """It may be our own PUT."""
+def test_a_difference_in_doubt_has_its_likely_cause() -> None:
+    """The unfinished PUT may have caused it."""
     document = begin_intent(applied(), DESIRED, Claim("i", "l", START, 900, By()))
     seen = observation(EDITED, document)
     planned = plan_environment(DESIRED, document, PRINT, NOW, seen)
@@ -92,8 +92,8 @@ def test_in_doubt_a_difference_is_told_with_its_likely_cause() -> None:
     assert findings[0].message.endswith("perhaps through the PUT in doubt")
 
 
-def test_what_plug_holds_already_is_live_drift_until_it_is_applied() -> None:
-    """Somebody did by hand what the manifest wants: an update, told as both."""
+def test_a_desired_url_that_plug_already_holds_is_live_drift_until_it_is_applied() -> None:
+    """If somebody registered the desired URL by hand, the plan has an update and live drift."""
     document = applied()
     desired = replace(DESIRED, webhooks={**DESIRED.webhooks, STATUS: "https://by.hand.example.com/"})
     seen = observation(EDITED, document, desired)
@@ -103,8 +103,8 @@ def test_what_plug_holds_already_is_live_drift_until_it_is_applied() -> None:
     assert live.message.endswith("already what the manifest wants")
 
 
-def test_an_update_that_plug_does_not_hold_yet_is_no_live_drift() -> None:
-    """Applied against observed, not desired against observed."""
+def test_an_update_that_plug_does_not_hold_yet_is_not_live_drift() -> None:
+    """The applied URLs are compared with the observed ones, not the desired ones."""
     document = applied(make_desired(version="0"))
     seen = observation(account_of(make_desired(version="0").webhooks), document)
     assert plan_environment(DESIRED, document, PRINT, NOW, seen).reasons == (Reason.WEBHOOKS_CHANGED,)
@@ -121,13 +121,13 @@ def test_an_update_that_plug_does_not_hold_yet_is_no_live_drift() -> None:
     ],
 )
 def test_a_noop_says_that_it_could_not_be_observed(seen: Observation | None, unchecked: tuple[str, ...]) -> None:
-    """Only where a read was to be made, and failed."""
+    """It says so only if a read was tried and failed."""
     planned = plan_environment(DESIRED, applied(), PRINT, NOW, seen)
     assert (planned.action, planned.unchecked) == (Action.NOOP, unchecked)
 
 
-def test_the_digest_knows_no_observation() -> None:
-    """A reassert changes nothing that was not approved before."""
+def test_the_digest_does_not_depend_on_observations() -> None:
+    """A reassert only sends what was approved before."""
     document = {"production": applied()}
     seen = {"production": observation(EDITED, document["production"])}
     plain = make_plan([DESIRED], document, lambda one: PRINT, NOW)
@@ -137,7 +137,7 @@ def test_the_digest_knows_no_observation() -> None:
 
 
 def test_findings_are_as_the_contract_shows_them() -> None:
-    """Expected is what was applied; what can't be seen is information."""
+    """`expected` is the applied URL; events that can't be seen are unobservable."""
     document = applied()
     planned = plan_environment(DESIRED, document, PRINT, NOW)
     none = {"a": UNOBSERVABLE, "b": Observation(failure="500: broken")}
@@ -164,8 +164,8 @@ def test_findings_are_as_the_contract_shows_them() -> None:
     ]
 
 
-def test_a_failed_read_is_1_before_drift_is_2() -> None:
-    """What can't be seen by its nature is 0."""
+def test_a_failed_read_exits_1_even_with_drift() -> None:
+    """Events that are never shown do not change the exit code 0."""
     live = Finding("a", FindingKind.LIVE, STATUS, None, None, "")
     unseen = Finding("a", FindingKind.UNOBSERVABLE, None, None, None, "")
     assert of_drift([unseen]) is ExitCode.DONE
@@ -173,14 +173,14 @@ def test_a_failed_read_is_1_before_drift_is_2() -> None:
     assert of_drift([live, unseen], failed=True) is ExitCode.NOT_APPLIED
 
 
-def test_reads_that_failed_alike_are_one_warning() -> None:
-    """With the environments' names."""
+def test_reads_that_failed_for_one_reason_are_one_warning() -> None:
+    """The warning has the environments' names."""
     failed = Observation(failure="500: broken")
-    told = describe_unobserved({"b": failed, "a": failed, "c": UNOBSERVABLE, "d": Observation(failure="no")})
-    assert told == ("not observed: a, b: 500: broken", "not observed: d: no")
+    warnings = describe_unobserved({"b": failed, "a": failed, "c": UNOBSERVABLE, "d": Observation(failure="no")})
+    assert warnings == ("not observed: a, b: 500: broken", "not observed: d: no")
 
 
-def test_a_plan_of_what_was_never_applied_shows_no_live_drift() -> None:
-    """There is nothing that it could differ from."""
+def test_the_plan_of_an_environment_never_applied_shows_no_live_drift() -> None:
+    """There is no applied record to differ from."""
     seen = Observation((EventComparison(Event.MESSAGE_STATUS, Verdict.DIFFERENT, "https://x.example.com/…"),))
     assert find_live(seen, make_desired(), None) == ()

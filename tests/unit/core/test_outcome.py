@@ -42,8 +42,8 @@ def answered(status: int, *, denied: bool = False) -> Attempt:
         ([], True, Outcome.UNCERTAIN),
     ],
 )
-def test_the_table(attempts: list[Attempt], doubt: bool, outcome: Outcome) -> None:
-    """Each row with the cases next to its border."""
+def test_the_outcome_is_that_of_the_table(attempts: list[Attempt], doubt: bool, outcome: Outcome) -> None:
+    """Each row is tested with the cases at its limits."""
     assert classify(attempts, doubt=doubt) is outcome
 
 
@@ -59,13 +59,13 @@ ATTEMPTS = st.lists(
 
 @given(ATTEMPTS)
 def test_only_a_2xx_ends_doubt(attempts: list[Attempt]) -> None:
-    """In doubt, the outcome is `applied` or `uncertain`, nothing else."""
+    """An environment in doubt is `applied` or `uncertain` afterwards."""
     confirmed = bool(attempts) and attempts[-1].confirmed
     assert classify(attempts, doubt=True) is (Outcome.APPLIED if confirmed else Outcome.UNCERTAIN)
 
 
 @given(ATTEMPTS)
 def test_an_ambiguous_attempt_is_never_rejected_or_failed(attempts: list[Attempt]) -> None:
-    """Nobody knows what it did."""
+    """The effect of such an attempt is unknown."""
     if any(attempt.fate is Fate.AMBIGUOUS for attempt in attempts):
         assert classify(attempts, doubt=False) in (Outcome.APPLIED, Outcome.UNCERTAIN)

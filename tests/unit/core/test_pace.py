@@ -1,4 +1,4 @@
-"""Figures of the pace, one by one; its rules for all figures are in tests/properties/test_pace.py."""
+"""Single figures of the pace. The rules for all figures are in tests/properties/test_pace.py."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def slowed(
 
 
 def sending(rate: int, seconds: int, limit: float | None = None) -> Pacing:
-    """After so many sends a second for so long, from 0 on; the next would be at its end."""
+    """Return the pacing after `rate` sends a second from 0 on; the next send would be at the end."""
     pacing = Pacing(limit)
     for tick in range(rate * seconds):
         pacing = take(pacing, tick / rate)
@@ -48,20 +48,18 @@ def sending(rate: int, seconds: int, limit: float | None = None) -> Pacing:
     ("status", "retry_after_s", "asks"),
     [(429, None, True), (429, 1.0, True), (503, 1.0, True), (503, 0.0, True), (503, None, False), (500, 1.0, False)],
 )
-def test_a_503_asks_for_less_only_where_it_says_when_to_come_again(
-    status: int, retry_after_s: float | None, asks: bool
-) -> None:
+def test_a_503_asks_for_less_only_with_retry_after(status: int, retry_after_s: float | None, asks: bool) -> None:
     assert asks_for_less(answer(status, retry_after_s)) is asks
 
 
-def test_without_a_limit_nobody_waits() -> None:
+def test_without_a_limit_there_is_no_wait() -> None:
     pacing = take(Pacing(None), 5.0)
     assert (rate_at(pacing, 5.0), interval_at(pacing, 5.0)) == (None, 0.0)
     assert wait_at(pacing, 5.0) <= 0
 
 
-def test_slots_are_evenly_spaced_whenever_they_are_taken() -> None:
-    """A little late is in time; who comes much later begins anew, and earns nothing by it."""
+def test_slots_are_evenly_spaced_even_if_they_are_taken_late() -> None:
+    """A send that is a little late does not move the next slot; one that is very late does."""
     first = take(Pacing(10), 0.0)
     assert wait_at(first, 0.0) == pytest.approx(STRETCH / 10 - LATE_S)
     on_time = take(first, wait_at(first, 0.0) + LATE_S / 2)
@@ -82,8 +80,8 @@ def test_slots_are_evenly_spaced_whenever_they_are_taken() -> None:
         (1e6, None),
     ],
 )
-def test_a_run_without_a_limit_recovers_in_two_lines(since_s: float, rate: float | None) -> None:
-    """It sent ten a second when it was slowed."""
+def test_a_run_without_a_limit_recovers_in_two_phases(since_s: float, rate: float | None) -> None:
+    """The run sent ten a second when it was slowed."""
     pacing = slowed(sending(10, 5), 5.0)
     assert rate_at(pacing, 5.0 + since_s) == (None if rate is None else pytest.approx(rate))
 
@@ -96,7 +94,7 @@ def test_a_run_with_a_limit_recovers_to_it(since_s: float, rate: float) -> None:
     assert rate_at(pacing, 5.0 + since_s) == pytest.approx(rate)
 
 
-def test_the_rate_in_force_is_halved_where_less_was_sent_than_it_allows_and_where_more_was() -> None:
+def test_the_smaller_of_the_current_and_the_observed_rate_is_halved() -> None:
     idle = slowed(sending(4, 5, limit=50), 5.0)
     assert rate_at(idle, 5.0) == pytest.approx(4 * DECREASE)
     busy = slowed(sending(40, 5, limit=10), 5.0)
@@ -104,7 +102,7 @@ def test_the_rate_in_force_is_halved_where_less_was_sent_than_it_allows_and_wher
 
 
 @pytest.mark.parametrize(("limit", "least"), [(None, LEAST_RATE), (50, LEAST_RATE), (0.2, 0.2)])
-def test_however_often_it_is_told_off_it_asks_again(limit: float | None, least: float) -> None:
+def test_the_rate_never_falls_below_the_least_rate(limit: float | None, least: float) -> None:
     pacing, now = Pacing(limit), 0.0
     for _ in range(20):
         now += max(0.0, wait_at(pacing, now))
@@ -112,18 +110,18 @@ def test_however_often_it_is_told_off_it_asks_again(limit: float | None, least: 
     assert rate_at(pacing, now) == pytest.approx(least)
 
 
-def test_who_was_slowed_comes_a_slot_of_the_new_rate_later() -> None:
+def test_after_a_slowdown_the_next_slot_is_one_interval_later() -> None:
     pacing = slowed(sending(10, 5), 5.0)
     assert wait_at(pacing, 5.0) == pytest.approx(STRETCH / 5)
 
 
-def test_what_was_sent_at_the_moment_of_a_429_tells_nothing_new() -> None:
+def test_a_request_sent_at_the_moment_of_a_429_does_not_slow_again() -> None:
     pacing = slowed(sending(10, 5), 5.0)
     assert rate_at(slowed(pacing, 5.1, sent_at=5.0), 5.0) == rate_at(pacing, 5.0)
 
 
-def test_what_was_sent_before_the_rate_was_lowered_lowers_it_no_further() -> None:
-    """A 429 for each of ten in flight is one 429; its Retry-After counts all the same."""
+def test_a_request_sent_before_the_slowdown_does_not_slow_again() -> None:
+    """Ten 429s for ten requests in flight count as one, but each Retry-After counts."""
     pacing = slowed(sending(10, 5), 5.0)
     again = slowed(pacing, 5.1, retry_after_s=7, sent_at=4.9)
     assert rate_at(again, 5.0) == rate_at(pacing, 5.0)
@@ -133,13 +131,13 @@ def test_what_was_sent_before_the_rate_was_lowered_lowers_it_no_further() -> Non
 
 
 @pytest.mark.parametrize(("retry_after_s", "waits"), [(120, True), (121, False)])
-def test_a_retry_after_beyond_the_longest_pause_closes_the_door_for_nobody(retry_after_s: float, waits: bool) -> None:
+def test_a_retry_after_beyond_the_longest_pause_delays_no_other_environment(retry_after_s: float, waits: bool) -> None:
     pacing = slowed(sending(10, 5), 5.0, retry_after_s)
     assert (wait_at(pacing, 5.0) >= 100) is waits
     assert rate_at(pacing, 5.0) == pytest.approx(5)
 
 
-def test_a_shorter_retry_after_does_not_open_what_a_longer_one_closed() -> None:
+def test_a_shorter_retry_after_does_not_shorten_a_longer_one() -> None:
     pacing = slowed(slowed(Pacing(10), 0.0, retry_after_s=30), 1.0, retry_after_s=2)
     assert wait_at(pacing, 1.0) == pytest.approx(29)
 
@@ -147,16 +145,16 @@ def test_a_shorter_retry_after_does_not_open_what_a_longer_one_closed() -> None:
 @pytest.mark.parametrize(
     ("idle_s", "observed"), [(0.0, 8), (0.25, 6), (0.5, 4), (0.75, 2), (0.9, 1), (1.0, 1), (3.0, 1)]
 )
-def test_the_rate_of_late_is_what_was_sent_less_than_a_second_or_two_ago(idle_s: float, observed: float) -> None:
-    """Of eight a second; one is the least that is taken for a rate."""
+def test_the_observed_rate_counts_the_last_second_or_two(idle_s: float, observed: float) -> None:
+    """Eight a second were sent. The observed rate is never below one."""
     pacing = slowed(sending(8, 5), 5.0 + idle_s)
     assert pacing.slowed is not None
     assert pacing.slowed.too_fast == pytest.approx(observed)
 
 
 @pytest.mark.parametrize(("now", "observed"), [(1.5, 8 + 4 * 0.5), (2.0, 8), (2.5, 4), (3.5, 1)])
-def test_a_window_that_ended_counts_by_what_was_sent_in_it(now: float, observed: float) -> None:
-    """Four in the first second, eight in the first half of the next."""
+def test_a_window_that_has_ended_counts_in_part(now: float, observed: float) -> None:
+    """Four requests were sent in the first second, eight in the first half of the next."""
     pacing = Pacing(None)
     for at in (0.0, 0.25, 0.5, 0.75, *(1 + tick / 16 for tick in range(8))):
         pacing = take(pacing, at)
@@ -165,7 +163,7 @@ def test_a_window_that_ended_counts_by_what_was_sent_in_it(now: float, observed:
     assert found.too_fast == pytest.approx(observed)
 
 
-def test_after_a_pause_the_count_begins_anew() -> None:
+def test_after_a_pause_the_count_starts_again() -> None:
     pacing = sending(8, 5)
     for at in (10.0, 10.25, 10.5):
         pacing = take(pacing, at)
@@ -183,15 +181,15 @@ def test_a_window_that_is_half_over_counts_half_of_the_one_before() -> None:
     assert found.too_fast == pytest.approx(2 + 8 / 2)
 
 
-# --- for who watches -------------------------------------------------------------------------------
+# --- for the progress display ----------------------------------------------------------------------
 
 
-def test_nothing_is_told_of_a_run_that_nobody_slowed() -> None:
+def test_a_run_that_was_not_slowed_has_no_slowdown() -> None:
     assert describe(Pacing(None), 0.0) is None
     assert describe(take(Pacing(10), 0.0), 0.0) is None
 
 
-def test_a_slowed_run_is_told_with_its_rate_and_its_pause_until_it_has_recovered() -> None:
+def test_a_slowdown_has_rate_and_pause_until_the_run_has_recovered() -> None:
     pacing = slowed(sending(10, 5), 5.0, retry_after_s=20, status=503)
     paused, recovering = describe(pacing, 5.0), describe(pacing, 30.0)
     assert paused is not None
@@ -201,6 +199,6 @@ def test_a_slowed_run_is_told_with_its_rate_and_its_pause_until_it_has_recovered
     assert describe(pacing, 25.0 + REGAIN_S + BEYOND_S) is None
 
 
-def test_a_run_that_was_slowed_to_what_it_may_send_anyway_is_not_slowed() -> None:
+def test_a_run_that_was_slowed_to_its_own_limit_has_no_slowdown() -> None:
     pacing = slowed(take(Pacing(LEAST_RATE / 2), 0.0), 0.0)
     assert describe(pacing, 0.0) is None

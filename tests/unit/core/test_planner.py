@@ -43,8 +43,8 @@ def reasons(
     return list(plan_environment(desired, document, fingerprint, given).reasons)
 
 
-def test_what_was_never_applied_is_created_with_seven_changes() -> None:
-    """Each with before None and the place of its value."""
+def test_an_environment_never_applied_is_created_with_seven_changes() -> None:
+    """Each change has `before` None and the place of its value."""
     planned = plan_environment(SECRET, None, PRINT, NOW)
     assert (planned.action, planned.reasons) == (Action.CREATE, (Reason.NEVER_APPLIED,))
     assert [(change.event, change.before) for change in planned.changes] == [(event, None) for event in EVENTS]
@@ -52,14 +52,14 @@ def test_what_was_never_applied_is_created_with_seven_changes() -> None:
     assert (planned.serial, planned.lineage) == (0, None)
 
 
-def test_what_is_the_same_is_a_noop() -> None:
-    """And nothing is unchecked."""
+def test_an_environment_without_a_difference_is_a_noop() -> None:
+    """Everything was checked."""
     planned = plan_environment(SECRET, applied(), PRINT, NOW)
     assert (planned.action, planned.reasons, planned.unchecked) == (Action.NOOP, (), ())
 
 
 def test_a_changed_text_is_an_update_of_that_event_alone() -> None:
-    """Through deepdiff, in the order of the page."""
+    """Several changed events are in the order of `EVENTS`."""
     webhooks = {
         **SECRET.webhooks,
         Event.MESSAGE_STATUS: "https://a.example.com/",
@@ -82,7 +82,7 @@ def test_a_changed_text_is_an_update_of_that_event_alone() -> None:
 def test_each_other_reason_is_a_reassert(
     desired: Desired, fingerprint: Fingerprint, given: PlanInput, reason: Reason
 ) -> None:
-    """With no change of text."""
+    """The URLs did not change."""
     planned = plan_environment(desired, applied(), fingerprint, given)
     assert (planned.action, planned.reasons, planned.changes) == (Action.REASSERT, (reason,), ())
 
@@ -99,7 +99,7 @@ WRAPPED = replace(SECRET, body=BodyForm.VALUE)
     ],
 )
 def test_another_endpoint_or_form_of_body_is_an_update(desired: Desired, changes: list[DestinationChange]) -> None:
-    """No text changes: where a token goes is reviewed like a URL."""
+    """No URL changes, but the destination of a token is reviewed like one."""
     planned = plan_environment(desired, applied(), PRINT, NOW)
     assert (planned.action, planned.reasons, planned.changes) == (Action.UPDATE, (Reason.ENDPOINT_CHANGED,), ())
     assert planned.destination == desired.destination
@@ -108,16 +108,16 @@ def test_another_endpoint_or_form_of_body_is_an_update(desired: Desired, changes
     assert plan_environment(desired, applied(desired), PRINT, NOW).action is Action.NOOP
 
 
-def test_another_token_variable_or_scheme_puts_nothing_again() -> None:
-    """Neither is in the applied record: the account says whose token it is."""
+def test_another_token_variable_or_scheme_is_not_a_reason_to_put() -> None:
+    """Neither is in the applied record; the account says which company the token belongs to."""
     desired = replace(SECRET, token_env="PLUG_TOKEN_B", auth_scheme=AuthScheme.BEARER)
     planned = plan_environment(desired, applied(), PRINT, NOW)
     assert (planned.action, planned.destination_changes) == (Action.NOOP, ())
     assert planned.destination == desired.destination
 
 
-def test_a_create_shows_of_its_destination_what_is_not_as_in_the_settings() -> None:
-    """Nothing was applied, so there is no before."""
+def test_a_create_shows_the_parts_of_its_destination_that_differ_from_the_settings() -> None:
+    """Nothing was applied, so `before` is None."""
     overrides = frozenset({DestinationPart.ENDPOINT, DestinationPart.TOKEN_ENV})
     planned = plan_environment(replace(MOVED, overrides=overrides), None, PRINT, NOW)
     assert planned.destination_changes == (DestinationChange(DestinationPart.ENDPOINT, None, "https://other/"),)
@@ -125,19 +125,19 @@ def test_a_create_shows_of_its_destination_what_is_not_as_in_the_settings() -> N
 
 
 def test_a_record_as_old_as_max_age_is_not_expired_yet() -> None:
-    """Older than it is."""
+    """Only an older one is."""
     assert reasons(SECRET, applied(), given=PlanInput(now=START + timedelta(seconds=60), max_age_s=60)) == []
 
 
 def test_an_unfinished_intent_is_never_a_noop() -> None:
-    """Live or in doubt: nobody knows what its PUT did."""
+    """Live or in doubt, the effect of its PUT is unknown."""
     claim = Claim("i", "l", START, 900, By())
     document = begin_intent(applied(), SECRET, claim)
     assert reasons(SECRET, document) == [Reason.UNCERTAIN]
 
 
 def test_all_reasons_that_hold_are_listed_in_order() -> None:
-    """docs/contract.md#plan gives the order."""
+    """The order is that of docs/contract.md#plan."""
     document = begin_intent(applied(), SECRET, Claim("i", "l", START, 900, By()))
     desired = replace(make_desired(version="2", secrets=("PLUG_SECRET_A",)), endpoint="https://other/")
     given = PlanInput(now=START + timedelta(days=1), max_age_s=1, requested=True)
@@ -148,20 +148,20 @@ def test_all_reasons_that_hold_are_listed_in_order() -> None:
 
 
 def test_without_a_token_account_and_secrets_are_unchecked() -> None:
-    """Such a noop vouches for the text alone."""
+    """Such a noop says only that the URLs are equal."""
     planned = plan_environment(SECRET, applied(), Fingerprint(), NOW)
     assert (planned.action, planned.unchecked) == (Action.NOOP, ("account", "secret:PLUG_SECRET_A"))
 
 
-def test_what_was_adopted_without_a_token_stays_unchecked() -> None:
-    """There is nothing to compare the token with."""
+def test_an_environment_adopted_without_a_token_stays_unchecked() -> None:
+    """The record has no account to compare the token with."""
     document = adopt(None, SECRET, Fingerprint(), START, By(), lineage="l")
     planned = plan_environment(SECRET, document, PRINT, NOW)
     assert planned.unchecked == ("account", "secret:PLUG_SECRET_A")
 
 
 def test_a_document_without_a_manifest_is_an_orphan() -> None:
-    """Reported, never touched."""
+    """An orphan is reported and never changed."""
     plan = make_plan([], {"production": applied()}, lambda one: PRINT, NOW)
     assert [(one.environment, one.action, one.source) for one in plan.environments] == [
         ("production", Action.ORPHAN, None)
@@ -169,14 +169,14 @@ def test_a_document_without_a_manifest_is_an_orphan() -> None:
 
 
 def test_environments_are_sorted_by_wave_and_name() -> None:
-    """Whatever the order of the manifests."""
+    """The order of the manifests does not matter."""
     wanted = [make_desired("c"), make_desired("b", wave=1), make_desired("a", wave=2), make_desired("d")]
     plan = make_plan(wanted, {}, lambda one: PRINT, NOW)
     assert [one.environment for one in plan.environments] == ["c", "d", "b", "a"]
 
 
-def test_the_digest_knows_neither_tokens_nor_the_clock_nor_reasserts() -> None:
-    """So that a pull request's plan and the merge's have the same."""
+def test_the_digest_does_not_depend_on_tokens_the_clock_or_reasserts() -> None:
+    """So the plans of a pull request and of its merge have the same digest."""
     documents = {"production": applied()}
     wanted = [make_desired("production", secrets=("PLUG_SECRET_A",)), make_desired("staging")]
     first = make_plan(wanted, documents, lambda one: Fingerprint(), NOW)
@@ -187,8 +187,8 @@ def test_the_digest_knows_neither_tokens_nor_the_clock_nor_reasserts() -> None:
     assert first.manifests_digest == second.manifests_digest
 
 
-def test_the_digest_knows_every_before_and_after() -> None:
-    """Another before is another change, though the after is the same."""
+def test_the_digest_depends_on_every_before_and_after() -> None:
+    """A different `before` is a different change, even if `after` is the same."""
     wanted = [make_desired(version="2")]
     digests = {
         make_plan(wanted, documents, lambda one: PRINT, NOW).digest
@@ -201,8 +201,8 @@ def test_the_digest_knows_every_before_and_after() -> None:
     assert len(digests) == 3
 
 
-def test_the_digest_knows_every_destination_and_the_one_before() -> None:
-    """Of an update that changes one text."""
+def test_the_digest_depends_on_every_destination_and_the_one_before() -> None:
+    """The plan is an update of one URL."""
     one, was = make_desired(version="2"), make_desired(version="1")
 
     def digest(desired: Desired, before: Desired) -> str:
@@ -220,7 +220,7 @@ def test_the_digest_knows_every_destination_and_the_one_before() -> None:
 
 
 def test_the_digest_of_a_plan_without_changes_is_known() -> None:
-    """The workflow that drift begins expects it: it may send again what was applied, and nothing new."""
+    """The run that drift starts expects this digest, so that it can only send again what was applied."""
     plan = make_plan(
         [make_desired()], {"production": applied(make_desired())}, lambda _: PRINT, replace(NOW, requested=True)
     )
@@ -229,7 +229,7 @@ def test_the_digest_of_a_plan_without_changes_is_known() -> None:
 
 
 def test_a_description_makes_no_plan_stale() -> None:
-    """Nor does a moved line; a wave or an endpoint does."""
+    """A moved line does not either; a wave or an endpoint does."""
     one = make_desired()
 
     def digest(desired: Desired) -> str:
@@ -248,8 +248,8 @@ def test_a_description_makes_no_plan_stale() -> None:
         assert digest(one) != digest(other)
 
 
-def test_the_fleets_digest_is_over_all_environments_whatever_is_planned() -> None:
-    """Two parts of one fleet have it in common; each part has a digest of its own."""
+def test_the_fleets_digest_is_over_all_environments_planned_or_not() -> None:
+    """Two parts of one fleet share it; their own digests differ."""
     fleet = [make_desired("a"), make_desired("b")]
     whole, first, second = (
         make_plan(part, {}, lambda _: PRINT, NOW, fleet=fleet) for part in (fleet, fleet[:1], fleet[1:])
@@ -261,8 +261,8 @@ def test_the_fleets_digest_is_over_all_environments_whatever_is_planned() -> Non
     assert other.fleet_digest != first.fleet_digest
 
 
-def test_confirming_twice_keeps_ten_records_of_history() -> None:
-    """Newest first, each with only the events it changed."""
+def test_the_history_keeps_ten_records() -> None:
+    """The newest comes first, and each record has only the events that it changed."""
     document = applied(make_desired(version="0"))
     for version in range(1, 12):
         document = begin_intent(document, make_desired(version=str(version)), Claim("i", "l", START, 900, By()))
@@ -272,8 +272,8 @@ def test_confirming_twice_keeps_ten_records_of_history() -> None:
     assert [len(entry.webhooks) for entry in document.history] == [0] + [7] * 9
 
 
-def test_a_plan_remembers_what_it_was_asked_and_an_orphan_what_is_stored() -> None:
-    """Every field that a saved plan is computed again from, or checked against."""
+def test_a_plan_has_its_inputs_and_an_orphan_has_its_stored_record() -> None:
+    """A saved plan is made again from these fields, or checked against them."""
     gone = replace(applied(), environment="gone")
     given = PlanInput(START, requested=True)
     plan = make_plan(

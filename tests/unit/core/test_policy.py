@@ -1,4 +1,4 @@
-"""Policies and reserved hosts."""
+"""The policy and reserved hosts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from reconciler.core.policy import Policy, find_pattern_fault, find_violation, i
     [("a.acme.com.br", True), ("A.B.ACME.com.br", True), ("acme.com.br", False), ("xacme.com.br", False)],
 )
 def test_a_star_matches_every_name_below_and_not_the_name_itself(host: str, *, allowed: bool) -> None:
-    """At any depth, whatever the case."""
+    """The depth and the case do not matter."""
     assert (find_violation(Policy(allowed=(("*.acme.com.br",),)), host) is None) is allowed
 
 
-def test_denied_wins_over_allowed() -> None:
+def test_denied_takes_precedence_over_allowed() -> None:
     """A host in both lists is refused."""
     assert find_violation(Policy(allowed=(("a.b",),), denied=("a.b",)), "a.b") is not None
 
 
 def test_a_host_must_be_in_each_allowed_list() -> None:
-    """A nearer list can only narrow."""
+    """The list of a subfolder can only narrow."""
     policy = Policy(allowed=(("*.com",),)).narrowed(("*.acme.com", "x.org"), ())
     assert find_violation(policy, "a.acme.com") is None
     assert find_violation(policy, "x.com") is not None
@@ -30,7 +30,7 @@ def test_a_host_must_be_in_each_allowed_list() -> None:
 
 
 def test_an_empty_allowed_list_allows_nothing_and_none_allows_all() -> None:
-    """An absent list is no list."""
+    """A list that is absent does not restrict anything."""
     assert find_violation(Policy(), "a.b") is None
     assert find_violation(Policy().narrowed(None, ()), "a.b") is None
     assert find_violation(Policy().narrowed((), ()), "a.b") is not None
@@ -39,14 +39,14 @@ def test_an_empty_allowed_list_allows_nothing_and_none_allows_all() -> None:
 @pytest.mark.parametrize(
     "pattern", ["", "*", "*.", "a.*.b", "**.b", "https://a.b", "a.b/", "a b", "a.b:443", ".a", "a."]
 )
-def test_what_is_no_host_is_no_pattern(pattern: str) -> None:
-    """A pattern that can match nothing would pass for a guard."""
+def test_a_text_that_is_not_a_host_is_not_a_pattern(pattern: str) -> None:
+    """A pattern that can't match any host would give false safety."""
     assert find_pattern_fault(pattern) is not None
 
 
 @pytest.mark.parametrize("pattern", ["a.b", "*.a.b", "*.br", "my_host.a", "8.8.8.8"])
-def test_a_host_with_a_star_in_front_at_most_is_a_pattern(pattern: str) -> None:
-    """Names and addresses."""
+def test_a_host_with_or_without_a_star_in_front_is_a_pattern(pattern: str) -> None:
+    """Names and addresses are both valid."""
     assert find_pattern_fault(pattern) is None
 
 
@@ -67,17 +67,17 @@ def test_a_host_with_a_star_in_front_at_most_is_a_pattern(pattern: str) -> None:
     ],
 )
 def test_names_for_documentation_and_local_use_are_reserved(host: str) -> None:
-    """The names of docs/manifests.md#policy, and all below them."""
+    """The names are those of docs/manifests.md#policy, and all below them."""
     assert is_reserved_host(host)
 
 
 @pytest.mark.parametrize("host", ["example.com.br", "myexample.com", "test.com", "local.acme.com", "arpa"])
 def test_names_that_only_look_alike_are_not_reserved(host: str) -> None:
-    """A suffix counts by whole labels."""
+    """Only whole labels are compared."""
     assert not is_reserved_host(host)
 
 
 def test_denied_lists_add_up() -> None:
-    """Those of a nearer file beside those of the settings; a list that is absent narrows nothing."""
+    """The list of a file is added to that of the settings; an absent list changes nothing."""
     policy = Policy(denied=("a.com",)).narrowed(None, ("b.com",)).narrowed(("*.c.com",), ())
     assert policy == Policy(allowed=(("*.c.com",),), denied=("a.com", "b.com"))

@@ -1,4 +1,4 @@
-"""Which receivers there are, and what became of one."""
+"""The list of receivers, and the result of each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def receiver(**how: Any) -> Receiver:
 
 
 def test_a_url_and_event_that_environments_share_is_one_receiver() -> None:
-    """The same URL for another event is another: the bodies differ."""
+    """The same URL for another event is another receiver, as the bodies differ."""
     found = find_receivers([make_desired(name, webhooks=SHARED) for name in "ba"], allow_local_receivers=False)
     assert [(one.event, one.environments) for one in found] == [(event, ("a", "b")) for event in EVENTS]
     assert {one.place for one in found} == {receiver().place}
@@ -47,7 +47,7 @@ def test_a_url_and_event_that_environments_share_is_one_receiver() -> None:
 def test_loopback_needs_the_setting_and_a_base_url_on_loopback(
     setting: bool, endpoints: tuple[str, ...], allowed: bool
 ) -> None:
-    """Of every environment that uses the URL."""
+    """Every environment that uses the URL must have such a base URL."""
     desired = [make_desired(f"e{place}", webhooks=SHARED, endpoint=one) for place, one in enumerate(endpoints)]
     assert {one.place.allow_local for one in find_receivers(desired, allow_local_receivers=setting)} == {allowed}
 
@@ -62,19 +62,19 @@ def test_loopback_needs_the_setting_and_a_base_url_on_loopback(
     ],
 )
 def test_a_place_is_scheme_host_and_port(url: str, place: tuple[str, str, int]) -> None:
-    """What connections are shared by."""
+    """Receivers of one place share connections."""
     assert place_of(url, allow_local=False) == Place(*place, allow_local=False)
 
 
 def test_only_public_addresses_are_connected_to() -> None:
-    """Loopback beside them where it is allowed, nothing else ever."""
+    """Loopback is the only exception, if it is allowed."""
     found = ("93.184.216.34", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "2a00:1450:4001::1", "x", "fe80::1%2")
     assert choose_addresses(found, allow_local=False) == ("93.184.216.34", "2a00:1450:4001::1")
     assert choose_addresses(found, allow_local=True) == ("93.184.216.34", "127.0.0.1", "::1", "2a00:1450:4001::1")
 
 
 def test_the_first_failing_answer_decides() -> None:
-    """With the number of its example, and the latency of the slowest."""
+    """The message has the number of the example. The latency is that of the slowest answer."""
     probe = ProbeResult(CheckStage.TLS, ("93.184.216.34",), "93.184.216.34", NOW + timedelta(days=40), 0.5)
     answers = [Answer(CheckStage.POST, 200, 0.2), Answer(CheckStage.POST, 422, 0.1)]
     result = conclude(receiver(), probe, answers, NOW)
@@ -88,13 +88,13 @@ def test_the_first_failing_answer_decides() -> None:
 
 @pytest.mark.parametrize("status", [None, 100, 199, 300, 304, 400, 401, 404, 418, 429, 500, 503, 599, 999])
 def test_every_status_is_explained(status: int | None) -> None:
-    """In a sentence that begins with it."""
+    """The explanation begins with the status."""
     text = explain_status(status)
     assert text == "no answer" if status is None else text.startswith(f"answered {status}")
 
 
 def test_an_environment_is_refused_for_each_of_its_failing_receivers() -> None:
-    """The event and why, of the first two in the order of the events; the others are counted."""
+    """The first two are named, in the order of `EVENTS`, with their reasons; the others are counted."""
     probe = ProbeResult(CheckStage.CONNECT, message="the connection was refused")
     good = ProbeResult(CheckStage.TLS, address="93.184.216.34")
     results = [conclude(receiver(event=event, environments=("a", "b")), probe, [], NOW) for event in EVENTS]
@@ -109,8 +109,8 @@ def test_an_environment_is_refused_for_each_of_its_failing_receivers() -> None:
     }
 
 
-def test_with_what_was_applied_only_what_differs_is_a_receiver() -> None:
-    """By the URL's text; of a new environment all seven."""
+def test_with_the_applied_webhooks_only_changed_urls_are_receivers() -> None:
+    """The text of the URL is compared; all seven of a new environment are receivers."""
     moved = make_desired("a", webhooks={**SHARED, EVENTS[2]: "https://new.acme.com.br/plug"})
     same, new = make_desired("b", webhooks=SHARED), make_desired("c", webhooks=SHARED)
     found = find_receivers(

@@ -1,4 +1,4 @@
-"""Each step of a document's life, field by field: what a step doesn't name it must leave alone.
+"""The transitions of a document, field by field. A transition must not change other fields.
 
 See docs/contract.md#apply, docs/state.md.
 """
@@ -39,8 +39,8 @@ def intent_of(document: Document) -> Intent:
     return document.intent
 
 
-def test_an_intent_says_what_is_put_by_whom_and_until_when() -> None:
-    """And leaves the applied record and the history as they are."""
+def test_an_intent_has_the_webhooks_the_author_and_the_lease() -> None:
+    """The applied record and the history are not changed."""
     document = begun()
     assert document.intent == Intent(
         "ours", NEW.webhooks, False, START, START + timedelta(seconds=900), BY, OLD.endpoint, "org:1"
@@ -48,8 +48,8 @@ def test_an_intent_says_what_is_put_by_whom_and_until_when() -> None:
     assert document == replace(applied(), serial=3, intent=document.intent)
 
 
-def test_the_first_intent_begins_a_lineage() -> None:
-    """Serial 1, nothing applied."""
+def test_the_first_intent_starts_a_lineage() -> None:
+    """The serial is 1, and nothing is applied."""
     document = record.begin_intent(None, OLD, claim())
     assert (document.environment, document.lineage, document.serial) == ("production", "lineage", 1)
     assert (document.applied, document.history) == (None, ())
@@ -57,34 +57,34 @@ def test_the_first_intent_begins_a_lineage() -> None:
 
 
 def test_an_intent_over_an_unfinished_one_is_in_doubt() -> None:
-    """Whatever that one knew of itself: its run died somewhere."""
+    """The earlier run died, so its own `doubt` does not matter."""
     again = record.begin_intent(begun("dead"), NEW, claim())
     assert (intent_of(again).id, intent_of(again).doubt) == ("ours", True)
 
 
 def test_a_renewed_lease_changes_the_lease_alone() -> None:
-    """The same intent, for longer."""
+    """The intent is the same otherwise."""
     until = LATER + timedelta(seconds=900)
     renewed = record.renew(begun(), LATER, 900.0)
     assert renewed == replace(begun(), serial=4, intent=replace(intent_of(begun()), lease_until=until))
 
 
 def test_a_doubt_keeps_the_intent_and_releases_its_lease() -> None:
-    """So that the next run may begin at once, and finds the doubt."""
-    doubted = record.doubt(begun())
+    """So the next run may begin at once, and finds the doubt."""
+    doubted = record.mark_in_doubt(begun())
     assert doubted == replace(begun(), serial=4, intent=replace(intent_of(begun()), doubt=True, lease_until=None))
 
 
-def test_a_cleared_document_is_the_one_before_but_for_the_serial() -> None:
-    """Plug holds what it held."""
+def test_a_cleared_document_differs_from_the_one_before_in_the_serial_alone() -> None:
+    """Plug was not changed."""
     assert record.clear(begun()) == replace(applied(), serial=4)
 
 
 def test_without_an_intent_there_is_nothing_to_renew_or_doubt() -> None:
-    """A fault of ours; it must not pass for a document."""
+    """Such a call is a programming error and must not give a document."""
     steps: tuple[Callable[[], Document], ...] = (
         lambda: record.renew(applied(), START, 900.0),
-        lambda: record.doubt(applied()),
+        lambda: record.mark_in_doubt(applied()),
         lambda: record.impose_doubt(None, applied(), START),
     )
     for step in steps:
@@ -92,8 +92,8 @@ def test_without_an_intent_there_is_nothing_to_renew_or_doubt() -> None:
             step()
 
 
-def test_a_confirmed_document_says_what_was_put_with_which_token_and_secrets() -> None:
-    """The history's newest entry holds the events that changed, and no more."""
+def test_a_confirmed_document_has_the_sent_webhooks_and_the_fingerprint() -> None:
+    """The newest entry of the history has only the events that changed."""
     half = replace(OLD, webhooks={**OLD.webhooks, **dict(list(NEW.webhooks.items())[:3])})
     confirmed = record.confirm(record.begin_intent(applied(), half, claim()), half, PRINT, LATER, BY)
     assert confirmed.applied is not None
@@ -109,7 +109,7 @@ def test_a_confirmed_document_says_what_was_put_with_which_token_and_secrets() -
 
 
 def test_an_adopted_document_says_so() -> None:
-    """In the record and in the history; without a document a lineage begins."""
+    """The record and the history say it. Without a document a lineage starts."""
     document = record.adopt(None, OLD, PRINT, START, BY, lineage="new")
     assert document.applied is not None
     assert (document.lineage, document.serial, document.applied.adopted) == ("new", 1, True)
@@ -118,35 +118,35 @@ def test_an_adopted_document_says_so() -> None:
 
 
 def test_a_doubt_is_imposed_on_a_settled_document() -> None:
-    """Ours comes back, in doubt, without a lease; what another run applied stays."""
+    """The run's own intent is restored, in doubt and without a lease; another run's record stays."""
     standing = replace(applied(NEW), serial=9)
     doubted = record.impose_doubt(standing, begun(), LATER)
     assert doubted == replace(standing, serial=10, intent=replace(intent_of(begun()), doubt=True, lease_until=None))
 
 
-def test_a_doubt_is_imposed_where_the_document_is_gone() -> None:
-    """A new one with applied null, of our lineage; its serial is above all we wrote."""
+def test_a_doubt_is_imposed_if_the_document_is_gone() -> None:
+    """A new document of the same lineage has no applied record, and a higher serial than all written before."""
     doubted = record.impose_doubt(None, begun(), LATER)
     orphaned = replace(intent_of(begun()), doubt=True, lease_until=None)
     assert doubted == Document(environment="production", lineage="lineage", serial=4, intent=orphaned)
 
 
-def test_anothers_live_intent_stays_theirs_and_is_put_in_doubt() -> None:
-    """Its id and lease keep its PUT alone; when it is done it finds the doubt."""
+def test_another_runs_live_intent_is_kept_and_put_in_doubt() -> None:
+    """Its id and lease keep further runs away; at its end that run finds the doubt."""
     standing = begun("theirs")
     doubted = record.impose_doubt(standing, begun(), LATER)
     assert doubted == replace(standing, serial=4, intent=replace(intent_of(standing), doubt=True))
 
 
 @pytest.mark.parametrize("seconds", [901, 10_000])
-def test_anothers_dead_intent_is_replaced_by_ours(seconds: int) -> None:
-    """Both are doubt; nobody holds it."""
+def test_another_runs_dead_intent_is_replaced(seconds: int) -> None:
+    """Both intents are in doubt, and no run holds the lock."""
     doubted = record.impose_doubt(begun("theirs"), begun(), START + timedelta(seconds=seconds))
     assert (intent_of(doubted).id, intent_of(doubted).doubt, intent_of(doubted).lease_until) == ("ours", True, None)
 
 
-def test_our_own_intent_found_live_is_released() -> None:
-    """Somebody wrote around it: nobody else holds it, so it needs no lease."""
+def test_the_runs_own_live_intent_is_released() -> None:
+    """No other run holds the lock, so the intent needs no lease."""
     doubted = record.impose_doubt(replace(begun(), serial=7), begun(), LATER)
     assert (intent_of(doubted).lease_until, doubted.serial) == (None, 8)
 
@@ -156,7 +156,7 @@ def test_our_own_intent_found_live_is_released() -> None:
 
 STEPS: tuple[Callable[..., Document], ...] = (
     lambda *last: record.clear(begun(), *last),
-    lambda *last: record.doubt(begun(), *last),
+    lambda *last: record.mark_in_doubt(begun(), *last),
     lambda *last: record.confirm(begun(), NEW, PRINT, LATER, BY, *last),
     lambda *last: record.impose_doubt(applied(), begun(), LATER, *last),
     lambda *last: record.impose_doubt(None, begun(), LATER, *last),
@@ -164,24 +164,24 @@ STEPS: tuple[Callable[..., Document], ...] = (
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_last_try_is_recorded_by_the_step_that_ends_it_and_nothing_else_changes(
+def test_the_transition_that_ends_a_try_records_it_and_changes_nothing_else(
     step: Callable[..., Document],
 ) -> None:
-    """In the same write."""
+    """Both are in the same write."""
     assert step(LAST) == replace(step(), last=LAST)
 
 
-def test_what_tries_nothing_leaves_the_last_try() -> None:
-    """A new intent, a renewed lease, an intent that is taken back, an unlock, an adoption."""
+def test_a_transition_without_a_try_keeps_the_last_try() -> None:
+    """Examples are a new intent, a renewed lease, an intent that is removed, an unlock and an adoption."""
     tried = record.begin_intent(record.clear(begun(), LAST), NEW, claim())
     assert tried.last == LAST
-    steps = (record.renew(tried, LATER, 900.0), record.clear(tried), record.doubt(tried))
+    steps = (record.renew(tried, LATER, 900.0), record.clear(tried), record.mark_in_doubt(tried))
     assert {document.last for document in steps} == {LAST}
     assert record.adopt(tried, OLD, PRINT, START, BY, lineage="new").last == LAST
 
 
-def test_a_last_tries_message_always_fits() -> None:
-    """However long, and with a name of the system that no reader of JSON takes."""
+def test_the_message_of_a_last_try_always_fits() -> None:
+    """It may be very long, and contain a lone surrogate, which is not valid in UTF-8."""
     made = record.make_last(Outcome.FAILED, None, "\udcff" + "x" * 1000, LATER, BY)
     assert made.message == "?" + "x" * 499
 
@@ -189,8 +189,8 @@ def test_a_last_tries_message_always_fits() -> None:
 # --- where a record was applied --------------------------------------------------------------------
 
 
-def test_a_history_entry_keeps_its_endpoint_and_account_where_the_next_ones_differ() -> None:
-    """Walked from the applied record backwards, each record's own are known."""
+def test_a_history_entry_keeps_its_endpoint_and_account_if_the_next_newer_ones_differ() -> None:
+    """From the applied record backwards, the values of each record are known."""
     moved = replace(NEW, endpoint="https://other.example.com/update-webhooks")
     document = record.confirm(begun(), OLD, PRINT, LATER, BY)
     document = record.confirm(document, moved, PRINT, LATER, BY)
@@ -207,8 +207,8 @@ def test_a_history_entry_keeps_its_endpoint_and_account_where_the_next_ones_diff
     ]
 
 
-def test_a_record_and_its_history_know_the_form_of_the_body() -> None:
-    """A history entry has it where the next record has another, by itself."""
+def test_a_record_and_its_history_have_the_body_form() -> None:
+    """A history entry has it if the next newer record has another one."""
     wrapped = replace(NEW, body=BodyForm.VALUE)
     document = record.confirm(begun(), wrapped, PRINT, LATER, BY)
     document = record.adopt(document, wrapped, PRINT, LATER, BY, lineage="new")
@@ -222,7 +222,7 @@ def test_a_record_and_its_history_know_the_form_of_the_body() -> None:
 
 
 def test_what_may_follow_an_intent_is_no_larger_than_foreseen() -> None:
-    """Room for renewed leases in the serial, and for the longest message."""
+    """The serial has room for renewed leases, and the size for the longest message."""
     ours = begun()
     confirmed, doubted = record.find_following(ours, NEW, PRINT)
     assert confirmed.applied is not None and confirmed.applied.webhooks == NEW.webhooks

@@ -1,4 +1,4 @@
-"""Slips of one letter."""
+"""Typing errors of one letter."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from reconciler.core.slips import find_meant_variable, is_one_letter_off
 
 
 @pytest.mark.parametrize("name", ["yaml", "yml", "yamll", "aml", "ymal", "yamx"])
-def test_one_letter_is_a_slip(name: str) -> None:
+def test_one_different_letter_is_a_typing_error(name: str) -> None:
     assert is_one_letter_off(name, "yaml")
 
 
 @pytest.mark.parametrize("name", ["", "ya", "yamlll", "lmay", "yaxx", "yam~"])
-def test_more_is_another_name(name: str) -> None:
-    """So is the backup of an editor."""
+def test_a_larger_difference_is_another_name(name: str) -> None:
+    """The backup of an editor is another name too."""
     assert not is_one_letter_off(name, "yaml")
 
 
 @pytest.mark.parametrize("name", ["", "PLUG_SECERT_", "HOME", "PLUG_SECERT_a-b", "PLUG_SECERT_é", "X" * 10_000])
-def test_nothing_else_is_repeated(name: str) -> None:
-    """What is not a variable's name may be a value."""
+def test_a_text_that_is_not_a_name_is_never_repeated(name: str) -> None:
+    """A text that is not a variable's name may be a secret value."""
     assert find_meant_variable(name, "PLUG_SECRET_") is None
     assert find_meant_variable(name, "") is None

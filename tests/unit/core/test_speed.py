@@ -1,4 +1,4 @@
-"""How fast a run gets on."""
+"""The speed of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from reconciler.core.speed import SPAN_S, Speed
 
 
-def test_nothing_is_said_until_something_was_seen_for_a_second() -> None:
+def test_the_rate_is_unknown_for_the_first_second() -> None:
     speed = Speed()
     assert speed.rate(0, 5.0) is None
     speed.note(0, 5.0)
@@ -17,8 +17,8 @@ def test_nothing_is_said_until_something_was_seen_for_a_second() -> None:
     assert speed.rate(3, 6.0) == 3
 
 
-def test_what_was_long_ago_says_nothing_about_now() -> None:
-    """A pause of minutes is forgotten after half a minute of work."""
+def test_old_counts_do_not_influence_the_rate() -> None:
+    """After half a minute of work a pause of minutes has no effect."""
     speed = Speed()
     for second in range(101):
         speed.note(0, float(second))
@@ -28,11 +28,13 @@ def test_what_was_long_ago_says_nothing_about_now() -> None:
     assert speed.rate(10 * (int(now) - 100), now) == pytest.approx(10, abs=0.5)
 
 
-def test_a_moment_a_second_is_kept() -> None:
+def test_at_most_one_moment_a_second_is_kept() -> None:
     speed = Speed()
     sizes = []
     for tick in range(10_000):
         speed.note(tick, tick / 100)
         sizes.append(len(pickle.dumps(speed)) if tick % 1_000 == 999 else 0)
-    assert max(sizes[5_000:]) <= max(sizes[:5_000]) + 20  # no moment more than SPAN_S and a bit; larger numbers
+    assert (
+        max(sizes[5_000:]) <= max(sizes[:5_000]) + 20
+    )  # no more moments than fit into SPAN_S; only the numbers are larger
     assert speed.rate(10_000, 100.0) == pytest.approx(100, rel=0.01)

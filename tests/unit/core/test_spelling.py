@@ -1,4 +1,4 @@
-"""A known value is found in every spelling, in time that grows with the text alone (docs/contract.md#drift)."""
+"""The search for known values in every spelling; its time depends on the text alone (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
-def test_every_spelling_is_found_and_what_lacks_its_end_is_not(spelling: str) -> None:
+def test_every_spelling_is_found_and_one_without_its_end_is_not(spelling: str) -> None:
     assert KNOWN.occur_in(f"https://a.com/x/{spelling}/y")
     assert not KNOWN.occur_in(f"https://a.com/x/{spelling[:8]}/y")
 
 
-def test_nothing_is_found_where_nothing_is_known_and_in_a_plain_url() -> None:
+def test_nothing_is_found_without_values_or_in_a_plain_url() -> None:
     assert not SpelledValues([]).occur_in(VALUE)
     assert not SpelledValues([""]).occur_in(VALUE)
     assert not KNOWN.occur_in("https://hooks.acme.com.br/plug/production/messageStatus?a=1&b=2")
@@ -68,8 +68,8 @@ def test_nothing_is_found_where_nothing_is_known_and_in_a_plain_url() -> None:
 @given(st.text(alphabet="%25aA4/", max_size=60))
 @example("%2%35")
 @example("%%32%35")
-def test_percent_encoding_is_undone_as_by_decoding_again_and_again(text: str) -> None:
-    """Nothing is left that could be decoded, and encoding it once more leads to the same."""
+def test_percent_encoding_is_undone_as_by_repeated_decoding(text: str) -> None:
+    """No code is left, and the result of an encoded result is the same."""
     undone = undo_percent(text)
     assert undo_percent(undone) == undone
     assert undo_percent(quote(text, safe="")) == undone
@@ -82,7 +82,7 @@ def test_any_value_is_found_in_base64_of_any_text_around_it(value: str, data: st
     assert SpelledValues([value]).occur_in(f"https://a.com/{text}")
 
 
-def test_a_flood_of_percent_signs_costs_time_in_proportion_to_its_length() -> None:
-    """Each character is taken up once and decoded once; decoding it pass by pass would take thousands of passes."""
+def test_the_time_for_many_percent_signs_is_proportional_to_their_number() -> None:
+    """Each character is read and decoded once; repeated decoding would take thousands of passes."""
     flood = "%" + "25" * 30_000 + "41"
     assert undo_percent(flood) == "A"

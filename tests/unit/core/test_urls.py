@@ -1,4 +1,4 @@
-"""Receivers' URLs and base URLs."""
+"""The checks of receivers' URLs and of base URLs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ALLOWED = ("www.plugchat.com.br",)
     ],
 )
 def test_a_public_https_url_is_accepted(url: str) -> None:
-    """Two labels or a public address, any port, anything printable behind."""
+    """The host has two labels or is a public address; any port and any printable path are valid."""
     assert find_url_fault(url, allow_local=False) is None
 
 
@@ -54,19 +54,19 @@ def test_a_special_address_is_refused_in_every_spelling(address: ipaddress.IPv4A
 
 @pytest.mark.parametrize("zone", ["%eth0", "%25eth0", "%1", "%25.acme.com.br"])
 def test_a_public_address_with_a_zone_is_refused(zone: str) -> None:
-    """It is not the canonical form, and a policy that denies the address would not know it."""
+    """It is not the canonical form, and a policy that denies the address would not match it."""
     assert find_url_fault(f"https://[2606:4700:4700::1111{zone}]/", allow_local=False) is not None
 
 
 @pytest.mark.parametrize("url", ["http://localhost:1/", "https://127.0.0.1/x", "http://[::1]:9/"])
 def test_loopback_receivers_need_the_setting(url: str) -> None:
-    """Plain http too, and only then."""
+    """With the setting, plain http is accepted for loopback too."""
     assert find_url_fault(url, allow_local=True) is None
     assert find_url_fault(url, allow_local=False) is not None
 
 
 def test_the_setting_accepts_no_other_private_host() -> None:
-    """Loopback alone, and other hosts still need https."""
+    """It is for loopback alone; other hosts still need https."""
     assert find_url_fault("https://10.0.0.1/", allow_local=True) is not None
     assert find_url_fault("https://127.1/", allow_local=True) is not None
     assert find_url_fault("http://hooks.acme.com.br/", allow_local=True) is not None
@@ -75,14 +75,14 @@ def test_the_setting_accepts_no_other_private_host() -> None:
 @pytest.mark.parametrize(
     "host", ["[::1%25lo]", "[::1x", "[127.0.0.1]", "[127.0.0.1x", "[0:0::1]", "127.1", "localhost."]
 )
-def test_what_only_resembles_loopback_gets_neither_token_nor_message(host: str) -> None:
-    """Clients read such a host differently, or not at all: the PUT would end in a library's own error."""
+def test_a_host_that_only_resembles_loopback_gets_neither_token_nor_message(host: str) -> None:
+    """Clients read such a host in different ways, or refuse it with an unclear error."""
     assert find_url_fault(f"http://{host}/", allow_local=True) is not None
     assert find_base_url_fault(f"http://{host}", ALLOWED) is not None
 
 
-def test_the_length_is_that_of_the_url_sent() -> None:
-    """2,048 bytes pass, one more doesn't; a doubled brace counts once."""
+def test_the_limit_is_for_the_length_of_the_sent_url() -> None:
+    """2,048 bytes are valid, 2,049 are not; a doubled brace counts as one byte."""
     start = "https://hooks.acme.com.br/"
     assert find_url_fault(start + "a" * (2048 - len(start)), allow_local=False) is None
     assert find_url_fault(start + "{{" * (2048 - len(start)), allow_local=False) is None
@@ -91,21 +91,21 @@ def test_the_length_is_that_of_the_url_sent() -> None:
 
 @pytest.mark.parametrize("value", ["", " ", "a\n", "a#b", "a\x00", "ç", "a\\b"])
 def test_a_secret_that_breaks_a_url_is_never_repeated(value: str) -> None:
-    """The fault says what is wrong and nothing of the value."""
+    """The fault says what is wrong without any part of the value."""
     fault = find_secret_fault(value)
     assert fault is not None
     assert len(value) < 2 or value not in fault
 
 
-def test_a_filled_url_that_is_too_long_is_told_without_it() -> None:
-    """The check after filling in repeats nothing."""
+def test_the_fault_of_a_filled_url_that_is_too_long_does_not_repeat_it() -> None:
+    """The check after filling in repeats no part of the URL."""
     fault = find_filled_fault("https://hooks.acme.com.br/" + "s3cret" * 400, allow_local=False)
     assert fault is not None
     assert "s3cret" not in fault
 
 
 def test_the_host_is_what_a_client_would_connect_to() -> None:
-    """Lower case, without the port."""
+    """It is in lower case, without the port."""
     assert host_of("https://HOOKS.acme.com.br:8443/x") == "hooks.acme.com.br"
     assert host_of("no url") == ""
     assert is_loopback_url("http://127.9.9.9:1/")
@@ -117,7 +117,7 @@ def test_the_host_is_what_a_client_would_connect_to() -> None:
     ["https://www.plugchat.com.br", "https://WWW.plugchat.com.br/prefix/", "http://127.0.0.1:8080", "http://[::1]:1"],
 )
 def test_a_token_may_go_to_an_allowed_host_and_to_loopback(url: str) -> None:
-    """A path prefix is fine."""
+    """A path prefix is valid."""
     assert find_base_url_fault(url, ALLOWED) is None
 
 
@@ -138,7 +138,7 @@ def test_a_token_may_go_to_an_allowed_host_and_to_loopback(url: str) -> None:
     ],
 )
 def test_a_token_goes_nowhere_else(url: str) -> None:
-    """Each is refused with a hint."""
+    """Each other URL is refused with a hint."""
     fault = find_base_url_fault(url, ALLOWED)
     assert fault is not None
     assert all(fault)

@@ -1,4 +1,4 @@
-"""Where a run acts, and which name a mistyped one may be a slip of (docs/contract.md#commands)."""
+"""The APIs of a run, and the names close to a mistyped one (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from reconciler.model import ApiUse
 from tests.fakes import make_desired
 
 
-def test_each_host_is_counted_with_its_port_the_most_used_first() -> None:
-    """The path says nothing of where a token goes; loopback is a sandbox."""
+def test_each_host_is_counted_with_its_port_and_the_most_used_comes_first() -> None:
+    """The path does not matter for where a token goes; loopback is a sandbox."""
     endpoints = [
         "https://www.plugchat.com.br/api/x",
         "https://WWW.plugchat.com.br/other/x",
@@ -39,5 +39,5 @@ def test_each_host_is_counted_with_its_port_the_most_used_first() -> None:
         ("plug", []),
     ],
 )
-def test_a_near_name_is_close_and_another(name: str, found: list[str]) -> None:
+def test_a_near_name_is_close_and_not_the_same(name: str, found: list[str]) -> None:
     assert find_near_names(name, ["main", "reconciler-state", "feature/webhooks", name]) == found

@@ -1,4 +1,4 @@
-"""The shapes of the contract, whole."""
+"""The JSON formats, as whole documents."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from tests.golden.samples import (
 
 
 def test_a_plan_has_the_contracts_keys_in_order() -> None:
-    """As in docs/contract.md#plan, with selection and what follows it after the digests."""
+    """The order is that of docs/contract.md#plan; `selection` and the keys behind it come after the digests."""
     plan = stdlib_json.loads(json.render_plan(plans()["mixed"]))
     assert list(plan) == [
         "format", "tool", "created_at", "manifests_digest", "fleet_digest", "digest", "selection", "requested",
@@ -85,8 +85,8 @@ def test_a_plan_has_the_contracts_keys_in_order() -> None:
     }
 
 
-def test_live_differences_stand_only_with_live_drift() -> None:
-    """`live` is there exactly where the reasons hold live-drift."""
+def test_live_differences_are_only_in_a_plan_with_live_drift() -> None:
+    """The key `live` exists if and only if live-drift is a reason."""
     live = (LiveDifference(Event.MESSAGE_STATUS, None),)
     plan = plan_of(
         planned("a", Action.REASSERT, Reason.LIVE_DRIFT, live=live), planned("b", Action.REASSERT, Reason.REQUESTED)
@@ -97,7 +97,7 @@ def test_live_differences_stand_only_with_live_drift() -> None:
 
 
 def test_an_orphan_has_no_source() -> None:
-    """There is no manifest to point to."""
+    """An orphan has no manifest to point to."""
     (orphan,) = stdlib_json.loads(json.render_plan(plan_of(planned("gone", Action.ORPHAN))))["environments"]
     assert orphan["source"] is None
     assert orphan["changes"] == []
@@ -121,13 +121,13 @@ def test_a_result_counts_all_seven_outcomes() -> None:
 
 
 def test_a_finding_has_the_contracts_keys() -> None:
-    """docs/contract.md#drift."""
+    """The keys are those of docs/contract.md#drift."""
     (finding,) = stdlib_json.loads(json.render_drift(drifts()["unobservable"]))["findings"]
     assert list(finding) == ["environment", "kind", "event", "expected", "actual", "message"]
 
 
 def test_a_validation_with_warnings_alone_is_ok() -> None:
-    """docs/contract.md#commands."""
+    """The rule is in docs/contract.md#commands."""
     errors, warnings = validations()["warnings"]
     assert stdlib_json.loads(json.render_validation(errors, warnings, environments=2)) == {
         "format": "reconciler.validation/1",
@@ -150,8 +150,8 @@ def test_a_validation_with_warnings_alone_is_ok() -> None:
     assert stdlib_json.loads(json.render_validation(warnings, []))["ok"] is False
 
 
-def test_the_state_list_tells_a_live_lease_from_one_that_ran_out() -> None:
-    """An intent whose lease is over is in doubt and locks nobody out."""
+def test_the_state_list_shows_whether_a_lease_is_live_or_over() -> None:
+    """An intent whose lease is over is in doubt and locks no run out."""
     staging = documents()["locked"]
     assert staging.intent is not None
     assert staging.intent.lease_until is not None
@@ -162,7 +162,7 @@ def test_the_state_list_tells_a_live_lease_from_one_that_ran_out() -> None:
 
 
 def test_a_plan_says_whether_its_apply_needs_new_state() -> None:
-    """A sandbox alone needs no state that is right."""
+    """A plan for a sandbox alone does not need it."""
     sandbox = ApiUse("127.0.0.1:8787", 1, sandbox=True)
     for where, needed in (
         (None, False),
@@ -176,15 +176,15 @@ def test_a_plan_says_whether_its_apply_needs_new_state() -> None:
         assert read.plan.where == where
 
 
-def test_a_token_that_ends_is_drift_that_no_apply_heals() -> None:
-    """It names its environment, and begins no apply."""
+def test_a_token_that_ends_is_drift_that_no_apply_fixes() -> None:
+    """The output names its environment and starts no apply."""
     ends = Finding("loja", FindingKind.TOKEN_EXPIRY, None, None, "2026-12-01T00:00:00Z", "it ends")
     outputs = make_outputs(decode_any(json.render_drift(Drift((ends,), WHERE)).encode()))
     assert outputs == {"changed": "true", "environments": '["loja"]', "healable": "false"}
 
 
-def test_the_outputs_of_a_plan_and_of_a_result_name_what_they_are_about() -> None:
-    """What would be put, and what was."""
+def test_the_outputs_of_a_plan_and_of_a_result_name_the_environments() -> None:
+    """A plan names those that would be put, a result those that were applied."""
     plan = decode_any(json.render_plan(plan_of(create("b"), create("a"))).encode())
     assert make_outputs(plan)["environments"] == '["a","b"]' and make_outputs(plan)["changed"] == "true"
 
@@ -211,7 +211,7 @@ def _insert(text: str, path: tuple[str | int, ...], pair: str) -> bytes:
     ],
 )
 def test_a_plan_with_a_repeated_key_was_edited(path: tuple[str | int, ...], pair: str) -> None:
-    """A person, and some tools, read the first one; this program would do the last one."""
+    """A person and some tools read the first value; this program would use the last one."""
     edited = _insert(json.render_plan(plan_of(create("a"))), path, pair)
     assert not decode_plan(edited).intact
     with pytest.raises(FormatError, match=r"^was edited: a key appears twice in it$"):
@@ -231,6 +231,6 @@ def test_a_result_with_a_repeated_key_is_refused() -> None:
             decode(_insert(check, (), '"format": "reconciler.check/1"'))
 
 
-def test_a_plan_file_keeps_which_state_it_is_of() -> None:
+def test_a_plan_file_names_its_state() -> None:
     where = replace(WHERE, state_id="sha256:" + "0" * 64)
     assert decode_plan(json.render_plan(plan_of(create("a"), where=where)).encode()).plan.where == where

@@ -1,4 +1,4 @@
-"""The script of `github setup`, run against a stand-in for gh that writes down what it was asked."""
+"""The script of `github setup`, run against a fake gh that records its calls."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from reconciler.core.protocol.labels import Label
 from reconciler.core.protocol.setup import GitHubSetup, list_environments
 from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.formats.setup_script import LABELS, render_setup_script
-from reconciler.run.watch import Kept
+from reconciler.run.watch import KeptIssue
 from tests.fakes import make_desired
 
 REPOSITORY = "acme/plug-webhooks"
-# Each call is one line: its words, and after them what was on stdin where --input says so.
+# Each call is one line: its words, then the text of stdin if there is --input.
 GH = """\
 #!/bin/bash
 IFS=$'\\t'
@@ -96,7 +96,7 @@ def run(tmp_path: Path, setup: GitHubSetup, answers: Sequence[tuple[str, str]] =
 
 
 def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
-    """Environments that only the default branch may use, labels, both rules; no secret is sent."""
+    """The script creates environments for the default branch alone, labels and both rules, and sends no secret."""
     ran = run(tmp_path, make_setup())
     assert (ran.code, ran.err) == (0, "")
     for name in ("staging", "production", "plug-fleet", "plug-drift"):
@@ -123,11 +123,11 @@ def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
 
 def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:
     """GitHub takes a label that doesn't exist, in grey and without a description."""
-    assert {kind.label for kind in Kept} | set(Label) == {label for label, _, _ in LABELS}
+    assert {kind.label for kind in KeptIssue} | set(Label) == {label for label, _, _ in LABELS}
 
 
-def test_what_exists_is_left_as_it_is(tmp_path: Path) -> None:
-    """Reviewers and rules that the team changed are not set back by a second run."""
+def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None:
+    """A second run does not reset reviewers and rules that the team has changed."""
     answers = [
         (f"{ENVIRONMENT}staging/deployment-branch-policies", "main"),
         (f"{ENVIRONMENT}staging", "yes"),
@@ -142,7 +142,7 @@ def test_what_exists_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_reviewers_are_looked_up_by_name(tmp_path: Path) -> None:
-    """GitHub wants their numbers."""
+    """GitHub's API needs their ids."""
     setup = make_setup(reviewers=["ana", "acme/integrations"])
     answers = [("api users/ana", "7"), ("api orgs/acme/teams/integrations", "11")]
     ran = run(tmp_path, setup, answers)
@@ -151,24 +151,24 @@ def test_reviewers_are_looked_up_by_name(tmp_path: Path) -> None:
     assert body["reviewers"] == [{"type": "User", "id": 7}, {"type": "Team", "id": 11}]
 
 
-def test_no_environment_is_made_without_the_reviewers_that_were_asked_for(tmp_path: Path) -> None:
-    """A name with a slip would leave its token open."""
+def test_an_environment_is_not_created_without_its_reviewers(tmp_path: Path) -> None:
+    """A mistyped reviewer would leave the token unprotected."""
     ran = run(tmp_path, make_setup(reviewers=["anna"]))
     assert ran.code == 1
-    assert "FAILED  reviewer anna" in ran.err and "No environment is made without its reviewers." in ran.err
+    assert "FAILED  reviewer anna" in ran.err and "An environment is not created without its reviewers." in ran.err
     assert [call for call in ran.calls if "PUT" in call] == []
 
 
-def test_one_failure_does_not_hide_the_rest(tmp_path: Path) -> None:
-    """A plan of GitHub without rules answers 403; the environments are made all the same."""
+def test_the_script_goes_on_after_a_failure(tmp_path: Path) -> None:
+    """GitHub answers 403 if the repository's plan has no rules; the environments are created nevertheless."""
     ran = run(tmp_path, make_setup(), refused="rulesets")
     assert ran.code == 1
     assert "FAILED  rule reconciler: state" in ran.err
     assert "done    environment plug-drift" in ran.out and "done    variable PLUG_TOKENS_FROM" in ran.out
 
 
-def test_no_value_is_a_command(tmp_path: Path) -> None:
-    """Whatever reached the script would be one word of it."""
+def test_no_value_is_run_as_a_command(tmp_path: Path) -> None:
+    """Every value is one quoted word of the script."""
     hostile = "$(touch pwned)'; touch pwned; \"`touch pwned`"
     setup = make_setup(repository=hostile, default_branch=hostile, state_branch=hostile, reviewers=[hostile])
     environments = [replace(one, name=hostile) for one in setup.environments]
@@ -199,8 +199,8 @@ def test_the_script_passes_shellcheck(tmp_path: Path, setup: GitHubSetup) -> Non
     assert done.returncode == 0, done.stdout
 
 
-def test_where_one_secret_holds_the_tokens_no_environment_of_a_manifest_is_made(tmp_path: Path) -> None:
-    """A fleet may have more of them than a repository can have environments."""
+def test_no_environments_of_manifests_are_created_if_one_secret_has_all_tokens(tmp_path: Path) -> None:
+    """A fleet may have more environments than a repository on GitHub can have."""
     environments = list_environments([make_desired("staging")], JobLayout(TokensFrom.SECRET))
     setup = make_setup(tokens_from=TokensFrom.SECRET, environments=environments, state="s3://a/b", state_branch=None)
     text = render_setup_script(setup, "0.1.0")

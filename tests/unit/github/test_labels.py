@@ -1,4 +1,4 @@
-"""Who set a label that lifts a guard, asked of a strict GitHub."""
+"""The user who set a label that lifts a guard, read from a strict GitHub."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def hub() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def github(hub: FakeGitHub) -> Iterator[GitHub]:
-    """A client with no more than `pull-requests: read`."""
+    """Return a client that has only `pull-requests: read`."""
     token = canary()
     hub.tokens[token] = {"pull-requests": "read"}
     run = WorkflowRun(hub.url, "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
@@ -43,13 +43,13 @@ def github(hub: FakeGitHub) -> Iterator[GitHub]:
     ],
 )
 def test_only_a_user_who_is_known_to_write_counts(hub: FakeGitHub, github: GitHub, login: str, counts: bool) -> None:
-    """A bot never does: anybody's workflow may set a label with its token."""
+    """A bot never counts, because any workflow may set a label with its token."""
     hub.set_label(4, LARGE, login)
     assert find_lifting_label(github, 4, LARGE) == LabelSetting(LARGE, login, counts)
 
 
-def test_a_label_that_is_not_set_costs_one_look(hub: FakeGitHub, github: GitHub) -> None:
-    """Nobody's permission is asked for."""
+def test_a_label_that_is_not_set_costs_one_request(hub: FakeGitHub, github: GitHub) -> None:
+    """No permission is looked up."""
     hub.set_label(4, "other", "ana")
     assert find_lifting_label(github, 4, LARGE) is None
     hub.set_label(4, LARGE, "ana")
@@ -58,10 +58,10 @@ def test_a_label_that_is_not_set_costs_one_look(hub: FakeGitHub, github: GitHub)
     assert len(hub.requests) == 2
 
 
-def test_events_that_do_not_end_or_do_not_agree_name_nobody(
+def test_events_that_are_incomplete_or_disagree_name_no_setter(
     hub: FakeGitHub, github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A later event may say something else."""
+    """A later event may differ."""
     hub.set_label(4, LARGE, "ana")
     monkeypatch.setattr(labels, "MAX_PAGES", 0)
     assert find_lifting_label(github, 4, LARGE) == LabelSetting(LARGE, None, counts=False)
@@ -70,8 +70,8 @@ def test_events_that_do_not_end_or_do_not_agree_name_nobody(
     assert find_lifting_label(github, 5, LARGE) == LabelSetting(LARGE, None, counts=False)
 
 
-def test_a_fault_of_github_is_no_answer(hub: FakeGitHub, github: GitHub) -> None:
-    """It may pass, so the caller hears of it."""
+def test_a_fault_of_github_is_raised(hub: FakeGitHub, github: GitHub) -> None:
+    """It may be transient, so the caller gets the error."""
     hub.failing = [(503, "")] * 9
     with pytest.raises(PostFailed, match="GitHub answered 503"):
         find_lifting_label(github, 4, LARGE)

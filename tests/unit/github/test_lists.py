@@ -1,4 +1,4 @@
-"""Runs, jobs and merged pull requests, as GitHub lists them."""
+"""Runs, jobs and merged pull requests, from GitHub's lists."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.protocol.endings import RunJob
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.schedule import ApplyRun
-from reconciler.core.protocol.telling import RunJob
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.merged import count_commits, find_markers, list_merged
@@ -35,7 +35,7 @@ def _server() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def hub(_server: FakeGitHub) -> FakeGitHub:
-    """GitHub, with nothing on it."""
+    """Return GitHub, with nothing on it."""
     for held in (_server.runs, _server.jobs, _server.pulls, _server.comments, _server.failing, _server.line):
         held.clear()
     return _server
@@ -51,7 +51,7 @@ def github(hub: FakeGitHub) -> Iterator[GitHub]:
 
 
 def shown(run_id: int, status: str = "completed", **values: Any) -> dict[str, Any]:
-    """A run as GitHub shows it."""
+    """Return a run as GitHub shows it."""
     return {
         "id": run_id,
         "head_sha": OTHER,
@@ -68,7 +68,7 @@ def shown(run_id: int, status: str = "completed", **values: Any) -> dict[str, An
 
 
 def test_runs_under_way_those_of_the_head_and_the_last_ended_ones_are_listed(hub: FakeGitHub, github: GitHub) -> None:
-    """Of the default branch alone, each once; an old run of the head is among them."""
+    """Only runs of the default branch are listed, each once; an old run of the head is among them."""
     old = [shown(number) for number in range(2, ENDED_RUNS + 9)]
     waiting = [shown(200 + place, status) for place, status in enumerate(("waiting", "queued", "in_progress"))]
     hub.runs += [shown(1, head_sha=HEAD), *old, *waiting, shown(300, "queued", head_branch="other")]
@@ -78,15 +78,15 @@ def test_runs_under_way_those_of_the_head_and_the_last_ended_ones_are_listed(hub
     assert found[0] == ApplyRun(1, HEAD, "completed", "success", START, whole=True, url=url)
 
 
-def test_a_run_that_a_person_begins_may_be_narrowed(hub: FakeGitHub, github: GitHub) -> None:
-    """One that the workflows begin is not."""
+def test_a_run_that_a_user_begins_may_be_narrowed(hub: FakeGitHub, github: GitHub) -> None:
+    """A run that the workflows begin is not."""
     by_hand = {"event": "workflow_dispatch", "head_sha": HEAD}
     hub.runs += [shown(1, **by_hand), shown(2, **by_hand, actor={"login": AUTHOR})]
     assert [run.whole for run in list_apply_runs(github, "main", HEAD, AUTHOR)] == [False, True]
 
 
 def test_a_run_that_moves_on_meanwhile_is_found_in_its_later_state(hub: FakeGitHub, github: GitHub) -> None:
-    """It is never missed: the states are asked for in the order in which a run has them."""
+    """The states are read in the order in which a run has them, so it is never missed."""
     hub.runs.append(shown(1, "queued"))
 
     def move(request: str) -> None:
@@ -109,7 +109,7 @@ def test_a_run_that_moves_on_meanwhile_is_found_in_its_later_state(hub: FakeGitH
     ids=str,
 )
 def test_a_run_that_is_not_understood_fails_the_call(hub: FakeGitHub, github: GitHub, wrong: dict[str, object]) -> None:
-    """It is not left out: it may be under way."""
+    """It is not left out, because it may be in progress."""
     hub.runs.append(shown(1, "queued") | wrong | ({"status": "queued"} if "status" not in wrong else {}))
     if "status" in wrong:
         hub.runs[0]["head_sha"] = HEAD
@@ -118,7 +118,7 @@ def test_a_run_that_is_not_understood_fails_the_call(hub: FakeGitHub, github: Gi
 
 
 def test_the_jobs_are_those_of_one_attempt(hub: FakeGitHub, github: GitHub) -> None:
-    """Over their pages; an address that could leave a link is not shown as one."""
+    """They are read over all pages. An address that could end a link is not shown as one."""
     hub.jobs["7/2"] = [{"name": f"Step 1 / {number}", "conclusion": None} for number in range(101)]
     hub.jobs["7/1"] = [{"name": "Begin", "conclusion": "success", "html_url": "https://github.com/x)[y](z"}]
     assert len(list_jobs(github, "7", 2)) == 101
@@ -139,7 +139,7 @@ def pull(number: int, ago: timedelta = HOUR, *, updated: timedelta | None = None
 
 
 def test_the_pull_requests_that_were_merged_lately_are_listed(hub: FakeGitHub, github: GitHub) -> None:
-    """Into the default branch, and not closed without a merge; a later word on an old one changes nothing."""
+    """They were merged into the default branch; a later comment on an old one does not count."""
     closed = pull(4, merged_at=None)
     old = pull(5, 9 * HOUR, updated=HOUR)
     for one in (pull(1), pull(2, 2 * HOUR), pull(3, base={"ref": "other"}), closed, old, pull(6, 9 * HOUR)):
@@ -149,7 +149,7 @@ def test_the_pull_requests_that_were_merged_lately_are_listed(hub: FakeGitHub, g
 
 
 def test_our_comments_are_found_by_their_markers(hub: FakeGitHub, github: GitHub) -> None:
-    """Those of the workflows' own author; of two the first, which is the one that is kept."""
+    """Only comments of the workflows' own author count; of two, the first one, which is kept."""
     marker = Marker("apply", 7, 1, MarkState.OPEN)
     hub.write_comment(4, AUTHOR, f"{marker}\ntext")
     hub.write_comment(4, AUTHOR, f"{Marker('apply', 9, 1)}\ntext")

@@ -1,4 +1,4 @@
-"""What is posted to GitHub: once, again after a failure that may pass, and not where nothing has changed."""
+"""Posts to GitHub: made once, repeated after a transient failure, and left out if nothing has changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _server() -> Iterator[FakeGitHub]:
 
 @pytest.fixture
 def hub(_server: FakeGitHub) -> FakeGitHub:
-    """GitHub, with nothing on it."""
+    """Return GitHub, with nothing on it."""
     for held in (_server.comments, _server.issues, _server.failing, _server.requests):
         held.clear()
     return _server
@@ -65,7 +65,7 @@ def writes(hub: FakeGitHub) -> list[str]:
 
 
 def test_the_same_comment_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
-    """A push that changes no plan notifies nobody."""
+    """A push that changes no plan sends no notification."""
     assert put_comment(github, 4, PLAN, TEXT).done == "created"
     assert put_comment(github, 4, PLAN, TEXT) == Posted("unchanged", f"{hub.url}/c")
     assert put_comment(github, 4, PLAN, "other").done == "updated"
@@ -77,10 +77,10 @@ def test_the_same_comment_again_is_not_written(hub: FakeGitHub, github: GitHub) 
     ("run_id", "attempt", "done"),
     [(6, 2, "superseded"), (7, 1, "superseded"), (7, 2, "updated"), (7, 3, "updated"), (8, 1, "updated")],
 )
-def test_a_comment_of_a_later_run_is_left_as_it_is(
+def test_a_comment_of_a_later_run_is_not_changed(
     run_id: int, attempt: int, done: str, hub: FakeGitHub, github: GitHub
 ) -> None:
-    """An old run that is repeated must not put its old plan over the new one."""
+    """An old run that is repeated must not replace the new plan by its old one."""
     newest = Marker("plan", 7, 2, MarkState.OPEN)
     put_comment(github, 4, newest, TEXT)
     mine = Marker("plan", run_id, attempt)
@@ -88,14 +88,14 @@ def test_a_comment_of_a_later_run_is_left_as_it_is(
     assert hub.comment_texts(4) == [f"{newest}\n{TEXT}" if done == "superseded" else f"{mine}\nother"]
 
 
-def test_a_comment_of_an_earlier_version_is_written_over(hub: FakeGitHub, github: GitHub) -> None:
-    """It names no run."""
+def test_a_comment_of_an_earlier_version_is_replaced(hub: FakeGitHub, github: GitHub) -> None:
+    """Its marker has no run."""
     hub.write_comment(4, AUTHOR, "<!-- reconciler:plan -->\nold")
     assert put_comment(github, 4, Marker("plan", 1, 1), TEXT).done == "updated"
 
 
 def test_the_same_issue_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
-    """Every night, while the same drift lasts; other environments are another title."""
+    """The same drift writes it once; other environments change its title."""
     assert keep(github).done == "created"  # type: ignore[union-attr]
     assert keep(github) == Posted("unchanged", hub.open_issues()[0]["html_url"])
     assert keep(github, title="Webhook drift: matriz").done == "updated"  # type: ignore[union-attr]
@@ -104,15 +104,15 @@ def test_the_same_issue_again_is_not_written(hub: FakeGitHub, github: GitHub) ->
     assert keep(github, None) is None
 
 
-def test_a_text_that_github_would_not_take_is_told_before_it_is_asked(hub: FakeGitHub, github: GitHub) -> None:
-    """With the figures."""
+def test_a_text_that_is_too_long_for_github_is_refused_before_the_request(hub: FakeGitHub, github: GitHub) -> None:
+    """The message has both numbers."""
     with pytest.raises(PostFailed, match="the text has 65,594 characters, and GitHub takes 65,536"):
         put_comment(github, 4, PLAN, "x" * MAX_CHARS)
     assert hub.requests == []
 
 
-def test_a_failure_that_may_pass_is_tried_thrice(hub: FakeGitHub, github: GitHub, slept: list[float]) -> None:
-    """Waiting as long as GitHub asks for; the last failure is told."""
+def test_a_transient_failure_is_tried_three_times(hub: FakeGitHub, github: GitHub, slept: list[float]) -> None:
+    """The waits are those that GitHub asks for; the last failure is reported."""
     hub.failing += [(503, ""), (429, "")]
     assert put_comment(github, 4, PLAN, TEXT).done == "created"
     assert slept == [0, 0]
@@ -126,8 +126,8 @@ def test_a_failure_that_may_pass_is_tried_thrice(hub: FakeGitHub, github: GitHub
     assert (len(slept), len(hub.comment_texts(4))) == (4, 1)
 
 
-def test_without_a_word_of_when_each_wait_is_longer(slept: list[float]) -> None:
-    """A connection that is refused says nothing of when to try again."""
+def test_without_retry_after_each_wait_is_longer(slept: list[float]) -> None:
+    """A refused connection does not say when to try again."""
     run = WorkflowRun("http://127.0.0.1:1", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
     refused = "GitHub didn't answer GET issues/4/comments: the connection to GitHub was refused"
     with GitHub(run, canary(), sleep=slept.append) as github, pytest.raises(PostFailed, match=refused):
@@ -145,12 +145,12 @@ def test_without_a_word_of_when_each_wait_is_longer(slept: list[float]) -> None:
     ],
 )
 def test_a_proxy_that_fails_is_called_a_proxy(answer: bytes | None, reason: str) -> None:
-    """With its host and port, and without its password."""
+    """The message has its host and port, but not its password."""
     run = WorkflowRun("https://api.github.com", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
     with server(answering(answer or b"")) as port, contextlib.ExitStack() as stack:
         if answer is None:
             with server(answering(b"")) as port:
-                pass  # nobody listens there any more
+                pass  # the listener is closed
         github = stack.enter_context(GitHub(run, canary(), proxy=make_proxy(port)))
         with pytest.raises(PostFailed) as failed:
             github.request("GET", "issues")
@@ -159,7 +159,7 @@ def test_a_proxy_that_fails_is_called_a_proxy(answer: bytes | None, reason: str)
 
 
 def ask(talk: Talk, token: str) -> PostFailed:
-    """How a request fails at a server that does this."""
+    """Return the error of a request to a server that behaves like this."""
     with server(talk) as port:
         run = WorkflowRun(f"http://127.0.0.1:{port}", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
         with GitHub(run, token) as github, pytest.raises(PostFailed) as failed:
@@ -170,7 +170,7 @@ def ask(talk: Talk, token: str) -> PostFailed:
 @pytest.mark.parametrize("status", ["401 Unauthorized", "500 Error"])
 @pytest.mark.parametrize("before", [0, 190])
 def test_an_answer_that_echoes_the_token_is_masked(status: str, before: int) -> None:
-    """In its message and in its status line; also where the message is cut in the middle of the token."""
+    """The token is in the message or the status line, also if the message is cut within the token."""
     token = canary()
     said = json.dumps({"message": "x" * before + token}).encode()
     for answer in (http(status, said), http(f"{status} {token}")):
@@ -180,7 +180,7 @@ def test_an_answer_that_echoes_the_token_is_masked(status: str, before: int) -> 
 
 
 def test_an_answer_that_does_not_end_in_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each part arrives soon, so that the wait for the next one never ends it."""
+    """Each part arrives soon, so the timeout between two parts never ends it."""
     monkeypatch.setattr("reconciler.github.api.ANSWER_TIMEOUT_S", 0.05)
 
     def trickle(connection: socket.socket) -> None:
@@ -199,8 +199,8 @@ def make_proxy(port: int) -> Proxy:
     return parse_proxy("HTTPS_PROXY", f"http://ana:canary-of-a-proxy@127.0.0.1:{port}")
 
 
-def test_no_more_than_some_thousand_comments_are_looked_through(hub: FakeGitHub, github: GitHub) -> None:
-    """A pull request that a robot floods must not hold the run up: beyond them a new one is written."""
+def test_at_most_three_thousand_comments_are_read(hub: FakeGitHub, github: GitHub) -> None:
+    """A robot's flood of comments must not block the run: after them a new comment is written."""
     comment: dict[str, Any] = {"id": 7, "user": {"login": AUTHOR}, "body": f"{PLAN}\nold"}
     hub.comments[4] = [{"id": 1, "user": {"login": "bot"}, "body": "+1"}] * (MAX_PAGES * PAGE) + [comment]
     assert put_comment(github, 4, PLAN, TEXT).done == "created"
@@ -209,27 +209,27 @@ def test_no_more_than_some_thousand_comments_are_looked_through(hub: FakeGitHub,
 
 
 def pack_spaces(size_bytes: int) -> bytes:
-    """A JSON text of spaces: a thousandth of its size when packed."""
+    """Return a packed JSON text of spaces, a thousandth of its size."""
     return gzip.compress(b" " * (size_bytes - 2) + b"[]", 9)
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "told"), [(MAX_ANSWER_BYTES, None), (MAX_ANSWER_BYTES + 1, "is larger than 16 MiB")]
+    ("size_bytes", "reported"), [(MAX_ANSWER_BYTES, None), (MAX_ANSWER_BYTES + 1, "is larger than 16 MiB")]
 )
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("status", [200, 422])
 def test_an_answer_is_read_no_further_than_the_bound(
-    size_bytes: int, told: str | None, packed: bool, status: int
+    size_bytes: int, reported: str | None, packed: bool, status: int
 ) -> None:
-    """As sent and once it is unpacked, also of a refusal: a few hundred kilobytes must not become gigabytes."""
+    """The bound counts as sent and unpacked, also for a refusal: a few hundred KB must not become gigabytes."""
     body = pack_spaces(size_bytes) if packed else b" " * (size_bytes - 2) + b"[]"
     coding = b"Content-Encoding: gzip\r\n" if packed else b""
     head = b"HTTP/1.1 %d X\r\n%sContent-Length: %d\r\n\r\n" % (status, coding, len(body))
     with server(answering(head + body)) as port:
         run = WorkflowRun(f"http://127.0.0.1:{port}", "https://github.com", REPOSITORY, "0" * 40, "ana", "1", {})
         with GitHub(run, canary()) as github, contextlib.ExitStack() as stack:
-            if told or status != 200:
-                stack.enter_context(pytest.raises(PostFailed, match=told or "GitHub answered 422 to GET issues: X"))
+            if reported or status != 200:
+                stack.enter_context(pytest.raises(PostFailed, match=reported or "GitHub answered 422 to GET issues: X"))
             assert github.request("GET", "issues") == []
 
 

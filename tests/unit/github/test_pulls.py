@@ -1,4 +1,4 @@
-"""Which of the pull requests that GitHub names for a commit count as merged into the default branch."""
+"""The pull requests of a commit that count as merged into the default branch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pull(number: Any = 1, **values: Any) -> dict[str, Any]:
 
 
 def test_a_pull_request_that_was_merged_into_the_default_branch(hub: FakeGitHub, github: GitHub) -> None:
-    """Of a fork that is gone, too."""
+    """Its fork may be deleted."""
     hub.pulls[1] = pull()
     assert list_pulls(github, SHA, REPOSITORY, "main") == (MergedPull(1, HEAD, SHA),)
     assert list_pulls(github, HEAD, REPOSITORY, "main") == ()
@@ -71,15 +71,13 @@ def test_others_do_not_count(hub: FakeGitHub, github: GitHub, values: dict[str, 
 
 
 @pytest.mark.parametrize("values", [{"head": None}, {"head": {"sha": "--evil"}}, {"number": "1"}, {"number": True}])
-def test_one_without_its_facts_is_a_failure_and_not_a_missing_one(
-    hub: FakeGitHub, github: GitHub, values: dict[str, Any]
-) -> None:
+def test_a_pull_request_without_its_facts_is_an_error(hub: FakeGitHub, github: GitHub, values: dict[str, Any]) -> None:
     hub.pulls[1] = pull(**values)
     with pytest.raises(PostFailed, match="without its number or without its commits"):
         list_pulls(github, SHA, REPOSITORY, "main")
 
 
-def test_what_github_does_not_answer_is_no_answer(hub: FakeGitHub, github: GitHub) -> None:
+def test_a_failed_request_is_raised(hub: FakeGitHub, github: GitHub) -> None:
     hub.pulls[1] = pull()
     hub.failing += [(502, "")] * 2
     assert len(list_pulls(github, SHA, REPOSITORY, "main")) == 1

@@ -1,4 +1,4 @@
-"""How a repository is read over GitHub's API: what is shown, over all pages, and what a token may not ask."""
+"""The reads of a repository's setup over GitHub's API: over all pages, and with missing permissions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.errors import InputError, NotPermitted, PostFailed
-from reconciler.github.repository import HttpRepository, find_place, open_repository
+from reconciler.github.repository import HttpRepository, find_named, open_repository
 from reconciler.model import BranchRules, RequiredCheck, ShownEnvironment
 from tests.acceptance.conftest import canary
 from tests.workflows.fake_repository import ALL, REPOSITORY, FakeRepository, serve_repository
@@ -26,12 +26,12 @@ def fake() -> Iterator[FakeRepository]:
 
 @pytest.fixture
 def reads(fake: FakeRepository) -> Iterator[HttpRepository]:
-    place = find_place(REPOSITORY, {"GITHUB_API_URL": fake.url})
+    place = find_named(REPOSITORY, {"GITHUB_API_URL": fake.url})
     with open_repository(place, fake.token, {}) as opened:
         yield opened
 
 
-def test_an_environment_is_shown_with_who_may_use_it(fake: FakeRepository, reads: HttpRepository) -> None:
+def test_an_environment_is_shown_with_its_branches_and_reviewers(fake: FakeRepository, reads: HttpRepository) -> None:
     fake.add_environment("staging", "PLUG_TOKEN", reviewers=2)
     assert reads.list_environments() == ["staging"]
     assert reads.read_environment("staging") == ShownEnvironment("staging", ["main"], reviewers=2)
@@ -50,7 +50,7 @@ def test_lists_are_read_over_all_pages(fake: FakeRepository, reads: HttpReposito
 
 
 def test_secrets_and_variables_of_the_repository(fake: FakeRepository, reads: HttpRepository) -> None:
-    """Those that the organization shares with it are visible to its jobs too."""
+    """Secrets that the organization shares with it are visible to its jobs too."""
     fake.secrets, fake.organization_secrets, fake.variables = ["A"], ["PLUG_TOKEN"], {"PLUG_APPLY": "true"}
     assert reads.list_secrets() == {"A", "PLUG_TOKEN"}
     assert reads.list_variables() == {"PLUG_APPLY": "true"}
@@ -92,7 +92,7 @@ def test_a_commit_of_another_repository_has_a_time(fake: FakeRepository, reads: 
         ("administration", "Administration (read)", lambda reads: reads.read_protection("main")),
     ],
 )
-def test_a_refusal_names_the_permission_that_it_takes(
+def test_a_refusal_names_the_missing_permission(
     fake: FakeRepository, reads: HttpRepository, permission: str, named: str, question: Callable[[Any], Any]
 ) -> None:
     fake.add_environment("staging")
@@ -103,7 +103,7 @@ def test_a_refusal_names_the_permission_that_it_takes(
     assert fake.token not in str(refused.value)
 
 
-def test_a_wrong_token_is_no_missing_permission(fake: FakeRepository, reads: HttpRepository) -> None:
+def test_a_wrong_token_is_not_a_missing_permission(fake: FakeRepository, reads: HttpRepository) -> None:
     fake.token = canary()
     with pytest.raises(PostFailed) as refused:
         reads.find_default_branch()
@@ -113,9 +113,9 @@ def test_a_wrong_token_is_no_missing_permission(fake: FakeRepository, reads: Htt
 @pytest.mark.parametrize("repository", ["acme", "../x", "a/b/c", "a/.."])
 def test_only_a_repository_becomes_an_address(repository: str) -> None:
     with pytest.raises(InputError):
-        find_place(repository, {})
+        find_named(repository, {})
 
 
 def test_the_token_goes_to_github_alone() -> None:
     with pytest.raises(InputError, match="GITHUB_API_URL"):
-        find_place(REPOSITORY, {"GITHUB_API_URL": "https://api.evil.test"})
+        find_named(REPOSITORY, {"GITHUB_API_URL": "https://api.evil.test"})

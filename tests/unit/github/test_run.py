@@ -1,4 +1,4 @@
-"""The run that a process is part of: what the runner tells, and where it tells something else."""
+"""The workflow run that a process is part of, and malformed events."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def environ(event: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff", b"[" * 100_000])
-def test_an_event_that_can_not_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
-    """By the variable that names its file."""
+def test_an_event_that_can_not_be_read_is_reported(tmp_path: Path, content: bytes | None) -> None:
+    """The message has the variable that names its file."""
     event = tmp_path / "event.json"
     if content is not None:
         event.write_bytes(content)
@@ -33,8 +33,8 @@ def test_an_event_that_can_not_be_read_is_told(tmp_path: Path, content: bytes | 
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b'"x"'])
-def test_an_event_that_is_no_object_tells_nothing(tmp_path: Path, content: bytes) -> None:
-    """As that of a run that was begun by hand."""
+def test_an_event_that_is_not_an_object_is_ignored(tmp_path: Path, content: bytes) -> None:
+    """A run that was begun by hand may have one."""
     (tmp_path / "event.json").write_bytes(content)
     run = find_run(environ(tmp_path / "event.json"))
     assert (run.event, run.pull_request, run.may_only_read) == ({}, None, False)
@@ -42,6 +42,6 @@ def test_an_event_that_is_no_object_tells_nothing(tmp_path: Path, content: bytes
 
 @pytest.mark.parametrize("number", [None, "4", True, 4.0, [4]])
 def test_what_is_not_a_number_is_not_taken_for_one(number: object) -> None:
-    """It becomes a part of an address."""
+    """It would become a part of an address."""
     assert to_pull_request({"number": 4}) == PullRequest(4, None)
     assert to_pull_request(json.loads(json.dumps({"number": number}))) == PullRequest(None, None)

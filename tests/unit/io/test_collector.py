@@ -1,4 +1,4 @@
-"""Python's collector of cycles, which is left as it was found."""
+"""Python's collector of reference cycles, which is restored after use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reconciler.io.collector import without_collector
 
 
 @pytest.mark.parametrize("was_on", [True, False])
-def test_the_collector_is_off_inside_and_as_before_after(was_on: bool) -> None:
-    """Also after an error, and where the caller of the library had it off."""
+def test_the_collector_is_off_within_the_block_and_restored_after_it(was_on: bool) -> None:
+    """It is restored also after an error, and if the caller had switched it off."""
     try:
         if not was_on:
             gc.disable()

@@ -1,4 +1,4 @@
-"""Files through the one module that opens them: bounds, what lies in place of a file, durability, other programs."""
+"""The module that opens all files: limits, pipes and devices in place of files, durability, other programs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PACKAGE = Path(reconciler.__file__).parent
 @pytest.mark.parametrize("read", [read_regular, read_given])
 @pytest.mark.parametrize("size", [0, 1, 99, 100])
 def test_a_file_up_to_its_limit_is_read(tmp_path: Path, size: int, read: Callable[[Path, int], bytes]) -> None:
-    """The limit itself is allowed."""
+    """A file of exactly the limit is allowed."""
     data = os.urandom(size)
     (tmp_path / "a").write_bytes(data)
     assert read(tmp_path / "a", 100) == data
@@ -53,7 +53,7 @@ def test_a_file_up_to_its_limit_is_read(tmp_path: Path, size: int, read: Callabl
 def test_a_file_beyond_its_limit_is_refused_and_not_read_to_its_end(
     tmp_path: Path, read: Callable[[Path, int], bytes]
 ) -> None:
-    """A terabyte costs nothing: it is a hole in a small disk."""
+    """The terabyte file is sparse, so it takes no room on the disk."""
     with (tmp_path / "a").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(TooLargeError, match="it is larger than 1 MiB"):
@@ -64,7 +64,7 @@ def test_a_file_beyond_its_limit_is_refused_and_not_read_to_its_end(
 
 @pytest.mark.parametrize("size", [0, 5, 99, 100, 101])
 def test_a_file_that_comes_in_parts_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """As from a network's file system; the limit counts all parts."""
+    """A network's file system does this; the limit counts all parts."""
     data = os.urandom(size)
     (tmp_path / "a").write_bytes(data)
     read = os.read
@@ -86,7 +86,7 @@ def test_a_file_whose_size_the_system_does_not_know_is_read_to_its_end() -> None
 
 
 def test_bytes_are_not_translated(tmp_path: Path) -> None:
-    """Neither line ends nor the Ctrl-Z at which a text file of DOS ends."""
+    """Line ends stay, and so does the Ctrl-Z at which a text file of DOS ends."""
     data = b"a\r\nb\nc\x1ad\r"
     write_new(tmp_path / "a", data)
     assert (tmp_path / "a").read_bytes() == data == read_regular(tmp_path / "a", 100)
@@ -102,14 +102,14 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
 def test_a_device_in_place_of_a_file_is_refused(path: str) -> None:
-    """One of them never ends."""
+    """One of them would never end."""
     with pytest.raises(NotRegularError, match="not a regular file"):
         read_regular(path, 100)
 
 
 @pytest.mark.posix
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    """By the system's own words."""
+    """The message is the system's."""
     with pytest.raises(NotRegularError, match="Is a directory"):
         read_regular(tmp_path, 100)
     with pytest.raises(OSError, match="Is a directory"):
@@ -118,7 +118,7 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.posix
 def test_a_file_that_the_user_named_may_be_a_pipe(tmp_path: Path) -> None:
-    """`apply <(…)`: its writer may be slow, and is waited for; the limit counts."""
+    """For `apply <(…)` the writer may be slow, and is waited for; the limit counts."""
     os.mkfifo(tmp_path / "pipe")
 
     def write(size: int) -> None:
@@ -138,7 +138,7 @@ def test_a_file_that_the_user_named_may_be_a_pipe(tmp_path: Path) -> None:
 
 @pytest.mark.linux
 def test_a_disk_that_fails_is_not_a_short_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no descriptor is left open."""
+    """No descriptor is left open."""
     (tmp_path / "a").write_bytes(b"x")
     before = sorted(os.listdir("/proc/self/fd"))
 
@@ -156,14 +156,14 @@ def test_a_disk_that_fails_is_not_a_short_file(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.posix
 def test_the_mode_is_that_of_the_file_that_was_read(tmp_path: Path) -> None:
-    """Not that of a file that takes its name meanwhile."""
+    """It is not that of a file that takes its name meanwhile."""
     write_new(tmp_path / "a", b"x", mode=0o600)
     data, found = read_with_stat(tmp_path / "a", 100)
     assert (data, found.st_mode & 0o777, found.st_uid) == (b"x", 0o600, os.getuid())
 
 
-def test_a_byte_order_mark_is_taken_away_and_utf_16_is_named() -> None:
-    """What Windows' programs write at the start of a text."""
+def test_a_byte_order_mark_is_removed_and_utf_16_is_named() -> None:
+    """Windows' programs write them at the start of a text."""
     assert without_mark("é".encode("utf-8-sig")) == "é".encode() == without_mark("é".encode())
     for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
         data = "{}".encode(encoding)
@@ -173,8 +173,8 @@ def test_a_byte_order_mark_is_taken_away_and_utf_16_is_named() -> None:
 
 
 @pytest.mark.posix
-def test_looking_never_raises(tmp_path: Path) -> None:
-    """Also where pathlib does: at a name that no file can have."""
+def test_the_kind_of_a_path_is_found_without_raising(tmp_path: Path) -> None:
+    """pathlib raises for a name that no file can have."""
     (tmp_path / "link").symlink_to("nowhere")
     for path in (tmp_path / "gone", tmp_path / ("x" * 300), tmp_path / "link"):
         assert not is_file(path) and not is_folder(path)
@@ -210,7 +210,7 @@ class Disk:
         self._replace(source, target)
 
     def write(self, descriptor: int, data: bytes) -> int:
-        """As much as a disk takes at a time."""
+        """Write as much as a disk takes at a time."""
         self._do("write", os.readlink(f"/proc/self/fd/{descriptor}"))
         return self._write(descriptor, data[:10])
 
@@ -223,7 +223,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
 
 @pytest.mark.linux
 def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, disk: Disk) -> None:
-    """Then its name is. All of it is written, however little the disk takes at a time."""
+    """Then its name is synced. All of it is written, however little the disk takes at a time."""
     write_whole(tmp_path / "a", "0123456789" * 3)
     assert (tmp_path / "a").read_text() == "0123456789" * 3
     kinds = [what for what, _ in disk.done]
@@ -236,7 +236,7 @@ def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, disk: Dis
 @pytest.mark.linux
 @pytest.mark.parametrize("failing", ["write", "sync", "replace"])
 def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, disk: Disk, failing: str) -> None:
-    """At whatever step."""
+    """Every step is tried."""
     (tmp_path / "a").write_text("old")
     disk.failing = failing
     with pytest.raises(OSError, match="No space left on device"):
@@ -247,8 +247,8 @@ def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, 
 
 @pytest.mark.linux
 @pytest.mark.parametrize("failing", ["write", "sync"])
-def test_a_new_file_is_whole_or_is_not_there(tmp_path: Path, disk: Disk, failing: str) -> None:
-    """And no descriptor is left open."""
+def test_a_new_file_is_whole_or_missing(tmp_path: Path, disk: Disk, failing: str) -> None:
+    """No descriptor is left open."""
     before = sorted(os.listdir("/proc/self/fd"))
     disk.failing = failing
     with pytest.raises(OSError, match="No space left on device"):
@@ -258,8 +258,8 @@ def test_a_new_file_is_whole_or_is_not_there(tmp_path: Path, disk: Disk, failing
 
 
 @pytest.mark.posix
-def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
-    """Neither of a file nor of a link to where others might want it."""
+def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
+    """It replaces neither a file nor a link, which may lead elsewhere."""
     (tmp_path / "a").write_text("old")
     (tmp_path / "link").symlink_to("elsewhere")
     for name in ("a", "link"):
@@ -271,7 +271,7 @@ def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
 
 @pytest.mark.posix
 def test_the_file_behind_a_link_is_replaced(tmp_path: Path) -> None:
-    """The link stays a link, also one to a file that is still missing."""
+    """The link stays a link, also one to a missing file."""
     (tmp_path / "plans").mkdir()
     (tmp_path / "latest").symlink_to("plans/monday")
     for text in ("first", "second"):
@@ -283,7 +283,7 @@ def test_the_file_behind_a_link_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.linux
 def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
-    """Root's plan would take the place of /dev/null for the whole machine."""
+    """As root, a plan would replace /dev/null for the whole machine."""
     (tmp_path / "full").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device"):
         write_whole(tmp_path / "full", "x")
@@ -294,7 +294,7 @@ def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
 
 
 def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
-    """The same bytes on every system."""
+    """The bytes are the same on every system."""
     write_whole(tmp_path / "a", "é\n✓\n")
     assert (tmp_path / "a").read_bytes() == b"\xc3\xa9\n\xe2\x9c\x93\n"
 
@@ -324,7 +324,7 @@ def test_macos_is_asked_for_the_drives_own_cache_too(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.linux
-def test_a_folder_is_synced_where_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_synced_if_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system without O_DIRECTORY can't open one, and some file systems refuse; a disk that fails is an error."""
     code = errno.EINVAL
 
@@ -350,7 +350,7 @@ def windows_error(number: int | None, path: object) -> PermissionError:
 
 
 class Held:
-    """A system on which others have a file open: so many calls fail first."""
+    """A system on which others have a file open: the first calls fail."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int | None = 32) -> None:
         self.number = number
@@ -378,7 +378,7 @@ class Held:
 def test_a_file_that_is_held_for_a_while_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
 ) -> None:
-    """Reading, replacing and removing. The C library gives no number of Windows' own."""
+    """This is tested for reads, replacements and removals. The C library does not give Windows' own number."""
     held = Held(monkeypatch, number)
     target = tmp_path / "held"
     (tmp_path / "new").write_text("new")
@@ -403,7 +403,7 @@ def test_a_file_that_is_held_for_a_while_is_waited_for(
 def test_a_file_that_stays_held_is_named_with_the_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str
 ) -> None:
-    """After ten seconds, in our words: the system's may be in another language."""
+    """After ten seconds the message is our own; the system's may be in another language."""
     held = Held(monkeypatch, number)
     held.failures = 10_000
     with pytest.raises(InUseError) as caught:
@@ -424,7 +424,7 @@ def test_patience_is_shared_by_the_files_of_one_operation(tmp_path: Path, monkey
 
 
 def test_an_output_file_that_is_held_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plan that an editor shows; if it stays there, the old one is left alone."""
+    """An editor shows the plan; if it stays open, the old file is not changed."""
     target = tmp_path / "held.json"
     target.write_text("old")
     held = Held(monkeypatch)
@@ -442,7 +442,7 @@ def test_an_output_file_that_is_held_is_waited_for(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.posix
 def test_a_permission_that_is_missing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an open file can be replaced, the system's answer is final."""
+    """If an open file can be replaced on this system, its answer is final."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -457,7 +457,7 @@ def test_a_permission_that_is_missing_is_not_waited_for(tmp_path: Path, monkeypa
 
 
 def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """Each call of the package: where it is, what is called, and how."""
+    """Yield each call of the package: its place, the function, and its arguments."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
@@ -465,7 +465,7 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
 
 
 def test_no_text_is_written_with_the_systems_line_ends() -> None:
-    """Whatever writes text names its line end; io/files writes bytes. A formatter of click only gathers text."""
+    """Every write of text names its line end; io/files writes bytes. A formatter of click only collects text."""
     faults = []
     for where, name, call in calls():
         given = [
@@ -482,7 +482,7 @@ def test_no_text_is_written_with_the_systems_line_ends() -> None:
 
 
 def test_no_other_module_opens_files_by_descriptor_or_moves_them() -> None:
-    """Flags, retries and syncs are decided once. The null device is nobody's file."""
+    """Flags, retries and syncs are decided in one place. The null device is exempt."""
     forbidden = {"open", "fsync", "replace", "rename", "unlink", "remove", "mkdir", "rmdir"}
     faults = [
         f"{where}: {name}"

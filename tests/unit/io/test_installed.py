@@ -1,4 +1,4 @@
-"""The command that adds an extra is the one for how the program was installed."""
+"""The command that adds an extra is the one for the way in which the program was installed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PYTHON = "/venv/bin/python"
     ],
 )
 def test_the_command_fits_the_installation(prefix: str, checkout: str | None, command: str) -> None:
-    """pipx, uv, uvx, a virtual environment; from an index or a checkout."""
+    """The ways are pipx, uv, uvx and a virtual environment, from an index or a checkout."""
     assert make_extra_command("objects", prefix=PurePosixPath(prefix), python=PYTHON, checkout=checkout) == command
 
 
 def test_the_folders_of_windows_are_recognised() -> None:
-    """pipx writes its folder in lower case there too, people may not."""
+    """pipx writes its folder in lower case there too, but users may not."""
     prefix = PureWindowsPath(r"C:\Users\Ana\pipx\venvs\plug-reconciler")
     command = make_extra_command("objects", prefix=prefix, python="python", checkout=None)
     assert command == "pipx install --force 'plug-reconciler[objects]'"
@@ -60,6 +60,6 @@ def test_a_checkout_is_read_from_the_packages_origin(text: str | None, folder: s
 
 
 def test_this_installation_has_a_command() -> None:
-    """Whatever it is, it names the extra."""
+    """It names the extra, whatever the installation is."""
     assert describe_extra_install("objects").split(" ")[-1].strip("'").endswith("[objects]")
     assert DISTRIBUTION == "plug-reconciler"

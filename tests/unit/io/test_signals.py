@@ -1,4 +1,4 @@
-"""Signals as processes and loops meet them: which count, who is called, and what ends the program."""
+"""Signals in processes and loops: which are handled, what they call, and which end the program."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ IDLE = "from reconciler.io.signals import end_on_signals; end_on_signals()"
 
 
 class Process:
-    """A script that says `ready` first."""
+    """A script that prints `ready` first."""
 
     def __init__(self, script: str, setup: Callable[[], object] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -82,14 +82,14 @@ class Process:
 
 @pytest.mark.posix
 def test_all_signals_that_the_system_has_count() -> None:
-    """Ctrl-C, the request to end, and a closed terminal."""
+    """They are Ctrl-C, the request to end, and a closed terminal."""
     assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} == set(SIGNALS)
 
 
 @pytest.mark.posix
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_an_idle_process_with_130(number: int) -> None:
-    """At once, and with a word."""
+    """It ends at once, with a message."""
     process = Process(WAITING.format(setup=IDLE))
     process.send(number)
     assert process.end() == (INTERRUPTED, "", "interrupted: nothing further was done\n")
@@ -118,7 +118,7 @@ def test_sigint_counts_in_a_background_job_of_a_script() -> None:
 @pytest.mark.parametrize("second", SIGNALS)
 @pytest.mark.parametrize("first", SIGNALS)
 def test_the_second_signal_ends_the_process(first: int, second: int) -> None:
-    """Whichever comes first, it only asks the run to stop."""
+    """The first one, whichever it is, only asks the run to stop."""
     process = Process(STOPPING.format(setup="signals.HANGUP_S = 0", wait="await asyncio.sleep(0.01)"))
     process.send(first)
     process.expect("first")
@@ -128,7 +128,7 @@ def test_the_second_signal_ends_the_process(first: int, second: int) -> None:
 
 @pytest.mark.posix
 def test_the_second_signal_does_not_wait_for_a_busy_loop() -> None:
-    """The first is only seen when the loop runs again; the second is not left to it."""
+    """The first is only seen when the loop runs again; the second ends the process itself."""
     process = Process(STOPPING.format(setup="", wait="time.sleep(0.01)"))
     process.send(signal.SIGINT)
     time.sleep(0.2)
@@ -138,7 +138,7 @@ def test_the_second_signal_does_not_wait_for_a_busy_loop() -> None:
 
 @pytest.mark.posix
 def test_a_terminal_that_closes_counts_once() -> None:
-    """Its shell and the kernel both send SIGHUP, and what is under way must still finish."""
+    """Its shell and the kernel both send SIGHUP, and PUTs in flight must still finish."""
     process = Process(STOPPING.format(setup="signals.HANGUP_S = 60", wait="await asyncio.sleep(0.01)"))
     process.send(signal.SIGHUP)
     process.expect("first")
@@ -152,7 +152,7 @@ def test_a_terminal_that_closes_counts_once() -> None:
 @pytest.mark.posix
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_wakes_a_loop_that_waits(number: int) -> None:
-    """It is called within the loop, once, and afterwards the former handlers are back."""
+    """The function is called once, within the loop, and afterwards the former handlers are back."""
     before = [signal.getsignal(one) for one in SIGNALS]
     called: list[bool] = []
 
@@ -173,7 +173,7 @@ def test_the_first_signal_wakes_a_loop_that_waits(number: int) -> None:
 
 
 def test_handlers_are_back_after_an_error() -> None:
-    """A block that fails leaves nothing behind."""
+    """A block that raises leaves no handler behind."""
     before = [signal.getsignal(one) for one in SIGNALS]
     seen: list[int] = []
     with pytest.raises(ZeroDivisionError), handling(lambda number, _: seen.append(number)):
@@ -198,8 +198,8 @@ def test_a_thread_changes_no_handler() -> None:
     assert seen == before
 
 
-def test_later_signals_change_nothing_where_the_first_one_says_it_all() -> None:
-    """GitHub's runner sends SIGTERM 7.5 s after SIGINT: neither ends the work, nor what is written after it."""
+def test_without_last_words_later_signals_change_nothing() -> None:
+    """GitHub's runner sends SIGTERM 7.5 s after SIGINT: neither ends the work, nor the writes after it."""
     read, write = os.pipe()
     process = Process(PATIENT, lambda: os.dup2(read, 0))
     process.send(signal.SIGINT)

@@ -188,7 +188,7 @@ def test_a_missing_secret_says_both_ways() -> None:
     for environ, state in (({}, "is not set"), ({"PLUG_SECRET_B": ""}, "is empty")):
         [problem] = credentials(environ).find_missing_secrets([one])
         assert problem.message == f"the variable PLUG_SECRET_B {state}"
-        assert "set the variable PLUG_SECRET_B, or put PLUG_SECRET_B into the secrets file" in problem.hint
+        assert "set it, or put it into the secrets file" in problem.hint
 
 
 def test_a_value_that_breaks_its_url_is_named_by_its_file() -> None:

@@ -12,7 +12,10 @@ from reconciler.ports import Posted, PullRequest
 
 @dataclass
 class FakeHub:
-    """`pull_request` is the event's, `present` the one that GitHub shows now. Each post raises `refusal`, if any."""
+    """A hub without GitHub. `pull_request` is the event's, `present` the one that GitHub shows now.
+
+    Each post raises `refusal`, if there is one.
+    """
 
     pull_request: PullRequest | None = None
     present: PullRequest | None = None

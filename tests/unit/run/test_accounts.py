@@ -1,4 +1,4 @@
-"""The second comparison of accounts: what others wrote between the plan and the intent, and what it costs."""
+"""The second comparison of accounts: what others wrote between the plan and the intent, and its cost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SHARED = "org:shared"
 
 
 class Bench:
-    """Two environments with one token, each applied by a run of its own."""
+    """Two environments with one token, each applied by its own run."""
 
     def __init__(self) -> None:
         self.clock, self.plug, self.store, self.credentials = FakeClock(), FakePlug(), FaultyStore(), FakeCredentials()
@@ -58,7 +58,7 @@ class Bench:
         return await apply_plan(planned, world, replace(OPTIONS, accepted=accepted, exact=exact), Stop())
 
     def before_intent(self, call: Callable[[], Any]) -> None:
-        """`call` is what another process does between the read of a's document and the write of its intent."""
+        """Call `call` between the read of a's document and the write of its intent, as another process would."""
 
         def before(writes: Sequence[Write]) -> None:
             self.store.before_write = lambda writes: None
@@ -67,10 +67,10 @@ class Bench:
         self.store.before_write = before
 
     def write_other(self, *, doubt: bool = False) -> None:
-        """Another run writes the intent of `b`, and leaves it in doubt where that is asked for."""
+        """Write the intent of `b` as another run, and with `doubt` leave it in doubt."""
         claim = record.Claim("i", "l", START, 900, By("eva"), SHARED)
         document = record.begin_intent(None, make_desired("b"), claim)
-        self.store.inner.write([Write("b", record.doubt(document) if doubt else document, None)])
+        self.store.inner.write([Write("b", record.mark_in_doubt(document) if doubt else document, None)])
 
     def adopt_other(self) -> None:
         document = record.adopt(None, make_desired("b"), Fingerprint(SHARED), START, By("eva"), lineage="l")
@@ -84,7 +84,7 @@ def only(result: RunResult) -> tuple[Outcome, str]:
 
 @pytest.mark.parametrize("other", ["intent", "doubt", "record"])
 def test_an_account_that_another_run_took_after_the_plan_is_found_after_the_intent(other: str) -> None:
-    """Nothing is sent, and the intent is cleared; the message names the other environment and what to do."""
+    """Nothing is sent, and the intent is removed; the message names the other environment and what to do."""
     bench = Bench()
     planned = bench.plan("a")
     bench.before_intent(bench.adopt_other if other == "record" else lambda: bench.write_other(doubt=other == "doubt"))
@@ -112,10 +112,10 @@ def test_an_account_that_is_known_to_be_taken_is_refused_before_the_intent() -> 
     assert "b was last applied to" in message
 
 
-def test_who_refuses_with_an_inherited_doubt_stays_in_doubt() -> None:
+def test_a_refused_environment_with_inherited_doubt_stays_in_doubt() -> None:
     bench = Bench()
     claim = record.Claim("i", "l", START, 900, By("eva"), "org:before")
-    in_doubt = record.doubt(record.begin_intent(None, make_desired("a"), claim))
+    in_doubt = record.mark_in_doubt(record.begin_intent(None, make_desired("a"), claim))
     bench.store.inner.write([Write("a", in_doubt, None)])
     planned = bench.plan("a")
     bench.before_intent(bench.adopt_other)
@@ -136,8 +136,8 @@ def test_an_accepted_account_is_sent_to_unless_another_run_is_sending(other: str
 
 
 @pytest.mark.parametrize("other", ["doubt", "record"])
-def test_whose_webhooks_an_accepted_account_overwrites_is_in_doubt_before_the_put(other: str) -> None:
-    """So its next apply sends them again; who was in doubt already stays as it is."""
+def test_an_environment_that_an_accepted_account_overwrites_is_in_doubt_before_the_put(other: str) -> None:
+    """Its next apply sends its webhooks again. An environment in doubt already is not written."""
     bench = Bench()
     (bench.adopt_other if other == "record" else lambda: bench.write_other(doubt=True))()
     before = bench.store.read(["b"])["b"].document
@@ -160,8 +160,8 @@ def test_whose_webhooks_an_accepted_account_overwrites_is_in_doubt_before_the_pu
     assert only(asyncio.run(bench.apply(bench.plan("b"))))[0] is Outcome.APPLIED
 
 
-def test_a_dead_run_can_not_end_the_doubt_of_who_is_overwritten() -> None:
-    """Its lease is over, and its outcome would be written late."""
+def test_a_dead_run_can_not_end_the_doubt_of_an_overwritten_environment() -> None:
+    """Its lease is over, and it would write its outcome late."""
     bench = Bench()
     bench.write_other()
     dead = bench.store.read(["b"])["b"]
@@ -173,8 +173,8 @@ def test_a_dead_run_can_not_end_the_doubt_of_who_is_overwritten() -> None:
 
 
 @pytest.mark.parametrize("fault", ["fails", "races"])
-def test_nothing_is_sent_where_who_is_overwritten_can_not_be_put_in_doubt(fault: str) -> None:
-    """The intent is taken back."""
+def test_nothing_is_sent_if_the_overwritten_environment_can_not_be_put_in_doubt(fault: str) -> None:
+    """The intent is removed."""
     bench = Bench()
     bench.adopt_other()
 
@@ -196,8 +196,8 @@ def test_nothing_is_sent_where_who_is_overwritten_can_not_be_put_in_doubt(fault:
     assert bench.store.read(["a"])["a"].document.intent is None
 
 
-def test_nothing_is_sent_where_another_run_is_sending_who_would_be_overwritten() -> None:
-    """To another company, so it may end as it began, with a record of this one."""
+def test_nothing_is_sent_while_another_run_sends_the_environment_to_be_overwritten() -> None:
+    """That run sends to another company, so it may end with the record that it began with, of this one."""
     bench = Bench()
     bench.adopt_other()
     stored = bench.store.read(["b"])["b"]
@@ -212,7 +212,7 @@ def test_nothing_is_sent_where_another_run_is_sending_who_would_be_overwritten()
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_two_environments_exchange_their_companies_in_one_run(exact: bool) -> None:
-    """Both accepted, also with a plan that is not made again: each finds the other in doubt, not at work."""
+    """Both are accepted, also with a saved plan: each finds the other in doubt, not locked."""
     bench = Bench()
     bench.credentials.accounts = {}
     desired = [make_desired("a"), make_desired("b")]
@@ -227,7 +227,7 @@ def test_two_environments_exchange_their_companies_in_one_run(exact: bool) -> No
     assert asyncio.run(bench.apply(plan())).environments[0].outcome is Outcome.UNCHANGED
 
 
-def test_an_orphan_is_named_with_what_carries_its_memory_over() -> None:
+def test_an_orphan_is_named_with_the_command_that_renames_it() -> None:
     bench = Bench()
     planned = bench.plan("a")
     planned = replace(planned, fleet=replace(planned.fleet, manifests=frozenset({"a"})))
@@ -238,8 +238,8 @@ def test_an_orphan_is_named_with_what_carries_its_memory_over() -> None:
 
 
 @pytest.mark.parametrize("ambiguous", [False, True])
-def test_of_two_runs_in_one_another_only_the_first_one_sends(ambiguous: bool) -> None:
-    """The second one begins, and ends, while the first one's PUT is under way; or after it ended in doubt."""
+def test_of_two_overlapping_runs_only_the_first_one_sends(ambiguous: bool) -> None:
+    """The second run begins and ends while the first one's PUT is in flight, or after it ended in doubt."""
     bench = Bench()
     late = bench.plan("b")
     seen: list[tuple[Outcome, str]] = []
@@ -257,8 +257,8 @@ def test_of_two_runs_in_one_another_only_the_first_one_sends(ambiguous: bool) ->
     assert set(bench.plug.received) == {"a"}
 
 
-def test_a_state_that_can_not_be_read_again_sends_nothing() -> None:
-    """The intent is taken back, and no further environment is begun."""
+def test_if_the_state_can_not_be_read_again_nothing_is_sent() -> None:
+    """The intent is removed, and no further environment is begun."""
 
     class Broken(FaultyStore):
         def read_changes(self, since: Snapshot | None = None) -> Changes:
@@ -278,7 +278,7 @@ def test_a_state_that_can_not_be_read_again_sends_nothing() -> None:
 
 
 def test_a_document_that_can_not_be_read_is_a_warning_once() -> None:
-    """It stops nobody."""
+    """It stops no environment."""
     bench = Bench()
     bench.store.inner.documents["known"] = b""
     planned = plan_environments(
@@ -319,10 +319,10 @@ def test_a_scan_that_is_requested_while_one_is_in_flight_joins_the_next() -> Non
 
     async def run() -> int:
         accounts = make_accounts(store, asyncio.to_thread)
-        first = asyncio.create_task(accounts.look_again())
+        first = asyncio.create_task(accounts.refresh())
         while not store.scans:
             await asyncio.sleep(0)
-        joining = [asyncio.create_task(accounts.look_again()) for _ in range(100)]
+        joining = [asyncio.create_task(accounts.refresh()) for _ in range(100)]
         await asyncio.sleep(0)
         store.gate.set()
         await asyncio.gather(first, *joining)
@@ -332,20 +332,20 @@ def test_a_scan_that_is_requested_while_one_is_in_flight_joins_the_next() -> Non
 
 
 def test_what_this_run_wrote_during_a_scan_is_newer_than_what_the_scan_found() -> None:
-    """A document that was created, changed or removed meanwhile."""
+    """This holds for documents that were created, changed or removed meanwhile."""
     store = FaultyStore()
     created = record.begin_intent(None, make_desired("b"), record.Claim("i", "l", START, 900, By(), "org:old"))
     changed = record.confirm(created, make_desired("b"), Fingerprint("org:new"), START, By())
 
     async def run() -> Accounts:
         accounts = make_accounts(store)
-        accounts.note("b", changed)
+        accounts.record_written("b", changed)
         store.inner.write([Write("b", created, None)])
-        await accounts.look_again()
+        await accounts.refresh()
         return accounts
 
     accounts = asyncio.run(run())
     assert accounts.find_refusal("a", "org:old") is None
     assert "b was last applied to" in (accounts.find_refusal("a", "org:new") or "")
-    accounts.note("b", None)
+    accounts.record_written("b", None)
     assert accounts.find_refusal("a", "org:new") is None

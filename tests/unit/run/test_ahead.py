@@ -1,4 +1,4 @@
-"""In a fleet intents are written ahead of a free slot; what is found so at the run's end is taken back, unsent."""
+"""In a fleet, intents are written ahead of a free slot. Those that are not sent at the run's end are removed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REFUSED = answer(400)
 
 
 class Fleet:
-    """Environments whose PUTs are held until a test lets them go on."""
+    """Environments whose PUTs wait until a test lets them go on."""
 
     def __init__(self, count: int, gather_s: float = 0.0, **settings: Any) -> None:
         self.clock, self.plug, self.store = FakeClock(), FakePlug(), FaultyStore(gather_s)
@@ -43,7 +43,7 @@ class Fleet:
         self.stop = Stop()
 
     def hold(self, *first: Behaviour) -> asyncio.Event:
-        """The PUTs wait for the event; then the first answers are as given, the others 200."""
+        """Let the PUTs wait for the event; then the first answers are as given, and the others are 200."""
         gate = asyncio.Event()
         answers = list(first)
 
@@ -81,7 +81,7 @@ def of(result: RunResult, outcome: Outcome) -> set[str]:
 
 @pytest.mark.parametrize(("count", "intents"), [(FLEET - 1, WIDTH), (FLEET, 2 * WIDTH)])
 def test_intents_are_written_ahead_in_a_fleet_only(count: int, intents: int) -> None:
-    """As many as there are slots, so that none stands empty; in a small wave none."""
+    """There are as many as slots, so that none stays unused; in a small wave there are none."""
     fleet = Fleet(count)
 
     async def run() -> RunResult:
@@ -98,8 +98,8 @@ def test_intents_are_written_ahead_in_a_fleet_only(count: int, intents: int) -> 
 
 
 @pytest.mark.parametrize("gather_s", [0.0, 0.01])
-def test_what_a_signal_finds_unsent_is_taken_back_and_skipped(gather_s: float) -> None:
-    """PUTs under way are finished; the rest holds no intent, is `skipped`, and is put by the next apply."""
+def test_a_signal_removes_unsent_intents_and_skips_their_environments(gather_s: float) -> None:
+    """PUTs in flight are finished; the next apply puts the skipped ones."""
     fleet = Fleet(FLEET, gather_s)
 
     async def run() -> RunResult:
@@ -125,8 +125,8 @@ def test_what_a_signal_finds_unsent_is_taken_back_and_skipped(gather_s: float) -
     assert len(of(asyncio.run(fleet.apply()), Outcome.APPLIED)) == FLEET - WIDTH
 
 
-def test_max_failures_takes_back_what_was_written_ahead() -> None:
-    """Nothing more is sent, and what was not begun is no failure."""
+def test_max_failures_removes_intents_that_were_written_ahead() -> None:
+    """Nothing more is sent, and environments that were not begun are no failures."""
     fleet = Fleet(FLEET, max_failures=2)
 
     async def run() -> RunResult:
@@ -138,17 +138,17 @@ def test_max_failures_takes_back_what_was_written_ahead() -> None:
 
     result = asyncio.run(run())
     assert of(result, Outcome.REJECTED) <= set(fleet.plug.received)
-    # a slot that is free before the second failure is told may be used once more
+    # a slot that becomes free before the second failure is counted may be used again
     assert 2 <= len(of(result, Outcome.REJECTED)) <= WIDTH
     assert len(fleet.plug.received) <= WIDTH + 1
     assert len(of(result, Outcome.SKIPPED)) == FLEET - len(fleet.plug.received)
     assert set(fleet.documents()) == set(fleet.plug.received)
-    told = {one.message for one in result.environments if one.outcome is Outcome.SKIPPED}
-    assert all("environments of this wave were not applied (max_failures)" in message for message in told)
+    reported = {one.message for one in result.environments if one.outcome is Outcome.SKIPPED}
+    assert all("environments of this wave were not applied (max_failures)" in message for message in reported)
 
 
-def test_an_intent_that_is_taken_back_leaves_the_record_as_it_was_and_no_doubt() -> None:
-    """Nothing was sent, so what was applied still holds."""
+def test_a_removed_intent_leaves_the_record_and_no_doubt() -> None:
+    """Nothing was sent, so the applied record is still right."""
     fleet = Fleet(FLEET)
     asyncio.run(fleet.apply())
     before = {name: document.applied for name, document in fleet.documents().items()}
@@ -170,14 +170,14 @@ def test_an_intent_that_is_taken_back_leaves_the_record_as_it_was_and_no_doubt()
     assert all(fleet.documents()[name].applied == before[name] for name in skipped)
 
 
-def test_an_older_doubt_outlives_an_intent_that_is_taken_back() -> None:
-    """`skipped` ends no doubt: the intent stays, in doubt, its lease released."""
+def test_an_older_doubt_outlives_a_removed_intent() -> None:
+    """`skipped` ends no doubt: the intent stays in doubt, and its lease is released."""
     fleet = Fleet(FLEET)
     doubted = fleet.desired[WIDTH]  # the first that is claimed ahead
     begun = record.begin_intent(
         None, doubted, record.Claim("old", "lineage", START, OPTIONS.lease_s, By("ana", None, None))
     )
-    fleet.store.inner.write([Write(doubted.environment, record.doubt(begun), None)])
+    fleet.store.inner.write([Write(doubted.environment, record.mark_in_doubt(begun), None)])
 
     async def run() -> RunResult:
         gate = fleet.hold()

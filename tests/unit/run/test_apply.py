@@ -1,4 +1,4 @@
-"""Waves, widths and what is told of each environment: the apply of a plan, seen from outside."""
+"""The apply of a plan, seen from outside: waves, their widths, and the report of each environment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.fakes import (
 
 
 class Fleet:
-    """Environments of any waves; what is reported while they are applied."""
+    """Environments of any waves, and what is reported while they are applied."""
 
     def __init__(self, *desired: Desired, gather_s: float = 0.0) -> None:
         self.clock, self.plug, self.store = FakeClock(), FakePlug(), FaultyStore(gather_s)
@@ -63,7 +63,7 @@ def outcomes(result: RunResult) -> dict[str, Outcome]:
     return {one.environment: one.outcome for one in result.environments}
 
 
-def test_what_has_nothing_to_do_is_neither_read_nor_written_nor_reported() -> None:
+def test_an_unchanged_environment_is_neither_read_nor_written_nor_reported() -> None:
     fleet = Fleet(make_desired("a"), make_desired("b"))
     asyncio.run(fleet.apply())
     fleet.desired[0] = make_desired("a", "2")
@@ -80,7 +80,7 @@ def test_what_has_nothing_to_do_is_neither_read_nor_written_nor_reported() -> No
     assert [one.environment for one in fleet.reported] == ["a"]
 
 
-def test_each_is_reported_once_with_the_time_that_it_took() -> None:
+def test_each_environment_is_reported_once_with_its_duration() -> None:
     fleet = Fleet(make_desired("a"), make_desired("b"))
 
     async def slow(plug: FakePlug, desired: Desired) -> Attempt:
@@ -94,7 +94,7 @@ def test_each_is_reported_once_with_the_time_that_it_took() -> None:
     assert result.environments[0].seconds == 1.235
 
 
-def test_a_plan_with_nothing_to_do_is_a_result_of_its_own() -> None:
+def test_a_plan_with_nothing_to_do_has_a_result() -> None:
     fleet = Fleet(make_desired("a"), make_desired("gone"))
     asyncio.run(fleet.apply())
     fleet.desired.pop()
@@ -125,7 +125,7 @@ def test_a_later_wave_says_why_it_was_not_begun(first: Behaviour, signal: bool, 
 
 
 def test_failures_of_one_wave_and_no_other_count_towards_max_failures() -> None:
-    """A wave begins only after one without any."""
+    """A wave begins only after a wave without failures."""
     fleet = Fleet(*(make_desired(name, wave=wave) for wave, name in enumerate("abc")))
     assert set(outcomes(asyncio.run(fleet.apply(replace(OPTIONS, max_failures=1)))).values()) == {Outcome.APPLIED}
 
@@ -143,7 +143,7 @@ def test_failures_of_one_wave_and_no_other_count_towards_max_failures() -> None:
 def test_no_more_are_begun_than_can_be_put_within_a_lease(
     count: int, gather_s: float, options: dict[str, Any], begun: int
 ) -> None:
-    """Where a write is a journey, one of them carries the intents of a batch."""
+    """If a write costs a round trip, one write carries the intents of a batch."""
     fleet = Fleet(*(make_desired(f"e{number:03}") for number in range(count)), gather_s=gather_s)
     names = [one.environment for one in fleet.desired]
     gate = asyncio.Event()
@@ -170,11 +170,8 @@ def test_no_more_are_begun_than_can_be_put_within_a_lease(
     assert asyncio.run(run()) == begun
 
 
-def test_what_is_known_of_an_interrupted_run_is_reported_once_it_is_durable() -> None:
-    """For a process that may be killed: an answer that waits to be written with others is written first.
-
-    The run goes on, and its own result is what became of it.
-    """
+def test_the_interim_result_of_an_interrupted_run_has_only_durable_outcomes() -> None:
+    """An outcome that waits for its batch is written first, because the process may be killed."""
     fleet = Fleet(*map(make_desired, "abcd"), gather_s=60)
     gate, reports, slept = asyncio.Event(), list[tuple[RunResult, set[str]]](), list[float]()
 
@@ -217,7 +214,7 @@ def test_what_is_known_of_an_interrupted_run_is_reported_once_it_is_durable() ->
 
 
 def test_a_run_that_ends_sooner_makes_no_interim_result() -> None:
-    """Whether it was interrupted or not."""
+    """It makes no difference whether it was interrupted."""
 
     async def forever(seconds: float) -> None:
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Which plan an apply comes down to: a fresh one, a saved one, or the expected one."""
+"""The plan that an apply request results in: a fresh one, a saved one, or the expected one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
 
 
 class Bench:
-    """Plans one environment; remembers what it was asked for."""
+    """Plans one environment, and remembers the arguments."""
 
     def __init__(self) -> None:
         self.desired = make_desired("loja", account_id="1")
@@ -35,8 +35,8 @@ class Bench:
         return plan_apply(request, self.plan, self.shown.append)
 
 
-def test_without_a_file_or_a_digest_a_fresh_plan_is_done() -> None:
-    """It may be made again where the state has moved on."""
+def test_without_a_file_or_a_digest_a_fresh_plan_is_applied() -> None:
+    """Environments may be planned again if the state changes."""
     bench = Bench()
     scope = PlanScope(("l*",))
     request = ApplyRequest(scope, requested=True)
@@ -44,8 +44,8 @@ def test_without_a_file_or_a_digest_a_fresh_plan_is_done() -> None:
     assert (bench.asked, request.exact) == ([(scope, True, None)], False)
 
 
-def test_the_expected_digest_is_done_and_another_is_shown_and_refused() -> None:
-    """What was reviewed is what is applied."""
+def test_the_expected_plan_is_applied_and_another_is_shown_and_refused() -> None:
+    """Only the reviewed plan is applied."""
     bench = Bench()
     digest = bench.plan(PlanScope(), requested=False).plan.digest
     request = ApplyRequest(PlanScope(), expect=digest)
@@ -56,7 +56,7 @@ def test_the_expected_digest_is_done_and_another_is_shown_and_refused() -> None:
 
 
 def test_a_saved_plan_is_computed_again_with_its_own_clock_selection_and_reads() -> None:
-    """The request's own scope is not looked at, and no account is read again."""
+    """The request's scope is not used, and no account is read again."""
     bench = Bench()
     reads: list[str] = []
 
@@ -74,7 +74,7 @@ def test_a_saved_plan_is_computed_again_with_its_own_clock_selection_and_reads()
 
 
 def test_a_saved_plan_of_other_manifests_is_stale() -> None:
-    """Nothing of it is done."""
+    """Nothing of it is applied."""
     bench = Bench()
     saved = bench.plan(PlanScope(), requested=False).plan
     bench.desired = make_desired("loja", "2")

@@ -1,4 +1,4 @@
-"""The first job of an apply run: what it refuses for the whole run, and what lifts that."""
+"""The first job of an apply run: the reasons to refuse the whole run, and what lifts a guard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.core.record import adopt
 from reconciler.errors import InputError, PostFailed, StalePlan
 from reconciler.model import By, Desired, Problem
 from reconciler.ports import Write
-from reconciler.run.begin import Beginning, BeginRequest, Begun, Lift
+from reconciler.run.begin import BeginDecision, Beginning, BeginRequest, Lift
 from reconciler.run.guards import GuardInput
 from reconciler.run.planning import PlanScope, plan_environments
 from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
@@ -28,7 +28,7 @@ DIGEST = "sha256:" + "0" * 64
 
 
 def real(name: str, version: str = "1", wave: int = 0) -> Desired:
-    """An environment whose receivers are not at a host for documentation."""
+    """Make an environment whose receivers are not at a reserved host."""
     made = make_desired(name, version, wave=wave)
     return replace(
         made, webhooks={event: url.replace("example.com", "acme.com.br") for event, url in made.webhooks.items()}
@@ -37,7 +37,7 @@ def real(name: str, version: str = "1", wave: int = 0) -> Desired:
 
 @dataclass
 class FakePorts:
-    """GitHub as a test wants it. `asked` has the questions."""
+    """GitHub as a test sets it up. `asked` records the questions."""
 
     environments: Collection[str]
     lifts: dict[Label, Lift] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class FakePorts:
 
 
 class Bench:
-    """A fleet of so many environments, all applied, and a run that is about to begin."""
+    """A fleet of applied environments, and a run that is about to begin."""
 
     def __init__(self, count: int = 12, *, applied: bool = True) -> None:
         self.desired = [real(f"e{number:02}", wave=number % 3) for number in range(count)]
@@ -93,17 +93,17 @@ class Bench:
     def guards(self, accepted: Sequence[str], first: FirstApply) -> GuardInput:
         return GuardInput(self.desired, FakeCredentials(), None, accepted, first)
 
-    def begin(self) -> Begun:
+    def begin(self) -> BeginDecision:
         use = Beginning(self.request, self.plan, self.guards, lambda: self.store, self.ports, self.shown.append)
         return use.decide()
 
     def refused(self) -> list[str]:
-        """The keys of all problems."""
+        """Return the keys of all problems."""
         return sorted(problem.key for problem in self.begin().problems)
 
 
 def test_a_change_within_its_guards_begins_with_a_job_for_each_environment() -> None:
-    """In waves; nobody is asked for a label."""
+    """The jobs are in waves, and no label is looked up."""
     bench = Bench()
     bench.edit(4)
     begun = bench.begin()
@@ -119,7 +119,7 @@ def test_nothing_to_do_begins_no_job_and_asks_nobody() -> None:
 
 
 def test_a_large_change_is_refused_over_the_whole_fleet_whatever_the_run_is_narrowed_to() -> None:
-    """One at a time, every wrong environment would pass."""
+    """Otherwise every wrong environment would pass, one run at a time."""
     bench = Bench()
     bench.edit(12)
     (problem,) = bench.begin().problems
@@ -130,8 +130,8 @@ def test_a_large_change_is_refused_over_the_whole_fleet_whatever_the_run_is_narr
 
 
 @pytest.mark.parametrize("layout", [JobLayout(), SECRET, JobLayout(TokensFrom.SECRET, 3)])
-def test_a_large_change_passes_by_the_label_of_somebody_who_may_write(layout: JobLayout) -> None:
-    """Their name is shown. A label of somebody else, or of nobody who is known, does not count, and is named."""
+def test_a_large_change_passes_by_the_label_of_a_user_with_write_permission(layout: JobLayout) -> None:
+    """Their name is shown. A label of another or an unknown user does not count, and the message says so."""
     bench = Bench()
     bench.edit(12)
     bench.request = replace(bench.request, layout=layout)
@@ -148,7 +148,7 @@ def test_a_large_change_passes_by_the_label_of_somebody_who_may_write(layout: Jo
 
 
 def test_a_large_change_passes_by_the_input() -> None:
-    """Which may also be narrower than the settings."""
+    """The input may also be lower than the setting."""
     bench = Bench()
     bench.edit(12)
     bench.ask(max_changed=MaxChanged(100, percent=True))
@@ -170,8 +170,8 @@ def test_the_first_apply_is_vouched_for_by_label_or_input() -> None:
     assert bench.refused() == []
 
 
-def test_a_first_apply_that_is_none_is_refused_but_not_in_a_later_attempt() -> None:
-    """Then it was the first attempt of this very run that wrote the state."""
+def test_new_state_for_an_applied_state_is_refused_but_not_in_a_later_attempt() -> None:
+    """The first attempt of this run may have written the state."""
     bench = Bench(3)
     bench.ask(new_state=True)
     assert bench.refused() == ["new_state"]
@@ -181,7 +181,7 @@ def test_a_first_apply_that_is_none_is_refused_but_not_in_a_later_attempt() -> N
 
 
 def test_an_input_of_a_later_attempt_holds_for_the_first_ones_commit_alone() -> None:
-    """The commit that the first attempt wrote into the state, else that of the event."""
+    """That is the commit that the first attempt wrote into the state, or else the event's."""
     bench = Bench()
     bench.edit(3)
     bench.request = replace(bench.request, attempt=RunAttempt("7", 2))
@@ -194,8 +194,8 @@ def test_an_input_of_a_later_attempt_holds_for_the_first_ones_commit_alone() -> 
     assert bench.refused() == []
 
 
-def test_everything_that_is_refused_is_named_in_one_run() -> None:
-    """Guards, the accepted names, a missing environment, an open secret, what nobody reviewed."""
+def test_all_reasons_to_refuse_are_reported_in_one_run() -> None:
+    """They are guards, accepted names, a missing environment, an open secret, and an unreviewed change."""
     bench = Bench()
     bench.edit(12)
     bench.desired[0] = make_desired("e00", "2")  # at a reserved host
@@ -213,7 +213,7 @@ def test_everything_that_is_refused_is_named_in_one_run() -> None:
 
 
 def test_a_missing_github_environment_is_named_with_the_call_that_makes_it() -> None:
-    """GitHub would make it open. Only those of jobs count, and letters may be of either case."""
+    """GitHub would create it open. Only those of jobs count, in any case of letters."""
     bench = Bench(3)
     bench.edit(2)
     bench.ports.environments = ["E00"]
@@ -225,8 +225,8 @@ def test_a_missing_github_environment_is_named_with_the_call_that_makes_it() -> 
     assert "plug-fleet does not exist" in problem.message
 
 
-def test_a_repository_that_can_not_be_asked_is_no_repository_without_environments() -> None:
-    """The error ends the job."""
+def test_if_github_can_not_be_asked_the_job_ends() -> None:
+    """It is not taken for a repository without environments."""
     bench = Bench(3)
     bench.edit(1)
     bench.ports.fails = True
@@ -235,7 +235,7 @@ def test_a_repository_that_can_not_be_asked_is_no_repository_without_environment
 
 
 def test_strict_looks_at_what_this_run_creates_or_updates() -> None:
-    """A reassert sends again what was approved before; a digest that was given by hand was reviewed."""
+    """A reassert sends what was approved before; a digest that was given by hand was reviewed."""
     bench = Bench(12)
     bench.edit(2)
     bench.request = replace(bench.request, strict=True)
@@ -252,7 +252,7 @@ def test_strict_looks_at_what_this_run_creates_or_updates() -> None:
 
 
 def test_an_expected_digest_is_that_of_what_the_run_does() -> None:
-    """Of the narrowed plan, as `plan -e` shows it; any other one is state trouble, and the plan is shown."""
+    """It is that of the narrowed plan, as `plan -e` shows it. Another plan is shown and is state trouble."""
     bench = Bench(12)
     bench.edit(2)
     bench.ask(environments=("e00",), expect=bench.plan(PlanScope(("e00",)), requested=False).plan.digest)
@@ -265,7 +265,7 @@ def test_an_expected_digest_is_that_of_what_the_run_does() -> None:
 
 
 def test_a_run_is_narrowed_to_what_its_globs_match() -> None:
-    """All jobs are of these; a glob without a match is named as the input."""
+    """All jobs are for these environments; a glob without a match is reported as the input."""
     bench = Bench(12)
     bench.edit(6)
     bench.ask(environments=("e00", "e04"))

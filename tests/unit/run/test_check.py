@@ -1,4 +1,4 @@
-"""Checking and `--check-first` with fake ports: pace, order, and what a refused environment does to a run."""
+"""Checks and `--check-first` with fake ports: rate, order, and the effect of a refused environment on a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.memory_store import MemoryStore
 
 @dataclass
 class FakeReceivers:
-    """Answers with `status`; knows the most POSTs that were under way, and where nothing further goes."""
+    """Answers with `status`. Counts the most POSTs in flight, and records the places that were left."""
 
     clock: FakeClock
     statuses: Mapping[str, int | None] = field(default_factory=dict)
@@ -66,7 +66,7 @@ def check(fake: FakeReceivers, *names: str, rate_limit: float | None = None, pos
 
 
 def test_every_event_is_called_with_its_bodies() -> None:
-    """One probe and one goodbye for the host that all share; results in the order of the environments."""
+    """The shared host is probed and left once; results are in the order of the environments."""
     fake = FakeReceivers(FakeClock())
     result = check(fake, "b", "a")
     called = {(url, event, body) for url, event, body, _ in fake.posts}
@@ -83,14 +83,14 @@ def test_every_event_is_called_with_its_bodies() -> None:
 
 
 def test_posts_keep_to_the_rate_limit() -> None:
-    """Evenly spaced, over all receivers."""
+    """They are evenly spaced, over all receivers."""
     fake = FakeReceivers(FakeClock())
     check(fake, "a", rate_limit=2)
     assert fake.clock.monotonic() >= 7 * 0.5
 
 
-def test_no_post_calls_nobody() -> None:
-    """The probe alone decides."""
+def test_no_post_sends_nothing() -> None:
+    """The result is that of the probe."""
     fake = FakeReceivers(FakeClock(), unreachable=frozenset({"hooks.example.com"}))
     assert not any(one.ok for one in check(fake, "a", post=False).receivers)
     assert fake.posts == []
@@ -98,7 +98,7 @@ def test_no_post_calls_nobody() -> None:
 
 
 def test_a_body_that_got_no_answer_is_the_last_one() -> None:
-    """The second of finishAttendance would be waited for in vain; after an answer it is sent all the same."""
+    """Waiting for the second body of finishAttendance would be useless; after an answer it is sent."""
     url = make_desired("a").webhooks[Event.FINISH_ATTENDANCE]
     for status, calls in ((None, 1), (500, 2)):
         fake = FakeReceivers(FakeClock(), {url: status})
@@ -107,7 +107,7 @@ def test_a_body_that_got_no_answer_is_the_last_one() -> None:
 
 
 def interrupt_after(calls: int) -> CheckResult:
-    """A check of one environment, stopped when so many POSTs have begun; the last one is never answered."""
+    """Check one environment, and stop when `calls` POSTs have begun; the last one is never answered."""
     stop = Stop()
 
     @dataclass
@@ -126,7 +126,7 @@ def interrupt_after(calls: int) -> CheckResult:
 
 
 def test_an_interrupted_check_returns_what_was_checked_so_far() -> None:
-    """A call under way is given up: its receiver counts as not checked."""
+    """A call in flight is cancelled, and its receiver counts as not checked."""
     result = interrupt_after(4)
     assert (result.interrupted, len(result.receivers), result.unchecked) == (True, 2, 5)
     assert all(one.ok for one in result.receivers)
@@ -135,15 +135,15 @@ def test_an_interrupted_check_returns_what_was_checked_so_far() -> None:
     assert json.loads(encode_check(result))["summary"]["unchecked"] == 5
 
 
-def test_a_check_that_came_to_its_end_is_not_interrupted() -> None:
-    """Its JSON says so too, and has no count of what is left."""
+def test_a_complete_check_is_not_interrupted() -> None:
+    """Its JSON says so too, and has no count of unchecked receivers."""
     result = check(FakeReceivers(FakeClock()), "a")
     document = json.loads(encode_check(result))
     assert (document["interrupted"], "unchecked" in document["summary"]) == (False, False)
 
 
 def test_a_fault_of_a_worker_is_raised() -> None:
-    """It is a fault of this program, and no receiver's."""
+    """It is a fault of this program, not of a receiver."""
 
     @dataclass
     class Broken(FakeReceivers):
@@ -178,7 +178,7 @@ def outcomes(result: RunResult) -> dict[str, Outcome]:
 
 
 def test_a_refused_environment_fails_before_any_intent() -> None:
-    """No state, no PUT, the reason as the message; the others go on."""
+    """No document is written and nothing is sent; the reason is the message, and the others continue."""
     result, plug, store = apply({"b": "its receiver fails"}, "a", "b", "c")
     assert outcomes(result) == {"a": Outcome.APPLIED, "b": Outcome.FAILED, "c": Outcome.APPLIED}
     (one,) = [one for one in result.environments if one.environment == "b"]
@@ -188,14 +188,14 @@ def test_a_refused_environment_fails_before_any_intent() -> None:
 
 
 def test_a_refused_environment_fails_its_wave() -> None:
-    """Later waves are skipped; its own wave is done."""
+    """Later waves are skipped; the other environments of its wave are applied."""
     result, plug, _ = apply({"a": "no"}, "a", "b", "c", waves={"c": 1})
     assert outcomes(result) == {"a": Outcome.FAILED, "b": Outcome.APPLIED, "c": Outcome.SKIPPED}
     assert plug.received == ["b"]
 
 
 def test_refused_environments_count_as_failures() -> None:
-    """`max_failures` holds here as well."""
+    """They count towards `max_failures`."""
     names = [f"e{number}" for number in range(6)]
     result, plug, _ = apply(dict.fromkeys(names[:5], "no"), *names, options=replace(OPTIONS, max_failures=2))
     assert outcomes(result)["e5"] is Outcome.SKIPPED
@@ -206,8 +206,8 @@ def test_refused_environments_count_as_failures() -> None:
 @pytest.mark.parametrize(
     ("lease_until", "outcome"), [(None, Outcome.UNCERTAIN), (START + timedelta(minutes=5), Outcome.LOCKED)]
 )
-def test_an_older_doubt_stays_one_and_a_lock_a_lock(lease_until: datetime | None, outcome: Outcome) -> None:
-    """Nobody knows what the PUT of before did, and a check doesn't tell; the document is left alone."""
+def test_an_older_doubt_and_a_lock_stay(lease_until: datetime | None, outcome: Outcome) -> None:
+    """A check does not show the effect of the earlier PUT, so the document is not written."""
     store, one = MemoryStore(), make_desired("a")
     intent = Intent("i", one.webhooks, lease_until is None, START, lease_until, By("ana"))
     store.write([Write("a", Document("a", "lineage", 1, intent=intent), None)])
@@ -219,7 +219,7 @@ def test_an_older_doubt_stays_one_and_a_lock_a_lock(lease_until: datetime | None
 
 
 def test_an_unchanged_environment_is_not_refused() -> None:
-    """Only what would be PUT is checked, and a reason for another changes nothing."""
+    """Only environments that would be PUT are checked."""
     _, _, store = apply({}, "a")
     result, _, _ = apply({"a": "no"}, "a", store=store)
     assert outcomes(result) == {"a": Outcome.UNCHANGED}

@@ -1,4 +1,4 @@
-"""How a repository on GitHub is looked at: what a token may not ask is unknown, and hides nothing else."""
+"""The setup of a repository on GitHub: what the token may not read is unknown, and hides nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUESTION = GitHubQuestion([make_desired("loja")], "git:origin/reconciler-state",
 
 @dataclass
 class Reads:
-    """A repository that is set up; `failing` has an error for a method."""
+    """A repository that is set up. `failing` has an error for each failing method."""
 
     failing: dict[str, PostFailed] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=lambda: {"PLUG_APPLY": "true"})
@@ -85,7 +85,7 @@ def look(reads: Reads, question: GitHubQuestion = QUESTION) -> dict[str, Item]:
 
 
 def test_a_repository_that_is_set_up_is_in_order() -> None:
-    """GitHub compares the names of environments without regard to case; the older protection need not be asked."""
+    """GitHub ignores case in the names of environments; the older protection is not needed."""
     reads = Reads()
     found = look(reads)
     assert {item.state for item in found.values()} == {ItemState.OK}
@@ -94,7 +94,7 @@ def test_a_repository_that_is_set_up_is_in_order() -> None:
     assert "read_protection" not in reads.asked
 
 
-def test_where_one_secret_holds_all_tokens_the_manifests_have_no_environments() -> None:
+def test_with_one_secret_for_all_tokens_the_manifests_have_no_github_environments() -> None:
     reads = Reads(variables={"PLUG_APPLY": "true", "PLUG_TOKENS_FROM": "secret", "PLUG_SHARDS": "2"})
     reads.environments, reads.secrets = ["plug-fleet", "plug-drift"], {"PLUG_TOKENS_1"}
     found = look(reads)
@@ -114,8 +114,8 @@ METHODS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("method", "name"), METHODS)
-def test_what_a_token_may_not_ask_is_unknown_and_hides_nothing_else(method: str, name: str) -> None:
-    """It names the permission, once; nothing is called missing for want of it."""
+def test_what_a_token_may_not_read_is_unknown_and_hides_nothing_else(method: str, name: str) -> None:
+    """The permission is named once; nothing is called missing because of it."""
     found = look(Reads({method: NotPermitted("Secrets (read)", 403)}))
     assert found[name].state is ItemState.UNKNOWN
     assert "permission Secrets (read)" in found[name].message
@@ -141,7 +141,7 @@ def test_the_older_protection_of_a_branch_counts() -> None:
 
 
 def test_what_the_older_protection_may_have_is_not_called_missing() -> None:
-    """Where the token may not ask for it."""
+    """The token may not read the older protection."""
     found = look(Reads({"read_protection": NotPermitted("Administration (read)", 403)}, rules={}))
     assert found["protection of main"].state is ItemState.UNKNOWN
     assert {found[name].state for name in ("required check Webhooks plan", "rule of main")} == {ItemState.UNKNOWN}

@@ -1,4 +1,4 @@
-"""What `doctor` says of state, tokens and secrets."""
+"""The items of `doctor` about state, tokens and secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ONE_DAY_S = 86_400.0
 
 
 class Store(MemoryStore):
-    """Can't be written, or can't be read."""
+    """A store that can't be written, or can't be read."""
 
     access = WriteAccess(True, "in memory")
     near: str | None = None
@@ -48,7 +48,7 @@ def states(items: list[Item] | tuple[Item, ...]) -> list[tuple[str, ItemState]]:
 # --- the state -----------------------------------------------------------------------------------------------------
 
 
-def test_a_state_is_counted_and_asked_whether_it_can_be_written() -> None:
+def test_documents_are_counted_and_write_access_is_checked() -> None:
     store = Store()
     document = adopt(None, LOJA, Fingerprint("org:1"), START, By("ana"), lineage="l")
     store.write([Write("loja", document, None)])
@@ -64,7 +64,7 @@ def test_a_state_is_counted_and_asked_whether_it_can_be_written() -> None:
 
 
 @pytest.mark.parametrize(("allowed", "state"), [(False, ItemState.WRONG), (None, ItemState.UNKNOWN)])
-def test_a_state_that_may_not_be_written_is_wrong_and_one_that_does_not_say_is_unknown(
+def test_a_read_only_state_is_wrong_and_one_that_does_not_say_is_unknown(
     allowed: bool | None, state: ItemState
 ) -> None:
     store = Store()
@@ -74,7 +74,7 @@ def test_a_state_that_may_not_be_written_is_wrong_and_one_that_does_not_say_is_u
 
 
 def test_a_state_that_can_not_be_read_is_an_item() -> None:
-    """Not the end: tokens and secrets are looked at all the same."""
+    """Tokens and secrets are still checked."""
     store = Store()
     store.is_reachable = False
     (item,) = report_state(store, "git:origin/x").items
@@ -110,21 +110,21 @@ def test_a_token_is_shown_by_its_company_and_its_end() -> None:
     assert item.message == "PLUG_TOKEN_LOJA: an opaque token, which names no company"
 
 
-def test_a_token_that_is_not_there_is_missing_with_the_line_to_type() -> None:
+def test_a_missing_token_has_the_command_to_set_it() -> None:
     (item,) = look({"PLUG_TOKEN_LOJA": ""}, LOJA)
     assert (item.state, item.hint) == (ItemState.MISSING, "export PLUG_TOKEN_LOJA=…")
 
 
 @pytest.mark.parametrize(("days", "said"), [(-1, "; it ended at"), (13, "; it ends at")])
 def test_a_token_that_ends_soon_is_wrong(days: int, said: str) -> None:
-    """By the setting token_warning, as in drift."""
+    """The setting token_warning decides, as in drift."""
     ends_at = START + timedelta(days=days)
     (item,) = look({"PLUG_TOKEN_LOJA": make_jwt("42", exp=int(ends_at.timestamp()))}, LOJA)
     assert item.state is ItemState.WRONG and said in item.message
 
 
 def test_a_token_of_another_company_is_wrong() -> None:
-    """Than the pin, than the last apply, than another environment."""
+    """It differs from the pin, from the last apply, or from that of another environment."""
     token = {"PLUG_TOKEN_LOJA": make_jwt("42")}
     (pinned,) = look(token, replace(LOJA, organization_id="7"))
     assert pinned.state is ItemState.WRONG and "7" in pinned.message
@@ -139,7 +139,7 @@ def test_a_token_of_another_company_is_wrong() -> None:
     assert ItemState.WRONG in {item.state for item in shared}
 
 
-def test_a_token_that_is_none_is_wrong() -> None:
+def test_a_malformed_token_is_wrong() -> None:
     (item,) = look({"PLUG_TOKEN_LOJA": f"Bearer {canary()}"}, LOJA)
     assert item.state is ItemState.WRONG and "begins with Bearer" in item.message
 

@@ -1,4 +1,4 @@
-"""One environment's way through an apply, where something stands in it: between read, intent, PUT and outcome."""
+"""The steps of one environment in an apply, with disturbances between read, intent, PUT and outcome."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MANY = "abcdefghijkl"  # the next are on their way until the first one's trouble
 
 
 class Bench:
-    """Environments, a Plug and a state that a test can meddle with at any moment of an apply."""
+    """Environments, a Plug and a state that a test can change at any moment of an apply."""
 
     def __init__(self, *names: str) -> None:
         self.clock, self.plug, self.store, self.credentials = FakeClock(), FakePlug(), FaultyStore(), FakeCredentials()
@@ -64,8 +64,8 @@ class Bench:
         finally:
             self.stop = Stop()  # one run has one loop
 
-    def meddle(self, name: str = "a") -> None:
-        """Somebody else writes its document: the next version of it, that holds what nobody else wants."""
+    def write_as_another(self, name: str = "a") -> None:
+        """Write the next version of an environment's document as another run, with webhooks that no manifest has."""
         desired = make_desired(name, "another's")
         fingerprint = self.credentials.fingerprint(desired)
         standing = self.store.inner.read([name]).get(name)
@@ -75,7 +75,7 @@ class Bench:
         adopt_by_hand(self.store.inner, desired, fingerprint, START, By("eva", None, None))
 
     def before_writes(self, *calls: Callable[[], None] | None) -> None:
-        """What happens right before the first write of a's document, the second, …"""
+        """Call these before the first write of a's document, the second, and so on."""
         upcoming = iter(calls)
 
         def before(writes: Sequence[Write]) -> None:
@@ -94,11 +94,11 @@ def only(result: RunResult) -> EnvironmentResult:
 # --- before the intent -----------------------------------------------------------------------------
 
 
-def test_a_saved_plan_is_not_planned_anew_where_the_state_moved_on() -> None:
-    """What is applied would be another plan than the one that was reviewed."""
+def test_a_saved_plan_is_not_planned_again_if_the_state_changed() -> None:
+    """The new plan would not be the reviewed one."""
     bench = Bench()
     late = bench.plan()
-    bench.meddle()
+    bench.write_as_another()
     result = bench.apply(late, replace(OPTIONS, exact=True))
     assert only(result).outcome is Outcome.FAILED
     assert only(result).message == "not sent: another run wrote its state after the plan was made. Plan again"
@@ -107,29 +107,29 @@ def test_a_saved_plan_is_not_planned_anew_where_the_state_moved_on() -> None:
     assert bench.store.read(["a"])["a"].document.intent is None
 
 
-def test_a_saved_plan_whose_state_moved_on_is_no_reason_to_end_the_run() -> None:
+def test_a_saved_plan_whose_state_changed_does_not_end_the_run() -> None:
     bench = Bench("a", "b", "c")
     late = bench.plan()
-    bench.meddle()
+    bench.write_as_another()
     result = bench.apply(late, replace(ONE_AFTER_ANOTHER, exact=True))
     assert [one.outcome for one in result.environments] == [Outcome.FAILED, Outcome.APPLIED, Outcome.APPLIED]
 
 
-def test_without_a_saved_plan_it_is_planned_anew_and_put() -> None:
+def test_without_a_saved_plan_it_is_planned_again_and_put() -> None:
     bench = Bench()
     late = bench.plan()
-    bench.meddle()
+    bench.write_as_another()
     result = bench.apply(late)
     assert only(result).outcome is Outcome.APPLIED
     assert Reason.WEBHOOKS_CHANGED in only(result).reasons
     assert not result.state_trouble
 
 
-def test_an_account_that_changed_since_the_plan_was_nobodys_to_accept() -> None:
+def test_an_account_that_changed_since_the_plan_was_not_accepted() -> None:
     bench = Bench()
     late = bench.plan()
     bench.credentials.accounts["a"] = "org:another"
-    bench.meddle()
+    bench.write_as_another()
     bench.credentials.accounts["a"] = "org:a"
     result = bench.apply(late)
     assert only(result).outcome is Outcome.FAILED
@@ -137,22 +137,22 @@ def test_an_account_that_changed_since_the_plan_was_nobodys_to_accept() -> None:
     assert bench.plug.received == []
 
 
-def test_an_account_change_that_was_accepted_stays_so_where_the_state_moved_on() -> None:
-    """The plan had the reason, so the guard was passed with it."""
+def test_an_accepted_account_change_stays_accepted_if_the_state_changed() -> None:
+    """The plan had the reason, so it passed the guard."""
     bench = Bench()
     bench.credentials.accounts["a"] = "org:another"
-    bench.meddle()
+    bench.write_as_another()
     bench.credentials.accounts["a"] = "org:a"
     late = bench.plan()
     assert Reason.ACCOUNT_CHANGED in late.plan.environments[0].reasons
     bench.credentials.accounts["a"] = "org:another"
-    bench.meddle()
+    bench.write_as_another()
     bench.credentials.accounts["a"] = "org:a"
     assert only(bench.apply(late)).outcome is Outcome.APPLIED
 
 
-def test_what_stands_as_it_was_planned_is_not_planned_anew() -> None:
-    """Or a --reassert, which is asked for once, would be taken for done."""
+def test_an_unchanged_state_is_not_planned_again() -> None:
+    """Otherwise a --reassert would count as done already."""
     bench = Bench()
     bench.apply()
     again = bench.apply(bench.plan(requested=True))
@@ -160,7 +160,7 @@ def test_what_stands_as_it_was_planned_is_not_planned_anew() -> None:
     assert bench.plug.received == ["a", "a"]
 
 
-def test_what_is_still_too_old_is_put_also_where_the_state_moved_on() -> None:
+def test_an_expired_record_is_put_also_if_the_state_changed() -> None:
     bench = Bench()
     bench.apply()
     bench.clock.advance(7200)
@@ -171,20 +171,20 @@ def test_what_is_still_too_old_is_put_also_where_the_state_moved_on() -> None:
     assert (only(result).outcome, only(result).reasons) == (Outcome.APPLIED, (Reason.EXPIRED,))
 
 
-def test_an_account_that_nobody_asked_to_read_is_not_read_where_the_state_moved_on() -> None:
+def test_without_observe_no_account_is_read_if_the_state_changed() -> None:
     bench = Bench()
     bench.desired = [make_desired("a", account_id="an-account")]
     late = bench.plan()
-    bench.meddle()
+    bench.write_as_another()
     assert only(bench.apply(late)).outcome is Outcome.APPLIED
 
 
-def test_a_doubt_that_came_after_the_plan_is_told_where_the_intent_can_not_be_written() -> None:
-    """Nothing was sent, and still nobody knows what Plug holds."""
+def test_doubt_after_the_plan_is_reported_if_the_intent_can_not_be_written() -> None:
+    """Nothing was sent, but it is unknown what Plug holds."""
     bench = Bench()
     late = bench.plan()
     claim = record.Claim("i", "l", START, 900, By("eva", None, None))
-    in_doubt = record.doubt(record.begin_intent(None, bench.desired[0], claim))
+    in_doubt = record.mark_in_doubt(record.begin_intent(None, bench.desired[0], claim))
     bench.store.inner.write([Write("a", in_doubt, None)])
     bench.store.faults.append(StoreFault.FAILS)
     result = bench.apply(late)
@@ -194,8 +194,8 @@ def test_a_doubt_that_came_after_the_plan_is_told_where_the_intent_can_not_be_wr
 
 
 @pytest.mark.parametrize("grown", ["serial", "size"])
-def test_nothing_is_sent_where_an_outcome_could_not_be_read_again(grown: str) -> None:
-    """The intent still fits; what follows it would not."""
+def test_nothing_is_sent_if_the_outcome_could_not_be_read_after_its_write(grown: str) -> None:
+    """The intent still fits into a document, but the outcome would not."""
     bench = Bench()
     standing = adopt_by_hand(bench.store.inner, bench.desired[0], Fingerprint(), START, By("eva"))
     if grown == "serial":
@@ -215,7 +215,7 @@ def test_nothing_is_sent_where_an_outcome_could_not_be_read_again(grown: str) ->
 
 
 def test_the_last_try_and_the_intents_account_are_recorded() -> None:
-    """In the program's own words, by whom and when; an environment that was not begun leaves it."""
+    """The record has our own message, the actor and the time; an environment that was not begun keeps the old one."""
     bench = Bench()
     bench.plug.script.extend([answer(503), answer(401)])
     assert only(bench.apply()).outcome is Outcome.UNCERTAIN
@@ -228,9 +228,9 @@ def test_the_last_try_and_the_intents_account_are_recorded() -> None:
 
 
 @pytest.mark.parametrize("races", [CLAIM_TRIES - 1, CLAIM_TRIES])
-def test_who_loses_every_race_for_the_intent_leaves_it_to_those_who_win(races: int) -> None:
+def test_a_run_that_loses_every_race_leaves_the_environment_to_the_others(races: int) -> None:
     bench = Bench("a", "b")
-    bench.before_writes(*[bench.meddle] * races)
+    bench.before_writes(*[bench.write_as_another] * races)
     result = bench.apply()
     first, second = result.environments
     assert second.outcome is Outcome.APPLIED, "trouble of one environment's is no reason to end the run"
@@ -259,7 +259,7 @@ def test_a_signal_during_the_read_leaves_no_intent() -> None:
     assert writes == []
 
 
-def test_instants_are_whole_seconds_so_that_what_is_read_is_what_is_compared() -> None:
+def test_instants_in_documents_are_whole_seconds() -> None:
     bench = Bench()
     bench.clock.at += timedelta(microseconds=999_999)
     seen: list[datetime | None] = []
@@ -284,7 +284,7 @@ def set_back(clock: FakeClock) -> Callable[[], None]:
     return lambda: clock.advance(-3600)
 
 
-def test_a_clock_that_is_set_back_behind_the_intent_sends_nothing() -> None:
+def test_after_a_clock_is_set_back_nothing_is_sent() -> None:
     """The lease would look longer than it is."""
     bench = Bench()
 
@@ -295,12 +295,12 @@ def test_a_clock_that_is_set_back_behind_the_intent_sends_nothing() -> None:
     bench.store.before_write = begun
     result = bench.apply()
     assert only(result).outcome is Outcome.FAILED
-    assert only(result).message.startswith("not sent: its lease was over, or began in the future")
+    assert only(result).message.startswith("not sent: its lease had ended, or began in the future")
     assert bench.plug.received == []
     assert bench.store.read(["a"])["a"].document.intent is None
 
 
-def test_an_intent_that_can_not_be_taken_back_is_told_with_its_end() -> None:
+def test_an_intent_that_can_not_be_removed_is_reported_with_its_end() -> None:
     bench = Bench(*MANY)
     bench.store.faults.extend([None, StoreFault.FAILS])
     bench.before_writes(set_back(bench.clock))
@@ -328,8 +328,8 @@ def test_a_machine_that_slept_through_the_deadline_makes_no_further_attempt() ->
     assert (only(result).outcome, only(result).attempts) == (Outcome.UNCERTAIN, 1)
 
 
-def test_a_signal_between_two_attempts_leaves_what_the_first_one_left() -> None:
-    """Plug may have acted on it: in doubt, and not skipped."""
+def test_a_signal_between_two_attempts_leaves_doubt() -> None:
+    """Plug may have acted on the first attempt, so the environment is in doubt and not skipped."""
     bench = Bench("a", "b", "c")
 
     async def lost(plug: FakePlug, desired: Desired) -> Attempt:
@@ -346,8 +346,8 @@ def test_a_signal_between_two_attempts_leaves_what_the_first_one_left() -> None:
     assert intent is not None and intent.doubt and intent.lease_until is None
 
 
-def test_nobody_is_left_asleep() -> None:
-    """Who was woken by the end of the run, or slept to the end of his rest, leaves no task behind."""
+def test_no_sleeping_task_is_left() -> None:
+    """A sleep that was ended early, or that ended by itself, leaves no task behind."""
     bench = Bench()
     bench.plug.script.extend([answer(503), answer(503)])
 
@@ -365,7 +365,7 @@ def test_nobody_is_left_asleep() -> None:
 
 
 class RefusingStore(FaultyStore):
-    """Takes the first write of a's document, and from then on none of it; of the others' all."""
+    """Accepts the first write of a's document and refuses all later ones; accepts all writes of other documents."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -384,8 +384,8 @@ class RefusingStore(FaultyStore):
     ("first", "message"),
     [(answer(200, acts=True), "Plug accepted it, but the outcome"), (answer(400), "400; the outcome")],
 )
-def test_an_outcome_that_can_not_be_written_ends_the_run_and_tells_until_when(first: Behaviour, message: str) -> None:
-    """Whatever it was: the intent stays in the state, so the next run finds it in doubt (docs/contract.md#outcomes)."""
+def test_an_unwritable_outcome_ends_the_run_and_reports_the_leases_end(first: Behaviour, message: str) -> None:
+    """The intent stays in the state, so the next run finds it in doubt (docs/contract.md#outcomes)."""
     bench = Bench(*MANY)
     bench.store = RefusingStore()
     bench.plug.script.append(first)
@@ -412,7 +412,7 @@ def test_an_outcome_that_can_not_be_written_ends_the_run_and_tells_until_when(fi
         ([unsent] * 3, Outcome.FAILED, "not sent (tried 3 times)"),
     ],
 )
-def test_the_last_answer_is_told_and_how_often_it_was_tried(
+def test_the_last_answer_and_the_number_of_tries_are_reported(
     answers: list[Behaviour], outcome: Outcome, message: str
 ) -> None:
     bench = Bench()
@@ -422,19 +422,19 @@ def test_the_last_answer_is_told_and_how_often_it_was_tried(
     assert not result.state_trouble
 
 
-def take_away(bench: Bench) -> Callable[[Desired], None]:
-    """While the first PUT is under way somebody takes its intent away."""
+def remove_intent(bench: Bench) -> Callable[[Desired], None]:
+    """Remove the intent of the first environment while its PUT is in flight."""
 
     def before(desired: Desired) -> None:
         bench.plug.before = lambda _desired: None
-        bench.meddle(desired.environment)
+        bench.write_as_another(desired.environment)
 
     return before
 
 
-def test_an_intent_that_was_taken_away_leaves_a_doubt() -> None:
+def test_a_removed_intent_leaves_doubt() -> None:
     bench = Bench()
-    bench.plug.before = take_away(bench)
+    bench.plug.before = remove_intent(bench)
     result = bench.apply()
     assert (only(result).outcome, result.state_trouble) == (Outcome.UNCERTAIN, True)
     intent = bench.store.read(["a"])["a"].document.intent
@@ -445,10 +445,7 @@ def test_an_intent_that_was_taken_away_leaves_a_doubt() -> None:
     ("renewal", "puts", "outcome"), [(None, 2, Outcome.APPLIED), (StoreFault.FAILS, 1, Outcome.REJECTED)]
 )
 def test_a_lease_that_could_not_be_renewed_sends_nothing_more(renewal: str | None, puts: int, outcome: Outcome) -> None:
-    """It was spent on what the server asked for, and another run may take the intent over.
-
-    See docs/contract.md#lost-intents.
-    """
+    """The lease was spent on the server's pause, so another run may take the intent over."""
     bench = Bench()
     bench.clock.advance(5000)
 
@@ -463,10 +460,10 @@ def test_a_lease_that_could_not_be_renewed_sends_nothing_more(renewal: str | Non
 
 
 @pytest.mark.parametrize("races", [SETTLE_TRIES - 1, SETTLE_TRIES])
-def test_a_doubt_that_never_gets_in_ends_the_run_and_says_how_to_make_sure(races: int) -> None:
+def test_doubt_that_loses_every_race_ends_the_run_and_says_what_to_do(races: int) -> None:
     bench = Bench(*MANY)
-    bench.plug.before = take_away(bench)
-    bench.before_writes(None, None, *[bench.meddle] * races)  # the intent, the outcome, then the doubt
+    bench.plug.before = remove_intent(bench)
+    bench.before_writes(None, None, *[bench.write_as_another] * races)  # the intent, the outcome, then the doubt
     result = bench.apply()
     first, *_, last = result.environments
     assert (first.outcome, result.state_trouble) == (Outcome.UNCERTAIN, True)
@@ -479,9 +476,9 @@ def test_a_doubt_that_never_gets_in_ends_the_run_and_says_how_to_make_sure(races
     assert last.environment not in bench.plug.received
 
 
-def test_a_doubt_that_can_not_be_written_is_not_tried_again_and_again() -> None:
+def test_doubt_that_can_not_be_written_is_tried_once() -> None:
     bench = Bench(*MANY)
-    bench.plug.before = take_away(bench)
+    bench.plug.before = remove_intent(bench)
     tries = 0
 
     def fail() -> None:
@@ -499,7 +496,7 @@ def test_a_doubt_that_can_not_be_written_is_not_tried_again_and_again() -> None:
 
 
 def test_a_store_that_does_not_answer_after_a_put_is_asked_once() -> None:
-    """Each question may last two minutes."""
+    """Each request may take two minutes."""
 
     class DeafStore(FaultyStore):
         def __init__(self) -> None:
@@ -514,7 +511,7 @@ def test_a_store_that_does_not_answer_after_a_put_is_asked_once() -> None:
 
     bench = Bench(*MANY)
     store = bench.store = DeafStore()
-    take = take_away(bench)
+    take = remove_intent(bench)
 
     def take_and_go_deaf(desired: Desired) -> None:
         take(desired)

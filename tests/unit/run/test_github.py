@@ -1,4 +1,4 @@
-"""What the steps that post share: what a refusal means."""
+"""The meaning of a refusal by GitHub."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def post(hub: FakeHub) -> None:
 
 
 @pytest.mark.parametrize("may_only_read", [True, False])
-def test_a_refusal_is_expected_of_a_fork_and_names_the_permission_else(may_only_read: bool) -> None:
-    """Only a 403 that is not the rate limit."""
+def test_a_refusal_is_expected_of_a_fork_and_otherwise_names_the_permission(may_only_read: bool) -> None:
+    """This is only a 403 that is not the rate limit."""
     hub = FakeHub(may_only_read=may_only_read, refusal=REFUSED)
     if may_only_read:
         with pytest.raises(MayOnlyRead):
@@ -32,7 +32,7 @@ def test_a_refusal_is_expected_of_a_fork_and_names_the_permission_else(may_only_
 
 @pytest.mark.parametrize("refusal", [LIMITED, PostFailed("GitHub answered 500", 500), PostFailed("no answer")])
 def test_any_other_failure_fails_the_step_of_a_fork_too(refusal: PostFailed) -> None:
-    """It says nothing of what the token may do."""
+    """It does not show what the token may do."""
     with pytest.raises(PostFailed) as caught:
         post(FakeHub(may_only_read=True, refusal=refusal))
     assert caught.value is refusal

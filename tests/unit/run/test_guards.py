@@ -1,4 +1,4 @@
-"""The guards over ports: what is gathered before a byte is sent, and what a plan that is shown says of them."""
+"""The guards over ports: all problems before a byte is sent, and the warnings of a plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 
 
 def real(name: str, version: str = "1") -> Desired:
-    """An environment whose receivers are not at a host for documentation."""
+    """Make an environment whose receivers are not at a reserved host."""
     desired = make_desired(name, version)
     return replace(
         desired, webhooks={event: url.replace(RESERVED, "h.acme.com.br") for event, url in desired.webhooks.items()}
@@ -31,7 +31,7 @@ def real(name: str, version: str = "1") -> Desired:
 
 
 class Bench:
-    """A fleet with a state; `applied` are recorded with the account that their name says."""
+    """A fleet with a state. `applied` environments are recorded with the account that their name gives."""
 
     def __init__(self, *names: str, applied: tuple[str, ...] = ()) -> None:
         self.desired = [real(name) for name in names]
@@ -50,13 +50,13 @@ class Bench:
         return plan_environments(self.desired, self.store, self.credentials, PlanInput(START), PlanScope(globs))
 
     def hold(self, name: str, account: str) -> None:
-        """Record the environment as applied to another company than its name says."""
+        """Record the environment as applied to this company."""
         stored, desired = self.store.read([name])[name], make_desired(name)
         document = adopt(stored.document, desired, Fingerprint(account), START, By(), lineage="l")
         self.store.write([Write(name, document, stored.version)])
 
     def begin(self, name: str, account: str) -> None:
-        """Another run writes an intent for the environment."""
+        """Write an intent for the environment as another run."""
         claim = Claim(intent_id="i", lineage="l", now=START, lease_s=900, by=By("ana"), account=account)
         stored = self.store.read([name]).get(name)
         document = begin_intent(stored.document if stored else None, real(name), claim)
@@ -66,7 +66,7 @@ class Bench:
         return GuardInput(self.desired, self.credentials, limit, accepted, FirstApply(asked=True))
 
     def check(self, planned: Planned, given: GuardInput) -> list[str]:
-        """The keys of all problems."""
+        """Return the keys of all problems."""
         return [problem.key for problem in self.find_problems(planned, given)]
 
     def find_problems(self, planned: Planned, given: GuardInput, now: datetime = START) -> Sequence[Problem]:
@@ -77,14 +77,14 @@ class Bench:
         return ()
 
 
-def test_a_healthy_plan_passes_without_a_word() -> None:
+def test_a_healthy_plan_has_no_problems_and_no_warnings() -> None:
     """Nothing is refused or warned of."""
     bench = Bench("a", "b")
     assert (bench.check(bench.plan(), bench.given()), bench.warnings) == ([], [])
 
 
 def test_every_problem_is_in_one_error_and_the_warnings_come_before_it() -> None:
-    """Of the credentials, the limits, the names that were given, and the receivers."""
+    """They are of the credentials, the limits, the given names, and the receivers."""
     bench = Bench("a", "b", "c", applied=("a", "b"))
     bench.edit("a", "b")
     bench.desired[2] = make_desired("c")  # at a reserved host
@@ -95,7 +95,7 @@ def test_every_problem_is_in_one_error_and_the_warnings_come_before_it() -> None
 
 
 def test_a_token_of_another_company_than_before_is_refused_unless_accepted() -> None:
-    """A JWT that was swapped."""
+    """The token is a JWT of another company."""
     bench = Bench("a", applied=("a",))
     bench.edit("a")
     bench.credentials.accounts["a"] = "org:other"
@@ -104,7 +104,7 @@ def test_a_token_of_another_company_than_before_is_refused_unless_accepted() -> 
 
 
 def test_every_other_environment_of_the_state_is_compared() -> None:
-    """Of a company that another environment was last applied to, whatever is selected, its own token or none."""
+    """The company of another environment is refused, whether that one is selected and has a token or not."""
     for theirs in ("token:1234", "token:5678", None):
         bench = Bench("a", "b", applied=("b",))
         bench.hold("b", "token:1234")
@@ -117,7 +117,7 @@ def test_every_other_environment_of_the_state_is_compared() -> None:
 
 
 def test_an_orphan_holds_its_company_too() -> None:
-    """An environment that was renamed in the manifests alone: the memory of the old name is to be carried over."""
+    """The environment was renamed only in the manifests; the message names `state rename`."""
     bench = Bench("old", applied=("old",))
     bench.desired = [real("new")]
     bench.credentials.accounts["new"] = "org:old"
@@ -126,8 +126,8 @@ def test_an_orphan_holds_its_company_too() -> None:
     assert "`reconciler state forget old`" in problem.hint
 
 
-def test_an_orphan_is_only_forgotten_where_the_new_name_has_a_memory() -> None:
-    """A rename would be refused: of a record, or of an intent that is not live."""
+def test_an_orphan_is_only_forgotten_if_the_new_name_has_a_record() -> None:
+    """A rename would be refused because of a record, or of an intent that is not live."""
     for begun in (False, True):
         bench = Bench("old", "new", applied=("old",) if begun else ("old", "new"))
         if begun:
@@ -142,8 +142,8 @@ def test_an_orphan_is_only_forgotten_where_the_new_name_has_a_memory() -> None:
         assert "run `reconciler state forget old`" in problem.hint
 
 
-def test_who_has_another_token_by_now_goes_first() -> None:
-    """The way back after an accepted swap: with its flag where that needs it, and only where it is not refused too."""
+def test_an_environment_that_has_another_token_now_goes_first() -> None:
+    """So a swap can be reversed. Its flag is named if it needs one, unless it is refused too."""
     bench = Bench("a", "b", applied=("a", "b"))
     bench.edit("b")
     bench.hold("a", "org:b")
@@ -155,15 +155,15 @@ def test_who_has_another_token_by_now_goes_first() -> None:
 
 
 def test_a_doubt_of_another_company_goes_first_too() -> None:
-    """An unfinished PUT with a wrong token."""
+    """An earlier PUT with a wrong token is unfinished."""
     bench = Bench("a", "b", applied=("a",))
     bench.begin("a", "org:b")
     (problem,) = bench.find_problems(bench.plan("b"), bench.given(), START + DAY)
     assert problem.hint == "a has another token now: run `reconciler apply -e a` first"
 
 
-def test_where_the_manifest_names_another_company_nothing_else_is_advised() -> None:
-    """One error, though the token differs from the record and is another environment's as well."""
+def test_a_token_that_contradicts_the_manifest_gets_no_other_advice() -> None:
+    """There is one error, although the token also differs from the record and is another environment's."""
     bench = Bench("a", "b", applied=("a", "b"))
     bench.edit("a")
     bench.desired[0] = replace(bench.desired[0], organization_id="a")
@@ -180,10 +180,8 @@ def test_where_the_manifest_names_another_company_nothing_else_is_advised() -> N
         (None, "a was last applied to organization a, but its manifest says 9"),
     ],
 )
-def test_a_company_that_contradicts_the_manifest_is_a_warning_where_nothing_is_put(
-    token: str | None, text: str
-) -> None:
-    """Also without a token, as the record names the company."""
+def test_a_company_that_contradicts_the_manifest_is_a_warning_if_nothing_is_put(token: str | None, text: str) -> None:
+    """This includes a missing token, as the record names the company."""
     bench = Bench("a", applied=("a",))
     bench.desired[0] = replace(bench.desired[0], organization_id="9")
     bench.credentials.accounts["a"] = token
@@ -195,7 +193,7 @@ def test_a_company_that_contradicts_the_manifest_is_a_warning_where_nothing_is_p
 
 
 def test_a_live_intent_of_another_environment_can_not_be_accepted() -> None:
-    """Another run is sending to that company just now."""
+    """Another run is sending to that company now."""
     bench = Bench("a", "b", applied=())
     bench.begin("b", "org:a")
     for accepted in ((), ("a",)):
@@ -210,7 +208,7 @@ def test_a_live_intent_of_another_environment_can_not_be_accepted() -> None:
     [("1", "org:1", []), ("1", "org:2", ["organization_id"]), ("1", "token:12", []), (None, "org:2", [])],
 )
 def test_a_token_of_another_company_than_the_manifest_names(pin: str | None, account: str, keys: list[str]) -> None:
-    """It is refused, and no flag lets it pass; a token that names no company is not compared."""
+    """It is refused whatever the flags; a token that names no company is not compared."""
     bench = Bench("a")
     bench.desired = [replace(bench.desired[0], organization_id=pin)]
     bench.credentials.accounts["a"] = account
@@ -222,7 +220,7 @@ def test_a_token_of_another_company_than_the_manifest_names(pin: str | None, acc
 
 
 def test_a_malformed_token_hides_no_other_fault() -> None:
-    """Both come in one run; what only shows the plan refuses it alone."""
+    """Both are reported in one run; `plan` refuses only the malformed token."""
     bench = Bench("a", "b", "c")
     bench.credentials.malformed, bench.credentials.missing, bench.credentials.shared = {"a"}, {"b"}, {"c"}
     assert bench.check(bench.plan(), bench.given()) == ["a", "b", "c"]
@@ -232,7 +230,7 @@ def test_a_malformed_token_hides_no_other_fault() -> None:
 
 
 def test_a_percentage_is_of_the_whole_fleet_whatever_is_selected() -> None:
-    """Orphans are not in it: they can't be updated."""
+    """Orphans don't count, as they can't be updated."""
     names = tuple("abcdefghijkl")
     bench = Bench(*names, applied=names)
     bench.desired = bench.desired[:10]
@@ -243,7 +241,7 @@ def test_a_percentage_is_of_the_whole_fleet_whatever_is_selected() -> None:
 
 
 def test_documents_that_can_not_be_read_beside_the_selection_are_a_warning() -> None:
-    """It names what no guard saw. Where they are selected, the plan is refused with all of them."""
+    """It names what no guard checked. If they are selected, the plan is refused with all of them."""
     bench = Bench("a", "b", "c", applied=("b", "c"))
     bench.store.inner.documents |= {"b": b"", "c": b"{"}
     assert bench.check(bench.plan("a"), bench.given()) == []
@@ -256,8 +254,8 @@ def test_documents_that_can_not_be_read_beside_the_selection_are_a_warning() -> 
         bench.plan()
 
 
-def test_a_plan_that_is_shown_names_what_apply_would_refuse_and_who_holds_a_lock() -> None:
-    """Each once, as a warning, before the plan's own: a flood of those would have them cut."""
+def test_a_plan_warns_of_what_apply_would_refuse_and_of_locks() -> None:
+    """Each is one warning, before the plan's own, of which there may be too many to show."""
     bench = Bench("a", "b", applied=("a", "b"))
     bench.edit("a", "b")
     bench.begin("b", "org:b")
@@ -270,8 +268,8 @@ def test_a_plan_that_is_shown_names_what_apply_would_refuse_and_who_holds_a_lock
     assert [one.environment for one in find_putting(planned)] == ["a", "b"]
 
 
-def test_a_new_state_is_refused_beside_the_other_guards_unless_somebody_vouches_for_it() -> None:
-    """A person who is asked, or --new-state. Where nothing is put, there is nothing to refuse."""
+def test_a_new_state_is_refused_beside_the_other_guards_unless_it_is_vouched_for() -> None:
+    """The user answers the question, or gives --new-state. If nothing is put, nothing is refused."""
     bench = Bench("a", "b")
     bench.credentials.missing = {"a"}
     nobody, asked, declared = FirstApply(), FirstApply(asked=True), FirstApply(declared=True)
@@ -284,8 +282,8 @@ def test_a_new_state_is_refused_beside_the_other_guards_unless_somebody_vouches_
     assert bench.check(bench.plan(), replace(bench.given(), first=nobody)) == []
 
 
-def test_a_sandbox_needs_no_state_that_is_right() -> None:
-    """Where one environment of several leaves the machine, the guard holds."""
+def test_a_sandbox_may_have_a_new_state() -> None:
+    """If one of several environments is not in a sandbox, the guard holds."""
     bench = Bench("a", "b")
     bench.desired = [replace(one, endpoint="http://127.0.0.1:8787/x") for one in bench.desired]
     assert bench.check(bench.plan(), replace(bench.given(), first=FirstApply())) == []
@@ -293,8 +291,8 @@ def test_a_sandbox_needs_no_state_that_is_right() -> None:
     assert bench.check(bench.plan(), replace(bench.given(), first=FirstApply())) == ["state"]
 
 
-def test_new_state_is_refused_where_there_is_a_record() -> None:
-    """Of any environment, selected or not; also for a sandbox, and where nothing is to be done."""
+def test_new_state_is_refused_if_there_is_a_record() -> None:
+    """The record may be of any environment; it is refused for a sandbox too, and if there is nothing to do."""
     bench = Bench("a", "b", applied=("a",))
     declared = replace(bench.given(), first=FirstApply(declared=True))
     assert bench.check(bench.plan("b"), declared) == ["--new-state"]

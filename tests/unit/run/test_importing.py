@@ -1,4 +1,4 @@
-"""The reads of `import`: all accounts, at the partner API's pace; one that fails is a reason, not an end."""
+"""The reads of `import`: all accounts, within the partner API's rate. A failed read is data, not an exception."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SLOWER = AccountReading(Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s
 
 
 class FakeReader:
-    """Answers each account from its own script, then with READ."""
+    """Answers each account from its own list, then with READ."""
 
     def __init__(self, scripts: dict[str, list[AccountReading]], clock: FakeClock) -> None:
         self._scripts = {account_id: deque(script) for account_id, script in scripts.items()}
@@ -53,21 +53,21 @@ def read(
 
 
 def test_an_account_that_fails_is_a_reason_and_the_others_are_read() -> None:
-    """Each is reported as done."""
+    """The progress counts each of them."""
     found, _, reported = read({"id-1": [UNKNOWN]}, 4)
     assert found == {"e0": ACCOUNT, "e1": "404: there is no such account", "e2": ACCOUNT, "e3": ACCOUNT}
     assert reported == [(done, 4) for done in (1, 2, 3, 4)]
 
 
 def test_a_429_is_read_again_when_plug_says_so() -> None:
-    """Not before."""
+    """It is not read before."""
     found, reader, _ = read({"id-0": [SLOWER]}, 1)
     (_, first), (_, second) = reader.read_at
     assert (found, second - first >= 7) == ({"e0": ACCOUNT}, True)
 
 
 def test_reads_keep_to_the_rate_limit() -> None:
-    """Evenly spaced, whatever the concurrency."""
+    """They are evenly spaced, whatever the concurrency."""
     _, reader, _ = read({}, 5, rate_limit=2)
     times = [at for _, at in reader.read_at]
     assert max(times) - min(times) >= 2.0

@@ -1,4 +1,4 @@
-"""The reads of --observe: what is refused before the first, and that nothing is needed where nothing is read."""
+"""The reads of --observe: the checks before them, and that none needs a token if there is nothing to read."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_without_any_account_no_token_is_needed() -> None:
 
 
 def test_all_accounts_are_read_through_one_observer() -> None:
-    """Their number is announced before."""
+    """Their number is announced first."""
     bench = Bench()
     desired = [make_desired("a", account_id="1"), make_desired("b"), make_desired("c", account_id="3")]
     found = bench.reads()(desired, {})

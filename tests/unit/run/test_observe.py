@@ -1,4 +1,4 @@
-"""Driving the reads: how many at a time, how fast, how often; and what apply does after a lost race."""
+"""The reads of accounts: concurrency, rate, retries, and the read again after a lost race."""
 
 from __future__ import annotations
 
@@ -52,21 +52,21 @@ def observe(
 
 
 def test_up_to_concurrency_accounts_are_read_at_a_time() -> None:
-    """No more, and no fewer."""
+    """There are exactly that many in flight."""
     observer = FakeObserver(FakePlug())
     assert len(observe(fleet(10), observer)) == 10
     assert observer.busiest == 3
 
 
 def test_what_has_no_account_id_is_not_read() -> None:
-    """It is told as unobservable."""
+    """It is reported as unobservable."""
     observer = FakeObserver(FakePlug())
     found = observe([make_desired("a"), make_desired("b", account_id="b")], observer)
     assert (found["a"], len(observer.read_at)) == (UNOBSERVABLE, 1)
 
 
 def test_reads_keep_to_the_rate_limit_retries_included() -> None:
-    """Evenly spaced."""
+    """They are evenly spaced."""
     clock = FakeClock()
     observer = FakeObserver(FakePlug(), clock=clock, script=deque([BROKEN] * 3))
     observe(fleet(5), observer, replace(SETTINGS, concurrency=1), clock, rate_limit=2)
@@ -76,26 +76,26 @@ def test_reads_keep_to_the_rate_limit_retries_included() -> None:
 
 
 def test_a_read_is_tried_again_up_to_attempts() -> None:
-    """The last answer is told."""
+    """The last answer is reported."""
     observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 3))
     assert observe(fleet(1), observer)["e0"] == Observation(failure="500: broken (tried 3 times)")
 
 
-def test_a_read_that_succeeds_at_last_is_one() -> None:
-    """A failed attempt leaves no trace."""
+def test_a_read_that_succeeds_at_last_counts() -> None:
+    """The failed attempts leave no trace."""
     observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 2))
     assert observe(fleet(1), observer)["e0"].faults == ()
 
 
 def test_a_refusal_is_not_tried_again() -> None:
-    """The token will not get better."""
+    """The same token would be refused again."""
     observer = FakeObserver(FakePlug(), script=deque([REFUSED] * 2))
     assert observe(fleet(1), observer)["e0"].failure == "401: no"
     assert len(observer.read_at) == 1
 
 
 def test_a_retry_after_beyond_the_deadline_ends_the_attempts() -> None:
-    """At once, as for a PUT."""
+    """It ends them at once, as for a PUT."""
     clock = FakeClock()
     later = replace(BROKEN, status=503, retry_after_s=61)
     observer = FakeObserver(FakePlug(), clock=clock, script=deque([later] * 2))
@@ -110,7 +110,7 @@ BY_HAND = "https://by.hand.example.com/"
 
 
 class World:
-    """One environment, applied; then a dashboard edit."""
+    """One applied environment, and then an edit in the dashboard."""
 
     def __init__(self) -> None:
         self.store, self.plug, self.clock = FaultyStore(), FakePlug(), FakeClock()
@@ -139,14 +139,14 @@ class World:
         return self.store.read(["production"])["production"]
 
     def rewrite(self) -> None:
-        """Another run's write that changes no webhook: a rejection that was cleared."""
+        """Write the document as another run that changed no webhook: it cleared a rejection."""
         standing = self.stored()
         document = replace(standing.document, serial=standing.document.serial + 1)
         self.store.inner.write([Write("production", document, standing.version)])
 
 
 def test_live_drift_is_repaired() -> None:
-    """And is gone then."""
+    """A second read finds no drift."""
     world = World()
     planned = world.plan()
     assert planned.plan.environments[0].action is Action.REASSERT
@@ -156,7 +156,7 @@ def test_live_drift_is_repaired() -> None:
 
 
 def test_the_puts_that_follow_keep_to_the_same_rate_limit() -> None:
-    """The first comes no sooner after the last read than another read would."""
+    """The first PUT comes no sooner after the last read than another read would."""
     world = World()
     put_at: list[float] = []
     world.plug.before = lambda desired: put_at.append(world.clock.monotonic())
@@ -175,7 +175,7 @@ def test_a_lost_race_does_not_lose_the_live_reason() -> None:
 
 
 def test_after_a_lost_race_the_account_is_read_again() -> None:
-    """The other run mended it, so there is nothing left to put."""
+    """The other run fixed the drift, so there is nothing left to put."""
     world = World()
     planned = world.plan()
     world.rewrite()
@@ -185,7 +185,7 @@ def test_after_a_lost_race_the_account_is_read_again() -> None:
 
 
 def test_a_read_that_fails_after_a_lost_race_keeps_what_was_seen() -> None:
-    """A PUT more costs less than drift that is forgotten."""
+    """An unnecessary PUT costs less than forgotten drift."""
     world = World()
     planned = world.plan()
     world.rewrite()
@@ -196,7 +196,7 @@ def test_a_read_that_fails_after_a_lost_race_keeps_what_was_seen() -> None:
 
 
 def test_after_a_lost_race_what_has_no_account_is_not_read() -> None:
-    """Another environment's has, so there is somebody to ask."""
+    """Another environment has an account, so there is an observer."""
     world = World()
     wanted = make_desired("production", "2")
     planned = world.plan(wanted)
@@ -206,7 +206,7 @@ def test_after_a_lost_race_what_has_no_account_is_not_read() -> None:
 
 
 def test_a_signal_ends_the_reads_after_a_lost_race() -> None:
-    """Nobody waits for a partner API that is down, when he has asked to end; nothing is begun either."""
+    """After a request to end, a partner API that is down is not waited for, and nothing is begun."""
     world = World()
     planned = world.plan()
     world.rewrite()
@@ -228,7 +228,7 @@ def test_a_signal_ends_the_reads_after_a_lost_race() -> None:
 
 
 def test_in_doubt_an_account_that_looks_right_changes_nothing() -> None:
-    """Not all seven can be seen, so it is put again."""
+    """Not all seven webhooks can be seen, so they are put again."""
     world = World()
     world.plug.script.extend([no_answer(acts=True)] * OPTIONS.attempts)
     assert world.apply(world.plan()).environments[0].outcome is Outcome.UNCERTAIN
@@ -249,7 +249,7 @@ def test_a_machine_that_slept_through_the_deadline_reads_no_further() -> None:
 
 
 def test_a_run_that_is_asked_to_end_reads_no_further() -> None:
-    """The first attempt is made: without one there would be nothing to tell."""
+    """The first attempt is made, because its answer is reported."""
     clock = FakeClock()
     observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 3))
     (desired,) = fleet(1)

@@ -1,4 +1,4 @@
-"""One pace for all workers of a run: fair, slowed by any 429, ended by a signal, and no deadline is spent on it."""
+"""One rate for all workers of a run: fair, slowed by any 429, ended by a signal, and not counted in any deadline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.fakes import (
 
 
 class LoopClock(FakeClock):
-    """Time that passes for all sleepers alike: the earliest wakes up first, once nobody has anything else to do."""
+    """A clock whose time passes for all sleepers: the earliest wakes up first, once no other task can run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def limited(retry_after_s: float | None = None, status: int = 429) -> Behaviour:
 
 
 class Fleet:
-    """Environments to be put for the first time, and the moments of their PUTs."""
+    """Environments to be put for the first time, and the times of their PUTs."""
 
     def __init__(self, count: int, **settings: Any) -> None:
         self.clock, self.plug, self.store = LoopClock(), FakePlug(), FaultyStore()
@@ -89,7 +89,7 @@ def outcomes(result: RunResult) -> set[Outcome]:
 
 
 def test_a_429_of_one_slows_all() -> None:
-    """After it nobody sends before Retry-After, and then at half the rate, with no setting at all."""
+    """After it nothing is sent before Retry-After, and then at half the rate, without any setting."""
     fleet = Fleet(60)
     fleet.plug.script.extend([*[answer(200, acts=True)] * 20, limited(7.0)])
     assert outcomes(fleet.apply()) == {Outcome.APPLIED}
@@ -100,8 +100,8 @@ def test_a_429_of_one_slows_all() -> None:
     assert all(second - first >= 0.04 for first, second in pairwise(later))
 
 
-def test_retries_wait_behind_those_who_were_there_before() -> None:
-    """First come, first served: an environment that is limited again and again keeps nobody out."""
+def test_retries_wait_behind_earlier_requests() -> None:
+    """An environment that is limited again and again blocks no other."""
     fleet = Fleet(12, rate_limit=10.0, attempts=50, concurrency=4)
     stubborn = fleet.desired[0].environment
 
@@ -119,7 +119,7 @@ def test_retries_wait_behind_those_who_were_there_before() -> None:
 
 
 def test_waiting_for_a_slot_is_no_part_of_the_deadline() -> None:
-    """A pause as long as the deadline, asked for by another's answer, ends nobody's attempts."""
+    """A pause as long as the deadline, from another's answer, ends no attempts."""
     fleet = Fleet(40, deadline_s=20.0, concurrency=16)
     fleet.plug.script.extend([*[limited(15.0)] * 12])
     result = fleet.apply()
@@ -128,11 +128,11 @@ def test_waiting_for_a_slot_is_no_part_of_the_deadline() -> None:
 
 
 def test_a_lease_that_was_spent_on_waiting_is_renewed() -> None:
-    """A batch of intents is written, and then the server lets nobody in for longer than a lease lasts."""
+    """A batch of intents is written, and then the server's pause is longer than a lease."""
     fleet = Fleet(50, lease_s=215, deadline_s=120.0, timeout_s=30, concurrency=2, attempts=100)
     fleet.store.gather_s = 0.001  # a batch of fifty intents
     fleet.plug.script.extend([answer(200, acts=True), *[limited(10.0)] * 30])
-    # the two that were told so often are rejected; none of the others fails for want of a lease
+    # the two that got so many 429s are rejected; none of the others fails because its lease ended
     ended = Counter(one.outcome for one in fleet.apply().environments)
     assert ended[Outcome.APPLIED] + ended[Outcome.REJECTED] == 50
     assert ended[Outcome.REJECTED] <= 4
@@ -167,7 +167,7 @@ def test_a_lease_that_a_set_clock_ended_is_not_renewed(ahead_s: float, outcome: 
 
 
 def test_a_signal_ends_all_waiting_at_once() -> None:
-    """A pause of two minutes, and many who wait for it: none of them sends, and no time passes."""
+    """During a pause of two minutes, no waiting environment sends, and no time passes."""
     fleet = Fleet(30, concurrency=16)
 
     async def limit_and_stop(plug: FakePlug, desired: Desired) -> Attempt:
@@ -187,7 +187,7 @@ def test_a_signal_ends_all_waiting_at_once() -> None:
 
 
 def test_the_end_of_a_wave_ends_all_waiting_for_a_first_slot() -> None:
-    """The last failure that was allowed, in a Retry-After of another's: nobody sits out the pause to do nothing."""
+    """The last allowed failure comes during another's Retry-After, and the pause is not waited for."""
     fleet = Fleet(12, max_failures=1, concurrency=4, attempts=1, rate_limit=1.0)
 
     async def limited_after_a_while(plug: FakePlug, desired: Desired) -> Attempt:
@@ -201,7 +201,7 @@ def test_the_end_of_a_wave_ends_all_waiting_for_a_first_slot() -> None:
 
 
 def test_a_server_that_is_always_busy_ends_a_run_all_the_same() -> None:
-    """No deadlock: every environment has its attempts and is rejected."""
+    """There is no deadlock: every environment has its attempts and is rejected."""
     fleet = Fleet(10, attempts=2)
     fleet.plug.script.extend([limited()] * 100)
     assert outcomes(fleet.apply()) == {Outcome.REJECTED}
@@ -209,7 +209,7 @@ def test_a_server_that_is_always_busy_ends_a_run_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("limit", [None, 50.0])
-def test_a_server_with_a_limit_of_its_own_is_found_out(limit: float | None) -> None:
+def test_the_limit_of_a_server_is_found(limit: float | None) -> None:
     """It takes five a second; two hundred environments are applied with few 429s, at most four attempts each."""
     fleet = Fleet(200, rate_limit=limit, attempts=4)
     allowance = [5.0, 0.0]
@@ -230,7 +230,7 @@ def test_a_server_with_a_limit_of_its_own_is_found_out(limit: float | None) -> N
 
 
 def test_waves_are_counted_by_what_is_put() -> None:
-    """`wave 2 of 3`: a wave in which nothing changes is none."""
+    """In `wave 2 of 3` a wave in which nothing changes does not count."""
     fleet = Fleet(0)
     fleet.desired = [make_desired(f"e{wave}", wave=wave) for wave in (0, 3, 7)]
     fleet.apply()
@@ -243,7 +243,7 @@ def test_waves_are_counted_by_what_is_put() -> None:
 
 
 def test_a_pace_serves_more_than_one_event_loop() -> None:
-    """What is observed before an apply runs in a loop of its own, and shares the limit."""
+    """The reads before an apply run in another loop, and share the limit."""
     clock = LoopClock()
     pace = Pace(clock, 10)
 
@@ -255,8 +255,8 @@ def test_a_pace_serves_more_than_one_event_loop() -> None:
     assert clock.monotonic() >= 5 * 0.1
 
 
-def test_what_has_begun_keeps_its_rests_where_others_ended_the_wave() -> None:
-    """`max_failures` begins nothing new; an environment between two attempts still comes no sooner than it may."""
+def test_begun_environments_keep_their_backoff_if_the_wave_ends() -> None:
+    """`max_failures` begins nothing new; an environment between two attempts still waits."""
     fleet = Fleet(3, max_failures=1, concurrency=2)
 
     async def early(plug: FakePlug, desired: Desired) -> Attempt:
@@ -269,8 +269,8 @@ def test_what_has_begun_keeps_its_rests_where_others_ended_the_wave() -> None:
     assert fleet.sent[2][0] - fleet.sent[0][0] >= 30
 
 
-def test_no_intent_is_written_while_the_server_lets_nobody_in() -> None:
-    """A lease would be spent on waiting, and others would find locked what nobody is at work on."""
+def test_no_intent_is_written_during_a_pause_of_the_server() -> None:
+    """A lease would be spent on waiting, and others would find the environment locked."""
     fleet = Fleet(20, concurrency=4)
     begun: dict[str, float] = {}
 
@@ -294,8 +294,8 @@ def test_no_intent_is_written_while_the_server_lets_nobody_in() -> None:
     assert all(at == 0 or at >= 60 - NEAR_S for at in begun.values())
 
 
-def test_who_is_woken_early_claims_nothing_and_what_slows_the_run_is_told() -> None:
-    """The end of the run wakes those who wait for a slot to come near."""
+def test_an_environment_woken_early_claims_nothing_and_the_slowdown_is_reported() -> None:
+    """The end of the run wakes up those that wait until a slot is near."""
     clock = FakeClock()
     pace = Pace(clock, None)
     assert pace.slowdown is None

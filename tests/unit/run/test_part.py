@@ -1,4 +1,4 @@
-"""A job's part of an apply run: what is looked at again before it is begun."""
+"""The part of an apply run that one job does: the checks before it is begun."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bench:
         return plan_environments(self.desired, self.store, self.credentials, given, scope)
 
     def find_job(self, name: str, layout: JobLayout | None = None) -> Job:
-        """The job that the first job made now."""
+        """Return the job that the first job would make now."""
         planned = self.plan(PlanScope(), requested=self.inputs.reassert)
         steps = make_steps(planned.plan.environments, layout or JobLayout())
         (job,) = (job for jobs in steps for job in jobs if job.name == name)
@@ -69,7 +69,7 @@ def names(part: Part) -> list[str]:
 
 
 def test_a_job_plans_its_own_environment_alone() -> None:
-    """The guards see the whole fleet all the same."""
+    """The guards still see the whole fleet."""
     bench = Bench()
     part = bench.begin(bench.find_job("b1"))
     assert (names(part), part.stop_reason, part.failures_left) == (["b1"], "", 2)
@@ -77,7 +77,7 @@ def test_a_job_plans_its_own_environment_alone() -> None:
 
 
 def test_what_was_applied_in_between_is_done_and_what_differs_is_stale() -> None:
-    """By a laptop: the same webhooks leave nothing to do, others are not what the first job's plan showed."""
+    """A laptop applied the same webhooks, which leaves nothing to do; others make the first job's plan stale."""
     bench = Bench()
     job = bench.find_job("a0")
     bench.apply("a0", by=By("eva"))
@@ -87,9 +87,19 @@ def test_what_was_applied_in_between_is_done_and_what_differs_is_stale() -> None
         bench.begin(job)
 
 
+def test_a_job_for_several_that_applied_a_part_needs_a_new_run() -> None:
+    """Only the whole part was decided: `Re-run failed jobs` says so, and what to do instead."""
+    bench = Bench()
+    job = bench.find_job("Fleet", JobLayout(TokensFrom.SECRET))
+    bench.apply("a0")
+    bench.attempt = RunAttempt("7", 2)
+    with pytest.raises(StalePlan, match="run all jobs of this run again, or begin a new run"):
+        bench.begin(job)
+
+
 @pytest.mark.parametrize("name", ["a7", "b9"])
 def test_a_job_of_the_last_step_waits_for_all_earlier_waves(name: str) -> None:
-    """Nothing of it is begun, and the result says which wave is not done. Its own wave doesn't matter."""
+    """Nothing is begun, and the result names the unfinished wave. Its own wave doesn't matter."""
     bench = Bench()
     job = bench.find_job(name)
     part = bench.begin(job)
@@ -101,13 +111,13 @@ def test_a_job_of_the_last_step_waits_for_all_earlier_waves(name: str) -> None:
 
 
 def test_a_job_of_an_earlier_step_does_not_look_at_other_waves() -> None:
-    """GitHub begins it only once the step before has succeeded."""
+    """GitHub begins it only after the step before has succeeded."""
     bench = Bench()
     assert bench.begin(bench.find_job("a6")).stop_reason == ""
 
 
-def test_where_everything_is_put_again_an_earlier_wave_must_be_of_this_run() -> None:
-    """Its plan differs in nothing, whether it was put again or not."""
+def test_with_reassert_an_earlier_wave_must_be_of_this_run() -> None:
+    """Without a difference in the plan, only the run id shows whether it was put again."""
     bench = Bench()
     every = [one.environment for one in bench.desired]
     bench.apply(*every, by=By(run="6/1"))
@@ -129,7 +139,7 @@ def test_a_narrowed_run_waits_for_what_it_is_narrowed_to() -> None:
 
 
 def test_max_failures_counts_over_all_jobs_of_a_wave_in_this_attempt() -> None:
-    """An earlier attempt's failures are what it was started again for."""
+    """The failures of an earlier attempt are the reason to start it again."""
     bench = Bench()
     bench.reject("a0", "7/1")
     assert bench.begin(bench.find_job("b0")).failures_left == 1
@@ -142,17 +152,17 @@ def test_max_failures_counts_over_all_jobs_of_a_wave_in_this_attempt() -> None:
 
 
 def test_a_document_that_can_not_be_read_stops_no_other_environment() -> None:
-    """It is a warning of the guards, as ever."""
+    """It is a warning of the guards."""
     bench = Bench()
     bench.apply("a0")
     job = bench.find_job("b0")
     bench.store.inner.documents["a0"] = b"{"
     part = bench.begin(job)
-    assert (names(part), part.failures_left, list(part.planned.fleet.unseen)) == (["b0"], 2, ["a0"])
+    assert (names(part), part.failures_left, list(part.planned.fleet.unreadable)) == (["b0"], 2, ["a0"])
 
 
-def test_shards_of_a_wave_share_what_the_fleet_wants() -> None:
-    """Each has the environments of its wave and shard; one job for the fleet has all waves, and counts by itself."""
+def test_shards_of_a_wave_share_the_environments() -> None:
+    """Each has the environments of its wave and shard; one job for the fleet has all waves, and counts alone."""
     bench = Bench()
     layout = JobLayout(TokensFrom.SECRET, 2)
     planned = bench.plan(PlanScope(), requested=False)

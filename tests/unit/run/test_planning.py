@@ -1,4 +1,4 @@
-"""What a plan says of the state that it was made from (docs/contract.md#commands)."""
+"""The plan's facts about the state that it was made from (docs/contract.md#commands)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE, OTHER = make_desired("one"), make_desired("other")
 
 
 class Store(MemoryStore):
-    """Knows a branch beside it."""
+    """A store that knows a branch with a similar name."""
 
     def __init__(self, *documents: Document) -> None:
         super().__init__()
@@ -45,14 +45,14 @@ def test_an_empty_state_is_new_and_has_a_near_name() -> None:
     assert [(api.host, api.environments) for api in where.apis] == [("plug.example.com", 2)]
 
 
-def test_a_state_of_unfinished_tries_is_new_still() -> None:
-    """Nothing was applied to it, whatever it holds."""
+def test_a_state_of_unfinished_tries_is_still_new() -> None:
+    """Nothing was applied to it, although it has documents."""
     where = plan(Store(tried("one"), tried("gone")))
     assert (where.documents, where.is_new) == (2, True)
 
 
 def test_one_record_of_any_environment_makes_it_known() -> None:
-    """Also of one that was not selected, or is in no manifest; the lookup of near names is spared."""
+    """The environment need not be selected, nor in a manifest; similar names are not looked up."""
     for name in ("one", "other", "gone"):
         store = Store(applied(name))
         empty = plan(Store(), "one")

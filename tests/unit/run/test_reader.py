@@ -1,4 +1,4 @@
-"""Whole documents are read a batch ahead and no more, and what has moved on since the plan is planned anew."""
+"""Whole documents are read at most a batch ahead, and an environment whose document changed is planned again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CountingStore(MemoryStore):
 
 
 class LosingStore(CountingStore):
-    """Was there when the plan was made, and answers no read after it."""
+    """A store that could be read for the plan, and answers no read after it."""
 
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         super().read(environments)
@@ -52,7 +52,7 @@ class LosingStore(CountingStore):
 
 
 class World:
-    """Some environments, a Plug and a state; runs that plan and apply when a test says so."""
+    """Some environments, a Plug and a state, with runs that plan and apply when a test says so."""
 
     def __init__(self, *names: str) -> None:
         self.clock, self.plug, self.store = FakeClock(), FakePlug(), CountingStore()
@@ -74,7 +74,7 @@ def make_reader(store: MemoryStore, environments: Iterable[str]) -> StateReader:
     return StateReader(store, run_here, environments, lambda: False)
 
 
-def test_as_much_is_read_as_is_taken_and_a_batch_more() -> None:
+def test_at_most_a_batch_is_read_ahead() -> None:
     store, wanted = CountingStore(), names(3 * BATCH)
 
     async def take_most() -> None:
@@ -98,7 +98,7 @@ def test_workers_that_ask_at_once_share_a_read() -> None:
     assert store.reads == [16]
 
 
-def test_a_document_that_can_not_be_read_is_told_to_its_own_environment_alone() -> None:
+def test_a_document_that_can_not_be_read_fails_only_its_own_environment() -> None:
     world = World("a", "b", "c")
     asyncio.run(world.apply(world.plan()))
     world.store.documents["b"] = b"{"
@@ -118,7 +118,7 @@ def test_a_document_that_can_not_be_read_is_told_to_its_own_environment_alone() 
     assert taken == world.store.read("ac")
 
 
-def test_a_plan_holds_nothing_of_the_past_and_an_apply_keeps_all_of_it() -> None:
+def test_a_plan_holds_no_history_and_an_apply_keeps_it() -> None:
     world = World("a")
     for version in "123":
         world.desired = [make_desired("a", version)]
@@ -131,7 +131,7 @@ def test_a_plan_holds_nothing_of_the_past_and_an_apply_keeps_all_of_it() -> None
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_what_another_run_applied_since_the_plan_is_not_sent_again(exact: bool) -> None:
-    """It is found when the document is read, before any intent is written."""
+    """The reader finds it, before any intent is written."""
     world = World("a", "b")
     late = world.plan()
     asyncio.run(world.apply(world.plan()))
@@ -145,15 +145,15 @@ def test_what_another_run_applied_since_the_plan_is_not_sent_again(exact: bool) 
 def test_what_another_run_applies_after_the_read_is_found_by_the_compare_and_swap() -> None:
     world = World("a", "b")
 
-    def meddle(desired: Desired) -> None:
-        """While the first is put, another run puts the second, whose document was read with the first's."""
+    def apply_second(desired: Desired) -> None:
+        """Apply the second environment as another run while the first is put; both documents were read in one batch."""
         world.plug.before = lambda desired: None
         late = world.plan()
         assert [one.reasons for one in late.plan.environments if one.environment == "b"]
         others.append(asyncio.get_running_loop().create_task(world.apply(late)))
 
     async def run() -> RunResult:
-        world.plug.before = meddle
+        world.plug.before = apply_second
         result = await world.apply(world.plan(), replace(OPTIONS, concurrency=1))
         for other in others:
             await other
@@ -179,7 +179,7 @@ def test_a_document_that_turned_corrupt_since_the_plan_keeps_its_doubt_and_sends
 
 
 def test_a_store_that_answers_no_more_is_not_asked_again_for_each_environment() -> None:
-    """Each question may last two minutes, and a signal would wait for all of them."""
+    """Each request may take two minutes, and a signal would wait for all of them."""
     world = World(*names(BATCH))
     world.store = LosingStore()
     result = asyncio.run(world.apply(world.plan(), replace(OPTIONS, concurrency=8)))
@@ -190,8 +190,8 @@ def test_a_store_that_answers_no_more_is_not_asked_again_for_each_environment() 
     assert world.plug.received == []
 
 
-def test_who_waits_for_a_read_while_the_run_ends_reads_nothing_more() -> None:
-    """All but the first worker wait for the store; each of its answers may take minutes."""
+def test_workers_that_wait_for_a_read_at_the_runs_end_read_nothing_more() -> None:
+    """All but the first worker wait for the store, whose answers may take minutes."""
     store, stop = CountingStore(), Stop()
 
     async def offload(call: Callable[[], Returned]) -> Returned:
@@ -207,10 +207,7 @@ def test_who_waits_for_a_read_while_the_run_ends_reads_nothing_more() -> None:
 
 
 def test_after_a_document_that_turned_corrupt_under_a_put_no_further_environment_is_begun() -> None:
-    """Neither the record nor a doubt could be written: nothing in the state tells of the PUT.
-
-    See docs/contract.md#outcomes.
-    """
+    """Neither the record nor doubt could be written, so nothing in the state shows the PUT."""
     world = World(*names(6))
 
     def spoil(desired: Desired) -> None:

@@ -1,4 +1,4 @@
-"""The last job of an apply run: which merged pull requests it tells, and what."""
+"""The last job of an apply run: which merged pull requests get a comment, and its content."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from reconciler.core.protocol.endings import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.strict import LastChange
-from reconciler.core.protocol.telling import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
 from reconciler.errors import Corrupt, PostFailed
 from reconciler.model import Applied, By, Document
 from reconciler.ports import MergedPull, Posted, Write
 from reconciler.run.result import (
-    MOST_COMMENTS,
-    TELLING_TIME,
+    MAX_COMMENTS,
+    REPORTED_FOR,
     Comment,
     find_names,
-    find_untold,
+    find_pulls_to_report,
     make_comments,
     post_comments,
     read_state,
@@ -36,6 +36,7 @@ class FakeHub:
     markers: dict[int, Marker] = field(default_factory=dict)
     commits: dict[int, int] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
+    superseded: set[int] = field(default_factory=set)
     posted: dict[int, tuple[Marker, str]] = field(default_factory=dict)
 
     def list_jobs(self, attempt: int) -> Sequence[RunJob]:
@@ -54,13 +55,15 @@ class FakeHub:
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
         if number in self.refused:
             raise PostFailed("GitHub answered 403", 403)
+        if number in self.superseded:
+            return Posted("superseded", "https://github.com/c")
         self.posted[number] = (marker, text)
         return Posted("created", "https://github.com/c")
 
 
 @dataclass
 class FakeHistory:
-    """What each commit wants, the newest first. A commit's parent is the one after it."""
+    """What each commit wants, the newest first. The parent of a commit is the one after it."""
 
     wants: dict[str, dict[str, str]]
 
@@ -101,57 +104,60 @@ HISTORY = FakeHistory(
 )
 
 
-def test_each_merged_pull_request_is_told_what_became_of_its_own_environments() -> None:
-    """Of one that a later commit changed or removed, that; one that changed nothing is not told."""
+def test_each_merged_pull_request_gets_the_results_of_its_own_environments() -> None:
+    """It says if a later commit changed or removed one. A pull request that changed nothing gets no comment."""
     hub = FakeHub([merged(5, "e"), merged(4, "d"), merged(3, "c"), merged(2, "b"), merged(9, "x")])
-    untold = find_untold(hub, HISTORY, START)
-    assert {one.pull.number: one.wishes for one in untold} == {
+    to_report = find_pulls_to_report(hub, HISTORY, START)
+    assert {one.pull.number: one.wishes for one in to_report} == {
         5: (Wish("velha", WishFate.REMOVED),),
         4: (Wish("loja"),),
         3: (Wish("matriz"),),
         2: (Wish("loja", WishFate.CHANGED, "d"),),
     }
-    assert find_names(untold) == {"loja", "matriz", "velha"}
+    assert find_names(to_report) == {"loja", "matriz", "velha"}
 
 
-def test_who_was_told_is_not_told_again() -> None:
-    """But while something is open; those without any comment come first. After two weeks nobody is."""
+def test_a_pull_request_gets_its_comment_once() -> None:
+    """An open comment is written again, after pull requests without any; two weeks later there are no comments."""
     hub = FakeHub(
-        [merged(4, "d"), merged(3, "c"), merged(2, "b"), merged(1, "a", ago=TELLING_TIME + timedelta(seconds=1))],
+        [merged(4, "d"), merged(3, "c"), merged(2, "b"), merged(1, "a", ago=REPORTED_FOR + timedelta(seconds=1))],
         {4: Marker("apply", 6, 1, MarkState.OPEN), 2: Marker("apply", 6, 1, MarkState.DONE)},
     )
-    assert [one.pull.number for one in find_untold(hub, HISTORY, START)] == [3, 4]
+    assert [one.pull.number for one in find_pulls_to_report(hub, HISTORY, START)] == [3, 4]
 
 
-def test_without_merges_nothing_else_is_asked() -> None:
-    """Neither git nor GitHub's comments."""
-    assert find_untold(FakeHub(), FakeHistory({}), START) == []
+def test_without_merges_nothing_else_is_read() -> None:
+    """Neither git nor GitHub's comments are read."""
+    assert find_pulls_to_report(FakeHub(), FakeHistory({}), START) == []
 
 
-def test_a_rebase_merge_is_told_of_all_its_commits() -> None:
-    """A direct push before a squash is not the pull request's."""
+def test_a_rebase_merge_is_reported_with_all_its_commits() -> None:
+    """A direct push before a squash does not belong to the pull request."""
     rebased = FakeHub([merged(4, "d")], commits={4: 2})
-    assert find_untold(rebased, HISTORY, START)[0].wishes == (Wish("loja"), Wish("matriz"))
+    assert find_pulls_to_report(rebased, HISTORY, START)[0].wishes == (Wish("loja"), Wish("matriz"))
     followed = FakeHub([merged(4, "d"), merged(3, "c")], commits={4: 2})
-    assert [one.wishes for one in find_untold(followed, HISTORY, START)] == [(Wish("loja"),), (Wish("matriz"),)]
+    assert [one.wishes for one in find_pulls_to_report(followed, HISTORY, START)] == [
+        (Wish("loja"),),
+        (Wish("matriz"),),
+    ]
 
 
-def test_what_can_not_be_resolved_is_told_as_it_is_now() -> None:
-    """A manifest of then that this version refuses."""
+def test_an_environment_that_can_not_be_resolved_is_reported_as_it_is_now() -> None:
+    """This version refuses the manifest of that commit."""
     history = FakeHistory({"b": {"loja": "2"}, "a": {"loja": UNKNOWN}})
     hub = FakeHub([merged(2, "b"), merged(1, "a")])
-    assert [one.wishes for one in find_untold(hub, history, START)] == [(Wish("loja"),), (Wish("loja"),)]
+    assert [one.wishes for one in find_pulls_to_report(hub, history, START)] == [(Wish("loja"),), (Wish("loja"),)]
 
 
 def test_a_comment_stays_open_until_all_is_applied() -> None:
-    """So that the next run looks again."""
+    """So the next run looks at it again."""
     hub = FakeHub([merged(4, "d"), merged(3, "c")])
-    untold = find_untold(hub, HISTORY, START)
+    to_report = find_pulls_to_report(hub, HISTORY, START)
     desired = {name: make_desired(name) for name in ("loja", "matriz")}
     loja = desired["loja"]
     applied = Applied(loja.endpoint, None, loja.webhooks, {}, START, By(run="7/1"))
     state = StateView(START, {"loja": Document("loja", "l", 1, applied)})
-    comments = list(make_comments(untold, EndedRun("7", refused="max_changed"), desired, state))
+    comments = list(make_comments(to_report, EndedRun("7", refused="max_changed"), desired, state))
     assert [(one.number, one.state) for one in comments] == [(4, MarkState.DONE), (3, MarkState.OPEN)]
     assert [one.told[0].ending for one in comments] == [Ending.APPLIED, Ending.NOT_TRIED]
 
@@ -161,24 +167,31 @@ def comment(number: int) -> Comment:
 
 
 def test_a_comment_that_can_not_be_written_is_a_warning() -> None:
-    """The others are written."""
+    """The other comments are written."""
     hub = FakeHub(refused={1})
     posted = post_comments(hub, map(comment, (1, 2)), lambda one: f"of {one.number}", 7, 2)
     assert hub.posted == {2: (Marker("apply", 7, 2, MarkState.OPEN), "of 2")}
-    assert posted.told == (2,)
+    assert posted.numbers == (2,)
     assert posted.warnings == ("pull request 1 got no comment (GitHub answered 403); the next run tries again",)
 
 
-def test_one_run_writes_only_so_many_comments() -> None:
+def test_a_comment_of_a_later_run_is_not_counted_as_written() -> None:
+    """It is not changed, so this run has reported nothing there."""
+    hub = FakeHub(superseded={1})
+    posted = post_comments(hub, map(comment, (1, 2)), lambda one: "", 7, 2)
+    assert (posted.numbers, posted.warnings) == ((2,), ())
+
+
+def test_one_run_writes_a_limited_number_of_comments() -> None:
     """GitHub limits how many are written in a minute."""
     hub = FakeHub()
-    posted = post_comments(hub, map(comment, range(MOST_COMMENTS + 2)), lambda one: "", 7, 1)
-    assert len(posted.told) == len(hub.posted) == MOST_COMMENTS
-    assert posted.warnings == (f"2 more pull requests get a comment from the next run: one writes {MOST_COMMENTS}",)
+    posted = post_comments(hub, map(comment, range(MAX_COMMENTS + 2)), lambda one: "", 7, 1)
+    assert len(posted.numbers) == len(hub.posted) == MAX_COMMENTS
+    assert posted.warnings == (f"2 more pull requests get a comment from the next run: one run writes {MAX_COMMENTS}",)
 
 
-def test_a_document_that_can_not_be_read_is_named_and_keeps_no_other_back() -> None:
-    """Of those that are asked for."""
+def test_a_document_that_can_not_be_read_is_named_and_the_others_are_reported() -> None:
+    """Only the requested documents are named."""
     store = MemoryStore()
     store.write([Write(name, Document(name, "l", 1), None) for name in ("loja", "other")])
     store.documents |= {"bad": b"{", "worse": b"{"}

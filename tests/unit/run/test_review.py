@@ -1,4 +1,4 @@
-"""A review: what is decided of a trial merge, and when its comment is written."""
+"""A review: the decision about a test merge, and when its comment is written."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ NONE, ALL = MaxChanged(0, percent=False), MaxChanged(100, percent=True)
 def test_only_its_own_updates_count(
     before: list[Desired], after: list[Desired], limit: MaxChanged, is_red: bool
 ) -> None:
-    """Of the environments that the merge changes; the base's limit decides."""
+    """They are those of the environments that the merge changes; the base's limit decides."""
     assert judge(trial(before, after, limit), plan(after, [A, B])).is_red is is_red
 
 
 def test_the_change_names_what_is_new_changed_and_gone() -> None:
-    """A description is no change of what an environment shall be."""
+    """A changed description does not change an environment."""
     found = judge(trial([A, B, C], [A2, replace(B, description="x"), desired("d")]), plan([A2, B], [A, B, C]))
     assert (found.change.changed, found.change.removed) == (("a", "d"), ("c",))
 
 
 def test_what_loosens_a_rule_is_found() -> None:
-    """Settings, the policy of environments that stay, workflows and code owners. A new environment's policy is none."""
+    """These are settings, the policy of kept environments, workflows and code owners."""
     before = Side([A], {"a": Policy(), "b": Policy()}, {"state": "x", "timeout": "30"})
     after = Side(
         [A], {"a": Policy(denied=("x",)), "b": Policy(), "c": Policy(denied=("x",))}, {"state": "y", "timeout": "30"}
@@ -88,7 +88,7 @@ def test_what_loosens_a_rule_is_found() -> None:
 
 
 def test_with_strict_only_what_the_merge_changes_is_compared_with_the_head() -> None:
-    """The rest is another pull request's matter."""
+    """Other pull requests answer for the rest."""
     asked: list[object] = []
 
     def find(names: Collection[str]) -> list[str]:
@@ -111,7 +111,7 @@ WHERE = Where("s", 0, (ApiUse("www.plugchat.com.br", 1, sandbox=False),), is_new
     ],
 )
 def test_the_label_of_a_writer_lifts_max_changed_alone(label: LabelSetting | None, is_red: bool) -> None:
-    """Never a reserved host."""
+    """It never lifts a reserved host."""
     hub = FakeHub(labels={} if label is None else {Label.LARGE_CHANGE: label})
     found = judge(trial([A], [A2], NONE), plan([A2], [A]), hub)
     assert (found.is_red, bool(found.lifted)) == (is_red, not is_red)
@@ -120,8 +120,8 @@ def test_the_label_of_a_writer_lifts_max_changed_alone(label: LabelSetting | Non
     assert judge(trial([A], [example], NONE), plan([example], [A]), hub).is_red
 
 
-def test_the_label_speaks_for_the_whole_apply_run_too() -> None:
-    """Which counts what was merged before and is not applied yet."""
+def test_the_label_lifts_the_guard_of_the_whole_apply_run_too() -> None:
+    """That run also counts what was merged before and is not applied yet."""
     given = replace(trial([A2, B], [A2, B]), after=Side([A2, B], limit=NONE))
     found = judge(given, plan([A2, B], [A, B]))
     assert (found.is_red, found.later is not None, found.lifted) == (False, True, ())
@@ -130,8 +130,8 @@ def test_the_label_speaks_for_the_whole_apply_run_too() -> None:
     assert (found.later, len(found.lifted)) == (None, 1)
 
 
-def test_a_lookup_that_fails_lifts_nothing_and_is_said() -> None:
-    """GitHub is asked only where a label matters."""
+def test_a_failed_lookup_lifts_nothing_and_is_reported() -> None:
+    """GitHub is asked only if a label matters."""
     hub = FakeHub(unreadable=PostFailed("GitHub answered 500", 500))
     found = judge(trial([A], [A2], NONE), plan([A2], [A]), hub)
     assert (found.is_red, found.label_fault) == (True, "GitHub answered 500")
@@ -139,7 +139,7 @@ def test_a_lookup_that_fails_lifts_nothing_and_is_said() -> None:
 
 
 def test_an_empty_state_is_never_red() -> None:
-    """Who set the label of a first apply is shown."""
+    """The user who set the label of a first apply is shown."""
     label = LabelSetting(Label.FIRST_APPLY, "ana", counts=True)
     found = judge(trial([], [A]), plan([A], [], WHERE), FakeHub(labels={Label.FIRST_APPLY: label}))
     assert (found.is_red, found.labels) == (False, (label,))
@@ -147,7 +147,7 @@ def test_an_empty_state_is_never_red() -> None:
 
 
 @pytest.mark.parametrize("may_lack_state", [True, False])
-def test_a_state_that_can_not_be_read_is_red_but_for_who_gets_no_credentials(may_lack_state: bool) -> None:
+def test_an_unreadable_state_is_red_unless_the_run_gets_no_credentials(may_lack_state: bool) -> None:
     """The reason is shown in both cases."""
 
     def fail() -> Planned:
@@ -182,10 +182,10 @@ OPEN = PullRequest(4, HEAD, is_open=True)
         ),
     ],
 )
-def test_a_run_writes_only_of_the_head_that_is_the_present_one(
+def test_a_run_comments_only_on_the_present_head(
     hub: FakeHub, merged_head: str | None, outcome: Posted | Unposted
 ) -> None:
-    """And while the pull request is open."""
+    """The pull request must also be open."""
     assert post_review(hub, MARKER, merged_head, "text") == outcome
     assert bool(hub.posted) is (isinstance(outcome, Posted) or outcome is Unposted.SUPERSEDED)
 

@@ -1,4 +1,4 @@
-"""Editing a state by hand: unlock, and moving it between stores (docs/state.md)."""
+"""Edits of a state by the user: unlock, rename, and the copy between stores (docs/state.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.record import Claim, adopt, begin_intent, clear, doubt
+from reconciler.core.record import Claim, adopt, begin_intent, clear, mark_in_doubt
 from reconciler.errors import InputError, Locked, StateError, Unreachable
 from reconciler.model import By, Document, Fingerprint, Snapshot, Stored
 from reconciler.ports import Changes, StateStore, Write
@@ -44,15 +44,15 @@ def intent(name: str) -> Document:
     return begin_intent(applied(name), make_desired(name, "2"), Claim("i", "l", START, 900, By("ana")))
 
 
-def test_a_copy_is_the_same_to_the_byte() -> None:
-    """Serials, lineages, doubt and history included."""
-    source, target = filled(applied("a"), doubt(intent("b"))), MemoryStore()
+def test_a_copy_has_the_same_bytes() -> None:
+    """This includes serials, lineages, doubt and history."""
+    source, target = filled(applied("a"), mark_in_doubt(intent("b"))), MemoryStore()
     assert copy(source, target, START) == 2
     assert target.documents == source.documents
 
 
 def test_a_target_with_a_state_is_refused() -> None:
-    """And left as it is."""
+    """It is not changed."""
     target = filled(applied("c"))
     before = dict(target.documents)
     with pytest.raises(StateError, match="not empty: it holds c"):
@@ -76,9 +76,9 @@ def test_a_copy_that_fails_says_so() -> None:
         copy(filled(applied("a"), applied("b")), target, START)
 
 
-def test_a_copy_that_was_cut_short_is_completed() -> None:
-    """What equals the source's counts; anything else is refused and left as it is."""
-    source, target = filled(applied("a"), doubt(intent("b")), applied("c")), filled(doubt(intent("b")))
+def test_an_interrupted_copy_is_completed() -> None:
+    """Documents that equal the source's count; anything else is refused and not changed."""
+    source, target = filled(applied("a"), mark_in_doubt(intent("b")), applied("c")), filled(mark_in_doubt(intent("b")))
     assert copy(source, target, START) == 3
     assert target.documents == source.documents
     assert copy(source, target, START) == 3
@@ -98,15 +98,15 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
     return MemoryStore() if request.param == "memory" else FolderStore(tmp_path / "state")
 
 
-@pytest.mark.parametrize("memory", [applied("old"), doubt(intent("old"))], ids=["settled", "in doubt"])
+@pytest.mark.parametrize("memory", [applied("old"), mark_in_doubt(intent("old"))], ids=["settled", "in doubt"])
 @pytest.mark.parametrize(
     "fault", [None, StoreFault.FAILS, StoreFault.LANDS, StoreFault.KILLED_BEFORE, StoreFault.KILLED_AFTER]
 )
 @pytest.mark.parametrize("write", [0, 1])
-def test_a_rename_that_is_cut_short_loses_nothing_and_is_completed(
+def test_an_interrupted_rename_loses_nothing_and_is_completed(
     memory: Document, fault: str | None, write: int, place: StateStore
 ) -> None:
-    """At either write, with whatever end: the memory is there at every moment, and a second call completes it."""
+    """At either write and with any failure, the record exists at every moment, and a second call completes it."""
     assert place.write([Write("old", memory, None)])[0].error is None
     faulty = FaultyStore()
     faulty.inner = place  # type: ignore[assignment]
@@ -122,7 +122,7 @@ def test_a_rename_that_is_cut_short_loses_nothing_and_is_completed(
     assert {name: one.document for name, one in place.read(place.names()).items()} == {"new": expected}
 
 
-def test_a_rename_is_refused_where_a_manifest_still_names_the_old_one() -> None:
+def test_a_rename_is_refused_if_a_manifest_still_names_the_old_one() -> None:
     store = filled(applied("old"))
     before = dict(store.documents)
     with pytest.raises(InputError, match="a manifest still names 'old'"):
@@ -132,8 +132,8 @@ def test_a_rename_is_refused_where_a_manifest_still_names_the_old_one() -> None:
     assert store.documents == before
 
 
-@pytest.mark.parametrize("standing", [applied("new"), doubt(intent("new"))], ids=["applied", "intent"])
-def test_a_rename_never_replaces_a_memory(standing: Document) -> None:
+@pytest.mark.parametrize("standing", [applied("new"), mark_in_doubt(intent("new"))], ids=["applied", "intent"])
+def test_a_rename_never_replaces_a_record(standing: Document) -> None:
     store = filled(applied("old"), standing)
     before = dict(store.documents)
     with pytest.raises(InputError, match="'new' has an applied record or an intent of its own"):
@@ -141,8 +141,8 @@ def test_a_rename_never_replaces_a_memory(standing: Document) -> None:
     assert store.documents == before
 
 
-def test_a_rename_replaces_a_document_that_remembers_nothing() -> None:
-    """As a first apply leaves it that was rejected."""
+def test_a_rename_replaces_a_document_without_a_record() -> None:
+    """A rejected first apply leaves such a document."""
     first = begin_intent(None, make_desired("new"), Claim("i", "l", START, 900, By("ana")))
     store = filled(applied("old"), clear(first))
     carry_over(store)
@@ -169,8 +169,8 @@ def test_an_unlock_releases_the_lease_and_keeps_the_intent_in_doubt() -> None:
     assert standing.intent is not None and standing.intent.doubt and standing.intent.lease_until is None
 
 
-@pytest.mark.parametrize("document", [applied("a"), doubt(intent("a"))], ids=["no intent", "no lease"])
-def test_an_unlock_of_what_nobody_holds_writes_nothing(document: Document) -> None:
+@pytest.mark.parametrize("document", [applied("a"), mark_in_doubt(intent("a"))], ids=["no intent", "no lease"])
+def test_an_unlock_without_a_lease_writes_nothing(document: Document) -> None:
     store = filled(document)
     before = dict(store.documents)
     assert not unlock(store, find_stored(store, "a"))
@@ -178,7 +178,7 @@ def test_an_unlock_of_what_nobody_holds_writes_nothing(document: Document) -> No
 
 
 def test_a_copy_keeps_the_former_format() -> None:
-    """It is no write: the next apply makes it the latest."""
+    """A copy is no write: the next apply writes the latest format."""
     source, target = filled(applied("a")), MemoryStore()
     value = json.loads(source.documents["a"])
     value["format"] = "reconciler.state/1"
@@ -197,7 +197,7 @@ def test_an_adoption_that_could_not_be_read_again_is_refused() -> None:
 
 @pytest.mark.parametrize("bad", [["b"], ["b", "d"], []])
 def test_the_healthy_documents_are_read_beside_the_bad_ones(bad: list[str]) -> None:
-    """Each bad one has its error, and only those that were asked for."""
+    """Each bad document has its error, and only requested ones are reported."""
     store = filled(applied("a"), applied("c"))
     store.documents |= dict.fromkeys([*bad, "x"], b"{")
     found, faults = read_healthy(store, ["a", *bad, "c"])

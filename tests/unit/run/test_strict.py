@@ -1,4 +1,4 @@
-"""What strict finds over a line of commits: how a pull request was merged, and what GitHub must be asked for it."""
+"""The search of strict over a line of commits: the kinds of merges, and which questions GitHub is asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.protocol.strict import LastChange, Unreviewed, UnreviewedCause
 from reconciler.errors import PostFailed
 from reconciler.ports import MergedPull
-from reconciler.run.strict import CHUNK, find_combinations, find_unreviewed
+from reconciler.run.strict import COMMITS_A_STEP, find_combinations, find_unreviewed
 
 MINE, BASE = "loja", "matriz"
 
@@ -21,7 +21,7 @@ def sha(name: str) -> str:
 
 @dataclass
 class FakeHistory:
-    """A line of commits, the newest first, each with what it wants of each environment; heads likewise."""
+    """A line of commits, the newest first, each with what it wants of each environment; and heads alike."""
 
     line: list[tuple[str, dict[str, str]]]
     heads: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class FakeHistory:
 
 @dataclass
 class FakePulls:
-    """`named`: what GitHub names for a commit."""
+    """Pull requests by commit. `named` is what GitHub names for a commit."""
 
     named: dict[str, list[MergedPull]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ def world() -> World:
 
 
 def test_a_merged_pull_request_whose_head_wants_the_same(world: World) -> None:
-    """Squashed, or by a merge commit: one commit on the line. GitHub is asked once."""
+    """Squashed, or by a merge commit, it is one commit on the line. GitHub is asked once."""
     world.push("merge", loja="1")
     world.merge(1, head={MINE: "1"}, at="merge")
     world.push("later")
@@ -114,7 +114,7 @@ def test_a_direct_push_is_refused_whatever_is_merged_after_it(world: World) -> N
 
 
 def test_a_direct_push_over_a_pull_request_is_refused(world: World) -> None:
-    """Its merge was the change before."""
+    """The pull request's merge was the change before."""
     world.push("merge", loja="1")
     world.merge(1, head={MINE: "1"}, at="merge")
     world.push("push", loja="2")
@@ -140,7 +140,7 @@ def test_a_revert_by_a_pull_request_is_reviewed(world: World) -> None:
 
 @pytest.mark.parametrize("named", [["one", "two"], []], ids=["named for all its commits", "named for the last"])
 def test_a_rebase_merge_is_one_change(world: World, named: list[str]) -> None:
-    """GitHub does not document which of its commits it names the pull request for."""
+    """GitHub does not document for which of its commits it names the pull request."""
     world.push("one", loja="1")
     world.push("two", loja="2")
     world.push("three", matriz="1")
@@ -169,7 +169,7 @@ def test_a_combination_is_cured_by_a_later_pull_request_that_shows_it(world: Wor
 
 
 def test_two_environments_of_one_queue(world: World) -> None:
-    """`_defaults` in one pull request and a new environment in the next: neither branch had both."""
+    """One pull request has `_defaults`, the next a new environment: neither branch had both."""
     world.push("defaults", loja="1")
     world.merge(1, head={MINE: "1"}, at="defaults")
     world.push("new", matriz="new+1")
@@ -194,13 +194,13 @@ def test_a_head_that_this_version_refuses_is_too_far_back(world: World) -> None:
 
 
 def test_a_pull_request_whose_merge_is_not_on_the_line_does_not_count(world: World) -> None:
-    """GitHub names every pull request that holds the commit."""
+    """GitHub names every pull request that contains the commit."""
     world.push("push", loja="1")
     world.merge(1, head={MINE: "1"}, at="elsewhere", named=["push"])
     assert world.find() == [(MINE, sha("push"), UnreviewedCause.NO_PULL_REQUEST)]
 
 
-def test_an_answer_that_fails_is_no_answer(world: World) -> None:
+def test_a_failed_lookup_is_not_an_answer(world: World) -> None:
     world.push("push", loja="1")
     world.pulls.failing = True
     with pytest.raises(PostFailed):
@@ -208,15 +208,15 @@ def test_an_answer_that_fails_is_no_answer(world: World) -> None:
 
 
 def test_each_commit_is_asked_about_once_and_no_more_than_needed(world: World) -> None:
-    """A later pull request is looked for in pieces, the newest commits first, and heads are fetched together."""
+    """Later pull requests are searched in steps, the newest commits first, and heads are fetched together."""
     world.push("push", loja="1")
-    for number in range(2 * CHUNK):
+    for number in range(2 * COMMITS_A_STEP):
         world.push(f"other{number}")
     world.push("cure")
     world.merge(1, head={MINE: "1"}, at="cure")
     world.merge(2, head={BASE: "7"}, at="other39")
     assert world.find() == []
-    assert world.pulls.asked == [sha("push"), *world.history.commits[:CHUNK]]
+    assert world.pulls.asked == [sha("push"), *world.history.commits[:COMMITS_A_STEP]]
     assert world.history.fetched == [{sha("head1"), sha("head2")}]
 
 

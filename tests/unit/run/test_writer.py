@@ -1,4 +1,4 @@
-"""State writes of many environments in few: who joins which, how long a batch waits, and whom a cancel concerns."""
+"""State writes of many environments in few batches: which write joins which, and how long a batch waits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Journal(FaultyStore):
 
 
 class Gate:
-    """An offload whose calls go through one by one, when a test lets them."""
+    """An offload whose calls run one by one, when a test lets them."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -73,8 +73,8 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def test_who_comes_while_a_write_is_under_way_joins_the_next() -> None:
-    """And each gets its own result."""
+def test_a_write_requested_while_another_is_in_flight_joins_the_next_batch() -> None:
+    """Each caller gets its own result."""
 
     async def test() -> None:
         store, gate = Journal(), Gate()
@@ -93,7 +93,7 @@ def test_who_comes_while_a_write_is_under_way_joins_the_next() -> None:
     run(test)
 
 
-def test_a_write_that_is_cancelled_takes_nobody_elses_back() -> None:
+def test_a_cancelled_write_cancels_no_other() -> None:
     async def test() -> None:
         store, gate = Journal(), Gate()
         writer = StateWriter(store, gate)
@@ -109,14 +109,14 @@ def test_a_write_that_is_cancelled_takes_nobody_elses_back() -> None:
     run(test)
 
 
-def test_where_a_write_is_a_journey_it_waits_for_all_who_may_come() -> None:
+def test_a_batch_waits_for_all_expected_writes_if_a_write_costs_a_round_trip() -> None:
     async def test() -> None:
         store = Journal(gather_s=60)
         writer = StateWriter(store, at_once)
         assert writer.gathers
         with ExitStack() as inside:
             for _ in range(3):
-                inside.enter_context(writer.inside())
+                inside.enter_context(writer.expecting_write())
             tasks = begin(writer, "ab")
             await settle_down()
             assert store.batches == []
@@ -127,12 +127,12 @@ def test_where_a_write_is_a_journey_it_waits_for_all_who_may_come() -> None:
     run(test)
 
 
-def test_who_leaves_without_a_write_is_waited_for_no_longer() -> None:
+def test_a_caller_that_leaves_without_a_write_is_not_waited_for() -> None:
     async def test() -> None:
         store = Journal(gather_s=60)
         writer = StateWriter(store, at_once)
-        with writer.inside():
-            with writer.inside():
+        with writer.expecting_write():
+            with writer.expecting_write():
                 tasks = begin(writer, "a")
                 await settle_down()
                 assert store.batches == []
@@ -142,27 +142,27 @@ def test_who_leaves_without_a_write_is_waited_for_no_longer() -> None:
     run(test)
 
 
-def test_who_does_not_come_in_time_is_not_waited_for() -> None:
+def test_a_late_write_is_not_waited_for() -> None:
     async def test() -> None:
         store = Journal(gather_s=0.02)
         writer = StateWriter(store, at_once)
-        with writer.inside(), writer.inside():
+        with writer.expecting_write(), writer.expecting_write():
             await asyncio.gather(*begin(writer, "a"))
         assert store.batches == ["a"]
 
     run(test)
 
 
-def test_who_comes_before_the_last_journey_is_over_travels_with_the_others_of_the_next() -> None:
+def test_a_write_requested_during_a_round_trip_joins_the_next_batch() -> None:
     """The next batch is still gathering then."""
 
     async def test() -> None:
         store, gate = Journal(gather_s=60), Gate()
         writer = StateWriter(store, gate)
-        with writer.inside():
+        with writer.expecting_write():
             first = begin(writer, "a")
             await settle_down()
-            with writer.inside(), writer.inside():
+            with writer.expecting_write(), writer.expecting_write():
                 later = begin(writer, "b")
                 await settle_down()
                 gate.let_through()
@@ -175,29 +175,29 @@ def test_who_comes_before_the_last_journey_is_over_travels_with_the_others_of_th
     run(test)
 
 
-def test_where_a_write_is_no_journey_nobody_is_waited_for() -> None:
+def test_without_a_round_trip_no_batch_waits() -> None:
     async def test() -> None:
         store = Journal()
         writer = StateWriter(store, at_once)
         assert not writer.gathers
-        with writer.inside(), writer.inside():
+        with writer.expecting_write(), writer.expecting_write():
             await asyncio.gather(*begin(writer, "a"))
         assert store.batches == ["a"]
 
     run(test)
 
 
-def test_once_it_hurries_nobody_is_waited_for() -> None:
-    """Neither by the batch that is gathering nor by a later one; who comes meanwhile still joins the next."""
+def test_after_stop_gathering_no_batch_waits() -> None:
+    """This holds for the gathering batch and for later ones; a write requested meanwhile still joins the next."""
 
     async def test() -> None:
         store, gate = Journal(gather_s=60), Gate()
         writer = StateWriter(store, gate)
-        with writer.inside(), writer.inside(), writer.inside():
+        with writer.expecting_write(), writer.expecting_write(), writer.expecting_write():
             tasks = begin(writer, "a")
             await settle_down()
             assert gate.waiting == 0
-            writer.hurry()
+            writer.stop_gathering()
             await settle_down()
             assert gate.waiting == 1
             tasks += begin(writer, "bc")

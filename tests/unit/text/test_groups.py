@@ -1,4 +1,4 @@
-"""Results that say the same are read once (docs/contract.md#plan)."""
+"""Groups of results with the same message (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def _rejected(name: str, variable: str, status: int = 401) -> EnvironmentResult:
     return EnvironmentResult(name, Outcome.REJECTED, (), 1, status, message, 1.0)
 
 
-def test_failures_alike_but_for_the_environment_are_grouped() -> None:
+def test_failures_that_differ_in_the_environment_alone_are_grouped() -> None:
     """The variable of an environment's token counts as its name."""
     results = [_rejected(name, f"PLUG_TOKEN_{name.upper().replace('-', '_')}") for name in NAMES]
     other = _rejected("other", "PLUG_TOKEN_OTHER", status=403)
     assert group_failures([*results, other]) == [results, [other]]
 
 
-def test_how_often_it_was_tried_and_when_a_lease_began_keep_nobody_out() -> None:
-    """The group's message holds the first instant and the last; one that all share is left as it is."""
+def test_the_number_of_tries_and_the_times_of_leases_do_not_split_a_group() -> None:
+    """The group's message has the first and the last instant; one that all share is left as it is."""
     locked = [
         EnvironmentResult(
             name, Outcome.LOCKED, (), 0, None, f"locked since 2026-11-23T12:00:0{at}Z until 2026-11-23T13:00:00Z", 0.0
@@ -41,8 +41,8 @@ def test_how_often_it_was_tried_and_when_a_lease_began_keep_nobody_out() -> None
     assert message_of(tried[:1]) == "503: not available (tried 2 times)"
 
 
-def test_the_largest_group_comes_first_and_nobody_is_lost() -> None:
-    """Hundreds of failing environments with three kinds of failures are three groups, and the few others."""
+def test_the_largest_group_comes_first_and_no_result_is_lost() -> None:
+    """Hundreds of failing environments with three kinds of failures are three groups; the few others stay alone."""
     results = [
         EnvironmentResult(f"e{number}", Outcome.REJECTED, (), 1, 400 + number % 6 // 2 % 3, "said", 1.0)
         for number in range(600)
@@ -57,7 +57,7 @@ def test_the_largest_group_comes_first_and_nobody_is_lost() -> None:
     assert [group[0] for group in groups[3:]] == few
 
 
-def test_a_message_that_says_TIME_itself_is_told_as_it_is() -> None:
+def test_a_message_that_contains_the_word_TIME_is_not_changed() -> None:
     group = [
         replace(_rejected(name, f"PLUG_TOKEN_{name.upper()}"), message=f"TIME is up at 2026-11-23T12:00:0{at}Z")
         for at, name in enumerate("abcdefg")

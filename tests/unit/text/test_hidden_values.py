@@ -23,14 +23,14 @@ from reconciler.text.hidden_values import MASK, START, HiddenValues
     ],
 )
 def test_a_hidden_value_is_masked(text: str, shown: str) -> None:
-    """The longest first; and the user info of every URL."""
+    """The longest value is masked first. The user info of every URL is masked too."""
     hidden = HiddenValues()
     hidden.hide(["canary-1", "canary-12", "a b/c", "abc", ""])
     assert hidden.mask(text) == shown
 
 
-def test_values_of_one_beginning_are_all_found() -> None:
-    """As of ten thousand JWTs."""
+def test_values_with_the_same_beginning_are_all_found() -> None:
+    """Ten thousand JWTs begin in the same way."""
     hidden = HiddenValues()
     values = [f"eyJhbGciOi.{number:05d}" for number in range(100)]
     hidden.hide(values)
@@ -38,8 +38,8 @@ def test_values_of_one_beginning_are_all_found() -> None:
 
 
 @given(st.lists(st.text(alphabet="ab", max_size=8), max_size=20), st.text(alphabet="ab", max_size=40))
-def test_the_longest_value_at_each_place_is_masked(values: list[str], text: str) -> None:
-    """As by a comparison with each value."""
+def test_the_longest_value_at_each_position_is_masked(values: list[str], text: str) -> None:
+    """The result is that of a comparison with each value."""
     hidden = HiddenValues()
     hidden.hide(values)
     known = sorted((value for value in values if len(value) >= START), key=len, reverse=True)
@@ -51,8 +51,8 @@ def test_the_longest_value_at_each_place_is_masked(values: list[str], text: str)
     assert hidden.mask(text) == shown
 
 
-def test_a_value_that_is_no_utf_8_is_hidden_too() -> None:
-    """A variable may hold any bytes."""
+def test_a_value_that_is_not_utf_8_is_hidden_too() -> None:
+    """The value of a variable may be any bytes."""
     hidden = HiddenValues()
     hidden.hide(["canary-\udcff"])
     assert hidden.mask("x canary-\udcff") == f"x {MASK}"

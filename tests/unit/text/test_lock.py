@@ -1,4 +1,4 @@
-"""What is told of another run's live intent (docs/state.md#what-it-promises)."""
+"""The description of another run's live intent (docs/state.md#what-it-promises)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def intent(by: By, at: datetime = START) -> Intent:
     ("by", "who"),
     [(By("ana", "c0ffee", "7/1"), "ana (run 7/1)"), (By("ana", None, None), "ana"), (By(None, None, None), "someone")],
 )
-def test_who_since_when_and_until_when(by: By, who: str) -> None:
+def test_a_lock_is_described_by_its_owner_and_its_times(by: By, who: str) -> None:
     assert describe_lock(intent(by), START) == (
         f"another run is at work: {who}, since 2026-11-23T12:00:00Z, until 2026-11-23T12:15:00Z at the latest"
     )
@@ -29,6 +29,6 @@ def test_who_since_when_and_until_when(by: By, who: str) -> None:
 
 @pytest.mark.parametrize("ahead", [CLOCK_TOLERANCE, CLOCK_TOLERANCE + timedelta(seconds=1)])
 def test_an_intent_of_the_future_says_that_a_clock_is_wrong(ahead: timedelta) -> None:
-    """Two machines' clocks differ a little always."""
-    told = describe_lock(intent(By("ana"), START + ahead), START)
-    assert ("its clock or this machine's is wrong" in told) == (ahead > CLOCK_TOLERANCE)
+    """A small difference between two machines' clocks is normal."""
+    text = describe_lock(intent(By("ana"), START + ahead), START)
+    assert ("its clock or this machine's is wrong" in text) == (ahead > CLOCK_TOLERANCE)

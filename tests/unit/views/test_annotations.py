@@ -1,4 +1,4 @@
-"""Annotations as the runner reads them: its own way of parsing, and its limits."""
+"""Annotations as GitHub's runner parses them, and the limits that it has."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Command:
 
 
 def parse(text: str) -> list[Command]:
-    """Every line is a command, or the test fails."""
+    """Return the commands of a text. Fails the test if a line is not a command."""
     commands = []
     for line in text.splitlines():
         head, separator, message = line.removeprefix("::").partition("::")
@@ -59,8 +59,8 @@ def problem(number: int, message: str) -> Problem:
     return Problem(f"manifests/{number}.yaml", number, 3, "wave", message, "write 1")
 
 
-def test_an_error_stands_at_its_line() -> None:
-    """With the file as the repository knows it, and the hint below."""
+def test_an_error_points_at_its_line() -> None:
+    """The file is the repository's path, and the hint is below the message."""
     text = github.render_validation([problem(7, "not a number")], [], path_of=lambda file: f"deploy/{file}")
     (command,) = parse(text)
     assert command == Command(
@@ -77,7 +77,7 @@ def test_a_file_outside_the_repository_is_not_pointed_at() -> None:
 
 
 def test_of_many_errors_one_of_each_kind_comes_first_and_the_rest_is_counted() -> None:
-    """GitHub drops the eleventh: so a fault that stands a hundred times hides no other."""
+    """GitHub drops the eleventh error, so a fault that occurs a hundred times must not hide another one."""
     errors = [problem(number, "the same") for number in range(1, 101)] + [problem(200, "rare"), problem(201, "other")]
     commands = parse(github.render_validation(errors, [], path_of=str))
     assert len(commands) == 10
@@ -86,14 +86,14 @@ def test_of_many_errors_one_of_each_kind_comes_first_and_the_rest_is_counted() -
 
 
 def test_a_key_with_many_texts_hides_no_other_key() -> None:
-    """A kind is a key; the seven events are one."""
+    """A kind is a key; the keys of the seven events are one kind."""
     texts = [Problem("a.yaml", number, 1, f"webhooks.{number}", f"text {number}") for number in range(1, 30)]
     commands = parse(github.render_validation([], [*texts, problem(40, "rare"), problem(41, "other")], path_of=str))
     assert [command.message.split("\n")[0] for command in commands[7:9]] == ["text 8", "rare"]
 
 
 def test_a_flood_of_a_manifests_warnings_hides_no_guard() -> None:
-    """Of the plan's warnings a guard and its key are a kind, and of the manifests' each key."""
+    """A guard's warnings are a kind for each key, and so are those of the manifests."""
     flood = [f"manifests/c{number}.yaml:3:5: webhooks.messageStatus: text {number}" for number in range(40)]
     guards = ["apply would refuse: max_changed: 2 of 2", "apply would refuse: manifests/a.yaml:1:1: organization_id: x"]
     for warnings in ((*flood, *guards), (*guards, *flood)):
@@ -109,7 +109,7 @@ def moved_to(name: str, endpoint: str) -> EnvironmentPlan:
 
 
 def test_of_many_changes_of_the_endpoint_the_one_to_a_new_host_comes_first_and_none_is_dropped() -> None:
-    """They share one annotation; the host that all others have, or had, is the least telling."""
+    """They share one annotation. A host that all other environments have, or had, comes last."""
     moves = [moved_to(f"c{number:02}", f"https://www.plugchat.com.br/p{number}") for number in range(12)]
     plan = samples.plan_of(*moves, moved_to("z", "https://www.evil.io/x"), warnings=("apply would refuse: state: x",))
     shown = [one for one in parse(github.render_plan(plan, path_of=str)) if one.level == "warning"]
@@ -123,14 +123,14 @@ def test_of_many_changes_of_the_endpoint_the_one_to_a_new_host_comes_first_and_n
 
 
 def test_errors_and_warnings_have_ten_each() -> None:
-    """One doesn't take the other's room."""
+    """Errors and warnings are counted separately."""
     many = [problem(number, str(number)) for number in range(1, 31)]
     commands = parse(github.render_validation(many, many, path_of=str))
     assert [command.level for command in commands] == ["error"] * 10 + ["warning"] * 10
 
 
-def test_like_failures_are_one_annotation() -> None:
-    """A fleet whose Plug is down makes one, with the names."""
+def test_alike_failures_are_one_annotation() -> None:
+    """If Plug is down, the whole fleet is one annotation, with the names."""
     results = tuple(
         EnvironmentResult(f"loja-{number}", Outcome.FAILED, (), 0, None, "refused", 0.1) for number in range(3000)
     )
@@ -143,7 +143,7 @@ def test_like_failures_are_one_annotation() -> None:
 
 @given(st.text(max_size=60), st.text(min_size=1, max_size=40), st.text(max_size=60))
 def test_no_value_starts_or_breaks_a_command(message: str, file: str, key: str) -> None:
-    """Whatever stands in a message, a file's name or a key: one command, and it reads back."""
+    """Whatever is in a message, a file's name or a key, the result is one command that reads back."""
     rendered = github.render_validation([Problem(file, 1, 1, key, message)], [], path_of=str)
     assert rendered.count("\n") == 1
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", rendered)
@@ -162,7 +162,7 @@ def _drift_with_hosts(count: int, path: str = "") -> str:
 
 
 def test_drift_lists_the_hosts_of_a_group_as_far_as_they_fit() -> None:
-    """With names, then with numbers alone, then counted; a long URL doesn't push them out."""
+    """Names are dropped first, then hosts are counted. A long URL does not push the hosts out."""
     assert _drift_with_hosts(6).endswith(
         "\nactual https://o.com/\n"
         + "".join(f"expected c{at}.com: 1 environment: c{at}\n" for at in range(6))

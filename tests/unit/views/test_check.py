@@ -1,4 +1,4 @@
-"""Checks of a large fleet: every view stays readable."""
+"""Checks of a large fleet stay readable in every view."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED: dict[str, Any] = {"ok": False, "stage": CheckStage.CONNECT, "status": N
 
 @pytest.mark.parametrize("hosts", [1, 30, 600])
 def test_the_markdown_of_any_fleet_fits(hosts: int) -> None:
-    """What was left out is counted."""
+    """The rows that are left out are counted."""
     result = CheckResult(
         tuple(
             checked(f"{number}", event, f"h{number % hosts:05}.acme.com.br", **how, environments=(f"loja-{number}",))
@@ -33,7 +33,7 @@ def test_the_markdown_of_any_fleet_fits(hosts: int) -> None:
 
 
 def test_receivers_of_one_host_that_fail_alike_are_shown_once() -> None:
-    """More than five; one that fails otherwise stands alone, above what passed."""
+    """More than five share a row. One that fails in another way has its own, above what passed."""
     alike = [
         checked(f"{number}", environments=(f"loja-{number}",), **REFUSED, message="refused") for number in range(6)
     ]
@@ -47,7 +47,7 @@ def test_receivers_of_one_host_that_fail_alike_are_shown_once() -> None:
 
 
 def test_the_text_of_a_large_fleet_is_bounded() -> None:
-    """Some of what passed, the rest counted; the summary is the last line."""
+    """Some receivers that passed are shown and the rest is counted; the summary is the last line."""
     result = CheckResult(tuple(checked(f"{number}", host=f"h{number}.acme.com.br") for number in range(500)))
     lines = text.render_check(result, colour=False).splitlines()
     assert len(lines) < 60
@@ -56,7 +56,7 @@ def test_the_text_of_a_large_fleet_is_bounded() -> None:
 
 
 def test_of_hundreds_of_faults_and_warnings_the_first_are_shown() -> None:
-    """Each of its own kind, so that none can be grouped; the rest is counted."""
+    """Each has its own kind, so none can be grouped; the rest is counted."""
     failing = [checked(f"{number}", **REFUSED, message=f"refused {number}") for number in range(130)]
     late = [checked(f"late-{number}", warning=f"late {number}") for number in range(33)]
     lines = text.render_check(CheckResult((*failing, *late)), colour=False).splitlines()

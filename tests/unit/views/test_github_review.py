@@ -1,4 +1,4 @@
-"""The comment with a review fits whatever it is about, and counts what it leaves out."""
+"""The comment with a review always fits, and counts what it leaves out."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def fleet() -> Planned:
 
 
 @pytest.mark.parametrize("planned", [None, fleet()], ids=["no plan", "plan"])
-def test_a_comment_fits_whatever_is_said(planned: Planned | None) -> None:
-    """GitHub refuses a longer one, and the job would be red for that alone."""
+def test_a_comment_fits_whatever_it_contains(planned: Planned | None) -> None:
+    """GitHub refuses a longer comment, and the job would fail for that alone."""
     problem = Problem(LONG, 1, 1, LONG, LONG, LONG)
     review = Review(
         base="b" * 40,
@@ -50,7 +50,7 @@ def test_a_comment_fits_whatever_is_said(planned: Planned | None) -> None:
 
 
 def test_what_loosens_comes_before_what_is_refused_and_that_before_the_plan() -> None:
-    """A reviewer reads the gravest first."""
+    """The gravest part comes first."""
     text = render_review(samples.reviews()["red"], URL)
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert [one.split(":")[0] for one in headings] == [

@@ -1,4 +1,4 @@
-"""The bound on the length, whatever the fleet, and what is counted where it bites (docs/contract.md#plan)."""
+"""Markdown pages of any fleet keep the bound on their length, and count what they leave out (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.golden.samples import HOSTILE, NOW, changes, create, documents, plan_
 
 
 def _long(name: str, number: int) -> EnvironmentPlan:
-    """An update of seven long URLs, alike to no other."""
+    """Make an update of seven long URLs that is alike to no other."""
     return update(name, f"v1-{number}.com.br", f"v{number}.com.br/" + "x" * (1_000 + number % 900))
 
 
@@ -58,7 +58,7 @@ def _shown(page: str) -> int:
 @pytest.mark.parametrize("make", [_short, _long, _foul])
 @pytest.mark.parametrize("count", [60, 1_200])
 def test_a_plan_of_any_size_fits_a_comment(count: int, make: Callable[[str, int], EnvironmentPlan]) -> None:
-    """What was left out is counted exactly, and nothing is cut in the middle."""
+    """What is left out is counted exactly, and nothing is cut in the middle."""
     page = markdown.render_plan(_fleet(count, make, warnings=count))
     assert len(page) <= 65_000
     left_out = re.search(r"… and ([0-9,]+) more environments with changes: run `reconciler plan` to see all", page)
@@ -72,7 +72,7 @@ def test_a_plan_of_any_size_fits_a_comment(count: int, make: Callable[[str, int]
 
 
 def test_a_block_that_is_too_long_leaves_the_next_one_room() -> None:
-    """One environment of hostile length is counted; the others are shown."""
+    """One environment of hostile length is counted, and the others are shown."""
     huge = update("a", "v1.com.br", "v2.com.br/" + "<" * 40_000)
     page = markdown.render_plan(plan_of(huge, create("b")))
     assert "<code>b</code>" in page
@@ -80,7 +80,7 @@ def test_a_block_that_is_too_long_leaves_the_next_one_room() -> None:
 
 
 def test_names_are_left_out_before_hosts() -> None:
-    """Of each host one name remains; the host stays, with its number of environments."""
+    """Each host stays, with one name and its number of environments."""
     environments = [
         replace(update(f"c{at}-{'n' * 50}", "v1.com", "v2.com"), hosts=(f"h{at % 200}.acme.com",))
         for at in range(2_000)
@@ -93,8 +93,8 @@ def test_names_are_left_out_before_hosts() -> None:
     assert "not shown here" not in page
 
 
-def test_every_name_is_shown_where_there_is_room() -> None:
-    """Eighty names are no reason to count thirty of them, of a group or of a host."""
+def test_every_name_is_shown_if_there_is_room() -> None:
+    """All eighty names of a group or of a host are shown."""
     names = [f"c{at:02}" for at in range(80)]
     hosts = ["big.com"] * 60 + ["big.com other.com"] * 20
     environments = [
@@ -109,7 +109,7 @@ def test_every_name_is_shown_where_there_is_room() -> None:
 
 
 def test_a_host_of_what_is_left_out_is_listed_although_a_shown_block_has_it() -> None:
-    """The last environment, which has no room, would send to a host that is on the page for another one."""
+    """The last environment, which has no room, would send to a host that the page shows for another one."""
     plan = _fleet(60, _long)
     sent = [replace(one, hosts=(f"h{at % 59}.com",)) for at, one in enumerate(plan.environments[:60])]
     page = markdown.render_plan(replace(plan, environments=(*sent, *plan.environments[60:])))
@@ -125,7 +125,7 @@ def test_a_host_of_what_is_left_out_is_listed_although_a_shown_block_has_it() ->
 
 
 def test_hosts_that_have_no_room_at_all_are_counted() -> None:
-    """Of a list of left out hosts, the ones that the page shows elsewhere are not counted as hidden."""
+    """Hosts that the page shows elsewhere are not counted as hidden."""
     environments = [
         replace(update(f"c{at:04}", "v1.com", f"v{at * 7}.com/{'x' * 900}"), hosts=(f"{'h' * 90}{at}.com", "known.com"))
         for at in range(900)
@@ -153,7 +153,7 @@ def test_hosts_that_were_observed_at_plug_are_listed_in_a_group() -> None:
 
 @pytest.mark.parametrize("count", [80, 2_000])
 def test_hosts_of_drift_are_listed_as_far_as_there_is_room(count: int) -> None:
-    """None is cut at fifty; those that don't fit are counted."""
+    """The list does not end at fifty hosts; those that don't fit are counted."""
     findings = [
         Finding(f"c{at}", FindingKind.UNAPPLIED, EVENTS[0], f"https://c{at}.com/2", "https://old.com/", "it differs")
         for at in range(count)
@@ -168,25 +168,25 @@ def test_hosts_of_drift_are_listed_as_far_as_there_is_room(count: int) -> None:
 
 
 def test_a_plan_of_a_part_says_with_what_its_hosts_were_compared() -> None:
-    """A host is not new only because another environment has it, whose state was not read."""
+    """A host may look new only because the state of other environments was not compared."""
     plan = plan_of(update("a", "v1.com", "v2.com"), new_hosts=("v2.com",))
     assert "were not compared" not in markdown.render_plan(plan)
     assert "those of others were not compared" in markdown.render_plan(replace(plan, selection=("a",)))
 
 
 def test_a_small_plan_leaves_nothing_out() -> None:
-    """No note where nothing is missing."""
+    """There is no note about missing parts."""
     assert "… and" not in markdown.render_plan(plans()["mixed"])
 
 
-def test_the_digest_stands_whole_as_code() -> None:
-    """It is what `apply --expect` is given."""
+def test_the_digest_is_shown_whole_as_code() -> None:
+    """The user copies it for `apply --expect`."""
     plan = plans()["mixed"]
     assert f"\nDigest: `{plan.digest}`\n" in markdown.render_plan(plan)
 
 
 def test_every_other_page_keeps_the_bound_too() -> None:
-    """Results, findings, problems and the state of a fleet that is too large for a page."""
+    """Results, findings, problems and states that are too large for a page are cut to whole rows."""
     outcomes = [
         EnvironmentResult(f"c{number}", Outcome.FAILED, (), 1, None, f"{number % 977} {'x' * (number % 1_000)}", 1.0)
         for number in range(1_200)
@@ -214,7 +214,7 @@ def test_every_other_page_keeps_the_bound_too() -> None:
 
 
 def test_the_tables_of_every_page_render_whole() -> None:
-    """Through a real renderer every row has as many cells as its header."""
+    """A real renderer finds as many cells in every row as in its header."""
     result = RunResult((EnvironmentResult(HOSTILE, Outcome.REJECTED, (), 1, 400, HOSTILE, 1.0),))
     renderer = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     page = renderer.render(markdown.render_result(result))
@@ -224,7 +224,7 @@ def test_the_tables_of_every_page_render_whole() -> None:
 
 
 def test_changes_of_one_environment_come_from_their_own_lines() -> None:
-    """A reviewer can go to the line that would change."""
+    """A reviewer can open the line of the manifest."""
     before, after = dict.fromkeys(EVENTS, "https://x.com"), dict.fromkeys(EVENTS, "https://y.com")
     changed = changes("a", before, after)
     page = markdown.render_plan(plan_of(planned("a", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=changed)))

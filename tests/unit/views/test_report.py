@@ -1,4 +1,4 @@
-"""The report's page as a text: what may act in it, what its data takes, what is masked."""
+"""The text of the report's page: what may act in it, the size of its data, and what is masked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = list(report_samples.reports())
 
 
 class Elements(HTMLParser):
-    """Every start tag, and the text of scripts and styles."""
+    """Collects every start tag, and the text of scripts and styles."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def data_of(page: str) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_holds_nothing_that_acts_or_fetches(name: str) -> None:
-    """One style, one script, one block of data; no handler, no style attribute, nothing that loads."""
+    """There is one style, one script and one block of data; no handler, no style attribute, no address to load."""
     page = Elements(render_report(report_samples.reports()[name]))
     assert [(tag, kind) for tag, kind, _ in page.raw] == [
         ("style", None),
@@ -62,8 +62,8 @@ def test_the_page_holds_nothing_that_acts_or_fetches(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_policy_names_the_very_style_and_script(name: str) -> None:
-    """By their hashes, and allows nothing else."""
+def test_the_policy_allows_only_this_style_and_this_script(name: str) -> None:
+    """It names them by their hashes."""
     page = Elements(render_report(report_samples.reports()[name]))
     policy = next(
         attributes["content"]
@@ -83,7 +83,7 @@ def test_the_policy_names_the_very_style_and_script(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_is_harmless_as_a_text_too(name: str) -> None:
-    """ASCII without control characters; no line is a workflow command, wherever stdout leads to."""
+    """It is ASCII without control characters, and no line is a workflow command."""
     page = render_report(report_samples.reports()[name])
     assert page.isascii()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", page)
@@ -108,7 +108,7 @@ def test_hostile_values_are_whole_and_visible_in_the_data() -> None:
 
 
 def test_the_data_of_a_large_fleet_takes_little_room() -> None:
-    """Seventy thousand URLs say nearly the same: packed they are a fraction of their text."""
+    """Seventy thousand URLs are nearly equal, so packed they take a fraction of their length."""
     report = report_samples.every_standing()
     client = next(one for one in report.plan.environments if one.environment == "cliente-03")
     names = [f"cliente-{number:05}" for number in range(2000)]
@@ -125,7 +125,7 @@ def test_the_data_of_a_large_fleet_takes_little_room() -> None:
 
 
 def test_a_url_that_may_show_a_secret_is_masked_everywhere() -> None:
-    """A key that stood in the manifest before it became a secret is in the state's past, and not on the page."""
+    """A key that was in the manifest before it became a secret is in the state's history, but not on the page."""
     report = report_samples.every_standing()
     name = "cliente-01"
     document = report.documents[name]
@@ -145,7 +145,7 @@ def test_a_url_that_may_show_a_secret_is_masked_everywhere() -> None:
 
 
 def test_only_commits_and_runs_are_linked() -> None:
-    """What doesn't look like one, or has no repository to be in, stays a text."""
+    """Other values, and those without a repository, stay text."""
     sha, home = "0123456789abcdef0123456789abcdef01234567", "https://github.com/acme/plug"
     assert find_addresses(home, By("a", sha, "17/2")) == (f"{home}/commit/{sha}", f"{home}/actions/runs/17/attempts/2")
     assert find_addresses(home, By("a", sha[:7], "17")) == (f"{home}/commit/{sha[:7]}", f"{home}/actions/runs/17")
@@ -155,7 +155,7 @@ def test_only_commits_and_runs_are_linked() -> None:
 
 
 def test_the_list_without_scripts_is_bounded() -> None:
-    """A large fleet lists what needs a look, at most five hundred of it, and counts the others."""
+    """A large fleet lists at most five hundred environments that are not in sync, and counts the others."""
     report = report_samples.every_standing()
     document = report.documents["cliente-01"]
     wanted, planned, documents = dict(report.desired), list(report.plan.environments), dict(report.documents)
@@ -174,7 +174,7 @@ def test_the_list_without_scripts_is_bounded() -> None:
 
 
 def test_a_commit_that_the_manifests_differed_from_is_linked_without_its_plus() -> None:
-    """The address is that of the commit; the text keeps the plus, also where it is shortened."""
+    """The link leads to the commit; the text keeps the plus, also if it is shortened."""
     commit, _ = find_addresses("https://github.com/acme/plug", By(commit=f"{'0123456789' * 4}+"))
     assert commit == f"https://github.com/acme/plug/commit/{'0123456789' * 4}"
     assert shorten_commit(f"{'0123456789' * 4}+") == "012345678901+"
@@ -182,12 +182,12 @@ def test_a_commit_that_the_manifests_differed_from_is_linked_without_its_plus() 
 
 
 def bar_of(page: str) -> list[str]:
-    """The standings of the bar at the head, from left to right."""
+    """Return the standings of the bar at the top, from left to right."""
     return [str(attributes["class"]).removeprefix("s-") for tag, attributes in Elements(page).tags if tag == "rect"]
 
 
 def test_failing_receivers_show_in_the_bar() -> None:
-    """A fleet whose receivers all fail isn't green, though Plug holds what it should."""
+    """A fleet whose receivers all fail isn't green, although Plug holds the right URLs."""
     report = report_samples.every_standing()
     (name,) = [one.environment for one in report.plan.environments if one.environment == "production"]
     planned = tuple(one for one in report.plan.environments if one.environment == name)
@@ -197,7 +197,7 @@ def test_failing_receivers_show_in_the_bar() -> None:
 
 
 def test_the_page_says_that_totals_overlap() -> None:
-    """Their sum is more than the fleet, and a reader who adds them up is not left to wonder."""
+    """Their sum is more than the fleet, which a reader may notice."""
     page = render_report(report_samples.every_standing())
     assert "The totals overlap: " in page
     assert " counted in more than one." in page

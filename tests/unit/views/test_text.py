@@ -1,4 +1,4 @@
-"""What the text views promise beyond their stored documents."""
+"""The promises of the text views beyond their stored documents."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def _without_colour(rendered: str) -> str:
 
 
 def test_the_last_line_of_a_plan_is_its_summary() -> None:
-    """Who reads only the end knows what would happen."""
+    """A user who reads only the end knows what would happen."""
     plan = plan_of(create("a"), update("b", "x.com", "y.com"), *(planned(n, Action.NOOP) for n in "cde"))
     last = text.render_plan(plan, colour=False).splitlines()[-1]
     assert last == "Plan: 1 to create, 1 to update, 0 to reassert, 3 unchanged, 0 orphans."
 
 
 def test_a_plan_without_work_says_so() -> None:
-    """Zeros are easily misread at night."""
+    """A row of zeros is easily misread."""
     plan = plan_of(planned("a", Action.NOOP), planned("gone", Action.ORPHAN))
     assert text.render_plan(plan, colour=False).endswith("1 unchanged, 1 orphan. Nothing to do.\n")
 
@@ -62,8 +62,8 @@ def _other_token(name: str, token_env: str) -> EnvironmentPlan:
     return planned(name, Action.NOOP, destination=destination, overrides=frozenset({DestinationPart.TOKEN_ENV}))
 
 
-def test_every_environment_whose_token_is_another_is_named() -> None:
-    """One in eighty is the one that matters; those of one variable share a line."""
+def test_every_environment_with_an_unusual_token_variable_is_named() -> None:
+    """One in eighty is named; environments with the same variable share a line."""
     many = [_other_token(f"c{number:03}", f"PLUG_TOKEN_K{number}") for number in range(60)]
     alike = [_other_token(f"d{number:03}", "PLUG_TOKEN_ALL") for number in range(60)]
     plan = plan_of(*many, *alike)
@@ -93,7 +93,7 @@ def test_notes_that_do_not_fit_a_comment_are_counted() -> None:
 
 @pytest.mark.parametrize(("action", "shown"), [(Action.REASSERT, 0), (Action.CREATE, 1), (Action.UPDATE, 1)])
 def test_a_digest_of_nothing_is_shown_nowhere(action: Action, shown: int) -> None:
-    """It is over creates and updates, so with reasserts alone there is nothing to compare."""
+    """The digest is over creates and updates, so with reasserts alone there is nothing to compare."""
     plan = plan_of(planned("a", action, Reason.REQUESTED, changed=changes("a", None, webhooks("a.com", "a"))))
     rendered = (
         text.render_plan(plan, colour=False),
@@ -103,8 +103,8 @@ def test_a_digest_of_nothing_is_shown_nowhere(action: Action, shown: int) -> Non
     assert [one.count("Digest: ") for one in rendered] == [shown] * 3
 
 
-def test_the_carets_stand_beneath_the_differing_word() -> None:
-    """Without colour the difference is marked by position, before and after beneath each other."""
+def test_the_carets_are_below_the_differing_word() -> None:
+    """Without colour the difference is marked by position."""
     rendered = text.render_plan(plan_of(update("e", "hooks.a.com", "hooks2.a.com")), colour=False)
     start = rendered.index("        before")
     assert rendered[start:].splitlines()[:4] == [
@@ -116,7 +116,7 @@ def test_the_carets_stand_beneath_the_differing_word() -> None:
 
 
 def test_a_webhook_that_was_not_there_has_no_before() -> None:
-    """Nothing is compared with, and nothing is marked."""
+    """Nothing is compared, and nothing is marked."""
     changed = changes("e", None, webhooks("a.com", "e"))[:2]
     plan = plan_of(planned("e", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=changed))
     lines = text.render_plan(plan, colour=False).splitlines()
@@ -127,7 +127,7 @@ def test_a_webhook_that_was_not_there_has_no_before() -> None:
 
 
 def test_of_many_orphans_the_first_are_listed() -> None:
-    """Each with the command that drops it; the rest is counted."""
+    """Each has the command that drops it; the rest is counted."""
     plan = plan_of(*(planned(f"gone-{number:03}", Action.ORPHAN) for number in range(1_234)))
     lines = text.render_plan(plan, colour=False).splitlines()
     assert lines[0] == "1,234 orphans: in the state, in no manifest. Plug keeps calling their webhooks."
@@ -138,7 +138,7 @@ def test_of_many_orphans_the_first_are_listed() -> None:
 
 @pytest.mark.parametrize("name", plans())
 def test_colour_changes_no_word_of_a_plan(name: str) -> None:
-    """Apart from the carets, which colour stands for."""
+    """Only the carets are replaced by colour."""
     plain = text.render_plan(plans()[name], colour=False).splitlines()
     coloured = _without_colour(text.render_plan(plans()[name], colour=True)).splitlines()
     assert [line for line in plain if set(line.strip()) != {"^"}] == coloured
@@ -146,21 +146,21 @@ def test_colour_changes_no_word_of_a_plan(name: str) -> None:
 
 @pytest.mark.parametrize("name", results())
 def test_colour_changes_no_word_of_a_result(name: str) -> None:
-    """Colour is an addition."""
+    """Colour only adds codes."""
     result = results()[name]
     assert _without_colour(text.render_result(result, colour=True)) == text.render_result(result, colour=False)
 
 
 @pytest.mark.parametrize("name", drifts())
 def test_colour_changes_no_word_of_drift(name: str) -> None:
-    """Apart from the carets, which colour stands for."""
+    """Only the carets are replaced by colour."""
     plain = text.render_drift(drifts()[name], colour=False).splitlines()
     coloured = _without_colour(text.render_drift(drifts()[name], colour=True)).splitlines()
     assert [line for line in plain if set(line.strip()) != {"^"}] == coloured
 
 
 def test_a_group_of_thousands_names_them_all() -> None:
-    """Text has no limit, as a comment has: who asks for a plan can search it."""
+    """Unlike a comment, text has no limit, and a user can search it."""
     plan = plan_of(*(planned(f"c{number:05}", Action.REASSERT, Reason.REQUESTED) for number in range(10_000)))
     rendered = text.render_plan(plan, colour=False)
     assert "= 10,000 environments alike  reassert: requested with --reassert" in rendered
@@ -169,7 +169,7 @@ def test_a_group_of_thousands_names_them_all() -> None:
 
 @given(before=st.text(max_size=30), after=st.text(max_size=30))
 def test_the_marked_parts_are_all_that_differs(before: str, after: str) -> None:
-    """Outside the spans both texts are the same."""
+    """Outside of the spans both texts are the same."""
     found = style.find_difference(before, after)
     (start, end), (start_after, end_after) = found.before, found.after
     assert start == start_after
@@ -184,13 +184,13 @@ def test_the_marked_parts_are_all_that_differs(before: str, after: str) -> None:
     words=st.lists(st.sampled_from(["::error::x", "a", ":", HOSTILE, "x" * 30]), max_size=20), width=st.integers(1, 90)
 )
 def test_no_wrapped_line_starts_a_workflow_command(words: list[str], width: int) -> None:
-    """A break before `::` is no way around the escape."""
+    """A line break before `::` is escaped too."""
     for line in style.wrap(" ".join(words), indent="  ", width=width):
         assert not line.strip().startswith("::")
 
 
 def test_the_question_names_numbers_apis_and_state() -> None:
-    """And first that nothing was ever applied to the state, where that is so."""
+    """For a new state, the first line says that nothing was ever applied to it."""
     plain = plan_of(create("a"), update("b", "x.com", "y.com"), where=WHERE)
     apis = WHERE.apis
     sent = "Put 2 environments (1 to create, 1 to update, 0 to reassert) at"
@@ -200,12 +200,12 @@ def test_the_question_names_numbers_apis_and_state() -> None:
     assert text_plan.render_question(plain, apis) == f"{sent} {both}, {state}"
     new = replace(plain, where=replace(WHERE, is_new=True, near="reconciler-stats"))
     first, question = text_plan.render_question(new, apis[1:]).split("\n")
-    assert first.endswith("check `state`: did you mean reconciler-stats?")
+    assert first.endswith("check the setting `state`: did you mean reconciler-stats?")
     assert question == f"{sent} the sandbox 127.0.0.1:8787, {state}"
 
 
 def test_a_narrow_terminal_keeps_the_columns_that_matter() -> None:
-    """Name, standing and age; what is left out is named, and a file has all columns."""
+    """Name, standing and age stay; a line names the others, and a file has all columns."""
     known = [one for one in documents().values() if one.environment in ("production", "staging")]
     now = datetime(2026, 11, 24, tzinfo=UTC)
     narrow = text.render_state_list(known, now, colour=False, width=60)
@@ -219,7 +219,7 @@ def test_a_narrow_terminal_keeps_the_columns_that_matter() -> None:
 
 
 def test_what_was_not_compared_is_counted_each_on_its_own() -> None:
-    """Every token is missing; of one environment a secret is too."""
+    """Every token is missing, and one environment also lacks a secret."""
     environments = [
         planned(f"c{at}", Action.REASSERT, Reason.REQUESTED, unchecked=("account",) + ("secret:A", "live") * (at == 3))
         for at in range(6)
@@ -230,7 +230,7 @@ def test_what_was_not_compared_is_counted_each_on_its_own() -> None:
 
 
 def test_a_group_lists_the_hosts_that_were_observed_at_plug() -> None:
-    """The URL shows {environment} in the place of a part of each host."""
+    """The URL shows {environment} for a part of each host."""
     live = [
         replace(
             planned(f"c{at}", Action.REASSERT, Reason.LIVE_DRIFT, unchanged=("h.com",)),
@@ -246,7 +246,7 @@ def test_a_group_lists_the_hosts_that_were_observed_at_plug() -> None:
 
 
 def test_drift_lists_every_host_of_expected_and_actual() -> None:
-    """Sixty of one and one of the other: none is cut."""
+    """All sixty hosts of one side and the one of the other are shown."""
     findings = [
         Finding(f"c{at}", FindingKind.UNAPPLIED, Event.MESSAGE_STATUS, f"https://c{at}.com/", "https://old.com/", "m")
         for at in range(60)

@@ -1,4 +1,4 @@
-"""What strict refuses, for somebody who reads it at night: environments, commit, cause, and the way out."""
+"""The problems of PLUG_STRICT name environments, commit, cause, and what to do."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ COMMIT = "0123456789abcdef" * 3
     [
         (
             UnreviewedCause.NO_PULL_REQUEST,
-            "1 environment (loja): commit 0123456789ab changed it, and no pull request that was merged brought it",
+            "1 environment (loja): commit 0123456789ab changed it, and it came with no merged pull request",
         ),
         (
             UnreviewedCause.COMBINATION,
             "1 environment (loja): commit 0123456789ab changed it, and the branch of its pull request wanted something "
-            "else: nobody reviewed this combination",
+            "else: this combination was not reviewed",
         ),
         (
             UnreviewedCause.TOO_FAR_BACK,
-            "1 environment (loja): what was reviewed can't be found: the last change is too far back. The search ended "
-            "at commit 0123456789ab, the oldest of those looked at, or one whose manifests this version can't read",
+            "1 environment (loja): the reviewed change can't be found, because it is too far back. The search ended at "
+            "commit 0123456789ab: it is the oldest that was searched, or this version can't read its manifests",
         ),
     ],
 )
@@ -61,6 +61,6 @@ def test_ten_thousand_environments_are_one_readable_problem() -> None:
 def test_a_review_says_to_update_the_branch() -> None:
     problem = explain_combinations(["b", "a"])
     assert problem is not None
-    assert problem.message.startswith("a, b: the default branch has changed beneath this pull request")
+    assert problem.message.startswith("a, b: the default branch has changed since this pull request was made")
     assert problem.hint.startswith("update the branch first")
     assert explain_combinations([]) is None

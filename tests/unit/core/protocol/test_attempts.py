@@ -1,4 +1,4 @@
-"""What a later attempt of a run may still do."""
+"""The checks of a later attempt of a run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reconciler.core.protocol.attempts import (
     RunAttempt,
     count_unapplied,
     find_first_commit,
-    find_moved,
-    find_moved_inputs,
+    find_stale_inputs,
+    find_superseded,
 )
 from reconciler.core.record import Claim, adopt, begin_intent, clear, make_last
 from reconciler.model import By, Document, Fingerprint, Outcome
@@ -25,14 +25,14 @@ def applied(name: str, commit: str | None, run: str | None) -> Document:
 
 
 def tried(name: str, outcome: Outcome, run: str | None, commit: str | None = OLD) -> Document:
-    """It was not applied, and the intent was taken back."""
+    """Return a document whose last try was not applied and whose intent was removed."""
     by = By("ana", commit, run)
     claim = Claim(intent_id="i", lineage="l", now=START, lease_s=900, by=by, account=None)
     return clear(begin_intent(None, make_desired(name), claim), make_last(outcome, 500, "no", START, by))
 
 
-def test_the_first_commit_is_that_of_what_the_first_attempt_wrote() -> None:
-    """Of an applied record, a failed try, an intent, or an entry of the history; other runs say nothing."""
+def test_the_first_commit_is_read_from_the_first_attempts_writes() -> None:
+    """They are an applied record, a failed try, an intent or a history entry. Other runs do not count."""
     attempt = RunAttempt("7", 3)
     assert find_first_commit([], attempt, NEW) == NEW
     assert find_first_commit([applied("a", OLD, "70/1"), applied("b", OLD, None)], attempt, NEW) == NEW
@@ -44,23 +44,23 @@ def test_the_first_commit_is_that_of_what_the_first_attempt_wrote() -> None:
     assert find_first_commit([applied("a", None, "7/1"), applied("b", OLD, "7/x")], attempt, NEW) == NEW
 
 
-def test_an_input_holds_for_the_commit_that_it_was_given_for() -> None:
-    """Each one that narrows or lifts is named."""
-    assert find_moved_inputs(["max_changed"], OLD, OLD) == []
-    problems = find_moved_inputs(["max_changed", "environments"], OLD, NEW)
+def test_an_input_is_valid_only_for_its_commit() -> None:
+    """Each stale input is named."""
+    assert find_stale_inputs(["max_changed"], OLD, OLD) == []
+    problems = find_stale_inputs(["max_changed", "environments"], OLD, NEW)
     assert [one.key for one in problems] == ["max_changed", "environments"]
     assert "commit aaaaaaaaaaaa" in problems[0].message and "bbbbbbbbbbbb" in problems[0].message
 
 
-def test_an_environment_has_moved_where_the_head_is_not_known_to_want_the_same_of_it() -> None:
-    """A manifest of the head that this version refuses says nothing."""
-    assert find_moved({"a": True}) == []
-    assert find_moved({"c": None, "a": True, "b": False}) == ["b", "c"]
+def test_an_environment_is_superseded_unless_the_head_is_known_to_want_the_same() -> None:
+    """If this version refuses the head's manifest, it is not known."""
+    assert find_superseded({"a": True}) == []
+    assert find_superseded({"c": None, "a": True, "b": False}) == ["b", "c"]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN])
-def test_what_this_attempt_tried_in_vain_is_counted(outcome: Outcome) -> None:
-    """Another attempt's failures are over: it was started again because of them."""
+def test_the_failures_of_this_attempt_are_counted(outcome: Outcome) -> None:
+    """The failures of an earlier attempt do not count, as the run was started again because of them."""
     attempt = RunAttempt("7", 2)
     ours = tried("a", outcome, "7/2")
     assert count_unapplied([ours, replace(ours, environment="b")], attempt) == 2

@@ -1,4 +1,4 @@
-"""The guard over what one merge changes, against a count by hand."""
+"""The guards over the changes of one merge, compared with a simple count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.model import By, Desired, Fingerprint
 from tests.fakes import START, make_desired
 
 versions = st.none() | st.sampled_from("123")
-# what an environment is applied as, what the base wants of it, and what the merge wants
+# the applied version of an environment, the version of the base, and that of the merge
 fleets = st.dictionaries(
     st.sampled_from([f"e{number}" for number in range(8)]), st.tuples(versions, versions, versions)
 )
@@ -26,7 +26,7 @@ def desired(name: str, version: str) -> Desired:
 
 @given(fleets, st.integers(0, 4))
 def test_own_updates_alone_are_refused(fleet: dict[str, tuple[str | None, str | None, str | None]], most: int) -> None:
-    """Neither what waits from an earlier merge, nor what is new, removed, or back at what is applied."""
+    """Changes of earlier merges, new and removed environments, and a return to the applied version do not count."""
     base = [desired(name, version) for name, (_, version, _) in fleet.items() if version]
     merged = [desired(name, version) for name, (_, _, version) in fleet.items() if version]
     heads = {
@@ -45,8 +45,8 @@ def test_own_updates_alone_are_refused(fleet: dict[str, tuple[str | None, str | 
     assert set(change.removed) == {name for name, (_, before, after) in fleet.items() if before and not after}
 
 
-def test_what_decides_who_reviews_and_what_runs_is_watched() -> None:
-    """At the places where GitHub reads it."""
+def test_files_that_decide_who_reviews_and_what_runs_are_watched() -> None:
+    """The paths are those that GitHub and git read."""
     paths = [
         ".github/x.yml",
         "docs/CODEOWNERS",

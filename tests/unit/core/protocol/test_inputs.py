@@ -1,4 +1,4 @@
-"""The inputs of a run that was begun by hand."""
+"""The inputs of a run that a person started."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ DIGEST = "sha256:" + "0" * 64
 
 
 @pytest.mark.parametrize("given", [None, {}, [], "x", {"environments": "", "reassert": "false", "expect": None}])
-def test_a_run_of_a_push_has_none(given: object) -> None:
-    """And a form that nobody filled in has none either."""
+def test_a_run_of_a_push_has_no_inputs(given: object) -> None:
+    """An empty form gives no inputs either."""
     assert parse_inputs(given) == RunInputs()
     assert RunInputs().bound == ()
 
 
 def test_every_input_is_read() -> None:
-    """Lists are separated by commas, blanks or lines; GitHub hands a checkbox over as text."""
+    """Commas, blanks or line ends separate the items of a list. GitHub passes a checkbox as text."""
     inputs = parse_inputs(
         {
             "environments": "staging*, loja-7\nloja-7",
@@ -38,13 +38,13 @@ def test_every_input_is_read() -> None:
     assert inputs.bound == ("environments", "expect", "max_changed", "accept_account_change", "new_state")
 
 
-def test_what_only_sends_more_or_checks_more_is_not_bound_to_a_commit() -> None:
-    """It lifts no guard, and narrows nothing."""
+def test_inputs_that_only_send_or_check_more_are_not_bound_to_a_commit() -> None:
+    """They lift no guard and do not narrow the run."""
     assert parse_inputs({"reassert": "true", "check_first": "true"}).bound == ()
 
 
-def test_every_fault_is_named_and_no_digest_is_repeated() -> None:
-    """What is in the place of a digest may be a token."""
+def test_every_problem_is_named_and_no_digest_is_repeated() -> None:
+    """A wrong digest may be a token."""
     with pytest.raises(InputError) as refused:
         parse_inputs({"expect": "a-token", "max_changed": "many", "reassert": "yes"})
     assert [problem.key for problem in refused.value.problems] == ["expect", "max_changed", "reassert"]

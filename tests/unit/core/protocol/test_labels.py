@@ -1,4 +1,4 @@
-"""Who set a label last."""
+"""The user who set a label last."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def event(what: str, login: str | None, label: str = LARGE) -> dict[str, Any]:
     ],
 )
 def test_the_last_event_of_the_label_names_its_setter(events: list[dict[str, Any]], setter: str | None) -> None:
-    """A user who was deleted is nobody."""
+    """A deleted user has no login."""
     assert find_setter(events, LARGE) == setter

@@ -1,4 +1,4 @@
-"""The markers of comments: found again, and never written over by an older run."""
+"""The markers of comments: they are found again, and an older run never replaces a newer comment."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ markers = st.builds(
 
 @given(markers, st.text())
 def test_a_marker_is_read_as_it_was_written(marker: Marker, text: str) -> None:
-    """Whatever follows it."""
+    """The text behind it does not matter."""
     assert parse_marker(f"{marker}\n{text}", marker.name) == marker
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_a_comment_that_names_no_run_is_older_than_every_run(line_end: str) -> None:
+def test_a_comment_without_a_run_is_older_than_every_run(line_end: str) -> None:
     """An earlier version of this program wrote it. GitHub's page may change the line ends."""
     old = parse_marker(f"<!-- reconciler:plan -->{line_end}## Plan: 1 to create", "plan")
     assert old == Marker("plan", 0, 0)
@@ -33,7 +33,7 @@ def test_a_comment_that_names_no_run_is_older_than_every_run(line_end: str) -> N
     "text", ["", "<!-- reconciler:apply -->\n", "> <!-- reconciler:plan -->\n", "\n<!-- reconciler:plan -->"]
 )
 def test_another_comment_has_no_marker_of_this_name(text: str) -> None:
-    """Neither a quotation nor a comment of another name."""
+    """Examples are a quotation and a comment of another name."""
     assert parse_marker(text, "plan") is None
 
 
@@ -41,6 +41,6 @@ def test_another_comment_has_no_marker_of_this_name(text: str) -> None:
     ("run_id", "attempt", "may"),
     [(6, 9, False), (7, 1, False), (7, 2, True), (7, 3, True), (8, 1, True), (10, 1, True)],
 )
-def test_only_a_later_run_or_attempt_writes_over_a_comment(run_id: int, attempt: int, may: bool) -> None:
-    """Numbers are compared as numbers. The same attempt may write again, as its first try may have been lost."""
+def test_only_the_same_or_a_later_run_or_attempt_replaces_a_comment(run_id: int, attempt: int, may: bool) -> None:
+    """Ids are compared as numbers. The same attempt may write again, as its first answer may have been lost."""
     assert may_replace(Marker("plan", 7, 2), Marker("plan", run_id, attempt)) is may

@@ -1,4 +1,4 @@
-"""What is wrong with the set-up of a repository."""
+"""The judgement of a repository's set-up."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def by_name(items: list[Item]) -> dict[str, ItemState]:
     return {item.name: item.state for item in items}
 
 
-# --- which GitHub Environments there must be -----------------------------------------------------------------------
+# --- the GitHub Environments that are needed -----------------------------------------------------------------------
 
 
 def test_the_jobs_of_a_fleet_use_these_environments() -> None:
@@ -72,7 +72,7 @@ def test_the_branch_of_the_state_is_in_the_setting(state: str, branch: str | Non
 @pytest.mark.parametrize(
     ("found", "state", "said"),
     [
-        (None, ItemState.MISSING, "GitHub would make it at the first run"),
+        (None, ItemState.MISSING, "GitHub would create it at the first run"),
         (ShownEnvironment("x", None), ItemState.WRONG, "every branch may use its secrets"),
         (ShownEnvironment("x", (), any_protected=True), ItemState.WRONG, "every protected branch may use"),
         (ShownEnvironment("x", ["release"]), ItemState.WRONG, "main may not use it"),
@@ -92,8 +92,8 @@ def test_an_environment_is_for_the_default_branch_alone(
     assert bool(item.hint) == (state is not ItemState.OK)
 
 
-def test_a_token_that_every_job_can_see_is_no_token_of_an_environment() -> None:
-    """It would be sent for an environment without its own; a receiver's key may be shared."""
+def test_a_token_that_every_job_can_see_does_not_count_for_an_environment() -> None:
+    """It would be sent for an environment without its own token. A receiver's key may be shared."""
     wanted = GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A"))
     shared = {"PLUG_TOKEN", "PLUG_SECRET_A"}
     (item,) = judge_environment_secrets(wanted, set(), shared, REPOSITORY)
@@ -131,8 +131,8 @@ def test_a_variable_has_one_of_its_values(name: str, value: str, state: ItemStat
     assert by_name(list(judge_variables({"PLUG_APPLY": "true", name: value}))).get(f"variable {name}") is state
 
 
-def test_what_the_variables_say_of_tokens() -> None:
-    """The first job refuses what is wrong; here the rest is looked at as if it were not set."""
+def test_the_layout_is_that_of_the_variables_or_the_default() -> None:
+    """The first job refuses wrong values; here they count as not set, so that the rest is judged."""
     assert find_layout({"PLUG_TOKENS_FROM": "secret", "PLUG_SHARDS": "12"}) == JobLayout(TokensFrom.SECRET, 12)
     assert find_layout({"PLUG_TOKENS_FROM": "slip"}) == find_layout({}) == JobLayout()
 
@@ -140,14 +140,14 @@ def test_what_the_variables_say_of_tokens() -> None:
 # --- rules ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_default_branch_takes_only_reviewed_pull_requests_with_a_plan() -> None:
+def test_the_default_branch_needs_pull_requests_and_the_check() -> None:
     assert {item.state for item in judge_default_branch(RIGHT, "main")} == {ItemState.OK}
     missing = by_name(list(judge_default_branch(BranchRules(), "main")))
     assert set(missing.values()) == {ItemState.MISSING} and len(missing) == 2
 
 
 def test_the_check_must_come_from_github_actions() -> None:
-    """Else everybody who may write statuses could report it."""
+    """Otherwise any user who may write statuses could report it."""
     rules = replace(RIGHT, checks=(RequiredCheck("Webhooks plan", None),))
     assert by_name(list(judge_default_branch(rules, "main")))["required check Webhooks plan"] is ItemState.WRONG
 
@@ -170,7 +170,7 @@ def test_the_check_of_the_first_version_blocks_every_merge(former: str) -> None:
         ({"pull_request"}, (), [ItemState.MISSING, ItemState.WRONG]),
     ],
 )
-def test_the_branch_of_the_state_is_kept_and_can_be_pushed_to(
+def test_the_branch_of_the_state_is_protected_but_can_be_pushed_to(
     kinds: set[str], checks: tuple[RequiredCheck, ...], states: list[ItemState]
 ) -> None:
     found = judge_state_branch(BranchRules(frozenset(kinds), checks), "reconciler-state")
@@ -187,7 +187,7 @@ CHECKOUT = UsedAction("actions/checkout", COMMIT)
     [
         (CHECKOUT, 30, [], ItemState.OK),
         (CHECKOUT, 400, [], ItemState.WRONG),
-        (CHECKOUT, 400, [f"actions/checkout@{COMMIT}"], ItemState.OK),  # there is no newer one, or this version is old
+        (CHECKOUT, 400, [f"actions/checkout@{COMMIT}"], ItemState.OK),  # no newer commit exists, or this version is old
         (CHECKOUT, None, [], ItemState.UNKNOWN),
         (UsedAction("actions/checkout", "v4"), None, [], ItemState.WRONG),
         (UsedAction("OWNER/reconciler/.github/actions/reconciler", "COMMIT"), None, [], ItemState.MISSING),
@@ -201,7 +201,7 @@ def test_an_action_is_pinned_to_a_commit_that_is_not_old(
 
 
 def test_the_actions_of_workflows_are_found() -> None:
-    """Each once; a local one and a container are no actions of another repository."""
+    """Each is listed once. A local action and a container do not count."""
     text = (
         f"jobs:\n  a:\n    uses: ./.github/workflows/x.yml\n    steps:\n      - uses: actions/checkout@{COMMIT} # v7\n"
         "      - name: y\n        uses: 'acme/reconciler/.github/actions/reconciler@v1'\n      - uses: docker://x\n"

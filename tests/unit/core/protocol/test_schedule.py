@@ -1,4 +1,4 @@
-"""What the schedule begins, and what it leaves to runs under way."""
+"""The runs that the schedule starts, and the findings that it leaves to active runs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.protocol.schedule import (
+    ACTIVE,
     HEALABLE,
     LONGEST_RUN,
     PATIENCE,
     UNDECIDED,
-    UNDER_WAY,
     ApplyRun,
     Begin,
     Runs,
     Wanted,
     choose_begin,
+    drop_doubt_of_sending,
+    drop_unapplied,
     find_sending,
-    leave_out,
-    leave_out_sending,
 )
 from reconciler.model import By, Document, Finding, FindingKind, Intent
 from tests.fakes import START, make_desired
@@ -44,17 +44,17 @@ def finding(kind: FindingKind, environment: str = "loja") -> Finding:
     return Finding(environment, kind, None, None, None, "m")
 
 
-@pytest.mark.parametrize("status", UNDER_WAY)
-def test_a_run_under_way_is_waited_for_and_no_other_is_begun(status: str) -> None:
-    """In whichever state it is; for a day."""
+@pytest.mark.parametrize("status", ACTIVE)
+def test_an_active_run_is_awaited_and_no_other_is_started(status: str) -> None:
+    """Its status does not matter. The limit is a day."""
     found = runs(replace(QUEUED, status=status), ENDED)
     assert found.awaited == replace(QUEUED, status=status)
     assert choose_begin(found, UNAPPLIED, []) is Begin.NOTHING
     assert choose_begin(found, HEALING, [finding(FindingKind.LIVE)]) is Begin.NOTHING
 
 
-def test_after_a_day_a_run_hides_nothing_and_still_no_other_is_begun() -> None:
-    """Also where younger ones wait behind it: they would hide it for ever."""
+def test_after_a_day_a_run_hides_no_findings_but_no_other_is_started() -> None:
+    """Younger runs that wait behind it do not hide findings either."""
     late = replace(QUEUED, status="waiting", begun_at=START - PATIENCE)
     found = runs(late, QUEUED)
     assert (found.awaited, found.late) == (None, late)
@@ -62,18 +62,18 @@ def test_after_a_day_a_run_hides_nothing_and_still_no_other_is_begun() -> None:
     assert runs(replace(late, begun_at=START - PATIENCE + timedelta(seconds=1))).late is None
 
 
-def test_the_run_that_waits_for_reviewers_is_named_and_not_those_behind_it() -> None:
-    """The oldest of them; without one, the oldest."""
+def test_the_late_run_is_the_one_that_waits_for_reviewers() -> None:
+    """If several wait, the oldest of them counts; if none does, the oldest run."""
     queued = replace(QUEUED, begun_at=START - 2 * PATIENCE)
     waiting = replace(QUEUED, run_id=9, status="waiting", begun_at=START - PATIENCE)
     assert runs(queued, waiting).late == waiting
     assert runs(queued).late == queued
 
 
-def test_a_run_that_github_forgot_counts_no_more() -> None:
-    """None lasts for more than 35 days."""
+def test_a_run_older_than_githubs_limit_does_not_count() -> None:
+    """A run can't last longer than 35 days."""
     dead = runs(replace(QUEUED, begun_at=START - LONGEST_RUN))
-    assert (dead.under_way, dead.late, dead.awaited) == ([], None, None)
+    assert (dead.active, dead.late, dead.awaited) == ([], None, None)
     assert choose_begin(dead, UNAPPLIED, []) is Begin.ORDINARY
 
 
@@ -88,20 +88,20 @@ def test_a_run_that_github_forgot_counts_no_more() -> None:
     ],
     ids=str,
 )
-def test_one_run_is_begun_for_a_head_that_no_run_decided(ended: ApplyRun, begin: Begin) -> None:
-    """One that a person began may have been narrowed, so it decided nothing of the rest."""
+def test_a_run_is_started_for_a_head_that_no_run_decided(ended: ApplyRun, begin: Begin) -> None:
+    """A run that a person started may have been narrowed, so it did not decide on all environments."""
     assert choose_begin(runs(ended), UNAPPLIED, []) is begin
     assert choose_begin(runs(ended), replace(UNAPPLIED, unapplied=False), []) is Begin.NOTHING
 
 
-def test_without_the_runs_nothing_is_begun() -> None:
-    """One may be under way."""
+def test_without_the_list_of_runs_nothing_is_started() -> None:
+    """One may be active."""
     assert choose_begin(None, UNAPPLIED, [finding(FindingKind.LIVE)]) is Begin.NOTHING
 
 
 @pytest.mark.parametrize("kind", list(FindingKind))
-def test_what_an_apply_repairs_is_healed_where_that_is_switched_on(kind: FindingKind) -> None:
-    """All of it again where Plug or a secret may differ; what was only never applied needs no more than a run."""
+def test_drift_that_an_apply_fixes_is_healed_if_self_heal_is_on(kind: FindingKind) -> None:
+    """It reasserts if Plug or a secret may differ; an ordinary run is enough for unapplied changes."""
     expected = Begin.REASSERT if kind in HEALABLE else Begin.NOTHING
     if kind is FindingKind.UNAPPLIED:
         expected = Begin.ORDINARY
@@ -109,23 +109,23 @@ def test_what_an_apply_repairs_is_healed_where_that_is_switched_on(kind: Finding
     assert choose_begin(runs(ENDED), replace(HEALING, self_heal=False), [finding(kind)]) is Begin.NOTHING
 
 
-def test_the_last_run_that_decided_something_is_the_one_begun_last() -> None:
-    """A repeated one by its last attempt."""
+def test_the_last_decided_run_is_the_one_that_began_last() -> None:
+    """The start of its last attempt counts."""
     again = replace(ENDED, run_id=3, conclusion="failure", begun_at=START)
     cancelled = replace(ENDED, run_id=9, conclusion="cancelled", begun_at=START + HOUR)
     assert runs(ENDED, again, cancelled, QUEUED).last_decided == again
     assert runs(QUEUED).last_decided is None
 
 
-def test_only_what_is_unapplied_is_left_out() -> None:
+def test_only_unapplied_findings_are_dropped() -> None:
     """Each environment is counted once."""
     every = [finding(kind) for kind in FindingKind] + [finding(FindingKind.UNAPPLIED)] * 2
-    kept, count = leave_out(every)
+    kept, count = drop_unapplied(every)
     assert ([one.kind for one in kept], count) == ([one for one in FindingKind if one.value != "unapplied"], 1)
 
 
-def test_a_put_under_way_is_not_in_doubt() -> None:
-    """It is once its lease has ended, or where an earlier one was."""
+def test_a_put_in_flight_is_not_in_doubt() -> None:
+    """It is in doubt after its lease, or if an earlier intent was."""
     webhooks = make_desired("loja").webhooks
     live = Intent("i", webhooks, False, START, START + HOUR, By())
     heads = [
@@ -137,7 +137,7 @@ def test_a_put_under_way_is_not_in_doubt() -> None:
     sending = find_sending(heads, START)
     assert sending == {"live"}
     uncertain = [finding(FindingKind.UNCERTAIN, head.environment) for head in heads]
-    kept = leave_out_sending([*uncertain, finding(FindingKind.LIVE, "live")], sending)
+    kept = drop_doubt_of_sending([*uncertain, finding(FindingKind.LIVE, "live")], sending)
     assert [one.environment for one in kept] == ["over", "doubt", "calm", "live"]
 
 
@@ -146,7 +146,7 @@ def test_a_put_under_way_is_not_in_doubt() -> None:
 
 @dataclass
 class World:
-    """The default branch, its apply runs, and what was applied. Every hour the schedule looks."""
+    """A model of the default branch, its apply runs and the applied head. The schedule runs every hour."""
 
     head: int = 0
     applied: int = 0
@@ -161,21 +161,21 @@ class World:
         return Runs(START + self.now * HOUR, tuple(self.runs))
 
     def begin(self, *, whole: bool) -> None:
-        """Runs are serial: one waits where another is under way."""
+        """Request a run. Runs are serial, so it waits if another one is active."""
         at = START + self.now * HOUR
         run_id = len(self.runs) + 1
         self.runs.append(ApplyRun(run_id, str(self.head), "pending", None, at, whole, ""))
         self._start_next()
 
     def _start_next(self) -> None:
-        """The first job finds the head of the moment at which it runs."""
+        """Start the next run. Its first job finds the head of that moment."""
         first = next((run for run in self.runs if not run.has_ended), None)
         if first is not None and first.run_id not in self.found:
             self._replace(first, status="in_progress")
             self.found[first.run_id] = self.head
 
     def end_first(self, conclusion: str) -> None:
-        """The oldest ends; only one that is whole applies all that it found."""
+        """End the oldest run. Only a whole one applies everything that it found."""
         first = next((run for run in self.runs if not run.has_ended), None)
         if first is None:
             return
@@ -196,19 +196,19 @@ class World:
         self.runs[self.runs.index(run)] = replace(run, **values)  # type: ignore[arg-type]
 
     def look(self) -> None:
-        """The schedule."""
+        """Run the schedule."""
         before = self.snapshot
         wanted = Wanted(str(self.head), unapplied=self.applied != self.head)
         if choose_begin(before, wanted, []) is not Begin.NOTHING:
-            assert not before.under_way
+            assert not before.active
             self.begin(whole=True)
             self.begun_by_schedule += 1
 
     @property
     def is_lost(self) -> bool:
-        """Whether nobody will ever look at the head again: not applied, not refused, and no run under way."""
+        """Return whether the head is lost: it is neither applied nor refused, and no run is active."""
         decided = self.applied == self.head or self.head in self.refused
-        return not decided and not self.snapshot.under_way
+        return not decided and not self.snapshot.active
 
 
 EVENTS = st.lists(
@@ -223,8 +223,10 @@ EVENTS = st.lists(
 
 
 @given(events=EVENTS)
-def test_no_merge_is_lost_for_longer_than_a_schedule_and_none_is_begun_twice(events: Sequence[tuple[str, int]]) -> None:
-    """Merges by GITHUB_TOKEN start no run; runs are superseded, cancelled, narrowed by hand, or wait for days."""
+def test_no_merge_is_lost_for_longer_than_a_schedule_and_no_run_is_started_twice(
+    events: Sequence[tuple[str, int]],
+) -> None:
+    """Merges by GITHUB_TOKEN start no run; runs are superseded, cancelled or narrowed, or wait for days."""
     world = World()
     for event, number in events:
         match event:
@@ -247,7 +249,7 @@ def test_no_merge_is_lost_for_longer_than_a_schedule_and_none_is_begun_twice(eve
                 world.now += 1
                 world.look()
                 assert not world.is_lost
-    # once nothing but the schedule happens, everything is applied or refused
+    # if nothing but the schedule happens any more, everything is applied or refused
     for _ in range(2 * len(events) + 2):
         world.now += 1
         world.look()

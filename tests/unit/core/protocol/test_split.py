@@ -1,4 +1,4 @@
-"""Into how many secrets a fleet's tokens are split."""
+"""The split of a fleet's tokens into several secrets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_smallest_number_that_fits_is_found() -> None:
     assert find_largest_part(files[0], found) <= MAX_SECRET_BYTES
 
 
-def test_what_every_part_has_counts_in_each() -> None:
+def test_the_text_in_every_part_counts_in_each() -> None:
     """Secrets for all environments are in every part."""
     assert find_fitting([FileSizes({}, every_part=MAX_SECRET_BYTES)], 0) == 1
     assert find_fitting([FileSizes({}, every_part=MAX_SECRET_BYTES + 1)], 0) is None

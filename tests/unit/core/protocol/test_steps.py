@@ -1,4 +1,4 @@
-"""How an apply run is cut into steps and jobs."""
+"""The steps and jobs of an apply run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ layouts = st.sampled_from(
 def test_every_environment_is_in_exactly_one_job_and_no_wave_before_a_lower_one(
     layout: JobLayout, waves: list[int]
 ) -> None:
-    """Whatever the waves: the jobs' parts are the fleet, each has the digest of its part, and the order holds."""
+    """For any waves, the parts of the jobs are the fleet, and each job has the digest of its part."""
     desired = fleet(*waves)
     plan = plan_of(desired)
     steps = make_steps(plan.environments, layout)
@@ -83,7 +83,7 @@ def test_every_environment_is_in_exactly_one_job_and_no_wave_before_a_lower_one(
 
 @given(layouts, st.lists(st.integers(0, 11), max_size=12))
 def test_a_job_survives_the_matrix(layout: JobLayout, waves: list[int]) -> None:
-    """It is JSON in the first job's output, and again in the variable of its own job."""
+    """It is JSON in the first job's output, and then in a variable of the job itself."""
     for jobs in steps_of(layout, *waves):
         assert [decode_job(one) for one in json.loads(json.dumps(encode_jobs(jobs)))] == list(jobs)
 
@@ -96,8 +96,8 @@ def test_each_environment_has_a_job_in_its_own_github_environment() -> None:
     assert [job.wave for job in steps[-1]] == [7, 9]
 
 
-def test_the_fleet_is_one_job_with_all_tokens_in_one_secret() -> None:
-    """All waves are in it."""
+def test_the_fleet_is_one_job_if_one_secret_has_all_tokens() -> None:
+    """That job applies all waves."""
     first, *others = steps_of(JobLayout(SECRET), 0, 1, 2)
     (job,) = first
     assert (job.name, job.environment, job.wave, job.tokens, job.secrets, job.shard) == (
@@ -111,8 +111,8 @@ def test_the_fleet_is_one_job_with_all_tokens_in_one_secret() -> None:
     assert set(others) == {()}
 
 
-def test_a_shard_without_anything_in_a_wave_has_no_job_there() -> None:
-    """Each other one has a job of the wave, with the shard's own secrets."""
+def test_a_shard_without_work_in_a_wave_has_no_job_there() -> None:
+    """Each other shard has a job in the wave, with the shard's secrets."""
     steps = steps_of(JobLayout(SECRET, 256), 3, 5)
     jobs = [job for jobs in steps for job in jobs]
     assert [job.wave for job in jobs] == [3, 5]
@@ -122,7 +122,7 @@ def test_a_shard_without_anything_in_a_wave_has_no_job_there() -> None:
         assert (job.tokens, job.secrets) == (f"PLUG_TOKENS_{shard.number}", f"PLUG_SECRETS_{shard.number}")
 
 
-def test_what_has_nothing_to_do_has_no_job() -> None:
+def test_an_environment_without_work_has_no_job() -> None:
     assert names(steps_of(JobLayout(SECRET))) == [[]] * STEPS
     plan = plan_of(fleet(0))
     idle = [replace(one, action=Action.NOOP) for one in plan.environments]
@@ -130,7 +130,7 @@ def test_what_has_nothing_to_do_has_no_job() -> None:
         assert count_jobs(make_steps(idle, layout)) == 0
 
 
-def test_more_jobs_than_github_gives_a_run_are_refused_with_the_way() -> None:
+def test_too_many_jobs_are_refused_with_a_way_out() -> None:
     most, more = steps_of(JobLayout(), *[0] * MAX_JOBS), steps_of(JobLayout(), *[0] * (MAX_JOBS + 1))
     assert find_too_many_jobs(most, JobLayout()) is None
     problem = find_too_many_jobs(more, JobLayout())
@@ -167,8 +167,8 @@ def test_the_layout_is_that_of_the_variables(tokens_from: str, shards: str, layo
         ("vault", "x", ["PLUG_SHARDS", "PLUG_TOKENS_FROM"]),
     ],
 )
-def test_a_layout_that_means_nothing_is_refused(tokens_from: str, shards: str, keys: list[str]) -> None:
-    """Every fault at once."""
+def test_an_invalid_layout_is_refused(tokens_from: str, shards: str, keys: list[str]) -> None:
+    """The error has every problem."""
     with pytest.raises(InputError) as refused:
         parse_layout(tokens_from, shards)
     assert [problem.key for problem in refused.value.problems] == keys
@@ -178,8 +178,8 @@ def applied_by(run: str | None) -> Head:
     return adopt(None, make_desired("a"), Fingerprint(), START, By(run=run), lineage="l")
 
 
-def test_an_earlier_wave_is_done_where_nothing_is_left_to_put() -> None:
-    """With `reassert`, also its applied record must be of this run, of any attempt."""
+def test_an_earlier_wave_is_done_if_nothing_is_left_to_put() -> None:
+    """With `reassert`, an attempt of this run must also have applied it."""
     done = EarlierWave("a", Action.NOOP, applied_by("7/1"))
     others = EarlierWave("b", Action.NOOP, applied_by("71/1"))
     left = EarlierWave("c", Action.UPDATE, applied_by("7/2"))
@@ -190,8 +190,8 @@ def test_an_earlier_wave_is_done_where_nothing_is_left_to_put() -> None:
     assert find_waiting(every, "7", reassert=True) == ["b", "c", "d", "e"]
 
 
-def test_a_narrowed_run_has_only_what_it_is_narrowed_to() -> None:
-    """Also in the jobs for several environments."""
+def test_a_narrowed_run_has_only_the_selected_environments() -> None:
+    """Jobs for several environments are narrowed too."""
     desired = fleet(0, 0, 1)
     (job,) = make_steps(plan_of(desired).environments, JobLayout(SECRET))[0]
     assert find_part(job, desired, {"e001", "e002", "gone"}) == {"e001", "e002"}
@@ -208,7 +208,7 @@ def test_a_narrowed_run_has_only_what_it_is_narrowed_to() -> None:
         {"digest": None},
     ],
 )
-def test_what_is_not_a_job_is_refused(change: dict[str, object]) -> None:
+def test_a_value_that_is_not_a_job_is_refused(change: dict[str, object]) -> None:
     (job,) = encode_jobs(steps_of(JobLayout(), 0)[0])
     wrongs: list[object] = [
         {**job, **change},

@@ -1,4 +1,4 @@
-"""Who runs it, and from which commit of the manifests."""
+"""The actor of a run, and the commit of its manifests."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from reconciler.model import By
 from tests.contract.remotes import git
 
 
-def test_a_user_without_a_name_and_a_machine_without_git_are_recorded_as_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As in a container that runs under a number: no reason not to apply."""
+def test_an_actor_without_a_name_and_git_is_recorded_as_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This is normal in a container that runs under a number, and no reason not to apply."""
 
     def unknown(number: int) -> None:
         raise KeyError(f"getpwuid(): uid not found: {number}")
 
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
-    if hasattr(os, "getuid"):  # elsewhere nobody is asked but the variables
+    if hasattr(os, "getuid"):  # elsewhere only the variables are read
         monkeypatch.setattr("pwd.getpwuid", unknown)
     assert find_by({"PATH": str(tmp_path)}, tmp_path) == By(None, None, None)
 
@@ -31,7 +29,7 @@ SHA = "0123456789" * 4
 
 
 class Repository:
-    """A real one, whose manifests and settings are committed."""
+    """A real repository, whose manifests and settings are committed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.manifests, self.settings = folder, folder / "manifests", folder / "reconciler.toml"
@@ -75,10 +73,10 @@ def test_the_commit_is_that_of_the_checkout_and_not_of_the_event(repository: Rep
     ],
     ids=["changed", "new", "ignored by git", "deleted", "settings", "settings deleted"],
 )
-def test_a_plus_follows_where_a_manifest_or_the_settings_differ(
+def test_the_commit_has_a_plus_if_a_manifest_or_the_settings_differ(
     repository: Repository, path: str, text: str | None
 ) -> None:
-    """Staged or not."""
+    """It makes no difference whether the change is staged."""
     file = repository.folder / path
     if text is None:
         file.unlink()
@@ -92,7 +90,7 @@ def test_a_plus_follows_where_a_manifest_or_the_settings_differ(
 
 
 def test_other_files_of_the_checkout_do_not_count(repository: Repository) -> None:
-    """Nor does a file that was only touched, nor what an editor left; and the index is not written."""
+    """Neither does a touched file, nor an editor's backup; and the index is not written."""
     (repository.folder / "notes.txt").write_text("notes\n")
     (repository.manifests / ".production.yaml.swp").write_text("")
     os.utime(repository.manifests / "production.yaml", (1, 1))
@@ -102,7 +100,7 @@ def test_other_files_of_the_checkout_do_not_count(repository: Repository) -> Non
 
 
 def test_the_repository_is_the_one_that_holds_the_manifests(repository: Repository, tmp_path: Path) -> None:
-    """Also through a link, with settings that are in another place."""
+    """This holds through a link too, and with settings elsewhere."""
     (tmp_path / "elsewhere").mkdir()
     link = tmp_path / "elsewhere" / "manifests"
     link.symlink_to(repository.manifests)
@@ -111,8 +109,8 @@ def test_the_repository_is_the_one_that_holds_the_manifests(repository: Reposito
     assert find_by(repository.environ, link, [settings]).commit == repository.head
 
 
-def test_the_events_commit_counts_where_no_repository_holds_the_manifests(tmp_path: Path) -> None:
-    """Null without either; also in a repository without a commit, or one that git can't read."""
+def test_the_events_commit_counts_without_a_repository(tmp_path: Path) -> None:
+    """Without both it is null; also in a repository without a commit, or one that git can't read."""
     environ = {"PATH": os.environ["PATH"], "GITHUB_SHA": SHA}
     assert find_by(environ, tmp_path / "manifests").commit == SHA
     assert find_by({**environ, "GITHUB_SHA": ""}, tmp_path / "manifests").commit is None
@@ -122,7 +120,7 @@ def test_the_events_commit_counts_where_no_repository_holds_the_manifests(tmp_pa
 
 
 def test_no_program_that_the_files_of_a_pull_request_name_is_run(repository: Repository) -> None:
-    """Files that look like a repository, attributes, and a monitor that the user configured."""
+    """The files look like a repository, or are attributes, and the user configured a monitor."""
     ran = repository.folder.parent / "ran"
     git(repository.folder, "config", "core.fsmonitor", f"touch {ran}; false")
     bare = repository.manifests / "bare"
@@ -137,8 +135,8 @@ def test_no_program_that_the_files_of_a_pull_request_name_is_run(repository: Rep
     assert not ran.exists()
 
 
-def test_who_ran_a_run_again_is_recorded(tmp_path: Path) -> None:
-    """GITHUB_ACTOR is who began it."""
+def test_the_user_who_ran_a_run_again_is_recorded(tmp_path: Path) -> None:
+    """GITHUB_ACTOR is the user who began it."""
     environ = {"PATH": "", "GITHUB_ACTOR": "ana", "GITHUB_RUN_ID": "17", "GITHUB_RUN_ATTEMPT": "2"}
     assert find_by(environ, tmp_path) == By("ana", None, "17/2")
     assert find_by({**environ, "GITHUB_TRIGGERING_ACTOR": "rui"}, tmp_path) == By("rui", None, "17/2")

@@ -1,4 +1,4 @@
-"""The one runner of git: which program runs, what it is given, and which lines of its output are shown."""
+"""The runner of git: which program runs, its environment, and which lines of its output are shown."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_git_is_found_in_the_first_absolute_folder_of_path(tmp_path: Path) -> No
 def test_git_is_never_found_from_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
 ) -> None:
-    """A checkout may hold a program of that name; nor does git find ssh there."""
+    """A checkout may hold a program of that name. git does not find ssh there either."""
     marker = tmp_path / "marker"
     for folder in (tmp_path, tmp_path / "bin"):
         make_git(folder, f"touch '{marker}'")
@@ -114,15 +114,15 @@ def test_git_is_given_no_variable_that_leads_it_elsewhere(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", ["INT", "HUP", "TERM", "KILL"])
-def test_what_a_signal_ends_is_run_again(tmp_path: Path, number: str) -> None:
-    """Ctrl-C in a terminal ends git too, while the program goes on to record what is under way."""
+def test_a_command_that_a_signal_ends_is_run_again(tmp_path: Path, number: str) -> None:
+    """Ctrl-C in a terminal ends git too, while this program still has to record PUTs in flight."""
     make_git(tmp_path, f"cat; echo x >>'{tmp_path}/runs'; test $(wc -l <'{tmp_path}/runs') = 3 || kill -{number} $$")
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     assert run_git(["fast-import"], tmp_path, environ, stdin=b"all of it") == b"all of it"
     assert (tmp_path / "runs").read_text() == "x\n" * 3
 
 
-def test_what_signals_always_end_is_told(tmp_path: Path) -> None:
+def test_a_command_that_signals_always_end_is_reported(tmp_path: Path) -> None:
     make_git(tmp_path, "kill -KILL $$")
     with pytest.raises(GitFailed, match=r"git was ended from outside 3 times \(code -9\)"):
         run_git(["push"], tmp_path, {"PATH": f"{tmp_path}:/usr/bin:/bin"})

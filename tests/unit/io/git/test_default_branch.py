@@ -1,4 +1,4 @@
-"""Which branch is the default one, as a checkout knows it without asking anybody."""
+"""The default branch, as a checkout knows it without asking a remote."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def find(folder: Path) -> str | None:
 
 
 def test_a_clone_knows_the_branch_of_its_remote(tmp_path: Path) -> None:
-    """Whatever branch it is on."""
+    """Its own branch does not matter."""
     git(tmp_path, "init", "-q", "-b", "trunk", "origin")
     git(tmp_path / "origin", "commit", "-q", "--allow-empty", "-m", "first")
     git(tmp_path, "clone", "-q", "origin", "clone")
@@ -22,8 +22,8 @@ def test_a_clone_knows_the_branch_of_its_remote(tmp_path: Path) -> None:
     assert find(tmp_path / "clone") == "trunk"
 
 
-def test_a_new_repository_has_the_branch_that_it_begins_with(tmp_path: Path) -> None:
-    """With several branches and no remote nothing says which one it is."""
+def test_a_new_repository_has_its_first_branch(tmp_path: Path) -> None:
+    """With several branches and no remote the default branch is unknown."""
     git(tmp_path, "init", "-q", "-b", "trunk", "new")
     assert find(tmp_path / "new") == "trunk"
     git(tmp_path / "new", "commit", "-q", "--allow-empty", "-m", "first")

@@ -1,4 +1,4 @@
-"""Reads of commits, trees and blobs from checkouts of any depth, where no configuration of the checkout runs."""
+"""Reads of commits, trees and blobs from checkouts of any depth, without the checkout's configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seed(remote: Path, tmp_path: Path) -> Path:
 
 
 def commit(seed: Path, files: dict[str, str | None], message: str = "Change") -> str:
-    """Write (None: remove) files, commit, push, and return the commit."""
+    """Write files (None removes one), commit, push, and return the commit."""
     for name, text in files.items():
         path = seed / name
         if text is None:
@@ -48,7 +48,7 @@ def environ() -> dict[str, str]:
 
 @pytest.fixture
 def opened() -> Iterator[list[GitHistory]]:
-    """What is closed at the end."""
+    """Yield a list of histories, which are closed at the end."""
     made: list[GitHistory] = []
     yield made
     for one in made:
@@ -131,7 +131,7 @@ def test_what_changed_between_commits(remote: Path, seed: Path, opened: list[Git
 def test_commits_that_the_checkout_lacks_are_fetched_by_their_names(
     remote: Path, seed: Path, tmp_path: Path, opened: list[GitHistory]
 ) -> None:
-    """Two heads of pull requests, one of which is only below refs/pull, at a server that gives no hidden commit."""
+    """They are two heads of pull requests, one of them only below refs/pull, on a server that hides commits."""
     git(seed, "switch", "-q", "-c", "topic")
     topic = commit(seed, {"topic": "1\n"})
     git(seed, "switch", "-q", "--detach")
@@ -167,7 +167,7 @@ def test_a_ref_that_leads_elsewhere_is_not_the_commit(
         history.ensure(["d" * 40], {"d" * 40: "refs/pull/7/head"})
 
 
-def test_what_is_no_commit_is_never_given_to_git(seed: Path, remote: Path, opened: list[GitHistory]) -> None:
+def test_only_full_commit_names_are_passed_to_git(seed: Path, remote: Path, opened: list[GitHistory]) -> None:
     for name in ("--upload-pack=touch x", "HEAD", "", "D" * 40):
         with pytest.raises(GitFailed, match="not the full name of a commit"):
             open_history(opened, seed).ensure([name])
@@ -249,7 +249,7 @@ def write_tree(history: GitHistory, commit: str, folder: Path, paths: list[str])
 
 
 def make_tree(seed: Path, entries: list[tuple[str, str, str]]) -> str:
-    """A commit whose tree git itself would not make: each entry a mode, a name, and the object."""
+    """Commit a tree that git itself would not make. Each entry is a mode, a name, and the object."""
     data = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(sha) for mode, name, sha in entries)
     made = subprocess.run(
         ["git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin"],
@@ -273,7 +273,7 @@ def test_a_name_that_leaves_the_folder_is_refused(
 
 
 def test_no_file_is_written_through_a_link(remote: Path, seed: Path, tmp_path: Path, opened: list[GitHistory]) -> None:
-    """A tree that git would not make has a link and a folder of one name."""
+    """The tree has a link and a folder of one name."""
     blob = git(seed, "rev-parse", "HEAD:README").strip()
     inner = git(seed, "rev-parse", "HEAD^{tree}").strip()
     target = git(seed, "hash-object", "-w", "--stdin", stdin=str(tmp_path / "target")).strip()

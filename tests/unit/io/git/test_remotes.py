@@ -1,4 +1,4 @@
-"""Which remotes are repositories on GitHub, and that nothing of a remote's user information is kept."""
+"""Which remotes are repositories on GitHub; nothing of a remote's user information is kept."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGE = f"https://github.com/{NAME}"
     ],
 )
 def test_every_form_of_a_github_remote_leads_to_its_page(url: str) -> None:
-    """Over https and ssh, with and without credentials, which are left behind."""
+    """They are over https and ssh, with and without credentials, which are dropped."""
     assert parse_remote(url) == NAME
 
 
@@ -54,13 +54,13 @@ def test_every_form_of_a_github_remote_leads_to_its_page(url: str) -> None:
         "git@github.com:acme/plug.git\nhttps://evil.test",
     ],
 )
-def test_no_other_remote_does(url: str) -> None:
-    """What is not plainly a repository on GitHub is linked nowhere."""
+def test_no_other_remote_leads_to_a_page(url: str) -> None:
+    """Only what is clearly a repository on GitHub is linked."""
     assert parse_remote(url) is None
 
 
 def test_the_remote_of_the_checkout_is_found(tmp_path: Path) -> None:
-    """`origin`, from any folder of the checkout; outside of one there is none."""
+    """It is `origin`, from any folder of the checkout; outside of one there is none."""
     environ = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(tmp_path), "GIT_CEILING_DIRECTORIES": str(tmp_path)}
     assert find_repository(environ, tmp_path) is None
     folder = tmp_path / "work" / "deep"

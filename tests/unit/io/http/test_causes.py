@@ -1,4 +1,4 @@
-"""The one table of causes: which error is taken for what, and that every cause has words."""
+"""The table of causes: the cause of each error, and the words for every cause."""
 
 from __future__ import annotations
 
@@ -68,22 +68,22 @@ def caused_by(cause: BaseException) -> BaseException:
         (httpx.RemoteProtocolError("canary-of-a-library"), Stage.HEAD, Cause.NOT_HTTP),
     ],
 )
-def test_an_error_is_taken_for_its_cause(error: BaseException, stage: Stage, cause: Cause) -> None:
+def test_an_error_has_its_cause(error: BaseException, stage: Stage, cause: Cause) -> None:
     """The library's own text is left out."""
     found, detail = find_cause(error, stage)
     assert found is cause
     assert "canary-of-a-library" not in Failure(stage, HOP, found, detail).explain()
 
 
-def test_of_several_addresses_the_most_telling_error_counts() -> None:
+def test_of_several_addresses_the_most_specific_error_counts() -> None:
     """Each address of a name was tried."""
     error = OSError("All connection attempts failed")
     error.__cause__ = ExceptionGroup("x", [OSError(errno.ENETUNREACH, "x"), ConnectionRefusedError()])
     assert find_cause(error, Stage.CONNECT)[0] is Cause.REFUSED
 
 
-def test_an_error_that_is_its_own_cause_is_looked_through() -> None:
-    """A library may raise it so."""
+def test_an_error_that_is_its_own_cause_ends_the_search() -> None:
+    """A library may raise such an error."""
     error = RuntimeError()
     error.__cause__ = error
     assert find_cause(error, Stage.HEAD) == (Cause.BROKEN, "")
@@ -92,7 +92,7 @@ def test_an_error_that_is_its_own_cause_is_looked_through() -> None:
 @pytest.mark.parametrize("cause", Cause)
 @pytest.mark.parametrize("stage", Stage)
 def test_every_cause_has_words_that_name_the_hop(cause: Cause, stage: Stage) -> None:
-    """At every stage, without a place-holder left."""
+    """They have no placeholder left, at any stage."""
     failure = Failure(stage, HOP, cause, "5 s")
     assert "{" not in failure.explain()
     assert failure.explain().startswith(failure.describe())
@@ -100,8 +100,8 @@ def test_every_cause_has_words_that_name_the_hop(cause: Cause, stage: Stage) -> 
     assert str(WireError(failure)) == failure.describe()
 
 
-def test_openssls_reason_is_shown_where_the_table_has_none() -> None:
-    """It has some eighty."""
+def test_openssls_reason_is_shown_if_the_table_has_no_entry() -> None:
+    """OpenSSL has some eighty reasons."""
     cause, detail = find_cause(certificate_error(26), Stage.TLS)
     assert Failure(Stage.TLS, HOP, cause, detail).describe() == (
         "the certificate of Plug (plug.acme) is not accepted (unsuitable certificate purpose)"

@@ -1,4 +1,4 @@
-"""Codings that nobody asked for: undone whole, or named."""
+"""Codings that we did not ask for are undone whole, or named."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def gz(body: bytes) -> bytes:
     ],
 )
 def test_a_coding_is_undone_whole(packed: bytes, coding: str, body: bytes | None) -> None:
-    """Two members of gzip too; None where it is longer than the limit."""
+    """This includes two members of gzip. The result is None for a body longer than the limit."""
     assert undo_codings(packed, coding, LIMIT) == body
 
 
@@ -61,14 +61,14 @@ def test_a_coding_is_undone_whole(packed: bytes, coding: str, body: bytes | None
     ],
 )
 def test_a_coding_that_can_not_be_undone_is_named(packed: bytes, coding: str, named: str) -> None:
-    """Where its name is a registered one."""
+    """Only a registered name is shown."""
     with pytest.raises(UndecodableBody) as raised:
         undo_codings(packed, coding, LIMIT)
     assert raised.value.coding == named
 
 
 def test_no_more_is_unpacked_than_the_limit() -> None:
-    """Nor from many members."""
+    """The limit holds for many members too."""
     bomb = gz(bytes(1_000_000)) * 60
     tracemalloc.start()
     try:
@@ -80,7 +80,7 @@ def test_no_more_is_unpacked_than_the_limit() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "gzip, deflate", ", ,"]))
 def test_any_bytes_are_undone_or_refused(body: bytes, coding: str) -> None:
-    """With no other error."""
+    """There is no other error."""
     try:
         assert undo_codings(body, coding, LIMIT) is not None
     except UndecodableBody as error:

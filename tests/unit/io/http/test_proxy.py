@@ -1,4 +1,4 @@
-"""The proxy rule, and requests through proxies of every temper (docs/settings.md, docs/contract.md#messages)."""
+"""The rule for proxies, and requests through working and failing ones (docs/settings.md, docs/contract.md#messages)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ HOP = Hop("Plug (www.plugchat.com.br)", "api.base_url")
     ],
 )
 def test_a_proxy_is_for_https_beyond_this_machine(url: str, environ: dict[str, str], proxy: str | None) -> None:
-    """docs/settings.md."""
+    """See docs/settings.md."""
     found = find_proxy(url, environ)
     assert (found and found.address) == proxy
 
@@ -80,7 +80,7 @@ def test_a_proxy_is_for_https_beyond_this_machine(url: str, environ: dict[str, s
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "all_proxy"])
 def test_an_unusable_proxy_is_reported_by_its_variable(variable: str, text: str, message: str) -> None:
-    """And not repeated: it may hold a password."""
+    """Its value is not repeated, because it may hold a password."""
     with pytest.raises(UnusableProxy) as raised:
         find_proxy(PLUG, {variable: text})
     assert str(raised.value) == f"{variable}: {message} (unset it, or write http://HOST:PORT)"
@@ -88,7 +88,7 @@ def test_an_unusable_proxy_is_reported_by_its_variable(variable: str, text: str,
 
 @pytest.mark.parametrize("password", ["n\udce3o", "n%E3o"])
 def test_a_proxys_password_arrives_byte_for_byte(password: str) -> None:
-    """A byte that is not UTF-8, as the environment holds it or percent-encoded."""
+    """A byte that is not UTF-8 may be in the variable itself, or percent-encoded."""
     assert parse_proxy("HTTPS_PROXY", f"http://ana:{password}@proxy").authorization == "Basic YW5hOm7jbw=="
 
 
@@ -124,7 +124,10 @@ def _trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def relay(client: socket.socket, behind: socket.socket) -> None:
-    """Copy both ways until one side has closed. In one thread: a TLS socket must not be read while it is written."""
+    """Copy both ways until one side has closed.
+
+    It uses one thread, because a TLS socket must not be read while it is written.
+    """
     while True:
         waiting = isinstance(client, ssl.SSLSocket) and client.pending() > 0
         readable = [client] if waiting else select.select([client, behind], [], [])[0]
@@ -137,7 +140,7 @@ def relay(client: socket.socket, behind: socket.socket) -> None:
 
 @contextlib.contextmanager
 def tunnelling(to: int, heads: list[bytes], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A proxy whose tunnels all lead to a port of this machine; its own port."""
+    """Serve a proxy whose tunnels all lead to one port of this machine; return the proxy's port."""
 
     def talk(connection: socket.socket) -> None:
         heads.append(read_head(connection))
@@ -152,7 +155,7 @@ def tunnelling(to: int, heads: list[bytes], tls: ssl.SSLContext | None = None) -
 @pytest.mark.parametrize("user", ["", "ana:s3cret@"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_tunnel_carries_the_request_and_the_proxy_sees_no_token(authority: Authority, scheme: str, user: str) -> None:
-    """One CONNECT with the proxy's own password, and TLS with Plug inside; an https proxy is spoken to in TLS."""
+    """There is one CONNECT with the proxy's password, and TLS with Plug inside; an https proxy itself gets TLS."""
     heads: list[bytes] = []
     seen: list[bytes] = []
     plug = server(answering(http("200 OK", b"{}"), seen), authority.context("www.plugchat.com.br"))
@@ -196,7 +199,7 @@ ASKS_FOR_HTTP = "Check HTTPS_PROXY: is it an HTTP proxy?"
     ],
 )
 def test_a_proxy_that_fails_is_called_a_proxy(answer: bytes, explanation: str) -> None:
-    """With its host and port, and without its password; nothing of the request was written."""
+    """The message has its host and port, but not its password; no byte of the request was written."""
 
     def talk(connection: socket.socket) -> None:
         read_head(connection)
@@ -210,8 +213,8 @@ def test_a_proxy_that_fails_is_called_a_proxy(answer: bytes, explanation: str) -
     assert reply.arrived.status is None
 
 
-def test_a_certificate_behind_a_proxy_is_plugs(authority: Authority) -> None:
-    """The hop that failed is Plug, or who plays it."""
+def test_a_bad_certificate_behind_a_proxy_is_plugs(authority: Authority) -> None:
+    """The failed hop is Plug, or a server that poses as it."""
     heads: list[bytes] = []
     plug = server(answering(http("200 OK")), authority.context("other.acme.com.br"))
     with plug as behind, tunnelling(behind, heads) as port:
@@ -220,8 +223,8 @@ def test_a_certificate_behind_a_proxy_is_plugs(authority: Authority) -> None:
     assert reply.failure.describe() == "the certificate of Plug (www.plugchat.com.br) is for another name"
 
 
-def test_a_certificate_of_a_proxy_is_the_proxys(authority: Authority) -> None:
-    """An https proxy has one of its own."""
+def test_a_bad_certificate_of_a_proxy_is_the_proxys(authority: Authority) -> None:
+    """An https proxy has its own certificate."""
     with tunnelling(1, [], authority.context("other.acme.com.br")) as port:
         reply = send({"ALL_PROXY": f"https://localhost:{port}"})
     assert reply.failure is not None
@@ -231,8 +234,8 @@ def test_a_certificate_of_a_proxy_is_the_proxys(authority: Authority) -> None:
     )
 
 
-def test_a_proxy_that_is_not_there_is_called_a_proxy() -> None:
-    """Refused, or not found; the request never goes around it."""
+def test_a_missing_proxy_is_called_a_proxy() -> None:
+    """It refuses, or its name is not found; the request never bypasses it."""
     with server(lambda connection: None) as port:
         gone = port
     reply = send({"HTTPS_PROXY": f"http://ana:canary@127.0.0.1:{gone}"})
@@ -249,7 +252,7 @@ def test_a_proxy_that_is_not_there_is_called_a_proxy() -> None:
 
 
 def test_a_tunnel_is_kept_like_any_connection(authority: Authority) -> None:
-    """The second request asks for no second tunnel."""
+    """The second request does not ask for another tunnel."""
     heads: list[bytes] = []
 
     def talk(connection: socket.socket) -> None:
@@ -268,7 +271,7 @@ def test_a_tunnel_is_kept_like_any_connection(authority: Authority) -> None:
 
 
 class Tls:
-    """The server's side of TLS over anything that carries bytes."""
+    """The server's side of TLS over any byte stream."""
 
     def __init__(self, context: ssl.SSLContext, receive: Callable[[], bytes], send: Callable[[bytes], object]) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -281,7 +284,7 @@ class Tls:
         return self._repeat(lambda: self._tls.read(65536))
 
     def write(self, *records: bytes) -> bytes:
-        """One record each, still to be sent: as they go over the wire."""
+        """Return one record for each text, as it would be sent."""
         for record in records:
             self._tls.write(record)
         return self._outgoing.read()

@@ -1,4 +1,4 @@
-"""The transport over real sockets: the facts of each exchange, one write a request, and no socket left open."""
+"""The transport over real sockets: the facts of each exchange, one write for a request, and no socket left open."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def tls(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext
 
 
 def send(url: str, *, times: int = 1, timeout_s: float = 5, pause_s: float = 0.0, body: bytes = b"{}") -> list[Reply]:
-    """As many PUTs one after another over one worker's connection."""
+    """Send PUTs one after another over one worker's connection."""
 
     async def run() -> list[Reply]:
         replies = []
@@ -65,7 +65,7 @@ def talk_to(talk: Talk, tls: ssl.SSLContext | None = None, **how: float) -> Repl
 
 
 def saying(*answers: bytes, goodbye: bool = False) -> Talk:
-    """One request, then these bytes in as many writes, then the end; over TLS with a goodbye or without."""
+    """Read one request, then write each answer, then end; over TLS with or without a close_notify."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -105,7 +105,7 @@ def saying(*answers: bytes, goodbye: bool = False) -> Talk:
     ],
 )
 def test_the_end_of_an_answer_over_plain_tcp(answer: bytes, end: End, cause: Cause | None) -> None:
-    """An end of the connection alone is never certain."""
+    """The end of a connection alone is never certain."""
     reply = talk_to(saying(answer))
     assert (reply.arrived.end, reply.failure and reply.failure.cause) == (end, cause)
 
@@ -129,7 +129,7 @@ def test_the_end_of_an_answer_over_plain_tcp(answer: bytes, end: End, cause: Cau
 def test_the_end_of_an_answer_over_tls(
     tls: ssl.SSLContext, version: ssl.TLSVersion, answer: bytes, goodbye: bool, end: End, cause: Cause | None
 ) -> None:
-    """TLS that is closed in order is certain; without its goodbye the answer may be cut."""
+    """A close_notify makes the end certain; without it the answer may be cut."""
     tls.minimum_version = tls.maximum_version = version
     reply = talk_to(saying(answer, goodbye=goodbye), tls)
     assert (reply.arrived.end, reply.failure and reply.failure.cause) == (end, cause)
@@ -137,7 +137,7 @@ def test_the_end_of_an_answer_over_tls(
 
 @pytest.mark.parametrize("with_tls", [False, True])
 def test_a_reset_is_never_an_end(with_tls: bool, tls: ssl.SSLContext) -> None:
-    """Also where the body has no length."""
+    """This holds also for a body without a length."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -165,13 +165,13 @@ def test_a_reset_is_never_an_end(with_tls: bool, tls: ssl.SSLContext) -> None:
     ],
 )
 def test_the_status_is_the_final_answers(answers: Sequence[bytes], status: int | None) -> None:
-    """Known as soon as its line has arrived, whatever becomes of the rest."""
+    """It is known once its line has arrived, whatever happens to the rest."""
     assert talk_to(saying(*answers)).arrived.status == status
 
 
 @pytest.mark.posix
 def test_an_answer_before_the_request_was_read_counts() -> None:
-    """The server closes without reading on: the write may fail, and what it said is there."""
+    """The server closes without reading on: the write may fail, but its answer is read."""
 
     def talk(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -185,7 +185,7 @@ def test_an_answer_before_the_request_was_read_counts() -> None:
 
 
 def test_a_server_that_reads_slowly_gets_the_whole_request() -> None:
-    """And its answer counts."""
+    """Its answer counts."""
     read: list[int] = []
 
     def talk(connection: socket.socket) -> None:
@@ -203,7 +203,7 @@ def test_a_server_that_reads_slowly_gets_the_whole_request() -> None:
 
 @pytest.mark.parametrize("with_tls", [False, True])
 def test_a_request_is_written_in_one_piece(with_tls: bool, tls: ssl.SSLContext) -> None:
-    """Its head and body arrive in one read, as no second write follows the first."""
+    """Its head and body arrive in one read."""
     first: list[bytes] = []
 
     def talk(connection: socket.socket) -> None:
@@ -217,8 +217,8 @@ def test_a_request_is_written_in_one_piece(with_tls: bool, tls: ssl.SSLContext) 
 
 
 @pytest.mark.parametrize("header", ["a\nb", "a\0b"])
-def test_a_header_that_http_does_not_take_is_not_sent(header: str) -> None:
-    """Not a byte of the request leaves."""
+def test_a_header_that_is_invalid_in_http_is_not_sent(header: str) -> None:
+    """No byte of the request is sent."""
 
     async def run(port: int) -> Reply:
         async with Connections({}, timeout_s=5) as connections:
@@ -235,7 +235,10 @@ def test_a_header_that_http_does_not_take_is_not_sent(header: str) -> None:
 
 
 class Counting:
-    """Serves connections one after another, and counts them; `answers` are for the requests of each connection."""
+    """Serves connections one after another, and counts them.
+
+    `answers` are for the requests of each connection.
+    """
 
     def __init__(self, *answers: bytes, goodbye: bool = False) -> None:
         self.connections = 0
@@ -253,7 +256,7 @@ class Counting:
 
 @pytest.mark.parametrize("with_tls", [False, True])
 def test_a_quiet_connection_is_kept(with_tls: bool, tls: ssl.SSLContext) -> None:
-    """For as many requests as the server takes."""
+    """It serves as many requests as the server takes."""
     talk = Counting(*[OK] * 3)
     with server(talk, tls if with_tls else None) as port:
         replies = send(f"{'https' if with_tls else 'http'}://localhost:{port}/", times=3)
@@ -276,7 +279,7 @@ def test_a_quiet_connection_is_kept(with_tls: bool, tls: ssl.SSLContext) -> None
 )
 @pytest.mark.parametrize("with_tls", [False, True])
 def test_a_connection_with_more_than_the_answer_is_closed(with_tls: bool, tls: ssl.SSLContext, answer: bytes) -> None:
-    """The answer itself counts; the next request has a connection of its own."""
+    """The answer itself counts; the next request opens a new connection."""
     talk = Counting(answer)
     with server(talk, tls if with_tls else None) as port:
         replies = send(f"{'https' if with_tls else 'http'}://localhost:{port}/", times=2)
@@ -287,7 +290,7 @@ def test_a_connection_with_more_than_the_answer_is_closed(with_tls: bool, tls: s
 
 @pytest.mark.parametrize("with_tls", [False, True])
 def test_a_surplus_that_comes_later_is_noticed_before_the_next_request(with_tls: bool, tls: ssl.SSLContext) -> None:
-    """It would be taken for the next answer."""
+    """Otherwise it would be taken for the next answer."""
     connections: list[int] = []
 
     def talk(connection: socket.socket) -> None:
@@ -315,8 +318,8 @@ def test_a_kept_connection_that_the_server_closed_is_noticed_before_a_byte_is_wr
     assert talk.connections == 3
 
 
-def test_a_kept_connection_that_ends_under_a_request_is_ambiguous() -> None:
-    """A byte was written, so nobody knows."""
+def test_a_kept_connection_that_ends_during_a_request_is_ambiguous() -> None:
+    """A byte was written, so it is unknown whether Plug acted."""
 
     def talk(connection: socket.socket) -> None:
         read_request(connection)
@@ -344,7 +347,7 @@ def _listen(backlog: int = 50) -> socket.socket:
 
 @pytest.fixture
 def blackhole() -> Iterator[int]:
-    """The port of a listener that takes no connection: its queue is full."""
+    """Return the port of a listener that accepts no connection, because its queue is full."""
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(0))
         for _ in range(2):
@@ -356,13 +359,13 @@ def blackhole() -> Iterator[int]:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """The port of a listener that takes connections and says nothing."""
+    """Return the port of a listener that accepts connections and sends nothing."""
     with _listen() as listener:
         yield listener.getsockname()[1]
 
 
 def _send_and_count(url: str, environ: dict[str, str], timeout_s: float) -> tuple[list[Reply], int]:
-    """Six requests that run into their limit of time, and how many more handles are open than after the first."""
+    """Send six requests that time out; return how many more handles are open than after the first."""
 
     async def run() -> tuple[list[Reply], int]:
         async with Connections(environ, timeout_s=timeout_s) as connections:
@@ -382,7 +385,7 @@ def _send_and_count(url: str, environ: dict[str, str], timeout_s: float) -> tupl
 def test_a_server_that_keeps_silent_leaves_no_socket_open(
     silent: int, scheme: str, stage: Stage, written: bool
 ) -> None:
-    """At its limit of time each is closed, in the middle of TLS too."""
+    """Each socket is closed at the timeout, also during the TLS handshake."""
     replies, left = _send_and_count(f"{scheme}://127.0.0.1:{silent}/", {}, 0.05)
     for reply in replies:
         assert reply.failure is not None
@@ -391,8 +394,8 @@ def test_a_server_that_keeps_silent_leaves_no_socket_open(
 
 
 @pytest.mark.linux
-def test_a_connection_that_is_not_taken_leaves_no_socket_open(blackhole: int) -> None:
-    """While it is being opened."""
+def test_a_connection_that_is_not_accepted_leaves_no_socket_open(blackhole: int) -> None:
+    """It times out while it is being opened."""
     replies, left = _send_and_count(f"http://127.0.0.1:{blackhole}/", {}, 0.05)
     assert {reply.failure.stage for reply in replies if reply.failure} == {Stage.CONNECT}
     assert left == 0
@@ -400,7 +403,7 @@ def test_a_connection_that_is_not_taken_leaves_no_socket_open(blackhole: int) ->
 
 @pytest.mark.linux
 def test_a_proxy_that_keeps_silent_leaves_no_socket_open(silent: int) -> None:
-    """While it is asked for a tunnel."""
+    """The timeout comes while it is asked for a tunnel."""
     environ = {"HTTPS_PROXY": f"127.0.0.1:{silent}"}
     replies, left = _send_and_count("https://plug.acme.com.br/", environ, 0.05)
     assert {reply.failure.explain() for reply in replies if reply.failure} == {
@@ -411,7 +414,7 @@ def test_a_proxy_that_keeps_silent_leaves_no_socket_open(silent: int) -> None:
 
 @pytest.mark.linux
 def test_a_server_that_stops_reading_leaves_no_socket_open(silent: int) -> None:
-    """While the request is being written."""
+    """The timeout comes while the request is being written."""
 
     async def run() -> tuple[Reply, int]:
         async with Connections({}, timeout_s=0.3) as connections:
@@ -426,7 +429,7 @@ def test_a_server_that_stops_reading_leaves_no_socket_open(silent: int) -> None:
 
 @pytest.mark.linux
 def test_a_body_that_stops_leaves_no_socket_open() -> None:
-    """While the answer is being read."""
+    """The timeout comes while the answer is being read."""
     stopped = threading.Event()
 
     def talk(connection: socket.socket) -> None:
@@ -449,7 +452,7 @@ def test_a_body_that_stops_leaves_no_socket_open() -> None:
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_unreadable_roots_are_named(variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     from reconciler.errors import InputError
 
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -458,8 +461,8 @@ def test_unreadable_roots_are_named(variable: str, monkeypatch: pytest.MonkeyPat
         send("http://127.0.0.1:1/")
 
 
-def test_each_attempt_is_logged_without_what_it_carried(caplog: pytest.LogCaptureFixture) -> None:
-    """Method, host, status and time; neither the path nor the query, header or body."""
+def test_each_attempt_is_logged_without_its_content(caplog: pytest.LogCaptureFixture) -> None:
+    """The log has method, host, status and time, but no path, query, header or body."""
     caplog.set_level("INFO", logger="reconciler")
     with server(saying(http("200 OK", b"canary-body"))) as port:
         send(f"http://localhost:{port}/canary-path?canary=query", body=b"canary-sent")

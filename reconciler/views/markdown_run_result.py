@@ -1,4 +1,4 @@
-"""The end of an apply run for a job's summary and for the pull requests that it applied: what failed comes first."""
+"""The end of an apply run, for a job's summary and for the pull requests that it applied: failures come first."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from reconciler.core.protocol.telling import Ending, Told
+from reconciler.core.protocol.endings import Ending, EndReport
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
-from reconciler.text.groups import SHOWN_ONE_BY_ONE, join_instants, like_text
+from reconciler.text.groups import SHOWN_ONE_BY_ONE, generalize_text, join_instants
 from reconciler.text.instants import instant
 from reconciler.views.markdown_parts import MAX_CHARS, names, page, row, table
 from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 
+REFUSAL_CHARS = 30_000  # of what the first job said, as it is shown: a sign may take several characters
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
 
 _COUNTED = {
@@ -38,9 +39,10 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class RunText:
-    """What every text says of the run itself. `refused` is the text of the first job where it ended the whole run.
+    """The facts about the run that every text shows.
 
-    `lifted` has a line for each guard that a label lifted, with who set it.
+    `refused` is the message of the first job, if it refused the whole run. `lifted` has a line for each guard that a
+    label lifted, with the user who set the label.
     """
 
     url: str
@@ -50,17 +52,17 @@ class RunText:
     notes: tuple[str, ...] = ()  # warnings, as plain text
 
 
-def render_run(told: Sequence[Told], run: RunText) -> str:
-    """The whole run, for the job's summary."""
+def render_run(told: Sequence[EndReport], run: RunText) -> str:
+    """Return the text about the whole run, for the job's summary."""
     return _render(told, run, [])
 
 
-def render_pull_request(told: Sequence[Told], run: RunText) -> str:
-    """The comment on a merged pull request: the environments that it changed, and what became of each."""
+def render_pull_request(told: Sequence[EndReport], run: RunText) -> str:
+    """Return the comment on a merged pull request: the environments that it changed, and the result of each."""
     return _render(told, run, ["The environments that this pull request changed, at the end of this run:"])
 
 
-def _render(told: Sequence[Told], run: RunText, lead: list[str]) -> str:
+def _render(told: Sequence[EndReport], run: RunText, lead: list[str]) -> str:
     count = Counter(one.ending for one in told)
     parts = [f"{count[ending]:,} {_COUNTED[ending]}" for ending in Ending if count[ending]]
     summary = ", ".join(["refused"] * bool(run.refused) + parts) or "nothing was to be applied"
@@ -83,15 +85,21 @@ def _refusal(text: str) -> list[str]:
         return []
     lines = text.strip().split("\n")
     block = for_markdown_block(lines, language="text")
+    while len(block) > REFUSAL_CHARS:
+        text = text[: len(text) * REFUSAL_CHARS // len(block)]
+        block = for_markdown_block([*text.strip().split("\n"), "… the rest is in the run"], language="text")
     return [f"The first job refused this attempt, so no job of an environment began:\n\n{block}"]
 
 
-def _group(told: Sequence[Told]) -> list[list[Told]]:
-    """Those that say the same, in the order of the first of each; a few with jobs of their own one by one."""
-    groups: dict[object, list[Told]] = {}
+def _group(told: Sequence[EndReport]) -> list[list[EndReport]]:
+    """Group the environments with the same text, in the order of their first members.
+
+    A small group whose members have different jobs is shown one by one, so that each links to its job.
+    """
+    groups: dict[object, list[EndReport]] = {}
     for one in told:
         by = (one.by.actor, one.by.run) if one.by else None
-        alike = like_text(one.environment, one.why) if one.why else ""
+        alike = generalize_text(one.environment, one.why) if one.why else ""
         groups.setdefault((one.ending, alike, by, one.adopted, one.commit), []).append(one)
     return [
         part
@@ -100,18 +108,18 @@ def _group(told: Sequence[Told]) -> list[list[Told]]:
     ]
 
 
-def _share_job(group: Sequence[Told]) -> bool:
+def _share_job(group: Sequence[EndReport]) -> bool:
     return all(one.job == group[0].job for one in group)
 
 
-def _row(group: Sequence[Told]) -> str:
+def _row(group: Sequence[EndReport]) -> str:
     first = group[0]
     every = [one.environment for one in group]
     who = names(every) if len(group) == 1 else f"{environments(len(group))}: {names(every)}"
     return row(who, _COUNTED[first.ending], _explain(group))
 
 
-def _explain(group: Sequence[Told]) -> str:
+def _explain(group: Sequence[EndReport]) -> str:
     first = group[0]
     why = for_markdown(_why(group))
     match first.ending:
@@ -128,24 +136,24 @@ def _explain(group: Sequence[Told]) -> str:
             assert_never(first.ending)
 
 
-def _why(group: Sequence[Told]) -> str:
+def _why(group: Sequence[EndReport]) -> str:
     if len(group) == 1:
         return group[0].why
-    return join_instants([one.why for one in group], like_text(group[0].environment, group[0].why))
+    return join_instants([one.why for one in group], generalize_text(group[0].environment, group[0].why))
 
 
-def _by(one: Told) -> str:
+def _by(one: EndReport) -> str:
     actor = f" by {for_markdown_code(one.by.actor)}" if one.by and one.by.actor else ""
     return actor + (f" in run {for_markdown_code(one.by.run)}" if one.by and one.by.run else "")
 
 
-def _when(group: Sequence[Told]) -> str:
+def _when(group: Sequence[EndReport]) -> str:
     times = sorted(text for one in group if (text := instant(one.at)))
     if not times:
         return ""
     return f" at {times[0]}" if times[0] == times[-1] else f" from {times[0]} to {times[-1]}"
 
 
-def _link(group: Sequence[Told]) -> str:
+def _link(group: Sequence[EndReport]) -> str:
     job = group[0].job
     return f"([job]({job.url}))" if job is not None and job.url and _share_job(group) else ""

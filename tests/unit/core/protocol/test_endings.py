@@ -1,4 +1,4 @@
-"""What is said of an apply run: from the state, and never more than it shows."""
+"""The report of an apply run, which never says more than the state shows."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.telling import (
+from reconciler.core.protocol.endings import (
     ABSENT,
     BEGIN_JOB,
     OPEN,
     UNKNOWN,
     EndedRun,
     Ending,
+    EndReport,
     RunJob,
     StateView,
-    Told,
     Wish,
     WishFate,
     explain,
     find_fate,
     find_job,
     is_open,
-    tell_environment,
-    tell_pull_request,
-    tell_run,
+    report_environment,
+    report_pull_request,
+    report_run,
 )
 from reconciler.model import Applied, BodyForm, By, Desired, Document, Intent, LastTry, Outcome
 from tests.fakes import START, make_desired
@@ -56,8 +56,8 @@ def tried(outcome: Outcome, by: By = OURS, at: datetime = START) -> LastTry:
     return LastTry(outcome, 401, "the token is not valid", at, by)
 
 
-def tell(found: Document | None, run: EndedRun = RUN, desired: Desired | None = LOJA) -> Told:
-    return tell_environment("loja", run, desired, StateView(START, {"loja": found} if found else {}))
+def report_one(found: Document | None, run: EndedRun = RUN, desired: Desired | None = LOJA) -> EndReport:
+    return report_environment("loja", run, desired, StateView(START, {"loja": found} if found else {}))
 
 
 HOUR = timedelta(hours=1)
@@ -87,10 +87,10 @@ JOB = RUN.jobs[1] if RUN.jobs else None
             Ending.NOT_APPLIED,
             "what this run applied was replaced at 2026-11-23T12:00:00Z",
         ),
-        # an earlier attempt applied what its commit wanted, and this one did not come to it
+        # an earlier attempt applied what its commit wanted, and this attempt did not try it
         (document(applied=applied(OTHER), last=tried(Outcome.APPLIED)), Ending.NOT_TRIED, "its job failed before"),
-        (document(applied=applied(), intent=intent(doubt=True)), Ending.IN_DOUBT, "nobody knows whether"),
-        (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Ending.IN_DOUBT, "nobody knows"),
+        (document(applied=applied(), intent=intent(doubt=True)), Ending.IN_DOUBT, "it is unknown whether"),
+        (document(applied=applied(), intent=intent(lease_until=START + HOUR)), Ending.IN_DOUBT, "it is unknown"),
         (
             document(applied=applied(), intent=intent(THEIRS, lease_until=START + HOUR)),
             Ending.NOT_APPLIED,
@@ -99,37 +99,39 @@ JOB = RUN.jobs[1] if RUN.jobs else None
         (
             document(intent=intent(doubt=True), last=tried(Outcome.UNCERTAIN)),
             Ending.IN_DOUBT,
-            "nobody knows whether the PUT begun at 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
+            "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
         ),
         (document(last=tried(Outcome.REJECTED, THEIRS)), Ending.NOT_TRIED, "its job failed before"),
         (None, Ending.NOT_TRIED, "its job failed before anything was sent for it, or a reviewer"),
     ],
 )
-def test_each_environment_has_one_standing(found: Document | None, ending: Ending, why: str) -> None:
-    """The state decides it; the last try says why, and the job where there was none."""
-    told = tell(found)
-    assert (told.ending, told.why[: len(why)] if why else told.why) == (ending, why)
+def test_each_environment_has_one_ending(found: Document | None, ending: Ending, why: str) -> None:
+    """The state decides it. The last try says why, or the job if there was no try."""
+    reported = report_one(found)
+    assert (reported.ending, reported.why[: len(why)] if why else reported.why) == (ending, why)
 
 
-def test_what_was_there_before_names_who_applied_it() -> None:
-    """Or who adopted it."""
-    told = tell(document(applied=applied(by=THEIRS)), replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "success"))))
-    assert told == Told("loja", Ending.AS_WANTED, by=THEIRS, at=START)
-    assert tell(document(applied=replace(applied(by=THEIRS), adopted=True))).adopted
+def test_an_earlier_record_names_who_applied_it() -> None:
+    """An adopted one names who adopted it."""
+    reported = report_one(
+        document(applied=applied(by=THEIRS)), replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "success")))
+    )
+    assert reported == EndReport("loja", Ending.AS_WANTED, by=THEIRS, at=START)
+    assert report_one(document(applied=replace(applied(by=THEIRS), adopted=True))).adopted
 
 
-def test_another_company_than_the_pinned_one_is_not_as_wanted() -> None:
-    """The webhooks are right, and in the wrong account."""
+def test_a_record_of_another_company_than_the_pinned_one_is_not_as_wanted() -> None:
+    """The webhooks are right, but in the wrong account."""
     pinned = replace(LOJA, organization_id="acme")
-    assert tell(document(applied=applied(account="org:acme")), desired=pinned).ending is Ending.APPLIED
-    assert tell(document(applied=applied(account="org:other")), desired=pinned).ending is Ending.NOT_TRIED
+    assert report_one(document(applied=applied(account="org:acme")), desired=pinned).ending is Ending.APPLIED
+    assert report_one(document(applied=applied(account="org:other")), desired=pinned).ending is Ending.NOT_TRIED
 
 
-def test_what_can_not_be_read_is_unknown() -> None:
-    """A document, or the manifest."""
-    assert tell(document(applied=applied()), desired=None).ending is Ending.UNKNOWN
-    told = tell_environment("loja", RUN, LOJA, StateView(START, {}, {"loja": "is not valid JSON"}))
-    assert (told.ending, told.why) == (Ending.UNKNOWN, "its state can't be read: is not valid JSON")
+def test_an_environment_that_can_not_be_read_is_unknown() -> None:
+    """Either its document or its manifest can't be read."""
+    assert report_one(document(applied=applied()), desired=None).ending is Ending.UNKNOWN
+    reported = report_environment("loja", RUN, LOJA, StateView(START, {}, {"loja": "is not valid JSON"}))
+    assert (reported.ending, reported.why) == (Ending.UNKNOWN, "its state can't be read: is not valid JSON")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_what_can_not_be_read_is_unknown() -> None:
             replace(RUN, jobs=(RunJob(BEGIN_JOB, "failure"),)),
             "the first job did not succeed, so no job of an environment began",
         ),
-        (replace(RUN, planned=()), "this run did not plan it: see which environments it was asked for"),
+        (replace(RUN, planned=()), "this run did not plan it: see which environments it was started for"),
         (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "cancelled"))), "its job was cancelled"),
         (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", None))), "its job has not ended"),
         (replace(RUN, jobs=(BEGUN, RunJob("Step 1 / loja", "odd"))), "its job ended as odd"),
@@ -153,7 +155,7 @@ def test_what_can_not_be_read_is_unknown() -> None:
     ],
 )
 def test_the_jobs_say_why_nothing_was_tried(run: EndedRun, why: str) -> None:
-    """As far as they do; else the run is named."""
+    """If they do not, the reader is sent to the run."""
     assert explain("loja", run) == why
 
 
@@ -167,27 +169,37 @@ def test_the_jobs_say_why_nothing_was_tried(run: EndedRun, why: str) -> None:
     ],
 )
 def test_an_environment_is_in_its_own_job_or_the_fleets_or_its_shards(names: list[str], found: str | None) -> None:
-    """`loja` is in shard 2 of 2."""
+    """The environment `loja` is in shard 2 of 2."""
     job = find_job("loja", replace(RUN, jobs=tuple(RunJob(name, "success") for name in names)))
     assert (job.name if job else None) == found
 
 
+def test_what_an_earlier_attempt_tried_does_not_explain_a_refused_one() -> None:
+    """The first job of the second attempt refused; the first attempt's PUT was rejected."""
+    run = replace(RUN, jobs=(RunJob("Begin", "failure"),), planned=None, refused="max_changed")
+    reported = report_one(document(last=tried(Outcome.REJECTED)), run)
+    assert (reported.ending, reported.why) == (
+        Ending.NOT_APPLIED,
+        f"the first job ended the whole run, so no job of an environment began. In an earlier attempt: {REJECTED}",
+    )
+
+
 @pytest.mark.parametrize("name", ["fleet", "wave-0-shard-2-of-2"])
-def test_an_environment_with_the_name_of_such_a_job_is_not_taken_for_it(name: str) -> None:
-    """Its job failed; that of `loja` was skipped with its step."""
+def test_an_environment_named_like_a_job_for_several_is_not_confused_with_it(name: str) -> None:
+    """Its job failed; the job of `loja` was skipped with its step."""
     run = replace(RUN, jobs=(BEGUN, RunJob(f"Step 1 / {name}", "failure")), planned=(name, "loja"))
     assert find_job("loja", run) is None
     assert explain("loja", run) == f"its job did not begin, as Step 1 / {name} did not succeed"
 
 
-def test_of_several_jobs_of_a_shard_the_one_that_went_wrong_is_named() -> None:
-    """Each wave has its own."""
+def test_the_failed_job_of_several_for_one_shard_is_named() -> None:
+    """Each wave has its own job for the shard."""
     jobs = (RunJob("Step 1 / Wave-0-shard-2-of-2", "success"), RunJob("Step 2 / Wave-1-shard-2-of-2", "failure"))
     assert find_job("loja", replace(RUN, jobs=jobs)) == jobs[1]
 
 
-def test_without_a_known_plan_all_that_the_run_touched_or_left_is_told() -> None:
-    """A plan of ten thousand names is not handed over."""
+def test_without_a_known_plan_every_environment_touched_or_not_as_wanted_is_reported() -> None:
+    """A plan of ten thousand names is too long for the variable of the last job."""
     names = ("applied", "before", "failed", "new", "wanted")
     desired = {name: make_desired(name) for name in names}
     documents = {
@@ -196,8 +208,8 @@ def test_without_a_known_plan_all_that_the_run_touched_or_left_is_told() -> None
         "failed": document(environment="failed", last=tried(Outcome.FAILED)),
         "wanted": document(environment="wanted", applied=applied(make_desired("wanted", "0"), THEIRS)),
     }
-    told = tell_run(replace(RUN, planned=None), desired, StateView(START, documents))
-    assert [one.environment for one in told] == ["failed", "new", "wanted", "applied"]
+    reported = report_run(replace(RUN, planned=None), desired, StateView(START, documents))
+    assert [one.environment for one in reported] == ["failed", "new", "wanted", "applied"]
 
 
 @pytest.mark.parametrize(
@@ -213,22 +225,22 @@ def test_without_a_known_plan_all_that_the_run_touched_or_left_is_told() -> None
         (UNKNOWN, "x", WishFate.WANTED),
     ],
 )
-def test_what_became_of_a_wish(then: str, now: str, fate: WishFate) -> None:
-    """What can't be compared is told as it is now."""
+def test_the_fate_of_a_wish(then: str, now: str, fate: WishFate) -> None:
+    """A wish that can't be compared counts as still wanted."""
     assert find_fate(then, now) is fate
 
 
-def test_a_pull_request_is_told_what_became_of_its_own_wish() -> None:
-    """Not of what others wanted later."""
+def test_the_report_of_a_pull_request_is_about_its_own_wish() -> None:
+    """It is not about later changes of other pull requests."""
     wishes = [Wish("gone", WishFate.REMOVED, "c"), Wish("changed", WishFate.CHANGED, "d"), Wish("loja")]
     state = StateView(START, {"loja": document(applied=applied())})
-    told = tell_pull_request(wishes, RUN, {"loja": LOJA, "changed": make_desired("changed")}, state)
-    assert [(one.environment, one.ending, one.commit) for one in told] == [
+    reported = report_pull_request(wishes, RUN, {"loja": LOJA, "changed": make_desired("changed")}, state)
+    assert [(one.environment, one.ending, one.commit) for one in reported] == [
         ("loja", Ending.APPLIED, None),
         ("changed", Ending.SUPERSEDED, "d"),
         ("gone", Ending.REMOVED, "c"),
     ]
-    assert not is_open(told)
+    assert not is_open(reported)
 
 
 # --- the rule ----------------------------------------------------------------------------------------
@@ -278,7 +290,7 @@ JOBS = st.lists(
     refused=st.sampled_from(["", "max_changed"]),
     faulty=st.sets(st.sampled_from(NAMES)),
 )
-def test_nothing_is_called_applied_that_the_state_does_not_hold(
+def test_an_environment_is_called_applied_only_if_the_state_says_so(
     found: dict[str, Document],
     desired: dict[str, str],
     planned: tuple[str, ...] | None,
@@ -286,14 +298,14 @@ def test_nothing_is_called_applied_that_the_state_does_not_hold(
     refused: str,
     faulty: set[str],
 ) -> None:
-    """Whatever the jobs say. Each planned environment is told once, and what is in doubt is never called done."""
+    """The jobs do not matter. Each planned environment is reported once, and doubt is never called done."""
     wanted = {name: make_desired(name, version) for name, version in desired.items()}
     state = StateView(START, found, dict.fromkeys(faulty, "x"))
-    told = tell_run(EndedRun("7", jobs, planned, refused), wanted, state)
-    assert len({one.environment for one in told}) == len(told)
+    reported = report_run(EndedRun("7", jobs, planned, refused), wanted, state)
+    assert len({one.environment for one in reported}) == len(reported)
     if planned is not None:
-        assert {one.environment for one in told} == set(planned)
-    for one in told:
+        assert {one.environment for one in reported} == set(planned)
+    for one in reported:
         stored = found.get(one.environment)
         if one.ending not in OPEN:
             assert one.ending in (Ending.APPLIED, Ending.AS_WANTED)

@@ -1,7 +1,7 @@
-"""What is said of an apply run at its end: of each environment one thing, from the state and the run's jobs.
+"""The report of an apply run at its end: one ending for each environment, from the state and the run's jobs.
 
-The state decides what was applied. A job's conclusion only explains why something was not: a job can fail after its
-PUT was recorded, and one that succeeded may have been followed by somebody else's apply.
+The state decides what was applied. A job's conclusion only explains why something was not applied: a job can fail after
+its PUT was recorded, and another run may have applied something else after a job that succeeded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SUCCESS = "success"
 
 
 class Ending(StrEnum):
-    """What is said of one environment, in the order in which it is said: what needs work comes first."""
+    """The endings of one environment in a report. Those that need work come first."""
 
     IN_DOUBT = "in-doubt"
     NOT_APPLIED = "not-applied"
@@ -37,16 +37,16 @@ class Ending(StrEnum):
     APPLIED = "applied"  # by this run
     AS_WANTED = "as-wanted"  # the state had it before, or another run applied it meanwhile
     SUPERSEDED = "superseded"  # a later commit wants something else of it
-    REMOVED = "removed"  # it is in no manifest any more
+    REMOVED = "removed"  # its manifest was removed
 
 
 OPEN = frozenset({Ending.IN_DOUBT, Ending.NOT_APPLIED, Ending.NOT_TRIED, Ending.UNKNOWN})
-"""What a later run has to report again."""
+"""The endings that a later run has to report again."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunJob:
-    """A job of the run as GitHub shows it. `name` is such as `Step 1 / loja`; `conclusion` None: it has not ended."""
+    """A job of the run as GitHub shows it, such as `Step 1 / loja`. `conclusion` is None if it has not ended."""
 
     name: str
     conclusion: str | None
@@ -55,9 +55,9 @@ class RunJob:
 
 @dataclass(frozen=True)
 class EndedRun:
-    """The run that is reported. `jobs` None: they could not be read. `planned` None: it is not known.
+    """The run to report. `jobs` is None if they could not be read, `planned` if it is not known.
 
-    `refused` is the text with which the first job ended the whole run, if it did.
+    `refused` is the message of the first job if it ended the whole run.
     """
 
     run_id: str
@@ -71,13 +71,13 @@ class EndedRun:
 
     @cached_property
     def begun(self) -> bool:
-        """Whether the first job let the others begin, as far as is known."""
+        """Return whether the first job let the other jobs begin, as far as is known."""
         first = next((job for job in self.jobs or () if job.name == BEGIN_JOB), None)
         return not self.refused and (first is None or first.conclusion == SUCCESS)
 
     @cached_property
     def step_jobs(self) -> Mapping[str, tuple[RunJob, ...]]:
-        """The jobs of the steps by their own names; one of a step that was skipped whole has none."""
+        """The jobs of the steps, by the name behind `Step N / `. A step that was skipped has none."""
         found: dict[str, tuple[RunJob, ...]] = {}
         for job in self.jobs or ():
             named = _STEP_JOB.fullmatch(job.name)
@@ -93,7 +93,7 @@ class EndedRun:
 
     @cached_property
     def shard_jobs(self) -> Mapping[int, Mapping[int, tuple[RunJob, ...]]]:
-        """The jobs that hold a shard of a wave: by how many shards there are, then by the shard's number."""
+        """The jobs for a shard of a wave, by the number of shards, then by the shard's number."""
         found: dict[int, dict[int, tuple[RunJob, ...]]] = {}
         for name, jobs in self.step_jobs.items():
             shard = _find_shard(name)
@@ -105,7 +105,7 @@ class EndedRun:
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """What the state shows at `now`. `faults` says of a document why it can't be read."""
+    """The state at `now`. `faults` says why a document can't be read."""
 
     now: datetime
     documents: Mapping[str, Document] = field(default_factory=dict)
@@ -113,33 +113,33 @@ class StateView:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is said of one environment. `by` and `at` are those of its applied record, or of the intent in doubt."""
+class EndReport:
+    """The report of one environment. `by` and `at` are those of its applied record, or of the intent in doubt."""
 
     environment: str
     ending: Ending
     why: str = ""
     by: By | None = None
     at: datetime | None = None
-    job: RunJob | None = None  # where to read more
+    job: RunJob | None = None  # its log has more
     adopted: bool = False
-    commit: str | None = None  # of SUPERSEDED and REMOVED: the last one that changed it
+    commit: str | None = None  # for SUPERSEDED and REMOVED: the last commit that changed it
 
 
-def tell_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[Told]:
-    """Return what is said of each environment that the run planned, each once, by ending and name.
+def report_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[EndReport]:
+    """Return the report of each environment that the run planned, sorted by ending and name.
 
-    Where it is not known what was planned, it is said of each environment that the run touched, or that is not as
-    the manifests want it.
+    If it is not known what was planned, these are the environments that the run touched, or that are not as the
+    manifests want them.
     """
     planned = _find_touched(run, desired, state) if run.planned is None else dict.fromkeys(run.planned)
-    return in_order(tell_environment(name, run, desired.get(name), state) for name in planned)
+    return sort_reports(report_environment(name, run, desired.get(name), state) for name in planned)
 
 
-def in_order(told: Iterable[Told]) -> list[Told]:
-    """Sort by what matters, then by name."""
-    order = {ending: place for place, ending in enumerate(Ending)}
-    return sorted(told, key=lambda one: (order[one.ending], one.environment))
+def sort_reports(reports: Iterable[EndReport]) -> list[EndReport]:
+    """Return the reports sorted by ending, those that need work first, then by name."""
+    order = {ending: index for index, ending in enumerate(Ending)}
+    return sorted(reports, key=lambda one: (order[one.ending], one.environment))
 
 
 def _find_touched(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[str]:
@@ -158,7 +158,7 @@ def _is_touched(run: EndedRun, document: Document | None) -> bool:
 
 
 def is_as_wanted(desired: Desired, head: Head | None) -> bool:
-    """Whether the applied record is what the manifest wants, and nothing is in doubt or under way."""
+    """Return whether the applied record is what the manifest wants, and no PUT is in doubt or in flight."""
     applied = head.applied if head is not None else None
     if head is None or applied is None or head.intent is not None:
         return False
@@ -167,15 +167,15 @@ def is_as_wanted(desired: Desired, head: Head | None) -> bool:
     return (applied.webhooks, applied.endpoint, applied.body) == (desired.webhooks, desired.endpoint, desired.body)
 
 
-def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: StateView) -> Told:
-    """Return what is said of one environment that the manifests of the run's commit should hold."""
+def report_environment(name: str, run: EndedRun, desired: Desired | None, state: StateView) -> EndReport:
+    """Return the report of one environment that the manifests of the run's commit should define."""
     if name in state.faults:
-        return Told(name, Ending.UNKNOWN, f"its state can't be read: {state.faults[name]}")
+        return EndReport(name, Ending.UNKNOWN, f"its state can't be read: {state.faults[name]}")
     document = state.documents.get(name)
     if document is not None and document.intent is not None:
-        return _tell_intent(name, document.intent, document.last, run, state.now)
+        return _report_intent(name, document.intent, document.last, run, state.now)
     if desired is None:
-        return Told(name, Ending.UNKNOWN, "no manifest of this commit that can be read defines it")
+        return EndReport(name, Ending.UNKNOWN, "no manifest of this commit that can be read defines it")
     tried = (
         document.last
         if document is not None and document.last and is_of_run(document.last.by.run, run.run_id)
@@ -186,30 +186,32 @@ def tell_environment(name: str, run: EndedRun, desired: Desired | None, state: S
         applied = document.applied
         if failed is not None and failed.at >= applied.at:
             why = f"{_describe_try(failed)}. What was applied at {instant(applied.at)} is still what the manifest wants"
-            return Told(name, Ending.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
+            return EndReport(name, Ending.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
         ours = is_of_run(applied.by.run, run.run_id)
         ending = Ending.APPLIED if ours else Ending.AS_WANTED
         job = None if ours else _find_unsuccessful(name, run)
         why = f"it was not sent again: {explain(name, run)}" if job is not None else ""
-        return Told(name, ending, why, applied.by, applied.at, job, adopted=applied.adopted)
+        return EndReport(name, ending, why, applied.by, applied.at, job, adopted=applied.adopted)
     if failed is not None:
-        return Told(name, Ending.NOT_APPLIED, _describe_try(failed), failed.by, failed.at, find_job(name, run))
+        earlier = "" if run.begun else f"{explain(name, run)}. In an earlier attempt: "
+        why = f"{earlier}{_describe_try(failed)}"
+        return EndReport(name, Ending.NOT_APPLIED, why, failed.by, failed.at, find_job(name, run))
     other = document.applied if document is not None else None
-    # what the run itself applied last is what the commit of an earlier attempt wanted: nothing has replaced it
+    # a record of this run is what the commit of an earlier attempt wanted: nothing has replaced it
     if tried is not None and other is not None and not is_of_run(other.by.run, run.run_id):
         why = f"what this run applied was replaced at {instant(other.at)}"
-        return Told(name, Ending.NOT_APPLIED, why, other.by, other.at)
-    return Told(name, Ending.NOT_TRIED, explain(name, run), job=find_job(name, run))
+        return EndReport(name, Ending.NOT_APPLIED, why, other.by, other.at)
+    return EndReport(name, Ending.NOT_TRIED, explain(name, run), job=find_job(name, run))
 
 
-def _tell_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRun, now: datetime) -> Told:
-    """A live intent of the run itself is in doubt too: its jobs have ended, so nothing will finish it."""
+def _report_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRun, now: datetime) -> EndReport:
+    """Return the report of an intent. A live one of this run is in doubt too: all jobs have ended, so it stays."""
     job = find_job(name, run)
     if intent.is_live(now) and not intent.doubt and not is_of_run(intent.by.run, run.run_id):
-        return Told(name, Ending.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
+        return EndReport(name, Ending.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
     tried = f": {_describe_try(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
-    why = f"nobody knows whether the PUT begun at {instant(intent.at)} changed Plug{tried}"
-    return Told(name, Ending.IN_DOUBT, why, intent.by, intent.at, job)
+    why = f"it is unknown whether the PUT of {instant(intent.at)} changed Plug{tried}"
+    return EndReport(name, Ending.IN_DOUBT, why, intent.by, intent.at, job)
 
 
 def _describe_try(last: LastTry) -> str:
@@ -221,7 +223,7 @@ def _describe_try(last: LastTry) -> str:
 
 
 def find_job(name: str, run: EndedRun) -> RunJob | None:
-    """Return the job that had this environment: its own, else the fleet's, else its shard's that went worst."""
+    """Return the job that had this environment: its own, the fleet's, or its shard's. A failed one comes first."""
     jobs = run.step_jobs.get(name) or run.step_jobs.get(FLEET)
     if not jobs:
         shards = ((numbers, find_shard(name, of).number) for of, numbers in run.shard_jobs.items())
@@ -254,7 +256,7 @@ _ENDED = {
 
 
 def explain(name: str, run: EndedRun) -> str:
-    """Return why the run sent nothing for an environment, as far as its jobs say it."""
+    """Return why the run sent nothing for an environment, as far as its jobs show it."""
     if run.refused:
         return "the first job ended the whole run, so no job of an environment began"
     if run.jobs is None:
@@ -262,7 +264,7 @@ def explain(name: str, run: EndedRun) -> str:
     if not run.begun:
         return "the first job did not succeed, so no job of an environment began"
     if run.planned is not None and name not in run.planned_names:
-        return "this run did not plan it: see which environments it was asked for"
+        return "this run did not plan it: see which environments it was started for"
     job = find_job(name, run)
     if job is not None:
         return f"its job {_ENDED.get(job.conclusion, f'ended as {job.conclusion}')}"
@@ -273,11 +275,12 @@ def explain(name: str, run: EndedRun) -> str:
 
 # --- one pull request --------------------------------------------------------------------------------
 
-ABSENT, UNKNOWN = "absent", "unknown"  # in place of a digest of what a commit wants: nothing, or it can't be resolved
+# in place of a digest: the commit does not have the environment, or it can't be resolved
+ABSENT, UNKNOWN = "absent", "unknown"
 
 
 class WishFate(StrEnum):
-    """What became of a pull request's wish for one environment, until the run's commit."""
+    """The fates of a pull request's wish for one environment, at the run's commit."""
 
     WANTED = "wanted"  # the run's commit wants the same, or it can't be compared
     CHANGED = "changed"  # the run's commit wants something else
@@ -286,7 +289,7 @@ class WishFate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An environment that a pull request changed. `later` is the last commit that changed it since, where known."""
+    """An environment that a pull request changed. `later` is the last commit that changed it since, if known."""
 
     environment: str
     fate: WishFate = WishFate.WANTED
@@ -300,25 +303,25 @@ def find_fate(then: str, now: str) -> WishFate:
     return WishFate.WANTED if then == now or UNKNOWN in (then, now) else WishFate.CHANGED
 
 
-def tell_pull_request(
+def report_pull_request(
     wishes: Iterable[Wish], run: EndedRun, desired: Mapping[str, Desired], state: StateView
-) -> list[Told]:
-    """Return what is said of each environment that a pull request changed, by ending and name."""
-    return in_order(_tell_wish(wish, run, desired, state) for wish in wishes)
+) -> list[EndReport]:
+    """Return the report of each environment that a pull request changed, sorted by ending and name."""
+    return sort_reports(_report_wish(wish, run, desired, state) for wish in wishes)
 
 
-def _tell_wish(wish: Wish, run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> Told:
+def _report_wish(wish: Wish, run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> EndReport:
     match wish.fate:
         case WishFate.WANTED:
-            return tell_environment(wish.environment, run, desired.get(wish.environment), state)
+            return report_environment(wish.environment, run, desired.get(wish.environment), state)
         case WishFate.CHANGED:
-            return Told(wish.environment, Ending.SUPERSEDED, commit=wish.later)
+            return EndReport(wish.environment, Ending.SUPERSEDED, commit=wish.later)
         case WishFate.REMOVED:
-            return Told(wish.environment, Ending.REMOVED, commit=wish.later)
+            return EndReport(wish.environment, Ending.REMOVED, commit=wish.later)
         case _:
             assert_never(wish.fate)
 
 
-def is_open(told: Collection[Told]) -> bool:
-    """Whether a later run has something to add: not everything is applied."""
-    return any(one.ending in OPEN for one in told)
+def is_open(reports: Collection[EndReport]) -> bool:
+    """Return whether a later run has to report again, as some environment is not applied."""
+    return any(one.ending in OPEN for one in reports)

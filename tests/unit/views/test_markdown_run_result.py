@@ -1,4 +1,4 @@
-"""The end of a run as Markdown: GitHub takes it whatever the fleet, and nothing is left out in silence."""
+"""The end of a run as Markdown always fits into a comment, and counts what it leaves out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from reconciler.core.protocol.telling import Ending, RunJob, Told
+from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.github.posts import MAX_CHARS
 from reconciler.model import By
-from reconciler.views.markdown_told import RunText, render_pull_request, render_run
+from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
 from tests.fakes import START
 
 RUN = RunText("https://github.com/acme/plug/actions/runs/7", "c" * 40)
@@ -17,9 +17,9 @@ JOB = RunJob("Step 1 / loja", "failure", "https://github.com/j")
 
 
 def test_the_text_fits_a_comment_whatever_the_fleet() -> None:
-    """What failed comes first, and what doesn't fit is counted."""
-    failed = [Told(f"loja-{n}", Ending.NOT_APPLIED, f"reason {'x' * n}") for n in range(600)]
-    applied = [Told(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)]
+    """Failures come first, and rows that don't fit are counted."""
+    failed = [EndReport(f"loja-{n}", Ending.NOT_APPLIED, f"reason {'x' * n}") for n in range(600)]
+    applied = [EndReport(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)]
     for text in (
         render_run([*failed, *applied], RUN),
         render_pull_request([*failed, *applied], RunText(RUN.url, RUN.commit, "x\n" * 10_000, "y" * 900)),
@@ -32,17 +32,17 @@ def test_the_text_fits_a_comment_whatever_the_fleet() -> None:
         assert left_out is not None and int(left_out[1].replace(",", "")) == 9600 - shown
 
 
-def test_many_that_say_the_same_are_one_row() -> None:
-    """With the first of their names."""
-    text = render_run([Told(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)], RUN)
+def test_many_environments_with_one_text_are_one_row() -> None:
+    """The row has the first of their names."""
+    text = render_run([EndReport(f"filial-{n}", Ending.APPLIED, by=By(run="7/1"), at=START) for n in range(9000)], RUN)
     assert "9,000 environments: `filial-0`" in text and "and 8,950 more" in text
 
 
 @pytest.mark.parametrize(("count", "rows"), [(5, 5), (6, 1)])
 def test_few_have_the_link_to_their_own_job_and_many_are_one_row(count: int, rows: int) -> None:
-    """A wave that was cancelled is one thing to read."""
+    """A cancelled wave is one row."""
     told = [
-        Told(
+        EndReport(
             f"loja-{n}",
             Ending.NOT_TRIED,
             "its job was cancelled",
@@ -56,9 +56,19 @@ def test_few_have_the_link_to_their_own_job_and_many_are_one_row(count: int, row
 
 
 def test_environments_of_one_job_share_its_link() -> None:
-    """That of the fleet."""
-    told = [Told(name, Ending.NOT_TRIED, "its job was cancelled", job=JOB) for name in ("loja", "matriz")]
+    """The fleet's job is the only one."""
+    told = [EndReport(name, Ending.NOT_TRIED, "its job was cancelled", job=JOB) for name in ("loja", "matriz")]
     (line,) = [line for line in render_run(told, RUN).splitlines() if "cancelled" in line]
     assert (
         line == "| 2 environments: `loja`, `matriz` | not tried | its job was cancelled ([job](https://github.com/j)) |"
     )
+
+
+@pytest.mark.parametrize("text", ["`" * 20_000, "set the label `x` @ana <b>\n" * 740, "x" * 20_000])
+def test_whatever_the_first_job_refused_its_comment_is_one_that_github_takes(text: str) -> None:
+    """Each sign may take several characters; a text that never fits would never be posted."""
+    told = [EndReport("loja", Ending.NOT_TRIED, "why")]
+    shown = render_pull_request(told, RunText(RUN.url, RUN.commit, text))
+    assert len(shown) <= MAX_CHARS
+    assert "| `loja` | not tried | why |" in shown
+    assert ("… the rest is in the run" in shown) is (text[0] != "x")
