@@ -283,18 +283,18 @@ class Protocol(RuleBasedStateMachine):
         """Rules 3 and 4: when the queue is empty, all is applied or refused, and everybody was told."""
         if not hasattr(self, "github"):
             return
-        self._drain()
+        self.drain()
         for _ in range(3):
             self.github.clock.advance(3_600)
             self.github.watch()
-            self._drain()
+            self.drain()
         here = tuple(name for name in self.github.head.tree if name != DEFAULTS)
         self.github.request(RunInputs(accepted=here), whole=False)
-        self._drain()
+        self.drain()
         self._check_applied()
         self._check_told()
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         self.github.comments_fail = False
         while (run := self.github.running or next(iter(self.github.queued), None)) is not None:
             self._play(run)
@@ -331,7 +331,7 @@ def test_the_runs_of_the_model_send(layout: JobLayout) -> None:
     played.layout = layout
     played.begin_repository()
     played.merge_pull({"a": 1, "c": 3}, 0, rebased=False, starts=True, gone="")
-    played._drain()
+    played.drain()
     assert sorted(desired.environment for run, desired in played.github.put if run is not None) == ["a", "c"]
     played.teardown()
 
