@@ -4,8 +4,8 @@ release.py check TAG [--branch BRANCH]   stop unless the tag, the project's vers
 release.py build FOLDER                  build the source distribution, and the wheel from that
 release.py publish TAG FOLDER            make the GitHub release, and move the major version's tag
 
-`publish` needs GitHub's `gh` with a token that may write contents. Only the upload to the package index isn't here:
-an action of its authors does it.
+`publish` needs GitHub's `gh` with a token that may write contents. The upload to the package index is not here: an
+action of the index's authors does it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
 class Refused(Exception):
-    """A release that must not be made. The text says why, one reason a line."""
+    """Raised for a release that must not be made. The text has one reason on each line."""
 
 
 @dataclass(frozen=True, order=True)
@@ -60,7 +60,7 @@ def parse_tag(tag: str) -> Version:
 
 
 def read_version(root: Path = ROOT) -> str:
-    """Return the project's version, from where the build takes it.
+    """Return the project's version from the file that the build reads.
 
     Raises: Refused.
     """
@@ -106,7 +106,7 @@ def _is_date(text: str) -> bool:
 
 
 def check(tag: str, branch: str | None, root: Path = ROOT) -> str:
-    """Return the release's notes where everything agrees.
+    """Return the release's notes if everything agrees.
 
     `branch`: one that must hold the commit, such as `origin/main`; None skips that.
 
@@ -159,7 +159,7 @@ def publish(tag: str, folder: Path, root: Path = ROOT) -> None:
     files = [str(path) for path in sorted(folder.resolve().iterdir())]
     if not files:
         raise Refused(f"{folder} is empty")
-    # A job that is run again finds the release that it began.
+    # A re-run of the job finds the release that it began.
     if subprocess.run(["gh", "release", "view", tag], cwd=root, capture_output=True, check=False).returncode == 0:
         _run(["gh", "release", "upload", tag, "--clobber", *files], root)
     else:
@@ -189,13 +189,13 @@ def _move_tag(tag: str, root: Path) -> None:
 
 
 def is_newest(version: Version, tags: Iterable[str]) -> bool:
-    """Tell whether no tag is of a later version with the same major number. Other tags don't count."""
+    """Return whether no tag has a later version with the same major number. Other tags don't count."""
     released = (Version(*map(int, found.groups())) for tag in tags if (found := _TAG.fullmatch(tag)))
     return all(other <= version for other in released if other.major == version.major)
 
 
 def _git(root: Path, *arguments: str, codes: Sequence[int] = (0,)) -> str | None:
-    """Return what git prints; None where it ends with another code of `codes` than 0.
+    """Return what git prints; None if it ends with a code of `codes` other than 0.
 
     Raises: Refused, for any other code.
     """

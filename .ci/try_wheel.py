@@ -30,7 +30,7 @@ class Installed:
     folder: Path
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """Return what it prints. Exits where its code is another than `code`."""
+        """Return what it prints. Exit if its code is not `code`."""
         done = subprocess.run(
             [self.program, *arguments],
             cwd=self.folder,
@@ -47,7 +47,7 @@ class Installed:
 
 
 def make_environ(home: Path) -> Mapping[str, str]:
-    """Return an environment without anything of this project's or user's."""
+    """Return an environment without variables of this project or the user."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {**kept, "PATH": os.environ["PATH"], "HOME": str(home), "USERPROFILE": str(home), "LANG": "C.UTF-8"}
 
@@ -63,7 +63,7 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def try_commands(installed: Installed) -> None:
-    """Run what a new user runs. Exits at the first surprise."""
+    """Run the commands of a new user. Exit at the first wrong result."""
     print(installed.run("--version").strip())
     installed.run("init")
     installed.run("validate")

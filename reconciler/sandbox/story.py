@@ -92,14 +92,14 @@ class Story:
         self._run("plan")
 
     def _edit_one(self) -> None:
-        self._title(f"Somebody edits a webhook of {self.edited.environment}")
+        self._title(f"Edit a webhook of {self.edited.environment}")
         self._edit("v2")
         self._run("plan")
         self._run("apply", "--yes")
         self._plug_holds(Event.MESSAGE_STATUS, "v2")
 
     def _lose_answers(self) -> None:
-        self._title("A bad day: Plug acts, but its answer is lost. Nobody knows what the PUT did")
+        self._title("A bad day: Plug acts, but its answer is lost. The effect of the PUT is unknown")
         self._edit("v3")
         self._set_lost_answers(1.0)
         self._run("apply", "--yes", expect=1)
@@ -115,7 +115,7 @@ class Story:
         self._plug_holds(Event.MESSAGE_STATUS, "v2")
 
     def _edit_in_the_dashboard(self) -> None:
-        self._title("Somebody edits a webhook in Plug's dashboard. Manifests and state know nothing of it")
+        self._title("A user edits a webhook in Plug's dashboard. Manifests and state don't show it")
         self._show_account()
         edited = {Event.MESSAGE_STATUS: "https://somewhere.else.com.br/status"}
         self.sandbox.plug.edit(self.environ[self.edited.token_env], edited)

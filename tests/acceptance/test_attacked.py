@@ -61,7 +61,7 @@ def test_after_max_failures_nothing_further_is_begun_in_a_large_wave(cli: Cli, s
     assert ran.json["summary"]["skipped"] == 37
 
 
-def test_an_actor_that_is_no_utf8_leaves_a_state_that_can_be_read(root: Path, sandbox: Sandbox) -> None:
+def test_an_actor_that_is_not_utf8_leaves_a_readable_state(root: Path, sandbox: Sandbox) -> None:
     """Lone surrogates are no JSON text."""
     fleet(root, ["a"])
     given = session(root, sandbox, **tokens(root, ["a"]), GITHUB_ACTOR="j\udce3o", GITHUB_SHA="\udcff")
@@ -70,7 +70,7 @@ def test_an_actor_that_is_no_utf8_leaves_a_state_that_can_be_read(root: Path, sa
     assert run(["plan", "--detailed-exitcode"], obj=given) == 0
 
 
-def test_a_secret_that_is_no_utf8_is_refused_by_its_name(
+def test_a_secret_that_is_not_utf8_is_refused_by_its_name(
     root: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And a plan needs none of it."""
@@ -90,7 +90,7 @@ def test_a_manifest_whose_name_can_not_be_shown_is_refused(root: Path, sandbox: 
     assert run(["validate"], obj=session(root, sandbox)) == 3
 
 
-def test_an_unreadable_tokens_file_is_what_apply_tells(
+def test_apply_reports_an_unreadable_tokens_file(
     root: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Environments that share a variable, as they may with a tokens file, are no second fault; validate only warns."""
@@ -104,7 +104,7 @@ def test_an_unreadable_tokens_file_is_what_apply_tells(
     assert "same token_env" not in told
 
 
-def test_an_unused_var_that_equals_a_used_one_keeps_nobody_out_of_a_group(
+def test_an_unused_var_that_equals_a_used_one_does_not_split_a_group(
     root: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only vars that the URLs name tell environments apart; all names of a group are shown."""
@@ -149,7 +149,7 @@ def test_dry_run_knows_an_accepted_account_change(
     assert json.loads(capsys.readouterr().out)["warnings"] == []
 
 
-def test_a_malformed_token_beside_the_selection_is_no_matter(root: Path, sandbox: Sandbox) -> None:
+def test_a_malformed_token_outside_the_selection_is_ignored(root: Path, sandbox: Sandbox) -> None:
     """`-e` narrows any command."""
     fleet(root, ["a", "b"])
     given = session(root, sandbox, PLUG_TOKEN_B="with space")
@@ -182,7 +182,7 @@ def test_a_signal_at_any_moment_of_a_plan_is_130(cli: Cli, number: signal.Signal
 
 @pytest.mark.linux
 @pytest.mark.parametrize("command", [["--version"], ["schema"], ["plan"]])
-def test_a_full_stdout_is_told(root: Path, command: list[str]) -> None:
+def test_a_full_stdout_is_reported(root: Path, command: list[str]) -> None:
     """With a code of the contract, and without a dump."""
     fleet(root, ["a"])
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(root)}

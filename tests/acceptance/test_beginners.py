@@ -21,7 +21,7 @@ from tests.acceptance.conftest import Cli
         (["apply", "--yes", "--tokens-file", "none.yaml"], "(create it with mode 600, or set `tokens_file` to where "),
     ],
 )
-def test_a_wrong_word_is_told_with_the_right_one(cli: Cli, arguments: list[str], told: str) -> None:
+def test_a_wrong_word_is_reported_with_the_right_one(cli: Cli, arguments: list[str], told: str) -> None:
     """Invalid input, and nothing was sent."""
     cli.fleet("loja", "matriz")
     assert told in cli.run(*arguments, code=3).err
@@ -36,14 +36,14 @@ def test_a_wrong_word_is_told_with_the_right_one(cli: Cli, arguments: list[str],
         ("webhooks:\n  messageStatus:https://hooks.acme.com.br/\n", "with a space after each colon"),
     ],
 )
-def test_a_slip_in_a_manifest_is_told_with_its_cure(cli: Cli, text: str, told: str) -> None:
+def test_a_mistake_in_a_manifest_is_reported_with_its_fix(cli: Cli, text: str, told: str) -> None:
     """Of all that YAML refuses, what people write most."""
     cli.fleet("loja")
     cli.write("manifests/slip.yaml", text)
     assert told in cli.run("validate", code=3).out
 
 
-def test_an_empty_state_is_told_with_where_it_was_looked_for(cli: Cli) -> None:
+def test_an_empty_state_is_reported_with_its_place(cli: Cli) -> None:
     """A typo in the setting, or a run in another folder, looks as if nothing was ever applied."""
     cli.fleet("loja")
     assert "looked in nowhere/state" in cli.run("state", "list", "--state", "nowhere/state", code=0).err
@@ -51,7 +51,7 @@ def test_an_empty_state_is_told_with_where_it_was_looked_for(cli: Cli) -> None:
     assert cli.run("state", "list", code=0).err == ""
 
 
-def test_a_repository_without_the_remote_is_told_how_to_get_it(cli: Cli) -> None:
+def test_a_missing_remote_is_reported_with_how_to_add_it(cli: Cli) -> None:
     """As it is right after `init` and `git init`."""
     cli.fleet("loja")
     subprocess.run(["git", "init", "--quiet", str(cli.folder)], check=True)

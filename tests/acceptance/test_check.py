@@ -103,7 +103,7 @@ def test_a_failing_receiver_is_exit_2_and_leaks_nothing(local: Cli, serve: Serve
     assert len(receiver.requests) == 8  # a redirect is not followed
 
 
-def test_each_stage_is_told(local: Cli, serve: Serve, tmp_path: Path) -> None:
+def test_each_stage_is_reported(local: Cli, serve: Serve, tmp_path: Path) -> None:
     """A name that doesn't exist, a port with nobody, five kinds of bad TLS, and one that is good beside them."""
     good, expired, unknown = serve(), serve(days=-1), serve(tls=Authority(tmp_path).context("localhost"))
     wrong, silent = serve("other.acme.com.br"), serve(speaks=False)
@@ -246,7 +246,7 @@ def test_check_first_goes_with_a_plan_file(local: Cli, serve: Serve) -> None:
     assert len(receiver.requests) == 8
 
 
-def test_nobody_is_called_in_a_dry_run_or_after_a_no(local: Cli, serve: Serve) -> None:
+def test_no_receiver_is_called_in_a_dry_run_or_after_a_no(local: Cli, serve: Serve) -> None:
     """`--dry-run` is exactly `plan`; who declines, or isn't asked for want of a terminal, has sent nothing."""
     receiver = serve()
     fleet(local, receiver, "a")

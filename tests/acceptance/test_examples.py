@@ -59,7 +59,7 @@ def test_a_refused_tree_has_exactly_these_problems(folder: Path, monkeypatch: py
 @pytest.mark.parametrize(
     "folder", [case for case in cases("refused") if not (case.values[0] / "options.yaml").exists()]
 )
-def test_validate_tells_a_refused_trees_problems_as_json(
+def test_validate_reports_a_refused_trees_problems_as_json(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit 3, `ok` false, each with its place and what would be right."""

@@ -63,7 +63,7 @@ def test_a_repository_of_the_pull_requests_own_files_runs_nothing(nested: Cli, a
     assert f"commit: {git(nested.folder.parent, 'rev-parse', 'HEAD').strip()}" in log
 
 
-def test_a_repository_of_plain_files_is_no_checkout(nested: Cli) -> None:
+def test_a_repository_of_plain_files_is_not_a_checkout(nested: Cli) -> None:
     """Where no checkout is around it either."""
     alone = nested.root / "alone"
     (nested.folder).rename(alone)

@@ -109,7 +109,7 @@ def test_a_run_of_one_wave_pushes_twice(tmp_path: Path) -> None:
     assert subjects == ["intent: a, b, c", "applied: a, b, c", ""]
 
 
-def test_an_address_that_is_no_ascii_is_reached_under_any_locale(tmp_path: Path) -> None:
+def test_an_address_outside_ascii_is_reached_under_any_locale(tmp_path: Path) -> None:
     """A system of before UTF-8 has its own rule for the bytes of variables, in which git gets the address."""
     remote = make_remote(tmp_path).rename(tmp_path / "c\N{LATIN SMALL LETTER O WITH ACUTE}digo.git")
     clone = make_clone(remote, tmp_path / "clone")

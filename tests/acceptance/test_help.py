@@ -171,7 +171,7 @@ def test_every_help_shows_an_example(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if isinstance(command, click.Group)])
-def test_a_list_of_commands_tells_each_in_a_whole_sentence(path: str) -> None:
+def test_a_list_of_commands_explains_each_in_a_whole_sentence(path: str) -> None:
     """In 80 columns click cuts what is longer, and writes dots."""
     group = COMMANDS[path]
     assert isinstance(group, click.Group)

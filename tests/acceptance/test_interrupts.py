@@ -24,7 +24,7 @@ FLEET = tuple("abcdef")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
+def test_a_signal_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
     """Exit 130 with a summary: the PUTs under way are recorded, the rest is skipped, nothing stays locked."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
@@ -50,7 +50,7 @@ def test_a_signal_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox, numb
         assert cli.held(name) == cli.desired(name)
 
 
-def test_a_terminal_that_closes_lets_what_is_under_way_finish(cli: Cli, sandbox: Sandbox) -> None:
+def test_a_terminal_that_closes_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox) -> None:
     """The kernel sends SIGHUP. stdout and stderr are gone, and still the outcome is recorded, and nothing is locked."""
     cli.fleet("loja")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
@@ -93,7 +93,7 @@ def test_a_signal_that_ends_git_too_loses_no_outcome(cli: Cli, sandbox: Sandbox,
     assert '"intent": null' in git(remote, "show", "state:loja.json")
 
 
-def test_what_a_signal_skips_has_no_intent_written(cli: Cli, sandbox: Sandbox) -> None:
+def test_an_environment_skipped_by_a_signal_has_no_intent(cli: Cli, sandbox: Sandbox) -> None:
     """`skipped` writes no intent: the state knows only what was put."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)

@@ -90,7 +90,7 @@ def test_an_edit_in_the_dashboard_is_drift_until_apply_repairs_it(live: Cli) -> 
     assert live.run("plan", "--observe", "--detailed-exitcode", code=0)
 
 
-def test_what_is_no_longer_registered_is_drift(live: Cli) -> None:
+def test_a_removed_webhook_is_drift(live: Cli) -> None:
     """null is nothing registered."""
     edit(live, "matriz", startAttendance=None)
     finding = only(drift(live, 2))
@@ -124,7 +124,7 @@ def test_a_url_with_a_secret_is_masked_wherever_it_is_shown(live: Cli) -> None:
             assert "?key=" not in ran.out.replace("?key={secret:", "")
 
 
-def test_a_secret_pasted_elsewhere_is_masked_though_it_is_not_at_hand(live: Cli) -> None:
+def test_a_secret_pasted_elsewhere_is_masked_although_it_is_not_available(live: Cli) -> None:
     """The URL of one event registered for another, in the dashboard; every run's output is searched."""
     edit(live, "loja", messageStatus=live.desired("loja")["receiveMessage"])
     finding = only([one for one in drift(live, 2, "-e", "loja") if one["kind"] == "live"])
@@ -174,7 +174,7 @@ def test_without_the_secret_its_event_is_unobservable(live: Cli) -> None:
     assert only([one for one in ran.json["findings"] if one["kind"] == "live"])["environment"] == "loja"
 
 
-def test_a_rotated_secret_is_no_live_drift(live: Cli) -> None:
+def test_a_rotated_secret_is_not_live_drift(live: Cli) -> None:
     """Plug holds what was applied; that the secret changed is told as that."""
     live.environ[SECRET] = canary("secret")
     kinds = {(one["kind"], one["event"]) for one in drift(live, 2)}
@@ -231,7 +231,7 @@ def test_a_refused_read_is_1_and_claims_nothing(live: Cli) -> None:
     assert "warning: not observed: loja: 404" in ran.err
 
 
-def test_a_wrong_partner_token_is_told_by_its_variable(live: Cli) -> None:
+def test_a_wrong_partner_token_is_reported_by_its_variable(live: Cli) -> None:
     """Every read fails; the token shows nowhere."""
     ran = live.run("drift", "--observe", env={PARTNER: canary("partner")}, code=1)
     assert ran.out.count(PARTNER) == 2
@@ -266,7 +266,7 @@ def shown(cli: Cli, **fields: Any) -> bytes:
         (b" " * 70_000, "longer than"),
     ],
 )
-def test_an_answer_that_is_no_account_is_a_failed_read(live: Cli, partner: Wire, body: bytes, word: str) -> None:
+def test_an_answer_that_is_not_an_account_is_a_failed_read(live: Cli, partner: Wire, body: bytes, word: str) -> None:
     """Never "in sync", and never "nothing registered"."""
     partner.answers = [reply(200, body)]
     finding = only(drift(live, 1))

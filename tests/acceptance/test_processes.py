@@ -48,7 +48,7 @@ def run_all(cli: Cli, *, own: bool) -> dict[str, Ran]:
 
 
 @pytest.mark.skipif(forked.OWN, reason="no run is forked")
-def test_every_command_does_the_same_in_a_process_of_its_own(cli: Cli, sandbox: Sandbox) -> None:
+def test_every_command_does_the_same_in_a_separate_process(cli: Cli, sandbox: Sandbox) -> None:
     """Code, stdout and stderr, but for what a clock or chance brings."""
     assert {line.split()[0] for line in RUNS} >= set(COMMANDS)
     cli.fleet("loja", "matriz")

@@ -167,7 +167,7 @@ def test_what_does_not_say_what_became_of_it_is_uncertain(cli: Cli, wire: Wire, 
     ],
     ids=["a whole object", "a whole object that denies", "cut 400", "cut 302"],
 )
-def test_what_says_enough_needs_no_certain_end(cli: Cli, wire: Wire, answer: bytes, outcome: str) -> None:
+def test_a_whole_value_needs_no_certain_end(cli: Cli, wire: Wire, answer: bytes, outcome: str) -> None:
     """One whole object, or the status line of a 3xx or 4xx."""
     wire.answers = [answer]
     one = apply(cli, "--attempts", "1", code=0 if outcome == "applied" else 1)

@@ -24,7 +24,7 @@ def standings(page: str) -> dict[str, list[str]]:
     return {row[0]: [data["standings"][int(digit)][0] for digit in row[4]] for row in data["environments"]}
 
 
-def test_the_page_tells_how_the_fleet_stands(cli: Cli) -> None:
+def test_the_page_shows_the_state_of_the_fleet(cli: Cli) -> None:
     """On stdout: in sync, drifted, never applied and orphaned, as plan and drift would say; exit 0."""
     cli.fleet("aplicada", "mudada", "antiga")
     cli.run("apply", "--yes", code=0)
@@ -69,7 +69,7 @@ def test_out_is_written_whole_or_not_at_all(cli: Cli) -> None:
 
 @pytest.mark.posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root writes anywhere")
-def test_a_folder_that_takes_no_file_is_told(cli: Cli) -> None:
+def test_a_folder_that_accepts_no_file_is_reported(cli: Cli) -> None:
     """Read-only: exit 3, and how to go on."""
     cli.fleet("loja")
     folder = cli.folder / "locked"
@@ -149,7 +149,7 @@ def test_a_file_that_is_not_a_result_of_check_is_refused(cli: Cli, content: str,
     assert where in ran.err
 
 
-def test_a_missing_check_file_is_told(cli: Cli) -> None:
+def test_a_missing_check_file_is_reported(cli: Cli) -> None:
     """With how to make one."""
     cli.fleet("loja")
     ran = cli.run("report", "--check", "none.json", code=3)

@@ -126,7 +126,7 @@ def test_a_saved_plan_remembers_its_selection(edited: Cli) -> None:
     assert edited.held("matriz") == edited.desired("matriz", "1")
 
 
-def test_the_digest_does_not_depend_on_tokens_and_secrets_at_hand(edited: Cli) -> None:
+def test_the_digest_does_not_depend_on_available_tokens_and_secrets(edited: Cli) -> None:
     """A pull request without secrets and the merge with them have the same digest."""
     without: dict[str, str | None] = {
         "PLUG_TOKEN_LOJA": None,

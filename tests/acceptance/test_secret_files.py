@@ -35,7 +35,7 @@ def test_secrets_of_the_file_are_sent_and_a_changed_one_is_a_change(cli: Cli) ->
     assert cli.run("plan", "--format", "json", code=0).actions == {"loja": "reassert", "matriz": "reassert"}
 
 
-def test_a_secret_that_is_nowhere_says_both_ways(cli: Cli) -> None:
+def test_a_missing_secret_is_reported_with_both_ways_to_set_it(cli: Cli) -> None:
     cli.fleet("loja")
     del cli.environ[SECRET]
     told = cli.run("apply", "--yes", code=3).err

@@ -129,7 +129,7 @@ def test_a_malformed_shard_is_a_usage_error(cli: Cli, shard: str) -> None:
         assert ran.out == ""
 
 
-def test_faults_of_other_shards_are_told_too(cli: Cli) -> None:
+def test_faults_of_other_shards_are_reported_too(cli: Cli) -> None:
     """All manifests are loaded and checked, whatever the shard."""
     cli.fleet(*FLEET[:6])
     cli.manifest(FLEET[0], more="wafe: 1\n")

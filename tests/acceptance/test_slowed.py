@@ -21,7 +21,7 @@ def limited(retry_after: str) -> bytes:
     return reply(429, headers=[f"Retry-After: {retry_after}"])
 
 
-def test_a_retry_after_beyond_the_deadline_keeps_nobody_else_waiting(cli: Cli, wires: Callable[[], Wire]) -> None:
+def test_a_retry_after_beyond_the_deadline_delays_no_other_environment(cli: Cli, wires: Callable[[], Wire]) -> None:
     """It ends its own environment's attempts at once (docs/contract.md#retries); the others go on, only slower."""
     wire = _fleet(cli, wires, "a", "b", "c")
     wire.answers = [limited("3600"), reply()]

@@ -201,14 +201,14 @@ def test_a_corrupt_document_is_named_and_never_taken_for_empty(cli: Cli, sandbox
     assert cli.run("state", "list", "-e", "sound", "--format", "json", code=0).json["environments"]
 
 
-def test_a_file_whose_name_fits_no_environment_is_an_error(applied: Cli) -> None:
+def test_a_file_with_an_invalid_environment_name_is_an_error(applied: Cli) -> None:
     """Something foreign in the state folder is named; a selection without it works."""
     (applied.state_folder / "Not An Environment.json").write_text("{}")
     assert "Not An Environment.json" in applied.run("plan", code=4).err
     applied.run("plan", "-e", "loja", code=0)
 
 
-def test_what_a_dead_writer_left_is_no_document(applied: Cli) -> None:
+def test_a_file_of_a_dead_writer_is_not_a_document(applied: Cli) -> None:
     """A half-written temporary file is not read, and the next write goes well."""
     left = applied.state_folder / ".writing" / "deadbeef"
     left.parent.mkdir()

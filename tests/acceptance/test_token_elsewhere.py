@@ -326,7 +326,7 @@ def test_githubs_redirects_and_cookies_lead_nowhere(runner: Cli, wires: Wires, e
 
 
 @pytest.mark.parametrize("proxy", ["socks5://canary-pw:x@127.0.0.1:1", "ftp://canary-pw:x@127.0.0.1"])
-def test_an_unusable_proxy_is_told_of_without_its_password(runner: Cli, proxy: str) -> None:
+def test_an_unusable_proxy_is_reported_without_its_password(runner: Cli, proxy: str) -> None:
     """By GitHub's steps too, as invalid input."""
     with pytest.raises(InputError, match="HTTPS_PROXY") as refused:
         post(runner, HTTPS_PROXY=proxy)
@@ -336,7 +336,7 @@ def test_an_unusable_proxy_is_told_of_without_its_password(runner: Cli, proxy: s
 # --- git, with what it sees ------------------------------------------------------------------------------
 
 
-def test_an_actor_mentions_nobody_in_the_commits_of_the_state(tmp_path: Path, cli: Cli) -> None:
+def test_an_actor_mentions_no_user_in_the_commits_of_the_state(tmp_path: Path, cli: Cli) -> None:
     """GitHub reads commit messages that are pushed to it: people, issues, addresses."""
     cli.fleet("loja")
     git(tmp_path, "init", "-q", "--bare", "origin.git")
@@ -378,7 +378,7 @@ def test_a_file_that_never_ends_is_refused(cli: Cli, kind: str, name: str) -> No
     assert b"internal error" not in err and path.name.encode() in err + out
 
 
-def test_a_tokens_file_in_nobodys_home_is_told(cli: Cli) -> None:
+def test_a_tokens_file_in_an_unknown_users_home_is_reported(cli: Cli) -> None:
     """A name after the tilde that nobody has."""
     cli.fleet("loja")
     assert "~nobody-here/x" in cli.run("apply", "--yes", "--tokens-file", "~nobody-here/x", code=3).err

@@ -28,7 +28,7 @@ def test_two_equal_runs_put_each_environment_once(cli: Cli, sandbox: Sandbox) ->
         assert cli.held(name) == cli.desired(name)
 
 
-def test_two_runs_that_want_different_things_leave_no_lie(cli: Cli, sandbox: Sandbox) -> None:
+def test_two_runs_with_different_manifests_leave_a_true_state(cli: Cli, sandbox: Sandbox) -> None:
     """Whichever came last, a noop means that Plug holds it; one more apply settles it."""
     cli.fleet(*FLEET)
     other = cli.beside("other")

@@ -22,7 +22,7 @@ TOKENS_FILE = "tokens.yaml"
 APPLIED_AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 DEFAULTS = """\
-# Merged beneath every manifest of this folder and below; the nearer value wins.
+# The base of every manifest in this folder and below; where both set a value, the manifest wins.
 vars:
   base: plug
 

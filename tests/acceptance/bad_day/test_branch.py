@@ -88,7 +88,7 @@ def test_a_branch_that_is_put_back_during_a_run_ends_in_doubt(cli: Cli, sandbox:
     assert_settles(cli)
 
 
-def test_a_remote_that_goes_during_a_run_is_told_with_the_lease(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
+def test_a_lost_remote_is_reported_with_the_lease(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
     """Plug accepted it and the outcome can't be recorded: the intent stays until its lease ends."""
     ran = apply_during(cli, sandbox, lambda: remote.rename(cli.root / "gone.git"))
     (cli.root / "gone.git").rename(remote)

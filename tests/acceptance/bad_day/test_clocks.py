@@ -125,7 +125,7 @@ def test_a_clock_that_jumps_on_between_two_attempts_ends_them_in_doubt() -> None
     world.assert_converges()
 
 
-def test_a_record_of_the_future_is_not_expired_and_a_reassert_mends_it(cli: Cli) -> None:
+def test_a_record_of_the_future_is_not_expired_and_a_reassert_fixes_it(cli: Cli) -> None:
     """A clock that was wrong once: max_age counts from then, so nothing happens by itself; --reassert sets it right."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
@@ -139,7 +139,7 @@ def test_a_record_of_the_future_is_not_expired_and_a_reassert_mends_it(cli: Cli)
     assert cli.document("loja")["applied"]["at"] < "2126"
 
 
-def test_a_lease_of_the_future_is_told_as_a_wrong_clock_and_unlocked(cli: Cli) -> None:
+def test_a_lease_of_the_future_is_reported_as_a_wrong_clock_and_unlocked(cli: Cli) -> None:
     """Another runner's clock was a century ahead: nobody would wait for it, and the message says how to get out."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
@@ -199,7 +199,7 @@ def _freeze_in_its_put(cli: Cli, sandbox: Sandbox, latency_s: float) -> Any:
     return running
 
 
-def test_a_machine_that_sleeps_during_its_put_and_wakes_within_the_lease_goes_on(cli: Cli, sandbox: Sandbox) -> None:
+def test_a_machine_that_sleeps_during_its_put_and_wakes_within_the_lease_continues(cli: Cli, sandbox: Sandbox) -> None:
     """The answer waited for it; nobody took over; so it is applied."""
     cli.fleet("loja")
     running = _freeze_in_its_put(cli, sandbox, 0.5)

@@ -155,7 +155,7 @@ def test_out_replaces_the_file_behind_a_link(cli: Cli) -> None:
     assert json.loads((cli.folder / "plans" / "monday.json").read_text())["summary"]["create"] == 1
 
 
-def test_a_read_only_disk_can_be_planned_from_and_is_told_by_apply(cli: Cli) -> None:
+def test_a_read_only_disk_allows_plan_and_is_reported_by_apply(cli: Cli) -> None:
     """plan reads and needs no more; apply fails before anything is sent, and says what to do."""
     cli.fleet("loja")
     with mounted(cli.folder / ".reconciler", "size=1m") as again:
@@ -178,7 +178,7 @@ def test_a_read_only_disk_can_be_planned_from_and_is_told_by_apply(cli: Cli) -> 
         assert_converges(cli, "loja", version="2")
 
 
-def test_a_temporary_folder_without_room_is_told_by_its_name(cli: Cli) -> None:
+def test_a_full_temporary_folder_is_reported_by_its_name(cli: Cli) -> None:
     """git's repository lives there: `check the network` would send the one on call the wrong way."""
     make_remote(cli.root)
     git(cli.folder, "init", "-q", ".")
@@ -216,7 +216,7 @@ def test_no_temporary_folder_at_all_is_state_trouble(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "apply --yes", "state list", "report", "init x", "demo"])
-def test_a_working_directory_that_is_gone_is_told(cli: Cli, command: str) -> None:
+def test_a_deleted_working_directory_is_reported(cli: Cli, command: str) -> None:
     """3 and what to do; no traceback."""
     cli.fleet("loja")
     ran = shell(cli, f'mkdir gone && cd gone && rmdir "$PWD" && $RECONCILER {command}')
@@ -234,7 +234,7 @@ def test_no_home_is_needed(cli: Cli, home: str | None) -> None:
     assert cli.puts("loja") == 1
 
 
-def test_a_tokens_file_of_a_user_who_does_not_exist_is_told(cli: Cli) -> None:
+def test_a_tokens_file_of_an_unknown_user_is_reported(cli: Cli) -> None:
     """By the path as it was written; not an internal error."""
     cli.fleet("loja")
     ran = cli.run("apply", "--yes", "--tokens-file", "~nobody-of-that-name/tokens.yaml", code=3)

@@ -104,7 +104,7 @@ def _issue(authority: trustme.CA, name: str, days: int = 30) -> ssl.SSLContext:
     ],
     ids=["intercepted", "expired", "another name"],
 )
-def test_tls_that_is_not_plugs_gets_no_byte_and_is_told_apart(
+def test_tls_that_is_not_plugs_gets_no_byte_and_has_its_own_message(
     cli: Cli, authority: trustme.CA, name: str, days: int, known: bool, reason: str, advice: str
 ) -> None:
     """Failed, no attempt, no token given away; each kind says what to do about it."""
@@ -325,7 +325,7 @@ def test_a_kept_connection_that_breaks_under_a_put_is_ambiguous_and_retried(cli:
     assert ran.outcomes["a"] == "applied"
 
 
-def test_an_answer_too_many_is_not_taken_for_the_next_companys(cli: Cli) -> None:
+def test_a_surplus_answer_is_not_taken_for_the_next_companys(cli: Cli) -> None:
     """A server (or a proxy) that answers twice: the second 200 confirms nothing. Rule 2."""
     cli.fleet("a", "b")
 
@@ -344,7 +344,7 @@ def test_an_answer_too_many_is_not_taken_for_the_next_companys(cli: Cli) -> None
     assert_converges(cli, "a", "b")
 
 
-def test_a_netrc_or_proxy_of_the_machine_is_no_way_around_tls(cli: Cli, tmp_path: Path) -> None:
+def test_a_netrc_or_proxy_of_the_machine_does_not_bypass_tls(cli: Cli, tmp_path: Path) -> None:
     """A proxy that is not there: https never falls back to a direct connection; nothing is sent."""
     cli.fleet("a")
     env = {"HTTPS_PROXY": "http://127.0.0.1:1"}

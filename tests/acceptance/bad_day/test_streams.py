@@ -17,7 +17,7 @@ FLEET = tuple(f"loja-{number:02}" for number in range(12))
 @pytest.mark.parametrize(
     "stderr", ["2>/dev/full", "2>&-", "2> >(head -c 1 >/dev/null)"], ids=["full", "closed", "gone"]
 )
-def test_a_stderr_that_takes_nothing_ends_no_put(cli: Cli, sandbox: Sandbox, stderr: str) -> None:
+def test_a_broken_stderr_ends_no_put(cli: Cli, sandbox: Sandbox, stderr: str) -> None:
     """Every failure is told there; the run goes on, its outcomes are written, and stdout and the code say it all."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, failure_rate=1.0)
@@ -37,7 +37,7 @@ def test_a_stderr_that_takes_nothing_ends_no_put(cli: Cli, sandbox: Sandbox, std
     [("plan -e nope", 3), ("plan --bogus", 3), ("apply", 3), ("state list --state git:nowhere/state", 4)],
 )
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"], ids=["full", "closed"])
-def test_an_error_that_can_not_be_told_keeps_its_code(cli: Cli, command: str, code: int, stderr: str) -> None:
+def test_an_error_that_can_not_be_printed_keeps_its_exit_code(cli: Cli, command: str, code: int, stderr: str) -> None:
     """A pipeline decides by the code alone."""
     cli.fleet("loja")
     assert shell(cli, f"$RECONCILER {command} {stderr}").code == code
@@ -48,7 +48,7 @@ def test_an_error_that_can_not_be_told_keeps_its_code(cli: Cli, command: str, co
     [(">/dev/full", "No space left on device"), (">&-", "it is closed"), ("| true", "")],
     ids=["full", "closed", "gone"],
 )
-def test_a_stdout_that_takes_nothing_loses_no_outcome(cli: Cli, stdout: str, told: str) -> None:
+def test_a_broken_stdout_loses_no_outcome(cli: Cli, stdout: str, told: str) -> None:
     """Exit 1, with the reason where somebody may want to know it; what was done is done and recorded."""
     cli.fleet("loja", "matriz")
     ran = shell(cli, f"set -o pipefail; $RECONCILER apply --yes {stdout}")
@@ -64,7 +64,7 @@ def test_a_stdout_that_takes_nothing_loses_no_outcome(cli: Cli, stdout: str, tol
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "drift", "state list", "schema", "--version"])
-def test_no_stream_at_all_is_no_crash(cli: Cli, command: str) -> None:
+def test_without_any_stream_nothing_crashes(cli: Cli, command: str) -> None:
     """1, as for any result that can't be shown; not the interpreter's own code."""
     cli.fleet("loja")
     assert shell(cli, f"$RECONCILER {command} >/dev/full 2>/dev/full").code == 1
@@ -97,7 +97,7 @@ def test_a_plan_that_is_not_the_expected_one_is_4_wherever_it_is_shown(cli: Cli)
     assert cli.puts("loja") == 0
 
 
-def test_a_stdin_that_is_closed_is_no_yes(cli: Cli) -> None:
+def test_a_closed_stdin_is_not_a_yes(cli: Cli) -> None:
     """As without a terminal: 3, and how to go ahead; nothing is written."""
     cli.fleet("loja")
     ran = shell(cli, "$RECONCILER apply <&-")
