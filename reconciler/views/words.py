@@ -84,7 +84,10 @@ NEXT_FOR_KIND = {
         "live: Plug itself was changed. To keep that, write it into the manifest; to undo it, run reconciler apply "
         "--observe. Where a PUT changes nothing although Plug answers 200, try the other api.body."
     ),
-    FindingKind.UNCERTAIN: "uncertain: run reconciler apply, which sends the desired webhooks again.",
+    FindingKind.UNCERTAIN: (
+        "uncertain: wait if a run is under way (state list shows its lock), then run reconciler apply, which sends the "
+        "desired webhooks again."
+    ),
     FindingKind.UNAPPLIED: "unapplied: see it with reconciler plan, then run reconciler apply.",
     FindingKind.ACCOUNT: (
         "account: is it the right company's token? If so: correct organization_id where the manifest has one, else "
