@@ -515,7 +515,7 @@ TestFleetProtocol.settings = settings(max_examples=examples(60), stateful_step_c
 
 def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that can't fail proves nothing: with doubt taken out, a lost answer and a revert make a noop lie."""
-    monkeypatch.setattr(record, "doubt", record.clear)
+    monkeypatch.setattr(record, "mark_in_doubt", record.clear)
     machine = Protocol()
     machine.store.before_write = lambda writes: None  # it would find the fault too, and earlier
     machine.heal()

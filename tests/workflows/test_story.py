@@ -311,7 +311,7 @@ def test_strict_lets_late_and_superseded_runs_pass_and_stops_a_direct_push(team:
     run = team.run("apply", team.push("Straight to the default branch"))
     assert end_of(run) == {"Begin": "failure", "Result": "success"}
     summary = run.jobs["Begin"].summary
-    assert "loja-01" in summary and "no pull request" in summary
+    assert "loja-01" in summary and "no merged pull request" in summary
     (digest,) = set(re.findall(r"expect\W+(sha256:[0-9a-f]{64})", summary))
     assert team.plug_holds("loja-01", Event.MESSAGE_STATUS) is None
     run = team.run("apply", team.by_hand(expect=digest))
@@ -437,7 +437,7 @@ def test_the_schedule_applies_what_started_no_run_and_heals(team: Team) -> None:
     run = team.run("drift", team.scheduled())
     assert run.conclusions == {"Drift": "success"}
     assert team.github.open_issues() == [] and team.github.dispatched == []
-    assert "What run 7777 will do is left out: 2 environments" in run.summary
+    assert "Drift that run 7777 will repair is left out: 2 environments" in run.summary
 
     team.show_run(7777, event, "completed", "cancelled")
     run = team.run("drift", team.scheduled())
