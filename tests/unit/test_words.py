@@ -64,3 +64,19 @@ def test_no_message_and_no_help_is_in_the_former_dialect() -> None:
         if (match := DIALECT.search(text))
     ]
     assert found == []
+
+
+def test_no_document_is_in_the_former_dialect() -> None:
+    """The pages, what `init` writes, and the workflows. The Portuguese README is not English."""
+    top = ROOT.parent
+    pages = [*top.glob("*.md"), *(top / "docs").glob("*.md"), *(ROOT / "starter/tree").rglob("*.md")]
+    pages += [*(top / ".github").rglob("*.yml"), *(top / ".github").rglob("*.md")]
+    found = [
+        f"{page.relative_to(top)}:{number}: {match[0]!r}"
+        for page in pages
+        if "pt-BR" not in page.name
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
+        for match in DIALECT.finditer(line)
+    ]
+    assert found == []
+    assert len(pages) > 20
