@@ -29,18 +29,19 @@ from tests.forked import FORKS, can_run
 from tests.measured import measured
 
 # bad_day needs Linux's disks, pipes and clocks. Without POSIX no signal can be sent to a process, and posixless.py has
-# nothing to take away.
+# nothing to remove.
 collect_ignore = [
     *([] if sys.platform == "linux" else ["bad_day"]),
     *([] if os.name == "posix" else ["test_interrupts.py", "test_posixless.py"]),
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 180  # of a hang: on a busy machine a run may take half a minute
+TIMEOUT_S = 180  # Only a hang takes this long: on a busy machine a run may take half a minute.
 HOST = "hooks.acme.com.br"
 SECRET = "PLUG_SECRET_RECEIVE"
-KEPT = {name: os.environ[name] for name in ("SYSTEMROOT", "COMSPEC", "PATHEXT") if name in os.environ}  # Windows' own
-# C0 but the line end, DEL, C1, and what turns a line around or ends it unseen
+# Python needs these variables on Windows.
+KEPT = {name: os.environ[name] for name in ("SYSTEMROOT", "COMSPEC", "PATHEXT") if name in os.environ}
+# C0 without the line end, DEL, C1, and the characters that reverse a line or end it invisibly.
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -200,7 +201,7 @@ class Cli:
         A shell starts each command in a group of its own, to which the terminal sends Ctrl-C.
         """
         environ = self._environ_of_run(env)
-        # xdist's workers ignore SIGINT, and a child would inherit that
+        # xdist's workers ignore SIGINT, and a child process would inherit that.
         ignored = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             process = subprocess.Popen(

@@ -52,7 +52,7 @@ BEFORE = {
 
 @dataclass(frozen=True)
 class Section:
-    """`before` is what is typed first, and not shown in the page."""
+    """A tested section of a page. `before` is typed first and not shown in the page."""
 
     before: tuple[str, ...]
     commands: list[Command]
@@ -65,7 +65,7 @@ class Command:
 
 
 def find_tried(page: str) -> Mapping[str, Section]:
-    """Heading of each tried section -> its commands."""
+    """Return the commands of each tested section by its heading."""
     text = Path(page).read_text(encoding="utf-8")
     headings = list(_SECTION.finditer(_without_code(text)))
     found = {}
@@ -80,7 +80,7 @@ def find_tried(page: str) -> Mapping[str, Section]:
 
 
 def _without_code(text: str) -> str:
-    """The text with code blocks blanked, so that a comment in one is no heading."""
+    """Return the text with its code blocks blanked, so that a comment in one isn't taken for a heading."""
     return re.sub(r"^```.*?^```$", lambda match: re.sub(r"[^\n]", " ", match[0]), text, flags=re.M | re.S)
 
 
@@ -100,7 +100,7 @@ def _parse(block: str) -> Iterator[Command]:
 
 
 def differ(shown: list[str], printed: str) -> str | None:
-    """Return what is wrong with the output that a document shows, None where it is what was printed."""
+    """Return how the output in a document differs from what was printed, or None if it doesn't."""
     want, got = _normalize("\n".join(shown)).strip("\n"), _normalize(printed).strip("\n")
     pieces = [re.escape(piece) for piece in re.split(rf"^{ANYTHING}$", want, flags=re.MULTILINE)]
     pattern = r"[\s\S]*".join(pieces)
@@ -114,7 +114,7 @@ def _normalize(text: str) -> str:
 
 
 class Shell:
-    """A bash in which commands are typed one after the other. `ports` are written in the document -> used here."""
+    """A bash in which commands are typed in order. `ports` maps a port in the document to the one used here."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], ports: Mapping[int, int]) -> None:
         self._ports = ports
@@ -131,7 +131,7 @@ class Shell:
         )
 
     def type(self, command: str) -> str:
-        """Type a command; return what it printed. A command in the background is waited for until its port answers."""
+        """Type a command and return what it printed. After a command in the background, wait until its port answers."""
         begun, end = self._path.stat().st_size, f"end-{os.urandom(8).hex()}"
         assert self._shell.stdin is not None
         typed = self._replace(command)
@@ -163,7 +163,7 @@ class Shell:
         return text
 
     def close(self) -> None:
-        """End the shell and everything that it started."""
+        """End the shell and every process that it started."""
         import signal
 
         assert self._shell.stdin is not None

@@ -1,4 +1,4 @@
-"""What an attacker with fresh eyes found, kept from coming back."""
+"""Regression tests for the weaknesses that a security review found."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_after_max_failures_nothing_further_is_begun_in_a_large_wave(cli: Cli, sandbox: Sandbox) -> None:
-    """No intent is written ahead: what was not tried is skipped, and has no document."""
+def test_after_max_failures_nothing_more_is_sent_in_a_large_wave(cli: Cli, sandbox: Sandbox) -> None:
+    """No intent stays that was written ahead: environments that were not tried are skipped and have no document."""
     names = [f"e{number:02}" for number in range(40)]
     cli.fleet(*names)
     before = sandbox.plug.options
@@ -62,7 +62,7 @@ def test_after_max_failures_nothing_further_is_begun_in_a_large_wave(cli: Cli, s
 
 
 def test_an_actor_that_is_not_utf8_leaves_a_readable_state(root: Path, sandbox: Sandbox) -> None:
-    """Lone surrogates are no JSON text."""
+    """A JSON document can't hold lone surrogates."""
     fleet(root, ["a"])
     given = session(root, sandbox, **tokens(root, ["a"]), GITHUB_ACTOR="j\udce3o", GITHUB_SHA="\udcff")
     assert run(["apply", "--yes"], obj=given) == 0
@@ -73,7 +73,7 @@ def test_an_actor_that_is_not_utf8_leaves_a_readable_state(root: Path, sandbox: 
 def test_a_secret_that_is_not_utf8_is_refused_by_its_name(
     root: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And a plan needs none of it."""
+    """The message names its variable; a plan doesn't need the secret."""
     fleet(root, ["a"])
     text = (root / "manifests" / "_defaults.yaml").read_text()
     (root / "manifests" / "_defaults.yaml").write_text(text.replace("/sendingMessage", "/{secret:PLUG_SECRET_K}"))
@@ -83,8 +83,8 @@ def test_a_secret_that_is_not_utf8_is_refused_by_its_name(
     assert "PLUG_SECRET_K" in capsys.readouterr().err
 
 
-def test_a_manifest_whose_name_can_not_be_shown_is_refused(root: Path, sandbox: Sandbox) -> None:
-    """Else a saved plan could not be read again."""
+def test_a_manifest_whose_name_cannot_be_shown_is_refused(root: Path, sandbox: Sandbox) -> None:
+    """Otherwise a saved plan could not be read again."""
     fleet(root, ["a"])
     Path(os.fsdecode(os.fsencode(str(root / "manifests")) + b"/z\xff.yaml")).write_text("environment: z\n")
     assert run(["validate"], obj=session(root, sandbox)) == 3
@@ -93,7 +93,7 @@ def test_a_manifest_whose_name_can_not_be_shown_is_refused(root: Path, sandbox: 
 def test_apply_reports_an_unreadable_tokens_file(
     root: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Environments that share a variable, as they may with a tokens file, are no second fault; validate only warns."""
+    """With a tokens file environments may share a variable, so that isn't reported too; validate only warns."""
     fleet(root, ["a", "b"], "token_env: PLUG_TOKEN_S\n")
     given = session(root, sandbox, RECONCILER_TOKENS_FILE="missing.yaml")
     assert run(["validate"], obj=given) == 0
@@ -107,7 +107,7 @@ def test_apply_reports_an_unreadable_tokens_file(
 def test_an_unused_var_that_equals_a_used_one_does_not_split_a_group(
     root: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only vars that the URLs name tell environments apart; all names of a group are shown."""
+    """Only vars that the URLs use tell environments apart; the output shows all names of a group."""
     (root / "manifests").mkdir()
     lines = "".join(f"  {event}: https://{{host}}/{{environment}}/{{ver}}/{event}\n" for event in EVENTS)
     (root / "manifests" / "_defaults.yaml").write_text("vars: {ver: '1'}\nwebhooks:\n" + lines)
@@ -122,14 +122,14 @@ def test_an_unused_var_that_equals_a_used_one_does_not_split_a_group(
 
 @pytest.mark.parametrize("line_end", ["\n", "\r", "\u2028", "\x85"])
 def test_deep_indentation_is_refused_at_any_line_end(root: Path, sandbox: Sandbox, line_end: str) -> None:
-    """YAML knows more line ends than one."""
+    """YAML has more line ends than the newline."""
     fleet(root, ["a"])
     (root / "manifests" / "a.yaml").write_bytes(line_end.join(" " * depth + "a:" for depth in range(900)).encode())
     assert run(["validate"], obj=session(root, sandbox)) == 3
 
 
 def test_drift_masks_what_held_a_secret() -> None:
-    """Scheme, host and an ellipsis."""
+    """Only the scheme, the host and an ellipsis are shown."""
     assert mask_url("https://hooks.acme.com.br:8443/r?k={secret:PLUG_SECRET_K}") == "https://hooks.acme.com.br:8443/…"
     assert mask_url("https://hooks.acme.com.br?k={secret:PLUG_SECRET_K}") == "https://hooks.acme.com.br/…"
 
@@ -137,7 +137,7 @@ def test_drift_masks_what_held_a_secret() -> None:
 def test_dry_run_knows_an_accepted_account_change(
     root: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A guard that apply would not trip is no warning."""
+    """A guard that would not stop apply causes no warning."""
     fleet(root, ["a"])
     first, second = (f"eyJhbGciOiJub25lIn0.eyJvcmdhbml6YXRpb25JZCI6{part}.c2ln" for part in ("MX0", "Mn0"))
     assert run(["apply", "--yes"], obj=session(root, sandbox, PLUG_TOKEN_A=first)) == 0
@@ -150,7 +150,7 @@ def test_dry_run_knows_an_accepted_account_change(
 
 
 def test_a_malformed_token_outside_the_selection_is_ignored(root: Path, sandbox: Sandbox) -> None:
-    """`-e` narrows any command."""
+    """`-e` narrows every command."""
     fleet(root, ["a", "b"])
     given = session(root, sandbox, PLUG_TOKEN_B="with space")
     assert run(["plan", "-e", "a"], obj=given) == 0
@@ -158,7 +158,7 @@ def test_a_malformed_token_outside_the_selection_is_ignored(root: Path, sandbox:
 
 
 def wait_for_our_first_line(pid: int) -> None:
-    """Until the process handles SIGTERM itself: before that Python is still starting, and nothing of ours has run."""
+    """Wait until the process handles SIGTERM: before that, Python is still starting and runs none of our code."""
     for _ in range(3000):
         status = Path(f"/proc/{pid}/status").read_text()
         caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
@@ -171,7 +171,7 @@ def wait_for_our_first_line(pid: int) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5])
 def test_a_signal_at_any_moment_of_a_plan_is_130(cli: Cli, number: signal.Signals, delay_s: float) -> None:
-    """In the middle of an import too; or the plan was done before it came."""
+    """Also during an import, or after the plan was done."""
     cli.fleet("loja")
     running = cli.start("plan")
     wait_for_our_first_line(running.process.pid)
@@ -183,7 +183,7 @@ def test_a_signal_at_any_moment_of_a_plan_is_130(cli: Cli, number: signal.Signal
 @pytest.mark.linux
 @pytest.mark.parametrize("command", [["--version"], ["schema"], ["plan"]])
 def test_a_full_stdout_is_reported(root: Path, command: list[str]) -> None:
-    """With a code of the contract, and without a dump."""
+    """The exit code is one of the contract's, and no traceback is printed."""
     fleet(root, ["a"])
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(root)}
     with open("/dev/full", "w") as full:
@@ -196,7 +196,7 @@ def test_a_full_stdout_is_reported(root: Path, command: list[str]) -> None:
 
 
 def test_a_selection_narrows_the_commands_of_one_environment_too(root: Path, sandbox: Sandbox) -> None:
-    """A glob that leaves it out matches nothing."""
+    """A glob that matches only environments outside the selection matches nothing."""
     fleet(root, ["a"])
     given = session(root, sandbox, **tokens(root, ["a"]))
     assert run(["apply", "--yes"], obj=given) == 0

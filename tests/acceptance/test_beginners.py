@@ -1,4 +1,4 @@
-"""What somebody new to it gets wrong is told with what to do next."""
+"""A beginner's mistakes are reported with what to do next."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.acceptance.conftest import Cli
     ],
 )
 def test_a_wrong_word_is_reported_with_the_right_one(cli: Cli, arguments: list[str], told: str) -> None:
-    """Invalid input, and nothing was sent."""
+    """The input is invalid, and nothing was sent."""
     cli.fleet("loja", "matriz")
     assert told in cli.run(*arguments, code=3).err
 
@@ -37,14 +37,14 @@ def test_a_wrong_word_is_reported_with_the_right_one(cli: Cli, arguments: list[s
     ],
 )
 def test_a_mistake_in_a_manifest_is_reported_with_its_fix(cli: Cli, text: str, told: str) -> None:
-    """Of all that YAML refuses, what people write most."""
+    """These are the YAML mistakes that people make most."""
     cli.fleet("loja")
     cli.write("manifests/slip.yaml", text)
     assert told in cli.run("validate", code=3).out
 
 
-def test_an_empty_state_is_reported_with_its_place(cli: Cli) -> None:
-    """A typo in the setting, or a run in another folder, looks as if nothing was ever applied."""
+def test_an_empty_state_is_reported_with_its_location(cli: Cli) -> None:
+    """After a typo in the setting, or in another folder, it looks as if nothing was ever applied."""
     cli.fleet("loja")
     assert "looked in nowhere/state" in cli.run("state", "list", "--state", "nowhere/state", code=0).err
     cli.run("apply", "--yes", code=0)
@@ -52,7 +52,7 @@ def test_an_empty_state_is_reported_with_its_place(cli: Cli) -> None:
 
 
 def test_a_missing_remote_is_reported_with_how_to_add_it(cli: Cli) -> None:
-    """As it is right after `init` and `git init`."""
+    """The remote is missing right after `init` and `git init`."""
     cli.fleet("loja")
     subprocess.run(["git", "init", "--quiet", str(cli.folder)], check=True)
     ran = cli.run("plan", "--state", "git:origin/reconciler-state", code=4)
@@ -61,7 +61,7 @@ def test_a_missing_remote_is_reported_with_how_to_add_it(cli: Cli) -> None:
 
 @pytest.mark.parametrize(("names", "count"), [(["loja"], "1 environment."), (["loja", "matriz"], "2 environments.")])
 def test_a_copy_counts_in_good_english(cli: Cli, names: list[str], count: str) -> None:
-    """One is no plural."""
+    """The message has the singular for one."""
     cli.fleet(*names)
     cli.run("apply", "--yes", code=0)
     assert f"copied: {count} Now set" in cli.run("state", "copy", ".reconciler/state", "other", "--yes", code=0).err

@@ -1,4 +1,4 @@
-"""`check` and `apply --check-first` from outside, against receivers over TLS on loopback (docs/contract.md#drift)."""
+"""`check` and `apply --check-first` as processes, against TLS receivers on loopback (docs/contract.md#drift)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def serve(authority: Authority) -> Iterator[Serve]:
 
 @pytest.fixture
 def local(cli: Cli, authority: Authority) -> Cli:
-    """A checkout whose receivers are on loopback, and that trusts the test's authority."""
+    """Return a checkout whose receivers are on loopback, and which trusts the test's authority."""
     cli.environ |= {
         "SSL_CERT_FILE": str(authority.file),
         "RECONCILER_ALLOW_LOCAL_RECEIVERS": "true",
@@ -53,14 +53,14 @@ def fleet(cli: Cli, receiver: Receiver, *names: str) -> None:
 
 
 def manifest(cli: Cli, name: str, path: str, receiver: Receiver, wave: int = 0) -> None:
-    """An environment whose receiveMessage goes to `path`, with the secret in the query."""
+    """Write an environment whose receiveMessage goes to `path`, with the secret in the query."""
     url = f"{receiver.url(path)}?key={{secret:{SECRET}}}"
     cli.environ.setdefault(cli.token_env(name), canary())
     cli.manifest(name, wave=wave, more=f"webhooks: {{receiveMessage: {json.dumps(url)}}}\n")
 
 
-def test_receivers_that_take_everything_pass(local: Cli, serve: Serve) -> None:
-    """Exit 0 without a token; every documented body arrives byte for byte, with the secret filled in."""
+def test_receivers_that_accept_everything_pass(local: Cli, serve: Serve) -> None:
+    """Exit 0 without a token; each documented body arrives byte for byte, with the secret filled in."""
     receiver = serve()
     fleet(local, receiver, "loja")
     del local.environ[local.token_env("loja")]
@@ -90,7 +90,7 @@ def test_receivers_that_take_everything_pass(local: Cli, serve: Serve) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("path", ["/echo", "/302", "/500", "/cut", "/junk", "/mute", "/drip"])
 def test_a_failing_receiver_is_exit_2_and_leaks_nothing(local: Cli, serve: Serve, path: str, form: str) -> None:
-    """Whatever it echoes in body, headers and status line: the helper searches all output for the secret."""
+    """Nothing leaks whatever it echoes in body, headers and status line: the helper searches all output."""
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", path, receiver)
@@ -100,11 +100,11 @@ def test_a_failing_receiver_is_exit_2_and_leaks_nothing(local: Cli, serve: Serve
     if form == "json":
         failed = only([one for one in ran.json["receivers"] if not one["ok"]])
         assert (failed["stage"], failed["message"] != "") == ("post", True)
-    assert len(receiver.requests) == 8  # a redirect is not followed
+    assert len(receiver.requests) == 8  # Redirects are not followed.
 
 
 def test_each_stage_is_reported(local: Cli, serve: Serve, tmp_path: Path) -> None:
-    """A name that doesn't exist, a port with nobody, five kinds of bad TLS, and one that is good beside them."""
+    """A name that doesn't exist, a port that refuses, five kinds of bad TLS, and a good receiver beside them."""
     good, expired, unknown = serve(), serve(days=-1), serve(tls=Authority(tmp_path).context("localhost"))
     wrong, silent = serve("other.acme.com.br"), serve(speaks=False)
     with serve_receiver(None) as gone:
@@ -135,7 +135,7 @@ def test_each_stage_is_reported(local: Cli, serve: Serve, tmp_path: Path) -> Non
 
 
 def test_loopback_is_not_connected_to_without_the_setting(cli: Cli, serve: Serve) -> None:
-    """A manifest that names it is invalid; nothing is called."""
+    """A manifest that names it is invalid; no receiver is called."""
     receiver = serve()
     fleet(cli, receiver, "loja")
     cli.run("check", code=3)
@@ -143,7 +143,7 @@ def test_loopback_is_not_connected_to_without_the_setting(cli: Cli, serve: Serve
 
 
 def test_no_post_needs_no_secret_and_sends_nothing(local: Cli, serve: Serve) -> None:
-    """And warns of the certificate."""
+    """It still warns about the certificate."""
     receiver = serve(days=12.5)
     fleet(local, receiver, "loja")
     ran = local.run("check", "--no-post", env={SECRET: None}, code=0)
@@ -155,7 +155,7 @@ def test_no_post_needs_no_secret_and_sends_nothing(local: Cli, serve: Serve) -> 
 
 @pytest.mark.parametrize("value", [None, "", "a b", "a#b"])
 def test_a_missing_or_impossible_secret_is_exit_3(local: Cli, serve: Serve, value: str | None) -> None:
-    """Naming the variable; nobody is called, nothing is on stdout."""
+    """The message names the variable; no receiver is called, and stdout is empty."""
     receiver = serve()
     fleet(local, receiver, "loja")
     ran = local.run("check", "--format", "json", env={SECRET: value}, code=3)
@@ -165,7 +165,7 @@ def test_a_missing_or_impossible_secret_is_exit_3(local: Cli, serve: Serve, valu
 
 
 def test_check_is_narrowed_by_environment(local: Cli, serve: Serve) -> None:
-    """Only what is selected is called; a glob without a match is an error."""
+    """Only selected receivers are called; a glob without a match is an error."""
     receiver = serve()
     fleet(local, receiver, "loja", "matriz")
     ran = local.run("check", "-e", "mat*", "--format", "json", code=0)
@@ -175,7 +175,7 @@ def test_check_is_narrowed_by_environment(local: Cli, serve: Serve) -> None:
 
 
 def test_a_hundred_environments_behind_one_host(local: Cli, serve: Serve) -> None:
-    """800 POSTs over nine connections at most."""
+    """800 POSTs use nine connections at most."""
     receiver = serve()
     fleet(local, receiver, *(f"loja-{number}" for number in range(100)))
     ran = local.run("check", "--format", "json", "--timeout", "30", code=0)
@@ -185,7 +185,7 @@ def test_a_hundred_environments_behind_one_host(local: Cli, serve: Serve) -> Non
 
 
 def test_a_shared_url_is_called_once(local: Cli, serve: Serve) -> None:
-    """With the names of all that use it."""
+    """The result names all environments that use it."""
     receiver = serve()
     fleet(local, receiver, "a", "b")
     for name in ("a", "b"):
@@ -201,7 +201,7 @@ def test_a_shared_url_is_called_once(local: Cli, serve: Serve) -> None:
 
 
 def test_check_first_fails_an_environment_before_its_intent(local: Cli, serve: Serve) -> None:
-    """No state and no PUT for it; the others are applied."""
+    """It gets no state and no PUT; the others are applied."""
     receiver = serve()
     fleet(local, receiver, "boa", "loja")
     manifest(local, "loja", "/500", receiver)
@@ -215,7 +215,7 @@ def test_check_first_fails_an_environment_before_its_intent(local: Cli, serve: S
 
 
 def test_check_first_calls_only_what_would_be_put(local: Cli, serve: Serve) -> None:
-    """Unchanged environments are left alone; where nothing is to do nobody is called."""
+    """Receivers of unchanged environments are not called; with nothing to do, none is."""
     receiver = serve()
     fleet(local, receiver, "a", "b")
     local.run("apply", "--yes", code=0)
@@ -238,7 +238,7 @@ def test_check_first_fails_the_wave(local: Cli, serve: Serve) -> None:
 
 
 def test_check_first_goes_with_a_plan_file(local: Cli, serve: Serve) -> None:
-    """It changes nothing about what is planned."""
+    """It doesn't change what is planned."""
     receiver = serve()
     fleet(local, receiver, "a")
     local.run("plan", "--out", "plan.json", code=0)
@@ -246,8 +246,8 @@ def test_check_first_goes_with_a_plan_file(local: Cli, serve: Serve) -> None:
     assert len(receiver.requests) == 8
 
 
-def test_no_receiver_is_called_in_a_dry_run_or_after_a_no(local: Cli, serve: Serve) -> None:
-    """`--dry-run` is exactly `plan`; who declines, or isn't asked for want of a terminal, has sent nothing."""
+def test_no_receiver_is_called_in_a_dry_run_or_without_a_yes(local: Cli, serve: Serve) -> None:
+    """`--dry-run` is exactly `plan`; after a no, or without a terminal to ask on, nothing was sent."""
     receiver = serve()
     fleet(local, receiver, "a")
     local.run("apply", "--dry-run", "--check-first", code=0)
@@ -257,29 +257,29 @@ def test_no_receiver_is_called_in_a_dry_run_or_after_a_no(local: Cli, serve: Ser
     assert local.state_bytes() == {}
 
 
-def test_a_signal_ends_a_check_with_what_was_checked_so_far(local: Cli, serve: Serve) -> None:
-    """Exit 130 although a call never comes back; those before it are shown."""
+def test_a_signal_during_a_check_shows_what_was_checked(local: Cli, serve: Serve) -> None:
+    """Exit 130 although one call is never answered; the calls before it are shown."""
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", "/hang", receiver)
     running = local.start("check", "--timeout", "30", "--concurrency", "1")
     wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
     running.process.send_signal(signal.SIGINT)
-    ran = running.finish(timeout_s=25)  # less than the timeout
+    ran = running.finish(timeout_s=25)  # This is less than the timeout of the call.
     assert ran.code == 130
     last = ran.out.splitlines()[-1]
     assert re.fullmatch(r"Check: [1-6] receivers?: [1-6] passed; interrupted: [1-6] not checked\.", last), ran
 
 
 def test_a_signal_ends_a_check_before_an_apply_at_once(local: Cli, serve: Serve) -> None:
-    """Exit 130 and nothing on stdout; nothing was written or put."""
+    """Exit 130 with an empty stdout; nothing was written or put."""
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", "/hang", receiver)
     running = local.start("apply", "--yes", "--check-first", "--timeout", "30")
     wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
     running.process.send_signal(signal.SIGINT)
-    ran = running.finish(timeout_s=25)  # less than the timeout
+    ran = running.finish(timeout_s=25)  # This is less than the timeout of the call.
     assert (ran.code, ran.out) == (130, "")
     assert local.state_bytes() == {}
     assert local.puts("loja") == 0

@@ -1,4 +1,4 @@
-"""The Tab key, as the script that click prints asks for it."""
+"""Completion with the Tab key, asked for as click's script does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.acceptance.conftest import Cli
 
 
 def complete(cli: Cli, *words: str) -> list[str]:
-    """What bash would offer for the last word."""
+    """Return what bash would offer for the last word."""
     ran = cli.run(
         env={
             "_RECONCILER_COMPLETE": "bash_complete",
@@ -20,7 +20,7 @@ def complete(cli: Cli, *words: str) -> list[str]:
 
 
 def test_commands_options_and_formats_are_offered(cli: Cli) -> None:
-    """What the help names."""
+    """The words that the help names are offered."""
     assert complete(cli, "sta") == ["state"]
     assert {"show", "adopt", "unlock"} <= set(complete(cli, "state", ""))
     assert complete(cli, "plan", "--detailed") == ["--detailed-exitcode"]
@@ -28,7 +28,7 @@ def test_commands_options_and_formats_are_offered(cli: Cli) -> None:
 
 
 def test_environments_of_the_manifests_are_offered(cli: Cli) -> None:
-    """After -e and where a command takes one, the folder being the flag's where there is one."""
+    """After -e, and where a command takes an environment; from the folder of the flag if one is given."""
     cli.fleet("loja", "loja-2", "matriz")
     assert complete(cli, "plan", "-e", "lo") == ["loja", "loja-2"]
     assert complete(cli, "state", "show", "") == ["loja", "loja-2", "matriz"]
@@ -37,7 +37,7 @@ def test_environments_of_the_manifests_are_offered(cli: Cli) -> None:
 
 
 def test_an_environment_that_only_the_state_has_is_offered(cli: Cli) -> None:
-    """It is what `state forget` is for; of a broken manifest the state's names are left."""
+    """`state forget` needs it; if a manifest is broken, the state's names are still offered."""
     cli.fleet("loja", "velha")
     cli.run("apply", "--yes", code=0)
     (cli.folder / "manifests" / "velha.yaml").unlink()

@@ -21,7 +21,7 @@ SECTIONS = [
 
 
 def test_the_first_steps_are_tried_in_both_languages() -> None:
-    """A marker that is lost would take its section out of the tests without a word."""
+    """Without this test, a section that lost its marker would go untested unnoticed."""
     for page in ("README.md", "README.pt-BR.md"):
         assert len(TRIED.findall((ROOT / page).read_text(encoding="utf-8"))) == 1
         assert find_tried(str(ROOT / page))
@@ -34,7 +34,7 @@ def test_every_command_prints_what_the_document_shows(section: Section, tmp_path
     (tmp_path / "work").mkdir()
     program = tmp_path / "bin/reconciler"
     FORKS.write_program(tmp_path / "forked")
-    # the sandbox gets signals, so it is a process of its own
+    # The sandbox gets signals, so it needs its own process.
     program.write_text(
         f'#!/bin/sh\nif [ "$1" = sandbox ]; then exec "{sys.executable}" -m reconciler "$@"; fi\n'
         f'exec "{tmp_path}/forked" "$@"\n'

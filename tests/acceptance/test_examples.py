@@ -1,7 +1,7 @@
-"""Every kind of manifest tree that is refused or accepted, a folder each: `examples/{refused,accepted}/<case>/`.
+"""Every kind of manifest tree that is refused or accepted, in one folder each: `examples/{refused,accepted}/<case>/`.
 
-A case holds `manifests/`, maybe `options.yaml` (what the settings would say), and, where it is refused,
-`expected.yaml`: every problem, in order, with its place and a part of its text.
+A case holds `manifests/`, optionally `options.yaml` (what the settings would say), and, if it is refused,
+`expected.yaml`: every problem in order, with its location and a part of its text.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def load_case(folder: Path) -> Tree:
 
 @pytest.mark.parametrize("folder", cases("refused"))
 def test_a_refused_tree_has_exactly_these_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No problem more and none fewer, each at its own place."""
+    """No problem is missing or added, and each has its location."""
     monkeypatch.chdir(folder)
     errors = load_case(folder).errors
     expected = yaml.safe_load((folder / "expected.yaml").read_text())
@@ -62,7 +62,7 @@ def test_a_refused_tree_has_exactly_these_problems(folder: Path, monkeypatch: py
 def test_validate_reports_a_refused_trees_problems_as_json(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit 3, `ok` false, each with its place and what would be right."""
+    """Exit 3, `ok` is false, and each problem has its location and hint."""
     monkeypatch.chdir(folder)
     code = run(["validate", "--format", "json"], obj=Session(environ={}, folder=folder))
     result = json.loads(capsys.readouterr().out)
@@ -74,7 +74,7 @@ def test_validate_reports_a_refused_trees_problems_as_json(
 
 @pytest.mark.parametrize("folder", cases("accepted"))
 def test_an_accepted_tree_gives_every_environment_all_seven(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is wrong with it, and each environment has every event."""
+    """It has no problem, and each environment has every event."""
     monkeypatch.chdir(folder)
     tree = load_case(folder)
     assert tree.errors == ()

@@ -1,4 +1,4 @@
-"""What each exit code stands for, and what the two outputs hold then."""
+"""What each exit code means, and what stdout and stderr hold with it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DIGEST = "sha256:" + "0" * 64
     ids=" ".join,
 )
 def test_wrong_usage_ends_with_3_and_an_empty_stdout(cli: Cli, arguments: tuple[str, ...]) -> None:
-    """What can't be understood is invalid input: nothing on stdout, a reason on stderr, nothing written."""
+    """Unknown words are invalid input: stdout is empty, stderr has a reason, nothing is written."""
     cli.fleet("loja")
     ran = cli.run(*arguments, code=3)
     assert ran.out == ""
@@ -53,21 +53,21 @@ def test_wrong_usage_ends_with_3_and_an_empty_stdout(cli: Cli, arguments: tuple[
         (("plan", "--manifests", "elsewhere"), "run in the folder that holds it"),
     ],
 )
-def test_a_slip_of_the_finger_gets_a_near_miss(cli: Cli, arguments: tuple[str, ...], near: str) -> None:
-    """The command, the option, the environment, and the folder that the user is not in."""
+def test_a_typing_error_gets_a_suggestion(cli: Cli, arguments: tuple[str, ...], near: str) -> None:
+    """For a command, an option, an environment, and a folder that isn't the current one."""
     cli.fleet("loja-1", "matriz")
     assert near in cli.run(*arguments, code=3).err
 
 
-def test_an_unknown_setting_ends_with_3_and_a_near_miss(cli: Cli) -> None:
-    """A misspelt RECONCILER_ variable is an error that says which name was meant."""
+def test_an_unknown_setting_ends_with_3_and_a_suggestion(cli: Cli) -> None:
+    """A misspelt RECONCILER_ variable is an error that suggests the right name."""
     cli.fleet("loja")
     ran = cli.run("plan", code=3, env={"RECONCILER_TIMEOT": "5"})
     assert (ran.out, "RECONCILER_TIMEOT" in ran.err, "timeout" in ran.err.lower()) == ("", True, True)
 
 
 def test_invalid_manifests_end_with_3_and_stdout_in_the_asked_format(cli: Cli, sandbox: Sandbox) -> None:
-    """A fault in any manifest stops every command, also one that selects another environment."""
+    """A problem in any manifest stops every command, even one that selects another environment."""
     cli.fleet("loja", "matriz")
     cli.write("manifests/matriz.yaml", "wave: '1'\nwebhook: {}\n")
     requests = sandbox.plug.requests
@@ -87,7 +87,7 @@ def test_invalid_manifests_end_with_3_and_stdout_in_the_asked_format(cli: Cli, s
 
 
 def test_only_detailed_exitcode_makes_changes_a_2(cli: Cli) -> None:
-    """`plan` is 0 with changes and without; with --detailed-exitcode it is 2 with changes alone."""
+    """`plan` exits 0 with or without changes; with --detailed-exitcode it exits 2 if there are changes."""
     cli.fleet("loja")
     cli.run("plan", code=0)
     cli.run("plan", "--detailed-exitcode", code=2)
@@ -97,7 +97,7 @@ def test_only_detailed_exitcode_makes_changes_a_2(cli: Cli) -> None:
 
 
 def test_an_orphan_is_drift_but_no_change(cli: Cli, sandbox: Sandbox) -> None:
-    """What no manifest holds any more is reported, matched by -e, and never touched."""
+    """An environment in no manifest is reported, matched by -e, and never changed."""
     cli.fleet("antiga", "loja")
     cli.run("apply", "--yes", code=0)
     (cli.folder / "manifests/antiga.yaml").unlink()
@@ -115,7 +115,7 @@ def test_an_orphan_is_drift_but_no_change(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_without_a_terminal_and_without_yes_nothing_happens(cli: Cli, sandbox: Sandbox) -> None:
-    """apply says how to go ahead, exits 3 with an empty stdout, and writes no state folder."""
+    """apply says how to continue, exits 3 with an empty stdout, and writes no state folder."""
     cli.fleet("loja")
     requests = sandbox.plug.requests
     ran = cli.run("apply", "--format", "json", code=3)
@@ -126,7 +126,7 @@ def test_without_a_terminal_and_without_yes_nothing_happens(cli: Cli, sandbox: S
 
 
 def test_with_nothing_to_do_apply_asks_nothing_and_needs_no_token(cli: Cli, sandbox: Sandbox) -> None:
-    """An unchanged fleet is done: 0, without --yes, terminal, token or secret."""
+    """An unchanged fleet exits 0 without --yes, terminal, token or secret."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     requests = sandbox.plug.requests
@@ -135,7 +135,7 @@ def test_with_nothing_to_do_apply_asks_nothing_and_needs_no_token(cli: Cli, sand
     assert sandbox.plug.requests == requests
 
 
-def test_the_answer_no_is_1_and_the_answer_yes_goes_ahead(cli: Cli, sandbox: Sandbox) -> None:
+def test_the_answer_no_is_1_and_the_answer_yes_applies(cli: Cli, sandbox: Sandbox) -> None:
     """On a terminal apply asks; only a yes sends or writes anything."""
     cli.fleet("loja")
     requests = sandbox.plug.requests
@@ -161,7 +161,7 @@ def test_dry_run_is_exactly_plan(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_an_environment_not_applied_is_1(cli: Cli, sandbox: Sandbox) -> None:
-    """One rejected among others makes the run a 1, and the others are applied all the same."""
+    """One rejected environment makes the exit code 1; the others are applied."""
     cli.fleet("loja", "matriz")
     sandbox.plug.options = replace(sandbox.plug.options, tokens=frozenset({cli.token("matriz")}))
     ran = cli.run("apply", "--yes", "--format", "json", code=1)
@@ -171,7 +171,7 @@ def test_an_environment_not_applied_is_1(cli: Cli, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("state", ["occupied", "occupied/below"])
 def test_a_state_that_cannot_be_used_is_4_and_nothing_is_sent(cli: Cli, sandbox: Sandbox, state: str) -> None:
-    """Without a place for the intent there is no PUT."""
+    """Without a written intent there is no PUT."""
     cli.fleet("loja")
     cli.write("occupied", "a file, no folder\n")
     requests = sandbox.plug.requests

@@ -1,4 +1,4 @@
-"""From a hundred environments in a wave on, intents are written ahead of a free slot: what nobody may notice."""
+"""In waves of a hundred environments or more, intents are written ahead of a free slot, without visible effects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONCURRENCY = 6
 
 
 def in_a_folder(cli: Cli, tmp_path: Path) -> Callable[[], set[str]]:
-    """Tells the names of the state's documents."""
+    """Return a function that returns the names of the state's documents."""
     return lambda: {name.removesuffix(".json") for name in cli.state_bytes()}
 
 
@@ -38,14 +38,14 @@ def on_a_branch(cli: Cli, tmp_path: Path) -> Callable[[], set[str]]:
 
 @pytest.mark.parametrize("place", [in_a_folder, on_a_branch])
 @pytest.mark.parametrize("stop", [signal.SIGTERM, None], ids=["signal", "max_failures"])
-def test_what_was_begun_ahead_and_not_sent_leaves_nothing(
+def test_an_intent_that_was_not_sent_leaves_nothing(
     cli: Cli,
     sandbox: Sandbox,
     tmp_path: Path,
     stop: signal.Signals | None,
     place: Callable[[Cli, Path], Callable[[], set[str]]],
 ) -> None:
-    """The state knows what was put, and no more; the rest is skipped, and the next apply puts each of it once."""
+    """The state holds only what was put; the rest is skipped, and the next apply puts each of those once."""
     names = place(cli, tmp_path)
     cli.fleet(*NAMES)
     failing = 0.0 if stop else 1.0
@@ -59,7 +59,7 @@ def test_what_was_begun_ahead_and_not_sent_leaves_nothing(
     ran = running.finish()
     assert ran.code == (130 if stop else 1)
     sent = sandbox.plug.requests - before
-    # max_failures: a slot that came free before the third failure was told may have been used once more
+    # max_failures: a slot that became free before the third failure was counted may have been used again.
     assert CONCURRENCY <= sent <= 2 * CONCURRENCY
     begun = {name for name, outcome in ran.outcomes.items() if outcome != "skipped"}
     assert len(begun) == sent
@@ -70,8 +70,8 @@ def test_what_was_begun_ahead_and_not_sent_leaves_nothing(
     assert set(cli.run("plan", "--format", "json", code=0).actions.values()) == {"noop"}
 
 
-def test_a_fleet_keeps_to_concurrency_and_a_death_in_its_middle_costs_one_put_each(cli: Cli, sandbox: Sandbox) -> None:
-    """While PUTs are under way as many intents more are written, never as many PUTs; after kill -9 all converges."""
+def test_a_killed_fleet_keeps_to_concurrency_and_repeats_one_put_each(cli: Cli, sandbox: Sandbox) -> None:
+    """During PUTs as many further intents are written, but no further PUTs; after kill -9 all converges."""
     cli.fleet(*NAMES)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
     before = sandbox.plug.requests

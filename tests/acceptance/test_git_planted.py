@@ -1,4 +1,4 @@
-"""A pull request's own files that look like a git repository: nothing that they name ever runs."""
+"""Files of a pull request that look like a git repository: no program that they name ever runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATE = "git:origin/reconciler-state"
 
 
 def plant(folder: Path, config: str) -> None:
-    """A repository of plain files in `folder`, as a pull request can hold it: git's own `.git` is in no tree."""
+    """Write a repository of plain files, as a pull request can hold it: git never tracks a real `.git`."""
     for name in ("objects/keep", "refs/heads/keep"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -29,7 +29,7 @@ def make_program(path: Path, marker: Path) -> Path:
 
 @pytest.fixture
 def nested(cli: Cli) -> Cli:
-    """A checkout whose subfolder holds manifests of its own; the program is started there."""
+    """Return a checkout whose subfolder has its own manifests; the program is started there."""
     remote = make_remote(cli.root)
     checkout = make_clone(remote, cli.root / "checkout")
     cli.folder = checkout / "sub"
@@ -50,8 +50,8 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_repository_of_the_pull_requests_own_files_runs_nothing(nested: Cli, attack: str) -> None:
-    """The checkout around it is used, as if the planted files were any files."""
+def test_a_planted_repository_of_plain_files_runs_nothing(nested: Cli, attack: str) -> None:
+    """The surrounding checkout is used, as with any other files."""
     marker = nested.root / "marker"
     program = make_program(nested.folder / "planted", marker)
     plant(nested.folder, ATTACKS[attack].format(program=program, remote=nested.root / "remote.git"))
@@ -64,7 +64,7 @@ def test_a_repository_of_the_pull_requests_own_files_runs_nothing(nested: Cli, a
 
 
 def test_a_repository_of_plain_files_is_not_a_checkout(nested: Cli) -> None:
-    """Where no checkout is around it either."""
+    """Also if there is no checkout around it."""
     alone = nested.root / "alone"
     (nested.folder).rename(alone)
     nested.folder = alone
@@ -77,8 +77,8 @@ def test_a_repository_of_plain_files_is_not_a_checkout(nested: Cli) -> None:
 
 
 @pytest.mark.parametrize("key", ["uploadpack", "receivepack", "vcs"])
-def test_the_checkouts_own_configuration_names_no_program_of_the_other_side(nested: Cli, key: str) -> None:
-    """Not even the user's own: whose remote is on this machine would run it here."""
+def test_the_checkouts_configuration_runs_no_program_of_the_remote(nested: Cli, key: str) -> None:
+    """Not even one that the user set: for a remote on this machine, git would run it here."""
     marker = nested.root / "marker"
     program = make_program(nested.root / "program", marker)
     git(nested.folder.parent, "config", f"remote.origin.{key}", str(program))
@@ -87,7 +87,7 @@ def test_the_checkouts_own_configuration_names_no_program_of_the_other_side(nest
 
 
 def test_a_url_that_is_a_command_runs_only_where_the_user_allows_it(nested: Cli) -> None:
-    """git's own protection: `protocol.ext.allow`."""
+    """This is git's own protection, `protocol.ext.allow`."""
     marker = nested.root / "marker"
     program = make_program(nested.root / "program", marker)
     git(nested.folder.parent, "remote", "set-url", "origin", f"ext::{program} x")

@@ -1,4 +1,4 @@
-"""Two clones of one remote, applying at the same time, as two runs of a CI do (docs/state.md)."""
+"""Two clones of one remote that apply at the same time, as two CI runs do (docs/state.md)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def write_manifests(seed: Path, version: str) -> None:
 
 
 def test_two_clones_that_apply_at_once_converge(tmp_path: Path) -> None:
-    """No environment is PUT by both at once, both exit as the contract says, the last plan is a true noop."""
+    """No environment is PUT by both at once, both exit as the contract says, and the last plan is a noop."""
     remote = make_remote(tmp_path)
     clones = [make_clone(remote, tmp_path / name) for name in ("one", "two")]
     before = [(git(clone, "rev-parse", "HEAD"), git(clone, "for-each-ref")) for clone in clones]
@@ -81,13 +81,13 @@ def test_two_clones_that_apply_at_once_converge(tmp_path: Path) -> None:
 
 
 def assert_straight(remote: Path) -> None:
-    """No merge, and every commit but the first has one parent."""
+    """Assert that there is no merge, and every commit but the first has one parent."""
     parents = git(remote, "log", "--format=%P", "reconciler-state")[:-1].split("\n")
     assert [len(line.split()) for line in parents] == [1] * (len(parents) - 1) + [0]
 
 
 def assert_alone(remote: Path) -> None:
-    """An intent is only ever written where none was live: for each environment, intents and ends take turns."""
+    """Assert that no intent was written while one was live: for each environment, intents and ends alternate."""
     log = git(remote, "log", "--reverse", "--format=%B", "reconciler-state")
     told = re.findall(r"^([abc]): (intent|applied|uncertain|not applied)$", log, re.MULTILINE)
     for name in NAMES:
@@ -97,7 +97,7 @@ def assert_alone(remote: Path) -> None:
 
 
 def test_a_run_of_one_wave_pushes_twice(tmp_path: Path) -> None:
-    """One commit carries all intents, one all outcomes."""
+    """One commit holds all intents, and one all outcomes."""
     remote = make_remote(tmp_path)
     clone = make_clone(remote, tmp_path / "one")
     write_manifests(clone, "1")
@@ -110,7 +110,7 @@ def test_a_run_of_one_wave_pushes_twice(tmp_path: Path) -> None:
 
 
 def test_an_address_outside_ascii_is_reached_under_any_locale(tmp_path: Path) -> None:
-    """A system of before UTF-8 has its own rule for the bytes of variables, in which git gets the address."""
+    """With a locale from before UTF-8, the bytes of variables differ, and git gets the address in one."""
     remote = make_remote(tmp_path).rename(tmp_path / "c\N{LATIN SMALL LETTER O WITH ACUTE}digo.git")
     clone = make_clone(remote, tmp_path / "clone")
     write_manifests(clone, "1")

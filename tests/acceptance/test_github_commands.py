@@ -1,4 +1,4 @@
-"""The steps of the workflows by themselves, and what they say outside of one. The story is in tests/workflows."""
+"""The steps of the workflows alone, and their output outside a workflow. tests/workflows tests them together."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from tests.acceptance.conftest import Cli, canary
 
 
 def raw(cli: Cli, *arguments: str) -> tuple[str, str]:
-    """Both streams of a run whose workflow commands are meant: `Cli.run` would refuse them."""
+    """Return both streams of a run that should print workflow commands, which `Cli.run` would refuse."""
     out, err = cli.start(*arguments).process.communicate()
     return out.decode(), err.decode()
 
 
 def test_posting_outside_of_a_workflow_says_what_is_missing(cli: Cli) -> None:
-    """By the runner's variables; no traceback."""
+    """It names the runner's variables and prints no traceback."""
     ran = cli.run("github", "run", "result", code=3)
     assert "GITHUB_REPOSITORY" in ran.err and "GITHUB_EVENT_PATH" in ran.err
     cli.write("event.json", "{}")
@@ -30,7 +30,7 @@ def test_posting_outside_of_a_workflow_says_what_is_missing(cli: Cli) -> None:
 
 
 def test_annotations_go_to_stderr_and_stdout_stays_what_was_asked_for(cli: Cli) -> None:
-    """In a runner, by themselves; `--format github` puts them on stdout instead."""
+    """In a runner they are automatic; `--format github` puts them on stdout instead."""
     cli.environ["GITHUB_ACTIONS"] = "true"
     cli.environ["GITHUB_WORKSPACE"] = str(cli.root)
     cli.write("manifests/loja.yaml", "wave: soon\n")
@@ -45,7 +45,7 @@ def test_annotations_go_to_stderr_and_stdout_stays_what_was_asked_for(cli: Cli) 
 
 
 def test_also_writes_the_same_result_in_other_formats(cli: Cli) -> None:
-    """From one run: the text in the log, Markdown and JSON in files. A bad name or place is told before anything."""
+    """One run writes text to the log, Markdown and JSON to files. A bad format or path is reported first."""
     cli.fleet("loja")
     text = cli.run("plan", code=0).out
     files = ("--also", "json=plan.json", "--also", "markdown=plan.md", "--also", "summary=summary.md")

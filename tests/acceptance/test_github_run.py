@@ -37,7 +37,7 @@ class Repository:
         return git(self.cli.folder, "rev-parse", "HEAD").strip()
 
     def check_out(self, commit: str) -> None:
-        """As the jobs of an older run do."""
+        """Check out a commit, as the jobs of an older run do."""
         git(self.cli.folder, "checkout", "-q", "--detach", commit)
 
     def environ(self, inputs: Mapping[str, Any] | None, more: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -65,7 +65,7 @@ class Repository:
         }
 
     def merged(self, number: int, commit: str, label: str | None = None) -> None:
-        """Have a pull request be merged as this commit, with a label that bia has set."""
+        """Merge a pull request as this commit, with a label that bia has set."""
         self.github.pulls[number] = {
             "number": number,
             "merged_at": "2026-11-23T12:00:00Z",
@@ -80,7 +80,7 @@ class Repository:
         return self.cli.run("github", "run", "begin", env=self.environ(inputs, more))
 
     def apply(self, job: Mapping[str, Any], inputs: Mapping[str, Any] | None = None, **more: str) -> Ran:
-        """Run a job's step. Where its tokens are not in a secret for several, it has its own."""
+        """Run a job's step. If its tokens are not in a secret shared by several, it has its own."""
         if not job["tokens"]:
             more = {"PLUG_TOKEN": self.cli.token(job["name"]), **more}
         given = {"RECONCILER_JOB": json.dumps(job), **more}
@@ -100,7 +100,7 @@ class Repository:
 
     @property
     def jobs(self) -> list[dict[str, Any]]:
-        """The jobs that the last `begin` made, in the order of their steps."""
+        """Return the jobs that the last `begin` made, in the order of their steps."""
         return [job for number in range(1, 9) for job in json.loads(self.outputs[f"step_{number}"])]
 
     def document(self, name: str) -> Any:
@@ -109,7 +109,7 @@ class Repository:
 
 @pytest.fixture
 def repository(cli: Cli) -> Iterator[Repository]:
-    """`loja` in wave 0 and `matriz` in wave 1, pushed and never applied."""
+    """Yield a repository with `loja` in wave 0 and `matriz` in wave 1, pushed and never applied."""
     remote = make_remote(cli.root)
     cli.folder = make_clone(remote, cli.root / "checkout")
     cli.fleet("loja")
@@ -124,7 +124,7 @@ def repository(cli: Cli) -> Iterator[Repository]:
 
 
 def test_a_run_is_begun_and_applied_wave_by_wave(repository: Repository) -> None:
-    """Then nothing is left to do. The jobs ask nothing of GitHub's API."""
+    """Afterwards nothing is left to do. The jobs send no request to GitHub's API."""
     assert repository.begin().code == 0
     head = git(repository.cli.folder, "rev-parse", "HEAD").strip()
     assert (repository.outputs["commit"], repository.outputs["planned"]) == (head, '["loja","matriz"]')
@@ -147,8 +147,8 @@ def test_a_run_is_begun_and_applied_wave_by_wave(repository: Repository) -> None
     assert "nothing to do" in repository.summary
 
 
-def test_a_run_is_refused_before_any_job_begins(repository: Repository) -> None:
-    """What it is refused for is the first of the summary, and an output for the last job."""
+def test_a_run_is_refused_before_any_job_starts(repository: Repository) -> None:
+    """The reason is first in the summary, and an output for the last job."""
     repository.github.environments = ["loja"]
     ran = repository.begin({"accept_account_change": "nobody"}, PLUG_TOKEN_IS_VISIBLE="true")
     assert ran.code == 3
@@ -158,8 +158,8 @@ def test_a_run_is_refused_before_any_job_begins(repository: Repository) -> None:
     assert repository.summary.startswith("## `begin: exit 3`")
 
 
-def test_strict_sends_only_what_a_merged_pull_request_wanted(repository: Repository) -> None:
-    """A direct push is refused, with the digest that lets it pass by hand; the same as a pull request is sent."""
+def test_strict_sends_only_what_a_merged_pull_request_desired(repository: Repository) -> None:
+    """A direct push is refused, with the digest for a run by hand; what a pull request desired is sent."""
     ran = repository.begin(PLUG_STRICT="true")
     assert ran.code == 3 and "it came with no merged pull request" in ran.err
     (digest,) = re.findall("expect=(sha256:[0-9a-f]{64})", repository.outputs["failure"])
@@ -170,7 +170,7 @@ def test_strict_sends_only_what_a_merged_pull_request_wanted(repository: Reposit
 
 
 def test_a_label_lifts_a_guard_by_name(repository: Repository) -> None:
-    """Of somebody who may write, on the pull request whose merge made the commit."""
+    """Its setter can write, and the merge of its pull request made the commit."""
     repository.begin()
     for job in repository.jobs:
         assert repository.apply(job).code == 0
@@ -187,7 +187,7 @@ def test_a_label_lifts_a_guard_by_name(repository: Repository) -> None:
     assert repository.outputs["lifted"] == said and "set by bia on #" in repository.summary
 
 
-def test_a_job_without_its_token_names_the_secret_and_where_it_is_missing(repository: Repository) -> None:
+def test_a_job_without_its_token_names_the_missing_secret_and_its_location(repository: Repository) -> None:
     """Exit 3: nothing was sent or written."""
     repository.begin()
     first = repository.jobs[0]
@@ -205,7 +205,7 @@ def test_a_job_without_its_token_names_the_secret_and_where_it_is_missing(reposi
 
 
 def test_a_fleet_is_applied_with_the_tokens_of_secrets(repository: Repository) -> None:
-    """In shards, each with its own; a secret of a webhook comes along."""
+    """They run in shards, each with its own tokens; a webhook's secret is also available."""
     cli = repository.cli
     repository.begin(PLUG_TOKENS_FROM="secret", PLUG_SHARDS="5")
     assert [job["environment"] for job in repository.jobs] == ["plug-fleet"] * 2
@@ -222,8 +222,8 @@ def test_a_fleet_is_applied_with_the_tokens_of_secrets(repository: Repository) -
         assert cli.held(name) == cli.desired(name)
 
 
-def test_a_job_of_an_older_commit_that_is_started_again_sends_nothing_old(repository: Repository) -> None:
-    """A fails, B takes it back, A's failed jobs are started again: that would put A over B."""
+def test_a_rerun_job_of_an_older_commit_sends_nothing_old(repository: Repository) -> None:
+    """A fails, B reverts it, A's failed jobs run again: they would put A over B."""
     cli = repository.cli
     cli.manifest("loja", version="2")
     old = repository.push("A")
@@ -238,13 +238,13 @@ def test_a_job_of_an_older_commit_that_is_started_again_sends_nothing_old(reposi
     assert ran.code == 4 and "a newer commit decides: main is at " in ran.err
     assert "is not known to want the same of loja as" in ran.err
     assert cli.puts("loja") == 0
-    assert repository.apply(second).code == 0  # of it, B wants the same
+    assert repository.apply(second).code == 0  # B desires the same for this environment.
     repository.attempt = 1
     assert repository.apply(first).code == 0
 
 
-def test_what_an_invalid_head_wants_is_not_known(repository: Repository) -> None:
-    """Nothing is sent then, and neither where the head can't be asked for."""
+def test_with_an_invalid_head_nothing_is_sent(repository: Repository) -> None:
+    """What it desires is unknown then, as it is when the head can't be read."""
     repository.begin()
     first, _ = repository.jobs
     old = git(repository.cli.folder, "rev-parse", "HEAD").strip()
@@ -261,7 +261,7 @@ def test_what_an_invalid_head_wants_is_not_known(repository: Repository) -> None
 
 
 def test_a_job_that_waits_for_an_earlier_wave_sends_nothing(repository: Repository) -> None:
-    """It ends red, and says of whom."""
+    """It fails and names the environment that it waits for."""
     repository.begin()
     _, second = repository.jobs
     ran = repository.apply({**second, "waits": True})
@@ -270,14 +270,14 @@ def test_a_job_that_waits_for_an_earlier_wave_sends_nothing(repository: Reposito
 
 
 @pytest.mark.parametrize("job", ["", "{", "[]", '{"name": "loja"}'])
-def test_what_is_not_a_job_is_refused(repository: Repository, job: str) -> None:
-    """It was not handed over by our workflow."""
+def test_an_invalid_job_is_refused(repository: Repository, job: str) -> None:
+    """The workflow didn't make it."""
     ran = repository.cli.run("github", "run", "apply", env=repository.environ(None, {"RECONCILER_JOB": job}))
     assert ran.code == 3 and "RECONCILER_JOB" in ran.err
 
 
-def test_every_token_is_masked_before_anything_else_is_said(repository: Repository) -> None:
-    """One secret of GitHub's holds many: the runner knows none of them by itself."""
+def test_every_token_is_masked_before_any_other_output(repository: Repository) -> None:
+    """One GitHub secret holds many tokens, and the runner masks only the whole."""
     cli = repository.cli
     repository.begin(PLUG_TOKENS_FROM="secret")
     (fleet,) = repository.jobs
@@ -286,12 +286,12 @@ def test_every_token_is_masked_before_anything_else_is_said(repository: Reposito
     _, err = cli.start("github", "run", "apply", env=repository.environ(None, given)).process.communicate()
     lines = err.decode().splitlines()
     assert set(lines[1:3]) == {f"::add-mask::{token}" for token in tokens.values()}
-    assert lines[0].startswith("::add-mask::")  # of what git sends to the server
+    assert lines[0].startswith("::add-mask::")  # Masks the value that git sends to the server.
     assert not any(token in line for token in tokens.values() for line in lines[3:])
 
 
 def test_a_command_leaves_its_result_for_the_workflow(repository: Repository) -> None:
-    """Outputs, summary, files; exit 2 is an answer, and what stops a command is in the summary."""
+    """Outputs, summary and files; exit 2 is a result, and the summary has what stopped a command."""
     cli = repository.cli
     assert repository.command("plan").code == 0
     outputs = repository.outputs
@@ -314,10 +314,10 @@ def test_a_command_leaves_its_result_for_the_workflow(repository: Repository) ->
     assert "No such option: --nonsense" in repository.summary or "no such option" in repository.summary.lower()
 
 
-def test_a_cancelled_job_writes_what_it_knows(repository: Repository, sandbox: Sandbox) -> None:
-    """The runner sends SIGINT, and SIGTERM a while later, which changes nothing: state, outputs and summary are there.
+def test_a_cancelled_job_writes_what_it_did(repository: Repository, sandbox: Sandbox) -> None:
+    """The runner sends SIGINT and later SIGTERM, which changes nothing: state, outputs and summary are written.
 
-    With the git store, whose writes wait for one another.
+    This uses the git store, whose writes wait for each other.
     """
     cli = repository.cli
     repository.begin(PLUG_TOKENS_FROM="secret")

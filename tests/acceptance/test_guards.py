@@ -1,4 +1,4 @@
-"""What stops an apply before the first byte is sent, all of it told in one run."""
+"""The guards stop an apply before the first byte is sent, and all are reported in one run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FLEET = tuple(f"cliente-{number}" for number in range(10))
 
 
 def refused(cli: Cli, *arguments: str) -> str:
-    """Runs an apply that must be refused: exit 3, nothing sent, nothing written. Gives stderr."""
+    """Run an apply that must be refused, and return its stderr: exit 3, nothing sent or written."""
     requests, before = cli.sandbox.plug.requests, cli.state_bytes()
     ran = cli.run("apply", "--yes", *arguments, code=3)
     assert ran.out == ""
@@ -24,7 +24,7 @@ def refused(cli: Cli, *arguments: str) -> str:
 
 
 def test_more_than_half_of_ten_environments_are_not_updated_at_once(cli: Cli) -> None:
-    """6 updates of 10 are refused by default, said by plan, and let pass by --max-changed 100%."""
+    """6 updates of 10 are refused by default, reported by plan, and allowed by --max-changed 100%."""
     cli.fleet(*FLEET)
     cli.run("apply", "--yes", code=0)
     for name in FLEET[:5]:
@@ -43,7 +43,7 @@ def test_more_than_half_of_ten_environments_are_not_updated_at_once(cli: Cli) ->
 
 
 def test_nine_environments_are_updated_at_once(cli: Cli) -> None:
-    """Below ten applied environments the default guard says nothing."""
+    """Below ten applied environments the default guard does nothing."""
     cli.fleet(*FLEET[:9])
     cli.run("apply", "--yes", code=0)
     for name in FLEET[:9]:
@@ -52,7 +52,7 @@ def test_nine_environments_are_updated_at_once(cli: Cli) -> None:
 
 
 def test_two_environments_with_the_same_token_are_refused(cli: Cli) -> None:
-    """They would overwrite each other, also where only one of them is to be put."""
+    """They would overwrite each other, even if only one of them is to be put."""
     cli.fleet("loja", "matriz")
     cli.environ["PLUG_TOKEN_MATRIZ"] = cli.environ["PLUG_TOKEN_LOJA"]
     error = refused(cli)
@@ -80,7 +80,7 @@ def test_the_same_token_variable_or_account_twice_fails_validation(cli: Cli) -> 
 
 
 def test_a_token_of_another_organization_needs_to_be_accepted(cli: Cli) -> None:
-    """Swapped tokens are refused by name; --accept-account-change lets the named environment pass."""
+    """The refusal names swapped tokens; --accept-account-change allows the named environment."""
     cli.fleet("loja")
     cli.environ["PLUG_TOKEN_LOJA"] = make_jwt("org-1")
     cli.run("apply", "--yes", code=0)
@@ -97,7 +97,7 @@ def test_a_token_of_another_organization_needs_to_be_accepted(cli: Cli) -> None:
 
 
 def test_a_token_of_another_company_than_the_manifest_names_is_refused(cli: Cli) -> None:
-    """At the manifest's place; a plan warns of it, and no flag lets it pass."""
+    """The message has the manifest's location; a plan warns, and no flag allows it."""
     cli.fleet("loja")
     cli.manifest("loja", more="organization_id: org-1\n")
     cli.environ["PLUG_TOKEN_LOJA"] = make_jwt("org-2")
@@ -109,8 +109,8 @@ def test_a_token_of_another_company_than_the_manifest_names_is_refused(cli: Cli)
     assert cli.run("apply", "--yes", "--format", "json", code=0).outcomes == {"loja": "applied"}
 
 
-def test_a_document_that_can_not_be_read_beside_the_selection_is_a_warning(cli: Cli) -> None:
-    """It names what no guard saw."""
+def test_an_unreadable_document_outside_the_selection_is_a_warning(cli: Cli) -> None:
+    """It names what no guard could check."""
     cli.fleet("loja", "matriz")
     cli.run("apply", "--yes", code=0)
     (cli.folder / ".reconciler" / "state" / "matriz.json").write_text("{")
@@ -121,8 +121,8 @@ def test_a_document_that_can_not_be_read_beside_the_selection_is_a_warning(cli: 
     cli.run("apply", "--yes", code=4)
 
 
-def test_an_expired_token_is_a_warning_alone(cli: Cli) -> None:
-    """A JWT's exp is a hint: Plug has the last word."""
+def test_an_expired_token_is_only_a_warning(cli: Cli) -> None:
+    """A JWT's exp is a hint: Plug decides."""
     cli.fleet("loja")
     cli.environ["PLUG_TOKEN_LOJA"] = make_jwt("org-1", exp=1_000_000_000)
     ran = cli.run("apply", "--yes", code=0)
@@ -131,10 +131,10 @@ def test_an_expired_token_is_a_warning_alone(cli: Cli) -> None:
 
 
 def test_reserved_hosts_are_not_sent_to_the_real_plug(cli: Cli, wires: Callable[[], Wire]) -> None:
-    """hooks.example.com is refused where the base URL is no loopback; not a connection is made."""
+    """hooks.example.com is refused if the base URL isn't loopback; no connection is made."""
     cli.fleet("loja", host="hooks.example.com")
     del cli.environ["RECONCILER_API__BASE_URL"]
-    proxy = wires()  # would see any connection to the vendor, and keep it from getting there
+    proxy = wires()  # It would record any connection to the vendor, and stop it.
     cli.environ["HTTPS_PROXY"] = proxy.base_url
     assert "hooks.example.com" in refused(cli, "--api-base-url", "https://www.plugchat.com.br")
     assert "hooks.example.com" in refused(cli)
@@ -152,7 +152,7 @@ def test_a_base_url_that_is_not_allowed_gets_no_token(cli: Cli, wires: Callable[
 
 
 def test_all_missing_tokens_and_secrets_are_named_in_one_run(cli: Cli) -> None:
-    """Whoever sets a fleet up learns of every variable at once."""
+    """One run names every variable that a new fleet still needs."""
     cli.fleet("loja", "matriz")
     for name in ("PLUG_TOKEN_LOJA", "PLUG_TOKEN_MATRIZ", SECRET):
         del cli.environ[name]
@@ -186,8 +186,8 @@ def test_unusable_secrets_are_all_named_and_never_shown(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("token", ["canary token-space", "canary-token-line\n", "canary-token-é"])
-def test_a_malformed_token_is_named_by_its_variable_beside_all_else(cli: Cli, token: str) -> None:
-    """White space and non-ASCII characters make no token. A plan refuses it too."""
+def test_a_malformed_token_is_named_by_its_variable_beside_other_problems(cli: Cli, token: str) -> None:
+    """A token can't have white space or non-ASCII characters. A plan refuses it too."""
     cli.fleet("loja", "matriz")
     cli.environ["PLUG_TOKEN_LOJA"] = token
     del cli.environ["PLUG_TOKEN_MATRIZ"], cli.environ[SECRET]
@@ -221,7 +221,7 @@ def test_a_tokens_file_that_others_may_read_is_refused(cli: Cli) -> None:
 
 
 def test_a_token_in_a_manifest_is_refused_and_not_repeated(cli: Cli) -> None:
-    """A token key, a JWT in a comment, and a known token's value are errors that never show it."""
+    """A token key, a JWT in a comment, and a known token's value are errors that don't repeat it."""
     cli.fleet("loja")
     jwt = make_jwt("org-1")
     cli.canaries.add(jwt)
@@ -232,7 +232,7 @@ def test_a_token_in_a_manifest_is_refused_and_not_repeated(cli: Cli) -> None:
 
 
 def test_a_policy_stops_apply_as_well(cli: Cli) -> None:
-    """A denied host is invalid input of validate, plan and apply."""
+    """A denied host is invalid input for validate, plan and apply."""
     cli.fleet("loja")
     cli.run("validate", "--policy-denied-hosts", "*.acme.com.br", code=3)
     cli.run("plan", "--policy-denied-hosts", "*.acme.com.br", code=3)
@@ -240,7 +240,7 @@ def test_a_policy_stops_apply_as_well(cli: Cli) -> None:
 
 
 def test_every_guard_is_named_in_one_run(cli: Cli, sandbox: Sandbox, wires: Callable[[], Wire]) -> None:
-    """max_changed, account, shared token, missing token and secret, reserved host: one run tells them all."""
+    """max_changed, account, shared token, missing token and secret, reserved host: one run reports them all."""
     cli.fleet(*FLEET, host="hooks.example.com")
     cli.environ[cli.token_env(FLEET[0])] = make_jwt("org-1")
     cli.run("apply", "--yes", code=0)

@@ -21,26 +21,26 @@ from tests.acceptance.conftest import ROOT, TIMEOUT_S, canary
 from tests.forked import FORKS
 from tests.measured import measured
 
-SANDBOX_URL = "http://127.0.0.1:8787"  # as the help writes it; the tests put their own there
-COLUMNS = 78  # of a terminal of 80, click leaves two free
+SANDBOX_URL = "http://127.0.0.1:8787"  # The help shows this address; the tests replace it by their own.
+COLUMNS = 78  # Click leaves two columns of an 80-column terminal free.
 
-# They post to GitHub, so they are parsed only; tests/workflows runs them against a stand-in of it.
+# They post to GitHub, so they are only parsed here; tests/workflows runs them against a stand-in.
 ON_GITHUB = {
     *("github", "github run", "github run apply", "github run begin", "github run command", "github run drift"),
     *("github run result", "github run review"),
 }
 
-# Its receivers are not there (see BEFORE); everything else is in order.
+# The receivers don't exist (see BEFORE); everything else is in order.
 CODES = {"check": 2}
 
-# Nobody listens there: whoever calls the receivers is refused at once, and nothing leaves this machine.
+# No server listens there: calls of receivers are refused at once, and nothing leaves this machine.
 WITHOUT_RECEIVERS = "sed -i -E 's/hooks(-staging)?.example.com/127.0.0.1:1/' manifests/*.yaml"
 
-# What has to be so before an example makes sense.
+# What must be run before an example works.
 BEFORE = {
     "check": WITHOUT_RECEIVERS,
     "report": WITHOUT_RECEIVERS,
-    "state copy": "git push --quiet origin :reconciler-state",  # its target must be empty
+    "state copy": "git push --quiet origin :reconciler-state",  # The target of the copy must be empty.
     "state rename": "mv manifests/staging.yaml manifests/homologacao.yaml && sed -i 's/staging/homologacao/' "
     "manifests/homologacao.yaml",
     "import": "printf 'environment,account_id\\nfilial,2-1\\n' > companies.csv",
@@ -59,12 +59,12 @@ SECRETS = {
 ACCOUNTS = {"32133-31232": SECRETS["PLUG_TOKEN_STAGING"], "2-1": SECRETS["PLUG_TOKEN_PRODUCTION"]}
 
 ENVIRON = {
-    "sandbox": dict.fromkeys(SECRETS, ""),  # its example names all that is needed
+    "sandbox": dict.fromkeys(SECRETS, ""),  # The sandbox's example names every secret that it needs.
 }
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """Every command and group by its words, the program itself as the empty text."""
+    """Yield every command and group with its words; the program itself has the empty text."""
     waiting: list[tuple[str, click.Command]] = [("", program)]
     while waiting:
         path, command = waiting.pop()
@@ -81,7 +81,7 @@ COMMANDS = dict(sorted(commands()))
 
 
 def examples(command: click.Command) -> list[str]:
-    """The lines to type; one that ends with a backslash goes on."""
+    """Return the lines to type; a line that ends with a backslash continues on the next."""
     text = f"{inspect.cleandoc(command.help or '')}\n\n{command.epilog or ''}"
     shown = re.search(r"^Example:\n((?: +\S.*\n?)+)", text, re.MULTILINE)
     if shown is None:
@@ -91,7 +91,7 @@ def examples(command: click.Command) -> list[str]:
 
 
 def parse(line: str) -> None:
-    """Raises click's error where a word of it is none of the program's."""
+    """Parse a line. Raises click's error if it has an unknown word."""
     words = shlex.split(re.split(r" (?:&|[|]|>>?) ?", line)[0])
     while "=" in words[0]:
         words.pop(0)
@@ -106,7 +106,7 @@ def parse(line: str) -> None:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory, _server: Sandbox) -> Iterator[Path]:
-    """A folder with `work`, which is what `init` made with its state applied, and `remote.git` beside it."""
+    """Yield a folder with `work`, which `init` made and whose state is applied, and `remote.git` beside it."""
     top = tmp_path_factory.mktemp("help")
     (top / "bin").mkdir()
     FORKS.write_program(top / "bin" / "reconciler")
@@ -127,7 +127,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, _server: Sandbox) -> Iterator
 def type_in(
     top: Path, line: str, base_url: str, more: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Both streams of one line in a shell in `work`, on a terminal where every question is answered with yes."""
+    """Type a line in a shell in `work`, on a terminal where each answer is yes; return both streams."""
     environ = {
         **measured(),
         "PATH": f"{top / 'bin'}:{os.environ['PATH']}",
@@ -164,15 +164,15 @@ def type_in(
 
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_help_shows_an_example(path: str) -> None:
-    """Of the command itself, or for a group of one in it."""
+    """The example is the command's, or for a group one of its commands'."""
     lines = examples(COMMANDS[path])
     assert lines
     assert any(f"reconciler {path}".strip() in line for line in lines)
 
 
 @pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if isinstance(command, click.Group)])
-def test_a_list_of_commands_explains_each_in_a_whole_sentence(path: str) -> None:
-    """In 80 columns click cuts what is longer, and writes dots."""
+def test_a_list_of_commands_shows_each_sentence_whole(path: str) -> None:
+    """Click cuts what is longer than 80 columns, and writes dots."""
     group = COMMANDS[path]
     assert isinstance(group, click.Group)
     names = group.list_commands(click.Context(group))
@@ -183,15 +183,15 @@ def test_a_list_of_commands_explains_each_in_a_whole_sentence(path: str) -> None
 
 
 @pytest.mark.parametrize("path", sorted(ON_GITHUB))
-def test_an_example_that_posts_to_github_is_understood(path: str) -> None:
-    """Its words are the program's."""
+def test_an_example_that_posts_to_github_can_be_parsed(path: str) -> None:
+    """The program knows all its words."""
     for line in examples(COMMANDS[path]):
         parse(line)
 
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path not in ON_GITHUB])
 def test_an_example_works_as_it_is_typed(path: str, tree: Path, tmp_path: Path, sandbox: Sandbox) -> None:
-    """One after the other, in a copy of the tree that is this command's alone."""
+    """A command's examples run in order, in its own copy of the tree."""
     sandbox.plug.options = replace(sandbox.plug.options, accounts=ACCOUNTS)
     for name in ("work", "remote.git", "bin"):
         shutil.copytree(tree / name, tmp_path / name, symlinks=True)
@@ -200,10 +200,10 @@ def test_an_example_works_as_it_is_typed(path: str, tree: Path, tmp_path: Path, 
         assert done.returncode == 0, done.stdout
     for line in examples(COMMANDS[path]):
         if line.startswith("reconciler sandbox"):
-            # it serves until Ctrl-C, and on a port that another test may have: the one at hand takes its place
+            # It serves until Ctrl-C, on a port that another test may use, so the tests' sandbox replaces it.
             parse(line)
             continue
-        # jq shows what a pipe is for, and is no part of the program
+        # jq shows the use of a pipe, and isn't a part of the program.
         typed = line.replace(SANDBOX_URL, sandbox.base_url).partition(" | jq ")[0]
         typed = typed.replace("--state /tmp/", f"--state {tmp_path}/")
         done = type_in(tmp_path, typed, sandbox.base_url, ENVIRON.get(path))
