@@ -1,4 +1,4 @@
-"""Names, texts and answers that try to be more than data. The helper looks at every output (`assert_harmless`)."""
+"""Names, texts and answers that try to be more than data. The helper checks every output (`assert_harmless`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMATS = ("text", "json", "markdown")
 
 @pytest.fixture
 def hostile(cli: Cli) -> Cli:
-    """An environment applied by a hostile actor and with a hostile description."""
+    """Return a checkout with an environment that has a hostile actor and a hostile description."""
     cli.fleet("loja")
     cli.manifest("loja", more=f"description: {json.dumps('Loja ::error::x ##[error]y @octo/team')}\n")
     cli.environ["GITHUB_ACTOR"] = EVIL
@@ -26,7 +26,7 @@ def hostile(cli: Cli) -> Cli:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_hostile_actor_is_data_in_every_view(hostile: Cli, form: str) -> None:
-    """Who applied is shown escaped, and mentions nobody."""
+    """The actor is shown escaped, and mentions nobody."""
     for command in (("state", "list"), ("state", "show", "loja"), ("state", "history", "loja"), ("drift",), ("plan",)):
         ran = hostile.run(*command, "--format", form, code=0)
         if form == "markdown":
@@ -36,7 +36,7 @@ def test_a_hostile_actor_is_data_in_every_view(hostile: Cli, form: str) -> None:
 
 @pytest.fixture
 def locked(hostile: Cli) -> Cli:
-    """The environment, and a live intent of the hostile actor."""
+    """Return a checkout whose environment has a live intent of the hostile actor."""
     document = hostile.document("loja")
     document["serial"] += 1
     document["intent"] = {
@@ -52,7 +52,7 @@ def locked(hostile: Cli) -> Cli:
 
 
 def test_a_hostile_lock_is_data(locked: Cli) -> None:
-    """The message that names the other run shows its actor escaped."""
+    """The message that names the other run escapes its actor."""
     for form in FORMATS:
         locked.run("apply", "--yes", "--format", form, code=4)
         locked.run("plan", "--format", form, code=0)
@@ -60,7 +60,7 @@ def test_a_hostile_lock_is_data(locked: Cli) -> None:
 
 
 def test_the_question_of_unlock_shows_a_hostile_actor_escaped(locked: Cli) -> None:
-    """A question is output too."""
+    """A question is output as well."""
     locked.run("state", "unlock", "loja", code=1, answer="n\n")
 
 
@@ -79,7 +79,7 @@ def test_hostile_texts_in_manifests_are_data(cli: Cli, form: str) -> None:
 
 
 def test_hostile_file_and_folder_names_are_data(cli: Cli) -> None:
-    """A path with escapes or a workflow command in it does no harm in plans or errors."""
+    """A path that contains escapes or a workflow command does no harm in plans or errors."""
     cli.fleet("loja")
     folder = "::error::##[group]x"
     (cli.folder / "manifests").rename(cli.folder / folder)
@@ -94,7 +94,7 @@ def test_hostile_file_and_folder_names_are_data(cli: Cli) -> None:
 
 
 def test_hostile_arguments_are_data(cli: Cli) -> None:
-    """An argument that is repeated in an error is repeated escaped."""
+    """An error that repeats an argument escapes it."""
     cli.fleet("loja")
     for arguments in (
         ("plan", "-e", EVIL),
@@ -113,7 +113,7 @@ def test_hostile_arguments_are_data(cli: Cli) -> None:
 
 
 def test_a_hostile_state_folder_is_data(cli: Cli) -> None:
-    """A corrupt document in a folder with a hostile name is named escaped."""
+    """The path of a corrupt document in a folder with a hostile name is escaped."""
     cli.fleet("loja")
     folder = "::error::##[group]x"
     cli.write(f"{folder}/loja.json", json.dumps({"format": EVIL, "environment": EVIL}))
@@ -125,7 +125,7 @@ def test_a_hostile_state_folder_is_data(cli: Cli) -> None:
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 503])
 def test_an_answer_that_echoes_the_token_is_not_repeated(cli: Cli, wire: Wire, status: int) -> None:
-    """Body, reason and headers of an answer may hold the token, the secret and escapes: none of it is shown."""
+    """Body, reason and headers of an answer may hold the token, the secret and escapes: none of them is shown."""
 
     def echo(request: Request) -> bytes:
         token = request.header("Authorization")
@@ -141,7 +141,7 @@ def test_an_answer_that_echoes_the_token_is_not_repeated(cli: Cli, wire: Wire, s
 
 
 def test_a_hostile_tokens_file_and_settings_file_are_not_repeated(cli: Cli, wires: Callable[[], Wire]) -> None:
-    """A file that is not what it should be is named, its content is not shown."""
+    """The name of a malformed file is shown, its content isn't."""
     cli.fleet("loja")
     secret = "canary-token-in-a-broken-file"
     cli.canaries.add(secret)

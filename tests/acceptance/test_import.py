@@ -1,4 +1,4 @@
-"""Manifests of companies that exist, up to the first plan: nothing is sent but reads, and no secret is shown.
+"""Import companies that exist, up to the first plan: only reads are sent, and no secret is shown.
 
 See docs/contract.md#commands.
 """
@@ -19,7 +19,7 @@ BY_HAND = f"https://{HOST}/by-hand"
 
 @pytest.fixture
 def companies(cli: Cli) -> Cli:
-    """`loja` and `matriz`, set up in the dashboard with a secret each; `2-lost` is an account that does not exist."""
+    """Set up `loja` and `matriz` in the dashboard with a secret each; the account `2-lost` doesn't exist."""
     cli.environ["PLUG_PARTNER_TOKEN"] = canary("partner")
     cli.environ["RECONCILER_PARTNER__BASE_URL"] = cli.sandbox.base_url
     accounts = {}
@@ -47,8 +47,8 @@ def csv(cli: Cli, *rows: str, more: str = "") -> None:
     cli.write("c.csv", "\n".join([f"environment,account_id{more}", *rows, ""]))
 
 
-def test_a_company_is_imported_completed_and_adopted_to_a_true_noop(companies: Cli) -> None:
-    """What Plug never shows is asked for by `validate`; nothing is sent, and nothing is written but what is named."""
+def test_an_imported_company_is_completed_and_adopted_to_a_noop(companies: Cli) -> None:
+    """`validate` asks for what Plug never shows; no PUT is sent, and only the named files are written."""
     requests = companies.sandbox.plug.requests
     given = ("import", "--account-id", "1-loja", "-e", "loja", "--plain", "v=.*")
     ran = companies.run(*given, code=3)
@@ -68,7 +68,7 @@ def test_a_company_is_imported_completed_and_adopted_to_a_true_noop(companies: C
     with manifest.open("a") as file:
         file.write(f"  messageDeliveryError: {BY_HAND}\n  whenDisconnecting: {BY_HAND}\n")
     adopt = ("state", "adopt", "loja", "--yes")
-    ran = companies.run(*adopt, code=3)  # the secrets are not available, so nothing can be compared
+    ran = companies.run(*adopt, code=3)  # The secrets are not available, so nothing can be compared.
     assert "was not compared" in ran.err
     companies.environ["RECONCILER_SECRETS_FILE"] = "secrets.yaml"
     ran = companies.run(*adopt, code=0)
@@ -79,8 +79,8 @@ def test_a_company_is_imported_completed_and_adopted_to_a_true_noop(companies: C
     assert companies.sandbox.plug.requests == requests
 
 
-def test_a_row_that_can_not_be_read_is_named_and_the_others_are_written(companies: Cli) -> None:
-    """Existing files are left and named; a second run goes on where the first ended."""
+def test_a_row_that_cannot_be_read_is_named_and_the_others_are_written(companies: Cli) -> None:
+    """Existing files are kept and named; a second run continues where the first ended."""
     csv(companies, "loja,1-loja", "lost,2-lost", "matriz,1-matriz")
     ran = companies.run("import", "--csv", "c.csv", "--folder", "sul", "--secrets-out", "secrets.yaml", code=1)
     assert ran.out == "wrote  manifests/sul/loja.yaml\nwrote  manifests/sul/matriz.yaml\n"
@@ -94,8 +94,8 @@ def test_a_row_that_can_not_be_read_is_named_and_the_others_are_written(companie
     assert (companies.folder / "manifests/sul/loja.yaml").read_bytes() == before
 
 
-def test_nothing_is_written_where_anything_is_wrong(companies: Cli) -> None:
-    """A row, a flag, a place for the secrets, a missing token: exit 3, and stdout is empty."""
+def test_nothing_is_written_if_anything_is_wrong(companies: Cli) -> None:
+    """A row, a flag, the path of the secrets, a missing token: exit 3, and stdout is empty."""
     csv(companies, "loja,1-loja,", "Matriz,1-matriz,http://x", more=",webhooks.messageStatus")
     companies.write("secrets.yaml", "mine")
     before = files(companies)
@@ -123,7 +123,7 @@ def test_nothing_is_written_where_anything_is_wrong(companies: Cli) -> None:
 
 
 def test_a_difference_is_not_adopted_and_the_others_of_a_glob_are(companies: Cli) -> None:
-    """By the event, masked; also where the user vouches for what can't be read."""
+    """The event is named, masked; also if the user confirms what can't be read."""
     events = ",".join(f"webhooks.{event}" for event in EVENTS)
     urls = ",".join(f"https://{HOST}/{{environment}}/{event}" for event in EVENTS)
     csv(companies, f"loja,1-loja,{urls}", f"nova,1-nova,{urls}", f"sem,,{urls}", more=f",{events}")

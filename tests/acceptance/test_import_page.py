@@ -1,4 +1,4 @@
-"""docs/import.md can be followed as it is: its commands, in order, print what it shows."""
+"""docs/import.md works as written: its commands, in order, print what it shows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.forked import FORKS
 from tests.measured import measured
 
 PAGE = (ROOT / "docs/import.md").read_text(encoding="utf-8")
-ADDRESS = "127.0.0.1:8787"  # as the page writes it; the test puts its own sandbox there
+ADDRESS = "127.0.0.1:8787"  # The page shows this address; the test replaces it by that of its sandbox.
 MARK = "@@@"
 
 
 def test_the_page_can_be_followed(tmp_path: Path, sandbox: Sandbox) -> None:
-    """One shell for all blocks; both streams of a block are what the block below it shows."""
+    """One shell runs all blocks; the next block shows both streams of the one before."""
     accounts = dict(
         item.split("=") for item in re.findall(r"--account (\S+)", PAGE.partition("```sh")[2]) if "=" in item
     )

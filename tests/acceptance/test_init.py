@@ -1,4 +1,4 @@
-"""`init`: a starting tree that is right as it stands, and nothing of anybody's is overwritten."""
+"""`init` writes a starting tree that is valid as it is, and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.workflows.conftest import ACTION
 
 
 def test_a_new_repository_passes_validate_as_it_is(cli: Cli) -> None:
-    """Its hosts are reserved ones, so a warning says that apply won't send them."""
+    """Its hosts are reserved, so a warning says that apply won't send them."""
     made = cli.run("init", "new", "--action", ACTION, code=0)
     assert [line.split()[0] for line in made.out.splitlines()] == ["wrote"] * (10 + len(starter.WORKFLOWS))
     cli.folder /= "new"
@@ -24,7 +24,7 @@ def test_a_new_repository_passes_validate_as_it_is(cli: Cli) -> None:
     assert applied.outcomes == {"staging": "applied", "production": "applied"}
 
 
-def test_init_leaves_what_exists_and_names_it(cli: Cli) -> None:
+def test_init_keeps_existing_files_and_names_them(cli: Cli) -> None:
     """Settings in pyproject.toml count as settings: both files would be an error."""
     cli.write("manifests/mine.yaml", "{}\n")
     cli.write("pyproject.toml", "[tool.reconciler]\n")
@@ -47,33 +47,33 @@ def test_init_leaves_what_exists_and_names_it(cli: Cli) -> None:
     assert {line.split()[0] for line in again.out.splitlines()} == {"left"}
 
 
-def test_init_writes_no_second_settings_of_dependabot(cli: Cli) -> None:
-    """GitHub takes the file with either ending."""
+def test_init_writes_no_second_dependabot_settings(cli: Cli) -> None:
+    """GitHub accepts the file with either ending."""
     cli.write(".github/dependabot.yaml", "mine\n")
     made = cli.run("init", "--action", ACTION, code=0)
     assert "left   .github/dependabot.yml: .github/dependabot.yaml is there" in made.out
     assert not (cli.folder / ".github/dependabot.yml").exists()
 
 
-def test_init_says_what_to_fill_in_where_the_actions_place_is_unknown(cli: Cli) -> None:
-    """Installed from a wheel, nobody knows which repository holds the action."""
+def test_init_names_what_to_fill_in_if_the_actions_repository_is_unknown(cli: Cli) -> None:
+    """An installation from a wheel doesn't know which repository holds the action."""
     made = cli.run("init", "new", code=0)
     if "OWNER/reconciler" in (cli.folder / "new/.github/workflows/plan.yml").read_text():
         assert "the action of the workflows is not known" in made.err
-        assert "the action" not in cli.run("init", "new", code=0).err  # all is left: nothing of it was written
+        assert "the action" not in cli.run("init", "new", code=0).err  # Everything is kept: init wrote none of it.
     assert cli.run("init", "new", "--action", "$(touch x)", code=3).out == ""
 
 
-def test_init_where_nothing_can_be_written_is_an_error(cli: Cli) -> None:
-    """A file in the way, told by its path."""
+def test_init_fails_if_it_cannot_write(cli: Cli) -> None:
+    """A file in the way is reported with its path."""
     cli.write("taken", "")
     ran = cli.run("init", "taken", code=3)
     assert "taken" in only([line for line in ran.err.splitlines() if "can't be written" in line])
     assert stat.S_ISREG(os.stat(cli.folder / "taken").st_mode)
 
 
-def test_init_writes_through_no_link_that_leads_out(cli: Cli) -> None:
-    """What stands elsewhere is not of this repository."""
+def test_init_writes_through_no_link_that_leads_outside(cli: Cli) -> None:
+    """Files outside are not a part of this repository."""
     (cli.folder / "elsewhere").mkdir()
     (cli.folder / "here").mkdir()
     (cli.folder / "here/.github").symlink_to("../elsewhere")

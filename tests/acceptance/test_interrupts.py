@@ -1,4 +1,4 @@
-"""Signals, and a death at any moment: nothing is lost, nothing is believed that isn't so."""
+"""Signals, and a kill at any moment: nothing is lost, and the state claims nothing that isn't true."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLEET = tuple("abcdef")
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
-    """Exit 130 with a summary: the PUTs under way are recorded, the rest is skipped, nothing stays locked."""
+    """Exit 130 with a summary: PUTs in flight are recorded, the rest is skipped, nothing stays locked."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
     before = sandbox.plug.requests
@@ -51,7 +51,7 @@ def test_a_signal_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox, number:
 
 
 def test_a_terminal_that_closes_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox) -> None:
-    """The kernel sends SIGHUP. stdout and stderr are gone, and still the outcome is recorded, and nothing is locked."""
+    """The kernel sends SIGHUP. stdout and stderr are gone, but the outcome is recorded, and nothing is locked."""
     cli.fleet("loja")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
     before = sandbox.plug.requests
@@ -77,7 +77,7 @@ def test_a_terminal_that_closes_lets_puts_in_flight_finish(cli: Cli, sandbox: Sa
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_ends_git_too_loses_no_outcome(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
-    """A terminal sends it to the program and to git, in the middle of the push of what Plug took."""
+    """A terminal sends it to the program and to git, during the push of what Plug accepted."""
     remote = make_remote(cli.root)
     cli.folder = make_clone(remote, cli.root / "checkout")
     cli.fleet("loja")
@@ -94,7 +94,7 @@ def test_a_signal_that_ends_git_too_loses_no_outcome(cli: Cli, sandbox: Sandbox,
 
 
 def test_an_environment_skipped_by_a_signal_has_no_intent(cli: Cli, sandbox: Sandbox) -> None:
-    """`skipped` writes no intent: the state knows only what was put."""
+    """`skipped` writes no intent: the state holds only what was put."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
     before = sandbox.plug.requests
@@ -107,8 +107,8 @@ def test_an_environment_skipped_by_a_signal_has_no_intent(cli: Cli, sandbox: San
     assert cli.state_bytes().keys().isdisjoint(skipped)
 
 
-def test_an_environment_in_a_backoff_ends_by_its_attempts_so_far(cli: Cli, sandbox: Sandbox) -> None:
-    """A signal ends the wait for a retry at once; the attempt made is what counts."""
+def test_an_environment_in_a_backoff_ends_with_its_attempts_so_far(cli: Cli, sandbox: Sandbox) -> None:
+    """A signal ends the wait for a retry at once; the outcome is that of the attempt before."""
     cli.fleet("loja")
     sandbox.plug.options = replace(sandbox.plug.options, rate_limit=0.05)  # Retry-After: 20
     cli.run("apply", "--yes", code=0)
@@ -125,7 +125,7 @@ def test_an_environment_in_a_backoff_ends_by_its_attempts_so_far(cli: Cli, sandb
 
 
 def test_a_second_signal_ends_at_once_and_loses_nothing(cli: Cli, sandbox: Sandbox) -> None:
-    """The intents remain: another run finds them locked, and after unlock in doubt."""
+    """The intents stay: another run finds them locked, and after unlock in doubt."""
     cli.fleet("loja")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
     before = sandbox.plug.requests
@@ -148,7 +148,7 @@ def test_a_second_signal_ends_at_once_and_loses_nothing(cli: Cli, sandbox: Sandb
 
 
 def test_a_signal_at_the_question_is_130_and_does_nothing(cli: Cli, sandbox: Sandbox) -> None:
-    """Ctrl-C instead of an answer sends and writes nothing."""
+    """After Ctrl-C instead of an answer nothing is sent or written."""
     cli.fleet("loja")
     before = sandbox.plug.requests
     master, slave = pty.openpty()
@@ -160,7 +160,7 @@ def test_a_signal_at_the_question_is_130_and_does_nothing(cli: Cli, sandbox: San
             chunk = os.read(running.process.stderr.fileno(), 65536)
             assert chunk, seen
             seen += chunk
-        time.sleep(0.5)  # a signal between the prompt and the read would wait for the next key
+        time.sleep(0.5)  # A signal between the prompt and the read would wait for the next key.
         running.process.send_signal(signal.SIGINT)
         ran = running.finish()
     finally:
@@ -173,7 +173,7 @@ def test_a_signal_at_the_question_is_130_and_does_nothing(cli: Cli, sandbox: San
 
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_kill_at_any_moment_is_repaired_by_one_apply(cli: Cli, sandbox: Sandbox, half: int) -> None:
-    """Whatever a dead run left, no noop is a lie, and one apply converges after its leases are released."""
+    """After a kill no noop is wrong, and once the leases are released, one apply converges."""
     cli.fleet(*FLEET)
     cli.run("apply", "--yes", code=0)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.05)
@@ -185,7 +185,7 @@ def test_a_kill_at_any_moment_is_repaired_by_one_apply(cli: Cli, sandbox: Sandbo
         time.sleep(random.uniform(0.25, 0.75) + half * 0.1)
         running.process.kill()
         running.finish()
-        time.sleep(0.1)  # what Plug has taken it acts on
+        time.sleep(0.1)  # Plug acts on every request that it has received.
 
         if number % 2 == half:
             for name, action in cli.run("plan", "--format", "json", code=0).actions.items():

@@ -1,4 +1,4 @@
-"""Live drift: what somebody changed in Plug itself is seen, told and repaired.
+"""Live drift: an edit in Plug itself is found, reported and repaired.
 
 See docs/contract.md#plan, docs/contract.md#drift.
 """
@@ -27,7 +27,7 @@ def account_id(name: str) -> str:
 
 @pytest.fixture
 def live(cli: Cli) -> Cli:
-    """`loja` and `matriz`, observable and applied, and a partner token that alone is valid."""
+    """Return a checkout with `loja` and `matriz`, applied and observable, and one valid partner token."""
     cli.fleet("loja", "matriz")
     for name in ("loja", "matriz"):
         cli.manifest(name, more=f"account_id: {account_id(name)}\n")
@@ -42,12 +42,12 @@ def live(cli: Cli) -> Cli:
 
 
 def edit(cli: Cli, name: str, **webhooks: str | None) -> None:
-    """Somebody in the dashboard."""
+    """Change webhooks as a user does in the dashboard."""
     cli.sandbox.plug.edit(cli.token(name), {event: webhooks[event] for event in EVENTS if event in webhooks})
 
 
 def drift(cli: Cli, code: int, *arguments: str) -> list[Any]:
-    """The findings, without those of the webhook that is never shown."""
+    """Return the findings, without those of the webhook that Plug never shows."""
     ran = cli.run("drift", "--observe", "--format", "json", *arguments, code=code)
     assert list(ran.json) == ["format", "state", "apis", "findings"]
     assert all(
@@ -61,7 +61,7 @@ def environment(document: Any, name: str) -> Any:
 
 
 def test_an_edit_in_the_dashboard_is_drift_until_apply_repairs_it(live: Cli) -> None:
-    """Found, planned, repaired, clean."""
+    """It is found, planned and repaired; then there is no drift."""
     assert drift(live, 0) == []
     edit(live, "loja", messageStatus=BY_HAND)
     assert drift(live, 2) == [
@@ -91,7 +91,7 @@ def test_an_edit_in_the_dashboard_is_drift_until_apply_repairs_it(live: Cli) -> 
 
 
 def test_a_removed_webhook_is_drift(live: Cli) -> None:
-    """null is nothing registered."""
+    """null means that nothing is registered."""
     edit(live, "matriz", startAttendance=None)
     finding = only(drift(live, 2))
     assert (finding["environment"], finding["event"], finding["actual"]) == ("matriz", "startAttendance", None)
@@ -103,14 +103,14 @@ def test_a_removed_webhook_is_drift(live: Cli) -> None:
 
 
 def test_a_delivery_error_hook_that_is_gone_can_no_longer_be_seen(live: Cli) -> None:
-    """The field is absent then: unobservable, not in sync and not drift."""
+    """The field is absent then: the event is unobservable, which is neither in sync nor drift."""
     edit(live, "loja", messageDeliveryError=None)
     finding = only(drift(live, 0))
     assert (finding["kind"], finding["event"], finding["actual"]) == ("unobservable", "messageDeliveryError", None)
 
 
 def test_a_url_with_a_secret_is_masked_wherever_it_is_shown(live: Cli) -> None:
-    """Expected with the place-holder, actual with its host alone; the run fails where the secret shows."""
+    """The expected one has its placeholder, the actual one only its host; a shown secret fails the run."""
     held = f"https://somewhere.else.com.br/?key={live.environ[SECRET]}"
     edit(live, "loja", receiveMessage=held)
     finding = only(drift(live, 2))
@@ -125,7 +125,7 @@ def test_a_url_with_a_secret_is_masked_wherever_it_is_shown(live: Cli) -> None:
 
 
 def test_a_secret_pasted_elsewhere_is_masked_although_it_is_not_available(live: Cli) -> None:
-    """The URL of one event registered for another, in the dashboard; every run's output is searched."""
+    """A URL is registered for another event in the dashboard; the output of every run is searched."""
     edit(live, "loja", messageStatus=live.desired("loja")["receiveMessage"])
     finding = only([one for one in drift(live, 2, "-e", "loja") if one["kind"] == "live"])
     assert finding["actual"] == f"https://{HOST}/…"
@@ -138,7 +138,7 @@ def test_a_secret_pasted_elsewhere_is_masked_although_it_is_not_available(live: 
 
 
 def test_a_secret_of_the_past_is_masked(live: Cli) -> None:
-    """The manifest has dropped it, and somebody registers the old URL again."""
+    """The manifest no longer has it, and a user registers the old URL again."""
     edit_of = live.desired("loja")["receiveMessage"]
     defaults = live.folder / "manifests/_defaults.yaml"
     defaults.write_text(defaults.read_text().replace(f"?key={{secret:{SECRET}}}", ""))
@@ -150,7 +150,7 @@ def test_a_secret_of_the_past_is_masked(live: Cli) -> None:
 
 
 def test_a_secret_of_a_put_in_doubt_is_masked(live: Cli) -> None:
-    """Plug did it, nobody knows, and the manifest was reverted since."""
+    """Plug acted on it, the run doesn't know, and the manifest was reverted since."""
     path = live.folder / "manifests/_defaults.yaml"
     before = path.read_text()
     event = "messageStatus"
@@ -164,7 +164,7 @@ def test_a_secret_of_a_put_in_doubt_is_masked(live: Cli) -> None:
 
 
 def test_without_the_secret_its_event_is_unobservable(live: Cli) -> None:
-    """Unless host or path already differ."""
+    """If host or path already differ, it is drift."""
     without: dict[str, str | None] = {SECRET: None}
     ran = live.run("drift", "--observe", "--format", "json", env=without, code=0)
     unseen = [one for one in ran.json["findings"] if one["event"] == "receiveMessage"]
@@ -175,14 +175,14 @@ def test_without_the_secret_its_event_is_unobservable(live: Cli) -> None:
 
 
 def test_a_rotated_secret_is_not_live_drift(live: Cli) -> None:
-    """Plug holds what was applied; that the secret changed is told as that."""
+    """Plug holds what was applied; the rotation has its own finding."""
     live.environ[SECRET] = canary("secret")
     kinds = {(one["kind"], one["event"]) for one in drift(live, 2)}
     assert kinds == {("secret", None), ("unobservable", "receiveMessage")}
 
 
 def test_an_environment_without_an_account_id_is_one_finding(live: Cli) -> None:
-    """Information: no drift, and no token is needed where none has one."""
+    """It is information, not drift; if no environment has an account, no token is needed."""
     live.manifest("loja")
     finding = only(drift(live, 0))
     assert (finding["environment"], finding["kind"], finding["event"]) == ("loja", "unobservable", None)
@@ -193,7 +193,7 @@ def test_an_environment_without_an_account_id_is_one_finding(live: Cli) -> None:
 
 @pytest.mark.parametrize("value", [None, "", "canary partner with spaces", "canary-partner\n"])
 def test_a_missing_or_malformed_partner_token_is_invalid_input(live: Cli, value: str | None) -> None:
-    """Named by its variable; nothing was read or written."""
+    """The message names its variable; nothing was read or written."""
     before = live.state_bytes()
     for command in (("drift",), ("plan",), ("apply", "--yes")):
         ran = live.run(*command, "--observe", "--format", "json", env={PARTNER: value}, code=3)
@@ -202,7 +202,7 @@ def test_a_missing_or_malformed_partner_token_is_invalid_input(live: Cli, value:
 
 
 def test_the_partner_token_goes_to_allowed_hosts_alone(live: Cli) -> None:
-    """The default address is judged where it is used, a given one where it is set."""
+    """The default address is checked where it is used, a configured one where it is set."""
     other = {"RECONCILER_API__ALLOWED_HOSTS": "www.plugchat.com.br", "RECONCILER_PARTNER__BASE_URL": None}
     ran = live.run("plan", "--observe", env=other, code=3)
     assert "partner.base_url" in ran.err
@@ -211,7 +211,7 @@ def test_the_partner_token_goes_to_allowed_hosts_alone(live: Cli) -> None:
 
 
 def test_a_refused_read_is_1_and_claims_nothing(live: Cli) -> None:
-    """Before the 2 of drift elsewhere; plan and apply warn, and say which were not observed."""
+    """The exit code is 1 even with drift elsewhere; plan and apply warn, and name what was not observed."""
     edit(live, "matriz", messageStatus=BY_HAND)
     live.sandbox.plug.options = replace(
         live.sandbox.plug.options, accounts={account_id("matriz"): live.token("matriz")}
@@ -232,18 +232,18 @@ def test_a_refused_read_is_1_and_claims_nothing(live: Cli) -> None:
 
 
 def test_a_wrong_partner_token_is_reported_by_its_variable(live: Cli) -> None:
-    """Every read fails; the token shows nowhere."""
+    """Every read fails; the token isn't shown."""
     ran = live.run("drift", "--observe", env={PARTNER: canary("partner")}, code=1)
     assert ran.out.count(PARTNER) == 2
     assert "401" in ran.out
 
 
-# --- a server that answers as told -------------------------------------------------------------------
+# --- a server that sends prepared answers ------------------------------------------------------------
 
 
 @pytest.fixture
 def partner(live: Cli, wires: Callable[[], Wire]) -> Iterator[Wire]:
-    """Stands in for the partner API; `matriz` is left out."""
+    """Yield a stand-in for the partner API, without `matriz`."""
     (live.folder / "manifests/matriz.yaml").unlink()
     live.run("state", "forget", "matriz", "--yes", code=0)
     wire = wires()
@@ -267,7 +267,7 @@ def shown(cli: Cli, **fields: Any) -> bytes:
     ],
 )
 def test_an_answer_that_is_not_an_account_is_a_failed_read(live: Cli, partner: Wire, body: bytes, word: str) -> None:
-    """Never "in sync", and never "nothing registered"."""
+    """The event is never "in sync" or "nothing registered"."""
     partner.answers = [reply(200, body)]
     finding = only(drift(live, 1))
     assert (finding["kind"], finding["event"], word in finding["message"]) == ("unobservable", None, True)
@@ -276,7 +276,7 @@ def test_an_answer_that_is_not_an_account_is_a_failed_read(live: Cli, partner: W
 
 @pytest.mark.parametrize("value", [{"url": "x"}, 5, 1.5, True])
 def test_a_field_of_another_type_is_a_failed_read_of_it(live: Cli, partner: Wire, value: object) -> None:
-    """The others are compared all the same."""
+    """The other fields are still compared."""
     partner.answers = [reply(200, shown(live, onMessageStatus=value, onSendingMessage=None))]
     assert [(one["kind"], one["event"]) for one in drift(live, 1)] == [
         ("live", "sendingMessage"),
@@ -302,7 +302,7 @@ def test_a_read_is_retried_and_a_redirect_is_not(live: Cli, partner: Wire, wires
 
 @pytest.mark.parametrize("command", [("drift", "--observe"), ("plan", "--observe"), ("apply", "--yes", "--reassert")])
 def test_certificates_that_cannot_be_read_are_invalid_input(live: Cli, command: tuple[str, ...]) -> None:
-    """The variable is the person's to mend: exit 3, nothing read, written or put."""
+    """The user has to fix the variable: exit 3, nothing read, written or put."""
     before, puts = live.state_bytes(), len(live.sandbox.plug.received)
     ran = live.run(*command, env={"SSL_CERT_FILE": str(live.folder / "nothing.pem")}, code=3)
     assert "SSL_CERT_FILE" in ran.err
@@ -310,14 +310,14 @@ def test_certificates_that_cannot_be_read_are_invalid_input(live: Cli, command: 
 
 
 def test_a_server_that_hangs_ends_with_the_timeout(live: Cli, partner: Wire) -> None:
-    """Exit 1, with the reason."""
+    """Exit 1 with the reason."""
     partner.answers = [Hang()]
     finding = only(drift(live, 1, "--timeout", "0.3", "--attempts", "1"))
     assert "0.3 s" in finding["message"]
 
 
 def test_hostile_values_of_an_account_are_shown_as_data(live: Cli, partner: Wire) -> None:
-    """Every run's output is searched for what could act."""
+    """The output of every run is searched for anything that could act."""
     foul = "\x1b]0;owned\x07\n::error::x ##[endgroup] \u202e</pre><img src=x> @everyone \ud800"
     partner.answers = [reply(200, shown(live, onMessageStatus=foul, onReceiveMessage=f"https://{foul}/"))]
     for form in ("text", "json", "markdown"):
@@ -330,7 +330,7 @@ def test_hostile_values_of_an_account_are_shown_as_data(live: Cli, partner: Wire
 
 @pytest.fixture
 def saved(live: Cli) -> Cli:
-    """A plan that repairs loja's live drift, in plan.json."""
+    """Return a checkout with a plan that repairs loja's live drift, in plan.json."""
     edit(live, "loja", messageStatus=BY_HAND)
     live.run("plan", "--observe", "--out", "plan.json", code=0)
     return live
@@ -345,7 +345,7 @@ def assert_stale(cli: Cli, *words: str, **environ: str) -> None:
 
 
 def test_a_plan_saved_with_observation_is_applied_with_it(saved: Cli) -> None:
-    """Exactly that plan; a second time it is stale."""
+    """The apply does exactly that plan; a second time it is stale."""
     assert json.loads((saved.folder / "plan.json").read_text())["observed"] is True
     ran = saved.run("apply", "--yes", "plan.json", "--format", "json", code=0)
     assert ran.outcomes == {"loja": "applied", "matriz": "unchanged"}
@@ -355,7 +355,7 @@ def test_a_plan_saved_with_observation_is_applied_with_it(saved: Cli) -> None:
 
 
 def test_a_saved_plan_is_computed_with_its_own_observation(saved: Cli) -> None:
-    """Whatever Plug holds by now: exactly what was planned is put, nothing is read, no partner token is needed."""
+    """Whatever Plug holds now, exactly the plan is put; nothing is read, and no partner token is needed."""
     edit(saved, "matriz", sendingMessage=None)
     edit(saved, "loja", messageStatus="https://third.place.com.br/")
     ran = saved.run("apply", "--yes", "plan.json", "--format", "json", code=0, env={PARTNER: None})
@@ -364,7 +364,7 @@ def test_a_saved_plan_is_computed_with_its_own_observation(saved: Cli) -> None:
 
 
 def test_a_saved_plan_whose_observation_was_edited_is_stale(saved: Cli) -> None:
-    """A live drift taken out or put in was never seen."""
+    """A live drift that was removed or added was never observed."""
     plan = json.loads((saved.folder / "plan.json").read_text())
     environment(plan, "loja")["live"][0]["actual"] = "https://fourth.place.com.br/"
     saved.write("plan.json", json.dumps(plan))
@@ -381,14 +381,14 @@ def test_a_plan_saved_without_observation_reads_nothing(live: Cli) -> None:
 
 
 def test_asked_on_a_terminal_the_live_drift_is_shown_first(saved: Cli) -> None:
-    """Before anything is put."""
+    """It is shown before anything is put."""
     ran = saved.run("apply", "--observe", code=1, answer="n\n")
     assert f"observed  {BY_HAND}" in ran.err
     assert saved.held("loja")["messageStatus"] == BY_HAND
 
 
 def test_the_report_shows_what_was_observed(live: Cli) -> None:
-    """The page holds the live drift as a finding; without --observe nobody looked, and it says nothing of Plug."""
+    """The page shows live drift as a finding; without --observe it says nothing about Plug."""
     edit(live, "loja", messageStatus=BY_HAND)
     live.run("report", "--observe", "--out", "seen.html", code=0)
     live.run("report", "--out", "unseen.html", code=0)

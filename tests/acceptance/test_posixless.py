@@ -1,4 +1,4 @@
-"""The commands on a system without POSIX, as far as one can be made of this one (`tests/posixless.py`)."""
+"""The commands on a system without POSIX, as far as this one can imitate it (`tests/posixless.py`)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def all_files(cli: Cli) -> dict[str, bytes]:
 
 
 def test_every_command_works_and_writes_the_same_bytes(windows: Cli) -> None:
-    """Neither a file nor stdout gets "\\r", and all is UTF-8, so that systems can share a state and a plan."""
+    """Files and stdout get no "\\r", and all is UTF-8, so that systems can share a state and a plan."""
     windows.fleet("loja", "matriz")
     written = []
     for number, command in enumerate(COMMANDS):
@@ -55,7 +55,7 @@ def test_every_command_works_and_writes_the_same_bytes(windows: Cli) -> None:
 
 
 def test_a_state_of_one_system_is_read_on_the_other(windows: Cli) -> None:
-    """Versions are hashes of the bytes on the disk: a line end more would be another document."""
+    """Versions are hashes of the bytes on the disk: another line end would make another document."""
     windows.fleet("loja")
     windows.run("apply", "--yes", code=0)
     before = windows.state_bytes()
@@ -67,7 +67,7 @@ def test_a_state_of_one_system_is_read_on_the_other(windows: Cli) -> None:
 
 
 def test_a_tokens_file_needs_no_mode(windows: Cli) -> None:
-    """There is none that could be set."""
+    """The system has no file mode that could be set."""
     windows.fleet("loja")
     token = windows.environ.pop(windows.token_env("loja"))
     windows.planted.add(windows.write("tokens.json", f'{{"loja": "{token}"}}'))
@@ -77,8 +77,8 @@ def test_a_tokens_file_needs_no_mode(windows: Cli) -> None:
     assert windows.held("loja") == windows.desired("loja")
 
 
-def test_the_stand_in_takes_away_what_it_says(tmp_path: Path) -> None:
-    """From the package alone; otherwise these tests would show nothing."""
+def test_the_stand_in_removes_what_it_says(tmp_path: Path) -> None:
+    """It removes it from the package only; otherwise these tests would prove nothing."""
     (tmp_path / "sitecustomize.py").write_text(Path(posixless.__file__).read_text(encoding="utf-8"))
     (tmp_path / "reconciler").mkdir()
     (tmp_path / "reconciler" / "__init__.py").write_text("")

@@ -1,4 +1,4 @@
-"""A forked run is as one that is started: `python -m reconciler`, with an interpreter of its own, for every command."""
+"""A forked run gives the same result as a started one: `python -m reconciler` with its own interpreter."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ RUNS = [
 
 
 def without_moments(text: str) -> str:
-    """Numbers are times, ports or chance, and the width of a column goes with them."""
+    """Replace numbers, which are times, ports or random, and the column widths that depend on them."""
     return " ".join(re.sub(r"demo-page-\w+|[0-9a-f]{6,}|[0-9]+", "0", text).split())
 
 
 def run_all(cli: Cli, *, own: bool) -> dict[str, Ran]:
-    """Each of the runs, one after the other, in one folder."""
+    """Return the result of each run, one after the other, in one folder."""
     ran = {}
     for line in RUNS:
         arguments = line.split()
@@ -49,7 +49,7 @@ def run_all(cli: Cli, *, own: bool) -> dict[str, Ran]:
 
 @pytest.mark.skipif(forked.OWN, reason="no run is forked")
 def test_every_command_does_the_same_in_a_separate_process(cli: Cli, sandbox: Sandbox) -> None:
-    """Code, stdout and stderr, but for what a clock or chance brings."""
+    """Code, stdout and stderr are the same, except for clocks and chance."""
     assert {line.split()[0] for line in RUNS} >= set(COMMANDS)
     cli.fleet("loja", "matriz")
     there = cli.root / "there"

@@ -1,4 +1,4 @@
-"""The bytes on the wire, and what each answer is taken for."""
+"""The bytes on the wire, and the outcome of each answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SEVEN = {
 
 
 def apply(cli: Cli, *arguments: str, code: int) -> dict[str, Any]:
-    """Applies the one environment and gives its part of the result."""
+    """Apply the one environment and return its part of the result."""
     ran: Ran = cli.run("apply", "--yes", "--format", "json", *arguments, code=code)
     found = only(ran.json["environments"])
     assert isinstance(found, dict)
@@ -37,7 +37,7 @@ def apply(cli: Cli, *arguments: str, code: int) -> dict[str, Any]:
 
 
 def test_the_request_is_the_documented_one(cli: Cli, wire: Wire) -> None:
-    """PUT, the path, the raw token, JSON with exactly the seven keys, and our name."""
+    """It has the method PUT, the path, the raw token, JSON with exactly the seven keys, and the program's name."""
     one = apply(cli, code=0)
     request = only(wire.requests)
     assert (request.method, request.target) == ("PUT", "/api/integrations/update-webhooks")
@@ -50,8 +50,8 @@ def test_the_request_is_the_documented_one(cli: Cli, wire: Wire) -> None:
     assert (one["outcome"], one["attempts"], one["status"]) == ("applied", 1, 200)
 
 
-def test_bearer_and_a_path_prefix_are_obeyed(cli: Cli, wire: Wire) -> None:
-    """auth_scheme bearer puts the word before the token; a base URL may have a path."""
+def test_bearer_and_a_path_prefix_are_used(cli: Cli, wire: Wire) -> None:
+    """auth_scheme bearer puts the word before the token; a base URL can have a path."""
     base_url = f"{wire.base_url}/gateway"
     apply(cli, "--api-auth-scheme", "bearer", "--api-base-url", base_url, code=0)
     request = only(wire.requests)
@@ -60,7 +60,7 @@ def test_bearer_and_a_path_prefix_are_obeyed(cli: Cli, wire: Wire) -> None:
 
 
 def test_urls_are_sent_byte_for_byte(cli: Cli, wire: Wire) -> None:
-    """Nothing is normalised: no slash added, no case changed, no dot segment or escape resolved."""
+    """Nothing is normalised: no slash is added, no case changed, no dot segment or escape resolved."""
     urls = {
         "finishAttendance": "https://HOOKS.acme.com.br",
         "startAttendance": "https://hooks.acme.com.br:443/a/../b//c/",
@@ -75,7 +75,7 @@ def test_urls_are_sent_byte_for_byte(cli: Cli, wire: Wire) -> None:
 
 
 def test_a_redirect_is_not_followed(cli: Cli, wire: Wire, wires: Callable[[], Wire]) -> None:
-    """A 302 is rejected at once; the token goes to the configured host alone."""
+    """A 302 is rejected at once; the token goes only to the configured host."""
     other = wires()
     wire.answers = [reply(302, b"", [f"Location: {other.base_url}/api/integrations/update-webhooks"])]
     one = apply(cli, code=1)
@@ -97,7 +97,7 @@ def test_documented_refusals_name_the_variable(cli: Cli, wire: Wire, status: int
 
 @pytest.mark.parametrize("body", [b'{"value": false}', b'{"value": false, "value": true}'], ids=["once", "twice"])
 def test_value_false_is_a_rejection(cli: Cli, wire: Wire, body: bytes) -> None:
-    """Even a 200 is no success where Plug says so; of a key that appears twice any counts."""
+    """A 200 is no success if Plug says so; of a repeated key, each value counts."""
     wire.answers = [reply(200, body)]
     one = apply(cli, code=1)
     assert (one["outcome"], one["status"]) == ("rejected", 200)
@@ -109,8 +109,8 @@ def test_value_false_is_a_rejection(cli: Cli, wire: Wire, body: bytes) -> None:
     [b"", b"OK", b'{"value": "false"}', b'[{"value": false}]', b"[" * 64 + b"]" * 64, b" " * 65_536],
     ids=["empty", "text", "string", "list", "64 deep", "64 KiB"],
 )
-def test_any_other_whole_2xx_is_applied(cli: Cli, wire: Wire, body: bytes) -> None:
-    """Only an object with value false says no."""
+def test_any_other_complete_2xx_is_applied(cli: Cli, wire: Wire, body: bytes) -> None:
+    """Only an object with value false is a refusal."""
     wire.answers = [reply(201, body)]
     one = apply(cli, code=0)
     assert (one["outcome"], one["status"]) == ("applied", 201)
@@ -147,8 +147,8 @@ def test_any_other_whole_2xx_is_applied(cli: Cli, wire: Wire, body: bytes) -> No
         "reset",
     ],
 )
-def test_what_does_not_say_what_became_of_it_is_uncertain(cli: Cli, wire: Wire, answer: Any) -> None:
-    """An answer cut short, a 5xx, a 408, a broken connection: the intent stays, in doubt, its lease released."""
+def test_an_ambiguous_answer_is_uncertain(cli: Cli, wire: Wire, answer: Any) -> None:
+    """A cut answer, a 5xx, a 408, a broken connection: the intent stays, in doubt, its lease released."""
     wire.answers = [answer]
     one = apply(cli, "--attempts", "1", code=1)
     assert (one["outcome"], one["attempts"]) == ("uncertain", 1)
@@ -167,23 +167,23 @@ def test_what_does_not_say_what_became_of_it_is_uncertain(cli: Cli, wire: Wire, 
     ],
     ids=["a whole object", "a whole object that denies", "cut 400", "cut 302"],
 )
-def test_a_whole_value_needs_no_certain_end(cli: Cli, wire: Wire, answer: bytes, outcome: str) -> None:
-    """One whole object, or the status line of a 3xx or 4xx."""
+def test_a_complete_value_is_enough_without_a_clean_end(cli: Cli, wire: Wire, answer: bytes, outcome: str) -> None:
+    """One complete object, or the status line of a 3xx or 4xx, decides."""
     wire.answers = [answer]
     one = apply(cli, "--attempts", "1", code=0 if outcome == "applied" else 1)
     assert (one["outcome"], one["attempts"]) == (outcome, 1)
     assert cli.document("loja")["intent"] is None
 
 
-def test_an_answer_that_proves_nothing_is_retried(cli: Cli, wire: Wire) -> None:
-    """Like one that was cut short."""
+def test_an_ambiguous_answer_is_retried(cli: Cli, wire: Wire) -> None:
+    """It is retried as a cut answer is."""
     wire.answers = [reply(200, b"{}", ["Content-Encoding: br"]), reply()]
     one = apply(cli, code=0)
     assert (one["outcome"], one["attempts"]) == ("applied", 2)
 
 
 def test_a_timeout_is_uncertain(cli: Cli, wire: Wire) -> None:
-    """A server that takes the request and never answers may have acted."""
+    """A server that receives the request and never answers may have acted."""
     wire.answers = [Hang()]
     begun = time.monotonic()
     one = apply(cli, "--timeout", "1", "--attempts", "1", code=1)
@@ -201,7 +201,7 @@ def test_a_refused_connection_is_a_failure_without_an_attempt(cli: Cli, wire: Wi
 
 
 def test_retry_after_in_seconds_is_waited_for(cli: Cli, wire: Wire) -> None:
-    """A 429 that says when to come again is tried again then, and applied."""
+    """After a 429 with a Retry-After, the PUT is tried again at that time, and applied."""
     wire.answers = [reply(429, b"", ["Retry-After: 1"]), reply()]
     one = apply(cli, code=0)
     assert (one["outcome"], one["attempts"], one["status"]) == ("applied", 2, 200)
@@ -210,7 +210,7 @@ def test_retry_after_in_seconds_is_waited_for(cli: Cli, wire: Wire) -> None:
 
 
 def test_retry_after_as_a_date_is_waited_for(cli: Cli, wire: Wire) -> None:
-    """The other form of the header counts as well, and a 503 carries it too."""
+    """The date form counts as well, and a 503 can also carry it."""
 
     def unavailable(_request: object) -> bytes:
         at = format_datetime(datetime.now(UTC) + timedelta(seconds=2.5), usegmt=True)
@@ -224,7 +224,7 @@ def test_retry_after_as_a_date_is_waited_for(cli: Cli, wire: Wire) -> None:
 
 
 def test_a_retry_after_beyond_the_deadline_ends_the_attempts_at_once(cli: Cli, wire: Wire) -> None:
-    """Nobody waits an hour for a second answer; a 429 is definite, so it is rejected."""
+    """The run doesn't wait an hour for a second answer; a 429 is definite, so it is rejected."""
     wire.answers = [reply(429, b"", ["Retry-After: 3600"])]
     begun = time.monotonic()
     one = apply(cli, code=1)
@@ -234,7 +234,7 @@ def test_a_retry_after_beyond_the_deadline_ends_the_attempts_at_once(cli: Cli, w
 
 @pytest.mark.parametrize(("status", "outcome"), [(429, "rejected"), (425, "rejected"), (503, "uncertain")])
 def test_attempts_run_out(cli: Cli, wire: Wire, status: int, outcome: str) -> None:
-    """After the last attempt a 429 or 425 is a rejection, a 503 nobody can judge."""
+    """After the last attempt a 429 or 425 is a rejection, and a 503 is uncertain."""
     wire.answers = [reply(status, b"", ["Retry-After: 0"])]
     one = apply(cli, "--attempts", "2", code=1)
     assert (one["outcome"], one["attempts"], one["status"]) == (outcome, 2, status)
@@ -242,7 +242,7 @@ def test_attempts_run_out(cli: Cli, wire: Wire, status: int, outcome: str) -> No
 
 
 def test_a_refusal_after_a_lost_answer_does_not_end_the_doubt(cli: Cli, wire: Wire) -> None:
-    """503, then 400: the first may have acted, so it stays uncertain."""
+    """503, then 400: the first attempt may have had an effect, so it stays uncertain."""
     wire.answers = [reply(503, b"", ["Retry-After: 0"]), reply(400)]
     one = apply(cli, code=1)
     assert (one["outcome"], one["attempts"], one["status"]) == ("uncertain", 2, 400)
@@ -252,8 +252,8 @@ def test_a_refusal_after_a_lost_answer_does_not_end_the_doubt(cli: Cli, wire: Wi
     assert apply(cli, code=0)["outcome"] == "applied"
 
 
-def test_a_fault_that_passes_is_retried(cli: Cli, wire: Wire) -> None:
-    """A reset, then a 200: applied, and nothing is in doubt any more."""
+def test_a_transient_error_is_retried(cli: Cli, wire: Wire) -> None:
+    """A reset, then a 200: applied, and no longer in doubt."""
     wire.answers = [Reset(), reply()]
     one = apply(cli, code=0)
     assert (one["outcome"], one["attempts"]) == ("applied", 2)
@@ -261,7 +261,7 @@ def test_a_fault_that_passes_is_retried(cli: Cli, wire: Wire) -> None:
 
 
 def test_netrc_is_never_read(cli: Cli, wire: Wire) -> None:
-    """A login for the host in the home folder replaces no token."""
+    """A login for the host in the home folder doesn't replace a token."""
     password = canary("netrc")
     cli.canaries.add(password)
     path = cli.home / ".netrc"
@@ -272,8 +272,8 @@ def test_netrc_is_never_read(cli: Cli, wire: Wire) -> None:
     assert only(wire.requests).header("Authorization") == cli.token("loja")
 
 
-def test_proxy_variables_do_not_count_for_loopback(cli: Cli, wire: Wire, wires: Callable[[], Wire]) -> None:
-    """A token for loopback goes to loopback, whatever proxy the machine has."""
+def test_proxy_variables_are_ignored_for_loopback(cli: Cli, wire: Wire, wires: Callable[[], Wire]) -> None:
+    """A token for loopback goes directly there, with any proxy."""
     proxy = wires()
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     cli.environ |= {spelt: proxy.base_url for name in names for spelt in (name, name.lower())}
@@ -283,7 +283,7 @@ def test_proxy_variables_do_not_count_for_loopback(cli: Cli, wire: Wire, wires: 
 
 
 def test_rate_limit_spaces_requests(cli: Cli, wire: Wire) -> None:
-    """One rate for all environments: four at four a second take most of a second."""
+    """All environments share one rate: four at four a second take most of a second."""
     cli.fleet("a", "b", "c", "d")
     (cli.folder / "manifests/loja.yaml").unlink()
     cli.run("apply", "--yes", "--rate-limit", "4", code=0)
@@ -292,8 +292,8 @@ def test_rate_limit_spaces_requests(cli: Cli, wire: Wire) -> None:
     assert times[-1] - times[0] >= 0.4
 
 
-def test_rate_limit_holds_however_slow_the_state_is(cli: Cli, wire: Wire) -> None:
-    """No second ever sees more requests than the limit, also after a store that kept all of them waiting."""
+def test_rate_limit_holds_with_a_slow_store(cli: Cli, wire: Wire) -> None:
+    """No second has more requests than the limit, even after a store delayed all of them."""
     fcntl = pytest.importorskip("fcntl", reason="POSIX locks")
     cli.fleet(*"abcdefgh")
     (cli.folder / "manifests/loja.yaml").unlink()
@@ -310,7 +310,7 @@ def test_rate_limit_holds_however_slow_the_state_is(cli: Cli, wire: Wire) -> Non
 
 
 def test_a_429_slows_the_whole_run_without_any_setting(cli: Cli, wire: Wire) -> None:
-    """Retry-After of one answer keeps all others waiting, and the retries come no faster than before."""
+    """Retry-After of one answer delays all others, and the retries are no faster than before."""
     names = [f"loja-{number}" for number in range(12)]
     cli.fleet(*names)
     (cli.folder / "manifests/loja.yaml").unlink()
@@ -320,13 +320,13 @@ def test_a_429_slows_the_whole_run_without_any_setting(cli: Cli, wire: Wire) -> 
     assert [one["attempts"] for one in ran.json["environments"]].count(2) == 1
     times = sorted(request.at for request in wire.requests)
     assert len(times) == 13
-    told_at, later = times[4], times[6:]  # the sixth may have been under way
+    told_at, later = times[4], times[6:]  # The sixth may have been in flight.
     assert later[0] - told_at >= 1.9
     assert all(second - first >= 0.05 for first, second in pairwise(later))
 
 
-def test_a_limit_of_plugs_own_is_found_out(cli: Cli, sandbox: Sandbox) -> None:
-    """Ten a second, and sixteen who send: everything is applied, and few are told off."""
+def test_an_unknown_limit_of_plug_is_found(cli: Cli, sandbox: Sandbox) -> None:
+    """Plug allows ten a second, sixteen slots send: everything is applied, with few 429s."""
     names = [f"loja-{number}" for number in range(40)]
     cli.fleet(*names)
     sandbox.plug.options = replace(sandbox.plug.options, rate_limit=10)

@@ -1,4 +1,4 @@
-"""`reconciler report` as a process: where the page goes, what it is made of, what stays out of it."""
+"""`reconciler report` as a process: where the page is written, what it holds, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_the_page_shows_the_state_of_the_fleet(cli: Cli) -> None:
     assert standings(cli.run("report", "-e", "mud*", code=0).out) == {"mudada": ["drift"]}
 
 
-def test_the_page_needs_no_token_and_says_what_it_could_not_compare(cli: Cli) -> None:
-    """As for plan: a report may be made where no secret is."""
+def test_the_page_needs_no_token_and_names_what_was_not_compared(cli: Cli) -> None:
+    """As with plan, a report can be made without secrets."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     page = cli.run("report", code=0, env={cli.token_env("loja"): None, "PLUG_SECRET_RECEIVE": None}).out
@@ -49,7 +49,7 @@ def test_the_page_needs_no_token_and_says_what_it_could_not_compare(cli: Cli) ->
 
 
 def test_out_is_written_whole_or_not_at_all(cli: Cli) -> None:
-    """The file is replaced; a place that takes none is told, with nothing on stdout and what stood there kept."""
+    """The file is replaced; if it can't be written, that is reported, stdout is empty, and the old file is kept."""
     cli.fleet("loja")
     path = cli.write("fleet.html", "before")
     ran = cli.run("report", "--out", "fleet.html", code=0)
@@ -70,7 +70,7 @@ def test_out_is_written_whole_or_not_at_all(cli: Cli) -> None:
 @pytest.mark.posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root writes anywhere")
 def test_a_folder_that_accepts_no_file_is_reported(cli: Cli) -> None:
-    """Read-only: exit 3, and how to go on."""
+    """The folder is read-only: exit 3, and what to do."""
     cli.fleet("loja")
     folder = cli.folder / "locked"
     folder.mkdir(mode=0o500)
@@ -78,7 +78,7 @@ def test_a_folder_that_accepts_no_file_is_reported(cli: Cli) -> None:
 
 
 def test_receivers_are_shown_beside_their_events(cli: Cli) -> None:
-    """What `check` found, of the environments and events it names; what it adds later is ignored."""
+    """It shows `check`'s findings for known environments and events; fields of later versions are ignored."""
     cli.fleet("loja", "outra")
     receiver = {
         "url": f"https://{HOST}/loja/1/messageStatus",
@@ -140,7 +140,7 @@ def test_receivers_are_shown_beside_their_events(cli: Cli) -> None:
     ],
 )
 def test_a_file_that_is_not_a_result_of_check_is_refused(cli: Cli, content: str, where: str) -> None:
-    """Exit 3 and nothing on stdout; the message names the place, and repeats nothing of the file."""
+    """Exit 3 with an empty stdout; the message names the location, and repeats nothing of the file."""
     cli.fleet("loja")
     cli.write("check.json", content)
     ran = cli.run("report", "--check", "check.json", code=3)
@@ -150,7 +150,7 @@ def test_a_file_that_is_not_a_result_of_check_is_refused(cli: Cli, content: str,
 
 
 def test_a_missing_check_file_is_reported(cli: Cli) -> None:
-    """With how to make one."""
+    """The message says how to make one."""
     cli.fleet("loja")
     ran = cli.run("report", "--check", "none.json", code=3)
     assert "none.json can't be read" in ran.err
@@ -158,7 +158,7 @@ def test_a_missing_check_file_is_reported(cli: Cli) -> None:
 
 
 def test_commits_are_linked_to_the_checkouts_repository(cli: Cli) -> None:
-    """Without the credentials that the remote's URL may hold."""
+    """The link doesn't hold credentials of the remote's URL."""
     cli.fleet("loja")
     secret = "ghs_canary0123456789"
     cli.canaries.add(secret)
@@ -180,7 +180,7 @@ def test_commits_are_linked_to_the_checkouts_repository(cli: Cli) -> None:
 
 
 def test_hostile_values_stay_data(cli: Cli) -> None:
-    """A description, an actor, a commit, a file's name, a check's message: the page's text has no line that acts."""
+    """A description, an actor, a commit, a file's name, a check's message: none of them acts in the page's text."""
     cli.fleet("loja")
     cli.manifest("loja", more=f"description: {json.dumps(EVIL)}\n")
     source = cli.folder / "manifests/loja.yaml"
@@ -195,7 +195,7 @@ def test_hostile_values_stay_data(cli: Cli) -> None:
         "message": EVIL,
     }
     cli.write("check.json", json.dumps({"format": "reconciler.check/1", "receivers": [receiver]}))
-    page = cli.run("report", "--check", "check.json", code=0).out  # the helper looks at every line
+    page = cli.run("report", "--check", "check.json", code=0).out  # The helper checks every line.
     assert page.isascii()
     assert page.count("</script>") == 2
     assert "<img" not in page
@@ -203,7 +203,7 @@ def test_hostile_values_stay_data(cli: Cli) -> None:
 
 
 def test_a_corrupt_document_leaves_stdout_empty(cli: Cli) -> None:
-    """State trouble is exit 4 here as everywhere, and no page is made of half a state."""
+    """Unreadable state is exit 4 as everywhere, and no page is made of a part of the state."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     (cli.state_folder / "loja.json").write_text("")

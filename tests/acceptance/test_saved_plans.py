@@ -1,4 +1,4 @@
-"""A saved or expected plan is done exactly, or not at all."""
+"""A saved or expected plan is applied exactly, or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.acceptance.conftest import Cli, canary
 
 @pytest.fixture
 def edited(cli: Cli) -> Cli:
-    """Two environments applied, then `loja` edited and the plan saved in plan.json."""
+    """Return a checkout with two applied environments, of which `loja` was edited, and a plan in plan.json."""
     cli.fleet("loja", "matriz")
     cli.run("apply", "--yes", code=0)
     cli.manifest("loja", version="2")
@@ -31,7 +31,7 @@ def assert_stale(cli: Cli, *words: str) -> None:
 
 
 def test_a_saved_plan_is_applied_once(edited: Cli) -> None:
-    """The first apply of it does it; the second finds that the serials have moved on."""
+    """The first apply does it; the second finds newer serials."""
     ran = edited.run("apply", "--yes", "plan.json", "--format", "json", code=0)
     assert ran.outcomes == {"loja": "applied", "matriz": "unchanged"}
     assert edited.held("loja") == edited.desired("loja", "2")
@@ -39,26 +39,26 @@ def test_a_saved_plan_is_applied_once(edited: Cli) -> None:
 
 
 def test_a_plan_is_stale_after_an_edit(edited: Cli) -> None:
-    """Another URL than the one reviewed is not applied."""
+    """A URL other than the reviewed one is not applied."""
     edited.manifest("loja", version="3")
     assert_stale(edited, "manifests")
 
 
 def test_a_plan_is_stale_after_a_new_manifest(edited: Cli) -> None:
-    """An environment that appeared was not reviewed."""
+    """A new environment was not reviewed."""
     edited.environ["PLUG_TOKEN_NOVA"] = canary()
     edited.manifest("nova")
     assert_stale(edited, "nova")
 
 
 def test_a_plan_is_stale_after_another_apply(edited: Cli) -> None:
-    """Another run's state is not written over."""
+    """The state that another run wrote isn't overwritten."""
     edited.run("apply", "--yes", code=0)
     assert_stale(edited, "loja", "serial")
 
 
 def test_a_plan_is_stale_after_forget(edited: Cli) -> None:
-    """A document made anew is another lineage, though its serial may be the same."""
+    """A document that was created again has another lineage, even with the same serial."""
     edited.run("state", "forget", "loja", "--yes", code=0)
     assert_stale(edited, "loja: its state was forgotten\n")
     edited.manifest("loja", version="1")
@@ -87,7 +87,7 @@ def narrow_selection(plan: Any) -> None:
 
 @pytest.mark.parametrize("edit", [change_after, flip_action, drop_environment, narrow_selection])
 def test_an_edited_plan_file_is_refused(edited: Cli, edit: Any) -> None:
-    """What was reviewed is the file that was saved, not one that somebody changed."""
+    """Only the saved file was reviewed, not one that was edited later."""
     path = edited.folder / "plan.json"
     plan = json.loads(path.read_text())
     assert plan["environments"][0]["environment"] == "loja"
@@ -97,7 +97,7 @@ def test_an_edited_plan_file_is_refused(edited: Cli, edit: Any) -> None:
 
 
 def test_a_foreign_or_unreadable_file_is_invalid_input(edited: Cli) -> None:
-    """What is no plan of this program is exit 3, not 4."""
+    """A file that isn't a plan of this program is exit 3, not 4."""
     plan = json.loads((edited.folder / "plan.json").read_text())
     requests = edited.sandbox.plug.requests
     foreign = ("", "hello", "[]", json.dumps({**plan, "format": "reconciler.plan/2"}), "{" * 100_000)
@@ -118,7 +118,7 @@ def test_a_comment_does_not_make_a_plan_stale(edited: Cli) -> None:
 
 
 def test_a_saved_plan_remembers_its_selection(edited: Cli) -> None:
-    """Made with -e it stays within it, whatever else has changed since."""
+    """A plan made with -e stays within its selection, whatever else has changed."""
     edited.manifest("matriz", version="2")
     edited.run("plan", "-e", "lo*", "--out", "plan.json", code=0)
     edited.manifest("matriz", version="3")
@@ -127,7 +127,7 @@ def test_a_saved_plan_remembers_its_selection(edited: Cli) -> None:
 
 
 def test_the_digest_does_not_depend_on_available_tokens_and_secrets(edited: Cli) -> None:
-    """A pull request without secrets and the merge with them have the same digest."""
+    """A pull request without secrets and its merge with them have the same digest."""
     without: dict[str, str | None] = {
         "PLUG_TOKEN_LOJA": None,
         "PLUG_TOKEN_MATRIZ": None,
@@ -143,14 +143,14 @@ def test_the_digest_does_not_depend_on_available_tokens_and_secrets(edited: Cli)
 
 
 def test_a_plan_saved_without_tokens_is_applied_with_them(edited: Cli) -> None:
-    """Planned in a job that has no secrets, applied in one that has."""
+    """It is planned in a job without secrets, and applied in one that has them."""
     without: dict[str, str | None] = dict.fromkeys(("PLUG_TOKEN_LOJA", "PLUG_TOKEN_MATRIZ", "PLUG_SECRET_RECEIVE"))
     edited.run("plan", "--out", "plan.json", code=0, env=without)
     assert edited.run("apply", "--yes", "plan.json", "--format", "json", code=0).outcomes["loja"] == "applied"
 
 
 def test_expect_applies_what_was_reviewed_and_nothing_else(edited: Cli) -> None:
-    """The right digest is applied, a wrong one shows the new plan and exits 4, and what is done is 0."""
+    """The right digest is applied, a wrong one shows the new plan and exits 4; with nothing to do it exits 0."""
     digest = json.loads((edited.folder / "plan.json").read_text())["digest"]
     requests, before = edited.sandbox.plug.requests, edited.state_bytes()
     wrong = edited.run("apply", "--yes", "--expect", "sha256:" + "0" * 64, "--format", "json", code=4)

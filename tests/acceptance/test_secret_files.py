@@ -1,4 +1,4 @@
-"""`secrets_file` from outside: what is sent, what is reported, and that no value is shown (docs/settings.md)."""
+"""`secrets_file` as a process: what is sent, what is reported, and that no value is shown (docs/settings.md)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def secrets_file(cli: Cli, content: object, mode: int = 0o600) -> Path:
 
 
 def test_secrets_of_the_file_are_sent_and_a_changed_one_is_a_change(cli: Cli) -> None:
-    """The environment's own before the one for all; a variable before both."""
+    """The environment's own secret comes before the one for all; a variable before both."""
     cli.fleet("loja", "matriz")
     general, own, later = (canary("secret") for _ in range(3))
     cli.canaries |= {general, own, later}
@@ -59,7 +59,7 @@ def test_a_file_that_others_may_use_is_an_error_of_apply_and_check_and_a_warning
 
 @pytest.mark.parametrize("verbose", ["-v", "-vv"])
 def test_a_secret_of_the_file_is_not_shown_in_a_log(cli: Cli, wire: Wire, verbose: str) -> None:
-    """Whatever the server echoes: also that of an environment that is not selected."""
+    """Whatever the server echoes: also a secret of an environment that isn't selected."""
     cli.fleet("loja")
     del cli.environ[SECRET]
     own, other = canary("secret"), canary("secret")
@@ -70,8 +70,8 @@ def test_a_secret_of_the_file_is_not_shown_in_a_log(cli: Cli, wire: Wire, verbos
     assert own.encode() in wire.requests[0].body
 
 
-def test_a_run_below_the_root_of_the_checkout_is_the_same(cli: Cli) -> None:
-    """Settings, manifests, state and secrets are those of the checkout, from any folder of it."""
+def test_a_run_in_a_subfolder_of_the_checkout_is_the_same(cli: Cli) -> None:
+    """Settings, manifests, state and secrets are the checkout's, from any folder of it."""
     cli.fleet("loja")
     own = canary("secret")
     cli.canaries.add(own)

@@ -1,4 +1,4 @@
-"""`--shard I/N`: several jobs on one state at a time, each with its own part of the fleet."""
+"""`--shard I/N`: several jobs at a time on one state, each with its part of the fleet."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SHARDS = tuple(f"{number}/{OF}" for number in range(1, OF + 1))
 
 
 def shard_of(name: str, of: int = OF) -> str:
-    """As the README says it."""
+    """Return the shard of a name, as the README describes it."""
     return f"{int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) % of + 1}/{of}"
 
 
 def start_all(cli: Cli, *arguments: str) -> list[Running]:
-    """One job a shard, each signing the state with its own name."""
+    """Start one job for each shard, each with its own actor in the state."""
     return [
         cli.start("apply", "--yes", "--format", "json", "--shard", shard, *arguments, env={"GITHUB_ACTOR": shard})
         for shard in SHARDS
@@ -32,7 +32,7 @@ def start_all(cli: Cli, *arguments: str) -> list[Running]:
 
 
 def check_all(cli: Cli, running: Sequence[Running], documents: dict[str, str]) -> None:
-    """Every environment was put once, by the job of its shard alone, and no job was in another's way."""
+    """Assert that every environment was put once, by the job of its shard, and no job disturbed another."""
     outcomes: dict[str, str] = {}
     for shard, one in zip(SHARDS, running, strict=True):
         ran = one.finish()
@@ -48,7 +48,7 @@ def check_all(cli: Cli, running: Sequence[Running], documents: dict[str, str]) -
 
 
 def test_jobs_of_all_shards_share_a_folder(cli: Cli, sandbox: Sandbox) -> None:
-    """At the same time, on one state: together they apply everything, and touch nothing twice."""
+    """They run at the same time on one state: together they apply everything once."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.1)
     check_all(cli, start_all(cli, "--concurrency", "2"), {})
@@ -56,7 +56,7 @@ def test_jobs_of_all_shards_share_a_folder(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_jobs_of_all_shards_share_a_branch(cli: Cli, sandbox: Sandbox) -> None:
-    """The same with git: pushes that lose to another shard's are made again."""
+    """The same with git: a push that loses to another shard's is retried."""
     make_clone(make_remote(cli.root), cli.root / "clone")
     cli.folder = cli.root / "clone"
     cli.environ["RECONCILER_STATE"] = "git:origin/reconciler-state"
@@ -71,7 +71,7 @@ def test_jobs_of_all_shards_share_a_branch(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_all_commands_that_select_take_a_shard(cli: Cli, sandbox: Sandbox) -> None:
-    """plan, drift, apply --dry-run and state list see its environments, orphans among them, and no other."""
+    """plan, drift, apply --dry-run and state list see only its environments, with its orphans."""
     cli.fleet(*FLEET[:8])
     cli.run("apply", "--yes", code=0)
     gone = FLEET[7]
@@ -94,7 +94,7 @@ def test_all_commands_that_select_take_a_shard(cli: Cli, sandbox: Sandbox) -> No
 
 
 def test_check_calls_the_receivers_of_its_shard_alone(cli: Cli) -> None:
-    """A receiver belongs to the shard of its environment."""
+    """A receiver is in the shard of its environment."""
     cli.fleet(*FLEET[:6])
     for name in FLEET[:6]:
         cli.manifest(name, more="")
@@ -107,8 +107,8 @@ def test_check_calls_the_receivers_of_its_shard_alone(cli: Cli) -> None:
         assert {name for one in ran.json["receivers"] for name in one["environments"]} == mine
 
 
-def test_a_shard_without_an_environment_is_done(cli: Cli, sandbox: Sandbox) -> None:
-    """Exit 0 of every command: what it had to do, others do; also where -e matches none of its own."""
+def test_a_shard_without_an_environment_succeeds(cli: Cli, sandbox: Sandbox) -> None:
+    """Every command exits 0: other shards do the work; also if -e matches none of its environments."""
     cli.fleet("loja")
     other = only([f"{number}/2" for number in (1, 2) if f"{number}/2" != shard_of("loja", 2)])
     before = sandbox.plug.requests
@@ -121,7 +121,7 @@ def test_a_shard_without_an_environment_is_done(cli: Cli, sandbox: Sandbox) -> N
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0", "", "1/2/3"])
 def test_a_malformed_shard_is_a_usage_error(cli: Cli, shard: str) -> None:
-    """Exit 3, saying what to write; nothing is sent."""
+    """Exit 3 with the right form; nothing is sent."""
     cli.fleet("loja")
     for command in ("plan", "apply", "drift", "check"):
         ran = cli.run(command, "--shard", shard, code=3)
@@ -129,8 +129,8 @@ def test_a_malformed_shard_is_a_usage_error(cli: Cli, shard: str) -> None:
         assert ran.out == ""
 
 
-def test_faults_of_other_shards_are_reported_too(cli: Cli) -> None:
-    """All manifests are loaded and checked, whatever the shard."""
+def test_problems_in_other_shards_are_reported_too(cli: Cli) -> None:
+    """All manifests are loaded and checked in every shard."""
     cli.fleet(*FLEET[:6])
     cli.manifest(FLEET[0], more="wafe: 1\n")
     for shard in SHARDS:
@@ -138,7 +138,7 @@ def test_faults_of_other_shards_are_reported_too(cli: Cli) -> None:
 
 
 def test_a_saved_plan_remembers_its_shard(cli: Cli, sandbox: Sandbox) -> None:
-    """It applies what it was made of; a shard beside it is a usage error, a plan whose shard was edited is stale."""
+    """Its shard is applied; another --shard is a usage error, and a plan with an edited shard is stale."""
     cli.fleet(*FLEET[:9])
     mine = {name for name in FLEET[:9] if shard_of(name) == "2/3"}
     assert mine
@@ -154,7 +154,7 @@ def test_a_saved_plan_remembers_its_shard(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_a_guard_is_decided_over_all_shards(cli: Cli, sandbox: Sandbox) -> None:
-    """What is refused for the fleet is refused for each part of it; a part alone may change altogether."""
+    """What is refused for the fleet is refused for each shard; a shard alone may change completely."""
     cli.fleet(*FLEET)
     cli.run("apply", "--yes", code=0)
     for name in FLEET[:13]:
@@ -170,8 +170,8 @@ def test_a_guard_is_decided_over_all_shards(cli: Cli, sandbox: Sandbox) -> None:
     assert list(ran.outcomes.values()) == ["applied"] * len(changed)
 
 
-def test_a_shard_waits_for_its_own_waves_alone(cli: Cli, sandbox: Sandbox) -> None:
-    """A wave that fails in one shard keeps back the later waves of that shard, not of the others."""
+def test_a_shard_waits_only_for_its_own_waves(cli: Cli, sandbox: Sandbox) -> None:
+    """A wave that fails in one shard stops the later waves of that shard, not of the others."""
     cli.fleet(*FLEET)
     for number, name in enumerate(FLEET):
         cli.manifest(name, wave=number % 2)

@@ -1,4 +1,4 @@
-"""A server that asks for less, seen from outside: when the PUTs arrive, how long a run takes, how a signal ends it."""
+"""A server that slows a run down: when PUTs arrive, how long the run takes, and how a signal ends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def limited(retry_after: str) -> bytes:
 
 
 def test_a_retry_after_beyond_the_deadline_delays_no_other_environment(cli: Cli, wires: Callable[[], Wire]) -> None:
-    """It ends its own environment's attempts at once (docs/contract.md#retries); the others go on, only slower."""
+    """It ends its own environment's attempts at once (docs/contract.md#retries); the others continue, only slower."""
     wire = _fleet(cli, wires, "a", "b", "c")
     wire.answers = [limited("3600"), reply()]
     begun = time.monotonic()
@@ -32,7 +32,7 @@ def test_a_retry_after_beyond_the_deadline_delays_no_other_environment(cli: Cli,
 
 
 def test_the_rate_limit_holds_for_retries_after_a_429(cli: Cli, wires: Callable[[], Wire]) -> None:
-    """No two PUTs arrive closer together than the setting allows, whoever sends them."""
+    """No two PUTs arrive closer together than the setting allows, from any slot."""
     wire = _fleet(cli, wires, *(f"loja-{number}" for number in range(6)))
     wire.answers = [limited("0"), reply(503), *[reply()] * 9]
     cli.run("apply", "--yes", "--rate-limit", "5", "--format", "json", code=0)
@@ -41,8 +41,8 @@ def test_the_rate_limit_holds_for_retries_after_a_429(cli: Cli, wires: Callable[
     assert min(second - first for first, second in pairwise(arrived)) > 0.15
 
 
-def test_a_signal_ends_a_pause_that_the_server_asked_for(cli: Cli, wires: Callable[[], Wire]) -> None:
-    """Nobody waits out a Retry-After after Ctrl-C: what was told ends by its attempts, the rest is skipped."""
+def test_a_signal_ends_a_retry_after_pause(cli: Cli, wires: Callable[[], Wire]) -> None:
+    """After Ctrl-C no slot waits for a Retry-After: what was attempted ends with its attempts, the rest is skipped."""
     wire = _fleet(cli, wires, "a", "b", "c")
     told: list[Request] = []
 
@@ -55,7 +55,7 @@ def test_a_signal_ends_a_pause_that_the_server_asked_for(cli: Cli, wires: Callab
     wait_until(lambda: told, "the first PUT")
     time.sleep(0.5)
     running.process.send_signal(signal.SIGTERM)
-    ran = running.finish(timeout_s=50)  # less than the pause
+    ran = running.finish(timeout_s=50)  # This is less than the pause.
     assert ran.code == 130
     assert ran.outcomes == {"a": "rejected", "b": "skipped", "c": "skipped"}
     assert len(told) == 1

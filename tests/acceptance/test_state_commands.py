@@ -1,4 +1,4 @@
-"""Reading the state, mending it by hand, and what a damaged one does."""
+"""The commands that read and fix the state, and the effects of a damaged one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.acceptance.conftest import Cli, only
 
 
 def make_intent(cli: Cli, name: str, lease_until: str | None, **values: Any) -> None:
-    """Gives an applied environment an unfinished intent, as a run that died leaves it."""
+    """Give an applied environment an unfinished intent, as a killed run leaves it."""
     document = cli.document(name)
     document["serial"] += 1
     document["intent"] = {
@@ -36,8 +36,8 @@ def applied(cli: Cli) -> Cli:
     return cli
 
 
-def test_list_show_and_history_tell_what_was_applied(applied: Cli) -> None:
-    """Who applied what and when, newest first, each entry with only the events it changed."""
+def test_list_show_and_history_show_what_was_applied(applied: Cli) -> None:
+    """They show who applied what and when, newest first, each entry only with the events that it changed."""
     urls = applied.document("loja")["applied"]["webhooks"]
     changed = "https://hooks.acme.com.br/nova"
     applied.manifest("loja", more=f"webhooks:\n  messageStatus: {changed}\n")
@@ -56,7 +56,7 @@ def test_list_show_and_history_tell_what_was_applied(applied: Cli) -> None:
 
 
 def test_reading_an_empty_state_writes_nothing(cli: Cli) -> None:
-    """A missing folder is an empty state, and stays missing."""
+    """A missing folder is an empty state, and isn't created."""
     cli.fleet("loja")
     assert cli.run("state", "list", "--format", "json", code=0).json["environments"] == []
     cli.run("plan", code=0)
@@ -65,7 +65,7 @@ def test_reading_an_empty_state_writes_nothing(cli: Cli) -> None:
 
 
 def test_adopt_records_without_a_put(cli: Cli, sandbox: Sandbox) -> None:
-    """The desired counts as applied, marked as adopted, and nothing is sent; it asks first."""
+    """It asks first; the desired webhooks then count as applied, marked as adopted, and nothing is sent."""
     cli.fleet("loja")
     requests = sandbox.plug.requests
     assert cli.run("state", "adopt", "loja", "--unverified", code=3).out == ""
@@ -79,15 +79,15 @@ def test_adopt_records_without_a_put(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_adopt_ends_doubt(applied: Cli) -> None:
-    """A person vouches for what Plug holds, so nothing is left to put."""
+    """The user confirms what Plug holds, so nothing is left to put."""
     make_intent(applied, "loja", None)
     assert applied.run("plan", "--format", "json", code=0).actions == {"loja": "reassert", "matriz": "noop"}
     applied.run("state", "adopt", "loja", "--unverified", "--yes", code=0)
     assert applied.run("plan", "--format", "json", code=0).actions == {"loja": "noop", "matriz": "noop"}
 
 
-def test_forget_drops_an_environment_from_the_state_alone(applied: Cli, sandbox: Sandbox) -> None:
-    """The next plan creates it; Plug keeps what it holds."""
+def test_forget_removes_an_environment_only_from_the_state(applied: Cli, sandbox: Sandbox) -> None:
+    """The next plan creates it; Plug isn't changed."""
     requests = sandbox.plug.requests
     applied.run("state", "forget", "loja", code=3)
     applied.run("state", "forget", "loja", "--yes", code=0)
@@ -99,7 +99,7 @@ def test_forget_drops_an_environment_from_the_state_alone(applied: Cli, sandbox:
 
 
 def test_a_live_intent_is_not_adopted_or_forgotten_but_unlocked(applied: Cli) -> None:
-    """Another run's lease is refused with 4 by name; unlock releases it, keeps the doubt, and apply converges."""
+    """Another run's live lease is refused with 4 and named; unlock releases it and keeps the doubt; apply converges."""
     make_intent(applied, "loja", "2126-01-01T00:00:00Z")
     before = applied.state_bytes()
     for command in ("adopt", "forget"):
@@ -119,7 +119,7 @@ def test_a_live_intent_is_not_adopted_or_forgotten_but_unlocked(applied: Cli) ->
 
 
 def test_an_expired_lease_is_taken_over_in_doubt(applied: Cli, sandbox: Sandbox) -> None:
-    """A run that died long ago keeps nobody away, and what it left is put again."""
+    """A run that died long ago locks nothing, and its webhooks are put again."""
     make_intent(applied, "loja", "2026-01-01T00:15:00Z")
     planned = applied.run("plan", "--format", "json", "-e", "loja", code=0).json
     one = only(planned["environments"])
@@ -130,7 +130,7 @@ def test_an_expired_lease_is_taken_over_in_doubt(applied: Cli, sandbox: Sandbox)
 
 
 def test_an_old_record_is_put_again_with_max_age(applied: Cli) -> None:
-    """max_age makes an old applied record a reassert, and drift."""
+    """max_age makes an old applied record a reassert and drift."""
     document = applied.document("loja")
     document["applied"]["at"] = "2026-01-01T00:00:00Z"
     applied.put_document("loja", document)
@@ -181,7 +181,7 @@ CORRUPTIONS = {
 
 
 def test_a_corrupt_document_is_named_and_never_taken_for_empty(cli: Cli, sandbox: Sandbox) -> None:
-    """Every kind of damage is exit 4 with the file's name; nothing is sent or changed; a selection beside it works."""
+    """All damage is exit 4 with the file's name; nothing is sent or changed; other selections work."""
     cli.fleet("sound", *CORRUPTIONS)
     cli.run("apply", "--yes", code=0)
     cli.manifest("sound", version="2")
@@ -202,14 +202,14 @@ def test_a_corrupt_document_is_named_and_never_taken_for_empty(cli: Cli, sandbox
 
 
 def test_a_file_with_an_invalid_environment_name_is_an_error(applied: Cli) -> None:
-    """Something foreign in the state folder is named; a selection without it works."""
+    """A foreign file in the state folder is named; a selection without it works."""
     (applied.state_folder / "Not An Environment.json").write_text("{}")
     assert "Not An Environment.json" in applied.run("plan", code=4).err
     applied.run("plan", "-e", "loja", code=0)
 
 
 def test_a_file_of_a_dead_writer_is_not_a_document(applied: Cli) -> None:
-    """A half-written temporary file is not read, and the next write goes well."""
+    """An incomplete temporary file is not read, and the next write succeeds."""
     left = applied.state_folder / ".writing" / "deadbeef"
     left.parent.mkdir()
     left.write_text("{")
@@ -219,8 +219,8 @@ def test_a_file_of_a_dead_writer_is_not_a_document(applied: Cli) -> None:
     assert not left.parent.exists()
 
 
-def test_files_behind_a_link_are_not_swept(applied: Cli, tmp_path: Path) -> None:
-    """A link in the place of the temporary files may lead to files of others: nothing is removed, nothing sent."""
+def test_files_behind_a_link_are_not_removed(applied: Cli, tmp_path: Path) -> None:
+    """A link instead of the temporary files may lead to other files: nothing is removed, nothing sent."""
     others = tmp_path / "others"
     others.mkdir()
     (others / "file").write_text("not ours")

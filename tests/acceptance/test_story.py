@@ -1,4 +1,4 @@
-"""A change's way from the manifest to Plug, and what a lost answer does to it."""
+"""A change from the manifest to Plug, and the effect of a lost answer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VOLATILE = {
 
 
 def steady(value: Any) -> Any:
-    """The document with what changes from run to run replaced by `…`, once it has the right form."""
+    """Return the document with what changes between runs replaced by `…`, after checking its form."""
     if isinstance(value, list):
         return [steady(one) for one in value]
     if not isinstance(value, dict):
@@ -128,8 +128,8 @@ def change(event: str, before: str | None, after: str) -> dict[str, Any]:
     return {"event": event, "before": before, "after": after, "file": "manifests/loja.yaml", "line": line}
 
 
-def test_an_environment_is_created_left_alone_and_updated(cli: Cli, sandbox: Sandbox) -> None:
-    """create, noop and update have exactly the documented shapes, and Plug holds what the manifest says."""
+def test_an_environment_is_created_unchanged_and_updated(cli: Cli, sandbox: Sandbox) -> None:
+    """create, noop and update have exactly the documented shapes, and Plug holds the manifest's webhooks."""
     cli.write("manifests/loja.yaml", MANIFEST)
     cli.environ["PLUG_TOKEN_LOJA"] = canary()
     urls = {event: f"{BASE}/{event}" for event in EVENTS}
@@ -215,8 +215,8 @@ def test_the_example_manifests_are_applied_as_they_are(cli: Cli) -> None:
     )
 
 
-def test_a_lost_answer_is_never_taken_for_nothing_having_happened(cli: Cli, sandbox: Sandbox) -> None:
-    """After an edit whose answer got lost, the reverted manifest is put again: Plug may hold the edit."""
+def test_after_a_lost_answer_the_reverted_manifest_is_put_again(cli: Cli, sandbox: Sandbox) -> None:
+    """The answer to an edit was lost, so Plug may hold the edit."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     applied = cli.document("loja")["applied"]
@@ -247,8 +247,8 @@ def test_a_lost_answer_is_never_taken_for_nothing_having_happened(cli: Cli, sand
     assert sandbox.plug.requests == requests
 
 
-def test_a_failed_wave_keeps_the_later_ones_from_beginning(cli: Cli, sandbox: Sandbox) -> None:
-    """Wave 1 is skipped where wave 0 was rejected, without an intent, and applied once wave 0 is well."""
+def test_a_failed_wave_stops_the_later_ones(cli: Cli, sandbox: Sandbox) -> None:
+    """Wave 1 is skipped without an intent if wave 0 was rejected, and applied once wave 0 succeeds."""
     cli.fleet("first", "second")
     cli.manifest("second", wave=1)
     sandbox.plug.options = replace(sandbox.plug.options, tokens=frozenset({cli.token("second")}))
@@ -261,7 +261,7 @@ def test_a_failed_wave_keeps_the_later_ones_from_beginning(cli: Cli, sandbox: Sa
 
 
 def test_a_rotated_secret_is_put_again_and_never_shown(cli: Cli) -> None:
-    """A new value of a secret is a reassert for its own reason, and arrives at Plug."""
+    """A new value of a secret is a reassert with its own reason, and arrives at Plug."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     cli.environ["PLUG_SECRET_RECEIVE"] = canary("secret")

@@ -1,4 +1,4 @@
-"""What could make a run send a token, or a part of one, anywhere but to the configured host.
+"""Attempts to make a run send a token, or a part of one, anywhere but to the configured host.
 
 See docs/settings.md, docs/contract.md#requests.
 """
@@ -27,7 +27,7 @@ UPDATE = "/api/integrations/update-webhooks"
 
 @pytest.fixture
 def evil(wires: Wires) -> Wire:
-    """Whoever gets a connection here has won."""
+    """Return a server of an attacker, which no run may connect to."""
     return wires()
 
 
@@ -36,7 +36,7 @@ def evil(wires: Wires) -> Wire:
 
 @pytest.mark.parametrize("status", [300, 301, 303, 304, 307, 308, 401, 407])
 def test_no_answer_leads_the_token_elsewhere(cli: Cli, wire: Wire, evil: Wire, status: int) -> None:
-    """Whatever it says of another place: a Location, a Refresh, a page that leads on, a login or a proxy to use."""
+    """A Location, a Refresh, a page that redirects, a login and a proxy to use are all ignored."""
     place = f"{evil.base_url}{UPDATE}"
     page = f'<meta http-equiv="refresh" content="0; url={place}"><script>location="{place}"</script>'.encode()
     headers = [
@@ -54,7 +54,7 @@ def test_no_answer_leads_the_token_elsewhere(cli: Cli, wire: Wire, evil: Wire, s
 
 @pytest.mark.parametrize("status", [301, 307, 401])
 def test_no_answer_leads_the_partner_token_elsewhere(cli: Cli, wire: Wire, evil: Wire, status: int) -> None:
-    """The read of an account follows nothing either."""
+    """The read of an account doesn't follow them either."""
     cli.manifest("loja", more="account_id: '1'\n")
     cli.environ |= {"PLUG_PARTNER_TOKEN": canary("partner"), "RECONCILER_PARTNER__BASE_URL": wire.base_url}
     wire.answers = [reply(status, b"", [f"Location: {evil.base_url}/", 'WWW-Authenticate: Basic realm="x"'])]
@@ -133,14 +133,14 @@ TRICKS = [
 def test_no_spelling_of_a_base_url_leads_a_token_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, evil: Wire, way: str
 ) -> None:
-    """User information, look-alikes, ports, paths that climb, loopback in other spellings: exit 3, nothing sent."""
+    """User information, look-alikes, ports, paths with .., loopback in other spellings: exit 3, nothing sent."""
     cli.fleet("loja")
     monkeypatch.chdir(cli.folder)
     environ = {name: value for name, value in cli.environ.items() if name.startswith(("PLUG_", "PATH", "HOME"))}
     for trick in TRICKS:
         url = trick.format(port=evil.port)
         if not url and way in ("variable", "partner"):
-            continue  # an empty variable counts as not given
+            continue  # An empty variable counts as unset.
         given, arguments = dict(environ), ["apply", "--yes", "--new-state"]
         match way:
             case "flag":
@@ -174,7 +174,7 @@ def test_no_spelling_of_a_base_url_leads_a_token_elsewhere(
     ],
 )
 def test_an_allowed_host_is_a_whole_name(cli: Cli, evil: Wire, hosts: str) -> None:
-    """No pattern, no address around it; and one name lets no other pass."""
+    """It can't be a pattern or part of a longer address; and one name allows no other."""
     cli.fleet("loja")
     environ = {"RECONCILER_API__ALLOWED_HOSTS": hosts, "RECONCILER_API__BASE_URL": "https://x.evil.test"}
     cli.run("apply", "--yes", "--new-state", code=3, env={**environ, "HTTPS_PROXY": evil.base_url})
@@ -188,8 +188,8 @@ SPELLINGS = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
 
 @pytest.mark.parametrize("name", SPELLINGS)
 @pytest.mark.parametrize("user", ["", "somebody:canary-of-the-proxy@"])
-def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_token(cli: Cli, evil: Wire, name: str, user: str) -> None:
-    """It gets the name of Plug's host, and the password that was meant for it; whatever it answers, no more."""
+def test_a_proxy_gets_only_the_request_for_a_tunnel(cli: Cli, evil: Wire, name: str, user: str) -> None:
+    """It gets the name of Plug's host and its own password, and no token, whatever it answers."""
     cli.fleet("loja")
     evil.answers = [reply(407, b"", [f"Location: {evil.base_url}/", "Proxy-Authenticate: Basic"])]
     environ = {"RECONCILER_API__BASE_URL": "https://www.plugchat.com.br", name: f"http://{user}127.0.0.1:{evil.port}"}
@@ -205,7 +205,7 @@ def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_token(cli: Cli, evil: Wire, n
     "proxy", ["socks5://127.0.0.1:{port}", "http://canary-pw:x@[", "ftp://127.0.0.1:{port}", "http://", "::::"]
 )
 def test_an_unusable_proxy_sends_nothing_and_shows_nothing(cli: Cli, evil: Wire, proxy: str) -> None:
-    """Not around it either: whoever set it wants nothing to go out directly."""
+    """It isn't bypassed either: a user who sets a proxy wants no direct connections."""
     cli.fleet("loja")
     environ = {"RECONCILER_API__BASE_URL": "https://www.plugchat.com.br", "HTTPS_PROXY": proxy.format(port=evil.port)}
     ran = cli.run("apply", "--yes", "--new-state", "--attempts", "1", "--format", "json", env=environ, code=1)
@@ -214,8 +214,8 @@ def test_an_unusable_proxy_sends_nothing_and_shows_nothing(cli: Cli, evil: Wire,
     assert evil.requests == []
 
 
-def test_what_other_programs_read_changes_nothing(cli: Cli, wire: Wire, evil: Wire) -> None:
-    """A netrc by its variable, proxies of every kind for loopback, variables of curl, git and requests."""
+def test_settings_of_other_programs_change_nothing(cli: Cli, wire: Wire, evil: Wire) -> None:
+    """NETRC, proxies of every kind for loopback, and the variables of curl, git and requests are ignored."""
     netrc = cli.home / "other-netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password canary-of-a-netrc\ndefault login x password y\n")
     netrc.chmod(0o600)
@@ -237,8 +237,8 @@ def test_what_other_programs_read_changes_nothing(cli: Cli, wire: Wire, evil: Wi
     assert evil.connections == 0
 
 
-def test_the_keys_of_a_tls_connection_are_kept_nowhere(tmp_path: Path, cli: Cli) -> None:
-    """SSLKEYLOGFILE would let whoever records the wire read the token."""
+def test_the_keys_of_a_tls_connection_are_not_written(tmp_path: Path, cli: Cli) -> None:
+    """With SSLKEYLOGFILE an attacker who records the connection could read the token."""
     authority = Authority(tmp_path)
     cli.fleet("loja")
     keys = cli.root / "keys.log"
@@ -258,7 +258,7 @@ def test_the_keys_of_a_tls_connection_are_kept_nowhere(tmp_path: Path, cli: Cli)
 
 @pytest.fixture
 def runner(cli: Cli) -> Cli:
-    """What GitHub's runner sets, and a pull request."""
+    """Return a checkout with the variables of GitHub's runner, and a pull request."""
     cli.write("event.json", json.dumps({"pull_request": {"number": 4, "head": {"sha": "1" * 40}}}))
     cli.environ |= {
         "GITHUB_REPOSITORY": "acme/hooks",
@@ -290,7 +290,7 @@ def post(runner: Cli, **environ: str) -> Posted:
     ],
 )
 def test_the_github_token_goes_to_github_alone(runner: Cli, evil: Wire, api: str, server: str) -> None:
-    """To the server that the runner names, or to api. before it; anything else is invalid input."""
+    """It goes to the server that the runner names, or to its api. host; anything else is invalid input."""
     with pytest.raises(InputError, match="GITHUB_API_URL"):
         post(runner, GITHUB_API_URL=api, GITHUB_SERVER_URL=server, HTTPS_PROXY=evil.base_url)
     assert evil.connections == 0
@@ -304,8 +304,8 @@ def test_the_github_token_goes_to_github_alone(runner: Cli, evil: Wire, api: str
         ("https://api.acme.ghe.com", "https://acme.ghe.com", "api.acme.ghe.com"),
     ],
 )
-def test_githubs_own_places_are_githubs(runner: Cli, evil: Wire, api: str, server: str, host: str) -> None:
-    """On github.com, on a server of one's own, on GHE.com: the proxy is asked for a tunnel there, and sees no token."""
+def test_the_hosts_of_github_are_allowed(runner: Cli, evil: Wire, api: str, server: str, host: str) -> None:
+    """github.com, a self-hosted server, GHE.com: the proxy is asked for a tunnel to it, and sees no token."""
     evil.answers = [reply(403)]
     with pytest.raises(PostFailed):
         post(runner, GITHUB_API_URL=api, GITHUB_SERVER_URL=server, https_proxy=evil.base_url)
@@ -313,8 +313,8 @@ def test_githubs_own_places_are_githubs(runner: Cli, evil: Wire, api: str, serve
     assert runner.environ["GITHUB_TOKEN"] not in f"{evil.requests}"
 
 
-def test_githubs_redirects_and_cookies_lead_nowhere(runner: Cli, wires: Wires, evil: Wire) -> None:
-    """A redirect is a failed post; a cookie that no header can hold ends nothing, and is not sent back."""
+def test_githubs_redirects_and_cookies_are_ignored(runner: Cli, wires: Wires, evil: Wire) -> None:
+    """A redirect is a failed post; a cookie that no header can hold is no error, and isn't sent back."""
     api = wires()
     api.answers = [reply(307, b"", [f"Location: {evil.base_url}/"])]
     with pytest.raises(PostFailed):
@@ -327,17 +327,17 @@ def test_githubs_redirects_and_cookies_lead_nowhere(runner: Cli, wires: Wires, e
 
 @pytest.mark.parametrize("proxy", ["socks5://canary-pw:x@127.0.0.1:1", "ftp://canary-pw:x@127.0.0.1"])
 def test_an_unusable_proxy_is_reported_without_its_password(runner: Cli, proxy: str) -> None:
-    """By GitHub's steps too, as invalid input."""
+    """The steps for GitHub report it too, as invalid input."""
     with pytest.raises(InputError, match="HTTPS_PROXY") as refused:
         post(runner, HTTPS_PROXY=proxy)
     assert "canary-pw" not in str(refused.value)
 
 
-# --- git, with what it sees ------------------------------------------------------------------------------
+# --- git, which publishes what it gets -------------------------------------------------------------------
 
 
 def test_an_actor_mentions_no_user_in_the_commits_of_the_state(tmp_path: Path, cli: Cli) -> None:
-    """GitHub reads commit messages that are pushed to it: people, issues, addresses."""
+    """GitHub reads the commit messages that it gets: mentions, issues, addresses."""
     cli.fleet("loja")
     git(tmp_path, "init", "-q", "--bare", "origin.git")
     git(cli.folder, "init", "-q")
@@ -359,7 +359,7 @@ def test_an_actor_mentions_no_user_in_the_commits_of_the_state(tmp_path: Path, c
 @pytest.mark.parametrize("kind", ["pipe", "device", "flood"])
 @pytest.mark.parametrize("name", ["reconciler.toml", "pyproject.toml", "tokens.yaml", ".reconciler/state/loja.json"])
 def test_a_file_that_never_ends_is_refused(cli: Cli, kind: str, name: str) -> None:
-    """A branch can hold a link to a device; a checkout, a pipe."""
+    """A branch can hold a link to a device, and a checkout a pipe."""
     cli.fleet("loja")
     path = cli.folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -369,7 +369,7 @@ def test_a_file_that_never_ends_is_refused(cli: Cli, kind: str, name: str) -> No
         path.symlink_to("/dev/zero")
     else:
         path.touch(0o600)
-        os.truncate(path, 1 << 40)  # a terabyte that takes no place
+        os.truncate(path, 1 << 40)  # This file of a terabyte uses no space on the disk.
     is_state = name.endswith(".json")
     environ = {"RECONCILER_TOKENS_FILE": "tokens.yaml"} if name == "tokens.yaml" else {}
     process = cli.start("apply", "--yes", env=environ)
@@ -379,6 +379,6 @@ def test_a_file_that_never_ends_is_refused(cli: Cli, kind: str, name: str) -> No
 
 
 def test_a_tokens_file_in_an_unknown_users_home_is_reported(cli: Cli) -> None:
-    """A name after the tilde that nobody has."""
+    """No user has the name after the tilde."""
     cli.fleet("loja")
     assert "~nobody-here/x" in cli.run("apply", "--yes", "--tokens-file", "~nobody-here/x", code=3).err

@@ -1,4 +1,4 @@
-"""Two runs at a time on one state."""
+"""Two runs at the same time on one state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FLEET = tuple("abcdef")
 
 
 def test_two_equal_runs_put_each_environment_once(cli: Cli, sandbox: Sandbox) -> None:
-    """What one run holds the other finds locked, or already done; never do both put it."""
+    """Environments that one run holds are locked or already done for the other; they never put the same one."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.4)
     arguments = ("apply", "--yes", "--concurrency", "3", "--format", "json")
@@ -29,7 +29,7 @@ def test_two_equal_runs_put_each_environment_once(cli: Cli, sandbox: Sandbox) ->
 
 
 def test_two_runs_with_different_manifests_leave_a_true_state(cli: Cli, sandbox: Sandbox) -> None:
-    """Whichever came last, a noop means that Plug holds it; one more apply settles it."""
+    """Whichever run was last, a noop means that Plug holds it; one more apply converges."""
     cli.fleet(*FLEET)
     other = cli.beside("other")
     other.fleet()
@@ -49,8 +49,8 @@ def test_two_runs_with_different_manifests_leave_a_true_state(cli: Cli, sandbox:
         assert cli.held(name) == cli.desired(name, "2")
 
 
-def test_locked_says_who_since_when_and_until_when(cli: Cli, sandbox: Sandbox) -> None:
-    """A run that meets another's live intent leaves it alone, exits 4 and names the other; adopt and forget too."""
+def test_locked_names_the_run_and_its_lease(cli: Cli, sandbox: Sandbox) -> None:
+    """A run leaves the live intent of another alone, exits 4 and names the other; adopt and forget do so too."""
     cli.fleet("loja")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
     before = sandbox.plug.requests
@@ -75,8 +75,8 @@ def test_locked_says_who_since_when_and_until_when(cli: Cli, sandbox: Sandbox) -
     assert cli.puts("loja") == 1
 
 
-def test_a_run_whose_intent_was_taken_away_ends_in_doubt(cli: Cli, sandbox: Sandbox) -> None:
-    """unlock and forget during a PUT make it uncertain with exit 4, and the next apply puts again."""
+def test_a_run_whose_intent_was_removed_ends_in_doubt(cli: Cli, sandbox: Sandbox) -> None:
+    """unlock and forget during a PUT make it uncertain with exit 4, and the next apply puts it again."""
     cli.fleet("loja", "matriz")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
     before = sandbox.plug.requests
@@ -95,8 +95,8 @@ def test_a_run_whose_intent_was_taken_away_ends_in_doubt(cli: Cli, sandbox: Sand
     assert set(cli.run("plan", "--format", "json", code=0).actions.values()) == {"noop"}
 
 
-def test_state_trouble_counts_more_than_a_rejection(cli: Cli, sandbox: Sandbox) -> None:
-    """One locked and one rejected: exit 4."""
+def test_a_locked_environment_counts_more_than_a_rejection(cli: Cli, sandbox: Sandbox) -> None:
+    """One is locked and one rejected: exit 4."""
     cli.fleet("loja", "matriz")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=5.0)
     before = sandbox.plug.requests

@@ -17,12 +17,12 @@ LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3} (.*)")
 
 
 def steps(ran: Ran) -> list[str]:
-    """The messages of the log's lines, each without its time."""
+    """Return the messages of the log's lines without their times."""
     return [found[1] for line in ran.err.splitlines() if (found := LINE.fullmatch(line))]
 
 
 def assert_in_order(lines: Sequence[str], *patterns: str) -> None:
-    """Each pattern matches a line after that of the pattern before."""
+    """Assert that each pattern matches a line after that of the previous pattern."""
     left = iter(lines)
     for pattern in patterns:
         assert any(re.fullmatch(pattern, line) for line in left), f"no {pattern!r} in its place:\n" + "\n".join(lines)
@@ -52,7 +52,7 @@ def test_an_apply_shows_its_steps_in_order_and_the_same_result(cli: Cli, verbose
 
 
 def test_twice_shows_more_than_once(cli: Cli) -> None:
-    """-vv names each file; -v -v is the same."""
+    """-vv names each file; -v -v does the same."""
     cli.fleet("loja")
     once, twice = cli.run("plan", "-v", code=0), cli.run("plan", "-vv", code=0)
     assert not any("manifests/loja.yaml" in line for line in steps(once))
@@ -63,14 +63,14 @@ def test_twice_shows_more_than_once(cli: Cli) -> None:
 @pytest.mark.parametrize(
     "arguments", [("-v", "validate"), ("validate", "-v"), ("-v", "state", "list"), ("state", "list", "-v")]
 )
-def test_it_may_come_before_or_after_the_command(cli: Cli, arguments: tuple[str, ...]) -> None:
-    """Of a group's command too."""
+def test_verbose_may_come_before_or_after_the_command(cli: Cli, arguments: tuple[str, ...]) -> None:
+    """It may also come after the command of a group."""
     cli.fleet("loja")
     assert steps(cli.run(*arguments, code=0)) or "state" in arguments
 
 
 def test_a_retry_shows_its_wait_and_each_attempt(cli: Cli, wire: Wire) -> None:
-    """With the status of each."""
+    """The status of each attempt is shown."""
     wire.answers[:] = [reply(503), reply()]
     ran = cli.run("apply", "--yes", "-v", code=0)
     assert_in_order(
@@ -84,7 +84,7 @@ def test_a_retry_shows_its_wait_and_each_attempt(cli: Cli, wire: Wire) -> None:
 @pytest.mark.parametrize("verbose", ["-v", "-vv"])
 @pytest.mark.parametrize("status", [200, 400, 401, 503])
 def test_a_server_that_echoes_the_token_is_not_repeated(cli: Cli, wire: Wire, verbose: str, status: int) -> None:
-    """In its body, a header, and the reason beside the status: neither with -v nor with -vv."""
+    """It echoes it in its body, a header, and the reason beside the status; with -v and -vv."""
     token, secret = cli.token("loja"), cli.environ[SECRET]
     wire.answers[:] = [
         reply(status, f'{{"value": true, "token": "{token}"}}'.encode(), [f"X-Echo: {token} {secret}"], reason=token)
@@ -95,7 +95,7 @@ def test_a_server_that_echoes_the_token_is_not_repeated(cli: Cli, wire: Wire, ve
 
 
 def test_a_token_of_the_tokens_file_is_not_shown_either(cli: Cli, wire: Wire) -> None:
-    """No variable holds it."""
+    """No variable holds the token."""
     token = cli.environ.pop(cli.token_env("loja"))
     file = cli.write("tokens.yaml", f"loja: {token}\n")
     file.chmod(0o600)
@@ -106,15 +106,15 @@ def test_a_token_of_the_tokens_file_is_not_shown_either(cli: Cli, wire: Wire) ->
     assert wire.requests[0].header("authorization") == token
 
 
-def test_no_library_is_heard(cli: Cli) -> None:
-    """Their logs quote headers and addresses; every line is one of ours."""
+def test_no_library_logs(cli: Cli) -> None:
+    """Their logs quote headers and addresses; every line is one of this program."""
     cli.fleet("loja")
     for line in steps(cli.run("apply", "--yes", "-vv", code=0)):
         assert not re.search(r"httpx|httpcore|asyncio|connect_tcp|HTTP Request|selector", line), line
 
 
 def test_reads_of_accounts_are_shown(cli: Cli, sandbox: Sandbox) -> None:
-    """By environment, without the account's URLs."""
+    """The environment is shown, without the account's URLs."""
     cli.fleet("loja")
     cli.manifest("loja", more="account_id: 1-loja\n")
     cli.environ |= {"PLUG_PARTNER_TOKEN": canary("partner"), "RECONCILER_PARTNER__BASE_URL": sandbox.base_url}
@@ -126,7 +126,7 @@ def test_reads_of_accounts_are_shown(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_calls_of_receivers_are_shown(cli: Cli) -> None:
-    """The host and the event, never the URL with its secret."""
+    """The host and the event are shown, never the URL with its secret."""
     with serve_receiver(None) as receiver:
         cli.fleet("loja", host=f"127.0.0.1:{receiver.port}")
         cli.environ["RECONCILER_ALLOW_LOCAL_RECEIVERS"] = "true"
@@ -134,8 +134,8 @@ def test_calls_of_receivers_are_shown(cli: Cli) -> None:
     assert any(line.startswith(f"127.0.0.1:{receiver.port}: ") for line in steps(ran))
 
 
-def test_a_hostile_name_is_shown_harmless(cli: Cli) -> None:
-    """Escape codes and ends of lines in what is logged do nothing; `cli.run` looks for them."""
+def test_a_hostile_name_is_logged_escaped(cli: Cli) -> None:
+    """Escape codes and line ends in a logged value do nothing; `cli.run` searches for them."""
     cli.fleet("loja")
     cli.write("manifests/x\x1b[2J\n::error::\u202e.yaml", "environment: matriz\n")
     ran = cli.run("plan", "-vv", code=0)
