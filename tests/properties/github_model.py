@@ -1,8 +1,8 @@
 """A model of GitHub around the steps of an apply run: commits, pull requests, a queue of runs, jobs and comments.
 
-The decisions are the program's own (`run/begin.py`, `run/part.py`, `run/strict.py`, `run/result.py`,
-`core/protocol/`), and each job applies with the program's own apply, against a model of Plug and a store in memory.
-Only git and GitHub's API are replaced: by the same questions about commits that are kept here.
+The decisions are made by the program (`run/begin.py`, `run/part.py`, `run/strict.py`, `run/result.py`,
+`core/protocol/`), and each job applies with the program's apply, against a model of Plug and a store in memory.
+Only git and GitHub's API are replaced: the model answers the same questions about its commits.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Tree = Mapping[str, int]
 
 
 def make_fleet(tree: Tree) -> dict[str, Desired]:
-    """Return what a tree wants. No host is one for documentation, to which no run sends anything."""
+    """Return what a tree defines. Its hosts aren't documentation hosts, which no run sends to Plug."""
     return {
         name: _make_environment(name, f"own-{own}" if own else f"defaults-{tree[DEFAULTS]}")
         for name, own in tree.items()
@@ -77,7 +77,7 @@ def find_wants(tree: Tree) -> dict[str, str]:
 
 
 def merge(base: Tree, theirs: Tree, ours: Tree) -> Tree | None:
-    """Merge as git does with a file an environment; None for a conflict."""
+    """Merge as git does with one file for each environment; None for a conflict."""
     merged = dict(ours)
     for name in theirs.keys() | base.keys():
         before, after = base.get(name), theirs.get(name)
@@ -94,7 +94,7 @@ def merge(base: Tree, theirs: Tree, ours: Tree) -> Tree | None:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit of the default branch. `pull` is the pull request that it is the merge of."""
+    """A commit of the default branch. `pull` is the pull request whose merge it is."""
 
     sha: str
     tree: Tree
@@ -109,14 +109,14 @@ class Pull:
     head: Tree
     merge_sha: str
     merged_at: datetime
-    changed: frozenset[str]  # the environments of which its merge wants something else than before
+    changed: frozenset[str]  # The environments that its merge changes.
     commits: int
     labels: dict[Label, LabelSetting] = field(default_factory=dict)
 
 
 @dataclass(repr=False)
 class Run:
-    """A run of apply.yml. `problems` are what its first job refused it for, in its last attempt."""
+    """A run of apply.yml. `problems` are the reasons why the first job of the last attempt refused it."""
 
     number: int
     event_sha: str
@@ -129,9 +129,9 @@ class Run:
     commit: str | None = None
     problems: tuple[str, ...] = ()
     steps: list[list[Job]] = field(default_factory=list)
-    done: dict[str, str] = field(default_factory=dict)  # name of a job -> its conclusion
+    done: dict[str, str] = field(default_factory=dict)  # The conclusion of each job, by its name.
     planned: tuple[str, ...] = ()
-    again: bool = False  # only what failed runs again, so the first job's outputs are those of an earlier attempt
+    again: bool = False  # Only what failed runs again, so the first job's outputs are those of an earlier attempt.
 
     def __repr__(self) -> str:
         return f"<run {self.number}/{self.attempt} {self.status}>"
@@ -142,7 +142,7 @@ class Run:
 
     @property
     def pending(self) -> list[Job]:
-        """The jobs that can run now: of the first step that has not ended, where those before it succeeded."""
+        """Return the jobs that can run now: those of the first unfinished step, if the steps before it succeeded."""
         for jobs in self.steps:
             left = [job for job in jobs if job.name not in self.done]
             if left:
@@ -154,7 +154,7 @@ class Run:
 
 @dataclass
 class GitHub:
-    """The repository. `put` is what Plug was sent, by which run (None: from a laptop)."""
+    """The repository. `put` is what each run sent to Plug (None: a laptop)."""
 
     strict: bool
     layout: JobLayout = field(default_factory=JobLayout)
@@ -162,20 +162,20 @@ class GitHub:
     store: MemoryStore = field(default_factory=MemoryStore)
     plug: FakePlug = field(default_factory=FakePlug)
     credentials: FakeCredentials = field(default_factory=FakeCredentials)
-    line: list[Commit] = field(default_factory=list)  # of the default branch, the oldest first
+    line: list[Commit] = field(default_factory=list)  # The commits of the default branch, the oldest first.
     pulls: dict[int, Pull] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     comments: dict[int, tuple[Marker, Comment]] = field(default_factory=dict)
     comments_fail: bool = False
     put: list[tuple[Run | None, Desired]] = field(default_factory=list)
-    moved: list[tuple[Run | None, str]] = field(default_factory=list)  # of these, those to another company
+    moved: list[tuple[Run | None, str]] = field(default_factory=list)  # The PUTs that went to another company.
     sender: Run | None = None
 
     def __post_init__(self) -> None:
         self.plug.before = self._note
 
     def _note(self, desired: Desired) -> None:
-        """Note what Plug is sent, and whether it goes to another company than last time."""
+        """Record what is sent to Plug, and whether it goes to another company than last time."""
         document = self.documents().get(desired.environment)
         before = document.applied.account if document is not None and document.applied is not None else None
         if before is not None and before != self.credentials.account(desired):
@@ -192,7 +192,7 @@ class GitHub:
         return next(commit for commit in self.line if commit.sha == sha)
 
     def push(self, tree: Tree, *, starts: bool = True) -> None:
-        """A commit without a pull request."""
+        """Push a commit without a pull request."""
         self.line.append(Commit(f"{len(self.line):040x}", dict(tree)))
         self._start(starts=starts)
 
@@ -236,7 +236,7 @@ class GitHub:
         return sorted(waiting, key=lambda run: (run.requested_at, run.number))
 
     def request_again(self, run: Run, *, only_failed: bool) -> None:
-        """Re-run a run that has ended: all of it, or what failed."""
+        """Re-run a run that has ended: all jobs, or those that failed."""
         run.attempt += 1
         run.status, run.conclusion, run.requested_at = "queued", None, self.clock.now()
         run.again = only_failed and not run.problems and bool(run.steps)
@@ -245,7 +245,7 @@ class GitHub:
         run.done = {name: ended for name, ended in run.done.items() if ended == "success"}
 
     def begin(self, run: Run) -> None:
-        """The first job; in a re-run of what failed, it is not run again where it succeeded."""
+        """Run the first job; a re-run of failed jobs skips it if it succeeded."""
         run.status = "in_progress"
         if run.again:
             return
@@ -268,7 +268,7 @@ class GitHub:
             run.planned = tuple(begun.names)
 
     def do(self, run: Run, job: Job, behaviour: Behaviour | None = None) -> None:
-        """One job of a wave, which Plug answers in this way."""
+        """Run one job of a wave, which Plug answers with this behaviour."""
         assert run.commit is not None
         commit = self.find(run.commit)
         fleet = make_fleet(commit.tree)
@@ -299,7 +299,7 @@ class GitHub:
             run.done[job.name] = "success"
 
     def end(self, run: Run) -> None:
-        """The last job, which runs whatever became of the others."""
+        """Run the last job, which runs however the others ended."""
         self._conclude(run)
         assert run.commit is not None
         fleet = make_fleet(self.find(run.commit).tree)
@@ -340,7 +340,7 @@ class GitHub:
             self._apply(self.plan(), By("bia", self.head.sha, None))
 
     def watch(self) -> Begin:
-        """The schedule: it may begin a run."""
+        """Run the scheduled job, which may begin a run."""
         planned = self.plan()
         runs = tuple(
             ApplyRun(one.number, one.event_sha, one.status, one.conclusion, one.requested_at, one.whole, "")
@@ -395,7 +395,7 @@ class _Guards:
 
 @dataclass
 class _Ports:
-    """What the first job asks GitHub and git."""
+    """Answers what the first job asks GitHub and git."""
 
     github: GitHub
     commit: str
@@ -418,7 +418,7 @@ class _Pulls:
     github: GitHub
 
     def list_pulls(self, sha: str) -> Sequence[MergedPull]:
-        """GitHub may name a pull request for an inner commit of a rebase merge, too: here it does."""
+        """Return the pull requests, like GitHub also for an inner commit of a rebase merge."""
         found = []
         for pull in self.github.pulls.values():
             place = self.github.line.index(self.github.find(pull.merge_sha))
@@ -428,7 +428,7 @@ class _Pulls:
 
 
 class History:
-    """What the commits of the default branch want, from a run's commit back."""
+    """What the commits of the default branch define, from a run's commit backwards."""
 
     def __init__(self, github: GitHub, commit: str) -> None:
         self._github = github
@@ -450,7 +450,7 @@ class History:
         return LastChange(place, self._line[place].sha)
 
     def fetch_heads(self, pulls: Collection[MergedPull]) -> None:
-        """They are all here."""
+        """Do nothing: the model has all of them."""
 
     def compare(self, commit: str, names: Collection[str]) -> Mapping[str, bool | None]:
         number = int(commit.removeprefix("head-"))
@@ -470,7 +470,7 @@ class History:
 
 @dataclass
 class _ResultHub:
-    """The comments of merged pull requests."""
+    """Stores the comments of merged pull requests."""
 
     github: GitHub
     comments: Mapping[int, Comment] = field(default_factory=dict)

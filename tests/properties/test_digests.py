@@ -1,4 +1,4 @@
-"""Digests of plans over random fleets: equal ones mean equal webhooks and equal places that tokens go to."""
+"""Digests of plans over random fleets: equal digests mean equal webhooks and equal destinations of tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reconciler.model import (
 )
 from tests.fakes import START, make_desired
 
-# few values, so that two fleets are often alike in all but one place
+# With few values, two fleets often differ in only one place.
 URLS = st.sampled_from(["https://a.example.com/x", "https://b.example.com/x"])
 ENDPOINTS = st.sampled_from(["https://www.plug.example/u", "https://app.plug.example/u"])
 
@@ -46,7 +46,7 @@ def environments(draw: st.DrawFn, name: str) -> Desired:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Environments with what was applied of each; None: never."""
+    """Environments with the applied record of each; None if it was never applied."""
 
     desired: Sequence[Desired]
     applied: Mapping[str, Desired | None]
@@ -73,7 +73,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
 
 @st.composite
 def twins(draw: st.DrawFn) -> tuple[Fleet, Fleet]:
-    """A fleet, and one that differs from it in one value at most, or in what was applied of one environment."""
+    """Return a fleet, and another that differs from it in at most one value or applied record."""
     fleet = draw(fleets())
     one = draw(st.sampled_from(fleet.desired))
     other = draw(environments(one.environment))
@@ -92,7 +92,7 @@ def changing(plan: Plan) -> list[EnvironmentPlan]:
 
 
 def sent(plan: Plan) -> list[object]:
-    """What a reviewer has to see of a plan: texts, destinations before and after."""
+    """Return what a reviewer has to see of a plan: texts, and destinations before and after."""
     return [
         (
             one.environment,
@@ -112,8 +112,8 @@ def hosts(plan: Plan) -> set[str]:
 
 
 @given(twins())
-def test_plans_of_equal_digest_put_the_same_to_the_same_places(pair: tuple[Fleet, Fleet]) -> None:
-    """And plans that would change anything differently have other digests."""
+def test_plans_of_equal_digest_put_the_same_to_the_same_destinations(pair: tuple[Fleet, Fleet]) -> None:
+    """Plans that would change anything differently have different digests."""
     first, second = (fleet.plan() for fleet in pair)
     event("equal" if first.digest == second.digest else "different")
     assert (first.digest == second.digest) == (sent(first) == sent(second))
@@ -122,16 +122,16 @@ def test_plans_of_equal_digest_put_the_same_to_the_same_places(pair: tuple[Fleet
 
 
 @given(twins())
-def test_fleets_of_equal_digest_want_the_same_in_the_same_places(pair: tuple[Fleet, Fleet]) -> None:
-    """Whatever was applied."""
+def test_fleets_of_equal_digest_desire_the_same_at_the_same_destinations(pair: tuple[Fleet, Fleet]) -> None:
+    """The applied records don't matter."""
     first, second = (fleet.plan() for fleet in pair)
     assert first.fleet_digest == first.manifests_digest
     assert (first.fleet_digest == second.fleet_digest) == (pair[0].desired == pair[1].desired)
 
 
 @given(fleets())
-def test_every_environment_that_moves_is_an_update_with_before_and_after(fleet: Fleet) -> None:
-    """None is sent to another place than it was applied to without a reviewer seeing both."""
+def test_a_changed_destination_is_an_update_with_before_and_after(fleet: Fleet) -> None:
+    """A reviewer sees both destinations of each environment that is sent to another one."""
     for one in fleet.plan().environments:
         was = fleet.applied[one.environment]
         assert one.destination is not None

@@ -1,4 +1,4 @@
-"""Whatever the text: shown, it is data (docs/contract.md#what-no-output-does)."""
+"""Escaped text is data when it is shown (docs/contract.md#what-no-output-does)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VISIBLE: list[Callable[[str], str]] = [
 ]
 
 
-# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: nothing is drawn for them
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: these characters are drawn as nothing.
 IGNORABLE = {
     0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0x200B, 0x2010),
     *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0,
@@ -46,7 +46,7 @@ IGNORABLE = {
 
 
 def is_hidden(character: str) -> bool:
-    """Whether a character can't be seen, steers a terminal or the direction of a text, or is an unusual blank."""
+    """Return whether a character is invisible, controls a terminal or text direction, or is an unusual blank."""
     if character == " ":
         return False
     odd = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs")
@@ -62,7 +62,7 @@ def rendered(markdown: str) -> str:
 
 
 def words_of(page: str) -> str:
-    """The text of an HTML page: no tags, entities as characters, our gaps gone, white space even."""
+    """Return the text of an HTML page: without tags and added gaps, entities as characters, white space unified."""
     text = html.unescape(re.sub(r"<[^>]*>", "", page)).replace("\u200b", "")
     return " ".join(text.split())
 
@@ -72,19 +72,19 @@ def tags_of(page: str) -> list[str]:
 
 
 def visible(value: str) -> str:
-    """The value with what is hidden, or looks like something else, written out."""
+    """Return the value with its hidden and look-alike characters written out."""
     return escape.for_page(value)
 
 
 def shown(value: str) -> str:
-    """The value with its hidden characters visible, as every view shows it."""
+    """Return the value with its hidden characters visible, as every view shows it."""
     return " ".join(visible(value).split())
 
 
 @pytest.mark.parametrize("escaped", VISIBLE)
 @given(value=texts)
 def test_nothing_hidden_survives(escaped: Callable[[str], str], value: str) -> None:
-    """No control character, escape, separator or direction mark is left, nor a second line."""
+    """No control character, escape, separator or direction mark is left, and no second line."""
     assert hidden(escaped(value)) == []
 
 
@@ -95,7 +95,7 @@ def test_nothing_hidden_survives(escaped: Callable[[str], str], value: str) -> N
 @example(value=":")
 @example(value=" \xa0::error::x")
 def test_no_line_starts_a_workflow_command(escaped: Callable[[str], str], value: str) -> None:
-    """Neither the value alone nor our own colon after it makes a line that starts with two colons."""
+    """No line starts with two colons, neither of the value alone nor with the program's colon after it."""
     for line in (escaped(value), f"  {escaped(value)}: message"):
         assert not line.strip().startswith("::")
 
@@ -104,18 +104,18 @@ def test_no_line_starts_a_workflow_command(escaped: Callable[[str], str], value:
 @given(value=texts)
 @example(value="###[##[")
 def test_the_older_workflow_command_is_broken_up(escaped: Callable[[str], str], value: str) -> None:
-    """`##[` is found anywhere in a line by the runner, so it is nowhere."""
+    """The runner finds `##[` anywhere in a line, so no output has it."""
     assert "##[" not in escaped(value)
 
 
 @given(value=texts)
 def test_escaping_for_a_terminal_twice_changes_nothing(value: str) -> None:
-    """What is harmless stays as it is."""
+    """Harmless text isn't changed."""
     assert escape.for_terminal(escape.for_terminal(value)) == escape.for_terminal(value)
 
 
 def test_every_hidden_character_is_written_out() -> None:
-    """All of Unicode: directions, default-ignorable characters, and every blank but U+0020."""
+    """All of Unicode is tried: directions, default-ignorable characters, and every blank but U+0020."""
     every = "".join(filter(is_hidden, map(chr, range(0x110000))))
     assert len(every) > 6000
     assert escape.for_terminal(every).isascii()
@@ -125,21 +125,21 @@ def test_every_hidden_character_is_written_out() -> None:
     ("value", "shown_as"),
     [
         ("p\u0430ypal", "p\\u0430ypal"),  # Cyrillic
-        ("\u0430\u0489cme", "\\u0430\u0489cme"),  # with a mark around the letter (Me)
-        ("p\u05b0\u0430y", "p\u05b0\\u0430y"),  # with a mark of another script (Mn)
-        ("a\u0903\u0430", "a\u0903\\u0430"),  # with a mark that takes room (Mc)
+        ("\u0430\u0489cme", "\\u0430\u0489cme"),  # With a mark around the letter (Me).
+        ("p\u05b0\u0430y", "p\u05b0\\u0430y"),  # With a mark of another script (Mn).
+        ("a\u0903\u0430", "a\u0903\\u0430"),  # With a mark that takes space (Mc).
         ("\u0440roduction", "\\u0440roduction"),
         ("g\u03bfod_2", "g\\u03bfod_2"),  # Greek
         ("a1\u0430", "a1\\u0430"),
-        ("a\u0301\u0430", "a\u0301\\u0430"),  # a mark doesn't end a word
+        ("a\u0301\u0430", "a\u0301\\u0430"),  # A mark doesn't end a word.
         ("\uff41bc", "\\uff41bc"),  # fullwidth
         ("5\u00b5s", "5\\xb5s"),
         (
             "\u043f\u0440\u0438\u0432\u0435\u0442 world",
             "\u043f\u0440\u0438\u0432\u0435\u0442 world",
-        ),  # words of their own
+        ),  # These are separate words.
         ("\u043f\u0440\u0438-a.com", "\u043f\u0440\u0438-a.com"),
-        ("\n\u043f\u0440\u0438", "\\n\u043f\u0440\u0438"),  # the n is ours
+        ("\n\u043f\u0440\u0438", "\\n\u043f\u0440\u0438"),  # The n is from the escape.
         ("José, São Paulo: nº 1ª çã €", "José, São Paulo: nº 1ª çã €"),
         ("Jose\u0301", "Jose\u0301"),
         ("\u65e5\u672c\u8a9e 42", "\u65e5\u672c\u8a9e 42"),
@@ -147,15 +147,15 @@ def test_every_hidden_character_is_written_out() -> None:
     ],
 )
 def test_a_letter_that_only_looks_latin_is_written_out(value: str, shown_as: str) -> None:
-    """Letters of another script in a word with Latin ones are; a word of one script and accents are not."""
+    """This concerns letters of another script in a word with Latin ones, not words of one script, nor accents."""
     assert escape.for_terminal(value) == shown_as
     assert escape.for_page(value) == shown_as
     assert escape.for_workflow_data(value.strip("\n")) == shown_as.removeprefix("\\n")
     assert html.unescape(escape.for_markdown_block([value], language="text")).split("\n")[1] == shown_as
 
 
-def test_what_is_familiar_is_all_latin() -> None:
-    """The short cut for European texts and the long way agree on each of its characters."""
+def test_every_familiar_character_is_latin() -> None:
+    """The fast path for European texts and the full one give the same result for each character."""
     for code in range(0xA0, 0x2100):
         character = chr(code)
         if escape.for_terminal(f" {character}") == f" {character}" and unicodedata.category(character)[0] == "L":
@@ -164,8 +164,8 @@ def test_what_is_familiar_is_all_latin() -> None:
 
 
 @given(value=texts)
-def test_workflow_data_comes_back_as_put_in(value: str) -> None:
-    """The runner undoes the percent escapes and finds the lines again."""
+def test_escaped_workflow_data_is_decoded_to_the_same_text(value: str) -> None:
+    """The runner decodes the percent escapes to the original lines."""
     data = escape.for_workflow_data(value)
     back = data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
     assert back.count("\n") == value.count("\n")
@@ -173,8 +173,8 @@ def test_workflow_data_comes_back_as_put_in(value: str) -> None:
 
 
 @given(value=texts)
-def test_json_says_the_same(value: str) -> None:
-    """The escapes of a JSON text are read back as the very characters."""
+def test_json_is_decoded_to_the_same_text(value: str) -> None:
+    """The escapes of a JSON text are decoded to the same characters."""
     text = escape.for_json(json.dumps({value: [value, 1]}))
     assert json.loads(text) == {value: [value, 1]}
     assert "##[" not in text
@@ -183,8 +183,8 @@ def test_json_says_the_same(value: str) -> None:
 
 
 @given(value=texts)
-def test_html_comes_out_as_put_in(value: str) -> None:
-    """In an element or an attribute the text is text."""
+def test_html_is_decoded_to_the_same_text(value: str) -> None:
+    """It is text in an element and in an attribute."""
     escaped = escape.for_html(value)
     assert html.unescape(escaped) == visible(value)
     assert not re.search(r"[<>\"']", escaped)
@@ -196,7 +196,7 @@ def test_html_comes_out_as_put_in(value: str) -> None:
 @example(value="a\\|b")
 @example(value="1) x")
 def test_a_table_keeps_its_cells(escaped: Callable[[str], str], tags: list[str], value: str) -> None:
-    """Rendered, a cell holds the text and nothing else, and its neighbours stay where they are."""
+    """A rendered cell holds only the text, and the cells beside it don't move."""
     page = rendered(f"| a | b | c |\n| --- | --- | --- |\n| left | {escaped(value)} | right |\n\nafter\n")
     body = page[page.index("<tbody>") :]
     cells = re.findall(r"<td>(.*?)</td>", body, re.DOTALL)
@@ -212,7 +212,7 @@ def test_a_table_keeps_its_cells(escaped: Callable[[str], str], tags: list[str],
 def test_running_text_is_no_markup(
     escaped: Callable[[str], str], tags: list[str], before: str, around: list[str], value: str
 ) -> None:
-    """At the start of a paragraph, in a list and within a line the text is text."""
+    """It is text at the start of a paragraph, in a list and within a line."""
     if not shown(value):
         return
     page = rendered(before + escaped(value))
@@ -223,21 +223,21 @@ def test_running_text_is_no_markup(
 
 @given(value=texts)
 def test_plain_markdown_mentions_and_links_nothing(value: str) -> None:
-    """In the text that GitHub searches after rendering there is no person, issue or address to link."""
+    """GitHub searches the text after rendering, and finds no mention, issue or address to link."""
     text = html.unescape(re.sub(r"<[^>]*>", "", rendered(f"x {escape.for_markdown(value)}")))
     assert not re.search(r"@[A-Za-z0-9]|#[0-9]|GH-[0-9]", text, re.IGNORECASE)
     assert not re.search(r"://|www\.", escape.for_markdown(value), re.IGNORECASE)
 
 
 @given(value=texts)
-def test_raw_code_names_nobody(value: str) -> None:
-    """No mention can be read even in the raw text of inline code."""
+def test_raw_code_mentions_nobody(value: str) -> None:
+    """Even the raw text of inline code has no mention."""
     assert "@" not in escape.for_markdown_code(value)
 
 
 @given(values=st.lists(texts, max_size=5))
 def test_nothing_closes_a_code_block(values: list[str]) -> None:
-    """Every line of a block is in the block, and what follows is not."""
+    """Every line of a block is in the block, and the text after it is not."""
     lines = [f"- {value}" for value in values]
     page = rendered(escape.for_markdown_block(lines, language="diff") + "\n\nafter\n")
     assert page.endswith("<p>after</p>\n")
@@ -248,14 +248,14 @@ def test_nothing_closes_a_code_block(values: list[str]) -> None:
 
 @given(values=st.lists(texts, max_size=5))
 def test_a_code_block_holds_no_workflow_command(values: list[str]) -> None:
-    """Also as raw text in a log."""
+    """The raw text in a log has none either."""
     block = escape.for_markdown_block(values, language="diff")
     assert "##[" not in block
     assert not any(line.strip().startswith("::") for line in block.splitlines())
 
 
 def test_an_ordinary_url_stays_legible() -> None:
-    """What needs no escape gets none."""
+    """Only what needs an escape gets one."""
     url = "https://hooks.acme.com.br/plug/receive?key={secret:PLUG_SECRET_RECEIVE}&a=1"
     assert escape.for_terminal(url) == url
     assert escape.for_markdown_code(url) == f"`{url}`"

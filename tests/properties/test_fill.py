@@ -1,4 +1,4 @@
-"""Whatever is filled in, literal text is never touched, and nothing is filled in twice."""
+"""Filling in changes no literal text, and fills nothing in twice."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def doubled(text: str) -> str:
 
 
 @given(LITERALS)
-def test_a_literal_comes_out_as_it_was_written(literal: str) -> None:
-    """Doubling braces is all that a literal text needs, and is undone when it is sent."""
+def test_a_literal_is_sent_as_it_was_written(literal: str) -> None:
+    """Only braces have to be doubled in a literal text, and they are single again when it is sent."""
     text = fill_vars(parse_template(doubled(literal)), "e", {})
     assert text == doubled(literal)
     assert fill_secrets(text, lambda name: "never") == literal
@@ -26,7 +26,7 @@ def test_a_literal_comes_out_as_it_was_written(literal: str) -> None:
 
 @given(st.lists(st.tuples(LITERALS, NAMES.filter(lambda name: name != "environment"), VALUES), max_size=5), LITERALS)
 def test_a_var_is_replaced_by_its_value_and_nothing_else_changes(parts: list[tuple[str, str, str]], tail: str) -> None:
-    """The text form is the template with the values in the places of the names."""
+    """The text form is the template with values instead of names."""
     values = {name: value for _, name, value in parts}
     template = "".join(f"{doubled(literal)}{{{name}}}" for literal, name, _ in parts) + doubled(tail)
     expected = "".join(doubled(literal) + values[name] for literal, name, _ in parts) + doubled(tail)
@@ -35,7 +35,7 @@ def test_a_var_is_replaced_by_its_value_and_nothing_else_changes(parts: list[tup
 
 @given(LITERALS, NAMES, st.text(max_size=20), LITERALS)
 def test_a_secret_is_filled_in_as_it_is(before: str, name: str, value: str, after: str) -> None:
-    """One pass: a value that holds braces or a place-holder is never looked at again."""
+    """There is one pass: a value that holds braces or a placeholder isn't filled in again."""
     text = f"{doubled(before)}{{secret:{name}}}{doubled(after)}"
     assert secret_names(text) == (name,)
     assert fill_secrets(text, lambda asked: value) == before + value + after

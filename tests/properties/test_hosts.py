@@ -1,5 +1,5 @@
-"""Whatever the fleet: every host that an apply would send to Plug, and every place that a token would go, is on the
-page, or what doesn't fit is counted (docs/contract.md#plan)."""
+"""Every host that an apply would send to Plug, and every host that a token would go to, is on the page, or is counted
+if it doesn't fit (docs/contract.md#plan)."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SAME_PLACE = Location("manifests/_defaults.yaml", 4, 3)
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A plan, what was filled in, and the hosts of all that it sends, and sends it to."""
+    """A plan, the values filled in, the hosts in the webhooks, and the hosts of their destinations."""
 
     plan: Plan
     filled: dict[str, dict[str, str]]
     hosts: frozenset[str]
-    endpoints: frozenset[str]  # the hosts that a token would go to
+    endpoints: frozenset[str]  # The hosts that a token would go to.
 
 
 def make_fleet(seed: int, size: int, pool: int) -> Fleet:
-    """Environments with hosts of a pool, most of them with one template, some applied before with other hosts."""
+    """Return environments with hosts of a pool, most with one template, some applied before with other hosts."""
     chance = random.Random(seed)
-    length = chance.choice((1, 60))  # long names fill a page with few environments
+    length = chance.choice((1, 60))  # Long names fill a page with few environments.
     words = ("hooks", "a", "plug-1", "x_y", "h" * length)
     hosts = [
         f"{chance.choice(words)}{at}.{'ac' * (length // 2 + 1)}.com{chance.choice(('', ':8443'))}" for at in range(pool)
@@ -84,7 +84,7 @@ fleets = st.builds(make_fleet, st.integers(0, 2**32), st.sampled_from((1, 7, 30,
 
 
 def shown_hosts(page: str, hosts: frozenset[str], *, before: str) -> Iterator[str]:
-    """The hosts that are on the page, but for those in lines that begin as `before`: they are what goes."""
+    """Yield the hosts on the page, without lines that begin with `before`: those show hosts that are removed."""
     kept = "\n".join(line for line in html.unescape(page).splitlines() if not line.lstrip().startswith(before))
     for host in hosts:
         if re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|[.:]\w)", kept):
@@ -94,7 +94,7 @@ def shown_hosts(page: str, hosts: frozenset[str], *, before: str) -> Iterator[st
 @settings(max_examples=examples(20))
 @given(fleet=fleets)
 def test_every_host_that_is_sent_is_in_the_text(fleet: Fleet) -> None:
-    """Changed or not, in a group or alone."""
+    """Changed or not, in a group or alone, it is shown."""
     page = text.render_plan(fleet.plan, fleet.filled, colour=False)
     assert set(shown_hosts(page, fleet.hosts, before="before ")) == fleet.hosts
     assert set(shown_hosts(page, fleet.endpoints, before="before ")) == fleet.endpoints
@@ -103,7 +103,7 @@ def test_every_host_that_is_sent_is_in_the_text(fleet: Fleet) -> None:
 @settings(max_examples=examples(20))
 @given(fleet=fleets, max_chars=st.sampled_from((14_000, 20_000, 65_000)))
 def test_every_host_that_is_sent_is_in_the_markdown_or_counted(fleet: Fleet, max_chars: int) -> None:
-    """The page keeps its length, and what it says is left out is what it leaves out."""
+    """The page stays within its length, and counts exactly what it leaves out."""
     page = markdown.render_plan(fleet.plan, fleet.filled, max_chars=max_chars)
     assert len(page) <= max_chars
     said = re.search(r"more hosts?, of which ([0-9,]+) (?:is|are) not shown here", page)

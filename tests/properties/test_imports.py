@@ -1,4 +1,4 @@
-"""Whatever the live URLs hold: import -> manifest -> resolve gives each URL back, and no file shows a secret."""
+"""An import, its manifest and its resolution give each live URL back, and no file shows a secret."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ accounts = st.fixed_dictionaries(dict.fromkeys(FIELDS.values(), urls))
 
 
 def resolve(drafts: Drafts) -> tuple[dict[str, Desired], SecretValues, str]:
-    """The environments as `validate` finds them, the secrets as `apply` does, and the text of all manifests."""
+    """Return the environments as for `validate`, the secrets as for `apply`, and the text of all manifests."""
     written = ""
     with tempfile.TemporaryDirectory() as folder:
         for one in drafts.drafts:
@@ -52,7 +52,7 @@ def resolve(drafts: Drafts) -> tuple[dict[str, Desired], SecretValues, str]:
 
 @given(st.lists(accounts, min_size=1, max_size=3), st.sampled_from(["", "a|b", "key=.*"]))
 def test_an_import_gives_every_live_url_back_and_shows_no_secret(found: list[dict[str, str]], plain: str) -> None:
-    """Byte for byte with the secrets filled in; what can't be in a manifest is left out with a reason."""
+    """With the secrets filled in it is equal byte by byte; one that can't be in a manifest is left out with a reason."""
     live = {f"a{number}": account for number, account in enumerate(found)}
     companies = [
         complete_company(ImportedCompany(name), parse_account(account), allow_local=False)

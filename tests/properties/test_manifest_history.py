@@ -1,4 +1,4 @@
-"""The lazy answer about an earlier commit is the answer of its whole tree, whatever the history."""
+"""The lazy answer about an earlier commit equals the answer of its whole tree, for any history."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _some_links = st.tuples(st.sampled_from(LINKS), _links)
 
 @dataclass
 class Repository:
-    """A repository in which each example adds a history of its own."""
+    """A repository to which each example adds its own history."""
 
     path: Path
     git: GitHistory
@@ -123,8 +123,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[dict[str, str]]:
-    """Trees, each made of the one before by adding, changing, moving and removing files."""
-    # most environments can be resolved: else most answers were that nothing is known
+    """Return trees, each made from the previous one by adding, changing, moving and removing files."""
+    # Most environments can be resolved, as otherwise most answers would be unknown.
     good = draw(st.sampled_from([URLS, HOSTED + "vars:\n  host: h.acme.com.br\n"]))
     tree = {"_defaults.yaml": good, **dict(draw(st.lists(_files, min_size=2, max_size=6)))}
     has_links = draw(st.integers(0, 5)) == 0
@@ -150,7 +150,7 @@ def place(tree: Mapping[str, str]) -> dict[str, str]:
 
 
 def find_change(wants: list[Mapping[str, str]], name: str) -> int | None:
-    """The position of the last change, from what each whole tree wants, the newest first."""
+    """Return the position of the last change, from what each whole tree defines, the newest first."""
     here, *older = [one.get(name, ABSENT) for one in wants]
     for position, then in enumerate([*older, ABSENT]):
         if UNKNOWN in (here, then):
@@ -163,7 +163,7 @@ def find_change(wants: list[Mapping[str, str]], name: str) -> int | None:
 @settings(max_examples=examples(30))
 @given(trees=histories())
 def test_the_lazy_answer_is_that_of_the_whole_tree(repository: Repository, trees: list[dict[str, str]]) -> None:
-    """An environment that can't be resolved while nothing of its definition changes is compared with nothing."""
+    """An environment that can't be resolved is not compared until its definition changes."""
     commits = import_line(repository.path, [place(tree) for tree in trees])[::-1]
     whole = [repository.read_whole(commit) for commit in commits]
     history = repository.open(commits[0])
@@ -203,7 +203,7 @@ def test_what_a_commit_changed_is_what_its_whole_trees_differ_in(
 def test_a_head_is_compared_with_the_runs_commit(
     repository: Repository, trees: list[dict[str, str]], head: list[dict[str, str]]
 ) -> None:
-    """The head of a pull request is on no line: it is any other commit."""
+    """The head of a pull request isn't on the default branch; here it is any other commit."""
     *_, run, other = import_commits(repository.path, [(place(trees[-1]), []), (place({**trees[-1], **head[-1]}), [1])])
     ours, theirs = repository.read_whole(run), repository.read_whole(other)
     same = repository.open(run).compare(other, NAMES)

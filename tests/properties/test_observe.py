@@ -1,4 +1,4 @@
-"""Whatever an account shows: every difference is told, and nothing that it doesn't show is called the same."""
+"""Every difference of an account is reported, and nothing that it doesn't show is called the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ urls = st.one_of(texts.map(lambda text: fill_secrets(text, SECRETS.__getitem__))
 
 @st.composite
 def accounts(draw: st.DrawFn, applied: dict[Any, str]) -> dict[str, Any]:
-    """Fields that hold what was applied, something near it, anything else, or are missing."""
+    """Return fields that hold what was applied, a similar text, anything else, or are missing."""
     account: dict[str, Any] = {}
     for event, name in FIELDS.items():
         kind = draw(st.sampled_from(["applied", "applied", "emptied", "near", "url", "garbage", "absent"]))
@@ -46,10 +46,10 @@ def accounts(draw: st.DrawFn, applied: dict[Any, str]) -> dict[str, Any]:
 
 
 @given(st.data(), seven, seven, st.sets(st.sampled_from(sorted(SECRETS))), st.sets(st.sampled_from(sorted(SECRETS))))
-def test_every_difference_is_told_and_nothing_unseen_is_the_same(
+def test_every_difference_is_reported_and_nothing_unseen_is_the_same(
     data: st.DataObject, applied: dict[Any, str], wanted: dict[Any, str], at_hand: set[str], replaced: set[str]
 ) -> None:
-    """With all, some or none of the secrets at hand; and no secret gets out."""
+    """All, some or none of the secrets are available; and no secret is shown."""
     account = data.draw(accounts(applied))
     secrets = AvailableSecrets(
         value_of=lambda name: SECRETS[name] if name in at_hand else None,
@@ -78,7 +78,7 @@ def test_every_difference_is_told_and_nothing_unseen_is_the_same(
 
 @given(st.data(), seven)
 def test_a_plan_has_a_reason_for_every_difference(data: st.DataObject, applied: dict[Any, str]) -> None:
-    """A noop is never planned over one."""
+    """A difference is never planned as a noop."""
     desired = make_desired(webhooks=applied)
     document = adopt(None, desired, Fingerprint("org:1"), START, By(), lineage="l")
     secrets = AvailableSecrets(value_of=SECRETS.get)

@@ -1,4 +1,4 @@
-"""What a 429 does to the rate: never above the limit, lower at once, back in bounded time (docs/contract.md#apply)."""
+"""The effect of a 429: the rate is below the limit, falls at once, recovers in time (docs/contract.md#apply)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def slowed(pacing: Pacing, now: float, retry_after_s: float | None = None, sent_
     return slow(pacing, attempt, sent_at=now if sent_at is None else sent_at, now=now, longest_pause_s=120)
 
 
-# what happens next: how late the sender wakes up, and whether the answer is a 429, with which Retry-After
+# Each step: how late the sender wakes up, whether the answer is a 429, and its Retry-After.
 STEPS = st.lists(st.tuples(st.floats(0, LATE_S * 0.9), st.booleans(), RETRY_AFTER), min_size=1, max_size=200)
 
 
@@ -32,7 +32,7 @@ STEPS = st.lists(st.tuples(st.floats(0, LATE_S * 0.9), st.booleans(), RETRY_AFTE
 def test_no_second_holds_more_than_the_limit(
     limit: float, steps: list[tuple[float, bool, float | None]], idle: list[float]
 ) -> None:
-    """Everybody sends as soon as may be, some wake up late, some pause; 429s come at will."""
+    """All send as soon as allowed, some wake up late, some pause, and 429s come at any time."""
     pacing, now = Pacing(limit), 0.0
     sent: list[float] = []
     for number, (late_s, told, retry_after_s) in enumerate(steps):
@@ -48,10 +48,10 @@ def test_no_second_holds_more_than_the_limit(
 
 
 @given(limit=st.none() | LIMITS, steps=STEPS)
-def test_the_rate_is_never_above_the_limit_nor_nothing(
+def test_the_rate_is_never_above_the_limit_nor_zero(
     limit: float | None, steps: list[tuple[float, bool, float | None]]
 ) -> None:
-    """At any moment, however often it was slowed: nobody starves."""
+    """Senders always get a slot, however often the rate is lowered."""
     pacing, now = Pacing(limit), 0.0
     for late_s, told, retry_after_s in steps:
         now += max(0.0, wait_at(pacing, now)) + late_s
@@ -68,10 +68,10 @@ def test_the_rate_is_never_above_the_limit_nor_nothing(
 
 
 @given(limit=st.none() | LIMITS, sends=st.integers(1, 300), gap_s=st.floats(0, 0.5), retry_after_s=RETRY_AFTER)
-def test_a_429_lowers_the_rate_and_the_pause_is_for_all(
+def test_a_429_lowers_the_rate_and_all_senders_pause(
     limit: float | None, sends: int, gap_s: float, retry_after_s: float | None
 ) -> None:
-    """At least by half of what was sent, down to one in ten seconds; and the next slot is after Retry-After."""
+    """It falls at least to half of what was sent, down to one in ten seconds; the next slot is after Retry-After."""
     pacing, now = Pacing(limit), 0.0
     for _ in range(sends):
         now += max(gap_s, wait_at(pacing, now))
@@ -90,7 +90,7 @@ def test_a_429_lowers_the_rate_and_the_pause_is_for_all(
 def test_without_a_further_429_it_recovers_in_bounded_time(
     limit: float | None, times: list[float], retry_after_s: float | None
 ) -> None:
-    """However low it was: gradually, never falling, and whole again ninety seconds after the last pause."""
+    """It rises gradually from any rate, never falls, and is back ninety seconds after the last pause."""
     pacing, now = Pacing(limit), 0.0
     for gap_s in times:
         now += max(gap_s, wait_at(pacing, now))
@@ -100,14 +100,14 @@ def test_without_a_further_429_it_recovers_in_bounded_time(
     assert rate_at(pacing, over + REGAIN_S + BEYOND_S + 0.001) == limit
     known = [rate for rate in rates if rate is not None]
     assert all(later >= earlier - 1e-9 for earlier, later in pairwise(known))
-    # no leap: of what lies between the lowest and the highest of them no second makes up more than a tenth
+    # It doesn't jump: no second adds more than a tenth of the way from the lowest to the highest rate.
     steps = [later - earlier for earlier, later in pairwise(known)]
     assert max(steps, default=0.0) <= (known[-1] - known[0]) / 10 + 1e-9
 
 
 @given(limit=st.none() | LIMITS, many=st.integers(2, 64))
 def test_429s_for_what_was_sent_before_count_once(limit: float | None, many: int) -> None:
-    """All that were under way are told the same: the rate is halved once, not 64 times."""
+    """All PUTs in flight get the same 429: the rate is halved once, not 64 times."""
     pacing = Pacing(limit)
     for _ in range(many):
         pacing = take(pacing, 0.0)
@@ -118,8 +118,8 @@ def test_429s_for_what_was_sent_before_count_once(limit: float | None, many: int
     assert rate_at(again, 1.0) == rate_at(once, 1.0)
 
 
-def test_only_a_429_and_a_503_that_says_when_slow_a_run() -> None:
-    """Another failure says nothing about the rate."""
+def test_only_a_429_and_a_503_with_retry_after_slow_a_run() -> None:
+    """Other failures don't concern the rate."""
     from reconciler.core.pace import asks_for_less
 
     assert asks_for_less(told_off(None))
@@ -128,16 +128,16 @@ def test_only_a_429_and_a_503_that_says_when_slow_a_run() -> None:
     assert not asks_for_less(told_off(2.0, status=500))
 
 
-def test_a_retry_after_of_hours_slows_and_closes_no_door() -> None:
-    """One answer does not stop a run for the night; one that fits a deadline is waited out by all."""
+def test_a_retry_after_of_hours_slows_and_does_not_stop() -> None:
+    """One answer doesn't stop a run for the night; all wait for one that fits a deadline."""
     pacing = slow(Pacing(None), told_off(36_000.0), sent_at=0.0, now=0.0, longest_pause_s=120)
     assert 0 < wait_at(pacing, 0.0) <= 3
     pacing = slow(Pacing(None), told_off(120.0), sent_at=0.0, now=0.0, longest_pause_s=120)
     assert wait_at(pacing, 0.0) == 120
 
 
-def test_without_a_limit_the_rate_is_taken_from_what_was_sent() -> None:
-    """A hundred in the last second: fifty from now on, and after a while none again."""
+def test_without_a_limit_the_rate_depends_on_what_was_sent() -> None:
+    """A hundred in the last second: now fifty, and after a while no limit again."""
     pacing = Pacing(None)
     for number in range(300):
         pacing = take(pacing, number / 100)

@@ -1,4 +1,4 @@
-"""The six rules of docs/state.md against a model of Plug, whatever is edited, killed, lost or taken over."""
+"""The six rules of docs/state.md against a model of Plug, with edits, kills, lost answers and takeovers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "killed before": killed(acts=False),
     "killed after": killed(acts=True),
 }
-# after these Plug may have the webhooks of one company from the environment that was sent
+# After these, Plug may hold the webhooks that this environment sent for its company.
 MAY_HAVE_ACTED = ("lost answer", "lost request", "503 that acted", "501 that acted", "408 that acted", "200 cut short")
 SHARED = "org:shared"
 STORE_FAULTS = [
@@ -82,7 +82,7 @@ STORE_FAULTS = [
 
 
 def find_places(document: Document) -> list[tuple[str, str | None]]:
-    """The endpoint and account of each record of the history, newest first."""
+    """Return the endpoint and account of each record of the history, newest first."""
     if document.applied is None:
         return []
     place = document.applied.endpoint, document.applied.account
@@ -107,7 +107,7 @@ class Protocol(RuleBasedStateMachine):
         self.desired = {name: make_desired(name) for name in NAMES}
         self.vouched: set[tuple[str, tuple[str, ...]]] = set()
         self.serials: dict[tuple[str, str], int] = {}
-        self.taken_away = False  # somebody wrote over a live intent: what a run then finds is its own rule
+        self.taken_away = False  # A live intent was overwritten: what a run then finds has its own rule.
         self.store.before_write = self._check_writes
 
     # --- what runs ---------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Protocol(RuleBasedStateMachine):
         return await apply_plan(planned, world, replace(self.options, accepted=accepted), Stop())
 
     def _run(self, work: Coroutine[None, None, RunResult]) -> RunResult | None:
-        """None: the process was killed."""
+        """Run to the end; None if the process was killed."""
         result = None
         try:
             result = asyncio.run(work)
@@ -139,11 +139,11 @@ class Protocol(RuleBasedStateMachine):
             pass
         return result
 
-    # --- what a person or the world does -----------------------------------------------------------
+    # --- actions of a user and events ---------------------------------------------------------------
 
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"))
     def edit(self, name: str, version: str) -> None:
-        """Edits, and reverts: few versions, so that an old one comes back."""
+        """Edit or revert: with few versions, an old one comes back."""
         self.desired[name] = make_desired(name, version)
 
     @rule(name=st.sampled_from(NAMES), account=st.sampled_from(["org:1", "org:2"]), days=st.sampled_from([0, 1]))
@@ -165,7 +165,7 @@ class Protocol(RuleBasedStateMachine):
         result = self._run(self._apply())
         self.plug.script.clear()
         self.store.faults.clear()
-        # a write that landed though an error was reported leaves the state ahead of the report: checked by rule 1
+        # A write that succeeded with an error leaves the state ahead of the report; rule 1 checks that.
         if result is not None and StoreFault.LANDS not in faults:
             self._check_result(result)
 
@@ -175,7 +175,7 @@ class Protocol(RuleBasedStateMachine):
         days=st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=3),
     )
     def edited_failed_and_reverted(self, name: str, version: str, days: list[str]) -> None:
-        """An edit, a run or more that go wrong in one way each, and the manifest reverted."""
+        """An edit, one or more runs that fail in some way, and a revert of the manifest."""
         before = self.desired[name]
         self.edit(name, version)
         for behaviour in days:
@@ -188,7 +188,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"), ours_lands_last=st.booleans())
     def both_in_their_put(self, name: str, version: str, ours_lands_last: bool) -> None:
-        """Our lease runs out in our PUT; another takes over; we end while the other's PUT is under way."""
+        """The lease ends during our PUT; another run takes over; our run ends during the other's PUT."""
         if self.make_plan({name: self.desired[name]}).plan.environments[0].action is Action.NOOP:
             self.edit(name, "1" if version != "1" else "2")
         planned = self.make_plan({name: self.desired[name]})
@@ -234,7 +234,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"))
     def taken_over_while_frozen(self, name: str, version: str) -> None:
-        """The run freezes in its PUT until its lease is over; another applies something else; then ours lands."""
+        """The run freezes in its PUT until its lease ends; another applies something else; then our PUT arrives."""
         planned = self.make_plan()
         others = {**self.desired, name: make_desired(name, version)}
 
@@ -252,7 +252,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def unlocked_or_forgotten_during_the_put(self, name: str) -> None:
-        """A person takes a live intent away, wrongly; another run applies; then our PUT lands."""
+        """A user wrongly removes a live intent; another run applies; then our PUT arrives."""
         planned = self.make_plan()
 
         async def meddle(plug: FakePlug, desired: Desired) -> Attempt:
@@ -271,7 +271,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule()
     def two_at_once(self) -> None:
-        """While one run's PUT is under way, another finds the environment locked and sends nothing to it."""
+        """During the PUT of one run, another finds the environment locked and sends nothing to it."""
         planned = self.make_plan()
         seen: list[RunResult] = []
 
@@ -294,9 +294,9 @@ class Protocol(RuleBasedStateMachine):
         pauses=st.lists(st.integers(0, 4), max_size=40),
     )
     def two_runs_with_one_token(self, version: str, behaviours: list[str], pauses: list[int]) -> None:
-        """They begin together, each with an environment of its own; at most one of them sends.
+        """They begin together, each with its own environment; at most one of them sends.
 
-        `pauses` decide which of the two is next, before and after each read and write of the state.
+        `pauses` decide which of the two continues, before and after each read and write of the state.
         """
         own = dict(self.credentials.accounts)
         self.credentials.accounts = dict.fromkeys(NAMES, SHARED)
@@ -334,7 +334,7 @@ class Protocol(RuleBasedStateMachine):
     def accept_a_swapped_token(
         self, accepted: tuple[str, ...], behaviours: list[str], faults: list[str | None]
     ) -> None:
-        """Sent to the company of the other environment, or both exchange theirs; then each has its own token again."""
+        """Send to the other environment's company, or swap both tokens; afterwards each has its own token again."""
         own = {name: self.credentials.account(one) for name, one in self.desired.items()}
         swapped = {name: own[other] for name, other in zip(NAMES, reversed(NAMES), strict=True) if name in accepted}
         self.credentials.accounts = own | swapped
@@ -346,14 +346,14 @@ class Protocol(RuleBasedStateMachine):
         self.store.faults.clear()
         self.credentials.accounts = dict(own)
         self.clock.advance(OPTIONS.lease_s + 1)
-        # the invariants see it when whose token was swapped has left the other's company
+        # The invariants notice when the environment with the swapped token has left the other company.
         result = self._run(self._apply(self.make_plan(wanted), accepted=accepted))
         assert result is not None
         assert {one.outcome for one in result.environments} <= {Outcome.APPLIED, Outcome.UNCHANGED}
 
     @rule(name=st.sampled_from(NAMES), version=st.sampled_from("123"))
     def lost_race_for_the_intent(self, name: str, version: str) -> None:
-        """Between our plan and our intent another run applied the same or something else."""
+        """Between our plan and our intent, another run applied the same or something else."""
         planned = self.make_plan()
         others = {**self.desired, name: make_desired(name, version)}
         self._run(self._apply(self.make_plan(others)))
@@ -365,7 +365,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def adopt(self, name: str) -> None:
-        """The person who adopts has made sure: Plug holds it."""
+        """Adopt as a user does after checking that Plug holds it."""
         desired = self.desired[name]
         before = dict(self.plug.holds)
         self.plug.hold(desired)
@@ -389,7 +389,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule()
     def heal(self) -> None:
-        """Rule 4: once leases are over, one apply converges with at most one PUT each, and the next does nothing."""
+        """Rule 4: after the leases end, one apply converges with at most one PUT each, and the next does nothing."""
         self.clock.advance(OPTIONS.lease_s + 1)
         self.plug.received.clear()
         result = self._run(self._apply())
@@ -404,10 +404,10 @@ class Protocol(RuleBasedStateMachine):
         self._run(self._apply())
         assert self.plug.received == []
 
-    # --- what must hold ----------------------------------------------------------------------------
+    # --- rules ---------------------------------------------------------------------------------------
 
     def _check_intent(self, desired: Desired) -> None:
-        """Rule 6: a PUT is only ever sent under a live intent of this text."""
+        """Rule 6: a PUT is only sent under a live intent of this text."""
         if self.taken_away:
             return
         intent = self.store.read([desired.environment])[desired.environment].document.intent
@@ -417,7 +417,7 @@ class Protocol(RuleBasedStateMachine):
         assert (intent.endpoint, intent.account) == (desired.endpoint, self.credentials.account(desired))
 
     def _check_writes(self, writes: Sequence[Write]) -> None:
-        """Rule 5: a write names the version it replaces, and its serial is the next one."""
+        """Rule 5: a write names the version that it replaces, and its serial is the next one."""
         for write in writes:
             standing = self.store.read([write.environment]).get(write.environment)
             if standing is None or write.document is None or standing.version != write.expected:
@@ -427,7 +427,7 @@ class Protocol(RuleBasedStateMachine):
             self._check_history(standing.document, write.document)
 
     def _check_last(self, before: Document, after: Document) -> None:
-        """The last try changes only in a write that ends or doubts an intent, and says which of the two it was."""
+        """The last try only changes in a write that ends or doubts an intent, and says which of the two it was."""
         if after.last == before.last:
             return
         assert after.last is not None
@@ -436,9 +436,9 @@ class Protocol(RuleBasedStateMachine):
         assert (after.applied != before.applied) <= (after.last.outcome is Outcome.APPLIED)
 
     def _check_history(self, before: Document, after: Document) -> None:
-        """Where and for whom every record was applied is known, from the newest backwards."""
+        """The destination and account of every record are known, from the newest backwards."""
         known = find_places(before)
-        more = 1 if after.history != before.history else 0  # of a full history the oldest entry goes
+        more = 1 if after.history != before.history else 0  # The oldest entry of a full history is removed.
         assert find_places(after)[more:] == known[: record.HISTORY_LENGTH - more]
 
     def _check_result(self, result: RunResult) -> None:
@@ -486,7 +486,7 @@ TestProtocol.settings = settings(max_examples=examples(150), stateful_step_count
 
 
 class GatheredProtocol(Protocol):
-    """The same with a store whose writes wait for each other, as a git push does."""
+    """The same with a store whose writes wait for each other, as git pushes do."""
 
     gather_s = 0.002
 
@@ -496,7 +496,7 @@ TestGatheredProtocol.settings = settings(max_examples=examples(60), stateful_ste
 
 
 class FleetProtocol(Protocol):
-    """The same with intents written ahead of a free slot, and taken back after the first failure."""
+    """The same with intents that are written ahead of a free slot, and removed after the first failure."""
 
     options = replace(OPTIONS, concurrency=1, max_failures=1)
 
@@ -514,10 +514,10 @@ TestFleetProtocol.settings = settings(max_examples=examples(60), stateful_step_c
 
 
 def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check that can't fail proves nothing: with doubt taken out, a lost answer and a revert make a noop lie."""
+    """This proves that the check can fail: without doubt, a lost answer and a revert make a noop wrong."""
     monkeypatch.setattr(record, "mark_in_doubt", record.clear)
     machine = Protocol()
-    machine.store.before_write = lambda writes: None  # it would find the fault too, and earlier
+    machine.store.before_write = lambda writes: None  # It would find the fault too, and earlier.
     machine.heal()
     machine.edit("a", "2")
     world = make_world(machine.store, machine.plug, machine.clock, machine.credentials)
@@ -529,8 +529,8 @@ def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch)
         machine.a_noop_is_true()
 
 
-def test_an_accepted_account_change_needs_the_doubt_of_who_is_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check that can't fail proves nothing."""
+def test_an_accepted_account_change_needs_the_doubt_of_the_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This proves that the check can fail."""
 
     async def doubt_nobody(*_: object) -> str:
         await asyncio.sleep(0)
@@ -552,7 +552,7 @@ def test_an_accepted_account_change_needs_the_doubt_of_who_is_overwritten(monkey
 def test_two_runs_with_one_token_need_the_second_comparison(
     compares_again: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A check that can't fail proves nothing: what is known before the intents is not enough."""
+    """This proves that the check can fail: what is known before the intents is not enough."""
 
     async def look_at_nothing(accounts: Accounts) -> None:
         await asyncio.sleep(0)

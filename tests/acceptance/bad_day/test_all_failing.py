@@ -1,4 +1,4 @@
-"""A whole fleet that fails: the run ends early, and whatever is asked for, the output can be read."""
+"""A whole fleet fails: the run ends early, and every format can be read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAYS = {
 
 @pytest.fixture(params=DAYS)
 def day(cli: Cli, sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every PUT of a fleet of 150 fails in the same way."""
+    """Make every PUT of a fleet of 150 fail in the same way."""
     cli.fleet(*FLEET)
     match request.param:
         case "refused":
@@ -40,8 +40,8 @@ def day(cli: Cli, sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[
     sandbox.plug.options = Options()
 
 
-def test_max_failures_ends_it_early_and_the_summary_fits_a_screen(cli: Cli, day: str) -> None:
-    """Ten, and those that were under way; the rest is skipped, without an intent. One apply heals the fleet."""
+def test_max_failures_ends_the_run_early_and_the_summary_fits_a_screen(cli: Cli, day: str) -> None:
+    """Ten fail, and those in flight; the rest is skipped without an intent. One apply heals the fleet."""
     outcome, reason = DAYS[day]
     ran = cli.run("apply", "--yes", "--attempts", "1", "--format", "json", "--also", "text=result.txt", code=1)
     counts = {name: count for name, count in ran.json["summary"].items() if count}
@@ -56,8 +56,8 @@ def test_max_failures_ends_it_early_and_the_summary_fits_a_screen(cli: Cli, day:
     assert len(ran.err) < 4_000
 
 
-def test_with_no_limit_on_failures_every_form_stays_readable(cli: Cli, day: str) -> None:
-    """All alike are one group, a few lines in the log; only JSON has them all."""
+def test_with_no_limit_on_failures_every_format_stays_readable(cli: Cli, day: str) -> None:
+    """Equal failures are one group, a few lines in the log; only JSON has them all."""
     outcome, reason = DAYS[day]
     forms = {"text": "txt", "markdown": "md", "github": "gh"}
     also = [part for form, end in forms.items() for part in ("--also", f"{form}=result.{end}")]
@@ -78,7 +78,7 @@ def test_with_no_limit_on_failures_every_form_stays_readable(cli: Cli, day: str)
 
 
 def test_a_fleet_that_failed_converges(cli: Cli) -> None:
-    """One apply, one PUT each, whatever the bad day left of doubt."""
+    """One apply with one PUT each is enough, even for environments in doubt."""
     fleet = FLEET[:60]
     cli.fleet(*fleet)
     with serve_in_thread(Options(failure_rate=1.0)) as failing:

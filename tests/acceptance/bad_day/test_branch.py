@@ -1,4 +1,4 @@
-"""A state branch that is deleted, put back, refused or filled with something else, before a run and during one."""
+"""A state branch that is deleted, reset, refused or filled with something else, before a run and during one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAKEN_AWAY = (
 
 @pytest.fixture
 def remote(cli: Cli) -> Path:
-    """The remote of a checkout whose fleet is applied at version 1."""
+    """Return the remote of a checkout whose fleet is applied at version 1."""
     made = make_remote(cli.root)
     git(cli.folder, "init", "-q", ".")
     git(cli.folder, "remote", "add", "origin", str(made))
@@ -42,7 +42,7 @@ def document(remote: Path, name: str) -> Any:
 
 
 def apply_during(cli: Cli, sandbox: Sandbox, happens: Callable[[], object]) -> Ran:
-    """Version 2 of the fleet; `happens` while both PUTs are under way."""
+    """Apply version 2 of the fleet, and call `happens` while both PUTs are in flight."""
     for name in FLEET:
         cli.manifest(name, version="2")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.5)
@@ -56,7 +56,7 @@ def apply_during(cli: Cli, sandbox: Sandbox, happens: Callable[[], object]) -> R
 
 
 def assert_settles(cli: Cli) -> None:
-    """One apply, one PUT each, then nothing to do."""
+    """Assert that one apply with one PUT each leaves nothing to do."""
     puts = {name: cli.puts(name) for name in FLEET}
     cli.run("apply", "--yes", code=0)
     for name in FLEET:
@@ -66,7 +66,7 @@ def assert_settles(cli: Cli) -> None:
 
 
 def test_a_branch_that_is_deleted_during_a_run_ends_in_doubt(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
-    """Uncertain, exit 4; a new branch holds the doubt, with nothing applied."""
+    """It is uncertain with exit 4; a new branch holds the doubt, with nothing applied."""
     ran = apply_during(cli, sandbox, lambda: git(remote, "branch", "-D", BRANCH))
     assert (ran.code, only_outcome(ran, FLEET)) == (4, "uncertain")
     assert message_of(ran, "loja") == TAKEN_AWAY
@@ -76,8 +76,8 @@ def test_a_branch_that_is_deleted_during_a_run_ends_in_doubt(cli: Cli, sandbox: 
     assert_settles(cli)
 
 
-def test_a_branch_that_is_put_back_during_a_run_ends_in_doubt(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
-    """A force-push to before the intent: uncertain, exit 4, and the old record carries the doubt."""
+def test_a_branch_that_is_reset_during_a_run_ends_in_doubt(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
+    """A force-push to before the intent: uncertain, exit 4, and the old record is in doubt."""
     ran = apply_during(cli, sandbox, lambda: git(remote, "update-ref", f"refs/heads/{BRANCH}", f"{BRANCH}~1"))
     assert (ran.code, only_outcome(ran, FLEET)) == (4, "uncertain")
     assert message_of(ran, "loja") == TAKEN_AWAY
@@ -89,7 +89,7 @@ def test_a_branch_that_is_put_back_during_a_run_ends_in_doubt(cli: Cli, sandbox:
 
 
 def test_a_lost_remote_is_reported_with_the_lease(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
-    """Plug accepted it and the outcome can't be recorded: the intent stays until its lease ends."""
+    """Plug accepted the PUT and the outcome can't be recorded: the intent stays until its lease ends."""
     ran = apply_during(cli, sandbox, lambda: remote.rename(cli.root / "gone.git"))
     (cli.root / "gone.git").rename(remote)
     assert (ran.code, only_outcome(ran, FLEET)) == (4, "uncertain")
@@ -111,7 +111,7 @@ def _refuse_pushes(remote: Path) -> Path:
 
 
 def test_a_remote_that_refuses_the_outcome_says_why(cli: Cli, sandbox: Sandbox, remote: Path) -> None:
-    """The hook's own words reach the one on call."""
+    """The message shows what the hook said."""
     ran = apply_during(cli, sandbox, lambda: _refuse_pushes(remote))
     (remote / "hooks" / "pre-receive").unlink()
     assert (ran.code, only_outcome(ran, FLEET)) == (4, "uncertain")
@@ -120,7 +120,7 @@ def test_a_remote_that_refuses_the_outcome_says_why(cli: Cli, sandbox: Sandbox, 
     assert_settles(cli)
 
 
-def test_a_remote_that_refuses_the_intent_has_nothing_sent(cli: Cli, remote: Path) -> None:
+def test_if_the_remote_refuses_the_intent_nothing_is_sent(cli: Cli, remote: Path) -> None:
     """Rule 6: failed, exit 4, with the remote's reason and what to do."""
     for name in FLEET:
         cli.manifest(name, version="2")
@@ -138,7 +138,7 @@ def test_a_remote_that_refuses_the_intent_has_nothing_sent(cli: Cli, remote: Pat
 
 
 def test_a_branch_that_is_deleted_before_a_run_is_a_fleet_of_creates(cli: Cli, remote: Path) -> None:
-    """An empty state: the plan shows it, and one PUT each makes it anew."""
+    """The state is empty: the plan shows it, and one PUT each creates it again."""
     for name in FLEET:
         cli.manifest(name, version="2")
     git(remote, "branch", "-D", BRANCH)
@@ -160,10 +160,10 @@ def test_a_branch_that_is_deleted_before_a_run_is_a_fleet_of_creates(cli: Cli, r
     ],
     ids=["folder", "file", "folder.json", "link out", "link beside", "huge", "hostile name", "README"],
 )
-def test_what_does_not_belong_on_the_branch_is_named_and_left(
+def test_a_foreign_file_on_the_branch_is_named_and_kept(
     cli: Cli, remote: Path, commands: str, told: str, beside: int
 ) -> None:
-    """Exit 4, nothing sent, nothing of it read through a link; a bad document is no matter beside a selection."""
+    """Exit 4, nothing sent, no link followed; a bad document doesn't disturb other selections."""
     work = cli.root / "work-tree"
     git(cli.root, "clone", "-q", "-b", BRANCH, str(remote), str(work))
     subprocess.run(["bash", "-ec", commands], cwd=work, check=True)

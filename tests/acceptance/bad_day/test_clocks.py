@@ -1,4 +1,4 @@
-"""Clocks that jump, here or on the other runner, and a machine that sleeps."""
+"""Clocks that jump, on this machine or another runner, and a machine that sleeps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DAY_S = 86_400
 
 
 class SetClock(FakeClock):
-    """Somebody sets the wall clock; the monotonic one knows nothing of it, as on any machine."""
+    """A clock whose wall time can be set; its monotonic time isn't changed by that, as on any machine."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class World:
 
 @pytest.mark.parametrize("jump_s", [-DAY_S, -10, 890, DAY_S], ids=["a day back", "back", "on", "a day on"])
 def test_a_clock_that_jumps_between_intent_and_send_sends_nothing(jump_s: int) -> None:
-    """The lease can't be trusted any more: failed, the intent removed, and the reason reported."""
+    """The lease is no longer reliable: failed, the intent removed, and the reason reported."""
     world = World()
     planned = world.plan()
 
@@ -92,7 +92,7 @@ def test_a_clock_that_jumps_between_intent_and_send_sends_nothing(jump_s: int) -
 
 @pytest.mark.parametrize("jump_s", [-DAY_S, DAY_S])
 def test_a_clock_that_jumps_during_the_put_loses_nothing(jump_s: int) -> None:
-    """A 2xx is a 2xx; the record carries the new time, and what was asked for stays unchanged."""
+    """A 2xx stays a success; the record has the new time, and the desired webhooks are unchanged."""
     world = World()
 
     async def jump(plug: FakePlug, desired: Desired) -> Attempt:
@@ -107,8 +107,8 @@ def test_a_clock_that_jumps_during_the_put_loses_nothing(jump_s: int) -> None:
     world.assert_converges("2")
 
 
-def test_a_clock_that_jumps_on_between_two_attempts_ends_them_in_doubt() -> None:
-    """The first may have landed, so it is uncertain; no second is sent under a lease that is over."""
+def test_a_clock_that_jumps_between_two_attempts_ends_them_in_doubt() -> None:
+    """The first may have had an effect, so it is uncertain; no second is sent after the lease has ended."""
     world = World()
 
     async def lose(plug: FakePlug, desired: Desired) -> Attempt:
@@ -125,8 +125,8 @@ def test_a_clock_that_jumps_on_between_two_attempts_ends_them_in_doubt() -> None
     world.assert_converges()
 
 
-def test_a_record_of_the_future_is_not_expired_and_a_reassert_fixes_it(cli: Cli) -> None:
-    """A clock that was wrong once: max_age counts from then, so nothing happens by itself; --reassert sets it right."""
+def test_a_record_from_the_future_is_not_expired_and_a_reassert_fixes_it(cli: Cli) -> None:
+    """max_age counts from the wrong time, so it changes nothing by itself; --reassert fixes the record."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     document = cli.document("loja")
@@ -139,8 +139,8 @@ def test_a_record_of_the_future_is_not_expired_and_a_reassert_fixes_it(cli: Cli)
     assert cli.document("loja")["applied"]["at"] < "2126"
 
 
-def test_a_lease_of_the_future_is_reported_as_a_wrong_clock_and_unlocked(cli: Cli) -> None:
-    """Another runner's clock was a century ahead: nobody would wait for it, and the message says how to get out."""
+def test_a_lease_from_the_future_is_reported_as_a_wrong_clock_and_unlocked(cli: Cli) -> None:
+    """Another runner's clock was a century ahead: the lease would never end, and the message says what to do."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     cli.manifest("loja", version="2")
@@ -165,10 +165,8 @@ def test_a_lease_of_the_future_is_reported_as_a_wrong_clock_and_unlocked(cli: Cl
     assert cli.puts("loja") == 2
 
 
-def test_a_plan_of_the_future_is_applied_by_its_own_clock(
-    cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The machine that planned was a year ahead: its plan says when, and is still exactly what is done."""
+def test_a_plan_from_the_future_is_applied(cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine that planned was a year ahead: its plan shows that time, and is applied exactly."""
 
     class Ahead(SystemClock):
         def now(self) -> datetime:
@@ -200,7 +198,7 @@ def _freeze_in_its_put(cli: Cli, sandbox: Sandbox, latency_s: float) -> Any:
 
 
 def test_a_machine_that_sleeps_during_its_put_and_wakes_within_the_lease_continues(cli: Cli, sandbox: Sandbox) -> None:
-    """The answer waited for it; nobody took over; so it is applied."""
+    """Its answer arrives after the sleep, and no other run took over, so it is applied."""
     cli.fleet("loja")
     running = _freeze_in_its_put(cli, sandbox, 0.5)
     wait_until(lambda: cli.puts("loja") == 1, "the PUT to act")
@@ -213,13 +211,13 @@ def test_a_machine_that_sleeps_during_its_put_and_wakes_within_the_lease_continu
 
 
 @pytest.mark.parametrize("taken_over", [True, False], ids=["taken over", "unlocked alone"])
-def test_a_machine_that_sleeps_longer_than_its_lease_wakes_up_to_a_doubt(
+def test_a_machine_that_sleeps_longer_than_its_lease_ends_in_doubt(
     cli: Cli, sandbox: Sandbox, taken_over: bool
 ) -> None:
-    """Its PUT may have landed after the other's: uncertain, exit 4, doubt on the other's record; one PUT settles it."""
+    """Its PUT may have arrived last: uncertain, exit 4, doubt on the other run's record; one PUT settles it."""
     cli.fleet("loja")
     running = _freeze_in_its_put(cli, sandbox, 0.5)
-    # the time that the lease takes, without waiting for it
+    # This is the duration of the lease, without waiting for it.
     document = cli.document("loja")
     document["intent"]["at"], document["intent"]["lease_until"] = "2020-01-01T00:00:00Z", "2020-01-01T00:15:00Z"
     cli.put_document("loja", document)
@@ -244,8 +242,8 @@ def test_a_machine_that_sleeps_longer_than_its_lease_wakes_up_to_a_doubt(
     assert_converges(cli, "loja")
 
 
-def test_a_machine_that_never_wakes_up_leaves_its_lease_alone(cli: Cli, sandbox: Sandbox) -> None:
-    """As `kill -9`: locked until the lease is over; unlock, and one apply converges."""
+def test_a_machine_that_never_wakes_up_keeps_its_lease(cli: Cli, sandbox: Sandbox) -> None:
+    """As after `kill -9`: locked until the lease ends; after unlock one apply converges."""
     cli.fleet("loja")
     running = _freeze_in_its_put(cli, sandbox, 0.2)
     os.kill(running.process.pid, signal.SIGKILL)

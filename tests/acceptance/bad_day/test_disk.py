@@ -1,4 +1,4 @@
-"""A disk that is full or can't be written, and a folder that goes away under our feet."""
+"""A disk that is full or can't be written, and a folder that is deleted during a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.acceptance.bad_day.world import (
 from tests.acceptance.conftest import Cli, wait_until
 from tests.contract.remotes import git, make_remote
 
-# while the file `full` stands beside it, the disk below the state folder has no room
+# While the file `full` is beside it, the disk below the state folder is full.
 FULL_DISK = """
 import errno, os
 from pathlib import Path
@@ -41,7 +41,7 @@ os.write = write_or_not
 """
 
 
-def test_a_disk_that_is_full_at_the_intent_sends_nothing(cli: Cli) -> None:
+def test_a_full_disk_at_the_intent_sends_nothing(cli: Cli) -> None:
     """Rule 6: failed, exit 4, no PUT, no document; the message says what to do."""
     cli.fleet("loja", "matriz")
     hurt(cli, FULL_DISK)
@@ -60,8 +60,8 @@ def test_a_disk_that_is_full_at_the_intent_sends_nothing(cli: Cli) -> None:
     assert cli.puts("loja") == 1
 
 
-def test_a_disk_that_is_full_at_the_outcome_leaves_a_doubt_and_says_until_when(cli: Cli, sandbox: Sandbox) -> None:
-    """Plug accepted it and nothing in the state says so: uncertain, exit 4. Wait for the lease to end, or unlock."""
+def test_a_full_disk_at_the_outcome_leaves_a_doubt_and_says_until_when(cli: Cli, sandbox: Sandbox) -> None:
+    """Plug accepted the PUT, but it can't be recorded: uncertain, exit 4. Wait for the lease to end, or unlock."""
     cli.fleet("loja")
     hurt(cli, FULL_DISK)
     full = cli.root / "full"
@@ -92,7 +92,7 @@ def test_a_disk_that_is_full_at_the_outcome_leaves_a_doubt_and_says_until_when(c
 
 
 def test_a_small_disk_that_fills_up_keeps_every_document_whole(cli: Cli) -> None:
-    """A real one: what fits is applied, nothing is half-written, and with more room one apply does the rest."""
+    """A real disk: what fits is applied, no document is incomplete, and with more space one apply does the rest."""
     fleet = tuple(f"loja-{number:02}" for number in range(24))
     cli.fleet(*fleet)
     with mounted(cli.folder / ".reconciler", "size=64k") as again:
@@ -120,7 +120,7 @@ def test_a_small_disk_that_fills_up_keeps_every_document_whole(cli: Cli) -> None
     ids=["plan", "report"],
 )
 def test_a_full_disk_under_out_is_invalid_input(cli: Cli, command: tuple[str, ...], hint: str) -> None:
-    """3 with the file's name and the reason; stdout is empty."""
+    """Exit 3 with the file's name and the reason; stdout is empty."""
     cli.fleet("loja")
     (cli.folder / "full").symlink_to("/dev/full")
     ran = cli.run(*command, code=3)
@@ -132,7 +132,7 @@ def test_a_full_disk_under_out_is_invalid_input(cli: Cli, command: tuple[str, ..
 
 @pytest.mark.parametrize("command", ["plan", "report"])
 def test_out_writes_to_a_pipe_and_never_replaces_it(cli: Cli, command: str) -> None:
-    """As root a file would take the place of /dev/stderr or /dev/null for the whole machine."""
+    """As root, a file would replace /dev/stderr or /dev/null for the whole machine."""
     cli.fleet("loja")
     pipe = cli.folder / "pipe"
     os.mkfifo(pipe)
@@ -146,7 +146,7 @@ def test_out_writes_to_a_pipe_and_never_replaces_it(cli: Cli, command: str) -> N
 
 
 def test_out_replaces_the_file_behind_a_link(cli: Cli) -> None:
-    """The link stays one, as with any program that writes a file."""
+    """The link is kept, as with other programs that write a file."""
     cli.fleet("loja")
     (cli.folder / "plans").mkdir()
     (cli.folder / "latest.json").symlink_to("plans/monday.json")
@@ -156,7 +156,7 @@ def test_out_replaces_the_file_behind_a_link(cli: Cli) -> None:
 
 
 def test_a_read_only_disk_allows_plan_and_is_reported_by_apply(cli: Cli) -> None:
-    """plan reads and needs no more; apply fails before anything is sent, and says what to do."""
+    """plan only reads; apply fails before anything is sent, and says what to do."""
     cli.fleet("loja")
     with mounted(cli.folder / ".reconciler", "size=1m") as again:
         cli.run("apply", "--yes", code=0)
@@ -179,7 +179,7 @@ def test_a_read_only_disk_allows_plan_and_is_reported_by_apply(cli: Cli) -> None
 
 
 def test_a_full_temporary_folder_is_reported_by_its_name(cli: Cli) -> None:
-    """git's repository lives there: `check the network` would send the one on call the wrong way."""
+    """git's repository is there: `check the network` would send the user on call the wrong way."""
     make_remote(cli.root)
     git(cli.folder, "init", "-q", ".")
     git(cli.folder, "remote", "add", "origin", str(cli.root / "remote.git"))
@@ -195,8 +195,8 @@ def test_a_full_temporary_folder_is_reported_by_its_name(cli: Cli) -> None:
     assert_converges(cli, "loja")
 
 
-def test_no_temporary_folder_at_all_is_state_trouble(cli: Cli) -> None:
-    """Exit 4 and TMPDIR's name, not an internal error."""
+def test_a_missing_temporary_folder_is_a_state_error(cli: Cli) -> None:
+    """Exit 4 with the name of TMPDIR, not an internal error."""
     make_remote(cli.root)
     git(cli.folder, "init", "-q", ".")
     git(cli.folder, "remote", "add", "origin", str(cli.root / "remote.git"))
@@ -217,7 +217,7 @@ def test_no_temporary_folder_at_all_is_state_trouble(cli: Cli) -> None:
 
 @pytest.mark.parametrize("command", ["validate", "plan", "apply --yes", "state list", "report", "init x", "demo"])
 def test_a_deleted_working_directory_is_reported(cli: Cli, command: str) -> None:
-    """3 and what to do; no traceback."""
+    """Exit 3 and what to do; no traceback."""
     cli.fleet("loja")
     ran = shell(cli, f'mkdir gone && cd gone && rmdir "$PWD" && $RECONCILER {command}')
     assert (ran.code, ran.out) == (3, "")
@@ -227,7 +227,7 @@ def test_a_deleted_working_directory_is_reported(cli: Cli, command: str) -> None
 
 @pytest.mark.parametrize("home", [None, "/nonexistent", "/proc"])
 def test_no_home_is_needed(cli: Cli, home: str | None) -> None:
-    """A runner's user may have none, or one that can't be written."""
+    """A runner's user may have no home, or one that can't be written."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0, env={"HOME": home})
     assert_converges(cli, "loja")
@@ -235,7 +235,7 @@ def test_no_home_is_needed(cli: Cli, home: str | None) -> None:
 
 
 def test_a_tokens_file_of_an_unknown_user_is_reported(cli: Cli) -> None:
-    """By the path as it was written; not an internal error."""
+    """The message has the path as written; it is not an internal error."""
     cli.fleet("loja")
     ran = cli.run("apply", "--yes", "--tokens-file", "~nobody-of-that-name/tokens.yaml", code=3)
     assert "~nobody-of-that-name/tokens.yaml" in ran.err

@@ -1,4 +1,4 @@
-"""Many runs begun in the same second, on a folder and on a branch."""
+"""Many runs that start in the same second, on a folder and on a branch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLEET = tuple(f"loja-{number:02}" for number in range(12))
 
 @pytest.mark.parametrize("store", ["folder", "git"])
 def test_four_runs_in_the_same_second_put_each_environment_once(cli: Cli, sandbox: Sandbox, store: str) -> None:
-    """One wins each environment; the others find it locked or done, and say so by their codes. No PUT too many."""
+    """One run wins each environment; the others find it locked or done, by their exit codes. No PUT is repeated."""
     if store == "git":
         make_remote(cli.root)
         git(cli.folder, "init", "-q", ".")

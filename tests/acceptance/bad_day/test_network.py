@@ -1,4 +1,4 @@
-"""The network and the server on their worst day: no name, TLS opened on the way, bytes by the minute or the GB."""
+"""Failures of network and server: no name, TLS intercepted on the way, bytes by the minute or by the GB."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.wire import say_goodbye
 FLEET = ("a", "b", "c")
 NAMELESS = ("--api-base-url", "https://plug.invalid", "--api-allowed-hosts", "plug.invalid")
 
-# a DNS that takes its time to say nothing; the names of this machine are not asked for
+# A DNS that answers nothing after some time; the names of this machine aren't looked up there.
 HANGING_DNS = """
 import socket, time
 
@@ -53,7 +53,7 @@ socket.getaddrinfo = hang
 
 
 def test_a_name_that_is_not_found_is_a_failure_and_says_where_to_look(cli: Cli) -> None:
-    """Nothing was sent, so nothing is in doubt; no attempt is counted."""
+    """Nothing was sent, so nothing is in doubt, and no attempt is counted."""
     cli.fleet(*FLEET)
     ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, "--attempts", "1", "--format", "json", code=1)
     assert only_outcome(ran, FLEET) == "failed"
@@ -66,8 +66,8 @@ def test_a_name_that_is_not_found_is_a_failure_and_says_where_to_look(cli: Cli) 
     assert cli.puts("a") == 1
 
 
-def test_a_dns_that_hangs_keeps_no_outcome_waiting(cli: Cli) -> None:
-    """Names are looked up in threads; the state has its own. So many wait for a name, and each ends by its timeout."""
+def test_a_dns_that_hangs_delays_no_outcome(cli: Cli) -> None:
+    """Names are looked up in threads; the state has its own. All wait for a name, and each ends by its timeout."""
     fleet = tuple(f"loja-{number:02}" for number in range(24))
     cli.fleet(*fleet)
     hurt(cli, HANGING_DNS)
@@ -78,7 +78,7 @@ def test_a_dns_that_hangs_keeps_no_outcome_waiting(cli: Cli) -> None:
         "not sent: no connection to Plug (plug.invalid) within 1 s. "
         "Check api.base_url, this machine's DNS, and whether a firewall is in the way"
     )
-    # its timeout and its two writes: not the lookups of all the others
+    # This is its timeout and two writes, without the lookups of all the others.
     assert max(one["seconds"] for one in ran.json["environments"]) < 14
     assert all(cli.document(name)["intent"] is None for name in fleet)
     assert_converges(cli, *fleet)
@@ -104,10 +104,10 @@ def _issue(authority: trustme.CA, name: str, days: int = 30) -> ssl.SSLContext:
     ],
     ids=["intercepted", "expired", "another name"],
 )
-def test_tls_that_is_not_plugs_gets_no_byte_and_has_its_own_message(
+def test_tls_of_another_server_gets_no_byte_and_has_its_own_message(
     cli: Cli, authority: trustme.CA, name: str, days: int, known: bool, reason: str, advice: str
 ) -> None:
-    """Failed, no attempt, no token given away; each kind says what to do about it."""
+    """It fails without an attempt, and no token is sent; each kind says what to do about it."""
     cli.fleet(*FLEET)
     trusted = authority if known else trustme.CA()
     bundle = cli.root / "authority.pem"
@@ -129,8 +129,8 @@ def test_tls_that_is_not_plugs_gets_no_byte_and_has_its_own_message(
     assert_converges(cli, *FLEET)
 
 
-def test_a_companys_own_authority_is_trusted_once_it_is_named(cli: Cli, authority: trustme.CA) -> None:
-    """What the message advises works."""
+def test_a_companys_own_authority_is_trusted_once_it_is_configured(cli: Cli, authority: trustme.CA) -> None:
+    """The advice in the message works."""
     cli.fleet("a")
     bundle = cli.root / "authority.pem"
     authority.cert_pem.write_to_path(str(bundle))
@@ -145,7 +145,7 @@ def test_a_companys_own_authority_is_trusted_once_it_is_named(cli: Cli, authorit
         cli.run("apply", "--yes", *url, code=0, env={"SSL_CERT_FILE": str(bundle)})
 
 
-# --- after it ----------------------------------------------------------------------------------------
+# --- after the first byte ----------------------------------------------------------------------------
 
 
 def _dripping(answer: bytes) -> Talk:
@@ -169,7 +169,7 @@ def _flooding(begin: bytes, more: bytes) -> Talk:
 
 
 def _never_reads(connection: socket.socket, number: int) -> None:
-    """Wait until the client has left, which can be noticed without a read."""
+    """Wait until the client has disconnected, which can be noticed without a read."""
     left = select.poll()
     left.register(connection, select.POLLRDHUP)
     left.poll(TIMEOUT_S * 1000)
@@ -209,7 +209,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
 )
 def test_an_answer_that_never_ends_is_uncertain_soon_and_in_little_memory(cli: Cli, talk: Talk) -> None:
-    """Plug may have acted: in doubt, the lease released. The next apply puts once more."""
+    """Plug may have acted: in doubt, the lease released. The next apply sends it again."""
     cli.fleet("a")
     with serve(talk) as server:
         url = ("--api-base-url", server.base_url)
@@ -225,7 +225,7 @@ def test_an_answer_that_never_ends_is_uncertain_soon_and_in_little_memory(cli: C
 
 
 def _packed() -> bytes:
-    """A quarter of a gigabyte, as a quarter of a megabyte."""
+    """Return a quarter of a gigabyte, compressed to a quarter of a megabyte."""
     packer = zlib.compressobj(9, wbits=31)
     member = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(256)), packer.flush()])
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(member)}\r\n\r\n"
@@ -252,7 +252,7 @@ def _bomb() -> Talk:
     ids=["chunks without end", "ten gigabytes", "megabytes in each packed kilobyte"],
 )
 def test_gigabytes_are_not_read(cli: Cli, make: Callable[[], Talk]) -> None:
-    """Nobody knows what 64 KiB would have said after more of them: uncertain, in little memory.
+    """Only 64 KiB are read, so what the rest says is unknown: uncertain, in little memory.
 
     See docs/contract.md#outcomes.
     """
@@ -268,10 +268,10 @@ def test_gigabytes_are_not_read(cli: Cli, make: Callable[[], Talk]) -> None:
 
 
 @pytest.mark.parametrize(("goodbye", "code", "outcome"), [(True, 0, "applied"), (False, 1, "uncertain")])
-def test_an_answer_without_a_length_ends_with_tls_goodbye(
+def test_an_answer_without_a_length_ends_with_a_tls_close(
     cli: Cli, authority: trustme.CA, goodbye: bool, code: int, outcome: str
 ) -> None:
-    """Without it the rest may have been cut off, which may have said no."""
+    """Without the close, the end may have been cut off, and it may have been a refusal."""
     cli.fleet("a")
     bundle = cli.root / "authority.pem"
     authority.cert_pem.write_to_path(str(bundle))
@@ -289,7 +289,7 @@ def test_an_answer_without_a_length_ends_with_tls_goodbye(
 
 
 def test_a_kept_connection_that_the_server_closed_is_noticed(cli: Cli) -> None:
-    """Between two PUTs, without a word: a new one is made, and no PUT is sent twice."""
+    """It was closed between two PUTs without notice: a new one is opened, and no PUT is sent twice."""
     cli.fleet(*FLEET)
     taken: list[int] = []
 
@@ -307,7 +307,7 @@ def test_a_kept_connection_that_the_server_closed_is_noticed(cli: Cli) -> None:
 
 
 def test_a_kept_connection_that_breaks_under_a_put_is_ambiguous_and_retried(cli: Cli) -> None:
-    """The server goes as the second request comes: nobody knows, so it counts as an attempt, and the retry decides."""
+    """The server closes it at the second request: ambiguous, so it counts as an attempt, and the retry decides."""
     cli.fleet(*FLEET)
 
     def talk(connection: socket.socket, number: int) -> None:
@@ -325,8 +325,8 @@ def test_a_kept_connection_that_breaks_under_a_put_is_ambiguous_and_retried(cli:
     assert ran.outcomes["a"] == "applied"
 
 
-def test_a_surplus_answer_is_not_taken_for_the_next_companys(cli: Cli) -> None:
-    """A server (or a proxy) that answers twice: the second 200 confirms nothing. Rule 2."""
+def test_a_surplus_answer_is_not_used_for_the_next_company(cli: Cli) -> None:
+    """A server (or a proxy) answers twice: the second 200 confirms nothing. Rule 2."""
     cli.fleet("a", "b")
 
     def talk(connection: socket.socket, number: int) -> None:
@@ -345,7 +345,7 @@ def test_a_surplus_answer_is_not_taken_for_the_next_companys(cli: Cli) -> None:
 
 
 def test_a_netrc_or_proxy_of_the_machine_does_not_bypass_tls(cli: Cli, tmp_path: Path) -> None:
-    """A proxy that is not there: https never falls back to a direct connection; nothing is sent."""
+    """The proxy isn't reachable: https never falls back to a direct connection; nothing is sent."""
     cli.fleet("a")
     env = {"HTTPS_PROXY": "http://127.0.0.1:1"}
     ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, "--attempts", "1", "--format", "json", code=1, env=env)

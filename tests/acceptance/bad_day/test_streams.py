@@ -1,4 +1,4 @@
-"""Nobody reads what the program says: a full disk behind the log, a pager that has gone, a closed stream."""
+"""Output that can't be written: a full disk behind the log, a pager that has quit, a closed stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLEET = tuple(f"loja-{number:02}" for number in range(12))
     "stderr", ["2>/dev/full", "2>&-", "2> >(head -c 1 >/dev/null)"], ids=["full", "closed", "gone"]
 )
 def test_a_broken_stderr_ends_no_put(cli: Cli, sandbox: Sandbox, stderr: str) -> None:
-    """Every failure is told there; the run goes on, its outcomes are written, and stdout and the code say it all."""
+    """Every failure is reported there; the run continues and records its outcomes; stdout and the code are right."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, failure_rate=1.0)
     options = "--attempts 1 --concurrency 2 --max-failures 100 --format json"
@@ -37,8 +37,8 @@ def test_a_broken_stderr_ends_no_put(cli: Cli, sandbox: Sandbox, stderr: str) ->
     [("plan -e nope", 3), ("plan --bogus", 3), ("apply", 3), ("state list --state git:nowhere/state", 4)],
 )
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"], ids=["full", "closed"])
-def test_an_error_that_can_not_be_printed_keeps_its_exit_code(cli: Cli, command: str, code: int, stderr: str) -> None:
-    """A pipeline decides by the code alone."""
+def test_an_error_that_cannot_be_printed_keeps_its_exit_code(cli: Cli, command: str, code: int, stderr: str) -> None:
+    """A pipeline only reads the code."""
     cli.fleet("loja")
     assert shell(cli, f"$RECONCILER {command} {stderr}").code == code
 
@@ -49,7 +49,7 @@ def test_an_error_that_can_not_be_printed_keeps_its_exit_code(cli: Cli, command:
     ids=["full", "closed", "gone"],
 )
 def test_a_broken_stdout_loses_no_outcome(cli: Cli, stdout: str, told: str) -> None:
-    """Exit 1, with the reason where somebody may want to know it; what was done is done and recorded."""
+    """Exit 1 with the reason, if stderr works; what was done is recorded."""
     cli.fleet("loja", "matriz")
     ran = shell(cli, f"set -o pipefail; $RECONCILER apply --yes {stdout}")
     assert (ran.code, ran.out) == (1, "")
@@ -65,16 +65,16 @@ def test_a_broken_stdout_loses_no_outcome(cli: Cli, stdout: str, told: str) -> N
 
 @pytest.mark.parametrize("command", ["validate", "plan", "drift", "state list", "schema", "--version"])
 def test_without_any_stream_nothing_crashes(cli: Cli, command: str) -> None:
-    """1, as for any result that can't be shown; not the interpreter's own code."""
+    """Exit 1, as for any result that can't be shown, and not the interpreter's code."""
     cli.fleet("loja")
     assert shell(cli, f"$RECONCILER {command} >/dev/full 2>/dev/full").code == 1
     assert shell(cli, f"$RECONCILER {command} <&- >&- 2>&-").code in ({0, 1} if command == "--version" else {1})
 
 
-def test_state_trouble_counts_more_than_a_result_that_can_not_be_shown(cli: Cli, sandbox: Sandbox) -> None:
-    """4 before 1 (docs/contract.md#commands): who wakes up by the code must not take it for a lost log.
+def test_a_lock_counts_more_than_a_result_that_cannot_be_shown(cli: Cli, sandbox: Sandbox) -> None:
+    """4 before 1 (docs/contract.md#commands): an alert by the code must not take it for a lost log.
 
-    The run that holds the lock is dead, so that the lock stays however slow this machine is.
+    The run that holds the lock is dead, so the lock stays even if this machine is slow.
     """
     cli.fleet("loja")
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=30.0)
@@ -87,7 +87,7 @@ def test_state_trouble_counts_more_than_a_result_that_can_not_be_shown(cli: Cli,
         assert shell(cli, f"set -o pipefail; $RECONCILER apply --yes {stdout}").code == 4
 
 
-def test_a_plan_that_is_not_the_expected_one_is_4_wherever_it_is_shown(cli: Cli) -> None:
+def test_an_unexpected_plan_is_4_wherever_it_is_shown(cli: Cli) -> None:
     """A log that can't be written must not turn `stale` into `not applied`."""
     cli.fleet("loja")
     digest = "sha256:" + "0" * 64
@@ -98,15 +98,15 @@ def test_a_plan_that_is_not_the_expected_one_is_4_wherever_it_is_shown(cli: Cli)
 
 
 def test_a_closed_stdin_is_not_a_yes(cli: Cli) -> None:
-    """As without a terminal: 3, and how to go ahead; nothing is written."""
+    """As without a terminal: exit 3 and how to continue; nothing is written."""
     cli.fleet("loja")
     ran = shell(cli, "$RECONCILER apply <&-")
     assert (ran.code, "--yes" in ran.err) == (3, True)
     assert not (cli.folder / ".reconciler").exists()
 
 
-def test_files_that_can_not_be_written_take_nothing_from_stdout(cli: Cli) -> None:
-    """The summary is what is left to the one on call; each file is named, and the code is 1."""
+def test_files_that_cannot_be_written_remove_nothing_from_stdout(cli: Cli) -> None:
+    """The summary is all that the user on call has; each file is named, and the code is 1."""
     cli.fleet("loja")
     for name in ("full.json", "full.md"):
         Path(cli.folder / name).symlink_to("/dev/full")

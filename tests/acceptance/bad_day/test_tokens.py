@@ -19,7 +19,7 @@ def swap(cli: Cli, one: str, other: str) -> None:
 
 @pytest.fixture(params=["opaque", "JWT"])
 def applied(cli: Cli, request: pytest.FixtureRequest) -> Cli:
-    """A fleet that is applied, with tokens of one form."""
+    """Return a checkout with an applied fleet, with tokens of one form."""
     cli.fleet(*FLEET)
     if request.param == "JWT":
         for name in FLEET:
@@ -30,7 +30,7 @@ def applied(cli: Cli, request: pytest.FixtureRequest) -> Cli:
 
 @pytest.mark.parametrize("selection", [(), ("-e", "loja")], ids=["all", "one"])
 def test_swapped_tokens_are_refused_before_anything_is_sent(applied: Cli, selection: tuple[str, ...]) -> None:
-    """Each company would get the other's webhooks. Both are named, plan warns; put right, nothing is left."""
+    """Each company would get the other's webhooks. Both are named, plan warns; after the fix nothing is left to do."""
     swap(applied, "loja", "matriz")
     before = applied.state_bytes()
     plan = applied.run("plan", *selection, "--format", "json", code=0).json
@@ -46,8 +46,8 @@ def test_swapped_tokens_are_refused_before_anything_is_sent(applied: Cli, select
     assert_converges(applied, *FLEET)
 
 
-def test_a_swap_that_is_meant_is_accepted_by_name(applied: Cli) -> None:
-    """Two companies that really changed places: one PUT each."""
+def test_an_intended_swap_is_accepted_by_name(applied: Cli) -> None:
+    """Two companies were really exchanged: one PUT each."""
     swap(applied, "loja", "matriz")
     accept = ("--accept-account-change", "loja", "--accept-account-change", "matriz")
     applied.run("apply", "--yes", *accept, code=0)
@@ -68,7 +68,7 @@ def _same_company(name: str) -> str:
 def test_a_rotated_token_is_noticed_and_costs_one_put(
     cli: Cli, first: Callable[[str], str], then: Callable[[str], str]
 ) -> None:
-    """Nobody else had it, so no guard asks; the secrets are signed anew, and the others are left alone."""
+    """No other environment had it, so no guard stops it; secrets are signed again, other environments unchanged."""
     cli.fleet(*FLEET)
     for name in FLEET:
         cli.environ[cli.token_env(name)] = first(name)
@@ -81,7 +81,7 @@ def test_a_rotated_token_is_noticed_and_costs_one_put(
     assert cli.puts("loja") == 1
 
 
-def test_an_old_token_of_one_that_is_given_to_a_new_one_is_refused(cli: Cli) -> None:
+def test_an_old_token_of_another_environment_is_refused(cli: Cli) -> None:
     """Rotated for loja, and pasted into a new environment by mistake: loja's company would lose its webhooks."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
@@ -95,8 +95,8 @@ def test_an_old_token_of_one_that_is_given_to_a_new_one_is_refused(cli: Cli) -> 
     assert_converges(cli, "loja", "nova")
 
 
-def test_an_environment_that_was_renamed_takes_its_memory_along(cli: Cli) -> None:
-    """Until then its old name, which is in no manifest, holds the company; the refusal says what to run."""
+def test_a_renamed_environment_needs_state_rename(cli: Cli) -> None:
+    """Before that, its old name, which is in no manifest, has the company; the refusal says what to run."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     (cli.folder / "manifests" / "loja.yaml").unlink()

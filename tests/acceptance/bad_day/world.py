@@ -1,4 +1,4 @@
-"""What every bad day is judged by: whole documents, a next run that converges; and what makes one."""
+"""Checks that hold after every bad day (whole documents, a next run that converges), and what causes one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def assert_whole(cli: Cli) -> None:
-    """Rule 5: every document is one, canonical to the byte; what a writer began and did not finish is gone."""
+    """Rule 5: assert that every document is whole and canonical, and no temporary file of a writer is left."""
     for name, data in cli.state_bytes().items():
         stored = decode_document(data, environment=name.removesuffix(".json"), where=name)
         assert encode_document(stored.document) == data
@@ -34,13 +34,13 @@ def assert_whole(cli: Cli) -> None:
 
 
 def release(cli: Cli, *names: str) -> None:
-    """What the message tells one to do who can't wait for a dead run's lease."""
+    """Unlock environments, as the message advises a user who can't wait for a dead run's lease."""
     for name in names:
         cli.run("state", "unlock", name, "--yes", code=0)
 
 
 def assert_converges(cli: Cli, *names: str, version: str = "1") -> None:
-    """Rule 4: one more apply, at most one PUT an environment; then nothing is left to do, and it is true (rule 1)."""
+    """Rules 4 and 1: one more apply, at most one PUT an environment; then nothing is left to do, which is true."""
     before = {name: cli.puts(name) for name in names}
     cli.run("apply", "--yes", code=0)
     assert_whole(cli)
@@ -58,7 +58,7 @@ def message_of(ran: Ran, name: str) -> str:
 
 
 def hurt(cli: Cli, code: str) -> None:
-    """Runs `code` in each process of `cli` before ours: the way to a system that fails on request."""
+    """Run `code` in each process of `cli` before the program: it makes the system fail on request."""
     folder = cli.root / "hurt"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(code)
@@ -66,7 +66,7 @@ def hurt(cli: Cli, code: str) -> None:
 
 
 def shell(cli: Cli, command: str) -> Ran:
-    """`command` in bash, with the program as $RECONCILER: for redirections. Searched for secrets as every run."""
+    """Run `command` in bash, with the program as $RECONCILER, for redirections. Searched for secrets as every run."""
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=cli.folder,
@@ -86,7 +86,7 @@ def shell(cli: Cli, command: str) -> Ran:
 
 @contextlib.contextmanager
 def mounted(folder: Path, *options: str) -> Iterator[Callable[[str], None]]:
-    """A disk in memory at `folder`; gives what mounts it again with other options. Skips who may not mount."""
+    """Mount a disk in memory at `folder`; yield a function that remounts it. Skips the test without permission."""
     folder.mkdir(exist_ok=True)
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)], capture_output=True)
     if made.returncode != 0:
@@ -102,7 +102,7 @@ def mounted(folder: Path, *options: str) -> Iterator[Callable[[str], None]]:
 
 
 def peak_mib(cli: Cli, *arguments: str) -> tuple[Ran, float]:
-    """A run, and the most memory that it held, in MiB."""
+    """Run the program, and return the most memory that it used, in MiB, with the result."""
     out, err = cli.root / "out", cli.root / "err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
@@ -115,7 +115,7 @@ def peak_mib(cli: Cli, *arguments: str) -> tuple[Ran, float]:
         )
         peak, end = 0, time.monotonic() + TIMEOUT_S
         while process.poll() is None:
-            # not ru_maxrss, which begins with what the parent holds at the fork
+            # ru_maxrss would begin with what the parent uses at the fork.
             peak = max(peak, _high_water_kib(process.pid))
             assert time.monotonic() < end, "it does not end"
             time.sleep(0.01)
@@ -130,14 +130,14 @@ def _high_water_kib(pid: int) -> int:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1])
-    return 0  # it has ended
+    return 0  # The process has ended.
 
 
-# --- a server that does as it likes ------------------------------------------------------------------
+# --- a server with scripted behaviour ----------------------------------------------------------------
 
 
 def read_request(connection: socket.socket) -> None:
-    """One PUT, whole. Raises OSError where the client has gone."""
+    """Read one whole PUT. Raises OSError if the client has disconnected."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += _receive(connection)
@@ -170,7 +170,7 @@ class Talker:
         return f"{'https' if self.tls else 'http'}://localhost:{self.port}"
 
     def talk(self, connection: socket.socket, number: int, talk: Talk) -> None:
-        # a client that breaks off is what most of these days are about
+        # Clients that disconnect are the subject of most of these tests.
         with contextlib.suppress(OSError), connection:
             connection.settimeout(60)
             if self.tls is None:
@@ -207,7 +207,7 @@ def serve(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[Talker]:
 
 
 def only_outcome(ran: Ran, names: Sequence[str]) -> str:
-    """The one outcome that all of them share."""
+    """Return the one outcome that all of them share."""
     assert set(ran.outcomes) == set(names)
     (outcome,) = set(ran.outcomes.values())
     return outcome
