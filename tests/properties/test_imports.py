@@ -52,7 +52,7 @@ def resolve(drafts: Drafts) -> tuple[dict[str, Desired], SecretValues, str]:
 
 @given(st.lists(accounts, min_size=1, max_size=3), st.sampled_from(["", "a|b", "key=.*"]))
 def test_an_import_gives_every_live_url_back_and_shows_no_secret(found: list[dict[str, str]], plain: str) -> None:
-    """With the secrets filled in it is equal byte by byte; one that can't be in a manifest is left out with a reason."""
+    """With secrets filled in it is equal byte by byte; one that can't be in a manifest is left out with a reason."""
     live = {f"a{number}": account for number, account in enumerate(found)}
     companies = [
         complete_company(ImportedCompany(name), parse_account(account), allow_local=False)
