@@ -1,4 +1,4 @@
-"""A repository as `reconciler init` leaves it, with its remote, GitHub, a runner and Plug around it."""
+"""A repository as `reconciler init` writes it, with its remote, GitHub, a runner and Plug."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BRANCH_REF = f"refs/heads/{DEFAULT_BRANCH}"
 
 @dataclass
 class Team:
-    """Who works on the repository: writes manifests, opens and merges pull requests, looks at GitHub."""
+    """The users of the repository: they write manifests, open and merge pull requests, read GitHub."""
 
     clone: Path
     remote: Path
@@ -61,13 +61,13 @@ class Team:
         return git(self.clone, "rev-parse", "HEAD").strip()
 
     def push(self, message: str) -> Event:
-        """Straight to the default branch."""
+        """Push straight to the default branch."""
         self.commit(message)
         git(self.clone, "push", "-q", "origin", f"HEAD:{DEFAULT_BRANCH}")
         return self.pushed()
 
     def add_environments(self, names: Iterable[str]) -> None:
-        """Write a manifest for each name, give it a token of its own, and make its GitHub Environment."""
+        """Write a manifest for each name, with its own token and GitHub Environment."""
         for name in names:
             self.write(f"manifests/lojas/{name}.yaml", f"vars: {{host: {name}.acme.com.br}}\n")
             self.tokens[name] = canary(name)
@@ -77,7 +77,7 @@ class Team:
     # --- pull requests ---------------------------------------------------------------------------------
 
     def open_pull(self, branch: str, *, fork: bool = False, actor: str = "ana") -> Event:
-        """What was written, as a pull request on the default branch."""
+        """Open a pull request on the default branch with what was written."""
         number = self.next_pull
         self.next_pull += 1
         self.branches[number] = branch
@@ -93,7 +93,7 @@ class Team:
         return self.update_pull(number, actor=actor)
 
     def update_pull(self, number: int, *, actor: str = "ana") -> Event:
-        """Commits what was written, and merges it for trial, as GitHub does."""
+        """Commit what was written, and make a test merge, as GitHub does."""
         sha = self.commit("Work on it")
         git(self.clone, "push", "-q", "-f", "origin", f"{sha}:refs/pull/{number}/head")
         pull = self.github.pulls[number]
@@ -102,7 +102,7 @@ class Team:
         return self.plan_event(number, actor=actor)
 
     def plan_event(self, number: int, *, action: str = "synchronize", actor: str = "ana") -> Event:
-        """The event of a pull request, with its test merge on the default branch as it is now."""
+        """Return the event of a pull request, with its test merge on the present default branch."""
         pull = self.github.pulls[number]
         merged = self._merge_onto(DEFAULT_BRANCH, pull["head"]["sha"], "Trial")
         git(self.clone, "push", "-q", "-f", "origin", f"{merged}:refs/pull/{number}/merge")
@@ -117,7 +117,7 @@ class Team:
         return Event("pull_request", merged, f"refs/pull/{number}/merge", payload, actor=actor, is_fork=read_only)
 
     def group_event(self, number: int) -> Event:
-        """The event of a merge queue's group of this one pull request; the queue has merged it on a branch."""
+        """Return the event of a merge queue's group of this one pull request, which the queue merged on a branch."""
         base = git(self.clone, "rev-parse", DEFAULT_BRANCH).strip()
         head = self._merge_onto(DEFAULT_BRANCH, self.github.pulls[number]["head"]["sha"], f"Merge #{number}")
         ref = f"refs/heads/gh-readonly-queue/{DEFAULT_BRANCH}/pr-{number}-{base}"
@@ -149,7 +149,7 @@ class Team:
         return self.pushed()
 
     def _merge_onto(self, base: str, head: str, message: str) -> str:
-        """Merge beside every branch; what was written and not committed yet stays as it is."""
+        """Merge outside every branch; what was written and not yet committed isn't changed."""
         tree = git(self.clone, "merge-tree", "--write-tree", base, head).strip()
         return git(self.clone, "commit-tree", tree, "-p", base, "-p", head, "-m", message).strip()
 
@@ -179,7 +179,7 @@ class Team:
         return Event("workflow_dispatch", event.sha, event.ref, event.payload, actor=actor, inputs=inputs)
 
     def run(self, name: str, event: Event) -> Run:
-        """The workflow as it stands in the commit of the event."""
+        """Run the workflow from the commit of the event."""
         read = {one: self._read_workflow(one, event.sha) for one in {name, "apply-wave"}}
         return self._show_run(name, self.runner.run(read[name], event, {WAVE: read["apply-wave"]}))
 
@@ -190,13 +190,13 @@ class Team:
         return self._show_run("apply", self.runner.run_failed_again(run))
 
     def run_dispatched(self) -> Run:
-        """The run that the workflow Drift has begun."""
+        """Run the run that the workflow Drift has dispatched."""
         (asked,) = self.github.dispatched
         assert (asked["workflow"], asked["ref"]) == ("apply.yml", DEFAULT_BRANCH)
         return self.run("apply", self.by_hand(BOT, **asked["inputs"]))
 
     def show_run(self, run_id: int, event: Event, status: str, conclusion: str | None = None) -> None:
-        """Have GitHub list a run of apply.yml, with the last attempt that it has made."""
+        """Make GitHub list a run of apply.yml with its last attempt."""
         shown = {
             "id": run_id,
             "head_sha": event.sha,
@@ -219,7 +219,7 @@ class Team:
         return git(self.remote, "show", f"{sha}:.github/workflows/{name}.yml")
 
     def applied(self, *names: str) -> None:
-        """What is written is applied in one go from here, sooner than by many jobs; without names, all of it."""
+        """Apply what is written directly, which is faster than many jobs; without names, all of it."""
         environ = {
             **STARTED_WITH,
             **self.runner.environ,
@@ -240,7 +240,7 @@ class Team:
         return None if company is None else company.webhooks[event]
 
     def check_secrets(self) -> None:
-        """No token or secret in anything that GitHub or the remote keeps."""
+        """Assert that GitHub and the remote keep no token or secret."""
         kept = repr([self.github.comments, self.github.issues, self.github.dispatched])
         for path in self.remote.rglob("*"):
             if path.is_file():
@@ -257,12 +257,12 @@ def plug() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def team(tmp_path: Path, plug: Sandbox) -> Iterator[Team]:
-    """`init` was run, hosts were filled in and pushed, and the secrets of two GitHub Environments are set."""
+    """Yield a repository after `init`, with hosts filled in and pushed, and secrets in two GitHub Environments."""
     require_act()
     remote = tmp_path / "plug-webhooks.git"
     git(tmp_path, "init", "-q", "--bare", "-b", DEFAULT_BRANCH, str(remote))
     with (remote / "config").open("a") as config:
-        config.write("[receive]\n\tautogc = false\n")  # it lives for one test
+        config.write("[receive]\n\tautogc = false\n")  # The repository lives for one test.
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(remote), str(clone))
     code, _, err = FORKS.run(["init", str(clone), "--action", ACTION], tmp_path, dict(os.environ), None, TIMEOUT_S)
@@ -302,6 +302,6 @@ def team(tmp_path: Path, plug: Sandbox) -> Iterator[Team]:
 
 
 def workflow(name: str) -> dict[str, Any]:
-    """A shipped workflow or action, parsed."""
+    """Return a shipped workflow or action, parsed."""
     loaded: dict[str, Any] = yaml.load((ROOT / ".github" / name).read_text(), Loader=yaml.BaseLoader)
     return loaded

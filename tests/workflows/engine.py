@@ -1,4 +1,4 @@
-"""`act`, which runs the shipped workflows, and what is added to it; the package's docstring says why."""
+"""Run the shipped workflows with `act` and what is added to it; the package's docstring says why."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ ACT = Path(sys.executable).with_name("act")
 HAS_WHEEL = sys.platform in ("linux", "darwin") and platform.machine() in ("x86_64", "aarch64", "arm64")
 
 # Keys of our workflows that act doesn't know and therefore refuses, each as a path with * for any name, such as
-# "concurrency.queue". test_engine.py fails where one is in no workflow any more, or act knows it.
+# "concurrency.queue". test_engine.py fails if one is no longer in a workflow, or act has learned it.
 UNKNOWN_KEYS: tuple[str, ...] = ("concurrency.queue", "jobs.*.environment.deployment")
 
-MAX_MATRIX = 256  # jobs
-_MAX_SUMMARY_BYTES = 1024 * 1024  # of a step; GitHub drops a longer one
+MAX_MATRIX = 256  # Jobs.
+_MAX_SUMMARY_BYTES = 1024 * 1024  # This is for one step; GitHub drops a longer summary.
 FIRST_RUN = 7001
 _FROM_JSON = re.compile(r"\bfromJSON\(([\w.-]+)\)")
 _MATRIX_VALUE = re.compile(r"\$\{\{ *matrix\.(\w+) *\}\}")
@@ -46,13 +46,13 @@ TOOL_FILES = (".github/actions/reconciler/action.yml", "requirements.lock", "pyp
 
 
 def require_act() -> None:
-    """Skip the test where act can't be installed. Where it can, a missing one fails the test."""
+    """Skip the test if act can't be installed. If it can be, a missing act fails the test."""
     if not HAS_WHEEL:
         pytest.skip("act has no wheel for this platform")
 
 
 def accepts(workflow: str, folder: Path) -> bool:
-    """Tell whether every key and value of the workflow is in act's schema."""
+    """Return whether every key and value of the workflow is in act's schema."""
     path = folder / "validated.yml"
     path.write_text(workflow)
     command = [str(ACT), "--validate", "--strict", f"--workflows={path}"]
@@ -63,20 +63,20 @@ def accepts(workflow: str, folder: Path) -> bool:
 
 @dataclass
 class Job:
-    """A job as GitHub shows it. One of a called workflow is `caller / job`, one of a matrix has its values behind."""
+    """A job as GitHub shows it: `caller / job` in a called workflow, followed by its values in a matrix."""
 
     name: str
     conclusion: str  # success, failure or skipped
-    top: str  # the job of the run's own workflow that it is, or that called it
-    log: str = ""  # as the steps wrote it, without the lines that add masks
+    top: str  # The job of the run's own workflow: this job, or its caller.
+    log: str = ""  # What the steps wrote, without the lines that add masks.
     summary: str = ""
-    outputs: dict[str, str] = field(default_factory=dict)  # of its steps
+    outputs: dict[str, str] = field(default_factory=dict)  # The outputs of its steps.
     matrix: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Event:
-    """The beginning of a run. `ref` is what a checkout without `ref:` takes."""
+    """The event that starts a run. A checkout without `ref:` uses `ref`."""
 
     name: str
     sha: str
@@ -89,15 +89,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a run is made of. `called`: the workflows that its jobs call, by what `uses:` says."""
+    """The definition of a run. `called`: the workflows that its jobs call, by their `uses:`."""
 
     text: str
     event: Event
     called: Mapping[str, str] = field(default_factory=dict)
     run_id: int = FIRST_RUN
     attempt: int = 1
-    kept: tuple[Job, ...] = ()  # of the attempt before, where only what failed runs again
-    left: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)  # of a matrix, what runs again
+    kept: tuple[Job, ...] = ()  # Jobs of the previous attempt, if only failed ones run again.
+    left: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)  # Matrix entries that run again.
 
     @functools.cached_property
     def workflow(self) -> Any:
@@ -105,7 +105,7 @@ class Begun:
 
     @property
     def key(self) -> str:
-        """As a document of the state names it."""
+        """Return the run's key as a state document has it."""
         return f"{self.run_id}/{self.attempt}"
 
 
@@ -133,7 +133,7 @@ class Run:
         return "".join(job.log for job in self.jobs.values())
 
     def find_failed(self) -> Begun:
-        """Return what "Re-run failed jobs" runs: those that failed, and all that need them; of a matrix no others."""
+        """Return what "Re-run failed jobs" runs: those that failed, in a matrix only these, and all that need them."""
         needs = {name: _needs(job) for name, job in self.begun.workflow["jobs"].items()}
         again = {job.top for job in self.jobs.values() if job.conclusion == "failure"}
         while more := {name for name, needed in needs.items() if again & {*needed}} - again:
@@ -150,20 +150,20 @@ class Run:
 
 @dataclass
 class Runner:
-    """`secrets`: of the repository; `environments`: of each GitHub Environment. `environ`: of the machine."""
+    """`secrets` are the repository's, `environments` those of each GitHub Environment, `environ` the machine's."""
 
-    folder: Path  # everything that the jobs leave stays below it
+    folder: Path  # Everything that the jobs write is below it.
     remote_url: str
     server_url: str
     github: FakeGitHub
-    action: str  # the pinned action, which is played by this checkout
+    action: str  # The pinned action, which this checkout replaces.
     variables: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
-    parallel: int = 1  # jobs of a matrix; one after the other a log is the same each time
+    parallel: int = 1  # The jobs of a matrix at a time; with one, logs are the same each time.
     runs: int = 0
-    parts: int = 0  # how often act was started
+    parts: int = 0  # How often act was started.
     write_program: Callable[[Path], None] = FORKS.write_program
 
     def run(self, text: str, event: Event, called: Mapping[str, str] | None = None) -> Run:
@@ -176,14 +176,14 @@ class Runner:
         return self.begin(replace(run.begun, attempt=run.begun.attempt + 1, kept=()))
 
     def run_failed_again(self, run: Run) -> Run:
-        """Run again what failed, and what needs it: "Re-run failed jobs"."""
+        """Run what failed and what needs it again: "Re-run failed jobs"."""
         return self.begin(run.find_failed())
 
     def begin(self, begun: Begun) -> Run:
         """Run one attempt to its end.
 
-        A called workflow that fails ends act, though `always()` lets GitHub's runner go on. So act is started again
-        then: what has ended is played by jobs that end the same.
+        A called workflow that fails ends act, though `always()` lets GitHub's runner continue. Then act is started
+        again, and stand-in jobs with the same conclusion replace the jobs that have ended.
         """
         token = f"ghs_{uuid.uuid4().hex}"
         of_jobs = {f"{token}-{name}": allowed for name, allowed in _find_permissions(begun).items()}
@@ -213,7 +213,7 @@ class Runner:
         self.parts += 1
         folder = self.folder / f"run-{begun.run_id}-{begun.attempt}-{self.parts}"
         folder.mkdir(parents=True)
-        (folder / ".gitconfig").write_text("[maintenance]\n\tauto = false\n")  # the clones don't live long enough
+        (folder / ".gitconfig").write_text("[maintenance]\n\tauto = false\n")  # The clones don't live long enough.
         ended = reader.find_ended()
         arguments = self._arguments(folder, begun, ended, token)
         with reader.open_log(folder / "log", ended).open("wb") as written:
@@ -222,8 +222,8 @@ class Runner:
                 cwd=folder,
                 env={
                     "PATH": f"{STAND_INS / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                    "HOME": str(folder),  # where act and git look for settings of the user
-                    "GOMAXPROCS": "1",  # a run ends before act could gain by threads or by collecting garbage
+                    "HOME": str(folder),  # Act and git look for the user's settings here.
+                    "GOMAXPROCS": "1",  # A run ends before act could gain from threads or garbage collection.
                     "GOGC": "off",
                     **measured(),
                 },
@@ -239,14 +239,14 @@ class Runner:
         event = begun.event
         copy = folder / "workflow.yml"
         copy.write_text(render_copy(begun.text, parallel=self.parallel, ended=ended))
-        for uses, text in begun.called.items():  # act looks for them where it was started
+        for uses, text in begun.called.items():  # Act looks for them in the folder where it was started.
             (folder / uses).parent.mkdir(parents=True, exist_ok=True)
             (folder / uses).write_text(render_copy(text, parallel=self.parallel))
         payload = {**event.payload, "inputs": {key: _to_input(value) for key, value in event.inputs.items()}}
         secrets = {"GITHUB_TOKEN": token, "ENVIRONMENTS": "{}"}
         if not event.is_fork:
             secrets |= {**self.secrets, "ENVIRONMENTS": json.dumps(self.environments)}
-        # JSON is YAML too, which is what the ending asks act to read
+        # JSON is YAML too, and the name tells act to read YAML.
         for name, content in (
             ("event.json", payload),
             ("secrets.yml", secrets),
@@ -267,14 +267,14 @@ class Runner:
             *local,
             "--platform=ubuntu-24.04=-self-hosted",
             "--container-daemon-socket=-",
-            "--no-skip-checkout",  # so that the stand-in is used
+            "--no-skip-checkout",  # With this option the stand-in is used.
             "--action-offline-mode",
             "--pull=false",
             "--no-cache-server",
-            "--concurrent-jobs=1",  # one after the other, so that a log is the same each time
-            "--reuse",  # keep the folders of the jobs, for the tests to look into
+            "--concurrent-jobs=1",  # Jobs run one after the other, so that a log is the same each time.
+            "--reuse",  # The folders of the jobs are kept, so that tests can read them.
             "--json",
-            "--insecure-secrets",  # show what is masked: the tests want nothing to need a mask
+            "--insecure-secrets",  # Masked text is shown: the tests require that nothing needs a mask.
         ]
 
     def _environ(self, folder: Path, begun: Begun) -> dict[str, str]:
@@ -283,12 +283,12 @@ class Runner:
         return {
             "LANG": "C.UTF-8",
             "GITHUB_API_URL": self.github.url,
-            "GITHUB_REF": begun.event.ref,  # act's own is wrong for merge_group and schedule
+            "GITHUB_REF": begun.event.ref,  # Act's own value is wrong for merge_group and schedule.
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ATTEMPT": str(begun.attempt),
             "GITHUB_RUN_ID": str(begun.run_id),
             "GITHUB_SERVER_URL": self.server_url,
-            "SHA_REF": begun.event.sha,  # act's name for what becomes GITHUB_SHA
+            "SHA_REF": begun.event.sha,  # Act turns this variable into GITHUB_SHA.
             "STAND_IN_ARTIFACTS": str(self.folder / f"artifacts-{begun.run_id}"),
             "STAND_IN_LOG": str(folder / "log"),
             "STAND_IN_PROGRAM": str(program),
@@ -297,7 +297,7 @@ class Runner:
         }
 
     def _find_actions(self, text: str) -> dict[str, Path]:
-        """`owner/repository@ref` -> the folder that act takes for it. An action without a stand-in is an error."""
+        """Return act's folder for each `owner/repository@ref`. An action without a stand-in is an error."""
         found = {}
         for used in _USES.findall(f"{text}\n{(ROOT / TOOL_FILES[0]).read_text()}"):
             name, _, ref = used.partition("@")
@@ -308,7 +308,7 @@ class Runner:
         return found
 
     def _tool_folder(self) -> Path:
-        """The repository of the action, as far as the action looks at it: act copies it for each use."""
+        """Return a folder with what the action uses of its repository: act copies it for each use."""
         at = self.folder / "tool"
         if not at.exists():
             for name in TOOL_FILES:
@@ -322,7 +322,7 @@ def _to_input(value: Any) -> str:
 
 
 def _find_permissions(begun: Begun) -> dict[str, dict[str, str]]:
-    """Return what each job may do, by the name that GITHUB_JOB has. A called one never more than its caller."""
+    """Return each job's permissions, by its GITHUB_JOB. A called job never has more than its caller."""
     found: dict[str, dict[str, str]] = {}
     for name, job in begun.workflow["jobs"].items():
         given = _permissions(begun.workflow, job, begun.event)
@@ -338,7 +338,7 @@ def _find_permissions(begun: Begun) -> dict[str, dict[str, str]]:
 
 
 def _permissions(workflow: Mapping[str, Any], job: Mapping[str, Any], event: Event) -> dict[str, str]:
-    """Return what the job asks for; a fork gets no more than to read, whatever it asks."""
+    """Return the permissions that the job asks for; a fork can at most read."""
     asked = dict(job.get("permissions", workflow.get("permissions", {})) or {})
     return dict.fromkeys(asked, "read") if event.is_fork else asked
 
@@ -352,7 +352,7 @@ def _needs(job: Mapping[str, Any]) -> list[str]:
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML 1.2, so that `on:` is no boolean."""
+    """YAML 1.2, so that `on:` isn't a boolean."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -369,9 +369,9 @@ def parse_workflow(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job of the run's own workflow that is not run, or only in part: how it ended.
+    """How a job of the run's own workflow ended that does not run again, or only in part.
 
-    `left`: of the jobs that it calls, the entries of the matrix that run again.
+    `left`: the matrix entries that run again, for each job that it calls.
     """
 
     conclusion: str
@@ -392,11 +392,11 @@ def render_copy(
         for holder, last in find_key(workflow, key.split(".")):
             del holder[last]
     for name, job in workflow["jobs"].items():
-        if "strategy" in job:  # act reads the matrix before it looks whether the job runs at all
+        if "strategy" in job:  # Act reads the matrix before it checks whether the job runs at all.
             job["strategy"] = _map_texts(
                 job["strategy"], lambda text: re.sub(_FROM_JSON, r"fromJSON(\1 || '[]')", text)
             )
-            job["strategy"]["max-parallel"] = parallel  # act evaluates no expression here
+            job["strategy"]["max-parallel"] = parallel  # Act evaluates no expression here.
         workflow["jobs"][name] = _with_environment_secrets(job)
     for name, one in (ended or {}).items():
         workflow["jobs"][name] = _stand_in(workflow["jobs"][name], one)
@@ -404,7 +404,7 @@ def render_copy(
 
 
 def _stand_in(job: Mapping[str, Any], ended: Ended) -> dict[str, Any]:
-    """Return a job that ends as the one did in whose place it is."""
+    """Return a job that ends as the one that it replaces."""
     if ended.left:
         assert "jobs" in job["with"], "the matrix of the called workflow is its input `jobs`"
         return {**job, "with": {**job["with"], "jobs": json.dumps(ended.left)}}
@@ -430,7 +430,7 @@ def find_key(tree: Any, path: Sequence[str]) -> Iterator[tuple[dict[str, Any], s
 
 
 def _with_environment_secrets(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the job with each of its secrets read from those of its GitHub Environment first."""
+    """Return the job with each secret read from its GitHub Environment first."""
     given = job.get("environment", "")
     name = given["name"] if isinstance(given, dict) else given
     if not name:
@@ -460,15 +460,15 @@ def _map_texts(tree: Any, change: Callable[[str], str]) -> Any:
 
 @dataclass
 class _Reader:
-    """Reads what act has reported of one attempt so far, over all its parts."""
+    """Reads what act has reported of one attempt, in all its parts."""
 
     begun: Begun
     secrets: set[str]
-    said: list[str] = field(default_factory=list)  # by act itself, beside the report
-    _logs: dict[Path, set[str]] = field(default_factory=dict)  # of each part, with the jobs that stand-ins play
+    said: list[str] = field(default_factory=list)  # Output of act itself, outside the report.
+    _logs: dict[Path, set[str]] = field(default_factory=dict)  # By part, the jobs that are stand-ins.
 
     def open_log(self, path: Path, ended: Mapping[str, Ended]) -> Path:
-        """Begin the next part."""
+        """Begin the next part, and return the path of its log."""
         self._logs[path] = {top for top, one in ended.items() if not one.left}
         return path
 
@@ -476,7 +476,7 @@ class _Reader:
         return "\n".join([*(log.read_text() for log in self._logs), *self.said])
 
     def find_ended(self) -> dict[str, Ended]:
-        """Return what the next part plays by stand-ins: what has ended, in this attempt or in one before."""
+        """Return the jobs that are stand-ins in the next part: they ended in this attempt or an earlier one."""
         found: dict[str, list[Job]] = {}
         for job in self.read().values():
             found.setdefault(job.top, []).append(job)
@@ -493,11 +493,11 @@ class _Reader:
         return Ended("failure" if "failure" in conclusions else min(conclusions), given)
 
     def read(self) -> dict[str, Job]:
-        """Return the jobs by name; each that has no entry was skipped."""
+        """Return the jobs by name; a job without an entry was skipped."""
         return {name: job for name, job in self._read().items() if job is not None}
 
     def list_shown(self) -> list[dict[str, Any]]:
-        """Return the jobs as GitHub's API shows them, also while the run is under way."""
+        """Return the jobs as GitHub's API shows them, also during the run."""
         return [
             {
                 "name": name,
@@ -508,7 +508,7 @@ class _Reader:
         ]
 
     def _read(self) -> dict[str, Job | None]:
-        """Return the jobs by name; None has not ended."""
+        """Return the jobs by name; None for one that has not ended."""
         top_jobs = self.begun.workflow["jobs"]
         found: dict[str, list[tuple[str, Job | None]]] = {name: [] for name in top_jobs}
         for job in self.begun.kept:
@@ -523,12 +523,12 @@ class _Reader:
         return jobs
 
     def _collect(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
-        """Return the entries of each job, by the job of the run's own workflow and by its whole name."""
+        """Return the entries of each job, by the job of the run's own workflow and the full name."""
         found: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for log, played in self._logs.items():
             for line in log.read_text().splitlines(keepends=True) if log.exists() else []:
                 if not line.endswith("\n"):
-                    break  # act is writing it
+                    break  # Act is writing this line.
                 entry = json.loads(line)
                 if "jobID" not in entry:
                     assert entry["level"] != "error", entry["msg"]
@@ -558,7 +558,7 @@ class _Reader:
             return None
         failed = _has_failed(entries)
         matrix = entries[0]["matrix"] or {}
-        # in a matrix, act repeats the failure of an earlier job
+        # In a matrix, act repeats the failure of an earlier job.
         assert failed <= (ended == ["failure"]) and (failed or ended == ["success"] or matrix), f"{name}: {ended}"
         job = Job(name, "failure" if failed else "success", top, matrix=matrix)
         summaries: list[list[str]] = []
@@ -567,10 +567,10 @@ class _Reader:
             if entry.get("command") == "add-mask":
                 masks.add(entry["arg"])
             elif str(entry.get("command")).startswith("end-of-step"):
-                continue  # of stand_ins/bin/bash
+                continue  # This line is from stand_ins/bin/bash.
             elif "raw" in entry or entry.get("raw_output"):
                 line = entry.get("raw", entry["msg"])
-                # stricter than GitHub's runner, which hides what is masked: here it must not be written
+                # This is stricter than GitHub's runner, which hides masked text: here it must not be written.
                 assert not any(value in line for value in masks if value), (
                     "a secret reaches the log, where a mask hides it"
                 )
@@ -579,7 +579,7 @@ class _Reader:
                 job.outputs[entry["name"]] = entry["arg"]
             elif entry.get("command") == "summary":
                 step = entry["stepID"]
-                # act repeats the summary of a composite action's last step as that of the action
+                # Act repeats the summary of a composite action's last step as that of the action.
                 if not any(inner[: len(step)] == step and inner != step for inner in summaries):
                     assert len(entry["content"].encode()) <= _MAX_SUMMARY_BYTES, "GitHub drops this summary"
                     job.summary += entry["content"]
@@ -588,7 +588,7 @@ class _Reader:
 
 
 def _has_failed(entries: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a step failed that had to succeed."""
+    """Return whether a step that had to succeed failed."""
     forgiven = [entry["stepID"] for entry in entries if entry["msg"] == "Failed but continue next step"]
     failed = (entry.get("stepID", [""]) for entry in entries if entry.get("stepResult") == "failure")
     return any(len(step) == 1 and step not in forgiven for step in failed)

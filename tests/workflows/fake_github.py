@@ -1,6 +1,6 @@
 """GitHub's API over HTTP on loopback: pull requests, comments, labels, issues, dispatches, and what a token may do.
 
-Strict: an unknown path, a missing permission or a wrong body is refused with a message that says why.
+Strict: an unknown path, a missing permission or an invalid body is refused with a message that says why.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ DENIED = "Resource not accessible by integration"
 
 @dataclass
 class FakeGitHub:
-    """What GitHub holds of one repository. `tokens`: token -> permissions of the job it was made for."""
+    """What GitHub stores for one repository. `tokens`: the permissions of each token's job."""
 
     url: str = ""
     tokens: dict[str, dict[str, str]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # of labels, by pull request
-    permissions: dict[str, str] = field(default_factory=dict)  # by login
+    events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # Events of labels, by pull request.
+    permissions: dict[str, str] = field(default_factory=dict)  # By login.
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     dispatched: list[dict[str, Any]] = field(default_factory=list)
-    runs: list[dict[str, Any]] = field(default_factory=list)  # of apply.yml, the oldest first
+    runs: list[dict[str, Any]] = field(default_factory=list)  # Runs of apply.yml, the oldest first.
     jobs: dict[str, list[dict[str, Any]] | Callable[[], list[dict[str, Any]]]] = field(default_factory=dict)
     """By "run id/attempt"; those of a run under way are looked up."""
-    pull_commits: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # the oldest first
-    line: list[dict[str, Any]] = field(default_factory=list)  # commits of the default branch, the newest first
-    environments: list[str] = field(default_factory=list)  # the GitHub Environments
-    failing: list[tuple[int, str]] = field(default_factory=list)  # answers to give first, to whatever is asked
+    pull_commits: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # The oldest first.
+    line: list[dict[str, Any]] = field(default_factory=list)  # Commits of the default branch, the newest first.
+    environments: list[str] = field(default_factory=list)  # The GitHub Environments.
+    failing: list[tuple[int, str]] = field(default_factory=list)  # These answers come first, to any request.
     requests: list[str] = field(default_factory=list)
-    after: Callable[[str], None] = lambda request: None  # what happens on GitHub after a request
+    after: Callable[[str], None] = lambda request: None  # What happens on GitHub after a request.
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
-    # --- what tests look at ----------------------------------------------------------------------------
+    # --- what tests read -------------------------------------------------------------------------------
 
     def comment_texts(self, number: int) -> list[str]:
         return [comment["body"] for comment in self.comments.get(number, [])]
@@ -53,7 +53,7 @@ class FakeGitHub:
         return [issue for issue in self.issues.values() if issue["state"] == "open"]
 
     def set_label(self, number: int, label: str, login: str | None = "ana", *, event: str = "labeled") -> None:
-        """Set a label on a pull request, or take it off again (`unlabeled`)."""
+        """Set a label on a pull request, or remove it (`unlabeled`)."""
         actor = None if login is None else {"login": login}
         self.events.setdefault(number, []).append({"event": event, "actor": actor, "label": {"name": label}})
 
@@ -69,7 +69,7 @@ class FakeGitHub:
         return made
 
     def may(self, token: str, area: str, level: str) -> bool:
-        if area == "metadata":  # every token may read it
+        if area == "metadata":  # Every token can read it.
             return level == "read"
         given = self.tokens.get(token, {}).get(area, "none")
         return given == "write" or (given == "read" and level == "read")
@@ -227,7 +227,7 @@ def serve_github() -> Iterator[FakeGitHub]:
             status, value = held.answer(self.command, self.path, token, body)
             content = b"" if value is None else json.dumps(value).encode()
             self.send_response(status)
-            if status == 429 or status >= 500:  # so that no test waits
+            if status == 429 or status >= 500:  # No test has to wait.
                 self.send_header("Retry-After", "0")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -240,7 +240,7 @@ def serve_github() -> Iterator[FakeGitHub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     held.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # seconds until it notices its end
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # Seconds until it notices its end.
     thread.start()
     try:
         yield held

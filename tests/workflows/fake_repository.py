@@ -1,7 +1,7 @@
-"""How a repository is set up, as GitHub's API shows it over HTTP on loopback, and what a token may ask.
+"""The settings of a repository, as GitHub's API shows them over HTTP on loopback, and the permissions for them.
 
-Strict: an unknown path fails the test. Each path takes a permission
-(docs/github.md), and a token has the ones it was given.
+Strict: an unknown path fails the test. Each path needs a permission
+(docs/github.md), and a token has those that it was given.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOT_FOUND = {"message": "Not Found"}
 
 @dataclass
 class FakeRepository:
-    """`environments`: name -> what GitHub shows of it; `policies`, `environment_secrets`: by environment."""
+    """`environments`: what GitHub shows of each by its name; `policies`, `environment_secrets`: by environment."""
 
     url: str = ""
     token: str = ""
@@ -38,11 +38,11 @@ class FakeRepository:
     variables: dict[str, str] = field(default_factory=dict)
     rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     protection: dict[str, dict[str, Any]] = field(default_factory=dict)
-    commits: dict[str, str] = field(default_factory=dict)  # OWNER/NAME/COMMIT -> date
+    commits: dict[str, str] = field(default_factory=dict)  # The date of OWNER/NAME/COMMIT.
     requests: list[str] = field(default_factory=list)
 
     def add_environment(self, name: str, *secrets: str, reviewers: int = 0) -> None:
-        """Add one as `github setup` makes it."""
+        """Add an environment as `github setup` makes it."""
         rule = {"type": "required_reviewers", "reviewers": [{"type": "User"}] * reviewers}
         self.environments[name] = {
             "name": name,
@@ -151,7 +151,7 @@ def serve_repository() -> Iterator[FakeRepository]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     held.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # seconds until it notices its end
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # Seconds until it notices its end.
     thread.start()
     try:
         yield held

@@ -1,4 +1,4 @@
-"""This repository's own workflows: those of `init` with the checkout's action in place of a pinned one."""
+"""This repository's workflows: those of `init`, with the checkout's action instead of a pinned one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is added to act, so that a run is as on GitHub; and the keys that act doesn't know."""
+"""What is added to act, so that runs are as on GitHub, and the keys that act doesn't know."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def runner(tmp_path: Path) -> Runner:
     )
 
 
-def test_a_job_has_a_token_and_a_conclusion_of_its_own_and_its_environments_secrets(runner: Runner) -> None:
-    """act has one token for a run, knows no environments, and repeats a failure for the later jobs of a matrix."""
+def test_a_job_has_its_own_token_conclusion_and_environment_secrets(runner: Runner) -> None:
+    """Act has one token for a run, knows no environments, and repeats a failure for the later jobs of a matrix."""
     run = runner.run(SAMPLE, HAND)
     assert run.conclusions == {
         "first": "success",
@@ -159,7 +159,7 @@ def test_a_job_has_a_token_and_a_conclusion_of_its_own_and_its_environments_secr
 
 
 def test_a_called_workflow_has_its_callers_name_and_its_environments_secrets(runner: Runner) -> None:
-    """act ends where one fails, and knows no "Re-run failed jobs"; GitHub lists the jobs while the run is under way."""
+    """Act ends if one fails, and lacks "Re-run failed jobs"; GitHub lists the jobs during the run."""
     runner.environments = {"staging": {"PLUG_TOKENS": "of-staging"}, "production": {}}
     first = runner.run(CALLING, HAND, {"./.github/workflows/called.yml": CALLED})
     assert first.conclusions == {
@@ -178,7 +178,7 @@ def test_a_called_workflow_has_its_callers_name_and_its_environments_secrets(run
     runner.environments["production"] = {"PLUG_TOKENS": "of-production"}
     second = runner.run_failed_again(first)
     assert set(second.conclusions.values()) == {"success"} and second.begun.key == "7001/2"
-    assert second.jobs["Call / a"] == first.jobs["Call / a"]  # it is not run again
+    assert second.jobs["Call / a"] == first.jobs["Call / a"]  # It is not run again.
     assert second.jobs["Call / b"].log == "b has 13 characters in attempt 2\n"
     assert second.jobs["Next / a"].log == "a has 10 characters in attempt 2\n"
     assert second.jobs["Last"].log == f'{length} "result": "success" "result": "success" "result": "success"\n'
@@ -186,13 +186,13 @@ def test_a_called_workflow_has_its_callers_name_and_its_environments_secrets(run
 
 @pytest.mark.parametrize("written", ["of-staging", "$(printf of-the-; echo repository)", "${GITHUB_TOKEN}"])
 def test_a_secret_in_a_log_is_found(runner: Runner, written: str) -> None:
-    """GitHub's runner would mask it; nothing of ours may need that."""
+    """GitHub's runner would mask it, but nothing in the workflows may need that."""
     with pytest.raises(AssertionError, match="a secret reaches the log"):
         runner.run(SAMPLE.replace("token of ${GITHUB_TOKEN##*-}", f"it is {written}."), HAND)
 
 
 def test_the_keys_that_act_does_not_know_are_listed_and_no_others(tmp_path: Path) -> None:
-    """A key that is gone from our workflows, or that act has learned, leaves the list."""
+    """The list has no key that our workflows no longer use, or that act has learned."""
     require_act()
     texts = [render_own_workflow(name) for name in starter.WORKFLOWS]
     for text in texts:
@@ -204,8 +204,8 @@ def test_the_keys_that_act_does_not_know_are_listed_and_no_others(tmp_path: Path
         )
 
 
-def test_a_listed_key_is_taken_out_wherever_it_is(tmp_path: Path) -> None:
-    """Two that act doesn't know as of today."""
+def test_a_listed_key_is_removed_wherever_it_is(tmp_path: Path) -> None:
+    """Act doesn't know these two keys today."""
     require_act()
     newer = SAMPLE.replace("  group: sample\n", "  group: sample\n  queue: max\n")
     newer = newer.replace("      name: ${{ matrix", "      deployment: false\n      name: ${{ matrix")

@@ -1,4 +1,4 @@
-"""What a pull request of somebody else could try: its files, its branch, its code, its signals."""
+"""What a pull request of an attacker could try: its files, its branch, its code, its signals."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ EVIL_URL = "https://hooks.acme.com.br/$(touch%20pwned)/`id`?x=::error::y&@everyo
 
 
 def without_commands(log: str) -> str:
-    """The log without the annotations that are ours: each on a line, in one of three forms."""
+    """Return the log without the program's annotations: each is on one line, in one of three forms."""
     return re.sub(r"^::(error|warning|notice) [a-z]+=[^\n]*\n", "", log, flags=re.MULTILINE)
 
 
 def test_hostile_values_do_nothing_in_log_comment_and_summary(team: Team) -> None:
-    """File names, keys, URLs and the branch are data: nothing runs, mentions, or breaks out of a table."""
+    """File names, keys, URLs and the branch are data: they run nothing, mention nobody, and don't break a table."""
     team.write(
         "manifests/`x` @everyone ::error::y.yaml", "environment: evil\nwebhooks: {'::error::z': \"@everyone\"}\n"
     )
@@ -51,7 +51,7 @@ def test_hostile_values_do_nothing_in_log_comment_and_summary(team: Team) -> Non
 
 
 def test_a_hostile_url_is_text_everywhere(team: Team) -> None:
-    """Even where it is valid: shell, Markdown and workflow commands stay words."""
+    """Even a valid one has no effect in a shell, Markdown or workflow commands."""
     url = EVIL_URL.removesuffix("#").replace("`id`", "%60id%60")
     team.edit("manifests/staging.yaml", "wave: 0", f"wave: 0\nwebhooks:\n  messageStatus: '{url}'")
     event = team.open_pull("evil-url")
@@ -64,19 +64,19 @@ def test_a_hostile_url_is_text_everywhere(team: Team) -> None:
 
 
 def test_the_pull_requests_own_modules_are_not_imported(team: Team) -> None:
-    """A file that shadows the tool or a library of it stands beside the manifests, and is never run."""
+    """A file beside the manifests that shadows the tool or one of its libraries is never run."""
     for name in ("reconciler.py", "reconciler/__init__.py", "yaml.py", "sitecustomize.py", "pip.py"):
         team.write(name, "raise SystemExit('the code of the pull request ran')\n")
-    team.runner.write_program = write_own_program  # one that imports its modules while it is there
+    team.runner.write_program = write_own_program  # This program imports its modules while it is there.
     run = team.run("plan", team.open_pull("shadow"))
     assert run.conclusions == {"Webhooks plan": "success"}
     assert "the code of the pull request ran" not in run.log
 
 
 def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) -> None:
-    """The pull request changes the action itself, and puts a link in the way of the base branch's.
+    """The pull request changes the action itself, and puts a link in place of the base branch's checkout.
 
-    Through that link the tool would be checked out into the manifests, and the plan be that of the base branch.
+    Through that link the tool would be checked out into the manifests, and the plan would be the base branch's.
     """
     git(team.clone, "checkout", "-q", "main")
     for name in TOOL_FILES:
@@ -94,8 +94,8 @@ def test_this_repositorys_own_plan_runs_the_tool_of_the_base_branch(team: Team) 
     assert "/status/v2" in team.github.comment_texts(1)[0]
 
 
-def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
-    """The runner signals the step's first process alone, in whose place is the program: the PUT is recorded."""
+def test_a_cancelled_job_lets_puts_in_flight_finish(tmp_path: Path) -> None:
+    """The runner signals only the step's first process, which the program replaces: the PUT is recorded."""
     (step,) = (one for one in load(ACTION)["runs"]["steps"] if one.get("id") == "run")
     subprocess.run(
         [sys.executable, "-P", "-m", "reconciler", "init", "work"],
@@ -142,10 +142,10 @@ def test_a_cancelled_job_lets_what_is_under_way_finish(tmp_path: Path) -> None:
             start_new_session=True,
         )
         wait_until((tmp_path / "work/.reconciler/state/staging.json").exists, "the intent")
-        time.sleep(0.5)  # the PUT is under way
+        time.sleep(0.5)  # The PUT is in flight.
         os.kill(running.pid, signal.SIGINT)
         time.sleep(0.5)
-        os.kill(running.pid, signal.SIGTERM)  # 7.5 s after the first in the runner: it changes nothing
+        os.kill(running.pid, signal.SIGTERM)  # The runner sends it 7.5 s after the first: it changes nothing.
         output, _ = running.communicate(timeout=180)
     assert running.returncode == 130, output
     assert re.search(r"exit-code<<(\S+)\n130\n\1\n", (tmp_path / "output").read_text())

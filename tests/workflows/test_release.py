@@ -1,4 +1,4 @@
-"""The release's workflow, dry: the commands it names are run in a clone with a tag; only `gh` is a recorder."""
+"""The release's workflow as a dry run: its commands run in a clone with a tag; only `gh` is a recorder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEEDS_NETWORK = ("python -m pip install ", "python .ci/try_wheel.py ")
 
 @dataclass(frozen=True)
 class Clone:
-    """This checkout's files, committed and tagged, and a `gh` that writes down how it was called."""
+    """This checkout's files, committed and tagged, and a `gh` that records its calls."""
 
     folder: Path
     environ: Mapping[str, str]
@@ -40,7 +40,7 @@ class Clone:
         return git(self.folder, "rev-parse", "HEAD").strip()
 
     def run_jobs(self, *names: str) -> None:
-        """Run all commands of these jobs but those that need a package index."""
+        """Run all commands of these jobs, except those that need a package index."""
         for name in names:
             for step in JOBS[name]["steps"]:
                 command = step.get("run", "")
@@ -99,8 +99,8 @@ def has_git() -> bool:
     return (ROOT / ".git").exists()
 
 
-def test_a_release_is_whole_but_for_its_upload(clone: Clone) -> None:
-    """Both files are built, the wheel from the source; the release has them and its section; the major tag follows."""
+def test_a_release_is_complete_except_for_its_upload(clone: Clone) -> None:
+    """Both files are built, the wheel from the source; the release has them and its changelog; the major tag moves."""
     ready(clone)
     clone.run_jobs("check", "build", "github")
     source = f"plug_reconciler-{__version__}.tar.gz"
@@ -128,7 +128,7 @@ def test_a_release_is_whole_but_for_its_upload(clone: Clone) -> None:
 
 
 def test_a_job_that_runs_again_completes_its_release(clone: Clone) -> None:
-    """The files are uploaded anew, and the tag that exists is moved."""
+    """The files are uploaded again, and the existing tag is moved."""
     ready(clone)
     git(clone.folder, "tag", MAJOR)
     (clone.folder.parent / "released").touch()
@@ -143,8 +143,8 @@ def test_a_job_that_runs_again_completes_its_release(clone: Clone) -> None:
     ]  # fmt: skip
 
 
-def test_an_older_release_leaves_the_moving_tag(clone: Clone) -> None:
-    """A fix of 1.3 after 1.4: who uses v1 stays with 1.4."""
+def test_an_older_release_does_not_move_the_major_tag(clone: Clone) -> None:
+    """After 1.4, a fix 1.3.x keeps v1 at 1.4."""
     ready(clone)
     git(clone.folder, "tag", f"{MAJOR}.999.0")
     (clone.folder / "dist").mkdir()
@@ -153,14 +153,14 @@ def test_an_older_release_leaves_the_moving_tag(clone: Clone) -> None:
     assert [call[0] for call in clone.calls_of_gh()] == ["release", "release"]
 
 
-def test_a_tag_that_does_not_agree_stops_the_release(clone: Clone) -> None:
-    """Before anything is built."""
+def test_a_tag_that_differs_from_the_version_stops_the_release(clone: Clone) -> None:
+    """It stops before anything is built."""
     told = clone.run("python3 .ci/release.py check v9.9.9", code=1)
     assert f"error: the project's version is {__version__}, not 9.9.9" in told
 
 
 def ready(clone: Clone) -> None:
-    """Give the changelog what a release needs, whatever this checkout has yet to release."""
+    """Give the changelog what a release needs, whatever is unreleased in this checkout."""
     path = clone.folder / "CHANGELOG.md"
     path.write_text(f"# Changelog\n\n## Unreleased\n\n## {__version__} - 2026-11-26\n\n### Added\n\n- Something.\n")
     git(clone.folder, "commit", "-q", "--all", "-m", "Ready", "--allow-empty")
@@ -169,7 +169,7 @@ def ready(clone: Clone) -> None:
 
 
 def test_nothing_is_published_before_everything_is_checked() -> None:
-    """The index and GitHub wait for CI and the build, those for the check; the upload waits for its switch too."""
+    """The index and GitHub wait for CI and build, which wait for the check; the upload also waits for its switch."""
 
     def needed(name: str) -> set[str]:
         found = JOBS[name].get("needs", [])
@@ -190,9 +190,9 @@ def test_nothing_is_published_before_everything_is_checked() -> None:
     assert steps[1]["with"]["attestations"] == "true"
 
 
-def test_only_a_whole_version_begins_a_release() -> None:
-    """Neither the moving tag, which the release itself sets, nor any other."""
+def test_only_a_full_version_starts_a_release() -> None:
+    """The moving tag, which the release itself sets, doesn't start one, and no other tag does."""
     (pattern,) = workflow("workflows/release.yml")["on"]["push"]["tags"]
-    expression = pattern.replace(".", r"\.")  # of GitHub's patterns only + and [0-9] are used
+    expression = pattern.replace(".", r"\.")  # GitHub's patterns here only use + and [0-9].
     assert re.fullmatch(expression, TAG)
     assert not re.fullmatch(expression, MAJOR)

@@ -23,7 +23,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / ".github/actions/reconciler/action.yml"
 SOURCES = sorted((ROOT / "reconciler/starter/workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github/dependabot.yml"
-# of an action that no test runs
+# These are inputs of an action that no test runs.
 INPUTS = {"pypa/gh-action-pypi-publish": {"packages-dir", "attestations", "skip-existing", "verbose", "print-hash"}}
 
 
@@ -41,13 +41,13 @@ def jobs() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 def steps() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, _, job in jobs():
-        yield from ((name, step) for step in job.get("steps", []))  # a job that calls a workflow has none
+        yield from ((name, step) for step in job.get("steps", []))  # A job that calls a workflow has no steps.
     yield from (("action", step) for step in load(ACTION)["runs"]["steps"])
 
 
 @pytest.mark.parametrize("name", starter.WORKFLOWS)
 def test_our_own_workflow_is_the_one_that_init_writes(name: str, request: pytest.FixtureRequest) -> None:
-    """But for the action: after a change in reconciler/starter run `pytest tests/workflows --update-golden`."""
+    """Only the action differs: after a change in reconciler/starter run `pytest tests/workflows --update-golden`."""
     path = ROOT / f".github/workflows/{name}.yml"
     rendered = render_own_workflow(name)
     if request.config.getoption("--update-golden"):
@@ -56,13 +56,13 @@ def test_our_own_workflow_is_the_one_that_init_writes(name: str, request: pytest
 
 
 def test_no_script_holds_an_expression() -> None:
-    """What an expression puts into a script is run: values come through `env:` alone."""
+    """A script runs what an expression inserts: values come only through `env:`."""
     for name, step in steps():
         assert "${{" not in step.get("run", ""), name
 
 
 def test_every_action_of_others_is_pinned_by_its_commit_with_the_version_beside() -> None:
-    """A tag can be moved."""
+    """A tag can be moved, a commit can't."""
     for path in [*WORKFLOWS, ACTION]:
         for line in path.read_text().splitlines():
             found = re.fullmatch(r"\s*(?:- )?uses: (\S+)( # v[\d.]+)?", line)
@@ -71,14 +71,14 @@ def test_every_action_of_others_is_pinned_by_its_commit_with_the_version_beside(
 
 
 def test_every_action_has_one_pin_in_all_files() -> None:
-    """Ours and the ones that `init` writes are updated together."""
+    """This repository's pins and those that `init` writes are updated together."""
     texts = [path.read_text() for path in [*WORKFLOWS, ACTION, *SOURCES]]
     pins = {pin for text in texts for pin in re.findall(r"uses: ([^./\s][^\s]*@.*)", text)}
     assert len(pins) == len({pin.partition("@")[0] for pin in pins}), sorted(pins)
 
 
-def test_dependabot_looks_into_every_folder_that_pins_an_action() -> None:
-    """Nothing else moves the pins. It must be able to read each file, and waits for a release to be a week old."""
+def test_dependabot_checks_every_folder_that_pins_an_action() -> None:
+    """Nothing else updates the pins. It must be able to read each file, and waits until a release is a week old."""
     (actions,) = (one for one in load(DEPENDABOT)["updates"] if one["package-ecosystem"] == "github-actions")
     folders = {path.parent.relative_to(ROOT).as_posix() for path in [*WORKFLOWS, ACTION, *SOURCES]}
     assert folders == {".github/workflows", ".github/actions/reconciler", "reconciler/starter/workflows"}
@@ -94,7 +94,7 @@ def test_dependabot_looks_into_every_folder_that_pins_an_action() -> None:
 
 
 def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
-    """Least of all: what a job doesn't name it doesn't have. A job that calls a workflow has no time of its own."""
+    """A job has only the permissions that it names. A job that calls a workflow has no timeout."""
     for name, workflow, job in jobs():
         assert workflow["permissions"] == {}, name
         assert job["permissions"], name
@@ -102,7 +102,7 @@ def test_every_job_names_its_permissions_and_no_workflow_gives_any() -> None:
 
 
 def test_every_step_gives_only_inputs_that_its_action_has() -> None:
-    """GitHub only warns of another one, and act says nothing. The stand-ins name the inputs of the real actions."""
+    """GitHub only warns about an unknown input, and act ignores it. The stand-ins name the inputs of the actions."""
     for name, step in steps():
         if "uses" in step:
             action = step["uses"].partition("@")[0]
@@ -115,14 +115,14 @@ def test_every_step_gives_only_inputs_that_its_action_has() -> None:
 
 
 def test_no_checkout_keeps_its_credentials() -> None:
-    """A later step, or an uploaded folder, would carry them on."""
+    """Otherwise a later step, or an uploaded folder, would have them."""
     for name, step in steps():
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] == "false", name
 
 
 def test_a_pull_request_meets_no_secret_and_none_of_its_own_code() -> None:
-    """plan.yml: no secrets but the job's own token, and the tool of the default branch."""
+    """plan.yml has no secrets but the job's token, and uses the tool of the default branch."""
     text = (ROOT / ".github/workflows/plan.yml").read_text()
     assert "secrets." not in text and "pull_request_target" not in text
     plan = load(ROOT / ".github/workflows/plan.yml")["jobs"]["plan"]
@@ -133,8 +133,8 @@ def test_a_pull_request_meets_no_secret_and_none_of_its_own_code() -> None:
     assert tool["with"]["ref"] == "${{ github.event.repository.default_branch }}"
 
 
-def test_the_required_check_has_a_name_of_its_own_and_always_runs() -> None:
-    """A job that is skipped counts as passed, and of two checks of one name nobody knows which counts."""
+def test_the_required_check_has_a_unique_name_and_always_runs() -> None:
+    """A skipped job counts as passed, and with two checks of one name it is unclear which counts."""
     plan = load(ROOT / ".github/workflows/plan.yml")
     assert plan["on"] == {
         "pull_request": {
@@ -150,9 +150,9 @@ def test_the_required_check_has_a_name_of_its_own_and_always_runs() -> None:
 
 
 def test_a_secret_is_only_given_to_jobs_of_the_default_branch() -> None:
-    """Where its code was reviewed; by hand a workflow may be begun on any branch.
+    """Its code was reviewed; a user can start a workflow by hand on any branch.
 
-    The jobs of a wave are called by apply.yml alone, whose first job ends such a run.
+    Only apply.yml calls the jobs of a wave, and its first job ends such a run.
     """
     for name, workflow, job in jobs():
         if "secrets." in str(job) or job.get("secrets"):
@@ -167,7 +167,7 @@ def test_a_secret_is_only_given_to_jobs_of_the_default_branch() -> None:
 
 
 def test_an_apply_is_never_cancelled_by_a_newer_one() -> None:
-    """One at a time for the repository, and none that waits is dropped."""
+    """One runs at a time in the repository, and no waiting run is dropped."""
     assert load(ROOT / ".github/workflows/apply.yml")["concurrency"] == {
         "group": "reconciler-apply",
         "queue": "max",
@@ -175,8 +175,8 @@ def test_an_apply_is_never_cancelled_by_a_newer_one() -> None:
     }
 
 
-def test_each_step_of_an_apply_needs_the_one_before_and_the_last_job_all() -> None:
-    """A wave that failed holds back the later ones, and the result is told however the run ends."""
+def test_each_apply_step_needs_the_one_before_and_the_last_job_needs_all() -> None:
+    """A failed wave stops the later ones, and the result is reported however the run ends."""
     jobs_of = load(ROOT / ".github/workflows/apply.yml")["jobs"]
     names = [f"step_{number}" for number in range(1, STEPS + 1)]
     assert list(jobs_of) == ["begin", *names, "result"]
@@ -192,8 +192,8 @@ def test_each_step_of_an_apply_needs_the_one_before_and_the_last_job_all() -> No
     assert jobs_of["result"]["if"].startswith("always() && ")
 
 
-def test_a_job_that_works_ends_in_the_program_itself() -> None:
-    """The runner signals the step's first process alone: a shell around it would keep a cancel from it."""
+def test_the_first_process_of_a_job_becomes_the_program() -> None:
+    """The runner signals only the step's first process: a shell would not pass a cancel on to the program."""
     for name in ("apply", "apply-wave"):
         for job in load(ROOT / f".github/workflows/{name}.yml")["jobs"].values():
             runs = [step["run"] for step in job.get("steps", []) if "run" in step]
@@ -203,7 +203,7 @@ def test_a_job_that_works_ends_in_the_program_itself() -> None:
 
 
 def test_nothing_depends_on_an_artifact() -> None:
-    """They only add: an upload that fails makes no job red, and nothing downloads one."""
+    """Artifacts are optional: a failed upload fails no job, and no job downloads one."""
     for name, step in steps():
         if name.startswith(("apply.yml", "apply-wave.yml")):
             assert "download-artifact" not in step.get("uses", ""), name
@@ -214,7 +214,7 @@ def test_nothing_depends_on_an_artifact() -> None:
     "step", [step for step in load(ACTION)["runs"]["steps"] if "run" in step], ids=lambda s: s["name"]
 )
 def test_the_actions_scripts_pass_shellcheck(step: dict[str, Any], tmp_path: Path) -> None:
-    """The workflows' own are looked at by actionlint; it doesn't look into actions."""
+    """actionlint checks the scripts of workflows, but not of actions."""
     script = tmp_path / "script.sh"
     script.write_text("#!/usr/bin/env bash\n" + step["run"])
     shellcheck = Path(sys.executable).with_name("shellcheck")
@@ -223,7 +223,7 @@ def test_the_actions_scripts_pass_shellcheck(step: dict[str, Any], tmp_path: Pat
 
 
 def test_make_lists_every_target_and_ci_makes_nothing_else() -> None:
-    """`make` alone says what there is; what runs in CI can be run here."""
+    """`make` alone lists the targets; what runs in CI can be run here."""
     makefile = (ROOT / "Makefile").read_text()
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     listed = set(re.findall(r"^([a-z-]+):.*## [a-z]", makefile, re.MULTILINE))

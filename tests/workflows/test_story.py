@@ -1,4 +1,4 @@
-"""The whole story, top to bottom: a repository's webhooks are reviewed, merged, applied and watched."""
+"""The whole story: a repository's webhooks are reviewed, merged, applied and watched."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def loja(*numbers: int) -> list[str]:
 
 
 def end_of(run: Run) -> dict[str, str]:
-    """The conclusions of the jobs that were not skipped."""
+    """Return the conclusions of the jobs that were not skipped."""
     return {name: conclusion for name, conclusion in run.conclusions.items() if conclusion != "skipped"}
 
 
 def mark_of(text: str) -> str:
-    """What a comment of ours remembers: `run/attempt open` or `… done`."""
+    """Return the marker in a comment of the program: `run/attempt open` or `… done`."""
     found = re.match(r"<!-- reconciler:\w+ -->\n<!-- reconciler:run (.*) -->\n", text)
     assert found, text
     return found[1]
 
 
 def result_on(team: Team, number: int) -> str:
-    """The comment on a merged pull request that says what became of it."""
+    """Return the comment on a merged pull request that reports its result."""
     (found,) = (text for text in team.github.comment_texts(number) if text.startswith("<!-- reconciler:apply -->"))
     return html.unescape(found)
 
 
 def status_of(team: Team, names: Iterable[str]) -> set[str | None]:
-    """The ends of what Plug holds for the event messageStatus."""
+    """Return the ends of the URLs that Plug holds for the event messageStatus."""
     found = (team.plug_holds(name, Event.MESSAGE_STATUS) for name in names)
     return {url and url.rpartition("/status")[2] for url in found}
 
@@ -58,7 +58,7 @@ def edit_status(team: Team, before: str, after: str) -> None:
 
 
 def refuse(team: Team, *names: str) -> None:
-    """Have Plug reject the tokens of these environments; without names, of none any more."""
+    """Make Plug reject only the tokens of these environments; without names, it accepts all."""
     taken = frozenset(token for name, token in team.tokens.items() if name not in names) or frozenset({"another"})
     if not names:
         taken = frozenset()
@@ -78,9 +78,9 @@ def hold_tokens_in_one_secret(team: Team, names: Iterable[str], ending: str = ""
 
 
 def test_a_change_is_planned_and_applied_wave_by_wave(team: Team) -> None:
-    """The plan names head and base; the queue's group is planned and posts nothing; the result is on the pull request.
+    """The plan names head and base; the queue's group is planned and posts nothing; the pull request has the result.
 
-    Nothing that the workflows do needs an artifact: here none can be uploaded, as the quota is full.
+    The workflows need no artifact: here none can be uploaded, because the quota is full.
     """
     team.runner.environ["STAND_IN_ARTIFACTS"] = "/dev/null/full"
     edit_status(team, "", "/v2")
@@ -110,14 +110,14 @@ def test_a_change_is_planned_and_applied_wave_by_wave(team: Team) -> None:
     assert document["last"]["outcome"] == "applied" and document["last"]["by"]["run"] == run.begun.key
     assert document["applied"]["by"]["commit"] == run.begun.event.sha
 
-    # nothing is left to do, and nobody is told again
+    # Nothing is left to do, and no second result is posted.
     again = team.run_again(run)
     assert end_of(again) == {"Begin": "success", "Result": "success"}
     assert result_on(team, 1) == told and len(team.sandbox.plug.received) == 2
 
 
-def test_an_error_is_red_until_it_is_corrected(team: Team) -> None:
-    """The comment is rewritten, and never by an older run that somebody starts again."""
+def test_an_error_fails_the_job_until_it_is_corrected(team: Team) -> None:
+    """The comment is updated, but not by an older run that a user starts again."""
     team.edit("manifests/production.yaml", "wave: 1", "wave: soon")
     wrong = team.run("plan", team.open_pull("wave"))
     assert wrong.conclusions == {"Webhooks plan": "failure"}
@@ -133,7 +133,7 @@ def test_an_error_is_red_until_it_is_corrected(team: Team) -> None:
 
 
 def test_a_forks_plan_is_in_the_summary_and_its_change_is_applied(team: Team) -> None:
-    """It may not comment, and so may Dependabot: the job says so and stays green. Strict looks at commits alone."""
+    """It may not comment, nor may Dependabot: the job says so and succeeds. Strict checks only commits."""
     team.runner.variables["PLUG_STRICT"] = "true"
     edit_status(team, "", "/fork")
     run = team.run("plan", team.open_pull("from-a-fork", fork=True, actor="eve"))
@@ -150,22 +150,22 @@ def test_a_forks_plan_is_in_the_summary_and_its_change_is_applied(team: Team) ->
 
 
 def test_a_comment_that_cannot_be_posted_fails_the_job(team: Team) -> None:
-    """For another reason than a fork's token: no plan and a green job would be the worst of both."""
+    """If the reason isn't a fork's token, a missing plan must not look like success."""
     team.edit("manifests/production.yaml", "wave: 1", "wave: 2")
     event = team.open_pull("wave-2")
     team.github.failing = [(403, "") for _ in range(9)]
     run = team.run("plan", event)
     assert run.conclusions == {"Webhooks plan": "failure"}
     assert "pull-requests: write" in run.log
-    assert "2 to create" in run.summary  # the plan itself is not lost
+    assert "2 to create" in run.summary  # The plan itself is not lost.
 
 
 def test_a_comment_of_somebody_else_is_never_taken_for_ours(team: Team) -> None:
-    """Anybody may write our marker; only what the workflow wrote is rewritten."""
+    """Any user may write the marker; only a comment that the workflow wrote is updated."""
     team.edit("manifests/production.yaml", "wave: 1", "wave: 2")
     event = team.open_pull("wave-2")
     team.github.write_comment(1, "eve", "<!-- reconciler:plan -->\nAll is well, merge me")
-    for number in range(150):  # more than a page of others
+    for number in range(150):  # There is more than a page of other comments.
         team.github.write_comment(1, "bob", f"opinion {number}")
     team.run("plan", event)
     team.run("plan", event)
@@ -179,7 +179,7 @@ def test_a_comment_of_somebody_else_is_never_taken_for_ours(team: Team) -> None:
 
 
 def test_one_wrong_line_for_twelve_environments_stops_before_any_of_them(team: Team) -> None:
-    """No job of an environment begins. The label of somebody who may write lets the run through, once it is set."""
+    """No environment's job starts. Once a user with write access sets the label, the run continues."""
     team.add_environments(loja(*range(1, 11)))
     team.push("Add ten")
     team.applied()
@@ -188,7 +188,7 @@ def test_one_wrong_line_for_twelve_environments_stops_before_any_of_them(team: T
     team.github.set_label(1, LARGE_CHANGE, "bia")
     plan = team.run("plan", team.plan_event(1, action="labeled"))
     assert plan.conclusions == {"Webhooks plan": "success"} and "bia" in team.github.comment_texts(1)[0]
-    team.github.set_label(1, LARGE_CHANGE, "bia", event="unlabeled")  # somebody has second thoughts, and merges
+    team.github.set_label(1, LARGE_CHANGE, "bia", event="unlabeled")  # Bia removes the label again, and merges.
     sent = len(team.sandbox.plug.received)
 
     run = team.run("apply", team.merge_pull(1))
@@ -198,7 +198,7 @@ def test_one_wrong_line_for_twelve_environments_stops_before_any_of_them(team: T
     assert mark_of(told) == f"{run.begun.key} open"
     assert "refused" in told and "12 of 12 applied environments" in told and LARGE_CHANGE in told
 
-    team.github.set_label(1, LARGE_CHANGE, "rui")  # who may only read
+    team.github.set_label(1, LARGE_CHANGE, "rui")  # Rui has only read access.
     run = team.run_failed_again(run)
     assert end_of(run) == {"Begin": "failure", "Result": "success"}
     assert "the label on #1 does not count" in result_on(team, 1)
@@ -206,7 +206,7 @@ def test_one_wrong_line_for_twelve_environments_stops_before_any_of_them(team: T
 
     team.github.set_label(1, LARGE_CHANGE, "rui", event="unlabeled")
     team.github.set_label(1, LARGE_CHANGE, "bia")
-    team.runner.parallel = 4  # as GitHub does it: they write to one branch of the state
+    team.runner.parallel = 4  # As on GitHub, the jobs write to one state branch at the same time.
     run = team.run_failed_again(run)
     assert set(run.conclusions.values()) == {"success", "skipped"} and len(end_of(run)) == 14
     assert status_of(team, team.tokens) == {"/wrong"}
@@ -215,8 +215,8 @@ def test_one_wrong_line_for_twelve_environments_stops_before_any_of_them(team: T
     assert "12 applied" in told and "set by bia" in told
 
 
-def test_a_fleet_of_forty_is_stopped_and_let_through_in_one_job(team: Team) -> None:
-    """And an input by hand lifts the guard for the commit that it was given for, and for no later one."""
+def test_a_fleet_of_forty_is_stopped_and_then_allowed_in_one_job(team: Team) -> None:
+    """An input by hand lifts the guard for the commit that it was given for, and for no later one."""
     names = loja(*range(1, 39))
     for name in names:
         team.write(f"manifests/lojas/{name}.yaml", f"vars: {{host: {name}.acme.com.br}}\n")
@@ -235,7 +235,7 @@ def test_a_fleet_of_forty_is_stopped_and_let_through_in_one_job(team: Team) -> N
     assert end_of(run) == {"Begin": "success", "Step 1 / Fleet": "failure", "Result": "success"}
     assert "1 not applied, 1 not tried, 38 applied" in result_on(team, 1)
     refuse(team)
-    run = team.run_again(run)  # the guard holds no more: one is left
+    run = team.run_again(run)  # The guard doesn't stop it now: one environment is left.
     assert end_of(run) == {"Begin": "success", "Step 1 / Fleet": "success", "Result": "success"}
     assert status_of(team, team.tokens) == {"/v2"} and "40 applied" in result_on(team, 1)
 
@@ -248,19 +248,19 @@ def test_a_fleet_of_forty_is_stopped_and_let_through_in_one_job(team: Team) -> N
     edit_status(team, "/v3", "/v4")
     team.open_pull("v4")
     team.merge_pull(3)
-    run = team.run_again(run)  # three weeks later
+    run = team.run_again(run)  # This is three weeks later.
     assert end_of(run) == {"Begin": "failure", "Result": "success"}
     assert "max_changed: was given for commit" in run.jobs["Begin"].summary
     assert status_of(team, team.tokens) == {"/v3"} and mark_of(result_on(team, 3)) == f"{run.begun.key} open"
 
 
 def test_rejected_tokens_stop_the_wave_at_max_failures(team: Team) -> None:
-    """Each environment has a job of its own; they count together, and the later waves are not begun."""
+    """Each environment has its own job; their failures count together, and the later waves don't start."""
     team.add_environments(loja(1, 2, 3, 4))
     team.edit("reconciler.toml", "state =", "max_failures = 3\nstate =")
     refuse(team, *team.tokens)
     run = team.run("apply", team.push("Add four"))
-    assert team.sandbox.plug.requests == 3  # of 5 in the wave
+    assert team.sandbox.plug.requests == 3  # The wave has 5.
     ends = end_of(run)
     assert ends.pop("Begin") == ends.pop("Result") == "success"
     assert ends == {f"Step 1 / {name}": "failure" for name in ["staging", *loja(1, 2, 3, 4)]}
@@ -268,8 +268,8 @@ def test_rejected_tokens_stop_the_wave_at_max_failures(team: Team) -> None:
     assert "3 not applied, 3 not tried" in summary and "max_failures" in run.log
 
 
-def test_shards_have_jobs_of_their_own(team: Team) -> None:
-    """Each with the secret of its tokens; a wave at a time."""
+def test_each_shard_has_its_own_job(team: Team) -> None:
+    """Each job has the secret with its tokens; one wave runs at a time."""
     team.add_environments(loja(1, 2))
     for number in (1, 2):
         of_shard = [name for name in team.tokens if find_shard(name, 2).number == number]
@@ -287,7 +287,7 @@ def test_shards_have_jobs_of_their_own(team: Team) -> None:
 
 
 def test_strict_lets_late_and_superseded_runs_pass_and_stops_a_direct_push(team: Team) -> None:
-    """Two pull requests are merged before the first run; then somebody pushes by hand."""
+    """Two pull requests are merged before the first run; then a user pushes by hand."""
     team.applied()
     team.runner.variables["PLUG_STRICT"] = "true"
     team.edit(
@@ -301,7 +301,7 @@ def test_strict_lets_late_and_superseded_runs_pass_and_stops_a_direct_push(team:
     team.open_pull("b")
     first = team.merge_pull(1)
     team.merge_pull(2)
-    run = team.run("apply", first)  # it applies the head, which has both
+    run = team.run("apply", first)  # It applies the head, which has both changes.
     assert end_of(run) == {"Begin": "success", STAGING: "success", PRODUCTION: "success", "Result": "success"}
     assert status_of(team, ["staging"]) == {"/a"} and status_of(team, ["production"]) == {"/b"}
     assert mark_of(result_on(team, 1)) == mark_of(result_on(team, 2)) == f"{run.begun.key} done"
@@ -319,8 +319,8 @@ def test_strict_lets_late_and_superseded_runs_pass_and_stops_a_direct_push(team:
     assert status_of(team, ["loja-01"]) == {"/pushed"}
 
 
-def test_five_merges_within_a_minute_are_all_applied_or_refused_and_told(team: Team) -> None:
-    """With strict: one run is superseded, one run again, and one is refused, as the base moved under what it adds."""
+def test_five_merges_within_a_minute_are_all_applied_or_refused_with_a_result(team: Team) -> None:
+    """With strict, one run is superseded, one is repeated, and one is refused, as the base of its change moved."""
     team.applied()
     team.runner.variables["PLUG_STRICT"] = "true"
     team.add_environments(loja(1))
@@ -334,7 +334,7 @@ def test_five_merges_within_a_minute_are_all_applied_or_refused_and_told(team: T
     run = team.run("apply", team.merge_pull(1))
     assert end_of(run) == {"Begin": "success", "Step 1 / loja-01": "success", "Result": "success"}
 
-    team.show_run(7777, team.squash_pull(2), "completed", "cancelled")  # it was superseded
+    team.show_run(7777, team.squash_pull(2), "completed", "cancelled")  # It was superseded.
     refuse(team, "loja-03")
     run = team.run("apply", team.merge_pull(3))
     done = {"Begin": "success", "Step 1 / loja-02": "success", "Result": "success"}
@@ -361,7 +361,7 @@ def test_five_merges_within_a_minute_are_all_applied_or_refused_and_told(team: T
     for number in (4, 5):
         assert mark_of(result_on(team, number)) == f"{run.begun.key} open" and "refused" in result_on(team, number)
 
-    # the way out that the refusal names: a pull request whose branch contains the default branch's manifests
+    # The refusal names this solution: a pull request whose branch contains the default branch's manifests.
     team.edit("manifests/lojas/loja-05.yaml", "vars:", "wave: 4\nvars:")
     team.open_pull("six")
     run = team.run("apply", team.merge_pull(6))
@@ -373,8 +373,8 @@ def test_five_merges_within_a_minute_are_all_applied_or_refused_and_told(team: T
 # --- runs that are late ----------------------------------------------------------------------------------------------
 
 
-def test_a_failed_job_that_is_run_again_after_a_revert_sends_nothing(team: Team) -> None:
-    """A fails, B takes it back, and somebody runs A's failed jobs again: that would put A over B."""
+def test_a_failed_job_that_is_rerun_after_a_revert_sends_nothing(team: Team) -> None:
+    """A fails, B reverts it, and a user runs A's failed jobs again: that would put A over B."""
     team.applied()
     edit_status(team, "", "/a")
     team.open_pull("a")
@@ -397,14 +397,14 @@ def test_a_failed_job_that_is_run_again_after_a_revert_sends_nothing(team: Team)
 
 
 def test_an_apply_from_a_laptop_after_the_first_job_is_noticed(team: Team) -> None:
-    """What it did is done; where it did something else, the job has no decision to go by, and sends nothing."""
+    """What it did is done; if it did something else, the job has no valid decision, and sends nothing."""
     team.applied()
     edit_status(team, "", "/v2")
     team.open_pull("v2")
     event = team.merge_pull(1)
 
     def apply_elsewhere(request: str) -> None:
-        """While the first job asks for the GitHub Environments, its plan is made."""
+        """Apply elsewhere when the first job asks for the GitHub Environments: its plan is made by then."""
         if "/environments?" in request:
             team.github.after = lambda request: None
             team.applied("staging")
@@ -418,7 +418,7 @@ def test_an_apply_from_a_laptop_after_the_first_job_is_noticed(team: Team) -> No
     assert "exit 4" in summary and "is not the one that the first job decided" in summary
     assert status_of(team, ["staging"]) == {"/v2"} and status_of(team, ["production"]) == {"/laptop"}
     assert mark_of(result_on(team, 1)) == f"{run.begun.key} open" and "already as wanted" in result_on(team, 1)
-    run = team.run_again(run)  # from the first job on
+    run = team.run_again(run)  # It starts with the first job.
     assert end_of(run) == {"Begin": "success", "Step 1 / production": "success", "Result": "success"}
     assert status_of(team, ["production"]) == {"/v2"} and mark_of(result_on(team, 1)) == f"{run.begun.key} done"
 
@@ -426,8 +426,8 @@ def test_an_apply_from_a_laptop_after_the_first_job_is_noticed(team: Team) -> No
 # --- the schedule ----------------------------------------------------------------------------------------------------
 
 
-def test_the_schedule_applies_what_started_no_run_and_heals(team: Team) -> None:
-    """It leaves to a run that waits for reviewers what that one will do."""
+def test_the_schedule_applies_what_no_run_applied_and_heals(team: Team) -> None:
+    """It leaves changes to a run that waits for reviewers."""
     observe(team)
     team.applied()
     edit_status(team, "", "/v2")
@@ -446,7 +446,7 @@ def test_the_schedule_applies_what_started_no_run_and_heals(team: Team) -> None:
     assert end_of(applied) == {"Begin": "success", STAGING: "success", PRODUCTION: "success", "Result": "success"}
     assert status_of(team, team.tokens) == {"/v2"} and mark_of(result_on(team, 1)) == f"{applied.begun.key} done"
 
-    # somebody changes Plug by hand
+    # A user changes Plug by hand.
     team.github.dispatched.clear()
     team.sandbox.plug.company(team.tokens["staging"]).webhooks[Event.MESSAGE_STATUS] = "https://a.acme.com.br/other"
     team.runner.variables["PLUG_SELF_HEAL"] = "true"
@@ -462,7 +462,7 @@ def test_the_schedule_applies_what_started_no_run_and_heals(team: Team) -> None:
 
 
 def observe(team: Team) -> None:
-    """Have the schedule read what Plug holds, with the secret of a GitHub Environment of its own."""
+    """Make the schedule read what Plug holds, with the secret of a separate GitHub Environment."""
     ids = {name: f"{at:024x}" for at, name in enumerate(team.tokens)}
     for name, account_id in ids.items():
         team.edit(f"manifests/{name}.yaml", "vars:", f"account_id: '{account_id}'\nvars:")
@@ -476,8 +476,8 @@ def observe(team: Team) -> None:
     team.sandbox.plug.options = options
 
 
-def test_an_orphan_begins_no_healing(team: Team) -> None:
-    """An apply never touches it, so the fleet would be put again every hour."""
+def test_an_orphan_starts_no_healing(team: Team) -> None:
+    """An apply never changes it, so the fleet would be put again every hour."""
     team.applied()
     (team.clone / "manifests/staging.yaml").unlink()
     team.push("Drop staging")
@@ -486,8 +486,8 @@ def test_an_orphan_begins_no_healing(team: Team) -> None:
     assert len(team.github.open_issues()) == 1 and team.github.dispatched == []
 
 
-def test_drift_looks_at_the_default_branch_alone(team: Team) -> None:
-    """Begun by hand on another branch it would report as drift what is none."""
+def test_drift_checks_only_the_default_branch(team: Team) -> None:
+    """On another branch, started by hand, it would report differences that are no drift."""
     team.applied()
     edit_status(team, "", "/v2")
     sha = team.commit("Work on it")
