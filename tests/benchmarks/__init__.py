@@ -1,1 +1,1 @@
-"""Figures of whole processes: `make bench`. Nothing here is a test, and no time is ever asserted."""
+"""Measurements of whole processes: `make bench`. They are not tests, and assert no time."""

@@ -41,9 +41,9 @@ from tests.contract.remotes import git, make_clone, make_remote
 CONCURRENCY = 16
 LATENCY_S = 0.05
 FLOORS = Path(__file__).with_name("floors.py")
-LARGEST_OFTEN = 1000  # fleets beyond it are measured fewer times
-# what a shell user would write: yq and jq turn every file into a line, and the lines are compared; nothing is merged,
-# filled in, checked or placed, so it finds all of them different
+LARGEST_OFTEN = 1000  # Larger fleets are measured fewer times.
+# What a shell user would write: yq and jq turn every file into a line, and the lines are compared; nothing is merged,
+# filled in, checked or located, so it finds all of them different.
 READ_TOOLS = ("yq", "jq", "comm")
 READ_SCRIPT = """\
 set -eu
@@ -52,8 +52,8 @@ grep '[.]json$' files | xargs jq -c '{environment, webhooks: .applied.webhooks}'
 sort -o desired.lines desired.lines; sort -o applied.lines applied.lines
 comm -13 applied.lines desired.lines | wc -l
 """
-# the same for an apply: the defaults are filled in, and one curl sends every PUT; nothing is checked, recorded or
-# retried
+# The same for an apply: the defaults are filled in, and one curl sends every PUT; nothing is checked, recorded or
+# retried.
 APPLY_TOOLS = ("yq", "jq", "curl")
 APPLY_SCRIPT = r"""set -eu
 yq . tokens.yaml > tokens.json
@@ -69,34 +69,34 @@ jq -r --slurpfile tokens tokens.json --slurpfile defaults defaults.json '
 ' desired.lines | tail -n +2 > curl.conf
 curl --parallel --parallel-max "$BENCH_CONCURRENCY" --config curl.conf
 """
-WORTH = 0.05  # a share by which a figure differs from that of an earlier run, to be named
+WORTH = 0.05  # A difference from an earlier run is reported if it is at least this share.
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """How much is measured, and where."""
+    """What is measured, how often, and in which folder."""
 
     folder: Path
     sizes: tuple[int, ...]
     quick: bool
 
     def runs(self, usual: int, size: int = 0) -> int:
-        """Fewer of them with --quick, and of what takes long."""
+        """Return the number of runs: fewer with --quick, and for slow cases."""
         runs = min(3, usual) if self.quick else usual
         return max(1, runs // 2) if size > LARGEST_OFTEN else runs
 
     def fleet(self, name: str, count: int) -> Fleet:
-        """Fresh manifests in a folder of their own."""
+        """Write new manifests in a separate folder."""
         return make_fleet(self.folder / f"{name}-{count}", count)
 
 
 def python(name: str, code: str, folder: Path, *arguments: str) -> Case:
-    """A process that runs `code` alone."""
+    """Return a process that only runs `code`."""
     return Case(name, [sys.executable, "-c", code, *arguments], folder)
 
 
 def start_up(bench: Bench) -> Iterator[Section]:
-    """What a process costs before it has anything to do."""
+    """Measure what a process costs before it does any work."""
     fleet = bench.fleet("two", 2)
     fleet.record_applied()
     nothing = python("python -c pass", "pass", fleet.folder)
@@ -130,12 +130,12 @@ def start_up(bench: Bench) -> Iterator[Section]:
 
 
 def floor(name: str, folder: Path, *arguments: str) -> Case:
-    """A process of `floors.py`."""
+    """Return a process of `floors.py`."""
     return Case(name, [sys.executable, str(FLOORS), *arguments], folder)
 
 
 def reading(bench: Bench) -> Iterator[Section]:
-    """What only reads: plan, validate and drift of fleets of all sizes, in turns on the same files."""
+    """Measure commands that only read: plan, validate and drift for all sizes, in turns on the same files."""
     each: dict[str, dict[int, float]] = {}
     for size in bench.sizes:
         section, cpu_s = _read_one(bench, size)
@@ -182,12 +182,12 @@ def _read_one(bench: Bench, size: int) -> tuple[Section, dict[str, float]]:
 
 
 def _find_missing(tools: Iterable[str]) -> str:
-    """The tools of a peer that are absent; empty where all are there."""
+    """Return the tools of a peer that are missing; empty if there are none."""
     return ", ".join(tool for tool in tools if shutil.which(tool) is None)
 
 
 def _describe_linear(each: Mapping[str, Mapping[int, float]]) -> Iterator[str]:
-    """What one more environment costs between each size and the next: from one on it is mostly the start."""
+    """Yield what one more environment costs between two sizes; from one environment on, it is mostly the start."""
     for name, cpu_s in each.items():
         costs = [
             (f"{larger:,}", (cpu_s[larger] - cpu_s[smaller]) * 1e6 / (larger - smaller))
@@ -199,7 +199,7 @@ def _describe_linear(each: Mapping[str, Mapping[int, float]]) -> Iterator[str]:
 
 
 def apply(bench: Bench) -> Iterator[Section]:
-    """All environments put for the first time, each with its token, the state durable on disk."""
+    """Measure the first PUT of all environments, each with its token, with the state durable on disk."""
     for size in bench.sizes:
         yield _apply_one(bench, size)
 
@@ -257,7 +257,7 @@ def _script(name: str, fleet: Fleet, url: str) -> Case:
 
 
 def apply_git(bench: Bench) -> Iterator[Section]:
-    """The same with the state on a branch of a bare repository on this disk; of large fleets, as journeys count."""
+    """The same with the state on a branch of a bare repository on this disk; for large fleets, round trips count."""
     for size in bench.sizes:
         if size >= min(LARGEST_OFTEN, max(bench.sizes)):
             yield _apply_git_one(bench, size)
@@ -291,7 +291,7 @@ def _apply_git_one(bench: Bench, size: int) -> Section:
 
 
 def views(bench: Bench) -> Iterator[Section]:
-    """Large results: the Markdown of many changes, and the page of a whole fleet."""
+    """Measure large results: the Markdown of many changes, and the page of a whole fleet."""
     fleet = bench.fleet("views", 300 if bench.quick else 3000)
     fleet.record_applied()
     fleet.change_every(1)
@@ -322,7 +322,7 @@ def _each(measured: Measured, size: int) -> str:
 
 @contextmanager
 def run_sandbox(latency_s: float) -> Iterator[str]:
-    """The base URL of a sandbox in a process of its own."""
+    """Yield the base URL of a sandbox in a separate process."""
     command = reconciler("sandbox", "--port", "0", "--latency", str(latency_s))
     with subprocess.Popen(command, env=clean_environ(), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -352,7 +352,7 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
 
 
 def main() -> None:
-    """Measure what was asked for and print it."""
+    """Measure what was requested and print it."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three runs of each, fleets up to 1,000")
     parser.add_argument("--only", action="append", choices=FIGURES, help="one figure; repeatable")
@@ -371,7 +371,7 @@ def main() -> None:
         figures: Figures = {}
         for name in given.only or FIGURES:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
-            # each as soon as it is measured: a long run that is broken off has told what it knew
+            # Each is printed as soon as it is measured, so that an interrupted run has shown its results.
             for section in FIGURES[name](bench):
                 print("", render([section]), sep="\n", end="", flush=True)
                 figures |= figures_of([section])

@@ -1,4 +1,4 @@
-"""Made-up companies: manifests, tokens, and a state in which all of them are applied without a single PUT."""
+"""Invented companies: manifests, tokens, and a state in which all of them are applied without a PUT."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model import By, Document
 from reconciler.ports import Write
 from reconciler.state.folder import FolderStore
 
-LOOPBACK = "http://127.0.0.1:9"  # nothing listens there: a plan sends nothing
+LOOPBACK = "http://127.0.0.1:9"  # No server listens there: a plan sends nothing.
 PER_FOLDER = 100
 SECRETS = {"PLUG_SECRET_RECEIVE": "made-up-for-the-benchmarks"}
 TOKENS_FILE = "tokens.yaml"
@@ -54,7 +54,7 @@ webhooks:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A folder with `count` manifests, a tokens file, and room for a state."""
+    """A folder with `count` manifests, a tokens file, and a state folder."""
 
     folder: Path
     count: int
@@ -65,20 +65,20 @@ class Fleet:
 
     @property
     def manifests(self) -> list[Path]:
-        """All manifest files, `_defaults.yaml` included, in order."""
+        """Return all manifest files with `_defaults.yaml`, in order."""
         return sorted((self.folder / "manifests").rglob("*.yaml"))
 
     def flags(self, base_url: str = LOOPBACK, *, tokens: bool = False) -> list[str]:
-        """The flags that every command on this fleet takes."""
+        """Return the flags that every command on this fleet takes."""
         flags = ["--state", str(self.state), "--api-base-url", base_url]
         return [*flags, "--tokens-file", TOKENS_FILE] if tokens else flags
 
     def forget(self) -> None:
-        """Nothing was ever applied."""
+        """Remove the state, as if nothing was ever applied."""
         shutil.rmtree(self.state, ignore_errors=True)
 
     def record_applied(self, records: int = 1) -> None:
-        """Write the state that so many applies of all of it would leave, each of other webhooks."""
+        """Write the state that this many applies of the fleet would leave, each with other webhooks."""
         self.forget()
         settings = {"api.base_url": LOOPBACK, "tokens_file": TOKENS_FILE}
         session = Session(environ=SECRETS, folder=self.folder, flags=settings)
@@ -97,14 +97,14 @@ class Fleet:
                 raise written.error
 
     def change_every(self, nth: int) -> None:
-        """Give every nth manifest another `messageStatus` than the state has."""
+        """Give every nth manifest a `messageStatus` that differs from the state."""
         manifests = [path for path in self.manifests if not path.name.startswith("_")]
         for path in manifests[::nth]:
             path.write_text(path.read_text(encoding="utf-8") + CHANGED.format(), encoding="utf-8")
 
 
 def make_fleet(folder: Path, count: int) -> Fleet:
-    """Write the manifests and the tokens; nothing is applied yet."""
+    """Write the manifests and the tokens, with nothing applied."""
     manifests = folder / "manifests"
     manifests.mkdir(parents=True)
     (manifests / "_defaults.yaml").write_text(DEFAULTS, encoding="utf-8")
@@ -123,7 +123,7 @@ def make_fleet(folder: Path, count: int) -> Fleet:
 
 
 def make_token(number: int) -> str:
-    """A JWT by its looks, of an organization of its own; signed by nobody."""
+    """Return a text like a JWT, with a unique organization and no valid signature."""
     parts = ({"alg": "HS256", "typ": "JWT"}, {"organizationId": f"org-{number:05d}", "sub": f"user-{number}"})
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
     return ".".join((*encoded, f"made-up-signature-{number:05d}-{'x' * 20}"))

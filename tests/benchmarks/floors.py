@@ -1,4 +1,4 @@
-"""What the figures are held against: processes that do the least that any program would have to, and check nothing."""
+"""The floors that figures are compared with: processes that do the minimum for any program, and check nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def read_and_hash(files: list[str]) -> None:
-    """Every byte of the manifests and the state, hashed."""
+    """Read and hash every byte of the manifests and the state."""
     assert len({hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}) > 0
 
 
 def parse_and_compare(files: list[str]) -> None:
-    """PyYAML in C on every manifest, JSON on every document, and a compare of dicts: no merge, no check, no place."""
+    """Run PyYAML in C on each manifest and JSON on each document, and compare dicts: no merge, check or location."""
     import yaml
 
     desired: dict[str, Any] = {}
@@ -30,8 +30,8 @@ def parse_and_compare(files: list[str]) -> None:
 
 
 async def put_all(url: str, tokens: Path, concurrency: int) -> None:
-    """Keep-alive sockets that send a prebuilt PUT for each token: no state, no checks, no retry, the answer unread."""
-    import asyncio  # late, as in every floor: none pays for what another needs
+    """Send a prebuilt PUT for each token over keep-alive sockets: no state, check or retry, the answer isn't parsed."""
+    import asyncio  # It is imported late, as in every floor, so that none pays for another's imports.
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)
@@ -69,7 +69,7 @@ EVENT_NAMES = (
 
 
 def main() -> None:
-    """`hash LISTING`, `compare LISTING` (a file of file names) or `put URL TOKENS CONCURRENCY`."""
+    """Run `hash LISTING`, `compare LISTING` (a file of file names) or `put URL TOKENS CONCURRENCY`."""
     job, *given = sys.argv[1:]
     if job == "put":
         import asyncio

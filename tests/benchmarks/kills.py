@@ -1,8 +1,8 @@
-"""Real kills of runs that share a token: `python -m tests.benchmarks.kills [--kills N] [--seed S]`.
+"""Kill real runs that share a token: `python -m tests.benchmarks.kills [--kills N] [--seed S]`.
 
-Two environments, `a` and `b`, have one token, and each is applied by runs of its own, as by two CI jobs; `c` has a
-token of its own. In each round a run of each begins at about the same time, and most of them end by `kill -9` at a
-random moment. A user then unlocks what a dead run holds. What docs/contract.md#guards and docs/state.md promise is
+Two environments, `a` and `b`, share a token, and each has its own runs, as in two CI jobs; `c` has its own
+token. In each round a run of each begins at about the same time, and most of them end by `kill -9` at a
+random moment. Then the dead runs' leases are unlocked. The promises of docs/contract.md#guards and docs/state.md are
 checked after each round, and printed with the number of processes that were really killed. Exit 1 on any violation.
 """
 
@@ -34,25 +34,25 @@ from tests.fork_client import STATUS
 from tests.forked import FORKS, STARTED_WITH
 
 NAMES = ("a", "b", "c")
-ROUNDS = 3  # with one state; then all is forgotten, and the token is another one
+ROUNDS = 3  # After so many rounds on one state, all is forgotten, and the token is replaced.
 LATENCY_S = 0.01
 LONGEST_S = 120.0
 
 
 @dataclass
 class Run:
-    """A process of the program that was started."""
+    """A started process of the program."""
 
     connection: socket.socket
     kill_at: float | None
 
     def end(self) -> int:
-        """Kill it when its time has come, and return how it ended."""
+        """Kill it at its time, and return how it ended."""
         answer = self._receive(STATUS.size)
         pid = STATUS.unpack(answer)[0]
         if self.kill_at is not None:
             time.sleep(max(0.0, self.kill_at - time.monotonic()))
-            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            with contextlib.suppress(ProcessLookupError):  # It has ended by itself.
                 os.kill(pid, signal.SIGKILL)
         code: int = STATUS.unpack(self._receive(STATUS.size))[0]
         self.connection.close()
@@ -70,7 +70,7 @@ class Run:
 
 @dataclass
 class Bench:
-    """One folder, and what was counted in it."""
+    """One folder, and the counts of what happened in it."""
 
     folder: Path
     sandbox: Sandbox
@@ -98,7 +98,7 @@ class Bench:
             (self.folder / f"manifests/{name}.yaml").write_text("\n".join(lines) + "\n")
 
     def start(self, name: str, kill_at: float | None, *arguments: str) -> Run:
-        """Begin an apply of one environment, with its own token alone."""
+        """Begin an apply of one environment, with only its own token."""
         environ = {**clean_environ(), **STARTED_WITH, f"PLUG_TOKEN_{name.upper()}": self.token(name)}
         given = ["apply", "--yes", "-e", name, "--state", "state", "--api-base-url", self.sandbox.base_url, *arguments]
         connection = socket.socket(socket.AF_UNIX)
@@ -115,7 +115,7 @@ class Bench:
             self.faults.append(f"{promise}: {case}")
 
     def senders(self) -> set[str]:
-        """The environments whose webhooks were sent with the shared token."""
+        """Return the environments whose webhooks were sent with the shared token."""
         token = self.token("a")
         urls = (next(iter(put.webhooks.values())) for put in list(self.sandbox.plug.received) if put.token == token)
         return {url.split("/")[3] for url in urls}
@@ -133,7 +133,7 @@ class Bench:
             self.figures["killed"] += code == -signal.SIGKILL
             self.figures["refused after their intent, or locked"] += code in (1, 4)
             self.expect("exit codes", code in (0, 1, 3, 4, -signal.SIGKILL), str(code))
-        time.sleep(3 * LATENCY_S)  # what a killed run has sent is acted on
+        time.sleep(3 * LATENCY_S)  # The sandbox has processed what a killed run sent.
         self.check()
         self.unlock()
 
@@ -154,7 +154,7 @@ class Bench:
                 self.expect("what is applied was done", dict(head.applied.webhooks) in puts, f"{case}: {name}")
 
     def heal(self) -> None:
-        """One healthy apply of who sends with the shared token, and of `c`; the other one of the two is refused."""
+        """Apply the sender with the shared token, and `c`, without kills; the other one of the two is refused."""
         self.write_manifests()
         sender = next(iter(self.senders()), "a")
         for name in (sender, "c"):
@@ -173,7 +173,7 @@ class Bench:
 
 
 def main() -> int:
-    """Kill as often as was asked for and print what was found."""
+    """Kill as often as requested and print the findings."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Whole processes, measured from outside: wall, CPU and peak memory, interleaved so that noise hits all alike."""
+"""Whole processes, measured from outside: wall, CPU and peak memory, interleaved so that noise affects all equally."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
 SPAWN = Path(__file__).with_name("spawn.py")
-FOREIGN = ("PYTHON", "RECONCILER_", "PLUG_", "GITHUB_", "COVERAGE_")  # what would change what is measured
+FOREIGN = ("PYTHON", "RECONCILER_", "PLUG_", "GITHUB_", "COVERAGE_")  # These variables would change the measurements.
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one process cost."""
+    """The cost of one process."""
 
     wall_s: float
     cpu_s: float
@@ -27,7 +27,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A command, and what is done before each of its runs, unmeasured."""
+    """A command, and what runs before each of its runs, unmeasured."""
 
     name: str
     argv: Sequence[str]
@@ -38,7 +38,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, least and most of several runs."""
+    """Median, minimum and maximum of several runs."""
 
     median: float
     least: float
@@ -46,7 +46,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of the values."""
+        """Return the spread of the values."""
         return cls(median(values), min(values), max(values))
 
 
@@ -70,41 +70,41 @@ class Measured:
         return median(one.peak_mib for one in self.samples)
 
     def wall_ratio(self, other: Measured) -> float:
-        """The median over the rounds: both ran in each, next to each other."""
+        """Return the median over the rounds, in each of which both ran one after the other."""
         return self._ratio(other, lambda sample: sample.wall_s)
 
     def cpu_ratio(self, other: Measured) -> float:
-        """The median over the rounds, as `wall_ratio`."""
+        """Return the median over the rounds, as `wall_ratio` does."""
         return self._ratio(other, lambda sample: sample.cpu_s)
 
     def _ratio(self, other: Measured, cost: Callable[[Sample], float]) -> float:
         ours, theirs = [cost(one) for one in self.samples], [cost(one) for one in other.samples]
-        if len(ours) != len(theirs):  # not of the same rounds
+        if len(ours) != len(theirs):  # They are from other rounds.
             return median(ours) / median(theirs)
         return median(one / another for one, another in zip(ours, theirs, strict=True))
 
 
 def clean_environ() -> dict[str, str]:
-    """The environment of every measured process: bytecode is read and written, and nothing of ours is set."""
+    """Return the environment of every measured process: it uses bytecode, and has no variable of the program."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {**kept, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
 
 def reconciler(*arguments: str) -> list[str]:
-    """The command line of the program under the Python that runs the benchmarks."""
+    """Return the program's command line with the Python that runs the benchmarks."""
     script = Path(sys.executable).with_name("reconciler")
     program = [str(script)] if script.exists() else ["-m", "reconciler"]
     return [sys.executable, *program, *arguments]
 
 
 def compile_bytecode() -> None:
-    """As an installation does, so that no run pays for it."""
+    """Compile as an installation does, so that no run has to."""
     command = [sys.executable, "-m", "compileall", "-q", "reconciler"]
     subprocess.run(command, cwd=ROOT, env=clean_environ(), check=True)
 
 
 def measure(cases: Sequence[Case], runs: int, *, warm: bool = True) -> list[Measured]:
-    """One unmeasured round (unless not `warm`), then `runs` rounds of every case, each round in another order."""
+    """Run an unmeasured round (unless not `warm`), then `runs` rounds of all cases, each in another order."""
     samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
     for number in range(0 if warm else 1, runs + 1):
         first = number % len(cases)
@@ -116,7 +116,7 @@ def measure(cases: Sequence[Case], runs: int, *, warm: bool = True) -> list[Meas
 
 
 def run_once(case: Case) -> Sample:
-    """Raises RuntimeError where the command fails: a figure of a failure says nothing."""
+    """Run a case once. Raises RuntimeError if its command fails: the figure of a failure means nothing."""
     if case.prepare is not None:
         case.prepare()
     errors = case.folder / ".errors"
@@ -130,7 +130,7 @@ def run_once(case: Case) -> Sample:
 
 
 def measure_sync_s(folder: Path) -> float:
-    """What it takes to make 2 kB durable in the folder: on a busy disk this is what an apply waits for."""
+    """Return the time to make 2 kB durable in the folder: on a busy disk an apply mostly waits for this."""
     times = []
     for number in range(50):
         begun = time.perf_counter()

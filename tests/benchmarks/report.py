@@ -1,4 +1,4 @@
-"""The figures as a plain aligned table, as JSON, and beside those of an earlier run."""
+"""Render the figures as an aligned table or JSON, and compare them with an earlier run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEADINGS = ("", "wall ms", "min-max", "CPU ms", "min-max", "peak MiB", "runs", "
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: a case, and what it is held against (another case, or an ideal in seconds of wall).
+    """One row: a case, and what it is compared with (another case, or an ideal in seconds of wall).
 
     `goal` is the ratio that it should not pass.
     """
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The rows of one figure, and what they say in words."""
+    """The rows of one figure, and their explanation."""
 
     title: str
     lines: Sequence[Line]
@@ -40,7 +40,7 @@ class Section:
 
 
 def describe_machine(folder: Path) -> str:
-    """What the figures depend on."""
+    """Describe what the figures depend on."""
     return (
         f"Python {platform.python_version()} ({sys.implementation.name}, {platform.system()} {platform.machine()}), "
         f"{os.cpu_count()} cores; files in {folder.parent} ({_filesystem(folder)})\n"
@@ -50,7 +50,7 @@ def describe_machine(folder: Path) -> str:
 
 
 def _filesystem(folder: Path) -> str:
-    """The type of the file system that holds the folder: on tmpfs durable writes cost nothing."""
+    """Return the type of the folder's file system: on tmpfs, durable writes cost nothing."""
     try:
         mounts = [line.split() for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
     except OSError:
@@ -60,7 +60,7 @@ def _filesystem(folder: Path) -> str:
 
 
 def render(sections: Iterable[Section]) -> str:
-    """All sections under one heading, columns aligned over all of them."""
+    """Render all sections under one heading, with columns aligned over all of them."""
     sections = list(sections)
     rows = {id(line): _cells(line) for section in sections for line in section.lines}
     widths = [max(len(row[at]) for row in (HEADINGS, *rows.values())) for at in range(len(HEADINGS))]
@@ -121,7 +121,7 @@ Figures = dict[tuple[str, str], dict[str, Any]]
 
 
 def figures_of(sections: Iterable[Section]) -> Figures:
-    """Return the figures of all rows. A case that is held against two others is kept once, with both ratios."""
+    """Return the figures of all rows. A case that is compared with two others is kept once, with both ratios."""
     found: Figures = {}
     for section in sections:
         for line in section.lines:
@@ -163,9 +163,9 @@ def read_figures(path: Path) -> tuple[str, Figures]:
 
 
 def compare_figures(now: Figures, before: Figures, *, worth: float) -> Iterator[str]:
-    """Say of each case whose cost changed by more than the share `worth`, and which have no pair.
+    """Name each case whose cost changed by more than the share `worth`, and those without a pair.
 
-    Of a case with a floor the ratio to it is compared, as both were measured side by side; of another one the least
+    For a case with a floor, the ratio to it is compared, as both were measured side by side; for another, the least
     CPU, to which other work on the machine only adds.
     """
     for key, values in now.items():

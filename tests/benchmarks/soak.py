@@ -1,16 +1,16 @@
-"""Ten minutes of everything at once, then a verdict: `python -m tests.benchmarks.soak [--size N] [--minutes M]`.
+"""Run everything at once for ten minutes, then judge: `python -m tests.benchmarks.soak [--size N] [--minutes M]`.
 
-Rounds of edits to the manifests; in each, several applies at a time on one store, each of a shard, a glob or all,
+Rounds of edits to the manifests, each with several applies at a time on one store, of a shard, a glob or all,
 some of them ended by SIGTERM or kill -9, against a sandbox that is slow, answers 429, 500 and 503, and loses answers.
-All chance comes from `--seed` (how processes interleave does not). What docs/state.md promises is checked from outside:
+All chance comes from `--seed`, but not how processes interleave. The promises of docs/state.md are checked:
 
-rule 1  after each round, where a plan says noop, the sandbox holds the manifest's webhooks
+rule 1  after each round, if a plan says noop, the sandbox holds the manifest's webhooks
 rule 2  every applied record was answered by the sandbox with a 2xx
-rule 3  at each PUT the state holds one live intent, and it is that PUT's (folder store)
+rule 3  at each PUT the state holds one live intent, which belongs to the PUT (folder store)
 rule 4  at the end one healthy apply converges with at most one PUT an environment, and another one sends nothing
 rule 5  every document is whole, at every moment (folder store) and after each round
 
-and at the end that nothing has leaked: file handles, memory, files left over. Exit 1 on any violation.
+and at the end that there is no leak: file handles, memory, remaining files. Exit 1 on any violation.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ from tests.contract.remotes import git, make_clone, make_remote
 
 SECRET_NAME, SECRET = "PLUG_SECRET_RECEIVE", "made-up-for-the-soak"
 PLACE_HOLDER = f"{{secret:{SECRET_NAME}}}"
-# a lease that is over within a minute and a half: at least deadline + timeout + 60 s
+# The lease ends within a minute and a half: at least deadline + timeout + 60 s.
 LIMITS = {"timeout": 8, "deadline": 16, "lease": 90, "attempts": 3}
-JOBS = 3  # applies at a time
-LATEST_S = 0.3  # of the sandbox: what a killed run has sent is acted on by then
-ROUND_S = (1.0, 20.0)  # when a signal comes: also before there is anything to end
+JOBS = 3  # Applies at a time.
+LATEST_S = 0.3  # The sandbox processes what a killed run sent within this time.
+ROUND_S = (1.0, 20.0)  # A signal comes in this range, sometimes before any process runs.
 FD_SLACK = 8
 OBJECTS_SLACK = 20_000
-GROWTH_MIB = 32.0  # of the process that is the sandbox: its memory of a fleet, not of each PUT
+GROWTH_MIB = 32.0  # The sandbox's process may grow by this: it keeps a fleet, not each PUT.
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """What is asked for, and where."""
+    """The options of a soak, and its folder."""
 
     folder: Path
     size: int
@@ -85,7 +85,7 @@ class Soak:
 
 @dataclass
 class Findings:
-    """Violations, each kind with its first few cases; and figures."""
+    """Violations, each kind with its first few cases, and figures."""
 
     cases: dict[str, list[str]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -103,12 +103,12 @@ class Findings:
             self.add(rule, case)
 
 
-# --- the fleet, as a person would keep it --------------------------------------------------------------
+# --- the fleet, as a user would keep it ----------------------------------------------------------------
 
 
 @dataclass
 class Manifests:
-    """What the files say, and so what Plug is to hold: made up here, not read back by the program under test."""
+    """The content of the files, which Plug should hold: it is made here, not read by the program under test."""
 
     soak: Soak
     base: str = "plug"
@@ -118,7 +118,7 @@ class Manifests:
         return f"company-{number:05d}"
 
     def wave(self, number: int) -> int:
-        """Most in the first: an environment that a dead run holds keeps all later ones back."""
+        """Return the wave, mostly the first: an environment that a dead run locks stops all later waves."""
         return 0 if number % 20 else 1 + number // 20 % 2
 
     def write_all(self) -> None:
@@ -149,14 +149,14 @@ class Manifests:
 
     @staticmethod
     def _replace(path: Path, text: str) -> None:
-        """Whole or not at all: runs read while we write."""
+        """Replace a file at once: runs read while it is written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}")
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
 
     def desired(self, number: int) -> dict[str, str]:
-        """Filled in, as Plug is to hold it."""
+        """Return the webhooks that Plug should hold, with values filled in."""
         return {
             event.value: self._url(self.base, self.name(number), str(self.versions[number]), event).replace(
                 PLACE_HOLDER, SECRET
@@ -165,7 +165,7 @@ class Manifests:
         }
 
     def edit(self, chance: random.Random) -> int:
-        """How many environments a person's edits change; now and then all, now and then back to what was."""
+        """Edit as a user does, sometimes all, sometimes back to the past; return how many environments change."""
         if chance.random() < 0.2:
             self.base = chance.choice(("plug", "plug2", "plug3"))
             self.write_defaults()
@@ -179,12 +179,12 @@ class Manifests:
         return count
 
 
-# --- what the sandbox saw ------------------------------------------------------------------------------
+# --- what the sandbox received -------------------------------------------------------------------------
 
 
 class Ledger:
-    """Stands for the sandbox's list of PUTs: keeps a fingerprint of each that was confirmed, and looks at the state
-    while the PUT is under way. Called by the sandbox's thread alone."""
+    """Replaces the sandbox's list of PUTs: keeps a fingerprint of each confirmed one, and reads the state
+    during the PUT. Only the sandbox's thread calls it."""
 
     def __init__(self, soak: Soak, manifests: Manifests, findings: Findings) -> None:
         self._soak = soak
@@ -215,7 +215,7 @@ class Ledger:
         )
 
     def forget_all_but(self, applied: Mapping[str, int]) -> None:
-        """What has been checked needs no memory."""
+        """Forget all fingerprints except those of these versions: the others were checked."""
         for name, seen in self.confirmed.items():
             seen.intersection_update({applied[name]} if name in applied else ())
 
@@ -237,17 +237,17 @@ def instant(text: str) -> datetime:
 
 @dataclass
 class Job:
-    """One apply, and how it is to end."""
+    """One apply, and how it should end."""
 
     process: subprocess.Popen[bytes]
     arguments: list[str]
-    end: str  # itself, term, kill, twice
-    at: float  # when, of the monotonic clock
+    end: str  # One of: itself, term, kill, twice.
+    at: float  # When, by the monotonic clock.
     files: tuple[Path, Path]
 
 
 class Runner:
-    """Starts the program as a user would, each time as a process of its own."""
+    """Starts the program as a user would, each time as a separate process."""
 
     def __init__(self, soak: Soak, base_url: str) -> None:
         self._soak = soak
@@ -266,7 +266,7 @@ class Runner:
         return Job(process, list(arguments), end, at, files)
 
     def finish(self, job: Job) -> tuple[int, str, str]:
-        """Code, stdout, stderr; its files are gone then."""
+        """Return code, stdout and stderr, and remove its files."""
         if job.process.returncode is None:
             _, status, usage = os.wait4(job.process.pid, 0)
             job.process.returncode = os.waitstatus_to_exitcode(status)
@@ -301,7 +301,7 @@ def choose_arguments(soak: Soak, chance: random.Random) -> list[str]:
 
 
 def disturb(sandbox: Sandbox, chance: random.Random) -> None:
-    """Another weather."""
+    """Change the sandbox's latency and failures."""
     sandbox.plug.options = replace(
         sandbox.plug.options,
         latency_s=chance.choice((0.0, 0.0, 0.02, 0.1, LATEST_S)),
@@ -319,7 +319,7 @@ def calm(sandbox: Sandbox) -> None:
 def run_round(
     soak: Soak, runner: Runner, sandbox: Sandbox, manifests: Manifests, chance: random.Random, findings: Findings
 ) -> None:
-    """Edits, applies, weather and signals at once; at its end every process is over."""
+    """Run edits, applies, failures and signals at once, until every process has ended."""
     begun = time.monotonic()
     findings.figures["environments edited"] += manifests.edit(chance)
     jobs = []
@@ -342,7 +342,7 @@ def run_round(
     for job in jobs:
         _judge(job, *runner.finish(job), findings)
     calm(sandbox)
-    time.sleep(2 * LATEST_S)  # what a killed run has sent is acted on
+    time.sleep(2 * LATEST_S)  # The sandbox has processed what a killed run sent.
 
 
 def _end(job: Job, findings: Findings, late: float) -> None:
@@ -362,13 +362,13 @@ def _end(job: Job, findings: Findings, late: float) -> None:
         case "itself":
             if now < late:
                 return
-            job.process.terminate()  # a slow machine: a round has to end
+            job.process.terminate()  # The machine is slow, and a round has to end.
     findings.figures[f"ended by {job.end}"] += 1
     job.at = float("inf")
 
 
 def _judge(job: Job, code: int, out: str, err: str, findings: Findings) -> None:
-    """What a process may end with; and that its own words hold no secret and no fault of the program."""
+    """Check how a process ended, and that its output has no secret and no internal error."""
     findings.figures[f"exit {code}"] += 1
     case = f"{' '.join(job.arguments[6:])}: exit {code}"
     findings.expect("exit codes", code in (0, 1, 4, 130, -signal.SIGKILL, -signal.SIGTERM), f"{case}: {err[-500:]}")
@@ -381,13 +381,13 @@ def _judge(job: Job, code: int, out: str, err: str, findings: Findings) -> None:
             findings.figures[f"outcome {outcome}"] += count
 
 
-# --- what must hold ------------------------------------------------------------------------------------
+# --- rules -------------------------------------------------------------------------------------------
 
 
 def check_round(
     soak: Soak, runner: Runner, sandbox: Sandbox, manifests: Manifests, ledger: Ledger, findings: Findings
 ) -> None:
-    """Rules 1, 2 and 5, while nothing runs."""
+    """Check rules 1, 2 and 5 while no process runs."""
     documents = read_documents(soak, findings)
     applied: dict[str, int] = {}
     for name, document in documents.items():
@@ -411,7 +411,7 @@ def held(sandbox: Sandbox, number: int) -> dict[str, str | None]:
 
 
 def read_documents(soak: Soak, findings: Findings) -> dict[str, Any]:
-    """All, each of them canonical."""
+    """Return all documents, and check that each is canonical."""
     documents = {}
     for name, text in stored_texts(soak):
         try:
@@ -421,7 +421,7 @@ def read_documents(soak: Soak, findings: Findings) -> dict[str, Any]:
             continue
         canonical = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
         findings.expect("rule 5", text == canonical and document["environment"] == name, f"{name}: not as written")
-        del document["history"]  # ten records each: held for a whole fleet, they would look like a leak of the sandbox
+        del document["history"]  # Ten records for each of a whole fleet would look like a leak of the sandbox.
         documents[name] = document
     return documents
 
@@ -442,7 +442,7 @@ def stored_texts(soak: Soak) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def watched_documents(soak: Soak, findings: Findings) -> Iterator[None]:
-    """Somebody reads at random all the time: never half a document (rule 5)."""
+    """Read documents at random all the time: none may be incomplete (rule 5)."""
     over = threading.Event()
 
     def watch() -> None:
@@ -466,7 +466,7 @@ def watched_documents(soak: Soak, findings: Findings) -> Iterator[None]:
 
 
 def wait_for_leases(soak: Soak, findings: Findings) -> None:
-    """As a person would who knows that all runs are dead; one that waits needs no unlock."""
+    """Wait as a user would who knows that all runs are dead; then no unlock is needed."""
     intents = [one["intent"] for one in read_documents(soak, findings).values() if one["intent"] is not None]
     ends = [instant(one["lease_until"]) for one in intents if one["lease_until"]]
     wait_s = max(((end - datetime.now(UTC)).total_seconds() for end in ends), default=0.0)
@@ -480,7 +480,7 @@ def wait_for_leases(soak: Soak, findings: Findings) -> None:
 def check_end(
     soak: Soak, runner: Runner, sandbox: Sandbox, manifests: Manifests, ledger: Ledger, findings: Findings
 ) -> None:
-    """Rule 4."""
+    """Check rule 4."""
     puts = [sandbox.plug.company(make_token(number)).received for number in range(soak.size)]
     code, out, err = runner.run("apply", "--yes", "--format", "json", "--max-changed", "100%", "--concurrency", "16")
     findings.expect("rule 4", code == 0, f"the healthy apply: exit {code}: {err[-500:]}")
@@ -500,13 +500,13 @@ def check_end(
 
 
 def check_leftovers(soak: Soak, findings: Findings) -> None:
-    """Files in the state's folder, the temporary one and the checkout."""
+    """Check for remaining files in the state folder, the temporary folder and the checkout."""
     if soak.store == "folder":
         foreign = [path.name for path in soak.state.iterdir() if path.suffix != ".json" and path.name != ".lock"]
         findings.expect("nothing is left over", not foreign, f"in the state: {foreign[:5]}")
     left = [path.name for path in soak.temporary.iterdir()]
     killed = findings.figures["ended by kill"] + findings.figures["ended by twice"]
-    # what a killed process had in /tmp nobody can remove for it; the git store keeps a repository there
+    # No run can remove the files of a killed process in /tmp; the git store keeps a repository there.
     allowed = killed if soak.store == "git" else 0
     findings.figures["left in the temporary folder"] = len(left)
     findings.expect("nothing is left over", len(left) <= allowed, f"in the temporary folder: {left[:5]}")
@@ -516,15 +516,15 @@ def check_leftovers(soak: Soak, findings: Findings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this process holds, the sandbox in it."""
+    """What this process uses, including the sandbox."""
 
     handles: int
-    mib: float  # resident; the allocator keeps some of what the checks needed
-    objects: int  # Python's, alive
+    mib: float  # Resident memory; the allocator keeps some of what the checks used.
+    objects: int  # Living Python objects.
 
     @classmethod
     def now(cls) -> Held:
-        """What is free is given back first: the checks read whole plans, and the allocator keeps what they needed."""
+        """Return the present use, after freeing what the checks used: they read whole plans."""
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
         resident = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
@@ -546,7 +546,7 @@ def make_folders(soak: Soak) -> None:
 
 
 def run(soak: Soak) -> int:
-    """The exit code."""
+    """Run the soak and return the exit code."""
     make_folders(soak)
     chance = random.Random(soak.seed)
     findings = Findings()
@@ -563,7 +563,7 @@ def run(soak: Soak) -> int:
             number += 1
             run_round(soak, runner, sandbox, manifests, chance, findings)
             check_round(soak, runner, sandbox, manifests, ledger, findings)
-            # once the whole fleet is known: what is held then is what is held for good
+            # Once the whole fleet is known, memory should not grow any more.
             before = before or (Held.now() if all(ledger.fates.values()) and number >= 2 else None)
             held_now = Held.now()
             say(

@@ -1,7 +1,7 @@
-"""Run one command and print what it cost; started by path, as a process of its own.
+"""Run one command and print its cost; started by path, as a separate process.
 
-Linux counts the memory of whoever starts a process into the peak of the started one, so the starter has to be
-small: this file imports nothing beyond os, sys and time, and knows nothing of the rest.
+Linux counts the memory of the parent into the peak of the process that it starts, so the parent has to be
+small: this file imports only os, sys and time, and nothing from the project.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One measured process of the stores' figures: make documents, then write or read them all in one batch."""
+"""Run one measured process of the stores' figures: make documents, then write or read them all in one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.state.open import open_store
 
 
 def make_document(number: int) -> Document:
-    """The first document of a made-up company."""
+    """Return the first document of an invented company."""
     name, source = f"e{number:05}", Location("manifests/e.yaml", 1, 1)
     webhooks = {event: f"https://hooks.example.com.br/{name}/{event}" for event in EVENTS}
     desired = Desired(
@@ -26,7 +26,7 @@ def make_document(number: int) -> Document:
 
 
 def main() -> None:
-    """`JOB SETTING COUNT`: plain-write, plain-read, write or read."""
+    """Run `JOB SETTING COUNT`; the job is plain-write, plain-read, write or read."""
     job, setting, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     names = [f"e{number:05}" for number in range(count)]
     if job == "plain-read":

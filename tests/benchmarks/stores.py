@@ -1,4 +1,4 @@
-"""The stores against the floor of the same bytes, written and read plainly."""
+"""Compare the stores with the floor: the same bytes, written and read plainly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.contract.remotes import git, make_clone, make_remote
 
 
 def measure_stores(folder: Path, count: int, runs: int) -> Section:
-    """Read and batch write of `count` environments, each in a process of its own that makes or checks them too."""
+    """Measure reads and batch writes of `count` environments, each in a process that also makes or checks them."""
     folder.mkdir()
     remote = make_remote(folder)
     clone = make_clone(remote, folder / "clone")
@@ -71,7 +71,7 @@ def delete_branch(remote: Path) -> None:
 
 
 def make_bucket(address: str) -> None:
-    """An empty bucket: all that the emulator holds is dropped."""
+    """Make an empty bucket, after dropping everything in the emulator."""
     request("POST", f"{address}/_ministack/reset")
     request("PUT", f"{address}/bench")
 
@@ -82,7 +82,7 @@ def request(method: str, url: str) -> None:
 
 @contextmanager
 def object_server() -> Iterator[str]:
-    """An object store over HTTP, in a process of its own."""
+    """Yield the address of an object store over HTTP in a separate process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     environ = clean_environ() | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}

@@ -1,6 +1,6 @@
-"""The machine's own Chromium over a page in a file: one browser a worker, a fresh profile a visit.
+"""The machine's Chromium with a page in a file: one browser for each worker, a new profile for each visit.
 
-Where there is none these tests are skipped; with RECONCILER_TEST_BROWSER=required they fail instead.
+Without Chromium these tests are skipped; with RECONCILER_TEST_BROWSER=required they fail instead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
-REQUIRED = os.environ.get("RECONCILER_TEST_BROWSER") == "required"  # now: a fixture takes our variables away later
+REQUIRED = os.environ.get("RECONCILER_TEST_BROWSER") == "required"  # A fixture removes it later.
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--no-sandbox",
@@ -45,11 +45,11 @@ def _absent(reason: str) -> None:
 
 @dataclass
 class Visit:
-    """A page that is open, and what it did that it must not do."""
+    """An open page, and what it did that it must not do."""
 
     page: Page
-    requests: list[str] = field(default_factory=list)  # beyond the file itself
-    complaints: list[str] = field(default_factory=list)  # of the console, and what was thrown
+    requests: list[str] = field(default_factory=list)  # Requests other than the file itself.
+    complaints: list[str] = field(default_factory=list)  # Console messages, and exceptions.
 
     def note_request(self, own: str, sent: Request) -> None:
         if sent.url.split("#")[0] != own:
@@ -63,7 +63,7 @@ class Visit:
 
 
 class Chromium:
-    """Playwright's own event loop would get in the way of other tests' loops, so it has a thread to itself."""
+    """Runs Playwright in its own thread, as its event loop would disturb the loops of other tests."""
 
     def __init__(self, thread: ThreadPoolExecutor, browser: Browser, folder: Path) -> None:
         self._thread = thread
@@ -82,9 +82,9 @@ class Chromium:
         before: str = "",
         **options: Any,
     ) -> Any:
-        """Opens the page from a file and runs `scenario` in the browser's thread; the page must have kept quiet.
+        """Open the page from a file and run `scenario` in the browser's thread; assert that there was no complaint.
 
-        `before` is run before the page's own script.
+        `before` runs before the page's script.
         """
         self._count += 1
         path = self._folder / f"page-{self._count}.html"
@@ -114,7 +114,7 @@ class Chromium:
             page.on("console", lambda said: visit.complaints.append(f"{said.type}: {said.text}"))
             page.on("pageerror", lambda error: visit.complaints.append(str(error)))
             page.goto(own + fragment)
-            if scripts:  # the data is unpacked after the page has loaded
+            if scripts:  # The data is unpacked after the page has loaded.
                 page.locator("#_app, #_old").filter(visible=True).wait_for()
             result = scenario(visit)
             if scripts:

@@ -25,7 +25,7 @@ def page_of(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def large_page() -> str:
-    """Two thousand environments, none of them ever applied."""
+    """Return a page with two thousand environments that were never applied."""
     wanted = [make_desired(f"company-{place:05d}") for place in range(2000)]
     plan = make_plan(wanted, {}, lambda _: Fingerprint(), PlanInput(NOW))
     return render_report(Report(plan, {one.environment: one for one in wanted}, {}, [], "state"))
@@ -36,7 +36,7 @@ def names(visit: Visit) -> list[str]:
 
 
 def test_the_matrix_shows_every_event_of_an_environment(chromium: Chromium) -> None:
-    """Drift, doubt and age of all seven events stand in one row, in words too."""
+    """One row has drift, doubt and age of all seven events, in words too."""
 
     def look(visit: Visit) -> None:
         row = visit.page.locator(ROWS).filter(has=visit.page.get_by_text("loja-mudada", exact=True))
@@ -49,13 +49,13 @@ def test_the_matrix_shows_every_event_of_an_environment(chromium: Chromium) -> N
             "unknown, not observable",
         ]
         assert row.locator(".age").inner_text() == "3 d"
-        assert names(visit)[0] == "loja-duvida"  # the gravest first
+        assert names(visit)[0] == "loja-duvida"  # The most serious comes first.
 
     chromium.visit(page_of("every-standing"), look)
 
 
 def test_a_search_finds_names_descriptions_and_urls(chromium: Chromium) -> None:
-    """Every word must be somewhere in the environment; / leads to the search."""
+    """Every word must appear somewhere in the environment; / moves to the search."""
 
     def search(visit: Visit) -> None:
         page = visit.page
@@ -65,9 +65,9 @@ def test_a_search_finds_names_descriptions_and_urls(chromium: Chromium) -> None:
         for typed in ("homologacao", "HOMOLOGA\u00c7\u00c3O", "homologac\u0327ao"):
             page.fill("#_search", typed)
             assert names(visit) == ["staging"]
-        page.fill("#_search", "lo\u0301ja ce\u0301ntro")  # accents that are not in the text
+        page.fill("#_search", "lo\u0301ja ce\u0301ntro")  # The text doesn't have these accents.
         assert names(visit) == ["loja-centro"]
-        page.fill("#_search", "teste/loja")  # a URL that only Plug holds
+        page.fill("#_search", "teste/loja")  # Only Plug holds this URL.
         assert names(visit) == ["loja-mudada"]
         page.fill("#_search", "no such thing")
         assert names(visit) == []
@@ -78,7 +78,7 @@ def test_a_search_finds_names_descriptions_and_urls(chromium: Chromium) -> None:
 
 
 def test_filters_narrow_the_list_together(chromium: Chromium) -> None:
-    """Totals are filters: any of those chosen, and the wave, and the age."""
+    """Totals are filters: any of the chosen ones, combined with the wave and the age."""
 
     def narrow(visit: Visit) -> None:
         page = visit.page
@@ -104,7 +104,7 @@ def test_filters_narrow_the_list_together(chromium: Chromium) -> None:
         assert page.evaluate("location.hash") == "#?state=doubt&state=drift&wave=2&days=365"
         page.locator(ROWS).first.click()
         page.locator("#_name", has_text="loja-velha").wait_for()
-        page.reload()  # as a link that somebody was sent
+        page.reload()  # This is as if the user had opened a link.
         page.locator("#_name", has_text="loja-velha").wait_for()
         assert page.evaluate("location.hash") == "#loja-velha?state=doubt&state=drift&wave=2&days=365"
         assert names(visit) == ["loja-velha"]
@@ -113,7 +113,7 @@ def test_filters_narrow_the_list_together(chromium: Chromium) -> None:
         page.locator("#_clear").click()
         assert page.evaluate("location.hash") == ""
         page.fill("#_days", "21")
-        assert names(visit) == ["loja-velha", "antiga"]  # exactly 21 days is not older, never is no age
+        assert names(visit) == ["loja-velha", "antiga"]  # Exactly 21 days is not older, and never applied has no age.
 
     chromium.visit(page_of("every-standing"), narrow)
 
@@ -128,7 +128,7 @@ def test_an_environment_is_opened_by_its_fragment(chromium: Chromium) -> None:
         assert first.locator("del").inner_text() == "hooks"
         assert first.locator("ins").inner_text() == "hooks-v2"
         heads = page.locator("#_detail h3").all_inner_texts()
-        assert [head.lower() for head in heads] == ["events that need a look", "history"]  # all seven differ
+        assert [head.lower() for head in heads] == ["events that need a look", "history"]  # All seven differ.
         assert page.locator("#_detail .told").first.evaluate(
             "one => one.compareDocumentPosition"
             "(document.querySelector('#_detail .facts')) & Node.DOCUMENT_POSITION_FOLLOWING"
@@ -147,15 +147,15 @@ def test_an_environment_is_opened_by_its_fragment(chromium: Chromium) -> None:
         assert commit.get_attribute("href") == f"https://github.com/acme/plug/commit/{report_samples.COMMITS[0]}"
         assert commit.get_attribute("rel") == "noreferrer"
         links = detail.locator("a").evaluate_all("all => all.map((one) => one.href)")
-        assert all(link.startswith("https://github.com/acme/plug/") for link in links)  # no receiver is a link
+        assert all(link.startswith("https://github.com/acme/plug/") for link in links)  # Receivers aren't links.
         page.go_back()
         page.locator("#_name", has_text="loja-duvida").wait_for()
 
     chromium.visit(page_of("every-standing"), read, fragment="#loja-centro")
 
 
-def test_a_fragment_that_names_nothing_is_told(chromium: Chromium) -> None:
-    """A link to an environment that is gone does not open a page that looks empty of trouble."""
+def test_a_fragment_without_an_environment_is_reported(chromium: Chromium) -> None:
+    """A link to a removed environment does not open a page that seems to have no problems."""
 
     def read(visit: Visit) -> None:
         assert visit.page.locator("#_count").inner_text() == "No environment gone%zz in this report"
@@ -164,8 +164,8 @@ def test_a_fragment_that_names_nothing_is_told(chromium: Chromium) -> None:
     chromium.visit(page_of("every-standing"), read, fragment="#gone%zz")
 
 
-def test_the_page_is_used_by_keyboard_alone(chromium: Chromium) -> None:
-    """From the search into the list, to an environment and back to its row."""
+def test_the_page_can_be_used_with_the_keyboard_only(chromium: Chromium) -> None:
+    """The keys lead from the search to the list, to an environment and back to its row."""
 
     def type_(visit: Visit) -> None:
         page = visit.page
@@ -191,7 +191,7 @@ def test_the_page_is_used_by_keyboard_alone(chromium: Chromium) -> None:
 
 
 def test_hostile_values_are_shown_and_do_nothing(chromium: Chromium) -> None:
-    """In the list, in an environment, in its timeline, on paper: markup is text, and nothing is hidden."""
+    """In the list, an environment, its timeline and on paper, markup is text, and nothing is hidden."""
 
     def look(visit: Visit) -> None:
         page = visit.page
@@ -202,7 +202,7 @@ def test_hostile_values_are_shown_and_do_nothing(chromium: Chromium) -> None:
             "\\u202e\\u200b\\x1b[31m\\x07\\r\\n::error::x",
             "&amp;",
             "{{ 7*7 }}",
-            "\ue000",  # a character of the private use area is one like any other
+            "\ue000",  # A character of the private use area is treated as any other.
         ):
             assert text in shown
         assert page.locator("#_detail .timeline").inner_text().count(report_samples.MARKUP) >= 8
@@ -216,8 +216,8 @@ def test_hostile_values_are_shown_and_do_nothing(chromium: Chromium) -> None:
     chromium.visit(page_of("hostile"), look, fragment="#loja")
 
 
-def test_what_is_injected_all_the_same_is_stopped_by_the_policy(chromium: Chromium) -> None:
-    """The last line: neither a script, nor a handler, nor a request, nor markup gets past the policy."""
+def test_injected_markup_is_stopped_by_the_policy(chromium: Chromium) -> None:
+    """The policy is the last protection: no script, handler, request or markup gets past it."""
 
     def inject(visit: Visit) -> None:
         page = visit.page
@@ -241,13 +241,13 @@ def test_what_is_injected_all_the_same_is_stopped_by_the_policy(chromium: Chromi
         assert page.locator("h1").count() == 1
         page.evaluate("globalThis.violations = []")
         visit.complaints.clear()
-        visit.requests.clear()  # the browser names what it stopped
+        visit.requests.clear()  # The browser reports what it stopped.
 
     chromium.visit(page_of("every-standing"), inject)
 
 
 def test_only_the_rows_in_the_window_exist(chromium: Chromium) -> None:
-    """Two thousand environments are a few dozen elements, and the last is there when scrolled to."""
+    """Two thousand environments need a few dozen elements, and the last appears after scrolling to it."""
 
     def scroll(visit: Visit) -> None:
         page = visit.page
@@ -264,8 +264,8 @@ def test_only_the_rows_in_the_window_exist(chromium: Chromium) -> None:
     chromium.visit(large_page(), scroll)
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(chromium: Chromium) -> None:
-    """390 pixels hold a card with all seven events, and an environment as a page."""
+def test_a_phone_shows_the_page_without_scrolling_sideways(chromium: Chromium) -> None:
+    """390 pixels are enough for a card with all seven events, and for the page of an environment."""
 
     def look(visit: Visit) -> None:
         page = visit.page
@@ -283,7 +283,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(chromium: Chromium) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read(chromium: Chromium, scheme: str) -> None:
-    """Contrast is at least 4.5 to 1, whatever the state and the scheme."""
+    """Contrast is at least 4.5 to 1 in every state and colour scheme."""
     measure = """() => {
         const parse = (color) => { const [r, g, b, a = 1] = color.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
         const light = ([r, g, b]) => [r, g, b].map((one) => one / 255)
@@ -317,7 +317,7 @@ def test_every_text_can_be_read(chromium: Chromium, scheme: str) -> None:
 
 
 def test_paper_shows_the_filtered_list_and_its_details_in_light(chromium: Chromium) -> None:
-    """Printed is what was looked for, whole, and never on a dark ground."""
+    """The search result is printed completely, and never on a dark background."""
 
     def print_(visit: Visit) -> None:
         page = visit.page
@@ -340,8 +340,8 @@ def test_paper_shows_the_filtered_list_and_its_details_in_light(chromium: Chromi
     chromium.visit(page_of("every-standing"), print_, color_scheme="dark")
 
 
-def test_without_scripts_the_page_lists_what_needs_a_look(chromium: Chromium) -> None:
-    """The gravest first, with what differs; nothing of the matrix is left lying about."""
+def test_without_scripts_the_page_lists_what_needs_attention(chromium: Chromium) -> None:
+    """The most serious comes first, with what differs; no part of the matrix is left."""
 
     def look(visit: Visit) -> None:
         page = visit.page
@@ -352,8 +352,8 @@ def test_without_scripts_the_page_lists_what_needs_a_look(chromium: Chromium) ->
     chromium.visit(page_of("every-standing"), look, scripts=False)
 
 
-def test_nothing_is_called_in_sync_that_nobody_could_see(chromium: Chromium) -> None:
-    """Without --observe the page says so; with it what can't be seen is unknown."""
+def test_nothing_unseen_is_called_in_sync(chromium: Chromium) -> None:
+    """Without --observe the page says so; with it, what can't be seen is unknown."""
 
     def look(visit: Visit) -> None:
         page = visit.page
@@ -374,7 +374,7 @@ def test_nothing_is_called_in_sync_that_nobody_could_see(chromium: Chromium) -> 
 
 
 def test_the_theme_can_be_chosen(chromium: Chromium) -> None:
-    """Whatever the system's scheme: auto, light, dark."""
+    """With any scheme of the system: auto, light, dark."""
 
     def choose(visit: Visit) -> None:
         page = visit.page
@@ -389,7 +389,7 @@ def test_the_theme_can_be_chosen(chromium: Chromium) -> None:
 
 
 def test_an_old_page_says_so(chromium: Chromium) -> None:
-    """Whoever opens last month's artifact is told before they act on it."""
+    """A user who opens last month's artifact sees its age before acting on it."""
     report = report_samples.every_standing()
     old = replace(report, plan=replace(report.plan, created_at=NOW.replace(year=2025)))
 
@@ -400,7 +400,7 @@ def test_an_old_page_says_so(chromium: Chromium) -> None:
 
 
 def test_a_browser_that_cannot_unpack_the_data_says_so(chromium: Chromium) -> None:
-    """Instead of an empty page."""
+    """It shows this instead of an empty page."""
 
     def look(visit: Visit) -> None:
         assert "can't unpack the list" in visit.page.locator("#_old").inner_text()
