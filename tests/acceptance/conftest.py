@@ -1,4 +1,4 @@
-"""The program as a process: run from outside, in a folder of its own, searched for secrets after every run."""
+"""Run the program as a process in its own folder, and search what it leaves for secrets after every run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended."""
+    """The end of a run: its exit code and its output."""
 
     code: int
     out: str
@@ -86,7 +86,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = TI
 
 
 def assert_harmless(text: str) -> None:
-    """What docs/contract.md#what-no-output-does asks of all output, whatever was fed in."""
+    """Assert what docs/contract.md#what-no-output-does says of all output, for any input."""
     found = CONTROL.search(text)
     assert found is None, f"control character {found[0]!r} in {text[max(0, found.start() - 60) : found.end() + 60]!r}"
     assert "##[" not in text
@@ -95,7 +95,7 @@ def assert_harmless(text: str) -> None:
 
 
 class Cli:
-    """`python -m reconciler` in a folder with manifests of its own, and its tokens and secrets."""
+    """`python -m reconciler` in a folder with its own manifests, tokens and secrets."""
 
     def __init__(self, root: Path, sandbox: Sandbox) -> None:
         self.root = root
@@ -120,7 +120,7 @@ class Cli:
         self.home.mkdir(exist_ok=True)
 
     def beside(self, name: str) -> Cli:
-        """Another checkout on the same machine: other manifests, the same tokens, secrets and state."""
+        """Return another checkout on the same machine: other manifests, the same tokens, secrets and state."""
         other = Cli(self.root, self.sandbox)
         other.folder = self.root / name
         other.folder.mkdir()
@@ -137,7 +137,7 @@ class Cli:
         return path
 
     def fleet(self, *names: str, host: str = HOST) -> None:
-        """Environments with a token each, one secret in a URL, and a version in all seven URLs."""
+        """Write environments with a token each, one secret in a URL, and a version in all seven URLs."""
         lines = ["vars:", f"  host: {host}", '  version: "1"', "webhooks:"]
         for event in EVENTS:
             query = f"?key={{secret:{SECRET}}}" if event == "receiveMessage" else ""
@@ -159,7 +159,7 @@ class Cli:
         return self.environ[self.token_env(name)]
 
     def desired(self, name: str, version: str = "1", host: str = HOST) -> dict[str, str]:
-        """What Plug is to hold: with the secret filled in."""
+        """Return the webhooks that Plug should hold, with the secret filled in."""
         urls = {event.value: f"https://{host}/{name}/{version}/{event}" for event in EVENTS}
         urls["receiveMessage"] += f"?key={self.environ[SECRET]}"
         return urls
@@ -196,9 +196,9 @@ class Cli:
         stdin: int | None = None,
         in_own_group: bool = False,
     ) -> Running:
-        """Start `python -m reconciler`, a process with an interpreter of its own.
+        """Start `python -m reconciler` as a process with its own interpreter.
 
-        A shell starts each command in a group of its own, to which the terminal sends Ctrl-C.
+        As in a shell, each command is in its own process group, which gets Ctrl-C from the terminal.
         """
         environ = self._environ_of_run(env)
         # xdist's workers ignore SIGINT, and a child process would inherit that.
@@ -231,9 +231,9 @@ class Cli:
         env: Mapping[str, str | None] | None = None,
         answer: str | None = None,
     ) -> Ran:
-        """Run to the end. `answer` is typed on a terminal; without it stdin is empty.
+        """Run the program to its end. `answer` is typed on a terminal; without it stdin is empty.
 
-        The process is forked from a Python that has imported the program, where it may be; `start` starts one anew.
+        Where possible, the process is forked from a Python that has imported the program; `start` starts a new one.
         """
         if answer is None:
             ran = self._run(arguments, env, None)
@@ -258,7 +258,7 @@ class Cli:
         return self.ended(code, out, err, arguments)
 
     def ended(self, code: int, out: bytes, err: bytes, arguments: Sequence[str]) -> Ran:
-        """How a run ended, after it was searched for secrets."""
+        """Return how a run ended, after searching it for secrets."""
         ran = Ran(code, out.decode(), err.decode())
         self.check(ran)
         if ran.out and "json" in arguments:
@@ -266,7 +266,7 @@ class Cli:
         return ran
 
     def end_all(self) -> None:
-        """End what a failed test has left: its open pipes would fail whichever test runs when they are collected."""
+        """End what a failed test left: its open pipes would fail the test that runs when they are collected."""
         for process in self.started:
             if process.poll() is None:
                 process.kill()
@@ -274,7 +274,7 @@ class Cli:
                 process.communicate()
 
     def check(self, ran: Ran) -> None:
-        """No token, no secret: in no output and in no file; and no output does anything but be read."""
+        """Assert that no output or file contains a token or secret, and that all output is harmless."""
         canaries = {value for value in self.canaries if len(value) >= 8}
         out = ran.out + unpack_page(ran.out)
         for value in canaries:
@@ -286,7 +286,7 @@ class Cli:
                 continue
             try:
                 data = path.read_bytes()
-            except FileNotFoundError:  # another run's temporary file
+            except FileNotFoundError:  # It was a temporary file of another run.
                 continue
             data += unpack_page(data.decode("latin-1")).encode()
             for value in canaries:
@@ -319,7 +319,7 @@ def _server() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(_server: Sandbox) -> Iterator[Sandbox]:
-    """A healthy Plug. `sandbox.plug.options` may be replaced; the next test finds it healthy again."""
+    """Yield a healthy Plug. A test may replace `sandbox.plug.options`; the next test gets a healthy one again."""
     _server.plug.options = Options()
     _server.plug.forced.clear()
     yield _server
@@ -334,7 +334,7 @@ def cli(tmp_path: Path, sandbox: Sandbox) -> Iterator[Cli]:
     made.end_all()
 
 
-# --- a server that answers as told, byte by byte -----------------------------------------------------
+# --- a server that sends prepared answers, byte by byte -----------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -352,11 +352,11 @@ class Request:
 
 
 class Hang:
-    """Takes the request and never answers."""
+    """Receives the request and never answers."""
 
 
 class Reset:
-    """Takes the request and resets the connection."""
+    """Receives the request and resets the connection."""
 
 
 Answer = bytes | Hang | Reset | Callable[[Request], bytes]
@@ -376,7 +376,7 @@ def reply(
 
 @dataclass
 class Wire:
-    """Records what arrives and answers from `answers`, the last one again and again."""
+    """Records what arrives and answers from `answers`, and then with the last one again."""
 
     answers: list[Answer] = field(default_factory=lambda: [reply()])
     requests: list[Request] = field(default_factory=list)
@@ -406,7 +406,7 @@ class Wire:
                     self.requests.append(request)
                     self._answer(connection, request)
             except OSError:
-                return  # the client has gone, as some tests mean it to
+                return  # The client has closed the connection, as some tests intend.
 
     def _read(self, connection: socket.socket) -> Request | None:
         data = b""
@@ -439,7 +439,7 @@ class Wire:
 
 @pytest.fixture
 def wires() -> Iterator[Callable[[], Wire]]:
-    """Makes servers, each on a port of its own."""
+    """Yield a function that makes servers, each on its own port."""
     running: list[tuple[Wire, socket.socket, threading.Thread]] = []
 
     def make() -> Wire:
@@ -460,7 +460,7 @@ def wires() -> Iterator[Callable[[], Wire]]:
 
 @pytest.fixture
 def wire(wires: Callable[[], Wire], cli: Cli) -> Wire:
-    """A server that `cli` takes for Plug, with one environment, `loja`."""
+    """Yield a server that `cli` uses as Plug, with one environment, `loja`."""
     made = wires()
     cli.environ["RECONCILER_API__BASE_URL"] = made.base_url
     cli.fleet("loja")
@@ -468,7 +468,7 @@ def wire(wires: Callable[[], Wire], cli: Cli) -> Wire:
 
 
 def unpack_page(text: str) -> str:
-    """The JSON that a report's page holds, packed; nothing of any other text."""
+    """Return the JSON that is packed into a report's page, or an empty text for any other text."""
     found = re.search(r'<script type="application/zlib" id="_data">(.*?)</script>', text, re.DOTALL)
     return zlib.decompress(base64.b64decode(found[1])).decode() if found else ""
 

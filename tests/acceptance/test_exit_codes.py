@@ -1,4 +1,4 @@
-"""What each exit code means, and what stdout and stderr hold with it."""
+"""The meaning of each exit code, and what stdout and stderr hold with it."""
 
 from __future__ import annotations
 

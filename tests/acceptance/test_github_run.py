@@ -244,7 +244,7 @@ def test_a_rerun_job_of_an_older_commit_sends_nothing_old(repository: Repository
 
 
 def test_with_an_invalid_head_nothing_is_sent(repository: Repository) -> None:
-    """What it desires is unknown then, as it is when the head can't be read."""
+    """The desired webhooks are unknown then, as they are when the head can't be read."""
     repository.begin()
     first, _ = repository.jobs
     old = git(repository.cli.folder, "rev-parse", "HEAD").strip()

@@ -355,7 +355,7 @@ def test_a_plan_saved_with_observation_is_applied_with_it(saved: Cli) -> None:
 
 
 def test_a_saved_plan_is_computed_with_its_own_observation(saved: Cli) -> None:
-    """Whatever Plug holds now, exactly the plan is put; nothing is read, and no partner token is needed."""
+    """Exactly the plan is put, whatever Plug holds now; nothing is read, and no partner token is needed."""
     edit(saved, "matriz", sendingMessage=None)
     edit(saved, "loja", messageStatus="https://third.place.com.br/")
     ran = saved.run("apply", "--yes", "plan.json", "--format", "json", code=0, env={PARTNER: None})

@@ -40,7 +40,7 @@ def test_the_page_shows_the_state_of_the_fleet(cli: Cli) -> None:
 
 
 def test_the_page_needs_no_token_and_names_what_was_not_compared(cli: Cli) -> None:
-    """As with plan, a report can be made without secrets."""
+    """A report can be made without secrets, like a plan."""
     cli.fleet("loja")
     cli.run("apply", "--yes", code=0)
     page = cli.run("report", code=0, env={cli.token_env("loja"): None, "PLUG_SECRET_RECEIVE": None}).out

@@ -59,7 +59,7 @@ def test_a_file_that_others_may_use_is_an_error_of_apply_and_check_and_a_warning
 
 @pytest.mark.parametrize("verbose", ["-v", "-vv"])
 def test_a_secret_of_the_file_is_not_shown_in_a_log(cli: Cli, wire: Wire, verbose: str) -> None:
-    """Whatever the server echoes: also a secret of an environment that isn't selected."""
+    """The server may echo anything, also a secret of an environment that isn't selected."""
     cli.fleet("loja")
     del cli.environ[SECRET]
     own, other = canary("secret"), canary("secret")

@@ -154,7 +154,7 @@ def test_a_saved_plan_remembers_its_shard(cli: Cli, sandbox: Sandbox) -> None:
 
 
 def test_a_guard_is_decided_over_all_shards(cli: Cli, sandbox: Sandbox) -> None:
-    """What is refused for the fleet is refused for each shard; a shard alone may change completely."""
+    """A guard that stops the fleet stops each shard; a shard alone may change completely."""
     cli.fleet(*FLEET)
     cli.run("apply", "--yes", code=0)
     for name in FLEET[:13]:

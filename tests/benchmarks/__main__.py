@@ -74,7 +74,7 @@ WORTH = 0.05  # A difference from an earlier run is reported if it is at least t
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What is measured, how often, and in which folder."""
+    """The amount of measurements, and the folder for them."""
 
     folder: Path
     sizes: tuple[int, ...]

@@ -516,7 +516,7 @@ def check_leftovers(soak: Soak, findings: Findings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this process uses, including the sandbox."""
+    """The memory and handles that this process uses, including the sandbox."""
 
     handles: int
     mib: float  # Resident memory; the allocator keeps some of what the checks used.

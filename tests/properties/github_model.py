@@ -428,7 +428,7 @@ class _Pulls:
 
 
 class History:
-    """What the commits of the default branch define, from a run's commit backwards."""
+    """The webhooks that the commits of the default branch define, from a run's commit backwards."""
 
     def __init__(self, github: GitHub, commit: str) -> None:
         self._github = github

@@ -369,7 +369,7 @@ def parse_workflow(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job of the run's own workflow ended that does not run again, or only in part.
+    """The end of a job of the run's own workflow that does not run again, or only in part.
 
     `left`: the matrix entries that run again, for each job that it calls.
     """

@@ -23,7 +23,7 @@ DENIED = "Resource not accessible by integration"
 
 @dataclass
 class FakeGitHub:
-    """What GitHub stores for one repository. `tokens`: the permissions of each token's job."""
+    """The data that GitHub stores for one repository. `tokens`: the permissions of each token's job."""
 
     url: str = ""
     tokens: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What is added to act, so that runs are as on GitHub, and the keys that act doesn't know."""
+"""The additions to act, so that runs are as on GitHub, and the keys that act doesn't know."""
 
 from __future__ import annotations
 

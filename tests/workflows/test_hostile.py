@@ -1,4 +1,4 @@
-"""What a pull request of an attacker could try: its files, its branch, its code, its signals."""
+"""Attacks by a pull request: its files, its branch, its code, its signals."""
 
 from __future__ import annotations
 

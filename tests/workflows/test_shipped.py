@@ -1,4 +1,4 @@
-"""What is shipped in `.github`, read as text: one source, pinned actions, least permissions, clean scripts."""
+"""The files in `.github`, read as text: one source, pinned actions, least permissions, clean scripts."""
 
 from __future__ import annotations
 

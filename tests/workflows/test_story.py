@@ -397,7 +397,7 @@ def test_a_failed_job_that_is_rerun_after_a_revert_sends_nothing(team: Team) -> 
 
 
 def test_an_apply_from_a_laptop_after_the_first_job_is_noticed(team: Team) -> None:
-    """What it did is done; if it did something else, the job has no valid decision, and sends nothing."""
+    """An equal apply elsewhere is done; after a different one the job has no valid decision, and sends nothing."""
     team.applied()
     edit_status(team, "", "/v2")
     team.open_pull("v2")

@@ -243,7 +243,7 @@ def test_a_machine_that_sleeps_longer_than_its_lease_ends_in_doubt(
 
 
 def test_a_machine_that_never_wakes_up_keeps_its_lease(cli: Cli, sandbox: Sandbox) -> None:
-    """As after `kill -9`: locked until the lease ends; after unlock one apply converges."""
+    """The environment is locked until the lease ends, as after `kill -9`; after unlock one apply converges."""
     cli.fleet("loja")
     running = _freeze_in_its_put(cli, sandbox, 0.2)
     os.kill(running.process.pid, signal.SIGKILL)

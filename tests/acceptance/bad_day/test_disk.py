@@ -132,7 +132,7 @@ def test_a_full_disk_under_out_is_invalid_input(cli: Cli, command: tuple[str, ..
 
 @pytest.mark.parametrize("command", ["plan", "report"])
 def test_out_writes_to_a_pipe_and_never_replaces_it(cli: Cli, command: str) -> None:
-    """As root, a file would replace /dev/stderr or /dev/null for the whole machine."""
+    """A file written by root would replace /dev/stderr or /dev/null for the whole machine."""
     cli.fleet("loja")
     pipe = cli.folder / "pipe"
     os.mkfifo(pipe)

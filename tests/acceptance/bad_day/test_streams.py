@@ -98,7 +98,7 @@ def test_an_unexpected_plan_is_4_wherever_it_is_shown(cli: Cli) -> None:
 
 
 def test_a_closed_stdin_is_not_a_yes(cli: Cli) -> None:
-    """As without a terminal: exit 3 and how to continue; nothing is written."""
+    """Exit 3 and how to continue, as without a terminal; nothing is written."""
     cli.fleet("loja")
     ran = shell(cli, "$RECONCILER apply <&-")
     assert (ran.code, "--yes" in ran.err) == (3, True)
