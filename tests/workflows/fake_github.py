@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -248,3 +250,19 @@ def serve_github() -> Iterator[FakeGitHub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def make_run_variables(held: FakeGitHub, token: str, folder: Path) -> dict[str, str]:
+    """Return the variables that the runner sets for a step of run 77, whose event and summary are files of `folder`."""
+    return {
+        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_SHA": "0" * 40,
+        "GITHUB_RUN_ID": "77",
+        "GITHUB_TOKEN": token,
+        "GITHUB_EVENT_PATH": str(folder / "event.json"),
+        "GITHUB_API_URL": held.url,
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "RECONCILER_STATE": "",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+    }

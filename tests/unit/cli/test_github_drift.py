@@ -17,7 +17,7 @@ from reconciler.model import EVENTS
 from reconciler.text.instants import instant
 from tests.acceptance.conftest import canary
 from tests.fuzz.hostile import Drove, drive
-from tests.workflows.fake_github import BOT, REPOSITORY, FakeGitHub, serve_github
+from tests.workflows.fake_github import BOT, REPOSITORY, FakeGitHub, make_run_variables, serve_github
 
 HOUR = timedelta(hours=1)
 PERMISSIONS = {"actions": "write", "contents": "read", "issues": "write"}
@@ -95,20 +95,7 @@ def schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Schedu
     with serve_github() as held:
         token = canary()
         held.tokens[token] = dict(PERMISSIONS)
-        variables = {
-            "GITHUB_REPOSITORY": REPOSITORY,
-            "GITHUB_SHA": "0" * 40,
-            "GITHUB_RUN_ID": "77",
-            "GITHUB_TOKEN": token,
-            "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
-            "GITHUB_API_URL": held.url,
-            "GITHUB_REF_NAME": "main",
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-            "PLUG_APPLY": "true",
-            "RECONCILER_STATE": "",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-        }
+        variables = make_run_variables(held, token, tmp_path) | {"GITHUB_REF_NAME": "main"}
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(folder)

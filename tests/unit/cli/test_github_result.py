@@ -16,7 +16,7 @@ from reconciler.model import EVENTS
 from reconciler.text.instants import instant
 from tests.acceptance.conftest import canary
 from tests.fuzz.hostile import Drove, drive
-from tests.workflows.fake_github import BOT, REPOSITORY, FakeGitHub, serve_github
+from tests.workflows.fake_github import BOT, FakeGitHub, make_run_variables, serve_github
 
 PERMISSIONS = {"actions": "read", "contents": "read", "pull-requests": "write"}
 JOBS = "https://github.com/jobs"
@@ -113,20 +113,7 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ended]:
     with serve_github() as held:
         token = canary()
         held.tokens[token] = dict(PERMISSIONS)
-        variables = {
-            "GITHUB_REPOSITORY": REPOSITORY,
-            "GITHUB_SHA": "0" * 40,
-            "GITHUB_RUN_ID": "77",
-            "GITHUB_TOKEN": token,
-            "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
-            "GITHUB_API_URL": held.url,
-            "GITHUB_ACTOR": "ana",
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-            "GITHUB_RUN_ATTEMPT": "1",
-            "RECONCILER_STATE": "",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-        }
+        variables = make_run_variables(held, token, tmp_path) | {"GITHUB_ACTOR": "ana", "GITHUB_RUN_ATTEMPT": "1"}
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(folder)
