@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from reconciler.errors import StateError
 from reconciler.model import (
@@ -35,8 +36,7 @@ if TYPE_CHECKING:  # modules that a plan does not need
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """Store `document` (None: delete it) if the stored version is `expected` (None: nothing is stored).
 
     `original` has the document's bytes in the store that it is copied from; None: the document is encoded.
@@ -48,8 +48,7 @@ class Write:
     original: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
+class WriteResult(Struct, frozen=True):
     """The result of one `Write`: it is durable under `version`, or it failed with `error`.
 
     `error` is a `Conflict` if another version is stored. After any other error the write may or may not have been
@@ -61,8 +60,7 @@ class WriteResult:
     error: StateError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """The difference between an earlier snapshot of a store and `snapshot`, which is made now.
 
     `heads` has the heads of new and changed documents. `gone` has the names of documents that are no longer stored.
@@ -75,8 +73,7 @@ class Changes:
     faults: Mapping[str, StateError] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class WriteAccess:
+class WriteAccess(Struct, frozen=True):
     """The answer to whether a store can be written, found without a write. `allowed` is None if only a write tells.
 
     `message` says how this was found out, or why the store can't be written. `hint` says what to do.
@@ -164,8 +161,7 @@ class Plug(Protocol):
     async def put(self, desired: Desired) -> Attempt: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One attempt to read an account. `comparisons` is None if it failed: `attempt.message` says why."""
 
     attempt: Attempt
@@ -184,8 +180,7 @@ class Observer(Protocol):
     async def read(self, desired: Desired, applied: Applied | None, past: Sequence[Webhooks] = ()) -> Reading: ...
 
 
-@dataclass(frozen=True, slots=True)
-class AccountReading:
+class AccountReading(Struct, frozen=True):
     """One attempt to read an account for `import`. `account` is None if it failed: `attempt.message` says why."""
 
     attempt: Attempt
@@ -285,8 +280,7 @@ class Receivers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PullRequest:
+class PullRequest(Struct, frozen=True):
     """A pull request as GitHub shows it. A value that GitHub does not give is None."""
 
     number: int | None
@@ -294,16 +288,14 @@ class PullRequest:
     is_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """A comment or issue. `done` is created, updated, unchanged, superseded or closed; `url` is its page."""
 
     done: str
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True):
     """The content of an issue. `closing` is the comment that is written when it is closed."""
 
     title: str
@@ -384,8 +376,7 @@ class RepositoryReads(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MergedPull:
+class MergedPull(Struct, frozen=True):
     """A pull request that was merged into the default branch as the commit `merge_sha`."""
 
     number: int

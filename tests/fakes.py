@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.attempts import Attempt, Fate, classify_answer

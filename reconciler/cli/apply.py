@@ -5,11 +5,11 @@ import sys
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.completion import complete_environments, complete_files
@@ -53,8 +53,7 @@ _LAST_WORDS = (
 STATE_THREADS = 4  # one writes; others may read again after a lost race
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyFlags:
+class ApplyFlags(Struct, frozen=True):
     planfile: str | None
     dry_run: bool
     yes: bool
@@ -183,8 +182,7 @@ def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyF
     return send(session, planned, SendOptions(request.exact, flags.check_first, flags.accepted))
 
 
-@dataclass(frozen=True, slots=True)
-class SendOptions:
+class SendOptions(Struct, frozen=True):
     """The way in which a plan that has passed all checks is applied. `max_failures` None: as in the settings."""
 
     exact: bool

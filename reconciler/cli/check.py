@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_check
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class CheckFlags:
+class CheckFlags(Struct, frozen=True):
     no_post: bool
     changed: bool
 
@@ -120,8 +119,7 @@ def _has_proxy(session: Session) -> bool:
     return any(name.lower() in ("https_proxy", "all_proxy") and value for name, value in session.environ.items())
 
 
-@dataclass
-class _Counts:
+class _Counts(Struct):
     """The number of receivers checked so far, and of those that fail."""
 
     total: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import Form
@@ -87,8 +88,7 @@ def _decide(step: Step, request: BeginRequest) -> BeginDecision:
     return beginning.decide()
 
 
-@dataclass
-class GitHubPorts:
+class GitHubPorts(Struct):
     """The questions of the first job to GitHub and git. It asks as few as possible, as every run repeats them."""
 
     step: Step

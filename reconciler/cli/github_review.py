@@ -6,10 +6,12 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, say_problems, write
@@ -74,8 +76,7 @@ def _open_history(session: Session) -> Iterator[GitHistory]:
 # --- which commits -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Merge:
+class _Merge(Struct, frozen=True):
     """The commits of a merge. `head` and `number` are those of the pull request; None if they are not known."""
 
     merged: str

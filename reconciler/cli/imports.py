@@ -4,11 +4,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.completion import complete_environments
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 MAX_CSV_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The companies to import: those of a CSV, or that of one account."""
 
     account_id: str | None
@@ -39,8 +38,7 @@ class Source:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """The places for manifests and secrets, and the values that are not secret."""
 
     folder: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
+
+from msgspec import Struct
 
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
@@ -31,8 +32,7 @@ from reconciler.text.escape import for_terminal
 MAX_WORKFLOW_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedWorkflow:
+class ComparedWorkflow(Struct, frozen=True):
     """One workflow: the text in the checkout (None: no file), and the one that this version writes."""
 
     path: str

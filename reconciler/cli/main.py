@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import keyword
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from reconciler import __version__
 from reconciler.cli.commands import CommandGroup

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec import Struct
 
 from reconciler.cli.completion import (
     complete_environments,
@@ -29,16 +29,14 @@ VERBOSE = "verbosity"
 _COMPLETIONS = {"FILE": complete_files, "DIR": complete_folders, "STORE": complete_folders}
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """The format of a result on stdout, and the files and formats of `--also`."""
 
     name: str = "text"
     also: tuple[tuple[str, str], ...] = ()  # format, file
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The environments that a command is about: `-e` and `--shard`."""
 
     globs: tuple[str, ...] = ()
@@ -48,9 +46,9 @@ class Selection:
         return bool(self.globs or self.shard)
 
 
-def gathered(kind: type[Any], into: str) -> Callable[[Command], Command]:
-    """Pass the options that are fields of the dataclass `kind` to the command as one parameter, `into`."""
-    names = [field.name for field in fields(kind)]
+def gathered(kind: type[Struct], into: str) -> Callable[[Command], Command]:
+    """Pass the options that are fields of `kind` to the command as one parameter, `into`."""
+    names = kind.__struct_fields__
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)

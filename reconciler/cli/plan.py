@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_plan
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class PlanFlags:
+class PlanFlags(Struct, frozen=True):
     out: str | None
     detailed_exitcode: bool
     reassert: bool

@@ -6,9 +6,10 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from reconciler.cli.annotations import annotate, find_path, wants_annotations
 from reconciler.cli.options import Form
@@ -25,8 +26,7 @@ FILE_WIDTH = 100  # columns of a text in a file
 SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB from a step, which also has the reason of a failure
 
 
-@dataclass(frozen=True, slots=True)
-class TextStyle:
+class TextStyle(Struct, frozen=True):
     """The colour and width of a text, and whether a terminal shows it."""
 
     colour: bool

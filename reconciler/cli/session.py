@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
@@ -47,8 +49,7 @@ def find_folder() -> Path:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class GivenFiles:
+class GivenFiles(Struct, frozen=True):
     """Tokens and secrets from a workflow's secrets, in place of the files of the settings. None: not given."""
 
     tokens: Mapping[str, Secret] | None = None
@@ -62,8 +63,7 @@ class GivenFiles:
         return files if self.secrets is None else replace(files, secrets=self.secrets)
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupts:
+class Interrupts(Struct, frozen=True):
     """The effect of signals on an apply: the first one lets PUTs in flight finish.
 
     With `second_ends` a second signal ends the process at once. With `interim` the result so far is made, for a process
@@ -74,8 +74,7 @@ class Interrupts:
     interim: Interim | None = None
 
 
-@dataclass
-class Session:
+class Session(Struct, dict=True):
     """The objects of one command. `base_url` replaces every base URL, also those of manifests (for the demo).
 
     `given_files` are tokens and secrets that replace those in the files of the settings.

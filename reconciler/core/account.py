@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from reconciler.core.fill import MAX_URL_BYTES, double_braces, fill_secrets, secret_names, split_secrets
 from reconciler.core.masking import find_secretive_events, mask_query, mask_url
 from reconciler.core.observe import EventComparison, Verdict
-from reconciler.model import EVENTS, Event, Webhooks
+from reconciler.model import EVENTS, Event, Unprinted, Webhooks
 from reconciler.text.counts import name_some
 
 FIELDS: Mapping[Event, str] = {
@@ -39,21 +40,19 @@ class NotAnAccount(ValueError):
     """An answer that is not an account. The text says why, and repeats nothing of the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Unprinted, frozen=True):
     """The webhooks that an account shows, six at most. `shown` has the URL as it is; None: nothing is registered."""
 
-    shown: Mapping[Event, str | None] = field(repr=False)  # repr=False: the URLs contain secrets
+    shown: Mapping[Event, str | None]
     garbled: frozenset[Event]  # present, but neither a text nor null
 
 
-@dataclass(frozen=True, slots=True)
-class AvailableSecrets:
+class AvailableSecrets(Struct, frozen=True):
     """Access to the available secrets, for comparisons. No value is stored here."""
 
     value_of: Callable[[str], str | None]  # None: not available
     replaced: frozenset[str] = frozenset()  # names of those whose value is known to differ from the applied one
-    occur_in: Callable[[str], bool] = field(default=lambda url: False)  # whether a URL contains any token or secret
+    occur_in: Callable[[str], bool] = lambda url: False  # whether a URL contains any token or secret
 
 
 def parse_account(value: object) -> Account:
@@ -83,8 +82,7 @@ def compare_account(
     return tuple(_compare_all(account, desired, applied, secrets, masks))
 
 
-@dataclass(frozen=True, slots=True)
-class _Masks:
+class _Masks(Struct, frozen=True):
     """The data that shows whether a URL may contain a secret whose value is not known."""
 
     events: frozenset[Event]  # those with a secret in their URL, now or in the past

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias, assert_never
+
+from msgspec import Struct
 
 from reconciler.model import Desired, Fault, Head, Intent
 
@@ -32,8 +33,7 @@ class Hold(StrEnum):
     IN_DOUBT = "in-doubt"  # by an intent whose PUT may have changed it
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Another environment that holds an account. `intent` is None if it holds it by its applied record."""
 
     environment: str
@@ -91,8 +91,7 @@ def _find_hold(head: Head, account: str, now: datetime) -> Holder:
     return Holder(head.environment, Hold.IN_DOUBT, intent)
 
 
-@dataclass(frozen=True, slots=True)
-class FleetRules:
+class FleetRules(Struct, frozen=True):
     """The data of the fleet with which a token is judged.
 
     `manifests` has the names of all environments in the manifests, `accepted` those of --accept-account-change.
@@ -112,8 +111,7 @@ def find_refusal(book: AccountBook, environment: str, account: str, now: datetim
     return Fault(_describe(holder, environment, now), _advise(holder, question))
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """The question whether a token of this account may be sent for the environment."""
 
     book: AccountBook

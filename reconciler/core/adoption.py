@@ -8,7 +8,9 @@ See docs/contract.md#commands.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.imports import looks_random
 from reconciler.core.observe import EventComparison, Observation, Verdict
@@ -17,8 +19,7 @@ from reconciler.model import Desired, Document, Problem
 _VOUCH = "--unverified records it anyway: you say that Plug holds what the manifest says"
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptionEvidence:
+class AdoptionEvidence(Struct, frozen=True):
     """The result of reading one environment's account before it is adopted.
 
     `unread` says why the account was not read; it is empty if it was. `uncompared` has the events that the account

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from reconciler.core.attempts import Fate, classify_answer
 from reconciler.core.json_keys import RepeatedKey
@@ -32,8 +33,7 @@ class TooDeep(ValueError):
     """JSON that is nested more than MAX_DEPTH deep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """The part of an answer that arrived.
 
     `status` is None without a status line. `body` is decoded (Content-Encoding); None if it is longer than
@@ -56,8 +56,7 @@ class Incomplete(StrEnum):
     TOO_DEEP = "too-deep"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """The result of `judge`. `why` is None if the answer is complete; `denied`: a 2xx with `"value": false`."""
 
     fate: Fate

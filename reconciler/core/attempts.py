@@ -6,8 +6,9 @@ See docs/contract.md#retries, docs/contract.md#outcomes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 # 408, 425 and 429 ask the client to try again; a retry can fix these 5xx (docs/contract.md#retries)
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -23,8 +24,7 @@ class Fate(StrEnum):
     AMBIGUOUS = "ambiguous"  # anything else: Plug may or may not have acted
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """The result of one attempt. `message` is in the program's own words and repeats nothing of the answer."""
 
     fate: Fate
@@ -56,20 +56,17 @@ def classify_answer(status: int, *, complete: bool) -> Fate:
     return Fate.AMBIGUOUS
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Sleep this long, then send, unless the deadline has passed or the run has ended by then."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     pass
 
 

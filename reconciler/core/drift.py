@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from reconciler.core.accounts import ORGANIZATION, find_pin_contradiction
 from reconciler.core.masking import find_secretive, mask_url
@@ -24,8 +25,7 @@ from reconciler.model import (
 from reconciler.text.instants import instant
 
 
-@dataclass(frozen=True, slots=True)
-class TokenWatch:
+class TokenWatch(Struct, frozen=True):
     """The data to find tokens that end soon: a token that ends up to `warning_s` seconds after `now` is a finding."""
 
     now: datetime

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from reconciler.model import Fault
 
@@ -41,8 +42,7 @@ class TemplateFault(ValueError):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A URL with placeholders. `parts` alternates literal text (in the text form) and names: literal, name, …, literal.
 
     `names` counts the uses of each var, `environment` included. `secrets` has the names of {secret:NAME}, each once.

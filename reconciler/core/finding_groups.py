@@ -6,7 +6,9 @@ See docs/contract.md#drift.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.host_uses import HostUse, find_hosts, list_host_uses
 from reconciler.model import FINDING_ORDER, Finding, FindingKind
@@ -19,8 +21,7 @@ OWN_ACTUAL = (FindingKind.ACCOUNT, FindingKind.TOKEN_EXPIRY)  # kinds whose `act
 NO_VARS = {FindingKind.ENDPOINT: ("expected", "actual"), FindingKind.LIVE: ("actual",)}
 
 
-@dataclass(frozen=True, slots=True)
-class FindingGroup:
+class FindingGroup(Struct, frozen=True):
     """The findings of one kind in one environment, or in more than five that are alike.
 
     `findings` are those of one environment. In a group of several environments, they are the first one's, with

@@ -6,7 +6,9 @@ See docs/contract.md#plan.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.host_uses import HostUse, find_hosts, list_host_uses
 from reconciler.core.urls import host_with_port_of
@@ -14,8 +16,7 @@ from reconciler.model import Change, EnvironmentPlan, Head, LiveDifference, Plan
 from reconciler.text.alike import Alike, Rewrite, fold
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """One environment, or more than five that are alike, in the plan's order.
 
     In a group of several, `representative` is the first member with `{environment}` and `{NAME}` in its URLs for the

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
 from reconciler.core.planner import PlanInput, Planned, plan_environment
@@ -21,8 +22,7 @@ _SHARED = re.compile(r"(?:git|s3|gs|az):")  # a state that a team shares
 DEFAULT_FLOOR = 10  # with fewer applied environments there is no default guard
 
 
-@dataclass(frozen=True, slots=True)
-class MaxChanged:
+class MaxChanged(Struct, frozen=True):
     """The most updates that one run may make: a count, or a percentage of the applied environments."""
 
     amount: float
@@ -81,8 +81,7 @@ def find_too_many_updates(updates: int, applied: int, limit: MaxChanged | None) 
     return Problem.of("max_changed", message, "if that is meant: --max-changed 100%")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUse:
+class TokenUse(Struct, frozen=True):
     """An environment that would be PUT, and its available token.
 
     `account` is the token's account as the state names it; None without a token. `organization` is the company that a
@@ -117,8 +116,7 @@ def find_account_problems(
     return problems
 
 
-@dataclass(frozen=True, slots=True)
-class FirstApply:
+class FirstApply(Struct, frozen=True):
     """The confirmation that a state without any applied record is the right one.
 
     `asked`: the user sees the plan and answers a question. `declared`: --new-state is given.

@@ -6,13 +6,13 @@ See docs/contract.md#plan, docs/contract.md#drift.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.core.urls import host_with_port_of
 
 
-@dataclass(frozen=True, slots=True)
-class HostUse:
+class HostUse(Struct, frozen=True):
     """A host, with the port where the URL has one, and the environments with a webhook there, sorted."""
 
     host: str

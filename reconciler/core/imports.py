@@ -14,15 +14,17 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.account import FIELDS, NEVER_SHOWN, NOT_SHOWN, Account
 from reconciler.core.fill import TemplateFault, double_braces, parse_template, secret_names, split_secrets
 from reconciler.core.masking import mask_url
 from reconciler.core.spelling import undo_percent
 from reconciler.core.urls import find_url_fault
-from reconciler.model import EVENTS, Event
+from reconciler.model import EVENTS, Event, Unprinted
 
 MIN_RANDOM = 16  # characters: a shorter part of a path does not look random
 MIN_SEARCHED = 8  # characters: a shorter value occurs in many URLs by chance
@@ -42,8 +44,7 @@ _BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _ESCAPE = re.compile(r"\{\{|\}\}")
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedCompany:
+class ImportedCompany(Unprinted, frozen=True):
     """The data of a company before its manifest is written.
 
     `values` has the manifest's other keys, dotted. `webhooks` are written as in a manifest but still contain their
@@ -52,12 +53,11 @@ class ImportedCompany:
 
     environment: str
     values: Mapping[str, str | int] = field(default_factory=dict)
-    webhooks: Mapping[Event, str] = field(default_factory=dict, repr=False)
+    webhooks: Mapping[Event, str] = field(default_factory=dict)
     missing: Mapping[Event, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """The content of a manifest that will be written. It contains no secret."""
 
     environment: str
@@ -66,8 +66,7 @@ class Draft:
     missing: Mapping[Event, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Drafts:
+class Drafts(Unprinted, frozen=True):
     """The drafts of all companies, and the secrets that are not in them.
 
     `general` has the secrets that several environments share, `own` those of one environment, each by name. `showing`
@@ -75,8 +74,8 @@ class Drafts:
     """
 
     drafts: tuple[Draft, ...]
-    general: Mapping[str, str] = field(default_factory=dict, repr=False)
-    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    general: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     showing: tuple[tuple[str, str], ...] = ()
 
     def count_secrets(self) -> int:
@@ -90,8 +89,7 @@ class Drafts:
         return [*self.general.values(), *(value for own in self.own.values() for value in own.values())]
 
 
-@dataclass(frozen=True, slots=True)
-class SecretRules:
+class SecretRules(Unprinted, frozen=True):
     """The rules for naming secrets. `prefix` begins each name. `is_plain` says which texts --plain keeps.
 
     `known` has the available secrets by name, `tokens` the other values that no manifest may contain. `taken` has the
@@ -99,9 +97,9 @@ class SecretRules:
     """
 
     prefix: str
-    is_plain: IsPlain = field(default=lambda text: False)
-    known: Mapping[str, str] = field(default_factory=dict, repr=False)
-    tokens: Sequence[str] = field(default=(), repr=False)
+    is_plain: IsPlain = lambda text: False
+    known: Mapping[str, str] = field(default_factory=dict)
+    tokens: Sequence[str] = ()
     taken: frozenset[str] = frozenset()
 
 
@@ -150,11 +148,10 @@ def complete_company(company: ImportedCompany, account: Account, *, allow_local:
 # --- the values in a URL -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Hidden:
+class _Hidden(Unprinted, frozen=True):
     """A value that is replaced by a secret. `role` is the part of the secret's name that says where the value is."""
 
-    value: str = field(repr=False)
+    value: str
     role: str
 
 
@@ -232,8 +229,7 @@ class _Index:
 # --- names -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
+class _Use(Struct, frozen=True):
     environment: str
     event: Event
     role: str

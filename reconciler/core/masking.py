@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from reconciler.core.fill import has_secret
 from reconciler.model import Applied, Desired, Document, Event, Head, HistoryEntry, Intent, Webhooks

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.core.masking import find_secretive, show_webhooks
 from reconciler.model import Desired, Document, Event, Finding, FindingKind, Head, LiveDifference, Webhooks
@@ -32,8 +33,7 @@ class Verdict(StrEnum):
     GARBLED = "garbled"  # shown in a form that is not documented, so the read of this event failed
 
 
-@dataclass(frozen=True, slots=True)
-class EventComparison:
+class EventComparison(Struct, frozen=True):
     """The comparison of one event. `actual` is for DIFFERENT, in text form or masked; None: nothing is registered."""
 
     event: Event
@@ -43,8 +43,7 @@ class EventComparison:
     reason: str = ""  # of UNSEEN, UNCOMPARED and GARBLED
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """The result of reading one environment's account. A read that failed has a `failure` and no comparisons."""
 
     comparisons: tuple[EventComparison, ...] = ()

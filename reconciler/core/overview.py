@@ -7,9 +7,10 @@ An event that was not compared is never called in sync: if `--observe` could not
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.core.fill import secret_names
 from reconciler.model import (
@@ -52,8 +53,7 @@ class Cell(StrEnum):
     SYNC = "sync"
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(Struct, frozen=True):
     """The standings of an environment, one or more, the most serious first. `cells` has the order of `EVENTS`."""
 
     standings: tuple[Standing, ...]

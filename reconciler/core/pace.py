@@ -18,7 +18,8 @@ there is no setting, to twice that rate, after which there is no limit again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.attempts import Attempt
 
@@ -35,8 +36,7 @@ BEYOND_S = 60.0
 NEVER = float("-inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Slowed:
+class Slowed(Struct, frozen=True):
     """The last slowdown that the server asked for. Rates are sends a second."""
 
     at: float
@@ -45,8 +45,7 @@ class Slowed:
     rate: float  # the rate right after it
 
 
-@dataclass(frozen=True, slots=True)
-class Pacing:
+class Pacing(Struct, frozen=True):
     """The rate limiter's data. Instants are seconds of a clock that never goes back. `limit` None: unlimited."""
 
     limit: float | None
@@ -143,8 +142,7 @@ def _observed(pacing: Pacing, now: float) -> float:
     return (pacing.sent + pacing.sent_before * (1 - since / WINDOW_S)) / WINDOW_S
 
 
-@dataclass(frozen=True, slots=True)
-class Slowdown:
+class Slowdown(Struct, frozen=True):
     """The slowdown of a run at a moment, for the progress display."""
 
     status: int  # of the answer that asked for less

@@ -8,9 +8,10 @@ See docs/contract.md#plan.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from reconciler.core.changes import make_changes
 from reconciler.core.digest import manifests_digest, plan_digest
@@ -38,8 +39,7 @@ CHANGING = frozenset({Reason.WEBHOOKS_CHANGED, Reason.ENDPOINT_CHANGED})  # the 
 LIVE = "live"  # in `unchecked` of an environment whose account could not be read with --observe
 
 
-@dataclass(frozen=True, slots=True)
-class PlanInput:
+class PlanInput(Struct, frozen=True):
     """The inputs that all environments share. `now` is the time of the plan, aware UTC."""
 
     now: datetime
@@ -203,8 +203,7 @@ def make_plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
+class Fleet(Struct, frozen=True):
     """The data of the whole fleet, selected or not, for guards. `heads` has all documents, orphans included.
 
     `manifests` has the names of all environments in the manifests. `unreadable` says why a document outside of the
@@ -224,8 +223,7 @@ class Fleet:
         return sum(1 for head in heads if head is not None and head.applied is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """A plan and the data that it was made from. `desired` and `heads` have the selected environments."""
 
     plan: Plan

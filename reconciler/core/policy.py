@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
+
+from msgspec import Struct
 
 from reconciler.model import Fault
 
@@ -47,8 +48,7 @@ class _Patterns:
         return found
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True, dict=True):
     """The hosts that are allowed and denied. `denied` takes precedence.
 
     `allowed` has a list for each file; a host must match each, so a file in a subfolder can only narrow it.

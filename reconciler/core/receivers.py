@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from reconciler.core.hosts import is_special_address
 from reconciler.core.urls import host_of, is_loopback_url, port_of, split_url
@@ -20,8 +21,7 @@ CERTIFICATE_WARNING_DAYS = 21  # 90-day certificates are usually renewed with 30
 REASONS_NAMED = 2  # of one environment's failing receivers; the others are counted
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """The address of a receiver, with the host that its certificate must name.
 
     `host` is in lower case, an IPv6 address without brackets.
@@ -36,8 +36,7 @@ class Place:
         return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(Struct, frozen=True):
     """A URL and event, with the `environments` that have both, sorted."""
 
     url: str  # text form. Secrets are only in the path or the query, so `place` shows none
@@ -46,8 +45,7 @@ class Receiver:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
+class ProbeResult(Struct, frozen=True):
     """The result of resolving a name, connecting and TLS. `address` is the one that accepted the connection."""
 
     stage: CheckStage  # the one that failed, else the last one
@@ -62,8 +60,7 @@ class ProbeResult:
         return not self.message
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The result of one POST. `status` is None if no complete answer arrived; `message` then says why."""
 
     stage: CheckStage

@@ -15,8 +15,10 @@ versions of a document are equal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model import (
     Applied,
@@ -36,8 +38,7 @@ MESSAGE_LENGTH = 500  # characters of a last try's message
 SERIAL_ROOM = 1000  # writes that one intent may need: its outcome, and a renewed lease for each long wait
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """The data with which a run begins an intent. `lineage` is used if there is no document yet."""
 
     intent_id: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import CHANGING, LIVE
@@ -15,8 +17,7 @@ from reconciler.text.escape import for_terminal
 CREDENTIAL_REASONS = frozenset({Reason.ACCOUNT_CHANGED, Reason.SECRET_CHANGED})
 
 
-@dataclass(frozen=True, slots=True)
-class SavedPlan:
+class SavedPlan(Struct, frozen=True):
     """The plan of a plan file, without the data that only manifests have."""
 
     plan: Plan

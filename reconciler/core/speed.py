@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 SPAN_S = 30.0  # older counts are dropped
 STEP_S = 1.0  # between two counts that are kept
 
 
-@dataclass(slots=True)
-class Speed:
+class Speed(Struct):
     """The speed of a run. Its moments are seconds of a clock that never goes back."""
 
     _seen: deque[tuple[float, int]] = field(default_factory=deque)  # (moment, count)

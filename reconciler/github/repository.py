@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from reconciler.errors import InputError, NotPermitted, PostFailed, TransientError
 from reconciler.github.api import GitHub
@@ -30,8 +31,7 @@ ADMINISTRATION = "Administration (read)"
 CONTENTS = "Contents (read)"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedRepository:
+class NamedRepository(Struct, frozen=True):
     """A repository that the user names; `WorkflowRun` is that of a run."""
 
     api_url: str

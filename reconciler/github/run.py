@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault, host_of
@@ -29,8 +30,7 @@ _QUEUE_BRANCH = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-([0-9]{1,10})-[0
 DEPENDABOT = "dependabot[bot]"  # its runs get a token that may only read, as those of forks do
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowRun:
+class WorkflowRun(Struct, frozen=True):
     """A workflow run. `repository` is `owner/name`; `event` is the payload of the webhook that began the run."""
 
     api_url: str
@@ -91,8 +91,7 @@ def to_pull_request(shown: Any) -> PullRequest | None:
     return PullRequest(number if is_number else None, find_head(shown), shown.get("state") == "open")
 
 
-@dataclass(frozen=True, slots=True)
-class MergeGroup:
+class MergeGroup(Struct, frozen=True):
     """An entry of a merge queue: the commit that it is built on, and its pull request, if they are known.
 
     GitHub names the pull request only in the group's branch.

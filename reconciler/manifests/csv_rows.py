@@ -12,8 +12,9 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import field
 
 from reconciler.core.account import FIELDS
 from reconciler.core.fill import TemplateFault, fill_vars, parse_template
@@ -28,7 +29,7 @@ from reconciler.manifests.nodes import File
 from reconciler.manifests.schema import Manifest, check_file, dotted, is_token_key, known_keys, near_miss
 from reconciler.manifests.tokens import TokenSearch
 from reconciler.manifests.vars import find_var_fault
-from reconciler.model import EVENTS, Event, Fault, Location, Problem
+from reconciler.model import EVENTS, Event, Fault, Location, Problem, Unprinted
 
 DELIMITERS = (",", ";")
 MAX_CELL = 64 * 1024  # characters
@@ -38,14 +39,13 @@ FIELDS_ALWAYS_SHOWN = FIELDS.keys() - {Event.MESSAGE_DELIVERY_ERROR}
 _GROUPS = ("api", "vars", "webhooks")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Unprinted, frozen=True):
     """One company. `values` has the other keys of its manifest, dotted; `place` is where its account_id is."""
 
     environment: str
     place: Location
     values: Mapping[str, str | int] = field(default_factory=dict)
-    webhooks: Mapping[Event, str] = field(default_factory=dict, repr=False)
+    webhooks: Mapping[Event, str] = field(default_factory=dict)
 
     @property
     def account_to_read(self) -> str | None:

@@ -15,10 +15,11 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from reconciler.core.digest import manifests_digest
 from reconciler.core.protocol.strict import LastChange
@@ -57,8 +58,7 @@ MAX_SIMPLE_BYTES = 4096
 _STEM = ""  # stands for the name of a manifest without `environment:`, which is its file's stem
 
 
-@dataclass(frozen=True, slots=True)
-class _Definition:
+class _Definition(Struct, frozen=True):
     """The files that define an environment: `defaults` from the root down, each as its folder and its blob."""
 
     path: str
@@ -76,8 +76,7 @@ class _Definition:
             yield _join(folder, DEFAULTS), TreeFile(_FILE, blob)
 
 
-@dataclass(frozen=True, slots=True)
-class _WholeTree:
+class _WholeTree(Struct, frozen=True):
     """The whole tree of a commit that holds symbolic links, which only a walk of real files can follow."""
 
     commit: str
@@ -87,8 +86,7 @@ _Defined: TypeAlias = "_Definition | _WholeTree | Want"
 _MakeNames: TypeAlias = Callable[[str, str], str | None]
 
 
-@dataclass
-class _Snapshot:
+class _Snapshot(Struct):
     """The blobs of one commit's manifests by path, of its defaults by folder, and the paths by environment's name."""
 
     commit: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from reconciler.core.policy import Policy
 from reconciler.core.urls import is_loopback_url
@@ -18,8 +19,7 @@ class Value(NamedTuple):
     source: Location
 
 
-@dataclass(frozen=True, slots=True)
-class TreeOptions:
+class TreeOptions(Struct, frozen=True):
     """The settings that concern manifests. `policy` is the one in the settings."""
 
     base_url: str
@@ -44,8 +44,7 @@ class TreeOptions:
         return self.allow_local_receivers and is_loopback_url(self.base_url_override or self.base_url)
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The result of a load. `desired` is sorted by wave and name, without the environments that have faults.
 
     `names` includes environments with faults, and the stems of files that can't be parsed. `repeated` has the names
@@ -69,8 +68,7 @@ class Tree:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Vars:
+class Vars(Struct, frozen=True):
     """The vars of a manifest: its own, and those of the folders around it.
 
     The two are not merged: a thousand manifests below one large file of defaults would each have a copy of it.
@@ -89,8 +87,7 @@ class Vars:
         yield from self.inherited
 
 
-@dataclass(frozen=True, slots=True)
-class InheritedDefaults:
+class InheritedDefaults(Struct, frozen=True):
     """The defaults that a folder's manifests inherit."""
 
     values: Mapping[str, Value]
@@ -99,8 +96,7 @@ class InheritedDefaults:
     vars: Mapping[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One manifest, merged over its defaults. `values` has everything but the vars."""
 
     name: str

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import yaml
+from msgspec import Struct, field
 
 from reconciler.model import Fault, Problem
 
@@ -100,15 +100,13 @@ class Lines:
         return line, offset - self._starts[line - 1] + 1
 
 
-@dataclass(frozen=True, slots=True)
-class AmbiguousScalar:
+class AmbiguousScalar(Struct, frozen=True):
     """A scalar that YAML 1.1 reads differently than a person would: it is always an error, and never converted."""
 
     what: str
 
 
-@dataclass(slots=True)
-class File:
+class File(Struct):
     """A parsed file: the values of its root mapping, and the position of each."""
 
     name: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import lru_cache
 
 import yaml
+from msgspec.structs import replace
 
 from reconciler.core.spelling import SpelledValues
 from reconciler.io.files import NotRegularError, TooLargeError, read_regular

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
+
+from msgspec import Struct, field
 
 from reconciler.core.fill import (
     ENVIRONMENT,
@@ -69,8 +70,7 @@ _NO_VARIABLE = re.compile("[^A-Z0-9]")
 _USUAL_VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class _PlainWebhooks:
+class _PlainWebhooks(Struct, frozen=True):
     """Seven webhooks as a file writes them, none of them wrong in itself: thousands of environments may share them."""
 
     parts: tuple[str, ...]  # the seven templates as seven lines: literal, name, literal, name, …, literal
@@ -81,8 +81,7 @@ class _PlainWebhooks:
     sources: Mapping[Event, Location]
 
 
-@dataclass(slots=True)
-class _PlacedFault:
+class _PlacedFault(Struct):
     """A fault at one place. A value in `_defaults.yaml` may be wrong for some environments only: these are named."""
 
     message: str

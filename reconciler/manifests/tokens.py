@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
+
+from msgspec.structs import replace
 
 from reconciler.core.jwt import ORGANIZATION, read_payload
 from reconciler.manifests.nodes import File, KeyPath, Lines

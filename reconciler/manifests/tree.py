@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path, PurePath
+
+from msgspec import Struct, field
 
 from reconciler.core.portable import find_reserved_fault, make_comparison_key
 from reconciler.io.files import NotRegularError, TooLargeError, is_link_entry, read_regular
@@ -27,8 +28,7 @@ MAX_BYTES = 1024 * 1024  # of a manifest
 MAX_FOLDERS = 100  # inside each other; the walk recurses, and must not overflow Python's stack
 
 
-@dataclass(slots=True)
-class Folder:
+class Folder(Struct):
     """One folder: its file of defaults, its manifests and the folders in it, by the names that are shown."""
 
     name: str
@@ -98,8 +98,7 @@ def _is_text(name: str) -> bool:
     return name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name)
 
 
-@dataclass(frozen=True, slots=True)
-class _TreeWalk:
+class _TreeWalk(Struct, frozen=True):
     """The walk of one tree. `root` is its real path."""
 
     root: Path

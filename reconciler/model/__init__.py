@@ -1,4 +1,4 @@
-"""The terms of the domain as types: frozen dataclasses and closed sets. None of them reads or writes anything.
+"""The terms of the domain as types: values and closed sets. None of them reads or writes anything.
 
 `Webhooks` maps each of the seven events to a URL in its *text form*: vars filled in, secrets as `{secret:NAME}`,
 literal braces doubled (docs/manifests.md). State, plans and every output have the text form; only `plug/` and
@@ -56,6 +56,7 @@ from reconciler.model.state import (
     Snapshot,
     Stored,
 )
+from reconciler.model.unprinted import Unprinted
 from reconciler.model.where import ApiUse, Where
 
 __all__ = [
@@ -114,6 +115,7 @@ __all__ = [
     "ShownEnvironment",
     "Snapshot",
     "Stored",
+    "Unprinted",
     "Webhooks",
     "Where",
     "has_work",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.model.manifest import Event
 
@@ -17,8 +18,7 @@ class CheckStage(StrEnum):
     POST = "post"
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiverCheck:
+class ReceiverCheck(Struct, frozen=True):
     """The result for one receiver URL and event.
 
     `stage` is the one that failed, else the last one that passed. `status` is the status of the answer to the POST
@@ -41,8 +41,7 @@ class ReceiverCheck:
     place: str = ""  # host and port; empty in a result read back from a file
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """The result of a check, ordered by environment and event."""
 
     receivers: tuple[ReceiverCheck, ...]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.model.manifest import Event
 from reconciler.model.where import Where
@@ -27,8 +28,7 @@ class FindingKind(StrEnum):
 FINDING_ORDER = {kind: index for index, kind in enumerate(FindingKind)}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One difference. `expected` and `actual` are URLs or other values, as they may be shown."""
 
     environment: str
@@ -39,8 +39,7 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """The drift of the planned environments, and how much was compared.
 
     `observed` counts the accounts that --observe read; None: Plug was not read. `accounts_not_compared` counts the

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Area(StrEnum):
@@ -30,8 +31,7 @@ class ItemState(StrEnum):
 FAILING = frozenset({ItemState.MISSING, ItemState.WRONG})
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One thing that was checked. `hint` says what to do: a command to type, if there is one."""
 
     area: Area

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from reconciler.model.problem import Location
 
@@ -51,8 +52,7 @@ class DestinationPart(StrEnum):
     TOKEN_ENV = "token_env"  # noqa: S105 - a part's name
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """The destination of an environment's PUT, and of its token: where it is sent, and how."""
 
     endpoint: str  # the whole URL of the PUT
@@ -61,8 +61,7 @@ class Destination:
     token_env: str
 
 
-@dataclass(frozen=True, slots=True)
-class Desired:
+class Desired(Struct, frozen=True):
     """One environment as the manifests want it: defaults merged, vars filled in."""
 
     environment: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.model.manifest import BodyForm, Destination, DestinationPart, Event
 from reconciler.model.problem import Location
@@ -41,8 +42,7 @@ class Reason(StrEnum):
     REQUESTED = "requested"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One event whose desired URL differs from the applied one. `before` is None if nothing was applied."""
 
     event: Event
@@ -51,8 +51,7 @@ class Change:
     source: Location
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationChange:
+class DestinationChange(Struct, frozen=True):
     """An endpoint or body form that differs from the applied one. `before` is None if nothing was applied."""
 
     part: DestinationPart
@@ -60,8 +59,7 @@ class DestinationChange:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class LiveDifference:
+class LiveDifference(Struct, frozen=True):
     """An event for which Plug holds another URL than the applied one."""
 
     event: Event
@@ -69,8 +67,7 @@ class LiveDifference:
     expected: str | None = None  # what was applied; not part of the saved plan
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentPlan:
+class EnvironmentPlan(Struct, frozen=True):
     """The plan of one environment."""
 
     environment: str
@@ -105,8 +102,7 @@ class EnvironmentPlan:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """One of `of` parts of the selected environments, by a hash of their names. `number` counts from 1."""
 
     number: int
@@ -116,8 +112,7 @@ class Shard:
         return f"{self.number}/{self.of}"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The plan of all selected environments, sorted by wave and name. `warnings` are shown but never compared.
 
     `manifests_digest` is over the planned environments, `fleet_digest` over all environments of the manifests,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Location(NamedTuple):
@@ -32,8 +33,7 @@ class Quote(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(Struct, frozen=True, eq=False):
     """One error or warning of the input.
 
     `file` is empty for a value that is not in a file (a flag, a variable). `line` and `column` are 0 if its place in
@@ -47,8 +47,8 @@ class Problem:
     key: str
     message: str
     hint: str = ""
-    end_column: int = field(default=0, compare=False)
-    quote: Quote | None = field(default=None, compare=False)
+    end_column: int = 0
+    quote: Quote | None = None
 
     @classmethod
     def at(cls, location: Location, key: str, message: str, hint: str = "") -> Problem:
@@ -70,6 +70,19 @@ class Problem:
         """The place as `file:line:column`, or the part of it that is known."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
+    @property
+    def _compared(self) -> tuple[object, ...]:
+        return (self.file, self.line, self.column, self.key, self.message, self.hint)
+
+    def __eq__(self, other: object) -> bool:
+        return self._compared == other._compared if isinstance(other, Problem) else NotImplemented
+
+    def __lt__(self, other: Problem) -> bool:
+        return self._compared < other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
         key = f"{self.key}: " if self.key else ""
@@ -77,8 +90,7 @@ class Problem:
         return f"{where}{key}{self.message}{hint}"
 
 
-@dataclass(frozen=True, slots=True)
-class SettingPlace:
+class SettingPlace(Struct, frozen=True):
     """The place where a setting was given: a key of `file`; if `file` is empty, the name of a flag or a variable."""
 
     file: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.model.manifest import Event
 from reconciler.model.problem import Location, SettingPlace
@@ -18,8 +19,7 @@ class Origin(StrEnum):
     DEFAULT = "default"  # the built-in default, as nothing sets the value
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedValue:
+class ResolvedValue(Struct, frozen=True):
     """A value by its key in a manifest, such as `api.base_url`. `value` is None if it is optional and not given."""
 
     key: str
@@ -29,8 +29,7 @@ class ResolvedValue:
     setting: SettingPlace | None = None  # only for SETTING
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedVar:
+class ResolvedVar(Struct, frozen=True):
     """A var of the manifest. `used`: a webhook of this environment names it."""
 
     name: str
@@ -39,8 +38,7 @@ class ResolvedVar:
     used: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedWebhook:
+class ResolvedWebhook(Struct, frozen=True):
     """A webhook: `url` in text form, `written` as in the file, and the vars and secrets that it names, sorted."""
 
     event: Event
@@ -51,8 +49,7 @@ class ResolvedWebhook:
     secrets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedEnvironment:
+class ResolvedEnvironment(Struct, frozen=True):
     """All values of one environment, from its manifest, the defaults and the settings.
 
     `source` is the start of the manifest, `endpoint` the URL of the PUT. `vars` are sorted by name, `webhooks` have

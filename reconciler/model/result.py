@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.model.plan import Reason
 from reconciler.model.where import Where
@@ -21,8 +22,7 @@ class Outcome(StrEnum):
     LOCKED = "locked"
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentResult:
+class EnvironmentResult(Struct, frozen=True):
     """The result of one environment."""
 
     environment: str
@@ -34,8 +34,7 @@ class EnvironmentResult:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """The result of an apply: `environments` in the plan's order, without orphans."""
 
     environments: tuple[EnvironmentResult, ...]

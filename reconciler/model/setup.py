@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ShownEnvironment:
+class ShownEnvironment(Struct, frozen=True):
     """A GitHub Environment as GitHub shows it.
 
     `branches` are the patterns of the branches that may use it; None: any branch may. `any_protected`: every branch
@@ -20,16 +20,14 @@ class ShownEnvironment:
     reviewers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RequiredCheck:
+class RequiredCheck(Struct, frozen=True):
     """A check that a rule requires. `app` is the id of the app that must report it; None: any app may."""
 
     name: str
     app: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class BranchRules:
+class BranchRules(Struct, frozen=True):
     """The rules of a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`."""
 
     kinds: frozenset[str] = frozenset()

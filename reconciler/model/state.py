@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from reconciler.model.manifest import BodyForm, Webhooks
 from reconciler.model.result import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class By:
+class By(Struct, frozen=True):
     """The user, commit and run of a change. `commit` is a full hash, with a `+` if a file differed from the commit."""
 
     actor: str | None = None
@@ -19,8 +19,7 @@ class By:
     run: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """The applied record: webhooks that a complete 2xx confirmed, or that the user adopted."""
 
     endpoint: str
@@ -34,8 +33,7 @@ class Applied:
     token_expires_at: datetime | None = None  # None: the token does not say, or it is not known
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """The note that is written before a PUT. It is live while `now < lease_until`; after that it is in doubt."""
 
     id: str
@@ -58,8 +56,7 @@ class Intent:
         return self.doubt or not self.is_live(now)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True):
     """An applied record of the history, which includes the latest one, with only the events that it changed.
 
     `endpoint` and `account` are set if they differ from those of the next newer record. If `endpoint` is None, both
@@ -75,8 +72,7 @@ class HistoryEntry:
     body: BodyForm | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LastTry:
+class LastTry(Struct, frozen=True):
     """The outcome of the last run that wrote an intent. `message` is in the program's own words."""
 
     outcome: Outcome
@@ -86,8 +82,7 @@ class LastTry:
     by: By
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """A state document without its history and its last try.
 
     `lineage` is made once; `serial` grows by one with every write.
@@ -107,40 +102,35 @@ class Head:
         return self.intent is not None and self.intent.is_in_doubt(now)
 
 
-@dataclass(frozen=True, slots=True)
-class Document(Head):
+class Document(Head, frozen=True):
     """The whole state of one environment, as it is written."""
 
     history: tuple[HistoryEntry, ...] = ()  # newest first, at most 10
     last: LastTry | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The versions of all documents of a store at one moment. Only the store that made it can compare it."""
 
     marks: Mapping[str, Hashable] = field(default_factory=dict)  # by document
     epoch: int | None = None  # changes once another process may have written; None: only the marks show that
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A document as it was read. `version` is the store's, which a compare-and-swap compares."""
 
     document: Document
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(Struct, frozen=True):
     """A document with its bytes as they are stored, for a copy of it."""
 
     document: Document
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True):
     """The available token and secrets in the form that the state may contain: no value can be derived from it.
 
     `account` is None without a token. `secrets` has those whose value and token are available.

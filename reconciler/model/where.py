@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class ApiUse:
+class ApiUse(Struct, frozen=True):
     """One host that environments are sent to. `sandbox`: it is loopback."""
 
     host: str  # with its port if the base URL has one
@@ -14,8 +14,7 @@ class ApiUse:
     sandbox: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
+class Where(Struct, frozen=True):
     """The state and the APIs of the planned environments.
 
     `location` is the setting `state` as it is written. `documents` counts those of the whole state, selected or not.

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from reconciler.core.fill import fill_secrets
 from reconciler.core.urls import (
@@ -35,8 +36,7 @@ TOKENS_FILE = "the tokens file"  # what messages call the source of the tokens
 MIN_HIDDEN = 4  # characters; to mask a URL too many costs little, but a single character is in every text
 
 
-@dataclass(frozen=True, slots=True)
-class SecretFiles:
+class SecretFiles(Struct, frozen=True):
     """The content of the files that `tokens_file` and `secrets_file` name, and why one of them can't be read."""
 
     tokens: Mapping[str, Secret] = field(default_factory=dict)  # by environment
@@ -72,8 +72,7 @@ def _read_file(
         return None, error.problems
 
 
-@dataclass(frozen=True, slots=True)
-class SecretNames:
+class SecretNames(Struct, frozen=True):
     """The settings that say which variables hold a token or a secret."""
 
     token_prefix: str

@@ -21,12 +21,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeAlias
 
+from msgspec import Struct
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -148,8 +148,7 @@ class ListedCategory(Body):
     item_name: Text | None = Field(None, alias="itemName")
 
 
-@dataclass(frozen=True, slots=True)
-class Category:
+class Category(Struct, frozen=True):
     """A category in either form; only the listed ones have an item."""
 
     id: str | None

@@ -6,9 +6,10 @@ See docs/contract.md#drift; docs/plug-api.md#the-partner-api.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from reconciler.core.account import Account, AvailableSecrets, NotAnAccount, compare_account, parse_account
 from reconciler.core.answers import (

@@ -11,9 +11,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from reconciler.errors import InputError
 from reconciler.io.files import HAS_MODES, PipeError, TooLargeError, Utf16Error, read_with_stat, without_mark, write_new
@@ -29,8 +30,7 @@ _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-@dataclass(frozen=True, slots=True)
-class FileKind:
+class FileKind(Struct, frozen=True):
     """One of the two kinds of files, in the words of its messages. `setting` is the setting that names the file."""
 
     setting: str
@@ -42,8 +42,7 @@ TOKENS = FileKind("tokens_file", "a token", "production: <token>")
 SECRETS = FileKind("secrets_file", "a secret", "PLUG_SECRET_RECEIVE: <secret>")
 
 
-@dataclass(frozen=True, slots=True)
-class SecretValues:
+class SecretValues(Struct, frozen=True):
     """The secrets of a file by name: for all environments, and by environment."""
 
     general: Mapping[str, Secret] = field(default_factory=dict)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from reconciler.core.protocol.split import FileSizes, split_names
+from reconciler.model import Unprinted
 from reconciler.plug.secret import Secret
 from reconciler.plug.secret_files import SecretValues
 
@@ -14,13 +14,12 @@ _FRAME_BYTES = len("{\n\n}\n")
 _BETWEEN_BYTES = len(",\n")
 
 
-@dataclass(frozen=True, slots=True)
-class SplitSecret:
+class SplitSecret(Unprinted, frozen=True):
     """One GitHub secret: its name, and the number of environments in it. `data` is its value."""
 
     name: str
     environments: int
-    data: bytes = field(repr=False)
+    data: bytes
 
 
 def split_tokens(tokens: Mapping[str, Secret], parts: int) -> list[SplitSecret]:

@@ -6,8 +6,9 @@ See docs/plug-api.md#tokens.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from reconciler.core.jwt import ORGANIZATION, read_payload
 from reconciler.model import Fault
@@ -37,8 +38,7 @@ def find_token_fault(token: Secret) -> Fault | None:
     return Fault("holds a control character", hint)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFacts:
+class TokenFacts(Struct, frozen=True):
     """The account, organization and expiry of a token.
 
     `account` is as the state stores it (docs/state.md): `org:` and the organization of a JWT, else `token:` and 16 hex

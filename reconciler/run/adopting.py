@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from reconciler.core import record
 from reconciler.core.accounts import AccountBook, FleetRules, find_change_fault, find_pin_fault, find_refusal
@@ -18,8 +19,7 @@ from reconciler.run.planning import Observe
 from reconciler.run.state_edits import refuse_live
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Struct, frozen=True):
     """An environment that manifests, state and tokens allow to adopt, with the document to write."""
 
     desired: Desired
@@ -27,8 +27,7 @@ class Adoption:
     document: Document
 
 
-@dataclass(slots=True)
-class Adoptions:
+class Adoptions(Struct):
     """The environments that may be adopted. `problems` and `locked` say why the others may not."""
 
     found: list[Adoption] = field(default_factory=list)
@@ -86,8 +85,7 @@ def make_adoption(stored: Stored | None, desired: Desired, fingerprint: Fingerpr
     return Adoption(desired, stored, record.adopt(before, desired, fingerprint, now, by, lineage=uuid.uuid4().hex))
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptionReview:
+class AdoptionReview(Struct, frozen=True):
     """The adoptions that the reads of Plug allow, and what each read showed.
 
     `problems` and `locked` say why others may not be recorded; `recorded` are those that are recorded already.

@@ -13,9 +13,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from itertools import groupby
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from reconciler.core.planner import Planned
 from reconciler.errors import StateError

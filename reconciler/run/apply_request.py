@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.observe import Observation
 from reconciler.core.planner import Planned
@@ -15,8 +17,7 @@ from reconciler.model import Desired, Document
 from reconciler.run.planning import PlanScope
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyRequest:
+class ApplyRequest(Struct, frozen=True):
     """One apply. With a `saved` plan, which has its own scope and --reassert, `scope` and `requested` are not used."""
 
     scope: PlanScope

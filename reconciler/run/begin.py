@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.digest import plan_digest
 from reconciler.core.guards import FirstApply
@@ -27,8 +29,7 @@ from reconciler.run.planning import EVERYTHING
 _BY_HAND = "begin this workflow by hand with the input"
 
 
-@dataclass(frozen=True, slots=True)
-class Lift:
+class Lift(Struct, frozen=True):
     """A label on the pull request of this number. It lifts its guard if it counts."""
 
     number: int
@@ -57,8 +58,7 @@ class BeginPorts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class BeginRequest:
+class BeginRequest(Struct, frozen=True):
     """One apply run as it was started. `commit` is the head that it found, `event_sha` the commit of its event.
 
     `sees_token` is whether a secret PLUG_TOKEN is visible to a job without a GitHub Environment.
@@ -74,8 +74,7 @@ class BeginRequest:
     sees_token: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BeginDecision:
+class BeginDecision(Struct, frozen=True):
     """The decision. With `problems` nothing is sent. `planned` is the plan of the whole fleet."""
 
     planned: Planned
@@ -90,8 +89,7 @@ class BeginDecision:
         return [one.environment for one in self.selected if one.action.puts]
 
 
-@dataclass
-class Beginning:
+class Beginning(Struct):
     """The use case.
 
     `make_guards` takes the accepted environments and the first apply, and returns the guards' input.

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from reconciler.core.planner import Planned
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, conclude
 from reconciler.core.selection import select
@@ -28,21 +30,19 @@ MAX_UNANSWERED = 20
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(Struct, frozen=True):
     concurrency: int
     rate_limit: float | None  # POSTs a second
     post: bool = True  # False: stop after TLS
 
 
-@dataclass(frozen=True, slots=True)
-class CheckWorld:
+class CheckWorld(Struct, frozen=True):
     """The ports of a check. `bodies` gives an event's documented examples."""
 
     receivers: Receivers
     clock: Clock
     bodies: Callable[[Event], Sequence[bytes]]
-    report: Callable[[ReceiverCheck], None] = field(default=lambda result: None)
+    report: Callable[[ReceiverCheck], None] = lambda result: None
 
 
 def select_checked(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct
+
 from reconciler.core.observe import Observation
 from reconciler.core.planner import Fleet
 from reconciler.model import By, Document, EnvironmentResult, Outcome, RunResult, Stored
@@ -18,8 +20,7 @@ from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyOptions:
+class ApplyOptions(Struct, frozen=True):
     """The settings of a run; times in seconds."""
 
     concurrency: int
@@ -44,8 +45,7 @@ class Stop:
         return self.asked.is_set()
 
 
-@dataclass(frozen=True, slots=True)
-class WaveBegun:
+class WaveBegun(Struct, frozen=True):
     """A wave, for the progress display.
 
     `wave` is its number in the manifests. `number`, from 1, and `of` count only the waves in which anything is sent.
@@ -56,8 +56,7 @@ class WaveBegun:
     of: int
 
 
-@dataclass(frozen=True, slots=True)
-class Interim:
+class Interim(Struct, frozen=True):
     """The result so far, `after_s` seconds after the request to end, for a process that may be killed then.
 
     Every outcome in it is durable. If the process lives on, the run returns its final result as usual.
@@ -67,8 +66,7 @@ class Interim:
     report: Callable[[RunResult], None]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """The ports of a run."""
 
     store: StateStore
@@ -80,10 +78,10 @@ class World:
     find_write_fault: Callable[[Document], str | None]  # returns why a document could not be read after its write
     pace: Pace | None = None  # that of the requests that this run has sent already; None makes a new one
     observer: Observer | None = None  # for environments that are planned again, with --observe
-    new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
-    report: Callable[[EnvironmentResult], None] = field(default=lambda result: None)  # for each environment with a PUT
-    report_wave: Callable[[WaveBegun], None] = field(default=lambda begun: None)
-    warn: Callable[[str], None] = field(default=lambda warning: None)
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    report: Callable[[EnvironmentResult], None] = lambda result: None  # for each environment with a PUT
+    report_wave: Callable[[WaveBegun], None] = lambda begun: None
+    warn: Callable[[str], None] = lambda warning: None
     interim: Interim | None = None
 
 

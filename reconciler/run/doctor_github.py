@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.protocol.readback import (
     UsedAction,
@@ -28,8 +30,7 @@ from reconciler.ports import RepositoryReads
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class GitHubQuestion:
+class GitHubQuestion(Struct, frozen=True):
     """The input that is compared with GitHub. `current` are the pins of this version's workflows, NAME@COMMIT."""
 
     desired: Sequence[Desired]
@@ -37,7 +38,7 @@ class GitHubQuestion:
     actions: Sequence[UsedAction]
     current: Sequence[str]
     now: datetime
-    report: Callable[[int, int], None] = field(default=lambda done, total: None)
+    report: Callable[[int, int], None] = lambda done, total: None
 
 
 def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[Item]:
@@ -62,8 +63,7 @@ def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[
     yield from asked.unknown
 
 
-@dataclass
-class _Questions:
+class _Questions(Struct):
     """Asks, and keeps one item for each thing that could not be read."""
 
     unknown: list[Item] = field(default_factory=list)

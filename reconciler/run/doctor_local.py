@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from reconciler.core.accounts import AccountBook, FleetRules
 from reconciler.core.guards import TokenUse, find_account_problems
@@ -16,8 +17,7 @@ from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.instants import instant
 
 
-@dataclass(frozen=True, slots=True)
-class StateReport:
+class StateReport(Struct, frozen=True):
     """The items of the state, and the heads of its documents for the questions that come after."""
 
     items: Sequence[Item]
@@ -64,8 +64,7 @@ def _describe_documents(store: StateStore, location: str, documents: int) -> Ite
 # --- tokens --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TokenQuestion:
+class TokenQuestion(Struct, frozen=True):
     """The input that tokens are compared with.
 
     `desired` are all environments, `warning_s` is the setting token_warning.

@@ -6,8 +6,10 @@ See docs/contract.md#checks, docs/contract.md#guards.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.accounts import AccountBook, FleetRules, find_pin_contradiction
 from reconciler.core.guards import (
@@ -28,8 +30,7 @@ from reconciler.ports import CredentialChecks
 from reconciler.text.counts import name_some
 
 
-@dataclass(frozen=True, slots=True)
-class GuardInput:
+class GuardInput(Struct, frozen=True):
     """The input of the guards, except for the plan. `desired` are all environments, selected or not."""
 
     desired: Sequence[Desired]
@@ -39,8 +40,7 @@ class GuardInput:
     first: FirstApply = field(default_factory=FirstApply)
 
 
-@dataclass(frozen=True, slots=True)
-class FleetFaults:
+class FleetFaults(Struct, frozen=True):
     """The reasons to stop a run that can be seen without tokens.
 
     If a run has several jobs, its first job finds them.

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 from reconciler.core.account import Account
 from reconciler.core.attempts import Attempt
@@ -19,8 +20,7 @@ from reconciler.run.pace import Pace
 from reconciler.run.pool import for_each
 
 
-@dataclass(frozen=True, slots=True)
-class AccountReads:
+class AccountReads(Struct, frozen=True):
     """Reads accounts, `concurrency` at a time and within the rate limit. `open_reader` is called once for all."""
 
     open_reader: Callable[[], AbstractAsyncContextManager[AccountReader]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.core.observe import UNOBSERVABLE, Observation
 from reconciler.errors import InputError
@@ -15,8 +16,7 @@ from reconciler.run.observe import ObserveOptions, observe_all
 from reconciler.run.pace import Pace
 
 
-@dataclass(frozen=True, slots=True)
-class LiveReads:
+class LiveReads(Struct, frozen=True):
     """Reads the account of each environment that has an account_id. Without any, no token is needed.
 
     `open_observer` is called once for all reads, `announce` once before the first read, with the number of accounts.

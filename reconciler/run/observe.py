@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
+
+from msgspec import Struct
 
 from reconciler.core.attempts import Attempt, Done, Wait, next_step
 from reconciler.core.observe import UNOBSERVABLE, EventComparison, Observation, find_past
@@ -19,8 +20,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ObserveOptions:
+class ObserveOptions(Struct, frozen=True):
     """The settings of a run's reads; times in seconds."""
 
     concurrency: int
@@ -83,8 +83,7 @@ async def observe_one(
     return Observation(failure=found) if isinstance(found, str) else Observation(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Retries:
+class Retries(Struct, frozen=True):
     """The settings that the attempts of one read share.
 
     `sleep` may end early; no retry is made after `stopped` returns True.

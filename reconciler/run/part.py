@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 from reconciler.core.planner import PlanInput, Planned, plan_environment
 from reconciler.core.protocol.attempts import RunAttempt, count_unapplied
@@ -19,8 +20,7 @@ from reconciler.run.planning import PlanScope
 from reconciler.text.counts import counted, name_some
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """The plan of a job's part. With a `stop_reason` nothing of it is begun.
 
     `failures_left` is how many further environments may fail.
@@ -42,8 +42,7 @@ class Part:
         return RunResult(results, where=self.planned.plan.where)
 
 
-@dataclass(frozen=True, slots=True)
-class PartPlanner:
+class PartPlanner(Struct, frozen=True):
     """The use case. `desired` are all environments of the manifests; `max_failures` is the setting."""
 
     job: Job
@@ -53,7 +52,7 @@ class PartPlanner:
     store: StateStore
     make_plan: MakePlan
     max_failures: int
-    show_unexpected: Callable[[Planned], None] = field(default=lambda planned: None)
+    show_unexpected: Callable[[Planned], None] = lambda planned: None
 
     def plan(self) -> Part:
         """Plan the part as it is now. Raises: StalePlan if its changes are not those of the first job's plan."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.digest import digest_of
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
@@ -25,8 +27,7 @@ logger = logging.getLogger(__name__)
 Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapping[str, Observation]]"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanScope:
+class PlanScope(Struct, frozen=True):
     """The environments to plan, and how much of each is read.
 
     `names` are those of a job's part; None means all that the globs and the shard select. With `whole` the result has

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from reconciler.core.protocol.endings import (
     EndedRun,
@@ -62,16 +63,14 @@ class ChangeHistory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PullToReport:
+class PullToReport(Struct, frozen=True):
     """A merged pull request that needs a comment, with the environments that it changed."""
 
     pull: MergedPull
     wishes: tuple[Wish, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """The comment on one pull request."""
 
     number: int
@@ -165,8 +164,7 @@ def make_comments(
         yield Comment(one.pull.number, MarkState.OPEN if is_open(results) else MarkState.DONE, tuple(results))
 
 
-@dataclass(frozen=True, slots=True)
-class PostedComments:
+class PostedComments(Struct, frozen=True):
     """The numbers of the pull requests that got a comment, and warnings about the others."""
 
     numbers: tuple[int, ...]

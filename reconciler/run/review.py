@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Planned
@@ -29,8 +31,7 @@ from reconciler.ports import Hub, Posted
 from reconciler.run.github import MayOnlyRead, needing_permission
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """The manifests and settings of one commit. `fault` says why the manifests can't be used; then there are none.
 
     `settings` are texts by name, empty if they can't be used. `limit` is max_changed.
@@ -44,8 +45,7 @@ class Side:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """A test merge: its commits, and their content.
 
     `number` is the pull request's, if it is known. `paths` are all that differ from the base. `find_combinations`

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from reconciler.core import record
 from reconciler.errors import InputError, Locked, StateError
@@ -14,8 +15,7 @@ from reconciler.text.counts import name_some
 from reconciler.text.lock import describe_lock
 
 
-@dataclass(frozen=True, slots=True)
-class Renaming:
+class Renaming(Struct, frozen=True):
     """The writes of a rename. `replaced` is the document that the new name has now."""
 
     old: Stored

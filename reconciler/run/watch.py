@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.schedule import (
@@ -41,8 +43,7 @@ class KeptIssue(StrEnum):
         return f"reconciler-{self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """The environments that the schedule's drift leaves out.
 
     `environments` is the number left to the apply `run` (None: the one that was begun), `sending` the number with a PUT
@@ -84,8 +85,7 @@ def is_unapplied(plan: Plan) -> bool:
     return any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
 
 
-@dataclass(slots=True)
-class Activity:
+class Activity(Struct):
     """The actions of the schedule. `failures` are the calls that GitHub refused."""
 
     begun: Begin = Begin.NOTHING

@@ -11,8 +11,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from reconciler.ports import StateStore, Write, WriteResult
 
@@ -27,8 +28,7 @@ class Offload(Protocol):
     def __call__(self, call: Callable[[], T], /) -> Awaitable[T]: ...
 
 
-@dataclass(slots=True)
-class _Batch:
+class _Batch(Struct):
     writes: list[Write] = field(default_factory=list)
     done: asyncio.Task[list[WriteResult]] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -14,12 +14,13 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, MutableSequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, assert_never
 from urllib.parse import urlsplit
 
-from reconciler.model import EVENTS, BodyForm, Event
+from msgspec import Struct, field
+
+from reconciler.model import EVENTS, BodyForm, Event, Unprinted
 
 MAX_BODY_BYTES = 1024 * 1024  # seven URLs of 2,048 bytes take 15 KiB; anything near this is a mistake
 
@@ -37,8 +38,7 @@ _ACCOUNT_FIELDS: Mapping[str, Event] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Unprinted, frozen=True):
     """The options of `reconciler sandbox`.
 
     `failure_rate` and `lost_answers` are probabilities from 0 to 1; `port` 0 is any free port. Without `tokens`, any
@@ -48,9 +48,9 @@ class Options:
     """
 
     port: int = 0
-    tokens: frozenset[str] = field(default=frozenset(), repr=False)
-    accounts: Mapping[str, str] = field(default_factory=dict, repr=False)
-    partner_tokens: frozenset[str] = field(default=frozenset(), repr=False)
+    tokens: frozenset[str] = frozenset()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    partner_tokens: frozenset[str] = frozenset()
     latency_s: float = 0.0
     failure_rate: float = 0.0
     rate_limit: float | None = None
@@ -79,8 +79,7 @@ class Malformed(ValueError):
     """Raised for a wrong body. The message repeats nothing of it but the API's own names."""
 
 
-@dataclass(slots=True)
-class Company:
+class Company(Struct):
     """The company of one token. `puts` counts the PUTs that were done, `received` all well-formed ones."""
 
     webhooks: dict[Event, str | None] = field(default_factory=lambda: dict.fromkeys(EVENTS))
@@ -88,9 +87,8 @@ class Company:
     received: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedPut:
-    token: str = field(repr=False)
+class ReceivedPut(Unprinted, frozen=True):
+    token: str
     webhooks: Mapping[Event, str]
     fate: PutFate
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.io.files import write_whole
 from reconciler.model import Desired, Event
@@ -42,8 +44,7 @@ def make_up(desired: Sequence[Desired]) -> dict[str, str]:
     return made | {name: f"made-up-{name.lower()}" for one in desired for name in one.secrets}
 
 
-@dataclass
-class Story:
+class Story(Struct):
     """A story in chapters. Each says what it does, does it with the real command, and checks the result.
 
     `folder` has the copied manifests, `edited` is the environment that is changed, and `manifest` its file below the

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from msgspec import Struct
 from pydantic import ValidationError
 from pydantic_settings import InitSettingsSource
 
@@ -21,8 +21,7 @@ MAX_FAULTS = 50  # faults reported one by one, as each is compared with all name
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSettings:
+class LoadedSettings(Struct, frozen=True):
     """The settings, the folder that a relative `state` is in, and the files that may hold settings.
 
     `files` has reconciler.toml even if it is missing, because a deleted file differs from the commit.

@@ -9,10 +9,11 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from reconciler.io.files import TooLargeError, read_regular
@@ -27,8 +28,7 @@ GROUPS = frozenset(path.partition(".")[0] for path in FLAGS if "." in path)
 VARIABLES = {flag.variable for flag in FLAGS.values()} | {PREFIX + group.upper() for group in GROUPS}
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """The settings from one source, and the place of each."""
 
     values: dict[str, Any]
@@ -139,8 +139,7 @@ class _TomlFile(TomlConfigSettingsSource):
         return table if isinstance(table, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsFile:
+class SettingsFile(Struct, frozen=True):
     """The settings of a file, or None without one, and the folder that its relative paths begin in."""
 
     layer: Layer | None

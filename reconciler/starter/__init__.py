@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import metadata, resources
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.io.git.checkout import Checkout
@@ -52,14 +53,13 @@ class Language(StrEnum):
     PORTUGUESE = "pt-BR"
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """The values that are filled into one repository's files. `owners` are `@USER` or `@ORG/TEAM`, for CODEOWNERS."""
 
     places: Places
     owners: Sequence[str] = ()
     language: Language = Language.ENGLISH
-    schema: str = field(default="{}\n", repr=False)  # the JSON Schema of a manifest, for editors
+    schema: str = "{}\n"  # the JSON Schema of a manifest, for editors
 
 
 def render_workflow(name: str, action: str, *, before_action: str = "", places: Places | None = None) -> str:

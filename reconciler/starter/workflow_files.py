@@ -11,8 +11,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 EXAMPLE_SECRET = "PLUG_SECRET_RECEIVE"  # noqa: S105 - the variable of the example manifests and workflow sources
 MAX_SECRET_LINES = 100  # as many secrets as a GitHub Environment has
@@ -48,8 +49,7 @@ class FileState(StrEnum):
     EDITED = "edited"
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """The parts of the workflows that differ between repositories. `action` is OWNER/REPO/PATH@REF."""
 
     action: str

@@ -9,9 +9,10 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from reconciler.core.where import find_near_names
 from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
@@ -377,8 +378,7 @@ def _make_mark(found: os.stat_result) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(Struct, frozen=True):
     """One write whose expected version was found in the folder. `data` is None for a removal."""
 
     environment: str

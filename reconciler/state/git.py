@@ -17,9 +17,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from reconciler.core.where import find_near_names
 from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
@@ -71,16 +72,14 @@ _NO_ROOM = re.compile(r"No space left|Disk quota|Read-only file system")
 _OWN_FILE = re.compile(r"(README|LICENSE|\.)[^/]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """A document by git's name for it, which was not read yet."""
 
     object_id: str
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(Struct, frozen=True):
     """The branch as last seen. `commit` is None if there is no branch.
 
     `blobs` has every document by the environment's name; `contents` has those that were read.

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from reconciler.text.groups import SHOWN_ONE_BY_ONE
 
@@ -27,16 +28,14 @@ Item = TypeVar("Item")
 _Mark: TypeAlias = Callable[[str, str, str], str]  # (text, value, mark) -> text
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True):
     """The two functions that write a text of one environment so that it is right for others too."""
 
     filled: Callable[[str], str]  # for a URL of a manifest, or an applied one: marks the environment's name and vars
     found: Callable[[str], str]  # for any other text, such as a URL in Plug: marks the environment's name alone
 
 
-@dataclass(frozen=True, slots=True)
-class Alike(Generic[Item]):
+class Alike(Struct, Generic[Item], frozen=True):
     """One item, or more than five that are alike, in the order given.
 
     `rewrite` takes texts of the first member. It writes `{environment}` and `{NAME}` for the values that differ among

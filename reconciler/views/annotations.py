@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from reconciler.core.finding_groups import FindingGroup, group_findings
 from reconciler.core.groups import list_hosts, list_observed_hosts
@@ -49,8 +50,7 @@ PathOf: TypeAlias = Callable[[str], str | None]
 """Maps a file as this program shows it to its path in the repository, with `/`; None outside a repository."""
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(Struct, frozen=True):
     """One annotation. Alike ones share a `kind`, such as a key; equal ones share `detail` too.
 
     `line` and the columns count from 1; 0 means unknown.

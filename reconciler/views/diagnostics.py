@@ -7,8 +7,9 @@ Elsewhere it is one line and never wrapped, because editors and scripts read the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.model import Problem, Quote
 from reconciler.text.escape import for_terminal
@@ -22,8 +23,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The layout of problems. `width` is that of the terminal; None writes each problem as one line."""
 
     colour: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+
+from msgspec import Struct
 
 from reconciler.views.style import RESET, display_width
 
@@ -18,8 +19,7 @@ _WORD = re.compile(r"[^ ]+")
 _PART = re.compile(r"[^/?&=,]*[/?&=,]+|[^/?&=,]+")  # a piece of a URL, with the sign that ends it
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A part of one line, `start` to `end` in its characters, shown `indent` columns in."""
 
     start: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_markdown, for_markdown_code
@@ -75,8 +76,7 @@ def host_list(hosts: Sequence[words.HostRow], shown: int, most_names: int, *, in
     return [*lines, f"{indent}- … and {counted(left_out, 'more host')}"] if left_out else lines
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A part of a page. Only its last hosts and names may be left out; the rest is shown whole."""
 
     render: Callable[[int, int], str]  # takes the number of hosts, and the most names of each; returns the text

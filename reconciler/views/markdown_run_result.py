@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
+
+from msgspec import Struct
 
 from reconciler.core.protocol.endings import Ending, EndReport
 from reconciler.text.counts import environments
@@ -37,8 +38,7 @@ _NEXT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RunText:
+class RunText(Struct, frozen=True):
     """The facts about the run that every text shows.
 
     `refused` is the message of the first job, if it refused the whole run. `lifted` has a line for each guard that a

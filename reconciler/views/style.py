@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+
+from msgspec import Struct
 
 from reconciler.core.host_uses import HostUse
 from reconciler.text.counts import environments, number
@@ -15,8 +16,7 @@ from reconciler.views import words
 RESET = "\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """Wraps text in colour, or leaves it unchanged. The caller decides whether to use colour."""
 
     colour: bool
@@ -55,8 +55,7 @@ class Style:
         return self._wrap("1;4;32", text)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The spans (start, end) in which two texts differ. Outside of them the texts are equal."""
 
     before: tuple[int, int]

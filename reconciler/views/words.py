@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from reconciler.core.finding_groups import FindingGroup
 from reconciler.core.groups import Group, find_unchanged_hosts
@@ -119,8 +120,7 @@ def reasons(planned: EnvironmentPlan) -> str:
     return ", ".join(REASONS[reason] for reason in planned.reasons)
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationNote:
+class DestinationNote(Struct, frozen=True):
     """The unusual values of one part of the destinations.
 
     `rows` has each value with its environments, the rarest value first.

@@ -6,11 +6,12 @@ import json
 import re
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import Cli, Ran, canary, wait_until

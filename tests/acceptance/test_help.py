@@ -9,11 +9,11 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from reconciler.cli.main import cli as program
 from reconciler.sandbox.server import Sandbox

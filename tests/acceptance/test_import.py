@@ -6,9 +6,9 @@ See docs/contract.md#commands.
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.model import EVENTS, Event
 from tests.acceptance.conftest import HOST, Cli, canary, only

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import termios
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.io.signals import SIGNALS
 from reconciler.sandbox.server import Sandbox

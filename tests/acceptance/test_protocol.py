@@ -6,13 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import Cli, Hang, Ran, Reset, Wire, canary, only, reply

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import ROOT, Cli, canary, only

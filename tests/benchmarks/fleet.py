@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from reconciler.cli.session import Session
 from reconciler.core.record import adopt

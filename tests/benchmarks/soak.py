@@ -31,10 +31,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from reconciler.model import EVENTS, Event
 from reconciler.sandbox.plug import Options, PutFate, ReceivedPut

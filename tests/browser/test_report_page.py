@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.model import Fingerprint

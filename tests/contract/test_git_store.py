@@ -9,10 +9,10 @@ import base64
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.record import Claim, begin_intent, clear, confirm, mark_in_doubt
 from reconciler.errors import Conflict, Corrupt, InputError, Unreachable

@@ -12,11 +12,11 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.record import adopt
 from reconciler.errors import Conflict, Corrupt, NewerFormat, SeveralUnreadable, Unreachable

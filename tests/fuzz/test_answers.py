@@ -7,7 +7,6 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.core.account import FIELDS
 from reconciler.core.attempts import Attempt

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from reconciler.core.drift import find_drift
 from reconciler.core.planner import PlanInput, make_plan

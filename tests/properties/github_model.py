@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import FirstApply, MaxChanged

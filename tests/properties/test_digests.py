@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from hypothesis import event, given
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.core.record import adopt
@@ -44,8 +45,7 @@ def environments(draw: st.DrawFn, name: str) -> Desired:
     )
 
 
-@dataclass(frozen=True)
-class Fleet:
+class Fleet(Struct, frozen=True):
     """Environments with the applied record of each; None if it was never applied."""
 
     desired: Sequence[Desired]

@@ -7,10 +7,11 @@ import html
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.core.record import adopt

@@ -18,9 +18,9 @@ PURE = ("core", "text", "model", "errors.py")
 # clock, a file, a socket, a process or chance. A test holds the list down to what is used.
 STANDARD = frozenset(
     {
-        "__future__", "base64", "binascii", "collections", "collections.abc", "dataclasses", "datetime",
-        "difflib", "enum", "fnmatch", "functools", "hashlib", "html", "ipaddress", "json", "re", "typing",
-        "unicodedata",
+        "__future__", "base64", "binascii", "collections", "collections.abc", "datetime",
+        "difflib", "enum", "fnmatch", "functools", "hashlib", "html", "ipaddress", "json", "msgspec", "msgspec.structs",
+        "re", "typing", "unicodedata",
     }
 )  # fmt: skip
 THIRD_PARTY = {"core/changes.py": "deepdiff"}  # the one place that diffs two environments, and it diffs values alone
@@ -116,7 +116,7 @@ def _is_other_module(module: str | None, name: str) -> bool:
         ("from json import codecs", "from json import codecs"),
         ("from re import *", "from re import *"),
         ("import json\njson.codecs", "json.codecs"),
-        ("import dataclasses as d\nd.sys.stdout", "dataclasses.sys"),
+        ("import enum as e\ne.sys.stdout", "enum.sys"),
         ("at = datetime.now(UTC)", ".now()"),
         ("at = date.today()", ".today()"),
     ],

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tests.acceptance.conftest import ROOT
 from tests.contract.remotes import basic
@@ -61,8 +62,7 @@ def accepts(workflow: str, folder: Path) -> bool:
     return done.returncode == 0
 
 
-@dataclass
-class Job:
+class Job(Struct):
     """A job as GitHub shows it: `caller / job` in a called workflow, followed by its values in a matrix."""
 
     name: str
@@ -74,8 +74,7 @@ class Job:
     matrix: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """The event that starts a run. A checkout without `ref:` uses `ref`."""
 
     name: str
@@ -87,8 +86,7 @@ class Event:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Begun:
+class Begun(Struct, frozen=True, dict=True):
     """The definition of a run. `called`: the workflows that its jobs call, by their `uses:`."""
 
     text: str
@@ -109,8 +107,7 @@ class Begun:
         return f"{self.run_id}/{self.attempt}"
 
 
-@dataclass
-class Run:
+class Run(Struct):
     """The end of one attempt of a workflow's run."""
 
     begun: Begun
@@ -148,8 +145,7 @@ class Run:
         return replace(self.begun, attempt=self.begun.attempt + 1, kept=tuple(kept), left=left)
 
 
-@dataclass
-class Runner:
+class Runner(Struct):
     """`secrets` are the repository's, `environments` those of each GitHub Environment, `environ` the machine's."""
 
     folder: Path  # Everything that the jobs write is below it.
@@ -367,8 +363,7 @@ def parse_workflow(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The end of a job of the run's own workflow that does not run again, or only in part.
 
     `left`: the matrix entries that run again, for each job that it calls.
@@ -458,8 +453,7 @@ def _map_texts(tree: Any, change: Callable[[str], str]) -> Any:
 # --- what act reports --------------------------------------------------------------------------------
 
 
-@dataclass
-class _Reader:
+class _Reader(Struct):
     """Reads what act has reported of one attempt, in all its parts."""
 
     begun: Begun

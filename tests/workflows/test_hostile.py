@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import cmarkgfm
 import pytest
+from msgspec.structs import replace
 
 from reconciler import starter
 from reconciler.sandbox.server import serve_in_thread

@@ -6,10 +6,10 @@ import html
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT
 from reconciler.core.shard import find_shard

@@ -8,7 +8,8 @@ started again also has the commit of the first job, although another run may hav
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.core.protocol.steps import is_of_run
 from reconciler.model import By, Document, Outcome, Problem
@@ -16,8 +17,7 @@ from reconciler.model import By, Document, Outcome, Problem
 UNAPPLIED = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN})
 
 
-@dataclass(frozen=True, slots=True)
-class RunAttempt:
+class RunAttempt(Struct, frozen=True):
     """One attempt of a workflow run. `number` counts from 1."""
 
     run_id: str

@@ -7,8 +7,10 @@ are not part of it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import MaxChanged, count_updates, find_reserved_receivers, find_too_many_updates
@@ -25,8 +27,7 @@ ATTRIBUTES = ".gitattributes"  # in any folder: it decides what a diff hides, an
 # --- changed environments --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MergeChange:
+class MergeChange(Struct, frozen=True):
     """The environments that a merge changes, sorted. `changed` includes new ones; `removed` lost their manifest."""
 
     changed: tuple[str, ...] = ()
@@ -51,8 +52,7 @@ def digest_each(desired: Iterable[Desired]) -> dict[str, str]:
 # --- loosened rules --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SettingChange:
+class SettingChange(Struct, frozen=True):
     """A setting that a merge changes. Its values are texts."""
 
     path: str
@@ -60,8 +60,7 @@ class SettingChange:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class Loosening:
+class Loosening(Struct, frozen=True):
     """The other changes of a merge, which may loosen a rule. The review shows them first."""
 
     settings: tuple[SettingChange, ...] = ()
@@ -141,8 +140,7 @@ class Unposted(StrEnum):
     SUPERSEDED = "superseded"  # a later run has posted
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """The content of a review comment. The check is red for `errors`, `refused`, `combined` or `failed`.
 
     `base_fault` says why the base could not be read; every environment then counts as changed.

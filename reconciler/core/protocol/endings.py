@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import assert_never
+
+from msgspec import Struct, field
 
 from reconciler.core.accounts import find_pin_contradiction
 from reconciler.core.protocol.steps import FLEET, is_of_run
@@ -44,8 +45,7 @@ OPEN = frozenset({Ending.IN_DOUBT, Ending.NOT_APPLIED, Ending.NOT_TRIED, Ending.
 """The endings that a later run has to report again."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunJob:
+class RunJob(Struct, frozen=True):
     """A job of the run as GitHub shows it, such as `Step 1 / loja`. `conclusion` is None if it has not ended."""
 
     name: str
@@ -53,8 +53,7 @@ class RunJob:
     url: str = ""
 
 
-@dataclass(frozen=True)
-class EndedRun:
+class EndedRun(Struct, frozen=True, dict=True):
     """The run to report. `jobs` is None if they could not be read, `planned` if it is not known.
 
     `refused` is the message of the first job if it ended the whole run.
@@ -103,8 +102,7 @@ class EndedRun:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class StateView:
+class StateView(Struct, frozen=True):
     """The state at `now`. `faults` says why a document can't be read."""
 
     now: datetime
@@ -112,8 +110,7 @@ class StateView:
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class EndReport:
+class EndReport(Struct, frozen=True):
     """The report of one environment. `by` and `at` are those of its applied record, or of the intent in doubt."""
 
     environment: str
@@ -287,8 +284,7 @@ class WishFate(StrEnum):
     REMOVED = "removed"  # the run's commit has no such environment
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """An environment that a pull request changed. `later` is the last commit that changed it since, if known."""
 
     environment: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.core.digest import is_digest
 from reconciler.core.guards import MaxChanged, parse_max_changed
@@ -12,8 +13,7 @@ from reconciler.errors import InputError
 from reconciler.model import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class RunInputs:
+class RunInputs(Struct, frozen=True):
     """The inputs of one run; a run that a push started has the defaults.
 
     `environments` are globs, empty for all environments. `accepted` has the environments of `accept_account_change`.

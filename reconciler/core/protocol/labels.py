@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 
 class Label(StrEnum):
@@ -15,8 +16,7 @@ class Label(StrEnum):
     FIRST_APPLY = "reconciler: first apply"  # confirms that an empty state is the right one
 
 
-@dataclass(frozen=True, slots=True)
-class LabelSetting:
+class LabelSetting(Struct, frozen=True):
     """A label on a pull request. `set_by` is the login of the user who set it last; None if GitHub doesn't say.
 
     It `counts` only if that user is known to have write permission.

@@ -7,8 +7,9 @@ comments of the workflows' own author.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class MarkState(StrEnum):
@@ -18,8 +19,7 @@ class MarkState(StrEnum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """The marker of a comment. `name` is the comment's, such as `plan`: a pull request has one comment of each name.
 
     A comment of an earlier version of this program has no run and counts as one of run 0.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from reconciler.core.protocol.names import (
     ACTIONS_APP,
@@ -169,8 +170,7 @@ def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
 # --- actions -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class UsedAction:
+class UsedAction(Struct, frozen=True):
     """An action that a workflow uses. `repository` is OWNER/NAME, `ref` what follows the @."""
 
     name: str

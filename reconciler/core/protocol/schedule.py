@@ -7,9 +7,10 @@ branch. So the schedule leaves unapplied changes to it, for a day at most, and s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from reconciler.model import Finding, FindingKind, Head
 
@@ -26,8 +27,7 @@ UNDECIDED = frozenset({"cancelled", "skipped", "stale", "neutral"})
 """Conclusions of a run that decided nothing: it was superseded, a person ended it, or it had nothing to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyRun:
+class ApplyRun(Struct, frozen=True):
     """A run of apply.yml on the default branch. `begun_at` is when its last attempt was requested.
 
     `whole`: a push or the schedule started it, so that no input has narrowed it.
@@ -59,8 +59,7 @@ class Begin(StrEnum):
     REASSERT = "reassert"
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(Struct, frozen=True):
     """The apply runs that GitHub shows, judged at `now`."""
 
     now: datetime
@@ -96,8 +95,7 @@ class Runs:
         return any(run.head_sha == head and run.whole and run.has_decided for run in self.all)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The wishes of the repository's variables and of the plan of the head.
 
     `unapplied`: the head wants something else than what was applied. `self_heal`: PLUG_SELF_HEAL is true.

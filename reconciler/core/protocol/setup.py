@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.core.protocol.names import (
     DRIFT_ENVIRONMENT,
@@ -18,8 +19,7 @@ from reconciler.model import Desired
 MAX_REVIEWERS = 6  # GitHub's limit for a GitHub Environment
 
 
-@dataclass(frozen=True, slots=True)
-class GitHubEnvironment:
+class GitHubEnvironment(Struct, frozen=True):
     """A GitHub Environment that jobs use, with the names of its secrets. Those in `optional` may be missing."""
 
     name: str
@@ -27,8 +27,7 @@ class GitHubEnvironment:
     optional: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GitHubSetup:
+class GitHubSetup(Struct, frozen=True):
     """The set-up of a repository, OWNER/NAME. `state_branch` is None if the state is not on a branch of it."""
 
     repository: str

@@ -6,7 +6,8 @@ The parts are the shards of `--shard`, so each job finds the tokens of its envir
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.core.shard import find_shard
 
@@ -14,8 +15,7 @@ MAX_SECRET_BYTES = 48 * 1024  # GitHub's limit for one secret
 MAX_SECRETS = 100  # GitHub's limit for one GitHub Environment
 
 
-@dataclass(frozen=True, slots=True)
-class FileSizes:
+class FileSizes(Struct, frozen=True):
     """The sizes in bytes of a file that is split: of each environment's entry, and of the text in every part."""
 
     entries: Mapping[str, int]

@@ -7,9 +7,11 @@ checks that the earlier waves are done. A job is for one environment, for a shar
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from reconciler.core.digest import plan_digest
 from reconciler.core.shard import find_shard, holds, parse_shard
@@ -30,8 +32,7 @@ class TokensFrom(StrEnum):
     SECRET = "secret"  # noqa: S105 - a setting's value
 
 
-@dataclass(frozen=True, slots=True)
-class JobLayout:
+class JobLayout(Struct, frozen=True):
     """The settings for making jobs. If the tokens are in one secret and `shards` is 0, one job has the whole fleet."""
 
     tokens_from: TokensFrom = TokensFrom.ENVIRONMENTS
@@ -60,8 +61,7 @@ def parse_layout(tokens_from: str, shards: str) -> JobLayout:
     return JobLayout(TokensFrom(chosen), count)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One job of a step, as it is in the matrix.
 
     `environment` is its GitHub Environment. `tokens` and `secrets` are the names of the secrets that contain all its
@@ -179,8 +179,7 @@ def find_part(job: Job, desired: Iterable[Desired], selected: Collection[str]) -
     )
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierWave:
+class EarlierWave(Struct, frozen=True):
     """An environment of an earlier wave. `action` is from a plan made now, without --reassert."""
 
     environment: str
@@ -219,7 +218,7 @@ def encode_jobs(jobs: Iterable[Job]) -> list[Mapping[str, object]]:
 
 def decode_job(value: object) -> Job:
     """Return the job of one entry of the matrix. Raises ValueError for anything else."""
-    if not isinstance(value, dict) or value.keys() != Job.__dataclass_fields__.keys():
+    if not isinstance(value, dict) or value.keys() != set(Job.__struct_fields__):
         raise ValueError("is not a job of the first job's output")
     wave, waits = value["wave"], value["waits"]
     texts = (one for name, one in value.items() if name not in ("wave", "waits"))

@@ -6,9 +6,10 @@ Only the content of commits decides, as it can't be forged. The event, the actor
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class UnreviewedCause(StrEnum):
@@ -51,8 +52,7 @@ class Candidate(NamedTuple):
     wants_same: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreviewed:
+class Unreviewed(Struct, frozen=True):
     """An environment that must not be sent. `commit` is the one that its cause is about."""
 
     environment: str

@@ -10,12 +10,12 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 import anyio
 import h11
 import httpx
+from msgspec import Struct
 
 LONGEST_CHAIN = 20  # errors; an error may be its own cause, so the chain needs a limit
 
@@ -31,8 +31,7 @@ class Stage(StrEnum):
     BODY = "body"
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """A server on the way of a request: its name in messages, and the setting that holds its address."""
 
     name: str
@@ -133,8 +132,7 @@ _PROXY_ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A failed request: the step that it had reached, the hop, and the cause."""
 
     stage: Stage

@@ -8,11 +8,12 @@ import logging
 import ssl
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
 from types import TracebackType
 
 import anyio
 import httpx
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.answers import MAX_ANSWER_BYTES, Arrived, End
 from reconciler.io.http.causes import Cause, Failure, Hop, WireError
@@ -24,8 +25,7 @@ from reconciler.io.http.transport import Exchange, Transport
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """The result of one request. `failure` is None if the answer was read to its end, or to the limit."""
 
     arrived: Arrived

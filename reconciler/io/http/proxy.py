@@ -6,11 +6,11 @@ import base64
 import re
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import InputError
+from reconciler.model import Unprinted
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an IPv6 address without its brackets
 _HINT = "unset it, or write http://HOST:PORT"
@@ -20,16 +20,15 @@ class UnusableProxy(InputError):
     """A proxy variable that can't be used. Its value is never shown, as it may hold the proxy's password."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Unprinted, frozen=True):
     """An HTTP proxy. With the `scheme` https, the connection to the proxy itself uses TLS. `variable` named it."""
 
     scheme: str
     host: str
     port: int
     variable: str
-    user: str | None = field(default=None, repr=False)
-    password: str = field(default="", repr=False)
+    user: str | None = None
+    password: str = ""
 
     @property
     def address(self) -> str:

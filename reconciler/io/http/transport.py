@@ -11,13 +11,13 @@ import re
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import anyio
 import h11
 import httpx
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
+from msgspec import Struct, field
 
 from reconciler.core.answers import End
 from reconciler.io.http import stream as streams
@@ -30,8 +30,7 @@ _NO_BODY = (204, 304)
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """The facts about one request and its answer so far. The transport notes them, also if it raises.
 
     A request has it as its extension `exchange`.
@@ -182,8 +181,7 @@ async def _ask_for_tunnel(stream: ByteStream, proxy: Proxy, target: str, exchang
         raise WireError(exchange.failed(Cause.NOT_HTTP))
 
 
-@dataclass(slots=True)
-class _Connection:
+class _Connection(Struct):
     """A stream, and the state of the HTTP on it."""
 
     stream: ByteStream

@@ -24,9 +24,10 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.core.masking import show_document
@@ -79,8 +80,7 @@ _COMMIT = re.compile(r"([0-9a-f]{7,64})\+?")
 _RUN = re.compile(r"([0-9]+)(?:[/-]([0-9]+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The input of the page. `plan` was made without --reassert; `checked` is None if no results were given."""
 
     plan: Plan
@@ -101,8 +101,7 @@ class Report:
         return any(finding.kind in (FindingKind.LIVE, FindingKind.UNOBSERVABLE) for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedEnvironment:
+class ReportedEnvironment(Struct, frozen=True):
     """One environment with its findings and its overview."""
 
     planned: EnvironmentPlan

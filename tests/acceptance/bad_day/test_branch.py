@@ -6,11 +6,11 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.bad_day.world import message_of, only_outcome, release

@@ -6,10 +6,10 @@ import json
 import os
 import stat
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.bad_day.world import (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.cli.main import run
 from reconciler.cli.session import Session

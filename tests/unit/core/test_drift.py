@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.drift import TokenWatch, find_drift
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from reconciler.core.finding_groups import FindingGroup, group_findings
 from reconciler.model import Event, Finding, FindingKind

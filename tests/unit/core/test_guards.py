@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.guards import MaxChanged, count_updates, find_too_many_updates, find_trials, parse_max_changed
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan

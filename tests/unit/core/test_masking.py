@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.drift import find_drift
 from reconciler.core.masking import find_secretive, mask_query, mask_url, show_document, show_url

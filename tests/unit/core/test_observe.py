@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.cli.exitcode import ExitCode, of_drift
 from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account

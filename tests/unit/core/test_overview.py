@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from reconciler.core.overview import Cell, Overview, Standing, summarize_environment
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
-
 import pytest
+from msgspec.structs import astuple
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.pace import (

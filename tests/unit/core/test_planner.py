@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.planner import PlanInput, Planned, make_plan, plan_environment

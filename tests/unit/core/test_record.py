@@ -6,10 +6,10 @@ See docs/contract.md#apply, docs/state.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core import record
 from reconciler.model import BodyForm, By, Desired, Document, Fingerprint, Intent, Outcome

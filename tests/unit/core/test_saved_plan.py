@@ -6,9 +6,9 @@ See docs/contract.md#plan.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core import record
 from reconciler.core.observe import EventComparison, Observation, Verdict

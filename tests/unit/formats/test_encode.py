@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json as stdlib_json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.formats.any_result import decode_any
 from reconciler.formats.check_file import decode_check

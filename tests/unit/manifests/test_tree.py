@@ -7,10 +7,10 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.manifests import STORED_SCHEMA as SCHEMA
 from reconciler.manifests.load import load_tree

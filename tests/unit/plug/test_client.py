@@ -16,12 +16,12 @@ import sys
 import time
 import tracemalloc
 import zlib
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import trustme
+from msgspec.structs import replace
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.model import AuthScheme, BodyForm, Desired
@@ -317,7 +317,7 @@ def test_the_first_put_imports_nothing(scheme: str, authority: trustme.CA, tmp_p
     """An import would delay it after it got its slot, and the next second would exceed the rate limit."""
     code = (
         "import asyncio, sys\n"
-        "from dataclasses import replace\n"
+        "from msgspec.structs import replace\n"
         "from reconciler.plug.client import HttpPlug\n"
         "from reconciler.plug.credentials import EnvironCredentials\n"
         "from tests.fakes import make_desired\n"

@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import json
 import pickle
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.errors import InputError
 from reconciler.plug.credentials import EnvironCredentials

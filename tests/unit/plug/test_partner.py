@@ -9,10 +9,10 @@ import asyncio
 import gzip
 import json
 import socket
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.account import FIELDS
 from reconciler.core.observe import Verdict

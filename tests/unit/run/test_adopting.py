@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.observe import UNOBSERVABLE, EventComparison, Observation, Verdict
 from reconciler.core.record import Claim, adopt, begin_intent, mark_in_doubt

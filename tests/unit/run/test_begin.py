@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
@@ -84,7 +85,7 @@ class Bench:
         self.desired = [*(real(one.environment, "2", one.wave) for one in self.desired[:count]), *self.desired[count:]]
 
     def ask(self, **inputs: object) -> None:
-        self.request = replace(self.request, inputs=replace(self.request.inputs, **inputs))  # type: ignore[arg-type]
+        self.request = replace(self.request, inputs=replace(self.request.inputs, **inputs))
 
     def plan(self, scope: PlanScope, *, requested: bool, now: object = None) -> Planned:
         given = PlanInput(START, requested=requested)

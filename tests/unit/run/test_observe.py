@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.observe import UNOBSERVABLE, Observation

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Corrupt, StateError, Unreachable

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan

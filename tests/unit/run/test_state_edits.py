@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.record import Claim, adopt, begin_intent, clear, mark_in_doubt
 from reconciler.errors import InputError, Locked, StateError, Unreachable

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.record import Claim, adopt, begin_intent, clear, confirm, mark_in_doubt, renew
 from reconciler.model import By, Document, Fingerprint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from reconciler.model import EnvironmentResult, Outcome
 from reconciler.text.groups import group_failures, message_of

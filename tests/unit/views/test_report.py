@@ -7,11 +7,11 @@ import hashlib
 import json
 import re
 import zlib
-from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.model import EVENTS, By, Event, HistoryEntry
 from reconciler.text.escape import for_page

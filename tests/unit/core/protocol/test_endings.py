@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.core.protocol.endings import (
     ABSENT,
@@ -49,7 +49,7 @@ def intent(by: By = OURS, *, doubt: bool = False, lease_until: datetime | None =
 
 
 def document(**values: object) -> Document:
-    return replace(Document("loja", "lineage", 3), **values)  # type: ignore[arg-type]
+    return replace(Document("loja", "lineage", 3), **values)
 
 
 def tried(outcome: Outcome, by: By = OURS, at: datetime = START) -> LastTry:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.core.protocol.schedule import (
     ACTIVE,
@@ -193,7 +194,7 @@ class World:
             self._start_next()
 
     def _replace(self, run: ApplyRun, **values: object) -> None:
-        self.runs[self.runs.index(run)] = replace(run, **values)  # type: ignore[arg-type]
+        self.runs[self.runs.index(run)] = replace(run, **values)
 
     def look(self) -> None:
         """Run the schedule."""
