@@ -12,10 +12,9 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import groupby
-from typing import Any
 
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.portable import find_reserved_fault
@@ -39,7 +38,7 @@ from reconciler.manifests.schema import (
 from reconciler.manifests.shared import find_shared, find_shared_urls
 from reconciler.manifests.tokens import MAX_IN_A_FILE, TOKEN_HINTS, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
-from reconciler.manifests.vars import OTHER_TEMPLATES, find_other_templates, find_unused, find_var_fault
+from reconciler.manifests.vars import find_other_templates, find_unused, find_var_fault, may_hold_templates
 from reconciler.model import EVENTS, Location, Problem
 from reconciler.text.counts import counted
 
@@ -164,7 +163,7 @@ class _Loader:
             self._scan_escaped(file, found)
         may_hold_secrets = is_escaped or self._search.may_hold_secrets(text)
         secrets = self._find_secrets(file, found) if may_hold_secrets else set()
-        if any(sign in data for sign in OTHER_TEMPLATES):
+        if may_hold_templates(text):
             self.warnings.extend(find_other_templates(file))
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
@@ -315,32 +314,27 @@ def flatten(file: File, bad: set[KeyPath], model: type[Manifest] | type[Defaults
     thousands of manifests stay small.
     """
     flat: dict[str, Value] = {}
-
-    def add(path: KeyPath, value: Any) -> None:
-        position = file.positions.get(path) or file.position(path)
-        flat[".".join(map(str, path))] = Value(None if path in bad else value, Location(file.name, *position))
-
+    name, positions = file.name, file.positions
     known = _known(model, ())
     for key, value in file.values.items():
+        path: KeyPath = (key,)
         if key not in known:
-            flat[""] = Value(None, Location(file.name, *file.start))
-        elif key == "vars" and not isinstance(value, dict):
-            add((key,), None)
-        elif key not in ("policy", "vars"):
-            _flatten_key(key, value, bad, add)
+            flat[""] = Value(None, Location(name, *file.start))
+        elif key == "policy" or (key == "vars" and isinstance(value, dict)):
+            continue
+        elif key == "vars" or not isinstance(value, dict):
+            unusable = key == "vars" or path in bad
+            flat[key] = Value(None if unusable else value, Location(name, *file.position(path)))
+        else:
+            known_inside = _known(Defaults, path)
+            for inner, leaf in value.items():
+                if inner in known_inside:
+                    here = (key, inner)
+                    line, column = positions.get(here) or file.position(here)
+                    flat[f"{key}.{inner}"] = Value(None if here in bad else leaf, Location(name, line, column))
+            if path in bad or not known_inside.issuperset(value):
+                flat[key] = Value(None, Location(name, *file.position(path)))
     return flat
-
-
-def _flatten_key(key: str, value: Any, bad: set[KeyPath], add: Callable[[KeyPath, Any], None]) -> None:
-    if not isinstance(value, dict):
-        add((key,), value)
-        return
-    known = _known(Defaults, (key,))
-    for inner, leaf in value.items():
-        if inner in known:
-            add((key, inner), leaf)
-    if (key,) in bad or not known.issuperset(value):
-        add((key,), None)
 
 
 def vars_of(file: File, bad: set[KeyPath]) -> dict[str, Value]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -12,7 +12,7 @@ from reconciler.core.urls import is_loopback_url
 from reconciler.model import AuthScheme, BodyForm, Desired, Location, Problem
 
 
-class Value(NamedTuple):
+class Value(Struct, frozen=True):
     """A value and its place. `value` is None if it can't be used; its fault is already reported."""
 
     value: Any

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import yaml
 from msgspec import Struct, field
+from yaml import MappingNode, ScalarNode, SequenceNode
 
 from reconciler.model import Fault, Problem
 
@@ -38,14 +39,14 @@ class _Composer(LOADER):  # type: ignore[misc]
     def ascend_resolver(self) -> None:
         pass
 
-    def resolve(self, kind: type, value: str | None, implicit: Any) -> str:
-        if kind is yaml.ScalarNode:
-            if implicit[0]:
-                for tag, pattern in _IMPLICIT.get(value[:1] if value else "", ()):
-                    if pattern.match(value):
-                        return str(tag)
-            return _TEXT
-        return _LIST if kind is yaml.SequenceNode else _MAPPING
+    def resolve(self, kind: type, value: Any, implicit: Any) -> str:
+        if kind is not ScalarNode:
+            return _LIST if kind is SequenceNode else _MAPPING
+        if implicit[0] and (first := value[:1]) in _IMPLICIT:
+            for tag, pattern in _IMPLICIT[first]:
+                if pattern.match(value):
+                    return str(tag)
+        return _TEXT
 
 
 def is_read_as_text(value: str) -> bool:
@@ -54,7 +55,8 @@ def is_read_as_text(value: str) -> bool:
 
 
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_DEEP_INDENT = re.compile("[\n\r\x85\u2028\u2029] {32}")  # MAX_DEPTH, after any line end of YAML
+_DEEP_BLANKS = " " * MAX_DEPTH
+_DEEP_INDENT = re.compile(f"[\n\r\x85\u2028\u2029]{_DEEP_BLANKS}")  # after any line end of YAML
 MIN_NODE_CHARS = 2  # a node takes at least so many characters
 _GIT_CRYPT = b"\x00GITCRYPT\x00"
 _PLAIN = "decrypt it: a manifest is plain text. Secrets come from {secret:NAME}, tokens from token_env"
@@ -66,12 +68,14 @@ _OTHER_FILES = {
     "-----BEGIN AGE ENCRYPTED FILE-----": Fault("is encrypted by age", _PLAIN),
     "-----BEGIN PGP MESSAGE-----": Fault("is encrypted by PGP", _PLAIN),
 }
+_OTHER_BEGINNINGS = tuple(_OTHER_FILES)
 _CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: |$)", re.MULTILINE)
 _SOPS = re.compile(r"^sops:", re.MULTILINE)
 _DECIMAL = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 # Everything but `[\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]`: a set with so many
 # members takes ten times as long to compile.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+_USUAL = bytes(range(0x20, 0x7F)) + b"\n"  # most files hold nothing else, and are not searched for what YAML forbids
 _WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
 
 
@@ -141,10 +145,10 @@ def parse_file(name: str, data: bytes) -> File | list[Problem]:
     except yaml.MarkedYAMLError as error:
         return [_translate(name, error)]
     file = File(name)
-    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == _TAG + "null"):
+    if root is None or (isinstance(root, ScalarNode) and root.tag == _TAG + "null"):
         return [Problem(name, 1, 1, "", "the file is empty", "write {} to take everything from _defaults.yaml")]
     file.start = _position(root)
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(root, MappingNode):
         return [Problem(name, *file.start, "", "is not a mapping", "write lines such as `environment: production`")]
     _NodeWalk(file).mapping(root, ())
     return file
@@ -159,7 +163,7 @@ def _decode(name: str, data: bytes) -> str | Problem:
         before = data[: error.start]
         column = error.start - (before.rfind(b"\n") + 1) + 1
         return Problem(name, before.count(b"\n") + 1, column, "", "is not UTF-8", "save the file as UTF-8")
-    found = _FORBIDDEN.search(text)
+    found = _FORBIDDEN.search(text) if data.translate(None, _USUAL) else None
     if found is not None:
         return Problem(name, *Lines(text).locate(found.start()), "", "holds a character that YAML forbids", "remove it")
     return text
@@ -167,10 +171,10 @@ def _decode(name: str, data: bytes) -> str | Problem:
 
 def _find_other_content(name: str, text: str) -> Problem | None:
     """Return the problem of a file that is not a manifest at all: a git conflict, an LFS pointer, an encrypted text."""
-    for beginning, fault in _OTHER_FILES.items():
-        if text.startswith(beginning):
-            return Problem(name, 1, 1, "", *fault)
-    conflict = _CONFLICT.search(text)
+    if text.startswith(_OTHER_BEGINNINGS):
+        fault = next(fault for beginning, fault in _OTHER_FILES.items() if text.startswith(beginning))
+        return Problem(name, 1, 1, "", *fault)
+    conflict = _CONFLICT.search(text) if "<<<<<<<" in text or ">>>>>>>" in text else None
     if conflict is not None:
         hint = "resolve the conflict: keep what is right, and remove the lines with <<<<<<<, ======= and >>>>>>>"
         return Problem(name, *Lines(text).locate(conflict.start()), "", "holds a conflict marker of git", hint)
@@ -189,7 +193,7 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
     if len(text) > MIN_NODE_CHARS * MAX_NODES:
         return _find_in_events(name, text)
     # each indented level takes a line, and is at least one character deeper than the level around it
-    if _DEEP_INDENT.search(text):
+    if _DEEP_BLANKS in text and _DEEP_INDENT.search(text):
         return _find_in_events(name, text)
     deep = text.count("[") + text.count("- ") + text.count("? ") > MAX_DEPTH or text.count("{") > 10 * MAX_DEPTH
     if deep or "!" in text or "&" in text or "*" in text:
@@ -260,11 +264,11 @@ class _NodeWalk:
         self._done: dict[int, Any] = {}
         self._open: set[int] = set()
 
-    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+    def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
         file = self._file
         values: dict[str, Any] = {} if path else file.values
         for key_node, value_node in node.value:
-            if key_node.tag != _TEXT or not isinstance(key_node, yaml.ScalarNode):
+            if key_node.tag != _TEXT or not isinstance(key_node, ScalarNode):
                 self._refuse_key(key_node, path)
                 continue
             key = key_node.value
@@ -284,7 +288,7 @@ class _NodeWalk:
 
     def _refuse_key(self, node: yaml.Node, path: KeyPath) -> None:
         position = _position(node)
-        if not isinstance(node, yaml.ScalarNode):
+        if not isinstance(node, ScalarNode):
             self._file.problem(position, _dotted(path), "a key is not a text", "write name: value")
             return
         key = _dotted((*path, node.value))
@@ -295,14 +299,14 @@ class _NodeWalk:
             self._file.problem(position, key, f"YAML reads a key as {what}", "put it in quotes")
 
     def _value(self, node: yaml.Node, path: KeyPath) -> Any:
-        if isinstance(node, yaml.ScalarNode):
+        if isinstance(node, ScalarNode):
             return scalar_of(node)
         if id(node) in self._open:
             return AmbiguousScalar("an alias inside its own anchor")
         if id(node) in self._done:
             return self._done[id(node)]
         self._open.add(id(node))
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(node, MappingNode):
             value: Any = self.mapping(node, path)
         else:
             value = []
@@ -314,7 +318,7 @@ class _NodeWalk:
         return value
 
 
-def scalar_of(node: yaml.ScalarNode) -> Any:
+def scalar_of(node: ScalarNode) -> Any:
     """Return a text, a plain decimal, or true or false; else `AmbiguousScalar`, as YAML 1.1 readers disagree on it."""
     tag = node.tag.removeprefix(_TAG)
     if tag == "str":

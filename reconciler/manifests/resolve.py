@@ -18,6 +18,7 @@ from reconciler.core.fill import (
     Template,
     TemplateFault,
     fill_vars,
+    parse_lines,
     parse_template,
     secret_names,
 )
@@ -61,6 +62,7 @@ MAX_PLAIN_KEPT = 1024  # sets of webhooks kept; if every manifest writes its own
 MAX_FILLED = 4 * len(EVENTS) * MAX_URL_BYTES  # characters that all seven URLs together may have when filled in
 
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
+_DESTINATION_KEYS = frozenset({"api.base_url", "api.body", "api.auth_scheme", "token_env"})
 _LOOPBACK = Fault(
     "is on this machine (loopback), and the setting api.base_url is not",
     "a manifest can't send a token to a port of this machine; for a sandbox give --api-base-url",
@@ -180,6 +182,8 @@ class Resolver:
 
     def _find_overrides(self, entry: Entry, destination: Destination) -> frozenset[DestinationPart]:
         """Return the parts of the destination that differ from the settings, or from the default of `token_env`."""
+        if entry.values.keys().isdisjoint(_DESTINATION_KEYS):
+            return frozenset()
         options = self._options
         usual = Destination(
             _endpoint(options.base_url if options.base_url_override is None else options.base_url_override),
@@ -187,8 +191,6 @@ class Resolver:
             options.auth_scheme,
             default_token_env(entry.name, options.token_prefix),
         )
-        if destination == usual:
-            return frozenset()
         return frozenset(part for part in DestinationPart if getattr(destination, part) != getattr(usual, part))
 
     def _token_env(self, entry: Entry) -> str:
@@ -214,26 +216,23 @@ class Resolver:
         return self._plain[values]
 
     def _make_plain(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
-        parts: list[str] = [""]
-        secrets: set[str] = set()
-        places = 0
-        for value in values:
-            if value is None or value.value is None:
-                return None
-            try:
-                template = parse_template(value.value)
-            except TemplateFault:
-                return None
-            parts[-1] += template.parts[0]
-            parts += template.parts[1:]
-            parts[-1] += "\n"
-            secrets.update(template.secrets)
-            places += sum(template.names.values())
-        if not all(name.startswith(self._options.secret_prefix) for name in secrets):
+        given = [value for value in values if value is not None and value.value is not None]
+        if len(given) != len(EVENTS):
             return None
-        sources = {event: value.source for event, value in zip(EVENTS, values, strict=True) if value is not None}
-        fixed = sum(map(len, parts[::2]))
-        return _PlainWebhooks(tuple(parts), frozenset(parts[1::2]), places, fixed, tuple(sorted(secrets)), sources)
+        try:
+            template = parse_lines(value.value for value in given)
+        except TemplateFault:
+            return None
+        if not all(name.startswith(self._options.secret_prefix) for name in template.secrets):
+            return None
+        return _PlainWebhooks(
+            parts=template.parts,
+            names=frozenset(template.names),
+            places=sum(template.names.values()),
+            fixed=sum(map(len, template.parts[::2])),
+            secrets=tuple(sorted(template.secrets)),
+            sources={event: value.source for event, value in zip(EVENTS, given, strict=True)},
+        )
 
     def _fill_plain(self, plain: _PlainWebhooks, entry: Entry) -> dict[Event, str] | None:
         self.used.add((plain.names, entry.start.file))

@@ -101,7 +101,9 @@ def find_shared_urls(desired: Sequence[Desired], own_secrets: Mapping[str, froze
     for one in desired:
         own = own_secrets.get(one.environment, _NO_NAMES)
         for url in one.webhooks.values():
-            if own.isdisjoint(secret_names(url)) and first_of.setdefault(url, one) is not one:
+            if own and not own.isdisjoint(secret_names(url)):
+                continue
+            if first_of.setdefault(url, one) is not one:
                 shared[url] = []
     for one in desired if shared else ():
         own = own_secrets.get(one.environment, _NO_NAMES)

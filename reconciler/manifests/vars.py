@@ -17,8 +17,8 @@ from reconciler.manifests.schema import dotted
 from reconciler.model import EVENTS, Fault, Location, Problem
 from reconciler.text.counts import counted
 
-OTHER_TEMPLATES = (b"{{", b"${", b"$(", b"<", b"%(")
-"""The first characters of each syntax. Most files hold none of them, and are not searched further."""
+_OTHER_TEMPLATES = ("{{", "${", "$(", "<", "%(")  # the first characters of each syntax
+_SIGNS = ("$", "<", "%", "{{")  # most files hold none of them; a search for a single character is the quickest
 
 MAX_SHOWN = 40  # characters of a template
 
@@ -57,6 +57,11 @@ def find_unused(found: Iterable[tuple[str, Value]], used: Iterable[tuple[frozens
             yield Problem.at(value.source, f"vars.{name}", "no URL below this file names this var", hint)
 
 
+def may_hold_templates(text: str) -> bool:
+    """Return whether a file's text may hold a placeholder of another tool."""
+    return any(map(text.__contains__, _SIGNS))
+
+
 def find_other_templates(file: File) -> Iterator[Problem]:
     """Yield a warning for placeholders of another tool in a file's URLs: they are sent as they are written.
 
@@ -84,5 +89,5 @@ def _find_each_template(file: File) -> Iterator[tuple[str, Problem]]:
             if shown.startswith("${"):
                 message = f"the $ of {shown} is sent as it is written"
             hint = f"write {{{name}}} to have it filled in"
-            sign = next(sign.decode() for sign in OTHER_TEMPLATES if shown.startswith(sign.decode()))
+            sign = next(sign for sign in _OTHER_TEMPLATES if shown.startswith(sign))
             yield sign, Problem.at(Location(file.name, *file.position(path)), dotted(path), message, hint)
