@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from msgspec import Struct
@@ -53,7 +54,7 @@ _LAST_WORDS = (
 STATE_THREADS = 4  # one writes; others may read again after a lost race
 
 
-class ApplyFlags(Struct, frozen=True):
+class ApplyFlags(NamedTuple):
     planfile: str | None
     dry_run: bool
     yes: bool

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from msgspec import Struct
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
 
-class CheckFlags(Struct, frozen=True):
+class CheckFlags(NamedTuple):
     no_post: bool
     changed: bool
 

@@ -49,7 +49,7 @@ def complete_environments(context: click.Context, _parameter: click.Parameter, i
 
 
 def _find_names(context: click.Context) -> Iterator[str]:
-    from reconciler.cli.session import session_of
+    from reconciler.cli.held import session_of
     from reconciler.errors import ReconcilerError
     from reconciler.state.folder import FolderStore
 

@@ -25,6 +25,7 @@ def make_work(words: Sequence[str]) -> Callable[[Step], int]:
 
 def _run(step: Step, words: Sequence[str]) -> int:
     """Run the command within this process, so that signals reach it. Raises what the command raises."""
+    from reconciler.cli.held import HeldSession
     from reconciler.cli.main import cli
 
     step.name = step.environ.get("GITHUB_JOB") or words[0]
@@ -33,7 +34,7 @@ def _run(step: Step, words: Sequence[str]) -> int:
     folder = step.result_folder
     arguments = [*words, *_find_also(cli, words, folder)]
     try:
-        code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False, obj=session)
+        code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False, obj=HeldSession(session))
     finally:
         _collect(step, folder)
     return int(code) if isinstance(code, int) else ExitCode.DONE

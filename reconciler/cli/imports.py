@@ -5,10 +5,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from msgspec import Struct
 
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.completion import complete_environments
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 MAX_CSV_BYTES = 16 * 1024 * 1024
 
 
-class Source(Struct, frozen=True):
+class Source(NamedTuple):
     """The companies to import: those of a CSV, or that of one account."""
 
     account_id: str | None
@@ -38,7 +37,7 @@ class Source(Struct, frozen=True):
     names: tuple[str, ...]
 
 
-class Target(Struct, frozen=True):
+class Target(NamedTuple):
     """The places for manifests and secrets, and the values that are not secret."""
 
     folder: str

@@ -8,19 +8,20 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from reconciler import __version__
 from reconciler.cli.commands import CommandGroup
 from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.held import HeldSession
 from reconciler.cli.options import verbose_option
 from reconciler.cli.output import report_unwritten, say, say_problems
-from reconciler.cli.session import Session
 from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
 from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from reconciler.cli.session import Session
 
 # the address for reports of a fault of this program
 REPORT_TO = "the maintainers of reconciler"
@@ -91,24 +92,18 @@ def cli() -> None:
 verbose_option(cli)
 
 
-def run(arguments: Sequence[str], *, obj: object = None) -> int:
-    """Run one command and return its exit code. `obj` is the Session of a caller in this process (the demo)."""
+def run(arguments: Sequence[str], *, obj: Session | None = None) -> int:
+    """Run one command and return its exit code. `obj` is the session of a caller in this process (the demo)."""
+    held = HeldSession(obj)
     try:
-        session = replace(obj) if isinstance(obj, Session) else Session()
-    except InputError as error:
-        say_problems(error)
-        return ExitCode.INVALID_INPUT
-    logged = session.log is not None
-    try:
-        return _run(arguments, session)
+        return _run(arguments, held)
     finally:
-        if session.log is not None and not logged:
-            session.log.stop()
+        held.close()
 
 
-def _run(arguments: Sequence[str], session: Session) -> int:
+def _run(arguments: Sequence[str], held: HeldSession) -> int:
     try:
-        code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=session)
+        code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=held)
         return int(code) if isinstance(code, int) else ExitCode.DONE
     except OutputFailed as error:
         report_unwritten(error)
@@ -125,28 +120,29 @@ def _run(arguments: Sequence[str], session: Session) -> int:
         return ExitCode.INVALID_INPUT
     except InputError as error:
         say_problems(error)
-        _annotate(error, session)
+        _annotate(error, held.made)
         return ExitCode.INVALID_INPUT
     except StateError as error:
         say("\n".join(for_terminal(line) for line in str(error).split("\n")), label="error")
-        _annotate(error, session)
+        _annotate(error, held.made)
         return ExitCode.STATE_TROUBLE
     except Declined as error:
         say(for_terminal(str(error)))
         return ExitCode.NOT_APPLIED
     except PostFailed as error:
         say(for_terminal(str(error)), label="error")
-        _annotate(error, session)
+        _annotate(error, held.made)
         return ExitCode.NOT_APPLIED
     except Exception as error:  # noqa: BLE001 - the only one: our own faults must not print values
-        _say_internal(error, whole=session.log is not None and session.log.verbosity > 1)
+        log = None if held.made is None else held.made.log
+        _say_internal(error, whole=log is not None and log.verbosity > 1)
         return ExitCode.NOT_APPLIED
 
 
-def _annotate(error: Exception, session: Session) -> None:
+def _annotate(error: Exception, session: Session | None) -> None:
     from reconciler.cli.annotations import annotate_error, wants_annotations
 
-    if wants_annotations(session.environ):
+    if session is not None and wants_annotations(session.environ):
         annotate_error(error, session)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
-from msgspec import Struct
 
 from reconciler.cli.completion import (
     complete_environments,
@@ -15,6 +14,7 @@ from reconciler.cli.completion import (
     complete_files,
     complete_folders,
 )
+from reconciler.cli.held import hold, session_of
 from reconciler.cli.setting_parameters import flag_parameter, is_settings_flag
 from reconciler.settings.flags import SETTING_FLAGS
 
@@ -29,14 +29,17 @@ VERBOSE = "verbosity"
 _COMPLETIONS = {"FILE": complete_files, "DIR": complete_folders, "STORE": complete_folders}
 
 
-class Form(Struct, frozen=True):
+# Not structs: the import of msgspec would take a fifth of the time of `--help`.
+
+
+class Form(NamedTuple):
     """The format of a result on stdout, and the files and formats of `--also`."""
 
     name: str = "text"
     also: tuple[tuple[str, str], ...] = ()  # format, file
 
 
-class Selection(Struct, frozen=True):
+class Selection(NamedTuple):
     """The environments that a command is about: `-e` and `--shard`."""
 
     globs: tuple[str, ...] = ()
@@ -46,9 +49,9 @@ class Selection(Struct, frozen=True):
         return bool(self.globs or self.shard)
 
 
-def gathered(kind: type[Struct], into: str) -> Callable[[Command], Command]:
+def gathered(kind: type[Any], into: str) -> Callable[[Command], Command]:
     """Pass the options that are fields of `kind` to the command as one parameter, `into`."""
-    names = kind.__struct_fields__
+    names = kind._fields
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -173,8 +176,6 @@ def settings_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def call(**parameters: Any) -> Any:
-        from reconciler.cli.session import session_of
-
         session = session_of(click.get_current_context(), parameters)
         kept = {name: value for name, value in parameters.items() if not is_settings_flag(name)}
         return command(session=session, **kept)
@@ -214,8 +215,4 @@ def verbose_option(command: click.Command) -> None:
 
 
 def _start_log(context: click.Context, count: int) -> None:
-    from reconciler.cli.session import Session  # late, and logging with it: --help must not wait for them
-
-    session = context.find_object(Session)
-    if session is not None:
-        session.start_log(count)
+    hold(context).get().start_log(count)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -32,7 +31,13 @@ def wants_colour(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
 
 def terminal_width() -> int:
     """Return the columns of a text for the terminal, between 60 and 120."""
-    return min(120, max(60, shutil.get_terminal_size((100, 24)).columns))
+    return min(120, max(60, _find_columns()))
+
+
+def _find_columns() -> int:
+    import shutil  # late: the Tab key does not need it
+
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def fit_terminal(text: str, stream: TextIO, *, spare: int = 0) -> str:
@@ -44,7 +49,7 @@ def fit_terminal(text: str, stream: TextIO, *, spare: int = 0) -> str:
         return text
     from reconciler.views.fold import fold  # late: only a terminal needs it
 
-    return fold(text, max(MIN_COLUMNS, shutil.get_terminal_size((100, 24)).columns - spare))
+    return fold(text, max(MIN_COLUMNS, _find_columns() - spare))
 
 
 def write(text: str) -> None:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from msgspec import Struct
 
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_plan
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
 
-class PlanFlags(Struct, frozen=True):
+class PlanFlags(NamedTuple):
     out: str | None
     detailed_exitcode: bool
     reassert: bool

@@ -17,7 +17,7 @@ from reconciler.errors import InputError
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
 
-# All else is imported where it is used: `--help` and the Tab key make a session too.
+# All else is imported where it is used: no command needs everything.
 if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
     from reconciler.core.guards import FirstApply
@@ -376,14 +376,3 @@ class Session(Struct, dict=True):
             timeout_s=self.settings.timeout,
             environ=self.environ,
         )
-
-
-def session_of(context: Any, parameters: Mapping[str, Any]) -> Session:
-    """Return the command's session with its flags: the caller's if there is one, else a new one."""
-    from reconciler.cli.setting_parameters import take_settings_flags
-
-    flags = take_settings_flags(parameters)
-    given: Session | None = context.find_object(Session)
-    session = Session(flags=flags) if given is None else replace(given, flags={**given.flags, **flags})
-    context.call_on_close(session.close)
-    return session

@@ -5,10 +5,10 @@ A test keeps this table equal to the model in `settings/fields.py`, which takes 
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import NamedTuple
 
 
-class SettingFlag(Struct, frozen=True):
+class SettingFlag(NamedTuple):
     """The flag of one setting. `path` is the setting's name, such as `api.base_url`; flag and variable derive from it.
 
     A list is given in one flag, comma separated or as JSON. Every `is_bool` also has a `--no-` form. `help` and

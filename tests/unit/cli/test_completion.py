@@ -8,6 +8,7 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
+from reconciler.cli.held import HeldSession
 from reconciler.cli.main import cli as program
 from reconciler.cli.session import Session
 from tests.acceptance.conftest import Cli
@@ -20,14 +21,15 @@ def test_a_remote_state_is_not_read(cli: Cli) -> None:
     cli.fleet("loja", "matriz")
     cli.environ["RECONCILER_STATE"] = "git:nowhere/state"
     session = Session(environ=cli.environ, folder=cli.folder)
-    shell = ShellComplete(program, {"obj": session}, "reconciler", "_RECONCILER_COMPLETE")
+    shell = ShellComplete(program, {"obj": HeldSession(session)}, "reconciler", "_RECONCILER_COMPLETE")
     assert [one.value for one in shell.get_completions(["state", "forget"], "")] == ["loja", "matriz"]
     assert [one.value for one in shell.get_completions(["plan", "-e"], "l")] == ["loja"]
 
 
 def complete(cli: Cli, *words: str) -> list[tuple[str, str]]:
     """Return the value and the type of each proposal for the last word."""
-    shell = ShellComplete(program, {"obj": Session(environ=cli.environ, folder=cli.folder)}, "reconciler", "_COMPLETE")
+    held = HeldSession(Session(environ=cli.environ, folder=cli.folder))
+    shell = ShellComplete(program, {"obj": held}, "reconciler", "_COMPLETE")
     return [(one.value, one.type) for one in shell.get_completions(list(words[:-1]), words[-1])]
 
 
