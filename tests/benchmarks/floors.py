@@ -6,22 +6,24 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 
 def parse_and_compare(files: list[str]) -> None:
-    """Run PyYAML in C on each manifest and JSON on each document, and compare dicts: no merge, check or location."""
+    """Run PyYAML in C on each manifest, then JSON on each document, and compare the webhooks; nothing is checked.
+
+    Only the manifests' webhooks are kept in memory.
+    """
     import yaml
 
-    desired: dict[str, Any] = {}
-    applied: dict[str, Any] = {}
-    for file in files:
+    desired: dict[str, object] = {}
+    same = 0
+    for file in files:  # the manifests, then the documents
         with open(file, encoding="utf-8") as opened:
-            if file.endswith(".json"):
-                applied[Path(file).stem] = json.load(opened)
+            if file.endswith(".yaml"):
+                desired[Path(file).stem] = yaml.load(opened.read(), Loader=yaml.CSafeLoader)["webhooks"]
             else:
-                desired[Path(file).stem] = yaml.load(opened.read(), Loader=yaml.CSafeLoader)
-    assert sum(desired[name] == applied.get(name) for name in desired) == 0
+                same += desired[Path(file).stem] == json.loads(opened.read())["applied"]["webhooks"]
+    assert same == len(desired), "the fleet is not the one with nothing changed"
 
 
 async def put_all(url: str, concurrency: int) -> None:
