@@ -6,9 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from reconciler.model import EVENTS, Action, Desired, Destination, EnvironmentPlan
 
+_AT_A_TIME = 500  # environments
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
@@ -19,8 +21,21 @@ def is_digest(text: str) -> bool:
 
 def digest_of(value: object) -> str:
     """Return `sha256:` and the hex digest of the value as canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return f"sha256:{hashlib.sha256(_canonical(value).encode()).hexdigest()}"
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _digest_of_all(values: Iterable[object]) -> str:
+    """Return the digest of the list of these values. The text of a whole fleet is never in memory."""
+    digest, given, first = hashlib.sha256(b"["), iter(values), True
+    while some := list(islice(given, _AT_A_TIME)):
+        digest.update(f"{'' if first else ','}{_canonical(some)[1:-1]}".encode())
+        first = False
+    digest.update(b"]")
+    return f"sha256:{digest.hexdigest()}"
 
 
 def manifests_digest(desired: Iterable[Desired]) -> str:
@@ -28,18 +43,16 @@ def manifests_digest(desired: Iterable[Desired]) -> str:
 
     A comment, a description, the order of lines and the state do not change it.
     """
-    return digest_of(
+    return _digest_of_all(
         [
-            [
-                one.environment,
-                one.wave,
-                _destination_out(one.destination),
-                one.account_id,
-                one.organization_id,
-                [one.webhooks[event] for event in EVENTS],
-            ]
-            for one in sorted(desired, key=lambda one: one.environment)
+            one.environment,
+            one.wave,
+            _destination_out(one.destination),
+            one.account_id,
+            one.organization_id,
+            [one.webhooks[event] for event in EVENTS],
         ]
+        for one in sorted(desired, key=lambda one: one.environment)
     )
 
 
@@ -49,18 +62,16 @@ def plan_digest(planned: Iterable[EnvironmentPlan]) -> str:
     Reasserts are left out: they send again what was approved before, and depend on tokens and the clock. So the plans
     of a pull request and of its merge have the same digest if they make the same changes.
     """
-    return digest_of(
+    return _digest_of_all(
         [
-            [
-                one.environment,
-                [[change.event, change.before, change.after] for change in one.changes],
-                None if one.destination is None else _destination_out(one.destination),
-                one.endpoint_before,
-                one.body_before,
-            ]
-            for one in sorted(planned, key=lambda one: one.environment)
-            if one.action in (Action.CREATE, Action.UPDATE)
+            one.environment,
+            [[change.event, change.before, change.after] for change in one.changes],
+            None if one.destination is None else _destination_out(one.destination),
+            one.endpoint_before,
+            one.body_before,
         ]
+        for one in sorted(planned, key=lambda one: one.environment)
+        if one.action in (Action.CREATE, Action.UPDATE)
     )
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import groupby
 
+from msgspec.structs import replace
+
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.portable import find_reserved_fault
 from reconciler.core.reserved import find_reserved_hosts
@@ -35,11 +37,11 @@ from reconciler.manifests.schema import (
     known_keys,
     near_miss,
 )
-from reconciler.manifests.shared import find_shared, find_shared_urls
+from reconciler.manifests.shared import COMPARED_KEYS, find_shared, find_shared_urls
 from reconciler.manifests.tokens import MAX_IN_A_FILE, TOKEN_HINTS, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
 from reconciler.manifests.vars import find_other_templates, find_unused, find_var_fault, may_hold_templates
-from reconciler.model import EVENTS, Location, Problem
+from reconciler.model import EVENTS, Desired, Location, Problem
 from reconciler.text.counts import counted
 
 logger = logging.getLogger(__name__)
@@ -52,21 +54,20 @@ _EVENT_NAMES = tuple(str(event) for event in EVENTS)
 def load_tree(root: str, options: TreeOptions, *, keep: str | None = None) -> Tree:
     """Read and check everything below `root`, also what will not be selected. The merged manifest of `keep` is kept."""
     begun = time.monotonic()
-    loader = _Loader(options)
+    loader = _Loader(options, keep)
     with without_collector():
-        tree = _load(root, options, loader, keep)
+        tree = _load(root, options, loader)
     logger.info("manifests: read %d files below %s in %.2f s", loader.files, root, time.monotonic() - begun)
     return tree
 
 
-def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) -> Tree:
+def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
     folder = walk(root, loader.problems, loader.warnings)
     loader.unquoted.update(loader.problems, loader.warnings)
     if folder is not None:
         loader.load_folder(folder, InheritedDefaults({}, options.policy))
-    resolver = Resolver(options, loader.lines)
+    resolver, desired = loader.resolver, loader.desired
     named = [entry for entry in loader.entries if not entry.nameless]
-    desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
     errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
     shared = find_shared_urls(desired, options.own_secrets)
     warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared}
@@ -80,21 +81,27 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
         policies={entry.name: entry.policy for entry in named},
         names=frozenset(names),
         repeated=frozenset(name for name, count in Counter(names).items() if count > 1),
-        kept=next((entry for entry in named if entry.name == keep), None),
+        kept=loader.kept,
     )
 
 
 class _Loader:
-    def __init__(self, options: TreeOptions) -> None:
+    """Reads one file after the other. A manifest is resolved at once, so that its values need not be kept."""
+
+    def __init__(self, options: TreeOptions, keep: str | None = None) -> None:
         self._options = options
+        self._keep = keep
         self._search = TokenSearch(options.known_tokens, options.known_secrets)
         self._found_tokens: list[str] = []
         self._escaped_tokens_in: set[str] = set()  # names of files whose lines are never quoted
         self.lines = SourceLines()
+        self.resolver = Resolver(options, self.lines)
         self.unquoted: set[Problem] = set()  # problems of a file's name: no line of the file is wrong
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.entries: list[Entry] = []
+        self.desired: list[Desired] = []
+        self.entries: list[Entry] = []  # with the values that are compared between environments
+        self.kept: Entry | None = None  # the whole manifest of `keep`
         self.unread_names: list[str] = []  # the stems of manifests that can't be parsed
         self.vars: list[tuple[str, Value]] = []
         self.files = 0
@@ -252,19 +259,24 @@ class _Loader:
         values = flatten(file, bad, Manifest)
         environment = self._name_of(file, values)
         start = file.key_positions.get(("environment",), file.start)
-        self.entries.append(
-            Entry(
-                name=environment or "nameless",
-                nameless=environment is None,
-                values={**inherited.values, **values},
-                policy=inherited.policy,
-                broken=inherited.broken,
-                start=Location(name, *start),
-                webhooks_at=Location(name, *file.key_positions.get(("webhooks",), file.start)),
-                unknown_events=_find_unknown_events(file, bad),
-                vars=Vars(vars_of(file, bad), inherited.vars),
-            )
+        entry = Entry(
+            name=environment or "nameless",
+            nameless=environment is None,
+            values={**inherited.values, **values},
+            policy=inherited.policy,
+            broken=inherited.broken,
+            start=Location(name, *start),
+            webhooks_at=Location(name, *file.key_positions.get(("webhooks",), file.start)),
+            unknown_events=_find_unknown_events(file, bad),
+            vars=Vars(vars_of(file, bad), inherited.vars),
         )
+        desired = self.resolver.resolve(entry)
+        if desired is not None:
+            self.desired.append(desired)
+        if environment is not None and environment == self._keep and self.kept is None:
+            self.kept = entry
+        compared = {key: entry.values[key] for key in COMPARED_KEYS if key in entry.values}
+        self.entries.append(replace(entry, values=compared, vars=Vars()))
 
     def _name_of(self, file: File, values: dict[str, Value]) -> str | None:
         """Return the value of `environment:`, else the file's stem; None, with a problem, if it is not a valid name."""

@@ -62,6 +62,7 @@ MAX_PLAIN_KEPT = 1024  # sets of webhooks kept; if every manifest writes its own
 MAX_FILLED = 4 * len(EVENTS) * MAX_URL_BYTES  # characters that all seven URLs together may have when filled in
 
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
+_NO_PARTS: frozenset[DestinationPart] = frozenset()
 _DESTINATION_KEYS = frozenset({"api.base_url", "api.body", "api.auth_scheme", "token_env"})
 _LOOPBACK = Fault(
     "is on this machine (loopback), and the setting api.base_url is not",
@@ -183,7 +184,7 @@ class Resolver:
     def _find_overrides(self, entry: Entry, destination: Destination) -> frozenset[DestinationPart]:
         """Return the parts of the destination that differ from the settings, or from the default of `token_env`."""
         if entry.values.keys().isdisjoint(_DESTINATION_KEYS):
-            return frozenset()
+            return _NO_PARTS
         options = self._options
         usual = Destination(
             _endpoint(options.base_url if options.base_url_override is None else options.base_url_override),

@@ -12,6 +12,7 @@ from reconciler.manifests.resolve import default_token_env
 from reconciler.model import EVENTS, Desired, Event, Location, Problem
 from reconciler.text.counts import name_some
 
+COMPARED_KEYS = ("token_env", "account_id", "organization_id")  # no two environments may share one
 _NO_NAMES: frozenset[str] = frozenset()
 
 

@@ -19,7 +19,7 @@ PURE = ("core", "text", "model", "errors.py")
 STANDARD = frozenset(
     {
         "__future__", "base64", "binascii", "collections", "collections.abc", "datetime",
-        "difflib", "enum", "fnmatch", "functools", "hashlib", "html", "ipaddress", "json", "msgspec", "msgspec.structs",
+        "difflib", "enum", "fnmatch", "functools", "hashlib", "html", "ipaddress", "itertools", "json", "msgspec", "msgspec.structs",
         "re", "typing", "unicodedata",
     }
 )  # fmt: skip
