@@ -54,9 +54,12 @@ def is_read_as_text(value: str) -> bool:
     return not any(pattern.match(value) for _, pattern in _IMPLICIT.get(value[:1], ()))
 
 
-_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_LINE_END = re.compile("\n")
+# What shows a reviewer another text than YAML reads: a line end for YAML alone, or a change of the writing direction.
+_HIDING = re.compile("\r(?!\n)|[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_ENDS = "\r\x85\u2028\u2029"
 _DEEP_BLANKS = " " * MAX_DEPTH
-_DEEP_INDENT = re.compile(f"[\n\r\x85\u2028\u2029]{_DEEP_BLANKS}")  # after any line end of YAML
+_DEEP_INDENT = re.compile(f"\n{_DEEP_BLANKS}")
 MIN_NODE_CHARS = 2  # a node takes at least so many characters
 _GIT_CRYPT = b"\x00GITCRYPT\x00"
 _PLAIN = "decrypt it: a manifest is plain text. Secrets come from {secret:NAME}, tokens from token_env"
@@ -80,7 +83,7 @@ _WORDS = {"int": "a number", "float": "a number", "bool": "true or false", "null
 
 
 class Lines:
-    """A text as lines, which end where YAML ends them.
+    """A text as lines. They end where git and editors end them: a file with other line ends of YAML is refused.
 
     Only the start of each line is kept: a megabyte of line ends must not become half a million texts.
     """
@@ -96,7 +99,7 @@ class Lines:
             return None
         start = self._starts[number - 1]
         end = self._starts[number] if number < len(self._starts) else len(self._text)
-        return self._text[start:end].rstrip("\n\r\x85\u2028\u2029")
+        return self._text[start:end].rstrip("\r\n")
 
     def locate(self, offset: int) -> Position:
         """Return line and column of an offset."""
@@ -166,7 +169,23 @@ def _decode(name: str, data: bytes) -> str | Problem:
     found = _FORBIDDEN.search(text) if data.translate(None, _USUAL) else None
     if found is not None:
         return Problem(name, *Lines(text).locate(found.start()), "", "holds a character that YAML forbids", "remove it")
+    found = None if text.isascii() and "\r" not in text else _HIDING.search(text)
+    if found is not None:
+        return Problem(name, *Lines(text).locate(found.start()), "", *_explain_hiding(found[0]))
     return text
+
+
+def _explain_hiding(character: str) -> Fault:
+    code = f"U+{ord(character):04X}"
+    if character == "\r":
+        return Fault(
+            f"holds a carriage return ({code}) that ends a line for YAML alone", "use Unix's or Windows' line ends"
+        )
+    if character in _ENDS:
+        return Fault(
+            f"holds a character ({code}) that ends a line for YAML alone", "remove it, or write it as an escape"
+        )
+    return Fault(f"holds a character ({code}) that reverses the text that follows on a screen", "remove it")
 
 
 def _find_other_content(name: str, text: str) -> Problem | None:

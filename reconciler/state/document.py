@@ -6,23 +6,30 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from json.encoder import encode_basestring_ascii
 from typing import Any, Protocol, TypeVar
 
-from reconciler.core.json_keys import RepeatedKey
+from msgspec.structs import asdict
+
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
 from reconciler.io.watch import counted
-from reconciler.model import Applied, By, Document, Head, HistoryEntry, Intent, LastTry, Original, Stored
+from reconciler.model import Applied, Document, Head, HistoryEntry, Original, Stored
 from reconciler.ports import Write
-from reconciler.state.reading import ENVIRONMENT_NAME, MAX_SERIAL, Check, Misfit, parse_json, take_document, take_head
+from reconciler.state.canonical import encode_canonically
+from reconciler.state.reading import (
+    ENVIRONMENT_NAME,
+    MAX_SERIAL,
+    DocumentPart,
+    Misfit,
+    make_document,
+    make_head,
+    read_part,
+)
 from reconciler.text.escape import for_terminal
 
 LATEST = 2  # version of the format; a document of version 1 is read, and its next write makes it the latest
 FORMAT = f"reconciler.state/{LATEST}"
 SUFFIX = ".json"
 MAX_BYTES = 16 * 1024 * 1024  # of a document; eleven versions of seven long URLs take a hundredth of it
-INDENTED_FACTOR = 4  # an indented document is at most this many times as long as the same one on a single line
 
 
 T = TypeVar("T")
@@ -76,88 +83,50 @@ def is_environment_name(name: str) -> bool:
 # --- encoding --------------------------------------------------------------------------------------
 
 
-def format_instant(instant: datetime) -> str:
-    return instant.isoformat().replace("+00:00", "Z")
-
-
-def _instant_out(instant: datetime | None) -> str | None:
-    return None if instant is None else format_instant(instant)
-
-
-def _by_out(by: By) -> dict[str, Any]:
-    return {"actor": by.actor, "commit": by.commit, "run": by.run}
-
-
 def _applied_out(applied: Applied) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        "endpoint": applied.endpoint,
-        "account": applied.account,
-        "webhooks": dict(applied.webhooks),
-        "secrets": dict(applied.secrets),
-        "body": applied.body.value,
-        "token_expires_at": _instant_out(applied.token_expires_at),
-        "at": format_instant(applied.at),
-        "by": _by_out(applied.by),
-    }
-    if applied.adopted:
-        out["adopted"] = True
+    out = asdict(applied)
+    if not applied.adopted:
+        del out["adopted"]
     return out
-
-
-def _intent_out(intent: Intent) -> dict[str, Any]:
-    return {
-        "id": intent.id,
-        "endpoint": intent.endpoint,
-        "account": intent.account,
-        "webhooks": dict(intent.webhooks),
-        "doubt": intent.doubt,
-        "at": format_instant(intent.at),
-        "lease_until": _instant_out(intent.lease_until),
-        "by": _by_out(intent.by),
-    }
 
 
 def _entry_out(entry: HistoryEntry) -> dict[str, Any]:
-    out: dict[str, Any] = {
-        "at": format_instant(entry.at),
-        "by": _by_out(entry.by),
-        "webhooks": dict(entry.webhooks),
-    }
-    if entry.adopted:
-        out["adopted"] = True
-    if entry.endpoint is not None:
-        out |= {"endpoint": entry.endpoint, "account": entry.account}
-    if entry.body is not None:
-        out["body"] = entry.body.value
+    out = asdict(entry)
+    if not entry.adopted:
+        del out["adopted"]
+    if entry.endpoint is None:
+        del out["endpoint"], out["account"]
+    if entry.body is None:
+        del out["body"]
     return out
 
 
-def _last_out(last: LastTry) -> dict[str, Any]:
-    return {
-        "outcome": last.outcome.value,
-        "status": last.status,
-        "message": last.message,
-        "at": format_instant(last.at),
-        "by": _by_out(last.by),
-    }
-
-
-def _document_out(document: Document) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "environment": document.environment,
-        "lineage": document.lineage,
-        "serial": document.serial,
-        "applied": None if document.applied is None else _applied_out(document.applied),
-        "intent": None if document.intent is None else _intent_out(document.intent),
-        "last": None if document.last is None else _last_out(document.last),
-        "history": [_entry_out(entry) for entry in document.history],
-    }
-
-
 def encode_document(document: Document) -> bytes:
-    """Return the document's bytes: JSON in ASCII with sorted keys, an indent of two spaces and a final newline."""
-    return f"{_canonical(_document_out(document), '')}\n".encode()
+    """Return the document's bytes (see `encode_canonically`); its keys are the names of the model.
+
+    Raises: StateError if this version could not read them again.
+    """
+    out = asdict(document)
+    out["format"] = FORMAT
+    out["applied"] = None if document.applied is None else _applied_out(document.applied)
+    out["history"] = [_entry_out(entry) for entry in document.history]
+    if document.serial > MAX_SERIAL:
+        raise _make_unwritable(document, f"its serial would pass {MAX_SERIAL}, the largest that can be read")
+    try:
+        data = encode_canonically(out)
+    except UnicodeEncodeError:
+        raise _make_unwritable(document, "a text in it has half a character (an unpaired surrogate)") from None
+    if len(data) > MAX_BYTES:
+        raise _make_unwritable(document, f"it would take {len(data)} bytes, and only {MAX_BYTES} can be read")
+    return data
+
+
+def _make_unwritable(document: Document, what: str) -> StateError:
+    name = document.environment
+    return StateError(
+        f"state of {name}: the next document could not be read again: {what}. Was the document edited by hand? Fix "
+        f"it, or run `reconciler state forget {name}`: the next apply then sends {name} again and begins a new one"
+    )
 
 
 def encode_write(write: Write) -> bytes | None:
@@ -167,51 +136,16 @@ def encode_write(write: Write) -> bytes | None:
     """
     if write.document is None:
         return None
-    data = encode_document(write.document) if write.original is None else write.original
-    fault = _find_fault(write.document, len(data))
-    if fault is not None:
-        raise StateError(fault)
-    return data
+    return encode_document(write.document) if write.original is None else write.original
 
 
 def find_write_fault(document: Document) -> str | None:
     """Return why this version could not read the document after it is written; None if it could."""
-    if INDENTED_FACTOR * len(json.dumps(_document_out(document))) <= MAX_BYTES:  # many times faster than the encoder
-        return _find_fault(document, 0)
-    return _find_fault(document, len(encode_document(document)))
-
-
-def _find_fault(document: Document, size_bytes: int) -> str | None:
-    name = document.environment
-    if document.serial > MAX_SERIAL:
-        what = f"its serial would pass {MAX_SERIAL}, the largest that can be read"
-    elif size_bytes > MAX_BYTES:
-        what = f"it would take {size_bytes} bytes, and only {MAX_BYTES} can be read"
-    else:
-        return None
-    return (
-        f"state of {name}: the next document could not be read again: {what}. Was the document edited by hand? Fix "
-        f"it, or run `reconciler state forget {name}`: the next apply then sends {name} again and begins a new one"
-    )
-
-
-_CONSTANTS = {None: "null", True: "true", False: "false"}
-
-
-def _canonical(value: Any, margin: str) -> str:
-    """Return the same text as `json.dumps(value, sort_keys=True, indent=2)`, which is slow with an indent."""
-    if isinstance(value, str):
-        return encode_basestring_ascii(value)
-    if value is None or isinstance(value, bool):
-        return _CONSTANTS[value]
-    if not value or not isinstance(value, dict | list):
-        return json.dumps(value)
-    inner = margin + "  "
-    if isinstance(value, list):
-        items = [f"{inner}{_canonical(item, inner)}" for item in value]
-        return "[\n" + ",\n".join(items) + f"\n{margin}]"
-    items = [f"{inner}{encode_basestring_ascii(key)}: {_canonical(value[key], inner)}" for key in sorted(value)]
-    return "{\n" + ",\n".join(items) + f"\n{margin}}}"
+    try:
+        encode_document(document)
+    except StateError as fault:
+        return str(fault)
+    return None
 
 
 # --- decoding --------------------------------------------------------------------------------------
@@ -227,7 +161,7 @@ def decode_document(
     Raises Corrupt for anything that is not a whole document of this environment, NewerFormat for a document of a later
     version. Bad data never counts as an empty state, which would at least PUT again what was applied.
     """
-    document = _decode(take_document, data, environment, where, version, older)
+    document = _decode(make_document, data, environment, where, version, older)
     return Stored(document, version or version_of(data))
 
 
@@ -235,13 +169,13 @@ def decode_original(
     data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = ""
 ) -> Original:
     """Return the document with its bytes. Raises the same errors as `decode_document`."""
-    document = _decode(take_document, data, environment, where, version, older)
+    document = _decode(make_document, data, environment, where, version, older)
     return Original(document, data)
 
 
 def decode_head(data: bytes, /, *, environment: str, where: str, version: str | None = None, older: str = "") -> Head:
     """Return a document without its history and last try. Raises the same errors as `decode_document`."""
-    return _decode(take_head, data, environment, where, version, older)
+    return _decode(make_head, data, environment, where, version, older)
 
 
 def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) -> dict[str, T]:
@@ -266,17 +200,19 @@ def read_each(environments: Iterable[str], read_one: Callable[[str], T | None]) 
     return found
 
 
-def _decode(take: Check[H], data: bytes, environment: str, where: str, version: str | None, older: str) -> H:
+def _decode(
+    make: Callable[[DocumentPart], H], data: bytes, environment: str, where: str, version: str | None, older: str
+) -> H:
     if not is_environment_name(environment):
         raise _make_misnamed(where)
     fault = ""
     try:
-        decoded = take(parse_json(data))
-        if decoded.environment == environment:
-            return decoded
-        fault = f"holds another environment's document, {decoded.environment!r}"
-    except RepeatedKey:
-        fault = "is corrupt: a key appears twice in it, so it was edited by hand"
+        part = read_part(data)
+        if part.environment == environment:
+            return make(part)
+        if not is_environment_name(part.environment):
+            raise Misfit("at environment: it should be the name of an environment")
+        fault = f"holds another environment's document, {part.environment!r}"
     except Misfit as error:
         newer = _newer_format(data)
         if newer is not None:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Any
-
-
-def read_and_hash(files: list[str]) -> None:
-    """Read and hash every byte of the manifests and the state."""
-    assert len({hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files}) > 0
 
 
 def parse_and_compare(files: list[str]) -> None:
-    """Run PyYAML in C on each manifest and JSON on each document, and compare dicts: no merge, check or location."""
+    """Run PyYAML in C on each manifest, then JSON on each document, and compare the webhooks; nothing is checked.
+
+    Only the manifests' webhooks are kept in memory.
+    """
     import yaml
 
-    desired: dict[str, Any] = {}
-    applied: dict[str, Any] = {}
-    for file in files:
+    desired: dict[str, object] = {}
+    same = 0
+    for file in files:  # the manifests, then the documents
         with open(file, encoding="utf-8") as opened:
-            if file.endswith(".json"):
-                applied[Path(file).stem] = json.load(opened)
+            if file.endswith(".yaml"):
+                desired[Path(file).stem] = yaml.load(opened.read(), Loader=yaml.CSafeLoader)["webhooks"]
             else:
-                desired[Path(file).stem] = yaml.load(opened.read(), Loader=yaml.CSafeLoader)
-    assert sum(desired[name] == applied.get(name) for name in desired) == 0
+                same += desired[Path(file).stem] == json.loads(opened.read())["applied"]["webhooks"]
+    assert same == len(desired), "the fleet is not the one with nothing changed"
 
 
-async def put_all(url: str, tokens: Path, concurrency: int) -> None:
-    """Send a prebuilt PUT for each token over keep-alive sockets: no state, check or retry, the answer isn't parsed."""
+async def put_all(url: str, concurrency: int) -> None:
+    """Send a prebuilt PUT for each token variable over keep-alive sockets: no manifest, state, check or retry."""
     import asyncio  # It is imported late, as in every floor, so that none pays for another's imports.
     from urllib.parse import urlsplit
 
@@ -40,8 +37,9 @@ async def put_all(url: str, tokens: Path, concurrency: int) -> None:
     requests = [
         b"PUT /api/integrations/update-webhooks HTTP/1.1\r\nHost: %b\r\nAuthorization: %b\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-        % (parts.netloc.encode(), line.partition(": ")[2].encode(), len(body), body)
-        for line in tokens.read_text(encoding="utf-8").splitlines()
+        % (parts.netloc.encode(), token.encode(), len(body), body)
+        for name, token in os.environ.items()
+        if name.startswith("PLUG_TOKEN_")
     ]
 
     async def work() -> None:
@@ -69,15 +67,14 @@ EVENT_NAMES = (
 
 
 def main() -> None:
-    """Run `hash LISTING`, `compare LISTING` (a file of file names) or `put URL TOKENS CONCURRENCY`."""
+    """Run `compare LISTING` (a file of file names) or `put URL CONCURRENCY`."""
     job, *given = sys.argv[1:]
     if job == "put":
         import asyncio
 
-        asyncio.run(put_all(given[0], Path(given[1]), int(given[2])))
+        asyncio.run(put_all(given[0], int(given[1])))
         return
-    files = Path(given[0]).read_text(encoding="utf-8").splitlines()
-    {"hash": read_and_hash, "compare": parse_and_compare}[job](files)
+    parse_and_compare(Path(given[0]).read_text(encoding="utf-8").splitlines())
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
 from reconciler.state.folder import FolderStore
 from tests import fork_client
-from tests.benchmarks.fleet import make_token
+from tests.benchmarks.fleet import make_jwt
 from tests.benchmarks.measure import clean_environ
 from tests.fork_client import STATUS
 from tests.forked import FORKS, STARTED_WITH
@@ -85,7 +85,7 @@ class Bench:
         return FolderStore(self.folder / "state")
 
     def token(self, name: str) -> str:
-        return make_token(10 * self.epoch + (name == "c"))
+        return make_jwt(10 * self.epoch + (name == "c"))
 
     def url(self, name: str, event: str) -> str:
         return f"https://hooks.acme.com.br/{name}/{self.version}/{event}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -69,19 +70,9 @@ class Measured:
     def peak_mib(self) -> float:
         return median(one.peak_mib for one in self.samples)
 
-    def wall_ratio(self, other: Measured) -> float:
-        """Return the median over the rounds, in each of which both ran one after the other."""
-        return self._ratio(other, lambda sample: sample.wall_s)
-
-    def cpu_ratio(self, other: Measured) -> float:
-        """Return the median over the rounds, as `wall_ratio` does."""
-        return self._ratio(other, lambda sample: sample.cpu_s)
-
-    def _ratio(self, other: Measured, cost: Callable[[Sample], float]) -> float:
-        ours, theirs = [cost(one) for one in self.samples], [cost(one) for one in other.samples]
-        if len(ours) != len(theirs):  # They are from other rounds.
-            return median(ours) / median(theirs)
-        return median(one / another for one, another in zip(ours, theirs, strict=True))
+    def ratio(self, other: Measured, cost: Callable[[Sample], float]) -> float:
+        """Return the median of the rounds' ratios. In each round both ran one after the other."""
+        return median(cost(one) / cost(another) for one, another in zip(self.samples, other.samples, strict=True))
 
 
 def clean_environ() -> dict[str, str]:
@@ -116,13 +107,26 @@ def measure(cases: Sequence[Case], runs: int, *, warm: bool = True) -> list[Meas
 
 
 def run_once(case: Case) -> Sample:
-    """Run a case once. Raises RuntimeError if its command fails: the figure of a failure means nothing."""
+    """Run a case once.
+
+    Raises:
+        RuntimeError: The command failed, so its figure means nothing, or the environment is too large for this system.
+    """
     if case.prepare is not None:
         case.prepare()
     errors = case.folder / ".errors"
     command = [sys.executable, "-I", "-S", str(SPAWN), str(errors), *case.argv]
     environ = {**clean_environ(), **case.environ}
-    done = subprocess.run(command, cwd=case.folder, env=environ, check=True, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, cwd=case.folder, env=environ, check=True, capture_output=True, text=True)
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        size_kib = sum(len(name) + len(value) + 2 for name, value in environ.items()) // 1024
+        hint = (
+            "Linux takes a quarter of the stack limit: run `ulimit -s 8192` or more first, or measure a smaller fleet"
+        )
+        raise RuntimeError(f"{case.name}: {size_kib:,} KiB of variables are too many. {hint}") from error
     code, wall_s, cpu_s, peak_kib = done.stdout.split()
     if code != "0":
         raise RuntimeError(f"{case.name} ended with {code}: {errors.read_text(encoding='utf-8')}")

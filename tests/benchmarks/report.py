@@ -6,28 +6,62 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, assert_never
 
-from tests.benchmarks.measure import Measured, Spread
+from tests.benchmarks.measure import Measured, Sample, Spread
 
-HEADINGS = ("", "wall ms", "min-max", "CPU ms", "min-max", "peak MiB", "runs", "wall x", "CPU x", "against")
+HEADINGS = ("", "wall ms", "min-max", "CPU ms", "min-max", "peak MiB", "runs", "wall x", "CPU x", "peak x", "against")
+
+
+class Cost(StrEnum):
+    """The costs of a process. A goal limits the ratio of one of them."""
+
+    WALL = "wall"
+    CPU = "CPU"
+    PEAK = "peak"
+
+    def of(self, sample: Sample) -> float:
+        """Return this cost of one process, in seconds or MiB."""
+        match self:
+            case Cost.WALL:
+                return sample.wall_s
+            case Cost.CPU:
+                return sample.cpu_s
+            case Cost.PEAK:
+                return sample.peak_mib
+            case _:
+                assert_never(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Ideal:
+    """A cost that no process was measured for: the time that all must wait, or a unit such as 1 ms an environment."""
+
+    name: str
+    costs_s: Mapping[Cost, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: a case, and what it is compared with (another case, or an ideal in seconds of wall).
-
-    `goal` is the ratio that it should not pass.
-    """
+    """One row: a case, what it is compared with, and the ratios that it should not pass."""
 
     measured: Measured
-    against: Measured | None = None
-    ideal_s: float | None = None
-    ideal: str = ""
-    goal: str = ""
+    against: Measured | Ideal | None = None
+    goals: Mapping[Cost, float] = field(default_factory=dict)
+
+    def ratios(self) -> dict[Cost, float]:
+        """Return the ratios to what it is compared with: one for each cost that both have."""
+        if self.against is None:
+            return {}
+        if isinstance(self.against, Measured):
+            return {cost: self.measured.ratio(self.against, cost.of) for cost in Cost}
+        costs_s = self.against.costs_s.items()
+        return {cost: median(map(cost.of, self.measured.samples)) / ideal_s for cost, ideal_s in costs_s}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +78,10 @@ def describe_machine(folder: Path) -> str:
     return (
         f"Python {platform.python_version()} ({sys.implementation.name}, {platform.system()} {platform.machine()}), "
         f"{os.cpu_count()} cores; files in {folder.parent} ({_filesystem(folder)})\n"
-        "Whole processes; bytecode compiled before, one unmeasured run of each, then medians; cases of a section "
-        "take turns.\nA ratio is the median of the rounds' ratios. CPU is user + system of the process alone."
+        "Whole commands with every token in the environment, bytecode compiled before, one unmeasured run of each (of\n"
+        "slow ones none), then medians. The cases of a section take turns; a ratio (x) is the median of the rounds'\n"
+        "ratios. CPU is user + system of the process and its children. Other work on the machine lengthens the wall\n"
+        "time, so a goal of work that computes is judged by CPU, and a goal of work that mostly waits by wall time."
     )
 
 
@@ -59,16 +95,19 @@ def _filesystem(folder: Path) -> str:
     return max(holding, key=lambda mount: len(mount[1]))[2] if holding else "unknown file system"
 
 
-def render(sections: Iterable[Section]) -> str:
-    """Render all sections under one heading, with columns aligned over all of them."""
-    sections = list(sections)
-    rows = {id(line): _cells(line) for section in sections for line in section.lines}
-    widths = [max(len(row[at]) for row in (HEADINGS, *rows.values())) for at in range(len(HEADINGS))]
-    out = [_align(HEADINGS, widths)]
-    for section in sections:
-        out += ["", section.title, *(_align(rows[id(line)], widths) for line in section.lines)]
-        out += [f"  {note}" for note in section.notes]
-    return "\n".join(out) + "\n"
+def render(section: Section) -> str:
+    """Render the rows as an aligned table. A case that is compared with several others has its figures once."""
+    rows: list[Sequence[str]] = [HEADINGS] if section.lines else []
+    before: Measured | None = None
+    for line in section.lines:
+        figures = [""] * 7 if line.measured is before else _figures_cells(line.measured)
+        rows.append((*figures, *_ratio_cells(line)))
+        before = line.measured
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return (
+        "\n".join([section.title, *(_align(row, widths) for row in rows), *(f"  {note}" for note in section.notes)])
+        + "\n"
+    )
 
 
 def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -80,18 +119,9 @@ def _align(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(parts).rstrip()
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    measured = line.measured
+def _figures_cells(measured: Measured) -> list[str]:
     wall, cpu = measured.wall_s, measured.cpu_s
-    wall_x = cpu_x = against = ""
-    if line.against is not None:
-        wall_x = f"{measured.wall_ratio(line.against):.2f}"
-        cpu_x = f"{measured.cpu_ratio(line.against):.2f}"
-        against = line.against.name.strip()
-    elif line.ideal_s:
-        wall_x, against = f"{wall.median / line.ideal_s:.3f}", line.ideal
-    against += f"; goal {line.goal}" if line.goal else ""
-    return (
+    return [
         f"  {measured.name}",
         _milliseconds(wall.median),
         _range(wall),
@@ -99,10 +129,18 @@ def _cells(line: Line) -> tuple[str, ...]:
         _range(cpu),
         f"{measured.peak_mib:.1f}",
         str(len(measured.samples)),
-        wall_x,
-        cpu_x,
-        against,
-    )
+    ]
+
+
+def _ratio_cells(line: Line) -> list[str]:
+    ratios = line.ratios()
+    against = "" if line.against is None else line.against.name
+    goals = [f"goal {_describe_goal(cost, ratios[cost], most)}" for cost, most in line.goals.items()]
+    return [*(f"{ratios[cost]:.2f}" if cost in ratios else "" for cost in Cost), "; ".join([against, *goals])]
+
+
+def _describe_goal(cost: Cost | str, ratio: float, most: float) -> str:
+    return f"{cost} {most:g}: {'met' if ratio <= most else 'MISSED'}"
 
 
 def _milliseconds(seconds: float) -> str:
@@ -117,21 +155,17 @@ def _range(spread: Spread) -> str:
 
 
 Figures = dict[tuple[str, str], dict[str, Any]]
-"""By section and case: medians and least values of the seconds, peak memory, and the ratios."""
+"""By section and case: medians and least values of the seconds, peak memory, the ratios and their goals."""
 
 
-def figures_of(sections: Iterable[Section]) -> Figures:
-    """Return the figures of all rows. A case that is compared with two others is kept once, with both ratios."""
+def figures_of(section: Section) -> Figures:
+    """Return the figures of all rows. A case that is compared with several others is kept once, with all ratios."""
     found: Figures = {}
-    for section in sections:
-        for line in section.lines:
-            one = line.measured
-            kept = found.setdefault((section.title, one.name.strip()), _figures_of(one))
-            if line.against is not None:
-                ratios = {"wall": one.wall_ratio(line.against), "cpu": one.cpu_ratio(line.against), "goal": line.goal}
-                kept["ratios"][line.against.name.strip()] = ratios
-            elif line.ideal_s:
-                kept["ratios"]["ideal"] = {"wall": one.wall_s.median / line.ideal_s, "goal": line.goal}
+    for line in section.lines:
+        kept = found.setdefault((section.title, line.measured.name), _figures_of(line.measured))
+        if line.against is not None:
+            kept["ratios"][line.against.name] = {str(cost): ratio for cost, ratio in line.ratios().items()}
+            kept["goals"][line.against.name] = {str(cost): most for cost, most in line.goals.items()}
     return found
 
 
@@ -145,7 +179,17 @@ def _figures_of(measured: Measured) -> dict[str, Any]:
         "peak_mib": measured.peak_mib,
         "runs": len(measured.samples),
         "ratios": {},
+        "goals": {},
     }
+
+
+def describe_goals(figures: Figures) -> Iterator[str]:
+    """Yield each goal with its figure."""
+    for (section, case), values in figures.items():
+        for against, goals in values["goals"].items():
+            for cost, most in goals.items():
+                ratio = values["ratios"][against][cost]
+                yield f"{section} / {case}: {ratio:.2f} x {against}; goal {_describe_goal(cost, ratio, most)}"
 
 
 def write_figures(path: Path, machine: str, figures: Figures) -> None:
@@ -165,8 +209,8 @@ def read_figures(path: Path) -> tuple[str, Figures]:
 def compare_figures(now: Figures, before: Figures, *, worth: float) -> Iterator[str]:
     """Name each case whose cost changed by more than the share `worth`, and those without a pair.
 
-    For a case with a floor, the ratio to it is compared, as both were measured side by side; for another, the least
-    CPU, to which other work on the machine only adds.
+    The ratios to other processes' CPU are compared, as both were measured side by side, and the ratios that have a
+    goal. For a case without them, it is the least CPU, to which other work on the machine only adds.
     """
     for key, values in now.items():
         name = " / ".join(key)
@@ -178,10 +222,15 @@ def compare_figures(now: Figures, before: Figures, *, worth: float) -> Iterator[
             ratio = new[what] / old[what] if old[what] else 1.0
             if abs(ratio - 1) > worth:
                 yield f"{'MORE' if ratio > 1 else 'less'}: {name}: {what} {old[what]:.3f} -> {new[what]:.3f}"
-    for key in before.keys() - now.keys():
+    for key in sorted(before.keys() - now.keys()):
         yield f"not measured now: {' / '.join(key)}"
 
 
 def _costs_of(values: Mapping[str, Any]) -> dict[str, float]:
-    costs = {f"CPU against {floor}": ratios["cpu"] for floor, ratios in values["ratios"].items() if "cpu" in ratios}
+    costs = {
+        f"{cost} against {against}": ratio
+        for against, ratios in values["ratios"].items()
+        for cost, ratio in ratios.items()
+        if cost == Cost.CPU or (cost == Cost.WALL and cost in values["goals"][against])
+    }
     return {**(costs or {"least CPU s": values["cpu_least_s"]}), "peak MiB": values["peak_mib"]}

@@ -41,7 +41,7 @@ from msgspec.structs import replace
 from reconciler.model import EVENTS, Event
 from reconciler.sandbox.plug import Options, PutFate, ReceivedPut
 from reconciler.sandbox.server import Sandbox, serve_in_thread
-from tests.benchmarks.fleet import PER_FOLDER, make_token
+from tests.benchmarks.fleet import PER_FOLDER, make_jwt
 from tests.benchmarks.measure import clean_environ, reconciler
 from tests.contract.remotes import git, make_clone, make_remote
 
@@ -125,7 +125,7 @@ class Manifests:
 
     def write_all(self) -> None:
         self.versions = [1] * self.soak.size
-        tokens = "".join(f"{self.name(number)}: {make_token(number)}\n" for number in range(self.soak.size))
+        tokens = "".join(f"{self.name(number)}: {make_jwt(number)}\n" for number in range(self.soak.size))
         file = self.soak.work / "tokens.yaml"
         file.touch(mode=0o600)
         file.write_text(tokens, encoding="utf-8")
@@ -191,7 +191,7 @@ class Ledger:
     def __init__(self, soak: Soak, manifests: Manifests, findings: Findings) -> None:
         self._soak = soak
         self._findings = findings
-        self._names = {make_token(number): manifests.name(number) for number in range(soak.size)}
+        self._names = {make_jwt(number): manifests.name(number) for number in range(soak.size)}
         self.confirmed: dict[str, set[int]] = {name: set() for name in self._names.values()}
         self.fates: Counter[PutFate] = Counter()
         self.watching = soak.store == "folder"
@@ -409,7 +409,7 @@ def check_round(
 
 
 def held(sandbox: Sandbox, number: int) -> dict[str, str | None]:
-    return {event.value: url for event, url in sandbox.plug.company(make_token(number)).webhooks.items()}
+    return {event.value: url for event, url in sandbox.plug.company(make_jwt(number)).webhooks.items()}
 
 
 def read_documents(soak: Soak, findings: Findings) -> dict[str, Any]:
@@ -483,14 +483,14 @@ def check_end(
     soak: Soak, runner: Runner, sandbox: Sandbox, manifests: Manifests, ledger: Ledger, findings: Findings
 ) -> None:
     """Check rule 4."""
-    puts = [sandbox.plug.company(make_token(number)).received for number in range(soak.size)]
+    puts = [sandbox.plug.company(make_jwt(number)).received for number in range(soak.size)]
     code, out, err = runner.run("apply", "--yes", "--format", "json", "--max-changed", "100%", "--concurrency", "16")
     findings.expect("rule 4", code == 0, f"the healthy apply: exit {code}: {err[-500:]}")
     if out:
         findings.figures["environments of the healthy apply"] = json.loads(out)["summary"]["applied"]
     for number, before in enumerate(puts):
         name = manifests.name(number)
-        more = sandbox.plug.company(make_token(number)).received - before
+        more = sandbox.plug.company(make_jwt(number)).received - before
         findings.expect("rule 4", more <= 1, f"{name}: {more} PUTs to converge")
         findings.expect("rule 4", held(sandbox, number) == manifests.desired(number), f"{name}: not converged")
     check_round(soak, runner, sandbox, manifests, ledger, findings)

@@ -96,6 +96,21 @@ def test_a_head_is_read_where_its_document_is_and_nowhere_else(data: bytes) -> N
         assert head == Head(document.environment, document.lineage, document.serial, document.applied, document.intent)
 
 
+@bounded
+@given(mutated(VALID))
+def test_a_document_is_read_alike_in_every_layout(value: object) -> None:
+    """Repeated keys are looked for only in a layout that this program does not write; nothing else may differ."""
+
+    def read(data: bytes) -> Document | str:
+        try:
+            return decode_document(data, environment="production", where="here").document
+        except StateError as error:
+            return str(error)
+
+    written = (json.dumps(value, sort_keys=True, indent=2) + "\n").encode()
+    assert read(written) == read(json.dumps(value, sort_keys=True).encode())
+
+
 WEBHOOKS = "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}\n" for event in EVENTS)
 
 

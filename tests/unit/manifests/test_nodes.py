@@ -23,3 +23,27 @@ def test_the_deepest_nesting_that_is_walked_does_not_crash(deep: int, read: bool
     assert isinstance(found, File) == read
     if not isinstance(found, File):
         assert [one.message for one in found] == ["is nested too deeply"]
+
+
+@pytest.mark.parametrize(
+    ("written", "place", "what"),
+    [
+        ("# ok\u2028organization_id: other\n", (1, 5), "(U+2028) that ends a line for YAML alone"),
+        ("wave: 1\n# was\u2029wave: 2\n", (2, 6), "(U+2029) that ends a line for YAML alone"),
+        ("# São Paulo\x85wave: 2\n", (1, 12), "(U+0085) that ends a line for YAML alone"),
+        ("# ok\rwave: 2\n", (1, 5), "(U+000D) that ends a line for YAML alone"),
+        ("# ok \u202ewave: 2\n", (1, 6), "(U+202E) that reverses the text"),
+        ("# ok \u2066wave: 2\n", (1, 6), "(U+2066) that reverses the text"),
+    ],
+)
+def test_what_a_reviewer_would_see_otherwise_is_refused(written: str, place: tuple[int, int], what: str) -> None:
+    """A comment for git and for an editor would be a key for YAML, or be shown in another order."""
+    found = parse_file("a.yaml", written.encode())
+    assert isinstance(found, list)
+    assert [(one.line, one.column) for one in found] == [place]
+    assert what in found[0].message
+
+
+@pytest.mark.parametrize("written", ["# São Paulo\r\nwave: 1\r\n", "description: ação \U0001f600 \u200d\n"])
+def test_other_letters_and_line_ends_of_windows_are_read(written: str) -> None:
+    assert isinstance(parse_file("a.yaml", written.encode()), File)
