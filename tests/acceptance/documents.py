@@ -1,9 +1,9 @@
 """The commands of a document, typed in a shell as they are written, and the output that the document shows.
 
-A section of a page is tried if `<!-- tried -->` is in it, or `<!-- tried: applied -->`, which begins in a repository
-whose two environments are applied. Its `console` blocks are run in one shell, in their order: lines that begin with
-`$ ` are commands, lines with `> ` continue them, and the rest is their output. A line that is `…` means any number of
-lines.
+A section of a page is tried if `<!-- tried -->` is in it. `<!-- tried: applied -->` begins in a repository whose two
+environments are applied, and `<!-- tried: remote -->` in a tree whose remote is not added yet. The section's `console`
+blocks are run in one shell, in their order: lines that begin with `$ ` are commands, lines with `> ` continue them, and
+the rest is their output. A line that is `…` means any number of lines.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _VARIABLE = (
 )
 
 
-# What is typed before a section: a repository with a remote, a sandbox, and two environments that are applied.
+# What is typed before a section. applied: a repository with a remote, a sandbox, and two environments that are applied.
+# remote: the tree that `init` writes, in the home folder, and a repository at the address that the page names.
 BEFORE = {
     "": (),
     "applied": (
@@ -46,6 +47,10 @@ BEFORE = {
         "export RECONCILER_API__BASE_URL=http://127.0.0.1:8787",
         "export PLUG_TOKEN_STAGING=made-up-1 PLUG_TOKEN_PRODUCTION=made-up-2 PLUG_SECRET_RECEIVE=made-up-3",
         "reconciler apply --yes",
+    ),
+    "remote": (
+        "cd && git init -q --bare -b main origin.git && reconciler init plug-webhooks",
+        'git config --global url."$HOME/origin.git".insteadOf git@github.com:acme/plug-webhooks.git',
     ),
 }
 

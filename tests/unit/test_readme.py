@@ -19,11 +19,14 @@ PAGES = sorted((TOP / "docs").glob("*.md"))
 
 
 def find_blocks(text: str) -> list[str]:
-    """The code blocks; of a diagram only its arrows, and no comment: these are in the page's own language."""
+    """The code blocks; of a diagram only its arrows, and no comment: these are in the page's own language.
+
+    So is what `init --language` writes.
+    """
     found = []
     for language, code in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         shown = re.sub(r'"[^"\n]*"', '""', code) if language == "mermaid" else re.sub(r"\s+# .*$", "", code, flags=re.M)
-        found.append(f"{language}\n{shown}")
+        found.append(f"{language}\n{shown.replace(' --language pt-BR', '')}")
     return found
 
 

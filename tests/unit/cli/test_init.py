@@ -82,7 +82,7 @@ def test_the_readme_is_in_the_language_of_the_team(tmp_path: Path) -> None:
     """It says how to install the tool, at the commit that the workflows use."""
     assert init(tmp_path, "--language", "pt-BR", "--action", ACTION, "--default-branch", "principal").code == 0
     text = read(tmp_path, "README.md")
-    assert "O que é mesclado em `principal` é\nenviado ao Plug pelo GitHub Actions" in text
+    assert "Quando você faz o merge de uma\nmudança em `principal`, o GitHub Actions a envia ao Plug" in text
     assert f'pipx install "git+https://github.com/acme/reconciler@{"c0ffee" * 6}c0ff"' in text
 
 
