@@ -58,26 +58,26 @@ else:
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
 
-class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StoredPart(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An object of a document. What is written only in some cases may be UNSET, so that it is encoded as it was read.
 
     Keys that format 1 did not have are optional, so the same parts read both formats.
     """
 
 
-_Seven: Any = msgspec.defstruct("_Seven", [(str(event), NonEmpty) for event in EVENTS], bases=(Part,))
+_Seven: Any = msgspec.defstruct("_Seven", [(str(event), NonEmpty) for event in EVENTS], bases=(StoredPart,))
 _Changed: Any = msgspec.defstruct(
-    "_Changed", [(str(event), NonEmpty | UnsetType, UNSET) for event in EVENTS], bases=(Part,)
+    "_Changed", [(str(event), NonEmpty | UnsetType, UNSET) for event in EVENTS], bases=(StoredPart,)
 )
 
 
-class ByPart(Part, frozen=True):
+class ByPart(StoredPart, frozen=True):
     actor: str | None = None
     commit: str | None = None
     run: str | None = None
 
 
-class AppliedPart(Part, frozen=True):
+class AppliedPart(StoredPart, frozen=True):
     endpoint: NonEmpty
     account: str | None
     webhooks: _Seven
@@ -89,7 +89,7 @@ class AppliedPart(Part, frozen=True):
     token_expires_at: Instant | None = None
 
 
-class IntentPart(Part, frozen=True):
+class IntentPart(StoredPart, frozen=True):
     id: NonEmpty
     webhooks: _Seven
     doubt: bool
@@ -100,7 +100,7 @@ class IntentPart(Part, frozen=True):
     account: str | None = None
 
 
-class EntryPart(Part, frozen=True):
+class EntryPart(StoredPart, frozen=True):
     at: Instant
     by: ByPart
     webhooks: _Changed
@@ -110,7 +110,7 @@ class EntryPart(Part, frozen=True):
     body: BodyForm | UnsetType | None = UNSET
 
 
-class LastPart(Part, frozen=True):
+class LastPart(StoredPart, frozen=True):
     outcome: Outcome
     status: Annotated[int, Meta(ge=0, le=MAX_SERIAL)] | None
     message: str
@@ -118,7 +118,7 @@ class LastPart(Part, frozen=True):
     by: ByPart
 
 
-class DocumentPart(Part, frozen=True):
+class DocumentPart(StoredPart, frozen=True):
     format: Literal["reconciler.state/1", "reconciler.state/2"]
     environment: str  # compared with the expected one
     lineage: NonEmpty
