@@ -72,7 +72,7 @@ class PostFailed(ReconcilerError):
 class NotPermitted(PostFailed):
     """The token lacks a permission for a request. `permission` is its name, in GitHub's words."""
 
-    def __init__(self, permission: str, status: int | None = None) -> None:
+    def __init__(self, permission: str, status: int) -> None:
         self.permission = permission
         super().__init__(f"this token may not ask: it takes the permission {permission}", status)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
@@ -74,7 +75,7 @@ class Changes(Struct, frozen=True):
 
 
 class WriteAccess(Struct, frozen=True):
-    """The answer to whether a store can be written, found without a write. `allowed` is None if only a write tells.
+    """Whether a store can be written, as far as is known without a write. `allowed` is None if only a write can show it.
 
     `message` says how this was found out, or why the store can't be written. `hint` says what to do.
     """
@@ -288,10 +289,20 @@ class PullRequest(Struct, frozen=True):
     is_open: bool = False
 
 
-class Posted(Struct, frozen=True):
-    """A comment or issue. `done` is created, updated, unchanged, superseded or closed; `url` is its page."""
+class PostEffect(StrEnum):
+    """The effects of keeping a comment or an issue up to date."""
 
-    done: str
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"  # not changed, because a later run or attempt wrote it
+    CLOSED = "closed"
+
+
+class Posted(Struct, frozen=True):
+    """A comment or issue, with what was done to it. `url` is its page."""
+
+    done: PostEffect
     url: str
 
 

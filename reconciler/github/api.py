@@ -150,7 +150,7 @@ class GitHub:
         return Failure(stage, hop, cause, detail).explain()
 
     def pages(self, path: str, params: Mapping[str, str] | None = None, *, key: str | None = None) -> Iterator[Any]:
-        """Yield the items of a list, over its pages.
+        """Yield the items of a list, over its pages, but not over more than `MAX_PAGES`.
 
         With `key`, each page is an object that has the items under this key.
         """
@@ -163,6 +163,20 @@ class GitHub:
             yield from items
             if len(items) < PAGE:
                 return
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """Return the JSON at a path, also after transient failures. Raises PostFailed."""
+        return self.retry(lambda: self.request("GET", path, params=params))
+
+    def list_all(self, path: str, *, key: str | None = None) -> list[Any]:
+        """Return the items of a whole list, as `pages` does, also after transient failures.
+
+        Raises PostFailed, also if there are too many to read: what is not read must not count as missing.
+        """
+        found = self.retry(lambda: list(self.pages(path, key=key)))
+        if len(found) >= MAX_PAGES * PAGE:
+            raise PostFailed(f"GitHub's list {path} has {len(found):,} items or more, too many to read")
+        return found
 
     def retry(self, operation: Callable[[], Got]) -> Got:
         """Call the operation, again after a transient failure.

@@ -11,7 +11,7 @@ from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.core.protocol.schedule import ApplyRun
 from reconciler.errors import InputError, PostFailed
-from reconciler.github import environments, merged, posts, pulls, runs
+from reconciler.github import environments, merged, posts, runs
 from reconciler.github.api import GitHub
 from reconciler.github.labels import find_lifting_label
 from reconciler.github.run import WorkflowRun, find_run, to_pull_request
@@ -20,26 +20,22 @@ from reconciler.ports import Issue, MergedPull, Posted, PullRequest
 
 
 @contextmanager
-def open_hub(environ: Mapping[str, str], author: str = posts.AUTHOR) -> Iterator[RunHub]:
-    """Yield the hub of this workflow run. `author` is the user as which GITHUB_TOKEN writes.
-
-    Raises InputError outside a workflow, and without a token.
-    """
+def open_hub(environ: Mapping[str, str]) -> Iterator[RunHub]:
+    """Yield the hub of this workflow run. Raises InputError outside a workflow, and without a token."""
     run = find_run(environ)
     token = environ.get("GITHUB_TOKEN", "")
     if not token:
         raise InputError.of("GITHUB_TOKEN", "is not set", "env: {GITHUB_TOKEN: ${{ github.token }}}")
     with GitHub(run, token, proxy=find_proxy(run.api_url, environ)) as client:
-        yield RunHub(run, client, author)
+        yield RunHub(run, client)
 
 
 class RunHub:
     """The repository of one workflow run."""
 
-    def __init__(self, run: WorkflowRun, client: GitHub, author: str) -> None:
+    def __init__(self, run: WorkflowRun, client: GitHub) -> None:
         self._run = run
         self._client = client
-        self._author = author
 
     @property
     def run_url(self) -> str:
@@ -54,11 +50,10 @@ class RunHub:
         return self._run.may_only_read
 
     def list_pulls(self, sha: str) -> tuple[MergedPull, ...]:
-        return pulls.list_pulls(self._client, sha, self._run.repository, self._run.default_branch)
+        return merged.list_pulls(self._client, sha, self._run.repository, self._run.default_branch)
 
     def read_pull(self, number: int) -> PullRequest:
-        shown = self._client.retry(lambda: self._client.request("GET", f"pulls/{number}"))
-        found = to_pull_request(shown)
+        found = to_pull_request(self._client.get(f"pulls/{number}"))
         if found is None:
             raise PostFailed(f"GitHub's answer to GET pulls/{number} is not an object")
         return found
@@ -67,7 +62,7 @@ class RunHub:
         return find_lifting_label(self._client, number, label)
 
     def put_comment(self, number: int, marker: Marker, text: str) -> Posted:
-        return posts.put_comment(self._client, number, marker, text, author=self._author)
+        return posts.put_comment(self._client, number, marker, text)
 
     def list_jobs(self, attempt: int) -> Sequence[RunJob]:
         return runs.list_jobs(self._client, self._run.run_id, attempt)
@@ -76,13 +71,13 @@ class RunHub:
         return merged.list_merged(self._client, self.branch, since)
 
     def find_markers(self, name: str, since: datetime) -> Mapping[int, Marker]:
-        return merged.find_markers(self._client, name, since, author=self._author)
+        return merged.find_markers(self._client, name, since)
 
     def count_commits(self, pull: MergedPull) -> int:
         return merged.count_commits(self._client, pull)
 
     def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
-        return runs.list_apply_runs(self._client, self.branch, head, self._author)
+        return runs.list_apply_runs(self._client, self.branch, head)
 
     @property
     def branch(self) -> str:
@@ -91,11 +86,9 @@ class RunHub:
 
     def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
         text = issue.text if is_open else None
-        return posts.keep_issue(
-            self._client, name, issue.title, text, label=label, closing=issue.closing, author=self._author
-        )
+        return posts.keep_issue(self._client, name, issue.title, text, label=label, closing=issue.closing)
 
-    def list_environments(self) -> frozenset[str]:
+    def list_environments(self) -> list[str]:
         return environments.list_environments(self._client)
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:

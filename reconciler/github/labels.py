@@ -7,7 +7,6 @@ needs only what every token has (docs/github.md).
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from reconciler.core.protocol.labels import WRITERS, Label, LabelSetting, find_setter
 from reconciler.errors import PostFailed, TransientError
@@ -22,16 +21,12 @@ def find_lifting_label(github: GitHub, number: int, label: Label) -> LabelSettin
 
     The setter is None if there are too many events to read, or if they don't agree with the labels.
     """
-    labels = _list(github, f"issues/{number}/labels")
+    labels = github.list_all(f"issues/{number}/labels")
     if not any(one.get("name") == label for one in labels):
         return None
-    events = _list(github, f"issues/{number}/events")
+    events = github.retry(lambda: list(github.pages(f"issues/{number}/events")))
     setter = find_setter(events, label) if len(events) < MAX_PAGES * PAGE else None
     return LabelSetting(label, setter, counts=setter is not None and _may_write(github, setter))
-
-
-def _list(github: GitHub, path: str) -> list[Any]:
-    return github.retry(lambda: list(github.pages(path)))
 
 
 def _may_write(github: GitHub, login: str) -> bool:
@@ -39,7 +34,7 @@ def _may_write(github: GitHub, login: str) -> bool:
     if not _LOGIN.fullmatch(login):
         return False
     try:
-        answer = github.retry(lambda: github.request("GET", f"collaborators/{login}/permission"))
+        answer = github.get(f"collaborators/{login}/permission")
     except TransientError:
         raise
     except PostFailed:  # The user has left, or the token may not ask. An unknown permission doesn't count.

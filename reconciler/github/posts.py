@@ -13,64 +13,61 @@ from typing import Any
 from reconciler.core.protocol.markers import Marker, make_name_line, may_replace, parse_marker
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
-from reconciler.github.run import dig
-from reconciler.ports import Posted
+from reconciler.github.run import dig, find_number
+from reconciler.ports import Posted, PostEffect
 
 MAX_CHARS = 65_536  # of a comment's or an issue's text
-AUTHOR = "github-actions[bot]"  # who GITHUB_TOKEN writes as
+AUTHOR = "github-actions[bot]"  # the user as which GITHUB_TOKEN writes
 
 
-def put_comment(github: GitHub, number: int, marker: Marker, text: str, *, author: str = AUTHOR) -> Posted:
+def put_comment(github: GitHub, number: int, marker: Marker, text: str) -> Posted:
     """Create or update the one comment with the marker's name on a pull request. Raises PostFailed.
 
-    A comment of a later run, or of a later attempt, is not changed: `done` is then "superseded".
+    A comment of a later run, or of a later attempt, is not changed.
     """
     body = _join(str(marker), text)
 
     def put() -> Posted:
-        comment = find_comment(github, number, marker.name, author=author)
+        comment = find_comment(github, number, marker.name)
         if comment is None:
-            return Posted("created", _url(github.request("POST", f"issues/{number}/comments", {"body": body})))
+            return Posted(PostEffect.CREATED, _url(github.request("POST", f"issues/{number}/comments", {"body": body})))
         if not may_replace(parse_marker(comment["body"], marker.name) or Marker(marker.name), marker):
-            return Posted("superseded", _url(comment))
+            return Posted(PostEffect.SUPERSEDED, _url(comment))
         if comment["body"] == body:
-            return Posted("unchanged", _url(comment))
+            return Posted(PostEffect.UNCHANGED, _url(comment))
         changed = github.request("PATCH", f"issues/comments/{_number(comment, 'id')}", {"body": body})
-        return Posted("updated", _url(changed))
+        return Posted(PostEffect.UPDATED, _url(changed))
 
     return github.retry(put)
 
 
-def find_comment(github: GitHub, number: int, name: str, *, author: str = AUTHOR) -> Mapping[str, Any] | None:
+def find_comment(github: GitHub, number: int, name: str) -> Mapping[str, Any] | None:
     """Return our comment of this name on a pull request; None if there is none."""
     for comment in github.pages(f"issues/{number}/comments"):
-        if _is_ours(comment, name, author):
+        if _is_ours(comment, name):
             found: Mapping[str, Any] = comment
             return found
     return None
 
 
-def keep_issue(
-    github: GitHub, name: str, title: str, text: str | None, *, label: str, closing: str, author: str = AUTHOR
-) -> Posted | None:
+def keep_issue(github: GitHub, name: str, title: str, text: str | None, *, label: str, closing: str) -> Posted | None:
     """Open or update the one issue of this name with `text`; without `text`, close it with the comment `closing`.
 
     Returns None if there was nothing to close. Raises PostFailed.
     """
 
     def keep() -> Posted | None:
-        issue = _find_issue(github, name, label, author)
+        issue = _find_issue(github, name, label)
         if text is None:
             return None if issue is None else _close(github, issue, closing)
         body = _join(make_name_line(name), text)
         if issue is None:
-            return Posted(
-                "created", _url(github.request("POST", "issues", {"title": title, "body": body, "labels": [label]}))
-            )
+            created = github.request("POST", "issues", {"title": title, "body": body, "labels": [label]})
+            return Posted(PostEffect.CREATED, _url(created))
         if issue["body"] == body and issue.get("title") == title:
-            return Posted("unchanged", _url(issue))
+            return Posted(PostEffect.UNCHANGED, _url(issue))
         changed = github.request("PATCH", f"issues/{_number(issue, 'number')}", {"title": title, "body": body})
-        return Posted("updated", _url(changed))
+        return Posted(PostEffect.UPDATED, _url(changed))
 
     return github.retry(keep)
 
@@ -80,12 +77,12 @@ def _close(github: GitHub, issue: Mapping[str, Any], closing: str) -> Posted:
     number = _number(issue, "number")
     closed = github.request("PATCH", f"issues/{number}", {"state": "closed", "state_reason": "completed"})
     github.request("POST", f"issues/{number}/comments", {"body": closing})
-    return Posted("closed", _url(closed))
+    return Posted(PostEffect.CLOSED, _url(closed))
 
 
-def _find_issue(github: GitHub, name: str, label: str, author: str) -> Mapping[str, Any] | None:
+def _find_issue(github: GitHub, name: str, label: str) -> Mapping[str, Any] | None:
     for issue in github.pages("issues", {"state": "open", "labels": label}):
-        if "pull_request" not in issue and _is_ours(issue, name, author):
+        if "pull_request" not in issue and _is_ours(issue, name):
             found: Mapping[str, Any] = issue
             return found
     return None
@@ -105,15 +102,15 @@ def _join(marker: str, text: str) -> str:
     return body
 
 
-def _is_ours(item: Mapping[str, Any], name: str, author: str) -> bool:
+def _is_ours(item: Mapping[str, Any], name: str) -> bool:
     body = item.get("body")
-    return dig(item, "user", "login") == author and isinstance(body, str) and parse_marker(body, name) is not None
+    return dig(item, "user", "login") == AUTHOR and isinstance(body, str) and parse_marker(body, name) is not None
 
 
 def _number(item: Mapping[str, Any], key: str) -> int:
     """Return a number for use in an address. Raises PostFailed."""
-    found = item.get(key)
-    if not isinstance(found, int) or isinstance(found, bool):
+    found = find_number(item.get(key))
+    if found is None:
         raise PostFailed(f"GitHub's answer has no {key}")
     return found
 

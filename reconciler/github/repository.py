@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from reconciler.errors import InputError, NotPermitted, PostFailed, TransientError
 from reconciler.github.api import GitHub
-from reconciler.github.run import check_api_url, dig
+from reconciler.github.environments import list_environments
+from reconciler.github.run import dig, find_addresses, find_number
 from reconciler.io.git.remotes import REPOSITORY
 from reconciler.io.http.proxy import find_proxy
 from reconciler.model import BranchRules, RequiredCheck, ShownEnvironment
@@ -42,8 +43,7 @@ def find_named(repository: str, environ: Mapping[str, str]) -> NamedRepository:
     """Return the repository at the API of the runner, or else of github.com. Raises InputError."""
     if not REPOSITORY.fullmatch(repository):
         raise InputError.of("GITHUB_REPOSITORY", "is not a repository of GitHub", "write OWNER/NAME")
-    api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    check_api_url(api_url, environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/"))
+    _, api_url = find_addresses(environ)
     return NamedRepository(api_url, repository)
 
 
@@ -72,7 +72,7 @@ class HttpRepository:
         return found
 
     def list_environments(self) -> Sequence[str]:
-        return [name for one in self._list("environments", "environments", ACTIONS) if (name := _text(one, "name"))]
+        return self._ask(ACTIONS, lambda: list_environments(self._client))
 
     def read_environment(self, name: str) -> ShownEnvironment:
         path = f"environments/{quote(name, safe='')}"
@@ -105,7 +105,7 @@ class HttpRepository:
 
     def read_rules(self, branch: str) -> BranchRules:
         path = f"rules/branches/{quote(branch, safe='')}"
-        rules = self._ask(METADATA, lambda: list(self._client.pages(path)))
+        rules = self._ask(METADATA, lambda: self._client.list_all(path))
         checks = [
             RequiredCheck(_text(check, "context"), _app(check.get("integration_id")))
             for rule in rules
@@ -147,14 +147,14 @@ class HttpRepository:
     # --- requests ----------------------------------------------------------------------------------------------
 
     def _get(self, path: str, permission: str) -> Any:
-        return self._ask(permission, lambda: self._client.request("GET", path))
+        return self._ask(permission, lambda: self._client.get(path))
 
     def _list(self, path: str, key: str, permission: str) -> list[Mapping[str, Any]]:
-        return self._ask(permission, lambda: list(self._client.pages(path, key=key)))
+        return self._ask(permission, lambda: self._client.list_all(path, key=key))
 
     def _ask(self, permission: str, question: Callable[[], T]) -> T:
         try:
-            return self._client.retry(question)
+            return question()
         except TransientError:
             raise
         except PostFailed as error:
@@ -170,4 +170,5 @@ def _text(item: Any, key: str) -> str:
 
 def _app(value: Any) -> int | None:
     """Return the id of an app; None if any app may report the check, for which GitHub writes -1 or nothing."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    found = find_number(value)
+    return found if found is not None and found > 0 else None

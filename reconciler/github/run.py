@@ -14,6 +14,7 @@ from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault, host_of
 from reconciler.errors import InputError
 from reconciler.io.files import read_regular
+from reconciler.io.git.command import COMMIT
 from reconciler.io.git.remotes import REPOSITORY
 from reconciler.model import Problem
 from reconciler.ports import PullRequest
@@ -22,7 +23,7 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 # the values that become a part of an address or a link
 _FORMS = {
     "GITHUB_REPOSITORY": REPOSITORY,
-    "GITHUB_SHA": re.compile(r"[0-9a-f]{40,64}"),
+    "GITHUB_SHA": COMMIT,
     "GITHUB_RUN_ID": re.compile(r"[0-9]{1,20}", re.ASCII),
 }
 # refs/heads/gh-readonly-queue/main/pr-104-<commit>
@@ -72,6 +73,11 @@ def dig(value: Any, *keys: str) -> Any:
     return value
 
 
+def find_number(shown: Any) -> int | None:
+    """Return a whole number; None for anything else, also for a Boolean, which Python takes for an int."""
+    return shown if isinstance(shown, int) and not isinstance(shown, bool) else None
+
+
 def find_head(pull_request: Any) -> str | None:
     """Return the last commit of a pull request, from the event or the API."""
     return find_commit(dig(pull_request, "head", "sha"))
@@ -79,16 +85,14 @@ def find_head(pull_request: Any) -> str | None:
 
 def find_commit(shown: Any) -> str | None:
     """Return the full name of a commit; None for anything else."""
-    return shown if isinstance(shown, str) and _FORMS["GITHUB_SHA"].fullmatch(shown) else None
+    return shown if isinstance(shown, str) and COMMIT.fullmatch(shown) else None
 
 
 def to_pull_request(shown: Any) -> PullRequest | None:
     """Return a pull request from the event or the API; None for anything else."""
     if not isinstance(shown, Mapping):
         return None
-    number = shown.get("number")
-    is_number = isinstance(number, int) and not isinstance(number, bool)
-    return PullRequest(number if is_number else None, find_head(shown), shown.get("state") == "open")
+    return PullRequest(find_number(shown.get("number")), find_head(shown), shown.get("state") == "open")
 
 
 class MergeGroup(Struct, frozen=True):
@@ -106,10 +110,9 @@ def find_merge_group(event: Mapping[str, Any]) -> MergeGroup | None:
     shown = event.get("merge_group")
     if not isinstance(shown, Mapping):
         return None
-    base, ref = shown.get("base_sha"), shown.get("head_ref")
+    ref = shown.get("head_ref")
     branch = _QUEUE_BRANCH.fullmatch(ref) if isinstance(ref, str) else None
-    is_commit = isinstance(base, str) and _FORMS["GITHUB_SHA"].fullmatch(base)
-    return MergeGroup(base if is_commit else None, int(branch[1]) if branch else None)
+    return MergeGroup(find_commit(shown.get("base_sha")), int(branch[1]) if branch else None)
 
 
 def find_run(environ: Mapping[str, str]) -> WorkflowRun:
@@ -126,9 +129,7 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
     malformed = [name for name, form in _FORMS.items() if not form.fullmatch(environ[name])]
     if malformed:
         raise InputError(problems=[Problem.of(name, "is malformed", hint) for name in malformed])
-    server_url = environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
-    api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    check_api_url(api_url, server_url)
+    server_url, api_url = find_addresses(environ)
     return WorkflowRun(
         api_url=api_url,
         server_url=server_url,
@@ -141,18 +142,22 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
     )
 
 
-def check_api_url(api_url: str, server_url: str) -> None:
-    """Raise InputError unless the API is GitHub's, because GITHUB_TOKEN is sent to it.
+def find_addresses(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the addresses of the server and of its API: those of the runner, or else of github.com.
 
-    Its host must be api.github.com, the server that the runner names, or `api.` before that server. This covers
-    github.com, GHE.com and a company's own server.
+    Raises InputError unless the API is GitHub's, because a token is sent to it. Its host must be api.github.com, the
+    server that the runner names, or `api.` before that server. This covers github.com, GHE.com and a company's own
+    server.
     """
+    server_url = environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+    api_url = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
     server = host_of(server_url)
     own = [] if server.startswith("*") or find_pattern_fault(server) else [server, f"api.{server}"]
     fault = find_base_url_fault(api_url, ["api.github.com", *own])
     if fault is not None:
         hint = "it is https, and its host that of GITHUB_SERVER_URL, or api. before it"
-        raise InputError.of("GITHUB_API_URL", fault[0], hint)
+        raise InputError.of("GITHUB_API_URL", fault.message, hint)
+    return server_url, api_url
 
 
 def _read_event(path: Path) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -12,7 +12,8 @@ from reconciler.core.protocol.endings import RunJob
 from reconciler.core.protocol.schedule import ACTIVE, COMPLETED, PUSH, ApplyRun
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
-from reconciler.github.run import dig
+from reconciler.github.posts import AUTHOR
+from reconciler.github.run import dig, find_number
 
 APPLY = "apply.yml"
 ENDED_RUNS = 50  # the last ended runs are enough, because the one that was begun last counts
@@ -22,15 +23,15 @@ _PAGE_ADDRESS = re.compile(r"https?://[!-~]+")  # the characters that would end 
 def list_jobs(github: GitHub, run_id: str, attempt: int) -> list[RunJob]:
     """Return the jobs of one attempt of a run. Raises PostFailed."""
     path = f"actions/runs/{run_id}/attempts/{attempt}/jobs"
-    found = github.retry(lambda: list(github.pages(path, key="jobs")))
-    return [RunJob(_text(one, "name"), _text_or_none(one, "conclusion"), read_page(one)) for one in found]
+    jobs = github.list_all(path, key="jobs")
+    return [RunJob(_text(one, "name"), _text_or_none(one, "conclusion"), read_page(one)) for one in jobs]
 
 
-def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list[ApplyRun]:
+def list_apply_runs(github: GitHub, branch: str, head: str) -> list[ApplyRun]:
     """Return the apply runs on the default branch that are in progress, were begun for `head`, or ended last.
 
-    `author` is the user as which GITHUB_TOKEN acts. The states are listed in the order in which a run passes through
-    them, and ended runs last, so a run that changes meanwhile is found in its later state. Raises PostFailed.
+    The states are listed in the order in which a run passes through them, and ended runs last, so a run that changes
+    meanwhile is found in its later state. Raises PostFailed.
     """
     path = f"actions/workflows/{APPLY}/runs"
     found: dict[int, ApplyRun] = {}
@@ -39,7 +40,7 @@ def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list
         def read() -> list[Any]:
             return list(islice(github.pages(path, {"branch": branch, **params}, key="workflow_runs"), most))
 
-        found.update((run.run_id, run) for run in _parse_runs(github.retry(read), author))
+        found.update((run.run_id, run) for run in map(_parse_run, github.retry(read)))
 
     for status in ACTIVE:
         ask(status=status)
@@ -48,13 +49,9 @@ def list_apply_runs(github: GitHub, branch: str, head: str, author: str) -> list
     return sorted(found.values(), key=lambda run: run.run_id)
 
 
-def _parse_runs(shown: Iterable[Mapping[str, Any]], author: str) -> list[ApplyRun]:
-    return [_parse_run(one, author) for one in shown]
-
-
-def _parse_run(shown: Mapping[str, Any], author: str) -> ApplyRun:
-    run_id = shown.get("id")
-    if not isinstance(run_id, int) or isinstance(run_id, bool):
+def _parse_run(shown: Mapping[str, Any]) -> ApplyRun:
+    run_id = find_number(shown.get("id"))
+    if run_id is None:
         raise PostFailed("GitHub's answer does not say the id of a run")
     event = _text(shown, "event")
     return ApplyRun(
@@ -65,7 +62,7 @@ def _parse_run(shown: Mapping[str, Any], author: str) -> ApplyRun:
         # a new attempt of an old run counts from its own start
         begun_at=read_instant(shown.get("run_started_at") or shown.get("created_at")),
         # a run that a user begins by hand may be narrowed by its inputs, which no call shows
-        whole=event == PUSH or dig(shown, "actor", "login") == author,
+        whole=event == PUSH or dig(shown, "actor", "login") == AUTHOR,
         url=read_page(shown),
     )
 

@@ -27,7 +27,7 @@ from reconciler.core.protocol.endings import (
 from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.errors import PostFailed
 from reconciler.model import Desired
-from reconciler.ports import MergedPull, ResultHub, StateStore
+from reconciler.ports import MergedPull, PostEffect, ResultHub, StateStore
 
 if TYPE_CHECKING:
     from reconciler.core.protocol.strict import LastChange
@@ -187,7 +187,7 @@ def post_comments(
         except PostFailed as error:
             warnings.append(f"pull request {comment.number} got no comment ({error}); the next run tries again")
         else:
-            numbers += [] if posted.done == "superseded" else [comment.number]
+            numbers += [] if posted.done is PostEffect.SUPERSEDED else [comment.number]
     if waiting:
         warnings.append(f"{waiting} more pull requests get a comment from the next run: one run writes {MAX_COMMENTS}")
     return PostedComments(tuple(numbers), tuple(warnings))

@@ -27,7 +27,7 @@ from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.errors import PostFailed, StateError
 from reconciler.model import Desired, Problem, has_work
-from reconciler.ports import Hub, Posted
+from reconciler.ports import Hub, Posted, PostEffect
 from reconciler.run.github import MayOnlyRead, needing_permission
 
 
@@ -152,4 +152,4 @@ def post_review(hub: Hub, marker: Marker, merged_head: str | None, text: str) ->
             posted = hub.put_comment(begun.number, marker, text)
     except MayOnlyRead:
         return Unposted.READ_ONLY
-    return Unposted.SUPERSEDED if posted.done == "superseded" else posted
+    return Unposted.SUPERSEDED if posted.done is PostEffect.SUPERSEDED else posted

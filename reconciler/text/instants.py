@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import overload
+
+
+@overload
+def instant(at: datetime) -> str: ...
+
+
+@overload
+def instant(at: None) -> None: ...
 
 
 def instant(at: datetime | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from reconciler.model import Intent
+from reconciler.text.instants import instant
 
 CLOCK_TOLERANCE = timedelta(seconds=60)  # the clocks of two machines may differ by this much
 
@@ -16,7 +17,7 @@ def describe_lock(intent: Intent, now: datetime) -> str:
     assert intent.lease_until is not None, "a live intent has a lease"
     skewed = "; that began in the future, so its clock or this machine's is wrong"
     return (
-        f"another run is at work: {who}{run}, since {intent.at:%Y-%m-%dT%H:%M:%SZ}, "
-        f"until {intent.lease_until:%Y-%m-%dT%H:%M:%SZ} at the latest"
+        f"another run is at work: {who}{run}, since {instant(intent.at)}, "
+        f"until {instant(intent.lease_until)} at the latest"
         f"{skewed if intent.at - now > CLOCK_TOLERANCE else ''}"
     )

@@ -20,14 +20,13 @@ from reconciler.errors import InputError, PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.hub import RunHub
 from reconciler.github.labels import find_lifting_label
-from reconciler.github.merged import count_commits, find_markers, list_merged
+from reconciler.github.merged import count_commits, find_markers, list_merged, list_pulls
 from reconciler.github.posts import (
     AUTHOR,
     dispatch,
     keep_issue,
     put_comment,
 )
-from reconciler.github.pulls import list_pulls
 from reconciler.github.run import WorkflowRun, find_head, find_merge_group, find_run
 from reconciler.github.runs import list_apply_runs, list_jobs
 from reconciler.io.git.remotes import parse_remote
@@ -126,12 +125,12 @@ CALLS: dict[str, Callable[[GitHub], Any]] = {
     "closing": lambda github: keep_issue(github, "drift", "t", None, label="l", closing="c"),
     "merged": lambda github: list_pulls(github, SHA, "acme/plug-webhooks", "main"),
     "label": lambda github: find_lifting_label(github, 4, Label.LARGE_CHANGE),
-    "pull": lambda github: RunHub(RUN, github, AUTHOR).read_pull(4),
+    "pull": lambda github: RunHub(RUN, github).read_pull(4),
     "dispatch": lambda github: dispatch(github, "apply.yml", "main", {}),
     "jobs": lambda github: list_jobs(github, "7", 1),
-    "runs": lambda github: list_apply_runs(github, "main", SHA, AUTHOR),
+    "runs": lambda github: list_apply_runs(github, "main", SHA),
     "merges": lambda github: list_merged(github, "main", datetime(2025, 1, 1, tzinfo=UTC)),
-    "markers": lambda github: find_markers(github, "apply", datetime(2025, 1, 1, tzinfo=UTC), author=AUTHOR),
+    "markers": lambda github: find_markers(github, "apply", datetime(2025, 1, 1, tzinfo=UTC)),
     "commits": lambda github: count_commits(github, MergedPull(4, SHA, SHA)),
 }
 

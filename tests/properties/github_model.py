@@ -28,7 +28,7 @@ from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Job, JobLayout
 from reconciler.core.protocol.strict import LastChange
 from reconciler.errors import InputError, PostFailed, StalePlan, StateError
 from reconciler.model import By, Desired, Document, Problem
-from reconciler.ports import MergedPull, Posted
+from reconciler.ports import MergedPull, Posted, PostEffect
 from reconciler.run.apply import apply_plan
 from reconciler.run.begin import Beginning, BeginRequest, Lift
 from reconciler.run.context import Stop
@@ -496,9 +496,9 @@ class _ResultHub:
             raise PostFailed("GitHub is down")
         old = self.github.comments.get(number)
         if old is not None and not may_replace(old[0], marker):
-            return Posted("left", "")
+            return Posted(PostEffect.SUPERSEDED, "")
         self.github.comments[number] = (marker, self.comments[number])
-        return Posted("updated", "")
+        return Posted(PostEffect.UPDATED, "")
 
 
 DAY = timedelta(days=1)

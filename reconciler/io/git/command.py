@@ -21,6 +21,8 @@ NO_REASON = "git gave no reason"
 MAX_RUNS = 3  # of a command that signals end; a terminal that closes sends two
 LINES_BEFORE = 2  # lines of ssh or a helper before git's error, which belong to the reason
 
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # the full name of a commit, by SHA-1 or SHA-256
+
 logger = logging.getLogger(__name__)
 
 _PROGRAM = "git.exe" if os.name == "nt" else "git"

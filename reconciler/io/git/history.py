@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.io.git.checkout import Checkout
-from reconciler.io.git.command import GitError, GitFailed
+from reconciler.io.git.command import COMMIT, GitError, GitFailed
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
 
 MAX_LINE = 200  # commits of a first-parent line that are read
@@ -27,7 +27,6 @@ LINK, SUBMODULE = "120000", "160000"  # modes of a tree's entries
 
 logger = logging.getLogger(__name__)
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABSENT = "000000"  # the mode of a side of a comparison that does not have the path
 _DRIVE = re.compile(r"[\\:]") if os.name == "nt" else None
 
@@ -252,7 +251,7 @@ def _folder_of(repository: ScratchRepository) -> Path:
 
 def _check(commit: str) -> str:
     """Return the name of a commit. Raises: GitFailed for anything else, which could be an option of git."""
-    if not _COMMIT.fullmatch(commit):
+    if not COMMIT.fullmatch(commit):
         raise GitFailed(-1, "", f"fatal: {commit!a} is not the full name of a commit")
     return commit
 

@@ -72,7 +72,7 @@ def test_runs_under_way_those_of_the_head_and_the_last_ended_ones_are_listed(hub
     old = [shown(number) for number in range(2, ENDED_RUNS + 9)]
     waiting = [shown(200 + place, status) for place, status in enumerate(("waiting", "queued", "in_progress"))]
     hub.runs += [shown(1, head_sha=HEAD), *old, *waiting, shown(300, "queued", head_branch="other")]
-    found = list_apply_runs(github, "main", HEAD, AUTHOR)
+    found = list_apply_runs(github, "main", HEAD)
     assert [run.run_id for run in found] == [1, *range(9, ENDED_RUNS + 9), 200, 201, 202]
     url = f"https://github.com/{REPOSITORY}/actions/runs/1"
     assert found[0] == ApplyRun(1, HEAD, "completed", "success", START, whole=True, url=url)
@@ -82,7 +82,7 @@ def test_a_run_that_a_user_begins_may_be_narrowed(hub: FakeGitHub, github: GitHu
     """A run that the workflows begin is not."""
     by_hand = {"event": "workflow_dispatch", "head_sha": HEAD}
     hub.runs += [shown(1, **by_hand), shown(2, **by_hand, actor={"login": AUTHOR})]
-    assert [run.whole for run in list_apply_runs(github, "main", HEAD, AUTHOR)] == [False, True]
+    assert [run.whole for run in list_apply_runs(github, "main", HEAD)] == [False, True]
 
 
 def test_a_run_that_moves_on_meanwhile_is_found_in_its_later_state(hub: FakeGitHub, github: GitHub) -> None:
@@ -97,7 +97,7 @@ def test_a_run_that_moves_on_meanwhile_is_found_in_its_later_state(hub: FakeGitH
 
     hub.after = move
     try:
-        (found,) = list_apply_runs(github, "main", HEAD, AUTHOR)
+        (found,) = list_apply_runs(github, "main", HEAD)
     finally:
         hub.after = lambda request: None
     assert (found.status, found.conclusion) == ("completed", "failure")
@@ -114,7 +114,7 @@ def test_a_run_that_is_not_understood_fails_the_call(hub: FakeGitHub, github: Gi
     if "status" in wrong:
         hub.runs[0]["head_sha"] = HEAD
     with pytest.raises(PostFailed, match="GitHub's answer does not say"):
-        list_apply_runs(github, "main", HEAD, AUTHOR)
+        list_apply_runs(github, "main", HEAD)
 
 
 def test_the_jobs_are_those_of_one_attempt(hub: FakeGitHub, github: GitHub) -> None:
@@ -155,7 +155,7 @@ def test_our_comments_are_found_by_their_markers(hub: FakeGitHub, github: GitHub
     hub.write_comment(4, AUTHOR, f"{Marker('apply', 9, 1)}\ntext")
     hub.write_comment(5, "mallory", f"{marker}\ntext")
     hub.write_comment(6, AUTHOR, f"{Marker('plan', 7, 1)}\ntext")
-    assert find_markers(github, "apply", START, author=AUTHOR) == {4: marker}
+    assert find_markers(github, "apply", START) == {4: marker}
 
 
 def commit(sha: str, message: str, parents: int = 1) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from reconciler.github.api import MAX_ANSWER_BYTES, MAX_PAGES, PAGE, GitHub
 from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, put_comment
 from reconciler.github.run import WorkflowRun
 from reconciler.io.http.proxy import Proxy, parse_proxy
-from reconciler.ports import Posted
+from reconciler.ports import Posted, PostEffect
 from tests.acceptance.conftest import canary
 from tests.wire import Talk, answering, http, read_request, server
 from tests.workflows.fake_github import REPOSITORY, FakeGitHub, serve_github
@@ -67,7 +67,7 @@ def writes(hub: FakeGitHub) -> list[str]:
 def test_the_same_comment_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
     """A push that changes no plan sends no notification."""
     assert put_comment(github, 4, PLAN, TEXT).done == "created"
-    assert put_comment(github, 4, PLAN, TEXT) == Posted("unchanged", f"{hub.url}/c")
+    assert put_comment(github, 4, PLAN, TEXT) == Posted(PostEffect.UNCHANGED, f"{hub.url}/c")
     assert put_comment(github, 4, PLAN, "other").done == "updated"
     assert hub.comment_texts(4) == [f"{PLAN}\nother"]
     assert len(writes(hub)) == 2
@@ -97,7 +97,7 @@ def test_a_comment_of_an_earlier_version_is_replaced(hub: FakeGitHub, github: Gi
 def test_the_same_issue_again_is_not_written(hub: FakeGitHub, github: GitHub) -> None:
     """The same drift writes it once; other environments change its title."""
     assert keep(github).done == "created"  # type: ignore[union-attr]
-    assert keep(github) == Posted("unchanged", hub.open_issues()[0]["html_url"])
+    assert keep(github) == Posted(PostEffect.UNCHANGED, hub.open_issues()[0]["html_url"])
     assert keep(github, title="Webhook drift: matriz").done == "updated"  # type: ignore[union-attr]
     assert len(writes(hub)) == 2
     assert keep(github, None).done == "closed"  # type: ignore[union-attr]

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
-from reconciler.github.pulls import list_pulls
+from reconciler.github.merged import list_pulls
 from reconciler.github.run import WorkflowRun
 from reconciler.ports import MergedPull
 from tests.acceptance.conftest import canary

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.errors import InputError, NotPermitted, PostFailed
+from reconciler.github import api
 from reconciler.github.repository import HttpRepository, find_named, open_repository
 from reconciler.model import BranchRules, RequiredCheck, ShownEnvironment
 from tests.acceptance.conftest import canary
@@ -47,6 +48,17 @@ def test_lists_are_read_over_all_pages(fake: FakeRepository, reads: HttpReposito
     for number in range(230):
         fake.add_environment(f"loja-{number}")
     assert len(reads.list_environments()) == 230
+
+
+def test_a_list_that_is_too_long_to_read_fails_the_call(
+    fake: FakeRepository, reads: HttpRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise what was not read would be reported as missing."""
+    monkeypatch.setattr(api, "MAX_PAGES", 2)
+    for number in range(230):
+        fake.add_environment(f"loja-{number}")
+    with pytest.raises(PostFailed, match="GitHub's list environments has 200 items or more, too many to read"):
+        reads.list_environments()
 
 
 def test_secrets_and_variables_of_the_repository(fake: FakeRepository, reads: HttpRepository) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
 from reconciler.errors import PostFailed
-from reconciler.ports import Posted, PullRequest
+from reconciler.ports import Posted, PostEffect, PullRequest
 
 
 @dataclass
@@ -23,7 +23,7 @@ class FakeHub:
     may_only_read: bool = False
     refusal: PostFailed | None = None
     unreadable: PostFailed | None = None  # of what is read
-    done: str = "created"
+    done: PostEffect = PostEffect.CREATED
     posted: list[tuple[object, ...]] = field(default_factory=list)
     run_url: str = "https://github.com/acme/hooks/actions/runs/1"
 

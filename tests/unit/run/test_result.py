@@ -13,7 +13,7 @@ from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.core.protocol.strict import LastChange
 from reconciler.errors import Corrupt, PostFailed
 from reconciler.model import Applied, By, Document
-from reconciler.ports import MergedPull, Posted, Write
+from reconciler.ports import MergedPull, Posted, PostEffect, Write
 from reconciler.run.result import (
     MAX_COMMENTS,
     REPORTED_FOR,
@@ -56,9 +56,9 @@ class FakeHub:
         if number in self.refused:
             raise PostFailed("GitHub answered 403", 403)
         if number in self.superseded:
-            return Posted("superseded", "https://github.com/c")
+            return Posted(PostEffect.SUPERSEDED, "https://github.com/c")
         self.posted[number] = (marker, text)
-        return Posted("created", "https://github.com/c")
+        return Posted(PostEffect.CREATED, "https://github.com/c")
 
 
 @dataclass

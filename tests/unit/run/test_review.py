@@ -16,7 +16,7 @@ from reconciler.core.protocol.markers import Marker
 from reconciler.core.record import adopt
 from reconciler.errors import PostFailed, Unreachable
 from reconciler.model import ApiUse, By, Desired, Fingerprint, Where
-from reconciler.ports import Posted, PullRequest
+from reconciler.ports import Posted, PostEffect, PullRequest
 from reconciler.run.review import Side, Trial, post_review, review
 from tests.fakes import START, make_desired
 from tests.unit.run.fake_hub import FakeHub
@@ -167,14 +167,14 @@ OPEN = PullRequest(4, HEAD, is_open=True)
 @pytest.mark.parametrize(
     ("hub", "merged_head", "outcome"),
     [
-        (FakeHub(pull_request=OPEN, present=OPEN), HEAD, Posted("created", "https://github.com/x")),
+        (FakeHub(pull_request=OPEN, present=OPEN), HEAD, Posted(PostEffect.CREATED, "https://github.com/x")),
         (FakeHub(), HEAD, Unposted.MERGE_GROUP),
         (FakeHub(pull_request=OPEN, present=OPEN), BASE, Unposted.MOVED),
         (FakeHub(pull_request=OPEN, present=OPEN), None, Unposted.MOVED),
         (FakeHub(pull_request=OPEN, present=replace(OPEN, head_sha=BASE)), HEAD, Unposted.MOVED),
         (FakeHub(pull_request=OPEN, present=replace(OPEN, is_open=False)), HEAD, Unposted.CLOSED),
         (FakeHub(pull_request=replace(OPEN, is_open=False)), BASE, Unposted.CLOSED),
-        (FakeHub(pull_request=OPEN, present=OPEN, done="superseded"), HEAD, Unposted.SUPERSEDED),
+        (FakeHub(pull_request=OPEN, present=OPEN, done=PostEffect.SUPERSEDED), HEAD, Unposted.SUPERSEDED),
         (
             FakeHub(pull_request=OPEN, present=OPEN, may_only_read=True, refusal=PostFailed("x", 403)),
             HEAD,
