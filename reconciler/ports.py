@@ -75,7 +75,7 @@ class Changes(Struct, frozen=True):
 
 
 class WriteAccess(Struct, frozen=True):
-    """Whether a store can be written, as far as is known without a write. `allowed` is None if only a write can show it.
+    """Whether a store can be written, as far as this is known without a write. `allowed` is None if it is not known.
 
     `message` says how this was found out, or why the store can't be written. `hint` says what to do.
     """

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from reconciler.cli.output import write_aside
+from reconciler.settings.flags import PREFIX
 from reconciler.text.escape import for_terminal
 from reconciler.text.hidden_values import HiddenValues
 
@@ -16,7 +17,6 @@ LOGGER = "reconciler"  # only this package, as the log of a library may quote a 
 LEVELS = (logging.INFO, logging.DEBUG)  # for -v and -vv
 MIN_HIDDEN = 8  # characters of a variable's value that is hidden only for the variable's name
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY")
-_OUR_SETTINGS = "RECONCILER_"
 
 
 class StepLog(logging.Handler):
@@ -32,7 +32,7 @@ class StepLog(logging.Handler):
         self.hide(
             value
             for name, value in environ.items()
-            if len(value) >= MIN_HIDDEN and _SECRET_NAME.search(name) and not name.startswith(_OUR_SETTINGS)
+            if len(value) >= MIN_HIDDEN and _SECRET_NAME.search(name) and not name.startswith(PREFIX)
         )
 
     def hide(self, values: Iterable[str]) -> None:

@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault
 from reconciler.model import AuthScheme, BodyForm, Fault, Problem, SettingPlace
-from reconciler.settings.fields import FLAGS, PREFIX, Settings
+from reconciler.settings.fields import FLAGS, Settings
+from reconciler.settings.flags import PREFIX
 from reconciler.settings.sources import GROUPS, VARIABLES, Layer
 
 LEASE_MARGIN_S = 60.0  # time that a run may lose between its attempts before its lease ends
@@ -27,7 +28,7 @@ _TOKENS = re.compile(r"((api|plug|partner|bearer)_?)?(tokens?|secrets?|passwords
 
 def find_unknown(name: str, known: Iterable[str]) -> Fault:
     """Return the fault of a name that isn't among the `known` ones."""
-    last = re.split(r"\.|__|RECONCILER_", name)[-1].lower().replace("-", "_")
+    last = re.split(rf"\.|__|{PREFIX}", name)[-1].lower().replace("-", "_")
     near = _find_near(name, known)
     if _TOKENS.fullmatch(last):
         hint = "a token comes from the variable that token_env names, or from tokens_file"

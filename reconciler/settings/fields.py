@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from reconciler.core.guards import MaxChanged
 from reconciler.model import AuthScheme, BodyForm
-from reconciler.settings.flags import SETTING_FLAGS
+from reconciler.settings.flags import PREFIX, SETTING_FLAGS
 from reconciler.settings.values import (
     Hosts,
     Seconds,
@@ -24,7 +24,6 @@ from reconciler.settings.values import (
     parse_whole,
 )
 
-PREFIX = "RECONCILER_"
 FLAGS = {flag.path: flag for flag in SETTING_FLAGS}
 
 

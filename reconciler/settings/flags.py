@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+PREFIX = "RECONCILER_"
+"""The start of the name of each variable that is a setting."""
+
+
+def name_variable(path: str) -> str:
+    """Return the variable of a setting, such as `api.base_url`, or of a group."""
+    return PREFIX + path.replace(".", "__").upper()
+
 
 class SettingFlag(NamedTuple):
     """The flag of one setting. `path` is the setting's name, such as `api.base_url`; flag and variable derive from it.
@@ -27,7 +35,7 @@ class SettingFlag(NamedTuple):
 
     @property
     def variable(self) -> str:
-        return "RECONCILER_" + self.path.replace(".", "__").upper()
+        return name_variable(self.path)
 
 
 SETTING_FLAGS: tuple[SettingFlag, ...] = (

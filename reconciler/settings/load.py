@@ -29,8 +29,8 @@ class LoadedSettings(Struct, frozen=True):
 
     settings: Settings
     state_folder: Path
-    files: tuple[Path, ...] = ()
-    layers: tuple[Layer, ...] = ()  # the strongest first
+    files: tuple[Path, ...]
+    layers: tuple[Layer, ...]  # the strongest first
 
     @property
     def file(self) -> str | None:

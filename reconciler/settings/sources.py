@@ -18,14 +18,15 @@ from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from reconciler.io.files import TooLargeError, read_regular
 from reconciler.model import Fault, Problem, SettingPlace
-from reconciler.settings.fields import FLAGS, PREFIX, Settings
+from reconciler.settings.fields import FLAGS, Settings
+from reconciler.settings.flags import name_variable
 from reconciler.settings.values import parse_group
 
 FILE = "reconciler.toml"
 PYPROJECT = "pyproject.toml"
 PATHS = ("manifests", "tokens_file", "secrets_file")
 GROUPS = frozenset(path.partition(".")[0] for path in FLAGS if "." in path)
-VARIABLES = {flag.variable for flag in FLAGS.values()} | {PREFIX + group.upper() for group in GROUPS}
+VARIABLES = {flag.variable for flag in FLAGS.values()} | set(map(name_variable, GROUPS))
 
 
 class Layer(Struct, frozen=True):
@@ -91,9 +92,9 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
     environ = {name: value for name, value in environ.items() if value}
 
     def place_of(path: str) -> SettingPlace:
-        name = PREFIX + path.replace(".", "__").upper()
+        name = name_variable(path)
         group, dot, key = path.partition(".")
-        return SettingPlace("", name if name in environ else PREFIX + group.upper() + dot + key)
+        return SettingPlace("", name if name in environ else name_variable(group) + dot + key)
 
     return Layer(_Variables(environ)(), place_of)
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path, PurePath
 
 from reconciler.errors import InputError
-from reconciler.io.git.checkout import Checkout
+from reconciler.io.git.checkout import ORIGIN, Checkout
 from reconciler.io.git.command import GitError, GitUnusable
 from reconciler.model import Fault
 from reconciler.ports import StateStore
@@ -148,7 +148,7 @@ def _find_remotes(folder: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     try:
         return checkout.find_remotes()
     except GitError:
-        return ("origin",)  # git refuses the checkout, or is not installed; a clone has this remote
+        return (ORIGIN,)  # git refuses the checkout, or is not installed; a clone has this remote
 
 
 # --- the stores --------------------------------------------------------------------------------------

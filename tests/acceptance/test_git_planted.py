@@ -72,7 +72,7 @@ def test_a_repository_of_plain_files_is_not_a_checkout(nested: Cli) -> None:
     program = make_program(alone / "planted", marker)
     plant(alone, ATTACKS["uploadpack"].format(program=program, remote=nested.root / "remote.git"))
     ran = nested.run("plan", code=4)
-    assert "state: a state on a git branch needs a git repository, and " in ran.err
+    assert " is not in a git repository. Run in a checkout; if only the state needs one, " in ran.err
     assert not marker.exists()
 
 

@@ -443,7 +443,7 @@ def test_a_missing_remote_and_a_folder_without_git_say_what_to_do(remote: Path, 
         store.names()
     store.close()
     (tmp_path / "plain").mkdir()
-    with pytest.raises(Unreachable, match="needs a git repository"):
+    with pytest.raises(Unreachable, match="plain is not in a git repository"):
         GitStore(
             tmp_path / "plain", "origin", BRANCH, environ={"PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": "/"}
         ).names()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from reconciler.io.git.command import GitFailed, GitUnusable, run_git
 
+ORIGIN = "origin"  # the remote that a clone has, and the only one that a workflow's checkout has
+
 _DUBIOUS = re.compile(r"(?:detected dubious ownership|unsafe repository)[^\n]*")
 _ADVICE = re.compile(r"git config --global --add safe\.directory [^\n]+")
 
@@ -27,8 +29,8 @@ class Checkout:
         top = find_top(folder, environ)
         if top is None:
             raise GitUnusable(
-                f"a state on a git branch needs a git repository, and {folder} is not in one. Run in a checkout, or "
-                "set `state` to a folder such as .reconciler/state"
+                f"{folder} is not in a git repository. Run in a checkout; if only the state needs one, you can set "
+                "`state` to a folder such as .reconciler/state"
             )
         self.top = top
         self._environ = environ
@@ -81,13 +83,13 @@ class Checkout:
 
     def find_origin(self) -> str | None:
         """Return the address of the remote `origin`, None without one. It may hold a password."""
-        return self._first_line("remote", "get-url", "origin")
+        return self._first_line("remote", "get-url", ORIGIN)
 
     def find_default_branch(self) -> str | None:
         """Return the name of the default branch: that of `origin`, or else the only one; None if it is not known."""
-        remote = self._first_line("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+        remote = self._first_line("symbolic-ref", "--quiet", "--short", f"refs/remotes/{ORIGIN}/HEAD")
         if remote:
-            return remote.removeprefix("origin/")
+            return remote.removeprefix(f"{ORIGIN}/")
         here = self._first_line("symbolic-ref", "--quiet", "--short", "HEAD")
         listed = self._first_line("for-each-ref", "--format=%(refname:short)", "refs/heads")
         return here if here and listed in ("", here) else None

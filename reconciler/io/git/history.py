@@ -17,12 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.io.git.checkout import Checkout
+from reconciler.io.git.checkout import ORIGIN, Checkout
 from reconciler.io.git.command import COMMIT, GitError, GitFailed
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
 
 MAX_LINE = 200  # commits of a first-parent line that are read
-ORIGIN = "origin"
 LINK, SUBMODULE = "120000", "160000"  # modes of a tree's entries
 
 logger = logging.getLogger(__name__)
@@ -88,8 +87,8 @@ class GitHistory:
         """
         reader = ScratchRepository(self._folder, self._environ, ORIGIN)
         if not self._is_partial():
-            self._borrow(reader, self._find_path(self._checkout, "objects"))
-            boundary = self._find_path(self._checkout, "shallow")
+            _borrow(reader, self._find_path("objects"))
+            boundary = self._find_path("shallow")
             if boundary.exists():
                 (_folder_of(reader) / "shallow").write_bytes(boundary.read_bytes())
         return reader
@@ -98,13 +97,9 @@ class GitHistory:
         entries = self._checkout.list_config()
         return any(key == "extensions.partialclone" or key.endswith(".promisor") for key, _ in entries)
 
-    def _find_path(self, checkout: Checkout, name: str) -> Path:
-        answer = checkout.run("rev-parse", "--git-path", name)
-        return checkout.top / os.fsdecode(answer.removesuffix(b"\n"))
-
-    def _borrow(self, reader: ScratchRepository, objects: Path) -> None:
-        with (_folder_of(reader) / "objects" / "info" / "alternates").open("ab") as file:
-            file.write(os.fsencode(os.path.realpath(objects)) + b"\n")
+    def _find_path(self, name: str) -> Path:
+        answer = self._checkout.run("rev-parse", "--git-path", name)
+        return self._checkout.top / os.fsdecode(answer.removesuffix(b"\n"))
 
     # --- commits ---------------------------------------------------------------------------------------
 
@@ -167,7 +162,7 @@ class GitHistory:
         self._fetched.run("fetch", *options, REMOTE, *wanted)
         if not self._has_fetched:
             self._has_fetched = True
-            self._borrow(self._reader, _folder_of(self._fetched) / "objects")
+            _borrow(self._reader, _folder_of(self._fetched) / "objects")
 
     def _find_missing(self, commits: Sequence[str]) -> list[str]:
         asked = "".join(f"{commit}^{{tree}}\n" for commit in commits).encode()
@@ -243,6 +238,12 @@ class GitHistory:
                         written.write(contents[file.blob])
             except (OSError, ValueError) as error:  # ValueError: a link to a name with a zero byte
                 raise UnsafeName(f"{name!a} of the commit can't be written: {error}") from error
+
+
+def _borrow(reader: ScratchRepository, objects: Path) -> None:
+    """Let the repository find its missing objects in another repository's folder of objects."""
+    with (_folder_of(reader) / "objects" / "info" / "alternates").open("ab") as file:
+        file.write(os.fsencode(os.path.realpath(objects)) + b"\n")
 
 
 def _folder_of(repository: ScratchRepository) -> Path:

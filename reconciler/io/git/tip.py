@@ -1,14 +1,13 @@
-"""The present commit of a branch of the remote `origin`."""
+"""The last commit of a branch of the remote `origin`, as the remote has it now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.io.git.checkout import ORIGIN
 from reconciler.io.git.command import GitFailed
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
-
-ORIGIN = "origin"
 
 
 def find_tip(folder: Path, environ: Mapping[str, str], branch: str) -> str | None:

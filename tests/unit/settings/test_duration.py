@@ -6,18 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.settings.duration import parse_duration
+from reconciler.settings.values import parse_seconds
 
 
 @given(st.integers(1, 10_000), st.sampled_from(["s", "m", "h", "d", ""]))
 def test_a_duration_is_a_number_and_a_unit(amount: int, unit: str) -> None:
     """Without a unit it is in seconds."""
     seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}[unit]
-    assert parse_duration(f"{amount}{unit}") == amount * seconds
+    assert parse_seconds(f"{amount}{unit}") == amount * seconds
 
 
-@pytest.mark.parametrize("value", ["", "1w", "1h30m", "-5", "s", "1e3", True, None, float("nan"), float("inf"), [1]])
+@pytest.mark.parametrize(
+    "value", ["", "1w", "1h30m", "-5", "s", "1e3", True, None, float("nan"), float("inf"), [1], -1, "36501d", 10**400]
+)
 def test_anything_else_is_not_a_duration(value: object) -> None:
     """The error says how to write one."""
     with pytest.raises(ValueError, match="90s"):
-        parse_duration(value)
+        parse_seconds(value)
