@@ -37,8 +37,7 @@ from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.errors import InputError, OutputFailed
 from reconciler.io.signals import stop_on_signals
-from reconciler.model import RunResult
-from reconciler.model.plan import has_work
+from reconciler.model import RunResult, has_work
 from reconciler.ports import Observer
 from reconciler.run.apply import apply_plan, make_idle_result
 from reconciler.run.apply_request import ApplyRequest, plan_apply
@@ -173,13 +172,12 @@ def warn(warning: str) -> None:
 
 def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyFlags) -> RunResult:
     """Ask, and apply a plan that has passed all checks."""
-    asks = has_work(planned.plan) and not flags.yes
-    for warning in () if asks else describe_unobserved(planned.observations):
-        warn(warning)
-    if asks:
+    if has_work(planned.plan) and not flags.yes:
         say(plan_text(planned, colour=wants_colour(sys.stderr, session.environ)))
-    if has_work(planned.plan):
         confirm(ask_to_apply(planned), yes=flags.yes)
+    else:  # the text of a plan has these warnings too
+        for warning in describe_unobserved(planned.observations):
+            warn(warning)
     return send(session, planned, SendOptions(request.exact, flags.check_first, flags.accepted))
 
 
@@ -187,8 +185,8 @@ class SendOptions(Struct, frozen=True):
     """The way in which a plan that has passed all checks is applied. `max_failures` None: as in the settings."""
 
     exact: bool
-    check_first: bool = False
-    accepted: Collection[str] = ()
+    check_first: bool
+    accepted: Collection[str]
     max_failures: int | None = None
 
 

@@ -31,4 +31,4 @@ def drift(session: Session, observe: bool, form: Form, selection: Selection) -> 
     planned = session.plan(PlanScope(selection.globs, selection.shard, session.live_reads(wanted=observe)))
     found = find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
     show_drift(found, planned, form, session)
-    return of_drift(found.findings, failed=found.failed)
+    return of_drift(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 from reconciler.errors import InputError, ReconcilerError, StateError
 
 if TYPE_CHECKING:
-    from reconciler.model import CheckResult, Finding, Plan, RunResult
+    from reconciler.model import CheckResult, Drift, Plan, RunResult
 
 # The model is imported where a result is judged: `--help` and the Tab key, which have none, must not wait for it.
 
@@ -25,12 +24,12 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-def of_error(error: Exception) -> ExitCode:
+def of_error(error: BaseException) -> ExitCode:
     """Return the code of the error that ended a command.
 
     click's own code for wrong usage is 2, which here means changes.
     """
-    if isinstance(error, click.Abort):
+    if isinstance(error, click.Abort | KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     if isinstance(error, InputError | click.ClickException):
         return ExitCode.INVALID_INPUT
@@ -68,13 +67,13 @@ def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
     return ExitCode.CHANGES if detailed and has_work(plan) else ExitCode.DONE
 
 
-def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
-    """Return the code of drift: 1 if a read of --observe `failed`, else 2 for any finding except `unobservable`."""
+def of_drift(found: Drift) -> ExitCode:
+    """Return the code of drift: 1 if a read of --observe failed, else 2 for any finding except `unobservable`."""
     from reconciler.model import FindingKind
 
-    if failed:
+    if found.failed:
         return ExitCode.NOT_APPLIED
-    drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)
+    drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in found.findings)
     return ExitCode.CHANGES if drifted else ExitCode.DONE
 
 

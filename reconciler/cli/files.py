@@ -18,12 +18,25 @@ T = TypeVar("T")
 MAX_BYTES = 256 * 1024 * 1024  # a plan of a hundred thousand environments takes about half
 
 
+def read_named(path: Path, limit: int, *, shown: str, key: str, hint: str) -> bytes:
+    """Return the content of a file that the user named. `shown` is the path as given, `key` the argument with it.
+
+    Raises InputError for a file that can't be read, or that is larger than `limit` bytes.
+    """
+    try:
+        return read_given(path, limit)
+    except TooLargeError:
+        raise InputError.of(key, f"{shown} is larger than {limit >> 20} MiB", hint) from None
+    except OSError as error:
+        raise InputError.of(key, f"{shown} can't be read: {error.strerror}", hint) from error
+
+
 def read_document(path: Path, decode: Callable[[bytes], T], *, shown: str, key: str, hint: str) -> T:
-    """Return the document in a file. `shown` is the path as it was given, `key` the argument that named it.
+    """Return the document in a file that the user named.
 
     Raises InputError for a file that can't be read, is too large, or can't be decoded.
     """
-    data = _read(path, shown=shown, key=key, hint=hint)
+    data = read_named(path, MAX_BYTES, shown=shown, key=key, hint=hint)
     try:
         return decode(without_mark(data))
     except (FormatError, Utf16Error) as error:
@@ -47,12 +60,3 @@ def write_document(path: Path, text: str, *, shown: str) -> None:
         except OSError as error:
             reason = f"can't be written: {error.strerror}"
     raise InputError.of("--out", f"{shown} {reason}", "name a file in a folder that can be written")
-
-
-def _read(path: Path, *, shown: str, key: str, hint: str) -> bytes:
-    try:
-        return read_given(path, MAX_BYTES)
-    except TooLargeError:
-        raise InputError.of(key, f"{shown} is larger than 256 MiB", hint) from None
-    except OSError as error:
-        raise InputError.of(key, f"{shown} can't be read: {error.strerror}", hint) from error

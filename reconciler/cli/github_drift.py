@@ -78,7 +78,7 @@ class _Schedule:
         self._report(reported, left, planned)
         if self._done.failures:
             raise PostFailed("; ".join(self._done.failures))
-        return of_drift(reported.findings, failed=reported.failed)
+        return of_drift(reported)
 
     def _read_runs(self) -> Runs | None:
         from reconciler.views.markdown_schedule import make_failed_issue, make_waiting_issue

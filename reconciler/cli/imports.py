@@ -12,12 +12,13 @@ import click
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.completion import complete_environments
 from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.files import read_named
 from reconciler.cli.options import file_option, gathered, settings_options
 from reconciler.cli.output import say, say_problems, write
 from reconciler.cli.progress import watch_state
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
-from reconciler.io.files import TooLargeError, is_folder, read_given, write_new
+from reconciler.io.files import is_folder, write_new
 from reconciler.io.watch import counted as watched
 from reconciler.text.escape import for_terminal
 
@@ -140,12 +141,7 @@ def _read_rows(session: Session, source: Source) -> list[Row]:
 
 def _read_csv(session: Session, name: str) -> bytes:
     hint = "name a CSV file whose first row names its columns"
-    try:
-        return read_given(session.folder / name, MAX_CSV_BYTES)
-    except TooLargeError:
-        raise InputError.of("--csv", f"{name} is larger than 16 MiB", hint) from None
-    except OSError as error:
-        raise InputError.of("--csv", f"{name} can't be read: {error.strerror}", hint) from error
+    return read_named(session.folder / name, MAX_CSV_BYTES, shown=name, key="--csv", hint=hint)
 
 
 def _check_secrets_out(session: Session, name: str | None) -> None:
@@ -255,7 +251,7 @@ class _ManifestFolder:
         return reasons
 
     def write(self, draft: Draft, origin: str) -> str:
-        """Write a new manifest; return why that was not possible, empty where it was."""
+        """Write a new manifest. Return why it can't be written, or an empty text if it was."""
         from reconciler.manifests.writing import render_manifest
 
         try:

@@ -11,10 +11,10 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.commands import CommandGroup
-from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.exitcode import ExitCode, of_error
 from reconciler.cli.held import HeldSession
 from reconciler.cli.options import verbose_option
-from reconciler.cli.output import report_unwritten, say, say_problems
+from reconciler.cli.output import report_unwritten, say, say_lines, say_problems
 from reconciler.errors import Declined, InputError, OutputFailed, PostFailed, StateError
 from reconciler.text.escape import for_terminal
 
@@ -105,38 +105,36 @@ def _run(arguments: Sequence[str], held: HeldSession) -> int:
     try:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=held)
         return int(code) if isinstance(code, int) else ExitCode.DONE
-    except OutputFailed as error:
-        report_unwritten(error)
-        return ExitCode.NOT_APPLIED
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted: nothing further was done")
-        return ExitCode.INTERRUPTED
-    except click.exceptions.NoArgsIsHelpError as error:
-        say(error.format_message())
-        return ExitCode.INVALID_INPUT
-    except click.ClickException as error:
-        # click would exit with 2, which in this program means changes or drift
-        _say_usage(error)
-        return ExitCode.INVALID_INPUT
-    except InputError as error:
-        say_problems(error)
-        _annotate(error, held.made)
-        return ExitCode.INVALID_INPUT
-    except StateError as error:
-        say("\n".join(for_terminal(line) for line in str(error).split("\n")), label="error")
-        _annotate(error, held.made)
-        return ExitCode.STATE_TROUBLE
-    except Declined as error:
-        say(for_terminal(str(error)))
-        return ExitCode.NOT_APPLIED
-    except PostFailed as error:
-        say(for_terminal(str(error)), label="error")
-        _annotate(error, held.made)
-        return ExitCode.NOT_APPLIED
-    except Exception as error:  # noqa: BLE001 - the only one: our own faults must not print values
-        log = None if held.made is None else held.made.log
-        _say_internal(error, whole=log is not None and log.verbosity > 1)
-        return ExitCode.NOT_APPLIED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the only one: our own faults must not print values
+        _report(error, held.made)
+        return of_error(error)
+
+
+def _report(error: BaseException, session: Session | None) -> None:
+    """Report the error that ended a command. `session` is None if the command did not get as far as to need one."""
+    match error:
+        case OutputFailed():
+            report_unwritten(error)
+        case click.Abort() | KeyboardInterrupt():
+            say("interrupted: nothing further was done")
+        case click.exceptions.NoArgsIsHelpError():
+            say(error.format_message())
+        case click.ClickException():
+            _say_usage(error)
+        case Declined():
+            say(for_terminal(str(error)))
+        case InputError():
+            say_problems(error)
+            _annotate(error, session)
+        case StateError():
+            say_lines(str(error), label="error")
+            _annotate(error, session)
+        case PostFailed():
+            say(for_terminal(str(error)), label="error")
+            _annotate(error, session)
+        case _:
+            log = None if session is None else session.log
+            _say_internal(error, whole=log is not None and log.verbosity > 1)
 
 
 def _annotate(error: Exception, session: Session | None) -> None:
@@ -153,7 +151,7 @@ def _say_usage(error: click.ClickException) -> None:
         say(f"try `{for_terminal(context.command_path)} --help`")
 
 
-def _say_internal(error: Exception, *, whole: bool) -> None:
+def _say_internal(error: BaseException, *, whole: bool) -> None:
     """Report the place of an internal error without any value, because a message or a frame may hold a token.
 
     With `whole`, all calls are shown, and those of the errors that caused it.

@@ -87,7 +87,6 @@ def selection_options(command: Command) -> Command:
 
 
 def _shard_option(command: Command) -> Command:
-
     def take(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Shard | None:
         if value is None:
             return None

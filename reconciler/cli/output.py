@@ -77,6 +77,11 @@ def say(text: str, *, label: str = "") -> None:
     write_aside(fit_terminal(f"{prefix}{text}\n", sys.stderr))
 
 
+def say_lines(text: str, *, label: str) -> None:
+    """Write a text of several lines for the user to stderr, with escapes in each line."""
+    say("\n".join(for_terminal(line) for line in text.split("\n")), label=label)
+
+
 def write_aside(text: str) -> None:
     """Write to stderr, and ignore a failure."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
@@ -97,7 +102,7 @@ def report_unwritten(error: OutputFailed) -> None:
 def say_problems(error: InputError) -> None:
     """Report all problems of the input: on a terminal with the lines of the files, otherwise one on a line."""
     if not error.problems:
-        say("\n".join(for_terminal(line) for line in str(error).split("\n")), label="error")
+        say_lines(str(error), label="error")
         return
     from reconciler.views.diagnostics import Layout, Severity, render_line, render_problems  # late: few runs need them
 

@@ -146,7 +146,7 @@ def watch_state(doing: str) -> Iterator[None]:
 
 
 def report_read(done: int, total: int) -> None:
-    """Report how many accounts are read to the progress display of the state."""
+    """Report how many accounts are read, as a step within the reads of the state."""
     report_done(done, total, "observing accounts")
 
 

@@ -344,7 +344,7 @@ class Session(Struct, dict=True):
 
     def account_reads(self, accounts: int) -> AccountReads:
         """Return the reads of accounts for `import`. Raises InputError if the partner token can't be used."""
-        from reconciler.cli.progress import report_read
+        from reconciler.io.watch import report_done
         from reconciler.model import Fault
         from reconciler.run.importing import AccountReads
         from reconciler.run.observe import ObserveOptions
@@ -356,9 +356,9 @@ class Session(Struct, dict=True):
         problems = self.credentials.find_partner_faults(
             settings.partner.token_env, [base_url], settings.api.allowed_hosts, purpose
         )
-        if accounts and problems:
+        if problems:
             raise InputError(problems=problems)
-        options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_read)
+        options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_done)
         return AccountReads(self.make_observer, base_url, self.clock, options, self.pace)
 
     def make_observer(self) -> HttpObserver:

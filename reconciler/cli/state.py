@@ -19,7 +19,7 @@ from reconciler.cli.options import (
     state_format_option,
     yes_option,
 )
-from reconciler.cli.output import say
+from reconciler.cli.output import say, say_lines
 from reconciler.cli.progress import watch_state
 from reconciler.cli.render import show_document, show_history, show_state_list
 from reconciler.cli.session import Session
@@ -143,9 +143,8 @@ def adopt(session: Session, environment: str | None, unverified: bool, yes: bool
     """
     if environment is None and not globs:
         raise click.UsageError("name an environment, or choose some with -e GLOB; -e '*' is all of them")
-    if environment is not None:
-        select(globs, [environment])
-    names = {environment} if environment is not None else select(globs, [one.environment for one in session.desired])
+    known = [one.environment for one in session.desired] if environment is None else [environment]
+    names = select(globs, known)
     review = review_all(session, names, unverified=unverified, skip_recorded=environment is None)
     refuse_if_none(review)
     show_review(review)
@@ -174,7 +173,7 @@ def forget(session: Session, environment: str, yes: bool, globs: tuple[str, ...]
     except Corrupt as fault:
         if fault.version is None:
             raise
-        say("\n".join(for_terminal(line) for line in str(fault).split("\n")), label="warning")
+        say_lines(str(fault), label="warning")
         unread = (
             f"Drop the document of {for_terminal(environment)} unread, and what it remembers? No run may use it now"
         )

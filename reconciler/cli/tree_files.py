@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.errors import InputError
-from reconciler.io.files import is_folder
+from reconciler.io.files import is_folder, read_regular
 
 _BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?", re.ASCII)
 _SECRET_NAME = re.compile(rb"\{secret:(PLUG_SECRET_[A-Za-z0-9_]+)\}")
@@ -34,7 +34,6 @@ def find_branch(top: Path) -> str | None:
 
 def find_secret_names(top: Path) -> Sequence[str]:
     """Return the secrets that the manifests name, for the workflows. Without manifests, the example's."""
-    from reconciler.io.files import read_regular
     from reconciler.starter.workflow_files import EXAMPLE_SECRET, MAX_SECRET_LINES
 
     names: set[str] = set()

@@ -22,17 +22,17 @@ from tests.fuzz.hostile import drive
 @pytest.mark.parametrize(
     ("arguments", "reported"),
     [
-        ("apply --yes large.json", "error: PLANFILE: large.json is larger than 256 MiB (make one with "),
-        ("report --check large.json", "error: --check: large.json is larger than 256 MiB (make one with "),
+        ("apply --yes large.json", "error: PLANFILE: large.json is larger than 1 MiB (make one with "),
+        ("report --check large.json", "error: --check: large.json is larger than 1 MiB (make one with "),
     ],
 )
 def test_a_file_beyond_the_limit_is_not_read_to_its_end(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: str, reported: str
 ) -> None:
     """A runner's disk holds larger files than its memory."""
-    monkeypatch.setattr("reconciler.cli.files.MAX_BYTES", 1_000)
+    monkeypatch.setattr("reconciler.cli.files.MAX_BYTES", 1 << 20)
     cli.fleet("loja")
-    cli.write("large.json", " " * 1_001)
+    cli.write("large.json", " " * ((1 << 20) + 1))
     drove = drive(cli.folder, cli.environ, *arguments.split())
     assert (drove.code, drove.out) == (3, "")
     assert drove.err.startswith(reported)

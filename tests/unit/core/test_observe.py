@@ -27,6 +27,7 @@ from reconciler.model import (
     By,
     Desired,
     Document,
+    Drift,
     Event,
     Finding,
     FindingKind,
@@ -168,9 +169,9 @@ def test_a_failed_read_exits_1_even_with_drift() -> None:
     """Events that are never shown do not change the exit code 0."""
     live = Finding("a", FindingKind.LIVE, STATUS, None, None, "")
     unseen = Finding("a", FindingKind.UNOBSERVABLE, None, None, None, "")
-    assert of_drift([unseen]) is ExitCode.DONE
-    assert of_drift([live, unseen]) is ExitCode.CHANGES
-    assert of_drift([live, unseen], failed=True) is ExitCode.NOT_APPLIED
+    assert of_drift(Drift((unseen,))) is ExitCode.DONE
+    assert of_drift(Drift((live, unseen))) is ExitCode.CHANGES
+    assert of_drift(Drift((live, unseen), failed=True)) is ExitCode.NOT_APPLIED
 
 
 def test_reads_that_failed_for_one_reason_are_one_warning() -> None:
