@@ -128,7 +128,7 @@ def check(tag: str, branch: str | None, root: Path = ROOT) -> str:
     return notes
 
 
-def build(folder: Path, root: Path = ROOT) -> list[Path]:
+def build(folder: Path) -> list[Path]:
     """Build into the empty or new `folder`; return the source distribution and the wheel, which is built from it.
 
     Nothing is downloaded: the build backend is in the locks, and so is installed.
@@ -138,10 +138,10 @@ def build(folder: Path, root: Path = ROOT) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise Refused(f"{folder} is not empty")
-    version = read_version(root)
+    version = read_version()
     source = folder / f"{DISTRIBUTION}-{version}.tar.gz"
     wheel = folder / f"{DISTRIBUTION}-{version}-py3-none-any.whl"
-    _run([sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(folder)], root)
+    _run([sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(folder)], ROOT)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     _run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)], folder)
     built = sorted(path.name for path in folder.iterdir())
@@ -150,41 +150,41 @@ def build(folder: Path, root: Path = ROOT) -> list[Path]:
     return [source, wheel]
 
 
-def publish(tag: str, folder: Path, root: Path = ROOT) -> None:
+def publish(tag: str, folder: Path) -> None:
     """Make the GitHub release of `tag` with the files in `folder`, or complete it; then move the major version's tag.
 
     Raises: Refused.
     """
-    notes = check(tag, None, root)
+    notes = check(tag, None)
     files = [str(path) for path in sorted(folder.resolve().iterdir())]
     if not files:
         raise Refused(f"{folder} is empty")
     # A re-run of the job finds the release that it began.
-    if subprocess.run(["gh", "release", "view", tag], cwd=root, capture_output=True, check=False).returncode == 0:
-        _run(["gh", "release", "upload", tag, "--clobber", *files], root)
+    if subprocess.run(["gh", "release", "view", tag], cwd=ROOT, capture_output=True, check=False).returncode == 0:
+        _run(["gh", "release", "upload", tag, "--clobber", *files], ROOT)
     else:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "notes.md"
             path.write_text(notes, encoding="utf-8", newline="\n")
             title = ["--title", str(parse_tag(tag)), "--notes-file", str(path)]
-            _run(["gh", "release", "create", tag, "--verify-tag", *title, *files], root)
-    _move_tag(tag, root)
+            _run(["gh", "release", "create", tag, "--verify-tag", *title, *files], ROOT)
+    _move_tag(tag)
 
 
-def _move_tag(tag: str, root: Path) -> None:
+def _move_tag(tag: str) -> None:
     """Let the major version's tag name the release, unless a newer one of that major version is out."""
     version = parse_tag(tag)
-    tags = (_git(root, "tag", "--list") or "").split()
+    tags = (_git(ROOT, "tag", "--list") or "").split()
     if not is_newest(version, tags):
         print(f"{version.moving_tag} stays: a newer release has it")
         return
-    commit = (_git(root, "rev-parse", f"refs/tags/{tag}^{{commit}}") or "").strip()
+    commit = (_git(ROOT, "rev-parse", f"refs/tags/{tag}^{{commit}}") or "").strip()
     refs = "repos/{owner}/{repo}/git/refs"  # gh fills it in
     if version.moving_tag in tags:
         moved = ["--method", "PATCH", f"{refs}/tags/{version.moving_tag}", "-F", "force=true"]
     else:
         moved = ["--method", "POST", refs, "-f", f"ref=refs/tags/{version.moving_tag}"]
-    _run(["gh", "api", "--silent", *moved, "-f", f"sha={commit}"], root)
+    _run(["gh", "api", "--silent", *moved, "-f", f"sha={commit}"], ROOT)
     print(f"{version.moving_tag} is {commit}")
 
 

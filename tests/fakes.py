@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -236,16 +237,16 @@ class FakeObserver:
             return Reading(self.script.popleft())
         held = self.plug.holds.get(desired.environment, {})
         account = parse_account({name: held.get(event) for event, name in FIELDS.items()})
-        at_hand = AvailableSecrets(value_of=lambda name: None)
-        comparisons = compare_account(account, desired.webhooks, applied.webhooks if applied else None, at_hand, past)
+        available = AvailableSecrets(value_of=lambda name: None)
+        comparisons = compare_account(account, desired.webhooks, applied.webhooks if applied else None, available, past)
         return Reading(Attempt(Fate.DEFINITE, 200, complete=True), comparisons)
 
 
-class StoreFault:
+class StoreFault(StrEnum):
     """The fault of one write to a `FaultyStore`."""
 
-    FAILS = "fails"  # not landed, and said so
-    LANDS = "lands"  # landed, though an error is reported
+    FAILS = "fails"  # nothing is stored, and an error is reported
+    LANDS = "lands"  # it is stored, although an error is reported
     KILLED_BEFORE = "killed-before"
     KILLED_AFTER = "killed-after"
 
@@ -256,7 +257,7 @@ class FaultyStore:
     def __init__(self, gather_s: float = 0.0) -> None:
         self.inner = MemoryStore()
         self.gather_s = gather_s
-        self.faults: deque[str | None] = deque()
+        self.faults: deque[StoreFault | None] = deque()
         self.before_write: Callable[[Sequence[Write]], None] = lambda writes: None
 
     @property
@@ -291,14 +292,14 @@ class FaultyStore:
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         self.before_write(writes)
         fault = self.faults.popleft() if self.faults else None
-        if fault == StoreFault.KILLED_BEFORE:
+        if fault is StoreFault.KILLED_BEFORE:
             raise Killed
-        if fault == StoreFault.FAILS:
+        if fault is StoreFault.FAILS:
             return [WriteResult(write.environment, None, Unreachable("no space left on device")) for write in writes]
         written = self.inner.write(writes)
-        if fault == StoreFault.KILLED_AFTER:
+        if fault is StoreFault.KILLED_AFTER:
             raise Killed
-        if fault == StoreFault.LANDS:
+        if fault is StoreFault.LANDS:
             return [WriteResult(write.environment, None, Unreachable("input/output error")) for write in writes]
         return written
 

@@ -212,7 +212,7 @@ def _make_answer(reply: Reply) -> Answer:
     if status is not None:
         message = f"answered {status}, but {message}"
     elif failure.stage is Stage.CONNECT:
-        message += ", though the one before was taken"
+        message += ", after an earlier one was accepted"
     return Answer(_STAGES[failure.stage], latency_s=reply.latency_s, message=message)
 
 

@@ -56,7 +56,7 @@ def _make_endpoint(plug: SimulatedPlug, control: _Control) -> Callable[[Request]
             asked = parse_object(await request.body())
             token = asked.get("token")
             if not isinstance(token, str) or not token:
-                raise Malformed("token is missing, or no string")
+                raise Malformed("token is missing, or not a string")
             if not plug.knows(token):
                 return JSONResponse({"error": "the token is not valid"}, 404)
             return await control(plug, token, asked)

@@ -11,10 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import FrameType
 
 import uvicorn
+from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.errors import InputError
@@ -27,13 +27,12 @@ KEEP_ALIVE_S = 300  # longer than any pause of a run, so that no client reuses a
 START_TIMEOUT_S = 30.0
 
 
-@dataclass(slots=True)
-class Sandbox:
+class Sandbox(Struct):
     """A running sandbox: its address, and its memory, which tests read and change."""
 
     base_url: str
     plug: SimulatedPlug
-    stop: Callable[[], None] = field(repr=False)
+    stop: Callable[[], None]
 
 
 @contextmanager

@@ -97,7 +97,7 @@ class Story(Struct):
         self._edit("v2")
         self._run("plan")
         self._run("apply", "--yes")
-        self._plug_holds(Event.MESSAGE_STATUS, "v2")
+        self._check_plug_holds(Event.MESSAGE_STATUS, "v2")
 
     def _lose_answers(self) -> None:
         self._title("A bad day: Plug acts, but its answer is lost. The effect of the PUT is unknown")
@@ -106,25 +106,25 @@ class Story(Struct):
         self._run("apply", "--yes", expect=1)
         self._set_lost_answers(0.0)
         self._title("The edit is reverted. A tool that only compares would see nothing to do: Plug holds v3!")
-        self._plug_holds(Event.MESSAGE_STATUS, "v3")
+        self._check_plug_holds(Event.MESSAGE_STATUS, "v3")
         self._edit("v2")
         self._run("plan", "--detailed-exitcode", expect=2)
 
     def _repair(self) -> None:
         self._title("The next apply repairs it")
         self._run("apply", "--yes")
-        self._plug_holds(Event.MESSAGE_STATUS, "v2")
+        self._check_plug_holds(Event.MESSAGE_STATUS, "v2")
 
     def _edit_in_the_dashboard(self) -> None:
         self._title("A user edits a webhook in Plug's dashboard. Manifests and state don't show it")
-        self._show_account()
+        self._make_observable()
         edited = {Event.MESSAGE_STATUS: "https://somewhere.else.com.br/status"}
         self.sandbox.plug.edit(self.environ[self.edited.token_env], edited)
         self._run("plan")
         self._title("The partner API shows six of the seven: --observe looks there")
         self._run("drift", "--observe", "-e", self.edited.environment, expect=2)
         self._run("apply", "--observe", "--yes")
-        self._plug_holds(Event.MESSAGE_STATUS, "v2")
+        self._check_plug_holds(Event.MESSAGE_STATUS, "v2")
         self._title("The history shows it, and a page shows the whole fleet")
         self._run("state", "history", self.edited.environment)
         self._run("report", "--out", PAGE)
@@ -157,14 +157,14 @@ class Story(Struct):
         if code != expect:
             raise StoryWentWrong(f"`reconciler {' '.join(arguments)}` ended with {code}, not {expect}")
 
-    def _plug_holds(self, event: Event, path: str) -> None:
+    def _check_plug_holds(self, event: Event, path: str) -> None:
         token = self.environ[self.edited.token_env]
         held = self.sandbox.plug.company(token).webhooks[event] or ""
         if not held.endswith(path):
             raise StoryWentWrong(f"Plug holds another {event}")
         self._say(f"Plug now holds, for {self.edited.environment}: {held}")
 
-    def _show_account(self) -> None:
+    def _make_observable(self) -> None:
         """Make the environment observable: write an account's id into the manifest, and add it to the sandbox."""
         account = self.edited.account_id or "11111-22222-333333"
         if self.edited.account_id is None:

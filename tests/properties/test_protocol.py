@@ -72,13 +72,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
 # After these, Plug may hold the webhooks that this environment sent for its company.
 MAY_HAVE_ACTED = ("lost answer", "lost request", "503 that acted", "501 that acted", "408 that acted", "200 cut short")
 SHARED = "org:shared"
-STORE_FAULTS = [
-    None,
-    StoreFault.FAILS,
-    StoreFault.LANDS,
-    StoreFault.KILLED_BEFORE,
-    StoreFault.KILLED_AFTER,
-]
+STORE_FAULTS = [None, *StoreFault]
 
 
 def find_places(document: Document) -> list[tuple[str, str | None]]:
@@ -159,7 +153,7 @@ class Protocol(RuleBasedStateMachine):
         behaviours=st.lists(st.sampled_from(sorted(BEHAVIOURS)), max_size=8),
         faults=st.lists(st.sampled_from(STORE_FAULTS), max_size=4),
     )
-    def apply(self, behaviours: list[str], faults: list[str | None]) -> None:
+    def apply(self, behaviours: list[str], faults: list[StoreFault | None]) -> None:
         self.plug.script.extend(BEHAVIOURS[name] for name in behaviours)
         self.store.faults.extend(faults)
         result = self._run(self._apply())
@@ -332,7 +326,7 @@ class Protocol(RuleBasedStateMachine):
         faults=st.lists(st.sampled_from(STORE_FAULTS), max_size=3),
     )
     def accept_a_swapped_token(
-        self, accepted: tuple[str, ...], behaviours: list[str], faults: list[str | None]
+        self, accepted: tuple[str, ...], behaviours: list[str], faults: list[StoreFault | None]
     ) -> None:
         """Send to the other environment's company, or swap both tokens; afterwards each has its own token again."""
         own = {name: self.credentials.account(one) for name, one in self.desired.items()}

@@ -18,6 +18,7 @@ import yaml
 from reconciler.model import Event as Webhook
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
+from reconciler.text.instants import instant
 from tests.acceptance.conftest import ROOT, SECRET, TIMEOUT_S, canary
 from tests.contract.remotes import git, serve_guarded
 from tests.forked import FORKS, STARTED_WITH
@@ -143,7 +144,7 @@ class Team:
         self.github.pull_commits[number] = self._show_commits(f"{base}..{pull['head']['sha']}")[::-1]
         git(self.clone, "checkout", "-q", "-B", DEFAULT_BRANCH, sha)
         git(self.clone, "push", "-q", "origin", f"HEAD:{DEFAULT_BRANCH}")
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = instant(datetime.now(UTC))
         pull |= {"state": "closed", "merged_at": now, "updated_at": now, "merge_commit_sha": sha}
         self.github.line = self._show_commits(sha)
         return self.pushed()
@@ -204,7 +205,7 @@ class Team:
             "status": status,
             "event": event.name,
             "conclusion": conclusion,
-            "run_started_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "run_started_at": instant(datetime.now(UTC)),
             "actor": {"login": event.actor},
             "html_url": f"https://github.com/{REPOSITORY}/actions/runs/{run_id}",
         }

@@ -461,7 +461,11 @@ def test_a_receiver_that_answers_no_second_call_is_called_again_once(serve: Serv
 @pytest.mark.parametrize(
     ("then", "stage", "reported"),
     [
-        ("refuses", CheckStage.CONNECT, "the connection to localhost was refused, though the one before was taken"),
+        (
+            "refuses",
+            CheckStage.CONNECT,
+            "the connection to localhost was refused, after an earlier one was accepted",
+        ),
         ("resets", CheckStage.TLS, "the connection to localhost was closed during the TLS handshake"),
         ("hangs", CheckStage.TLS, "no TLS with localhost within 0.5 s"),
     ],

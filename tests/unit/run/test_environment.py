@@ -444,7 +444,9 @@ def test_a_removed_intent_leaves_doubt() -> None:
 @pytest.mark.parametrize(
     ("renewal", "puts", "outcome"), [(None, 2, Outcome.APPLIED), (StoreFault.FAILS, 1, Outcome.REJECTED)]
 )
-def test_a_lease_that_could_not_be_renewed_sends_nothing_more(renewal: str | None, puts: int, outcome: Outcome) -> None:
+def test_a_lease_that_could_not_be_renewed_sends_nothing_more(
+    renewal: StoreFault | None, puts: int, outcome: Outcome
+) -> None:
     """The lease was spent on the server's pause, so another run may take the intent over."""
     bench = Bench()
     bench.clock.advance(5000)

@@ -26,7 +26,7 @@ from reconciler.state.folder import FolderStore
 from tests.fakes import START, FaultyStore, Killed, StoreFault, adopt_by_hand, make_desired
 from tests.memory_store import MemoryStore
 
-FAULTS = [None, StoreFault.FAILS, StoreFault.LANDS, StoreFault.KILLED_BEFORE, StoreFault.KILLED_AFTER]
+FAULTS = [None, *StoreFault]
 
 
 def filled(*documents: Document) -> MemoryStore:
@@ -99,12 +99,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
 
 
 @pytest.mark.parametrize("memory", [applied("old"), mark_in_doubt(intent("old"))], ids=["settled", "in doubt"])
-@pytest.mark.parametrize(
-    "fault", [None, StoreFault.FAILS, StoreFault.LANDS, StoreFault.KILLED_BEFORE, StoreFault.KILLED_AFTER]
-)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("write", [0, 1])
 def test_an_interrupted_rename_loses_nothing_and_is_completed(
-    memory: Document, fault: str | None, write: int, place: StateStore
+    memory: Document, fault: StoreFault | None, write: int, place: StateStore
 ) -> None:
     """At either write and with any failure, the record exists at every moment, and a second call completes it."""
     assert place.write([Write("old", memory, None)])[0].error is None

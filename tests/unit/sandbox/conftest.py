@@ -49,8 +49,8 @@ class Client:
     def put(self, body: object, token: str = "canary-token", **headers: str) -> Answer:
         return self.send("PUT", PUT_PATH, body, {"Authorization": token, **JSON, **headers})
 
-    def post(self, door: str, body: object) -> Answer:
-        return self.send("POST", f"/_sandbox/{door}", body)
+    def post(self, control: str, body: object) -> Answer:
+        return self.send("POST", f"/_sandbox/{control}", body)
 
     def port_of_this_end(self) -> int:
         return int(self._connection.sock.getsockname()[1])

@@ -324,11 +324,11 @@ def test_an_edit_answers_all_webhooks(serve: Any, webhooks: dict[str, str]) -> N
     assert client.plug.company("canary-token").puts == 1
 
 
-@pytest.mark.parametrize("door", ["edit", "show", "deliver"])
+@pytest.mark.parametrize("control", ["edit", "show", "deliver"])
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token": ""}', b'{"token": 7}'])
-def test_a_door_asks_for_a_token(serve: Any, door: str, body: bytes) -> None:
+def test_a_control_route_asks_for_a_token(serve: Any, control: str, body: bytes) -> None:
     """Anything else is explained."""
-    answer = serve().post(door, body)
+    answer = serve().post(control, body)
     assert answer.status == 400
     assert answer.body["error"]
 
