@@ -138,16 +138,16 @@ def _in_use(error: PermissionError) -> InUseError:
 # --- reading -----------------------------------------------------------------------------------------
 
 
-def read_regular(path: str | Path, limit: int, patience: Patience | None = None) -> bytes:
+def read_regular(path: str | Path, limit: int) -> bytes:
     """Return the content of a regular file.
 
     Raises NotRegularError, TooLargeError for more than `limit` bytes, and OSError.
     """
-    return read_with_stat(path, limit, patience)[0]
+    return read_with_stat(path, limit)[0]
 
 
 def read_with_stat(path: str | Path, limit: int, patience: Patience | None = None) -> tuple[bytes, os.stat_result]:
-    """Return the content of a regular file, and what the system says about it: its owner and its mode."""
+    """Return the content of a regular file as `read_regular` does, and what the system says about it, as its owner."""
     descriptor = os.open(path, _TO_READ) if patience is None else patience.call(_open_to_read, path)
     try:
         found = os.fstat(descriptor)

@@ -385,7 +385,7 @@ def test_a_file_that_is_held_for_a_while_is_waited_for(
     held.failures = 3
     replace(str(tmp_path / "new"), str(target), Patience())
     held.failures = 3
-    assert read_regular(target, 100, Patience()) == b"new"
+    assert read_with_stat(target, 100, Patience())[0] == b"new"
     held.failures = 3
     unlink(str(target), Patience())
     assert (os.listdir(tmp_path), held.failures) == ([], 0)
@@ -419,7 +419,7 @@ def test_patience_is_shared_by_the_files_of_one_operation(tmp_path: Path, monkey
     patience = Patience(1.0)
     for number in range(100):
         with pytest.raises(InUseError):
-            read_regular(tmp_path / f"held-{number}", 100, patience)
+            read_with_stat(tmp_path / f"held-{number}", 100, patience)
     assert held.slept_s == pytest.approx(1)
 
 
