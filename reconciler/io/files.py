@@ -92,9 +92,12 @@ def is_link_entry(entry: os.DirEntry[str]) -> bool:
 
 def leads_nowhere(path: str | Path) -> bool:
     """Return whether a path is missing because it, or a folder above it, is a link to a missing file or folder."""
-    here = Path(path)
-    found = next((path for path in (here, *here.parents) if os.path.lexists(path)), None)
-    return found is not None and not os.path.exists(found)  # noqa: PTH110
+    here, above = os.fspath(path), os.path.dirname(path)  # noqa: PTH120 - pathlib takes longer than the system calls
+    while not os.path.lexists(here):
+        if above in ("", here):
+            return False
+        here, above = above, os.path.dirname(above)  # noqa: PTH120
+    return not os.path.exists(here)  # noqa: PTH110
 
 
 def _is_not(_path: object = None) -> bool:

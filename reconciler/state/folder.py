@@ -285,7 +285,8 @@ class FolderStore:
         The rename follows only when the bytes are on the disk, so that a power cut never leaves an empty document.
         The sync of the folder makes the rename durable.
         """
-        prepared = [self._prepare(write, patience) for write in writes]
+        batch = f"{self._writing}/{uuid.uuid4().hex}"
+        prepared = [self._prepare(write, f"{batch}-{number}", patience) for number, write in enumerate(writes)]
         faults = self._write_all([one for one in prepared if isinstance(one, _Prepared) and one.data is not None])
         results: list[WriteResult] = []
         moved = False
@@ -302,8 +303,8 @@ class FolderStore:
             sync_folder(self._path)
         return results
 
-    def _prepare(self, write: Write, patience: Patience) -> _Prepared | StateError:
-        """Return the file to write, or why it may not be written."""
+    def _prepare(self, write: Write, temporary: str, patience: Patience) -> _Prepared | StateError:
+        """Return the file to write, first under the name `temporary`, or why it may not be written."""
         try:
             version = self._find_version(write, patience)
             data = encode_write(write)
@@ -311,7 +312,6 @@ class FolderStore:
             return fault
         if version != write.expected:
             return Conflict(write.environment)
-        temporary = f"{self._writing}/{uuid.uuid4().hex}"
         return _Prepared(write.environment, temporary, self._file(write.environment), data)
 
     def _find_version(self, write: Write, patience: Patience) -> str | None:
