@@ -56,10 +56,15 @@ def setup_command(
     Example:
       reconciler github setup --repository acme/plug-webhooks > setup.sh
     """
+    from reconciler.core.protocol.runner_state import ELSEWHERE, is_relative
     from reconciler.core.protocol.setup import GitHubSetup, find_state_branch, list_environments
     from reconciler.formats.setup_script import render_setup_script
 
     session.find_store()  # which is not opened: a setting that names no store is refused here
+    if is_relative(session.settings.state):
+        message = f"{session.settings.state} is a folder of the checkout, and a runner loses it at the end of each job"
+        hint = f"{ELSEWHERE}; if the variable PLUG_STATE of the repository names the state, add --state with its value"
+        raise InputError.of("state", message, hint)
     selected = select(globs, [one.environment for one in session.desired])
     chosen = TokensFrom(tokens_from)
     setup = GitHubSetup(

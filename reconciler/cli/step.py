@@ -69,7 +69,7 @@ class Step:
         from reconciler.run.context import Interim
 
         interrupts = Interrupts(second_ends=False, interim=Interim(KNOWN_AFTER_S, self.leave_result))
-        session = Session(environ=dict(self.environ), interrupts=interrupts, **more)
+        session = Session(environ=dict(self.environ), interrupts=interrupts, on_runner=True, **more)
         self._sessions.append(session)
         return session
 

@@ -13,12 +13,12 @@ from reconciler.core.planner import PlanInput, Planned, plan_environment
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
+from reconciler.core.where import is_shared
 from reconciler.model import Action, Desired, Fingerprint, Problem
 from reconciler.text.counts import name_some
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
-_SHARED = re.compile(r"(?:git|s3|gs|az):")  # a state that a team shares
 DEFAULT_FLOOR = 10  # with fewer applied environments there is no default guard
 
 
@@ -156,7 +156,7 @@ def find_trials(planned: Planned) -> list[Problem]:
     Otherwise a trial in a team's repository would make the state wrong about what Plug holds.
     """
     where = planned.plan.where
-    if where is None or _SHARED.match(where.location) is None:
+    if where is None or not is_shared(where.location):
         return []
     heads = ((one, planned.heads.get(one.environment)) for one in planned.plan.environments if one.action.puts)
     names = [

@@ -15,6 +15,7 @@ from reconciler.core.protocol.labels import Label
 from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, TOKENS_SECRET
 from reconciler.core.protocol.setup import GitHubSetup
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
+from reconciler.core.where import is_shared
 from reconciler.text.escape import for_terminal
 
 LABELS = (
@@ -208,6 +209,8 @@ def _rules(setup: GitHubSetup) -> Iterator[str]:
     yield _ruleset("reconciler: default branch", setup.default_branch, _DEFAULT_BRANCH_RULES)
     if setup.state_branch is None:
         yield f"\n# The state is {for_terminal(setup.state)}, not a branch here: protect it where it is.\n"
+        if not is_shared(setup.state):
+            yield "# Only runners of your own that share this folder can use it, not GitHub's.\n"
         return
     yield _STATE_RULE
     yield _ruleset("reconciler: state", setup.state_branch, [{"type": "deletion"}, {"type": "non_fast_forward"}])

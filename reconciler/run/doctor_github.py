@@ -17,6 +17,7 @@ from reconciler.core.protocol.readback import (
     judge_environment,
     judge_environment_secrets,
     judge_shared_secrets,
+    judge_state,
     judge_state_branch,
     judge_variables,
     make_item,
@@ -57,7 +58,9 @@ def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[
         if layout.tokens_from is TokensFrom.SECRET or one.name != FLEET_ENVIRONMENT
     ]
     yield from _environments(wanted, branch, question, reads, asked, layout.tokens_from)
-    yield from _rules(branch, question.state, reads, asked)
+    state = (variables or {}).get("PLUG_STATE") or question.state  # the workflows prefer the variable too
+    yield from judge_state(state)
+    yield from _rules(branch, state, reads, asked)
     for action in question.actions:
         yield from _action(action, question, reads, asked)
     yield from asked.unknown

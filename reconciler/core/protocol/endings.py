@@ -34,7 +34,7 @@ class Ending(StrEnum):
     IN_DOUBT = "in-doubt"
     NOT_APPLIED = "not-applied"
     NOT_TRIED = "not-tried"
-    UNKNOWN = "unknown"  # its manifest or its document can't be read
+    UNKNOWN = "unknown"  # its manifest or its document can't be read, or its job did what the state does not show
     APPLIED = "applied"  # by this run
     AS_WANTED = "as-wanted"  # the state had it before, or another run applied it meanwhile
     SUPERSEDED = "superseded"  # a later commit wants something else of it
@@ -198,7 +198,9 @@ def report_environment(name: str, run: EndedRun, desired: Desired | None, state:
     if tried is not None and other is not None and not is_of_run(other.by.run, run.run_id):
         why = f"what this run applied was replaced at {instant(other.at)}"
         return EndReport(name, Ending.NOT_APPLIED, why, other.by, other.at)
-    return EndReport(name, Ending.NOT_TRIED, explain(name, run), job=find_job(name, run))
+    # a job that succeeded has applied its environments, so it is not known what became of this one
+    ending = Ending.UNKNOWN if _find_succeeded(name, run) else Ending.NOT_TRIED
+    return EndReport(name, ending, explain(name, run), job=find_job(name, run))
 
 
 def _report_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRun, now: datetime) -> EndReport:
@@ -242,7 +244,7 @@ def _find_unsuccessful(name: str, run: EndedRun) -> RunJob | None:
 
 
 _ENDED = {
-    SUCCESS: "succeeded without sending it; its log says why",
+    SUCCESS: "succeeded, but the state does not show that it was applied; its log says what the job did",
     "failure": "failed before anything was sent for it, or a reviewer rejected it; its log says why",
     "cancelled": "was cancelled",
     "skipped": "was skipped, as an earlier step did not succeed",
@@ -250,6 +252,14 @@ _ENDED = {
     "action_required": "waits for an approval",
     None: "has not ended",
 }
+
+
+def _find_succeeded(name: str, run: EndedRun) -> bool:
+    """Return whether this run had a job for the environment, and the job succeeded."""
+    if not run.begun or (run.planned is not None and name not in run.planned_names):
+        return False
+    job = find_job(name, run)
+    return job is not None and job.conclusion == SUCCESS
 
 
 def explain(name: str, run: EndedRun) -> str:

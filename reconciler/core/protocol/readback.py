@@ -14,8 +14,10 @@ from reconciler.core.protocol.names import (
     REQUIRED_CHECK,
     TOKEN_SECRET,
 )
+from reconciler.core.protocol.runner_state import ELSEWHERE, is_relative
 from reconciler.core.protocol.setup import GitHubEnvironment
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom, parse_layout
+from reconciler.core.where import is_shared
 from reconciler.errors import InputError
 from reconciler.model import Area, BranchRules, Item, ItemState, ShownEnvironment
 from reconciler.text.counts import counted, name_some
@@ -119,6 +121,19 @@ def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:
     if parallel and not _COUNT.fullmatch(parallel):
         message = f"{parallel!r} is not a whole number from 1 to 999"
         yield make_item("variable PLUG_MAX_PARALLEL", ItemState.WRONG, message, "gh variable set PLUG_MAX_PARALLEL")
+
+
+# --- the state -----------------------------------------------------------------------------------------------------
+
+
+def judge_state(state: str) -> Iterator[Item]:
+    """Judge a state that is a folder: a job would write it to its runner."""
+    if is_relative(state):
+        message = f"{state} is a folder of the checkout: it is lost with the runner, and every run applies all again"
+        yield make_item("state of the workflows", ItemState.WRONG, message, ELSEWHERE)
+    elif not is_shared(state):
+        message = f"{state} is a folder: only runners of your own that share it keep it"
+        yield make_item("state of the workflows", ItemState.UNKNOWN, message, f"{ELSEWHERE}, for GitHub's runners")
 
 
 # --- rules ---------------------------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ def test_drift_that_an_apply_repairs_is_healed_if_that_is_switched_on(
     """A run that sends everything again is begun, unless another one is in progress."""
     monkeypatch.setenv("RECONCILER_MAX_AGE", "1s")
     schedule.adopt()
-    state = schedule.folder / ".reconciler/state/loja.json"
+    state = schedule.folder.parent / "state/loja.json"
     document = json.loads(state.read_text())
     document["applied"]["at"] = "2026-01-01T00:00:00Z"
     state.write_text(json.dumps(document))

@@ -128,6 +128,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             "GITHUB_TOKEN": token,
             "GITHUB_ACTOR": "ana",
             "RECONCILER_STATE": str(tmp_path / "state"),
+            "RUNNER_ENVIRONMENT": "self-hosted",  # which may keep the state in a folder
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

@@ -60,6 +60,10 @@ def test_a_selection_narrows_it_to_the_new_environments(folder: Path) -> None:
         (["--repository", "a/b", *["--reviewer", "ana"] * 7], "GitHub takes 6 reviewers of an environment, and 7 are"),
         (["--repository", "a/b", "--default-branch", "a b"], "--default-branch: 'a b' is not a name that"),
         (["--repository", "a/b", "--state", "git:nowhere"], "state: names no remote and branch"),
+        (
+            ["--repository", "a/b", "--state", ".reconciler/state"],
+            "state: .reconciler/state is a folder of the checkout",
+        ),
     ],
 )
 def test_values_that_can_not_be_in_the_script_are_refused(folder: Path, arguments: list[str], said: str) -> None:

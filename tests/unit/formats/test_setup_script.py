@@ -209,3 +209,7 @@ def test_no_environments_of_manifests_are_created_if_one_secret_has_all_tokens(t
     assert f"# gh secret set PLUG_TOKENS --repo {REPOSITORY} --env plug-fleet < tokens.yaml\n" in text
     assert "keep_variable PLUG_EXTRAS objects" in text and "gh variable set PLUG_AWS_ROLE" in text
     assert "# The state is s3://a/b, not a branch here" in text and "'reconciler: state'" not in text
+    assert "Only runners of your own" not in text
+    assert "\n# Only runners of your own that share this folder can use it" in render_setup_script(
+        make_setup(state="/srv/plug/state", state_branch=None), "1.0.0"
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.protocol.readback import UsedAction
 from reconciler.errors import NotPermitted, PostFailed, TransientError
@@ -166,3 +167,13 @@ def test_progress_counts_the_environments() -> None:
     report: Callable[[int, int], None] = lambda done, total: seen.append((done, total))  # noqa: E731
     look(Reads(), GitHubQuestion([make_desired("loja")], "x", [], [], NOW, report))
     assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_folder_is_no_state_for_the_workflows() -> None:
+    """The variable PLUG_STATE comes before the setting, as in the workflows, and its branch is the one to protect."""
+    item = look(Reads(), replace(QUESTION, state=".reconciler/state"))["state of the workflows"]
+    assert item.state is ItemState.WRONG and "lost with the runner" in item.message
+    assert look(Reads(), replace(QUESTION, state="/srv/state"))["state of the workflows"].state is ItemState.UNKNOWN
+    named = Reads(variables={"PLUG_APPLY": "true", "PLUG_STATE": "git:origin/elsewhere"})
+    found = look(named, replace(QUESTION, state=".reconciler/state"))
+    assert "state of the workflows" not in found and "rule of elsewhere" in found

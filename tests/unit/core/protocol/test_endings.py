@@ -127,6 +127,17 @@ def test_a_record_of_another_company_than_the_pinned_one_is_not_as_wanted() -> N
     assert report_one(document(applied=applied(account="org:other")), desired=pinned).ending is Ending.NOT_TRIED
 
 
+def test_a_job_that_succeeded_is_not_said_to_have_sent_nothing() -> None:
+    """The state may have been lost, forgotten, or replaced since: then it is unknown what the job did."""
+    succeeded = RunJob("Step 1 / loja", "success", "https://github.com/j")
+    run = replace(RUN, jobs=(BEGUN, succeeded))
+    for found in (None, document(applied=applied(OTHER, by=THEIRS))):
+        why = "its job succeeded, but the state does not show that it was applied; its log says what the job did"
+        assert report_one(found, run) == EndReport("loja", Ending.UNKNOWN, why, job=succeeded)
+    for unplanned in (replace(run, refused="max_changed"), replace(run, planned=("matriz",))):
+        assert report_one(None, unplanned).ending is Ending.NOT_TRIED
+
+
 def test_an_environment_that_can_not_be_read_is_unknown() -> None:
     """Either its document or its manifest can't be read."""
     assert report_one(document(applied=applied()), desired=None).ending is Ending.UNKNOWN
