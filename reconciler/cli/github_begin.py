@@ -54,7 +54,6 @@ def _make_request(step: Step) -> BeginRequest:
         attempt=step.run_attempt,
         commit=find_commit(step.session),
         event_sha=step.run.sha,
-        repository=step.run.repository,
         strict=step.is_on("PLUG_STRICT"),
         sees_token=step.is_on("PLUG_TOKEN_IS_VISIBLE"),
     )

@@ -90,17 +90,33 @@ if ((failed)); then
 fi
 """
 _KEEP_ENVIRONMENT = """
+policy_kind='.deployment_branch_policy | if . == null then "open"
+  elif .protected_branches then "protected" else "branches" end'
+
+# What an environment has, with the branch policy: one that was made without it
+# (by hand, or by GitHub at a run) is open to every branch. It keeps its rules.
+with_policy='[.protection_rules[]?] | {
+  wait_timer: (map(.wait_timer // 0) | add // 0),
+  prevent_self_review: any(.[]; .prevent_self_review == true),
+  reviewers: [.[].reviewers[]? | {type, id: .reviewer.id}],
+  deployment_branch_policy:
+    {protected_branches: false, custom_branch_policies: true}
+} | if .reviewers == [] then .reviewers = ['"$reviewers"'] else . end'
+
 keep_environment() { # NAME; one that exists keeps its reviewers
-  local path="repos/$repository/environments/$1" policies
-  if [[ "$(gh api "$path" --jq '"yes"' 2> /dev/null)" != yes ]]; then
-    gh api --silent --method PUT "$path" --input - << JSON || return
-{
-  "reviewers": [$reviewers],
-  "deployment_branch_policy": {
-    "protected_branches": false, "custom_branch_policies": true
-  }
-}
-JSON
+  local path="repos/$repository/environments/$1" policies body
+  body='{"reviewers": ['"$reviewers"'], "deployment_branch_policy":
+    {"protected_branches": false, "custom_branch_policies": true}}'
+  case "$(gh api "$path" --jq "$policy_kind" 2> /dev/null)" in
+    branches) body='' ;;
+    protected)
+      echo "every protected branch may use $1: allow $branch alone in its settings" >&2
+      return 1
+      ;;
+    open) body="$(gh api "$path" --jq "$with_policy")" || return ;;
+  esac
+  if [[ -n "$body" ]]; then
+    gh api --silent --method PUT "$path" --input - <<< "$body" || return
   fi
   path="$path/deployment-branch-policies"
   policies="$(gh api "$path" --jq '.branch_policies[].name' 2> /dev/null)"

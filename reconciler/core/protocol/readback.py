@@ -40,16 +40,17 @@ def make_item(name: str, state: ItemState, message: str, hint: str = "") -> Item
 def judge_environment(name: str, found: ShownEnvironment | None, branch: str, repository: str) -> Item:
     """Judge whether a GitHub Environment exists, and only the default branch may use it."""
     label = f"environment {name}"
+    narrowed = "" if name in (FLEET_ENVIRONMENT, DRIFT_ENVIRONMENT) else f" -e {name}"
+    prints = f"reconciler github setup{narrowed} prints the calls"
     if found is None:
         message = "GitHub would create it at the first run, open to every branch and without reviewers"
-        narrowed = "" if name in (FLEET_ENVIRONMENT, DRIFT_ENVIRONMENT) else f" -e {name}"
-        hint = f"reconciler github setup{narrowed} prints the calls"
-        return make_item(label, ItemState.MISSING, message, hint)
+        return make_item(label, ItemState.MISSING, message, prints)
     path = f"repos/{repository}/environments/{found.name}"
-    if found.branches is None or found.any_protected:
-        which = "every protected branch" if found.any_protected else "every branch"
+    if found.branches is None:
+        return make_item(label, ItemState.WRONG, "every branch may use its secrets", prints)
+    if found.any_protected:
         hint = f"in its settings, allow the branch {branch} alone (Settings, Environments, {found.name})"
-        return make_item(label, ItemState.WRONG, f"{which} may use its secrets", hint)
+        return make_item(label, ItemState.WRONG, "every protected branch may use its secrets", hint)
     if branch not in found.branches:
         hint = f"gh api --method POST {path}/deployment-branch-policies --raw-field name={branch}"
         return make_item(label, ItemState.WRONG, f"{branch} may not use it, so its jobs fail", hint)

@@ -65,3 +65,13 @@ def find_state_branch(state: str) -> str | None:
     if not state.startswith("git:"):
         return None
     return state.removeprefix("git:").partition("/")[2] or None
+
+
+def describe_making(name: str) -> str:
+    """Return how a GitHub Environment is made with its rules, and gets its secrets."""
+    if name == FLEET_ENVIRONMENT:
+        options, secret = " --tokens-from secret", TOKENS_SECRET
+    else:
+        options, secret = f" -e {name}", TOKEN_SECRET
+    script = f"`reconciler github setup{options} > setup.sh`, read it, and run it with bash"
+    return f"{script}; set its secrets: `gh secret set {secret} --env {name}`"

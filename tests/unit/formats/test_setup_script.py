@@ -28,6 +28,7 @@ GH = """\
 #!/bin/bash
 IFS=$'\\t'
 line="$*"
+line="${line//$'\\n'/ }"
 for word in "$@"; do
   if [[ "$word" == --input ]]; then line+=$'\\t'"$(tr -d '\\n')"; fi
 done
@@ -131,7 +132,7 @@ def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None
     """A second run does not reset reviewers and rules that the team has changed."""
     answers = [
         (f"{ENVIRONMENT}staging/deployment-branch-policies", "main"),
-        (f"{ENVIRONMENT}staging", "yes"),
+        (f"{ENVIRONMENT}staging", "branches"),
         (f"api --paginate repos/{REPOSITORY}/rulesets", "reconciler: default branch"),
     ]
     ran = run(tmp_path, make_setup(), answers)
@@ -140,6 +141,69 @@ def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None
     assert ran.sent("POST", "environments/staging/deployment-branch-policies") == []
     assert len(ran.sent("PUT", "environments/production")) == 1
     assert [one["name"] for one in ran.sent("POST", "rulesets")] == ["reconciler: state"]
+
+
+def test_an_environment_that_was_made_without_a_branch_policy_gets_it(tmp_path: Path) -> None:
+    """GitHub takes no branch for it before. Its other rules are sent again, so that they stay."""
+    kept = '{"reviewers": [{"type": "User", "id": 7}], "deployment_branch_policy": {"custom_branch_policies": true}}'
+    answers = [(f"{ENVIRONMENT}staging --jq .dep", "open"), (f"{ENVIRONMENT}staging --jq [", kept)]
+    ran = run(tmp_path, make_setup(), answers)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.sent("PUT", "environments/staging") == [json.loads(kept)]
+    assert ran.sent("POST", "environments/staging/deployment-branch-policies") == ["name=main"]
+
+
+def test_an_environment_of_all_protected_branches_is_left_and_named(tmp_path: Path) -> None:
+    """The team chose it; the other environments are made."""
+    ran = run(tmp_path, make_setup(), [(f"{ENVIRONMENT}staging", "protected")])
+    assert ran.code == 1 and "every protected branch may use staging: allow main alone" in ran.err
+    assert ran.sent("PUT", "environments/staging") == [] and ran.sent("PUT", "environments/production")
+
+
+WAIT = {"id": 1, "type": "wait_timer", "wait_timer": 30}
+REVIEW = {
+    "type": "required_reviewers",
+    "prevent_self_review": True,
+    "reviewers": [{"type": "User", "reviewer": {"id": 7, "login": "ana"}}, {"type": "Team", "reviewer": {"id": 9}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        ([], {"wait_timer": 0, "prevent_self_review": False, "reviewers": [{"type": "User", "id": 3}]}),
+        (
+            [WAIT, REVIEW],
+            {
+                "wait_timer": 30,
+                "prevent_self_review": True,
+                "reviewers": [{"type": "User", "id": 7}, {"type": "Team", "id": 9}],
+            },
+        ),
+    ],
+)
+def test_the_rules_of_an_open_environment_are_taken_from_what_github_shows(
+    tmp_path: Path, rules: list[Any], kept: dict[str, Any]
+) -> None:
+    """One without any reviewer gets those that were asked for."""
+    jq = shutil.which("jq")
+    if jq is None:
+        pytest.skip("jq, which gh has inside, is not installed")
+    answers = [("api users/ana", "3"), (f"{ENVIRONMENT}staging --jq .dep", "open")]
+    ran = run(tmp_path, make_setup(reviewers=["ana"]), answers)
+    script = (tmp_path / "setup.sh").read_text()
+    kinds = [script.partition("policy_kind='")[2].partition("'")[0]]
+    found = [
+        subprocess.run([jq, "-c", kinds[0]], input=json.dumps(shown), capture_output=True, text=True, check=True).stdout
+        for policy in (None, {"protected_branches": True}, {"protected_branches": False})
+        for shown in [{"deployment_branch_policy": policy}]
+    ]
+    assert found == ['"open"\n', '"protected"\n', '"branches"\n']
+    (words,) = [call[3] for call in ran.calls if call[1].endswith("/staging") and "wait_timer" in call[3]]
+    shown = json.dumps({"name": "staging", "protection_rules": rules, "deployment_branch_policy": None})
+    done = subprocess.run([jq, words], input=shown, capture_output=True, text=True, check=True)
+    policy = {"protected_branches": False, "custom_branch_policies": True}
+    assert json.loads(done.stdout) == kept | {"deployment_branch_policy": policy}
 
 
 def test_reviewers_are_looked_up_by_name(tmp_path: Path) -> None:
