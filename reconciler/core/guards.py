@@ -19,6 +19,7 @@ from reconciler.text.counts import name_some
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
+_TRIAL_STATE = "--state .reconciler/sandbox"
 DEFAULT_FLOOR = 10  # with fewer applied environments there is no default guard
 
 
@@ -151,26 +152,37 @@ def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
 
 
 def find_trials(planned: Planned) -> list[Problem]:
-    """Refuse to replace an applied record that Plug confirmed by one of a sandbox, in a state that a team shares.
+    """Refuse to send to a sandbox with a state that a team shares and that has what Plug confirmed.
 
     Otherwise a trial in a team's repository would make the state wrong about what Plug holds.
     """
+    state, names = _find_shared_trials(planned)
+    if not names or not _has_plug_record(planned):
+        return []
+    message = f"{state} holds what was applied to Plug, and {name_some(names)} would go to a sandbox"
+    return [Problem.of("state", message, f"use a separate state for trials: {_TRIAL_STATE}")]
+
+
+def describe_shared_trials(planned: Planned) -> list[str]:
+    """Return a warning if a trial would write into a state that a team shares and that is not yet used for Plug."""
+    state, names = _find_shared_trials(planned)
+    if not names or _has_plug_record(planned):
+        return []
+    return [f"{state} is shared, and {name_some(names)} would go to a sandbox: for a trial, use {_TRIAL_STATE}"]
+
+
+def _find_shared_trials(planned: Planned) -> tuple[str, list[str]]:
+    """Return the state, and if a team shares it, the environments that would be sent to a sandbox."""
     where = planned.plan.where
     if where is None or not is_shared(where.location):
-        return []
-    heads = ((one, planned.heads.get(one.environment)) for one in planned.plan.environments if one.action.puts)
-    names = [
-        one.environment
-        for one, head in heads
-        if head is not None
-        and head.applied is not None
-        and is_loopback_url(planned.desired[one.environment].endpoint)
-        and not is_loopback_url(head.applied.endpoint)
-    ]
-    if not names:
-        return []
-    message = f"{where.location} holds what was applied to Plug for {name_some(names)}, and this would go to a sandbox"
-    return [Problem.of("state", message, "use a separate state for trials: --state .reconciler/sandbox")]
+        return "", []
+    puts = (one.environment for one in planned.plan.environments if one.action.puts)
+    return where.location, [name for name in puts if is_loopback_url(planned.desired[name].endpoint)]
+
+
+def _has_plug_record(planned: Planned) -> bool:
+    applied = (head.applied for head in planned.fleet.heads.values() if head.applied is not None)
+    return any(not is_loopback_url(one.endpoint) for one in applied)
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:

@@ -17,6 +17,7 @@ from reconciler.core.guards import (
     MaxChanged,
     TokenUse,
     count_updates,
+    describe_shared_trials,
     find_account_problems,
     find_new_state,
     find_reserved_receivers,
@@ -105,7 +106,8 @@ def check_part_before_sending(planned: Planned, given: GuardInput, now: datetime
 
 def _warn_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
     expired = given.credentials.find_expired(find_putting(planned), now)
-    for warning in (*expired, *describe_unreadable(planned.fleet), *_find_pins(planned, given.credentials)):
+    trials, unreadable = describe_shared_trials(planned), describe_unreadable(planned.fleet)
+    for warning in (*trials, *expired, *unreadable, *_find_pins(planned, given.credentials)):
         warn(warning)
 
 
@@ -117,6 +119,7 @@ def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
     """
     warnings = (
         *(f"apply would refuse: {problem}" for problem in _find_guards(planned, given, planned.plan.created_at)),
+        *describe_shared_trials(planned),
         *describe_unreadable(planned.fleet),
         *_find_pins(planned, given.credentials),
         *_find_locks(planned),
