@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 
+from msgspec.structs import replace
+
 from reconciler.cli.apply import SendOptions, finish, send, warn
 from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
@@ -74,24 +76,24 @@ def read_job(step: Step) -> Job:
 
 
 def take_secrets(step: Step, job: Job) -> GivenFiles:
-    """Take the job's tokens and secrets out of the variables. Raises InputError for a secret that is not set."""
+    """Take the job's tokens and secrets out of the variables. Raises InputError for a text that has none.
+
+    What is missing is reported before anything is sent, all in one run.
+    """
+    from reconciler.plug.job_secrets import JobSecrets
     from reconciler.plug.secret_files import parse_secrets, parse_tokens
 
     token, tokens, secrets = (step.take(name) for name in ("PLUG_TOKEN", "PLUG_TOKENS", "PLUG_SECRETS"))
     step.mask(token)
-    given = GivenFiles(secrets=parse_secrets(secrets, job.secrets or "PLUG_SECRETS") if secrets else None)
-    if job.selects_all:
-        name = f"the secret {job.tokens}"
-        if not tokens:
-            if step.environ.get("RECONCILER_TOKENS_FILE"):  # an earlier step fetched them, for example from a vault
-                return given
-            hint = f"add it to the GitHub Environment {job.environment}: YAML or JSON, environment to token"
-            raise InputError.of(job.tokens, "the secret is not set", hint)
-        return GivenFiles(parse_tokens(tokens, job.tokens), given.secrets, name)
-    if not token:
-        hint = f"add the secret PLUG_TOKEN to the GitHub Environment {job.environment}"
-        raise InputError.of("PLUG_TOKEN", f"no token for {job.name}", hint)
-    return GivenFiles({job.name: Secret(token)}, given.secrets, "the secret PLUG_TOKEN")
+    owner = JobSecrets(job.environment, job.tokens, job.secrets)
+    given = GivenFiles(secrets=parse_secrets(secrets, job.secrets or "PLUG_SECRETS") if secrets else None, job=owner)
+    if not job.selects_all:
+        return replace(given, tokens={job.name: Secret(token)} if token else {}, tokens_name="the secret PLUG_TOKEN")
+    if not tokens and step.environ.get("RECONCILER_TOKENS_FILE"):
+        return given  # an earlier step fetched them, for example from a vault
+    return replace(
+        given, tokens=parse_tokens(tokens, job.tokens) if tokens else {}, tokens_name=f"the secret {job.tokens}"
+    )
 
 
 # --- a later attempt ---------------------------------------------------------------------------------

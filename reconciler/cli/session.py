@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.manifests.merged import Tree, TreeOptions
     from reconciler.model import By, Desired, SettingPlace
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
+    from reconciler.plug.job_secrets import JobSecrets
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
     from reconciler.plug.secret_files import SecretValues
@@ -55,6 +56,7 @@ class GivenFiles(Struct, frozen=True):
     tokens: Mapping[str, Secret] | None = None
     secrets: SecretValues | None = None
     tokens_name: str = ""  # what messages call the tokens' source
+    job: JobSecrets | None = None  # whose tokens and secrets they are
 
     def over(self, files: SecretFiles) -> SecretFiles:
         """Return the content of the files, with the given tokens or secrets in place of theirs."""
@@ -273,6 +275,7 @@ class Session(Struct, dict=True):
             files.secrets,
             allow_local_receivers=local,
             tokens_name=files.tokens_name,
+            job=None if self.given_files is None else self.given_files.job,
         )
 
     def find_by(self) -> By:
