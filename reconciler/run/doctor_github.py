@@ -9,13 +9,17 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from reconciler.core.protocol.before_merge import find_missing_lines
 from reconciler.core.protocol.readback import (
     UsedAction,
+    find_actions,
     find_layout,
     judge_action,
+    judge_branches,
     judge_default_branch,
     judge_environment,
     judge_environment_secrets,
+    judge_secret_lines,
     judge_shared_secrets,
     judge_state,
     judge_state_branch,
@@ -32,14 +36,19 @@ T = TypeVar("T")
 
 
 class GitHubQuestion(Struct, frozen=True):
-    """The input that is compared with GitHub. `current` are the pins of this version's workflows, NAME@COMMIT."""
+    """The input that is compared with GitHub.
+
+    `workflows` are the texts of the checkout's workflows by file name; `current` are the pins of this version's,
+    NAME@COMMIT. With `secrets_file`, the secrets come from a file.
+    """
 
     desired: Sequence[Desired]
     state: str
-    actions: Sequence[UsedAction]
+    workflows: Mapping[str, str]
     current: Sequence[str]
     now: datetime
     report: Callable[[int, int], None] = lambda done, total: None
+    secrets_file: bool = False
 
 
 def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[Item]:
@@ -61,7 +70,10 @@ def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[
     state = (variables or {}).get("PLUG_STATE") or question.state  # the workflows prefer the variable too
     yield from judge_state(state)
     yield from _rules(branch, state, reads, asked)
-    for action in question.actions:
+    yield from judge_branches(question.workflows, branch)
+    if not question.secrets_file:
+        yield from judge_secret_lines(find_missing_lines(question.workflows, question.desired, layout))
+    for action in find_actions(question.workflows.values()):
         yield from _action(action, question, reads, asked)
     yield from asked.unknown
 
@@ -178,6 +190,4 @@ def _action(action: UsedAction, question: GitHubQuestion, reads: RepositoryReads
 
 def find_pins(workflows: Mapping[str, str]) -> list[str]:
     """Return the pins of this version's workflows, NAME@COMMIT."""
-    from reconciler.core.protocol.readback import find_actions
-
     return [f"{one.name}@{one.ref}" for one in find_actions(workflows.values())]

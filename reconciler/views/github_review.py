@@ -26,7 +26,7 @@ MAX_FAILURE = 2_000
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
     """Return the whole comment, of at most `max_chars`. What doesn't fit is left out whole and counted."""
-    before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review)]
+    before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review), *_advice(review)]
     checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
     room = max(max_chars - len(page(before, [], after)), LEAST_PLAN_CHARS)
@@ -161,6 +161,13 @@ def _scope(review: Review) -> list[str]:
             f"{_names(pending)}."
         )
     return [*paragraphs, *_lifted(review), *_first_apply(review)]
+
+
+def _advice(review: Review) -> list[str]:
+    if not review.advice:
+        return []
+    lines = [f"- {for_markdown(_cut(one.text))}: {for_markdown_code(_cut(one.command))}" for one in review.advice]
+    return ["## Before the merge", _listed(lines, "step")]
 
 
 def _find_pending(review: Review) -> list[str]:

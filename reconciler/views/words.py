@@ -36,7 +36,8 @@ from reconciler.text.instants import instant
 
 ORPHANS_LIVE = "Plug keeps calling their webhooks."
 ORPHANS_RETIRE = (
-    "Bring the manifest back, or retire the company: point it at a host that drops everything, apply, forget"
+    "Bring the manifest back; or if it was only renamed: reconciler state rename OLD NEW; or retire the company: point "
+    "it at a host that drops everything, apply, forget"
 )
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository

@@ -16,6 +16,7 @@ from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import MaxChanged, count_updates, find_reserved_receivers, find_too_many_updates
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
+from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.model import CheckResult, Desired, Problem
 
@@ -163,6 +164,7 @@ class Review(Struct, frozen=True):
     label_fault: str = ""  # why GitHub did not say who set a label
     combined: tuple[str, ...] = ()  # with PLUG_STRICT: environments of which the head wants something else
     checked: CheckResult | None = None
+    advice: tuple[Advice, ...] = ()  # what to do before the merge, outside of the manifests
 
     @property
     def is_red(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from reconciler.core.protocol.before_merge import MissingLine, describe_missing_line
 from reconciler.core.protocol.names import (
     ACTIONS_APP,
     DRIFT_ENVIRONMENT,
@@ -28,6 +29,8 @@ FORMER_CHECKS = frozenset({"Plan", "reconciler/plan"})  # of the first version's
 _SWITCHES = ("PLUG_APPLY", "PLUG_STRICT", "PLUG_CHECK", "PLUG_OBSERVE", "PLUG_SELF_HEAL")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_BRANCHES = re.compile(r"^[ \t]+branches:[ \t]*\[(?P<names>[^\]\n]*)\]", re.MULTILINE)
+LISTENING = ("plan.yml", "apply.yml")  # the workflows that start for the default branch
 
 
 def make_item(name: str, state: ItemState, message: str, hint: str = "") -> Item:
@@ -181,6 +184,37 @@ def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
         yield make_item(label, ItemState.WRONG, message, "leave this branch out of that rule (Settings, Rules)")
     elif not lacking:
         yield make_item(label, ItemState.OK, "it can be neither deleted nor rewound")
+
+
+# --- the workflows in the checkout ---------------------------------------------------------------------------------
+
+
+def judge_branches(workflows: Mapping[str, str], branch: str) -> Iterator[Item]:
+    """Judge the branch that our workflows start for. With another one, no merge is planned and none is applied."""
+    listed = {name: find_listed_branches(workflows[name]) for name in LISTENING if name in workflows}
+    wrong = {name: branches for name, branches in listed.items() if branches and branch not in branches}
+    if not wrong:
+        return
+    others = sorted({one for branches in wrong.values() for one in branches})
+    verb = "starts" if len(wrong) == 1 else "start"
+    message = f"{' and '.join(wrong)} {verb} for {name_some(others)}, but the default branch is {branch}"
+    hint = f"reconciler init --upgrade --default-branch {branch}"
+    yield make_item("branch of the workflows", ItemState.WRONG, message, hint)
+
+
+def find_listed_branches(workflow: str) -> frozenset[str]:
+    """Return the branches that a workflow names in a line `branches: [...]`; empty without one, and for a pattern."""
+    lists = [match["names"] for match in _BRANCHES.finditer(workflow)]
+    names = frozenset(name.strip().strip("'\"") for listed in lists for name in listed.split(","))
+    return frozenset() if any(set(name) & set("*?!+[]") for name in names) else names
+
+
+def judge_secret_lines(missing: Iterable[MissingLine]) -> Iterator[Item]:
+    """Judge the lines of the workflows that hand secrets over to the steps which fill them in."""
+    for one in missing:
+        state = ItemState.MISSING if one.stops_apply else ItemState.WRONG
+        hint = f"add `{one.line}` under `env:` there, or: reconciler init --upgrade"
+        yield make_item(f"line of {one.name}", state, describe_missing_line(one), hint)
 
 
 # --- actions -------------------------------------------------------------------------------------------------------
