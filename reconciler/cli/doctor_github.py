@@ -32,8 +32,8 @@ def look_at_github(session: Session, desired: Sequence[Desired]) -> Iterator[Ite
 
 
 def _ask(session: Session, desired: Sequence[Desired], repository: str, token: str, top: Path) -> Iterator[Item]:
+    from reconciler.cli.checkout_files import has_code_owners, read_workflows
     from reconciler.cli.progress import CountProgress
-    from reconciler.cli.workflow_texts import read_workflows
     from reconciler.github.repository import find_named, open_repository
     from reconciler.run.doctor_github import GitHubQuestion, find_pins, report_github
     from reconciler.starter import UNKNOWN_ACTION, signed_workflows
@@ -47,6 +47,7 @@ def _ask(session: Session, desired: Sequence[Desired], repository: str, token: s
                 state=session.settings.state,
                 workflows=read_workflows(top),
                 secrets_file=session.settings.secrets_file is not None,
+                code_owners=has_code_owners(top),
                 current=find_pins(signed_workflows(Places(UNKNOWN_ACTION))),
                 now=session.clock.now(),
                 report=progress.report,

@@ -124,7 +124,7 @@ def _check_head(hub: Hub, merge: _Merge) -> None:
 
 
 def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
-    from reconciler.cli.workflow_texts import read_workflows
+    from reconciler.cli.checkout_files import read_workflows
     from reconciler.core.protocol.readback import find_layout
     from reconciler.run.review import Trial
 

@@ -148,7 +148,8 @@ keep_ruleset() { # NAME, and the ruleset as JSON on stdin
 }
 
 # The default branch: only pull requests that were reviewed and whose plan is
-# right. If there is no second person who can review, write 0 approvals.
+# right. If there is no second person who can review, write 0 approvals. If
+# CODEOWNERS names somebody, an owner of the changed files must approve.
 """
 _STATE_RULE = """
 # The branch of the state can't be deleted or rewound, as it is the memory of
@@ -222,7 +223,8 @@ def _labels() -> Iterator[str]:
 
 def _rules(setup: GitHubSetup) -> Iterator[str]:
     yield _RULES
-    yield _ruleset("reconciler: default branch", setup.default_branch, _DEFAULT_BRANCH_RULES)
+    rules = _default_branch_rules(code_owners=setup.code_owners)
+    yield _ruleset("reconciler: default branch", setup.default_branch, rules)
     if setup.state_branch is None:
         yield f"\n# The state is {for_terminal(setup.state)}, not a branch here: protect it where it is.\n"
         if not is_shared(setup.state):
@@ -233,27 +235,24 @@ def _rules(setup: GitHubSetup) -> Iterator[str]:
     yield _WHO_MAY_PUSH
 
 
-_DEFAULT_BRANCH_RULES: Sequence[dict[str, Any]] = (
-    {"type": "deletion"},
-    {"type": "non_fast_forward"},
-    {
-        "type": "pull_request",
-        "parameters": {
-            "required_approving_review_count": 1,
-            "dismiss_stale_reviews_on_push": True,
-            "require_code_owner_review": False,
-            "require_last_push_approval": False,
-            "required_review_thread_resolution": False,
-        },
-    },
-    {
-        "type": "required_status_checks",
-        "parameters": {
-            "strict_required_status_checks_policy": False,
-            "required_status_checks": [{"context": REQUIRED_CHECK, "integration_id": ACTIONS_APP}],
-        },
-    },
-)
+def _default_branch_rules(*, code_owners: bool) -> Sequence[dict[str, Any]]:
+    reviews = {
+        "required_approving_review_count": 1,
+        "dismiss_stale_reviews_on_push": True,
+        "require_code_owner_review": code_owners,
+        "require_last_push_approval": False,
+        "required_review_thread_resolution": False,
+    }
+    checks = {
+        "strict_required_status_checks_policy": False,
+        "required_status_checks": [{"context": REQUIRED_CHECK, "integration_id": ACTIONS_APP}],
+    }
+    return (
+        {"type": "deletion"},
+        {"type": "non_fast_forward"},
+        {"type": "pull_request", "parameters": reviews},
+        {"type": "required_status_checks", "parameters": checks},
+    )
 
 
 def _ruleset(name: str, branch: str, rules: Sequence[dict[str, Any]]) -> str:

@@ -18,9 +18,9 @@ from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
 from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.setup import OWNERS_PLACES
 from reconciler.model import CheckResult, Desired, Problem
 
-OWNERS = frozenset({"CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"})  # the places that GitHub reads
 ACTIONS_FOLDER = ".github/"
 ATTRIBUTES = ".gitattributes"  # in any folder: it decides what a diff hides, and which bytes git writes into a file
 
@@ -90,7 +90,7 @@ def find_watched_paths(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_watched(path: str) -> bool:
-    return path.startswith(ACTIONS_FOLDER) or path in OWNERS or path.rpartition("/")[2] == ATTRIBUTES
+    return path.startswith(ACTIONS_FOLDER) or path in OWNERS_PLACES or path.rpartition("/")[2] == ATTRIBUTES
 
 
 # --- refusals --------------------------------------------------------------------------------------

@@ -143,8 +143,11 @@ def judge_state(state: str) -> Iterator[Item]:
 # --- rules ---------------------------------------------------------------------------------------------------------
 
 
-def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
-    """Judge the rules of the default branch: the required check, from GitHub Actions alone, and pull requests."""
+def judge_default_branch(rules: BranchRules, branch: str, *, code_owners: bool = False) -> Iterator[Item]:
+    """Judge the rules of the default branch: the required check, from GitHub Actions alone, and pull requests.
+
+    With `code_owners` an owner named by CODEOWNERS must be required to approve.
+    """
     label, hint = f"required check {REQUIRED_CHECK}", "reconciler github setup prints the rule"
     required = [check for check in rules.checks if check.name == REQUIRED_CHECK]
     if not required:
@@ -162,6 +165,12 @@ def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
         yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests change it")
     else:
         yield make_item(f"rule of {branch}", ItemState.MISSING, "it can be pushed to without a pull request", hint)
+    if code_owners and not rules.code_owners:
+        message = "CODEOWNERS names owners, but no rule requires that one of them approves"
+        settings = "Require review from Code Owners (Settings, Rules)"
+        yield make_item(f"code owners of {branch}", ItemState.MISSING, message, settings)
+    elif code_owners:
+        yield make_item(f"code owners of {branch}", ItemState.OK, "one of them must approve")
 
 
 def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:

@@ -16,6 +16,7 @@ from reconciler.core.protocol.names import (
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
 from reconciler.model import Desired
 
+OWNERS_PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # in the order in which GitHub looks
 MAX_REVIEWERS = 6  # GitHub's limit for a GitHub Environment
 
 
@@ -37,6 +38,7 @@ class GitHubSetup(Struct, frozen=True):
     state: str
     state_branch: str | None
     reviewers: Sequence[str] = ()  # USER or ORG/TEAM
+    code_owners: bool = False  # CODEOWNERS names somebody
 
 
 def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[GitHubEnvironment]:
@@ -75,3 +77,9 @@ def describe_making(name: str) -> str:
         options, secret = f" -e {name}", TOKEN_SECRET
     script = f"`reconciler github setup{options} > setup.sh`, read it, and run it with bash"
     return f"{script}; set its secrets: `gh secret set {secret} --env {name}`"
+
+
+def names_owner(code_owners: str) -> bool:
+    """Return whether a line of a CODEOWNERS gives a path an owner: @USER, @ORG/TEAM or an address."""
+    lines = (line.partition("#")[0].split() for line in code_owners.splitlines())
+    return any("@" in word for words in lines for word in words[1:])

@@ -117,10 +117,15 @@ def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
         {"context": "Webhooks plan", "integration_id": 15368}
     ]
     assert {"pull_request", "deletion", "non_fast_forward"} <= set(rules)
+    assert rules["pull_request"]["require_code_owner_review"] is False
     assert state["conditions"]["ref_name"]["include"] == ["refs/heads/reconciler-state"]
     assert [rule["type"] for rule in state["rules"]] == ["deletion", "non_fast_forward"]
     assert ["variable", "set", "PLUG_TOKENS_FROM", "--repo", REPOSITORY, "--body", "environments"] in ran.calls
     assert not [call for call in ran.calls if call[0] == "secret" or "PLUG_APPLY" in call]
+
+
+def test_an_owner_of_the_files_must_approve_if_there_are_owners() -> None:
+    assert '"require_code_owner_review": true' in render_setup_script(make_setup(code_owners=True), "0.1.0")
 
 
 def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:

@@ -142,6 +142,9 @@ def test_the_layout_is_that_of_the_variables_or_the_default() -> None:
 
 def test_the_default_branch_needs_pull_requests_and_the_check() -> None:
     assert {item.state for item in judge_default_branch(RIGHT, "main")} == {ItemState.OK}
+    required = replace(RIGHT, code_owners=True)
+    for rules, state in ((RIGHT, ItemState.MISSING), (required, ItemState.OK), (required.join(RIGHT), ItemState.OK)):
+        assert by_name(list(judge_default_branch(rules, "main", code_owners=True)))["code owners of main"] is state
     missing = by_name(list(judge_default_branch(BranchRules(), "main")))
     assert set(missing.values()) == {ItemState.MISSING} and len(missing) == 2
 

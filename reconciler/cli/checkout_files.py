@@ -1,13 +1,15 @@
-"""The texts of the workflows in a checkout."""
+"""The files of a checkout that GitHub reads: the workflows, and who owns which files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from reconciler.core.protocol.setup import OWNERS_PLACES, names_owner
 from reconciler.io.files import read_regular
 from reconciler.starter import WORKFLOWS_FOLDER
 
 MAX_WORKFLOW_BYTES = 1024 * 1024
+MAX_OWNERS_BYTES = 3 * 1024 * 1024  # GitHub ignores a larger one
 
 
 def read_workflows(top: Path) -> dict[str, str]:
@@ -19,3 +21,13 @@ def read_workflows(top: Path) -> dict[str, str]:
         except OSError:
             continue  # `doctor` reports an unreadable one of ours, and another does not use this tool
     return texts
+
+
+def has_code_owners(top: Path) -> bool:
+    """Return whether the checkout has a CODEOWNERS that names an owner. GitHub reads the first of the three places."""
+    for path in OWNERS_PLACES:
+        try:
+            return names_owner(read_regular(top / path, MAX_OWNERS_BYTES).decode(errors="replace"))
+        except OSError:
+            continue
+    return False
