@@ -12,6 +12,7 @@ from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
+from reconciler.core.accounts import ApplyWay
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.attempts import find_superseded
 from reconciler.core.protocol.inputs import parse_inputs
@@ -47,7 +48,8 @@ def apply(step: Step) -> int:
     if step.run_attempt.is_later:
         _check_head(step, session, planner.find_names())
     part = planner.plan()
-    result = _apply_part(session, part, SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left))
+    how = SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left, ApplyWay.WORKFLOW)
+    result = _apply_part(session, part, how)
     step.leave_result(result)
     return finish(result, Form(), session)
 
@@ -55,7 +57,7 @@ def apply(step: Step) -> int:
 def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
     if part.stop_reason:
         return part.make_skipped()
-    guards = session.guards(tuple(how.accepted))
+    guards = replace(session.guards(tuple(how.accepted)), way=how.way)
     check_part_before_sending(part.planned, guards, session.clock.now(), warn)
     for problem in session.credentials.find_changed_secrets(find_putting(part.planned)):
         warn(str(problem))

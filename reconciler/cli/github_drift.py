@@ -111,10 +111,10 @@ class _Schedule:
             notes.append(describe_left(left.environments, left.run.run_id if left.run is not None else None))
         if left.sending:
             notes.append(describe_sending(left.sending))
-        text = render_drift(reported, planned.vars_by_environment)
+        text = render_drift(reported, planned.vars_by_environment, on_github=True)
         issue = make_drift_issue(find_drifted(reported), text, notes, self._hub.run_url)
         keep_drift_issue(self._hub, reported, left, issue, self._done)
-        show_drift(reported, planned, Form(), self._session)
+        show_drift(reported, planned, Form(), self._session, on_github=True)
         for note in notes:
             say(note)
         for kept, posted in self._done.posted:

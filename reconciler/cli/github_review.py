@@ -282,13 +282,17 @@ def _show(step: Step, found: Review) -> None:
     from reconciler.views import annotations
     from reconciler.views.github_review import render_review
     from reconciler.views.unreviewed import explain_combinations
+    from reconciler.views.words import leave_out_unchecked
 
     step.summarize(render_review(found, step.run.url, max_chars=SUMMARY_CHARS))
     path_of = find_path(step.session)
     if found.planned is not None:
         from reconciler.cli.render import plan_text
 
-        write(plan_text(found.planned, colour=False))
+        plan, note = leave_out_unchecked(found.planned.plan)
+        write(plan_text(replace(found.planned, plan=plan), colour=False))
+        if note:
+            write(note)
         if wants_annotations(step.environ):
             annotate(annotations.render_plan(found.planned.plan, path_of=path_of))
     combination = explain_combinations(found.combined)

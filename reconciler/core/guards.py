@@ -108,7 +108,7 @@ def find_account_problems(
         if pinned is not None:  # the hints of the other problems would not help
             problems.append(Problem.at(source, "organization_id", *pinned))
             continue
-        changed = find_change_fault(environment, book.find(environment), one.organization)
+        changed = find_change_fault(environment, book.find(environment), one.organization, rules.way)
         taken = None if one.account is None else find_refusal(book, environment, one.account, now, rules)
         if changed is not None and environment not in rules.accepted:
             problems.append(Problem.at(source, "token_env", *changed))

@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.core.accounts import AccountBook, FleetRules, find_pin_contradiction
+from reconciler.core.accounts import AccountBook, ApplyWay, FleetRules, find_pin_contradiction
 from reconciler.core.guards import (
     FirstApply,
     MaxChanged,
@@ -39,6 +39,7 @@ class GuardInput(Struct, frozen=True):
     max_changed: MaxChanged | None
     accepted: Collection[str] = ()  # the environments of --accept-account-change
     first: FirstApply = field(default_factory=FirstApply)
+    way: ApplyWay = ApplyWay.COMMAND
 
 
 class FleetFaults(Struct, frozen=True):
@@ -161,6 +162,7 @@ def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> 
         planned.fleet.manifests,
         given.accepted,
         lambda name: credentials.account(known[name]) if name in known else None,
+        given.way,
     )
     return [
         *credentials.find_shared_accounts(given.desired),

@@ -13,7 +13,7 @@ from reconciler.text.escape import for_markdown, for_markdown_block, for_markdow
 from reconciler.views import markdown
 from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
 from reconciler.views.unreviewed import explain_combinations
-from reconciler.views.words import COMMIT_LENGTH
+from reconciler.views.words import COMMIT_LENGTH, leave_out_unchecked
 
 LIST_CHARS = 5_000  # of the rules that change, and of the problems
 NAMES_SHOWN = 20  # of a list of environments; the plan has all of them
@@ -188,7 +188,9 @@ def _plan(review: Review, room: int) -> str:
     if review.errors:
         return markdown.render_validation(review.errors, review.warnings, max_chars=room)
     if review.planned is not None:
-        return markdown.render_plan(review.planned.plan, review.planned.vars_by_environment, max_chars=room)
+        plan, note = leave_out_unchecked(review.planned.plan)
+        text = markdown.render_plan(plan, review.planned.vars_by_environment, max_chars=room - len(note) - 2)
+        return f"{text}\n{note}" if note else text
     if review.unplanned:
         return page(
             [

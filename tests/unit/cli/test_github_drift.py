@@ -131,6 +131,7 @@ def test_a_merge_that_started_no_run_is_applied_by_one_that_the_schedule_begins(
     assert len(schedule.begun) == 1
     assert set(schedule.issues) == {"reconciler-drift", "reconciler-failed"}
     assert "7 unapplied" in schedule.issues["reconciler-drift"]
+    assert "unapplied: run the workflow Apply." in schedule.issues["reconciler-drift"]
     assert "[run 2](https://github.com/acme/plug-webhooks/actions/runs/2)" in schedule.issues["reconciler-failed"]
 
 
