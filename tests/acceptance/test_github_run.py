@@ -158,7 +158,7 @@ def test_a_run_is_refused_before_any_job_starts(repository: Repository) -> None:
     for said in ("'nobody' is not an environment", "GitHub Environment matriz does not exist", "PLUG_TOKEN"):
         assert said in ran.err and said in repository.outputs["failure"]
         assert said in html.unescape(repository.summary)
-    assert repository.summary.startswith("## `begin: exit 3`")
+    assert repository.summary.startswith("## Refused\n")
 
 
 def test_strict_sends_only_what_a_merged_pull_request_desired(repository: Repository) -> None:
@@ -314,7 +314,7 @@ def test_a_command_leaves_its_result_for_the_workflow(repository: Repository) ->
     ran = repository.command("apply", "--yes", "-e", "loja", "--format", "json")
     assert (ran.code, ran.out, repository.outputs["exit-code"]) == (3, "", "3")
     assert "no token for loja" in repository.outputs["failure"]
-    assert repository.summary.startswith("## `command: exit 3`")
+    assert repository.summary.startswith("## Refused\n")
     assert repository.command("plan", "--nonsense").code == 3
     assert "No such option: --nonsense" in repository.summary or "no such option" in repository.summary.lower()
 

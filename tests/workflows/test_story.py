@@ -356,7 +356,7 @@ def test_five_merges_within_a_minute_are_all_applied_or_refused_with_a_result(te
     sent = len(team.sandbox.plug.received)
     run = team.run("apply", team.merge_pull(5))
     assert end_of(run) == {"Begin": "failure", "Result": "success"} and len(team.sandbox.plug.received) == sent
-    assert "1 environment (loja-05)" in run.jobs["Begin"].summary
+    assert "1 environment, loja-05:" in run.jobs["Begin"].summary
     assert "this combination was not reviewed" in run.jobs["Begin"].summary
     for number in (4, 5):
         assert mark_of(result_on(team, number)) == f"{run.begun.key} open" and "refused" in result_on(team, number)

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from reconciler.core.accounts import find_pin_contradiction
 from reconciler.core.protocol.steps import FLEET, is_of_run
 from reconciler.core.shard import find_shard, parse_shard
-from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry, Shard
+from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry, Outcome, Shard
 from reconciler.text.instants import instant
 from reconciler.text.lock import describe_lock
 
@@ -208,14 +208,26 @@ def _report_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRu
     job = find_job(name, run)
     if intent.is_live(now) and not intent.doubt and not is_of_run(intent.by.run, run.run_id):
         return EndReport(name, Ending.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
-    tried = f": {_describe_try(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
+    tried = f": {_describe_answer(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
     why = f"it is unknown whether the PUT of {instant(intent.at)} changed Plug{tried}"
     return EndReport(name, Ending.IN_DOUBT, why, intent.by, intent.at, job)
 
 
 def _describe_try(last: LastTry) -> str:
-    status = "" if last.status is None else f" (status {last.status})"
+    """Return the outcome, its status unless the message begins with it, and the message."""
+    status = f" (status {last.status})" if _hides_status(last) else ""
     return f"{last.outcome.value}{status}{': ' if last.message else ''}{last.message}"
+
+
+def _describe_answer(last: LastTry) -> str:
+    """Return the same about a PUT in doubt, without the outcome, which the sentence before has."""
+    if last.outcome is not Outcome.UNCERTAIN or not last.message:
+        return _describe_try(last)
+    return f"status {last.status}: {last.message}" if _hides_status(last) else last.message
+
+
+def _hides_status(last: LastTry) -> bool:
+    return last.status is not None and not last.message.startswith(str(last.status))
 
 
 # --- why nothing was tried ---------------------------------------------------------------------------
