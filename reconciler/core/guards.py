@@ -164,9 +164,9 @@ def find_trials(planned: Planned) -> list[Problem]:
 
 
 def describe_shared_trials(planned: Planned) -> list[str]:
-    """Return a warning if a trial would write into a state that a team shares and that is not yet used for Plug."""
+    """Return a warning if a trial would be the first to write an applied record into a state that a team shares."""
     state, names = _find_shared_trials(planned)
-    if not names or _has_plug_record(planned):
+    if not names or any(head.applied is not None for head in planned.fleet.heads.values()):
         return []
     return [f"{state} is shared, and {name_some(names)} would go to a sandbox: for a trial, use {_TRIAL_STATE}"]
 

@@ -12,8 +12,8 @@ from shlex import quote
 from typing import Any
 
 from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, TOKENS_SECRET
-from reconciler.core.protocol.setup import GitHubSetup
+from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, SECRETS_SECRET, TOKENS_SECRET
+from reconciler.core.protocol.setup import GitHubEnvironment, GitHubSetup
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
 from reconciler.core.where import is_shared
 from reconciler.text.escape import for_terminal
@@ -304,10 +304,20 @@ def _secrets(setup: GitHubSetup) -> Iterator[str]:
         for name in one.secrets:
             given = " < tokens.yaml" if name.startswith(TOKENS_SECRET) else ""
             yield f"# gh secret set {name} --repo {quote(setup.repository)} --env {quote(one.name)}{given}\n"
+        if one.optional:
+            yield f"# Optional: {_describe_optional(one)}:\n"
         for name in one.optional:
-            yield f"# gh secret set {name} --repo {quote(setup.repository)} --env {quote(one.name)}  # if it is used\n"
+            yield f"# gh secret set {name} --repo {quote(setup.repository)} --env {quote(one.name)}\n"
     if setup.tokens_from is TokensFrom.SECRET:
+        yield "# PLUG_TOKENS is YAML or JSON, a line `environment: token` for each.\n"
         yield "# More than 48 KB of tokens: `reconciler github tokens --split` makes several secrets of them.\n"
+
+
+def _describe_optional(environment: GitHubEnvironment) -> str:
+    """Return what the optional secrets of a GitHub Environment are for."""
+    if environment.name == FLEET_ENVIRONMENT:
+        return f"{SECRETS_SECRET} has the values of all {{secret:NAME}}, or each has its own secret"
+    return "for drift with PLUG_OBSERVE, to read accounts and to compare URLs"
 
 
 def _call(what: str, *command: str) -> str:

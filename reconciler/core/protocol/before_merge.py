@@ -11,7 +11,8 @@ from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.model import Desired
 from reconciler.text.counts import name_some
 
-HANDING = ("apply-wave.yml", "drift.yml")  # the workflows with a line for each secret of the manifests
+APPLY, DRIFT = "apply-wave.yml", "drift.yml"
+HANDING = (APPLY, DRIFT)  # the workflows with a line for each secret of the manifests
 OPTIONS_SHOWN = 5  # with more new environments, the script is made for all
 _COMMENT = re.compile(r"(?:^|[ \t])#[^\n]*", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
@@ -41,7 +42,7 @@ class MissingLine(Struct, frozen=True):
 
     @property
     def stops_apply(self) -> bool:
-        return HANDING[0] in self.workflows
+        return APPLY in self.workflows
 
 
 def find_missing_lines(
@@ -49,20 +50,22 @@ def find_missing_lines(
 ) -> list[MissingLine]:
     """Return the secrets without a line in the workflows, which are texts by file name; other files don't count.
 
-    Nothing is missing if one secret has those of all environments.
+    Drift needs only those of accounts that can be read. Nothing is missing if one secret has those of all environments.
     """
     if layout.tokens_from is TokensFrom.SECRET:
         return []
     words = {name: frozenset(_WORD.findall(_COMMENT.sub("", workflows[name]))) for name in HANDING if name in workflows}
-    users: dict[str, list[str]] = {}
+    users: dict[str, list[Desired]] = {}
     for one in desired:
         for secret in one.secrets:
-            users.setdefault(secret, []).append(one.environment)
+            users.setdefault(secret, []).append(one)
     found = []
-    for secret in sorted(users):
-        lacking = tuple(name for name, known in words.items() if not known & {secret, _SECRETS_FILE})
+    for secret, using in sorted(users.items()):
+        observed = any(one.account_id is not None for one in using)
+        needing = words.keys() if observed else words.keys() - {DRIFT}
+        lacking = tuple(name for name in HANDING if name in needing and not words[name] & {secret, _SECRETS_FILE})
         if lacking:
-            found.append(MissingLine(secret, lacking, tuple(sorted(users[secret]))))
+            found.append(MissingLine(secret, lacking, tuple(sorted(one.environment for one in using))))
     return found
 
 
@@ -71,7 +74,7 @@ def describe_missing_line(one: MissingLine) -> str:
     effect = (
         f"the apply of {name_some(one.environments)} would be refused"
         if one.stops_apply
-        else "drift would not notice when it changes"
+        else "drift with PLUG_OBSERVE can't compare its URLs"
     )
     verb = "has" if len(one.workflows) == 1 else "have"
     return f"{' and '.join(one.workflows)} {verb} no line for {{secret:{one.name}}}, so {effect}"

@@ -221,9 +221,8 @@ def find_listed_branches(workflow: str) -> frozenset[str]:
 def judge_secret_lines(missing: Iterable[MissingLine]) -> Iterator[Item]:
     """Judge the lines of the workflows that hand secrets over to the steps which fill them in."""
     for one in missing:
-        state = ItemState.MISSING if one.stops_apply else ItemState.WRONG
         hint = f"add `{one.line}` under `env:` there, or: reconciler init --upgrade"
-        yield make_item(f"line of {one.name}", state, describe_missing_line(one), hint)
+        yield make_item(f"line of {one.name}", ItemState.MISSING, describe_missing_line(one), hint)
 
 
 # --- actions -------------------------------------------------------------------------------------------------------

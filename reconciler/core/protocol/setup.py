@@ -54,8 +54,10 @@ def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[Git
     fleet = GitHubEnvironment(
         FLEET_ENVIRONMENT, _number(TOKENS_SECRET, layout.shards), (*_number(SECRETS_SECRET, layout.shards), *names)
     )
-    partner = (PARTNER_SECRET,) if any(one.account_id is not None for one in wanted) else ()
-    return [*found, fleet, GitHubEnvironment(DRIFT_ENVIRONMENT, (), (*partner, *names))]
+    observed = [one for one in wanted if one.account_id is not None]  # the accounts that drift can read
+    partner = (PARTNER_SECRET,) if observed else ()
+    compared = sorted({name for one in observed for name in one.secrets})
+    return [*found, fleet, GitHubEnvironment(DRIFT_ENVIRONMENT, (), (*partner, *compared))]
 
 
 def _number(name: str, shards: int) -> tuple[str, ...]:

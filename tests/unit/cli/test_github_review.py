@@ -178,7 +178,7 @@ def test_a_reviewer_sees_what_the_merge_needs_elsewhere(place: Place) -> None:
     drove = place.review()
     assert drove.code == 0
     for said in (
-        "have no line for {secret:PLUG_SECRET_STATUS}, so the apply of padaria would be refused",
+        "apply-wave.yml has no line for {secret:PLUG_SECRET_STATUS}, so the apply of padaria would be refused",
         "`PLUG_SECRET_STATUS: ${{ secrets.PLUG_SECRET_STATUS }}`",
         "`reconciler github setup -e padaria`",
         "`reconciler state rename loja padaria`",

@@ -83,7 +83,7 @@ def test_a_percentage_is_rounded_down() -> None:
         ("s3://acme/plug", PLUG, SANDBOX, True, False),
         (".reconciler/state", PLUG, SANDBOX, False, False),
         (".reconciler/state", None, SANDBOX, False, False),
-        (TEAM, "http://127.0.0.1:9/x", SANDBOX, False, True),
+        (TEAM, "http://127.0.0.1:9/x", SANDBOX, False, False),
         (TEAM, None, SANDBOX, False, True),
         (TEAM, PLUG, "https://www.plugchat.com.br/x", False, False),
         (TEAM, None, PLUG, False, False),

@@ -26,13 +26,17 @@ FLEET = [using("a", "PLUG_SECRET_A"), using("b", "PLUG_SECRET_A", "PLUG_SECRET_A
 
 
 def test_a_secret_that_a_workflow_does_not_name_has_no_line() -> None:
-    """A comment does not count, and a longer name is another one."""
+    """A comment does not count, and a longer name is another one. Drift needs it for accounts that it can read."""
     texts = {"apply-wave.yml": f"{LINE}# PLUG_SECRET_AB\n    X: y # PLUG_SECRET_AB\n", "drift.yml": LINE}
     assert find_missing_lines(texts, FLEET, ENVIRONMENTS) == [
+        MissingLine("PLUG_SECRET_AB", ("apply-wave.yml",), ("b",))
+    ]
+    observed = [replace(FLEET[1], account_id="1-2-3")]
+    assert find_missing_lines(texts, observed, ENVIRONMENTS) == [
         MissingLine("PLUG_SECRET_AB", ("apply-wave.yml", "drift.yml"), ("b",))
     ]
     assert describe_missing_line(MissingLine("PLUG_SECRET_A", ("drift.yml",), ("a", "b"))) == (
-        "drift.yml has no line for {secret:PLUG_SECRET_A}, so drift would not notice when it changes"
+        "drift.yml has no line for {secret:PLUG_SECRET_A}, so drift with PLUG_OBSERVE can't compare its URLs"
     )
     assert describe_missing_line(MissingLine("PLUG_SECRET_A", ("apply-wave.yml", "drift.yml"), ("a", "b"))) == (
         "apply-wave.yml and drift.yml have no line for {secret:PLUG_SECRET_A}, so the apply of a, b would be refused"
