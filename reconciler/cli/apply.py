@@ -30,6 +30,7 @@ from reconciler.cli.output import report_unwritten, say, wants_colour
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import ask_to_apply, check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Interrupts, Session
+from reconciler.core.accounts import ApplyWay
 from reconciler.core.digest import is_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.observe import describe_unobserved
@@ -190,6 +191,7 @@ class SendOptions(Struct, frozen=True):
     check_first: bool = False
     accepted: Collection[str] = ()
     max_failures: int | None = None
+    way: ApplyWay = ApplyWay.COMMAND
 
 
 def send(session: Session, planned: Planned, how: SendOptions) -> RunResult:
@@ -236,6 +238,7 @@ def _options(session: Session, how: SendOptions) -> ApplyOptions:
         max_failures=settings.max_failures if how.max_failures is None else how.max_failures,
         exact=how.exact,
         accepted=how.accepted,
+        way=how.way,
     )
 
 

@@ -124,11 +124,15 @@ def _check_head(hub: Hub, merge: _Merge) -> None:
 
 
 def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
+    from reconciler.cli.checkout_files import read_workflows
+    from reconciler.core.protocol.readback import find_layout
     from reconciler.run.review import Trial
 
     after, errors, warnings = _read_side(step.session, step.session)
     with commits.write(merge.base) as base:
         before, *_ = _read_side(*base)
+    # with a file for the secrets, the workflows need no line for each
+    from_file = bool(after.fault) or step.session.settings.secrets_file is not None
     return Trial(
         base=merge.base,
         head=merge.head,
@@ -139,6 +143,8 @@ def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
         warnings=warnings,
         paths=commits.list_changed(merge.merged, merge.base),
         find_combinations=partial(_find_combinations, step.session, merge) if step.is_on("PLUG_STRICT") else None,
+        workflows={} if from_file else read_workflows(commits.top),
+        layout=find_layout(step.environ),
     )
 
 
@@ -192,8 +198,8 @@ class _Commits:
         self._environ = session.environ
         self._history = history
         folder = Path(os.path.realpath(session.folder))
-        self._top = find_top(session.folder, session.environ) or folder
-        self._within = os.path.relpath(folder, self._top)
+        self.top = find_top(session.folder, session.environ) or folder
+        self._within = os.path.relpath(folder, self.top)
 
     def list_changed(self, merged: str, base: str) -> list[str]:
         return [change.path for change in self._history.compare([(merged, base)])[0]]
@@ -232,7 +238,7 @@ class _Commits:
             named = session.settings.manifests
         except InputError:
             return None  # the caller reports the same error
-        path = Path(os.path.relpath(os.path.normpath(self._top / self._within / named), self._top))
+        path = Path(os.path.relpath(os.path.normpath(self.top / self._within / named), self.top))
         return None if path.is_absolute() or os.pardir in path.parts else path.as_posix()
 
 
@@ -276,13 +282,17 @@ def _show(step: Step, found: Review) -> None:
     from reconciler.views import annotations
     from reconciler.views.github_review import render_review
     from reconciler.views.unreviewed import explain_combinations
+    from reconciler.views.words import leave_out_unchecked
 
     step.summarize(render_review(found, step.run.url, max_chars=SUMMARY_CHARS))
     path_of = find_path(step.session)
     if found.planned is not None:
         from reconciler.cli.render import plan_text
 
-        write(plan_text(found.planned, colour=False))
+        plan, note = leave_out_unchecked(found.planned.plan)
+        write(plan_text(replace(found.planned, plan=plan), colour=False))
+        if note:
+            write(note)
         if wants_annotations(step.environ):
             annotate(annotations.render_plan(found.planned.plan, path_of=path_of))
     combination = explain_combinations(found.combined)
@@ -291,6 +301,8 @@ def _show(step: Step, found: Review) -> None:
         say_problems(InputError(problems=problems))
     if problems and wants_annotations(step.environ):
         annotate(annotations.render_validation(problems, found.warnings if found.errors else (), path_of=path_of))
+    for advice in found.advice:
+        step.warn(str(advice))
     if found.failed:
         say(for_terminal(found.failed), label="error")
 

@@ -77,12 +77,12 @@ def init(
         return upgrade_workflows(top, action, default_branch, yes=yes)
     from reconciler.manifests.schema import editor_schema
     from reconciler.starter import UNKNOWN_ACTION, Language, Start, find_action
-    from reconciler.starter.workflow_files import Places
+    from reconciler.starter.workflow_files import EXAMPLE_SECRET, Places
 
     chosen = action or find_action(os.environ) or UNKNOWN_ACTION
     branch = default_branch or find_branch(top) or "main"
     start = Start(
-        Places(chosen, branch, find_secret_names(top)),
+        Places(chosen, branch, find_secret_names(top) or (EXAMPLE_SECRET,)),
         [f"@{owner.removeprefix('@')}" for owner in owners],
         Language(language),
         json.dumps(editor_schema(), indent=2) + "\n",

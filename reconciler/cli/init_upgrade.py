@@ -25,6 +25,7 @@ from reconciler.starter.workflow_files import (
     find_branch_in,
     find_secrets_in,
     keep_newer_pins,
+    merge_secrets,
 )
 from reconciler.text.counts import counted
 from reconciler.text.escape import for_terminal
@@ -51,7 +52,7 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
     texts = [text for text in there.values() if text is not None]
     chosen = action or find_action_in(texts) or UNKNOWN_ACTION
     branch = default_branch or find_branch_in(texts) or find_branch(top) or "main"
-    places = Places(chosen, branch, find_secrets_in(texts) or find_secret_names(top))
+    places = Places(chosen, branch, merge_secrets(find_secrets_in(texts), find_secret_names(top)))
     found = []
     for name, wanted in signed_workflows(places).items():
         text = there[name]

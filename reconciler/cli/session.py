@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.manifests.merged import Tree, TreeOptions
     from reconciler.model import By, Desired, SettingPlace
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
+    from reconciler.plug.job_secrets import JobSecrets
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
     from reconciler.plug.secret_files import SecretValues
@@ -55,6 +56,7 @@ class GivenFiles(Struct, frozen=True):
     tokens: Mapping[str, Secret] | None = None
     secrets: SecretValues | None = None
     tokens_name: str = ""  # what messages call the tokens' source
+    job: JobSecrets | None = None  # whose tokens and secrets they are
 
     def over(self, files: SecretFiles) -> SecretFiles:
         """Return the content of the files, with the given tokens or secrets in place of theirs."""
@@ -89,6 +91,7 @@ class Session(Struct, dict=True):
     log: StepLog | None = None  # of -v
     interrupts: Interrupts = field(default_factory=Interrupts)
     given_files: GivenFiles | None = None
+    on_runner: bool = False  # of a step of a workflow: a folder for the state would be lost with the machine
 
     def start_log(self, count: int) -> None:
         """Show each step on stderr from now on. `count` is the number of `-v`."""
@@ -126,10 +129,20 @@ class Session(Struct, dict=True):
         return self.find_store()()
 
     def find_store(self) -> Callable[[], StateStore]:
-        """Return the function that opens the store of the setting `state`. Raises InputError for an invalid setting."""
+        """Return the function that opens the store of the setting `state`.
+
+        Raises InputError for an invalid setting, and on a runner for a folder that is lost with it.
+        """
         from reconciler.state.open import parse_state
 
-        return parse_state(self.settings.state, self._loaded.state_folder, self.environ)
+        opened = parse_state(self.settings.state, self._loaded.state_folder, self.environ)
+        if self.on_runner:
+            from reconciler.core.protocol.runner_state import find_lost_state
+
+            fault = find_lost_state(self.settings.state, self.environ)
+            if fault is not None:
+                raise InputError.of("state", *fault)
+        return opened
 
     def close(self) -> None:
         """Close the store, if one was opened."""
@@ -262,6 +275,7 @@ class Session(Struct, dict=True):
             files.secrets,
             allow_local_receivers=local,
             tokens_name=files.tokens_name,
+            job=None if self.given_files is None else self.given_files.job,
         )
 
     def find_by(self) -> By:

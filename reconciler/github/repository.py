@@ -112,7 +112,8 @@ class HttpRepository:
             if rule.get("type") == "required_status_checks"
             for check in dig(rule, "parameters", "required_status_checks") or ()
         ]
-        return BranchRules(frozenset(_text(rule, "type") for rule in rules), tuple(checks))
+        owners = any(dig(rule, "parameters", "require_code_owner_review") is True for rule in rules)
+        return BranchRules(frozenset(_text(rule, "type") for rule in rules), tuple(checks), code_owners=owners)
 
     def read_protection(self, branch: str) -> BranchRules:
         try:
@@ -129,7 +130,8 @@ class HttpRepository:
         }
         checks = dig(shown, "required_status_checks", "checks") or ()
         required = tuple(RequiredCheck(_text(one, "context"), _app(dig(one, "app_id"))) for one in checks)
-        return BranchRules(frozenset(kind for kind, holds in found.items() if holds), required)
+        owners = dig(shown, "required_pull_request_reviews", "require_code_owner_reviews") is True
+        return BranchRules(frozenset(kind for kind, holds in found.items() if holds), required, code_owners=owners)
 
     def find_commit_time(self, repository: str, commit: str) -> datetime | None:
         try:

@@ -28,7 +28,17 @@ class RequiredCheck(Struct, frozen=True):
 
 
 class BranchRules(Struct, frozen=True):
-    """The rules of a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`."""
+    """The rules of a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`.
+
+    `code_owners`: an owner of the changed files must approve.
+    """
 
     kinds: frozenset[str] = frozenset()
     checks: tuple[RequiredCheck, ...] = ()
+    code_owners: bool = False
+
+    def join(self, other: BranchRules) -> BranchRules:
+        """Return the rules of both, as GitHub obeys all."""
+        return BranchRules(
+            self.kinds | other.kinds, self.checks + other.checks, code_owners=self.code_owners or other.code_owners
+        )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
+from reconciler.core.protocol.before_merge import Advice, find_advice, find_missing_lines
 from reconciler.core.protocol.change import (
     Loosening,
     MergeChange,
@@ -25,6 +26,7 @@ from reconciler.core.protocol.change import (
 )
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.steps import JobLayout
 from reconciler.errors import PostFailed, StateError
 from reconciler.model import Desired, Problem, has_work
 from reconciler.ports import Hub, Posted
@@ -50,7 +52,7 @@ class Trial(Struct, frozen=True):
 
     `number` is the pull request's, if it is known. `paths` are all that differ from the base. `find_combinations`
     returns those of some environments for which the pull request's head wants something else; None without strict, or
-    if no head is known.
+    if no head is known. `workflows` are texts by file name, `layout` says where the tokens come from.
     """
 
     base: str
@@ -62,6 +64,8 @@ class Trial(Struct, frozen=True):
     warnings: Sequence[Problem] = ()
     paths: Sequence[str] = ()
     find_combinations: Callable[[Collection[str]], Sequence[str]] | None = None
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    layout: JobLayout = field(default_factory=JobLayout)
 
 
 def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack_state: bool) -> Review:
@@ -81,12 +85,18 @@ def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack
         return begun
     change = find_change(trial.before.desired, trial.after.desired)
     combined = () if trial.find_combinations is None else tuple(trial.find_combinations(change.changed))
-    begun = replace(begun, change=change, combined=combined)
+    begun = replace(begun, change=change, combined=combined, advice=_find_advice(trial))
     try:
         planned = make_plan()
     except StateError as error:
         return replace(begun, unplanned=str(error)) if may_lack_state else replace(begun, failed=str(error))
     return _with_guards(replace(begun, planned=planned), planned, change, trial, hub)
+
+
+def _find_advice(trial: Trial) -> tuple[Advice, ...]:
+    lines = find_missing_lines(trial.workflows, trial.after.desired, trial.layout)
+    before = None if trial.before.fault else trial.before.desired
+    return tuple(find_advice(before, trial.after.desired, lines, trial.layout))
 
 
 def _find_loosening(trial: Trial) -> Loosening:

@@ -13,7 +13,7 @@ from reconciler.text.escape import for_markdown, for_markdown_block, for_markdow
 from reconciler.views import markdown
 from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
 from reconciler.views.unreviewed import explain_combinations
-from reconciler.views.words import COMMIT_LENGTH
+from reconciler.views.words import COMMIT_LENGTH, leave_out_unchecked
 
 LIST_CHARS = 5_000  # of the rules that change, and of the problems
 NAMES_SHOWN = 20  # of a list of environments; the plan has all of them
@@ -26,7 +26,7 @@ MAX_FAILURE = 2_000
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
     """Return the whole comment, of at most `max_chars`. What doesn't fit is left out whole and counted."""
-    before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review)]
+    before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review), *_advice(review)]
     checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
     room = max(max_chars - len(page(before, [], after)), LEAST_PLAN_CHARS)
@@ -163,6 +163,13 @@ def _scope(review: Review) -> list[str]:
     return [*paragraphs, *_lifted(review), *_first_apply(review)]
 
 
+def _advice(review: Review) -> list[str]:
+    if not review.advice:
+        return []
+    lines = [f"- {for_markdown(_cut(one.text))}: {for_markdown_code(_cut(one.command))}" for one in review.advice]
+    return ["## Before the merge", _listed(lines, "step")]
+
+
 def _find_pending(review: Review) -> list[str]:
     if review.planned is None:
         return []
@@ -181,7 +188,9 @@ def _plan(review: Review, room: int) -> str:
     if review.errors:
         return markdown.render_validation(review.errors, review.warnings, max_chars=room)
     if review.planned is not None:
-        return markdown.render_plan(review.planned.plan, review.planned.vars_by_environment, max_chars=room)
+        plan, note = leave_out_unchecked(review.planned.plan)
+        text = markdown.render_plan(plan, review.planned.vars_by_environment, max_chars=room - len(note) - 2)
+        return f"{text}\n{note}" if note else text
     if review.unplanned:
         return page(
             [

@@ -34,7 +34,7 @@ _NEXT = {
     Ending.IN_DOUBT: "in doubt: run the workflow Apply again: it sends the desired webhooks again.",
     Ending.NOT_APPLIED: "not applied: fix what the message names, then run the workflow Apply again.",
     Ending.NOT_TRIED: "not tried: nothing was sent. Fix what stopped its job, then run the workflow Apply again.",
-    Ending.UNKNOWN: "unknown: fix what can't be read; the next run of the workflow Apply reports it.",
+    Ending.UNKNOWN: "unknown: fix what can't be read, or look at the job; the next run of Apply reports it.",
 }
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.core.host_uses import find_hosts
 from reconciler.core.planner import Planned
+from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
 from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.core.protocol.labels import Label, LabelSetting
@@ -637,7 +638,15 @@ def reviews() -> dict[str, Review]:
             labels=(label, replace(first, set_by="eva", counts=True)),
         ),
         "waiting": Review(
-            **commits, change=MergeChange(("novo",)), planned=planned, later=large, label_fault="GitHub answered 500"
+            **commits,
+            change=MergeChange(("novo",)),
+            planned=planned,
+            later=large,
+            label_fault="GitHub answered 500",
+            advice=(
+                Advice("apply-wave.yml has no line. Add it", "PLUG_SECRET_NOVO: ${{ secrets.PLUG_SECRET_NOVO }}"),
+                Advice("New: novo. Create the GitHub Environment", "reconciler github setup -e novo"),
+            ),
         ),
         "errors": Review(**commits, errors=tuple(validations()["errors"][0]), loosening=loosening),
         "fork": Review(**commits, change=MergeChange(("loja",)), unplanned="state: s3://a/b can't be reached: no key"),
@@ -652,5 +661,6 @@ def reviews() -> dict[str, Review]:
             labels=(replace(label, set_by=HOSTILE, counts=False),),
             label_fault=HOSTILE,
             combined=(HOSTILE,),
+            advice=(Advice(HOSTILE, HOSTILE),),
         ),
     }

@@ -16,10 +16,11 @@ from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import MaxChanged, count_updates, find_reserved_receivers, find_too_many_updates
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
+from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.setup import OWNERS_PLACES
 from reconciler.model import CheckResult, Desired, Problem
 
-OWNERS = frozenset({"CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"})  # the places that GitHub reads
 ACTIONS_FOLDER = ".github/"
 ATTRIBUTES = ".gitattributes"  # in any folder: it decides what a diff hides, and which bytes git writes into a file
 
@@ -89,7 +90,7 @@ def find_watched_paths(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_watched(path: str) -> bool:
-    return path.startswith(ACTIONS_FOLDER) or path in OWNERS or path.rpartition("/")[2] == ATTRIBUTES
+    return path.startswith(ACTIONS_FOLDER) or path in OWNERS_PLACES or path.rpartition("/")[2] == ATTRIBUTES
 
 
 # --- refusals --------------------------------------------------------------------------------------
@@ -163,6 +164,7 @@ class Review(Struct, frozen=True):
     label_fault: str = ""  # why GitHub did not say who set a label
     combined: tuple[str, ...] = ()  # with PLUG_STRICT: environments of which the head wants something else
     checked: CheckResult | None = None
+    advice: tuple[Advice, ...] = ()  # what to do before the merge, outside of the manifests
 
     @property
     def is_red(self) -> bool:

@@ -159,6 +159,7 @@ def github(checkout: Checkout) -> Iterator[FakeRepository]:
 
 def test_a_repository_that_is_set_up_is_in_order(checkout: Checkout, github: FakeRepository) -> None:
     """This works outside of a workflow too: the remote names the repository."""
+    github.variables["PLUG_STATE"] = "s3://acme/webhooks"  # the setting is a folder, which the workflows can't use
     found = checkout.look("--github")
     assert set(states(found).values()) == {"ok"}
     wanted = {f"workflows: .github/workflows/{name}.yml" for name in WORKFLOWS}

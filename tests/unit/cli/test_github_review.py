@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import io
 import json
 import os
@@ -128,6 +129,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             "GITHUB_TOKEN": token,
             "GITHUB_ACTOR": "ana",
             "RECONCILER_STATE": str(tmp_path / "state"),
+            "RUNNER_ENVIRONMENT": "self-hosted",  # which may keep the state in a folder
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -159,6 +161,31 @@ def test_the_plan_of_the_test_merge_is_one_comment_that_names_head_and_base(plac
     place.merge()
     assert place.review(run_id=8).code == 0
     assert "<!-- reconciler:run 8/1 done -->" in place.comment and place.head[:12] in place.comment
+
+
+def test_a_reviewer_sees_what_the_merge_needs_elsewhere(place: Place) -> None:
+    """A secret without its line, a new environment, and a possible rename. None of it is red."""
+    place.write(".github/workflows/apply-wave.yml", "env:\n  PLUG_SECRET_RECEIVE: x\n")
+    place.write(".github/workflows/drift.yml", "env:\n  PLUG_SECRET_RECEIVE: x\n")
+    git(place.folder, "checkout", "-q", "main")
+    place.commit("Workflows")
+    place.branch()
+    (place.folder / "manifests/loja.yaml").unlink()
+    url = f"https://{HOST}/padaria?key={{secret:PLUG_SECRET_STATUS}}"
+    place.write("manifests/padaria.yaml", f"webhooks:\n  messageStatus: {url}\n")
+    place.open()
+    place.merge()
+    drove = place.review()
+    assert drove.code == 0
+    for said in (
+        "apply-wave.yml has no line for {secret:PLUG_SECRET_STATUS}, so the apply of padaria would be refused",
+        "`PLUG_SECRET_STATUS: ${{ secrets.PLUG_SECRET_STATUS }}`",
+        "`reconciler github setup -e padaria`",
+        "`reconciler state rename loja padaria`",
+    ):
+        assert said.replace("`", "") in html.unescape(place.comment).replace("`", "") and said in drove.err
+    assert place.review({"PLUG_TOKENS_FROM": "secret"}, run_id=8).code == 0
+    assert "github setup" not in place.comment and "PLUG_SECRET_STATUS }}" not in place.comment
 
 
 def test_only_what_the_merge_itself_changes_is_counted(place: Place) -> None:

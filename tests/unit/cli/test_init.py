@@ -132,6 +132,18 @@ def test_an_upgrade_shows_what_it_would_change(tmp_path: Path) -> None:
     assert read(tmp_path, ".github/workflows/drift.yml") == before
 
 
+def test_an_upgrade_adds_the_line_of_a_new_secret(tmp_path: Path) -> None:
+    """Where a manifest names it and the workflows were not edited."""
+    init(tmp_path, "--action", ACTION)
+    (tmp_path / "new/manifests/loja.yaml").write_text("vars: {key: '{secret:PLUG_SECRET_STATUS}'}\n")
+    line = "PLUG_SECRET_STATUS: ${{ secrets.PLUG_SECRET_STATUS }}\n"
+    done = init(tmp_path, "--upgrade", "--yes", "--action", ACTION)
+    assert done.out.count(f"+          {line}") == 2
+    for name in ("apply-wave", "drift"):
+        assert line in read(tmp_path, f".github/workflows/{name}.yml")
+    assert "would" not in init(tmp_path, "--upgrade", "--action", ACTION).out
+
+
 def test_an_upgrade_leaves_an_edited_workflow_and_names_it(tmp_path: Path) -> None:
     """In the others, the lines of secrets, the branch and newer pins are kept."""
     init(tmp_path, "--action", ACTION, "--default-branch", "trunk")

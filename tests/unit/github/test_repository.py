@@ -74,6 +74,10 @@ def test_rules_are_those_of_rulesets_or_of_the_older_protection(fake: FakeReposi
     assert reads.read_protection("main") == BranchRules(
         frozenset({"pull_request", "deletion"}), (RequiredCheck("Webhooks plan", None),)
     )
+    fake.protection["main"]["required_pull_request_reviews"] = {"require_code_owner_reviews": True}
+    assert reads.read_protection("main").code_owners
+    fake.rules["main"] = [{"type": "pull_request", "parameters": {"require_code_owner_review": True}}]
+    assert reads.read_rules("main").code_owners
 
 
 def test_a_commit_of_another_repository_has_a_time(fake: FakeRepository, reads: HttpRepository) -> None:

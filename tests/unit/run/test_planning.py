@@ -7,6 +7,7 @@ from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.model import By, Document, Fingerprint, Where
 from reconciler.ports import Write
 from reconciler.run.planning import PlanScope, plan_environments
+from reconciler.text.new_state import describe_new_state
 from tests.fakes import START, FakeCredentials, make_desired
 from tests.memory_store import MemoryStore
 
@@ -64,3 +65,16 @@ def test_a_document_that_cannot_be_read_is_no_sign_of_a_new_state() -> None:
     store.documents["broken"] = b""
     where = plan(store, "one")
     assert (where.documents, where.is_new) == (2, False)
+
+
+def test_what_a_sandbox_got_does_not_vouch_for_the_state_of_plug() -> None:
+    """A trial in the state of a team must not switch off the question before the first apply to Plug."""
+    trial = make_desired("one", endpoint="http://127.0.0.1:8787/webhooks")
+    store = Store(adopt(None, trial, Fingerprint(), START, By("ana"), lineage="l"))
+    where = plan(store)
+    assert (where.is_new, where.had_trials, where.needs_vouching) == (True, True, True)
+    assert describe_new_state(where).startswith("git:origin/stat has only what a sandbox got; if that is wrong")
+    again = plan_environments([trial], store, FakeCredentials(), PlanInput(START)).plan.where
+    assert again is not None and (again.is_new, again.had_trials) == (False, False)
+    store.write([Write("other", applied("other"), None)])
+    assert (plan(store).is_new, plan(store).had_trials) == (False, False)

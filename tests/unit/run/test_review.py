@@ -13,6 +13,7 @@ from reconciler.core.policy import Policy
 from reconciler.core.protocol.change import Review, SettingChange, Unposted
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.core.record import adopt
 from reconciler.errors import PostFailed, Unreachable
 from reconciler.model import ApiUse, By, Desired, Fingerprint, Where
@@ -72,6 +73,21 @@ def test_the_change_names_what_is_new_changed_and_gone() -> None:
     """A changed description does not change an environment."""
     found = judge(trial([A, B, C], [A2, replace(B, description="x"), desired("d")]), plan([A2, B], [A, B, C]))
     assert (found.change.changed, found.change.removed) == (("a", "d"), ("c",))
+
+
+def test_what_the_merge_needs_elsewhere_is_found_and_never_red() -> None:
+    """The workflows are the merge's own; a base that can't be compared has no new environments."""
+    c = replace(C, secrets=("PLUG_SECRET_C",))
+    given = replace(trial([A], [A, c]), workflows={"apply-wave.yml": ""})
+    found = judge(given, plan([A, c], [A]))
+    assert [one.command for one in found.advice] == [
+        "PLUG_SECRET_C: ${{ secrets.PLUG_SECRET_C }}",
+        "reconciler github setup -e c",
+    ]
+    assert not found.is_red
+    broken = replace(given, before=Side(fault="a broken base"))
+    assert len(judge(broken, plan([A, c], [A])).advice) == 1
+    assert judge(replace(given, layout=JobLayout(TokensFrom.SECRET)), plan([A, c], [A])).advice == ()
 
 
 def test_what_loosens_a_rule_is_found() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.planner import Planned
+from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.model import CheckResult, Event, Problem
@@ -40,6 +41,7 @@ def test_a_comment_fits_whatever_it_contains(planned: Planned | None) -> None:
         labels=tuple(LabelSetting(one, "x" * 40, counts=False) for one in Label),
         label_fault=LONG,
         combined=NAMES,
+        advice=(Advice(LONG, LONG),) * 50,
         checked=CheckResult(tuple(samples.checked(f"{name}/{LONG}", Event.MESSAGE_STATUS) for name in NAMES[:30])),
     )
     text = render_review(review, URL)

@@ -9,6 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
+from reconciler.core.planner import LIVE
 from reconciler.model import (
     EVENTS,
     Action,
@@ -24,7 +25,7 @@ from reconciler.model import (
     Reason,
     RunResult,
 )
-from reconciler.views import markdown
+from reconciler.views import markdown, words
 from tests.golden.samples import HOSTILE, NOW, changes, create, documents, plan_of, planned, plans, update
 
 
@@ -229,3 +230,23 @@ def test_changes_of_one_environment_come_from_their_own_lines() -> None:
     changed = changes("a", before, after)
     page = markdown.render_plan(plan_of(planned("a", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=changed)))
     assert "# receiveMessage (manifests/a.yaml:10)\n- https://x.com\n+ https://y.com\n" in page
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+def test_an_issue_names_no_command_that_applies_or_plans_on_a_laptop(kind: FindingKind) -> None:
+    """The team's workflows do that. Commands for the state alone have no workflow."""
+    text = words.next_for_kind(kind, on_github=True)
+    assert not re.search("reconciler (apply|plan|drift)|state list", text)
+    assert text.startswith(f"{kind.value}: ") and words.next_for_kind(kind).startswith(f"{kind.value}: ")
+
+
+def test_a_job_without_tokens_says_so_once() -> None:
+    """A read of an account that failed is still reported, as it is not about tokens."""
+    plan = plan_of(*(replace(create(name), unchecked=("account", "secret:PLUG_SECRET_A")) for name in "ab"))
+    plan = replace(plan, environments=(*plan.environments, replace(create("c"), unchecked=("account", LIVE))))
+    shown, note = words.leave_out_unchecked(plan)
+    assert [one.unchecked for one in shown.environments] == [(), (), (LIVE,)]
+    assert note == "Tokens and secrets are not available here: the job that applies compares them."
+    assert words.leave_out_unchecked(shown) == (shown, "")
+    text = markdown.render_plan(shown)
+    assert "not compared" not in text and "not observed: the read failed" in text

@@ -45,13 +45,16 @@ def by_name(items: list[Item]) -> dict[str, ItemState]:
 
 
 def test_the_jobs_of_a_fleet_use_these_environments() -> None:
-    fleet = [make_desired("loja", secrets=("PLUG_SECRET_A",)), make_desired("matriz", account_id="1-2")]
+    fleet = [
+        make_desired("loja", secrets=("PLUG_SECRET_A",)),
+        make_desired("matriz", account_id="1-2", secrets=("PLUG_SECRET_B",)),
+    ]
     found = list_environments(fleet, JobLayout())
     assert found == [
         GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A")),
-        GitHubEnvironment("matriz", ("PLUG_TOKEN",)),
-        GitHubEnvironment("plug-fleet", ("PLUG_TOKENS",), ("PLUG_SECRETS", "PLUG_SECRET_A")),
-        GitHubEnvironment("plug-drift", (), ("PLUG_PARTNER_TOKEN", "PLUG_SECRET_A")),
+        GitHubEnvironment("matriz", ("PLUG_TOKEN", "PLUG_SECRET_B")),
+        GitHubEnvironment("plug-fleet", ("PLUG_TOKENS",), ("PLUG_SECRETS", "PLUG_SECRET_A", "PLUG_SECRET_B")),
+        GitHubEnvironment("plug-drift", (), ("PLUG_PARTNER_TOKEN", "PLUG_SECRET_B")),
     ]
     sharded = list_environments(fleet, JobLayout(TokensFrom.SECRET, 2))
     assert [one.name for one in sharded] == ["plug-fleet", "plug-drift"]
@@ -142,6 +145,9 @@ def test_the_layout_is_that_of_the_variables_or_the_default() -> None:
 
 def test_the_default_branch_needs_pull_requests_and_the_check() -> None:
     assert {item.state for item in judge_default_branch(RIGHT, "main")} == {ItemState.OK}
+    required = replace(RIGHT, code_owners=True)
+    for rules, state in ((RIGHT, ItemState.MISSING), (required, ItemState.OK), (required.join(RIGHT), ItemState.OK)):
+        assert by_name(list(judge_default_branch(rules, "main", code_owners=True)))["code owners of main"] is state
     missing = by_name(list(judge_default_branch(BranchRules(), "main")))
     assert set(missing.values()) == {ItemState.MISSING} and len(missing) == 2
 
