@@ -34,7 +34,7 @@ from reconciler.run.github import MayOnlyRead, needing_permission
 class Side(Struct, frozen=True):
     """The manifests and settings of one commit. `fault` says why the manifests can't be used; then there are none.
 
-    `settings` are texts by name, empty if they can't be used. `limit` is max_changed.
+    `settings` are texts by name, empty if they can't be used; then `limit`, which is max_changed, is not known either.
     """
 
     desired: Sequence[Desired] = ()
@@ -43,6 +43,13 @@ class Side(Struct, frozen=True):
     limit: MaxChanged | None = None
     allow_local_receivers: bool = False
     fault: str = ""
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Return which of its rules are not known because of the fault."""
+        if not self.fault:
+            return ()
+        return ("policy",) if self.settings else ("settings", "policy")
 
 
 class Trial(Struct, frozen=True):
@@ -94,12 +101,14 @@ def _find_loosening(trial: Trial) -> Loosening:
     return Loosening(
         settings=find_setting_changes(before.settings, after.settings) if before.settings else (),
         policies=find_policy_changes(before.policies, after.policies),
-        paths=find_watched_paths(trial.paths),
+        paths=find_watched_paths(trial.paths, with_rules=bool(before.unknown)),
+        unknown=before.unknown,
     )
 
 
 def _with_guards(begun: Review, planned: Planned, change: MergeChange, trial: Trial, hub: Hub) -> Review:
-    refused = find_own_refusals(planned, change, trial.before.limit)
+    is_limit_known = "settings" not in trial.before.unknown
+    refused = find_own_refusals(planned, change, trial.before.limit, is_limit_known=is_limit_known)
     large = [one for one in refused if is_large_change(one)]
     later = None if large else find_later_refusal(planned, trial.after.limit)
     where = planned.plan.where

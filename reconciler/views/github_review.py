@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from reconciler.core.protocol.change import Loosening, Review, Unposted
+from reconciler.core.protocol.change import Review, Unposted
 from reconciler.core.protocol.labels import Label
 from reconciler.model import Problem
 from reconciler.text.counts import counted, environments
@@ -26,7 +26,7 @@ MAX_FAILURE = 2_000
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
     """Return the whole comment, of at most `max_chars`. What doesn't fit is left out whole and counted."""
-    before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review)]
+    before = [*_loosening(review), *_refused(review), *_combined(review), *_scope(review)]
     checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
     room = max(max_chars - len(page(before, [], after)), LEAST_PLAN_CHARS)
@@ -57,10 +57,12 @@ def render_unposted(reason: Unposted) -> str:
 # --- before the plan -------------------------------------------------------------------------------
 
 
-def _loosening(found: Loosening) -> list[str]:
+def _loosening(review: Review) -> list[str]:
+    found = review.loosening
     if not found:
         return []
-    lines = [
+    lines = _uncompared(review)
+    lines += [
         f"- the setting {for_markdown_code(one.path)}: {_value(one.before)} → {_value(one.after)}"
         for one in found.settings
     ]
@@ -68,6 +70,12 @@ def _loosening(found: Loosening) -> list[str]:
         lines.append(f"- the policy of {environments(len(found.policies))}: {_names(found.policies)}")
     lines += [f"- {for_markdown_code(path)}" for path in found.paths]
     return ["## This also changes the rules", _listed(lines, "change")]
+
+
+def _uncompared(review: Review) -> list[str]:
+    unknown = " and ".join(f"the {one}" for one in review.loosening.unknown)
+    why = for_markdown(review.base_fault[:MAX_PROBLEM])
+    return [f"- {unknown} could not be compared with the base: {why}"] if unknown else []
 
 
 def _value(text: str) -> str:
@@ -151,8 +159,7 @@ def _scope(review: Review) -> list[str]:
         text += f" It removes {environments(len(change.removed))}: {_names(change.removed)}."
     paragraphs = ["## Changes", text]
     if review.base_fault:
-        why = for_markdown(review.base_fault[:MAX_PROBLEM])
-        paragraphs.append(f"The base can't be compared, so every environment counts as changed: {why}")
+        paragraphs.append("The base can't be compared, so every environment counts as changed.")
     pending = _find_pending(review)
     if pending:
         verbs = ("waits", "doesn't") if len(pending) == 1 else ("wait", "don't")

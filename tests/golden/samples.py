@@ -621,7 +621,7 @@ def reviews() -> dict[str, Review]:
         "red": Review(
             **commits,
             change=MergeChange(("loja",), ("antiga",)),
-            loosening=loosening,
+            loosening=replace(loosening, unknown=("policy",)),
             base_fault="manifests/loja.yaml:1:7: wave: is a text",
             planned=planned,
             refused=(large,),
@@ -645,7 +645,7 @@ def reviews() -> dict[str, Review]:
             base="b" * 40,
             head=None,
             change=MergeChange((HOSTILE,), (HOSTILE,)),
-            loosening=Loosening((SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30),
+            loosening=Loosening((SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30, ("policy",)),
             base_fault=HOSTILE,
             failed=HOSTILE,
             refused=(Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE),),

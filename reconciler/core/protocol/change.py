@@ -22,6 +22,7 @@ from reconciler.model import CheckResult, Desired, Problem
 OWNERS = frozenset({"CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"})  # the places that GitHub reads
 ACTIONS_FOLDER = ".github/"
 ATTRIBUTES = ".gitattributes"  # in any folder: it decides what a diff hides, and which bytes git writes into a file
+RULES = frozenset({"reconciler.toml", "pyproject.toml", "_defaults.yaml"})  # files of settings and policies
 
 
 # --- changed environments --------------------------------------------------------------------------
@@ -66,9 +67,10 @@ class Loosening(Struct, frozen=True):
     settings: tuple[SettingChange, ...] = ()
     policies: tuple[str, ...] = ()  # the environments whose policy differs
     paths: tuple[str, ...] = ()  # files in .github, the files of code owners, and .gitattributes
+    unknown: tuple[str, ...] = ()  # the rules that could not be compared, because the base has a fault
 
     def __bool__(self) -> bool:
-        return bool(self.settings or self.policies or self.paths)
+        return bool(self.settings or self.policies or self.paths or self.unknown)
 
 
 def find_setting_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[SettingChange, ...]:
@@ -83,13 +85,20 @@ def find_policy_changes(before: Mapping[str, Policy], after: Mapping[str, Policy
     return tuple(sorted(name for name, policy in after.items() if before.get(name, policy) != policy))
 
 
-def find_watched_paths(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths of files that decide who reviews, what a reviewer sees, or what the workflows do."""
-    return tuple(sorted(filter(_is_watched, paths)))
+def find_watched_paths(paths: Iterable[str], *, with_rules: bool = False) -> tuple[str, ...]:
+    """Return the paths of files that decide who reviews, what a reviewer sees, or what the workflows do.
+
+    `with_rules` adds the files that hold settings and policies, for a base whose rules could not be compared.
+    """
+    return tuple(sorted(path for path in paths if _is_watched(path) or (with_rules and _name_of(path) in RULES)))
 
 
 def _is_watched(path: str) -> bool:
-    return path.startswith(ACTIONS_FOLDER) or path in OWNERS or path.rpartition("/")[2] == ATTRIBUTES
+    return path.startswith(ACTIONS_FOLDER) or path in OWNERS or _name_of(path) == ATTRIBUTES
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 # --- refusals --------------------------------------------------------------------------------------
@@ -101,15 +110,24 @@ def narrow(planned: Planned, names: Collection[str]) -> Planned:
     return replace(planned, plan=replace(planned.plan, environments=environments))
 
 
-def find_own_refusals(planned: Planned, change: MergeChange, limit: MaxChanged | None) -> list[Problem]:
+def find_own_refusals(
+    planned: Planned, change: MergeChange, limit: MaxChanged | None, *, is_limit_known: bool = True
+) -> list[Problem]:
     """Return why `apply` would refuse the environments that a merge changes. Tokens and a new state are not checked.
 
-    `limit` is the base's max_changed, so that a merge can't loosen its own guard.
+    `limit` is the base's max_changed, so that a merge can't loosen its own guard. If it is not known, no update passes.
     """
     own = narrow(planned, frozenset(change.changed))
-    updates = count_updates(own, ())
-    too_many = find_too_many_updates(updates, planned.fleet.applied_count, limit)
+    updates, applied = count_updates(own, ()), planned.fleet.applied_count
+    too_many = find_too_many_updates(updates, applied, limit) if is_limit_known else _refuse_unknown(updates, applied)
     return [*([] if too_many is None else [_with_label_hint(too_many)]), *find_reserved_receivers(own)]
+
+
+def _refuse_unknown(updates: int, applied: int) -> Problem | None:
+    if not updates:
+        return None
+    message = f"{updates} of {applied} applied environments would be updated, and the limit of the base is not known"
+    return Problem.of("max_changed", message)
 
 
 def find_later_refusal(planned: Planned, limit: MaxChanged | None) -> Problem | None:

@@ -30,7 +30,7 @@ def test_a_comment_fits_whatever_it_contains(planned: Planned | None) -> None:
         base="b" * 40,
         head="a" * 40,
         change=MergeChange(NAMES, NAMES),
-        loosening=Loosening((SettingChange(LONG[:20], LONG, LONG),) * 26, NAMES, (LONG,) * 100),
+        loosening=Loosening((SettingChange(LONG[:20], LONG, LONG),) * 26, NAMES, (LONG,) * 100, ("policy",)),
         base_fault=LONG,
         planned=planned,
         failed=LONG,
