@@ -25,8 +25,9 @@ from reconciler.core.protocol.change import (
 )
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.parts import EnvironmentChange, find_pin_changes, find_unshown
 from reconciler.errors import PostFailed, StateError
-from reconciler.model import Desired, Problem, has_work
+from reconciler.model import Desired, Plan, Problem, has_work
 from reconciler.ports import Hub, Posted
 from reconciler.run.github import MayOnlyRead, needing_permission
 
@@ -92,8 +93,17 @@ def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack
     try:
         planned = make_plan()
     except StateError as error:
+        begun = replace(begun, unshown=_find_unshown(trial, change, None))
         return replace(begun, unplanned=str(error)) if may_lack_state else replace(begun, failed=str(error))
-    return _with_guards(replace(begun, planned=planned), planned, change, trial, hub)
+    begun = replace(begun, planned=planned, unshown=_find_unshown(trial, change, planned.plan))
+    return _with_guards(begun, planned, change, trial, hub)
+
+
+def _find_unshown(trial: Trial, change: MergeChange, plan: Plan | None) -> tuple[EnvironmentChange, ...]:
+    """Return what the plan does not show of the change; nothing if the base could not be read."""
+    if trial.before.fault:
+        return ()
+    return find_unshown(trial.before.desired, trial.after.desired, change.changed, plan)
 
 
 def _find_loosening(trial: Trial) -> Loosening:
@@ -102,6 +112,7 @@ def _find_loosening(trial: Trial) -> Loosening:
         settings=find_setting_changes(before.settings, after.settings) if before.settings else (),
         policies=find_policy_changes(before.policies, after.policies),
         paths=find_watched_paths(trial.paths, with_rules=bool(before.unknown)),
+        pins=find_pin_changes(before.desired, after.desired),
         unknown=before.unknown,
     )
 

@@ -7,15 +7,18 @@ from typing import assert_never
 
 from reconciler.core.protocol.change import Review, Unposted
 from reconciler.core.protocol.labels import Label
+from reconciler.core.protocol.parts import PinChange
 from reconciler.model import Problem
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import markdown
+from reconciler.views.markdown_changes import render_unshown
 from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
 from reconciler.views.unreviewed import explain_combinations
 from reconciler.views.words import COMMIT_LENGTH
 
 LIST_CHARS = 5_000  # of the rules that change, and of the problems
+UNSHOWN_SHARE = 8  # at most this part of the text is for the changes that the plan does not show
 NAMES_SHOWN = 20  # of a list of environments; the plan has all of them
 MAX_VALUE = 120  # characters of a setting's value
 CHECK_CHARS = 8_000  # for the receivers, which come after the plan
@@ -26,7 +29,7 @@ MAX_FAILURE = 2_000
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
     """Return the whole comment, of at most `max_chars`. What doesn't fit is left out whole and counted."""
-    before = [*_loosening(review), *_refused(review), *_combined(review), *_scope(review)]
+    before = [*_loosening(review), *_refused(review), *_combined(review), *_scope(review, max_chars)]
     checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
     room = max(max_chars - len(page(before, [], after)), LEAST_PLAN_CHARS)
@@ -68,8 +71,19 @@ def _loosening(review: Review) -> list[str]:
     ]
     if found.policies:
         lines.append(f"- the policy of {environments(len(found.policies))}: {_names(found.policies)}")
+    lines += _pins(found.pins)
     lines += [f"- {for_markdown_code(path)}" for path in found.paths]
     return ["## This also changes the rules", _listed(lines, "change")]
+
+
+def _pins(pins: Sequence[PinChange]) -> list[str]:
+    removed = [one.environment for one in pins if one.after is None]
+    lines = [f"- {environments(len(removed))} lost `organization_id`: {_names(removed)}"] if removed else []
+    return lines + [
+        f"- `organization_id` of {for_markdown_code(one.environment)}: {_value(one.before)} → {_value(one.after)}"
+        for one in pins
+        if one.after is not None
+    ]
 
 
 def _uncompared(review: Review) -> list[str]:
@@ -149,7 +163,7 @@ def _combined(review: Review) -> list[str]:
     return [] if problem is None else ["## Update the branch first", for_markdown(_cut(str(problem)))]
 
 
-def _scope(review: Review) -> list[str]:
+def _scope(review: Review, max_chars: int) -> list[str]:
     if review.errors:
         return []
     change = review.change
@@ -167,7 +181,14 @@ def _scope(review: Review) -> list[str]:
             f"{environments(len(pending))} of the plan {verbs[0]} from earlier merges and {verbs[1]} count here: "
             f"{_names(pending)}."
         )
-    return [*paragraphs, *_lifted(review), *_first_apply(review)]
+    return [*paragraphs, *_unshown(review, max_chars), *_lifted(review), *_first_apply(review)]
+
+
+def _unshown(review: Review, max_chars: int) -> list[str]:
+    if not review.unshown:
+        return []
+    what = "This is what changes:" if review.planned is None else "The plan does not show these parts of the change:"
+    return [what, *render_unshown(review.unshown, max_chars=max_chars // UNSHOWN_SHARE)]
 
 
 def _find_pending(review: Review) -> list[str]:

@@ -13,6 +13,7 @@ from reconciler.core.planner import Planned
 from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
 from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.parts import EnvironmentChange, PartChange, PinChange
 from reconciler.core.protocol.schedule import ApplyRun, Begin
 from reconciler.model import (
     EVENTS,
@@ -607,6 +608,17 @@ def issues() -> dict[str, Issue]:
     }
 
 
+def unshown(text: str) -> tuple[EnvironmentChange, ...]:
+    """Changes that a plan does not show: one environment, and a group of six with a value each."""
+    parts = (PartChange("wave", "0", "1"), PartChange("token_env", text, None))
+    values = {f"e{at}": f"{at}{text}" for at in range(6)}
+    alike = [
+        EnvironmentChange(name, (PartChange("messageStatus", None, f"https://a.com.br/{value}"),), {"zap": value})
+        for name, value in values.items()
+    ]
+    return EnvironmentChange("loja", parts, {}), *alike
+
+
 def reviews() -> dict[str, Review]:
     """Reviews of a merge: refused for every reason at once, lifted, without a plan, and hostile."""
     two = plan_of(create("novo"), update("loja", "v1.acme.com.br", "v2.acme.com.br"), where=replace(WHERE, is_new=True))
@@ -617,11 +629,14 @@ def reviews() -> dict[str, Review]:
     commits: dict[str, Any] = {"base": "b" * 40, "head": "a" * 40}
     settings = (SettingChange("max_changed", "50%", "100%"), SettingChange("state", "git:origin/a", "git:origin/b"))
     loosening = Loosening(settings, ("loja", "novo"), (".github/CODEOWNERS", ".github/workflows/apply.yml"))
+    pins = (PinChange("loja", "org-1", None), PinChange("novo", "org-1", "org-2"))
+    hostile_pins = (PinChange(HOSTILE, HOSTILE, None), PinChange(HOSTILE, HOSTILE, HOSTILE))
     return {
         "red": Review(
             **commits,
             change=MergeChange(("loja",), ("antiga",)),
-            loosening=replace(loosening, unknown=("policy",)),
+            loosening=replace(loosening, pins=pins, unknown=("policy",)),
+            unshown=unshown("PLUG_TOKEN_X"),
             base_fault="manifests/loja.yaml:1:7: wave: is a text",
             planned=planned,
             refused=(large,),
@@ -645,7 +660,10 @@ def reviews() -> dict[str, Review]:
             base="b" * 40,
             head=None,
             change=MergeChange((HOSTILE,), (HOSTILE,)),
-            loosening=Loosening((SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30, ("policy",)),
+            loosening=Loosening(
+                (SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30, hostile_pins, ("policy",)
+            ),
+            unshown=unshown(HOSTILE),
             base_fault=HOSTILE,
             failed=HOSTILE,
             refused=(Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE),),

@@ -17,6 +17,7 @@ from reconciler.core.guards import MaxChanged, count_updates, find_reserved_rece
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.parts import EnvironmentChange, PinChange
 from reconciler.model import CheckResult, Desired, Problem
 
 OWNERS = frozenset({"CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"})  # the places that GitHub reads
@@ -67,10 +68,11 @@ class Loosening(Struct, frozen=True):
     settings: tuple[SettingChange, ...] = ()
     policies: tuple[str, ...] = ()  # the environments whose policy differs
     paths: tuple[str, ...] = ()  # files in .github, the files of code owners, and .gitattributes
+    pins: tuple[PinChange, ...] = ()  # lost or changed
     unknown: tuple[str, ...] = ()  # the rules that could not be compared, because the base has a fault
 
     def __bool__(self) -> bool:
-        return bool(self.settings or self.policies or self.paths or self.unknown)
+        return bool(self.settings or self.policies or self.paths or self.pins or self.unknown)
 
 
 def find_setting_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[SettingChange, ...]:
@@ -167,6 +169,7 @@ class Review(Struct, frozen=True):
     base: str  # the commit to compare with
     head: str | None  # the pull request's last commit; None if it is not known
     change: MergeChange = field(default_factory=MergeChange)
+    unshown: tuple[EnvironmentChange, ...] = ()  # what the plan does not show of it
     loosening: Loosening = field(default_factory=Loosening)
     base_fault: str = ""
     planned: Planned | None = None

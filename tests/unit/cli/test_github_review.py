@@ -239,6 +239,22 @@ def test_a_merge_does_not_loosen_the_guard_that_it_is_measured_by(large: Place) 
     assert "12 of 12" in text
 
 
+def test_a_change_that_the_plan_does_not_show_is_shown_with_base_and_merge(place: Place) -> None:
+    """The state was made to hold a new URL already, and a lost pin sends nothing. The pin is a rule."""
+    place.write("manifests/loja.yaml", "organization_id: org-1\n")
+    place.commit("Pin it")
+    place.branch()
+    place.write("manifests/loja.yaml", "webhooks: {messageStatus: 'https://evil.acme.com.br/x'}\n")
+    place.open()
+    place.merge()
+    place.adopt("loja", "matriz")
+    assert place.review().code == 0
+    text = place.comment.split("\n", 2)[2]
+    assert text.startswith("## This also changes the rules\n\n- 1 environment lost `organization_id`: `loja`\n")
+    assert f"# messageStatus\n- https://{HOST}/loja/v1\n+ https://evil.acme.com.br/x\n# org" in text
+    assert "Nothing to do." in text
+
+
 def test_errors_are_red_and_shown_in_place_of_a_plan(place: Place) -> None:
     """They are shown with their lines."""
     place.branch()
