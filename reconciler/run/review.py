@@ -14,6 +14,7 @@ from reconciler.core.protocol.change import (
     Loosening,
     MergeChange,
     Review,
+    SettingValue,
     Unposted,
     find_change,
     find_later_refusal,
@@ -35,12 +36,12 @@ from reconciler.run.github import MayOnlyRead, needing_permission
 class Side(Struct, frozen=True):
     """The manifests and settings of one commit. `fault` says why the manifests can't be used; then there are none.
 
-    `settings` are texts by name, empty if they can't be used; then `limit`, which is max_changed, is not known either.
+    `settings` are by name, empty if they can't be used; then `limit`, which is max_changed, is not known either.
     """
 
     desired: Sequence[Desired] = ()
     policies: Mapping[str, Policy] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, SettingValue] = field(default_factory=dict)
     limit: MaxChanged | None = None
     allow_local_receivers: bool = False
     fault: str = ""

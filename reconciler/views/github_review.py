@@ -7,20 +7,18 @@ from typing import assert_never
 
 from reconciler.core.protocol.change import Review, Unposted
 from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.parts import PinChange
 from reconciler.model import Problem
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import markdown
 from reconciler.views.markdown_changes import render_unshown
 from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
+from reconciler.views.markdown_rules import NAMES_SHOWN, render_rules
 from reconciler.views.unreviewed import explain_combinations
 from reconciler.views.words import COMMIT_LENGTH
 
-LIST_CHARS = 5_000  # of the rules that change, and of the problems
+LIST_CHARS = 5_000  # of the problems
 UNSHOWN_SHARE = 8  # at most this part of the text is for the changes that the plan does not show
-NAMES_SHOWN = 20  # of a list of environments; the plan has all of them
-MAX_VALUE = 120  # characters of a setting's value
 CHECK_CHARS = 8_000  # for the receivers, which come after the plan
 LEAST_PLAN_CHARS = 20_000  # however long the sections before the plan are
 MAX_PROBLEM = 400  # characters of one problem; a hostile host or name may be long
@@ -29,7 +27,8 @@ MAX_FAILURE = 2_000
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
     """Return the whole comment, of at most `max_chars`. What doesn't fit is left out whole and counted."""
-    before = [*_loosening(review), *_refused(review), *_combined(review), *_scope(review, max_chars)]
+    rules = render_rules(review.loosening, review.base_fault, max_chars=max_chars)
+    before = [*rules, *_refused(review), *_combined(review), *_scope(review, max_chars)]
     checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
     room = max(max_chars - len(page(before, [], after)), LEAST_PLAN_CHARS)
@@ -58,42 +57,6 @@ def render_unposted(reason: Unposted) -> str:
 
 
 # --- before the plan -------------------------------------------------------------------------------
-
-
-def _loosening(review: Review) -> list[str]:
-    found = review.loosening
-    if not found:
-        return []
-    lines = _uncompared(review)
-    lines += [
-        f"- the setting {for_markdown_code(one.path)}: {_value(one.before)} → {_value(one.after)}"
-        for one in found.settings
-    ]
-    if found.policies:
-        lines.append(f"- the policy of {environments(len(found.policies))}: {_names(found.policies)}")
-    lines += _pins(found.pins)
-    lines += [f"- {for_markdown_code(path)}" for path in found.paths]
-    return ["## This also changes the rules", _listed(lines, "change")]
-
-
-def _pins(pins: Sequence[PinChange]) -> list[str]:
-    removed = [one.environment for one in pins if one.after is None]
-    lines = [f"- {environments(len(removed))} lost `organization_id`: {_names(removed)}"] if removed else []
-    return lines + [
-        f"- `organization_id` of {for_markdown_code(one.environment)}: {_value(one.before)} → {_value(one.after)}"
-        for one in pins
-        if one.after is not None
-    ]
-
-
-def _uncompared(review: Review) -> list[str]:
-    unknown = " and ".join(f"the {one}" for one in review.loosening.unknown)
-    why = for_markdown(review.base_fault[:MAX_PROBLEM])
-    return [f"- {unknown} could not be compared with the base: {why}"] if unknown else []
-
-
-def _value(text: str) -> str:
-    return for_markdown_code(text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…")
 
 
 def _refused(review: Review) -> list[str]:
@@ -239,14 +202,10 @@ def _names(every: Sequence[str]) -> str:
 
 
 def _problems(problems: Sequence[Problem]) -> str:
-    return _listed([f"- {for_markdown(_cut(str(one)))}" for one in problems], "problem")
+    lines = [(f"- {for_markdown(_cut(str(one)))}", 1) for one in problems]
+    taken, left = fit(lines, LIST_CHARS, between=1)
+    return "\n".join([*taken, *([f"- … and {counted(left, 'more problem')}"] if left else [])])
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_PROBLEM else f"{text[:MAX_PROBLEM]}…"
-
-
-def _listed(lines: Sequence[str], what: str) -> str:
-    """Return the lines that fit, and a line that counts the others."""
-    taken, left = fit([(line, 1) for line in lines], LIST_CHARS, between=1)
-    return "\n".join([*taken, *([f"- … and {counted(left, f'more {what}')}"] if left else [])])

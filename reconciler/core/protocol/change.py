@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -21,7 +22,8 @@ from reconciler.core.protocol.parts import EnvironmentChange, PinChange
 from reconciler.model import CheckResult, Desired, Problem
 
 OWNERS = frozenset({"CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"})  # the places that GitHub reads
-ACTIONS_FOLDER = ".github/"
+GITHUB_FOLDER = ".github/"
+RUN_FOLDERS = (".github/workflows/", ".github/actions/")  # what the workflows do
 ATTRIBUTES = ".gitattributes"  # in any folder: it decides what a diff hides, and which bytes git writes into a file
 RULES = frozenset({"reconciler.toml", "pyproject.toml", "_defaults.yaml"})  # files of settings and policies
 
@@ -54,12 +56,16 @@ def digest_each(desired: Iterable[Desired]) -> dict[str, str]:
 # --- loosened rules --------------------------------------------------------------------------------
 
 
+SettingValue: TypeAlias = str | tuple[str, ...]
+"""A setting as users write it; a list as its entries."""
+
+
 class SettingChange(Struct, frozen=True):
-    """A setting that a merge changes. Its values are texts."""
+    """A setting that a merge changes."""
 
     path: str
-    before: str
-    after: str
+    before: SettingValue
+    after: SettingValue
 
 
 class Loosening(Struct, frozen=True):
@@ -75,10 +81,14 @@ class Loosening(Struct, frozen=True):
         return bool(self.settings or self.policies or self.paths or self.pins or self.unknown)
 
 
-def find_setting_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[SettingChange, ...]:
-    """Compare the settings, each as text by its name. The order is that of `after`."""
+def find_setting_changes(
+    before: Mapping[str, SettingValue], after: Mapping[str, SettingValue]
+) -> tuple[SettingChange, ...]:
+    """Compare the settings by their names. The order is that of `after`."""
     return tuple(
-        SettingChange(path, before.get(path, ""), text) for path, text in after.items() if before.get(path, "") != text
+        SettingChange(path, before.get(path, ""), value)
+        for path, value in after.items()
+        if before.get(path, "") != value
     )
 
 
@@ -90,17 +100,24 @@ def find_policy_changes(before: Mapping[str, Policy], after: Mapping[str, Policy
 def find_watched_paths(paths: Iterable[str], *, with_rules: bool = False) -> tuple[str, ...]:
     """Return the paths of files that decide who reviews, what a reviewer sees, or what the workflows do.
 
-    `with_rules` adds the files that hold settings and policies, for a base whose rules could not be compared.
+    The gravest come first: a list may be too long for a comment. `with_rules` adds the files that hold settings and
+    policies, for a base whose rules could not be compared.
     """
-    return tuple(sorted(path for path in paths if _is_watched(path) or (with_rules and _name_of(path) in RULES)))
+    ranked = sorted((rank, path) for path in paths if (rank := _rank(path, with_rules=with_rules)) is not None)
+    return tuple(path for _, path in ranked)
 
 
-def _is_watched(path: str) -> bool:
-    return path.startswith(ACTIONS_FOLDER) or path in OWNERS or _name_of(path) == ATTRIBUTES
-
-
-def _name_of(path: str) -> str:
-    return path.rpartition("/")[2]
+def _rank(path: str, *, with_rules: bool) -> int | None:
+    """Return the place of a file in the list of what is watched; None if it is not watched."""
+    name = path.rpartition("/")[2]
+    watched = (
+        with_rules and name in RULES,
+        path.startswith(RUN_FOLDERS),
+        path in OWNERS,
+        name == ATTRIBUTES,
+        path.startswith(GITHUB_FOLDER),
+    )
+    return watched.index(True) if True in watched else None
 
 
 # --- refusals --------------------------------------------------------------------------------------

@@ -233,7 +233,7 @@ def test_a_merge_does_not_loosen_the_guard_that_it_is_measured_by(large: Place) 
     assert large.review().code == 3
     text = large.comment.split("\n", 2)[2]
     assert text.startswith("## This also changes the rules\n\n- the setting `max_changed`: `50%` → `100%`\n")
-    assert "- the setting `policy.denied_hosts`: `[]` → `x.com`\n" in text
+    assert "- the setting `policy.denied_hosts`: `+ x.com`\n" in text
     assert "- the policy of 14 environments: `loja`, `loja-00`" in text
     assert "- `.github/workflows/plan.yml`\n" in text
     assert "12 of 12" in text
