@@ -84,17 +84,17 @@ def value_list(values: Sequence[Filled], room: int) -> list[str]:
     """
     if not values:
         return []
-    placeholders = ", ".join(for_markdown_code(f"{{{name}}}", in_html=True) for name, _ in values[0].values)
+    placeholders = ", ".join(for_markdown_code(name, in_html=True) for name in words.placeholders(values))
     top = f"<details>\n<summary>values of {placeholders}</summary>\n"
     lines = [(_value_line(one), len(one.environments)) for one in values]
     taken, left_out = fit(lines, room - len(top) - NOTE_CHARS, between=1)
-    more = [f"- … and {counted(left_out, 'more environment')}"] if left_out else []
+    where = "see the summary of the check, or run `reconciler plan --format json`"
+    more = [f"- … and {counted(left_out, 'more environment')}: {where}"] if left_out else []
     return ["\n".join([top, *taken, *more, "\n</details>"])]
 
 
 def _value_line(one: Filled) -> str:
-    values = ", ".join(f"{for_markdown_code(name)} {for_markdown_code(value)}" for name, value in one.values)
-    return f"- {values}: {', '.join(map(for_markdown_code, one.environments))}"
+    return f"- {words.filled(one, for_markdown_code)}: {', '.join(map(for_markdown_code, one.environments))}"
 
 
 class Block(Struct, frozen=True):

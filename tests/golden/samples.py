@@ -152,6 +152,20 @@ def plan_of(
     return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts, where=where)
 
 
+def filled() -> tuple[Plan, dict[str, dict[str, str]]]:
+    """A plan with a group, and the vars that its URLs were filled from. Two values are of one environment alone."""
+    names = [f"cliente-{number}" for number in range(8)]
+    zaps = ["b7", "b7", HOSTILE, "o1", "b7", "b7", "b7", "b7"]
+    variables = {name: {"zap": zap, "unused": name} for name, zap in zip(names, zaps, strict=True)}
+    environments = [
+        update(name, "old.com.br", f"shared.com.br/{variables[name]['zap']}/r{at // 4}")
+        for at, name in enumerate(names)
+    ]
+    for at, name in enumerate(names):
+        variables[name]["region"] = f"r{at // 4}"
+    return plan_of(*environments), variables
+
+
 def moved() -> Plan:
     """A plan with changed destinations: alone, with webhooks, in a group, and of a create; and with notes."""
     app = replace(DESTINATION, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks")
