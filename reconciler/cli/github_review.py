@@ -315,6 +315,7 @@ def _post(step: Step, hub: Hub, found: Review) -> None:
     posted = post_review(hub, marker, found.head, render_review(found, step.run.url))
     if isinstance(posted, Unposted):
         step.summarize(render_unposted(posted))
-        say(render_unposted(posted))
+        show = step.warn if posted is Unposted.SUPERSEDED else say
+        show(render_unposted(posted))
     else:
         say(f"comment {posted.done}: {for_terminal(posted.url)}")

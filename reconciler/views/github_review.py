@@ -51,7 +51,10 @@ def render_unposted(reason: Unposted) -> str:
                 "state is the one that the settings file names."
             )
         case Unposted.SUPERSEDED:
-            return "No comment: a later run has written its plan already."
+            return (
+                "No comment: the present one says that a later run of this check wrote it. If there is no such run, it "
+                "is forged, as any workflow of the repository can write it: trust the plan in this summary alone."
+            )
         case _:
             assert_never(reason)
 

@@ -450,8 +450,10 @@ def test_a_repeated_old_run_leaves_the_comment_of_a_later_one(place: Place) -> N
     place.open()
     place.merge()
     place.review(run_id=9)
-    assert place.review(run_id=7, attempt=2).code == 0
-    assert "a later run has written its plan already" in place.summary
+    drove = place.review(run_id=7, attempt=2)
+    assert drove.code == 0
+    assert "No comment: the present one says that a later run of this check wrote it." in place.summary
+    assert "warning: No comment: the present one says" in drove.err
     assert "run 9/1" in place.comment
 
 
