@@ -89,6 +89,9 @@ if ((failed)); then
 fi
 """
 _KEEP_ENVIRONMENT = """
+# A policy for tags may have the name of the branch.
+policy_names='.branch_policies[] | "\\(.type // "branch") \\(.name)"'
+
 keep_environment() { # NAME; one that exists keeps its reviewers
   local path="repos/$repository/environments/$1" policies
   if [[ "$(gh api "$path" --jq '"yes"' 2> /dev/null)" != yes ]]; then
@@ -102,8 +105,8 @@ keep_environment() { # NAME; one that exists keeps its reviewers
 JSON
   fi
   path="$path/deployment-branch-policies"
-  policies="$(gh api "$path" --jq '.branch_policies[].name' 2> /dev/null)"
-  grep -qxF -- "$branch" <<< "$policies" ||
+  policies="$(gh api "$path" --jq "$policy_names" 2> /dev/null)"
+  grep -qxF -- "branch $branch" <<< "$policies" ||
     gh api --silent --method POST "$path" --raw-field "name=$branch"
 }
 

@@ -88,7 +88,9 @@ class HttpRepository:
         if dig(policy, "protected_branches") is True:
             return ShownEnvironment(name, (), any_protected=True, reviewers=reviewers)
         listed = self._list(f"{path}/deployment-branch-policies", "branch_policies", ACTIONS)
-        return ShownEnvironment(name, [_text(one, "name") for one in listed], reviewers=reviewers)
+        branches = [_text(one, "name") for one in listed if _is_of_a_branch(one)]
+        tags = tuple(_text(one, "name") for one in listed if not _is_of_a_branch(one))
+        return ShownEnvironment(name, branches, reviewers=reviewers, tags=tags)
 
     def list_environment_secrets(self, name: str) -> Collection[str]:
         path = f"environments/{quote(name, safe='')}/secrets"
@@ -161,6 +163,11 @@ class HttpRepository:
             if error.status == 403:
                 raise NotPermitted(permission, error.status) from error
             raise
+
+
+def _is_of_a_branch(policy: Mapping[str, Any]) -> bool:
+    """Return whether a policy is for branches. One for tags may have the name of a branch; older ones have no type."""
+    return bool(policy.get("type", "branch") == "branch")
 
 
 def _text(item: Any, key: str) -> str:

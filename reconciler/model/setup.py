@@ -11,13 +11,14 @@ class ShownEnvironment(Struct, frozen=True):
     """A GitHub Environment as GitHub shows it.
 
     `branches` are the patterns of the branches that may use it; None: any branch may. `any_protected`: every branch
-    with a protection may use it.
+    with a protection may use it. `tags` are the patterns of tags that may.
     """
 
     name: str
     branches: Sequence[str] | None
     any_protected: bool = False
     reviewers: int = 0
+    tags: Sequence[str] = ()
 
 
 class RequiredCheck(Struct, frozen=True):

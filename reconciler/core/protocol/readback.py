@@ -48,6 +48,10 @@ def judge_environment(name: str, found: ShownEnvironment | None, branch: str, re
         which = "every protected branch" if found.any_protected else "every branch"
         hint = f"in its settings, allow the branch {branch} alone (Settings, Environments, {found.name})"
         return make_item(label, ItemState.WRONG, f"{which} may use its secrets", hint)
+    if found.tags:
+        message = f"tags may use its secrets, and who may write can push one: {name_some(found.tags)}"
+        hint = f"remove them, and allow the branch {branch} alone (Settings, Environments, {found.name})"
+        return make_item(label, ItemState.WRONG, message, hint)
     if branch not in found.branches:
         hint = f"gh api --method POST {path}/deployment-branch-policies --raw-field name={branch}"
         return make_item(label, ItemState.WRONG, f"{branch} may not use it, so its jobs fail", hint)

@@ -130,7 +130,7 @@ def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:
 def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None:
     """A second run does not reset reviewers and rules that the team has changed."""
     answers = [
-        (f"{ENVIRONMENT}staging/deployment-branch-policies", "main"),
+        (f"{ENVIRONMENT}staging/deployment-branch-policies", "branch main"),
         (f"{ENVIRONMENT}staging", "yes"),
         (f"api --paginate repos/{REPOSITORY}/rulesets", "reconciler: default branch"),
     ]
@@ -140,6 +140,13 @@ def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None
     assert ran.sent("POST", "environments/staging/deployment-branch-policies") == []
     assert len(ran.sent("PUT", "environments/production")) == 1
     assert [one["name"] for one in ran.sent("POST", "rulesets")] == ["reconciler: state"]
+
+
+def test_a_policy_for_a_tag_does_not_count_for_the_branch_of_its_name(tmp_path: Path) -> None:
+    """The jobs of the branch could not use the environment."""
+    answers = [(f"{ENVIRONMENT}staging/deployment-branch-policies", "tag main"), (f"{ENVIRONMENT}staging", "yes")]
+    ran = run(tmp_path, make_setup(), answers)
+    assert ran.sent("POST", "environments/staging/deployment-branch-policies") == ["name=main"]
 
 
 def test_reviewers_are_looked_up_by_name(tmp_path: Path) -> None:

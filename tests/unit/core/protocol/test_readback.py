@@ -81,6 +81,8 @@ def test_the_branch_of_the_state_is_in_the_setting(state: str, branch: str | Non
             ItemState.WRONG,
             "other branches may use",
         ),
+        (ShownEnvironment("x", [], tags=["main"]), ItemState.WRONG, "tags may use its secrets, and who may write can"),
+        (ShownEnvironment("x", ["main"], tags=["v*"]), ItemState.WRONG, "push one: v*"),
         (ShownEnvironment("x", ["main"], reviewers=2), ItemState.OK, "for main alone, 2 reviewers"),
     ],
 )
