@@ -38,7 +38,7 @@ def test_an_environment_is_shown_with_its_branches_and_reviewers(fake: FakeRepos
     assert reads.list_environment_secrets("staging") == {"PLUG_TOKEN"}
     fake.policies["staging"], fake.tag_policies["staging"] = ["main", "release"], ["main"]
     shown = reads.read_environment("staging")
-    assert (shown.branches, shown.tags) == (["main", "release"], ["main"])
+    assert (shown.branches, shown.tags) == (["main", "release"], ("main",))
     fake.environments["staging"]["deployment_branch_policy"] = None
     assert reads.read_environment("staging").branches is None
     fake.environments["staging"]["deployment_branch_policy"] = {"protected_branches": True}
