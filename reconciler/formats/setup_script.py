@@ -134,7 +134,8 @@ keep_ruleset() { # NAME, and the ruleset as JSON on stdin
 }
 
 # The default branch: only pull requests that were reviewed and whose plan is
-# right. If there is no second person who can review, write 0 approvals.
+# right. If there is no second person who can review, write 0 approvals and
+# "require_last_push_approval": false.
 """
 _STATE_RULE = """
 # The branch of the state can't be deleted or rewound, as it is the memory of
@@ -226,7 +227,7 @@ _DEFAULT_BRANCH_RULES: Sequence[dict[str, Any]] = (
             "required_approving_review_count": 1,
             "dismiss_stale_reviews_on_push": True,
             "require_code_owner_review": False,
-            "require_last_push_approval": False,
+            "require_last_push_approval": True,
             "required_review_thread_resolution": False,
         },
     },

@@ -29,7 +29,21 @@ class RequiredCheck(Struct, frozen=True):
 
 
 class BranchRules(Struct, frozen=True):
-    """The rules of a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`."""
+    """The rules of a branch. `kinds` are GitHub's names of rules, such as `deletion` and `non_fast_forward`.
+
+    `approvals` is how many users must approve a pull request. `last_push`: one of them must not have pushed last.
+    """
 
     kinds: frozenset[str] = frozenset()
     checks: tuple[RequiredCheck, ...] = ()
+    approvals: int = 0
+    last_push: bool = False
+
+    def join(self, other: BranchRules) -> BranchRules:
+        """Return the rules of both, as GitHub obeys all."""
+        return BranchRules(
+            self.kinds | other.kinds,
+            self.checks + other.checks,
+            approvals=max(self.approvals, other.approvals),
+            last_push=self.last_push or other.last_push,
+        )

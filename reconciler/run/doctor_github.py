@@ -151,7 +151,7 @@ def _judge_rules(
         what = f"protection of {branch}"
         older = asked.ask(what, lambda: reads.read_protection(branch))
         if older is not None:
-            items = list(judge(BranchRules(rules.kinds | older.kinds, rules.checks + older.checks), branch))
+            items = list(judge(rules.join(older), branch))
         else:
             items = [_doubt(item, branch) if item.state is ItemState.MISSING else item for item in items]
     yield from items

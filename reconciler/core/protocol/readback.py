@@ -143,10 +143,22 @@ def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
     for name in former:
         message = f"nothing reports it any more, so every pull request waits: the check is {REQUIRED_CHECK}"
         yield make_item(f"required check {name}", ItemState.WRONG, message, "remove it from the rule (Settings, Rules)")
-    if "pull_request" in rules.kinds:
-        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests change it")
+    alone = _find_single_handed(rules)
+    if alone:
+        yield make_item(f"rule of {branch}", ItemState.MISSING, alone, hint)
     else:
-        yield make_item(f"rule of {branch}", ItemState.MISSING, "it can be pushed to without a pull request", hint)
+        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests that another user approved change it")
+
+
+def _find_single_handed(rules: BranchRules) -> str:
+    """Return how one user can change the default branch alone; empty if he can't."""
+    if "pull_request" not in rules.kinds:
+        return "it can be pushed to without a pull request"
+    if not rules.approvals:
+        return "no approval is required, so a user can merge a change that nobody else has seen"
+    if not rules.last_push:
+        return "who pushed last may approve, so a user can add a change to a pull request and approve it"
+    return ""
 
 
 def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:

@@ -116,6 +116,8 @@ def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
         {"context": "Webhooks plan", "integration_id": 15368}
     ]
     assert {"pull_request", "deletion", "non_fast_forward"} <= set(rules)
+    assert rules["pull_request"]["required_approving_review_count"] == 1
+    assert rules["pull_request"]["require_last_push_approval"] is True
     assert state["conditions"]["ref_name"]["include"] == ["refs/heads/reconciler-state"]
     assert [rule["type"] for rule in state["rules"]] == ["deletion", "non_fast_forward"]
     assert ["variable", "set", "PLUG_TOKENS_FROM", "--repo", REPOSITORY, "--body", "environments"] in ran.calls
