@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.core.protocol.parts import ChangeGroup, EnvironmentChange, group_changes
-from reconciler.text.counts import environments
+from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown_block
 from reconciler.views.markdown_parts import NOTE_CHARS, fit, names, value_list
 
@@ -15,8 +15,8 @@ def render_unshown(changes: Sequence[EnvironmentChange], *, max_chars: int) -> l
     groups = group_changes(changes)
     blocks = ((_block(group, max_chars // 2), len(group.environments)) for group in groups)
     taken, left_out = fit(blocks, max_chars - NOTE_CHARS, between=2)
-    more = [f"… and {environments(left_out)} more: the summary of this check has more room"] if left_out else []
-    return [*taken, *more]
+    more = f"… and {counted(left_out, 'more environment')}: the summary of this check has more room"
+    return [*taken, more] if left_out else taken
 
 
 def _block(group: ChangeGroup, room: int) -> str:

@@ -48,7 +48,7 @@ def test_a_comment_fits_whatever_it_contains(planned: Planned | None) -> None:
     assert len(text) <= MAX_CHARS
     assert text.startswith("## This also changes the rules\n")
     assert "more change" in text and "more problem" in text
-    assert "more: the summary of this check has more room" in text
+    assert "more environments: the summary of this check has more room" in text
     assert text.endswith("base <code>bbbbbbbbbbbb</code></sub>\n")
 
 
