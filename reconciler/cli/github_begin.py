@@ -35,6 +35,8 @@ def begin(step: Step) -> int:
     """Decide what is sent and in which jobs. Raises InputError with all reasons to refuse the run."""
     request = _make_request(step)
     step.output("commit", request.commit)
+    step.session.refuse_linked_settings()
+    step.session.refuse_linked_manifests()
     begun = _decide(step, request)
     _output_lifts(step, begun)
     if begun.problems:

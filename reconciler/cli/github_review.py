@@ -162,31 +162,40 @@ def _find_combinations(session: Session, merge: _Merge, names: Collection[str]) 
 
 
 def _read_side(session: Session, manifests: Session) -> tuple[Side, tuple[Problem, ...], tuple[Problem, ...]]:
-    """Return the settings and manifests of a commit, and their errors and warnings."""
+    """Return the settings and manifests of a commit, and their errors and warnings.
+
+    A link may lead to another commit's files, so nothing behind one is used.
+    """
     from reconciler.run.review import Side
     from reconciler.settings.shown import describe_settings
 
     side = Side()
     try:
         settings = session.settings
+        session.refuse_linked_settings()
         side = Side(
             settings=describe_settings(settings),
             limit=settings.max_changed,
             allow_local_receivers=settings.allow_local_receivers,
         )
         session.find_store()  # which is not opened; a setting that names no store is an error
+        manifests.refuse_linked_manifests()
         tree = manifests.tree
     except InputError as error:
         problems = error.problems or (Problem.of("", str(error)),)
-        return replace(side, fault=_count_errors(problems)), problems, ()
+        return replace(side, fault=_describe(problems, manifests.folder)), problems, ()
     if tree.errors:
-        return replace(side, fault=_count_errors(tree.errors)), tree.errors, tree.warnings
+        return replace(side, fault=_describe(tree.errors, manifests.folder)), tree.errors, tree.warnings
     return replace(side, desired=tree.desired, policies=tree.policies), (), tree.warnings
 
 
-def _count_errors(problems: Sequence[Problem]) -> str:
+def _describe(problems: Sequence[Problem], folder: Path) -> str:
+    """Return the first problem, with paths relative to `folder`, which may be temporary, and the number of others."""
     more = "" if len(problems) == 1 else f" ({len(problems) - 1} more)"
-    return f"{problems[0]}{more}"
+    first = str(problems[0])
+    for prefix in (f"{folder}{os.sep}", f"{folder.as_posix()}/"):
+        first = first.replace(prefix, "")
+    return f"{first}{more}"
 
 
 class _Commits:
@@ -318,6 +327,7 @@ def _post(step: Step, hub: Hub, found: Review) -> None:
     posted = post_review(hub, marker, found.head, render_review(found, step.run.url))
     if isinstance(posted, Unposted):
         step.summarize(render_unposted(posted))
-        say(render_unposted(posted))
+        show = step.warn if posted is Unposted.SUPERSEDED else say
+        show(render_unposted(posted))
     else:
         say(f"comment {posted.done}: {for_terminal(posted.url)}")

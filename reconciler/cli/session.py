@@ -246,16 +246,30 @@ class Session(Struct, dict=True):
         from reconciler.run.strict import find_altered
         from reconciler.views.unreviewed import explain_altered
 
-        above = Path(os.path.realpath(self.folder))
-        named = Path(os.path.normpath(above / self.settings.manifests))
-        if named != Path(os.path.realpath(named)):
-            message = f"{self.settings.manifests} is reached through a symbolic link, so no review of it can be found"
-            raise InputError.of("manifests", message, "make it a folder, or name the folder itself")
+        self.refuse_linked_manifests()
         with self.open_history(commit) as history:
             altered = find_altered(self.desired, names, history.find_wants(commit, names))
             if altered:
                 raise InputError(problems=[explain_altered(altered, commit)])
             yield history
+
+    def refuse_linked_settings(self) -> None:
+        """Raise InputError if the settings file is a symbolic link.
+
+        A commit holds only the link, so a change of its target can't be compared with an earlier commit.
+        """
+        for file in self._loaded.files:
+            if file.is_symlink():
+                message = f"{file.name} is a symbolic link, so a change of the settings can't be reviewed"
+                raise InputError.of("settings", message, "replace the link by the file itself")
+
+    def refuse_linked_manifests(self) -> None:
+        """Raise InputError if the folder of the manifests is reached through a symbolic link, for the same reason."""
+        above = Path(os.path.realpath(self.folder))
+        named = Path(os.path.normpath(above / self.settings.manifests))
+        if named != Path(os.path.realpath(named)):
+            message = f"{self.settings.manifests} is reached through a symbolic link, so no review of it can be found"
+            raise InputError.of("manifests", message, "make it a folder, or name the folder itself")
 
     @cached_property
     def desired(self) -> Sequence[Desired]:

@@ -103,6 +103,9 @@ with_policy='[.protection_rules[]?] | {
     {protected_branches: false, custom_branch_policies: true}
 } | if .reviewers == [] then .reviewers = ['"$reviewers"'] else . end'
 
+# A policy for tags may have the name of the branch.
+policy_names='.branch_policies[] | "\\(.type // "branch") \\(.name)"'
+
 keep_environment() { # NAME; one that exists keeps its reviewers
   local path="repos/$repository/environments/$1" policies body
   body='{"reviewers": ['"$reviewers"'], "deployment_branch_policy":
@@ -119,8 +122,8 @@ keep_environment() { # NAME; one that exists keeps its reviewers
     gh api --silent --method PUT "$path" --input - <<< "$body" || return
   fi
   path="$path/deployment-branch-policies"
-  policies="$(gh api "$path" --jq '.branch_policies[].name' 2> /dev/null)"
-  grep -qxF -- "$branch" <<< "$policies" ||
+  policies="$(gh api "$path" --jq "$policy_names" 2> /dev/null)"
+  grep -qxF -- "branch $branch" <<< "$policies" ||
     gh api --silent --method POST "$path" --raw-field "name=$branch"
 }
 
@@ -148,8 +151,9 @@ keep_ruleset() { # NAME, and the ruleset as JSON on stdin
 }
 
 # The default branch: only pull requests that were reviewed and whose plan is
-# right. If there is no second person who can review, write 0 approvals. If
-# CODEOWNERS names somebody, an owner of the changed files must approve.
+# right. If there is no second person who can review, write 0 approvals and
+# "require_last_push_approval": false. If CODEOWNERS names somebody, an owner of
+# the changed files must approve.
 """
 _STATE_RULE = """
 # The branch of the state can't be deleted or rewound, as it is the memory of
@@ -240,7 +244,7 @@ def _default_branch_rules(*, code_owners: bool) -> Sequence[dict[str, Any]]:
         "required_approving_review_count": 1,
         "dismiss_stale_reviews_on_push": True,
         "require_code_owner_review": code_owners,
-        "require_last_push_approval": False,
+        "require_last_push_approval": True,
         "required_review_thread_resolution": False,
     }
     checks = {

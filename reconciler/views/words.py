@@ -32,6 +32,7 @@ from reconciler.model import (
     ReceiverCheck,
     RunResult,
 )
+from reconciler.text.alike import Filled
 from reconciler.text.counts import counted, environments, name_some, number
 from reconciler.text.instants import instant
 
@@ -186,6 +187,16 @@ def destination_notes(plan: Plan) -> list[DestinationNote]:
 
 def shorten(text: str) -> str:
     return text if len(text) <= NOTE_LENGTH else text[: NOTE_LENGTH - 1] + "…"
+
+
+def placeholders(values: Sequence[Filled]) -> list[str]:
+    """Return the placeholders in the texts of a group, such as `{NAME}`, whose values differ."""
+    return [f"{{{name}}}" for name, _ in values[0].values] if values else []
+
+
+def filled(one: Filled, show: Callable[[str], str]) -> str:
+    """Return each name with its value. `show` escapes a text."""
+    return ", ".join(f"{show(name)} {show(value)}" for name, value in one.values)
 
 
 def waves(members: Sequence[EnvironmentPlan]) -> str:

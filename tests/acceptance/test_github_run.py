@@ -161,6 +161,18 @@ def test_a_run_is_refused_before_any_job_starts(repository: Repository) -> None:
     assert repository.summary.startswith("## Refused\n")
 
 
+@pytest.mark.parametrize("named", ["manifests", "reconciler.toml"])
+def test_a_run_of_a_commit_whose_rules_are_behind_a_link_is_refused(repository: Repository, named: str) -> None:
+    """No review has compared what is behind it."""
+    folder = repository.cli.folder
+    repository.cli.write("reconciler.toml", "")
+    (folder / named).rename(folder / "behind")
+    (folder / named).symlink_to("behind")
+    assert repository.begin().code == 3
+    assert f"{named} is" in repository.outputs["failure"] and "symbolic link" in repository.outputs["failure"]
+    assert "step_1" not in repository.outputs
+
+
 def test_strict_sends_only_what_a_merged_pull_request_desired(repository: Repository) -> None:
     """A direct push is refused, with the digest for a run by hand; what a pull request desired is sent."""
     ran = repository.begin(PLUG_STRICT="true")

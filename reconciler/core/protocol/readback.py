@@ -54,6 +54,10 @@ def judge_environment(name: str, found: ShownEnvironment | None, branch: str, re
     if found.any_protected:
         hint = f"in its settings, allow the branch {branch} alone (Settings, Environments, {found.name})"
         return make_item(label, ItemState.WRONG, "every protected branch may use its secrets", hint)
+    if found.tags:
+        message = f"tags may use its secrets, and who may write can push one: {name_some(found.tags)}"
+        hint = f"remove them, and allow the branch {branch} alone (Settings, Environments, {found.name})"
+        return make_item(label, ItemState.WRONG, message, hint)
     if branch not in found.branches:
         hint = f"gh api --method POST {path}/deployment-branch-policies --raw-field name={branch}"
         return make_item(label, ItemState.WRONG, f"{branch} may not use it, so its jobs fail", hint)
@@ -161,16 +165,28 @@ def judge_default_branch(rules: BranchRules, branch: str, *, code_owners: bool =
     for name in former:
         message = f"nothing reports it any more, so every pull request waits: the check is {REQUIRED_CHECK}"
         yield make_item(f"required check {name}", ItemState.WRONG, message, "remove it from the rule (Settings, Rules)")
-    if "pull_request" in rules.kinds:
-        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests change it")
+    alone = _find_single_handed(rules)
+    if alone:
+        yield make_item(f"rule of {branch}", ItemState.MISSING, alone, hint)
     else:
-        yield make_item(f"rule of {branch}", ItemState.MISSING, "it can be pushed to without a pull request", hint)
+        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests that another user approved change it")
     if code_owners and not rules.code_owners:
         message = "CODEOWNERS names owners, but no rule requires that one of them approves"
         settings = "Require review from Code Owners (Settings, Rules)"
         yield make_item(f"code owners of {branch}", ItemState.MISSING, message, settings)
     elif code_owners:
         yield make_item(f"code owners of {branch}", ItemState.OK, "one of them must approve")
+
+
+def _find_single_handed(rules: BranchRules) -> str:
+    """Return how one user can change the default branch alone; empty if no way is known."""
+    if "pull_request" not in rules.kinds:
+        return "it can be pushed to without a pull request"
+    if not rules.approvals:
+        return "no approval is required, so a user can merge a change that nobody else has seen"
+    if not rules.last_push:
+        return "who pushed last may approve, so a user can add a change to a pull request and approve it"
+    return ""
 
 
 def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:

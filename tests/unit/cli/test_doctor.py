@@ -150,7 +150,11 @@ def github(checkout: Checkout) -> Iterator[FakeRepository]:
         held.add_environment("plug-drift")
         held.variables = {"PLUG_APPLY": "true"}
         check = {"required_status_checks": [{"context": "Webhooks plan", "integration_id": 15368}]}
-        held.rules["main"] = [{"type": "pull_request"}, {"type": "required_status_checks", "parameters": check}]
+        reviews = {"required_approving_review_count": 1, "require_last_push_approval": True}
+        held.rules["main"] = [
+            {"type": "pull_request", "parameters": reviews},
+            {"type": "required_status_checks", "parameters": check},
+        ]
         for path in (checkout.folder / ".github/workflows").iterdir():
             for name, commit in re.findall(r"uses: ([\w.-]+/[\w.-]+)[\w./-]*@([0-9a-f]{40})", path.read_text()):
                 held.commits[f"{name}/{commit}"] = "2099-01-01T00:00:00Z"

@@ -117,7 +117,9 @@ def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
         {"context": "Webhooks plan", "integration_id": 15368}
     ]
     assert {"pull_request", "deletion", "non_fast_forward"} <= set(rules)
+    assert rules["pull_request"]["required_approving_review_count"] == 1
     assert rules["pull_request"]["require_code_owner_review"] is False
+    assert rules["pull_request"]["require_last_push_approval"] is True
     assert state["conditions"]["ref_name"]["include"] == ["refs/heads/reconciler-state"]
     assert [rule["type"] for rule in state["rules"]] == ["deletion", "non_fast_forward"]
     assert ["variable", "set", "PLUG_TOKENS_FROM", "--repo", REPOSITORY, "--body", "environments"] in ran.calls
@@ -136,7 +138,7 @@ def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:
 def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None:
     """A second run does not reset reviewers and rules that the team has changed."""
     answers = [
-        (f"{ENVIRONMENT}staging/deployment-branch-policies", "main"),
+        (f"{ENVIRONMENT}staging/deployment-branch-policies", "branch main"),
         (f"{ENVIRONMENT}staging", "branches"),
         (f"api --paginate repos/{REPOSITORY}/rulesets", "reconciler: default branch"),
     ]
@@ -209,6 +211,13 @@ def test_the_rules_of_an_open_environment_are_taken_from_what_github_shows(
     done = subprocess.run([jq, words], input=shown, capture_output=True, text=True, check=True)
     policy = {"protected_branches": False, "custom_branch_policies": True}
     assert json.loads(done.stdout) == kept | {"deployment_branch_policy": policy}
+
+
+def test_a_policy_for_a_tag_does_not_count_for_the_branch_of_its_name(tmp_path: Path) -> None:
+    """The jobs of the branch could not use the environment."""
+    answers = [(f"{ENVIRONMENT}staging/deployment-branch-policies", "tag main"), (f"{ENVIRONMENT}staging", "branches")]
+    ran = run(tmp_path, make_setup(), answers)
+    assert ran.sent("POST", "environments/staging/deployment-branch-policies") == ["name=main"]
 
 
 def test_reviewers_are_looked_up_by_name(tmp_path: Path) -> None:

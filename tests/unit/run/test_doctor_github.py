@@ -31,7 +31,9 @@ class Reads:
     secrets: set[str] = field(default_factory=lambda: {"PLUG_TOKEN"})
     rules: dict[str, BranchRules] = field(
         default_factory=lambda: {
-            "main": BranchRules(frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),)),
+            "main": BranchRules(
+                frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),), approvals=1, last_push=True
+            ),
             "reconciler-state": BranchRules(frozenset({"deletion", "non_fast_forward"})),
         }
     )
@@ -135,7 +137,11 @@ def test_a_refused_question_is_not_asked_for_each_environment() -> None:
 def test_the_older_protection_of_a_branch_counts() -> None:
     reads = Reads(
         rules={},
-        protection={"main": BranchRules(frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),))},
+        protection={
+            "main": BranchRules(
+                frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),), approvals=1, last_push=True
+            )
+        },
     )
     found = look(reads)
     assert found["required check Webhooks plan"].state is ItemState.OK

@@ -103,6 +103,31 @@ def test_what_loosens_a_rule_is_found() -> None:
     assert found.paths == (".github/workflows/x.yml", "CODEOWNERS")
 
 
+def test_an_unknown_limit_of_the_base_lets_no_update_pass_without_the_label() -> None:
+    """Its settings can't be read. A merge that updates nothing passes, so that it can repair the base."""
+    unknown = replace(trial([], [A2]), before=Side(fault="reconciler.toml: is not valid"))
+    found = judge(unknown, plan([A2], [A]))
+    assert [one.message for one in found.refused] == [
+        "1 of 1 applied environments would be updated, and the limit of the base is not known"
+    ]
+    assert found.loosening.unknown == ("settings", "policy")
+    label = LabelSetting(Label.LARGE_CHANGE, "ana", counts=True)
+    assert not judge(unknown, plan([A2], [A]), FakeHub(labels={Label.LARGE_CHANGE: label})).is_red
+    assert not judge(unknown, plan([A], [A])).is_red
+
+
+def test_files_of_rules_are_listed_if_the_base_has_a_fault() -> None:
+    """With readable settings, only the policy is not known."""
+    paths = ["_defaults.yaml", "a/_defaults.yaml", "a/loja.yaml", "ops/reconciler.toml", "pyproject.toml"]
+    given = Trial(BASE, HEAD, 4, Side(settings={"state": "x"}, fault="loja is twice"), Side([A]), paths=paths)
+    found = judge(given, plan([A], [A])).loosening
+    assert (found.unknown, found.paths) == (
+        ("policy",),
+        ("_defaults.yaml", "a/_defaults.yaml", "ops/reconciler.toml", "pyproject.toml"),
+    )
+    assert judge(replace(given, before=Side([A])), plan([A], [A])).loosening.paths == ()
+
+
 def test_with_strict_only_what_the_merge_changes_is_compared_with_the_head() -> None:
     """Other pull requests answer for the rest."""
     asked: list[object] = []

@@ -94,6 +94,31 @@ def test_names_are_left_out_before_hosts() -> None:
     assert "not shown here" not in page
 
 
+def _on_a_shared_host(count: int) -> tuple[Plan, dict[str, dict[str, str]]]:
+    """Two groups, each of `count` environments with a value of its own."""
+    variables = {f"{group}{at:04}": {"zap": f"z{group}{at:04}x"} for group in "ab" for at in range(count)}
+    environments = [
+        update(name, f"{name[0]}.com", f"shared.com/{one['zap']}/{name[0]}") for name, one in variables.items()
+    ]
+    return plan_of(*environments), variables
+
+
+@pytest.mark.parametrize("count", [60, 1_200])
+def test_the_values_of_a_group_fill_the_room_that_is_left(count: int) -> None:
+    """They push out no other group, and a larger page has all of them."""
+    plan, variables = _on_a_shared_host(count)
+    page = markdown.render_plan(plan, variables)
+    assert len(page) <= 65_000
+    assert page.count(f"<b>{count:,} environments alike</b>") == page.count("differs: `{zap}`") == 2
+    left_out = re.findall(r"^- … and ([0-9,]+) more environments: see the summary of the check", page, re.MULTILINE)
+    rows = re.findall(r"^- `zap` `z(\w+)x`: `(\w+)`$", page, re.MULTILINE)
+    assert all(value == name for value, name in rows)
+    assert len(rows) + sum(int(one.replace(",", "")) for one in left_out) == 2 * count
+    assert len(left_out) == (0 if count == 60 else 2)
+    large = markdown.render_plan(plan, variables, max_chars=900_000)
+    assert len(re.findall(r"^- `zap` ", large, re.MULTILINE)) == 2 * count
+
+
 def test_every_name_is_shown_if_there_is_room() -> None:
     """All eighty names of a group or of a host are shown."""
     names = [f"c{at:02}" for at in range(80)]

@@ -57,6 +57,16 @@ def test_a_plan_without_work_says_so() -> None:
     assert text.render_plan(plan, colour=False).endswith("1 unchanged, 1 orphan. Nothing to do.\n")
 
 
+def test_the_values_of_a_group_after_the_fiftieth_are_counted() -> None:
+    """The rarest come first. A value that many environments share is one row."""
+    values = {f"c{at:03}": f"z{at}z" if at < 60 else "shared" for at in range(80)}
+    plan = plan_of(*(update(name, "x.com", f"y.com/{value}") for name, value in values.items()))
+    page = text.render_plan(plan, {name: {"zap": value} for name, value in values.items()}, colour=False)
+    rows = re.findall(r"^      zap (\S+): (\S+)$", page, re.MULTILINE)
+    assert rows == [(value, name) for name, value in list(values.items())[:50]]
+    assert "\n      and 30 more environments: see them with --format json\n" in page
+
+
 def _other_token(name: str, token_env: str) -> EnvironmentPlan:
     destination = replace(DESTINATION, token_env=token_env)
     return planned(name, Action.NOOP, destination=destination, overrides=frozenset({DestinationPart.TOKEN_ENV}))

@@ -34,7 +34,7 @@ REPOSITORY = "acme/plug-webhooks"
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 COMMIT = "c0ffee" * 6 + "c0ff"
 CHECK = RequiredCheck("Webhooks plan", 15368)
-RIGHT = BranchRules(frozenset({"pull_request", "deletion", "non_fast_forward"}), (CHECK,))
+RIGHT = BranchRules(frozenset({"pull_request", "deletion", "non_fast_forward"}), (CHECK,), approvals=1, last_push=True)
 
 
 def by_name(items: list[Item]) -> dict[str, ItemState]:
@@ -84,6 +84,8 @@ def test_the_branch_of_the_state_is_in_the_setting(state: str, branch: str | Non
             ItemState.WRONG,
             "other branches may use",
         ),
+        (ShownEnvironment("x", [], tags=["main"]), ItemState.WRONG, "tags may use its secrets, and who may write can"),
+        (ShownEnvironment("x", ["main"], tags=["v*"]), ItemState.WRONG, "push one: v*"),
         (ShownEnvironment("x", ["main"], reviewers=2), ItemState.OK, "for main alone, 2 reviewers"),
     ],
 )
@@ -150,6 +152,21 @@ def test_the_default_branch_needs_pull_requests_and_the_check() -> None:
         assert by_name(list(judge_default_branch(rules, "main", code_owners=True)))["code owners of main"] is state
     missing = by_name(list(judge_default_branch(BranchRules(), "main")))
     assert set(missing.values()) == {ItemState.MISSING} and len(missing) == 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (replace(RIGHT, kinds=frozenset({"deletion"})), "without a pull request"),
+        (replace(RIGHT, approvals=0), "no approval is required"),
+        (replace(RIGHT, last_push=False), "who pushed last may approve"),
+    ],
+)
+def test_no_user_may_change_the_default_branch_alone(rules: BranchRules, said: str) -> None:
+    """A merge is applied, so a second user must have seen it."""
+    (item,) = [one for one in judge_default_branch(rules, "main") if one.name == "rule of main"]
+    assert item.state is ItemState.MISSING and said in item.message
+    assert {one.state for one in judge_default_branch(rules.join(RIGHT), "main")} == {ItemState.OK}
 
 
 def test_the_check_must_come_from_github_actions() -> None:
