@@ -86,6 +86,25 @@ def test_the_readme_is_in_the_language_of_the_team(tmp_path: Path) -> None:
     assert f'pipx install "git+https://github.com/acme/reconciler@{"c0ffee" * 6}c0ff"' in text
 
 
+@pytest.mark.parametrize(
+    ("language", "false", "true"),
+    [
+        ("en", "the next apply would overwrite it", "without `PLUG_OBSERVE` nobody notices the edit"),
+        ("pt-BR", "o próximo apply sobrescreveria", "sem `PLUG_OBSERVE` ninguém percebe a"),
+    ],
+)
+def test_the_readme_does_not_promise_that_an_edit_elsewhere_is_undone(
+    tmp_path: Path, language: str, false: str, true: str
+) -> None:
+    """An unchanged environment is not sent again, and only an observing drift sees the edit."""
+    init(tmp_path, "--language", language, "--action", ACTION)
+    text = read(tmp_path, "README.md")
+    assert false not in text
+    assert true in text
+    (row,) = [line for line in text.splitlines() if "*Webhook drift*" in line]
+    assert "PLUG_OBSERVE" in row
+
+
 def test_an_action_that_can_be_moved_is_warned_of(tmp_path: Path) -> None:
     moved = init(tmp_path, "--action", "acme/reconciler/.github/actions/reconciler@v1")
     assert moved.code == 0
