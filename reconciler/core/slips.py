@@ -1,9 +1,11 @@
-"""Typing errors of one letter: in the name of a file, and in the prefix of a variable's name (docs/manifests.md)."""
+"""Slips in names: of a file, of an environment, and in the prefix of a variable's name (docs/manifests.md)."""
 
 from __future__ import annotations
 
 import re
 
+MAX_ENVIRONMENT = 63  # characters
+_NOT_IN_ENVIRONMENT = re.compile(r"[^a-z0-9._]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}", re.ASCII)
 
 
@@ -38,3 +40,16 @@ def find_meant_variable(name: str, prefix: str) -> str | None:
             joined = not prefix.endswith("_") and not rest.startswith("_")
             found.append((head[-1] != prefix[-1], joined, meant))
     return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def make_environment_name(text: str) -> str | None:
+    """Return a valid environment's name that is near to the text, such as `clinica-sao-jose` for `Clínica São José`.
+
+    None if nothing of the text is left, or if it is much longer than a name.
+    """
+    if len(text) > 2 * MAX_ENVIRONMENT:
+        return None
+    import unicodedata  # late: few names need it
+
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(char))
+    return _NOT_IN_ENVIRONMENT.sub("-", plain).lstrip("-._")[:MAX_ENVIRONMENT].rstrip("-._") or None

@@ -19,6 +19,7 @@ from itertools import groupby
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.portable import find_reserved_fault
 from reconciler.core.reserved import find_reserved_hosts
+from reconciler.core.slips import is_one_letter_off, make_environment_name
 from reconciler.io.collector import without_collector
 from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value, Vars
 from reconciler.manifests.nodes import File, KeyPath, Position, parse_file
@@ -67,9 +68,9 @@ def _load(root: str, options: TreeOptions, loader: _Loader, keep: str | None) ->
     resolver = Resolver(options, loader.lines)
     named = [entry for entry in loader.entries if not entry.nameless]
     desired = [one for one in (resolver.resolve(entry) for entry in loader.entries) if one is not None]
-    errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
+    errors = {*loader.problems, *resolver.problems(name for name, _ in loader.vars), *find_shared(named, options)}
     shared = find_shared_urls(desired, options.own_secrets)
-    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared}
+    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared, *resolver.warnings()}
     if resolver.knows_names and not loader.has_unread:
         warnings.update(find_unused(loader.vars, resolver.used))
     names = [*(entry.name for entry in named), *loader.unread_names]
@@ -280,7 +281,8 @@ class _Loader:
         if re.fullmatch(ENVIRONMENT_PATTERN, stem):
             return stem
         message = "the file's name is not a valid name of an environment"
-        hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
+        meant = make_environment_name(stem) or "…"
+        hint = f"write `environment: {meant}` into it: lower-case letters, digits, dot, underscore and hyphen"
         problem = Problem(file.name, 1, 1, "environment", message, hint)
         self.problems.append(problem)
         self.unquoted.add(problem)
@@ -320,6 +322,8 @@ def flatten(file: File, bad: set[KeyPath], model: type[Manifest] | type[Defaults
         path: KeyPath = (key,)
         if key not in known:
             flat[""] = Value(None, Location(name, *file.start))
+            if is_one_letter_off(key, "vars"):  # its names would all be reported as unknown too
+                flat["vars"] = flat[""]
         elif key == "policy" or (key == "vars" and isinstance(value, dict)):
             continue
         elif key == "vars" or not isinstance(value, dict):
