@@ -28,7 +28,7 @@ from reconciler.manifests.merged import TreeOptions
 from reconciler.manifests.nodes import File
 from reconciler.manifests.schema import Manifest, check_file, dotted, is_token_key, known_keys, near_miss
 from reconciler.manifests.tokens import TokenSearch
-from reconciler.manifests.vars import find_var_fault
+from reconciler.manifests.vars import find_secret_in_url, find_secret_in_var, find_var_fault
 from reconciler.model import EVENTS, Event, Fault, Location, Problem, Unprinted
 
 DELIMITERS = (",", ";", "\t")
@@ -40,6 +40,7 @@ MAX_WORDS = 40  # characters
 _DELIMITER_LINE = re.compile(f'"?sep=([{"".join(DELIMITERS)}])"?\r?(?:\n|$)', re.IGNORECASE)  # Excel's own first line
 _DECIMAL = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 FIELDS_ALWAYS_SHOWN = FIELDS.keys() - {Event.MESSAGE_DELIVERY_ERROR}
+_FOREIGN_SECRET = "names a secret or a token in the syntax of another tool"  # noqa: S105 - without the cell's text
 _GROUPS = ("api", "vars", "webhooks")
 
 
@@ -225,7 +226,7 @@ class _RowReader:
         report(("token_env",), self._find_token_env_fault)
         report(("api", "base_url"), lambda url: find_base_url_fault(url, options.allowed_hosts))
         for name in file.values.get("vars", {}):
-            report(("vars", name), lambda value, name=name: find_var_fault(name, value, options))  # type: ignore[misc]
+            report(("vars", name), lambda value, name=name: self._find_var_fault(name, value))  # type: ignore[misc]
         for event in file.values.get("webhooks", {}):
             report(("webhooks", event), lambda url: self._find_url_fault(file, url))
 
@@ -243,7 +244,14 @@ class _RowReader:
             file.problem(file.position(path), dotted(path), problem.message, hint)
         return bool(found)
 
+    def _find_var_fault(self, name: str, value: str) -> Fault | None:
+        foreign = find_secret_in_var(value, self._options)
+        return find_var_fault(name, value, self._options) if foreign is None else Fault(_FOREIGN_SECRET, foreign.hint)
+
     def _find_url_fault(self, file: File, url: str) -> Fault | None:
+        foreign = find_secret_in_url(url, self._options)
+        if foreign is not None:
+            return Fault(_FOREIGN_SECRET, foreign.hint)
         try:
             template = parse_template(url)
         except TemplateFault as fault:

@@ -39,7 +39,13 @@ from reconciler.manifests.schema import (
 from reconciler.manifests.shared import find_shared, find_shared_urls
 from reconciler.manifests.tokens import MAX_IN_A_FILE, TOKEN_HINTS, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
-from reconciler.manifests.vars import find_other_templates, find_unused, find_var_fault, may_hold_templates
+from reconciler.manifests.vars import (
+    find_foreign_secrets,
+    find_other_templates,
+    find_unused,
+    find_var_fault,
+    may_hold_templates,
+)
 from reconciler.model import EVENTS, Location, Problem
 from reconciler.text.counts import counted
 
@@ -165,7 +171,10 @@ class _Loader:
         may_hold_secrets = is_escaped or self._search.may_hold_secrets(text)
         secrets = self._find_secrets(file, found) if may_hold_secrets else set()
         if may_hold_templates(text):
-            self.warnings.extend(find_other_templates(file))
+            foreign = find_foreign_secrets(file, self._options)
+            self.problems.extend(foreign.values())
+            self.warnings.extend(find_other_templates(file, foreign))
+            secrets |= foreign.keys()
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
         self._check_vars(file, bad)

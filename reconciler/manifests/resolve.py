@@ -40,6 +40,7 @@ from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.quoting import SourceLines
 from reconciler.manifests.unknown_names import UnknownNames
+from reconciler.manifests.vars import find_secret_in_url, hint_at_template
 from reconciler.model import (
     EVENTS,
     AuthScheme,
@@ -304,7 +305,8 @@ class Resolver:
         try:
             template = parse_template(value.value)
         except TemplateFault as fault:
-            self._report(value, key, fault.message, fault.hint, entry)
+            meant = find_secret_in_url(value.value, self._options)
+            self._report(value, key, *(meant or (fault.message, fault.hint)), entry)
             self.knows_names = False
             return None
         variables = self._find_vars(entry, key, value, template)
@@ -425,7 +427,7 @@ class Resolver:
             return Fault(f"{fault.message}, in column {column + foreign}", fault.hint)
         template = find_other_template(written)
         if template is not None and " " in template[0]:
-            return Fault(fault.message, f"write {{{template[1]}}} to have it filled in")
+            return Fault(fault.message, hint_at_template(template[1]))
         if foreign is None and column is None and self._lines.is_on_several(value.source, written):
             return Fault(fault.message, ONE_LINE)
         return fault

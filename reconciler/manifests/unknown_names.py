@@ -12,6 +12,7 @@ from itertools import chain
 from msgspec import Struct, field
 
 from reconciler.core.fill import ENVIRONMENT
+from reconciler.core.slips import TOKEN_HINT
 from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.schema import near_miss
@@ -70,7 +71,7 @@ class UnknownNames:
         if upper.startswith(self._options.secret_prefix.upper()):
             return f"write {{secret:{name}}}: a secret is filled in when the URL is sent, and shown nowhere"
         if upper.startswith(self._options.token_prefix.upper()):
-            return "a token is in no URL: it is sent in a header. A receiver's own key is written as {secret:NAME}"
+            return TOKEN_HINT
         return None
 
 
@@ -105,7 +106,8 @@ def _explain(
     near = near_miss(one.name, chain((ENVIRONMENT,), first.vars.names()))
     if near is not None:
         used.update((frozenset((near,)), file) for file in one.entries)
-    yield _at_urls(one, "write it under vars" if near is None else f"did you mean {{{near}}}?")
+    way = "write it under vars, here or in each manifest" if one.is_shared else "write it under vars"
+    yield _at_urls(one, way if near is None else f"did you mean {{{near}}}?")
 
 
 def _at_var(one: _UnknownName, name: str, var: Value) -> Problem:

@@ -182,6 +182,13 @@ def test_every_wrong_row_is_named_at_its_line_and_column() -> None:
     ]
 
 
+def test_a_secret_in_the_syntax_of_another_tool_is_named() -> None:
+    """The template is not repeated, only the name of the secret."""
+    text = "environment,vars.k,webhooks.messageStatus\na,$PLUG_SECRET_A,https://a.acme.com.br/${{ secrets.A }}\n"
+    what = "names a secret or a token in the syntax of another tool"
+    assert faults(text) == [f"2:2: vars.k: {what}", f"2:3: webhooks.messageStatus: {what}"]
+
+
 def test_an_encoding_that_is_not_utf_8_is_named() -> None:
     """Spreadsheets in Brazil write Windows-1252 by default."""
     assert faults("environment,description\na,São\n".encode("cp1252")) == ["2:1: : is not UTF-8"]

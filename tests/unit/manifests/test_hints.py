@@ -194,25 +194,62 @@ def warnings(**options: Any) -> list[tuple[str, int, str, str, str]]:
     return [(one.file, one.line, one.key, one.message, one.hint) for one in tree.warnings]
 
 
+FILLED_IN = "write {environment} to have it filled in"
+SECRET_FILLED_IN = "write {secret:PLUG_SECRET_NAME} to have a secret filled in"
+NOT_A_VAR = "write the text itself, or {NAME} with NAME under vars"
+
+
 @pytest.mark.parametrize(
-    ("written", "message", "name"),
+    ("written", "message", "hint"),
     [
-        ("{{environment}}", "{{environment}} is sent with single braces, not filled in", "environment"),
-        ("{{secret:PLUG_A}}", "{{secret:PLUG_A}} is sent with single braces, not filled in", "secret:PLUG_A"),
-        ("{{ITEM.name}}", "{{ITEM.name}} is sent with single braces, not filled in", "ITEM.name"),
-        ("${environment}", "the $ of ${environment} is sent as it is written", "environment"),
-        ("$(hostname)", "$(hostname) is sent as it is written, not filled in", "hostname"),
-        ("<environment>", "<environment> is sent as it is written, not filled in", "environment"),
-        ("%(environment)s", "%(environment)s is sent as it is written, not filled in", "environment"),
+        ("{{environment}}", "{{environment}} is sent with single braces, not filled in", FILLED_IN),
+        ("{{secret:PLUG_A}}", "{{secret:PLUG_A}} is sent with single braces, not filled in", SECRET_FILLED_IN),
+        ("{{ITEM.name}}", "{{ITEM.name}} is sent with single braces, not filled in", NOT_A_VAR),
+        ("${environment}", "the $ of ${environment} is sent as it is written", FILLED_IN),
+        ("$(id+a.txt)", "$(id+a.txt) is sent as it is written, not filled in", NOT_A_VAR),
+        ("<environment>", "<environment> is sent as it is written, not filled in", FILLED_IN),
+        ("%(environment)s", "%(environment)s is sent as it is written, not filled in", FILLED_IN),
     ],
 )
-def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str, message: str, name: str) -> None:
+def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str, message: str, hint: str) -> None:
     """There is one warning, where it is written, for any number of environments."""
     write(webhooks(receiveMessage=f"https://hooks.acme.com.br/{{environment}}/{written}"), "_defaults.yaml")
     write("{}", "a.yaml")
     write("{}", "b.yaml")
-    hint = f"write {{{name}}} to have it filled in"
     assert warnings() == [("manifests/_defaults.yaml", 4, "webhooks.receiveMessage", message, hint)]
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("${{ secrets.CHAVE }}", "write {secret:PLUG_SECRET_CHAVE}, and give the secret this name"),
+        ("${{secrets.CHAVE}}", "write {secret:PLUG_SECRET_CHAVE}, and give the secret this name"),
+        ("{secrets.CHAVE}", "write {secret:PLUG_SECRET_CHAVE}, and give the secret this name"),
+        *((written, "write {secret:PLUG_SECRET_X}") for written in ("{{PLUG_SECRET_X}}", "$PLUG_SECRET_X")),
+        *((written, "write {secret:PLUG_SECRET_X}") for written in ("${PLUG_SECRET_X}", "%PLUG_SECRET_X%")),
+        ("$PLUG_TOKEN_LOJA", "a token is in no URL: it is sent in a header. A receiver's own key is written as {sec"),
+    ],
+)
+def test_a_secret_in_the_syntax_of_another_tool_is_one_error(written: str, hint: str) -> None:
+    """The literal text would be sent in place of the key, and the review would be green."""
+    write(webhooks(receiveMessage=f"https://hooks.acme.com.br/?k={written}"), "_defaults.yaml")
+    write("{}", "a.yaml")
+    write("{}", "b.yaml")
+    tree = load()
+    (error,) = tree.errors
+    assert (error.file, error.line, error.key) == ("manifests/_defaults.yaml", 4, "webhooks.receiveMessage")
+    assert error.message == f"{written} is not filled in: the receiver would get it as it is written"
+    assert error.hint.startswith(hint)
+    assert [one for one in tree.warnings if written in one.message] == []
+
+
+@pytest.mark.parametrize("written", ["${{ secrets.CHAVE }}", "$PLUG_SECRET_CHAVE"])
+def test_a_secret_in_a_var_is_answered_with_its_place_in_the_url(written: str) -> None:
+    """A var's value is in every plan, so no secret is filled in there."""
+    write(f"vars: {{key: '{written}'}}\n" + webhooks(receiveMessage="https://hooks.acme.com.br/?k={key}"))
+    line, column, key, _, hint = only_error()
+    assert (line, column, key) == (1, 13, "vars.key")
+    assert hint.startswith("a var's value is literal; in the URL, write {secret:PLUG_SECRET_CHAVE}")
 
 
 def test_alike_templates_of_a_file_are_one_warning_with_their_number() -> None:
@@ -363,7 +400,8 @@ def test_a_var_that_no_manifest_has_is_reported_at_the_first_url() -> None:
     write("{}", "a.yaml")
     write("{}", "b.yaml")
     message = "unknown name {host}, here and in 6 more URLs of this file (in a, b)"
-    assert errors() == [("_defaults.yaml", 2, "webhooks.finishAttendance", message, "write it under vars")]
+    hint = "write it under vars, here or in each manifest"
+    assert errors() == [("_defaults.yaml", 2, "webhooks.finishAttendance", message, hint)]
     for name in ("a.yaml", "b.yaml"):
         write("vars: {hots: hooks.acme.com.br}\n", name)
     assert errors() == [("_defaults.yaml", 2, "webhooks.finishAttendance", message, "did you mean {hots}?")]
