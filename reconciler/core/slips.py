@@ -12,11 +12,13 @@ MAX_SHOWN = 40  # characters of a template
 # A name as other tools have it filled in: ${{ X }}, {{X}}, ${X}, {X}, $(X), $X, $env:X, <X>, %(X)s, %X%. Three braces
 # are a literal one around a placeholder of this tool.
 _FOREIGN = re.compile(
-    r"\$?(?<!\{)\{\{(?P<double>[^{}]{1,99})\}\}(?!\})|\$?(?<!\{)\{(?P<single>[^{}]{1,99})\}|\$\((?P<call>[^()]{1,99})\)"
-    r"|\$(?:env:)?(?P<bare>\w{1,99})|<(?P<angle>[^<>]{1,99})>|%\((?P<python>\w{1,99})\)s|%(?P<batch>\w{1,99})%",
+    r"\$?(?<!\{)\{\{(?P<double>[^{}]{1,99})\}\}(?!\})|\$?(?<!\{)\{(?P<single>[^{}]{1,99})\}|\$\((?P<call>[^(){}]{1,99})\)"
+    r"|\$(?:env:)?(?P<bare>\w{1,99})|<(?P<angle>[^<>{}]{1,99})>|%\((?P<python>\w{1,99})\)s|%(?P<batch>\w{1,99})%",
     re.ASCII | re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+", re.ASCII)
+# the fault without the text, which may come from an account or a shifted cell
+FOREIGN_SECRET = "names a secret or a token in the syntax of another tool"  # noqa: S105 - a message
 _OF_SECRETS = re.compile(r"\s*secrets?\s*[.\[]\W{0,9}(\w*)", re.ASCII | re.IGNORECASE)
 _OWN = "secret:"
 TOKEN_HINT = "a token is in no URL: it is sent in a header. A receiver's own key is written as {secret:NAME}"  # noqa: S105

@@ -20,6 +20,7 @@ from reconciler.core.account import FIELDS
 from reconciler.core.fill import TemplateFault, fill_vars, parse_template
 from reconciler.core.imports import looks_random
 from reconciler.core.portable import find_reserved_fault, make_comparison_key
+from reconciler.core.slips import FOREIGN_SECRET
 from reconciler.core.urls import find_base_url_fault, find_character_fault, find_url_fault
 from reconciler.core.variables import is_token_variable
 from reconciler.io.files import Utf16Error, without_mark
@@ -40,7 +41,6 @@ MAX_WORDS = 40  # characters
 _DELIMITER_LINE = re.compile(f'"?sep=([{"".join(DELIMITERS)}])"?\r?(?:\n|$)', re.IGNORECASE)  # Excel's own first line
 _DECIMAL = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 FIELDS_ALWAYS_SHOWN = FIELDS.keys() - {Event.MESSAGE_DELIVERY_ERROR}
-_FOREIGN_SECRET = "names a secret or a token in the syntax of another tool"  # noqa: S105 - without the cell's text
 _GROUPS = ("api", "vars", "webhooks")
 
 
@@ -246,12 +246,12 @@ class _RowReader:
 
     def _find_var_fault(self, name: str, value: str) -> Fault | None:
         foreign = find_secret_in_var(value, self._options)
-        return find_var_fault(name, value, self._options) if foreign is None else Fault(_FOREIGN_SECRET, foreign.hint)
+        return find_var_fault(name, value, self._options) if foreign is None else Fault(FOREIGN_SECRET, foreign.hint)
 
     def _find_url_fault(self, file: File, url: str) -> Fault | None:
         foreign = find_secret_in_url(url, self._options)
         if foreign is not None:
-            return Fault(_FOREIGN_SECRET, foreign.hint)
+            return Fault(FOREIGN_SECRET, foreign.hint)
         try:
             template = parse_template(url)
         except TemplateFault as fault:
