@@ -22,14 +22,36 @@ PIECES = st.sampled_from(
         *(" ", "\n", "\r", "\\", "é", "%20", "x" * 700, "", "path"),
     ]
 )
+USUAL = st.sampled_from(
+    [
+        "https://{host}/plug/{environment}/{more}?key={secret:PLUG_SECRET_A}",
+        "https://hooks.example.com.br/{{literal}}/{environment}",
+        "https://hooks.example.com.br/{more}/x",
+    ]
+)
 TEXTS = st.one_of(
-    st.just("https://{host}/plug/{environment}/{more}?key={secret:PLUG_SECRET_A}"),
-    st.just("https://hooks.example.com.br/{{literal}}/{environment}"),
+    USUAL,
     st.lists(PIECES, max_size=6).map("".join),
     st.lists(PIECES, max_size=4).map(lambda pieces: "https://hooks.example.com.br/" + "".join(pieces)),
 )
+# the fast path is taken only if all seven are valid
+SEVEN = st.one_of(*(st.lists(texts, min_size=len(EVENTS), max_size=len(EVENTS)) for texts in (USUAL, TEXTS)))
 VARS = st.sampled_from(
-    ["hooks.example.com.br", "HOOKS.Example.com", "10.0.0.1", "a\nb", "", "x/y", "x/", "/x", "//", "é", "{", None]
+    [
+        "hooks.example.com.br",
+        "HOOKS.Example.com",
+        "10.0.0.1",
+        "hooks.example.com.br/",
+        "a\nb",
+        "",
+        "x/y",
+        "x/",
+        "/x",
+        "//",
+        "é",
+        "{",
+        None,
+    ]
 )
 POLICIES = st.sampled_from(
     [Policy(), Policy(denied=("*.example.com.br",)), Policy(allowed=(("hooks.example.com.br",),))]
@@ -60,8 +82,8 @@ def _flat(used: set[tuple[frozenset[str], str]]) -> set[tuple[frozenset[str], st
 def entries(draw: st.DrawFn) -> list[Entry]:
     """Draw three environments, which share webhooks or have their own."""
     shared = {
-        f"webhooks.{event}": Value(draw(TEXTS), Location("manifests/_defaults.yaml", at, 3))
-        for at, event in enumerate(EVENTS, 1)
+        f"webhooks.{event}": Value(text, Location("manifests/_defaults.yaml", at, 3))
+        for at, (event, text) in enumerate(zip(EVENTS, draw(SEVEN), strict=True), 1)
     }
     made = []
     for number in range(3):
