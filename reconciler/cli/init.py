@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
 from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
 from reconciler.io.files import is_file, is_folder
+from reconciler.text.counts import name_some
 from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
@@ -88,13 +90,14 @@ def init(
         json.dumps(editor_schema(), indent=2) + "\n",
     )
     _write_all(top, start)
+    _warn_of_placeholders(top, chosen)
     say("next: write your hosts into the manifests, then `reconciler validate`. For GitHub: `reconciler github setup`")
     return ExitCode.DONE
 
 
 def _write_all(top: Path, start: Start) -> None:
     """Write the missing files, and show a line for each file. Raises InputError if one can't be written."""
-    from reconciler.starter import UNKNOWN_ACTION, starting_files
+    from reconciler.starter import ACTION_FOLDER, UNKNOWN_ACTION, starting_files
 
     there = has_manifests(top)
     lines, unfilled = [], False
@@ -107,11 +110,29 @@ def _write_all(top: Path, start: Start) -> None:
     write("\n".join(for_terminal(line) for line in lines))
     if unfilled:
         say(
-            f"the action of the workflows is not known. In the workflows and in README.md, replace {UNKNOWN_ACTION} "
-            "and OWNER/reconciler@COMMIT: name the repository that holds this tool, and its commit. Or remove these "
-            "files and run init again with --action",
+            f"the action of the workflows is not known: they name {UNKNOWN_ACTION}, and README.md names "
+            f"OWNER/reconciler@COMMIT. Run `reconciler init{_folder_argument(top)} --upgrade --yes --action "
+            f"OWNER/REPO/{ACTION_FOLDER}@COMMIT` with the repository that holds this tool, and its commit",
             label="warning",
         )
+
+
+def _warn_of_placeholders(top: Path, action: str) -> None:
+    """Say how to fill in the action in workflows that an earlier call wrote without one. `init` changes no file."""
+    from reconciler.cli.init_upgrade import find_unfilled
+    from reconciler.starter import UNKNOWN_ACTION
+
+    unfilled = [] if action == UNKNOWN_ACTION else find_unfilled(top)
+    if unfilled:
+        say(
+            f"{name_some(unfilled)} still name {UNKNOWN_ACTION}, which only holds the place of the action. Run "
+            f"`reconciler init{_folder_argument(top)} --upgrade --yes --action {action}`",
+            label="warning",
+        )
+
+
+def _folder_argument(top: Path) -> str:
+    return "" if top == Path() else f" {shlex.quote(top.as_posix())}"
 
 
 def _check(action: str | None, default_branch: str | None, owners: Sequence[str]) -> None:

@@ -86,6 +86,25 @@ def test_the_readme_is_in_the_language_of_the_team(tmp_path: Path) -> None:
     assert f'pipx install "git+https://github.com/acme/reconciler@{"c0ffee" * 6}c0ff"' in text
 
 
+@pytest.mark.parametrize(
+    ("language", "false", "true"),
+    [
+        ("en", "the next apply would overwrite it", "without `PLUG_OBSERVE` nobody notices the edit"),
+        ("pt-BR", "o próximo apply sobrescreveria", "sem `PLUG_OBSERVE` ninguém percebe a"),
+    ],
+)
+def test_the_readme_does_not_promise_that_an_edit_elsewhere_is_undone(
+    tmp_path: Path, language: str, false: str, true: str
+) -> None:
+    """An unchanged environment is not sent again, and only an observing drift sees the edit."""
+    init(tmp_path, "--language", language, "--action", ACTION)
+    text = read(tmp_path, "README.md")
+    assert false not in text
+    assert true in text
+    (row,) = [line for line in text.splitlines() if "*Webhook drift*" in line]
+    assert "PLUG_OBSERVE" in row
+
+
 def test_an_action_that_can_be_moved_is_warned_of(tmp_path: Path) -> None:
     moved = init(tmp_path, "--action", "acme/reconciler/.github/actions/reconciler@v1")
     assert moved.code == 0
@@ -192,3 +211,36 @@ def test_an_upgrade_from_the_first_version_names_the_new_check(tmp_path: Path) -
     assert "the required check is now `Webhooks plan`" in init(tmp_path, "--upgrade", "--action", ACTION).err
     plan.write_text(plan.read_text().replace("name: Plan\n", "name: Webhooks plan\n"))
     assert "the required check" not in init(tmp_path, "--upgrade", "--action", ACTION).err
+
+
+def test_workflows_without_an_action_are_answered_with_the_command_that_fills_it_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second call names the action, but init changes no file that exists."""
+    monkeypatch.setattr(metadata, "distribution", _not_installed)
+    init(tmp_path)
+    before = read(tmp_path, ".github/workflows/plan.yml")
+    again = init(tmp_path, "--action", ACTION)
+    assert {line.split()[0] for line in again.out.splitlines()} == {"left"}
+    assert read(tmp_path, ".github/workflows/plan.yml") == before
+    command = f"reconciler init {tmp_path / 'new'} --upgrade --yes --action {ACTION}"
+    assert f"Run `{command}`\n" in again.err
+    shown = init(tmp_path, "--upgrade", "--action", ACTION)
+    assert "would change   README.md: the address of the tool\n" in shown.out
+    assert "OWNER/reconciler@COMMIT" in read(tmp_path, "README.md")
+    assert "wrote  README.md: the address of the tool\n" in drive(tmp_path, {}, *command.split()[1:]).out
+    files = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    assert [path for path in files if "OWNER/reconciler" in path.read_text()] == []
+    assert init(tmp_path, "--action", ACTION).err.startswith("next: ")
+
+
+def test_an_upgrade_moves_the_commit_in_the_readme_and_leaves_another_address(tmp_path: Path) -> None:
+    """The address is that of the commit that the workflows had; another one is the team's own."""
+    init(tmp_path, "--action", ACTION)
+    init(tmp_path, "--upgrade", "--yes", "--action", LATER)
+    text = read(tmp_path, "README.md")
+    assert f'pipx install "git+https://github.com/acme/reconciler@{"decade" * 6}c0ff"' in text
+    own = text.replace("decade" * 6, "facade" * 6)
+    (tmp_path / "new/README.md").write_text(own)
+    assert "README.md" not in init(tmp_path, "--upgrade", "--yes", "--action", ACTION).out
+    assert read(tmp_path, "README.md") == own
