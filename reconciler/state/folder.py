@@ -298,8 +298,18 @@ class FolderStore:
                 continue
             moved = True
             results.append(WriteResult(write.environment, None if one.data is None else version_of(one.data)))
-        if moved:
+        return self._confirm(results) if moved else results
+
+    def _confirm(self, results: list[WriteResult]) -> list[WriteResult]:
+        """Make the new names durable. If that fails, all documents are stored, but a power cut may undo each of them.
+
+        See docs/contract.md#lost-intents: the caller then finds them in the folder.
+        """
+        try:
             sync_folder(self._path)
+        except OSError as error:
+            fault = self._unreachable("the disk did not confirm what was written, and a power cut may undo it", error)
+            return [WriteResult(one.environment, None, one.error or fault) for one in results]
         return results
 
     def _prepare(self, write: Write, patience: Patience) -> _Prepared | StateError:

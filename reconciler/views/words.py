@@ -29,6 +29,7 @@ from reconciler.model import (
     Problem,
     Reason,
     ReceiverCheck,
+    Remedy,
     RunResult,
 )
 from reconciler.text.counts import counted, environments, name_some, number
@@ -80,6 +81,14 @@ NEXT_FOR_OUTCOME = {
     Outcome.SKIPPED: "skipped: not begun, nothing was sent. The next apply takes them up.",
 }
 
+NEXT_FOR_REMEDY = {
+    Remedy.UNLOCK: (
+        "still locked by this run: fix what the message names, then reconciler state unlock ENVIRONMENT, and apply "
+        "again."
+    ),
+    Remedy.REASSERT: "not in the state: fix what the message names, then reconciler apply --reassert -e ENVIRONMENT.",
+}
+
 NEXT_FOR_KIND = {
     FindingKind.LIVE: (
         "live: Plug itself was changed. To keep that, write it into the manifest; to undo it, run reconciler apply "
@@ -107,6 +116,15 @@ NEXT_FOR_KIND = {
         "message names, then run reconciler drift --observe again."
     ),
 }
+
+
+def list_next(result: RunResult) -> list[str]:
+    """Return what to do about everything that was not applied, the gravest first."""
+    texts = [STATE_TROUBLE] if result.state_trouble else []
+    for outcome in NOT_APPLIED:
+        for remedy in sorted({one.remedy for one in result.environments if one.outcome is outcome}):
+            texts.append(NEXT_FOR_REMEDY.get(remedy) or NEXT_FOR_OUTCOME[outcome])
+    return list(dict.fromkeys(texts))
 
 
 def shown_digest(plan: Plan) -> str | None:

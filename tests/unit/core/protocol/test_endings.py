@@ -111,6 +111,14 @@ def test_each_environment_has_one_ending(found: Document | None, ending: Ending,
     assert (reported.ending, reported.why[: len(why)] if why else reported.why) == (ending, why)
 
 
+@pytest.mark.parametrize("left_s", [0, 1])
+def test_a_lease_that_this_run_left_is_reported_as_a_lock(left_s: int) -> None:
+    """An apply that is started now would end with it."""
+    reported = report_one(document(applied=applied(), intent=intent(lease_until=START + timedelta(seconds=left_s))))
+    assert reported.locked == bool(left_s)
+    assert reported.why.endswith("; locked until 2026-11-23T12:00:01Z") == bool(left_s)
+
+
 def test_an_earlier_record_names_who_applied_it() -> None:
     """An adopted one names who adopted it."""
     reported = report_one(
