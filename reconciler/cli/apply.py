@@ -36,6 +36,7 @@ from reconciler.core.observe import describe_unobserved
 from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.errors import InputError, OutputFailed
+from reconciler.io.http.proxy import check_proxies
 from reconciler.io.signals import stop_on_signals
 from reconciler.model import RunResult
 from reconciler.model.plan import has_work
@@ -196,6 +197,7 @@ def send(session: Session, planned: Planned, how: SendOptions) -> RunResult:
     """Apply the plan. Raises: click.Abort if a signal ended the check of the receivers."""
     if not has_work(planned.plan):
         return make_idle_result(planned.plan)
+    check_proxies((one.endpoint for one in find_putting(planned)), session.environ)
     refused = _find_refused(session, planned) if how.check_first else {}
     return asyncio.run(_run(session, planned, _options(session, how), refused))
 
