@@ -214,14 +214,16 @@ def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
 
 
 def finish(result: RunResult, form: Form, session: Session) -> ExitCode:
-    """Show the result and return its exit code. State trouble and an interrupt come before a failed output."""
+    """Show the result and return its exit code. State trouble and an interrupt come before a failed output.
+
+    A failed output is reported also if the reader has ended: else an apply that did everything ends with 1 silently.
+    """
     code = of_result(result)
     try:
         show_result(result, form, session)
     except OutputFailed as error:
-        if code in (ExitCode.DONE, ExitCode.NOT_APPLIED):
-            raise
-        report_unwritten(error)
+        report_unwritten(error, also_if_gone=True)
+        return ExitCode.NOT_APPLIED if code is ExitCode.DONE else code
     return code
 
 
