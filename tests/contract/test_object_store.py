@@ -147,7 +147,7 @@ def test_a_missing_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(monkeypatch) as store:
         pass
     monkeypatch.setattr(objects, "RETRY_FOR", timedelta(0))
-    with pytest.raises(Unreachable, match="the store can't be reached: connection refused. Check bucket") as caught:
+    with pytest.raises(Unreachable, match=r"the store can't be reached: connection refused\. Check bucket") as caught:
         ObjectStore(store.location).names()
     assert "127.0.0.1" not in str(caught.value)
 
