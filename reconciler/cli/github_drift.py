@@ -97,9 +97,13 @@ class _Schedule:
         return runs
 
     def _find_drift(self) -> tuple[Planned, Drift]:
+        from reconciler.core.planner import describe_future_records
+
         session = self._session
         reads = session.live_reads(wanted=self._step.is_on("PLUG_OBSERVE"))
         planned = session.plan(PlanScope(observe=reads))
+        for warning in describe_future_records(planned.desired, planned.heads, self._now):
+            self._step.warn(warning)
         return planned, find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
 
     def _report(self, reported: Drift, left: LeftOut, planned: Planned) -> None:

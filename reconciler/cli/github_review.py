@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, say_problems, write
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
+from reconciler.io.temporary import TemporaryFolder
 from reconciler.model import Problem
 from reconciler.text.escape import for_terminal
 
@@ -219,7 +219,7 @@ class _Commits:
 
         Yields a session for the settings, and one for the manifests.
         """
-        with tempfile.TemporaryDirectory(prefix="reconciler-review-") as made:
+        with TemporaryFolder("reconciler-review-") as made:
             top = Path(os.path.realpath(made))
             (top / ".git").mkdir()  # the search for settings ends at the top of a checkout
             written = self._history.list_files(commit, self._name_settings())

@@ -14,8 +14,9 @@ import click
 from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
+from reconciler.cli.session import find_folder
 from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
-from reconciler.io.files import is_file, is_folder
+from reconciler.io.files import is_file, is_folder, write_new
 from reconciler.text.counts import name_some
 from reconciler.text.escape import for_terminal
 
@@ -72,6 +73,7 @@ def init(
     if yes and not upgrade:
         raise click.UsageError("--yes goes with --upgrade: init itself changes no file that exists")
     _check(action, default_branch, owners)
+    find_folder()
     top = Path(folder)
     if upgrade:
         from reconciler.cli.init_upgrade import upgrade_workflows
@@ -101,13 +103,15 @@ def _write_all(top: Path, start: Start) -> None:
 
     there = has_manifests(top)
     lines, unfilled = [], False
-    for path, text in starting_files(start).items():
-        reason = _reason_to_leave(top, path, there=there)
-        if reason is None and not _write_new(top, path, text):
-            reason = "it exists"
-        unfilled = unfilled or (reason is None and UNKNOWN_ACTION in text)
-        lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
-    write("\n".join(for_terminal(line) for line in lines))
+    try:
+        for path, text in starting_files(start).items():
+            reason = _reason_to_leave(top, path, there=there)
+            if reason is None and not _write_new(top, path, text):
+                reason = "it exists"
+            unfilled = unfilled or (reason is None and UNKNOWN_ACTION in text)
+            lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
+    finally:
+        write("\n".join(for_terminal(line) for line in lines))
     if unfilled:
         say(
             f"the action of the workflows is not known: they name {UNKNOWN_ACTION}, and README.md names "
@@ -179,8 +183,7 @@ def _write_new(top: Path, path: str, text: str) -> bool:
     target = top / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        write_new(target, text.encode())
     except FileExistsError:
         if is_folder(target.parent):
             return False

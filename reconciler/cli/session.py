@@ -354,11 +354,14 @@ class Session(Struct, dict=True):
             return None
         from reconciler.cli.output import say
         from reconciler.cli.progress import report_read
+        from reconciler.io.http.proxy import check_proxies
         from reconciler.run.live import LiveReads
         from reconciler.run.observe import ObserveOptions
         from reconciler.text.counts import environments
 
         settings = self.settings
+        observed = [one.partner_base_url for one in self.desired if one.account_id is not None]
+        check_proxies(filter(None, observed), self.environ)
         return LiveReads(
             credentials=self.credentials,
             partner_token_env=settings.partner.token_env,
@@ -373,6 +376,7 @@ class Session(Struct, dict=True):
     def account_reads(self, accounts: int) -> AccountReads:
         """Return the reads of accounts for `import`. Raises InputError if the partner token can't be used."""
         from reconciler.cli.progress import report_read
+        from reconciler.io.http.proxy import check_proxies
         from reconciler.model import Fault
         from reconciler.run.importing import AccountReads
         from reconciler.run.observe import ObserveOptions
@@ -386,6 +390,7 @@ class Session(Struct, dict=True):
         )
         if accounts and problems:
             raise InputError(problems=problems)
+        check_proxies([base_url] * bool(accounts), self.environ)
         options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_read)
         return AccountReads(self.make_observer, base_url, self.clock, options, self.pace)
 

@@ -90,6 +90,22 @@ def is_link_entry(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or getattr(entry, "is_junction", _is_not)()
 
 
+def is_on_read_only_disk(path: str | Path) -> bool:
+    """Return whether a path's file system is mounted for reading alone. It is False if the system can't tell."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY) if hasattr(os, "statvfs") else False
+    except OSError:
+        return False
+
+
+def is_own(path: str | Path) -> bool:
+    """Return whether this user owns a path, and so may change its mode. Without owners it is True."""
+    try:
+        return not HAS_MODES or os.stat(path).st_uid == os.geteuid()  # noqa: PTH116
+    except OSError:
+        return False
+
+
 def leads_nowhere(path: str | Path) -> bool:
     """Return whether a path is missing because it, or a folder above it, is a link to a missing file or folder."""
     here, above = os.fspath(path), os.path.dirname(path)  # noqa: PTH120 - pathlib takes longer than the system calls

@@ -153,7 +153,7 @@ class RunContext:
     async def write(self, environment: str, document: Document | None, over: Stored | None) -> WriteResult:
         """Write a document over the version that was read (None: over nothing). A document of None is a deletion."""
         result = await self.writer.write(Write(environment, document, over.version if over else None))
-        if result.error is None:
+        if result.error is None or result.landed:
             self.accounts.record_written(environment, document)
         return result
 

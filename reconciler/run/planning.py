@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.core.digest import digest_of
-from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
+from reconciler.core.planner import Fleet, PlanInput, Planned, describe_future_records, make_plan
 from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
 from reconciler.core.where import find_apis
@@ -82,7 +82,7 @@ def plan_environments(
         selection=tuple(scope.globs),
         shard=scope.shard,
         observations=observations,
-        warnings=warnings,
+        warnings=(*describe_future_records((one.environment for one in wanted), heads, given.now), *warnings),
     )
     where = _find_where(wanted, store, fleet, location or store.location)
     return Planned(

@@ -30,6 +30,7 @@ from reconciler.model import (
     Problem,
     Reason,
     ReceiverCheck,
+    Remedy,
     RunResult,
 )
 from reconciler.text.alike import Filled
@@ -81,6 +82,14 @@ NEXT_FOR_OUTCOME = {
         "locked: wait for the other run. Only if it is dead: reconciler state unlock ENVIRONMENT, then apply again."
     ),
     Outcome.SKIPPED: "skipped: not begun, nothing was sent. The next apply takes them up.",
+}
+
+NEXT_FOR_REMEDY = {
+    Remedy.UNLOCK: (
+        "still locked by this run: fix what the message names, then reconciler state unlock ENVIRONMENT, and apply "
+        "again."
+    ),
+    Remedy.REASSERT: "not in the state: fix what the message names, then reconciler apply --reassert -e ENVIRONMENT.",
 }
 
 NEXT_FOR_KIND = {
@@ -140,6 +149,15 @@ NEXT_ON_GITHUB = {
 def next_for_kind(kind: FindingKind, *, on_github: bool = False) -> str:
     """Return what to do about findings of a kind, in a terminal or with the team's workflows."""
     return NEXT_ON_GITHUB.get(kind, NEXT_FOR_KIND[kind]) if on_github else NEXT_FOR_KIND[kind]
+
+
+def list_next(result: RunResult) -> list[str]:
+    """Return what to do about everything that was not applied, the gravest first."""
+    texts = [STATE_TROUBLE] if result.state_trouble else []
+    for outcome in NOT_APPLIED:
+        for remedy in sorted({one.remedy for one in result.environments if one.outcome is outcome}):
+            texts.append(NEXT_FOR_REMEDY.get(remedy) or NEXT_FOR_OUTCOME[outcome])
+    return list(dict.fromkeys(texts))
 
 
 def shown_digest(plan: Plan) -> str | None:

@@ -121,6 +121,7 @@ class EndReport(Struct, frozen=True):
     job: RunJob | None = None  # its log has more
     adopted: bool = False
     commit: str | None = None  # for SUPERSEDED and REMOVED: the last commit that changed it
+    locked: bool = False  # for IN_DOUBT: the lease of the intent has not ended
 
 
 def report_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[EndReport]:
@@ -210,7 +211,9 @@ def _report_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRu
         return EndReport(name, Ending.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
     tried = f": {_describe_answer(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
     why = f"it is unknown whether the PUT of {instant(intent.at)} changed Plug{tried}"
-    return EndReport(name, Ending.IN_DOUBT, why, intent.by, intent.at, job)
+    locked = intent.is_live(now)
+    why += f"; locked until {instant(intent.lease_until)}" if locked else ""
+    return EndReport(name, Ending.IN_DOUBT, why, intent.by, intent.at, job, locked=locked)
 
 
 def _describe_try(last: LastTry) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import subprocess
 from importlib import metadata
@@ -28,6 +30,28 @@ def test_a_file_where_a_folder_is_needed_is_reported(tmp_path: Path, monkeypatch
     assert (tmp_path / "manifests").read_text() == "mine\n"
 
 
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call would take it for a file of the user's. What was written until then is listed."""
+    monkeypatch.chdir(tmp_path)
+    write = os.write
+
+    def write_a_part(descriptor: int, data: bytes) -> int:
+        if b"version: 2" in bytes(data):  # dependabot.yml, a late file
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, bytes(data)[:100])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write_a_part)
+        drove = drive(tmp_path, {}, "init", "--action", ACTION)
+    assert (drove.code, "can't be written: No space left on device" in drove.err) == (3, True)
+    written = {line.removeprefix("wrote  ") for line in drove.out.splitlines()}
+    assert "manifests/_defaults.yaml" in written
+    assert written == {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    again = drive(tmp_path, {}, "init", "--action", ACTION)
+    assert again.code == 0
+    assert drive(tmp_path, {}, "init", "--upgrade", "--action", ACTION).code == 0
+
+
 @pytest.mark.posix
 @pytest.mark.parametrize(("target", "reason"), [(".github", "Too many levels of symbolic links"), ("x" * 300, None)])
 def test_a_link_that_leads_nowhere_is_reported(
@@ -37,7 +61,7 @@ def test_a_link_that_leads_nowhere_is_reported(
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".github").symlink_to(target)
     drove = drive(tmp_path, {}, "init")
-    assert (drove.code, drove.out) == (3, "")
+    assert (drove.code, "wrote  README.md" in drove.out, ".github" in drove.out) == (3, True, False)
     assert drove.err.startswith("error: DIR: .github/")
     assert f"can't be written: {reason or ''}" in drove.err
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from reconciler.core.planner import PlanInput
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.model import By, Document, Fingerprint, Where
@@ -38,6 +42,29 @@ def plan(store: Store, *globs: str) -> Where:
     planned = plan_environments([ONE, OTHER], store, FakeCredentials(), given, scope, location="git:origin/stat")
     assert planned.plan.where is not None
     return planned.plan.where
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "expected"),
+    [
+        (60, ""),
+        (61, "one was last applied in the future: the clock of that run was wrong, or this one is. With max_age"),
+    ],
+)
+def test_a_record_from_the_future_is_a_warning(ahead_s: int, expected: str) -> None:
+    """It hides that it expired. An orphan and one that is not selected can't be sent again, so they are not named."""
+    store = Store(applied("one"), applied("gone"), applied("other"))
+    given = PlanInput(START - timedelta(seconds=ahead_s), max_age_s=1)
+    planned = plan_environments([ONE, OTHER], store, FakeCredentials(), given, PlanScope(["one"]))
+    (*rest, warning) = planned.plan.warnings or ("",)
+    assert (rest, warning[: len(expected)] if expected else warning) == ([], expected)
+
+
+def test_many_records_from_the_future_are_one_warning() -> None:
+    store = Store(applied("one"), applied("other"))
+    planned = plan_environments([ONE, OTHER], store, FakeCredentials(), PlanInput(START - timedelta(days=30)))
+    (warning,) = planned.plan.warnings
+    assert warning.startswith("2 environments were last applied in the future (one, other): the clock of ")
 
 
 def test_an_empty_state_is_new_and_has_a_near_name() -> None:

@@ -20,6 +20,8 @@ from reconciler.model import (
     FindingKind,
     LiveDifference,
     Reason,
+    Remedy,
+    RunResult,
 )
 from reconciler.views import annotations as github
 from reconciler.views import markdown, style, text, text_plan
@@ -65,6 +67,23 @@ def test_the_values_of_a_group_after_the_fiftieth_are_counted() -> None:
     rows = re.findall(r"^      zap (\S+): (\S+)$", page, re.MULTILINE)
     assert rows == [(value, name) for name, value in list(values.items())[:50]]
     assert "\n      and 30 more environments: see them with --format json\n" in page
+
+
+def test_advice_never_contradicts_the_message_of_an_environment() -> None:
+    """An apply at once would find this run's own lock, or nothing to do."""
+    one = results()["mixed"].environments[23]
+    usual = "uncertain: run apply again: it sends the desired webhooks again."
+    locked = "still locked by this run: fix what the message names, then reconciler state unlock ENVIRONMENT, and apply"
+    lost = "not in the state: fix what the message names, then reconciler apply --reassert -e ENVIRONMENT."
+    for remedies, expected in (
+        ([Remedy.APPLY], {usual}),
+        ([Remedy.UNLOCK, Remedy.UNLOCK], {locked}),
+        ([Remedy.APPLY, Remedy.REASSERT, Remedy.UNLOCK], {usual, locked, lost}),
+    ):
+        result = RunResult(tuple(replace(one, remedy=remedy) for remedy in remedies))
+        for page in (text.render_result(result, colour=False, width=200), markdown.render_result(result)):
+            assert {advice for advice in (usual, locked, lost) if advice in page} == expected
+            assert page.count(locked) <= 1
 
 
 def _other_token(name: str, token_env: str) -> EnvironmentPlan:

@@ -131,6 +131,14 @@ def test_a_put_in_doubt_is_not_called_uncertain_twice() -> None:
     assert why == "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: no answer within 30 s"
 
 
+@pytest.mark.parametrize("left_s", [0, 1])
+def test_a_lease_that_this_run_left_is_reported_as_a_lock(left_s: int) -> None:
+    """An apply that is started now would end with it."""
+    reported = report_one(document(applied=applied(), intent=intent(lease_until=START + timedelta(seconds=left_s))))
+    assert reported.locked == bool(left_s)
+    assert reported.why.endswith("; locked until 2026-11-23T12:00:01Z") == bool(left_s)
+
+
 def test_an_earlier_record_names_who_applied_it() -> None:
     """An adopted one names who adopted it."""
     reported = report_one(
