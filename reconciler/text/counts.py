@@ -24,9 +24,9 @@ def ordinal(count: int) -> str:
     return f"{number(count)}{ending}"
 
 
-def counted(count: int, one: str) -> str:
+def counted(count: int, one: str, several: str = "") -> str:
     """Return a count with its noun, such as `1 environment`, `2,412 environments`."""
-    return f"{number(count)} {one if count == 1 else one + 's'}"
+    return f"{number(count)} {one if count == 1 else several or one + 's'}"
 
 
 def environments(count: int) -> str:

@@ -38,16 +38,12 @@ __all__ = [
 def render_result(result: RunResult) -> str:
     """Return what was not applied as a table, the numbers of the other environments, and what to do next."""
     count = Counter(one.outcome for one in result.environments)
-    occurring = [outcome for outcome in Outcome if count[outcome]]
     head = [f"## {words.result_summary(result)}", *where_paragraph(result.where)]
     applied = [one.environment for one in result.environments if one.outcome is Outcome.APPLIED]
     tail = [f"Applied: {environments(len(applied))}: {names(applied)}."] if applied else []
     if count[Outcome.UNCHANGED]:
         tail.append(f"Unchanged: {environments(count[Outcome.UNCHANGED])}.")
-    advice = [words.NEXT_FOR_OUTCOME[outcome] for outcome in words.NOT_APPLIED if outcome in occurring]
-    if result.state_trouble:
-        advice.insert(0, words.STATE_TROUBLE)
-    tail += next_steps(advice)
+    tail += next_steps(words.list_next(result))
     groups = [
         group
         for outcome in words.NOT_APPLIED

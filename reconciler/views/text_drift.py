@@ -26,8 +26,9 @@ def render_drift(
     *,
     colour: bool,
     width: int = 100,
+    on_github: bool = False,
 ) -> str:
-    """Return the findings as text; the last line is the summary.
+    """Return the findings as text; the last line is the summary. `on_github`: the reader has the team's workflows.
 
     Environments whose findings differ only in the values of their vars are one group.
     """
@@ -35,7 +36,7 @@ def render_drift(
     groups = group_findings(drift.findings, vars_by_environment)
     sections = [new_state_lines(drift.where, style)]
     sections += [_group_lines(group, style, width) for group in groups]
-    sections.append(next_lines(advice(drift.findings), style, width=width))
+    sections.append(next_lines(advice(drift.findings, on_github=on_github), style, width=width))
     sections.append(where_lines(drift.where, style, width))
     sections.append([*_looked_at_lines(drift, style, width), style.bold(words.drift_summary(drift))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -99,7 +100,7 @@ def _finding_lines(finding: Finding, message: str, style: Style) -> list[str]:
     return [*lines, *expected_lines, *actual_lines]
 
 
-def advice(findings: Iterable[Finding]) -> Sequence[str]:
+def advice(findings: Iterable[Finding], *, on_github: bool = False) -> Sequence[str]:
     """Return the advice for each kind that occurs, the most important first."""
     occurring = {finding.kind for finding in findings}
-    return [words.NEXT_FOR_KIND[kind] for kind in FindingKind if kind in occurring]
+    return [words.next_for_kind(kind, on_github=on_github) for kind in FindingKind if kind in occurring]

@@ -70,8 +70,4 @@ def _applied_lines(result: RunResult, style: Style) -> list[str]:
 
 
 def _next_lines(result: RunResult, style: Style, width: int) -> list[str]:
-    occurring = {one.outcome for one in result.environments}
-    texts = [words.NEXT_FOR_OUTCOME[outcome] for outcome in words.NOT_APPLIED if outcome in occurring]
-    if result.state_trouble:
-        texts.insert(0, words.STATE_TROUBLE)
-    return next_lines(texts, style, width=width)
+    return next_lines(words.list_next(result), style, width=width)
