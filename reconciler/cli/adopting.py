@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.output import say, say_problems
+from reconciler.cli.output import say, say_problems, warn
 from reconciler.cli.progress import watch_state
 from reconciler.cli.session import Session
 from reconciler.errors import InputError, Locked
@@ -72,9 +72,9 @@ def show_review(review: AdoptionReview) -> None:
         for seen in (*found.uncompared, *found.unseen):
             unseen[f"{seen.event}: {seen.reason}"].append(name)
     for reason, names in unread.items():
-        say(for_terminal(f"what Plug holds of {name_some(names)} was not read: {reason}"), label="warning")
+        warn(f"what Plug holds of {name_some(names)} was not read: {reason}")
     for reason, names in unseen.items():
-        say(for_terminal(f"not seen of {name_some(names)}: {reason}"), label="warning")
+        warn(f"not seen of {name_some(names)}: {reason}")
 
 
 def record_all(session: Session, review: AdoptionReview) -> int:

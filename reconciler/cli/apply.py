@@ -26,7 +26,7 @@ from reconciler.cli.options import (
     settings_options,
     yes_option,
 )
-from reconciler.cli.output import report_unwritten, say, wants_colour
+from reconciler.cli.output import report_unwritten, say, wants_colour, warn
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import ask_to_apply, check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Interrupts, Session
@@ -46,7 +46,6 @@ from reconciler.run.apply_request import ApplyRequest, plan_apply
 from reconciler.run.context import ApplyOptions, Stop, World
 from reconciler.run.guards import check_before_sending, find_putting, with_guard_warnings
 from reconciler.run.planning import PlanScope, refuse_malformed_tokens
-from reconciler.text.escape import for_terminal
 
 _LAST_WORDS = (
     "ended at once: environments with a PUT in flight stay locked, see `reconciler state list`. Release each with "
@@ -166,10 +165,6 @@ def _show_unexpected(session: Session, planned: Planned, form: Form) -> None:
         show_plan(with_guard_warnings(planned, session.guards()), form, session)
     except OutputFailed as error:
         report_unwritten(error)
-
-
-def warn(warning: str) -> None:
-    say(for_terminal(warning), label="warning")
 
 
 def _do(session: Session, planned: Planned, request: ApplyRequest, flags: ApplyFlags) -> RunResult:

@@ -11,14 +11,13 @@ from msgspec import Struct
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_check
 from reconciler.cli.options import Form, Selection, format_option, gathered, selection_options, settings_options
-from reconciler.cli.output import say
+from reconciler.cli.output import say, warn
 from reconciler.cli.progress import CountProgress
 from reconciler.errors import InputError
 from reconciler.io.signals import stop_on_signals
 from reconciler.model import CheckResult, CheckStage, Desired, ReceiverCheck, Webhooks
 from reconciler.run.planning import PlanScope
 from reconciler.text.counts import number
-from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -65,7 +64,7 @@ def check(session: Session, flags: CheckFlags, form: Form, selection: Selection)
         if problems:
             raise InputError(problems=problems)
         for problem in credentials.find_changed_secrets(wanted):
-            say(for_terminal(str(problem)), label="warning")
+            warn(str(problem))
     result = call_receivers(session, wanted, post=not flags.no_post, applied=applied)
     show_check(result, form, session)
     return of_check(result)

@@ -61,6 +61,6 @@ class CommandGroup(click.Group):
             near = usual or difflib.get_close_matches(word, self.proposed, n=1)
             if near:
                 ctx.fail(f"unknown command {word!r}; did you mean {near[0]}?")
-            # without the context, which would add the same advice once more
+            # without its context, for which `main` would add the same advice
             raise click.UsageError(f"unknown command {word!r}; `{ctx.command_path} --help` lists the commands")
         return super().resolve_command(ctx, args)

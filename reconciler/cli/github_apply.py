@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from reconciler.cli.apply import SendOptions, finish, send, warn
+from reconciler.cli.apply import SendOptions, finish, send
 from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
+from reconciler.cli.output import warn
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
 from reconciler.core.accounts import ApplyWay

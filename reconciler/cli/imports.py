@@ -14,7 +14,7 @@ from reconciler.cli.completion import complete_environments
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.files import read_named
 from reconciler.cli.options import file_option, gathered, settings_options
-from reconciler.cli.output import say, say_problems, write
+from reconciler.cli.output import say, say_problems, warn, write
 from reconciler.cli.progress import watch_state
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
@@ -304,7 +304,7 @@ def _report_missing(drafts: Sequence[Draft]) -> None:
         for event, why in draft.missing.items():
             lacking[event, why].append(draft.environment)
     for (name, reason), names in lacking.items():
-        say(for_terminal(f"{name} is left out of {name_some(names)}: {reason}"), label="warning")
+        warn(f"{name} is left out of {name_some(names)}: {reason}")
 
 
 def _report_next(written: Sequence[Draft], secrets_out: str | None) -> None:

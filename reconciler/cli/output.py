@@ -77,6 +77,11 @@ def say(text: str, *, label: str = "") -> None:
     write_aside(fit_terminal(f"{prefix}{text}\n", sys.stderr))
 
 
+def warn(text: str) -> None:
+    """Write a warning to stderr, with escapes."""
+    say(for_terminal(text), label="warning")
+
+
 def say_lines(text: str, *, label: str) -> None:
     """Write a text of several lines for the user to stderr, with escapes in each line."""
     say("\n".join(for_terminal(line) for line in text.split("\n")), label=label)

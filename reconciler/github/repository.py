@@ -180,9 +180,9 @@ class _Reviews(TypedDict):
 
 def _read_reviews(found: Sequence[Any]) -> _Reviews:
     """Return what rules for pull requests require together. A protected branch has nearly the same names."""
-    counts = [dig(one, "required_approving_review_count") for one in found]
+    counts = [find_number(dig(one, "required_approving_review_count")) for one in found]
     return _Reviews(
-        approvals=max((count for count in counts if isinstance(count, int)), default=0),
+        approvals=max((count for count in counts if count is not None), default=0),
         last_push=any(dig(one, "require_last_push_approval") is True for one in found),
         # a ruleset and the older protection spell it differently
         code_owners=any(

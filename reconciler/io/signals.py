@@ -40,7 +40,7 @@ def remember_clean_up(clean_up: Callable[[], None]) -> None:
 
 
 def forget_clean_up(clean_up: Callable[[], None]) -> None:
-    """Call `clean_up` no more."""
+    """Don't call `clean_up` any more."""
     _clean_ups.pop(clean_up, None)
 
 

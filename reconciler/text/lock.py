@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from reconciler.model import Intent
-from reconciler.text.instants import instant
-
-CLOCK_TOLERANCE = timedelta(seconds=60)  # the clocks of two machines may differ by this much
+from reconciler.text.instants import instant, is_in_future
 
 
 def describe_lock(intent: Intent, now: datetime) -> str:
@@ -19,5 +17,5 @@ def describe_lock(intent: Intent, now: datetime) -> str:
     return (
         f"another run is at work: {who}{run}, since {instant(intent.at)}, "
         f"until {instant(intent.lease_until)} at the latest"
-        f"{skewed if intent.at - now > CLOCK_TOLERANCE else ''}"
+        f"{skewed if is_in_future(intent.at, now) else ''}"
     )

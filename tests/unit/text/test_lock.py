@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from reconciler.model import EVENTS, By, Intent
-from reconciler.text.lock import CLOCK_TOLERANCE, describe_lock
+from reconciler.text.instants import CLOCKS_DIFFER
+from reconciler.text.lock import describe_lock
 from tests.fakes import START
 
 WEBHOOKS = dict.fromkeys(EVENTS, "https://x")
@@ -27,8 +28,8 @@ def test_a_lock_is_described_by_its_owner_and_its_times(by: By, who: str) -> Non
     )
 
 
-@pytest.mark.parametrize("ahead", [CLOCK_TOLERANCE, CLOCK_TOLERANCE + timedelta(seconds=1)])
+@pytest.mark.parametrize("ahead", [CLOCKS_DIFFER, CLOCKS_DIFFER + timedelta(seconds=1)])
 def test_an_intent_of_the_future_says_that_a_clock_is_wrong(ahead: timedelta) -> None:
     """A small difference between two machines' clocks is normal."""
     text = describe_lock(intent(By("ana"), START + ahead), START)
-    assert ("its clock or this machine's is wrong" in text) == (ahead > CLOCK_TOLERANCE)
+    assert ("its clock or this machine's is wrong" in text) == (ahead > CLOCKS_DIFFER)
