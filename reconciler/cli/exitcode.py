@@ -70,12 +70,9 @@ def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
 
 def of_drift(findings: Iterable[Finding], *, failed: bool = False) -> ExitCode:
     """Return the code of drift: 1 if a read of --observe `failed`, else 2 for any finding except `unobservable`."""
-    from reconciler.model import FindingKind
-
     if failed:
         return ExitCode.NOT_APPLIED
-    drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in findings)
-    return ExitCode.CHANGES if drifted else ExitCode.DONE
+    return ExitCode.CHANGES if any(finding.kind.is_drift for finding in findings) else ExitCode.DONE
 
 
 def of_check(result: CheckResult) -> ExitCode:

@@ -23,7 +23,7 @@ from reconciler.core.protocol.schedule import (
     find_sending,
 )
 from reconciler.errors import PostFailed
-from reconciler.model import Action, Drift, FindingKind, Plan
+from reconciler.model import Drift, Plan
 from reconciler.ports import Issue, Posted, ScheduleHub
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 
 
 def is_unapplied(plan: Plan) -> bool:
     """Return whether the manifests want something else than what was applied."""
-    return any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
+    return any(one.action.changes for one in plan.environments)
 
 
 class Activity(Struct):
@@ -142,7 +142,7 @@ def keep_run_issues(
 
 def find_drifted(found: Drift) -> list[str]:
     """Return the environments that drifted, in the order of the findings."""
-    drifted = (one.environment for one in found.findings if one.kind is not FindingKind.UNOBSERVABLE)
+    drifted = (one.environment for one in found.findings if one.kind.is_drift)
     return list(dict.fromkeys(drifted))
 
 

@@ -111,8 +111,7 @@ NEXT_FOR_KIND = {
 
 def shown_digest(plan: Plan) -> str | None:
     """Return the digest; None if the plan has no create and no update, because the digest is over those."""
-    changes = any(planned.action in (Action.CREATE, Action.UPDATE) for planned in plan.environments)
-    return plan.digest if changes else None
+    return plan.digest if any(planned.action.changes for planned in plan.environments) else None
 
 
 def reasons(planned: EnvironmentPlan) -> str:
@@ -275,12 +274,12 @@ def result_summary(result: RunResult) -> str:
 
 def has_drift(drift: Drift) -> bool:
     """Return whether there is a finding of another kind than `unobservable`."""
-    return any(finding.kind is not FindingKind.UNOBSERVABLE for finding in drift.findings)
+    return any(finding.kind.is_drift for finding in drift.findings)
 
 
 def drift_summary(drift: Drift) -> str:
     """Return such as `Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift in …`."""
-    found = [finding for finding in drift.findings if finding.kind is not FindingKind.UNOBSERVABLE]
+    found = [finding for finding in drift.findings if finding.kind.is_drift]
     unseen = _describe_unobservable(drift.findings)
     if not found:
         return f"No drift in {looked_at(drift)}{f'; unobservable: {unseen}' if unseen else ''}."
@@ -308,7 +307,7 @@ def looked_at(drift: Drift) -> str:
 
 def _describe_unobservable(findings: Iterable[Finding]) -> str:
     """Return such as `2 environments, 3 webhooks`: whole environments, and single webhooks of others."""
-    unobservable = [finding for finding in findings if finding.kind is FindingKind.UNOBSERVABLE]
+    unobservable = [finding for finding in findings if not finding.kind.is_drift]
     whole = sum(1 for finding in unobservable if finding.event is None)
     parts = [environments(whole)] if whole else []
     if len(unobservable) > whole:

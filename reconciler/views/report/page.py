@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import __version__
 from reconciler.core.overview import Cell, Standing
-from reconciler.model import EVENTS, FindingKind
+from reconciler.model import EVENTS
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_html
 from reconciler.text.instants import age, instant
@@ -216,7 +216,7 @@ def _notes(report: Report, reported: Sequence[ReportedEnvironment]) -> Iterator[
 def _listed(one: ReportedEnvironment, report: Report) -> dict[str, Any]:
     applied = one.document.applied if one.document else None
     name = one.planned.environment
-    problems = [describe(finding) for finding in one.findings if finding.kind is not FindingKind.UNOBSERVABLE]
+    problems = [describe(finding) for finding in one.findings if finding.kind.is_drift]
     problems += [
         f"{checked.event.value}: its receiver fails: {checked.message or checked.stage}"
         for checked in report.checked or ()
