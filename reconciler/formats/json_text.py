@@ -21,7 +21,13 @@ class FormatError(ValueError):
 class ReadPart(BaseModel):
     """A part of a result that is read from a file. Other keys, such as those of a later version, are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class ExactPart(BaseModel):
+    """A part of a file in which no other key may be."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def dump(value: dict[str, Any]) -> str:
