@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from reconciler.core.jwt import ORGANIZATION_CLAIM, read_payload
 from reconciler.core.spelling import MIN_SEARCHED
-from reconciler.manifests.nodes import File, KeyPath, Lines
-from reconciler.manifests.schema import dotted, is_token_key
+from reconciler.manifests.nodes import File, KeyPath, Lines, dotted
+from reconciler.manifests.schema import is_token_key
 from reconciler.model import Problem
 
 # Header and payload of a JWT are JSON in base64url, which begins with eyJ; a host such as heyJude1.example.com is not
