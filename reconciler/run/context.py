@@ -12,8 +12,7 @@ from msgspec import Struct
 
 from reconciler.core.observe import Observation
 from reconciler.core.planner import Fleet
-from reconciler.model import By, Document, EnvironmentResult, Outcome, RunResult, Stored
-from reconciler.model.result import DONE_OUTCOMES
+from reconciler.model import DONE_OUTCOMES, By, Document, EnvironmentResult, Outcome, RunResult, Stored
 from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore, Write, WriteResult
 from reconciler.run.accounts import Accounts
 from reconciler.run.pace import Pace

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from reconciler.core.protocol.readback import (
     UsedAction,
+    find_actions,
     find_layout,
     judge_action,
     judge_default_branch,
@@ -175,6 +176,4 @@ def _action(action: UsedAction, question: GitHubQuestion, reads: RepositoryReads
 
 def find_pins(workflows: Mapping[str, str]) -> list[str]:
     """Return the pins of this version's workflows, NAME@COMMIT."""
-    from reconciler.core.protocol.readback import find_actions
-
     return [f"{one.name}@{one.ref}" for one in find_actions(workflows.values())]
