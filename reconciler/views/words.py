@@ -21,6 +21,7 @@ from reconciler.model import (
     Document,
     Drift,
     EnvironmentPlan,
+    EnvironmentResult,
     Finding,
     FindingKind,
     LastTry,
@@ -32,6 +33,7 @@ from reconciler.model import (
     RunResult,
 )
 from reconciler.text.counts import counted, environments, name_some, number
+from reconciler.text.groups import group_failures
 from reconciler.text.instants import instant
 
 ORPHANS_LIVE = "Plug keeps calling their webhooks."
@@ -101,7 +103,7 @@ NEXT_FOR_KIND = {
         "token-expiry: get a new token from Plug and store it where the old one is. The next PUT with it records when "
         "it ends; reconciler apply --reassert sends one."
     ),
-    FindingKind.ORPHAN: (f"orphan: {ORPHANS_LIVE} {ORPHANS_RETIRE}: reconciler state forget ENVIRONMENT."),
+    FindingKind.ORPHAN: f"orphan: {ORPHANS_LIVE} {ORPHANS_RETIRE}: reconciler state forget ENVIRONMENT.",
     FindingKind.UNOBSERVABLE: (
         "unobservable: this is not drift, but what Plug holds there is unknown. After a failed read: fix what its "
         "message names, then run reconciler drift --observe again."
@@ -185,7 +187,7 @@ def unchanged_line(plan: Plan) -> str | None:
     unchanged = [planned for planned in plan.environments if planned.action is Action.NOOP]
     if not unchanged:
         return None
-    by_text = sum(1 for planned in unchanged if set(planned.unchecked) - {LIVE})
+    by_text = sum(1 for planned in unchanged if not_compared(planned))
     unread = sum(1 for planned in unchanged if LIVE in planned.unchecked)
     text = f"Unchanged: {environments(len(unchanged))}"
     if by_text:
@@ -193,6 +195,11 @@ def unchanged_line(plan: Plan) -> str | None:
     if unread:
         text += f", {number(unread)} not observed (the read failed)"
     return text + "."
+
+
+def not_compared(planned: EnvironmentPlan) -> list[str]:
+    """Return what was not compared because it was not available: `account`, `secret:NAME`."""
+    return [item for item in planned.unchecked if item != LIVE]
 
 
 def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
@@ -265,11 +272,33 @@ def unchecked_line(group: Group) -> str | None:
     return "; ".join(parts) or None
 
 
+def group_not_applied(result: RunResult) -> list[list[EnvironmentResult]]:
+    """Return the results that were not applied, the gravest outcome first, with alike ones as one group."""
+    return [
+        group
+        for outcome in NOT_APPLIED
+        for group in group_failures([one for one in result.environments if one.outcome is outcome])
+    ]
+
+
+def result_advice(result: RunResult) -> list[str]:
+    """Return what to do about trouble with the state, then about each outcome that occurs, the gravest first."""
+    occurring = {one.outcome for one in result.environments}
+    trouble = [STATE_TROUBLE] if result.state_trouble else []
+    return trouble + [NEXT_FOR_OUTCOME[outcome] for outcome in NOT_APPLIED if outcome in occurring]
+
+
 def result_summary(result: RunResult) -> str:
     """Return the number of each outcome that occurs, such as `Result: 3 applied, 1 uncertain.`."""
     count = Counter(one.outcome for one in result.environments)
     parts = ", ".join(f"{number(count[outcome])} {outcome}" for outcome in Outcome if count[outcome])
     return f"{'Interrupted' if result.interrupted else 'Result'}: {parts or 'nothing to do'}."
+
+
+def drift_advice(drift: Drift) -> list[str]:
+    """Return what to do about each kind of finding that occurs, the most important first."""
+    occurring = {finding.kind for finding in drift.findings}
+    return [NEXT_FOR_KIND[kind] for kind in FindingKind if kind in occurring]
 
 
 def has_drift(drift: Drift) -> bool:
@@ -336,6 +365,12 @@ NEXT_FOR_STAGE = {
     CheckStage.TLS: "tls: fix the certificate or the server's TLS: Plug calls https alone.",
     CheckStage.POST: "post: the receiver was reached. What it does with the example bodies is in its log.",
 }
+
+
+def check_advice(result: CheckResult) -> list[str]:
+    """Return what to do about each stage at which a receiver failed."""
+    failed = {receiver.stage for receiver in result.receivers if not receiver.ok}
+    return [NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in failed]
 
 
 def check_summary(result: CheckResult) -> str:
