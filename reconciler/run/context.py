@@ -17,6 +17,7 @@ from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore, W
 from reconciler.run.accounts import Accounts
 from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter
+from reconciler.text.counts import environments
 
 
 class ApplyOptions(Struct, frozen=True):
@@ -84,6 +85,12 @@ class World(Struct, frozen=True):
     interim: Interim | None = None
 
 
+def explain_max_failures(failures: int) -> str:
+    """Return why a wave with this number of failures is not continued."""
+    verb = "was" if failures == 1 else "were"
+    return f"{environments(failures)} of this wave {verb} not applied (max_failures)"
+
+
 @dataclass(slots=True)
 class RunContext:
     """One run. Its plan was made with `observations` and over `fleet`.
@@ -129,7 +136,7 @@ class RunContext:
         if self.stop:
             return "the run was interrupted"
         if not self._halted and self._failures >= self.options.max_failures:
-            return f"{self._failures} environments of this wave were not applied (max_failures)"
+            return explain_max_failures(self._failures)
         return self._halted
 
     def _find_present_account(self, environment: str) -> str | None:
