@@ -92,10 +92,11 @@ def test_posts_keep_to_the_rate_limit() -> None:
 
 def test_no_post_sends_nothing() -> None:
     """The result is that of the probe."""
-    fake = FakeReceivers(FakeClock(), unreachable=frozenset({"hooks.example.com"}))
-    assert not any(one.ok for one in check(fake, "a", post=False).receivers)
-    assert fake.posts == []
-    assert all(one.ok for one in check(FakeReceivers(FakeClock()), "a", post=False).receivers)
+    reachable = FakeReceivers(FakeClock())
+    unreachable = FakeReceivers(FakeClock(), unreachable=frozenset({"hooks.example.com"}))
+    assert [one.ok for one in check(reachable, "a", post=False).receivers] == [True] * 7
+    assert [one.ok for one in check(unreachable, "a", post=False).receivers] == [False] * 7
+    assert reachable.posts == unreachable.posts == []
 
 
 def test_a_body_that_got_no_answer_is_the_last_one() -> None:
