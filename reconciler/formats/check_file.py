@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from reconciler.core.json_keys import has_repeated_key
-from reconciler.formats.json_text import FormatError, ReadPart, describe_place, dump
+from reconciler.formats.json_text import FormatError, ReadPart, describe_place, dump, refuse_repeated_keys
 from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
 
 CHECK_FORMAT = "reconciler.check/1"
@@ -71,6 +70,5 @@ def decode_check(data: bytes) -> list[ReceiverCheck]:
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]["msg"]
         raise FormatError(f"is not a result of check (at {describe_place(error, ReadPart)}: {fault})") from None
-    if has_repeated_key(data):
-        raise FormatError("was edited: a key appears twice in it")
+    refuse_repeated_keys(data)
     return [ReceiverCheck(**one.model_dump()) for one in parsed.receivers]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reconciler.core.json_keys import has_repeated_key
 from reconciler.text.escape import for_json
 
 
@@ -33,6 +34,12 @@ class ExactPart(BaseModel):
 def dump(value: dict[str, Any]) -> str:
     """Return the text of a result, with keys in the order given."""
     return for_json(json.dumps(value, indent=2, ensure_ascii=True)) + "\n"
+
+
+def refuse_repeated_keys(data: bytes) -> None:
+    """Raise FormatError if an object in `data`, which is valid JSON in UTF-8, has a key more than once."""
+    if has_repeated_key(data):
+        raise FormatError("was edited: a key appears twice in it")
 
 
 def describe_place(error: ValidationError, part: type[BaseModel]) -> str:
