@@ -53,11 +53,15 @@ class WriteResult(Struct, frozen=True):
 
     `error` is a `Conflict` if another version is stored. After any other error the write may or may not have been
     stored; the caller must not act as if it was.
+
+    `landed` is about a write with an `error`, and is set by `run/landed.py`: True if the store holds the write under
+    `version`, though a power cut may undo it; None if the store can't be read.
     """
 
     environment: str
     version: str | None
     error: StateError | None = None
+    landed: bool | None = False
 
 
 class Changes(Struct, frozen=True):

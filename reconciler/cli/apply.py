@@ -30,12 +30,14 @@ from reconciler.cli.output import report_unwritten, say, wants_colour
 from reconciler.cli.progress import Progress
 from reconciler.cli.render import ask_to_apply, check_files, plan_text, show_plan, show_result
 from reconciler.cli.session import Interrupts, Session
+from reconciler.core.accounts import ApplyWay
 from reconciler.core.digest import is_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.observe import describe_unobserved
 from reconciler.core.planner import Planned
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.errors import InputError, OutputFailed
+from reconciler.io.http.proxy import check_proxies
 from reconciler.io.signals import stop_on_signals
 from reconciler.model import RunResult
 from reconciler.model.plan import has_work
@@ -190,12 +192,14 @@ class SendOptions(Struct, frozen=True):
     check_first: bool = False
     accepted: Collection[str] = ()
     max_failures: int | None = None
+    way: ApplyWay = ApplyWay.COMMAND
 
 
 def send(session: Session, planned: Planned, how: SendOptions) -> RunResult:
     """Apply the plan. Raises: click.Abort if a signal ended the check of the receivers."""
     if not has_work(planned.plan):
         return make_idle_result(planned.plan)
+    check_proxies((one.endpoint for one in find_putting(planned)), session.environ)
     refused = _find_refused(session, planned) if how.check_first else {}
     return asyncio.run(_run(session, planned, _options(session, how), refused))
 
@@ -212,14 +216,16 @@ def _find_refused(session: Session, planned: Planned) -> Mapping[str, str]:
 
 
 def finish(result: RunResult, form: Form, session: Session) -> ExitCode:
-    """Show the result and return its exit code. State trouble and an interrupt come before a failed output."""
+    """Show the result and return its exit code. State trouble and an interrupt come before a failed output.
+
+    A failed output is reported also if the reader has ended: else an apply that did everything ends with 1 silently.
+    """
     code = of_result(result)
     try:
         show_result(result, form, session)
     except OutputFailed as error:
-        if code in (ExitCode.DONE, ExitCode.NOT_APPLIED):
-            raise
-        report_unwritten(error)
+        report_unwritten(error, also_if_gone=True)
+        return ExitCode.NOT_APPLIED if code is ExitCode.DONE else code
     return code
 
 
@@ -236,6 +242,7 @@ def _options(session: Session, how: SendOptions) -> ApplyOptions:
         max_failures=settings.max_failures if how.max_failures is None else how.max_failures,
         exact=how.exact,
         accepted=how.accepted,
+        way=how.way,
     )
 
 

@@ -59,5 +59,8 @@ class CommandGroup(click.Group):
 
             usual = [name for name in (USUAL_ELSEWHERE.get(word),) if name in self.proposed]
             near = usual or difflib.get_close_matches(word, self.proposed, n=1)
-            ctx.fail(f"unknown command {word!r}" + (f"; did you mean {near[0]}?" if near else ""))
+            if near:
+                ctx.fail(f"unknown command {word!r}; did you mean {near[0]}?")
+            # without the context, which would add the same advice once more
+            raise click.UsageError(f"unknown command {word!r}; `{ctx.command_path} --help` lists the commands")
         return super().resolve_command(ctx, args)

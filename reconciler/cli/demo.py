@@ -18,6 +18,7 @@ from reconciler.cli.output import is_terminal, say, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
 from reconciler.errors import InputError
+from reconciler.io.temporary import TemporaryFolder
 from reconciler.model import Desired
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def demo(session: Session, globs: tuple[str, ...], pause: bool) -> int:
     desired = [one for one in session.desired if one.environment in selected]
     # the path within the folder of manifests, for the copy, because the user's own files are never changed
     edited = (session.folder / desired[0].source.file).relative_to(source)
-    with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
+    with TemporaryFolder("reconciler-demo-") as folder:
         shutil.copytree(source, Path(folder) / "manifests")
         with contextlib.chdir(folder):  # so that messages show manifests/staging.yaml, as in the user's own folder
             return _run_story(desired, edited, globs, session, wait=_wait_for_enter if pause else lambda: None)
@@ -65,7 +66,7 @@ def _run_story(
     """
     from reconciler.cli.main import run
     from reconciler.sandbox.server import serve_in_thread
-    from reconciler.sandbox.story import PAGE, Story, StoryWentWrong, make_up
+    from reconciler.sandbox.story import PAGE, Story, StoryInterrupted, StoryWentWrong, make_up
 
     environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | make_up(desired)
     # otherwise a checkout around the temporary folder would add its settings and its state
@@ -86,6 +87,8 @@ def _run_story(
         )
         try:
             story.tell()
+        except StoryInterrupted:
+            return ExitCode.INTERRUPTED
         except StoryWentWrong as wrong:
             say(f"the demo went wrong: {wrong}", label="error")
             return ExitCode.NOT_APPLIED

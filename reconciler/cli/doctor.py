@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import click
 
@@ -61,6 +61,7 @@ def _find_items(session: Session, globs: tuple[str, ...], *, github: bool) -> It
     else:
         yield from _look_at_manifests(tree)
     selected = select(globs, tree.names)
+    yield from _look_at_network(session, [one for one in tree.desired if one.environment in selected])
     yield from _look_at_state(session, tree.desired, selected)
     if github:
         from reconciler.cli.doctor_github import look_at_github
@@ -87,6 +88,26 @@ def _look_at_manifests(tree: Tree) -> Iterator[Item]:
         hint = "reconciler validate" if tree.warnings else ""
         yield Item(Area.MANIFESTS, "manifests", ItemState.OK, environments(tree.count_right()) + warned, hint)
     yield from _of_problem_list(Area.MANIFESTS, tree.errors)
+
+
+def _look_at_network(session: Session, desired: Sequence[Desired]) -> Iterator[Item]:
+    """Yield the items of the variables for TLS and proxies: apply refuses a wrong one before it sends anything."""
+    from reconciler.io.http.proxy import find_proxy
+    from reconciler.io.http.tls import make_tls_context
+
+    urls = {one.endpoint for one in desired}
+    urls |= {one.partner_base_url for one in desired if one.account_id is not None and one.partner_base_url}
+    try:
+        make_tls_context()
+    except InputError as error:
+        yield from _of_problems(Area.SETTINGS, error)
+    try:
+        proxies = {proxy.variable: proxy for url in sorted(urls) if (proxy := find_proxy(url, session.environ))}
+    except InputError as error:
+        yield from _of_problems(Area.SETTINGS, error)
+        return
+    for variable, proxy in proxies.items():
+        yield Item(Area.SETTINGS, variable, ItemState.OK, f"requests to Plug go through the proxy {proxy.address}")
 
 
 def _look_at_state(session: Session, desired: Iterable[Desired], selected: Collection[str]) -> Iterator[Item]:

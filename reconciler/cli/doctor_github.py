@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import assert_never
 
 from reconciler.cli.session import Session
-from reconciler.core.protocol.readback import find_actions
 from reconciler.errors import InputError
 from reconciler.model import Area, Desired, Item, ItemState
-
-MAX_WORKFLOW_BYTES = 1024 * 1024
 
 
 def look_at_github(session: Session, desired: Sequence[Desired]) -> Iterator[Item]:
@@ -35,6 +32,7 @@ def look_at_github(session: Session, desired: Sequence[Desired]) -> Iterator[Ite
 
 
 def _ask(session: Session, desired: Sequence[Desired], repository: str, token: str, top: Path) -> Iterator[Item]:
+    from reconciler.cli.checkout_files import has_code_owners, read_workflows
     from reconciler.cli.progress import CountProgress
     from reconciler.github.repository import find_named, open_repository
     from reconciler.run.doctor_github import GitHubQuestion, find_pins, report_github
@@ -47,7 +45,9 @@ def _ask(session: Session, desired: Sequence[Desired], repository: str, token: s
             question = GitHubQuestion(
                 desired=desired,
                 state=session.settings.state,
-                actions=find_actions(_read_workflows(top)),
+                workflows=read_workflows(top),
+                secrets_file=session.settings.secrets_file is not None,
+                code_owners=has_code_owners(top),
                 current=find_pins(signed_workflows(Places(UNKNOWN_ACTION))),
                 now=session.clock.now(),
                 report=progress.report,
@@ -86,19 +86,6 @@ def _look_at_workflows(top: Path) -> Iterator[Item]:
                 yield Item(Area.WORKFLOWS, one.path, ItemState.MISSING, "not there", "reconciler init")
             case _:
                 assert_never(state)
-
-
-def _read_workflows(top: Path) -> list[str]:
-    """Return the texts of all workflows of the checkout, also of those that are not ours."""
-    from reconciler.io.files import read_regular
-
-    texts = []
-    for path in sorted((top / ".github/workflows").glob("*.y*ml")):
-        try:
-            texts.append(read_regular(path, MAX_WORKFLOW_BYTES).decode(errors="replace"))
-        except OSError:
-            continue  # an unreadable one of ours is reported above, and another does not use this tool
-    return texts
 
 
 def _find_top(session: Session) -> Path:

@@ -5,10 +5,13 @@ import click
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import of_drift
 from reconciler.cli.options import Form, Selection, format_option, observe_option, selection_options, settings_options
+from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import Session
+from reconciler.core.planner import describe_future_records
 from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
+from reconciler.text.escape import for_terminal
 
 
 @click.command(cls=SettingsCommand)
@@ -30,5 +33,7 @@ def drift(session: Session, observe: bool, form: Form, selection: Selection) -> 
     """
     planned = session.plan(PlanScope(selection.globs, selection.shard, session.live_reads(wanted=observe)))
     found = find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
+    for warning in describe_future_records(planned.desired, planned.heads, planned.plan.created_at):
+        say(for_terminal(warning), label="warning")
     show_drift(found, planned, form, session)
     return of_drift(found.findings, failed=found.failed)

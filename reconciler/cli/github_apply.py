@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 
+from msgspec.structs import replace
+
 from reconciler.cli.apply import SendOptions, finish, send, warn
 from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
+from reconciler.core.accounts import ApplyWay
 from reconciler.core.planner import Planned
 from reconciler.core.protocol.attempts import find_superseded
 from reconciler.core.protocol.inputs import parse_inputs
@@ -45,7 +48,8 @@ def apply(step: Step) -> int:
     if step.run_attempt.is_later:
         _check_head(step, session, planner.find_names())
     part = planner.plan()
-    result = _apply_part(session, part, SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left))
+    how = SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left, ApplyWay.WORKFLOW)
+    result = _apply_part(session, part, how)
     step.leave_result(result)
     return finish(result, Form(), session)
 
@@ -53,7 +57,7 @@ def apply(step: Step) -> int:
 def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
     if part.stop_reason:
         return part.make_skipped()
-    guards = session.guards(tuple(how.accepted))
+    guards = replace(session.guards(tuple(how.accepted)), way=how.way)
     check_part_before_sending(part.planned, guards, session.clock.now(), warn)
     for problem in session.credentials.find_changed_secrets(find_putting(part.planned)):
         warn(str(problem))
@@ -74,24 +78,24 @@ def read_job(step: Step) -> Job:
 
 
 def take_secrets(step: Step, job: Job) -> GivenFiles:
-    """Take the job's tokens and secrets out of the variables. Raises InputError for a secret that is not set."""
+    """Take the job's tokens and secrets out of the variables. Raises InputError for a text that has none.
+
+    What is missing is reported before anything is sent, all in one run.
+    """
+    from reconciler.plug.job_secrets import JobSecrets
     from reconciler.plug.secret_files import parse_secrets, parse_tokens
 
     token, tokens, secrets = (step.take(name) for name in ("PLUG_TOKEN", "PLUG_TOKENS", "PLUG_SECRETS"))
     step.mask(token)
-    given = GivenFiles(secrets=parse_secrets(secrets, job.secrets or "PLUG_SECRETS") if secrets else None)
-    if job.selects_all:
-        name = f"the secret {job.tokens}"
-        if not tokens:
-            if step.environ.get("RECONCILER_TOKENS_FILE"):  # an earlier step fetched them, for example from a vault
-                return given
-            hint = f"add it to the GitHub Environment {job.environment}: YAML or JSON, environment to token"
-            raise InputError.of(job.tokens, "the secret is not set", hint)
-        return GivenFiles(parse_tokens(tokens, job.tokens), given.secrets, name)
-    if not token:
-        hint = f"add the secret PLUG_TOKEN to the GitHub Environment {job.environment}"
-        raise InputError.of("PLUG_TOKEN", f"no token for {job.name}", hint)
-    return GivenFiles({job.name: Secret(token)}, given.secrets, "the secret PLUG_TOKEN")
+    owner = JobSecrets(job.environment, job.tokens, job.secrets)
+    given = GivenFiles(secrets=parse_secrets(secrets, job.secrets or "PLUG_SECRETS") if secrets else None, job=owner)
+    if not job.selects_all:
+        return replace(given, tokens={job.name: Secret(token)} if token else {}, tokens_name="the secret PLUG_TOKEN")
+    if not tokens and step.environ.get("RECONCILER_TOKENS_FILE"):
+        return given  # an earlier step fetched them, for example from a vault
+    return replace(
+        given, tokens=parse_tokens(tokens, job.tokens) if tokens else {}, tokens_name=f"the secret {job.tokens}"
+    )
 
 
 # --- a later attempt ---------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ def begin(step: Step) -> int:
     """Decide what is sent and in which jobs. Raises InputError with all reasons to refuse the run."""
     request = _make_request(step)
     step.output("commit", request.commit)
+    step.session.refuse_linked_settings()
+    step.session.refuse_linked_manifests()
     begun = _decide(step, request)
     _output_lifts(step, begun)
     if begun.problems:
@@ -54,7 +56,6 @@ def _make_request(step: Step) -> BeginRequest:
         attempt=step.run_attempt,
         commit=find_commit(step.session),
         event_sha=step.run.sha,
-        repository=step.run.repository,
         strict=step.is_on("PLUG_STRICT"),
         sees_token=step.is_on("PLUG_TOKEN_IS_VISIBLE"),
     )
@@ -129,11 +130,15 @@ def _show_plan(step: Step, planned: Planned) -> None:
     """Show the plan of the fleet in the log, as annotations, in the summary and in the artifact."""
     from reconciler.cli.render import show_plan
     from reconciler.views import markdown
+    from reconciler.views.words import leave_out_unchecked
 
     files = (("json", "result.json"), ("markdown", "result.md"))
     form = Form(also=tuple((name, str(step.result_folder / file)) for name, file in files))
     show_plan(planned, form, step.session)
-    step.summarize(markdown.render_plan(planned.plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS))
+    plan, note = leave_out_unchecked(planned.plan)
+    step.summarize(markdown.render_plan(plan, planned.vars_by_environment, max_chars=SUMMARY_CHARS))
+    if note:
+        step.summarize(note)
 
 
 def _describe_lifts(begun: BeginDecision) -> list[str]:

@@ -42,12 +42,13 @@ def drift(step: Step) -> int:
 
 
 def _make_session(step: Step) -> Session:
-    """Return a session with the secrets that the step got in one variable. They are masked in all output."""
+    """Return a session with the secrets that the step got in one variable, masked in all output. Raises InputError."""
     from reconciler.plug.secret_files import parse_secrets
 
     text = step.take("PLUG_SECRETS")
     session = step.make_session(given_files=GivenFiles(secrets=parse_secrets(text, "PLUG_SECRETS") if text else None))
     step.mask_secrets(session)
+    session.find_store()  # which is not opened: an unusable state is refused before any issue is written
     return session
 
 
@@ -96,9 +97,13 @@ class _Schedule:
         return runs
 
     def _find_drift(self) -> tuple[Planned, Drift]:
+        from reconciler.core.planner import describe_future_records
+
         session = self._session
         reads = session.live_reads(wanted=self._step.is_on("PLUG_OBSERVE"))
         planned = session.plan(PlanScope(observe=reads))
+        for warning in describe_future_records(planned.desired, planned.heads, self._now):
+            self._step.warn(warning)
         return planned, find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
 
     def _report(self, reported: Drift, left: LeftOut, planned: Planned) -> None:
@@ -110,10 +115,10 @@ class _Schedule:
             notes.append(describe_left(left.environments, left.run.run_id if left.run is not None else None))
         if left.sending:
             notes.append(describe_sending(left.sending))
-        text = render_drift(reported, planned.vars_by_environment)
+        text = render_drift(reported, planned.vars_by_environment, on_github=True)
         issue = make_drift_issue(find_drifted(reported), text, notes, self._hub.run_url)
         keep_drift_issue(self._hub, reported, left, issue, self._done)
-        show_drift(reported, planned, Form(), self._session)
+        show_drift(reported, planned, Form(), self._session, on_github=True)
         for note in notes:
             say(note)
         for kept, posted in self._done.posted:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,7 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, say_problems, write
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
+from reconciler.io.temporary import TemporaryFolder
 from reconciler.model import Problem
 from reconciler.text.escape import for_terminal
 
@@ -124,11 +124,15 @@ def _check_head(hub: Hub, merge: _Merge) -> None:
 
 
 def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
+    from reconciler.cli.checkout_files import read_workflows
+    from reconciler.core.protocol.readback import find_layout
     from reconciler.run.review import Trial
 
     after, errors, warnings = _read_side(step.session, step.session)
     with commits.write(merge.base) as base:
         before, *_ = _read_side(*base)
+    # with a file for the secrets, the workflows need no line for each
+    from_file = bool(after.fault) or step.session.settings.secrets_file is not None
     return Trial(
         base=merge.base,
         head=merge.head,
@@ -139,6 +143,8 @@ def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
         warnings=warnings,
         paths=commits.list_changed(merge.merged, merge.base),
         find_combinations=partial(_find_combinations, step.session, merge) if step.is_on("PLUG_STRICT") else None,
+        workflows={} if from_file else read_workflows(commits.top),
+        layout=find_layout(step.environ),
     )
 
 
@@ -156,31 +162,40 @@ def _find_combinations(session: Session, merge: _Merge, names: Collection[str]) 
 
 
 def _read_side(session: Session, manifests: Session) -> tuple[Side, tuple[Problem, ...], tuple[Problem, ...]]:
-    """Return the settings and manifests of a commit, and their errors and warnings."""
+    """Return the settings and manifests of a commit, and their errors and warnings.
+
+    A link may lead to another commit's files, so nothing behind one is used.
+    """
     from reconciler.run.review import Side
     from reconciler.settings.shown import describe_settings
 
     side = Side()
     try:
         settings = session.settings
+        session.refuse_linked_settings()
         side = Side(
             settings=describe_settings(settings),
             limit=settings.max_changed,
             allow_local_receivers=settings.allow_local_receivers,
         )
         session.find_store()  # which is not opened; a setting that names no store is an error
+        manifests.refuse_linked_manifests()
         tree = manifests.tree
     except InputError as error:
         problems = error.problems or (Problem.of("", str(error)),)
-        return replace(side, fault=_count_errors(problems)), problems, ()
+        return replace(side, fault=_describe(problems, manifests.folder)), problems, ()
     if tree.errors:
-        return replace(side, fault=_count_errors(tree.errors)), tree.errors, tree.warnings
+        return replace(side, fault=_describe(tree.errors, manifests.folder)), tree.errors, tree.warnings
     return replace(side, desired=tree.desired, policies=tree.policies), (), tree.warnings
 
 
-def _count_errors(problems: Sequence[Problem]) -> str:
+def _describe(problems: Sequence[Problem], folder: Path) -> str:
+    """Return the first problem, with paths relative to `folder`, which may be temporary, and the number of others."""
     more = "" if len(problems) == 1 else f" ({len(problems) - 1} more)"
-    return f"{problems[0]}{more}"
+    first = str(problems[0])
+    for prefix in (f"{folder}{os.sep}", f"{folder.as_posix()}/"):
+        first = first.replace(prefix, "")
+    return f"{first}{more}"
 
 
 class _Commits:
@@ -192,8 +207,8 @@ class _Commits:
         self._environ = session.environ
         self._history = history
         folder = Path(os.path.realpath(session.folder))
-        self._top = find_top(session.folder, session.environ) or folder
-        self._within = os.path.relpath(folder, self._top)
+        self.top = find_top(session.folder, session.environ) or folder
+        self._within = os.path.relpath(folder, self.top)
 
     def list_changed(self, merged: str, base: str) -> list[str]:
         return [change.path for change in self._history.compare([(merged, base)])[0]]
@@ -204,7 +219,7 @@ class _Commits:
 
         Yields a session for the settings, and one for the manifests.
         """
-        with tempfile.TemporaryDirectory(prefix="reconciler-review-") as made:
+        with TemporaryFolder("reconciler-review-") as made:
             top = Path(os.path.realpath(made))
             (top / ".git").mkdir()  # the search for settings ends at the top of a checkout
             written = self._history.list_files(commit, self._name_settings())
@@ -232,7 +247,7 @@ class _Commits:
             named = session.settings.manifests
         except InputError:
             return None  # the caller reports the same error
-        path = Path(os.path.relpath(os.path.normpath(self._top / self._within / named), self._top))
+        path = Path(os.path.relpath(os.path.normpath(self.top / self._within / named), self.top))
         return None if path.is_absolute() or os.pardir in path.parts else path.as_posix()
 
 
@@ -276,13 +291,17 @@ def _show(step: Step, found: Review) -> None:
     from reconciler.views import annotations
     from reconciler.views.github_review import render_review
     from reconciler.views.unreviewed import explain_combinations
+    from reconciler.views.words import leave_out_unchecked
 
     step.summarize(render_review(found, step.run.url, max_chars=SUMMARY_CHARS))
     path_of = find_path(step.session)
     if found.planned is not None:
         from reconciler.cli.render import plan_text
 
-        write(plan_text(found.planned, colour=False))
+        plan, note = leave_out_unchecked(found.planned.plan)
+        write(plan_text(replace(found.planned, plan=plan), colour=False))
+        if note:
+            write(note)
         if wants_annotations(step.environ):
             annotate(annotations.render_plan(found.planned.plan, path_of=path_of))
     combination = explain_combinations(found.combined)
@@ -291,6 +310,8 @@ def _show(step: Step, found: Review) -> None:
         say_problems(InputError(problems=problems))
     if problems and wants_annotations(step.environ):
         annotate(annotations.render_validation(problems, found.warnings if found.errors else (), path_of=path_of))
+    for advice in found.advice:
+        step.warn(str(advice))
     if found.failed:
         say(for_terminal(found.failed), label="error")
 
@@ -306,6 +327,7 @@ def _post(step: Step, hub: Hub, found: Review) -> None:
     posted = post_review(hub, marker, found.head, render_review(found, step.run.url))
     if isinstance(posted, Unposted):
         step.summarize(render_unposted(posted))
-        say(render_unposted(posted))
+        show = step.warn if posted is Unposted.SUPERSEDED else say
+        show(render_unposted(posted))
     else:
         say(f"comment {posted.done}: {for_terminal(posted.url)}")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -15,6 +16,7 @@ from reconciler.cli.tree_files import find_branch, is_branch
 from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.core.selection import select
 from reconciler.errors import InputError
+from reconciler.text.escape import for_terminal
 
 _REVIEWER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9-]*(?:/[A-Za-z0-9._-]+)?", re.ASCII)
 
@@ -56,10 +58,13 @@ def setup_command(
     Example:
       reconciler github setup --repository acme/plug-webhooks > setup.sh
     """
+    from reconciler.cli.checkout_files import has_code_owners
     from reconciler.core.protocol.setup import GitHubSetup, find_state_branch, list_environments
     from reconciler.formats.setup_script import render_setup_script
+    from reconciler.io.git.checkout import find_top
 
-    session.find_store()  # which is not opened: a setting that names no store is refused here
+    _check_state(session)
+    top = find_top(session.folder, session.environ) or session.folder
     selected = select(globs, [one.environment for one in session.desired])
     chosen = TokensFrom(tokens_from)
     setup = GitHubSetup(
@@ -72,10 +77,33 @@ def setup_command(
         state=session.settings.state,
         state_branch=find_state_branch(session.settings.state),
         reviewers=_check_reviewers(reviewers),
+        code_owners=has_code_owners(top),
     )
+    _warn_of_branches(top, setup.default_branch)
     write(render_setup_script(setup, __version__))
     say("read it before you run it; it makes what is missing, and `reconciler doctor --github` reads it back")
     return ExitCode.DONE
+
+
+def _check_state(session: Session) -> None:
+    """Raise InputError for a setting that names no store, or one that a runner can't keep. Nothing is opened."""
+    from reconciler.core.protocol.runner_state import ELSEWHERE, is_relative
+
+    session.find_store()
+    state = session.settings.state
+    if is_relative(state):
+        message = f"{state} is a folder of the checkout, and a runner loses it at the end of each job"
+        hint = f"{ELSEWHERE}; if the variable PLUG_STATE of the repository names the state, add --state with its value"
+        raise InputError.of("state", message, hint)
+
+
+def _warn_of_branches(top: Path, branch: str) -> None:
+    """Warn if the workflows start for another branch than the one that the script protects."""
+    from reconciler.cli.checkout_files import read_workflows
+    from reconciler.core.protocol.readback import judge_branches
+
+    for item in judge_branches(read_workflows(top), branch):
+        say(for_terminal(f"{item.message} ({item.hint})"), label="warning")
 
 
 def _find_repository(session: Session, given: str | None) -> str:

@@ -194,6 +194,7 @@ def _make_drafts(session: Session, companies: Sequence[ImportedCompany], is_plai
     options = session.tree_options
     rules = SecretRules(
         prefix=options.secret_prefix,
+        token_prefix=options.token_prefix,
         is_plain=is_plain,
         known=find_named_secrets(session.environ, session.secret_files, session.secret_names),
         tokens=options.known_tokens,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ import click
 from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
+from reconciler.cli.session import find_folder
 from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
-from reconciler.io.files import is_file, is_folder
+from reconciler.io.files import is_file, is_folder, write_new
+from reconciler.text.counts import name_some
 from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
@@ -70,6 +73,7 @@ def init(
     if yes and not upgrade:
         raise click.UsageError("--yes goes with --upgrade: init itself changes no file that exists")
     _check(action, default_branch, owners)
+    find_folder()
     top = Path(folder)
     if upgrade:
         from reconciler.cli.init_upgrade import upgrade_workflows
@@ -77,41 +81,62 @@ def init(
         return upgrade_workflows(top, action, default_branch, yes=yes)
     from reconciler.manifests.schema import editor_schema
     from reconciler.starter import UNKNOWN_ACTION, Language, Start, find_action
-    from reconciler.starter.workflow_files import Places
+    from reconciler.starter.workflow_files import EXAMPLE_SECRET, Places
 
     chosen = action or find_action(os.environ) or UNKNOWN_ACTION
     branch = default_branch or find_branch(top) or "main"
     start = Start(
-        Places(chosen, branch, find_secret_names(top)),
+        Places(chosen, branch, find_secret_names(top) or (EXAMPLE_SECRET,)),
         [f"@{owner.removeprefix('@')}" for owner in owners],
         Language(language),
         json.dumps(editor_schema(), indent=2) + "\n",
     )
     _write_all(top, start)
+    _warn_of_placeholders(top, chosen)
     say("next: write your hosts into the manifests, then `reconciler validate`. For GitHub: `reconciler github setup`")
     return ExitCode.DONE
 
 
 def _write_all(top: Path, start: Start) -> None:
     """Write the missing files, and show a line for each file. Raises InputError if one can't be written."""
-    from reconciler.starter import UNKNOWN_ACTION, starting_files
+    from reconciler.starter import ACTION_FOLDER, UNKNOWN_ACTION, starting_files
 
     there = has_manifests(top)
     lines, unfilled = [], False
-    for path, text in starting_files(start).items():
-        reason = _reason_to_leave(top, path, there=there)
-        if reason is None and not _write_new(top, path, text):
-            reason = "it exists"
-        unfilled = unfilled or (reason is None and UNKNOWN_ACTION in text)
-        lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
-    write("\n".join(for_terminal(line) for line in lines))
+    try:
+        for path, text in starting_files(start).items():
+            reason = _reason_to_leave(top, path, there=there)
+            if reason is None and not _write_new(top, path, text):
+                reason = "it exists"
+            unfilled = unfilled or (reason is None and UNKNOWN_ACTION in text)
+            lines.append(f"left   {path}: {reason}" if reason else f"wrote  {path}")
+    finally:
+        write("\n".join(for_terminal(line) for line in lines))
     if unfilled:
         say(
-            f"the action of the workflows is not known. In the workflows and in README.md, replace {UNKNOWN_ACTION} "
-            "and OWNER/reconciler@COMMIT: name the repository that holds this tool, and its commit. Or remove these "
-            "files and run init again with --action",
+            f"the action of the workflows is not known: they name {UNKNOWN_ACTION}, and README.md names "
+            f"OWNER/reconciler@COMMIT. Run `reconciler init{_folder_argument(top)} --upgrade --yes --action "
+            f"OWNER/REPO/{ACTION_FOLDER}@COMMIT` with the repository that holds this tool, and its commit",
             label="warning",
         )
+
+
+def _warn_of_placeholders(top: Path, action: str) -> None:
+    """Say how to fill in the action in workflows that an earlier call wrote without one. `init` changes no file."""
+    from reconciler.cli.init_upgrade import find_unfilled
+    from reconciler.starter import UNKNOWN_ACTION
+
+    unfilled = [] if action == UNKNOWN_ACTION else find_unfilled(top)
+    if unfilled:
+        say(
+            f"{name_some(unfilled)} still name {UNKNOWN_ACTION}, which only holds the place of the action. Run "
+            f"`reconciler init{_folder_argument(top)} --upgrade --yes --action {action}`",
+            label="warning",
+        )
+
+
+def _folder_argument(top: Path) -> str:
+    return "" if top == Path() else f" {shlex.quote(top.as_posix())}"
 
 
 def _check(action: str | None, default_branch: str | None, owners: Sequence[str]) -> None:
@@ -158,8 +183,7 @@ def _write_new(top: Path, path: str, text: str) -> bool:
     target = top / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        write_new(target, text.encode())
     except FileExistsError:
         if is_folder(target.parent):
             return False

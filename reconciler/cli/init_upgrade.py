@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Sequence
@@ -16,7 +17,14 @@ from reconciler.cli.tree_files import find_branch, find_secret_names, leads_out,
 from reconciler.core.protocol.names import REQUIRED_CHECK
 from reconciler.errors import InputError
 from reconciler.io.files import read_regular, write_whole
-from reconciler.starter import UNKNOWN_ACTION, WORKFLOWS, WORKFLOWS_FOLDER, find_action, signed_workflows
+from reconciler.starter import (
+    UNKNOWN_ACTION,
+    WORKFLOWS,
+    WORKFLOWS_FOLDER,
+    find_action,
+    make_tool_address,
+    signed_workflows,
+)
 from reconciler.starter.workflow_files import (
     FileState,
     Places,
@@ -25,11 +33,13 @@ from reconciler.starter.workflow_files import (
     find_branch_in,
     find_secrets_in,
     keep_newer_pins,
+    merge_secrets,
 )
 from reconciler.text.counts import counted
 from reconciler.text.escape import for_terminal
 
 MAX_WORKFLOW_BYTES = 1024 * 1024
+README = "README.md"
 
 
 class ComparedWorkflow(Struct, frozen=True):
@@ -51,7 +61,7 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
     texts = [text for text in there.values() if text is not None]
     chosen = action or find_action_in(texts) or UNKNOWN_ACTION
     branch = default_branch or find_branch_in(texts) or find_branch(top) or "main"
-    places = Places(chosen, branch, find_secrets_in(texts) or find_secret_names(top))
+    places = Places(chosen, branch, merge_secrets(find_secrets_in(texts), find_secret_names(top)))
     found = []
     for name, wanted in signed_workflows(places).items():
         text = there[name]
@@ -75,9 +85,48 @@ def upgrade_workflows(top: Path, action: str | None, default_branch: str | None,
         lines += _difference(one)
     for one in found:
         lines.append(_write(top, one) if yes else _announce(one))
+    readme = _find_readme(top, action, found)
+    if readme is not None:
+        lines.append(_write_readme(top, readme) if yes else f"would change   {README}: the address of the tool")
     write("\n".join(for_terminal(line) for line in lines))
-    _say_next(found, yes=yes)
+    _say_next(found, yes=yes, is_readme_old=readme is not None)
     return ExitCode.DONE
+
+
+def find_unfilled(top: Path) -> list[str]:
+    """Return the paths of the readable workflows that hold the placeholder of an unknown action."""
+    found = []
+    for name in WORKFLOWS:
+        with contextlib.suppress(InputError):
+            if UNKNOWN_ACTION in (_read(top, name) or ""):
+                found.append(f"{WORKFLOWS_FOLDER}/{name}.yml")
+    return found
+
+
+def _find_readme(top: Path, action: str | None, found: Sequence[ComparedWorkflow]) -> str | None:
+    """Return the README with the address of the tool at the commit of the action; None if nothing differs.
+
+    Only the address that `init` wrote is replaced: the placeholder, or the commit that the workflows had.
+    """
+    if action is None or (top / README).is_symlink():
+        return None
+    try:
+        text = read_regular(top / README, MAX_WORKFLOW_BYTES).decode()
+    except (OSError, UnicodeDecodeError):
+        return None  # the team's own file, or none
+    old = find_action_in(one.there for one in found if one.there is not None)
+    changed = text
+    for one in (UNKNOWN_ACTION, old or UNKNOWN_ACTION):
+        changed = changed.replace(f'"{make_tool_address(one)}"', f'"{make_tool_address(action)}"')
+    return None if changed == text else changed
+
+
+def _write_readme(top: Path, text: str) -> str:
+    try:
+        write_whole(top / README, text)
+    except OSError as error:
+        raise unwritable(top / README, error.strerror or "failed") from error
+    return f"wrote  {README}: the address of the tool"
 
 
 def _read(top: Path, name: str) -> str | None:
@@ -133,8 +182,8 @@ def _leave(found: ComparedWorkflow) -> str:
     return f"left   {found.path}: it was edited, so make the change above by hand"
 
 
-def _say_next(found: Sequence[ComparedWorkflow], *, yes: bool) -> None:
-    changing = [one for one in found if one.state in (FileState.MISSING, FileState.OLDER)]
+def _say_next(found: Sequence[ComparedWorkflow], *, yes: bool, is_readme_old: bool) -> None:
+    changing = is_readme_old or any(one.state in (FileState.MISSING, FileState.OLDER) for one in found)
     edited = [one for one in found if one.state is FileState.EDITED]
     if edited:
         say(

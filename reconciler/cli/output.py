@@ -84,9 +84,9 @@ def write_aside(text: str) -> None:
         sys.stderr.flush()
 
 
-def report_unwritten(error: OutputFailed) -> None:
+def report_unwritten(error: OutputFailed, *, also_if_gone: bool = False) -> None:
     """Report a result that could not be written to stdout, unless its reader has ended (a pager, `head`)."""
-    if not isinstance(error, ReaderGone):
+    if also_if_gone or not isinstance(error, ReaderGone):
         say(for_terminal(str(error)), label="error")
     # the rest of the buffer must not fail a second time when the interpreter ends
     with contextlib.suppress(OSError, ValueError, AttributeError):

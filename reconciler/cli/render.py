@@ -83,9 +83,9 @@ def show_result(result: RunResult, form: Form, session: Session) -> None:
     _show(views, form, session)
 
 
-def show_drift(found: Drift, planned: Planned, form: Form, session: Session) -> None:
+def show_drift(found: Drift, planned: Planned, form: Form, session: Session, *, on_github: bool = False) -> None:
     views: Views = {
-        "text": lambda style: drift_text(found, planned, style),
+        "text": lambda style: drift_text(found, planned, style, on_github=on_github),
         "json": lambda _: _load_format("drift_file").encode_drift(found),
         "markdown": lambda _: _load("markdown").render_drift(found, planned.vars_by_environment),
         "github": lambda _: _load("annotations").render_drift(
@@ -95,9 +95,9 @@ def show_drift(found: Drift, planned: Planned, form: Form, session: Session) -> 
     _show(views, form, session)
 
 
-def drift_text(found: Drift, planned: Planned, style: TextStyle) -> str:
-    view = _load("text")
-    return str(view.render_drift(found, planned.vars_by_environment, colour=style.colour, width=style.width))
+def drift_text(found: Drift, planned: Planned, style: TextStyle, *, on_github: bool = False) -> str:
+    view, places = _load("text"), planned.vars_by_environment
+    return str(view.render_drift(found, places, colour=style.colour, width=style.width, on_github=on_github))
 
 
 def show_check(result: CheckResult, form: Form, session: Session) -> None:

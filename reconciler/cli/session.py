@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.manifests.merged import Tree, TreeOptions
     from reconciler.model import By, Desired, SettingPlace
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
+    from reconciler.plug.job_secrets import JobSecrets
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
     from reconciler.plug.secret_files import SecretValues
@@ -55,6 +56,7 @@ class GivenFiles(Struct, frozen=True):
     tokens: Mapping[str, Secret] | None = None
     secrets: SecretValues | None = None
     tokens_name: str = ""  # what messages call the tokens' source
+    job: JobSecrets | None = None  # whose tokens and secrets they are
 
     def over(self, files: SecretFiles) -> SecretFiles:
         """Return the content of the files, with the given tokens or secrets in place of theirs."""
@@ -89,6 +91,7 @@ class Session(Struct, dict=True):
     log: StepLog | None = None  # of -v
     interrupts: Interrupts = field(default_factory=Interrupts)
     given_files: GivenFiles | None = None
+    on_runner: bool = False  # of a step of a workflow: a folder for the state would be lost with the machine
 
     def start_log(self, count: int) -> None:
         """Show each step on stderr from now on. `count` is the number of `-v`."""
@@ -126,10 +129,20 @@ class Session(Struct, dict=True):
         return self.find_store()()
 
     def find_store(self) -> Callable[[], StateStore]:
-        """Return the function that opens the store of the setting `state`. Raises InputError for an invalid setting."""
+        """Return the function that opens the store of the setting `state`.
+
+        Raises InputError for an invalid setting, and on a runner for a folder that is lost with it.
+        """
         from reconciler.state.open import parse_state
 
-        return parse_state(self.settings.state, self._loaded.state_folder, self.environ)
+        opened = parse_state(self.settings.state, self._loaded.state_folder, self.environ)
+        if self.on_runner:
+            from reconciler.core.protocol.runner_state import find_lost_state
+
+            fault = find_lost_state(self.settings.state, self.environ)
+            if fault is not None:
+                raise InputError.of("state", *fault)
+        return opened
 
     def close(self) -> None:
         """Close the store, if one was opened."""
@@ -233,16 +246,30 @@ class Session(Struct, dict=True):
         from reconciler.run.strict import find_altered
         from reconciler.views.unreviewed import explain_altered
 
-        above = Path(os.path.realpath(self.folder))
-        named = Path(os.path.normpath(above / self.settings.manifests))
-        if named != Path(os.path.realpath(named)):
-            message = f"{self.settings.manifests} is reached through a symbolic link, so no review of it can be found"
-            raise InputError.of("manifests", message, "make it a folder, or name the folder itself")
+        self.refuse_linked_manifests()
         with self.open_history(commit) as history:
             altered = find_altered(self.desired, names, history.find_wants(commit, names))
             if altered:
                 raise InputError(problems=[explain_altered(altered, commit)])
             yield history
+
+    def refuse_linked_settings(self) -> None:
+        """Raise InputError if the settings file is a symbolic link.
+
+        A commit holds only the link, so a change of its target can't be compared with an earlier commit.
+        """
+        for file in self._loaded.files:
+            if file.is_symlink():
+                message = f"{file.name} is a symbolic link, so a change of the settings can't be reviewed"
+                raise InputError.of("settings", message, "replace the link by the file itself")
+
+    def refuse_linked_manifests(self) -> None:
+        """Raise InputError if the folder of the manifests is reached through a symbolic link, for the same reason."""
+        above = Path(os.path.realpath(self.folder))
+        named = Path(os.path.normpath(above / self.settings.manifests))
+        if named != Path(os.path.realpath(named)):
+            message = f"{self.settings.manifests} is reached through a symbolic link, so no review of it can be found"
+            raise InputError.of("manifests", message, "make it a folder, or name the folder itself")
 
     @cached_property
     def desired(self) -> Sequence[Desired]:
@@ -262,6 +289,7 @@ class Session(Struct, dict=True):
             files.secrets,
             allow_local_receivers=local,
             tokens_name=files.tokens_name,
+            job=None if self.given_files is None else self.given_files.job,
         )
 
     def find_by(self) -> By:
@@ -326,11 +354,14 @@ class Session(Struct, dict=True):
             return None
         from reconciler.cli.output import say
         from reconciler.cli.progress import report_read
+        from reconciler.io.http.proxy import check_proxies
         from reconciler.run.live import LiveReads
         from reconciler.run.observe import ObserveOptions
         from reconciler.text.counts import environments
 
         settings = self.settings
+        observed = [one.partner_base_url for one in self.desired if one.account_id is not None]
+        check_proxies(filter(None, observed), self.environ)
         return LiveReads(
             credentials=self.credentials,
             partner_token_env=settings.partner.token_env,
@@ -345,6 +376,7 @@ class Session(Struct, dict=True):
     def account_reads(self, accounts: int) -> AccountReads:
         """Return the reads of accounts for `import`. Raises InputError if the partner token can't be used."""
         from reconciler.cli.progress import report_read
+        from reconciler.io.http.proxy import check_proxies
         from reconciler.model import Fault
         from reconciler.run.importing import AccountReads
         from reconciler.run.observe import ObserveOptions
@@ -358,6 +390,7 @@ class Session(Struct, dict=True):
         )
         if accounts and problems:
             raise InputError(problems=problems)
+        check_proxies([base_url] * bool(accounts), self.environ)
         options = ObserveOptions(settings.concurrency, settings.attempts, settings.deadline, report_read)
         return AccountReads(self.make_observer, base_url, self.clock, options, self.pace)
 

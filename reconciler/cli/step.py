@@ -69,7 +69,7 @@ class Step:
         from reconciler.run.context import Interim
 
         interrupts = Interrupts(second_ends=False, interim=Interim(KNOWN_AFTER_S, self.leave_result))
-        session = Session(environ=dict(self.environ), interrupts=interrupts, **more)
+        session = Session(environ=dict(self.environ), interrupts=interrupts, on_runner=True, **more)
         self._sessions.append(session)
         return session
 
@@ -232,7 +232,7 @@ def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] 
     try:
         code = work(step)
     except Exception as error:
-        _explain(step, name, error)
+        _explain(step, error)
         raise
     finally:
         step.close()
@@ -240,11 +240,18 @@ def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] 
     return ExitCode.DONE if code == ExitCode.CHANGES else code
 
 
-def _explain(step: Step, name: str, error: Exception) -> None:
+_TITLES = {
+    ExitCode.INVALID_INPUT: "Refused",
+    ExitCode.STATE_TROUBLE: "Stopped by the state",
+    ExitCode.INTERRUPTED: "Interrupted",
+}
+
+
+def _explain(step: Step, error: Exception) -> None:
     """Write the error that ended the step. For our own fault only its kind, as the message may hold a secret value."""
     from reconciler.views.markdown_failure import render_failure
 
     code, text = of_error(error), describe_error(error)
     step.output("exit-code", str(int(code)))
     step.output("failure", text if len(text) <= MAX_FAILURE_CHARS else f"{text[:MAX_FAILURE_CHARS]} …")
-    step.summarize_first(render_failure(f"{name}: exit {int(code)}", text))
+    step.summarize_first(render_failure(_TITLES.get(code, "Failed"), text))

@@ -33,9 +33,9 @@ def find_branch(top: Path) -> str | None:
 
 
 def find_secret_names(top: Path) -> Sequence[str]:
-    """Return the secrets that the manifests name, for the workflows. Without manifests, the example's."""
+    """Return the secrets that the manifests name, for the workflows; none if they are too many."""
     from reconciler.io.files import read_regular
-    from reconciler.starter.workflow_files import EXAMPLE_SECRET, MAX_SECRET_LINES
+    from reconciler.starter.workflow_files import MAX_SECRET_LINES
 
     names: set[str] = set()
     for path in sorted((top / "manifests").rglob("*.y*ml")) if has_manifests(top) else ():
@@ -43,7 +43,7 @@ def find_secret_names(top: Path) -> Sequence[str]:
             names.update(name.decode() for name in _SECRET_NAME.findall(read_regular(path, MAX_MANIFEST_BYTES)))
         except OSError:
             continue  # `validate` reports the file
-    return sorted(names) if 0 < len(names) <= MAX_SECRET_LINES else (EXAMPLE_SECRET,)
+    return sorted(names) if len(names) <= MAX_SECRET_LINES else ()
 
 
 def has_manifests(top: Path) -> bool:

@@ -91,6 +91,25 @@ def _find_hold(head: Head, account: str, now: datetime) -> Holder:
     return Holder(head.environment, Hold.IN_DOUBT, intent)
 
 
+class ApplyWay(StrEnum):
+    """How an apply is started, for the advice about a refused one."""
+
+    COMMAND = "command"
+    WORKFLOW = "workflow"  # the team's workflow Apply
+
+    def describe(self, environment: str, *, accept: bool = False) -> str:
+        """Return the command that applies one environment; with `accept`, also if its company has changed."""
+        match self:
+            case ApplyWay.COMMAND:
+                accepting = f" --accept-account-change {environment}" if accept else ""
+                return f"reconciler apply -e {environment}{accepting}"
+            case ApplyWay.WORKFLOW:
+                accepting = f" -f accept_account_change={environment}" if accept else ""
+                return f"gh workflow run apply.yml -f environments={environment}{accepting}"
+            case _:
+                assert_never(self)
+
+
 class FleetRules(Struct, frozen=True):
     """The data of the fleet with which a token is judged.
 
@@ -100,6 +119,7 @@ class FleetRules(Struct, frozen=True):
     manifests: Collection[str]
     accepted: Collection[str] = ()
     account_of: AccountOf = find_no_account
+    way: ApplyWay = ApplyWay.COMMAND
 
 
 def find_refusal(book: AccountBook, environment: str, account: str, now: datetime, fleet: FleetRules) -> Fault | None:
@@ -162,7 +182,11 @@ def _advise(holder: Holder, question: _Question) -> str:
         f"{wait}give each environment its own company's token (on GitHub as a secret of the environment, not of the "
         "repository)"
     )
-    return hint if wait else f"{hint}; if the company really moved: `{_accept(environment)}`"
+    return (
+        hint
+        if wait
+        else f"{hint}; if the company really moved: `{question.fleet.way.describe(environment, accept=True)}`"
+    )
 
 
 def _has_memory(question: _Question) -> bool:
@@ -183,11 +207,7 @@ def _find_first(other: str, question: _Question) -> str | None:
         return None
     organization = find_organization(account)
     changed = find_change_fault(other, question.book.find(other), organization)
-    return _accept(other) if changed else f"reconciler apply -e {other}"
-
-
-def _accept(environment: str) -> str:
-    return f"reconciler apply -e {environment} --accept-account-change {environment}"
+    return question.fleet.way.describe(other, accept=changed is not None)
 
 
 def find_organization(account: str | None) -> str | None:
@@ -229,7 +249,9 @@ def find_pin_fault(desired: Desired, organization: str | None) -> Fault | None:
     )
 
 
-def find_change_fault(environment: str, head: Head | None, organization: str | None) -> Fault | None:
+def find_change_fault(
+    environment: str, head: Head | None, organization: str | None, way: ApplyWay = ApplyWay.COMMAND
+) -> Fault | None:
     """Return the fault of a JWT of another organization than the applied one: often two tokens were swapped."""
     applied = _find_applied_organization(head)
     if applied is None or organization is None or applied == organization:
@@ -237,5 +259,5 @@ def find_change_fault(environment: str, head: Head | None, organization: str | N
     return Fault(
         f"the token of {environment} belongs to organization {organization}, but the state says {applied}: were two "
         "tokens swapped?",
-        f"if the company really changed: `{_accept(environment)}`",
+        f"if the company really changed: `{way.describe(environment, accept=True)}`",
     )

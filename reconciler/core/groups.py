@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from reconciler.core.host_uses import HostUse, find_hosts, list_host_uses
 from reconciler.core.urls import host_with_port_of
 from reconciler.model import Change, EnvironmentPlan, Head, LiveDifference, Plan
-from reconciler.text.alike import Alike, Rewrite, fold
+from reconciler.text.alike import Alike, Filled, Rewrite, fold, list_values
 
 
 class Group(Struct, frozen=True):
@@ -22,13 +22,14 @@ class Group(Struct, frozen=True):
     In a group of several, `representative` is the first member with `{environment}` and `{NAME}` in its URLs for the
     values that differ among the members. As such a URL may hide hosts, `hosts` has the hosts of all members: new ones
     first, then by the number of environments. `observed` has the hosts of the URLs that Plug holds instead of the
-    applied ones.
+    applied ones, and `values` what each `{NAME}` stands for.
     """
 
     members: tuple[EnvironmentPlan, ...]
     representative: EnvironmentPlan
     hosts: tuple[HostUse, ...]
     observed: tuple[HostUse, ...] = ()
+    values: tuple[Filled, ...] = ()
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -44,15 +45,23 @@ def group_alike(plan: Plan, vars_by_environment: Mapping[str, Mapping[str, str]]
     """
     putting = [planned for planned in plan.environments if planned.action.puts]
     folded = fold(putting, lambda planned: planned.environment, _find_likeness, vars_by_environment)
-    return [
-        Group(
-            alike.members,
-            _represent(alike),
-            list_hosts(alike.members, frozenset(plan.new_hosts)),
-            list_observed_hosts(alike.members),
-        )
-        for alike in folded
-    ]
+    return [_make_group(alike, frozenset(plan.new_hosts), vars_by_environment) for alike in folded]
+
+
+def _make_group(
+    alike: Alike[EnvironmentPlan], new_hosts: frozenset[str], vars_by_environment: Mapping[str, Mapping[str, str]]
+) -> Group:
+    members, shown = alike.members, _represent(alike)
+    texts = [text for change in shown.changes for text in (change.before, change.after)]
+    texts += [text for difference in shown.live for text in (difference.actual, difference.expected)]
+    names = (member.environment for member in members)
+    return Group(
+        members,
+        shown,
+        list_hosts(members, new_hosts),
+        list_observed_hosts(members),
+        list_values(names, filter(None, texts), vars_by_environment) if len(members) > 1 else (),
+    )
 
 
 def list_hosts(members: Iterable[EnvironmentPlan], new_hosts: frozenset[str]) -> tuple[HostUse, ...]:

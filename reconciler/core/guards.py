@@ -13,12 +13,13 @@ from reconciler.core.planner import PlanInput, Planned, plan_environment
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
+from reconciler.core.where import is_shared
 from reconciler.model import Action, Desired, Fingerprint, Problem
 from reconciler.text.counts import name_some
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
-_SHARED = re.compile(r"(?:git|s3|gs|az):")  # a state that a team shares
+_TRIAL_STATE = "--state .reconciler/sandbox"
 DEFAULT_FLOOR = 10  # with fewer applied environments there is no default guard
 
 
@@ -107,7 +108,7 @@ def find_account_problems(
         if pinned is not None:  # the hints of the other problems would not help
             problems.append(Problem.at(source, "organization_id", *pinned))
             continue
-        changed = find_change_fault(environment, book.find(environment), one.organization)
+        changed = find_change_fault(environment, book.find(environment), one.organization, rules.way)
         taken = None if one.account is None else find_refusal(book, environment, one.account, now, rules)
         if changed is not None and environment not in rules.accepted:
             problems.append(Problem.at(source, "token_env", *changed))
@@ -151,26 +152,37 @@ def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
 
 
 def find_trials(planned: Planned) -> list[Problem]:
-    """Refuse to replace an applied record that Plug confirmed by one of a sandbox, in a state that a team shares.
+    """Refuse to send to a sandbox with a state that a team shares and that has what Plug confirmed.
 
     Otherwise a trial in a team's repository would make the state wrong about what Plug holds.
     """
+    state, names = _find_shared_trials(planned)
+    if not names or not _has_plug_record(planned):
+        return []
+    message = f"{state} holds what was applied to Plug, and {name_some(names)} would go to a sandbox"
+    return [Problem.of("state", message, f"use a separate state for trials: {_TRIAL_STATE}")]
+
+
+def describe_shared_trials(planned: Planned) -> list[str]:
+    """Return a warning if a trial would be the first to write an applied record into a state that a team shares."""
+    state, names = _find_shared_trials(planned)
+    if not names or any(head.applied is not None for head in planned.fleet.heads.values()):
+        return []
+    return [f"{state} is shared, and {name_some(names)} would go to a sandbox: for a trial, use {_TRIAL_STATE}"]
+
+
+def _find_shared_trials(planned: Planned) -> tuple[str, list[str]]:
+    """Return the state, and if a team shares it, the environments that would be sent to a sandbox."""
     where = planned.plan.where
-    if where is None or _SHARED.match(where.location) is None:
-        return []
-    heads = ((one, planned.heads.get(one.environment)) for one in planned.plan.environments if one.action.puts)
-    names = [
-        one.environment
-        for one, head in heads
-        if head is not None
-        and head.applied is not None
-        and is_loopback_url(planned.desired[one.environment].endpoint)
-        and not is_loopback_url(head.applied.endpoint)
-    ]
-    if not names:
-        return []
-    message = f"{where.location} holds what was applied to Plug for {name_some(names)}, and this would go to a sandbox"
-    return [Problem.of("state", message, "use a separate state for trials: --state .reconciler/sandbox")]
+    if where is None or not is_shared(where.location):
+        return "", []
+    puts = (one.environment for one in planned.plan.environments if one.action.puts)
+    return where.location, [name for name in puts if is_loopback_url(planned.desired[name].endpoint)]
+
+
+def _has_plug_record(planned: Planned) -> bool:
+    applied = (head.applied for head in planned.fleet.heads.values() if head.applied is not None)
+    return any(not is_loopback_url(one.endpoint) for one in applied)
 
 
 def find_reserved_receivers(planned: Planned) -> list[Problem]:

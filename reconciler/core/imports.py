@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from reconciler.core.account import FIELDS, NEVER_SHOWN, NOT_SHOWN, Account
 from reconciler.core.fill import TemplateFault, double_braces, parse_template, secret_names, split_secrets
 from reconciler.core.masking import mask_url
+from reconciler.core.slips import FOREIGN_SECRET, find_foreign_secret
 from reconciler.core.spelling import MIN_SEARCHED, undo_percent
 from reconciler.core.urls import find_url_fault
 from reconciler.model import EVENTS, Event, Unprinted
@@ -100,6 +101,7 @@ class SecretRules(Unprinted, frozen=True):
     known: Mapping[str, str] = field(default_factory=dict)
     tokens: Sequence[str] = ()
     taken: frozenset[str] = frozenset()
+    token_prefix: str = "PLUG_TOKEN"  # noqa: S105 - the beginning of names
 
 
 # --- the webhooks of an account ----------------------------------------------------------------------
@@ -294,7 +296,7 @@ def make_drafts(companies: Sequence[ImportedCompany], rules: SecretRules, *, all
     names = _name_values(uses, rules, placed)
     hidden = _Index([*uses, *known])
     drafts = [
-        _make_draft(company, _name_parts(urls, names), hidden, allow_local=allow_local)
+        _make_draft(company, _name_parts(urls, names), hidden, rules, allow_local=allow_local)
         for company, urls in zip(companies, cut, strict=True)
     ]
     showing = tuple(
@@ -339,11 +341,13 @@ def _name_parts(urls: Mapping[Event, Sequence[_Part]], names: Mapping[str, str])
     }
 
 
-def _make_draft(company: ImportedCompany, urls: Mapping[Event, str], hidden: _Index, *, allow_local: bool) -> Draft:
+def _make_draft(
+    company: ImportedCompany, urls: Mapping[Event, str], hidden: _Index, rules: SecretRules, *, allow_local: bool
+) -> Draft:
     webhooks: dict[Event, str] = {}
     missing = dict(company.missing)
     for event, text in urls.items():
-        reason = _find_unwritable(text, hidden, allow_local=allow_local)
+        reason = _find_unwritable(text, hidden, rules, allow_local=allow_local)
         if reason is None:
             webhooks[event] = text
         else:
@@ -352,7 +356,7 @@ def _make_draft(company: ImportedCompany, urls: Mapping[Event, str], hidden: _In
     return Draft(company.environment, company.values, webhooks, in_order)
 
 
-def _find_unwritable(text: str, hidden: _Index, *, allow_local: bool) -> str | None:
+def _find_unwritable(text: str, hidden: _Index, rules: SecretRules, *, allow_local: bool) -> str | None:
     """Return why a URL whose secrets have been replaced can't be in a manifest; None if it can."""
     if any(hidden.occur_in(literal) for literal in split_secrets(text)[0]):
         return "its URL shows a value that is a secret elsewhere; --plain keeps that value everywhere"
@@ -360,6 +364,8 @@ def _find_unwritable(text: str, hidden: _Index, *, allow_local: bool) -> str | N
         template = parse_template(text)
     except TemplateFault as error:
         return f"its URL {error.message}"
+    if find_foreign_secret(text, rules.prefix, rules.token_prefix) is not None:
+        return f"its URL {FOREIGN_SECRET}"
     fault = None if template.names else find_url_fault(text, allow_local=allow_local)
     return None if fault is None else f"its URL {fault.message}"
 

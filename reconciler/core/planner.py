@@ -31,6 +31,8 @@ from reconciler.model import (
     Shard,
     Snapshot,
 )
+from reconciler.text.counts import name_some, number
+from reconciler.text.instants import is_in_future
 
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
@@ -145,6 +147,20 @@ def _compare_record(
     if given.max_age_s is not None and given.now - applied.at > timedelta(seconds=given.max_age_s):
         reasons.append(Reason.EXPIRED)
     return reasons, tuple(unchecked)
+
+
+def describe_future_records(names: Iterable[str], heads: Mapping[str, Head], now: datetime) -> tuple[str, ...]:
+    """Return a warning if records of these environments are from the future: max_age does not reach them."""
+    found = ((name, heads[name].applied) for name in names if name in heads)
+    future = sorted(name for name, applied in found if applied is not None and is_in_future(applied.at, now))
+    if not future:
+        return ()
+    subject = f"{future[0]} was" if len(future) == 1 else f"{number(len(future))} environments were"
+    named = "" if len(future) == 1 else f" ({name_some(future)})"
+    return (
+        f"{subject} last applied in the future{named}: the clock of that run was wrong, or this one is. With max_age "
+        "this is not sent again before then; `reconciler apply --reassert` with -e sends it and records the time",
+    )
 
 
 def plan_orphan(document: Head) -> EnvironmentPlan:

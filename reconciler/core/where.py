@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -9,6 +10,7 @@ from reconciler.core.hosts import is_loopback_host
 from reconciler.core.urls import host_of, split_url
 from reconciler.model import ApiUse, Desired
 
+_SHARED = re.compile(r"(?:git|s3|gs|az):")
 NEAR = 0.75  # the ratio from which one name may be a typing error of the other; 1 is equal
 
 
@@ -26,3 +28,8 @@ def find_near_names(name: str, others: Iterable[str]) -> list[str]:
     # difflib's time grows with the number and length of the names, and a remote may have very many branches
     candidates = [other for other in others if other != name and abs(len(other) - len(name)) <= len(name) // 2]
     return difflib.get_close_matches(name, candidates, cutoff=NEAR)
+
+
+def is_shared(state: str) -> bool:
+    """Return whether the setting `state` names a store that a team shares, and not a folder."""
+    return _SHARED.match(state) is not None

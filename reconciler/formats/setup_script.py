@@ -12,9 +12,10 @@ from shlex import quote
 from typing import Any
 
 from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, TOKENS_SECRET
-from reconciler.core.protocol.setup import GitHubSetup
+from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, SECRETS_SECRET, TOKENS_SECRET
+from reconciler.core.protocol.setup import GitHubEnvironment, GitHubSetup
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
+from reconciler.core.where import is_shared
 from reconciler.text.escape import for_terminal
 
 LABELS = (
@@ -89,21 +90,40 @@ if ((failed)); then
 fi
 """
 _KEEP_ENVIRONMENT = """
+policy_kind='.deployment_branch_policy | if . == null then "open"
+  elif .protected_branches then "protected" else "branches" end'
+
+# What an environment has, with the branch policy: one that was made without it
+# (by hand, or by GitHub at a run) is open to every branch. It keeps its rules.
+with_policy='[.protection_rules[]?] | {
+  wait_timer: (map(.wait_timer // 0) | add // 0),
+  prevent_self_review: any(.[]; .prevent_self_review == true),
+  reviewers: [.[].reviewers[]? | {type, id: .reviewer.id}],
+  deployment_branch_policy:
+    {protected_branches: false, custom_branch_policies: true}
+} | if .reviewers == [] then .reviewers = ['"$reviewers"'] else . end'
+
+# A policy for tags may have the name of the branch.
+policy_names='.branch_policies[] | "\\(.type // "branch") \\(.name)"'
+
 keep_environment() { # NAME; one that exists keeps its reviewers
-  local path="repos/$repository/environments/$1" policies
-  if [[ "$(gh api "$path" --jq '"yes"' 2> /dev/null)" != yes ]]; then
-    gh api --silent --method PUT "$path" --input - << JSON || return
-{
-  "reviewers": [$reviewers],
-  "deployment_branch_policy": {
-    "protected_branches": false, "custom_branch_policies": true
-  }
-}
-JSON
+  local path="repos/$repository/environments/$1" policies body
+  body='{"reviewers": ['"$reviewers"'], "deployment_branch_policy":
+    {"protected_branches": false, "custom_branch_policies": true}}'
+  case "$(gh api "$path" --jq "$policy_kind" 2> /dev/null)" in
+    branches) body='' ;;
+    protected)
+      echo "every protected branch may use $1: allow $branch alone in its settings" >&2
+      return 1
+      ;;
+    open) body="$(gh api "$path" --jq "$with_policy")" || return ;;
+  esac
+  if [[ -n "$body" ]]; then
+    gh api --silent --method PUT "$path" --input - <<< "$body" || return
   fi
   path="$path/deployment-branch-policies"
-  policies="$(gh api "$path" --jq '.branch_policies[].name' 2> /dev/null)"
-  grep -qxF -- "$branch" <<< "$policies" ||
+  policies="$(gh api "$path" --jq "$policy_names" 2> /dev/null)"
+  grep -qxF -- "branch $branch" <<< "$policies" ||
     gh api --silent --method POST "$path" --raw-field "name=$branch"
 }
 
@@ -131,7 +151,9 @@ keep_ruleset() { # NAME, and the ruleset as JSON on stdin
 }
 
 # The default branch: only pull requests that were reviewed and whose plan is
-# right. If there is no second person who can review, write 0 approvals.
+# right. If there is no second person who can review, write 0 approvals and
+# "require_last_push_approval": false. If CODEOWNERS names somebody, an owner of
+# the changed files must approve.
 """
 _STATE_RULE = """
 # The branch of the state can't be deleted or rewound, as it is the memory of
@@ -205,36 +227,36 @@ def _labels() -> Iterator[str]:
 
 def _rules(setup: GitHubSetup) -> Iterator[str]:
     yield _RULES
-    yield _ruleset("reconciler: default branch", setup.default_branch, _DEFAULT_BRANCH_RULES)
+    rules = _default_branch_rules(code_owners=setup.code_owners)
+    yield _ruleset("reconciler: default branch", setup.default_branch, rules)
     if setup.state_branch is None:
         yield f"\n# The state is {for_terminal(setup.state)}, not a branch here: protect it where it is.\n"
+        if not is_shared(setup.state):
+            yield "# Only runners of your own that share this folder can use it, not GitHub's.\n"
         return
     yield _STATE_RULE
     yield _ruleset("reconciler: state", setup.state_branch, [{"type": "deletion"}, {"type": "non_fast_forward"}])
     yield _WHO_MAY_PUSH
 
 
-_DEFAULT_BRANCH_RULES: Sequence[dict[str, Any]] = (
-    {"type": "deletion"},
-    {"type": "non_fast_forward"},
-    {
-        "type": "pull_request",
-        "parameters": {
-            "required_approving_review_count": 1,
-            "dismiss_stale_reviews_on_push": True,
-            "require_code_owner_review": False,
-            "require_last_push_approval": False,
-            "required_review_thread_resolution": False,
-        },
-    },
-    {
-        "type": "required_status_checks",
-        "parameters": {
-            "strict_required_status_checks_policy": False,
-            "required_status_checks": [{"context": REQUIRED_CHECK, "integration_id": ACTIONS_APP}],
-        },
-    },
-)
+def _default_branch_rules(*, code_owners: bool) -> Sequence[dict[str, Any]]:
+    reviews = {
+        "required_approving_review_count": 1,
+        "dismiss_stale_reviews_on_push": True,
+        "require_code_owner_review": code_owners,
+        "require_last_push_approval": True,
+        "required_review_thread_resolution": False,
+    }
+    checks = {
+        "strict_required_status_checks_policy": False,
+        "required_status_checks": [{"context": REQUIRED_CHECK, "integration_id": ACTIONS_APP}],
+    }
+    return (
+        {"type": "deletion"},
+        {"type": "non_fast_forward"},
+        {"type": "pull_request", "parameters": reviews},
+        {"type": "required_status_checks", "parameters": checks},
+    )
 
 
 def _ruleset(name: str, branch: str, rules: Sequence[dict[str, Any]]) -> str:
@@ -286,10 +308,20 @@ def _secrets(setup: GitHubSetup) -> Iterator[str]:
         for name in one.secrets:
             given = " < tokens.yaml" if name.startswith(TOKENS_SECRET) else ""
             yield f"# gh secret set {name} --repo {quote(setup.repository)} --env {quote(one.name)}{given}\n"
+        if one.optional:
+            yield f"# Optional: {_describe_optional(one)}:\n"
         for name in one.optional:
-            yield f"# gh secret set {name} --repo {quote(setup.repository)} --env {quote(one.name)}  # if it is used\n"
+            yield f"# gh secret set {name} --repo {quote(setup.repository)} --env {quote(one.name)}\n"
     if setup.tokens_from is TokensFrom.SECRET:
+        yield "# PLUG_TOKENS is YAML or JSON, a line `environment: token` for each.\n"
         yield "# More than 48 KB of tokens: `reconciler github tokens --split` makes several secrets of them.\n"
+
+
+def _describe_optional(environment: GitHubEnvironment) -> str:
+    """Return what the optional secrets of a GitHub Environment are for."""
+    if environment.name == FLEET_ENVIRONMENT:
+        return f"{SECRETS_SECRET} has the values of all {{secret:NAME}}, or each has its own secret"
+    return "for drift with PLUG_OBSERVE, to read accounts and to compare URLs"
 
 
 def _call(what: str, *command: str) -> str:

@@ -133,14 +133,16 @@ class GitHub:
         """Return why there was no answer, and which server failed."""
         import httpx
 
-        from reconciler.io.http.causes import OF_CONNECTING, Cause, Failure, Hop, Stage, find_cause
+        from reconciler.io.http.causes import OF_CONNECTING, Cause, Failure, Hop, Stage, find_cause, find_proxy_cause
 
         connecting = httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError
         stage = Stage.CONNECT if isinstance(error, connecting) else Stage.HEAD
         if isinstance(error, httpx.TimeoutException):
             cause, detail = Cause.TIMEOUT, f"{TIMEOUT_S:g} s"
         elif isinstance(error, httpx.ProxyError) and str(error)[:3].isdecimal():
-            cause, detail = Cause.PROXY_ANSWER, str(error)[:3]
+            detail = str(error)[:3]
+            has_user = self._proxy is not None and self._proxy.authorization is not None
+            cause = find_proxy_cause(detail, has_user=has_user)
         else:
             cause, detail = find_cause(error, stage)
         hop = Hop("GitHub", "GITHUB_API_URL")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -88,7 +88,9 @@ class HttpRepository:
         if dig(policy, "protected_branches") is True:
             return ShownEnvironment(name, (), any_protected=True, reviewers=reviewers)
         listed = self._list(f"{path}/deployment-branch-policies", "branch_policies", ACTIONS)
-        return ShownEnvironment(name, [_text(one, "name") for one in listed], reviewers=reviewers)
+        branches = [_text(one, "name") for one in listed if _is_of_a_branch(one)]
+        tags = tuple(_text(one, "name") for one in listed if not _is_of_a_branch(one))
+        return ShownEnvironment(name, branches, reviewers=reviewers, tags=tags)
 
     def list_environment_secrets(self, name: str) -> Collection[str]:
         path = f"environments/{quote(name, safe='')}/secrets"
@@ -112,7 +114,8 @@ class HttpRepository:
             if rule.get("type") == "required_status_checks"
             for check in dig(rule, "parameters", "required_status_checks") or ()
         ]
-        return BranchRules(frozenset(_text(rule, "type") for rule in rules), tuple(checks))
+        reviews = [dig(rule, "parameters") for rule in rules if rule.get("type") == "pull_request"]
+        return BranchRules(frozenset(_text(rule, "type") for rule in rules), tuple(checks), **_read_reviews(reviews))
 
     def read_protection(self, branch: str) -> BranchRules:
         try:
@@ -129,7 +132,8 @@ class HttpRepository:
         }
         checks = dig(shown, "required_status_checks", "checks") or ()
         required = tuple(RequiredCheck(_text(one, "context"), _app(dig(one, "app_id"))) for one in checks)
-        return BranchRules(frozenset(kind for kind, holds in found.items() if holds), required)
+        reviews = _read_reviews([dig(shown, "required_pull_request_reviews")])
+        return BranchRules(frozenset(kind for kind, holds in found.items() if holds), required, **reviews)
 
     def find_commit_time(self, repository: str, commit: str) -> datetime | None:
         try:
@@ -161,6 +165,32 @@ class HttpRepository:
             if error.status == 403:
                 raise NotPermitted(permission, error.status) from error
             raise
+
+
+def _is_of_a_branch(policy: Mapping[str, Any]) -> bool:
+    """Return whether a policy is for branches. One for tags may have the name of a branch; older ones have no type."""
+    return bool(policy.get("type", "branch") == "branch")
+
+
+class _Reviews(TypedDict):
+    approvals: int
+    code_owners: bool
+    last_push: bool
+
+
+def _read_reviews(found: Sequence[Any]) -> _Reviews:
+    """Return what rules for pull requests require together. A protected branch has nearly the same names."""
+    counts = [dig(one, "required_approving_review_count") for one in found]
+    return _Reviews(
+        approvals=max((count for count in counts if isinstance(count, int)), default=0),
+        last_push=any(dig(one, "require_last_push_approval") is True for one in found),
+        # a ruleset and the older protection spell it differently
+        code_owners=any(
+            dig(one, name) is True
+            for one in found
+            for name in ("require_code_owner_review", "require_code_owner_reviews")
+        ),
+    )
 
 
 def _text(item: Any, key: str) -> str:

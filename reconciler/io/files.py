@@ -90,11 +90,30 @@ def is_link_entry(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or getattr(entry, "is_junction", _is_not)()
 
 
+def is_on_read_only_disk(path: str | Path) -> bool:
+    """Return whether a path's file system is mounted for reading alone. It is False if the system can't tell."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY) if hasattr(os, "statvfs") else False
+    except OSError:
+        return False
+
+
+def is_own(path: str | Path) -> bool:
+    """Return whether this user owns a path, and so may change its mode. Without owners it is True."""
+    try:
+        return not HAS_MODES or os.stat(path).st_uid == os.geteuid()  # noqa: PTH116
+    except OSError:
+        return False
+
+
 def leads_nowhere(path: str | Path) -> bool:
     """Return whether a path is missing because it, or a folder above it, is a link to a missing file or folder."""
-    here = Path(path)
-    found = next((path for path in (here, *here.parents) if os.path.lexists(path)), None)
-    return found is not None and not os.path.exists(found)  # noqa: PTH110
+    here, above = os.fspath(path), os.path.dirname(path)  # noqa: PTH120 - pathlib takes longer than the system calls
+    while not os.path.lexists(here):
+        if above in ("", here):
+            return False
+        here, above = above, os.path.dirname(above)  # noqa: PTH120
+    return not os.path.exists(here)  # noqa: PTH110
 
 
 def _is_not(_path: object = None) -> bool:

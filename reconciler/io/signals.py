@@ -31,6 +31,19 @@ Handler = Callable[[int, FrameType | None], object]
 _Former = Handler | int | None
 
 
+_clean_ups: dict[Callable[[], None], None] = {}  # a set that keeps the order
+
+
+def remember_clean_up(clean_up: Callable[[], None]) -> None:
+    """Call `clean_up` before a signal ends the process: nothing else is unwound then. It may raise OSError."""
+    _clean_ups[clean_up] = None
+
+
+def forget_clean_up(clean_up: Callable[[], None]) -> None:
+    """Call `clean_up` no more."""
+    _clean_ups.pop(clean_up, None)
+
+
 def end_on_signals() -> None:
     """End the process at a signal from now on. Does nothing in a thread, where no handler can be set."""
     _install(_end_idle)
@@ -104,4 +117,7 @@ def _end_idle(_number: int, _frame: FrameType | None) -> None:
 def _end(words: str) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"{words}\n".encode())
+    for clean_up in list(_clean_ups):
+        with contextlib.suppress(OSError):
+            clean_up()
     os._exit(INTERRUPTED)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import field
@@ -20,6 +20,7 @@ from reconciler.core.account import FIELDS
 from reconciler.core.fill import TemplateFault, fill_vars, parse_template
 from reconciler.core.imports import looks_random
 from reconciler.core.portable import find_reserved_fault, make_comparison_key
+from reconciler.core.slips import FOREIGN_SECRET
 from reconciler.core.urls import find_base_url_fault, find_character_fault, find_url_fault
 from reconciler.core.variables import is_token_variable
 from reconciler.io.files import Utf16Error, without_mark
@@ -28,12 +29,16 @@ from reconciler.manifests.merged import TreeOptions
 from reconciler.manifests.nodes import File, dotted
 from reconciler.manifests.schema import Manifest, check_file, is_token_key, known_keys, near_miss
 from reconciler.manifests.tokens import TokenSearch
-from reconciler.manifests.vars import find_var_fault
+from reconciler.manifests.vars import find_secret_in_url, find_secret_in_var, find_var_fault
 from reconciler.model import EVENTS, Event, Fault, Location, Problem, Unprinted
 
-DELIMITERS = (",", ";")
+DELIMITERS = (",", ";", "\t")
 MAX_CELL = 64 * 1024  # characters
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}", re.ASCII)
+_WORDS = re.compile(r"[^\W\d_]+(?:[ ._-][^\W\d_]+){0,4}")  # a header in any language; a value has a digit or a sign
+_PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)  # what the name of a var may be
+MAX_WORDS = 40  # characters
+_DELIMITER_LINE = re.compile(f'"?sep=([{"".join(DELIMITERS)}])"?\r?(?:\n|$)', re.IGNORECASE)  # Excel's own first line
 _DECIMAL = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 FIELDS_ALWAYS_SHOWN = FIELDS.keys() - {Event.MESSAGE_DELIVERY_ERROR}
 _GROUPS = ("api", "vars", "webhooks")
@@ -69,7 +74,8 @@ def parse_rows(name: str, data: bytes, options: TreeOptions) -> tuple[list[Row],
     except _NotCsv as error:
         return [], [Problem(name, error.line, 1, "", f"is not valid CSV: {error}", "look at the quotes of this row")]
     columns = [cell.strip() for cell in header]
-    problems = list(_check_header(name, line, columns))
+    filled = {number for _, record in records for number, cell in enumerate(record) if cell}
+    problems = list(_check_header(name, line, columns, filled))
     if problems:
         return [], problems
     return _RowReader(name, columns, options).read(records)
@@ -88,28 +94,38 @@ class _NotCsv(ValueError):
 
 def _read_records(text: str) -> list[tuple[int, list[str]]]:
     """Return each row that is not empty, with its first line. Raises _NotCsv."""
-    first = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=lambda one: len(_known_columns(first.split(one))))
+    named = _DELIMITER_LINE.match(text)
+    text = text[named.end() :] if named else text
     csv.field_size_limit(MAX_CELL)
+    delimiter = named[1] if named else _find_delimiter(text.partition("\n")[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    records, line = [], 1
+    records, above = [], 1 if named else 0
+    line = above + 1
     try:
         for record in reader:
             if any(record):
                 records.append((line, record))
-            line = reader.line_num + 1
+            line = above + reader.line_num + 1
     except csv.Error as error:
         raise _NotCsv(line, str(error)) from None
     return records
+
+
+def _find_delimiter(header: str) -> str:
+    """Return the delimiter that finds the most known columns; among equals, the most frequent one."""
+    return max(DELIMITERS, key=lambda one: (len(_known_columns(header.split(one))), header.count(one)))
 
 
 def _known_columns(cells: Iterable[str]) -> list[str]:
     return [cell for cell in cells if _find_column_fault(cell.strip().strip('"')) is None]
 
 
-def _check_header(name: str, line: int, columns: Sequence[str]) -> Iterator[Problem]:
+def _check_header(name: str, line: int, columns: Sequence[str], filled: Collection[int]) -> Iterator[Problem]:
+    """Yield the problems of the first row. `filled` has the columns, from 0, that have a cell in another row."""
     seen: set[str] = set()
     for number, column in enumerate(columns, start=1):
+        if not column and number - 1 not in filled:
+            continue  # spreadsheets write the columns beside a table too
         fault = _find_column_fault(column)
         if fault is None and column in seen:
             fault = Fault("is the name of two columns", "keep one of them")
@@ -122,8 +138,8 @@ def _check_header(name: str, line: int, columns: Sequence[str]) -> Iterator[Prob
 
 def _show_column(column: str, number: int) -> str:
     """Return the name of a column, or its number if it may be a value: a file without a header begins with values."""
-    is_shown = _KEY.fullmatch(column) and not any(map(looks_random, column.split(".")))
-    return column if is_shown else f"column {number}"
+    is_header = _KEY.fullmatch(column) or (len(column) <= MAX_WORDS and _WORDS.fullmatch(column))
+    return column if is_header and not any(map(looks_random, column.split("."))) else f"column {number}"
 
 
 def _find_column_fault(column: str) -> Fault | None:
@@ -141,10 +157,18 @@ def _find_column_fault(column: str) -> Fault | None:
         return Fault("has no name", "the first row names the columns")
     columns = [key for key in top if key not in _GROUPS]
     columns += [f"{group}.{key}" for group in _GROUPS for key in known_keys(Manifest, (group,))]
-    near = near_miss(column, columns) or near_miss(f"webhooks.{column}", columns)
-    return Fault(
-        "is not a key of a manifest", f"did you mean {near}?" if near else f"known: vars.NAME, {', '.join(columns)}"
-    )
+    return Fault("is not a key of a manifest", _hint_at_column(column, columns))
+
+
+def _hint_at_column(column: str, columns: Sequence[str]) -> str:
+    """Return what to write in place of an unknown column: the key that it is near to, alone or without its group."""
+    whole = {name.rpartition(".")[2]: name for name in columns}
+    near = near_miss(column, [*columns, *whole])
+    if near is not None:
+        return f"did you mean {whole.get(near, near)}?"
+    if _PLAIN_WORD.fullmatch(column) and _show_column(column, 0) == column:
+        return f"if it is a var, write vars.{column}; else remove the column. Known: {', '.join(columns)}"
+    return f"known: vars.NAME, {', '.join(columns)}"
 
 
 class _RowReader:
@@ -152,6 +176,7 @@ class _RowReader:
         self._name = name
         self._options = options
         self._paths = [tuple(column.split(".", 1)) for column in columns]
+        self._width = max((number for number, column in enumerate(columns, start=1) if column), default=0)
         self._search = TokenSearch(options.known_tokens, options.known_secrets)
 
     def read(self, records: Sequence[tuple[int, Sequence[str]]]) -> tuple[list[Row], list[Problem]]:
@@ -172,7 +197,7 @@ class _RowReader:
     def _make_file(self, line: int, cells: Sequence[str]) -> File:
         """Return a row in the form of a parsed manifest. A value's position is its line and its column's number."""
         file = File(self._name, start=(line, 1 if line else 0))
-        if len(cells) != len(self._paths):
+        if len(cells) < self._width or any(cells[len(self._paths) :]):
             message = f"has {len(cells)} cells, and the first row has {len(self._paths)}"
             file.problem(file.start, "", message, "put a value that holds the separator into double quotes")
         for number, (path, cell) in enumerate(zip(self._paths, cells, strict=False), start=1):
@@ -201,7 +226,7 @@ class _RowReader:
         report(("token_env",), self._find_token_env_fault)
         report(("api", "base_url"), lambda url: find_base_url_fault(url, options.allowed_hosts))
         for name in file.values.get("vars", {}):
-            report(("vars", name), lambda value, name=name: find_var_fault(name, value, options))  # type: ignore[misc]
+            report(("vars", name), lambda value, name=name: self._find_var_fault(name, value))  # type: ignore[misc]
         for event in file.values.get("webhooks", {}):
             report(("webhooks", event), lambda url: self._find_url_fault(file, url))
 
@@ -219,7 +244,14 @@ class _RowReader:
             file.problem(file.position(path), dotted(path), problem.message, hint)
         return bool(found)
 
+    def _find_var_fault(self, name: str, value: str) -> Fault | None:
+        foreign = find_secret_in_var(value, self._options)
+        return find_var_fault(name, value, self._options) if foreign is None else Fault(FOREIGN_SECRET, foreign.hint)
+
     def _find_url_fault(self, file: File, url: str) -> Fault | None:
+        foreign = find_secret_in_url(url, self._options)
+        if foreign is not None:
+            return Fault(FOREIGN_SECRET, foreign.hint)
         try:
             template = parse_template(url)
         except TemplateFault as fault:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -26,6 +25,7 @@ from reconciler.core.protocol.strict import LastChange
 from reconciler.errors import InputError
 from reconciler.io.git.command import GitError
 from reconciler.io.git.history import LINK, MAX_LINE, SUBMODULE, FileChange, GitHistory, Line, TreeFile
+from reconciler.io.temporary import TemporaryFolder
 from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.load import load_tree, stem_of
 from reconciler.manifests.merged import Tree, TreeOptions
@@ -369,7 +369,7 @@ class ManifestHistory:
         return self._whole[commit]
 
     def _load(self, files: Mapping[str, TreeFile]) -> Tree:
-        with tempfile.TemporaryDirectory(prefix="reconciler-manifests-") as made:
+        with TemporaryFolder("reconciler-manifests-") as made:
             self._git.write_files(files, Path(made))
             return load_tree(made, self._options)
 

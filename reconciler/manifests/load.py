@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.portable import find_reserved_fault
 from reconciler.core.reserved import find_reserved_hosts
+from reconciler.core.slips import is_one_letter_off, make_environment_name
 from reconciler.io.collector import without_collector
 from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value, Vars
 from reconciler.manifests.nodes import File, KeyPath, Position, dotted, parse_file
@@ -39,7 +40,13 @@ from reconciler.manifests.schema import (
 from reconciler.manifests.shared import COMPARED_KEYS, find_shared, find_shared_urls
 from reconciler.manifests.tokens import MAX_IN_A_FILE, TOKEN_HINTS, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
-from reconciler.manifests.vars import find_other_templates, find_unused, find_var_fault, may_hold_templates
+from reconciler.manifests.vars import (
+    find_foreign_secrets,
+    find_other_templates,
+    find_unused,
+    find_var_fault,
+    may_hold_templates,
+)
 from reconciler.model import EVENTS, Desired, Location, Problem
 from reconciler.text.counts import counted
 
@@ -66,9 +73,9 @@ def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
         loader.load_folder(folder, InheritedDefaults({}, options.policy))
     resolver, desired = loader.resolver, loader.desired
     named = [entry for entry in loader.entries if not entry.nameless]
-    errors = {*loader.problems, *resolver.problems(), *find_shared(named, options)}
+    errors = {*loader.problems, *resolver.problems(name for name, _ in loader.vars), *find_shared(named, options)}
     shared = find_shared_urls(desired, options.own_secrets)
-    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared}
+    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared, *resolver.warnings()}
     if resolver.knows_names and not loader.has_unread:
         warnings.update(find_unused(loader.vars, resolver.used))
     names = [*(entry.name for entry in named), *loader.unread_names]
@@ -169,7 +176,10 @@ class _Loader:
         may_hold_secrets = is_escaped or self._search.may_hold_secrets(text)
         secrets = self._find_secrets(file, found) if may_hold_secrets else set()
         if may_hold_templates(text):
-            self.warnings.extend(find_other_templates(file))
+            foreign = find_foreign_secrets(file, self._options)
+            self.problems.extend(foreign.values())
+            self.warnings.extend(find_other_templates(file, foreign))
+            secrets |= foreign.keys()
         token_keys = find_token_keys(file)
         bad = check_file(file, model)
         self._check_vars(file, bad)
@@ -290,7 +300,8 @@ class _Loader:
         if re.fullmatch(ENVIRONMENT_PATTERN, stem):
             return stem
         message = "the file's name is not a valid name of an environment"
-        hint = "write `environment: …` into it: lower-case letters, digits, dot, underscore and hyphen"
+        meant = make_environment_name(stem) or "…"
+        hint = f"write `environment: {meant}` into it: lower-case letters, digits, dot, underscore and hyphen"
         problem = Problem(file.name, 1, 1, "environment", message, hint)
         self.problems.append(problem)
         self.unquoted.add(problem)
@@ -330,6 +341,8 @@ def flatten(file: File, bad: set[KeyPath], model: type[Manifest] | type[Defaults
         path: KeyPath = (key,)
         if key not in known:
             flat[""] = Value(None, Location(name, *file.start))
+            if is_one_letter_off(key, "vars"):  # its names would all be reported as unknown too
+                flat["vars"] = flat[""]
         elif key == "policy" or (key == "vars" and isinstance(value, dict)):
             continue
         elif key == "vars" or not isinstance(value, dict):

@@ -6,8 +6,7 @@ See docs/manifests.md, docs/manifests.md#policy.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
@@ -40,7 +39,8 @@ from reconciler.core.variables import NOT_A_TOKEN, is_token_variable
 from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.merged import Entry, TreeOptions, Value
 from reconciler.manifests.quoting import SourceLines
-from reconciler.manifests.schema import near_miss
+from reconciler.manifests.unknown_names import UnknownNames
+from reconciler.manifests.vars import find_secret_in_url, hint_at_template
 from reconciler.model import (
     EVENTS,
     AuthScheme,
@@ -69,6 +69,8 @@ _LOOPBACK = Fault(
     "a manifest can't send a token to a port of this machine; for a sandbox give --api-base-url",
 )
 _NO_POLICY = Policy()
+_VARS = "vars"  # among the values of an entry only if it is not a mapping
+_SCHEME = re.compile("https?://", re.IGNORECASE)
 _NO_VARIABLE = re.compile("[^A-Z0-9]")
 _USUAL_VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 
@@ -105,6 +107,8 @@ class Resolver:
         self._options = options
         self._lines = lines
         self._faults: dict[tuple[Location, str, str], _PlacedFault] = {}
+        self._unknown = UnknownNames(options)
+        self._doubts: dict[tuple[Location, str, str], _PlacedFault] = {}
         self._faulty = False
         self._named: dict[str, str] = {}  # the vars that the environment's URLs name; views group environments by them
         self._plain: dict[tuple[Value | None, ...], _PlainWebhooks | None] = {}
@@ -150,8 +154,13 @@ class Resolver:
             overrides=self._find_overrides(entry, destination),
         )
 
-    def problems(self) -> Iterator[Problem]:
-        return _list_problems(self._faults)
+    def problems(self, defined: Iterable[str]) -> Iterator[Problem]:
+        """Yield the errors. `defined` has the names of all vars in the tree."""
+        yield from _list_problems(self._faults)
+        yield from self._unknown.problems(defined, self.used)
+
+    def warnings(self) -> Iterator[Problem]:
+        return _list_problems(self._doubts)
 
     # --- parts -------------------------------------------------------------------------------------
 
@@ -248,6 +257,8 @@ class Resolver:
         filled = list(plain.parts)
         filled[1::2] = [known[name] for name in filled[1::2]]
         lines = "".join(filled)
+        if "/" in "".join(known.values()) and _doubles_slash(plain, known.values(), lines):
+            return None
         texts = lines.split("\n")
         hosts = find_plain_hosts(lines)
         if not len(hosts) == len(EVENTS) == len(texts) - 1 or max(map(len, texts)) > MAX_URL_BYTES:
@@ -293,7 +304,8 @@ class Resolver:
         try:
             template = parse_template(value.value)
         except TemplateFault as fault:
-            self._report(value, key, fault.message, fault.hint, entry)
+            meant = find_secret_in_url(value.value, self._options)
+            self._report(value, key, *(meant or (fault.message, fault.hint)), entry)
             self.knows_names = False
             return None
         variables = self._find_vars(entry, key, value, template)
@@ -305,6 +317,7 @@ class Resolver:
             self._report(value, key, *TOO_LONG, entry, own=bool(template.names))
             return None
         self._named.update(variables)
+        self._warn_of_slashes(entry, template)
         return fill_vars(template, entry.name, variables)
 
     def _find_vars(self, entry: Entry, key: str, value: Value, template: Template) -> dict[str, str] | None:
@@ -312,35 +325,22 @@ class Resolver:
         variables: dict[str, str] = {}
         unknown: list[str] = []
         usable = True
+        is_whole = not entry.broken and _VARS not in entry.values  # else what can't be read may have held the name
         self.used.add((frozenset(template.names), entry.start.file))
         for name in template.names:
             found = None if name == ENVIRONMENT else entry.vars.find(name)
             if found is None:
-                unknown += [name] if name != ENVIRONMENT else []
+                if name != ENVIRONMENT and is_whole:
+                    unknown.append(name)
+                usable = usable and (name == ENVIRONMENT or is_whole)
             elif found.value is None or self._has_own_fault(entry, name, found):
                 usable = False
             else:
                 variables[name] = found.value
         self._faulty = self._faulty or bool(unknown) or not usable
         for name in unknown[:MAX_NAMES]:
-            message = f"{{{name}}} is neither environment nor a var"
-            known = self._faults.get((value.source, key, message))
-            hint = self._find_hint(entry, name) if known is None else known.hint
-            self._report(value, key, message, hint, entry, own=True)
+            self._unknown.add(entry, key, value, name)
         return variables if usable and not unknown else None
-
-    def _find_hint(self, entry: Entry, name: str) -> str:
-        """Return what to do about an unknown name in braces."""
-        upper = name.upper()
-        if upper.startswith(self._options.secret_prefix.upper()):
-            return f"write {{secret:{name}}}: a secret is filled in when the URL is sent, and shown nowhere"
-        if upper.startswith(self._options.token_prefix.upper()):
-            return "a token is in no URL: it is sent in a header. A receiver's own key is written as {secret:NAME}"
-        near = near_miss(name, chain((ENVIRONMENT,), entry.vars.names()))
-        if near is None:
-            return "write it under vars"
-        self.used.add((frozenset((near,)), entry.start.file))  # else it would be reported as unused
-        return f"did you mean {{{near}}}?"
 
     def _has_own_fault(self, entry: Entry, name: str, value: Value) -> bool:
         """Return whether no URL can hold this var. It is reported once, at the var, not at each URL that names it."""
@@ -354,10 +354,17 @@ class Resolver:
     def _check_host_var(self, entry: Entry, template: Template, *, allow_local: bool) -> bool:
         """Return whether a var that is the URL's host is a valid host. If it is not, report it at the var."""
         parts = template.parts
-        if len(parts) < 3 or parts[0] != "https://" or not (parts[2] == "" or parts[2][0] in "/?:"):
+        if len(parts) < 3 or parts[0] != "https://":
             return True
         value = None if parts[1] == ENVIRONMENT else entry.vars.find(parts[1])
-        if value is None or (parts[2] == "" and len(parts) > 3):
+        if value is None:
+            return True
+        scheme = _SCHEME.match(value.value)
+        if scheme is not None:
+            message = f"begins with {scheme[0]}, and so does the URL that names it"
+            self._report(value, f"vars.{parts[1]}", message, f"write the host without {scheme[0]}", entry)
+            return False
+        if not (parts[2] == "" or parts[2][0] in "/?:") or (parts[2] == "" and len(parts) > 3):
             return True
         fault = find_url_fault(f"https://{value.value}", allow_local=allow_local)
         if fault is None or fault == TOO_LONG:
@@ -365,6 +372,24 @@ class Resolver:
         own = self._options.allow_local_receivers  # what may be local depends on the environment's own base URL
         self._report(value, f"vars.{parts[1]}", *fault, entry, own=own)
         return False
+
+    def _warn_of_slashes(self, entry: Entry, template: Template) -> None:
+        """Warn of a var that doubles a slash: the URL is sent as it is, and most receivers take it for another path."""
+        parts = template.parts
+        for place in range(1, len(parts), 2):
+            name = parts[place]
+            value = None if name == ENVIRONMENT else entry.vars.find(name)
+            if value is None:
+                continue
+            if value.value.endswith("/") and parts[place + 1].startswith("/"):
+                fault = Fault("ends in /, and the URL goes on with /, so that it holds //", "remove the / at its end")
+            elif value.value.startswith("/") and parts[place - 1].endswith("/"):
+                fault = Fault(
+                    "begins with / after a / of the URL, so that it holds //", "remove the / at its beginning"
+                )
+            else:
+                continue
+            _add_fault(self._doubts, value.source, f"vars.{name}", *fault, None)
 
     def _check_secrets(self, entry: Entry, key: str, value: Value, template: Template) -> bool:
         prefix = self._options.secret_prefix
@@ -401,10 +426,16 @@ class Resolver:
             return Fault(f"{fault.message}, in column {column + foreign}", fault.hint)
         template = find_other_template(written)
         if template is not None and " " in template[0]:
-            return Fault(fault.message, f"write {{{template[1]}}} to have it filled in")
+            return Fault(fault.message, hint_at_template(template[1]))
         if foreign is None and column is None and self._lines.is_on_several(value.source, written):
             return Fault(fault.message, ONE_LINE)
         return fault
+
+
+def _doubles_slash(plain: _PlainWebhooks, values: Iterable[str], lines: str) -> bool:
+    """Return whether a var may have doubled a slash of the URLs. Most begin and end with another character."""
+    at_edge = any(value.startswith("/") or value.endswith("/") for value in values)
+    return at_edge and lines.count("//") != "x".join(plain.parts[::2]).count("//")
 
 
 def _endpoint(base_url: str) -> str:

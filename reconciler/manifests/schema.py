@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from reconciler.core.slips import make_environment_name
 from reconciler.manifests import STORED_SCHEMA
 from reconciler.manifests.nodes import AmbiguousScalar, File, KeyPath, dotted
 from reconciler.model import EVENTS, AuthScheme, BodyForm
@@ -142,7 +143,7 @@ def tidy(schema: Any) -> None:
 _EXPECTED = {
     "wave": "a whole number from 0 to 9999, in plain decimals without quotes",
     "api": "a mapping such as {base_url: …, auth_scheme: raw, body: flat}",
-    "vars": "a mapping of names to texts",
+    "vars": "a mapping of names to texts, with a space after each colon",
     "webhooks": "a mapping of events to URLs, with a space after each colon",
     "policy": "a mapping of allowed_hosts and denied_hosts to lists",
     "policy.allowed_hosts": 'a list such as ["*.example.com.br"]',
@@ -213,6 +214,8 @@ def _report_unknown(file: File, path: KeyPath, model: type[BaseModel]) -> None:
         hint = f"did you mean {near}?"
     else:
         hint = "known here: " + ", ".join(known)
+        if len(path) == 1 and isinstance(file.values[key], str):
+            hint = f"a var is written under vars; {hint}"
     position = file.key_positions.get(path, file.start)
     message = "is not an event" if path[0] == "webhooks" else "is not a key of a manifest"
     file.problem(position, dotted(path), message, hint)
@@ -241,7 +244,9 @@ def _report_value(file: File, path: KeyPath, error: ErrorDetails) -> None:
     if kind in ("greater_than_equal", "less_than_equal"):
         file.problem(position, key, "is out of range", f"write {_EXPECTED['wave']}")
     elif kind == "string_pattern_mismatch":
-        file.problem(position, key, *_PATTERN_WORDS[str(path[0])])
+        message, hint = _PATTERN_WORDS[str(path[0])]
+        meant = make_environment_name(str(value)) if key == "environment" else None
+        file.problem(position, key, message, hint if meant is None else f"write {meant}: {hint}")
     elif kind == "literal_error" and isinstance(value, str):
         known, message = _CHOICES[key]
         near = near_miss(value, known)

@@ -37,7 +37,7 @@ from reconciler.model.resolved import (
     ResolvedVar,
     ResolvedWebhook,
 )
-from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, RunResult
+from reconciler.model.result import DONE_OUTCOMES, EnvironmentResult, Outcome, Remedy, RunResult
 from reconciler.model.setup import (
     BranchRules,
     RequiredCheck,
@@ -104,6 +104,7 @@ __all__ = [
     "Quote",
     "Reason",
     "ReceiverCheck",
+    "Remedy",
     "RequiredCheck",
     "ResolvedEnvironment",
     "ResolvedValue",

@@ -22,6 +22,14 @@ class Outcome(StrEnum):
     LOCKED = "locked"
 
 
+class Remedy(StrEnum):
+    """What has to be done about an environment that was not applied, once the cause is fixed."""
+
+    APPLY = "apply"
+    UNLOCK = "unlock"  # this run's own lease is still in the state: release it, then apply
+    REASSERT = "reassert"  # the state does not show this run's PUT: apply with --reassert
+
+
 class EnvironmentResult(Struct, frozen=True):
     """The result of one environment."""
 
@@ -32,6 +40,7 @@ class EnvironmentResult(Struct, frozen=True):
     status: int | None  # of the last answer
     message: str
     seconds: float
+    remedy: Remedy = Remedy.APPLY
 
 
 class RunResult(Struct, frozen=True):

@@ -24,7 +24,8 @@ class Where(Struct, frozen=True):
     location: str
     documents: int
     apis: tuple[ApiUse, ...]
-    is_new: bool = False  # no document of the state has an applied record
+    is_new: bool = False  # no document of the state has an applied record; for Plug, those of a sandbox don't count
+    had_trials: bool = False  # of a new state: it has applied records of a sandbox
     near: str | None = None  # for a new state: another branch or folder that may be meant
     state_id: str | None = None  # a digest of what the setting resolves to; None if it is not known
 

@@ -25,6 +25,7 @@ from reconciler.core.urls import (
 from reconciler.core.variables import is_token_variable
 from reconciler.errors import InputError
 from reconciler.model import EVENTS, Desired, Event, Fault, Fingerprint, Problem
+from reconciler.plug.job_secrets import JobSecrets
 from reconciler.plug.secret import Secret
 from reconciler.plug.secret_files import SecretValues, load_secrets_file, load_tokens_file
 from reconciler.plug.token import TokenFacts, find_token_fault, read_token
@@ -110,7 +111,7 @@ def find_named_secrets(environ: Mapping[str, str], files: SecretFiles, names: Se
 class EnvironCredentials:
     """Looks tokens and secrets up in `environ`, then in the two files. It reads nothing else.
 
-    `tokens_name` is what messages call the file of tokens.
+    `tokens_name` is what messages call the file of tokens. `job` is the job's, in a workflow.
     """
 
     def __init__(
@@ -121,7 +122,9 @@ class EnvironCredentials:
         *,
         allow_local_receivers: bool = False,
         tokens_name: str = TOKENS_FILE,
+        job: JobSecrets | None = None,
     ) -> None:
+        self._job = job
         self._tokens_name = tokens_name
         self._environ = environ
         self._tokens_file = tokens_file or {}
@@ -219,10 +222,18 @@ class EnvironCredentials:
         problems: list[Problem] = []
         for one in desired:
             if self.token(one) is None:
-                hint = f"set the variable {one.token_env}, or put {one.environment} into {self._tokens_name}"
-                problems.append(_problem(one, "token_env", f"no token for {one.environment}", hint))
+                problem = self._explain_missing_token(one)
+                problems += [] if problem in problems[:1] else [problem]
             problems.extend(self._find_secret_problems(one))
         return problems
+
+    def _explain_missing_token(self, desired: Desired) -> Problem:
+        name, job = desired.environment, self._job
+        if job is not None and job.tokens and not self._tokens_file:
+            return Problem.of(job.tokens, "the secret is not set", job.explain_all_tokens())
+        hint = f"set the variable {desired.token_env}, or put {name} into {self._tokens_name}"
+        hint = hint if job is None else job.explain_token(name)
+        return _problem(desired, "token_env", f"no token for {name}", hint)
 
     def find_missing_secrets(self, desired: Iterable[Desired]) -> list[Problem]:
         """Return the same without the tokens, for calls to the receivers (docs/contract.md#drift)."""
@@ -254,8 +265,10 @@ class EnvironCredentials:
         secret = self.secret(name, desired.environment)
         use = f"a webhook of {desired.environment} has {{secret:{name}}}"
         if secret is None:
-            state = "is empty" if name in self._environ else "is not set"
+            has_line = name in self._environ
+            state = "is empty" if has_line else "is not set"
             hint = f"set it, or put it into the secrets file: {use}"
+            hint = hint if self._job is None else f"{use}: {self._job.explain_secret(name, has_line=has_line)}"
             return _problem(desired, name, f"the variable {name} {state}", hint)
         fault = find_secret_fault(secret.reveal())
         if fault is None:

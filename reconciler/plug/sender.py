@@ -76,7 +76,9 @@ def describe_incomplete(reply: Reply, verdict: Judgement) -> str:
     arrived, failure = reply.arrived, reply.failure
     if arrived.status is None:
         reason = failure.explain() if failure else "nothing arrived"
-        return f"no answer: {reason}" if reply.exchange.written else f"not sent: {reason}"
+        if not reply.exchange.written:
+            return f"not sent: {reason}"
+        return f"no usable answer: {reason}" if reply.exchange.answered else f"no answer: {reason}"
     if verdict.why is None or verdict.why is Incomplete.CUT:
         reason = (failure or reply.exchange.failed(Cause.CUT)).explain()
         return f"the answer ({arrived.status}) was cut short: {reason}"

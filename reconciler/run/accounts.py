@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from reconciler.core.accounts import AccountBook, AccountOf, FleetRules, find_no_account, find_refusal
+from reconciler.core.accounts import AccountBook, AccountOf, ApplyWay, FleetRules, find_no_account, find_refusal
 from reconciler.core.planner import Fleet
 from reconciler.model import Document, Snapshot
 from reconciler.ports import Changes, Clock, StateStore
@@ -31,6 +31,7 @@ class Accounts:
     accepted: Collection[str]
     warn: Callable[[str], None]
     account_of: AccountOf = find_no_account
+    way: ApplyWay = ApplyWay.COMMAND
     _book: AccountBook = field(init=False)
     _rules: FleetRules = field(init=False)
     _snapshot: Snapshot | None = field(init=False)
@@ -41,7 +42,7 @@ class Accounts:
 
     def __post_init__(self) -> None:
         self._book = AccountBook(self.fleet.heads)
-        self._rules = FleetRules(self.fleet.manifests, self.accepted, self.account_of)
+        self._rules = FleetRules(self.fleet.manifests, self.accepted, self.account_of, self.way)
         self._snapshot = self.fleet.snapshot
         self._unreadable = set(self.fleet.unreadable)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
-from urllib.parse import quote
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,9 +14,11 @@ from reconciler.core.planner import Planned
 from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_stale_inputs
 from reconciler.core.protocol.inputs import RunInputs
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.setup import describe_making
 from reconciler.core.protocol.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
 from reconciler.core.saved_plan import check_expected
 from reconciler.core.selection import select
+from reconciler.core.where import find_near_names
 from reconciler.errors import InputError
 from reconciler.model import Action, EnvironmentPlan, Plan, Problem
 from reconciler.ports import StateStore
@@ -69,7 +69,6 @@ class BeginRequest(Struct, frozen=True):
     attempt: RunAttempt
     commit: str
     event_sha: str
-    repository: str
     strict: bool = False
     sees_token: bool = False
 
@@ -120,7 +119,7 @@ class Beginning(Struct):
             *self._find_guards(planned),
             *([] if too_many is None else [too_many]),
             *self._find_open_secrets(),
-            *self._find_missing_environments(steps),
+            *self._find_missing_environments(planned, steps),
             *self._find_unreviewed(planned.plan, selected),
         ]
         return BeginDecision(planned, steps, selected, tuple(problems), tuple(self._lifts))
@@ -196,7 +195,7 @@ class Beginning(Struct):
         hint = "delete it from the repository's and the organization's secrets; set it only in each GitHub Environment"
         return [Problem.of("PLUG_TOKEN", message, hint)]
 
-    def _find_missing_environments(self, steps: Steps) -> list[Problem]:
+    def _find_missing_environments(self, planned: Planned, steps: Steps) -> list[Problem]:
         """Find GitHub Environments that jobs name and that don't exist.
 
         GitHub would create such an environment without rules and secrets, open to everybody.
@@ -204,13 +203,18 @@ class Beginning(Struct):
         wanted = sorted({job.environment for jobs in steps for job in jobs})
         if not wanted:
             return []
-        known = {name.casefold() for name in self.ports.list_environments()}
+        known = {name.casefold(): name for name in self.ports.list_environments()}
+        meant = {one.environment.casefold() for one in planned.plan.environments}
+        others = [name for name in known if name not in meant]  # of which a missing name may be a typing error
         problems = []
         for name in wanted:
             if name.casefold() not in known:
-                path = f"repos/{self.request.repository}/environments/{quote(name, safe='')}"
                 message = f"the GitHub Environment {name} does not exist, and GitHub would create it without any rule"
-                hint = f"create it, give it its rules and secrets, then run again: gh api -X PUT {shlex.quote(path)}"
+                near = find_near_names(name.casefold(), others)
+                other = (
+                    f"did you mean {known[near[0]]}, which exists? The names must be equal. If not: " if near else ""
+                )
+                hint = f"{other}{describe_making(name)}; then run this run again"
                 problems.append(Problem.of("environment", message, hint))
         return problems
 

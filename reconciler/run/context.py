@@ -10,6 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from reconciler.core.accounts import ApplyWay
 from reconciler.core.observe import Observation
 from reconciler.core.planner import Fleet
 from reconciler.model import DONE_OUTCOMES, By, Document, EnvironmentResult, Outcome, RunResult, Stored
@@ -33,6 +34,7 @@ class ApplyOptions(Struct, frozen=True):
     max_failures: int
     exact: bool = False  # a plan file or --expect: an environment that has moved on is not planned again
     accepted: Collection[str] = ()  # the environments of --accept-account-change
+    way: ApplyWay = ApplyWay.COMMAND  # for the advice in messages
 
 
 @dataclass(slots=True)
@@ -124,7 +126,14 @@ class RunContext:
         self.writer = StateWriter(world.store, world.offload)
         accepted, fleet = self.options.accepted, self.fleet
         self.accounts = Accounts(
-            world.store, world.offload, world.clock, fleet, accepted, world.warn, self._find_present_account
+            world.store,
+            world.offload,
+            world.clock,
+            fleet,
+            accepted,
+            world.warn,
+            self._find_present_account,
+            self.options.way,
         )
         self.pace = self.world.pace or Pace(
             self.world.clock, self.options.rate_limit, longest_pause_s=self.options.deadline_s
@@ -150,7 +159,7 @@ class RunContext:
     async def write(self, environment: str, document: Document | None, over: Stored | None) -> WriteResult:
         """Write a document over the version that was read (None: over nothing). A document of None is a deletion."""
         result = await self.writer.write(Write(environment, document, over.version if over else None))
-        if result.error is None:
+        if result.error is None or result.landed:
             self.accounts.record_written(environment, document)
         return result
 

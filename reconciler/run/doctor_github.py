@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from reconciler.core.protocol.before_merge import find_missing_lines
 from reconciler.core.protocol.readback import (
     UsedAction,
     find_actions,
     find_layout,
     judge_action,
+    judge_branches,
     judge_default_branch,
     judge_environment,
     judge_environment_secrets,
+    judge_secret_lines,
     judge_shared_secrets,
+    judge_state,
     judge_state_branch,
     judge_variables,
     make_item,
@@ -32,14 +37,20 @@ T = TypeVar("T")
 
 
 class GitHubQuestion(Struct, frozen=True):
-    """The input that is compared with GitHub. `current` are the pins of this version's workflows, NAME@COMMIT."""
+    """The input that is compared with GitHub.
+
+    `workflows` are the texts of the checkout's workflows by file name; `current` are the pins of this version's,
+    NAME@COMMIT. With `secrets_file`, the secrets come from a file. `code_owners`: CODEOWNERS names somebody.
+    """
 
     desired: Sequence[Desired]
     state: str
-    actions: Sequence[UsedAction]
+    workflows: Mapping[str, str]
     current: Sequence[str]
     now: datetime
     report: Callable[[int, int], None] = lambda done, total: None
+    secrets_file: bool = False
+    code_owners: bool = False
 
 
 def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[Item]:
@@ -58,8 +69,13 @@ def report_github(question: GitHubQuestion, reads: RepositoryReads) -> Iterator[
         if layout.tokens_from is TokensFrom.SECRET or one.name != FLEET_ENVIRONMENT
     ]
     yield from _environments(wanted, branch, question, reads, asked, layout.tokens_from)
-    yield from _rules(branch, question.state, reads, asked)
-    for action in question.actions:
+    state = (variables or {}).get("PLUG_STATE") or question.state  # the workflows prefer the variable too
+    yield from judge_state(state)
+    yield from _rules(branch, state, question, reads, asked)
+    yield from judge_branches(question.workflows, branch)
+    if not question.secrets_file:
+        yield from judge_secret_lines(find_missing_lines(question.workflows, question.desired, layout))
+    for action in find_actions(question.workflows.values()):
         yield from _action(action, question, reads, asked)
     yield from asked.unknown
 
@@ -127,8 +143,11 @@ def _environment(
         yield from judge_environment_secrets(wanted, own, shared, reads.repository)
 
 
-def _rules(branch: str, state: str, reads: RepositoryReads, asked: _Questions) -> Iterator[Item]:
-    yield from _judge_rules(branch, judge_default_branch, reads, asked)
+def _rules(
+    branch: str, state: str, question: GitHubQuestion, reads: RepositoryReads, asked: _Questions
+) -> Iterator[Item]:
+    judge = partial(judge_default_branch, code_owners=question.code_owners)
+    yield from _judge_rules(branch, judge, reads, asked)
     state_branch = find_state_branch(state)
     if state_branch is not None:
         yield from _judge_rules(state_branch, judge_state_branch, reads, asked)
@@ -152,7 +171,7 @@ def _judge_rules(
         what = f"protection of {branch}"
         older = asked.ask(what, lambda: reads.read_protection(branch))
         if older is not None:
-            items = list(judge(BranchRules(rules.kinds | older.kinds, rules.checks + older.checks), branch))
+            items = list(judge(rules.join(older), branch))
         else:
             items = [_doubt(item, branch) if item.state is ItemState.MISSING else item for item in items]
     yield from items

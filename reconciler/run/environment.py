@@ -14,6 +14,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from reconciler.core import record
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.observe import Observation
@@ -29,13 +31,16 @@ from reconciler.model import (
     LastTry,
     Outcome,
     Reason,
+    Remedy,
     Stored,
 )
+from reconciler.ports import WriteResult
 from reconciler.run.context import RunContext
 from reconciler.run.holders import doubt_holders
 from reconciler.run.observe import ObserveOptions, observe_one
 from reconciler.run.reader import StateReader
 from reconciler.run.sending import Sending
+from reconciler.text.instants import instant
 from reconciler.text.lock import describe_lock
 
 logger = logging.getLogger(__name__)
@@ -110,7 +115,7 @@ class EnvironmentRun:
                 self._stored = await self._read()
         raise Conflict(self._planned.environment, f"lost {CLAIM_TRIES} races for it in a row")
 
-    async def _write_intent(self) -> Stored:
+    async def _write_intent(self) -> Stored | EnvironmentResult:
         world = self._run.world
         claim = record.Claim(
             intent_id=world.new_id(),
@@ -127,11 +132,33 @@ class EnvironmentRun:
                 raise StateError(fault)
         self._sending.begin_lease()
         written = await self._run.write(self._planned.environment, document, self._stored)
-        if written.version is None:
-            raise written.error or StateError("the store gave no reason")
+        if written.error is not None:
+            return await self._withdraw_intent(document, written)
+        assert written.version is not None, "a document was written"
         self._run.new_documents += self._stored is None
         logger.info("%s: intent written, serial %d", self._planned.environment, document.serial)
         return Stored(document, written.version)
+
+    async def _withdraw_intent(self, document: Document, written: WriteResult) -> EnvironmentResult:
+        """Return the result of an intent whose write failed, and remove the intent if it is in the state nevertheless.
+
+        Its lease would lock the environment for every run, and no run would own it. Raises Conflict.
+        """
+        fault = written.error
+        assert fault is not None, "the write failed"
+        if isinstance(fault, Conflict):
+            raise fault
+        kept, ours = written.landed is None, Stored(document, written.version or "")
+        if written.landed:
+            withdrawn = self._make_settled(ours, Outcome.SKIPPED)
+            again = await self._run.write(self._planned.environment, withdrawn, ours)
+            kept = again.error is not None and not again.landed and not isinstance(again.error, Conflict)
+        if not kept:
+            return self._make_unclaimed(fault)
+        self._note_trouble(halt=True)
+        where = "could not be removed again" if written.landed else "may be in the state"
+        message = f"not sent: the intent could not be written: {fault}. It {where}. {self._advise_unlock(ours)}"
+        return replace(self._make_unsent(message), remedy=Remedy.UNLOCK)
 
     def _make_unclaimed(self, fault: StateError) -> EnvironmentResult:
         """Return the result without an intent, and so without a PUT."""
@@ -253,8 +280,11 @@ class EnvironmentRun:
         """Write the outcome into the state, and return the result."""
         outcome = self._classify(ours)
         written = await self._run.write(self._planned.environment, self._make_settled(ours, outcome), ours)
-        if written.error is None:
+        if written.error is None or written.landed:
             logger.info("%s: %s, recorded", self._planned.environment, outcome)
+            if written.error is not None:
+                self._note_trouble(halt=True)
+                self._run.world.warn(f"{self._planned.environment}: {outcome}, and the state shows it. {written.error}")
             return self._result(outcome, self._message(outcome))
         logger.info("%s: %s, and the outcome could not be recorded", self._planned.environment, outcome)
         if isinstance(written.error, Conflict):
@@ -296,19 +326,26 @@ class EnvironmentRun:
         Our intent is still in the state, so another run finds it, in doubt after its lease. `ours` is None if another
         run or the user removed the intent: then nothing in the state shows our PUT.
         """
-        name = self._planned.environment
-        intent = ours.document.intent if ours else None
-        if intent is not None and intent.lease_until is not None:
-            until = f"{intent.lease_until:%Y-%m-%dT%H:%M:%SZ}"
-            advice = (
-                f"Its lease lasts until {until}: apply again then, or sooner after `reconciler state unlock {name}`"
-            )
+        if ours is not None:
+            advice, remedy = self._advise_unlock(ours), Remedy.UNLOCK
         else:
+            name = self._planned.environment
             advice = f"Its intent was removed meanwhile: run `reconciler apply --reassert -e {name}`"
+            remedy = Remedy.REASSERT
         if not self._sending.attempts:
-            return self._result(outcome, f"not sent, and the intent could not be removed: {error}. {advice}")
+            message = f"not sent, and the intent could not be removed: {error}. {advice}"
+            return replace(self._result(outcome, message), remedy=remedy)
         done = "Plug accepted it, but" if outcome is Outcome.APPLIED else f"{self._sending.attempts[-1].message};"
-        return self._result(Outcome.UNCERTAIN, f"{done} the outcome could not be recorded: {error}. {advice}")
+        message = f"{done} the outcome could not be recorded: {error}. {advice}"
+        return replace(self._result(Outcome.UNCERTAIN, message), remedy=remedy)
+
+    def _advise_unlock(self, ours: Stored) -> str:
+        """Return what to do about our own lease, which this run could not release."""
+        intent = ours.document.intent
+        assert intent is not None, "our intent stays until it is settled"
+        assert intent.lease_until is not None, "a live intent has a lease"
+        until, name = instant(intent.lease_until), self._planned.environment
+        return f"Its lease lasts until {until}: apply again then, or sooner after `reconciler state unlock {name}`"
 
     async def _impose_doubt(self, ours: Stored) -> EnvironmentResult:
         """Write doubt into a document that another run, or the user, wrote without knowing of our PUT.

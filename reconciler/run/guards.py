@@ -11,12 +11,13 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.core.accounts import AccountBook, FleetRules, find_pin_contradiction
+from reconciler.core.accounts import AccountBook, ApplyWay, FleetRules, find_pin_contradiction
 from reconciler.core.guards import (
     FirstApply,
     MaxChanged,
     TokenUse,
     count_updates,
+    describe_shared_trials,
     find_account_problems,
     find_new_state,
     find_reserved_receivers,
@@ -38,6 +39,7 @@ class GuardInput(Struct, frozen=True):
     max_changed: MaxChanged | None
     accepted: Collection[str] = ()  # the environments of --accept-account-change
     first: FirstApply = field(default_factory=FirstApply)
+    way: ApplyWay = ApplyWay.COMMAND
 
 
 class FleetFaults(Struct, frozen=True):
@@ -105,7 +107,8 @@ def check_part_before_sending(planned: Planned, given: GuardInput, now: datetime
 
 def _warn_before_sending(planned: Planned, given: GuardInput, now: datetime, warn: Callable[[str], None]) -> None:
     expired = given.credentials.find_expired(find_putting(planned), now)
-    for warning in (*expired, *describe_unreadable(planned.fleet), *_find_pins(planned, given.credentials)):
+    trials, unreadable = describe_shared_trials(planned), describe_unreadable(planned.fleet)
+    for warning in (*trials, *expired, *unreadable, *_find_pins(planned, given.credentials)):
         warn(warning)
 
 
@@ -117,6 +120,7 @@ def with_guard_warnings(planned: Planned, given: GuardInput) -> Planned:
     """
     warnings = (
         *(f"apply would refuse: {problem}" for problem in _find_guards(planned, given, planned.plan.created_at)),
+        *describe_shared_trials(planned),
         *describe_unreadable(planned.fleet),
         *_find_pins(planned, given.credentials),
         *_find_locks(planned),
@@ -152,7 +156,7 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
 
 def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
     putting = find_token_uses(find_putting(planned), given.credentials)
-    rules = make_fleet_rules(given.desired, given.credentials, given.accepted)
+    rules = make_fleet_rules(given.desired, given.credentials, given.accepted, given.way)
     return [
         *given.credentials.find_shared_accounts(given.desired),
         *find_account_problems(AccountBook(planned.fleet.heads), putting, now, rules),
@@ -165,12 +169,15 @@ def find_token_uses(desired: Iterable[Desired], credentials: CredentialChecks) -
 
 
 def make_fleet_rules(
-    desired: Iterable[Desired], credentials: CredentialChecks, accepted: Collection[str] = ()
+    desired: Iterable[Desired],
+    credentials: CredentialChecks,
+    accepted: Collection[str] = (),
+    way: ApplyWay = ApplyWay.COMMAND,
 ) -> FleetRules:
     """Return the rules by which a token is judged. `desired` are all environments of the manifests."""
     by_name = {one.environment: one for one in desired}
     return FleetRules(
-        by_name.keys(), accepted, lambda name: credentials.account(by_name[name]) if name in by_name else None
+        by_name.keys(), accepted, lambda name: credentials.account(by_name[name]) if name in by_name else None, way
     )
 
 

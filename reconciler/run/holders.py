@@ -11,7 +11,7 @@ import logging
 
 from reconciler.core import record
 from reconciler.core.accounts import find_accounts
-from reconciler.errors import Conflict, StateError
+from reconciler.errors import Conflict
 from reconciler.model import Desired, Document, Intent, Stored
 from reconciler.run.context import RunContext
 from reconciler.text.lock import describe_lock
@@ -70,10 +70,10 @@ async def _write(run: RunContext, stored: Stored, doubted: Document) -> bool:
     """Return whether the document was written; False after a lost race. Raises StateError."""
     name = doubted.environment
     written = await run.write(name, doubted, stored)
-    if written.version is None:
+    if written.error is not None:
         if isinstance(written.error, Conflict):
             return False
-        raise written.error or StateError("the store gave no reason")
+        raise written.error
     before = stored.document
     run.doubted[doubted.lineage, doubted.serial] = before.lineage, before.serial
     logger.info("%s: in doubt, serial %d", name, doubted.serial)

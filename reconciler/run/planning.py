@@ -11,8 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.core.digest import digest_of
-from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
+from reconciler.core.planner import Fleet, PlanInput, Planned, describe_future_records, make_plan
 from reconciler.core.selection import select
+from reconciler.core.urls import is_loopback_url
 from reconciler.core.where import find_apis
 from reconciler.errors import InputError, SeveralUnreadable
 from reconciler.model import Desired, Document, Head, Shard, Where
@@ -81,7 +82,7 @@ def plan_environments(
         selection=tuple(scope.globs),
         shard=scope.shard,
         observations=observations,
-        warnings=warnings,
+        warnings=(*describe_future_records((one.environment for one in wanted), heads, given.now), *warnings),
     )
     where = _find_where(wanted, store, fleet, location or store.location)
     return Planned(
@@ -103,12 +104,16 @@ def refuse_malformed_tokens(planned: Planned, credentials: CredentialChecks) -> 
 
 def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, location: str) -> Where:
     """Return where the run acts. A state with a document that can't be read is not new, as that one may be applied."""
-    is_new = not fleet.unreadable and all(head.applied is None for head in fleet.heads.values())
+    apis = find_apis(wanted)
+    applied = (head.applied for head in fleet.heads.values() if head.applied is not None)
+    is_trial = all(api.sandbox for api in apis)  # what a sandbox confirmed says nothing about Plug
+    is_new = not fleet.unreadable and not any(is_trial or not is_loopback_url(one.endpoint) for one in applied)
     return Where(
         location=location,
         documents=len(fleet.heads) + len(fleet.unreadable),
-        apis=find_apis(wanted),
+        apis=apis,
         is_new=is_new,
+        had_trials=is_new and any(head.applied is not None for head in fleet.heads.values()),
         near=store.find_near() if is_new else None,
         state_id=digest_of(store.identity),
     )

@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
+from reconciler.core.protocol.before_merge import Advice, find_advice, find_missing_lines
 from reconciler.core.protocol.change import (
     Loosening,
     MergeChange,
     Review,
+    SettingValue,
     Unposted,
     find_change,
     find_later_refusal,
@@ -25,8 +27,10 @@ from reconciler.core.protocol.change import (
 )
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.parts import EnvironmentChange, find_pin_changes, find_unshown
+from reconciler.core.protocol.steps import JobLayout
 from reconciler.errors import PostFailed, StateError
-from reconciler.model import Desired, Problem, has_work
+from reconciler.model import Desired, Plan, Problem, has_work
 from reconciler.ports import Hub, Posted
 from reconciler.run.github import MayOnlyRead, needing_permission
 
@@ -34,15 +38,22 @@ from reconciler.run.github import MayOnlyRead, needing_permission
 class Side(Struct, frozen=True):
     """The manifests and settings of one commit. `fault` says why the manifests can't be used; then there are none.
 
-    `settings` are texts by name, empty if they can't be used. `limit` is max_changed.
+    `settings` are by name, empty if they can't be used; then `limit`, which is max_changed, is not known either.
     """
 
     desired: Sequence[Desired] = ()
     policies: Mapping[str, Policy] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, SettingValue] = field(default_factory=dict)
     limit: MaxChanged | None = None
     allow_local_receivers: bool = False
     fault: str = ""
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Return which of its rules are not known because of the fault."""
+        if not self.fault:
+            return ()
+        return ("policy",) if self.settings else ("settings", "policy")
 
 
 class Trial(Struct, frozen=True):
@@ -50,7 +61,7 @@ class Trial(Struct, frozen=True):
 
     `number` is the pull request's, if it is known. `paths` are all that differ from the base. `find_combinations`
     returns those of some environments for which the pull request's head wants something else; None without strict, or
-    if no head is known.
+    if no head is known. `workflows` are texts by file name, `layout` says where the tokens come from.
     """
 
     base: str
@@ -62,6 +73,8 @@ class Trial(Struct, frozen=True):
     warnings: Sequence[Problem] = ()
     paths: Sequence[str] = ()
     find_combinations: Callable[[Collection[str]], Sequence[str]] | None = None
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    layout: JobLayout = field(default_factory=JobLayout)
 
 
 def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack_state: bool) -> Review:
@@ -81,12 +94,27 @@ def review(trial: Trial, hub: Hub, make_plan: Callable[[], Planned], *, may_lack
         return begun
     change = find_change(trial.before.desired, trial.after.desired)
     combined = () if trial.find_combinations is None else tuple(trial.find_combinations(change.changed))
-    begun = replace(begun, change=change, combined=combined)
+    begun = replace(begun, change=change, combined=combined, advice=_find_advice(trial))
     try:
         planned = make_plan()
     except StateError as error:
+        begun = replace(begun, unshown=_find_unshown(trial, change, None))
         return replace(begun, unplanned=str(error)) if may_lack_state else replace(begun, failed=str(error))
-    return _with_guards(replace(begun, planned=planned), planned, change, trial, hub)
+    begun = replace(begun, planned=planned, unshown=_find_unshown(trial, change, planned.plan))
+    return _with_guards(begun, planned, change, trial, hub)
+
+
+def _find_unshown(trial: Trial, change: MergeChange, plan: Plan | None) -> tuple[EnvironmentChange, ...]:
+    """Return what the plan does not show of the change; nothing if the base could not be read."""
+    if trial.before.fault:
+        return ()
+    return find_unshown(trial.before.desired, trial.after.desired, change.changed, plan)
+
+
+def _find_advice(trial: Trial) -> tuple[Advice, ...]:
+    lines = find_missing_lines(trial.workflows, trial.after.desired, trial.layout)
+    before = None if trial.before.fault else trial.before.desired
+    return tuple(find_advice(before, trial.after.desired, lines, trial.layout))
 
 
 def _find_loosening(trial: Trial) -> Loosening:
@@ -94,12 +122,15 @@ def _find_loosening(trial: Trial) -> Loosening:
     return Loosening(
         settings=find_setting_changes(before.settings, after.settings) if before.settings else (),
         policies=find_policy_changes(before.policies, after.policies),
-        paths=find_watched_paths(trial.paths),
+        paths=find_watched_paths(trial.paths, with_rules=bool(before.unknown)),
+        pins=find_pin_changes(before.desired, after.desired),
+        unknown=before.unknown,
     )
 
 
 def _with_guards(begun: Review, planned: Planned, change: MergeChange, trial: Trial, hub: Hub) -> Review:
-    refused = find_own_refusals(planned, change, trial.before.limit)
+    is_limit_known = "settings" not in trial.before.unknown
+    refused = find_own_refusals(planned, change, trial.before.limit, is_limit_known=is_limit_known)
     large = [one for one in refused if is_large_change(one)]
     later = None if large else find_later_refusal(planned, trial.after.limit)
     where = planned.plan.where

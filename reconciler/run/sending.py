@@ -9,6 +9,8 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from reconciler.core import record
 from reconciler.core.attempts import Attempt, Done, Fate, Wait, next_step
 from reconciler.model import Desired, Stored
@@ -120,9 +122,12 @@ class Sending:
         self.begin_lease()
         document = record.renew(ours.document, self._run.now(), options.lease_s)
         written = await self._run.write(self._desired.environment, document, ours)
-        logger.info("%s: lease %s", self._desired.environment, "renewed" if written.version else "not renewed")
-        # if the new lease was not written, the old one ends and nothing more is sent
-        return ours if written.version is None else Stored(document, written.version)
+        logger.info("%s: lease %s", self._desired.environment, "renewed" if written.error is None else "not renewed")
+        if written.version is None:
+            return ours  # the old lease ends, and nothing more is sent
+        if written.error is not None:  # a power cut may undo the new lease, so only the old one counts
+            document = replace(document, intent=ours.document.intent)
+        return Stored(document, written.version)
 
     def _lease_lasts(self, ours: Stored) -> bool:
         """Return whether a PUT sent now ends before another run may take the intent over.

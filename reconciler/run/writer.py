@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct, field
 
 from reconciler.ports import StateStore, Write, WriteResult
+from reconciler.run.landed import write_and_look
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class StateWriter:
                     await self._wait_for_all(batch)
         self._gathering = None
         begun = time.monotonic()
-        results = await self._offload(lambda: self._store.write(batch.writes))
+        results = await self._offload(lambda: write_and_look(self._store, batch.writes))
         written = sum(1 for result in results if result.error is None)
         seconds = time.monotonic() - begun
         logger.debug("state: %d of %d documents of a batch written in %.3f s", written, len(results), seconds)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.io.files import write_whole
+from reconciler.io.signals import INTERRUPTED
 from reconciler.model import Desired, Event
 from reconciler.sandbox.server import Sandbox
 
@@ -44,6 +45,10 @@ def make_up(desired: Sequence[Desired]) -> dict[str, str]:
     return made | {name: f"made-up-{name.lower()}" for one in desired for name in one.secrets}
 
 
+class StoryInterrupted(Exception):
+    """Raised if a signal ended a command of the story."""
+
+
 class Story(Struct):
     """A story in chapters. Each says what it does, does it with the real command, and checks the result.
 
@@ -64,7 +69,7 @@ class Story(Struct):
     chapter: int = 0
 
     def tell(self) -> None:
-        """Tell the whole story. Raises StoryWentWrong."""
+        """Tell the whole story. Raises StoryWentWrong, StoryInterrupted."""
         self._create()
         self._nothing()
         self._edit_one()
@@ -154,6 +159,8 @@ class Story(Struct):
         self.write(f"$ reconciler {shlex.join(arguments)}", StoryPart.COMMAND)
         code = self.run(arguments)
         self.write(f"(exit code {code})", StoryPart.ENDED)
+        if code == INTERRUPTED:
+            raise StoryInterrupted
         if code != expect:
             raise StoryWentWrong(f"`reconciler {' '.join(arguments)}` ended with {code}, not {expect}")
 

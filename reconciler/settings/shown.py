@@ -8,8 +8,11 @@ from reconciler.settings.fields import FLAGS, Settings
 from reconciler.settings.sources import GROUPS
 
 
-def describe_settings(settings: Settings) -> dict[str, str]:
-    """Return each setting by its name, such as `api.base_url`, as users write it. No setting is a secret."""
+def describe_settings(settings: Settings) -> dict[str, str | tuple[str, ...]]:
+    """Return each setting by its name, such as `api.base_url`, as users write it; a list with its entries.
+
+    No setting is a secret.
+    """
     return {
         path: _describe(reduce(getattr, path.split("."), settings), flag.default)
         for path, flag in FLAGS.items()
@@ -17,11 +20,11 @@ def describe_settings(settings: Settings) -> dict[str, str]:
     }
 
 
-def _describe(value: object, default: str) -> str:
+def _describe(value: object, default: str) -> str | tuple[str, ...]:
     if value is None:
         return default or "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return ", ".join(value) or "[]"
+        return value
     return f"{value:g}" if isinstance(value, float) else str(value)

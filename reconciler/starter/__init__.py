@@ -99,10 +99,15 @@ def render_owners(owners: Sequence[str]) -> str:
 
 def _render_readme(start: Start) -> str:
     """Return the README of the repository. The tool is installed at the commit that the workflows use."""
-    repository, _, commit = start.places.action.replace(f"/{ACTION_FOLDER}", "").partition("@")
-    install = f'pipx install "git+https://github.com/{repository}@{commit}"'
+    install = f'pipx install "{make_tool_address(start.places.action)}"'
     text = _read("tree/README.pt-BR.md" if start.language is Language.PORTUGUESE else "tree/README.md")
     return text.replace("@INSTALL@", install).replace("@BRANCH@", start.places.default_branch)
+
+
+def make_tool_address(action: str) -> str:
+    """Return the address that installs the tool at the commit of an action."""
+    repository, _, commit = action.replace(f"/{ACTION_FOLDER}", "").partition("@")
+    return f"git+https://github.com/{repository}@{commit}"
 
 
 def find_action(environ: Mapping[str, str]) -> str | None:

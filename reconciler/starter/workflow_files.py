@@ -119,6 +119,15 @@ def find_secrets_in(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name for text in texts for name in _SECRET_IN.findall(text)}))
 
 
+def merge_secrets(there: Sequence[str], named: Sequence[str]) -> Sequence[str]:
+    """Return the secrets that the workflows hand over, and those that the manifests name, unless these are too many.
+
+    A line that no manifest needs any more stays.
+    """
+    merged = sorted({*there, *named}) or [EXAMPLE_SECRET]
+    return merged if len(merged) <= MAX_SECRET_LINES else there or named
+
+
 def keep_newer_pins(text: str, there: str) -> str:
     """Return the workflow with the newer one of each pin. Pins in the existing workflow `there` may be newer."""
     newer = {found["name"]: found for found in _PIN.finditer(there) if found["version"]}

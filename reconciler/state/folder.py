@@ -22,6 +22,8 @@ from reconciler.io.files import (
     TooLargeError,
     is_folder,
     is_link,
+    is_on_read_only_disk,
+    is_own,
     leads_nowhere,
     make_folder,
     read_stamp,
@@ -57,7 +59,7 @@ WRITING = ".writing"  # the folder of temporary files; files of a killed writer 
 MAX_SYNCS = 4  # syncs at a time; more of them only slow each other down
 
 _ADVICE = {
-    errno.ENOSPC: "Make room on that disk, then run again",
+    errno.ENOSPC: "Make room on that disk (or it has too many files: `df -i`), then run again",
     errno.EDQUOT: "Make room within the quota, then run again",
     errno.EROFS: "Mount it for writing, or set `state` to a place that can be written; then run again",
 }
@@ -112,8 +114,12 @@ class FolderStore:
         """Ask the system about the folder, or about the folder in which it would be made."""
         self._refuse_lost_link(self._path_text)
         place = next(one for one in (self._path, *self._path.parents) if os.path.lexists(one))
+        if is_on_read_only_disk(place):
+            hint = "mount it for writing, or set `state` to a place that can be written"
+            return WriteAccess(False, f"{place} is on a file system that is mounted read-only", hint)
         if not os.access(place, os.W_OK | os.X_OK):
-            return WriteAccess(False, f"{place} can't be written by this user", f"chmod u+rwx {place}")
+            hint = f"chmod u+rwx {place}" if is_own(place) else "ask its owner for the permission"
+            return WriteAccess(False, f"{place} can't be written by this user", hint)
         if place != self._path:
             return WriteAccess(True, f"the first write makes the folder in {place}")
         return WriteAccess(True, "the folder can be written by this user")
@@ -285,7 +291,8 @@ class FolderStore:
         The rename follows only when the bytes are on the disk, so that a power cut never leaves an empty document.
         The sync of the folder makes the rename durable.
         """
-        prepared = [self._prepare(write, patience) for write in writes]
+        batch = f"{self._writing}/{uuid.uuid4().hex}"
+        prepared = [self._prepare(write, f"{batch}-{number}", patience) for number, write in enumerate(writes)]
         faults = self._write_all([one for one in prepared if isinstance(one, _Prepared) and one.data is not None])
         results: list[WriteResult] = []
         moved = False
@@ -298,12 +305,22 @@ class FolderStore:
                 continue
             moved = True
             results.append(WriteResult(write.environment, None if one.data is None else version_of(one.data)))
-        if moved:
+        return self._confirm(results) if moved else results
+
+    def _confirm(self, results: list[WriteResult]) -> list[WriteResult]:
+        """Make the new names durable. If that fails, all documents are stored, but a power cut may undo each of them.
+
+        See docs/contract.md#lost-intents: the caller then finds them in the folder.
+        """
+        try:
             sync_folder(self._path)
+        except OSError as error:
+            fault = self._unreachable("the disk did not confirm what was written, and a power cut may undo it", error)
+            return [WriteResult(one.environment, None, one.error or fault) for one in results]
         return results
 
-    def _prepare(self, write: Write, patience: Patience) -> _Prepared | StateError:
-        """Return the file to write, or why it may not be written."""
+    def _prepare(self, write: Write, temporary: str, patience: Patience) -> _Prepared | StateError:
+        """Return the file to write, first under the name `temporary`, or why it may not be written."""
         try:
             version = self._find_version(write, patience)
             data = encode_write(write)
@@ -311,7 +328,6 @@ class FolderStore:
             return fault
         if version != write.expected:
             return Conflict(write.environment)
-        temporary = f"{self._writing}/{uuid.uuid4().hex}"
         return _Prepared(write.environment, temporary, self._file(write.environment), data)
 
     def _find_version(self, write: Write, patience: Patience) -> str | None:

@@ -69,6 +69,7 @@ _TRANSIENT = re.compile(
 _PERMANENT = re.compile(r"exists; cannot create|(HTTP|error:) 40[134]")  # also if the text has transient parts
 _REJECTION = re.compile(r"\[(?:remote )?rejected\] \((.*)\)")
 _NO_ROOM = re.compile(r"No space left|Disk quota|Read-only file system")
+_TWO_REFS = re.compile(r"matches more than one")
 _OWN_FILE = re.compile(r"(README|LICENSE|\.)[^/]*")
 
 
@@ -449,6 +450,11 @@ class GitStore:
             return Unreachable(
                 f"state: {self.location}: {error.reason}. Look at the disk of the temporary folder (TMPDIR, now "
                 f"{tempfile.gettempdir()}), and at the remote's; make room there, then run again"
+            )
+        if _TWO_REFS.search(error.text):
+            return Unreachable(
+                f"state: {self.location}: the remote has another branch or tag whose name ends in {self._ref}, so git "
+                f"can't push. Delete it: git ls-remote {self._remote} '*{self._ref}' lists both"
             )
         return Unreachable(
             f"state: {self.location} can't be reached: {error.reason.rstrip('.')}. Check the remote's address, the "

@@ -53,6 +53,16 @@ TOMBSTONE = "reconciler.state/1 forgotten"
 MAX_TOMBSTONE_BYTES = 127  # smaller than any document, so the sizes in a list show which objects may be tombstones
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _STATUS = re.compile(r"status code: ([0-9]{3})\b")  # in the text of the library's errors
+# parts of the library's errors without a status, the most specific first
+_NO_ANSWER = {
+    "ConnectionRefused": "connection refused",
+    "dns error": "its name was not found",
+    "NetworkUnreachable": "no route to it",
+    "HostUnreachable": "no route to it",
+    "kind: Timeout": "it did not answer in time",
+    "kind: Connect": "no connection, or no TLS",
+    "kind: Request": "the connection broke",
+}
 _VARIABLES = {
     "s3": "check AWS_REGION, AWS_ENDPOINT_URL and the other AWS_ variables",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS must name a key file that can be read, or be unset",
@@ -291,8 +301,12 @@ class ObjectStore:
         elif status == "404" or kind in ("NotFoundError", "FileNotFoundError"):
             what = "there is no such bucket. Create it, or fix the `state` setting"
         else:
-            shown = f"status {status}" if status else kind
-            what = f"the store did not answer as it should ({shown}). Check bucket, endpoint, region and network"
+            reason = next((words for part, words in _NO_ANSWER.items() if part in str(error)), "")
+            shown = f" (status {status})" if status else ""
+            failed = f"the store did not answer as it should{shown}"
+            if reason and not status:
+                failed = f"the store can't be reached: {reason}"
+            what = f"{failed}. Check bucket, endpoint, region and network"
         return Unreachable(f"state: {self._url}: {what}")
 
 

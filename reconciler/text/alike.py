@@ -78,6 +78,31 @@ def fold(
     return [folded[index] for index in sorted(folded)]
 
 
+class Filled(Struct, frozen=True):
+    """Values by name, in the order of the names, that were filled into the texts of these environments, sorted."""
+
+    values: tuple[tuple[str, str], ...]
+    environments: tuple[str, ...]
+
+
+def list_values(
+    environments: Iterable[str], texts: Iterable[str], vars_by_environment: Mapping[str, Mapping[str, str]]
+) -> tuple[Filled, ...]:
+    """Return the values that the `{NAME}` in the texts of a group stand for, the rarest first.
+
+    A group hides them, and on a host that many customers share only such a value says whose receiver it is.
+    """
+    text, members = "\0".join(texts), sorted(environments)
+    names = sorted({name for one in members for name in vars_by_environment.get(one, {}) if f"{{{name}}}" in text})
+    if not names:
+        return ()
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for one in members:
+        values = vars_by_environment.get(one, {})
+        found.setdefault(tuple((name, values.get(name, "")) for name in names), []).append(one)
+    return tuple(Filled(key, tuple(every)) for key, every in sorted(found.items(), key=lambda item: len(item[1])))
+
+
 def _mark_words(text: str, value: str, mark: str) -> str:
     """Replace `value` by `mark` wherever neither a letter nor a digit is next to it."""
     parts: list[str] = []

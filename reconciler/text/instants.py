@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+CLOCKS_DIFFER = timedelta(minutes=1)  # at most, between machines whose clocks are right
 
 
 def instant(at: datetime | None) -> str | None:
@@ -10,10 +12,17 @@ def instant(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def is_in_future(at: datetime, now: datetime) -> bool:
+    """Return whether a recorded instant is later than any right clock can have written it."""
+    return at - now > CLOCKS_DIFFER
+
+
 def age(at: datetime | None, now: datetime) -> str:
-    """Return how long ago `at` was, in the largest unit that fits: 40 s, 12 min, 5 h, 3 d."""
+    """Return how long ago `at` was, in the largest unit that fits: 40 s, 12 min, 5 h, 3 d. A clock may be wrong."""
     if at is None:
         return "-"
+    if is_in_future(at, now):
+        return "in the future"
     seconds = max(0, int((now - at).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

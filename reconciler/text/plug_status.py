@@ -37,7 +37,7 @@ def explain_put(status: int, *, token_env: str, auth_scheme: AuthScheme, body: B
             "415: the Content-Type did not arrive. We always send it: look for a proxy between here and Plug "
             f"that strips headers. (The token of {token_env} was not judged)"
         )
-    if 300 <= status < 400:
+    if status in _REDIRECTS:
         return f"{status}: Plug redirected, and a token never follows a redirect. Set api.base_url to the final address"
     return f"{status}: {_REASONS.get(status, _reason_of_class(status))}"
 
@@ -50,7 +50,7 @@ def explain_read(status: int, *, token_env: str) -> str:
         return f"403: the partner token of {token_env} may not read this account"
     if status == 404:
         return "404: there is no such account. Check account_id and partner.base_url"
-    if 300 <= status < 400:
+    if status in _REDIRECTS:
         return (
             f"{status}: Plug redirected, and a token never follows a redirect. "
             "Set partner.base_url to the final address"
@@ -60,6 +60,7 @@ def explain_read(status: int, *, token_env: str) -> str:
     return f"{status}: {_READ_REASONS.get(status) or _REASONS.get(status) or _reason_of_class(status)}"
 
 
+_REDIRECTS = (301, 302, 303, 307, 308)
 _READ_REASONS = {
     400: "Plug refused the request. Check account_id",
     405: "this address does not take a GET. Check partner.base_url",
@@ -76,6 +77,7 @@ _REASONS = {
     502: "a gateway before Plug got no good answer",
     503: "Plug is not available",
     504: "a gateway before Plug got no answer in time",
+    511: "a network before Plug asks for a sign-in: sign in to it, or use another network",
 }
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from reconciler.core.protocol.change import Loosening, Review, Unposted
+from reconciler.core.protocol.change import Review, Unposted
 from reconciler.core.protocol.labels import Label
 from reconciler.model import Problem
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import markdown
+from reconciler.views.markdown_changes import render_unshown
 from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
+from reconciler.views.markdown_rules import NAMES_SHOWN, render_rules
 from reconciler.views.unreviewed import explain_combinations
-from reconciler.views.words import COMMIT_LENGTH
+from reconciler.views.words import COMMIT_LENGTH, leave_out_unchecked
 
-LIST_CHARS = 5_000  # of the rules that change, and of the problems
-NAMES_SHOWN = 20  # of a list of environments; the plan has all of them
-MAX_VALUE = 120  # characters of a setting's value
+LIST_CHARS = 5_000  # of the problems
+UNSHOWN_SHARE = 8  # at most this part of the text is for the changes that the plan does not show
 CHECK_CHARS = 8_000  # for the receivers, which come after the plan
 LEAST_PLAN_CHARS = 20_000  # however long the sections before the plan are
 MAX_PROBLEM = 400  # characters of one problem; a hostile host or name may be long
@@ -26,7 +27,8 @@ MAX_FAILURE = 2_000
 
 def render_review(review: Review, run_url: str, *, max_chars: int = MAX_CHARS) -> str:
     """Return the whole comment, of at most `max_chars`. What doesn't fit is left out whole and counted."""
-    before = [*_loosening(review.loosening), *_refused(review), *_combined(review), *_scope(review)]
+    rules = render_rules(review.loosening, review.base_fault, max_chars=max_chars)
+    before = [*rules, *_refused(review), *_combined(review), *_scope(review, max_chars), *_advice(review)]
     checked = [] if review.checked is None else [markdown.render_check(review.checked, max_chars=CHECK_CHARS).rstrip()]
     after = [*checked, _footer(review, run_url)]
     room = max(max_chars - len(page(before, [], after)), LEAST_PLAN_CHARS)
@@ -49,29 +51,15 @@ def render_unposted(reason: Unposted) -> str:
                 "state is the one that the settings file names."
             )
         case Unposted.SUPERSEDED:
-            return "No comment: a later run has written its plan already."
+            return (
+                "No comment: the present one says that a later run of this check wrote it. If there is no such run, it "
+                "is forged, as any workflow of the repository can write it: trust the plan in this summary alone."
+            )
         case _:
             assert_never(reason)
 
 
 # --- before the plan -------------------------------------------------------------------------------
-
-
-def _loosening(found: Loosening) -> list[str]:
-    if not found:
-        return []
-    lines = [
-        f"- the setting {for_markdown_code(one.path)}: {_value(one.before)} → {_value(one.after)}"
-        for one in found.settings
-    ]
-    if found.policies:
-        lines.append(f"- the policy of {environments(len(found.policies))}: {_names(found.policies)}")
-    lines += [f"- {for_markdown_code(path)}" for path in found.paths]
-    return ["## This also changes the rules", _listed(lines, "change")]
-
-
-def _value(text: str) -> str:
-    return for_markdown_code(text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…")
 
 
 def _refused(review: Review) -> list[str]:
@@ -141,7 +129,7 @@ def _combined(review: Review) -> list[str]:
     return [] if problem is None else ["## Update the branch first", for_markdown(_cut(str(problem)))]
 
 
-def _scope(review: Review) -> list[str]:
+def _scope(review: Review, max_chars: int) -> list[str]:
     if review.errors:
         return []
     change = review.change
@@ -151,8 +139,7 @@ def _scope(review: Review) -> list[str]:
         text += f" It removes {environments(len(change.removed))}: {_names(change.removed)}."
     paragraphs = ["## Changes", text]
     if review.base_fault:
-        why = for_markdown(review.base_fault[:MAX_PROBLEM])
-        paragraphs.append(f"The base can't be compared, so every environment counts as changed: {why}")
+        paragraphs.append("The base can't be compared, so every environment counts as changed.")
     pending = _find_pending(review)
     if pending:
         verbs = ("waits", "doesn't") if len(pending) == 1 else ("wait", "don't")
@@ -160,7 +147,23 @@ def _scope(review: Review) -> list[str]:
             f"{environments(len(pending))} of the plan {verbs[0]} from earlier merges and {verbs[1]} count here: "
             f"{_names(pending)}."
         )
-    return [*paragraphs, *_lifted(review), *_first_apply(review)]
+    return [*paragraphs, *_unshown(review, max_chars), *_lifted(review), *_first_apply(review)]
+
+
+def _unshown(review: Review, max_chars: int) -> list[str]:
+    if not review.unshown:
+        return []
+    what = "This is what changes:" if review.planned is None else "The plan does not show these parts of the change:"
+    return [what, *render_unshown(review.unshown, max_chars=max_chars // UNSHOWN_SHARE)]
+
+
+def _advice(review: Review) -> list[str]:
+    if not review.advice:
+        return []
+    lines = [f"- {for_markdown(_cut(one.text))}: {for_markdown_code(_cut(one.command))}" for one in review.advice]
+    taken, left = fit([(line, 1) for line in lines], LIST_CHARS, between=1)
+    more = [f"- … and {counted(left, 'more step')}"] if left else []
+    return ["## Before the merge", "\n".join([*taken, *more])]
 
 
 def _find_pending(review: Review) -> list[str]:
@@ -181,7 +184,9 @@ def _plan(review: Review, room: int) -> str:
     if review.errors:
         return markdown.render_validation(review.errors, review.warnings, max_chars=room)
     if review.planned is not None:
-        return markdown.render_plan(review.planned.plan, review.planned.vars_by_environment, max_chars=room)
+        plan, note = leave_out_unchecked(review.planned.plan)
+        text = markdown.render_plan(plan, review.planned.vars_by_environment, max_chars=room - len(note) - 2)
+        return f"{text}\n{note}" if note else text
     if review.unplanned:
         return page(
             [
@@ -211,14 +216,10 @@ def _names(every: Sequence[str]) -> str:
 
 
 def _problems(problems: Sequence[Problem]) -> str:
-    return _listed([f"- {for_markdown(_cut(str(one)))}" for one in problems], "problem")
+    lines = [(f"- {for_markdown(_cut(str(one)))}", 1) for one in problems]
+    taken, left = fit(lines, LIST_CHARS, between=1)
+    return "\n".join([*taken, *([f"- … and {counted(left, 'more problem')}"] if left else [])])
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_PROBLEM else f"{text[:MAX_PROBLEM]}…"
-
-
-def _listed(lines: Sequence[str], what: str) -> str:
-    """Return the lines that fit, and a line that counts the others."""
-    taken, left = fit([(line, 1) for line in lines], LIST_CHARS, between=1)
-    return "\n".join([*taken, *([f"- … and {counted(left, f'more {what}')}"] if left else [])])

@@ -42,7 +42,7 @@ def render_result(result: RunResult) -> str:
     unchanged = sum(1 for one in result.environments if one.outcome is Outcome.UNCHANGED)
     if unchanged:
         tail.append(f"Unchanged: {environments(unchanged)}.")
-    tail += next_steps(words.result_advice(result))
+    tail += next_steps(words.list_next(result))
     rows = [(_result_row(group), len(group)) for group in words.group_not_applied(result)]
     header = ("environment", "outcome", "status", "attempts", "message")
     return page(head, table(header, rows, "more not applied: see the log", room=_room(head, tail)), tail)

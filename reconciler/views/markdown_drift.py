@@ -26,13 +26,21 @@ from reconciler.views.where_words import new_state_paragraph, where_paragraph
 OPEN_BLOCKS = 10  # with up to so many groups their details are shown open; a longer page is skimmed first
 
 
-def render_drift(drift: Drift, vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> str:
-    """Return the summary, what was compared, the groups with the most important first, and what to do next."""
+def render_drift(
+    drift: Drift,
+    vars_by_environment: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    *,
+    on_github: bool = False,
+) -> str:
+    """Return the summary, what was compared, the groups with the most important first, and what to do next.
+
+    `on_github`: the reader has the team's workflows, for an issue.
+    """
     groups = group_findings(drift.findings, vars_by_environment)
     head = [*new_state_paragraph(drift.where), f"## {words.drift_summary(drift)}"]
     head += [f"Looked at {words.looked_at(drift)}."] if words.has_drift(drift) else []
     head += where_paragraph(drift.where)
-    tail = next_steps(words.drift_advice(drift))
+    tail = next_steps(words.drift_advice(drift, on_github=on_github))
     room = MAX_CHARS - len(page(head, [], tail)) - NOTE_CHARS
     is_open = len(groups) <= OPEN_BLOCKS
     blocks = [Block(partial(_block, group, is_open=is_open), len(words.finding_hosts(group))) for group in groups]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.text.counts import counted
-from reconciler.text.escape import for_markdown_block, for_markdown_code
+from reconciler.text.escape import for_markdown_block
 
 MAX_LOG_LINES = 200
 MAX_LOG_LINE = 1000  # characters
@@ -18,4 +18,4 @@ def render_failure(title: str, log: str) -> str:
     block += [f"… and {counted(left, 'more line')}: see the log"] if left > 0 else []
     while sum(map(len, block)) > MAX_LOG_CHARS:
         block = [*block[: len(block) // 2], "… and more: see the log"]
-    return f"## {for_markdown_code(title)}\n\n{for_markdown_block(block, language='text')}\n"
+    return f"## {title}\n\n{for_markdown_block(block, language='text')}\n"

@@ -7,6 +7,7 @@ from functools import partial
 
 from msgspec import Struct
 
+from reconciler.text.alike import Filled
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.views import words
@@ -74,6 +75,26 @@ def host_list(hosts: Sequence[words.HostRow], shown: int, most_names: int, *, in
         lines.append(f"{indent}- {label}: {environments(len(use.environments))}{named and f': {named}'}")
     left_out = len(hosts) - len(lines)
     return [*lines, f"{indent}- … and {counted(left_out, 'more host')}"] if left_out else lines
+
+
+def value_list(values: Sequence[Filled], room: int) -> list[str]:
+    """Return a folded list of the values that the placeholders of a group stand for; nothing without values.
+
+    It has at most `room` characters. The environments that don't fit are counted.
+    """
+    if not values:
+        return []
+    placeholders = ", ".join(for_markdown_code(name, in_html=True) for name in words.placeholders(values))
+    top = f"<details>\n<summary>values of {placeholders}</summary>\n"
+    lines = [(_value_line(one), len(one.environments)) for one in values]
+    taken, left_out = fit(lines, room - len(top) - NOTE_CHARS, between=1)
+    where = "see the summary of the check, or run `reconciler plan --format json`"
+    more = [f"- … and {counted(left_out, 'more environment')}: {where}"] if left_out else []
+    return ["\n".join([top, *taken, *more, "\n</details>"])]
+
+
+def _value_line(one: Filled) -> str:
+    return f"- {words.filled(one, for_markdown_code)}: {', '.join(map(for_markdown_code, one.environments))}"
 
 
 class Block(Struct, frozen=True):

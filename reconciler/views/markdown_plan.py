@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from types import MappingProxyType
-from typing import TypeAlias
+
+from msgspec import Struct
 
 from reconciler.core.groups import Group, group_alike
 from reconciler.core.host_uses import HostUse, list_host_uses
@@ -13,7 +15,18 @@ from reconciler.model import Action, LiveDifference, Plan
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import words
-from reconciler.views.markdown_parts import MAX_CHARS, NOTE_CHARS, Block, FittedBlocks, fit, host_list, names, page, row
+from reconciler.views.markdown_parts import (
+    MAX_CHARS,
+    NOTE_CHARS,
+    Block,
+    FittedBlocks,
+    fit,
+    host_list,
+    names,
+    page,
+    row,
+    value_list,
+)
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
 OPEN_BLOCKS = 10  # with up to so many changes their details are shown open; a longer page is skimmed first
@@ -51,12 +64,19 @@ def render_plan(
         shown += _add(body, reasserted, reserve=0, more="to reassert")
         if not body.is_cut:
             break
-    blocks = [*body.texts, *(_left_out_hosts(plan, shown, room=body.room + HOST_CHARS) if body.is_cut else [])]
+    hosts = _left_out_hosts(plan, shown, room=body.room + HOST_CHARS) if body.is_cut else []
+    room = max_chars - len(page([*head, *notes, *warnings], [*body.texts, *hosts], tail)) - 2 * NOTE_CHARS
+    blocks = [*_with_values(body.texts, shown, room), *hosts]
     spare = max_chars - len(page([*head, *warnings], blocks, tail)) - NOTE_CHARS
     return page([*head, *_destination_notes(plan, max(spare, LIST_CHARS)), *warnings], blocks, tail)
 
 
-_Shown: TypeAlias = tuple[Group, int]  # a group, and how many of its hosts are shown; 0 if it is left out
+class _Shown(Struct, frozen=True):
+    """A group, how many of its hosts are shown, and its place among the texts: none if it is left out."""
+
+    group: Group
+    hosts: int
+    at: int | None
 
 
 def _add(body: FittedBlocks, groups: Sequence[Group], *, reserve: int, more: str) -> list[_Shown]:
@@ -65,11 +85,26 @@ def _add(body: FittedBlocks, groups: Sequence[Group], *, reserve: int, more: str
         Block(partial(_block, group, is_open=is_open), len(words.plan_hosts(group)), _least_size(group))
         for group in groups
     )
+    places = count(len(body.texts))
     shown = list(zip(groups, body.add(blocks, reserve=reserve), strict=True))
     left_out = sum(len(group.members) for group, hosts in shown if hosts is None)
     if left_out:
         body.texts.append(f"… and {counted(left_out, 'more environment')} {more}: run `reconciler plan` to see all")
-    return [(group, _count_hosts(group, hosts)) for group, hosts in shown]
+    return [
+        _Shown(group, _count_hosts(group, hosts), None if hosts is None else next(places)) for group, hosts in shown
+    ]
+
+
+def _with_values(texts: Sequence[str], shown: Sequence[_Shown], room: int) -> list[str]:
+    """Return the blocks, each group followed by what its placeholders stand for, as far as that fits."""
+    found = list(texts)
+    waiting = [(one.at, one.group.values) for one in shown if one.at is not None and one.group.values]
+    for left, (at, values) in zip(range(len(waiting), 0, -1), waiting, strict=True):
+        (text,) = value_list(values, room // left)
+        if len(text) + 2 <= room // left:
+            found[at] = f"{found[at]}\n\n{text}"
+            room -= len(text) + 2
+    return found
 
 
 def _count_hosts(group: Group, shown: int | None) -> int:
@@ -83,10 +118,10 @@ def _left_out_hosts(plan: Plan, shown: Sequence[_Shown], *, room: int) -> list[s
     """Return every host of the groups that are left out. Hosts that no shown group has come first."""
     parts: list[str] = []
     for title, lists, new_hosts in (
-        ("Hosts of what is left out", [(group.hosts, count) for group, count in shown], frozenset(plan.new_hosts)),
+        ("Hosts of what is left out", [(one.group.hosts, one.hosts) for one in shown], frozenset(plan.new_hosts)),
         (
             "Hosts observed at Plug of what is left out",
-            [(group.observed, max(0, count - len(group.hosts))) for group, count in shown],
+            [(one.group.observed, max(0, one.hosts - len(one.group.hosts))) for one in shown],
             frozenset[str](),
         ),
     ):
@@ -186,6 +221,8 @@ def _block(group: Group, hosts: int, most_names: int, *, is_open: bool) -> str:
     every = words.plan_hosts(group)
     named = names(group.environments, max(most_names, words.NAMES_SHOWN))
     notes = [named] if several else words.host_notes(group, for_markdown_code)
+    if group.values:
+        notes.append(f"differs: {', '.join(map(for_markdown_code, words.placeholders(group.values)))}")
     unchecked = words.unchecked_line(group)
     if unchecked:
         notes.append(for_markdown(unchecked))

@@ -34,8 +34,14 @@ _NEXT = {
     Ending.IN_DOUBT: "in doubt: run the workflow Apply again: it sends the desired webhooks again.",
     Ending.NOT_APPLIED: "not applied: fix what the message names, then run the workflow Apply again.",
     Ending.NOT_TRIED: "not tried: nothing was sent. Fix what stopped its job, then run the workflow Apply again.",
-    Ending.UNKNOWN: "unknown: fix what can't be read; the next run of the workflow Apply reports it.",
+    Ending.UNKNOWN: "unknown: fix what can't be read, or look at the job; the next run of Apply reports it.",
 }
+
+
+_NEXT_LOCKED = (
+    "in doubt and locked: no run is left that could release the lock. Wait until it ends, or run reconciler state "
+    "unlock ENVIRONMENT in a checkout; then run the workflow Apply again: it sends the desired webhooks again."
+)
 
 
 class RunText(Struct, frozen=True):
@@ -68,7 +74,7 @@ def _render(reports: Sequence[EndReport], run: RunText, lead: list[str]) -> str:
     summary = ", ".join(["refused"] * bool(run.refused) + parts) or "nothing was to be applied"
     lifted = "\n".join(f"- {for_markdown(line)}" for line in run.lifted.split("\n") if line)
     head = [f"## Apply: {summary}", *_refusal(run.refused), lifted, *lead]
-    tail = next_steps([text for ending, text in _NEXT.items() if count[ending]])
+    tail = next_steps(_list_next(reports))
     tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
     tail.append(
         f"<sub>[this run]({run.url}), commit {for_markdown_code(run.commit[:COMMIT_LENGTH], in_html=True)}</sub>"
@@ -77,6 +83,12 @@ def _render(reports: Sequence[EndReport], run: RunText, lead: list[str]) -> str:
     header = ("environment", "result", "why, or by whom")
     room = MAX_CHARS - FOOTER_CHARS - len(page(head, [], tail))
     return page(head, table(header, rows, "more environments: see the state", room=room), tail)
+
+
+def _list_next(reports: Sequence[EndReport]) -> list[str]:
+    endings = {one.ending for one in reports if not one.locked}
+    texts = [_NEXT_LOCKED] if any(one.locked for one in reports) else []
+    return texts + [text for ending, text in _NEXT.items() if ending in endings]
 
 
 def _refusal(text: str) -> list[str]:

@@ -26,8 +26,9 @@ def render_drift(
     *,
     colour: bool,
     width: int = 100,
+    on_github: bool = False,
 ) -> str:
-    """Return the findings as text; the last line is the summary.
+    """Return the findings as text; the last line is the summary. `on_github`: the reader has the team's workflows.
 
     Environments whose findings differ only in the values of their vars are one group.
     """
@@ -35,7 +36,7 @@ def render_drift(
     groups = group_findings(drift.findings, vars_by_environment)
     sections = [new_state_lines(drift.where, style)]
     sections += [_group_lines(group, style, width) for group in groups]
-    sections.append(next_lines(words.drift_advice(drift), style, width=width))
+    sections.append(next_lines(words.drift_advice(drift, on_github=on_github), style, width=width))
     sections.append(where_lines(drift.where, style, width))
     sections.append([*_looked_at_lines(drift, style, width), style.bold(words.drift_summary(drift))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"

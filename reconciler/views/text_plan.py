@@ -83,6 +83,7 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     if len(group.members) > 1:
         lines += host_lines(words.plan_hosts(group), style, indent="    ", width=width)
         lines += ["    environments", *name_lines(group.environments, indent=EVENT_INDENT, width=width, whole=True)]
+        lines += _value_lines(group, width)
     else:
         lines += [
             line for text in words.host_notes(group, for_terminal) for line in wrap(text, indent="    ", width=width)
@@ -91,6 +92,21 @@ def _group_lines(group: Group, style: Style, width: int) -> list[str]:
     if unchecked:
         lines += [style.dim(line) for line in wrap(for_terminal(unchecked), indent="    ", width=width)]
     return lines
+
+
+def _value_lines(group: Group, width: int) -> list[str]:
+    """Return the rarest values of the placeholders with their environments; the other environments are counted."""
+    if not group.values:
+        return []
+    lines = [f"    values of {', '.join(map(for_terminal, words.placeholders(group.values)))}"]
+    for one in group.values[: words.NAMES_SHOWN]:
+        named = name_lines(one.environments, indent="", width=width)
+        first = f"{EVENT_INDENT}{words.filled(one, for_terminal)}: "
+        whole = len(named) == 1 and len(first) + len(named[0]) <= width
+        lines += [first + named[0]] if whole else [first.rstrip(), *(f"{EVENT_INDENT}    {line}" for line in named)]
+    left_out = sum(len(one.environments) for one in group.values[words.NAMES_SHOWN :])
+    more = f"{EVENT_INDENT}and {counted(left_out, 'more environment')}: see them with --format json"
+    return [*lines, more] if left_out else lines
 
 
 def _header(group: Group, style: Style) -> str:

@@ -22,7 +22,7 @@ def render_result(result: RunResult, *, colour: bool, width: int = 100) -> str:
     sections.append(_applied_lines(result, style))
     unchanged = sum(1 for one in result.environments if one.outcome is Outcome.UNCHANGED)
     sections.append([style.dim(f"Unchanged: {environments(unchanged)}.")] if unchanged else [])
-    sections.append(next_lines(words.result_advice(result), style, width=width))
+    sections.append(next_lines(words.list_next(result), style, width=width))
     sections.append(where_lines(result.where, style, width))
     sections.append([style.bold(words.result_summary(result))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"

@@ -55,7 +55,7 @@ def explain_altered(names: Iterable[str], commit: str) -> Problem:
 
 
 def _explain(cause: UnreviewedCause, commit: str, names: list[str]) -> str:
-    named = f"{counted(len(names), 'environment')} ({name_some(names, MAX_NAMES)})"
+    named = f"{counted(len(names), 'environment')}, {name_some(names, MAX_NAMES)}"
     them = "it" if len(names) == 1 else "them"
     match cause:
         case UnreviewedCause.NO_PULL_REQUEST:
@@ -77,6 +77,6 @@ def _explain(cause: UnreviewedCause, commit: str, names: list[str]) -> str:
 def _advise(fleet_digest: str | None) -> str:
     digest = "the fleet_digest of the plan" if fleet_digest is None else fleet_digest
     return (
-        "merge a pull request whose branch holds the default branch's manifests as they are now (it may change "
-        f"anything), or begin the workflow by hand with the input expect={digest}"
+        "merge a pull request, with any change, whose branch holds the default branch's manifests as they are now; or "
+        f"begin the workflow by hand with the input expect={digest}"
     )

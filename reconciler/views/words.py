@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.finding_groups import FindingGroup
 from reconciler.core.groups import Group, find_unchanged_hosts
@@ -30,15 +31,18 @@ from reconciler.model import (
     Problem,
     Reason,
     ReceiverCheck,
+    Remedy,
     RunResult,
 )
+from reconciler.text.alike import Filled
 from reconciler.text.counts import counted, environments, name_some, number
 from reconciler.text.groups import group_failures
 from reconciler.text.instants import instant
 
 ORPHANS_LIVE = "Plug keeps calling their webhooks."
 ORPHANS_RETIRE = (
-    "Bring the manifest back, or retire the company: point it at a host that drops everything, apply, forget"
+    "Bring the manifest back; or if it was only renamed: reconciler state rename OLD NEW; or retire the company: point "
+    "it at a host that drops everything, apply, forget"
 )
 NAMES_SHOWN = 50  # of a group or list; the others are counted
 COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
@@ -82,6 +86,14 @@ NEXT_FOR_OUTCOME = {
     Outcome.SKIPPED: "skipped: not begun, nothing was sent. The next apply takes them up.",
 }
 
+NEXT_FOR_REMEDY = {
+    Remedy.UNLOCK: (
+        "still locked by this run: fix what the message names, then reconciler state unlock ENVIRONMENT, and apply "
+        "again."
+    ),
+    Remedy.REASSERT: "not in the state: fix what the message names, then reconciler apply --reassert -e ENVIRONMENT.",
+}
+
 NEXT_FOR_KIND = {
     FindingKind.LIVE: (
         "live: Plug itself was changed. To keep that, write it into the manifest; to undo it, run reconciler apply "
@@ -109,6 +121,45 @@ NEXT_FOR_KIND = {
         "message names, then run reconciler drift --observe again."
     ),
 }
+
+# an issue or a summary on GitHub, where the team's workflows apply: these kinds need other words there
+NEXT_ON_GITHUB = {
+    FindingKind.LIVE: (
+        "live: Plug itself was changed. To keep that, write it into the manifest; to undo it, run the workflow Apply "
+        "with reassert. Where a PUT changes nothing although Plug answers 200, try the other api.body."
+    ),
+    FindingKind.UNCERTAIN: "uncertain: run the workflow Apply, which sends the desired webhooks again.",
+    FindingKind.UNAPPLIED: "unapplied: run the workflow Apply.",
+    FindingKind.ACCOUNT: (
+        "account: is it the right company's token? If so: correct organization_id where the manifest has one, else run "
+        "the workflow Apply with the environment in accept_account_change."
+    ),
+    FindingKind.ENDPOINT: "endpoint: check api.base_url and api.body, then run the workflow Apply.",
+    FindingKind.SECRET: "secret: run the workflow Apply with reassert, so that Plug sends the new value.",
+    FindingKind.EXPIRED: "expired: run the workflow Apply, which sends the desired webhooks again.",
+    FindingKind.TOKEN_EXPIRY: (
+        "token-expiry: get a new token from Plug and store it where the old one is: as a secret on GitHub. The next "
+        "PUT with it records when it ends; the workflow Apply with reassert sends one."
+    ),
+    FindingKind.UNOBSERVABLE: (
+        "unobservable: this is not drift, but what Plug holds there is unknown. After a failed read: fix what its "
+        "message names, then run the workflow Drift again."
+    ),
+}
+
+
+def next_for_kind(kind: FindingKind, *, on_github: bool = False) -> str:
+    """Return what to do about findings of a kind, in a terminal or with the team's workflows."""
+    return NEXT_ON_GITHUB.get(kind, NEXT_FOR_KIND[kind]) if on_github else NEXT_FOR_KIND[kind]
+
+
+def list_next(result: RunResult) -> list[str]:
+    """Return what to do about everything that was not applied, the gravest first."""
+    texts = [STATE_TROUBLE] if result.state_trouble else []
+    for outcome in NOT_APPLIED:
+        for remedy in sorted({one.remedy for one in result.environments if one.outcome is outcome}):
+            texts.append(NEXT_FOR_REMEDY.get(remedy) or NEXT_FOR_OUTCOME[outcome])
+    return list(dict.fromkeys(texts))
 
 
 def shown_digest(plan: Plan) -> str | None:
@@ -155,6 +206,16 @@ def destination_notes(plan: Plan) -> list[DestinationNote]:
 
 def shorten(text: str) -> str:
     return text if len(text) <= NOTE_LENGTH else text[: NOTE_LENGTH - 1] + "…"
+
+
+def placeholders(values: Sequence[Filled]) -> list[str]:
+    """Return the placeholders in the texts of a group, such as `{NAME}`, whose values differ."""
+    return [f"{{{name}}}" for name, _ in values[0].values] if values else []
+
+
+def filled(one: Filled, show: Callable[[str], str]) -> str:
+    """Return each name with its value. `show` escapes a text."""
+    return ", ".join(f"{show(name)} {show(value)}" for name, value in one.values)
 
 
 def waves(members: Sequence[EnvironmentPlan]) -> str:
@@ -252,6 +313,18 @@ def new_host_count(group: Group) -> str:
     return f", {counted(count, 'new host')}" if count else ""
 
 
+def leave_out_unchecked(plan: Plan) -> tuple[Plan, str]:
+    """Return the plan of a job that never has tokens, and one sentence in place of what every environment lacks.
+
+    The sentence is empty if nothing is left out.
+    """
+    kept = tuple(replace(one, unchecked=tuple({LIVE} & set(one.unchecked))) for one in plan.environments)
+    if kept == plan.environments:
+        return plan, ""
+    note = "Tokens and secrets are not available here: the job that applies compares them."
+    return replace(plan, environments=kept), note
+
+
 def unchecked_line(group: Group) -> str | None:
     """Return such as `not compared, as not available: account` or `not observed: the read failed`.
 
@@ -281,13 +354,6 @@ def group_not_applied(result: RunResult) -> list[list[EnvironmentResult]]:
     ]
 
 
-def result_advice(result: RunResult) -> list[str]:
-    """Return what to do about trouble with the state, then about each outcome that occurs, the gravest first."""
-    occurring = {one.outcome for one in result.environments}
-    trouble = [STATE_TROUBLE] if result.state_trouble else []
-    return trouble + [NEXT_FOR_OUTCOME[outcome] for outcome in NOT_APPLIED if outcome in occurring]
-
-
 def result_summary(result: RunResult) -> str:
     """Return the number of each outcome that occurs, such as `Result: 3 applied, 1 uncertain.`."""
     count = Counter(one.outcome for one in result.environments)
@@ -295,10 +361,10 @@ def result_summary(result: RunResult) -> str:
     return f"{'Interrupted' if result.interrupted else 'Result'}: {parts or 'nothing to do'}."
 
 
-def drift_advice(drift: Drift) -> list[str]:
+def drift_advice(drift: Drift, *, on_github: bool = False) -> list[str]:
     """Return what to do about each kind of finding that occurs, the most important first."""
     occurring = {finding.kind for finding in drift.findings}
-    return [NEXT_FOR_KIND[kind] for kind in FindingKind if kind in occurring]
+    return [next_for_kind(kind, on_github=on_github) for kind in FindingKind if kind in occurring]
 
 
 def has_drift(drift: Drift) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import signal
@@ -155,8 +156,21 @@ def test_a_run_is_refused_before_any_job_starts(repository: Repository) -> None:
     assert ran.code == 3
     assert repository.outputs.keys().isdisjoint({"planned", "step_1"})
     for said in ("'nobody' is not an environment", "GitHub Environment matriz does not exist", "PLUG_TOKEN"):
-        assert said in ran.err and said in repository.outputs["failure"] and said in repository.summary
-    assert repository.summary.startswith("## `begin: exit 3`")
+        assert said in ran.err and said in repository.outputs["failure"]
+        assert said in html.unescape(repository.summary)
+    assert repository.summary.startswith("## Refused\n")
+
+
+@pytest.mark.parametrize("named", ["manifests", "reconciler.toml"])
+def test_a_run_of_a_commit_whose_rules_are_behind_a_link_is_refused(repository: Repository, named: str) -> None:
+    """No review has compared what is behind it."""
+    folder = repository.cli.folder
+    repository.cli.write("reconciler.toml", "")
+    (folder / named).rename(folder / "behind")
+    (folder / named).symlink_to("behind")
+    assert repository.begin().code == 3
+    assert f"{named} is" in repository.outputs["failure"] and "symbolic link" in repository.outputs["failure"]
+    assert "step_1" not in repository.outputs
 
 
 def test_strict_sends_only_what_a_merged_pull_request_desired(repository: Repository) -> None:
@@ -192,14 +206,16 @@ def test_a_job_without_its_token_names_the_missing_secret_and_its_location(repos
     """Exit 3: nothing was sent or written."""
     repository.begin()
     first = repository.jobs[0]
-    ran = repository.apply(first, PLUG_TOKEN="")
-    assert ran.code == 3 and "the GitHub Environment loja" in ran.err and "PLUG_TOKEN" in ran.err
+    ran = repository.apply(first, PLUG_TOKEN="", PLUG_SECRET_RECEIVE="")
+    assert ran.code == 3 and "no token for loja (add the secret PLUG_TOKEN to the GitHub Environment loja" in ran.err
+    assert "the variable PLUG_SECRET_RECEIVE is empty (" in ran.err and "secret set PLUG_SECRET_RECEIVE" in ran.err
     repository.begin(PLUG_TOKENS_FROM="secret")
     (fleet,) = repository.jobs
-    ran = repository.apply(fleet)
-    assert ran.code == 3 and "PLUG_TOKENS: the secret is not set" in ran.err and "plug-fleet" in ran.err
+    ran = repository.apply(fleet, PLUG_SECRET_RECEIVE="")
+    assert ran.code == 3 and ran.err.count("PLUG_TOKENS: the secret is not set") == 1 and "plug-fleet" in ran.err
+    assert "the variable PLUG_SECRET_RECEIVE is empty (" in ran.err
     ran = repository.apply(fleet, PLUG_TOKENS=json.dumps({"loja": repository.cli.token("loja")}))
-    assert ran.code == 3 and "put matriz into the secret PLUG_TOKENS" in ran.err
+    assert ran.code == 3 and "put matriz into the secret PLUG_TOKENS of the GitHub Environment plug-fleet" in ran.err
     ran = repository.apply(fleet, PLUG_TOKENS="[")
     assert ran.code == 3 and "PLUG_TOKENS:2:1: tokens_file: is neither YAML nor JSON" in ran.err
     assert "reconciler-state" not in git(repository.remote, "branch")
@@ -310,7 +326,7 @@ def test_a_command_leaves_its_result_for_the_workflow(repository: Repository) ->
     ran = repository.command("apply", "--yes", "-e", "loja", "--format", "json")
     assert (ran.code, ran.out, repository.outputs["exit-code"]) == (3, "", "3")
     assert "no token for loja" in repository.outputs["failure"]
-    assert repository.summary.startswith("## `command: exit 3`")
+    assert repository.summary.startswith("## Refused\n")
     assert repository.command("plan", "--nonsense").code == 3
     assert "No such option: --nonsense" in repository.summary or "no such option" in repository.summary.lower()
 

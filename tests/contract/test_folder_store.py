@@ -175,6 +175,34 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_result(
 
 
 @pytest.mark.linux
+def test_documents_whose_names_are_not_durable_are_reported_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails after the rename: nothing may be built on the write, but it is there."""
+    store = FolderStore(tmp_path)
+    version = put(store, document())
+    sync = os.fsync
+
+    def broken(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path):
+            raise OSError(5, "Input/output error")
+        sync(descriptor)
+
+    changed = replace(document(version="2"), serial=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken)
+        first, lost = store.write([Write("production", changed, version), Write("b", document("b"), "another")])
+    assert isinstance(first.error, Unreachable) and first.version is None
+    assert str(first.error) == (
+        f"state: {tmp_path}: the disk did not confirm what was written, and a power cut may undo it: Input/output "
+        "error. Check the folder, its owner and the disk"
+    )
+    assert isinstance(lost.error, Conflict)
+    assert store.read(["production", "b"]).keys() == {"production"}
+    assert store.read(["production"])["production"].document == changed
+
+
+@pytest.mark.linux
 def test_no_handle_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten thousand environments would use them up, also if every write fails."""
     store = FolderStore(tmp_path)

@@ -469,6 +469,20 @@ def test_a_protected_branch_is_reported_and_nothing_is_forced(
     assert BRANCH not in git(remote, "for-each-ref")
 
 
+@pytest.mark.parametrize("other", ["refs/heads/refs/heads/reconciler-state", "refs/tags/refs/heads/reconciler-state"])
+def test_another_branch_or_tag_with_the_whole_name_of_the_branch_is_named(
+    stores: list[GitStore], remote: Path, other: str
+) -> None:
+    """Git refuses to choose between the two. The state is not changed, and is read as before."""
+    put(stores[0], document())
+    git(remote, "update-ref", other, f"refs/heads/{BRANCH}")
+    assert stores[1].read(["production"])["production"].document == document()
+    [result] = stores[0].write([Write("b", document("b"), None)])
+    assert isinstance(result.error, Unreachable)
+    assert f"another branch or tag whose name ends in refs/heads/{BRANCH}" in str(result.error)
+    assert f"git ls-remote origin '*refs/heads/{BRANCH}' lists both" in str(result.error)
+
+
 def test_the_branch_of_the_code_is_not_a_state(remote: Path, tmp_path: Path) -> None:
     """It holds other files; a state is never written beside them."""
     store = GitStore(make_clone(remote, tmp_path / "clone"), "origin", "main")

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from reconciler.core.record import adopt
 from reconciler.errors import Conflict, Corrupt, NewerFormat, SeveralUnreadable, Unreachable
+from reconciler.io.files import HAS_MODES
 from reconciler.model import By, Document, Fingerprint, Head, Original
 from reconciler.ports import StateStore, Write
 from reconciler.state.document import FORMAT, MAX_BYTES, encode_document
@@ -595,3 +596,7 @@ def test_a_folder_of_another_user_is_not_writable(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
     access = FolderStore(tmp_path / "state").find_write_access()
     assert (access.allowed, access.hint) == (False, f"chmod u+rwx {tmp_path}")
+    if HAS_MODES:
+        monkeypatch.setattr(os, "geteuid", lambda: os.stat(tmp_path).st_uid + 1)
+    access = FolderStore(tmp_path / "state").find_write_access()
+    assert (access.allowed, access.hint.startswith("ask its owner for")) == (False, HAS_MODES)

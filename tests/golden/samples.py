@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from reconciler.core.host_uses import find_hosts
 from reconciler.core.planner import Planned
+from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
 from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.parts import EnvironmentChange, PartChange, PinChange
 from reconciler.core.protocol.schedule import ApplyRun, Begin
 from reconciler.model import (
     EVENTS,
@@ -149,6 +151,20 @@ def plan_of(
 ) -> Plan:
     ordered = tuple(sorted(environments, key=lambda one: (one.wave, one.environment)))
     return Plan(NOW, DIGEST, DIGEST, DIGEST, ordered, warnings=warnings, new_hosts=new_hosts, where=where)
+
+
+def filled() -> tuple[Plan, dict[str, dict[str, str]]]:
+    """A plan with a group, and the vars that its URLs were filled from. Two values are of one environment alone."""
+    names = [f"cliente-{number}" for number in range(8)]
+    zaps = ["b7", "b7", HOSTILE, "o1", "b7", "b7", "b7", "b7"]
+    variables = {name: {"zap": zap, "unused": name} for name, zap in zip(names, zaps, strict=True)}
+    environments = [
+        update(name, "old.com.br", f"shared.com.br/{variables[name]['zap']}/r{at // 4}")
+        for at, name in enumerate(names)
+    ]
+    for at, name in enumerate(names):
+        variables[name]["region"] = f"r{at // 4}"
+    return plan_of(*environments), variables
 
 
 def moved() -> Plan:
@@ -607,6 +623,17 @@ def issues() -> dict[str, Issue]:
     }
 
 
+def unshown(text: str) -> tuple[EnvironmentChange, ...]:
+    """Changes that a plan does not show: one environment, and a group of six with a value each."""
+    parts = (PartChange("wave", "0", "1"), PartChange("token_env", text, None))
+    values = {f"e{at}": f"{at}{text}" for at in range(6)}
+    alike = [
+        EnvironmentChange(name, (PartChange("messageStatus", None, f"https://a.com.br/{value}"),), {"zap": value})
+        for name, value in values.items()
+    ]
+    return EnvironmentChange("loja", parts, {}), *alike
+
+
 def reviews() -> dict[str, Review]:
     """Reviews of a merge: refused for every reason at once, lifted, without a plan, and hostile."""
     two = plan_of(create("novo"), update("loja", "v1.acme.com.br", "v2.acme.com.br"), where=replace(WHERE, is_new=True))
@@ -617,11 +644,14 @@ def reviews() -> dict[str, Review]:
     commits: dict[str, Any] = {"base": "b" * 40, "head": "a" * 40}
     settings = (SettingChange("max_changed", "50%", "100%"), SettingChange("state", "git:origin/a", "git:origin/b"))
     loosening = Loosening(settings, ("loja", "novo"), (".github/CODEOWNERS", ".github/workflows/apply.yml"))
+    pins = (PinChange("loja", "org-1", None), PinChange("novo", "org-1", "org-2"))
+    hostile_pins = (PinChange(HOSTILE, HOSTILE, None), PinChange(HOSTILE, HOSTILE, HOSTILE))
     return {
         "red": Review(
             **commits,
             change=MergeChange(("loja",), ("antiga",)),
-            loosening=loosening,
+            loosening=replace(loosening, pins=pins, unknown=("policy",)),
+            unshown=unshown("PLUG_TOKEN_X"),
             base_fault="manifests/loja.yaml:1:7: wave: is a text",
             planned=planned,
             refused=(large,),
@@ -637,7 +667,15 @@ def reviews() -> dict[str, Review]:
             labels=(label, replace(first, set_by="eva", counts=True)),
         ),
         "waiting": Review(
-            **commits, change=MergeChange(("novo",)), planned=planned, later=large, label_fault="GitHub answered 500"
+            **commits,
+            change=MergeChange(("novo",)),
+            planned=planned,
+            later=large,
+            label_fault="GitHub answered 500",
+            advice=(
+                Advice("apply-wave.yml has no line. Add it", "PLUG_SECRET_NOVO: ${{ secrets.PLUG_SECRET_NOVO }}"),
+                Advice("New: novo. Create the GitHub Environment", "reconciler github setup -e novo"),
+            ),
         ),
         "errors": Review(**commits, errors=tuple(validations()["errors"][0]), loosening=loosening),
         "fork": Review(**commits, change=MergeChange(("loja",)), unplanned="state: s3://a/b can't be reached: no key"),
@@ -645,12 +683,16 @@ def reviews() -> dict[str, Review]:
             base="b" * 40,
             head=None,
             change=MergeChange((HOSTILE,), (HOSTILE,)),
-            loosening=Loosening((SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30),
+            loosening=Loosening(
+                (SettingChange(HOSTILE, HOSTILE, HOSTILE),), (HOSTILE,), (HOSTILE,) * 30, hostile_pins, ("policy",)
+            ),
+            unshown=unshown(HOSTILE),
             base_fault=HOSTILE,
             failed=HOSTILE,
             refused=(Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE, HOSTILE),),
             labels=(replace(label, set_by=HOSTILE, counts=False),),
             label_fault=HOSTILE,
             combined=(HOSTILE,),
+            advice=(Advice(HOSTILE, HOSTILE),),
         ),
     }

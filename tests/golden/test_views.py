@@ -30,6 +30,9 @@ def _cases() -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"plan-{name}.colour.txt", partial(text.render_plan, plan, colour=True)
         yield f"plan-{name}.md", partial(markdown.render_plan, plan)
         yield f"plan-{name}.github", partial(github.render_plan, plan, path_of=str)
+    plan, variables = samples.filled()
+    yield "plan-filled.txt", partial(text.render_plan, plan, variables, colour=False)
+    yield "plan-filled.md", partial(markdown.render_plan, plan, variables)
     for name, result in samples.results().items():
         yield f"result-{name}.json", partial(json.render_result, result)
         yield f"result-{name}.txt", partial(text.render_result, result, colour=False)

@@ -254,9 +254,7 @@ class GitHub:
         run.problems = ()
         run.commit = self.head.sha
         fleet = make_fleet(self.head.tree)
-        request = BeginRequest(
-            self.layout, run.inputs, run.id, run.commit, run.event_sha, "acme/plug-webhooks", strict=self.strict
-        )
+        request = BeginRequest(self.layout, run.inputs, run.id, run.commit, run.event_sha, strict=self.strict)
         ports = _Ports(self, run.commit)
         begun = None
         try:

@@ -270,6 +270,9 @@ class Protocol(RuleBasedStateMachine):
                     assert now.get(one.environment) != then.get(one.environment)
                 case Ending.REMOVED:
                     assert one.environment not in now
+                case Ending.UNKNOWN:
+                    assert one.job is not None and one.job.conclusion == "success"
+                    assert document is None or document.intent is None
                 case Ending.NOT_APPLIED | Ending.NOT_TRIED:
                     if "replaced" in one.why:
                         assert document is not None and document.applied is not None

@@ -25,7 +25,23 @@ FILLER = "https://filler.example.com.br/x"
 characters = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#\\")
 pieces = st.one_of(
     st.text(characters, max_size=24),
-    st.sampled_from(["/", "?", "&", ";", "=", "{x}", "{{", "}", "{secret:PLUG_SECRET_A}", "key=", "messageStatus"]),
+    st.sampled_from(
+        [
+            "/",
+            "?",
+            "&",
+            ";",
+            "=",
+            "{x}",
+            "{{",
+            "}",
+            "{secret:PLUG_SECRET_A}",
+            "{PLUG_SECRET_A}",
+            "$PLUG_TOKEN",
+            "key=",
+            "messageStatus",
+        ]
+    ),
     st.sampled_from(["0123456789abcdef0123", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "s3cr3t-value", "a", "b", "$(x)"]),
 )
 good = st.lists(pieces, max_size=7).map(lambda parts: "https://hooks.acme.com.br/" + "".join(parts))

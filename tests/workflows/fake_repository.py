@@ -24,7 +24,7 @@ NOT_FOUND = {"message": "Not Found"}
 
 @dataclass
 class FakeRepository:
-    """`environments`: what GitHub shows of each by its name; `policies`, `environment_secrets`: by environment."""
+    """`environments`: what GitHub shows of each by its name; policies and `environment_secrets`: by environment."""
 
     url: str = ""
     token: str = ""
@@ -32,6 +32,7 @@ class FakeRepository:
     default_branch: str = "main"
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, list[str]] = field(default_factory=dict)
+    tag_policies: dict[str, list[str]] = field(default_factory=dict)
     environment_secrets: dict[str, list[str]] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
     organization_secrets: list[str] = field(default_factory=list)
@@ -51,6 +52,12 @@ class FakeRepository:
         }
         self.policies[name] = [self.default_branch]
         self.environment_secrets[name] = list(secrets)
+
+    def list_policies(self, name: str) -> list[dict[str, Any]]:
+        """Return the policies of an environment. GitHub's older answers have no type."""
+        names = self.policies[name]
+        branches = [{"name": one} for one in names[:1]] + [{"name": one, "type": "branch"} for one in names[1:]]
+        return [*branches, *({"name": tag, "type": "tag"} for tag in self.tag_policies.get(name, []))]
 
     def answer(self, method: str, target: str, token: str) -> tuple[int, Any]:
         assert method == "GET", method
@@ -100,7 +107,7 @@ _ROUTES: tuple[tuple[str, str, Any], ...] = (
     (
         f"{_OWN}/environments/([^/]+)/deployment-branch-policies",
         "actions",
-        lambda it, name: _listed("branch_policies", _names(it.policies[name])),
+        lambda it, name: _listed("branch_policies", it.list_policies(name)),
     ),
     (
         f"{_OWN}/environments/([^/]+)/secrets",

@@ -126,7 +126,8 @@ def test_a_cancelled_job_lets_puts_in_flight_finish(tmp_path: Path) -> None:
             "ARGUMENTS": "--yes",
             "GITHUB_TOKEN": "",
             "RECONCILER_TOKENS_FILE": "",
-            "RECONCILER_STATE": ".reconciler/state",
+            "RECONCILER_STATE": str(tmp_path / "state"),
+            "RUNNER_ENVIRONMENT": "self-hosted",  # which may keep the state in a folder
             "RECONCILER_API__BASE_URL": plug.base_url,
             "PLUG_TOKEN_STAGING": "made-up-1",
             "PLUG_TOKEN_PRODUCTION": "made-up-2",
@@ -141,7 +142,7 @@ def test_a_cancelled_job_lets_puts_in_flight_finish(tmp_path: Path) -> None:
             text=True,
             start_new_session=True,
         )
-        wait_until((tmp_path / "work/.reconciler/state/staging.json").exists, "the intent")
+        wait_until((tmp_path / "state/staging.json").exists, "the intent")
         time.sleep(0.5)  # The PUT is in flight.
         os.kill(running.pid, signal.SIGINT)
         time.sleep(0.5)

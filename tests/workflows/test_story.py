@@ -356,7 +356,7 @@ def test_five_merges_within_a_minute_are_all_applied_or_refused_with_a_result(te
     sent = len(team.sandbox.plug.received)
     run = team.run("apply", team.merge_pull(5))
     assert end_of(run) == {"Begin": "failure", "Result": "success"} and len(team.sandbox.plug.received) == sent
-    assert "1 environment (loja-05)" in run.jobs["Begin"].summary
+    assert "1 environment, loja-05:" in run.jobs["Begin"].summary
     assert "this combination was not reviewed" in run.jobs["Begin"].summary
     for number in (4, 5):
         assert mark_of(result_on(team, number)) == f"{run.begun.key} open" and "refused" in result_on(team, number)
@@ -392,7 +392,8 @@ def test_a_failed_job_that_is_rerun_after_a_revert_sends_nothing(team: Team) -> 
     sent = len(team.sandbox.plug.received)
     late = team.run_failed_again(first)
     assert end_of(late) == {"Begin": "success", STAGING: "success", PRODUCTION: "failure", "Result": "success"}
-    assert "exit 4" in late.jobs[PRODUCTION].summary and "a newer commit decides" in late.jobs[PRODUCTION].summary
+    assert "## Stopped by the state" in late.jobs[PRODUCTION].summary
+    assert "a newer commit decides" in late.jobs[PRODUCTION].summary
     assert len(team.sandbox.plug.received) == sent and status_of(team, team.tokens) == {""}
 
 
@@ -415,7 +416,7 @@ def test_an_apply_from_a_laptop_after_the_first_job_is_noticed(team: Team) -> No
     run = team.run("apply", event)
     assert end_of(run) == {"Begin": "success", STAGING: "success", PRODUCTION: "failure", "Result": "success"}
     summary = run.jobs[PRODUCTION].summary
-    assert "exit 4" in summary and "is not the one that the first job decided" in summary
+    assert "Stopped by the state" in summary and "is not the one that the first job decided" in summary
     assert status_of(team, ["staging"]) == {"/v2"} and status_of(team, ["production"]) == {"/laptop"}
     assert mark_of(result_on(team, 1)) == f"{run.begun.key} open" and "already as wanted" in result_on(team, 1)
     run = team.run_again(run)  # It starts with the first job.

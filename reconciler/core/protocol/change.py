@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,12 +17,16 @@ from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import MaxChanged, count_updates, find_reserved_receivers, find_too_many_updates
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
+from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.parts import EnvironmentChange, PinChange
+from reconciler.core.protocol.setup import OWNERS_PLACES
 from reconciler.model import CheckResult, Desired, Problem
 
-OWNERS = frozenset({"CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"})  # the places that GitHub reads
-ACTIONS_FOLDER = ".github/"
+GITHUB_FOLDER = ".github/"
+RUN_FOLDERS = (".github/workflows/", ".github/actions/")  # what the workflows do
 ATTRIBUTES = ".gitattributes"  # in any folder: it decides what a diff hides, and which bytes git writes into a file
+RULES = frozenset({"reconciler.toml", "pyproject.toml", "_defaults.yaml"})  # files of settings and policies
 
 
 # --- changed environments --------------------------------------------------------------------------
@@ -52,12 +57,16 @@ def digest_each(desired: Iterable[Desired]) -> dict[str, str]:
 # --- loosened rules --------------------------------------------------------------------------------
 
 
+SettingValue: TypeAlias = str | tuple[str, ...]
+"""A setting as users write it; a list as its entries."""
+
+
 class SettingChange(Struct, frozen=True):
-    """A setting that a merge changes. Its values are texts."""
+    """A setting that a merge changes."""
 
     path: str
-    before: str
-    after: str
+    before: SettingValue
+    after: SettingValue
 
 
 class Loosening(Struct, frozen=True):
@@ -66,15 +75,21 @@ class Loosening(Struct, frozen=True):
     settings: tuple[SettingChange, ...] = ()
     policies: tuple[str, ...] = ()  # the environments whose policy differs
     paths: tuple[str, ...] = ()  # files in .github, the files of code owners, and .gitattributes
+    pins: tuple[PinChange, ...] = ()  # lost or changed
+    unknown: tuple[str, ...] = ()  # the rules that could not be compared, because the base has a fault
 
     def __bool__(self) -> bool:
-        return bool(self.settings or self.policies or self.paths)
+        return bool(self.settings or self.policies or self.paths or self.pins or self.unknown)
 
 
-def find_setting_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[SettingChange, ...]:
-    """Compare the settings, each as text by its name. The order is that of `after`."""
+def find_setting_changes(
+    before: Mapping[str, SettingValue], after: Mapping[str, SettingValue]
+) -> tuple[SettingChange, ...]:
+    """Compare the settings by their names. The order is that of `after`."""
     return tuple(
-        SettingChange(path, before.get(path, ""), text) for path, text in after.items() if before.get(path, "") != text
+        SettingChange(path, before.get(path, ""), value)
+        for path, value in after.items()
+        if before.get(path, "") != value
     )
 
 
@@ -83,13 +98,27 @@ def find_policy_changes(before: Mapping[str, Policy], after: Mapping[str, Policy
     return tuple(sorted(name for name, policy in after.items() if before.get(name, policy) != policy))
 
 
-def find_watched_paths(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths of files that decide who reviews, what a reviewer sees, or what the workflows do."""
-    return tuple(sorted(filter(_is_watched, paths)))
+def find_watched_paths(paths: Iterable[str], *, with_rules: bool = False) -> tuple[str, ...]:
+    """Return the paths of files that decide who reviews, what a reviewer sees, or what the workflows do.
+
+    The gravest come first: a list may be too long for a comment. `with_rules` adds the files that hold settings and
+    policies, for a base whose rules could not be compared.
+    """
+    ranked = sorted((rank, path) for path in paths if (rank := _rank(path, with_rules=with_rules)) is not None)
+    return tuple(path for _, path in ranked)
 
 
-def _is_watched(path: str) -> bool:
-    return path.startswith(ACTIONS_FOLDER) or path in OWNERS or path.rpartition("/")[2] == ATTRIBUTES
+def _rank(path: str, *, with_rules: bool) -> int | None:
+    """Return the place of a file in the list of what is watched; None if it is not watched."""
+    name = path.rpartition("/")[2]
+    watched = (
+        with_rules and name in RULES,
+        path.startswith(RUN_FOLDERS),
+        path in OWNERS_PLACES,
+        name == ATTRIBUTES,
+        path.startswith(GITHUB_FOLDER),
+    )
+    return watched.index(True) if True in watched else None
 
 
 # --- refusals --------------------------------------------------------------------------------------
@@ -101,15 +130,24 @@ def narrow(planned: Planned, names: Collection[str]) -> Planned:
     return replace(planned, plan=replace(planned.plan, environments=environments))
 
 
-def find_own_refusals(planned: Planned, change: MergeChange, limit: MaxChanged | None) -> list[Problem]:
+def find_own_refusals(
+    planned: Planned, change: MergeChange, limit: MaxChanged | None, *, is_limit_known: bool = True
+) -> list[Problem]:
     """Return why `apply` would refuse the environments that a merge changes. Tokens and a new state are not checked.
 
-    `limit` is the base's max_changed, so that a merge can't loosen its own guard.
+    `limit` is the base's max_changed, so that a merge can't loosen its own guard. If it is not known, no update passes.
     """
     own = narrow(planned, frozenset(change.changed))
-    updates = count_updates(own, ())
-    too_many = find_too_many_updates(updates, planned.fleet.applied_count, limit)
+    updates, applied = count_updates(own, ()), planned.fleet.applied_count
+    too_many = find_too_many_updates(updates, applied, limit) if is_limit_known else _refuse_unknown(updates, applied)
     return [*([] if too_many is None else [_with_label_hint(too_many)]), *find_reserved_receivers(own)]
+
+
+def _refuse_unknown(updates: int, applied: int) -> Problem | None:
+    if not updates:
+        return None
+    message = f"{updates} of {applied} applied environments would be updated, and the limit of the base is not known"
+    return Problem.of("max_changed", message)
 
 
 def find_later_refusal(planned: Planned, limit: MaxChanged | None) -> Problem | None:
@@ -149,6 +187,7 @@ class Review(Struct, frozen=True):
     base: str  # the commit to compare with
     head: str | None  # the pull request's last commit; None if it is not known
     change: MergeChange = field(default_factory=MergeChange)
+    unshown: tuple[EnvironmentChange, ...] = ()  # what the plan does not show of it
     loosening: Loosening = field(default_factory=Loosening)
     base_fault: str = ""
     planned: Planned | None = None
@@ -163,6 +202,7 @@ class Review(Struct, frozen=True):
     label_fault: str = ""  # why GitHub did not say who set a label
     combined: tuple[str, ...] = ()  # with PLUG_STRICT: environments of which the head wants something else
     checked: CheckResult | None = None
+    advice: tuple[Advice, ...] = ()  # what to do before the merge, outside of the manifests
 
     @property
     def is_red(self) -> bool:

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from reconciler.core.accounts import find_pin_contradiction
 from reconciler.core.protocol.steps import FLEET, is_of_run
 from reconciler.core.shard import find_shard, parse_shard
-from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry, Shard
+from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry, Outcome, Shard
 from reconciler.text.instants import instant
 from reconciler.text.lock import describe_lock
 
@@ -34,7 +34,7 @@ class Ending(StrEnum):
     IN_DOUBT = "in-doubt"
     NOT_APPLIED = "not-applied"
     NOT_TRIED = "not-tried"
-    UNKNOWN = "unknown"  # its manifest or its document can't be read
+    UNKNOWN = "unknown"  # its manifest or its document can't be read, or its job did what the state does not show
     APPLIED = "applied"  # by this run
     AS_WANTED = "as-wanted"  # the state had it before, or another run applied it meanwhile
     SUPERSEDED = "superseded"  # a later commit wants something else of it
@@ -121,6 +121,7 @@ class EndReport(Struct, frozen=True):
     job: RunJob | None = None  # its log has more
     adopted: bool = False
     commit: str | None = None  # for SUPERSEDED and REMOVED: the last commit that changed it
+    locked: bool = False  # for IN_DOUBT: the lease of the intent has not ended
 
 
 def report_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> list[EndReport]:
@@ -198,7 +199,9 @@ def report_environment(name: str, run: EndedRun, desired: Desired | None, state:
     if tried is not None and other is not None and not is_of_run(other.by.run, run.run_id):
         why = f"what this run applied was replaced at {instant(other.at)}"
         return EndReport(name, Ending.NOT_APPLIED, why, other.by, other.at)
-    return EndReport(name, Ending.NOT_TRIED, explain(name, run), job=find_job(name, run))
+    # a job that succeeded has applied its environments, so it is not known what became of this one
+    ending = Ending.UNKNOWN if _find_succeeded(name, run) else Ending.NOT_TRIED
+    return EndReport(name, ending, explain(name, run), job=find_job(name, run))
 
 
 def _report_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRun, now: datetime) -> EndReport:
@@ -206,14 +209,28 @@ def _report_intent(name: str, intent: Intent, last: LastTry | None, run: EndedRu
     job = find_job(name, run)
     if intent.is_live(now) and not intent.doubt and not is_of_run(intent.by.run, run.run_id):
         return EndReport(name, Ending.NOT_APPLIED, describe_lock(intent, now), intent.by, intent.at, job)
-    tried = f": {_describe_try(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
+    tried = f": {_describe_answer(last)}" if last is not None and is_of_run(last.by.run, run.run_id) else ""
     why = f"it is unknown whether the PUT of {instant(intent.at)} changed Plug{tried}"
-    return EndReport(name, Ending.IN_DOUBT, why, intent.by, intent.at, job)
+    locked = intent.is_live(now)
+    why += f"; locked until {instant(intent.lease_until)}" if locked else ""
+    return EndReport(name, Ending.IN_DOUBT, why, intent.by, intent.at, job, locked=locked)
 
 
 def _describe_try(last: LastTry) -> str:
-    status = "" if last.status is None else f" (status {last.status})"
+    """Return the outcome, its status unless the message begins with it, and the message."""
+    status = f" (status {last.status})" if _hides_status(last) else ""
     return f"{last.outcome.value}{status}{': ' if last.message else ''}{last.message}"
+
+
+def _describe_answer(last: LastTry) -> str:
+    """Return the same about a PUT in doubt, without the outcome, which the sentence before has."""
+    if last.outcome is not Outcome.UNCERTAIN or not last.message:
+        return _describe_try(last)
+    return f"status {last.status}: {last.message}" if _hides_status(last) else last.message
+
+
+def _hides_status(last: LastTry) -> bool:
+    return last.status is not None and not last.message.startswith(str(last.status))
 
 
 # --- why nothing was tried ---------------------------------------------------------------------------
@@ -242,7 +259,7 @@ def _find_unsuccessful(name: str, run: EndedRun) -> RunJob | None:
 
 
 _ENDED = {
-    SUCCESS: "succeeded without sending it; its log says why",
+    SUCCESS: "succeeded, but the state does not show that it was applied; its log says what the job did",
     "failure": "failed before anything was sent for it, or a reviewer rejected it; its log says why",
     "cancelled": "was cancelled",
     "skipped": "was skipped, as an earlier step did not succeed",
@@ -250,6 +267,14 @@ _ENDED = {
     "action_required": "waits for an approval",
     None: "has not ended",
 }
+
+
+def _find_succeeded(name: str, run: EndedRun) -> bool:
+    """Return whether this run had a job for the environment, and the job succeeded."""
+    if not run.begun or (run.planned is not None and name not in run.planned_names):
+        return False
+    job = find_job(name, run)
+    return job is not None and job.conclusion == SUCCESS
 
 
 def explain(name: str, run: EndedRun) -> str:

@@ -1,7 +1,7 @@
 """The markers of the comments that a workflow updates: two lines with the comment's name and the run that wrote it.
 
 They are HTML comments, so that they are not visible. Any user may write such lines, so the caller must use only
-comments of the workflows' own author.
+comments of the workflows' own author. Any workflow of the repository writes as this author, so a marker is no proof.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import re
 from enum import StrEnum
 
 from msgspec import Struct
+
+MAX_AHEAD = 10**10  # ids; GitHub gave about that many in two years, and a run and its re-runs end within three months
+MAX_ATTEMPTS = 10_000
 
 
 class MarkState(StrEnum):
@@ -55,6 +58,9 @@ def parse_marker(text: str, name: str) -> Marker | None:
 def may_replace(old: Marker, new: Marker) -> bool:
     """Return whether a run may replace the comment of another: not of a run or attempt that began later.
 
-    GitHub gives each run a higher id than the one before. A run that is started again keeps its id.
+    GitHub gives each run a higher id than the one before. A run that is started again keeps its id. A marker with
+    numbers that GitHub can't have given by now is forged, and would otherwise stay for good.
     """
+    if old.run_id > new.run_id + MAX_AHEAD or old.attempt > MAX_ATTEMPTS:
+        return True
     return (new.run_id, new.attempt) >= (old.run_id, old.attempt)

@@ -8,14 +8,17 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from reconciler.core.protocol.before_merge import MissingLine, describe_missing_line
 from reconciler.core.protocol.names import (
     ACTIONS_APP,
     DRIFT_ENVIRONMENT,
     REQUIRED_CHECK,
     TOKEN_SECRET,
 )
+from reconciler.core.protocol.runner_state import ELSEWHERE, is_relative
 from reconciler.core.protocol.setup import GitHubEnvironment
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom, parse_layout
+from reconciler.core.where import is_shared
 from reconciler.errors import InputError
 from reconciler.model import Area, BranchRules, Item, ItemState, ShownEnvironment
 from reconciler.text.counts import counted, name_some
@@ -26,6 +29,8 @@ FORMER_CHECKS = frozenset({"Plan", "reconciler/plan"})  # of the first version's
 _SWITCHES = ("PLUG_APPLY", "PLUG_STRICT", "PLUG_CHECK", "PLUG_OBSERVE", "PLUG_SELF_HEAL")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_BRANCHES = re.compile(r"^[ \t]+branches:[ \t]*\[(?P<names>[^\]\n]*)\]", re.MULTILINE)
+LISTENING = ("plan.yml", "apply.yml")  # the workflows that start for the default branch
 
 
 def make_item(name: str, state: ItemState, message: str, hint: str = "") -> Item:
@@ -38,16 +43,21 @@ def make_item(name: str, state: ItemState, message: str, hint: str = "") -> Item
 def judge_environment(name: str, found: ShownEnvironment | None, branch: str, repository: str) -> Item:
     """Judge whether a GitHub Environment exists, and only the default branch may use it."""
     label = f"environment {name}"
+    narrowed = "" if name in (FLEET_ENVIRONMENT, DRIFT_ENVIRONMENT) else f" -e {name}"
+    prints = f"reconciler github setup{narrowed} prints the calls"
     if found is None:
         message = "GitHub would create it at the first run, open to every branch and without reviewers"
-        narrowed = "" if name in (FLEET_ENVIRONMENT, DRIFT_ENVIRONMENT) else f" -e {name}"
-        hint = f"reconciler github setup{narrowed} prints the calls"
-        return make_item(label, ItemState.MISSING, message, hint)
+        return make_item(label, ItemState.MISSING, message, prints)
     path = f"repos/{repository}/environments/{found.name}"
-    if found.branches is None or found.any_protected:
-        which = "every protected branch" if found.any_protected else "every branch"
+    if found.branches is None:
+        return make_item(label, ItemState.WRONG, "every branch may use its secrets", prints)
+    if found.any_protected:
         hint = f"in its settings, allow the branch {branch} alone (Settings, Environments, {found.name})"
-        return make_item(label, ItemState.WRONG, f"{which} may use its secrets", hint)
+        return make_item(label, ItemState.WRONG, "every protected branch may use its secrets", hint)
+    if found.tags:
+        message = f"tags may use its secrets, and who may write can push one: {name_some(found.tags)}"
+        hint = f"remove them, and allow the branch {branch} alone (Settings, Environments, {found.name})"
+        return make_item(label, ItemState.WRONG, message, hint)
     if branch not in found.branches:
         hint = f"gh api --method POST {path}/deployment-branch-policies --raw-field name={branch}"
         return make_item(label, ItemState.WRONG, f"{branch} may not use it, so its jobs fail", hint)
@@ -121,11 +131,27 @@ def judge_variables(variables: Mapping[str, str]) -> Iterator[Item]:
         yield make_item("variable PLUG_MAX_PARALLEL", ItemState.WRONG, message, "gh variable set PLUG_MAX_PARALLEL")
 
 
+# --- the state -----------------------------------------------------------------------------------------------------
+
+
+def judge_state(state: str) -> Iterator[Item]:
+    """Judge a state that is a folder: a job would write it to its runner."""
+    if is_relative(state):
+        message = f"{state} is a folder of the checkout: it is lost with the runner, and every run applies all again"
+        yield make_item("state of the workflows", ItemState.WRONG, message, ELSEWHERE)
+    elif not is_shared(state):
+        message = f"{state} is a folder: only runners of your own that share it keep it"
+        yield make_item("state of the workflows", ItemState.UNKNOWN, message, f"{ELSEWHERE}, for GitHub's runners")
+
+
 # --- rules ---------------------------------------------------------------------------------------------------------
 
 
-def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
-    """Judge the rules of the default branch: the required check, from GitHub Actions alone, and pull requests."""
+def judge_default_branch(rules: BranchRules, branch: str, *, code_owners: bool = False) -> Iterator[Item]:
+    """Judge the rules of the default branch: the required check, from GitHub Actions alone, and pull requests.
+
+    With `code_owners` an owner named by CODEOWNERS must be required to approve.
+    """
     label, hint = f"required check {REQUIRED_CHECK}", "reconciler github setup prints the rule"
     required = [check for check in rules.checks if check.name == REQUIRED_CHECK]
     if not required:
@@ -139,10 +165,28 @@ def judge_default_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
     for name in former:
         message = f"nothing reports it any more, so every pull request waits: the check is {REQUIRED_CHECK}"
         yield make_item(f"required check {name}", ItemState.WRONG, message, "remove it from the rule (Settings, Rules)")
-    if "pull_request" in rules.kinds:
-        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests change it")
+    alone = _find_single_handed(rules)
+    if alone:
+        yield make_item(f"rule of {branch}", ItemState.MISSING, alone, hint)
     else:
-        yield make_item(f"rule of {branch}", ItemState.MISSING, "it can be pushed to without a pull request", hint)
+        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests that another user approved change it")
+    if code_owners and not rules.code_owners:
+        message = "CODEOWNERS names owners, but no rule requires that one of them approves"
+        settings = "Require review from Code Owners (Settings, Rules)"
+        yield make_item(f"code owners of {branch}", ItemState.MISSING, message, settings)
+    elif code_owners:
+        yield make_item(f"code owners of {branch}", ItemState.OK, "one of them must approve")
+
+
+def _find_single_handed(rules: BranchRules) -> str:
+    """Return how one user can change the default branch alone; empty if no way is known."""
+    if "pull_request" not in rules.kinds:
+        return "it can be pushed to without a pull request"
+    if not rules.approvals:
+        return "no approval is required, so a user can merge a change that nobody else has seen"
+    if not rules.last_push:
+        return "who pushed last may approve, so a user can add a change to a pull request and approve it"
+    return ""
 
 
 def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
@@ -165,6 +209,36 @@ def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
         yield make_item(label, ItemState.WRONG, message, "leave this branch out of that rule (Settings, Rules)")
     elif not lacking:
         yield make_item(label, ItemState.OK, "it can be neither deleted nor rewound")
+
+
+# --- the workflows in the checkout ---------------------------------------------------------------------------------
+
+
+def judge_branches(workflows: Mapping[str, str], branch: str) -> Iterator[Item]:
+    """Judge the branch that our workflows start for. With another one, no merge is planned and none is applied."""
+    listed = {name: find_listed_branches(workflows[name]) for name in LISTENING if name in workflows}
+    wrong = {name: branches for name, branches in listed.items() if branches and branch not in branches}
+    if not wrong:
+        return
+    others = sorted({one for branches in wrong.values() for one in branches})
+    verb = "starts" if len(wrong) == 1 else "start"
+    message = f"{' and '.join(wrong)} {verb} for {name_some(others)}, but the default branch is {branch}"
+    hint = f"reconciler init --upgrade --default-branch {branch}"
+    yield make_item("branch of the workflows", ItemState.WRONG, message, hint)
+
+
+def find_listed_branches(workflow: str) -> frozenset[str]:
+    """Return the branches that a workflow names in a line `branches: [...]`; empty without one, and for a pattern."""
+    lists = [match["names"] for match in _BRANCHES.finditer(workflow)]
+    names = frozenset(name.strip().strip("'\"") for listed in lists for name in listed.split(","))
+    return frozenset() if any(set(name) & set("*?!+[]") for name in names) else names
+
+
+def judge_secret_lines(missing: Iterable[MissingLine]) -> Iterator[Item]:
+    """Judge the lines of the workflows that hand secrets over to the steps which fill them in."""
+    for one in missing:
+        hint = f"add `{one.line}` under `env:` there, or: reconciler init --upgrade"
+        yield make_item(f"line of {one.name}", ItemState.MISSING, describe_missing_line(one), hint)
 
 
 # --- actions -------------------------------------------------------------------------------------------------------

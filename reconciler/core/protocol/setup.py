@@ -16,6 +16,7 @@ from reconciler.core.protocol.names import (
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
 from reconciler.model import Desired
 
+OWNERS_PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # in the order in which GitHub looks
 MAX_REVIEWERS = 6  # GitHub's limit for a GitHub Environment
 
 
@@ -37,6 +38,7 @@ class GitHubSetup(Struct, frozen=True):
     state: str
     state_branch: str | None
     reviewers: Sequence[str] = ()  # USER or ORG/TEAM
+    code_owners: bool = False  # CODEOWNERS names somebody
 
 
 def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[GitHubEnvironment]:
@@ -52,8 +54,10 @@ def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[Git
     fleet = GitHubEnvironment(
         FLEET_ENVIRONMENT, _number(TOKENS_SECRET, layout.shards), (*_number(SECRETS_SECRET, layout.shards), *names)
     )
-    partner = (PARTNER_SECRET,) if any(one.account_id is not None for one in wanted) else ()
-    return [*found, fleet, GitHubEnvironment(DRIFT_ENVIRONMENT, (), (*partner, *names))]
+    observed = [one for one in wanted if one.account_id is not None]  # the accounts that drift can read
+    partner = (PARTNER_SECRET,) if observed else ()
+    compared = sorted({name for one in observed for name in one.secrets})
+    return [*found, fleet, GitHubEnvironment(DRIFT_ENVIRONMENT, (), (*partner, *compared))]
 
 
 def _number(name: str, shards: int) -> tuple[str, ...]:
@@ -65,3 +69,19 @@ def find_state_branch(state: str) -> str | None:
     if not state.startswith("git:"):
         return None
     return state.removeprefix("git:").partition("/")[2] or None
+
+
+def describe_making(name: str) -> str:
+    """Return how a GitHub Environment is made with its rules, and gets its secrets."""
+    if name == FLEET_ENVIRONMENT:
+        options, secret = " --tokens-from secret", TOKENS_SECRET
+    else:
+        options, secret = f" -e {name}", TOKEN_SECRET
+    script = f"`reconciler github setup{options} > setup.sh`, read it, and run it with bash"
+    return f"{script}; set its secrets: `gh secret set {secret} --env {name}`"
+
+
+def names_owner(code_owners: str) -> bool:
+    """Return whether a line of a CODEOWNERS gives a path an owner: @USER, @ORG/TEAM or an address."""
+    lines = (line.partition("#")[0].split() for line in code_owners.splitlines())
+    return any("@" in word for words in lines for word in words[1:])

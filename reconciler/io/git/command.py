@@ -121,9 +121,8 @@ def read_version(environ: Mapping[str, str]) -> str:
     try:
         answer = run_git(["--version"], Path(program).parent, environ, timeout_s=QUICK_TIMEOUT_S)
     except GitFailed as error:
-        raise GitUnusable(
-            f"{program} is not usable: {error.reason}. Install git, or set `state` to a folder"
-        ) from error
+        advice = "Correct that file" if "config" in error.reason else "Install git"
+        raise GitUnusable(f"{program} is not usable: {error.reason}. {advice}, or set `state` to a folder") from error
     found = re.match(r"git version ((\d+)\.(\d+)[\w.-]*)", answer.decode(errors="replace"))
     if found is None or (int(found[2]), int(found[3])) < OLDEST:
         version = f"git {found[1]} at {program} is too old" if found else f"{program} does not say its version"

@@ -243,7 +243,8 @@ class GitHistory:
                     with places[name].open("xb") as written:
                         written.write(contents[file.blob])
             except (OSError, ValueError) as error:  # ValueError: a link to a name with a zero byte
-                raise UnsafeName(f"{name!a} of the commit can't be written: {error}") from error
+                reason = getattr(error, "strerror", None) or error  # without the path of the temporary folder
+                raise UnsafeName(f"{name!a} of the commit can't be written: {reason}") from error
 
 
 def _folder_of(repository: ScratchRepository) -> Path:

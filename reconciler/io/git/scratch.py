@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import TIMEOUT_S, GitUnusable, check_version, hide_user_info, run_git
+from reconciler.io.temporary import TemporaryFolder
 
 # The remote's name in the temporary repository. It differs from the user's name, so that of the user's configuration
 # of that remote only the passed keys apply: its keys `uploadpack`, `receivepack` and `vcs` name programs.
@@ -91,10 +91,10 @@ class ScratchRepository:
         return urls[0] if urls else None
 
     @cached_property
-    def _folder_of_git(self) -> tempfile.TemporaryDirectory[str]:
+    def _folder_of_git(self) -> TemporaryFolder:
         config = dict(self._config)  # read first: without a checkout no folder is made
         try:
-            made = tempfile.TemporaryDirectory(prefix="reconciler-git-")
+            made = TemporaryFolder("reconciler-git-")
         except OSError as error:
             raise GitUnusable(
                 f"no temporary folder can be made for git: {error.strerror}. Set TMPDIR to a folder that can be "

@@ -55,7 +55,9 @@ class Cause(StrEnum):
     NO_TLS = "no-tls"
     TLS_CLOSED = "tls-closed"
     TLS_FAILED = "tls-failed"
+    TLS_BROKE = "tls-broke"
     PROXY_ANSWER = "proxy-answer"
+    PROXY_USER = "proxy-user"
     RESET = "reset"
     CLOSED = "closed"
     NOT_HTTP = "not-http"
@@ -73,6 +75,7 @@ OF_CONNECTING = (
     Cause.REFUSED,
     Cause.UNREACHABLE,
     Cause.PROXY_ANSWER,
+    Cause.PROXY_USER,
 )
 _ADDRESS = "Check {setting}, and whether a firewall is in the way"
 _CLOCK = "Check this machine's clock; if it is right, the certificate must be renewed"
@@ -102,8 +105,10 @@ _WORDS: dict[Cause, tuple[str, str]] = {
     Cause.CERTIFICATE_REFUSED: ("the certificate of {hop} is not accepted ({detail})", "Check {setting}"),
     Cause.NO_TLS: ("{hop} does not speak TLS on this port", "Check {setting}"),
     Cause.TLS_CLOSED: ("the connection to {hop} was closed during the TLS handshake", _ADDRESS),
-    Cause.TLS_FAILED: ("TLS with {hop} failed", "Check {setting}"),
+    Cause.TLS_FAILED: ("TLS with {hop} failed ({detail})", "Check {setting}, and which TLS versions that server takes"),
+    Cause.TLS_BROKE: ("the TLS connection to {hop} broke ({detail})", ""),
     Cause.PROXY_ANSWER: ("{hop} answered {detail}", ""),
+    Cause.PROXY_USER: ("{hop} answered {detail}", "It does not accept the user and password of {setting}"),
     Cause.RESET: ("the connection to {hop} was reset", ""),
     Cause.CLOSED: ("{hop} closed the connection without an answer", ""),
     Cause.NOT_HTTP: ("the answer of {hop} is not valid HTTP", ""),
@@ -162,6 +167,11 @@ class Failure(Struct, frozen=True):
         return words, advice
 
 
+def find_proxy_cause(status: str, *, has_user: bool) -> Cause:
+    """Return the cause of a proxy's refusal. With `has_user`, the request had a user and a password for the proxy."""
+    return Cause.PROXY_USER if status == "407" and has_user else Cause.PROXY_ANSWER
+
+
 class WireError(httpx.TransportError):
     """A request that failed. Its text is in our own words."""
 
@@ -218,6 +228,8 @@ def _find_in_tls(error: BaseException, stage: Stage) -> Cause | None:
         return None
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
         return Cause.TLS_CLOSED if stage is Stage.TLS else None
+    if stage in (Stage.SEND, Stage.HEAD, Stage.BODY):
+        return Cause.TLS_BROKE  # the handshake was fine
     return Cause.NO_TLS if error.reason in _PLAIN_TEXT else Cause.TLS_FAILED
 
 
@@ -258,4 +270,6 @@ def _describe_detail(error: BaseException, cause: Cause) -> str:
     """Return OpenSSL's reason, which is one of its fixed texts; the words of other libraries are never used."""
     if cause is Cause.CERTIFICATE_REFUSED and isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message).rstrip(".")
+    if cause in (Cause.TLS_FAILED, Cause.TLS_BROKE) and isinstance(error, ssl.SSLError):
+        return (error.reason or "no reason is known").replace("_", " ").lower()
     return ""

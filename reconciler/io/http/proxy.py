@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
 from reconciler.core.urls import is_loopback_url
@@ -57,6 +57,12 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
         return None
     found = proxies.get("https") or proxies.get("all")
     return None if found is None else parse_proxy(*found)
+
+
+def check_proxies(urls: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Check the proxy variables for these URLs before anything is sent. Raises UnusableProxy."""
+    for url in sorted(set(urls)):
+        find_proxy(url, environ)
 
 
 def _is_excluded(authority: str, names: str) -> bool:

@@ -21,7 +21,7 @@ from msgspec import Struct, field
 
 from reconciler.core.answers import End
 from reconciler.io.http import stream as streams
-from reconciler.io.http.causes import Cause, Failure, Hop, Stage, WireError, find_cause
+from reconciler.io.http.causes import Cause, Failure, Hop, Stage, WireError, find_cause, find_proxy_cause
 from reconciler.io.http.proxy import Proxy
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -176,7 +176,9 @@ async def _ask_for_tunnel(stream: ByteStream, proxy: Proxy, target: str, exchang
         if event is h11.NEED_DATA:
             connection.receive_data(await stream.receive())
     if not 200 <= event.status_code < 300:
-        raise WireError(exchange.failed(Cause.PROXY_ANSWER, str(event.status_code)))
+        status = str(event.status_code)
+        cause = find_proxy_cause(status, has_user=proxy.authorization is not None)
+        raise WireError(exchange.failed(cause, status))
     if connection.trailing_data[0]:  # no server sends bytes before our TLS handshake
         raise WireError(exchange.failed(Cause.NOT_HTTP))
 

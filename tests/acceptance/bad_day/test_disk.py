@@ -51,7 +51,7 @@ def test_a_full_disk_at_the_intent_sends_nothing(cli: Cli) -> None:
     assert ran.outcomes["loja"] == "failed"
     assert message_of(ran, "loja") == (
         f"not sent: the intent could not be written: state: {cli.state_folder}: loja.json can't be written: "
-        "No space left on device. Make room on that disk, then run again"
+        "No space left on device. Make room on that disk (or it has too many files: `df -i`), then run again"
     )
     assert cli.state_bytes() == {}
     assert (cli.puts("loja"), cli.puts("matriz")) == (0, 0)
@@ -170,6 +170,8 @@ def test_a_read_only_disk_allows_plan_and_is_reported_by_apply(cli: Cli) -> None
             f"not sent: the intent could not be written: state: {cli.state_folder}: can't be written: Read-only file "
             "system. Mount it for writing, or set `state` to a place that can be written; then run again"
         )
+        looked = cli.run("doctor", code=1).out
+        assert "file system that is mounted read-only" in looked and "chmod" not in looked
         for command in (("forget",), ("adopt", "--unverified")):
             assert "Read-only file system" in cli.run("state", *command, "loja", "--yes", code=4).err
         assert cli.state_bytes() == before

@@ -70,13 +70,13 @@ def test_every_command_with_settings_shows_them_apart(path: tuple[str, ...]) -> 
     [
         (("lint",), "unknown command 'lint'; did you mean validate?"),
         (("valdate",), "unknown command 'valdate'; did you mean validate?"),
-        (("aply",), "unknown command 'aply'"),
-        (("innit",), "unknown command 'innit'"),
+        (("aply",), "unknown command 'aply'; `reconciler --help` lists the commands"),
+        (("innit",), "unknown command 'innit'; `reconciler --help` lists the commands"),
         (("state", "lst"), "unknown command 'lst'; did you mean list?"),
-        (("state", "forgit"), "unknown command 'forgit'"),
-        (("state", "coppy"), "unknown command 'coppy'"),
-        (("github", "coment"), "unknown command 'coment'"),
-        (("zzz",), "unknown command 'zzz'"),
+        (("state", "forgit"), "unknown command 'forgit'; `reconciler state --help` lists the commands"),
+        (("state", "coppy"), "unknown command 'coppy'; `reconciler state --help` lists the commands"),
+        (("github", "coment"), "unknown command 'coment'; `reconciler github --help` lists the commands"),
+        (("zzz",), "unknown command 'zzz'; `reconciler --help` lists the commands"),
     ],
 )
 def test_no_writing_command_is_proposed_for_a_typo(

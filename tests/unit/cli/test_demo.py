@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import click
 import pytest
 
+from reconciler.cli.main import run
+from reconciler.cli.session import Session
 from tests.acceptance.conftest import ROOT
 from tests.fuzz.hostile import drive
 
@@ -113,3 +115,17 @@ def test_a_story_that_goes_wrong_says_so(tmp_path: Path, monkeypatch: pytest.Mon
         drove.err.splitlines()[-1]
         == "error: the demo went wrong: `reconciler report --out fleet.html` ended with 3, not 0"
     )
+
+
+def test_a_story_that_was_interrupted_did_not_go_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """130 comes before 1. In this test `report` is the command that a signal ends."""
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/loja.yaml").write_text(ONE)
+    monkeypatch.chdir(tmp_path)
+    ended = SimpleNamespace(report=click.Command("report", params=[click.Option(["--out"])], callback=lambda out: 130))
+    monkeypatch.setitem(sys.modules, "reconciler.cli.report", ended)
+    assert run(["demo"], obj=Session(environ={}, folder=tmp_path)) == 130
+    shown = capsys.readouterr()
+    assert ("That was it" in shown.out, "went wrong" in shown.err) == (False, False)

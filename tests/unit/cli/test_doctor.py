@@ -150,7 +150,11 @@ def github(checkout: Checkout) -> Iterator[FakeRepository]:
         held.add_environment("plug-drift")
         held.variables = {"PLUG_APPLY": "true"}
         check = {"required_status_checks": [{"context": "Webhooks plan", "integration_id": 15368}]}
-        held.rules["main"] = [{"type": "pull_request"}, {"type": "required_status_checks", "parameters": check}]
+        reviews = {"required_approving_review_count": 1, "require_last_push_approval": True}
+        held.rules["main"] = [
+            {"type": "pull_request", "parameters": reviews},
+            {"type": "required_status_checks", "parameters": check},
+        ]
         for path in (checkout.folder / ".github/workflows").iterdir():
             for name, commit in re.findall(r"uses: ([\w.-]+/[\w.-]+)[\w./-]*@([0-9a-f]{40})", path.read_text()):
                 held.commits[f"{name}/{commit}"] = "2099-01-01T00:00:00Z"
@@ -159,6 +163,7 @@ def github(checkout: Checkout) -> Iterator[FakeRepository]:
 
 def test_a_repository_that_is_set_up_is_in_order(checkout: Checkout, github: FakeRepository) -> None:
     """This works outside of a workflow too: the remote names the repository."""
+    github.variables["PLUG_STATE"] = "s3://acme/webhooks"  # the setting is a folder, which the workflows can't use
     found = checkout.look("--github")
     assert set(states(found).values()) == {"ok"}
     wanted = {f"workflows: .github/workflows/{name}.yml" for name in WORKFLOWS}
@@ -211,3 +216,32 @@ def test_a_workflow_of_an_earlier_version_is_named(checkout: Checkout, github: F
     drift.write_text(re.sub(r"\([0-9a-f]{16}\)", f"({make_digest(older)})", first) + "\n" + older)
     item = checkout.look("--github")["workflows: .github/workflows/drift.yml"]
     assert (item["state"], item["hint"]) == ("wrong", "reconciler init --upgrade")
+
+
+@pytest.mark.parametrize("value", ["socks5://127.0.0.1:1", "http://ana:canary/password@proxy:1"])
+def test_a_proxy_that_can_not_be_used_is_found_before_anything_is_written(checkout: Checkout, value: str) -> None:
+    """doctor finds it too. A host that bypasses the proxy does not need it."""
+    proxy = {"HTTPS_PROXY": value}
+    item = checkout.look(more=proxy)["settings: HTTPS_PROXY"]
+    assert (item["state"], "canary" in str(item)) == ("wrong", False)
+    drove = drive(checkout.folder, checkout.environ | proxy, "apply", "--yes", "--new-state")
+    assert (drove.code, drove.err.startswith("error: HTTPS_PROXY: "), "canary" in drove.err) == (3, True, False)
+    assert not (checkout.folder / ".reconciler").exists()
+    assert "settings: HTTPS_PROXY" not in checkout.look(more=proxy | {"NO_PROXY": "plugchat.com.br"})
+
+
+def test_a_proxy_and_the_trusted_certificates_are_looked_at(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = checkout.look(more={"ALL_PROXY": "http://ana:canary@proxy.acme:3128"})
+    assert found["settings: ALL_PROXY"]["message"] == "requests to Plug go through the proxy proxy.acme:3128"
+    monkeypatch.setenv("SSL_CERT_FILE", str(checkout.folder / "nothing.pem"))
+    assert checkout.look()["settings: SSL_CERT_FILE"]["state"] == "wrong"
+
+
+def test_an_account_is_not_read_over_a_proxy_that_can_not_be_used(checkout: Checkout) -> None:
+    manifest = checkout.folder / "manifests/staging.yaml"
+    manifest.write_text(f"{manifest.read_text()}account_id: 1-2-3\n")
+    environ = checkout.environ | {"PLUG_PARTNER_TOKEN": canary(), "HTTPS_PROXY": "socks5://127.0.0.1:1"}
+    drove = drive(checkout.folder, environ, "plan", "--observe")
+    assert (drove.code, "HTTPS_PROXY: SOCKS proxies are not supported" in drove.err) == (3, True)

@@ -131,6 +131,7 @@ def test_a_merge_that_started_no_run_is_applied_by_one_that_the_schedule_begins(
     assert len(schedule.begun) == 1
     assert set(schedule.issues) == {"reconciler-drift", "reconciler-failed"}
     assert "7 unapplied" in schedule.issues["reconciler-drift"]
+    assert "unapplied: run the workflow Apply." in schedule.issues["reconciler-drift"]
     assert "[run 2](https://github.com/acme/plug-webhooks/actions/runs/2)" in schedule.issues["reconciler-failed"]
 
 
@@ -193,7 +194,7 @@ def test_drift_that_an_apply_repairs_is_healed_if_that_is_switched_on(
     """A run that sends everything again is begun, unless another one is in progress."""
     monkeypatch.setenv("RECONCILER_MAX_AGE", "1s")
     schedule.adopt()
-    state = schedule.folder / ".reconciler/state/loja.json"
+    state = schedule.folder.parent / "state/loja.json"
     document = json.loads(state.read_text())
     document["applied"]["at"] = "2026-01-01T00:00:00Z"
     state.write_text(json.dumps(document))

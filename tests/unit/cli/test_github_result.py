@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.protocol.steps import Job, encode_jobs
 from reconciler.model import EVENTS
 from reconciler.text.instants import instant
 from tests.acceptance.conftest import canary
@@ -76,9 +77,9 @@ class Ended:
                     self.folder, os.environ, "state", "adopt", name, "--yes", "--unverified", hidden=[self.token]
                 )
                 assert drove.code == 0, drove
-                document = json.loads((self.folder / f".reconciler/state/{name}.json").read_text())
+                document = json.loads((self.folder.parent / f"state/{name}.json").read_text())
                 document["applied"]["adopted"] = False
-                (self.folder / f".reconciler/state/{name}.json").write_text(json.dumps(document))
+                (self.folder.parent / f"state/{name}.json").write_text(json.dumps(document))
 
     def end(self, jobs: Mapping[str, str], **outputs: str) -> Drove:
         """Run the last job, after jobs that ended like this. `outputs` are the first job's."""
@@ -243,3 +244,20 @@ def test_a_comment_of_another_author_is_not_ours(ended: Ended) -> None:
     ended.end({"Begin": "failure"}, REFUSED="no")
     _, ours = ended.github.comments[number]
     assert ours["user"]["login"] == BOT and "not tried" in ours["body"]
+
+
+@pytest.mark.parametrize("step", ["begin", "apply", "result", "drift", "review", "command -- plan"])
+@pytest.mark.parametrize("state", [".reconciler/state", ""])
+def test_no_step_uses_a_folder_that_is_lost_with_the_runner(ended: Ended, step: str, state: str) -> None:
+    """Otherwise each run would send everything again, and report nothing of it. Without settings, it is a folder."""
+    ended.monkeypatch.setenv("RECONCILER_STATE", state)
+    ended.monkeypatch.setenv("RUNNER_ENVIRONMENT", "github-hosted")
+    if step == "apply":
+        ended.monkeypatch.setenv("RECONCILER_JOB", json.dumps(next(iter(encode_jobs([Job("loja", "loja", 0, "x")])))))
+    ended.monkeypatch.setenv("PLUG_TOKEN", ended.token)
+    ended.want("loja", "2")
+    ended.commit()
+    drove = drive(ended.folder, os.environ, "github", "run", *step.split(), hidden=[ended.token])
+    assert drove.code == 3 and "a folder of the runner is lost with it" in drove.err, drove
+    assert 'state = "git:origin/reconciler-state"' in drove.err
+    assert not (ended.folder / ".reconciler").exists()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +130,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             "GITHUB_TOKEN": token,
             "GITHUB_ACTOR": "ana",
             "RECONCILER_STATE": str(tmp_path / "state"),
+            "RUNNER_ENVIRONMENT": "self-hosted",  # which may keep the state in a folder
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -159,6 +162,31 @@ def test_the_plan_of_the_test_merge_is_one_comment_that_names_head_and_base(plac
     place.merge()
     assert place.review(run_id=8).code == 0
     assert "<!-- reconciler:run 8/1 done -->" in place.comment and place.head[:12] in place.comment
+
+
+def test_a_reviewer_sees_what_the_merge_needs_elsewhere(place: Place) -> None:
+    """A secret without its line, a new environment, and a possible rename. None of it is red."""
+    place.write(".github/workflows/apply-wave.yml", "env:\n  PLUG_SECRET_RECEIVE: x\n")
+    place.write(".github/workflows/drift.yml", "env:\n  PLUG_SECRET_RECEIVE: x\n")
+    git(place.folder, "checkout", "-q", "main")
+    place.commit("Workflows")
+    place.branch()
+    (place.folder / "manifests/loja.yaml").unlink()
+    url = f"https://{HOST}/padaria?key={{secret:PLUG_SECRET_STATUS}}"
+    place.write("manifests/padaria.yaml", f"webhooks:\n  messageStatus: {url}\n")
+    place.open()
+    place.merge()
+    drove = place.review()
+    assert drove.code == 0
+    for said in (
+        "apply-wave.yml has no line for {secret:PLUG_SECRET_STATUS}, so the apply of padaria would be refused",
+        "`PLUG_SECRET_STATUS: ${{ secrets.PLUG_SECRET_STATUS }}`",
+        "`reconciler github setup -e padaria`",
+        "`reconciler state rename loja padaria`",
+    ):
+        assert said.replace("`", "") in html.unescape(place.comment).replace("`", "") and said in drove.err
+    assert place.review({"PLUG_TOKENS_FROM": "secret"}, run_id=8).code == 0
+    assert "github setup" not in place.comment and "PLUG_SECRET_STATUS }}" not in place.comment
 
 
 def test_only_what_the_merge_itself_changes_is_counted(place: Place) -> None:
@@ -232,10 +260,26 @@ def test_a_merge_does_not_loosen_the_guard_that_it_is_measured_by(large: Place) 
     assert large.review().code == 3
     text = large.comment.split("\n", 2)[2]
     assert text.startswith("## This also changes the rules\n\n- the setting `max_changed`: `50%` → `100%`\n")
-    assert "- the setting `policy.denied_hosts`: `[]` → `x.com`\n" in text
+    assert "- the setting `policy.denied_hosts`: `+ x.com`\n" in text
     assert "- the policy of 14 environments: `loja`, `loja-00`" in text
     assert "- `.github/workflows/plan.yml`\n" in text
     assert "12 of 12" in text
+
+
+def test_a_change_that_the_plan_does_not_show_is_shown_with_base_and_merge(place: Place) -> None:
+    """The state was made to hold a new URL already, and a lost pin sends nothing. The pin is a rule."""
+    place.write("manifests/loja.yaml", "organization_id: org-1\n")
+    place.commit("Pin it")
+    place.branch()
+    place.write("manifests/loja.yaml", "webhooks: {messageStatus: 'https://evil.acme.com.br/x'}\n")
+    place.open()
+    place.merge()
+    place.adopt("loja", "matriz")
+    assert place.review().code == 0
+    text = place.comment.split("\n", 2)[2]
+    assert text.startswith("## This also changes the rules\n\n- 1 environment lost `organization_id`: `loja`\n")
+    assert f"# messageStatus\n- https://{HOST}/loja/v1\n+ https://evil.acme.com.br/x\n# org" in text
+    assert "Nothing to do." in text
 
 
 def test_errors_are_red_and_shown_in_place_of_a_plan(place: Place) -> None:
@@ -278,8 +322,74 @@ def test_a_base_that_can_not_be_read_makes_everything_count(place: Place) -> Non
     place.open()
     place.merge()
     assert place.review().code == 0
-    assert "The base can't be compared, so every environment counts as changed:" in place.comment
+    assert "The base can't be compared, so every environment counts as changed.\n" in place.comment
     assert "This changes 2 environments: `loja`, `matriz`." in place.comment
+
+
+def test_rules_that_can_not_be_compared_with_the_base_are_shown_with_their_files(place: Place) -> None:
+    """Two merged pull requests name the same environment. No path of a temporary folder is shown."""
+    place.fleet(more="policy: {denied_hosts: ['*.ngrok-free.app']}\n")
+    place.write("manifests/b/again.yaml", "environment: loja\n")
+    place.commit("Both are merged")
+    place.branch()
+    (place.folder / "manifests/b/again.yaml").unlink()
+    place.fleet()
+    place.open()
+    place.merge()
+    assert place.review().code == 0
+    text = place.comment.split("\n", 2)[2]
+    assert text.startswith(
+        "## This also changes the rules\n\n- the policy could not be compared with the base: "
+        "manifests/b/again.yaml:1:1: environment: loja is in manifests/loja.yaml:1 too"
+    )
+    assert "\n- `manifests/_defaults.yaml`\n" in text
+    assert "reconciler-review-" not in place.comment + place.summary
+
+
+@pytest.mark.parametrize("named", ["reconciler.toml", "manifests"])
+def test_a_change_behind_a_symbolic_link_is_never_taken_for_no_change(
+    place: Place, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """The link itself is red. If it was merged past the review, nothing behind it is taken for the base's rules.
+
+    An absolute link of the base leads to the files of the merge.
+    """
+    monkeypatch.delenv("RECONCILER_STATE")
+    place.write("reconciler.toml", f"state = {str(place.folder.parent / 'state')!r}\nmax_changed = '0'\n")
+    place.adopt("loja", "matriz")
+    place.commit("Rules")
+    place.branch()
+    (place.folder / named).rename(place.folder / "behind")
+    (place.folder / named).symlink_to(place.folder / "behind")
+    place.open()
+    place.merge()
+    drove = place.review()
+    assert (drove.code, "symbolic link" in place.comment) == (3, True)
+    git(place.folder, "checkout", "-q", "-B", "main")
+    git(place.folder, "branch", "-q", "-D", "work")
+    place.branch()
+    (place.folder / named).unlink()
+    copy = shutil.copytree if named == "manifests" else shutil.copy
+    copy(place.folder / "behind", place.folder / named)
+    toml = (place.folder / "reconciler.toml").read_text()
+    place.write("reconciler.toml", toml.replace("'0'", "'100%'") + "[policy]\ndenied_hosts = ['x.com']\n")
+    place.fleet(path="v2")
+    (shutil.rmtree if named == "manifests" else os.unlink)(place.folder / "behind")
+    copy(place.folder / named, place.folder / "behind")
+    place.open()
+    place.merge()
+    assert place.review(run_id=8).code == 3
+    text = place.comment.split("\n", 2)[2]
+    if named == "manifests":
+        assert "- the policy could not be compared with the base: manifests: manifests is reached through" in text
+        assert "- the setting `max_changed`: `0` → `100%`\n" in text
+        assert "2 of 2 applied environments would be updated, at most 0 are allowed" in text
+    else:
+        assert "- the settings and the policy could not be compared with the base: settings: reconciler" in text
+        assert "2 of 2 applied environments would be updated, and the limit of the base is not known" in text
+        assert "- `reconciler.toml`\n" in text
+    place.github.set_label(4, LARGE, "ana")
+    assert place.review(attempt=2, run_id=8).code == 0
 
 
 def test_a_new_repository_s_first_pull_request_is_compared_with_nothing(place: Place) -> None:
@@ -367,8 +477,10 @@ def test_a_repeated_old_run_leaves_the_comment_of_a_later_one(place: Place) -> N
     place.open()
     place.merge()
     place.review(run_id=9)
-    assert place.review(run_id=7, attempt=2).code == 0
-    assert "a later run has written its plan already" in place.summary
+    drove = place.review(run_id=7, attempt=2)
+    assert drove.code == 0
+    assert "No comment: the present one says that a later run of this check wrote it." in place.summary
+    assert "warning: No comment: the present one says" in drove.err
     assert "run 9/1" in place.comment
 
 

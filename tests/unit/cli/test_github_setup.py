@@ -44,6 +44,29 @@ def test_the_repository_and_the_branch_are_those_of_the_checkout(folder: Path) -
     assert "# gh secret set PLUG_SECRET_RECEIVE --repo acme/plug-webhooks --env matriz\n" in drove.out
 
 
+def test_the_owners_of_the_checkout_must_approve(folder: Path) -> None:
+    """GitHub reads the first file of the three places; a comment, or a path without an owner, names nobody."""
+    required = '"require_code_owner_review": true'
+    (folder / "CODEOWNERS").write_text("# /manifests/ @acme/team\n/x/\n/y/ # @ana\n")
+    (folder / "docs").mkdir()
+    (folder / "docs/CODEOWNERS").write_text("* @ana\n")
+    assert required not in setup(folder, "--repository", "a/b").out
+    (folder / ".github").mkdir()
+    (folder / ".github/CODEOWNERS").write_text("# who\n/manifests/  @acme/team # them\n")
+    assert required in setup(folder, "--repository", "a/b").out
+
+
+def test_workflows_for_another_branch_are_named(folder: Path) -> None:
+    """The script protects the default branch, and no merge into it would be applied."""
+    (folder / ".github/workflows").mkdir(parents=True)
+    (folder / ".github/workflows/apply.yml").write_text("on:\n  push:\n    branches: [main]\n")
+    drove = setup(folder, "--repository", "a/b", "--default-branch", "master")
+    assert (
+        "warning: apply.yml starts for main, but the default branch is master (reconciler init --upgrade" in drove.err
+    )
+    assert "warning" not in setup(folder, "--repository", "a/b", "--default-branch", "main").err
+
+
 def test_a_selection_narrows_it_to_the_new_environments(folder: Path) -> None:
     """The other environments exist already."""
     drove = setup(folder, "--repository", "acme/plug-webhooks", "-e", "loja", "--default-branch", "main")
@@ -60,6 +83,10 @@ def test_a_selection_narrows_it_to_the_new_environments(folder: Path) -> None:
         (["--repository", "a/b", *["--reviewer", "ana"] * 7], "GitHub takes 6 reviewers of an environment, and 7 are"),
         (["--repository", "a/b", "--default-branch", "a b"], "--default-branch: 'a b' is not a name that"),
         (["--repository", "a/b", "--state", "git:nowhere"], "state: names no remote and branch"),
+        (
+            ["--repository", "a/b", "--state", ".reconciler/state"],
+            "state: .reconciler/state is a folder of the checkout",
+        ),
     ],
 )
 def test_values_that_can_not_be_in_the_script_are_refused(folder: Path, arguments: list[str], said: str) -> None:

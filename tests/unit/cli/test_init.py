@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import subprocess
 from importlib import metadata
@@ -28,6 +30,28 @@ def test_a_file_where_a_folder_is_needed_is_reported(tmp_path: Path, monkeypatch
     assert (tmp_path / "manifests").read_text() == "mine\n"
 
 
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call would take it for a file of the user's. What was written until then is listed."""
+    monkeypatch.chdir(tmp_path)
+    write = os.write
+
+    def write_a_part(descriptor: int, data: bytes) -> int:
+        if b"version: 2" in bytes(data):  # dependabot.yml, a late file
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, bytes(data)[:100])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write_a_part)
+        drove = drive(tmp_path, {}, "init", "--action", ACTION)
+    assert (drove.code, "can't be written: No space left on device" in drove.err) == (3, True)
+    written = {line.removeprefix("wrote  ") for line in drove.out.splitlines()}
+    assert "manifests/_defaults.yaml" in written
+    assert written == {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    again = drive(tmp_path, {}, "init", "--action", ACTION)
+    assert again.code == 0
+    assert drive(tmp_path, {}, "init", "--upgrade", "--action", ACTION).code == 0
+
+
 @pytest.mark.posix
 @pytest.mark.parametrize(("target", "reason"), [(".github", "Too many levels of symbolic links"), ("x" * 300, None)])
 def test_a_link_that_leads_nowhere_is_reported(
@@ -37,7 +61,7 @@ def test_a_link_that_leads_nowhere_is_reported(
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".github").symlink_to(target)
     drove = drive(tmp_path, {}, "init")
-    assert (drove.code, drove.out) == (3, "")
+    assert (drove.code, "wrote  README.md" in drove.out, ".github" in drove.out) == (3, True, False)
     assert drove.err.startswith("error: DIR: .github/")
     assert f"can't be written: {reason or ''}" in drove.err
 
@@ -86,6 +110,25 @@ def test_the_readme_is_in_the_language_of_the_team(tmp_path: Path) -> None:
     assert f'pipx install "git+https://github.com/acme/reconciler@{"c0ffee" * 6}c0ff"' in text
 
 
+@pytest.mark.parametrize(
+    ("language", "false", "true"),
+    [
+        ("en", "the next apply would overwrite it", "without `PLUG_OBSERVE` nobody notices the edit"),
+        ("pt-BR", "o próximo apply sobrescreveria", "sem `PLUG_OBSERVE` ninguém percebe a"),
+    ],
+)
+def test_the_readme_does_not_promise_that_an_edit_elsewhere_is_undone(
+    tmp_path: Path, language: str, false: str, true: str
+) -> None:
+    """An unchanged environment is not sent again, and only an observing drift sees the edit."""
+    init(tmp_path, "--language", language, "--action", ACTION)
+    text = read(tmp_path, "README.md")
+    assert false not in text
+    assert true in text
+    (row,) = [line for line in text.splitlines() if "*Webhook drift*" in line]
+    assert "PLUG_OBSERVE" in row
+
+
 def test_an_action_that_can_be_moved_is_warned_of(tmp_path: Path) -> None:
     moved = init(tmp_path, "--action", "acme/reconciler/.github/actions/reconciler@v1")
     assert moved.code == 0
@@ -130,6 +173,18 @@ def test_an_upgrade_shows_what_it_would_change(tmp_path: Path) -> None:
     assert "would replace  .github/workflows/drift.yml\n" in shown.out
     assert "add --yes to make these changes" in shown.err
     assert read(tmp_path, ".github/workflows/drift.yml") == before
+
+
+def test_an_upgrade_adds_the_line_of_a_new_secret(tmp_path: Path) -> None:
+    """Where a manifest names it and the workflows were not edited."""
+    init(tmp_path, "--action", ACTION)
+    (tmp_path / "new/manifests/loja.yaml").write_text("vars: {key: '{secret:PLUG_SECRET_STATUS}'}\n")
+    line = "PLUG_SECRET_STATUS: ${{ secrets.PLUG_SECRET_STATUS }}\n"
+    done = init(tmp_path, "--upgrade", "--yes", "--action", ACTION)
+    assert done.out.count(f"+          {line}") == 2
+    for name in ("apply-wave", "drift"):
+        assert line in read(tmp_path, f".github/workflows/{name}.yml")
+    assert "would" not in init(tmp_path, "--upgrade", "--action", ACTION).out
 
 
 def test_an_upgrade_leaves_an_edited_workflow_and_names_it(tmp_path: Path) -> None:
@@ -180,3 +235,36 @@ def test_an_upgrade_from_the_first_version_names_the_new_check(tmp_path: Path) -
     assert "the required check is now `Webhooks plan`" in init(tmp_path, "--upgrade", "--action", ACTION).err
     plan.write_text(plan.read_text().replace("name: Plan\n", "name: Webhooks plan\n"))
     assert "the required check" not in init(tmp_path, "--upgrade", "--action", ACTION).err
+
+
+def test_workflows_without_an_action_are_answered_with_the_command_that_fills_it_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second call names the action, but init changes no file that exists."""
+    monkeypatch.setattr(metadata, "distribution", _not_installed)
+    init(tmp_path)
+    before = read(tmp_path, ".github/workflows/plan.yml")
+    again = init(tmp_path, "--action", ACTION)
+    assert {line.split()[0] for line in again.out.splitlines()} == {"left"}
+    assert read(tmp_path, ".github/workflows/plan.yml") == before
+    command = f"reconciler init {tmp_path / 'new'} --upgrade --yes --action {ACTION}"
+    assert f"Run `{command}`\n" in again.err
+    shown = init(tmp_path, "--upgrade", "--action", ACTION)
+    assert "would change   README.md: the address of the tool\n" in shown.out
+    assert "OWNER/reconciler@COMMIT" in read(tmp_path, "README.md")
+    assert "wrote  README.md: the address of the tool\n" in drive(tmp_path, {}, *command.split()[1:]).out
+    files = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    assert [path for path in files if "OWNER/reconciler" in path.read_text()] == []
+    assert init(tmp_path, "--action", ACTION).err.startswith("next: ")
+
+
+def test_an_upgrade_moves_the_commit_in_the_readme_and_leaves_another_address(tmp_path: Path) -> None:
+    """The address is that of the commit that the workflows had; another one is the team's own."""
+    init(tmp_path, "--action", ACTION)
+    init(tmp_path, "--upgrade", "--yes", "--action", LATER)
+    text = read(tmp_path, "README.md")
+    assert f'pipx install "git+https://github.com/acme/reconciler@{"decade" * 6}c0ff"' in text
+    own = text.replace("decade" * 6, "facade" * 6)
+    (tmp_path / "new/README.md").write_text(own)
+    assert "README.md" not in init(tmp_path, "--upgrade", "--yes", "--action", ACTION).out
+    assert read(tmp_path, "README.md") == own

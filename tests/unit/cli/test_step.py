@@ -65,7 +65,8 @@ def test_the_error_that_ended_a_step_comes_first_in_its_summary(
     with pytest.raises(type(error)):
         run_step("x", raising(error), environ)
     assert read_outputs(environ) == [("exit-code", str(code)), ("failure", text)]
-    assert read_summary(environ) == f"## `x: exit {code}`\n\n```text\n{text}\n```\n\nthe plan\n"
+    title = {3: "Refused", 4: "Stopped by the state", 130: "Interrupted", 1: "Failed"}[code]
+    assert read_summary(environ) == f"## {title}\n\n```text\n{text}\n```\n\nthe plan\n"
 
 
 def test_a_long_failure_is_cut_in_the_output(environ: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from reconciler.core.groups import (
 )
 from reconciler.core.host_uses import HostUse, find_hosts
 from reconciler.model import Action, AuthScheme, BodyForm, EnvironmentPlan, Event, LiveDifference, Reason
+from reconciler.text.alike import Filled
 from tests.golden.samples import create, plan_of, planned, update
 from tests.golden.samples import documents as samples_documents
 
@@ -49,6 +50,18 @@ def test_vars_that_differ_are_written_as_their_name_and_shared_ones_as_they_are(
     (group,) = group_alike(plan_of(*environments), variables)
     assert _urls(group)[0] == "https://{host}/plug/{environment}/finishAttendance"
     assert group.representative.changes[0].before == "https://old.com.br/plug/{environment}/finishAttendance"
+
+
+def test_the_values_of_a_group_s_placeholders_are_listed_the_rarest_first() -> None:
+    """A value that no shown URL has, or that all share, is left out."""
+    zaps = ["b7", "b7", "b7", "o1", "b7", "b7"]
+    environments = [update(name, "old.com.br", f"com.br/{zap}/sul") for name, zap in zip(NAMES, zaps, strict=True)]
+    variables = {name: {"zap": zap, "region": "sul", "unused": name} for name, zap in zip(NAMES, zaps, strict=True)}
+    (group,) = group_alike(plan_of(*environments), variables)
+    rare, others = (("zap", "o1"),), (("zap", "b7"),)
+    assert group.values == (Filled(rare, (NAMES[3],)), Filled(others, (*NAMES[:3], *NAMES[4:])))
+    alone = group_alike(plan_of(*environments[:5]), variables)
+    assert [one.values for one in alone] == [()] * 5
 
 
 def test_a_name_within_a_word_does_not_split_a_group() -> None:

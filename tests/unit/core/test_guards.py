@@ -5,12 +5,21 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.guards import MaxChanged, count_updates, find_too_many_updates, find_trials, parse_max_changed
+from reconciler.core.guards import (
+    MaxChanged,
+    count_updates,
+    describe_shared_trials,
+    find_too_many_updates,
+    find_trials,
+    parse_max_changed,
+)
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
 from reconciler.core.record import adopt
 from reconciler.core.shard import holds
 from reconciler.model import By, Desired, Fingerprint, Shard, Where
 from tests.fakes import START, make_desired
+
+TEAM, PLUG, SANDBOX = "git:origin/reconciler-state", "https://plug.example.com/x", "http://127.0.0.1:8787/x"
 
 
 def fleet(size: int, updates: int, shard: Shard | None = None) -> tuple[Planned, list[Desired]]:
@@ -68,24 +77,36 @@ def test_a_percentage_is_rounded_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "applied_to", "sent_to", "refused"),
+    ("location", "applied_to", "sent_to", "refused", "warned"),
     [
-        ("git:origin/reconciler-state", "https://plug.example.com/x", "http://127.0.0.1:8787/x", True),
-        ("s3://acme/plug", "https://plug.example.com/x", "http://127.0.0.1:8787/x", True),
-        (".reconciler/state", "https://plug.example.com/x", "http://127.0.0.1:8787/x", False),
-        ("git:origin/reconciler-state", "http://127.0.0.1:9/x", "http://127.0.0.1:8787/x", False),
-        ("git:origin/reconciler-state", "https://plug.example.com/x", "https://www.plugchat.com.br/x", False),
+        (TEAM, PLUG, SANDBOX, True, False),
+        ("s3://acme/plug", PLUG, SANDBOX, True, False),
+        (".reconciler/state", PLUG, SANDBOX, False, False),
+        (".reconciler/state", None, SANDBOX, False, False),
+        (TEAM, "http://127.0.0.1:9/x", SANDBOX, False, False),
+        (TEAM, None, SANDBOX, False, True),
+        (TEAM, PLUG, "https://www.plugchat.com.br/x", False, False),
+        (TEAM, None, PLUG, False, False),
     ],
 )
-def test_a_sandbox_never_replaces_a_record_that_plug_confirmed(
-    location: str, applied_to: str, sent_to: str, refused: bool
+@pytest.mark.parametrize("applied", ["loja", "matriz"])
+def test_a_sandbox_never_writes_beside_a_record_that_plug_confirmed(
+    location: str, applied_to: str | None, sent_to: str, refused: bool, warned: bool, applied: str
 ) -> None:
-    """The rule is for a state that a team shares; a local folder may have anything."""
-    before = adopt(None, make_desired("loja", endpoint=applied_to), Fingerprint(), START, By(), lineage="l")
+    """The rule is for a state that a team shares, also if the record is another environment's; before, it warns."""
+    heads = {}
+    if applied_to is not None:
+        before = make_desired(applied, endpoint=applied_to)
+        heads = {applied: adopt(None, before, Fingerprint(), START, By(), lineage="l")}
     desired = make_desired("loja", endpoint=sent_to)
-    plan = make_plan([desired], {"loja": before}, lambda one: Fingerprint(), PlanInput(START))
-    plan = replace(plan, where=Where(location, 1, ()))
-    found = find_trials(Planned(plan, {"loja": desired}, {"loja": before}))
-    assert bool(found) is refused
-    if refused:
-        assert "--state .reconciler/sandbox" in str(found[0])
+    own = {name: head for name, head in heads.items() if name == "loja"}
+    plan = make_plan([desired], own, lambda one: Fingerprint(), PlanInput(START))
+    planned = Planned(
+        replace(plan, where=Where(location, len(heads), ())),
+        {"loja": desired},
+        own,
+        fleet=Fleet(frozenset({"loja"}), heads),
+    )
+    found, warnings = find_trials(planned), describe_shared_trials(planned)
+    assert (bool(found), bool(warnings)) == (refused, warned)
+    assert all("--state .reconciler/sandbox" in str(one) for one in (*found, *warnings))

@@ -178,6 +178,14 @@ def test_a_url_that_shows_a_secret_is_left_out() -> None:
     ]
 
 
+@pytest.mark.parametrize("part", ["{PLUG_SECRET_A}", "$PLUG_TOKEN_A", "{secrets.A}"])
+def test_a_url_with_a_secret_that_another_tool_should_have_filled_in_is_left_out(part: str) -> None:
+    """Plug holds the literal text, which `validate` refuses."""
+    drafts = draft(f"https://h.example.com/{part.replace('{', '{{').replace('}', '}}')}")
+    reason = "its URL names a secret or a token in the syntax of another tool"
+    assert drafts.drafts[0].missing == {Event.FINISH_ATTENDANCE: reason}
+
+
 def test_a_url_with_too_many_secrets_is_left_out() -> None:
     """`validate` would refuse the manifest."""
     drafts = draft("https://h.example.com/?" + "&".join(f"a{n}={n}" for n in range(51)))

@@ -28,6 +28,7 @@ GH = """\
 #!/bin/bash
 IFS=$'\\t'
 line="$*"
+line="${line//$'\\n'/ }"
 for word in "$@"; do
   if [[ "$word" == --input ]]; then line+=$'\\t'"$(tr -d '\\n')"; fi
 done
@@ -116,10 +117,17 @@ def test_a_new_repository_gets_everything(tmp_path: Path) -> None:
         {"context": "Webhooks plan", "integration_id": 15368}
     ]
     assert {"pull_request", "deletion", "non_fast_forward"} <= set(rules)
+    assert rules["pull_request"]["required_approving_review_count"] == 1
+    assert rules["pull_request"]["require_code_owner_review"] is False
+    assert rules["pull_request"]["require_last_push_approval"] is True
     assert state["conditions"]["ref_name"]["include"] == ["refs/heads/reconciler-state"]
     assert [rule["type"] for rule in state["rules"]] == ["deletion", "non_fast_forward"]
     assert ["variable", "set", "PLUG_TOKENS_FROM", "--repo", REPOSITORY, "--body", "environments"] in ran.calls
     assert not [call for call in ran.calls if call[0] == "secret" or "PLUG_APPLY" in call]
+
+
+def test_an_owner_of_the_files_must_approve_if_there_are_owners() -> None:
+    assert '"require_code_owner_review": true' in render_setup_script(make_setup(code_owners=True), "0.1.0")
 
 
 def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:
@@ -130,8 +138,8 @@ def test_every_label_of_an_issue_that_the_schedule_keeps_is_made() -> None:
 def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None:
     """A second run does not reset reviewers and rules that the team has changed."""
     answers = [
-        (f"{ENVIRONMENT}staging/deployment-branch-policies", "main"),
-        (f"{ENVIRONMENT}staging", "yes"),
+        (f"{ENVIRONMENT}staging/deployment-branch-policies", "branch main"),
+        (f"{ENVIRONMENT}staging", "branches"),
         (f"api --paginate repos/{REPOSITORY}/rulesets", "reconciler: default branch"),
     ]
     ran = run(tmp_path, make_setup(), answers)
@@ -140,6 +148,76 @@ def test_existing_environments_and_rules_are_not_changed(tmp_path: Path) -> None
     assert ran.sent("POST", "environments/staging/deployment-branch-policies") == []
     assert len(ran.sent("PUT", "environments/production")) == 1
     assert [one["name"] for one in ran.sent("POST", "rulesets")] == ["reconciler: state"]
+
+
+def test_an_environment_that_was_made_without_a_branch_policy_gets_it(tmp_path: Path) -> None:
+    """GitHub takes no branch for it before. Its other rules are sent again, so that they stay."""
+    kept = '{"reviewers": [{"type": "User", "id": 7}], "deployment_branch_policy": {"custom_branch_policies": true}}'
+    answers = [(f"{ENVIRONMENT}staging --jq .dep", "open"), (f"{ENVIRONMENT}staging --jq [", kept)]
+    ran = run(tmp_path, make_setup(), answers)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.sent("PUT", "environments/staging") == [json.loads(kept)]
+    assert ran.sent("POST", "environments/staging/deployment-branch-policies") == ["name=main"]
+
+
+def test_an_environment_of_all_protected_branches_is_left_and_named(tmp_path: Path) -> None:
+    """The team chose it; the other environments are made."""
+    ran = run(tmp_path, make_setup(), [(f"{ENVIRONMENT}staging", "protected")])
+    assert ran.code == 1 and "every protected branch may use staging: allow main alone" in ran.err
+    assert ran.sent("PUT", "environments/staging") == [] and ran.sent("PUT", "environments/production")
+
+
+WAIT = {"id": 1, "type": "wait_timer", "wait_timer": 30}
+REVIEW = {
+    "type": "required_reviewers",
+    "prevent_self_review": True,
+    "reviewers": [{"type": "User", "reviewer": {"id": 7, "login": "ana"}}, {"type": "Team", "reviewer": {"id": 9}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        ([], {"wait_timer": 0, "prevent_self_review": False, "reviewers": [{"type": "User", "id": 3}]}),
+        (
+            [WAIT, REVIEW],
+            {
+                "wait_timer": 30,
+                "prevent_self_review": True,
+                "reviewers": [{"type": "User", "id": 7}, {"type": "Team", "id": 9}],
+            },
+        ),
+    ],
+)
+def test_the_rules_of_an_open_environment_are_taken_from_what_github_shows(
+    tmp_path: Path, rules: list[Any], kept: dict[str, Any]
+) -> None:
+    """One without any reviewer gets those that were asked for."""
+    jq = shutil.which("jq")
+    if jq is None:
+        pytest.skip("jq, which gh has inside, is not installed")
+    answers = [("api users/ana", "3"), (f"{ENVIRONMENT}staging --jq .dep", "open")]
+    ran = run(tmp_path, make_setup(reviewers=["ana"]), answers)
+    script = (tmp_path / "setup.sh").read_text()
+    kinds = [script.partition("policy_kind='")[2].partition("'")[0]]
+    found = [
+        subprocess.run([jq, "-c", kinds[0]], input=json.dumps(shown), capture_output=True, text=True, check=True).stdout
+        for policy in (None, {"protected_branches": True}, {"protected_branches": False})
+        for shown in [{"deployment_branch_policy": policy}]
+    ]
+    assert found == ['"open"\n', '"protected"\n', '"branches"\n']
+    (words,) = [call[3] for call in ran.calls if call[1].endswith("/staging") and "wait_timer" in call[3]]
+    shown = json.dumps({"name": "staging", "protection_rules": rules, "deployment_branch_policy": None})
+    done = subprocess.run([jq, words], input=shown, capture_output=True, text=True, check=True)
+    policy = {"protected_branches": False, "custom_branch_policies": True}
+    assert json.loads(done.stdout) == kept | {"deployment_branch_policy": policy}
+
+
+def test_a_policy_for_a_tag_does_not_count_for_the_branch_of_its_name(tmp_path: Path) -> None:
+    """The jobs of the branch could not use the environment."""
+    answers = [(f"{ENVIRONMENT}staging/deployment-branch-policies", "tag main"), (f"{ENVIRONMENT}staging", "branches")]
+    ran = run(tmp_path, make_setup(), answers)
+    assert ran.sent("POST", "environments/staging/deployment-branch-policies") == ["name=main"]
 
 
 def test_reviewers_are_looked_up_by_name(tmp_path: Path) -> None:
@@ -209,3 +287,7 @@ def test_no_environments_of_manifests_are_created_if_one_secret_has_all_tokens(t
     assert f"# gh secret set PLUG_TOKENS --repo {REPOSITORY} --env plug-fleet < tokens.yaml\n" in text
     assert "keep_variable PLUG_EXTRAS objects" in text and "gh variable set PLUG_AWS_ROLE" in text
     assert "# The state is s3://a/b, not a branch here" in text and "'reconciler: state'" not in text
+    assert "Only runners of your own" not in text
+    assert "\n# Only runners of your own that share this folder can use it" in render_setup_script(
+        make_setup(state="/srv/plug/state", state_branch=None), "1.0.0"
+    )

@@ -139,7 +139,10 @@ def test_without_retry_after_each_wait_is_longer(slept: list[float]) -> None:
     ("answer", "reason"),
     [
         (None, "the connection to the proxy 127.0.0.1:PORT was refused"),
-        (b"HTTP/1.1 407 canary-of-a-proxy\r\n\r\n", "the proxy 127.0.0.1:PORT answered 407. It asks for a user"),
+        (
+            b"HTTP/1.1 407 canary-of-a-proxy\r\n\r\n",
+            "the proxy 127.0.0.1:PORT answered 407. It does not accept the user",
+        ),
         (b"HTTP/1.1 403 No\r\n\r\n", "the proxy 127.0.0.1:PORT answered 403"),
         (b"what?\r\n\r\n", "the answer of GitHub (through the proxy 127.0.0.1:PORT) is not valid HTTP"),
     ],

@@ -36,6 +36,9 @@ def test_an_environment_is_shown_with_its_branches_and_reviewers(fake: FakeRepos
     assert reads.list_environments() == ["staging"]
     assert reads.read_environment("staging") == ShownEnvironment("staging", ["main"], reviewers=2)
     assert reads.list_environment_secrets("staging") == {"PLUG_TOKEN"}
+    fake.policies["staging"], fake.tag_policies["staging"] = ["main", "release"], ["main"]
+    shown = reads.read_environment("staging")
+    assert (shown.branches, shown.tags) == (["main", "release"], ("main",))
     fake.environments["staging"]["deployment_branch_policy"] = None
     assert reads.read_environment("staging").branches is None
     fake.environments["staging"]["deployment_branch_policy"] = {"protected_branches": True}
@@ -58,22 +61,36 @@ def test_secrets_and_variables_of_the_repository(fake: FakeRepository, reads: Ht
 
 def test_rules_are_those_of_rulesets_or_of_the_older_protection(fake: FakeRepository, reads: HttpRepository) -> None:
     checks = {"required_status_checks": [{"context": "Webhooks plan", "integration_id": 15368}, {"context": "x"}]}
-    fake.rules["main"] = [{"type": "deletion"}, {"type": "required_status_checks", "parameters": checks}]
+    reviews = [{"required_approving_review_count": 2}, {"require_last_push_approval": True}]
+    fake.rules["main"] = [
+        {"type": "deletion"},
+        {"type": "required_status_checks", "parameters": checks},
+        *({"type": "pull_request", "parameters": one} for one in reviews),
+    ]
     assert reads.read_rules("main") == BranchRules(
-        frozenset({"deletion", "required_status_checks"}),
+        frozenset({"deletion", "required_status_checks", "pull_request"}),
         (RequiredCheck("Webhooks plan", 15368), RequiredCheck("x", None)),
+        approvals=2,
+        last_push=True,
     )
     assert reads.read_rules("a/branch") == BranchRules()
     assert reads.read_protection("main") == BranchRules()
     fake.protection["main"] = {
-        "required_pull_request_reviews": {},
+        "required_pull_request_reviews": {"required_approving_review_count": 1, "require_last_push_approval": True},
         "allow_deletions": {"enabled": False},
         "allow_force_pushes": {"enabled": True},
         "required_status_checks": {"checks": [{"context": "Webhooks plan", "app_id": -1}]},
     }
     assert reads.read_protection("main") == BranchRules(
-        frozenset({"pull_request", "deletion"}), (RequiredCheck("Webhooks plan", None),)
+        frozenset({"pull_request", "deletion"}),
+        (RequiredCheck("Webhooks plan", None),),
+        approvals=1,
+        last_push=True,
     )
+    fake.protection["main"]["required_pull_request_reviews"] = {"require_code_owner_reviews": True}
+    assert reads.read_protection("main").code_owners
+    fake.rules["main"] = [{"type": "pull_request", "parameters": {"require_code_owner_review": True}}]
+    assert reads.read_rules("main").code_owners
 
 
 def test_a_commit_of_another_repository_has_a_time(fake: FakeRepository, reads: HttpRepository) -> None:

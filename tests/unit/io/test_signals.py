@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,32 @@ def test_a_signal_ends_an_idle_process_with_130(number: int) -> None:
     process = Process(WAITING.format(setup=IDLE))
     process.send(number)
     assert process.end() == (INTERRUPTED, "", "interrupted: nothing further was done\n")
+
+
+HOLDING = (
+    IDLE
+    + """
+import sys
+from reconciler.io.temporary import TemporaryFolder
+with TemporaryFolder("over-") as over:
+    assert os.path.isdir(over)
+held = TemporaryFolder("held-")
+open(held.name + "/file", "w").close()
+os.chdir(held.name)
+"""
+)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_leaves_no_temporary_folder(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process ends without unwinding, so the end of a `with` block is not reached."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = Process(WAITING.format(setup=HOLDING))
+    assert len(list(tmp_path.iterdir())) == 1
+    process.send(number)
+    assert process.end()[0] == INTERRUPTED
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.posix

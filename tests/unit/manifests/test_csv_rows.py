@@ -55,10 +55,16 @@ def test_columns_are_the_keys_of_a_manifest() -> None:
         "environment;description;account_id\nloja;a, b;1\n",
         '\ufeffenvironment,description,account_id\r\nloja,"a, b",1\r\n',
         '"environment";"description";"account_id"\nloja;"a, b";1',
+        "environment\tdescription\taccount_id\nloja\ta, b\t1\n",
+        "\ufeffsep=;\r\nenvironment;description;account_id\r\nloja;a, b;1\r\n",
+        '"sep=\t"\nenvironment\tdescription\taccount_id\nloja\ta, b\t1\n',
+        "environment;description;account_id;;\nloja;a, b;1;;\n",
+        'environment,description,,account_id,\nloja,"a, b",,1\n',
+        "environment;description;account_id\nloja;a, b;1;;;\n",
     ],
 )
 def test_comma_or_semicolon_with_or_without_a_mark(text: str) -> None:
-    """Spreadsheets write different forms in different countries."""
+    """Spreadsheets write different forms in different countries, and the empty columns beside a table too."""
     (row,) = rows(text)
     assert (row.environment, dict(row.values)) == ("loja", {"description": "a, b", "account_id": "1"})
 
@@ -92,6 +98,42 @@ def test_a_near_miss_is_proposed_also_without_its_group() -> None:
     """`messageStatus` is written like that on the vendor's page."""
     _, problems = parse_rows("c.csv", b"environment,messageStatus,acount_id\n", OPTIONS)
     assert [one.hint for one in problems] == ["did you mean webhooks.messageStatus?", "did you mean account_id?"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("first", ["", "sep={}\n"])
+def test_a_header_in_another_language_is_split_and_shown(delimiter: str, first: str) -> None:
+    """No column is known, so that the most frequent delimiter counts."""
+    text = delimiter.join(["empresa", "conta id", "Organização", "onda"]) + "\n"
+    line = 2 if first else 1
+    assert faults(first.format(delimiter) + text) == [
+        f"{line}:1: empresa: is not a key of a manifest",
+        f"{line}:2: conta id: is not a key of a manifest",
+        f"{line}:3: Organização: is not a key of a manifest",
+        f"{line}:4: onda: is not a key of a manifest",
+        f"{line}:1: : has no column environment",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "hint"),
+    [
+        *(("host", "if it is a var, write vars.host; else"), ("empresa", "if it is a var, write vars.empresa; else")),
+        *(("onda", "if it is a var, write vars.onda; else"), ("conta id", "did you mean account_id?")),
+        *(("Razão social", "known: vars.NAME, "), ("nome da loja", "known: vars.NAME, ")),
+        *(("messageStatus", "did you mean webhooks.messageStatus?"), ("base-url", "did you mean api.base_url?")),
+        *(("webhook.mesageStatus", "did you mean webhooks.messageStatus?"), ("waves", "did you mean wave?")),
+    ],
+)
+def test_an_unknown_column_is_answered_with_a_key_only_if_it_is_near(column: str, hint: str) -> None:
+    """Any other plain word is probably a var."""
+    _, (problem,) = parse_rows("c.csv", f"environment,{column}\n".encode(), OPTIONS)
+    assert problem.hint.startswith(hint)
+
+
+def test_a_column_without_a_name_is_reported_if_it_has_a_cell() -> None:
+    """The row beside it is counted from the line that names the delimiter."""
+    assert faults("sep=;\nenvironment;;\na;;\nb;;x\n") == ["2:3: column 3: has no name"]
 
 
 def test_a_file_without_a_header_shows_none_of_its_values() -> None:
@@ -138,6 +180,13 @@ def test_every_wrong_row_is_named_at_its_line_and_column() -> None:
         "11:1: : has 4 cells, and the first row has 8",
         "12:1: environment: is not a valid name of an environment",
     ]
+
+
+def test_a_secret_in_the_syntax_of_another_tool_is_named() -> None:
+    """The template is not repeated, only the name of the secret."""
+    text = "environment,vars.k,webhooks.messageStatus\na,$PLUG_SECRET_A,https://a.acme.com.br/${{ secrets.A }}\n"
+    what = "names a secret or a token in the syntax of another tool"
+    assert faults(text) == [f"2:2: vars.k: {what}", f"2:3: webhooks.messageStatus: {what}"]
 
 
 def test_an_encoding_that_is_not_utf_8_is_named() -> None:

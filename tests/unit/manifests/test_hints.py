@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
+from reconciler.manifests.unknown_names import MAX_MANIFESTS
 from reconciler.model import EVENTS, AuthScheme
 
 URLS = {str(event): f"https://hooks.acme.com.br/{{environment}}/{event}" for event in EVENTS}
@@ -74,15 +75,15 @@ FOREIGN = "holds a character outside ASCII: "
         ("https://hooks.acme.com.br/{secrets:PLUG_X}", "names a secret in another form", "write {secret:PLUG_SECRET_"),
         (
             "https://hooks.acme.com.br/{PLUG_SECRET_A}",
-            "{PLUG_SECRET_A} is neither",
+            "unknown name {PLUG_SECRET_A}",
             "write {secret:PLUG_SECRET_A}: a s",
         ),
         (
             "https://hooks.acme.com.br/{plug_secret_a}",
-            "{plug_secret_a} is neither",
+            "unknown name {plug_secret_a}",
             "write {secret:plug_secret_a}: a s",
         ),
-        ("https://hooks.acme.com.br/{PLUG_TOKEN_A}", "{PLUG_TOKEN_A} is neither", "a token is in no URL"),
+        ("https://hooks.acme.com.br/{PLUG_TOKEN_A}", "unknown name {PLUG_TOKEN_A}", "a token is in no URL"),
         (
             f"https://hooks.acme.com.br/?k={jwt(sub=1)}",
             "holds a JWT that is not a token of Plug",
@@ -190,25 +191,62 @@ def warnings(**options: Any) -> list[tuple[str, int, str, str, str]]:
     return [(one.file, one.line, one.key, one.message, one.hint) for one in tree.warnings]
 
 
+FILLED_IN = "write {environment} to have it filled in"
+SECRET_FILLED_IN = "write {secret:PLUG_SECRET_NAME} to have a secret filled in"
+NOT_A_VAR = "write the text itself, or {NAME} with NAME under vars"
+
+
 @pytest.mark.parametrize(
-    ("written", "message", "name"),
+    ("written", "message", "hint"),
     [
-        ("{{environment}}", "{{environment}} is sent with single braces, not filled in", "environment"),
-        ("{{secret:PLUG_A}}", "{{secret:PLUG_A}} is sent with single braces, not filled in", "secret:PLUG_A"),
-        ("{{ITEM.name}}", "{{ITEM.name}} is sent with single braces, not filled in", "ITEM.name"),
-        ("${environment}", "the $ of ${environment} is sent as it is written", "environment"),
-        ("$(hostname)", "$(hostname) is sent as it is written, not filled in", "hostname"),
-        ("<environment>", "<environment> is sent as it is written, not filled in", "environment"),
-        ("%(environment)s", "%(environment)s is sent as it is written, not filled in", "environment"),
+        ("{{environment}}", "{{environment}} is sent with single braces, not filled in", FILLED_IN),
+        ("{{secret:PLUG_A}}", "{{secret:PLUG_A}} is sent with single braces, not filled in", SECRET_FILLED_IN),
+        ("{{ITEM.name}}", "{{ITEM.name}} is sent with single braces, not filled in", NOT_A_VAR),
+        ("${environment}", "the $ of ${environment} is sent as it is written", FILLED_IN),
+        ("$(id+a.txt)", "$(id+a.txt) is sent as it is written, not filled in", NOT_A_VAR),
+        ("<environment>", "<environment> is sent as it is written, not filled in", FILLED_IN),
+        ("%(environment)s", "%(environment)s is sent as it is written, not filled in", FILLED_IN),
     ],
 )
-def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str, message: str, name: str) -> None:
+def test_what_looks_like_the_template_of_another_tool_is_a_warning(written: str, message: str, hint: str) -> None:
     """There is one warning, where it is written, for any number of environments."""
     write(webhooks(receiveMessage=f"https://hooks.acme.com.br/{{environment}}/{written}"), "_defaults.yaml")
     write("{}", "a.yaml")
     write("{}", "b.yaml")
-    hint = f"write {{{name}}} to have it filled in"
     assert warnings() == [("manifests/_defaults.yaml", 4, "webhooks.receiveMessage", message, hint)]
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("${{ secrets.CHAVE }}", "write {secret:PLUG_SECRET_CHAVE}, and give the secret this name"),
+        ("${{secrets.CHAVE}}", "write {secret:PLUG_SECRET_CHAVE}, and give the secret this name"),
+        ("{secrets.CHAVE}", "write {secret:PLUG_SECRET_CHAVE}, and give the secret this name"),
+        *((written, "write {secret:PLUG_SECRET_X}") for written in ("{{PLUG_SECRET_X}}", "$PLUG_SECRET_X")),
+        *((written, "write {secret:PLUG_SECRET_X}") for written in ("${PLUG_SECRET_X}", "%PLUG_SECRET_X%")),
+        ("$PLUG_TOKEN_LOJA", "a token is in no URL: it is sent in a header. A receiver's own key is written as {sec"),
+    ],
+)
+def test_a_secret_in_the_syntax_of_another_tool_is_one_error(written: str, hint: str) -> None:
+    """The literal text would be sent in place of the key, and the review would be green."""
+    write(webhooks(receiveMessage=f"https://hooks.acme.com.br/?k={written}"), "_defaults.yaml")
+    write("{}", "a.yaml")
+    write("{}", "b.yaml")
+    tree = load()
+    (error,) = tree.errors
+    assert (error.file, error.line, error.key) == ("manifests/_defaults.yaml", 4, "webhooks.receiveMessage")
+    assert error.message == f"{written} is not filled in: the receiver would get it as it is written"
+    assert error.hint.startswith(hint)
+    assert [one for one in tree.warnings if written in one.message] == []
+
+
+@pytest.mark.parametrize("written", ["${{ secrets.CHAVE }}", "$PLUG_SECRET_CHAVE"])
+def test_a_secret_in_a_var_is_answered_with_its_place_in_the_url(written: str) -> None:
+    """A var's value is in every plan, so no secret is filled in there."""
+    write(f"vars: {{key: '{written}'}}\n" + webhooks(receiveMessage="https://hooks.acme.com.br/?k={key}"))
+    line, column, key, _, hint = only_error()
+    assert (line, column, key) == (1, 13, "vars.key")
+    assert hint.startswith("a var's value is literal; in the URL, write {secret:PLUG_SECRET_CHAVE}")
 
 
 def test_alike_templates_of_a_file_are_one_warning_with_their_number() -> None:
@@ -284,7 +322,16 @@ def test_a_var_is_not_named_like_a_secret(name: str, message: str) -> None:
         ("'hooks.acme.com.br '", "ends in white space", "remove it"),
         ("hooks acme.com.br", BLANK, "percent-encode it, as in %20"),
         ("hooks\u00a0acme.com.br", f"{FOREIGN}U+00A0 (no-break space), in column 19", "remove it"),
-        ("https://hooks.acme.com.br", "begins with https:// twice", "remove one of the two"),
+        (
+            "https://hooks.acme.com.br",
+            "begins with https://, and so does the URL that",
+            "write the host without https://",
+        ),
+        (
+            "HTTP://hooks.acme.com.br/x",
+            "begins with HTTP://, and so does the URL that",
+            "write the host without HTTP://",
+        ),
         ("10.0.0.1", "the host 10.0.0.1 is in a private or special range", "Plug calls the URL over the internet"),
         ("hooks", "the host hooks has one label only", ""),
         ("''", "has no host", "write a host of two or more labels"),
@@ -301,6 +348,161 @@ def test_a_vars_own_fault_is_reported_at_the_var_once(value: str, message: str, 
     assert (line, column, key) == (1, 14, "vars.host")
     assert found.startswith(message.partition(" has one")[0])
     assert shown.startswith(hint)
+
+
+SEVEN = "webhooks:\n" + "".join(f"  {event}: https://{{host}}/{event}\n" for event in EVENTS)
+
+
+def errors() -> list[tuple[str, int, str, str, str]]:
+    return [(one.file.removeprefix("manifests/"), one.line, one.key, one.message, one.hint) for one in load().errors]
+
+
+def test_a_misspelt_var_is_reported_at_the_var() -> None:
+    """The seven URLs that all others fill in are right."""
+    write(SEVEN, "_defaults.yaml")
+    write("vars: {host: hooks.acme.com.br}\n", "a.yaml")
+    write("description: x\nvars: {hots: hooks.acme.com.br}\n", "b.yaml")
+    message = "no URL names this var, and {host} in 7 URLs is unknown"
+    assert errors() == [("b.yaml", 2, "vars.hots", message, "did you mean host?")]
+    assert load().warnings == ()
+    Path("manifests/a.yaml").unlink()
+    assert errors() == [("b.yaml", 2, "vars.hots", message, "did you mean host?")]
+
+
+def test_a_misspelt_var_of_the_defaults_is_reported_there_once() -> None:
+    """It is one slip for any number of manifests."""
+    write("vars: {hots: hooks.acme.com.br}\n" + SEVEN, "_defaults.yaml")
+    write("{}", "a.yaml")
+    write("{}", "b.yaml")
+    message = "no URL names this var, and {host} in 7 URLs is unknown"
+    assert errors() == [("_defaults.yaml", 1, "vars.hots", message, "did you mean host?")]
+
+
+def test_a_var_that_some_manifests_lack_is_reported_in_them() -> None:
+    """Each has one problem, not one for each URL."""
+    write(SEVEN, "_defaults.yaml")
+    write("vars: {host: hooks.acme.com.br}\n", "a.yaml")
+    write("{}", "b.yaml")
+    write("environment: c\n", "d.yaml")
+    message = "is missing: 7 URLs of manifests/_defaults.yaml name it"
+    assert errors() == [(file, 1, "vars.host", message, "write host under vars") for file in ("b.yaml", "d.yaml")]
+    Path("manifests/a.yaml").unlink()
+    Path("manifests/b.yaml").unlink()
+    assert errors() == [("d.yaml", 1, "vars.host", message, "write host under vars")]
+
+
+def test_a_var_that_no_manifest_has_is_reported_at_the_first_url() -> None:
+    """It is probably the URL's slip, and one problem for all manifests."""
+    write(SEVEN, "_defaults.yaml")
+    write("{}", "a.yaml")
+    write("{}", "b.yaml")
+    message = "unknown name {host}, here and in 6 more URLs of this file (in a, b)"
+    hint = "write it under vars, here or in each manifest"
+    assert errors() == [("_defaults.yaml", 2, "webhooks.finishAttendance", message, hint)]
+    for name in ("a.yaml", "b.yaml"):
+        write("vars: {hots: hooks.acme.com.br}\n", name)
+    assert errors() == [("_defaults.yaml", 2, "webhooks.finishAttendance", message, "did you mean {hots}?")]
+
+
+def test_a_var_that_many_manifests_lack_is_one_problem() -> None:
+    """It is at the URL, and names some of them."""
+    write("webhooks: {messageStatus: 'https://{host}/'}\n", "_defaults.yaml")
+    rest = webhooks().replace("  messageStatus: https://hooks.acme.com.br/{environment}/messageStatus\n", "")
+    write(f"vars: {{host: hooks.acme.com.br}}\n{rest}", "a.yaml")
+    for number in range(MAX_MANIFESTS + 1):
+        write(rest, f"n{number}.yaml")
+    ((file, _, _, message, _),) = errors()
+    assert file == "_defaults.yaml"
+    assert message.startswith("unknown name {host} (in n0, n1")
+
+
+def test_a_misspelt_name_in_a_url_is_reported_there() -> None:
+    """The var that is meant is used by other URLs, and so it is spelt right."""
+    write("vars: {host: hooks.acme.com.br}\n" + SEVEN.replace("{host}", "{hosst}", 2))
+    message = "unknown name {hosst}, here and in 1 more URL of this file"
+    assert errors() == [("loja.yaml", 3, "webhooks.finishAttendance", message, "did you mean {host}?")]
+    assert load().warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("slip", "key", "hint"),
+    [
+        (
+            "vars:\n  host:hooks.acme.com.br\n",
+            "vars",
+            "write a mapping of names to texts, with a space after each colon",
+        ),
+        ("var:\n  host: hooks.acme.com.br\n", "var", "did you mean vars?"),
+        ("vars: [host]\n", "vars", "write a mapping of names to texts, with a space after each colon"),
+        ("vars: {host: 1}\n", "vars.host", "write a text: put it in quotes"),
+    ],
+)
+def test_vars_that_cant_be_read_make_no_name_unknown(slip: str, key: str, hint: str) -> None:
+    """They may hold the name: the one slip is one problem."""
+    write(SEVEN, "_defaults.yaml")
+    write(slip)
+    (error,) = errors()
+    assert (error[0], error[2], error[4]) == ("loja.yaml", key, hint)
+
+
+def test_unreadable_defaults_make_no_name_unknown() -> None:
+    """They may hold the var."""
+    write("vars: {", "_defaults.yaml")
+    write(SEVEN)
+    assert [file for file, *_ in errors()] == ["_defaults.yaml"]
+
+
+def test_a_var_at_the_top_of_a_manifest_is_answered_with_its_place() -> None:
+    write("host: hooks.acme.com.br\n" + webhooks())
+    ((_, line, key, message, hint),) = errors()
+    assert (line, key, message) == (1, "host", "is not a key of a manifest")
+    assert hint.startswith("a var is written under vars; known here: description, ")
+
+
+@pytest.mark.parametrize(("name", "text"), [("Clínica Sorriso.yaml", ""), ("x.yaml", "environment: Clínica Sorriso\n")])
+def test_an_invalid_name_of_an_environment_is_answered_with_a_valid_one(name: str, text: str) -> None:
+    """An accent and a blank are usual in the name of a company."""
+    write(text + webhooks(), name)
+    ((_, _, key, _, hint),) = errors()
+    assert key == "environment"
+    assert "clinica-sorriso" in hint
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "message"),
+    [
+        (
+            "host: hooks.acme.com.br/",
+            "https://{host}/plug",
+            "vars.host: ends in /, and the URL goes on with /, so that it",
+        ),
+        (
+            "base: plug/",
+            "https://hooks.acme.com.br/{base}/x",
+            "vars.base: ends in /, and the URL goes on with /, so th",
+        ),
+        ("base: /plug", "https://hooks.acme.com.br/{base}/x", "vars.base: begins with / after a / of the URL, so that"),
+    ],
+)
+@pytest.mark.parametrize("file", ["a.yaml", "_defaults.yaml"])
+def test_a_var_that_doubles_a_slash_is_a_warning_at_the_var(file: str, variables: str, url: str, message: str) -> None:
+    """The URL is sent as it is written, and most receivers take it for another path."""
+    write("webhooks:\n" + "".join(f"  {event}: {url}\n" for event in EVENTS), "_defaults.yaml")
+    write("{}", "a.yaml")
+    write("{}", "b.yaml") if file == "_defaults.yaml" else None
+    Path("manifests", file).write_text(
+        f"vars:\n  {variables}\n" + Path("manifests", file).read_text().replace("{}", "")
+    )
+    ((found, line, key, what, hint),) = [one for one in warnings() if "holds //" in one[3]]
+    assert (found, line, f"{key}: {what}"[: len(message)]) == (f"manifests/{file}", 2, message)
+    assert hint.startswith("remove the / at its")
+
+
+@pytest.mark.parametrize("url", ["https://{host}plug", "https://hooks.acme.com.br//{base}", "https://a.b/?u={host}x"])
+def test_a_slash_that_doubles_none_is_not_reported(url: str) -> None:
+    """Two slashes in the URL itself are seen by its author."""
+    write("vars: {host: hooks.acme.com.br/, base: x}\n" + webhooks(messageStatus=url))
+    assert [one for one in warnings() if "holds //" in one[3]] == []
 
 
 def test_a_jwt_in_a_value_is_reported_with_its_key_and_one_in_a_comment_without() -> None:

@@ -22,13 +22,37 @@ PIECES = st.sampled_from(
         *(" ", "\n", "\r", "\\", "é", "%20", "x" * 700, "", "path"),
     ]
 )
+USUAL = st.sampled_from(
+    [
+        "https://{host}/plug/{environment}/{more}?key={secret:PLUG_SECRET_A}",
+        "https://hooks.example.com.br/{{literal}}/{environment}",
+        "https://hooks.example.com.br/{more}/x",
+    ]
+)
 TEXTS = st.one_of(
-    st.just("https://{host}/plug/{environment}/{more}?key={secret:PLUG_SECRET_A}"),
-    st.just("https://hooks.example.com.br/{{literal}}/{environment}"),
+    USUAL,
     st.lists(PIECES, max_size=6).map("".join),
     st.lists(PIECES, max_size=4).map(lambda pieces: "https://hooks.example.com.br/" + "".join(pieces)),
 )
-VARS = st.sampled_from(["hooks.example.com.br", "HOOKS.Example.com", "10.0.0.1", "a\nb", "", "x/y", "é", "{", None])
+# the fast path is taken only if all seven are valid
+SEVEN = st.one_of(*(st.lists(texts, min_size=len(EVENTS), max_size=len(EVENTS)) for texts in (USUAL, TEXTS)))
+VARS = st.sampled_from(
+    [
+        "hooks.example.com.br",
+        "HOOKS.Example.com",
+        "10.0.0.1",
+        "hooks.example.com.br/",
+        "a\nb",
+        "",
+        "x/y",
+        "x/",
+        "/x",
+        "//",
+        "é",
+        "{",
+        None,
+    ]
+)
 POLICIES = st.sampled_from(
     [Policy(), Policy(denied=("*.example.com.br",)), Policy(allowed=(("hooks.example.com.br",),))]
 )
@@ -37,21 +61,29 @@ POLICIES = st.sampled_from(
 class OneByOne(Resolver):
     """A resolver without the fast path."""
 
-    def _write_down(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
+    def _find_plain(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
         return None
 
 
-def resolve(resolver: Resolver, entries: list[Entry]) -> tuple[list[Desired | None], list[Problem]]:
-    """Return the resolved environments and the problems."""
-    return [resolver.resolve(entry) for entry in entries], list(resolver.problems())
+def resolve(
+    resolver: Resolver, entries: list[Entry]
+) -> tuple[list[Desired | None], list[Problem], list[Problem], set[tuple[frozenset[str], str]]]:
+    """Return the resolved environments, the errors, the warnings, and the used names."""
+    resolved = [resolver.resolve(entry) for entry in entries]
+    return resolved, list(resolver.problems(())), list(resolver.warnings()), _flat(resolver.used)
+
+
+def _flat(used: set[tuple[frozenset[str], str]]) -> set[tuple[frozenset[str], str]]:
+    """Return the used names one by one, as the fast path notes those of all seven URLs together."""
+    return {(frozenset((name,)), file) for names, file in used for name in names}
 
 
 @st.composite
 def entries(draw: st.DrawFn) -> list[Entry]:
     """Draw three environments, which share webhooks or have their own."""
     shared = {
-        f"webhooks.{event}": Value(draw(TEXTS), Location("manifests/_defaults.yaml", at, 3))
-        for at, event in enumerate(EVENTS, 1)
+        f"webhooks.{event}": Value(text, Location("manifests/_defaults.yaml", at, 3))
+        for at, (event, text) in enumerate(zip(EVENTS, draw(SEVEN), strict=True), 1)
     }
     made = []
     for number in range(3):
@@ -73,7 +105,8 @@ def entries(draw: st.DrawFn) -> list[Entry]:
 
 @given(entries())
 def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
-    """Environments, problems and places are equal."""
+    """Environments, errors, warnings and places are equal."""
+    assert "_find_plain" in vars(Resolver)  # else both would take the fast path
     assert resolve(Resolver(OPTIONS, SourceLines()), made) == resolve(OneByOne(OPTIONS, SourceLines()), made)
 
 

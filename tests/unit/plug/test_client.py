@@ -173,7 +173,8 @@ def test_a_packed_answer_is_unpacked_no_further_than_it_is_read() -> None:
             "complete",
         ),
         (b"", "no answer: Plug (localhost:PORT) closed the connection without an answer"),
-        (b"what?\r\n\r\n", "no answer: the answer of Plug (localhost:PORT) is not valid HTTP"),
+        (b"HTTP/1", "no usable answer: Plug (localhost:PORT) closed the connection before the answer was complete"),
+        (b"what?\r\n\r\n", "no usable answer: the answer of Plug (localhost:PORT) is not valid HTTP"),
     ],
 )
 def test_an_answer_that_proves_nothing_says_why(answer: bytes, message: str) -> None:

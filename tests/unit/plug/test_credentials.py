@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconciler.errors import InputError
+from reconciler.model import Event
 from reconciler.plug.credentials import EnvironCredentials
+from reconciler.plug.job_secrets import JobSecrets
 from reconciler.plug.secret import Secret
 from reconciler.plug.secret_files import SecretValues, load_tokens_file
 from reconciler.plug.token import find_token_fault, read_token
@@ -301,3 +303,43 @@ def test_an_environments_own_secret_is_named_with_its_file() -> None:
     found = EnvironCredentials({}, secrets_file=values).find_changed_secrets(fleet)
     assert [one.file for one in found] == ["manifests/loja.yaml", "manifests/matriz.yaml"]
     assert {one.message.partition(" holds")[0] for one in found} == {"PLUG_SECRET_A of the secrets file"}
+
+
+@pytest.mark.parametrize(
+    ("job", "environ", "said"),
+    [
+        (
+            JobSecrets("loja"),
+            {},
+            "the variable PLUG_SECRET_RECEIVE is not set (a webhook of loja has {secret:PLUG_SECRET_RECEIVE}: add the "
+            "line `PLUG_SECRET_RECEIVE: ${{ secrets.PLUG_SECRET_RECEIVE }}` under `env:` of apply-wave.yml and "
+            "drift.yml, and add the secret PLUG_SECRET_RECEIVE to the GitHub Environment loja: "
+            "`gh secret set PLUG_SECRET_RECEIVE --env loja`)",
+        ),
+        (
+            JobSecrets("loja"),
+            {"PLUG_SECRET_RECEIVE": ""},
+            "the variable PLUG_SECRET_RECEIVE is empty (a webhook of loja has {secret:PLUG_SECRET_RECEIVE}: add the "
+            "secret PLUG_SECRET_RECEIVE to the GitHub Environment loja: `gh secret set PLUG_SECRET_RECEIVE --env "
+            "loja`)",
+        ),
+        (
+            JobSecrets("plug-fleet", "PLUG_TOKENS", "PLUG_SECRETS"),
+            {},
+            "the variable PLUG_SECRET_RECEIVE is not set (a webhook of loja has {secret:PLUG_SECRET_RECEIVE}: put it "
+            "into the secret PLUG_SECRETS of the same GitHub Environment; or add the line",
+        ),
+    ],
+)
+def test_a_job_names_what_is_missing_on_github(job: JobSecrets, environ: dict[str, str], said: str) -> None:
+    """A variable that is not set has no line in the workflow; an empty one has no secret."""
+    webhooks = {
+        **make_desired("loja").webhooks,
+        Event.RECEIVE_MESSAGE: "https://h.acme.com.br/{secret:PLUG_SECRET_RECEIVE}",
+    }
+    desired = replace(make_desired("loja"), webhooks=webhooks, secrets=("PLUG_SECRET_RECEIVE",))
+    token, secret = EnvironCredentials(environ, {}, job=job).find_missing([desired])
+    assert said in str(secret)
+    assert ("PLUG_TOKENS: the secret is not set" if job.tokens else "no token for loja (add the secret") in str(token)
+    other = replace(desired, environment="matriz", secrets=())
+    assert len(EnvironCredentials(environ, {}, job=job).find_missing([desired, other])) == (2 if job.tokens else 3)

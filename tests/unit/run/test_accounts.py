@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.core import record
+from reconciler.core.accounts import ApplyWay
 from reconciler.core.attempts import Attempt
 from reconciler.core.planner import Fleet, PlanInput, Planned
 from reconciler.errors import Conflict, Unreachable
@@ -52,10 +53,10 @@ class Bench:
         (one,) = (one for one in planned.plan.environments if one.environment == name)
         return replace(planned, plan=replace(planned.plan, environments=(one,)))
 
-    async def apply(self, planned: Planned, accepted: tuple[str, ...] = (), *, exact: bool = False) -> RunResult:
+    async def apply(self, planned: Planned, accepted: tuple[str, ...] = (), **more: Any) -> RunResult:
         world = make_world(self.store, self.plug, self.clock, self.credentials)
         world = replace(world, warn=self.warnings.append)
-        return await apply_plan(planned, world, replace(OPTIONS, accepted=accepted, exact=exact), Stop())
+        return await apply_plan(planned, world, replace(OPTIONS, accepted=accepted, **more), Stop())
 
     def before_intent(self, call: Callable[[], Any]) -> None:
         """Call `call` between the read of a's document and the write of its intent, as another process would."""
@@ -110,6 +111,8 @@ def test_an_account_that_is_known_to_be_taken_is_refused_before_the_intent() -> 
     outcome, message = only(asyncio.run(bench.apply(bench.plan("a"))))
     assert (outcome, bench.plug.received, set(bench.store.names())) == (Outcome.FAILED, [], {"b"})
     assert "b was last applied to" in message
+    _, message = only(asyncio.run(bench.apply(bench.plan("a"), way=ApplyWay.WORKFLOW)))
+    assert "gh workflow run apply.yml -f environments=a -f accept_account_change=a" in message
 
 
 def test_a_refused_environment_with_inherited_doubt_stays_in_doubt() -> None:

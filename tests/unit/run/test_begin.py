@@ -69,7 +69,7 @@ class Bench:
         self.desired = [real(f"e{number:02}", wave=number % 3) for number in range(count)]
         self.store = FaultyStore()
         self.ports = FakePorts([one.environment.upper() for one in self.desired])
-        self.request = BeginRequest(JobLayout(), RunInputs(), RunAttempt("7", 1), HEAD, EVENT, "acme/webhooks")
+        self.request = BeginRequest(JobLayout(), RunInputs(), RunAttempt("7", 1), HEAD, EVENT)
         self.shown: list[Planned] = []
         if applied:
             self.apply(*self.desired, by=By("ana", EVENT, "6/1"))
@@ -213,17 +213,33 @@ def test_all_reasons_to_refuse_are_reported_in_one_run() -> None:
     ]
 
 
-def test_a_missing_github_environment_is_named_with_the_call_that_makes_it() -> None:
+def test_a_missing_github_environment_is_named_with_the_command_that_makes_it() -> None:
     """GitHub would create it open. Only those of jobs count, in any case of letters."""
     bench = Bench(3)
     bench.edit(2)
     bench.ports.environments = ["E00"]
     (problem,) = bench.begin().problems
     assert "e01 does not exist" in problem.message
-    assert problem.hint.endswith("gh api -X PUT repos/acme/webhooks/environments/e01")
+    assert problem.hint == (
+        "`reconciler github setup -e e01 > setup.sh`, read it, and run it with bash; set its secrets: "
+        "`gh secret set PLUG_TOKEN --env e01`; then run this run again"
+    )
     bench.request = replace(bench.request, layout=SECRET, sees_token=True)
     (problem,) = bench.begin().problems
     assert "plug-fleet does not exist" in problem.message
+    assert problem.hint.startswith("`reconciler github setup --tokens-from secret > setup.sh`")
+
+
+def test_a_name_close_to_the_missing_one_is_proposed() -> None:
+    """It is not one of another environment of the manifests, whose names may be alike."""
+    bench = Bench(3)
+    bench.edit(2)
+    bench.desired[0] = real("pet-feliz", "2")
+    bench.ports.environments = ["Pet_Feliz", "e02"]
+    problems = {problem.message.split()[3]: problem.hint for problem in bench.begin().problems}
+    assert set(problems) == {"pet-feliz", "e01"}
+    assert problems["pet-feliz"].startswith("did you mean Pet_Feliz, which exists? The names must be equal.")
+    assert "did you mean" not in problems["e01"]
 
 
 def test_if_github_can_not_be_asked_the_job_ends() -> None:

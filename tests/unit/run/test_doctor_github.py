@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.core.protocol.readback import UsedAction
 from reconciler.errors import NotPermitted, PostFailed, TransientError
@@ -16,7 +17,8 @@ from tests.fakes import make_desired
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 PIN = UsedAction("actions/checkout", "c0ffee" * 6 + "c0ff")
-QUESTION = GitHubQuestion([make_desired("loja")], "git:origin/reconciler-state", [PIN], [], NOW)
+WORKFLOWS = {"other.yml": f"    steps:\n      - uses: {PIN.name}@{PIN.ref}\n"}
+QUESTION = GitHubQuestion([make_desired("loja")], "git:origin/reconciler-state", WORKFLOWS, [], NOW)
 
 
 @dataclass
@@ -29,7 +31,9 @@ class Reads:
     secrets: set[str] = field(default_factory=lambda: {"PLUG_TOKEN"})
     rules: dict[str, BranchRules] = field(
         default_factory=lambda: {
-            "main": BranchRules(frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),)),
+            "main": BranchRules(
+                frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),), approvals=1, last_push=True
+            ),
             "reconciler-state": BranchRules(frozenset({"deletion", "non_fast_forward"})),
         }
     )
@@ -123,7 +127,7 @@ def test_what_a_token_may_not_read_is_unknown_and_hides_nothing_else(method: str
 
 
 def test_a_refused_question_is_not_asked_for_each_environment() -> None:
-    question = GitHubQuestion([make_desired(f"loja-{n}") for n in range(9)], "x", [], [], NOW)
+    question = GitHubQuestion([make_desired(f"loja-{n}") for n in range(9)], "git:origin/x", {}, [], NOW)
     reads = Reads({"list_environment_secrets": NotPermitted("Environments (read)", 403)})
     reads.environments = [f"loja-{n}" for n in range(9)]
     look(reads, question)
@@ -133,7 +137,11 @@ def test_a_refused_question_is_not_asked_for_each_environment() -> None:
 def test_the_older_protection_of_a_branch_counts() -> None:
     reads = Reads(
         rules={},
-        protection={"main": BranchRules(frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),))},
+        protection={
+            "main": BranchRules(
+                frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),), approvals=1, last_push=True
+            )
+        },
     )
     found = look(reads)
     assert found["required check Webhooks plan"].state is ItemState.OK
@@ -164,5 +172,46 @@ def test_without_the_repository_nothing_more_is_asked(error: PostFailed, state: 
 def test_progress_counts_the_environments() -> None:
     seen: list[tuple[int, int]] = []
     report: Callable[[int, int], None] = lambda done, total: seen.append((done, total))  # noqa: E731
-    look(Reads(), GitHubQuestion([make_desired("loja")], "x", [], [], NOW, report))
+    look(Reads(), GitHubQuestion([make_desired("loja")], "git:origin/x", {}, [], NOW, report))
     assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_folder_is_no_state_for_the_workflows() -> None:
+    """The variable PLUG_STATE comes before the setting, as in the workflows, and its branch is the one to protect."""
+    item = look(Reads(), replace(QUESTION, state=".reconciler/state"))["state of the workflows"]
+    assert item.state is ItemState.WRONG and "lost with the runner" in item.message
+    assert look(Reads(), replace(QUESTION, state="/srv/state"))["state of the workflows"].state is ItemState.UNKNOWN
+    named = Reads(variables={"PLUG_APPLY": "true", "PLUG_STATE": "git:origin/elsewhere"})
+    found = look(named, replace(QUESTION, state=".reconciler/state"))
+    assert "state of the workflows" not in found and "rule of elsewhere" in found
+
+
+def test_workflows_for_another_branch_are_wrong() -> None:
+    """No merge would be planned or applied. A pattern may match, and a workflow of the team's own doesn't count."""
+    texts = {"plan.yml": "on:\n  pull_request:\n    branches: [master]\n", "apply.yml": "  branches: [ 'main', dev ]\n"}
+    item = look(Reads(), replace(QUESTION, workflows=texts))["branch of the workflows"]
+    assert item.state is ItemState.WRONG
+    assert item.message == "plan.yml starts for master, but the default branch is main"
+    assert item.hint == "reconciler init --upgrade --default-branch main"
+    for fine in ('    branches: ["main"]\n', "    branches: [release/*]\n", "on: push\n"):
+        assert "branch of the workflows" not in look(Reads(), replace(QUESTION, workflows={"plan.yml": fine}))
+    assert "branch of the workflows" not in look(Reads(), replace(QUESTION, workflows={"x.yml": texts["plan.yml"]}))
+
+
+def test_a_secret_without_its_line_in_a_workflow_is_missing() -> None:
+    """Only for tokens from GitHub Environments: else one secret has those of all; and not with a file for them."""
+    line = "          PLUG_SECRET_A: ${{ secrets.PLUG_SECRET_A }}\n"
+    texts = {"apply-wave.yml": f"# PLUG_SECRET_B\n{line}", "drift.yml": line}
+    wanted = [replace(make_desired("loja"), secrets=("PLUG_SECRET_A", "PLUG_SECRET_B"))]
+    question = replace(QUESTION, workflows=texts, desired=wanted)
+    secrets = {"PLUG_TOKEN", "PLUG_SECRET_A", "PLUG_SECRET_B"}
+    found = look(Reads(secrets=secrets), question)
+    assert "line of PLUG_SECRET_A" not in found
+    item = found["line of PLUG_SECRET_B"]
+    assert item.state is ItemState.MISSING and "the apply of loja would be refused" in item.message
+    assert "`PLUG_SECRET_B: ${{ secrets.PLUG_SECRET_B }}`" in item.hint
+    assert "line of PLUG_SECRET_B" not in look(Reads(secrets=secrets), replace(question, secrets_file=True))
+    fleet = Reads(
+        variables={"PLUG_APPLY": "true", "PLUG_TOKENS_FROM": "secret"}, environments=["plug-fleet", "plug-drift"]
+    )
+    assert "line of PLUG_SECRET_B" not in look(fleet, question)

@@ -13,7 +13,7 @@ from reconciler.core import record
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.errors import Unreachable
-from reconciler.model import By, Desired, EnvironmentResult, Fingerprint, Outcome, Reason, RunResult, Stored
+from reconciler.model import By, Desired, EnvironmentResult, Fingerprint, Outcome, Reason, Remedy, RunResult, Stored
 from reconciler.ports import Write, WriteResult
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
@@ -56,9 +56,14 @@ class Bench:
         given = PlanInput(self.clock.now(), max_age_s, requested)
         return plan_environments(self.desired, self.store, self.credentials, given)
 
-    def apply(self, planned: Planned | None = None, options: ApplyOptions = ONE_AFTER_ANOTHER) -> RunResult:
+    def apply(
+        self,
+        planned: Planned | None = None,
+        options: ApplyOptions = ONE_AFTER_ANOTHER,
+        warn: Callable[[str], None] = lambda warning: None,
+    ) -> RunResult:
         planned = planned or self.plan()
-        world = make_world(self.store, self.plug, self.clock, self.credentials)
+        world = replace(make_world(self.store, self.plug, self.clock, self.credentials), warn=warn)
         try:
             return asyncio.run(apply_plan(planned, world, options, self.stop))
         finally:
@@ -191,6 +196,66 @@ def test_doubt_after_the_plan_is_reported_if_the_intent_can_not_be_written() -> 
     assert only(result).outcome is Outcome.UNCERTAIN
     assert only(result).message == "not sent: the intent could not be written: no space left on device"
     assert bench.plug.received == []
+
+
+@pytest.mark.parametrize("in_doubt", [False, True])
+def test_an_intent_that_landed_despite_an_error_is_removed_again(in_doubt: bool) -> None:
+    """Without a certain intent nothing is sent, and no lease is left that no run owns. Earlier doubt stays."""
+    bench = Bench()
+    if in_doubt:
+        bench.plug.script.extend([answer(503)] * OPTIONS.attempts)
+        bench.apply()
+        bench.plug.received.clear()
+    bench.store.faults.append(StoreFault.LANDS)
+    result = bench.apply()
+    one = only(result)
+    assert one.message == "not sent: the intent could not be written: input/output error"
+    assert (one.outcome, one.remedy) == (Outcome.UNCERTAIN if in_doubt else Outcome.FAILED, Remedy.APPLY)
+    assert (result.state_trouble, bench.plug.received) == (True, [])
+    left = bench.store.read(["a"])
+    assert [stored.document.is_locked(START) for stored in left.values()] == ([False] if in_doubt else [])
+    assert only(bench.apply()).outcome is Outcome.APPLIED
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_intent_that_can_not_be_removed_again_is_named_with_its_lease(known: bool) -> None:
+    """The next run would find a lock, and would have to believe that another run is at work."""
+
+    class DyingStore(FaultyStore):
+        dead = False
+
+        def read(self, environments: Iterable[str]) -> dict[str, Stored]:
+            if self.dead:
+                raise Unreachable("no answer")
+            return super().read(environments)
+
+        def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+            self.dead = not known
+            return super().write(writes)
+
+    bench = Bench()
+    bench.store = DyingStore()
+    bench.store.faults.extend([StoreFault.LANDS, StoreFault.FAILS])
+    result = bench.apply()
+    one = only(result)
+    assert (one.outcome, one.remedy, result.state_trouble) == (Outcome.FAILED, Remedy.UNLOCK, True)
+    assert one.message == (
+        "not sent: the intent could not be written: input/output error. It "
+        f"{'could not be removed again' if known else 'may be in the state'}. Its lease lasts until "
+        "2026-11-23T12:15:00Z: apply again then, or sooner after `reconciler state unlock a`"
+    )
+    assert bench.plug.received == []
+
+
+def test_an_outcome_that_landed_despite_an_error_counts_and_is_warned_of() -> None:
+    """The state shows it. After a power cut the intent may be back, in doubt, which costs one more PUT."""
+    bench = Bench()
+    bench.store.faults.extend([None, StoreFault.LANDS])
+    warnings: list[str] = []
+    result = bench.apply(warn=warnings.append)
+    assert (only(result).outcome, result.state_trouble) == (Outcome.APPLIED, True)
+    assert warnings == ["a: applied, and the state shows it. input/output error"]
+    assert bench.store.read(["a"])["a"].document.intent is None
 
 
 @pytest.mark.parametrize("grown", ["serial", "size"])
@@ -396,6 +461,7 @@ def test_an_unwritable_outcome_ends_the_run_and_reports_the_leases_end(first: Be
         f"{message} could not be recorded: no space left on device. Its lease lasts until 2026-11-23T12:15:00Z: "
         "apply again then, or sooner after `reconciler state unlock a`"
     )
+    assert one.remedy is Remedy.UNLOCK
     assert "the state of a could not be written" in last.message
     intent = bench.store.read(["a"])["a"].document.intent
     assert intent is not None and intent.lease_until is not None
@@ -442,10 +508,17 @@ def test_a_removed_intent_leaves_doubt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("renewal", "puts", "outcome"), [(None, 2, Outcome.APPLIED), (StoreFault.FAILS, 1, Outcome.REJECTED)]
+    ("renewal", "puts", "outcome"),
+    [
+        (None, 2, Outcome.APPLIED),
+        (StoreFault.FAILS, 1, Outcome.REJECTED),
+        (StoreFault.LANDS, 1, Outcome.REJECTED),
+    ],
 )
-def test_a_lease_that_could_not_be_renewed_sends_nothing_more(renewal: str | None, puts: int, outcome: Outcome) -> None:
-    """The lease was spent on the server's pause, so another run may take the intent over."""
+def test_a_lease_that_was_not_surely_renewed_sends_nothing_more(
+    renewal: str | None, puts: int, outcome: Outcome
+) -> None:
+    """The lease was spent on the server's pause, so another run may take the intent over, maybe after a power cut."""
     bench = Bench()
     bench.clock.advance(5000)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from reconciler.core.accounts import ApplyWay
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
 from reconciler.core.record import Claim, adopt, begin_intent
@@ -101,6 +102,22 @@ def test_a_token_of_another_company_than_before_is_refused_unless_accepted() -> 
     bench.credentials.accounts["a"] = "org:other"
     assert bench.check(bench.plan(), bench.given()) == ["token_env"]
     assert bench.check(bench.plan(), bench.given(accepted=("a",))) == []
+
+
+def test_in_a_workflow_the_advice_is_to_start_that_workflow() -> None:
+    """A command on a laptop would pass by the reviewers of the GitHub Environments."""
+    bench = Bench("a", applied=("a",))
+    bench.edit("a")
+    bench.credentials.accounts["a"] = "org:other"
+    (problem,) = bench.find_problems(bench.plan(), replace(bench.given(), way=ApplyWay.WORKFLOW))
+    accepting = "`gh workflow run apply.yml -f environments=a -f accept_account_change=a`"
+    assert problem.hint == f"if the company really changed: {accepting}"
+    bench = Bench("a", "b", applied=("b",))
+    bench.hold("b", "token:1234")
+    for theirs, command in (("token:5678", "`gh workflow run apply.yml -f environments=b` first"), (None, accepting)):
+        bench.credentials.accounts |= {"a": "token:1234", "b": theirs}
+        (problem,) = bench.find_problems(bench.plan("a"), replace(bench.given(), way=ApplyWay.WORKFLOW))
+        assert command in problem.hint
 
 
 def test_every_other_environment_of_the_state_is_compared() -> None:

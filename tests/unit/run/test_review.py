@@ -13,6 +13,7 @@ from reconciler.core.policy import Policy
 from reconciler.core.protocol.change import Review, SettingChange, Unposted
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.core.record import adopt
 from reconciler.errors import PostFailed, Unreachable
 from reconciler.model import ApiUse, By, Desired, Fingerprint, Where
@@ -74,6 +75,21 @@ def test_the_change_names_what_is_new_changed_and_gone() -> None:
     assert (found.change.changed, found.change.removed) == (("a", "d"), ("c",))
 
 
+def test_what_the_merge_needs_elsewhere_is_found_and_never_red() -> None:
+    """The workflows are the merge's own; a base that can't be compared has no new environments."""
+    c = replace(C, secrets=("PLUG_SECRET_C",))
+    given = replace(trial([A], [A, c]), workflows={"apply-wave.yml": ""})
+    found = judge(given, plan([A, c], [A]))
+    assert [one.command for one in found.advice] == [
+        "PLUG_SECRET_C: ${{ secrets.PLUG_SECRET_C }}",
+        "reconciler github setup -e c",
+    ]
+    assert not found.is_red
+    broken = replace(given, before=Side(fault="a broken base"))
+    assert len(judge(broken, plan([A, c], [A])).advice) == 1
+    assert judge(replace(given, layout=JobLayout(TokensFrom.SECRET)), plan([A, c], [A])).advice == ()
+
+
 def test_what_loosens_a_rule_is_found() -> None:
     """These are settings, the policy of kept environments, workflows and code owners."""
     before = Side([A], {"a": Policy(), "b": Policy()}, {"state": "x", "timeout": "30"})
@@ -85,6 +101,31 @@ def test_what_loosens_a_rule_is_found() -> None:
     assert found.settings == (SettingChange("state", "x", "y"),)
     assert found.policies == ("a",)
     assert found.paths == (".github/workflows/x.yml", "CODEOWNERS")
+
+
+def test_an_unknown_limit_of_the_base_lets_no_update_pass_without_the_label() -> None:
+    """Its settings can't be read. A merge that updates nothing passes, so that it can repair the base."""
+    unknown = replace(trial([], [A2]), before=Side(fault="reconciler.toml: is not valid"))
+    found = judge(unknown, plan([A2], [A]))
+    assert [one.message for one in found.refused] == [
+        "1 of 1 applied environments would be updated, and the limit of the base is not known"
+    ]
+    assert found.loosening.unknown == ("settings", "policy")
+    label = LabelSetting(Label.LARGE_CHANGE, "ana", counts=True)
+    assert not judge(unknown, plan([A2], [A]), FakeHub(labels={Label.LARGE_CHANGE: label})).is_red
+    assert not judge(unknown, plan([A], [A])).is_red
+
+
+def test_files_of_rules_are_listed_if_the_base_has_a_fault() -> None:
+    """With readable settings, only the policy is not known."""
+    paths = ["_defaults.yaml", "a/_defaults.yaml", "a/loja.yaml", "ops/reconciler.toml", "pyproject.toml"]
+    given = Trial(BASE, HEAD, 4, Side(settings={"state": "x"}, fault="loja is twice"), Side([A]), paths=paths)
+    found = judge(given, plan([A], [A])).loosening
+    assert (found.unknown, found.paths) == (
+        ("policy",),
+        ("_defaults.yaml", "a/_defaults.yaml", "ops/reconciler.toml", "pyproject.toml"),
+    )
+    assert judge(replace(given, before=Side([A])), plan([A], [A])).loosening.paths == ()
 
 
 def test_with_strict_only_what_the_merge_changes_is_compared_with_the_head() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from reconciler import starter
 from reconciler.starter.workflow_files import (
+    MAX_SECRET_LINES,
     FileState,
     Places,
     compare,
@@ -14,6 +15,7 @@ from reconciler.starter.workflow_files import (
     find_secrets_in,
     keep_newer_pins,
     make_digest,
+    merge_secrets,
     sign,
 )
 
@@ -129,3 +131,11 @@ def test_the_workflows_together_name_branch_and_secrets() -> None:
     texts = starter.signed_workflows(Places(NEW, "trunk", ("PLUG_SECRET_A", "PLUG_SECRET_B"))).values()
     assert find_branch_in(texts) == "trunk"
     assert find_secrets_in(texts) == ("PLUG_SECRET_A", "PLUG_SECRET_B")
+
+
+def test_an_upgrade_adds_the_lines_of_new_secrets_and_keeps_the_others() -> None:
+    """As many as a GitHub Environment can have. Without any, the example's line stays."""
+    assert merge_secrets(["PLUG_SECRET_B"], ["PLUG_SECRET_A"]) == ["PLUG_SECRET_A", "PLUG_SECRET_B"]
+    assert merge_secrets([], []) == ["PLUG_SECRET_RECEIVE"]
+    many = [f"PLUG_SECRET_{number}" for number in range(MAX_SECRET_LINES)]
+    assert merge_secrets(["PLUG_SECRET_B"], many) == ["PLUG_SECRET_B"]

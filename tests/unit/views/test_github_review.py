@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.planner import Planned
+from reconciler.core.protocol.before_merge import Advice
 from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
 from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.protocol.parts import EnvironmentChange, PartChange
 from reconciler.model import CheckResult, Event, Problem
 from reconciler.views.github_review import render_review
 from reconciler.views.markdown_parts import MAX_CHARS
@@ -30,7 +32,8 @@ def test_a_comment_fits_whatever_it_contains(planned: Planned | None) -> None:
         base="b" * 40,
         head="a" * 40,
         change=MergeChange(NAMES, NAMES),
-        loosening=Loosening((SettingChange(LONG[:20], LONG, LONG),) * 26, NAMES, (LONG,) * 100),
+        loosening=Loosening((SettingChange(LONG[:20], LONG, LONG),) * 26, NAMES, (LONG,) * 100, (), ("policy",)),
+        unshown=tuple(EnvironmentChange(name, (PartChange(name, LONG, f"{LONG}{name}"),) * 3, {}) for name in NAMES),
         base_fault=LONG,
         planned=planned,
         failed=LONG,
@@ -40,12 +43,14 @@ def test_a_comment_fits_whatever_it_contains(planned: Planned | None) -> None:
         labels=tuple(LabelSetting(one, "x" * 40, counts=False) for one in Label),
         label_fault=LONG,
         combined=NAMES,
+        advice=(Advice(LONG, LONG),) * 50,
         checked=CheckResult(tuple(samples.checked(f"{name}/{LONG}", Event.MESSAGE_STATUS) for name in NAMES[:30])),
     )
     text = render_review(review, URL)
     assert len(text) <= MAX_CHARS
     assert text.startswith("## This also changes the rules\n")
     assert "more change" in text and "more problem" in text
+    assert "more environments: the summary of this check has more room" in text
     assert text.endswith("base <code>bbbbbbbbbbbb</code></sub>\n")
 
 

@@ -9,6 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
+from reconciler.core.planner import LIVE
 from reconciler.model import (
     EVENTS,
     Action,
@@ -24,7 +25,7 @@ from reconciler.model import (
     Reason,
     RunResult,
 )
-from reconciler.views import markdown
+from reconciler.views import markdown, words
 from tests.golden.samples import HOSTILE, NOW, changes, create, documents, plan_of, planned, plans, update
 
 
@@ -91,6 +92,31 @@ def test_names_are_left_out_before_hosts() -> None:
     assert listed[0] == ("h7", " (new)")
     assert sorted(host for host, _ in listed) == sorted(f"h{at}" for at in range(200))
     assert "not shown here" not in page
+
+
+def _on_a_shared_host(count: int) -> tuple[Plan, dict[str, dict[str, str]]]:
+    """Two groups, each of `count` environments with a value of its own."""
+    variables = {f"{group}{at:04}": {"zap": f"z{group}{at:04}x"} for group in "ab" for at in range(count)}
+    environments = [
+        update(name, f"{name[0]}.com", f"shared.com/{one['zap']}/{name[0]}") for name, one in variables.items()
+    ]
+    return plan_of(*environments), variables
+
+
+@pytest.mark.parametrize("count", [60, 1_200])
+def test_the_values_of_a_group_fill_the_room_that_is_left(count: int) -> None:
+    """They push out no other group, and a larger page has all of them."""
+    plan, variables = _on_a_shared_host(count)
+    page = markdown.render_plan(plan, variables)
+    assert len(page) <= 65_000
+    assert page.count(f"<b>{count:,} environments alike</b>") == page.count("differs: `{zap}`") == 2
+    left_out = re.findall(r"^- … and ([0-9,]+) more environments: see the summary of the check", page, re.MULTILINE)
+    rows = re.findall(r"^- `zap` `z(\w+)x`: `(\w+)`$", page, re.MULTILINE)
+    assert all(value == name for value, name in rows)
+    assert len(rows) + sum(int(one.replace(",", "")) for one in left_out) == 2 * count
+    assert len(left_out) == (0 if count == 60 else 2)
+    large = markdown.render_plan(plan, variables, max_chars=900_000)
+    assert len(re.findall(r"^- `zap` ", large, re.MULTILINE)) == 2 * count
 
 
 def test_every_name_is_shown_if_there_is_room() -> None:
@@ -229,3 +255,23 @@ def test_changes_of_one_environment_come_from_their_own_lines() -> None:
     changed = changes("a", before, after)
     page = markdown.render_plan(plan_of(planned("a", Action.UPDATE, Reason.WEBHOOKS_CHANGED, changed=changed)))
     assert "# receiveMessage (manifests/a.yaml:10)\n- https://x.com\n+ https://y.com\n" in page
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+def test_an_issue_names_no_command_that_applies_or_plans_on_a_laptop(kind: FindingKind) -> None:
+    """The team's workflows do that. Commands for the state alone have no workflow."""
+    text = words.next_for_kind(kind, on_github=True)
+    assert not re.search("reconciler (apply|plan|drift)|state list", text)
+    assert text.startswith(f"{kind.value}: ") and words.next_for_kind(kind).startswith(f"{kind.value}: ")
+
+
+def test_a_job_without_tokens_says_so_once() -> None:
+    """A read of an account that failed is still reported, as it is not about tokens."""
+    plan = plan_of(*(replace(create(name), unchecked=("account", "secret:PLUG_SECRET_A")) for name in "ab"))
+    plan = replace(plan, environments=(*plan.environments, replace(create("c"), unchecked=("account", LIVE))))
+    shown, note = words.leave_out_unchecked(plan)
+    assert [one.unchecked for one in shown.environments] == [(), (), (LIVE,)]
+    assert note == "Tokens and secrets are not available here: the job that applies compares them."
+    assert words.leave_out_unchecked(shown) == (shown, "")
+    text = markdown.render_plan(shown)
+    assert "not compared" not in text and "not observed: the read failed" in text

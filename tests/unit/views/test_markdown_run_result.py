@@ -38,6 +38,14 @@ def test_many_environments_with_one_text_are_one_row() -> None:
     assert "9,000 environments: `filial-0`" in text and "and 8,950 more" in text
 
 
+def test_a_lease_that_the_run_left_is_not_answered_with_another_apply() -> None:
+    left, doubted = EndReport("a", Ending.IN_DOUBT, locked=True), EndReport("b", Ending.IN_DOUBT)
+    again, locked = "in doubt: run the workflow Apply again", "in doubt and locked: no run is left that could release"
+    for reports, expected in (([left], [locked]), ([doubted], [again]), ([left, doubted], [again, locked])):
+        text = render_run(reports, RUN)
+        assert [advice for advice in (again, locked) if advice in text] == expected
+
+
 @pytest.mark.parametrize(("count", "rows"), [(5, 5), (6, 1)])
 def test_few_have_the_link_to_their_own_job_and_many_are_one_row(count: int, rows: int) -> None:
     """A cancelled wave is one row."""

@@ -20,6 +20,8 @@ from reconciler.model import (
     FindingKind,
     LiveDifference,
     Reason,
+    Remedy,
+    RunResult,
 )
 from reconciler.views import annotations as github
 from reconciler.views import markdown, style, text, text_plan
@@ -55,6 +57,33 @@ def test_a_plan_without_work_says_so() -> None:
     """A row of zeros is easily misread."""
     plan = plan_of(planned("a", Action.NOOP), planned("gone", Action.ORPHAN))
     assert text.render_plan(plan, colour=False).endswith("1 unchanged, 1 orphan. Nothing to do.\n")
+
+
+def test_the_values_of_a_group_after_the_fiftieth_are_counted() -> None:
+    """The rarest come first. A value that many environments share is one row."""
+    values = {f"c{at:03}": f"z{at}z" if at < 60 else "shared" for at in range(80)}
+    plan = plan_of(*(update(name, "x.com", f"y.com/{value}") for name, value in values.items()))
+    page = text.render_plan(plan, {name: {"zap": value} for name, value in values.items()}, colour=False)
+    rows = re.findall(r"^      zap (\S+): (\S+)$", page, re.MULTILINE)
+    assert rows == [(value, name) for name, value in list(values.items())[:50]]
+    assert "\n      and 30 more environments: see them with --format json\n" in page
+
+
+def test_advice_never_contradicts_the_message_of_an_environment() -> None:
+    """An apply at once would find this run's own lock, or nothing to do."""
+    one = results()["mixed"].environments[23]
+    usual = "uncertain: run apply again: it sends the desired webhooks again."
+    locked = "still locked by this run: fix what the message names, then reconciler state unlock ENVIRONMENT, and apply"
+    lost = "not in the state: fix what the message names, then reconciler apply --reassert -e ENVIRONMENT."
+    for remedies, expected in (
+        ([Remedy.APPLY], {usual}),
+        ([Remedy.UNLOCK, Remedy.UNLOCK], {locked}),
+        ([Remedy.APPLY, Remedy.REASSERT, Remedy.UNLOCK], {usual, locked, lost}),
+    ):
+        result = RunResult(tuple(replace(one, remedy=remedy) for remedy in remedies))
+        for page in (text.render_result(result, colour=False, width=200), markdown.render_result(result)):
+            assert {advice for advice in (usual, locked, lost) if advice in page} == expected
+            assert page.count(locked) <= 1
 
 
 def _other_token(name: str, token_env: str) -> EnvironmentPlan:

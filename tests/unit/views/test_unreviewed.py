@@ -15,16 +15,16 @@ COMMIT = "0123456789abcdef" * 3
     [
         (
             UnreviewedCause.NO_PULL_REQUEST,
-            "1 environment (loja): commit 0123456789ab changed it, and it came with no merged pull request",
+            "1 environment, loja: commit 0123456789ab changed it, and it came with no merged pull request",
         ),
         (
             UnreviewedCause.COMBINATION,
-            "1 environment (loja): commit 0123456789ab changed it, and the branch of its pull request wanted something "
+            "1 environment, loja: commit 0123456789ab changed it, and the branch of its pull request wanted something "
             "else: this combination was not reviewed",
         ),
         (
             UnreviewedCause.TOO_FAR_BACK,
-            "1 environment (loja): the reviewed change can't be found, because it is too far back. The search ended at "
+            "1 environment, loja: the reviewed change can't be found, because it is too far back. The search ended at "
             "commit 0123456789ab: it is the oldest that was searched, or this version can't read its manifests",
         ),
     ],
@@ -32,7 +32,9 @@ COMMIT = "0123456789abcdef" * 3
 def test_each_cause_names_environment_and_commit(cause: UnreviewedCause, said: str) -> None:
     (problem,) = explain_unreviewed([Unreviewed("loja", COMMIT, cause)])
     assert problem.message == said
-    assert problem.hint.startswith("merge a pull request whose branch holds the default branch's manifests")
+    assert problem.hint.startswith(
+        "merge a pull request, with any change, whose branch holds the default branch's manifests"
+    )
     assert "expect=the fleet_digest of the plan" in problem.hint
 
 
@@ -44,7 +46,7 @@ def test_one_problem_for_each_commit_and_cause() -> None:
     ]
     problems = explain_unreviewed(found, "sha256:77")
     assert [problem.message.partition(":")[0] for problem in problems] == [
-        *("2 environments (a, b)", "1 environment (c)", "1 environment (d)")
+        *("2 environments, a, b", "1 environment, c", "1 environment, d")
     ]
     assert all("expect=sha256:77" in problem.hint for problem in problems)
     assert explain_unreviewed([]) == ()
@@ -54,8 +56,8 @@ def test_ten_thousand_environments_are_one_readable_problem() -> None:
     (problem,) = explain_unreviewed(
         Unreviewed(f"e{n:05}", COMMIT, UnreviewedCause.NO_PULL_REQUEST) for n in range(10_000)
     )
-    assert problem.message.startswith("10,000 environments (e00000, ")
-    assert "and 9900 more): commit 0123456789ab changed them" in problem.message
+    assert problem.message.startswith("10,000 environments, e00000, ")
+    assert "and 9900 more: commit 0123456789ab changed them" in problem.message
 
 
 def test_a_review_says_to_update_the_branch() -> None:

@@ -56,4 +56,4 @@ def test_files_that_decide_who_reviews_and_what_runs_are_watched() -> None:
         "x/CODEOWNERS",
         "x/.gitattributes",
     ]
-    assert find_watched_paths(paths) == (".github/x.yml", "CODEOWNERS", "docs/CODEOWNERS", "x/.gitattributes")
+    assert find_watched_paths(paths) == ("CODEOWNERS", "docs/CODEOWNERS", "x/.gitattributes", ".github/x.yml")

@@ -99,7 +99,7 @@ JOB = RUN.jobs[1] if RUN.jobs else None
         (
             document(intent=intent(doubt=True), last=tried(Outcome.UNCERTAIN)),
             Ending.IN_DOUBT,
-            "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: uncertain (status 401)",
+            "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: status 401: the token",
         ),
         (document(last=tried(Outcome.REJECTED, THEIRS)), Ending.NOT_TRIED, "its job failed before"),
         (None, Ending.NOT_TRIED, "its job failed before anything was sent for it, or a reviewer"),
@@ -109,6 +109,34 @@ def test_each_environment_has_one_ending(found: Document | None, ending: Ending,
     """The state decides it. The last try says why, or the job if there was no try."""
     reported = report_one(found)
     assert (reported.ending, reported.why[: len(why)] if why else reported.why) == (ending, why)
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (LastTry(Outcome.REJECTED, 401, "401: Plug does not know the token", START, OURS), "rejected: 401: Plug does"),
+        (LastTry(Outcome.REJECTED, 400, "refused", START, OURS), "rejected (status 400): refused"),
+        (LastTry(Outcome.FAILED, None, "no address", START, OURS), "failed: no address"),
+        (LastTry(Outcome.REJECTED, 400, "", START, OURS), "rejected (status 400)"),
+    ],
+)
+def test_a_status_is_said_once(last: LastTry, said: str) -> None:
+    """Most messages of a status begin with it."""
+    assert report_one(document(last=last)).why.startswith(said)
+
+
+def test_a_put_in_doubt_is_not_called_uncertain_twice() -> None:
+    last = LastTry(Outcome.UNCERTAIN, None, "no answer within 30 s", START, OURS)
+    why = report_one(document(intent=intent(doubt=True), last=last)).why
+    assert why == "it is unknown whether the PUT of 2026-11-23T12:00:00Z changed Plug: no answer within 30 s"
+
+
+@pytest.mark.parametrize("left_s", [0, 1])
+def test_a_lease_that_this_run_left_is_reported_as_a_lock(left_s: int) -> None:
+    """An apply that is started now would end with it."""
+    reported = report_one(document(applied=applied(), intent=intent(lease_until=START + timedelta(seconds=left_s))))
+    assert reported.locked == bool(left_s)
+    assert reported.why.endswith("; locked until 2026-11-23T12:00:01Z") == bool(left_s)
 
 
 def test_an_earlier_record_names_who_applied_it() -> None:
@@ -125,6 +153,17 @@ def test_a_record_of_another_company_than_the_pinned_one_is_not_as_wanted() -> N
     pinned = replace(LOJA, organization_id="acme")
     assert report_one(document(applied=applied(account="org:acme")), desired=pinned).ending is Ending.APPLIED
     assert report_one(document(applied=applied(account="org:other")), desired=pinned).ending is Ending.NOT_TRIED
+
+
+def test_a_job_that_succeeded_is_not_said_to_have_sent_nothing() -> None:
+    """The state may have been lost, forgotten, or replaced since: then it is unknown what the job did."""
+    succeeded = RunJob("Step 1 / loja", "success", "https://github.com/j")
+    run = replace(RUN, jobs=(BEGUN, succeeded))
+    for found in (None, document(applied=applied(OTHER, by=THEIRS))):
+        why = "its job succeeded, but the state does not show that it was applied; its log says what the job did"
+        assert report_one(found, run) == EndReport("loja", Ending.UNKNOWN, why, job=succeeded)
+    for unplanned in (replace(run, refused="max_changed"), replace(run, planned=("matriz",))):
+        assert report_one(None, unplanned).ending is Ending.NOT_TRIED
 
 
 def test_an_environment_that_can_not_be_read_is_unknown() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.markers import Marker, MarkState, may_replace, parse_marker
+from reconciler.core.protocol.markers import MAX_AHEAD, MAX_ATTEMPTS, Marker, MarkState, may_replace, parse_marker
 
 markers = st.builds(
     Marker, st.sampled_from(["plan", "apply"]), st.integers(1, 10**12), st.integers(1, 99), st.sampled_from(MarkState)
@@ -44,3 +44,22 @@ def test_another_comment_has_no_marker_of_this_name(text: str) -> None:
 def test_only_the_same_or_a_later_run_or_attempt_replaces_a_comment(run_id: int, attempt: int, may: bool) -> None:
     """Ids are compared as numbers. The same attempt may write again, as its first answer may have been lost."""
     assert may_replace(Marker("plan", 7, 2), Marker("plan", run_id, attempt)) is may
+
+
+@pytest.mark.parametrize(
+    ("run_id", "attempt", "may"),
+    [
+        (10**20 - 1, 1, True),
+        (7 + MAX_AHEAD + 1, 1, True),
+        (7 + MAX_AHEAD, 1, False),
+        (7, MAX_ATTEMPTS + 1, True),
+        (7, MAX_ATTEMPTS, False),
+    ],
+)
+def test_a_marker_that_github_can_not_have_given_keeps_no_run_from_writing(
+    run_id: int, attempt: int, may: bool
+) -> None:
+    """Any workflow of the repository can forge one."""
+    old = parse_marker(f"<!-- reconciler:plan -->\n<!-- reconciler:run {run_id}/{attempt} done -->\nx", "plan")
+    assert old == Marker("plan", run_id, attempt)
+    assert may_replace(old, Marker("plan", 7, 2)) is may

@@ -34,7 +34,7 @@ REPOSITORY = "acme/plug-webhooks"
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 COMMIT = "c0ffee" * 6 + "c0ff"
 CHECK = RequiredCheck("Webhooks plan", 15368)
-RIGHT = BranchRules(frozenset({"pull_request", "deletion", "non_fast_forward"}), (CHECK,))
+RIGHT = BranchRules(frozenset({"pull_request", "deletion", "non_fast_forward"}), (CHECK,), approvals=1, last_push=True)
 
 
 def by_name(items: list[Item]) -> dict[str, ItemState]:
@@ -45,13 +45,16 @@ def by_name(items: list[Item]) -> dict[str, ItemState]:
 
 
 def test_the_jobs_of_a_fleet_use_these_environments() -> None:
-    fleet = [make_desired("loja", secrets=("PLUG_SECRET_A",)), make_desired("matriz", account_id="1-2")]
+    fleet = [
+        make_desired("loja", secrets=("PLUG_SECRET_A",)),
+        make_desired("matriz", account_id="1-2", secrets=("PLUG_SECRET_B",)),
+    ]
     found = list_environments(fleet, JobLayout())
     assert found == [
         GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A")),
-        GitHubEnvironment("matriz", ("PLUG_TOKEN",)),
-        GitHubEnvironment("plug-fleet", ("PLUG_TOKENS",), ("PLUG_SECRETS", "PLUG_SECRET_A")),
-        GitHubEnvironment("plug-drift", (), ("PLUG_PARTNER_TOKEN", "PLUG_SECRET_A")),
+        GitHubEnvironment("matriz", ("PLUG_TOKEN", "PLUG_SECRET_B")),
+        GitHubEnvironment("plug-fleet", ("PLUG_TOKENS",), ("PLUG_SECRETS", "PLUG_SECRET_A", "PLUG_SECRET_B")),
+        GitHubEnvironment("plug-drift", (), ("PLUG_PARTNER_TOKEN", "PLUG_SECRET_B")),
     ]
     sharded = list_environments(fleet, JobLayout(TokensFrom.SECRET, 2))
     assert [one.name for one in sharded] == ["plug-fleet", "plug-drift"]
@@ -81,6 +84,8 @@ def test_the_branch_of_the_state_is_in_the_setting(state: str, branch: str | Non
             ItemState.WRONG,
             "other branches may use",
         ),
+        (ShownEnvironment("x", [], tags=["main"]), ItemState.WRONG, "tags may use its secrets, and who may write can"),
+        (ShownEnvironment("x", ["main"], tags=["v*"]), ItemState.WRONG, "push one: v*"),
         (ShownEnvironment("x", ["main"], reviewers=2), ItemState.OK, "for main alone, 2 reviewers"),
     ],
 )
@@ -142,8 +147,26 @@ def test_the_layout_is_that_of_the_variables_or_the_default() -> None:
 
 def test_the_default_branch_needs_pull_requests_and_the_check() -> None:
     assert {item.state for item in judge_default_branch(RIGHT, "main")} == {ItemState.OK}
+    required = replace(RIGHT, code_owners=True)
+    for rules, state in ((RIGHT, ItemState.MISSING), (required, ItemState.OK), (required.join(RIGHT), ItemState.OK)):
+        assert by_name(list(judge_default_branch(rules, "main", code_owners=True)))["code owners of main"] is state
     missing = by_name(list(judge_default_branch(BranchRules(), "main")))
     assert set(missing.values()) == {ItemState.MISSING} and len(missing) == 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (replace(RIGHT, kinds=frozenset({"deletion"})), "without a pull request"),
+        (replace(RIGHT, approvals=0), "no approval is required"),
+        (replace(RIGHT, last_push=False), "who pushed last may approve"),
+    ],
+)
+def test_no_user_may_change_the_default_branch_alone(rules: BranchRules, said: str) -> None:
+    """A merge is applied, so a second user must have seen it."""
+    (item,) = [one for one in judge_default_branch(rules, "main") if one.name == "rule of main"]
+    assert item.state is ItemState.MISSING and said in item.message
+    assert {one.state for one in judge_default_branch(rules.join(RIGHT), "main")} == {ItemState.OK}
 
 
 def test_the_check_must_come_from_github_actions() -> None:

@@ -94,6 +94,10 @@ def test_a_version_that_is_new_enough_is_asked_for_once(tmp_path: Path, said: st
         ("echo git version 1.99", "git 1.99 at {program} is too old: the git state needs 2.31 or later"),
         ("echo hello", "{program} does not say its version: the git state needs 2.31 or later"),
         ("echo broken >&2; exit 1", "{program} is not usable: broken. Install git"),
+        (
+            "echo fatal: bad config line 1 in file /home/ana/.gitconfig >&2; exit 128",
+            "{program} is not usable: bad config line 1 in file /home/ana/.gitconfig. Correct that file",
+        ),
     ],
 )
 def test_any_other_version_is_named_with_its_program(tmp_path: Path, script: str, message: str) -> None:

@@ -11,7 +11,7 @@ import h11
 import httpx
 import pytest
 
-from reconciler.io.http.causes import Cause, Failure, Hop, Stage, WireError, find_cause
+from reconciler.io.http.causes import Cause, Failure, Hop, Stage, WireError, find_cause, find_proxy_cause
 
 HOP = Hop("Plug (plug.acme)", "api.base_url")
 
@@ -22,9 +22,9 @@ def certificate_error(code: int) -> ssl.SSLCertVerificationError:
     return error
 
 
-def tls_error(reason: str) -> ssl.SSLError:
+def tls_error(reason: str | None) -> ssl.SSLError:
     error = ssl.SSLError(1, "canary-of-a-library")
-    error.reason = reason
+    error.reason = reason  # type: ignore[assignment]  # OpenSSL may give none
     return error
 
 
@@ -54,6 +54,8 @@ def caused_by(cause: BaseException) -> BaseException:
         (certificate_error(26), Stage.TLS, Cause.CERTIFICATE_REFUSED),
         (tls_error("WRONG_VERSION_NUMBER"), Stage.TLS, Cause.NO_TLS),
         (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), Stage.TLS, Cause.TLS_FAILED),
+        (tls_error("WRONG_VERSION_NUMBER"), Stage.HEAD, Cause.TLS_BROKE),
+        (tls_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), Stage.BODY, Cause.TLS_BROKE),
         (caused_by(ssl.SSLEOFError()), Stage.TLS, Cause.TLS_CLOSED),
         (anyio.EndOfStream(), Stage.TLS, Cause.TLS_CLOSED),
         (caused_by(ConnectionResetError()), Stage.TLS, Cause.TLS_CLOSED),
@@ -106,3 +108,37 @@ def test_openssls_reason_is_shown_if_the_table_has_no_entry() -> None:
     assert Failure(Stage.TLS, HOP, cause, detail).describe() == (
         "the certificate of Plug (plug.acme) is not accepted (unsuitable certificate purpose)"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "stage", "words"),
+    [
+        (
+            "UNSUPPORTED_PROTOCOL",
+            Stage.TLS,
+            "TLS with Plug (plug.example.com) failed (unsupported protocol). Check api.",
+        ),
+        ("BAD_RECORD_TYPE", Stage.HEAD, "the TLS connection to Plug (plug.example.com) broke (bad record type)"),
+        (None, Stage.TLS, "TLS with Plug (plug.example.com) failed (no reason is known). Check api.base_url"),
+    ],
+)
+def test_the_fixed_reason_of_openssl_is_shown(reason: str | None, stage: Stage, words: str) -> None:
+    """Without it nobody finds out that a server wants a client certificate or has an old version of TLS."""
+    cause, detail = find_cause(tls_error(reason), stage)
+    shown = Failure(stage, Hop("Plug (plug.example.com)", "api.base_url"), cause, detail).explain()
+    assert shown.startswith(words)
+    assert ("Check" in shown) == (stage is Stage.TLS)
+
+
+@pytest.mark.parametrize(
+    ("status", "has_user", "words"),
+    [
+        ("407", False, "It asks for a user and a password: write http://USER:PASSWORD@HOST:PORT in HTTPS_PROXY"),
+        ("407", True, "It does not accept the user and password of HTTPS_PROXY"),
+        ("403", True, "It does not let this connection through: ask who runs it"),
+    ],
+)
+def test_a_proxy_that_got_a_user_is_not_said_to_ask_for_one(status: str, has_user: bool, words: str) -> None:
+    cause = find_proxy_cause(status, has_user=has_user)
+    shown = Failure(Stage.PROXY, Hop("the proxy a:1", "HTTPS_PROXY"), cause, status).explain()
+    assert shown == f"the proxy a:1 answered {status}. {words}"

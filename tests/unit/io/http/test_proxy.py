@@ -178,8 +178,7 @@ ASKS_FOR_HTTP = "Check HTTPS_PROXY: is it an HTTP proxy?"
     [
         (
             b"HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Basic\r\n\r\n",
-            "{proxy} answered 407. It asks for a user and a password: write http://USER:PASSWORD@HOST:PORT in "
-            "HTTPS_PROXY",
+            "{proxy} answered 407. It does not accept the user and password of HTTPS_PROXY",
         ),
         (
             b"HTTP/1.1 403 \x1b[31m\r\n\r\n",
